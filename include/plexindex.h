@@ -1138,11 +1138,11 @@ int32_t plexindex_changes_json(const struct plexindex_handle *handle,
 // request itself.
 //
 // `query`: `library` and `text` as for plexindex_changes_json(), `text` not empty. `deadline_ms` ends the wait. `progress` is
-// called every 200 ms, and soon after the handler of a signal ran in this thread, with no library and no items: from there, or
-// by what it sees there, any thread ends the wait. With PLEXINDEX_QUERY_OFFLINE the server never has to be asked.
+// called every 200 ms, soon after the handler of a signal ran in this thread, and by plexindex_wake_waiting(), with no library
+// and no items: by what it sees there any thread ends the wait. With PLEXINDEX_QUERY_OFFLINE the server never has to be asked.
 //
-// A commit of another process is seen within 100 ms: on Linux it ends the wait, elsewhere shared memory is looked at. Where processes do not share memory (some
-// network file systems) the database is asked once a second instead.
+// A commit of another process is seen within 100 ms: on Linux it ends the wait, elsewhere shared memory is looked at. Where
+// processes do not share memory (some network file systems) the database is asked once a second instead.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_NOT_YET when the deadline came first; PLEXINDEX_ABORTED when `progress` ended the call;
 // PLEXINDEX_LIST_AGAIN and the others of plexindex_changes_json().
@@ -1151,6 +1151,14 @@ int32_t plexindex_changes_json(const struct plexindex_handle *handle,
 int32_t plexindex_wait_for_changes(const struct plexindex_handle *handle,
                                    const struct plexindex_query *query,
                                    struct plexindex_buffer *error);
+
+// Makes each plexindex_wait_for_changes() that is under way on this handle call its `progress` now, within 50 ms: set what
+// that looks at, then call this, and the wait ends. Where no call waits it does nothing. Any thread may call it, no signal
+// handler may.
+//
+// Precondition: `handle` must be NULL or open.
+int32_t plexindex_wake_waiting(const struct plexindex_handle *handle,
+                               struct plexindex_buffer *error);
 
 // Gives many items the same values, with one request for each hundred items of a type. No request is sent for an edit
 // without items or without changes, or when one of the items does not exist. The first request that fails is the last

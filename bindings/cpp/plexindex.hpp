@@ -1228,7 +1228,7 @@ public:
         });
     }
     /// Waits until changes_json() has something, or the server has to be asked before that is known: Status::ok. With the
-    /// deadline Status::not_yet. `ask.progress` is called every 200 ms, and ends it from any thread.
+    /// deadline Status::not_yet. `ask.progress` is called every 200 ms and by wake_waiting(), and ends it.
     Of<Status> wait_for_changes(std::string_view token, const Ask &ask = {}) const {
         detail::Failure failure;
         detail::Query query(raw(), token, ask);
@@ -1554,6 +1554,11 @@ public:
             plexindex_table_write(this->handle(), ops.data(), ops.size(), ttl.count(), limit, failure.buffer()), failure);
     }
 
+    /// Makes each wait_for_changes() that is under way call its progress now.
+    Of<void> wake_waiting() const {
+        detail::Failure failure;
+        return this->done(plexindex_wake_waiting(this->handle(), failure.buffer()), failure);
+    }
     /// Invalidates every library.
     Of<void> invalidate_all() const {
         detail::Failure failure;

@@ -422,6 +422,9 @@ public static class Plexindex
     public static extern int plexindex_wait_for_changes(IntPtr handle, ref Query query, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_wake_waiting(IntPtr handle, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_edit_items(IntPtr handle, ref Edit edit, ref EditReport report, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]

@@ -221,6 +221,17 @@ func (l *Library) Changes(token string, limit int, ask ...Ask) (page Changes, er
 // is known. It gives false when the deadline came first. Ask.Done ends it.
 func (l *Library) WaitForChanges(token string, ask ...Ask) (bool, error) {
 	status, err := l.index.query(l.handle, token, first(ask), func(query *C.plexindex_query) (Status, error) {
+		ended, left := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(left)
+			select {
+			case <-first(ask).Done:
+				l.index.wakeWaiting()
+			case <-ended:
+			}
+		}()
+		// It uses the handle, which this call keeps open.
+		defer func() { close(ended); <-left }()
 		return call(func(failed *C.plexindex_buffer) C.int32_t {
 			return C.plexindex_wait_for_changes(l.index.handle, query, failed)
 		})

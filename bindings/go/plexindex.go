@@ -347,6 +347,7 @@ func (i *Index) Close() error {
 	}
 	runtime.SetFinalizer(i, nil)
 	if i.flying.Add(closed) != closed {
+		i.wakeWaiting()
 		for i.flying.Load() != closed {
 			<-i.idle
 		}
@@ -355,6 +356,9 @@ func (i *Index) Close() error {
 	i.handle = nil
 	return err
 }
+
+// wakeWaiting makes the calls that wait look whether they are to end.
+func (i *Index) wakeWaiting() { C.plexindex_wake_waiting(i.handle, nil) }
 
 // do makes a call that close waits for.
 func (i *Index) do(work func(failed *C.plexindex_buffer) C.int32_t) (Status, error) {

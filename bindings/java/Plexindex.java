@@ -367,6 +367,7 @@ public interface Plexindex extends Library {
     int plexindex_notify(Pointer handle, byte[] body, long length, Buffer error);
     int plexindex_changes_json(Pointer handle, Query query, long limit, Buffer json, Buffer error);
     int plexindex_wait_for_changes(Pointer handle, Query query, Buffer error);
+    int plexindex_wake_waiting(Pointer handle, Buffer error);
     int plexindex_edit_items(Pointer handle, Edit edit, EditReport report, Buffer error);
     int plexindex_table(Pointer handle, byte[] name, long length, int flags, PointerByReference out_table, Buffer error);
     String plexindex_table_lookup(Pointer table, byte[] name);

@@ -225,7 +225,11 @@ class Index {
   async _close() {
     // From here on _closing is set, and no call begins.
     await null;
-    if (this._flying > 0) await new Promise((resolve) => (this._idle = resolve));
+    if (this._flying > 0) {
+      const idle = new Promise((resolve) => (this._idle = resolve));
+      callNow('wake_waiting', [this._handle]);
+      await idle;
+    }
     collected.unregister(this);
     const handle = this._handle;
     this._handle = null;
@@ -286,6 +290,9 @@ class Index {
     query.set('progress_user', number);
     const known = { index: this, progress, signal, raised: null };
     queries.set(number, known);
+    // Fetches tell of their progress often; a wait is woken.
+    const wake = () => this._handle && callNow('wake_waiting', [this._handle]);
+    signal?.addEventListener('abort', wake);
     try {
       const given = [this._handle, query.memory, ...more];
       if (name === 'refresh' || name === 'wait_for_changes') return await this._call(name, ...given);
@@ -298,6 +305,7 @@ class Index {
       }
       throw error;
     } finally {
+      signal?.removeEventListener('abort', wake);
       queries.delete(number);
     }
   }

@@ -180,6 +180,12 @@ impl Index {
         Changes::new(&self.index, None, None, true)
     }
 
+    /// Makes each [`Query::wait_for_changes`] that is under way tell its [`Query::progress`] now, within 50 ms: set what that
+    /// looks at, then call this, and the wait ends. Where no call waits it does nothing.
+    pub fn wake_waiting(&self) {
+        self.index.wake_waiting();
+    }
+
     /// Makes a full listing of every library due, and forgets all recorded matches.
     ///
     /// # Errors

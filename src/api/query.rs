@@ -270,7 +270,8 @@ impl<'q> Query<'q> {
     /// 100 ms. Sends no request. It costs next to nothing; where processes do not share memory (some network file systems) it
     /// asks the database once a second.
     ///
-    /// [`Query::progress`] is told every 200 ms, with no library and no items, and ends the wait with [`ControlFlow::Break`].
+    /// [`Query::progress`] is told every 200 ms and by [`Index::wake_waiting`](crate::Index::wake_waiting), with no library and
+    /// no items, and ends the wait with [`ControlFlow::Break`].
     ///
     /// ```
     /// # let server = plexindex_standin::Standin::builder()

@@ -209,8 +209,8 @@ impl CounterPage {
         self.page.words()[AT_DONE].load(Ordering::SeqCst)
     }
 
-    /// Waits until something is committed since [`CounterPage::done`], a signal comes, or for so long. It may return for
-    /// nothing.
+    /// Waits until something is committed since [`CounterPage::done`], a signal comes, [`CounterPage::wake`] is called, or for
+    /// so long. It may return for nothing.
     pub fn wait(&self, done: u64, most: Duration) {
         let waiting = &self.page.words()[AT_WAITING];
         // Before the word is compared: a commit that sees none waiting was finished before, and is not waited for.
@@ -219,7 +219,8 @@ impl CounterPage {
         waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
-    fn wake(&self) {
+    /// Ends the waits of all who have the page mapped.
+    pub fn wake(&self) {
         if self.page.words()[AT_WAITING].load(Ordering::SeqCst) != 0 {
             self.page.wake(AT_DONE);
         }

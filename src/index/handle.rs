@@ -265,6 +265,11 @@ impl Index {
         self.inner.queries.wait_for_changes(&query.call(&self.inner), token)
     }
 
+    /// Makes each [`Index::wait_for_changes`] that is under way call its progress callback now.
+    pub fn wake_waiting(&self) {
+        self.inner.queries.wake_waiting();
+    }
+
     /// Makes a full listing of every library due, and forgets all confirmed matches.
     ///
     /// # Errors

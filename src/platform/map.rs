@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use memmap2::{Mmap, MmapOptions, MmapRaw};
 
@@ -179,14 +179,9 @@ impl SharedPage {
                 return;
             }
         }
-        // No such call here, or it is not allowed: the word is looked at.
-        let until = Instant::now() + most;
-        while word.load(Ordering::SeqCst) == value {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            std::thread::sleep(left.min(LOOKED));
+        // No such call here, or it is not allowed: who waits looks again soon.
+        if word.load(Ordering::SeqCst) == value {
+            std::thread::sleep(most.min(LOOKED));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Single defects of the feed, each as it once was, and how it has to be.
 
 use std::fs;
+use std::time::Duration;
 
 use super::for_tests::{NOW_MS, endpoint, library, listed, movie, opened, probed, sequence, server};
 use super::{FeedPosition, LibraryRow, Store, history};
@@ -88,6 +89,15 @@ fn a_library_that_is_called_otherwise_is_to_be_listed_again() {
         ..titled
     });
     assert_eq!(heard(&store, identity, at, 5), [""; 0]);
+}
+
+#[test]
+fn who_waits_for_a_commit_is_woken_without_one() {
+    let (_folder, store, ..) = films(&[film(1)]);
+    let wait = store.commit_waited_for();
+    store.wake_waiting();
+    // Woken between the last look at what ends it and the wait.
+    wait(Duration::from_secs(600));
 }
 
 #[test]

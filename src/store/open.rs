@@ -1,9 +1,8 @@
 //! A store that is open: opened, followed when its database is replaced, closed.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::connection::Slot;
@@ -46,6 +45,8 @@ pub struct Store {
     pub(super) line_of: AtomicU64,
     /// What a large listing changed, for those who read it in pages.
     pub(super) listed: Listed,
+    /// How often those who wait for a commit were woken without one.
+    pub(super) woken: AtomicU64,
 }
 
 /// What the listing of a change (its sequence and number) changed, in pairs of rows: kept while the feed tells it in pages.
@@ -82,6 +83,7 @@ impl Store {
             named: Mutex::default(),
             orphans: AtomicBool::new(false),
             line_of: AtomicU64::new(0),
+            woken: AtomicU64::new(0),
             listed: Listed::default(),
         };
         if store.opens_by_its_state() {
@@ -179,15 +181,25 @@ impl Store {
         }
     }
 
-    /// Gives what waits until something is committed after this call, a signal comes, or for so long; it may return for
-    /// nothing. Where the counter page cannot tell it waits for that long.
-    #[must_use]
+    /// Gives what waits until something is committed after this call, [`Store::wake_waiting`] is called after it, a signal
+    /// comes, or for so long. It may return for nothing, and does where the counter page cannot tell.
     pub fn commit_waited_for(&self) -> impl Fn(Duration) {
         let page = self.opened.newest().page.as_ref().filter(|_| self.believes);
         let page = page.map(|page| (page, page.done()));
+        let woken = self.woken.load(Ordering::SeqCst);
         move |most| match page {
+            // Between this look and the wait are a few instructions: who is woken then notices at its time.
+            _ if self.woken.load(Ordering::SeqCst) != woken => {}
             Some((page, done)) => page.wait(done, most),
-            None => sleep(most),
+            None => {}
+        }
+    }
+
+    /// Ends the waits for a commit that are under way.
+    pub fn wake_waiting(&self) {
+        self.woken.fetch_add(1, Ordering::SeqCst);
+        if let Some(page) = &self.opened.newest().page {
+            page.wake();
         }
     }
 

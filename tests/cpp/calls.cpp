@@ -451,6 +451,7 @@ void facts(const px::Index &index, const px::Library &movies) {
     moment.deadline = 1ms;
     moment.offline = true;
     CHECK(index.all().wait_for_changes(token, moment) == px::Status::not_yet);
+    index.wake_waiting();
     refused(px::Status::invalid_argument, "banana", [&] { (void)movies.changes_json("banana"); });
     refused(px::Status::list_again, "again", [&] { (void)movies.changes_json("c1.1.1.0.1.0.0"); });
     CHECK(movies.item_json("900001").find("tmdb://1") != std::string::npos && movies.item_json("4").empty());

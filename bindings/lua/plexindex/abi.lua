@@ -214,6 +214,7 @@ int32_t plexindex_watch_stop(const plexindex_handle * handle, plexindex_buffer *
 int32_t plexindex_notify(const plexindex_handle * handle, const char * body, size_t length, plexindex_buffer * error);
 int32_t plexindex_changes_json(const plexindex_handle * handle, const plexindex_query * query, size_t limit, plexindex_buffer * json, plexindex_buffer * error);
 int32_t plexindex_wait_for_changes(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * error);
+int32_t plexindex_wake_waiting(const plexindex_handle * handle, plexindex_buffer * error);
 int32_t plexindex_edit_items(const plexindex_handle * handle, const plexindex_edit * edit, plexindex_edit_report * report, plexindex_buffer * error);
 int32_t plexindex_table(const plexindex_handle * handle, const char * name, size_t length, uint32_t flags, const plexindex_table_handle ** out_table, plexindex_buffer * error);
 const char * plexindex_table_lookup(const plexindex_table_handle * table, const char * name);

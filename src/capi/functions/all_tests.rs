@@ -364,6 +364,7 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
         plexindex_refresh(_, _, _),
         plexindex_changes_json(_, _, _, _, _),
         plexindex_wait_for_changes(_, _, _),
+        plexindex_wake_waiting(_, _),
         plexindex_watch_start(_, _),
         plexindex_watch_stop(_, _),
         plexindex_notify(_, _, _, _),

@@ -6,7 +6,7 @@ use crate::capi::handles::opened;
 use crate::capi::query;
 use crate::capi::strings::out;
 use crate::capi::types::{Buffer, Handle, Query};
-use crate::error::refuse;
+use crate::error::{Status, refuse};
 
 /// What was added, removed, changed and moved since a token was given, in the order in which the index learned it. Sends no
 /// request: plexindex_refresh() asks the server. Every listing, change, event and verification of any process counts.
@@ -67,11 +67,11 @@ pub unsafe extern "C" fn plexindex_changes_json(
 /// request itself.
 ///
 /// `query`: `library` and `text` as for plexindex_changes_json(), `text` not empty. `deadline_ms` ends the wait. `progress` is
-/// called every 200 ms, and soon after the handler of a signal ran in this thread, with no library and no items: from there, or
-/// by what it sees there, any thread ends the wait. With PLEXINDEX_QUERY_OFFLINE the server never has to be asked.
+/// called every 200 ms, soon after the handler of a signal ran in this thread, and by plexindex_wake_waiting(), with no library
+/// and no items: by what it sees there any thread ends the wait. With PLEXINDEX_QUERY_OFFLINE the server never has to be asked.
 ///
-/// A commit of another process is seen within 100 ms: on Linux it ends the wait, elsewhere shared memory is looked at. Where processes do not share memory (some
-/// network file systems) the database is asked once a second instead.
+/// A commit of another process is seen within 100 ms: on Linux it ends the wait, elsewhere shared memory is looked at. Where
+/// processes do not share memory (some network file systems) the database is asked once a second instead.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NOT_YET when the deadline came first; PLEXINDEX_ABORTED when `progress` ended the call;
 /// PLEXINDEX_LIST_AGAIN and the others of plexindex_changes_json().
@@ -90,5 +90,20 @@ pub unsafe extern "C" fn plexindex_wait_for_changes(
         opened
             .index()
             .wait_for_changes(&query.options(), query.utf8("the token")?)
+    })
+}
+
+/// Makes each plexindex_wait_for_changes() that is under way on this handle call its `progress` now, within 50 ms: set what
+/// that looks at, then call this, and the wait ends. Where no call waits it does nothing. Any thread may call it, no signal
+/// handler may.
+///
+/// # Safety
+/// `handle` must be NULL or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_wake_waiting(handle: *const Handle, error: *mut Buffer) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        unsafe { opened(handle) }?.index().wake_waiting();
+        Ok(Status::Ok)
     })
 }

@@ -1,5 +1,6 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -69,6 +70,18 @@ fn a_wait_ends_with_the_next_commit_by_another_map_of_the_page() {
         other.repair(300);
         assert_eq!(answers.recv(), Ok(300), "a repair changes what is shown, too");
         drop(turn);
+    });
+    // Woken for nothing, it returns.
+    let returned = AtomicBool::new(false);
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            one.wait(one.done(), FOR_EVER);
+            returned.store(true, Ordering::SeqCst);
+        });
+        while !returned.load(Ordering::SeqCst) {
+            other.wake();
+            thread::yield_now();
+        }
     });
 }
 

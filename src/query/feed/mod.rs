@@ -197,6 +197,11 @@ impl Queries {
         }
     }
 
+    /// Makes the waits that are under way tell their hosts so now.
+    pub fn wake_waiting(&self) {
+        self.store.wake_waiting();
+    }
+
     /// Whether the server has to be asked before what is listed is what it has.
     fn is_something_due(&self, call: &Call<'_>) -> Result<bool> {
         let snapshot = self.reading.snapshot();

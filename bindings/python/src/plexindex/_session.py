@@ -77,6 +77,7 @@ class Session:
             if self._handle is None:
                 return
             self._cell.value = None
+            self._native.wake_waiting(self._handle, None)
             if not self._wait_for_calls(me):
                 # It stays open until the process is gone, which is soon.
                 self._handle = None

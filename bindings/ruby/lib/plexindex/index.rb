@@ -38,6 +38,7 @@ module Plexindex
     def close
       handle = @mutex.synchronize do
         @closed = true
+        Native.call(:wake_waiting, @handle) unless @flying.zero?
         @idle.wait(@mutex) until @flying.zero?
         @handle.tap { @handle = nil }
       end
