@@ -245,8 +245,8 @@ pub struct Answer {
     pub message: Text,
     /// Milliseconds since the listing that answered was last known to be current; -1: no listing answered.
     pub age_ms: i64,
-    /// plexindex_match_folder(): how many items have a file below the folder. 0 in other answers, and where several folders
-    /// fit by their end.
+    /// plexindex_match_folder(): how many items have a file below the folder. 0 in other answers, where several folders
+    /// fit by their end, and of a library that was never fetched.
     pub items: u64,
     /// plexindex_match_folder(): how many listed files are below the folder; 0 as above.
     pub files: u64,
