@@ -515,8 +515,8 @@ typedef struct plexindex_answer {
     struct plexindex_text message;
     // Milliseconds since the listing that answered was last known to be current; -1: no listing answered.
     int64_t age_ms;
-    // plexindex_match_folder(): how many items have a file below the folder. 0 in other answers, and where several folders
-    // fit by their end.
+    // plexindex_match_folder(): how many items have a file below the folder. 0 in other answers, where several folders
+    // fit by their end, and of a library that was never fetched.
     uint64_t items;
     // plexindex_match_folder(): how many listed files are below the folder; 0 as above.
     uint64_t files;
@@ -578,7 +578,7 @@ typedef struct plexindex_edit {
     size_t keys_count;
     // `changes_count` pairs of a name and a value, each followed by a NUL, UTF-8. The name `title` sets that field to
     // the value, `genre+` adds the value to those tags, `genre-` removes it from them. `title!` changes the field's
-    // lock only, and its value is empty. The names are Plex's.
+    // lock only, and its value is empty. The names are Plex's; another one is refused.
     struct plexindex_bytes changes;
     // How many pairs of a name and a value. Never 0.
     size_t changes_count;
@@ -852,7 +852,10 @@ int32_t plexindex_match_paths(const struct plexindex_handle *handle,
 // what several candidates have.
 //
 // The index answers. A library that was never fetched, or whose listing has expired, is fetched first, as by
-// plexindex_match_path(). Returns what plexindex_match_path() returns.
+// plexindex_match_path(). With a deadline a library that was never fetched is asked first for one file below the folder,
+// which is looked for on this machine: if the server has it, and the folder, or the one that it is a season or disc of, is
+// called as its show, artist or film, that is the answer, with 0 for `items` and `files`. A disk that does not answer may
+// take longer than the deadline. Returns what plexindex_match_path() returns.
 //
 // Precondition: as plexindex_match_path().
 int32_t plexindex_match_folder(const struct plexindex_handle *handle,

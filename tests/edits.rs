@@ -205,6 +205,11 @@ fn an_edit_of_nothing_is_never_sent() {
     for (changes, word) in [
         (vec![set("", "x")], "no name of a field"),
         (vec![set("id", "1")], "no name of a field"),
+        (
+            vec![set("tilte", "x")],
+            "'tilte' is no field that Plex edits: give one of",
+        ),
+        (vec![set("title", "x"), set("Summary", "x")], "summary, tag, tagline"),
         (vec![set("type", "1")], "no name of a field"),
         (vec![set("title&id", "1")], "no name of a field"),
         (vec![set("title", "1"), set("title", "2")], "two values"),

@@ -327,3 +327,153 @@ fn without_a_server_the_index_answers() -> Anything {
     );
     Ok(())
 }
+
+/// A disk with what the server of [`on_disk`] lists, and what it does not.
+fn disk() -> tempfile::TempDir {
+    let disk = tempfile::tempdir().expect("a folder");
+    let make = |path: &str| {
+        let path = disk.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, b"x").expect("written");
+    };
+    for path in [
+        "tv/Alpha/poster.jpg",
+        "tv/Alpha/Season 01/.hidden.mkv",
+        "tv/Alpha/Season 01/Alpha - S01E01.mkv",
+        "tv/Alpha/Season 01/Alpha - S01E01.srt",
+        "tv/Alpha/Season 02/Alpha - S02E01.mkv",
+        "tv/For children/Beta/Beta - S01E01.mkv",
+        "tv/Without films/notes.txt",
+        "tv/Not listed/Not listed - S01E01.mkv",
+    ] {
+        make(path);
+    }
+    disk
+}
+
+/// It lists files of that disk, below a folder that it knows by this name.
+fn on_disk(disk: &Path) -> Standin {
+    let at = |path: &str| disk.join(path).to_str().expect("text").to_owned();
+    let episode = |show: &str, season: u32, path: &str| ItemSpec::episode(show, season, 1, "Part 1", &at(path));
+    let shows = LibrarySpec::shows(0).plain().title("Shows").locations([at("tv")]);
+    Standin::builder()
+        .library(shows)
+        .items(
+            1,
+            [
+                episode("Alpha", 1, "tv/Alpha/Season 01/Alpha - S01E01.mkv"),
+                episode("Alpha", 2, "tv/Alpha/Season 02/Alpha - S02E01.mkv"),
+                episode("Beta", 1, "tv/For children/Beta/Beta - S01E01.mkv"),
+            ],
+        )
+        .start()
+        .expect("the stand-in starts")
+}
+
+#[test]
+fn a_cold_folder_costs_one_question_for_a_file_below_it() -> Anything {
+    let disk = disk();
+    let server = on_disk(disk.path());
+    let store = tempfile::tempdir()?;
+    let index = Index::open(support::options(&server, store.path()))?;
+    let ask = |path: &str| {
+        let hurried = index.query().deadline(Duration::from_secs(60));
+        hurried.match_folder(disk.path().join(path))
+    };
+    let listings = || support::requests(&server)[2];
+    let requests = || support::requests(&server)[5];
+
+    let show = ask("tv/Alpha")?;
+    assert_eq!(told(&show), EXACT, "{:?}", show.answer);
+    assert_eq!(
+        (show.kind, show.items, show.files),
+        (Some(ItemType::Show), 0, 0),
+        "how many there are is not known"
+    );
+    let item = show.item().ok_or("a show")?.clone();
+    assert_eq!(
+        (item.title.as_deref(), item.season),
+        (Some("Alpha"), None),
+        "of one file's season nothing follows"
+    );
+    assert_eq!(item.path.as_deref(), Some(disk.path().join("tv/Alpha").as_path()));
+    assert!(!show.answer.stale);
+    assert_eq!(listings(), 0);
+
+    let before = requests();
+    let season = ask("tv/Alpha/Season 02")?;
+    assert_eq!((told(&season), season.kind), (EXACT, Some(ItemType::Season)));
+    assert_eq!(season.item().and_then(|item| item.season), Some(2));
+    assert_eq!((requests() - before, listings()), (1, 0), "one question");
+    // The same again, and what is asked of the file, costs none.
+    let _ = (ask("tv/Alpha")?, ask("tv/Alpha/Season 02/")?);
+    assert_eq!(requests() - before, 1);
+    assert_eq!(
+        ask("tv/Alpha")?.item().map(|item| item.rating_key.clone()),
+        Some(item.rating_key.clone())
+    );
+
+    // What the name of the folder does not say, one file does not either: then the library is listed.
+    let children = ask("tv/For children")?;
+    assert_eq!((told(&children), children.items), (EXACT, 1));
+    assert_eq!(children.item().and_then(|item| item.title.as_deref()), Some("Beta"));
+    assert!(listings() > 0);
+    let show = ask("tv/Alpha")?;
+    assert_eq!((told(&show), show.items), (EXACT, 2));
+    assert_eq!(show.item().map(|item| item.rating_key.clone()), Some(item.rating_key));
+    Ok(())
+}
+
+#[test]
+fn a_cold_folder_without_such_a_file_is_answered_by_the_listing() -> Anything {
+    for path in ["tv/Without films", "tv/Not listed", "tv/Nowhere", "tv"] {
+        let disk = disk();
+        let server = on_disk(disk.path());
+        let store = tempfile::tempdir()?;
+        let index = Index::open(support::options(&server, store.path()))?;
+        let hurried = index.query().deadline(Duration::from_secs(60));
+        let found = hurried.match_folder(disk.path().join(path))?;
+        assert!(support::requests(&server)[2] > 0, "{path}");
+        let expected = if path == "tv" {
+            (Status::Ambiguous, Some(Reason::SeveralItems))
+        } else {
+            (Status::NotFound, Some(Reason::NotListed))
+        };
+        assert_eq!((found.answer.status, found.answer.reason), expected, "{path}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_cold_folder_is_found_through_mappings() -> Anything {
+    let rule = |kind, from: &[u8], to: &[u8]| Mapping {
+        kind,
+        from: Pattern::Prefix(from.to_vec()),
+        to: to.to_vec(),
+    };
+    let disk = disk();
+    let host = disk.path().to_str().ok_or("text")?.as_bytes();
+    for mapping in [
+        rule(MappingKind::HostToServer, host, b"/srv"),
+        rule(MappingKind::ServerToHost, b"/srv", host),
+    ] {
+        let server = on_disk(Path::new("/srv"));
+        let store = tempfile::tempdir()?;
+        let index = Index::open(Options {
+            mappings: vec![mapping],
+            ..support::options(&server, store.path())
+        })?;
+        let hurried = index.query().deadline(Duration::from_secs(60));
+        let show = hurried.match_folder(disk.path().join("tv/Alpha"))?;
+        assert_eq!(
+            (show.answer.rung, show.answer.confidence),
+            (Some(Rung::Mapped), Some(Confidence::High))
+        );
+        assert_eq!(
+            show.item().and_then(|item| item.path.as_deref()),
+            Some(Path::new("/srv/tv/Alpha"))
+        );
+        assert_eq!(support::requests(&server)[2], 0);
+    }
+    Ok(())
+}

@@ -245,8 +245,8 @@ pub struct Answer {
     pub message: Text,
     /// Milliseconds since the listing that answered was last known to be current; -1: no listing answered.
     pub age_ms: i64,
-    /// plexindex_match_folder(): how many items have a file below the folder. 0 in other answers, and where several folders
-    /// fit by their end.
+    /// plexindex_match_folder(): how many items have a file below the folder. 0 in other answers, where several folders
+    /// fit by their end, and of a library that was never fetched.
     pub items: u64,
     /// plexindex_match_folder(): how many listed files are below the folder; 0 as above.
     pub files: u64,
@@ -378,7 +378,7 @@ pub struct Edit {
     pub keys_count: usize,
     /// `changes_count` pairs of a name and a value, each followed by a NUL, UTF-8. The name `title` sets that field to
     /// the value, `genre+` adds the value to those tags, `genre-` removes it from them. `title!` changes the field's
-    /// lock only, and its value is empty. The names are Plex's.
+    /// lock only, and its value is empty. The names are Plex's; another one is refused.
     pub changes: Bytes,
     /// How many pairs of a name and a value. Never 0.
     pub changes_count: usize,

@@ -17,7 +17,7 @@ use super::ladder::Scope;
 use super::mappings::Mappings;
 use super::normal::{Normal, Shape, normal_form};
 use super::outcome::{Found, ItemRef, LIMIT};
-use super::telling::folder_root_differs;
+use super::telling::{IsPart, folder_is_called, folder_root_differs};
 use super::view::View;
 use crate::model::{Confidence, ItemType, Reason, Rung};
 
@@ -199,6 +199,8 @@ pub struct FolderOutcome<'v> {
     pub folders: Vec<FoundFolder>,
     /// An image is damaged: this answer means nothing, make the file anew and ask again.
     pub broken: bool,
+    /// Of a library that was never fetched, by one file below it: what else is there is not known.
+    pub by_one_file: bool,
 }
 
 /// A folder's normal form: that of its path, without separators at the end.
@@ -227,6 +229,55 @@ where
     climb.fill(&mut outcome);
     outcome.broken = climb.asked().any(|(_, view)| view.broken());
     outcome
+}
+
+/// The same in libraries that were never fetched, by what single questions brought. That a folder holds one show, artist or film is
+/// not known of it then, unless its name says so.
+#[must_use]
+pub fn climb_by_one_file<'v, L, V>(
+    views: &'v [V],
+    scope: Scope,
+    mappings: &Mappings,
+    path: &Normal<'_>,
+) -> Option<FolderOutcome<'v>>
+where
+    L: Folders + 'v,
+    V: Deref<Target = L>,
+{
+    let climb = Climb {
+        views,
+        scope,
+        mappings,
+        path,
+        folder: folder_form(path),
+    };
+    let mut sum = Sum::default();
+    let mut rung = Rung::Exact;
+    climb.known(false, climb.folder, false, &mut sum);
+    if sum.is_empty() {
+        rung = Rung::Mapped;
+        if mappings.digest() != 0 {
+            climb.known(false, climb.folder, true, &mut sum);
+        }
+        rewritten(mappings, climb.folder, |folder| {
+            climb.known(false, folder, false, &mut sum);
+            (!sum.is_empty()).then_some(())
+        });
+    }
+    let ([(_, member)], [folder]) = (&mut sum.members[..], &sum.folders[..]) else {
+        return None;
+    };
+    let IsPart(is_part) = folder_is_called(&member.item, if folder.mapped { climb.folder } else { &folder.form })?;
+    if !is_part {
+        member.season = None;
+    }
+    (sum.items, sum.files) = (0, 0);
+    let mut outcome = FolderOutcome {
+        by_one_file: true,
+        ..FolderOutcome::default()
+    };
+    climb.show(&mut outcome, sum, rung, Confidence::High, Reason::None);
+    Some(outcome)
 }
 
 /// Where a folder stands to those of the libraries, as given or mapped; of all libraries, be they asked or not.
@@ -343,7 +394,12 @@ where
 
     /// What is listed below a folder in all libraries asked.
     fn listed(&self, folder: &[u8], mapped: bool, sum: &mut Sum<'v>) {
-        for (library, view) in self.fetched() {
+        self.known(true, folder, mapped, sum);
+    }
+
+    /// What is known of it in those that were fetched, or in the others.
+    fn known(&self, fetched: bool, folder: &[u8], mapped: bool, sum: &mut Sum<'v>) {
+        for (library, view) in self.asked().filter(|(_, view)| view.fetched() == fetched) {
             let held = view.held(folder, mapped);
             if held.files > 0 {
                 sum.add(library, held);

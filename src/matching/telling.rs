@@ -169,6 +169,25 @@ pub fn folder_root_differs(item: &ItemRef<'_>, asked: &[u8], listed: &[u8], comm
     below > 0 && common >= below && (below > 1 || called()) && differs()
 }
 
+/// Whether a folder in normal form has the title of what is in it for its name; where discs, cards and seasons are called as it is,
+/// the folder above it. The second says which of the two.
+pub fn folder_is_called(item: &ItemRef<'_>, folder: &[u8]) -> Option<IsPart> {
+    let title = naming(item).and_then(Words::of);
+    for (at, component) in Form::done(folder).back().enumerate().take(NAMES) {
+        let words = Words::of(std::str::from_utf8(component.bytes()).ok()?)?;
+        if is_named(&words, title.as_ref()) {
+            return Some(IsPart(at > 0));
+        }
+        if !is_structure(component.bytes(), &words) {
+            return None;
+        }
+    }
+    None
+}
+
+/// Whether a folder is a part of the one that has the title.
+pub struct IsPart(pub bool);
+
 /// The names of a path, the file's first.
 fn named<'p>(path: &Normal<'p>) -> impl Iterator<Item = &'p str> {
     let name = |component: Component<'p>| std::str::from_utf8(component.bytes()).unwrap_or_default();

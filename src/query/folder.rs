@@ -1,19 +1,22 @@
 //! From a folder to an answer: which show, season, artist or item it is, and what is listed below it.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
 use super::answer::{Answer, FolderFacts};
 use super::driver::{Question, Turn};
 use super::explain::told_of_folder;
+use super::on_disk::first_file;
 use super::path::tidy;
 use super::planner::QueryState;
 use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{
-    FolderOutcome, Folders, Found, LIMIT, Normal, Place, Scope, View, climb_folder, files_below, places_of,
+    FolderOutcome, Folders, Found, LIMIT, Normal, Place, Scope, View, climb_by_one_file, climb_folder, files_below,
+    places_of,
 };
-use crate::model::{Confidence, IdentityId, ItemType, Rung};
+use crate::model::{Confidence, IdentityId, ItemType, LibraryKind, Reason, Rung};
+use crate::platform::files::{bytes_of, named};
 use crate::reading::{Resolved, Selection, places};
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
@@ -26,6 +29,10 @@ struct FolderQuestion<'p> {
     path: &'p Normal<'p>,
     /// What the answer says besides: left here for who gets it.
     facts: Cell<FolderFacts>,
+    /// Files are listed below it.
+    is_listed: Cell<bool>,
+    /// A file below it on this machine, once it was looked for.
+    file: OnceCell<Option<Vec<u8>>>,
 }
 
 impl Queries {
@@ -42,6 +49,8 @@ impl Queries {
             let question = FolderQuestion {
                 path,
                 facts: Cell::default(),
+                is_listed: Cell::default(),
+                file: OnceCell::new(),
             };
             self.answer(call, &question, |answer| then(answer, question.facts.get()))
         })
@@ -133,6 +142,27 @@ impl FolderQuestion<'_> {
             .map(|place| turn.snapshot.rows[place].clone())
             .collect()
     }
+
+    /// A file below it, as a library of this kind would list one.
+    fn file(&self, kind: LibraryKind) -> Option<&[u8]> {
+        let folder = || first_file(&named(self.path.raw()), kind).map(|file| bytes_of(&file).to_vec());
+        self.file.get_or_init(folder).as_deref()
+    }
+
+    /// Whether a library that was never fetched answers with what a question for a file below it found a while ago.
+    fn is_remembered(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>, searched: bool) -> Result<bool> {
+        let (Some(found), Some(identity)) = (outcome.found.first(), turn.snapshot.identity) else {
+            return Ok(false);
+        };
+        let (row, sync) = (&turn.snapshot.rows[found.library], &turn.queries.sync);
+        if !outcome.by_one_file || row.due || sync.has_moved(row) && !searched {
+            return Ok(false);
+        }
+        let file = self.file(row.library.kind);
+        file.map_or(Ok(false), |file| {
+            Normal::with(file, |file| sync.remembers_path(identity, row, file))
+        })
+    }
 }
 
 impl Question for FolderQuestion<'_> {
@@ -141,7 +171,14 @@ impl Question for FolderQuestion<'_> {
 
     fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut FolderOutcome<'t>) {
         let mappings = turn.queries.reading.mappings();
-        *outcome = climb_folder(&turn.snapshot.views, turn.scope, mappings, self.path);
+        let views = &turn.snapshot.views;
+        *outcome = climb_folder(views, turn.scope, mappings, self.path);
+        self.is_listed.set(outcome.rung != Rung::None);
+        if outcome.reason == Reason::NotFetched
+            && let Some(found) = climb_by_one_file(views, turn.scope, mappings, self.path)
+        {
+            *outcome = found;
+        }
     }
 
     fn asks_for(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>, each: &mut dyn FnMut(usize)) {
@@ -182,13 +219,29 @@ impl Question for FolderQuestion<'_> {
         Ok(unverified)
     }
 
-    fn is_settled(&self, _: &Turn<'_>, _: &FolderOutcome<'_>, _: bool) -> Result<bool> {
-        Ok(false)
+    fn is_settled(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>, searched: bool) -> Result<bool> {
+        self.is_remembered(turn, outcome, searched)
     }
 
-    /// No server is asked for a folder: of a library that was never fetched the listing tells.
-    fn unfetched(&self, _: &Turn<'_>) -> Vec<LibraryRow> {
-        Vec::new()
+    /// Asked for a file below it, as for that file, where it lies in one of their folders.
+    fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+        let sync = &turn.queries.sync;
+        let is_due = if sync.is_local() {
+            turn.snapshot.identity.is_some_and(|identity| sync.may_search(identity))
+        } else {
+            turn.call.until.is_some()
+        };
+        if !is_due || self.is_listed.get() {
+            return Vec::new();
+        }
+        let stands = self.places(turn);
+        let mut rows: Vec<LibraryRow> = places(turn.scope, turn.snapshot.rows.len())
+            .filter(|place| stands[*place] == Place::Within)
+            .map(|place| turn.snapshot.rows[place].clone())
+            .filter(|row| !row.generation.is_fetched())
+            .collect();
+        rows.retain(|row| self.file(row.library.kind).is_some());
+        rows
     }
 
     fn stale(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>) -> Vec<LibraryRow> {
@@ -224,9 +277,20 @@ impl Question for FolderQuestion<'_> {
         owners
     }
 
-    /// The probe that comes before has merged what is new: of a folder no server can be asked.
-    fn search(&self, _: &Syncing, _: &Call<'_>, _: IdentityId, _: &[LibraryRow], _: bool) -> Result<Option<Error>> {
-        Ok(None)
+    /// Of a library that was fetched, the probe that comes before has merged what is new.
+    fn search(
+        &self,
+        sync: &Syncing,
+        call: &Call<'_>,
+        identity: IdentityId,
+        libraries: &[LibraryRow],
+        unfetched: bool,
+    ) -> Result<Option<Error>> {
+        let kind = libraries.first().map(|row| row.library.kind).unwrap_or_default();
+        let Some(file) = self.file(kind).filter(|_| unfetched) else {
+            return Ok(None);
+        };
+        Normal::with(file, |file| sync.find_path(call, identity, libraries, file, true))
     }
 
     fn answer<R>(
@@ -245,7 +309,10 @@ impl Question for FolderQuestion<'_> {
             (1, _) => Status::Ok,
             _ => Status::Ambiguous,
         };
-        if unfetched && let Some(error) = state.failure {
+        if unfetched
+            && outcome.total == 0
+            && let Some(error) = state.failure
+        {
             return Err(error);
         }
         let mut answer = Answer::of_folder(queries.reading.kind(), outcome, &snapshot.rows, status);
@@ -253,10 +320,12 @@ impl Question for FolderQuestion<'_> {
         let now = turn.now_ms;
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
         // What was invalidated below it, and could not be verified, may have gone.
-        answer.stale =
-            fetched().any(|row| queries.has_expired(&state, row, now)) || !self.unverified(turn, outcome)?.is_empty();
+        let old = outcome.by_one_file && !self.is_remembered(turn, outcome, state.has_searched())?;
+        answer.stale = old
+            || fetched().any(|row| queries.has_expired(&state, row, now))
+            || !self.unverified(turn, outcome)?.is_empty();
         let message;
-        if status != Status::Ok || answer.reason != crate::model::Reason::None {
+        if status != Status::Ok || answer.reason != Reason::None {
             message = told_of_folder(queries, &answer, outcome, rows, self.path.raw(), state.failure.as_ref());
             answer.message = &message;
         }

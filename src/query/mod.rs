@@ -7,6 +7,7 @@ mod feed;
 mod folder;
 mod items;
 mod libraries;
+mod on_disk;
 mod path;
 mod planner;
 mod room;

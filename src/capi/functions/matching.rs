@@ -90,7 +90,10 @@ pub unsafe extern "C" fn plexindex_match_paths(
 /// what several candidates have.
 ///
 /// The index answers. A library that was never fetched, or whose listing has expired, is fetched first, as by
-/// plexindex_match_path(). Returns what plexindex_match_path() returns.
+/// plexindex_match_path(). With a deadline a library that was never fetched is asked first for one file below the folder,
+/// which is looked for on this machine: if the server has it, and the folder, or the one that it is a season or disc of, is
+/// called as its show, artist or film, that is the answer, with 0 for `items` and `files`. A disk that does not answer may
+/// take longer than the deadline. Returns what plexindex_match_path() returns.
 ///
 /// # Safety
 /// As plexindex_match_path().

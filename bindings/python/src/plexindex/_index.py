@@ -147,7 +147,8 @@ class Index(Changing):
         """Which show, season, artist or item this folder is: the deepest one that all listed files below it share.
 
         The index answers; a library that was never fetched, or whose listing has expired, is fetched first, as
-        :meth:`match_path` does. What is on the disk does not count. Raises what :meth:`match_path` raises.
+        :meth:`match_path` does. With a ``deadline`` a library that was never fetched is asked first for one file
+        below the folder, which is looked for on the disk. Raises what :meth:`match_path` raises.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
         return Folder(self._block(self._native.match_folder, library, raw, deadline, offline, progress), asked=self)

@@ -1,0 +1,51 @@
+//! A file below a folder of this machine: what the server can be asked of a folder that is listed nowhere yet.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::model::LibraryKind;
+
+/// How deep it is looked for, and in how many folders.
+const DEPTH: usize = 3;
+const FOLDERS: usize = 16;
+
+const VIDEO: &[&str] = &[
+    "mkv", "mp4", "avi", "m4v", "ts", "mov", "wmv", "mpg", "mpeg", "m2ts", "webm", "flv", "divx", "ogm", "3gp", "vob",
+];
+const AUDIO: &[&str] = &[
+    "flac", "mp3", "m4a", "m4b", "ogg", "opus", "aac", "wma", "wav", "alac", "aiff", "ape", "dsf",
+];
+const PHOTO: &[&str] = &["jpg", "jpeg", "png", "heic", "gif", "webp", "tif", "tiff", "bmp"];
+
+/// The first file by name, those of the folder itself before those below, that a library of this kind would list. It is asked
+/// for by its name: a file that Plex leaves out costs a question, and no more.
+pub fn first_file(folder: &Path, kind: LibraryKind) -> Option<PathBuf> {
+    let mut left = FOLDERS;
+    first_within(folder, kind, DEPTH, &mut left)
+}
+
+fn first_within(folder: &Path, kind: LibraryKind, depth: usize, left: &mut usize) -> Option<PathBuf> {
+    *left = left.checked_sub(1)?;
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
+    entries.sort_unstable();
+    entries.retain(|path| {
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
+        name.is_some_and(|name| !name.starts_with('.') && !name.contains("sample") && !name.contains("trailer"))
+    });
+    let is_media = |path: &&PathBuf| {
+        let end = path.extension().map(|end| end.to_string_lossy().to_lowercase());
+        let ends = match kind {
+            LibraryKind::Artist => [AUDIO, &[]],
+            LibraryKind::Photo => [PHOTO, VIDEO],
+            _ => [VIDEO, &[]],
+        };
+        end.is_some_and(|end| ends.concat().contains(&end.as_str())) && path.is_file()
+    };
+    let own = entries.iter().find(is_media).cloned();
+    own.or_else(|| {
+        let folders = entries.iter().filter(|path| depth > 0 && path.is_dir());
+        folders
+            .into_iter()
+            .find_map(|path| first_within(path, kind, depth - 1, left))
+    })
+}
