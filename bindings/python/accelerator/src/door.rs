@@ -367,16 +367,7 @@ pub unsafe extern "C" fn close(_: *mut PyObject, arguments: *mut *mut PyObject, 
 pub unsafe extern "C" fn lines(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     unsafe extern "C" fn receive(lines: *mut c_void, level: i32, text: *const c_char, length: usize) {
         // SAFETY: the list of `lines`, and bytes that are there during this call.
-        unsafe {
-            let text = py::PyBytes_FromStringAndSize(text, length.cast_signed());
-            let line = py::PyTuple_New(2);
-            if !text.is_null() && !line.is_null() {
-                py::PyTuple_SetItem(line, 0, py::PyLong_FromLong(level.into()));
-                py::PyTuple_SetItem(line, 1, text);
-                py::PyList_Append(lines.cast(), line);
-            }
-            py::Py_XDECREF(line);
-        }
+        unsafe { super::add_line(lines.cast(), level, text, length) };
     }
     // SAFETY: Python's call with a capsule of `load`.
     unsafe {
