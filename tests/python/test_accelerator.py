@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 import plexindex
@@ -362,3 +363,36 @@ def test_log_lines_of_a_record_arrive_with_it(cache: Path, server: Server, caplo
         caplog.clear()
         movies.record_matches([(f"/host/{number}.mkv", "7") for number in range(20_000)])
         assert any("record_matches" in line.getMessage() for line in caplog.records)
+
+
+@accelerated
+def test_numbers_are_read_as_struct_reads_them() -> None:
+    refused: list[str] = []
+
+    def slow(*arguments: Any) -> None:
+        refused.append(repr(arguments))
+
+    block = os.urandom(200)
+    for text in ("=6I", "=i4B6Iq2QiI", "=2I", "=i", "=B", "=12q", "="):
+        read, right = _accelerator.load().numbers(text.encode(), slow), Struct(text)
+        assert read(block) == right.unpack_from(block)
+        for at in range(len(block) - right.size + 1):
+            assert read(block, at) == read(bytearray(block), at) == right.unpack_from(block, at)
+        for odd in (
+            (block, len(block) - right.size + 1),
+            (block, -1),
+            (block, 2**70),
+            (block, None),
+            (None,),
+            (),
+            (memoryview(block),),
+        ):
+            refused.clear()
+            assert read(*odd) is None
+            assert refused == [repr(odd)]
+    for text in ("", "6I", "=x", "=4s", "<I"):
+        with pytest.raises(ValueError, match="format"):
+            _accelerator.load().numbers(text.encode(), slow)
+    match = plexindex.Match(b"")
+    with pytest.raises(Exception, match="unpack_from requires a buffer"):
+        _ = match.status

@@ -8,7 +8,7 @@
 //! is open until it returns.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
@@ -17,6 +17,7 @@ mod answer;
 #[cfg(unix)]
 mod door;
 mod keys;
+mod numbers;
 mod record;
 mod table;
 
@@ -28,6 +29,14 @@ type Lookup = unsafe extern "C" fn(*const c_void, *const c_char) -> *const c_cha
 struct Buffer {
     data: *mut c_char,
     capacity: usize,
+    length: usize,
+}
+
+/// `plexindex_bytes`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Bytes {
+    data: *const c_char,
     length: usize,
 }
 
@@ -153,6 +162,27 @@ unsafe fn addresses<const N: usize>(objects: [*mut PyObject; N]) -> Option<[*mut
     }
 }
 
+/// Bytes of a `bytes` object, or of `None`; an exception otherwise.
+///
+/// # Safety
+/// `object` is alive, and stays so as long as they are used.
+unsafe fn bytes_of(object: *mut PyObject) -> Option<Bytes> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if object == py::Py_None() {
+            return Some(Bytes {
+                data: null(),
+                length: 0,
+            });
+        }
+        let (mut data, mut length) = (null_mut(), 0);
+        (py::PyBytes_AsStringAndSize(object, &raw mut data, &raw mut length) == 0).then(|| Bytes {
+            data: data.cast_const(),
+            length: length.unsigned_abs(),
+        })
+    }
+}
+
 /// The arguments of a function that takes so many, all by place; an exception otherwise.
 ///
 /// # Safety
@@ -242,7 +272,7 @@ unsafe fn slow(
 }
 
 /// The module's functions: they bind others.
-struct Methods([py::PyMethodDef; if cfg!(unix) { 18 } else { 7 }]);
+struct Methods([py::PyMethodDef; if cfg!(unix) { 19 } else { 8 }]);
 
 // SAFETY: addresses of what never changes.
 unsafe impl Sync for Methods {}
@@ -343,6 +373,11 @@ static METHODS: Methods = Methods([
         c"bind_records",
         record::bind_many,
         c"bind_records(function, drain_log, index, library, calls, inside, forks, ending, flight, ended, slow, /)\n--\n\nThe same for a list of pairs. function: the address of plexindex_record_matches.",
+    ),
+    fast(
+        c"numbers",
+        numbers::bind_read,
+        c"numbers(format, slow, /)\n--\n\nReads numbers out of blocks, as struct.Struct(format).unpack_from does. format: bytes, an equals sign and some of BiIqQ with their counts; slow(block, at): what is asked otherwise.",
     ),
     py::PyMethodDef::zeroed(),
 ]);
