@@ -202,8 +202,8 @@ fn what_is_invalidated_while_others_clear_concerns_what_comes_after() {
                 .execute_batch(
                     "UPDATE libraries SET id = id + 100; UPDATE items SET library = library + 100; \
                      UPDATE matches SET library = library + 100; UPDATE store SET sequence = (SELECT max(sequence) + 1 FROM changes); \
-                     INSERT INTO changes (sequence, n, identity, library, kind, path, rating_key) \
-                     SELECT sequence, 0, (SELECT max(id) FROM identities), 0, 7, x'', '' FROM store; \
+                     INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key) \
+                     SELECT (sequence & 0xFFFFFFFF) << 31, sequence, (SELECT max(id) FROM identities), 0, 7, x'', '' FROM store; \
                      COMMIT",
                 )
                 .expect("renumbered");

@@ -1,11 +1,12 @@
 //! What other processes have to hear of: told in the transaction that does it, and forgotten in time.
 
+use rusqlite::params;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::columns::{self, Cells, FromCells};
-use super::libraries::Living;
 use super::pending::fold_many;
-use super::tx::Tx;
+use super::places::{end_of, place_of};
+use super::tx::{Living, Tx};
 
 use crate::model::{IdentityId, LibraryId, Sequence};
 
@@ -97,6 +98,25 @@ impl FromCells for Change {
 }
 
 impl Tx<'_> {
+    /// The cells of a match that is confirmed, for many of them.
+    pub fn matched(
+        &self,
+        told: &mut columns::Insert<'_>,
+        library: &Living,
+        path: &[u8],
+        rating_key: &str,
+    ) -> rusqlite::Result<()> {
+        told.run(&[
+            ("id", &place_of(self.sequence, self.next_change())),
+            ("sequence", &self.sequence),
+            ("identity", &library.identity),
+            ("library", &library.id),
+            ("kind", &ChangeKind::Matched),
+            ("path", &path),
+            ("rating_key", &rating_key),
+        ])
+    }
+
     /// Tells other processes what this transaction does to a library. The path and the rating key are empty where it
     /// concerns none.
     pub fn change(
@@ -108,8 +128,8 @@ impl Tx<'_> {
         rating_key: &str,
     ) -> rusqlite::Result<()> {
         let cells: &columns::Filled<'_> = &[
+            ("id", &place_of(self.sequence, self.next_change())),
             ("sequence", &self.sequence),
-            ("n", &self.next_change()),
             ("identity", &identity),
             ("library", &library),
             ("kind", &kind),
@@ -131,8 +151,8 @@ impl Tx<'_> {
         // Of a library that was not fetched the feed has nothing to tell.
         let rows = if library.generation.is_fetched() { rows } else { (0, 0) };
         let cells: &columns::Filled<'_> = &[
+            ("id", &place_of(self.sequence, self.next_change())),
             ("sequence", &self.sequence),
-            ("n", &self.next_change()),
             ("identity", &library.identity),
             ("library", &library.id),
             ("kind", &kind),
@@ -172,19 +192,18 @@ pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
 /// Forgets changes up to a sequence. What a library's images lack stays: its matches, and single items that came or
 /// went; and what its feed tells. All else is for those who have read an earlier state; they read all of it again.
 pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
-    let upto = [upto];
     tx.connection
         .prepare_cached(
-            "DELETE FROM changes WHERE sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
+            "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
              WHERE l.id = changes.library AND l.identity > 0 \
              AND (changes.kind IN (1, 2) AND changes.sequence > l.matches_compacted \
              OR changes.kind = 1 AND changes.sequence > (SELECT folded FROM store) AND changes.sequence > l.epoch_seq \
              OR changes.kind IN (8, 9) AND changes.sequence > min(l.image_seq, l.feed_from) \
              OR changes.kind = 11 AND changes.sequence > l.feed_from))",
         )?
-        .execute(upto)?;
+        .execute(params![upto, end_of(upto)])?;
     tx.connection
         .prepare_cached("UPDATE store SET trimmed = max(trimmed, ?1)")?
-        .execute(upto)?;
+        .execute([upto])?;
     Ok(())
 }

@@ -49,7 +49,7 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
     assert_eq!(read::<Listing>(""), columns(&store, "listings", &[]));
     assert_eq!(
         read::<Change>(""),
-        columns(&store, "changes", &["n", "identity", "was", "now"])
+        columns(&store, "changes", &["id", "identity", "was", "now"])
     );
     let own = [
         "identity",

@@ -15,6 +15,7 @@ use super::items::{FROM, ItemRow, batch, digest};
 use super::libraries::{LibraryRow, one_library};
 use super::lines::{NO_END, end_of, line};
 use super::open::{Listed, Store, Timeline};
+use super::places::{NUMBER, place_of};
 use super::texts::Texts;
 use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
@@ -254,18 +255,19 @@ fn entries(
     limit: usize,
 ) -> rusqlite::Result<Vec<Entry>> {
     c.prepare_cached(
-        "SELECT c.sequence, c.n + 1, c.library, c.kind, c.was, c.now FROM changes c \
+        "SELECT c.sequence, (c.id & ?6) + 1, c.library, c.kind, c.was, c.now FROM changes c \
          JOIN libraries l ON l.id = c.library AND l.present AND c.sequence > l.feed_from \
-         WHERE (c.sequence, c.n + 1) >= (?3, ?4) AND c.sequence >= ?3 AND c.identity = ?1 AND (?2 IS NULL OR c.library = ?2) \
-         AND c.kind IN (8, 9, 11) AND (c.was <> 0 OR c.now <> 0) ORDER BY c.sequence, c.n LIMIT ?5",
+         WHERE c.id >= ?4 AND c.sequence >= ?3 AND c.identity = ?1 AND (?2 IS NULL OR c.library = ?2) \
+         AND c.kind IN (8, 9, 11) AND (c.was <> 0 OR c.now <> 0) ORDER BY c.id LIMIT ?5",
     )?
     .query_map(
         params![
             identity,
             library,
             place.sequence,
-            place.n,
-            i64::try_from(limit).unwrap_or(i64::MAX)
+            place_of(place.sequence, (place.n - 1).clamp(0, NUMBER)),
+            i64::try_from(limit).unwrap_or(i64::MAX),
+            NUMBER
         ],
         |row| {
             Ok(Entry {

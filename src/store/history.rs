@@ -6,9 +6,8 @@
 use rusqlite::params;
 
 use super::changes::{ChangeKind, trim};
-use super::libraries::Living;
 use super::open::Store;
-use super::tx::Tx;
+use super::tx::{Living, Tx};
 use crate::error::Result;
 use crate::model::{Generation, LibraryId, Sequence};
 
@@ -96,7 +95,7 @@ pub fn forget_surplus(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
         let mut told = tx.connection.prepare_cached(
             "SELECT c.sequence, CASE c.kind WHEN 11 THEN \
              (SELECT count(*) FROM items i WHERE i.library = c.library AND i.died = c.was) ELSE 1 END \
-             FROM changes c WHERE c.kind IN (8, 9, 11) ORDER BY c.sequence, c.n",
+             FROM changes c WHERE c.kind IN (8, 9, 11) ORDER BY c.id",
         )?;
         let mut rows = told.query([])?;
         while surplus > 0

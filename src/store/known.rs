@@ -2,8 +2,7 @@
 
 use rusqlite::{CachedStatement, params};
 
-use super::libraries::Living;
-use super::tx::Tx;
+use super::tx::{Living, Tx};
 use crate::model::{Item, LibraryId, Sequence};
 
 /// What the store has of an item.

@@ -7,7 +7,7 @@ use super::columns::{self, Cells, FromCells, list, read};
 use super::ids::image_name;
 use super::open::Store;
 use super::pending::PENDING;
-use super::tx::Tx;
+use super::tx::{Living, Tx};
 use crate::error::Result;
 use crate::model::{
     Change, Epoch, Generation, Hint, IdentityId, ImageName, Library, LibraryId, LibraryKind, Sequence, Trust,
@@ -157,14 +157,6 @@ pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<L
     connection
         .prepare_cached(&format!("SELECT {} FROM libraries WHERE id = ?1", list::<LibraryRow>()))?
         .query_row([id], read)
-}
-
-/// A library that belongs to an identity, as it is under the write lock.
-pub struct Living {
-    pub id: LibraryId,
-    pub identity: IdentityId,
-    pub generation: Generation,
-    pub epoch: Epoch,
 }
 
 impl Tx<'_> {

@@ -11,11 +11,11 @@ use super::columns::{self, Cells, FromCells, list, read};
 use super::history::tell_listing;
 use super::items::{Adding, digest};
 use super::known::{Known, Row};
-use super::libraries::{LibraryRow, Living, one_library};
+use super::libraries::{LibraryRow, one_library};
 use super::open::Store;
 use super::seen;
 use super::sweeping::sweep_slice;
-use super::tx::Tx;
+use super::tx::{Living, Tx};
 use crate::error::{Error, Result, Status};
 use crate::model::{Change, Generation, IdentityId, ImageName, Item, LibraryId, Sequence, Trust};
 

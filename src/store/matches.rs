@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, params};
 
 use super::changes::{ChangeKind, trim};
+use super::columns::Insert;
 use super::endpoints::TOKEN;
-use super::libraries::{LibraryRow, Living};
+use super::libraries::LibraryRow;
 use super::listings::Listing;
 use super::open::{Store, Timeline};
 use super::pending::{Filling, PENDING, fold, fold_many, set_folded, size_of};
-use super::tx::{Tx, sequence_of};
+use super::places::end_in_sql;
+use super::tx::{Living, Tx, sequence_of};
 use super::unverified::unverified_in;
 use crate::error::Result;
 use crate::model::{Epoch, IdentityId, ImageName, LibraryId, Sequence};
@@ -41,11 +43,16 @@ impl Store {
         let timeline = self.timeline();
         self.write(|tx| {
             // As it is by now: it may have got another identity and another listing since the caller read it.
-            let Some(library) = tx.expect_library(row.id).optional()? else {
+            let known = tx.left.filter(|library| library.id == row.id);
+            let Some(library) = known.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
                 return Ok(None);
             };
             let now = tx.sequence;
-            let unverified = unverified_but(tx, &library, pairs)?;
+            let unverified = match known {
+                Some(_) => Vec::new(),
+                None => unverified_but(tx, &library, pairs)?,
+            };
+            tx.leaves.set(Some(library).filter(|_| unverified.is_empty()));
             let is_batch = pairs.len() >= BATCH;
             if is_batch {
                 fold(tx)?;
@@ -76,7 +83,7 @@ impl Store {
             let mut pending: HashMap<Vec<u8>, (String, Sequence)> = HashMap::new();
             {
                 let mut statement = connection.prepare_cached(&format!(
-                    "SELECT c.path, c.rating_key, c.sequence {PENDING} AND c.library = ?1 ORDER BY c.sequence, c.n"
+                    "SELECT c.path, c.rating_key, c.sequence {PENDING} AND c.library = ?1 ORDER BY c.id"
                 ))?;
                 let mut rows = statement.query([library])?;
                 while let Some(row) = rows.next()? {
@@ -151,11 +158,14 @@ impl Store {
     pub fn lagging(&self, most: u64) -> Result<Vec<(IdentityId, LibraryId)>> {
         self.read(|connection| {
             connection
-                .prepare_cached(
+                .prepare_cached(concat!(
                     "SELECT identity, id FROM libraries l WHERE identity > 0 AND (match_count > 0 OR EXISTS (SELECT 1 \
-                     FROM changes c WHERE c.sequence > (SELECT folded FROM store) AND c.kind = 1 AND c.library = l.id)) AND \
-                     (SELECT count(*) FROM changes WHERE sequence > matches_compacted) >= ?1",
-                )?
+                     FROM changes c WHERE c.id > (SELECT ",
+                    end_in_sql!("folded"),
+                    " FROM store) AND c.kind = 1 AND c.library = l.id)) AND (SELECT count(*) FROM changes WHERE id > ",
+                    end_in_sql!("matches_compacted"),
+                    ") >= ?1",
+                ))?
                 .query_map([most.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
         })
@@ -229,10 +239,11 @@ fn verify(tx: &Tx<'_>, library: LibraryId, path: &[u8], given: Sequence) -> rusq
 fn record(tx: &Tx<'_>, library: &Living, mut matches: Vec<(&[u8], &str, Sequence)>) -> rusqlite::Result<()> {
     // In the order of the table's tree. Of two of a path the later one stays.
     matches.sort_by_key(|(path, _, _)| *path);
-    let mut filling = Filling::new(tx, library.id, library.epoch);
+    let mut filling = Filling::new(tx, library.id, library.epoch, matches.len())?;
+    let mut told = Insert::new(tx.connection, "INSERT INTO changes");
     for (path, rating_key, given) in matches {
         filling.put(path, rating_key, given)?;
-        tx.change(library.identity, library.id, ChangeKind::Matched, path, rating_key)?;
+        tx.matched(&mut told, library, path, rating_key)?;
     }
     filling.end()?;
     set_folded(tx, tx.sequence)
@@ -270,9 +281,11 @@ pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Resul
 /// Changes of a library that wait to be compacted into its image.
 fn waiting(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<u64> {
     tx.connection
-        .prepare_cached(
-            "SELECT count(*) FROM changes WHERE sequence > (SELECT matches_compacted FROM libraries WHERE id = ?1)",
-        )?
+        .prepare_cached(concat!(
+            "SELECT count(*) FROM changes WHERE id > (SELECT ",
+            end_in_sql!("matches_compacted"),
+            " FROM libraries WHERE id = ?1)",
+        ))?
         .query_row([library], |row| row.get::<_, i64>(0))
         .map(i64::cast_unsigned)
 }

@@ -4,10 +4,10 @@ use rusqlite::params;
 
 use super::changes::ChangeKind;
 use super::items::{Adding, digest, visible};
-use super::libraries::{LibraryRow, Living, renew};
+use super::libraries::{LibraryRow, renew};
 use super::open::Store;
 use super::seen;
-use super::tx::Tx;
+use super::tx::{Living, Tx};
 use crate::error::Result;
 use crate::model::{Generation, IdentityId, Item, LibraryId, Sequence};
 

@@ -51,6 +51,7 @@ mod matches;
 mod merging;
 mod path_searches;
 mod pending;
+mod places;
 mod probes;
 mod refusals;
 mod seen;

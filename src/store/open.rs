@@ -13,7 +13,7 @@ use super::ids::{image_text, table_image_text};
 use super::opened::{Opened, is_fresh, repair, warn_of_page};
 use super::patience::BUSY;
 use super::state_file::{Kept, KeptEndpoint, find};
-use super::tx::sequence_of;
+use super::tx::{Living, sequence_of};
 use crate::error::{Error, Result, Status};
 use crate::image::{CounterPage, State as PageState};
 use crate::model::{ImageName, Sequence, TableImage};
@@ -39,6 +39,8 @@ pub struct Store {
     pub(super) is_late: AtomicBool,
     /// The folder when a write found that the database, its log and the page have their names.
     pub(super) named: Mutex<Option<FolderStamp>>,
+    /// What the last write left, where it recorded matches. Used under the writer's lock, so a fork finds it unlocked.
+    pub(super) left: Mutex<Option<Left>>,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
     /// Which of the opened databases is known to be on its line: its number and 1.
@@ -47,6 +49,12 @@ pub struct Store {
     pub(super) listed: Listed,
     /// How often those who wait for a commit were woken without one.
     pub(super) woken: AtomicU64,
+}
+
+/// A library as the write at this moment left it, with nothing invalidated: the next one need not read it.
+pub struct Left {
+    pub at: (Timeline, Sequence),
+    pub library: Living,
 }
 
 /// What the listing of a change (its sequence and number) changed, in pairs of rows: kept while the feed tells it in pages.
@@ -81,6 +89,7 @@ impl Store {
             kept_at: Mutex::default(),
             is_late: AtomicBool::new(false),
             named: Mutex::default(),
+            left: Mutex::default(),
             orphans: AtomicBool::new(false),
             line_of: AtomicU64::new(0),
             woken: AtomicU64::new(0),

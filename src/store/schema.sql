@@ -177,17 +177,16 @@ CREATE TABLE unverified (    -- invalidated: not answered again before a request
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE changes (       -- what other processes have to hear of
+    id         INTEGER PRIMARY KEY,        -- in the order in which they were told: places::place_of(sequence, number)
     sequence   INTEGER NOT NULL,
-    n          INTEGER NOT NULL,
     identity   INTEGER NOT NULL,
     library    INTEGER NOT NULL,           -- 0: all
     kind       INTEGER NOT NULL,           -- ChangeKind
     path       BLOB    NOT NULL,
     rating_key TEXT    NOT NULL,
     was        INTEGER NOT NULL DEFAULT 0, -- of an item: its row before, 0 for none; of a listing: its generation
-    now        INTEGER NOT NULL DEFAULT 0, -- of an item: its row since, 0 for none; of a listing: the last row that it made
-    PRIMARY KEY (sequence, n)
-) STRICT, WITHOUT ROWID;
+    now        INTEGER NOT NULL DEFAULT 0  -- of an item: its row since, 0 for none; of a listing: the last row that it made
+) STRICT;
 
 CREATE TABLE lines (         -- histories without a gap: lines.rs says when one begins
     id    INTEGER PRIMARY KEY,             -- random

@@ -7,6 +7,7 @@ use super::columns::{list, read};
 use super::endpoints::{Endpoint, identity_of};
 use super::libraries::{LibraryRow, libraries};
 use super::open::{Store, Timeline};
+use super::places::end_of;
 use super::tx::sequence_of;
 use super::unverified::unverified_of;
 use crate::error::Result;
@@ -54,12 +55,17 @@ fn state(
     let mut changes = Vec::new();
     for row in &libraries {
         let mut statement = connection.prepare_cached(&format!(
-            "SELECT {} FROM changes WHERE sequence > min(?1, ?3) AND library = ?2 AND (kind IN (1, 2) AND sequence > ?1 \
-             OR kind IN (8, 9) AND sequence > ?3) ORDER BY sequence, n",
+            "SELECT {} FROM changes WHERE id > ?4 AND library = ?2 AND (kind IN (1, 2) AND sequence > ?1 \
+             OR kind IN (8, 9) AND sequence > ?3) ORDER BY id",
             list::<Change>()
         ))?;
         let found = statement.query_map(
-            params![row.matches_compacted, row.id, row.image_sequence],
+            params![
+                row.matches_compacted,
+                row.id,
+                row.image_sequence,
+                end_of(row.matches_compacted.min(row.image_sequence))
+            ],
             read::<Change>,
         )?;
         for one in found {
@@ -126,10 +132,10 @@ impl Store {
             }
             let found: Vec<Change> = connection
                 .prepare_cached(&format!(
-                    "SELECT {} FROM changes WHERE sequence > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY sequence, n LIMIT 2000",
+                    "SELECT {} FROM changes WHERE id > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY id LIMIT 2000",
                     list::<Change>()
                 ))?
-                .query_map(params![since, identity], read::<Change>)?
+                .query_map(params![end_of(since), identity], read::<Change>)?
                 .collect::<rusqlite::Result<_>>()?;
             let again = found.len() == 2000 || found.iter().any(|one| one.kind == ChangeKind::Library);
             Ok((now, (!again).then_some(found)))

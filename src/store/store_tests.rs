@@ -145,6 +145,59 @@ fn an_invalidation_and_the_newer_match_survive_the_naming_of_a_server() {
 }
 
 #[test]
+fn a_store_whose_numbers_are_used_up_is_made_anew() {
+    let (_folder, store) = opened();
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let rows = probed(&store, identity, &["films"], NOW_MS);
+    let first = store.totals().expect("totals").sequence;
+    store
+        .write(|tx| {
+            tx.libraries_changed(identity)?; // so that this one does not write its own number
+            tx.connection
+                .execute("UPDATE store SET sequence = sequence | 0xFFFFFFFE", [])
+        })
+        .expect("written");
+    store
+        .record_matches(&rows[0], &[(b"/h/1.mkv", "1")])
+        .expect("the last but one");
+    assert_eq!(matches(&store, rows[0].id).len(), 1);
+    let recorded = store.record_matches(&rows[0], &[(b"/h/2.mkv", "1")]).expect("a store");
+    assert!(recorded.is_none(), "the library is not in the new one");
+    let now = store.totals().expect("totals").sequence;
+    assert_ne!(now.0 >> 32, first.0 >> 32);
+    assert_ne!(now.0 >> 32, (first.0 >> 32) + 1);
+}
+
+#[test]
+fn what_was_written_between_two_matches_is_read() {
+    let (_folder, store) = opened();
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let rows = probed(&store, identity, &["films", "shows"], NOW_MS);
+    let record = |path: &[u8]| {
+        let recorded = store.record_matches(&rows[0], &[(path, "1")]).expect("recorded");
+        recorded.map(|recorded| recorded.unverified.len())
+    };
+    assert_eq!(record(b"/h/1.mkv"), Some(0));
+    assert_eq!(record(b"/h/2.mkv"), Some(0), "as the first one left it");
+    store.record_matches(&rows[1], &[(b"/h/3.mkv", "1")]).expect("recorded");
+    assert_eq!(record(b"/h/4.mkv"), Some(0));
+    store
+        .invalidate_paths(identity, &[(rows[0].id, b"/h/5.mkv")], &[])
+        .expect("invalidated");
+    assert_eq!(record(b"/h/6.mkv"), Some(1), "what is invalidated is told");
+    assert_eq!(record(b"/h/7.mkv"), Some(1), "and told again");
+    store
+        .invalidate_libraries(identity, Some(rows[0].id))
+        .expect("invalidated");
+    let many: Vec<Vec<u8>> = (0..100).map(|n| format!("/h/many {n}.mkv").into_bytes()).collect();
+    let many: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "1")).collect();
+    store.record_matches(&rows[0], &many).expect("recorded");
+    assert_eq!(matches(&store, rows[0].id).len(), 100, "of the epoch that is now");
+    store.clear(identity).expect("cleared");
+    assert_eq!(record(b"/h/8.mkv"), None);
+}
+
+#[test]
 fn dead_matches_do_not_push_out_living_ones() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");

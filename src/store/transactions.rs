@@ -8,7 +8,8 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::changes::trim_now_and_then;
 use super::connection::Slot;
-use super::open::Store;
+use super::open::{Left, Store};
+use super::opened::is_fresh;
 use super::patience::{BUSY, Patience};
 use super::schema::failure;
 use super::tx::{Hasty, Tx, Undo, sequence_of};
@@ -163,7 +164,14 @@ impl Store {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // and is done again
         }
         let before = sequence_of(connection)?;
-        let tx = Tx::new(connection, before.next());
+        if is_fresh(before.next()) {
+            // The next number may be another store's first, and `changes` would begin anew: so this one is made anew.
+            return Err(failure(rusqlite::ffi::SQLITE_CORRUPT));
+        }
+        let mut tx = Tx::new(connection, before.next());
+        let timeline = self.timeline();
+        let left = lock(&self.left).take().filter(|left| left.at == (timeline, before));
+        tx.left = left.map(|left| left.library);
         let page = self.begin_on_page(before, tx.sequence, named)?;
         if !named {
             *lock(&self.named) = folder.filter(|_| page.is_some() && tells);
@@ -176,6 +184,10 @@ impl Store {
                     .execute([tx.sequence])?;
             }
             connection.prepare_cached("COMMIT")?.execute([])?;
+            *lock(&self.left) = tx.leaves.take().map(|library| Left {
+                at: (timeline, tx.sequence),
+                library,
+            });
             Ok(value)
         });
         if let Some(page) = page {

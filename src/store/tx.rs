@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::patience::BUSY;
 
-use crate::model::Sequence;
+use crate::model::{Epoch, Generation, IdentityId, LibraryId, Sequence};
 
 /// A write transaction under way.
 pub struct Tx<'c> {
@@ -16,6 +16,19 @@ pub struct Tx<'c> {
     pub sequence: Sequence,
     /// How many changes it has told so far.
     told: Cell<i64>,
+    /// The library that the write before left as it says, with nothing invalidated.
+    pub left: Option<Living>,
+    /// The same of this write, for the next.
+    pub leaves: Cell<Option<Living>>,
+}
+
+/// A library that belongs to an identity, as it is under the write lock.
+#[derive(Clone, Copy)]
+pub struct Living {
+    pub id: LibraryId,
+    pub identity: IdentityId,
+    pub generation: Generation,
+    pub epoch: Epoch,
 }
 
 impl<'c> Tx<'c> {
@@ -25,6 +38,8 @@ impl<'c> Tx<'c> {
             connection,
             sequence,
             told: Cell::new(0),
+            left: None,
+            leaves: Cell::default(),
         }
     }
 
@@ -70,6 +85,8 @@ impl Drop for Hasty<'_> {
 /// other page for it.
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection
-        .prepare_cached("SELECT max(sequence, coalesce((SELECT max(sequence) FROM changes), 0)) FROM store")?
+        .prepare_cached(
+            "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0)) FROM store",
+        )?
         .query_row([], |row| row.get(0))
 }

@@ -220,8 +220,8 @@ pub fn half_a_commit(words: &[&str]) {
         .expect("a match");
     database
         .execute(
-            "INSERT INTO changes (sequence, n, identity, library, kind, path, rating_key) \
-             VALUES (?1, 0, ?2, ?3, 1, ?4, ?5)",
+            "INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key) \
+             VALUES ((?1 & 0xFFFFFFFF) << 31, ?1, ?2, ?3, 1, ?4, ?5)",
             rusqlite::params![sequence, identity, library, path.as_bytes(), key],
         )
         .expect("a change");

@@ -7,10 +7,13 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+import time
 import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 import plexindex
@@ -26,6 +29,14 @@ accelerated = pytest.mark.skipif(_accelerator.load() is None, reason="ctypes is 
 def paths_of(server: Server, count: int) -> list[str]:
     rows = server.get("paths?library=1")
     return [row["path"] for row in rows if row["path"]][:count]
+
+
+def chosen(movies: plexindex.Library) -> plexindex.Library:
+    """The same library without what the accelerator has bound."""
+    again = movies.index.library(movies.title or "")
+    for name in ("record_match", "record_matches"):
+        again.__dict__.pop(name, None)
+    return again
 
 
 class Text(str):
@@ -238,3 +249,150 @@ def test_wrong_addresses_are_refused() -> None:
             fast.lookup_key(*wrong)
     with pytest.raises(ValueError, match="needed"):
         fast.get_match(1, [], 1, print)
+
+
+@accelerated
+def test_it_records_as_ctypes_does(index: plexindex.Index) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    assert "record_match" in vars(movies)
+    item = next(iter(movies))
+    odd: list[Any] = [
+        b"/host/b.mkv",
+        Path("/host/c.mkv"),
+        Text("/host/d.mkv"),
+        "/host/\u00e9.mkv",
+        os.fsdecode(b"/host/\xff.mkv"),
+    ]
+    for number, path in enumerate(["/host/a.mkv", *odd]):
+        movies.record_match(path, item.key if number % 2 else item)
+        assert movies.match(path).rung == "confirmed"
+    movies.record_match("/host/e.mkv", key=item.rating_key)
+    many = [(f"/host/many {number} \u00e9.mkv", item.key) for number in range(3000)]
+    movies.record_matches(many)
+    movies.record_matches([(b"/host/f.mkv", 7), ("/host/g.mkv", "7")])
+    movies.record_matches(iter([("/host/h.mkv", "7")]))
+    movies.record_matches([])
+    assert index.stats().matches == 3010
+    assert movies.lookup_keys([path for path, _ in many]) == [item.key] * len(many)
+
+
+@accelerated
+def test_a_record_that_is_refused_says_why_as_ctypes_does(index: plexindex.Index) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    refused: list[tuple[Any, Any]] = [
+        ("", "7"),
+        ("/a\0b", "7"),
+        ("/a", ""),
+        ("/a", "7\0"),
+        ("/a", None),
+        (None, "7"),
+        ("/a", "/library/elsewhere/7"),
+        ("/" * 40_000, "7"),
+        ("\ud800", "7"),
+    ]
+    for pair in refused:
+        for name, given in (("record_match", pair), ("record_matches", ([("/host/a.mkv", "7"), pair],))):
+            texts = []
+            for library in (movies, chosen(movies)):
+                with pytest.raises((plexindex.Error, TypeError)) as caught:
+                    getattr(library, name)(*given)
+                texts.append((type(caught.value), str(caught.value)))
+            assert texts[0] == texts[1], (name, pair)
+    with pytest.raises(TypeError, match="record_match"):
+        movies.record_match("/a")  # type: ignore[call-arg]
+    index.close()
+    for call in (lambda: movies.record_match("/a", "7"), lambda: movies.record_matches([("/a", "7")])):
+        with pytest.raises(plexindex.ClosedError):
+            call()
+
+
+@accelerated
+def test_a_close_waits_for_a_record_and_other_threads_go_on(index: plexindex.Index, cache: Path) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    # Another process that writes: this one's locks would not keep itself out.
+    code = """
+import sqlite3, sys
+other = sqlite3.connect(sys.argv[1], isolation_level=None)
+other.execute("BEGIN IMMEDIATE")
+print("writes", flush=True)
+sys.stdin.read()
+"""
+    database = str(next(cache.glob("**/plexindex-2.db")))
+    other = subprocess.Popen([sys.executable, "-c", code, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdout is not None
+    assert other.stdout.readline() == b"writes\n"
+    ended: list[str] = []
+
+    def record(name: str) -> None:
+        movies.record_match(f"/host/{name}.mkv", "7")
+        ended.append(name)
+
+    def close() -> None:
+        index.close()
+        ended.append("closed")
+
+    threads = [threading.Thread(target=record, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + 10
+    while len(index._calls) < 2 and time.monotonic() < until:
+        time.sleep(0.001)
+    threads.append(threading.Thread(target=close))
+    threads[-1].start()
+    while index.is_open and time.monotonic() < until:
+        time.sleep(0.001)
+    assert len(index._calls) == 2
+    assert ended == []
+    other.communicate()
+    for thread in threads:
+        thread.join()
+    assert sorted(ended[:2]) == ["a", "b"]
+    assert ended[2] == "closed"
+    assert index._calls == {}
+
+
+@accelerated
+def test_log_lines_of_a_record_arrive_with_it(cache: Path, server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "plexindex")
+    with plexindex.open(cache, server_url=server.url, token=server.token, log_level="debug", slow=0.001) as index:
+        movies = index.library("Movies")
+        movies.refresh()
+        caplog.clear()
+        movies.record_matches([(f"/host/{number}.mkv", "7") for number in range(20_000)])
+        assert any("record_matches" in line.getMessage() for line in caplog.records)
+
+
+@accelerated
+def test_numbers_are_read_as_struct_reads_them() -> None:
+    refused: list[str] = []
+
+    def slow(*arguments: Any) -> None:
+        refused.append(repr(arguments))
+
+    block = os.urandom(200)
+    for text in ("=6I", "=i4B6Iq2QiI", "=2I", "=i", "=B", "=12q", "="):
+        read, right = _accelerator.load().numbers(text.encode(), slow), Struct(text)
+        assert read(block) == right.unpack_from(block)
+        for at in range(len(block) - right.size + 1):
+            assert read(block, at) == read(bytearray(block), at) == right.unpack_from(block, at)
+        for odd in (
+            (block, len(block) - right.size + 1),
+            (block, -1),
+            (block, 2**70),
+            (block, None),
+            (None,),
+            (),
+            (memoryview(block),),
+        ):
+            refused.clear()
+            assert read(*odd) is None
+            assert refused == [repr(odd)]
+    for text in ("", "6I", "=x", "=4s", "<I"):
+        with pytest.raises(ValueError, match="format"):
+            _accelerator.load().numbers(text.encode(), slow)
+    match = plexindex.Match(b"")
+    with pytest.raises(Exception, match="unpack_from requires a buffer"):
+        _ = match.status

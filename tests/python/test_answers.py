@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from struct import Struct
 
 import plexindex
 import pytest
@@ -32,19 +33,19 @@ class Made:
 
 def block(*answers: Made, log_lines: int = 0, stretch: int = 0) -> bytes:
     """A block as the library writes it."""
-    answer_size, item_size = _answers.ANSWER.size + stretch, _answers.ITEM_SIZE + stretch
-    head = _answers.HEAD.size + stretch
+    answer_size, item_size = Struct(_answers.ANSWER).size + stretch, _answers.ITEM_SIZE + stretch
+    head = Struct(_answers.HEAD).size + stretch
     items_at = head + answer_size * len(answers)
     texts_at = items_at + item_size * sum(len(answer.items) for answer in answers)
     heads, records, texts = bytearray(), bytearray(), bytearray()
 
     def text(value: str | bytes | None) -> bytes:
         if value is None:
-            return _answers.TEXT.pack(0, 0)
+            return Struct(_answers.TEXT).pack(0, 0)
         raw = value if isinstance(value, bytes) else value.encode()
         at = texts_at + len(texts)
         texts.extend(raw + b"\0")
-        return _answers.TEXT.pack(at, len(raw))
+        return Struct(_answers.TEXT).pack(at, len(raw))
 
     for answer in answers:
         first = items_at + len(records)
@@ -56,10 +57,10 @@ def block(*answers: Made, log_lines: int = 0, stretch: int = 0) -> bytes:
                 if isinstance(value, (str, bytes)):
                     record[at : at + 8] = text(value)
                 elif value is not None:
-                    record[at : at + 4] = _answers.NUMBER.pack(value)
+                    record[at : at + 4] = Struct(_answers.NUMBER).pack(value)
             records += record
         single = answer.status == c.OK
-        heads += _answers.ANSWER.pack(
+        heads += Struct(_answers.ANSWER).pack(
             answer.status,
             answer.rung,
             answer.confidence,
@@ -69,12 +70,14 @@ def block(*answers: Made, log_lines: int = 0, stretch: int = 0) -> bytes:
             first if answer.items else 0,
             len(answer.items),
             len(answer.items) if answer.total is None else answer.total,
-            *_answers.TEXT.unpack(text(answer.message)),
+            *Struct(_answers.TEXT).unpack(text(answer.message)),
             answer.age_ms,
             *(0, 0, 0, 0),
         )
         heads += bytes(stretch)
-    begin = _answers.HEAD.pack(_answers.HEAD.size, answer_size, item_size, len(answers), head, log_lines)
+    begin = Struct(_answers.HEAD).pack(
+        Struct(_answers.HEAD).size, answer_size, item_size, len(answers), head, log_lines
+    )
     return begin + bytes(stretch) + heads + records + texts
 
 

@@ -63,6 +63,14 @@ own = plexindex.open(folder, server_url=url, token=token, page_size=30)
 with own.watch():
     own.refresh('Movies', full=True, progress=told)
 """,
+    "matches": """
+own = plexindex.open(folder, server_url=url, token=token, page_size=30).library('TV Shows')
+own.refresh()
+while True:
+    own.record_match(f'/{time.monotonic()}', '7')
+    own.record_matches([(f'/{time.monotonic()}', '7')] * 3)
+    inside.set()
+""",
     "log lines": """
 import logging
 logging.basicConfig(level=logging.DEBUG, stream=open(os.devnull, 'w'))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import inspect
 import re
+from struct import Struct
 from typing import Any, get_args
 
 import header
@@ -155,9 +156,9 @@ def test_structs_have_the_header_s_layout() -> None:
         for member, offset in layout[name].items():
             if member:
                 assert fields[member if member in fields else SPLIT[member]] == offset, (name, member)
-    assert _answers.HEAD.size == layout["answers"][""]
-    assert _answers.ANSWER.size == layout["answer"][""]
-    assert _answers.TEXT.size == layout["text"][""]
+    assert Struct(_answers.HEAD).size == layout["answers"][""]
+    assert Struct(_answers.ANSWER).size == layout["answer"][""]
+    assert Struct(_answers.TEXT).size == layout["text"][""]
     assert layout["item"].pop("") == _answers.ITEM_SIZE
     assert layout["item"] == _answers.ITEM_FIELDS
 

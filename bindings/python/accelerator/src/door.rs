@@ -7,8 +7,7 @@ use std::ptr::{null, null_mut};
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::Buffer;
-use super::exactly;
+use super::{Buffer, Bytes, bytes_of, exactly};
 
 // Of the C library, which every extension module is linked with.
 unsafe extern "C" {
@@ -21,14 +20,6 @@ unsafe extern "C" {
 const LOCAL_NOW: c_int = 2 | 4;
 #[cfg(not(target_vendor = "apple"))]
 const LOCAL_NOW: c_int = 2;
-
-/// `plexindex_bytes`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Bytes {
-    data: *const c_char,
-    length: usize,
-}
 
 /// `plexindex_mapping`.
 #[repr(C)]
@@ -131,27 +122,6 @@ impl Door {
                 lookup_keys: function(object, c"plexindex_lookup_keys")?,
             })
         }
-    }
-}
-
-/// Bytes of a `bytes` object, or of `None`; an exception otherwise.
-///
-/// # Safety
-/// `object` is alive, and stays so as long as they are used.
-unsafe fn bytes_of(object: *mut PyObject) -> Option<Bytes> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if object == py::Py_None() {
-            return Some(Bytes {
-                data: null(),
-                length: 0,
-            });
-        }
-        let (mut data, mut length) = (null_mut(), 0);
-        (py::PyBytes_AsStringAndSize(object, &raw mut data, &raw mut length) == 0).then(|| Bytes {
-            data: data.cast_const(),
-            length: length.unsigned_abs(),
-        })
     }
 }
 
@@ -367,16 +337,7 @@ pub unsafe extern "C" fn close(_: *mut PyObject, arguments: *mut *mut PyObject, 
 pub unsafe extern "C" fn lines(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     unsafe extern "C" fn receive(lines: *mut c_void, level: i32, text: *const c_char, length: usize) {
         // SAFETY: the list of `lines`, and bytes that are there during this call.
-        unsafe {
-            let text = py::PyBytes_FromStringAndSize(text, length.cast_signed());
-            let line = py::PyTuple_New(2);
-            if !text.is_null() && !line.is_null() {
-                py::PyTuple_SetItem(line, 0, py::PyLong_FromLong(level.into()));
-                py::PyTuple_SetItem(line, 1, text);
-                py::PyList_Append(lines.cast(), line);
-            }
-            py::Py_XDECREF(line);
-        }
+        unsafe { super::add_line(lines.cast(), level, text, length) };
     }
     // SAFETY: Python's call with a capsule of `load`.
     unsafe {

@@ -4,10 +4,11 @@
 //! Whatever is not plain (bytes, a path object, what is no UTF-8, an index that is closed, a wrong argument) is left to the
 //! function in Python that it stands in for. So that one says what is right, and this file only what is fast.
 //!
-//! Every function runs under Python's lock, which a close holds too: a handle that is not NULL is open until it returns.
+//! Every function but those of `record` and `door` runs under Python's lock, which a close holds too: a handle that is not NULL
+//! is open until it returns.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
@@ -16,6 +17,8 @@ mod answer;
 #[cfg(unix)]
 mod door;
 mod keys;
+mod numbers;
+mod record;
 mod table;
 
 /// The C ABI's `plexindex_lookup_key` and `plexindex_table_lookup`.
@@ -26,6 +29,14 @@ type Lookup = unsafe extern "C" fn(*const c_void, *const c_char) -> *const c_cha
 struct Buffer {
     data: *mut c_char,
     capacity: usize,
+    length: usize,
+}
+
+/// `plexindex_bytes`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Bytes {
+    data: *const c_char,
     length: usize,
 }
 
@@ -151,6 +162,27 @@ unsafe fn addresses<const N: usize>(objects: [*mut PyObject; N]) -> Option<[*mut
     }
 }
 
+/// Bytes of a `bytes` object, or of `None`; an exception otherwise.
+///
+/// # Safety
+/// `object` is alive, and stays so as long as they are used.
+unsafe fn bytes_of(object: *mut PyObject) -> Option<Bytes> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if object == py::Py_None() {
+            return Some(Bytes {
+                data: null(),
+                length: 0,
+            });
+        }
+        let (mut data, mut length) = (null_mut(), 0);
+        (py::PyBytes_AsStringAndSize(object, &raw mut data, &raw mut length) == 0).then(|| Bytes {
+            data: data.cast_const(),
+            length: length.unsigned_abs(),
+        })
+    }
+}
+
 /// The arguments of a function that takes so many, all by place; an exception otherwise.
 ///
 /// # Safety
@@ -166,6 +198,26 @@ unsafe fn exactly<'a, const N: usize>(
     }
     // SAFETY: so many are there.
     Some(unsafe { &*arguments.cast::<[*mut PyObject; N]>() })
+}
+
+/// Adds a log line to a list of pairs of a level and bytes. What there is no memory for leaves an exception.
+///
+/// # Safety
+/// `lines` is a list or NULL, and `text` has `length` bytes.
+unsafe fn add_line(lines: *mut PyObject, level: i32, text: *const c_char, length: usize) {
+    // SAFETY: the caller's promise, under Python's lock. A tuple takes over what it is given.
+    unsafe {
+        let text = py::PyBytes_FromStringAndSize(text, length.cast_signed());
+        let line = py::PyTuple_New(2);
+        if !lines.is_null() && !text.is_null() && !line.is_null() {
+            py::PyTuple_SetItem(line, 0, py::PyLong_FromLong(level.into()));
+            py::PyTuple_SetItem(line, 1, text);
+            py::PyList_Append(lines, line);
+        } else {
+            py::Py_XDECREF(text);
+        }
+        py::Py_XDECREF(line);
+    }
 }
 
 /// `None`, as a new reference.
@@ -220,7 +272,7 @@ unsafe fn slow(
 }
 
 /// The module's functions: they bind others.
-struct Methods([py::PyMethodDef; if cfg!(unix) { 16 } else { 5 }]);
+struct Methods([py::PyMethodDef; if cfg!(unix) { 19 } else { 8 }]);
 
 // SAFETY: addresses of what never changes.
 unsafe impl Sync for Methods {}
@@ -311,6 +363,21 @@ static METHODS: Methods = Methods([
         c"bind_match",
         answer::bind_match,
         c"bind_match(function, index, library, make, asked, told, slow, /)\n--\n\nA full answer that needs no wait. function: the address of plexindex_match_path; index, library: the addresses of where handles lie; make(block, None, asked): the answer; told(): log lines wait; slow(path, ...): what is asked otherwise.",
+    ),
+    fast(
+        c"bind_record",
+        record::bind_one,
+        c"bind_record(function, drain_log, index, library, calls, inside, forks, ending, flight, ended, slow, /)\n--\n\nRecords a match. function, drain_log: the addresses of plexindex_record_match and plexindex_drain_log; index, library: the addresses of where handles lie; calls, inside: where calls in flight are kept; forks.number: how many forks there were; ending: the dict whose _thread is None until the interpreter ends; flight: what stands for the call; ended(status, text, lines): what is not plain is handed to; slow(path, key): what is asked otherwise.",
+    ),
+    fast(
+        c"bind_records",
+        record::bind_many,
+        c"bind_records(function, drain_log, index, library, calls, inside, forks, ending, flight, ended, slow, /)\n--\n\nThe same for a list of pairs. function: the address of plexindex_record_matches.",
+    ),
+    fast(
+        c"numbers",
+        numbers::bind_read,
+        c"numbers(format, slow, /)\n--\n\nReads numbers out of blocks, as struct.Struct(format).unpack_from does. format: bytes, an equals sign and some of BiIqQ with their counts; slow(block, at): what is asked otherwise.",
     ),
     py::PyMethodDef::zeroed(),
 ]);

@@ -7,12 +7,13 @@ of plexindex_answers, plexindex_answer and plexindex_item in ``include/plexindex
 from __future__ import annotations
 
 from _collections_abc import Iterator, Sequence
-from _struct import Struct
 
+from . import _accelerator
 from . import _constants as c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Protocol, overload
 
     from ._errors import Error
@@ -24,13 +25,31 @@ if TYPE_CHECKING:
         def _paths_of(self, item: Item) -> tuple[str, ...]: ...
 
 
-# size, answer_size, item_size, count, first, log_lines
-HEAD = Struct("=6I")
+def _reader(numbers: bytes) -> Callable[..., tuple[int, ...]]:
+    """``struct``'s ``unpack_from``; the accelerator's where there is one: the first answer loads no ``struct`` then."""
+
+    def slow(*arguments: Any) -> Any:
+        from _struct import Struct
+
+        return Struct(numbers).unpack_from(*arguments)
+
+    fast = _accelerator.load()
+    if fast is not None:
+        return fast.numbers(numbers, slow)  # type: ignore[no-any-return]
+    from _struct import Struct
+
+    return Struct(numbers).unpack_from
+
+
+# As `struct` writes them. size, answer_size, item_size, count, first, log_lines
+HEAD = b"=6I"
 # status, rung, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message, age_ms, items,
 # files, kind, reserved
-ANSWER = Struct("=i4B6Iq2QiI")
-TEXT = Struct("=2I")
-NUMBER = Struct("=i")
+ANSWER = b"=i4B6Iq2QiI"
+# offset, length
+TEXT = b"=2I"
+NUMBER = b"=i"
+_head, _fields, _text, _number = map(_reader, (HEAD, ANSWER, TEXT, NUMBER))
 
 # Offsets in plexindex_item.
 ITEM_FIELDS = {
@@ -72,11 +91,11 @@ class Item:
         self._block, self._at, self._asked = block, at, asked
 
     def _text(self, field: int) -> str | None:
-        offset, length = TEXT.unpack_from(self._block, self._at + field)
+        offset, length = _text(self._block, self._at + field)
         return self._block[offset : offset + length].decode("utf-8", "surrogateescape") if offset else None
 
     def _number(self, field: int) -> int:
-        number: int = NUMBER.unpack_from(self._block, self._at + field)[0]
+        number: int = _number(self._block, self._at + field)[0]
         return number
 
     @property
@@ -232,8 +251,8 @@ class Match:
 
     def _read(self) -> tuple[int, ...]:
         # When it is first looked at: many answers are asked for one thing only, or for none.
-        at = HEAD.unpack_from(self._block)[4] if self._at is None else self._at
-        self._answer = ANSWER.unpack_from(self._block, at)
+        at = _head(self._block)[4] if self._at is None else self._at
+        self._answer = _fields(self._block, at)
         return self._answer
 
     @property
@@ -302,7 +321,7 @@ class Match:
         episodes they are its episodes in order, and the first is the answer.
         """
         first, count = (self._answer or self._read())[6:8]
-        step = HEAD.unpack_from(self._block)[2]
+        step = _head(self._block)[2]
         return [Item(self._block, first + number * step, self._asked) for number in range(count)] if first else []
 
     @property
@@ -328,7 +347,7 @@ class Match:
         if not at:
             return None
         # As Item.key, without the item: what most answers are asked for.
-        offset, length = TEXT.unpack_from(self._block, at)
+        offset, length = _text(self._block, at)
         return self._block[offset : offset + length].decode("utf-8", "surrogateescape")
 
     @property
@@ -497,10 +516,10 @@ class Matches(Sequence["Match"]):
 
     def __init__(self, block: bytes | bytearray, asked: Asked | None = None) -> None:
         self._block, self._asked = block, asked
-        _, self._step, _, self._count, self._first, _ = HEAD.unpack_from(block)
+        _, self._step, _, self._count, self._first, _ = _head(block)
 
     def __len__(self) -> int:
-        return self._count  # type: ignore[no-any-return]
+        return self._count
 
     if TYPE_CHECKING:
 
@@ -545,5 +564,5 @@ class Matches(Sequence["Match"]):
 
 def log_lines(block: bytes | bytearray) -> int:
     """How many log lines waited when this block was written."""
-    lines: int = HEAD.unpack_from(block)[5]
+    lines: int = _head(block)[5]
     return lines

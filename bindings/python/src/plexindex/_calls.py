@@ -108,6 +108,15 @@ def _pool() -> list[Call]:
         return pool
 
 
+class Flight:
+    """A call that the accelerator makes, among those in flight."""
+
+    __slots__ = ("thread",)
+
+    thread: int
+    watch = Watch()  # it never reports
+
+
 def take() -> Call:
     """A call that is not in use: a progress callback may make calls of its own."""
     pool = _pool()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from struct import pack_into
 
 from . import _constants as c
 from . import _convert
@@ -91,12 +92,12 @@ def _item(facts: dict[str, Any], index: Index | None) -> Item:
     for name, at in ITEM_FIELDS.items():
         value = facts.get(name)
         if name == "kind":
-            NUMBER.pack_into(block, at, _WORDS.get(str(value), 0))
+            pack_into(NUMBER, block, at, _WORDS.get(str(value), 0))
         elif isinstance(value, int):
-            NUMBER.pack_into(block, at, value)
+            pack_into(NUMBER, block, at, value)
         elif value:
             raw = value.encode("utf-8", "surrogateescape")
-            TEXT.pack_into(block, at, len(block), len(raw))
+            pack_into(TEXT, block, at, len(block), len(raw))
             block += raw
     return Item(bytes(block), 0, index)
 

@@ -554,6 +554,10 @@ class Library(Chosen):
             match = selected.match_for(index, Match, _MATCH.__get__(chosen))
             if match is not None:
                 self.__dict__["match"] = match
+        if (type(self).record_match, type(self).record_matches) == _RECORD:
+            recorders = selected.record_for(index, *(method.__get__(chosen) for method in _RECORD))
+            if recorders is not None:
+                self.__dict__["record_match"], self.__dict__["record_matches"] = recorders
 
     @property
     def index(self) -> Index:
@@ -665,5 +669,6 @@ class Library(Chosen):
 
 # A class that derives from it may have another.
 _MATCH: Any = Library.match
+_RECORD: Any = (Library.record_match, Library.record_matches)
 
 _door.grow_all(Index, Library)

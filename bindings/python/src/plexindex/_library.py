@@ -5,7 +5,7 @@ from __future__ import annotations
 from _functools import partial  # type: ignore[import-not-found]
 from ctypes import addressof, c_void_p, cast
 
-from . import _accelerator
+from . import _accelerator, _calls, _ending
 from ._convert import path_bytes
 
 TYPE_CHECKING = False
@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 
         _cell: c_void_p
         _hides_paths: bool
+        _calls: dict[Any, int]
 
         def _closed_error(self) -> ClosedError: ...
         def _drain_log(self) -> None: ...
+        def _ended(self, status: int, text: bytes, lines: list[tuple[int, bytes]] | None) -> None: ...
         def _lookup_counted(self, library: int, path: bytes) -> bytes | None: ...
 
 
 class Selected:
     """The library's own handle for a selector. Knows no index, so an index may hold it without a cycle."""
 
-    __slots__ = ("cell", "handle", "lookup_for", "lookup_keys_for", "match_for", "pointer")
+    __slots__ = ("cell", "handle", "lookup_for", "lookup_keys_for", "match_for", "pointer", "record_for")
 
     def __init__(self, native: Native, pointer: int, cell: Any = None) -> None:
         """``cell`` is where the accelerator keeps the handle: fast lookups that it has bound go by the same place."""
@@ -50,6 +52,12 @@ class Selected:
         """``lookup_keys_for(slow)`` is that of a list of paths: ``slow(paths)`` is asked for what is not plain."""
         self.match_for = _bind_match(native, self.handle)
         """``match_for(index, make, slow)`` is that of a full answer: ``slow`` is asked for what has to be waited for.
+
+        None without an accelerator.
+        """
+        self.record_for = _bind_record(native, self.handle)
+        """``record_for(index, one, many)`` are those that record a match, and a list of them: ``one`` and ``many`` are
+        asked for what is not plain.
 
         None without an accelerator.
         """
@@ -182,6 +190,28 @@ def _bind_match(native: Native, handle: c_void_p) -> Callable[[Opened, Any, Any]
         return match
 
     return match_for
+
+
+def _bind_record(native: Native, handle: c_void_p) -> Callable[[Opened, Any, Any], Any]:
+    fast = _accelerator.load()
+    addresses = [cast(call, c_void_p).value for call in (native.record_match, native.record_matches, native.drain_log)]
+
+    def record_for(index: Opened, one: Any, many: Any) -> Any:
+        if fast is None:
+            return None
+        record, records, drain = addresses
+
+        def bound(bind: Any, function: int | None, slow: Any) -> Any:
+            # As any other call it is one in flight, for which a close and the interpreter's end wait.
+            waited = index._calls, _ending.inside, _calls.Generation, vars(_ending)
+            cells = addressof(index._cell), addressof(handle)
+            call = partial(bind(function, drain, *cells, *waited, _calls.Flight(), index._ended, slow))
+            call.__wrapped__ = slow
+            return call
+
+        return bound(fast.bind_record, record, one), bound(fast.bind_records, records, many)
+
+    return record_for
 
 
 def _bind_counted(_native: Native, handle: c_void_p) -> Callable[[Opened], Lookup]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Union
 
     from ._callbacks import ProgressArg
-    from ._calls import Call
+    from ._calls import Call, Flight
     from ._native import COptions, Native
 
     ChosenArg = Union[str, int, Chosen, None]
@@ -43,7 +43,7 @@ class Session:
     _selected: dict[tuple[int, str], Selected]
     _tables: dict[bytes, TableHandle]
     # Calls in flight, each with the fork generation that it began in. A dict: adding and removing are atomic.
-    _calls: dict[Call, int]
+    _calls: dict[Call | Flight, int]
     _wakeup: Any
     _cell: ctypes.c_void_p
 
@@ -247,9 +247,12 @@ class Session:
         return self._select(c.SELECT_TITLE, library).pointer
 
     def _check(self, call: Call, status: int) -> int:
-        if status < c.FIRST_ERROR:
-            return status
-        failure = self._failure(status, call.error_text())
+        if status >= c.FIRST_ERROR:
+            self._fail(status, call.error_text())
+        return status
+
+    def _fail(self, status: int, text: bytes) -> None:
+        failure = self._failure(status, text)
         if status == c.ABORTED and not self._open:
             raise ClosedError("the index was closed during this call") from failure
         if status == c.ABORTED and _ending.refused():
@@ -266,8 +269,18 @@ class Session:
             return ClosedError("the Python interpreter is ending: only the thread that ends it may still ask")
         return ClosedError(f"the index on {self._cache_dir!r} is closed: open it again")
 
+    def _ended(self, status: int, text: bytes, lines: list[tuple[int, bytes]] | None) -> None:
+        """Hears of a call that the accelerator made: what is wrong, its log lines, that a close may wait for it."""
+        self._wake()
+        _log.hand_on([(level, line.decode("utf-8", "replace")) for level, line in lines or ()])
+        if status >= c.FIRST_ERROR:
+            self._fail(status, text.split(b"\0", 1)[0])
+
     def _done(self, call: Call) -> None:
         call.release()
+        self._wake()
+
+    def _wake(self) -> None:
         if self._wakeup is not None:
             try:
                 self._wakeup.release()

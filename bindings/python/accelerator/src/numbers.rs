@@ -1,0 +1,180 @@
+//! Numbers out of a block, as `struct` reads them: a process that asks for one answer loads no module for that.
+
+use std::ffi::c_char;
+use std::ptr::null_mut;
+
+use pyo3_ffi as py;
+use pyo3_ffi::{Py_ssize_t, PyObject};
+
+use super::{Kept, Method, bind, bound, bytes_of, exactly, slow};
+
+/// A number in a block, by the letter that `struct` has for it. The machine's order of bytes, without padding.
+#[derive(Clone, Copy)]
+enum Number {
+    Byte,
+    Signed,
+    Unsigned,
+    LongSigned,
+    LongUnsigned,
+}
+
+impl Number {
+    fn of(letter: u8) -> Option<Self> {
+        Some(match letter {
+            b'B' => Self::Byte,
+            b'i' => Self::Signed,
+            b'I' => Self::Unsigned,
+            b'q' => Self::LongSigned,
+            b'Q' => Self::LongUnsigned,
+            _ => return None,
+        })
+    }
+
+    fn size(self) -> usize {
+        match self {
+            Self::Byte => 1,
+            Self::Signed | Self::Unsigned => 4,
+            Self::LongSigned | Self::LongUnsigned => 8,
+        }
+    }
+}
+
+/// What a function is bound to.
+struct Numbers {
+    fields: Vec<Number>,
+    size: usize,
+    slow: Kept,
+}
+
+static READ: Method = Method(py::PyMethodDef {
+    ml_name: c"read".as_ptr(),
+    ml_meth: py::PyMethodDefPointer {
+        PyCFunctionFastWithKeywords: read,
+    },
+    ml_flags: py::METH_FASTCALL | py::METH_KEYWORDS,
+    ml_doc: c"read(block, at=0, /)\n--\n\nThe numbers at this place of a block.".as_ptr(),
+});
+
+/// The numbers of a format: an equals sign, then letters, each with how many there are of it.
+fn parsed(format: &[u8]) -> Option<Vec<Number>> {
+    let mut numbers = Vec::new();
+    let mut count = 0;
+    for letter in format.strip_prefix(b"=")? {
+        if letter.is_ascii_digit() {
+            count = count * 10 + usize::from(letter - b'0');
+            continue;
+        }
+        let number = Number::of(*letter)?;
+        numbers.resize(numbers.len() + count.max(1), number);
+        count = 0;
+    }
+    Some(numbers)
+}
+
+/// `numbers(format, slow)`: what reads them.
+pub unsafe extern "C" fn bind_read(
+    _: *mut PyObject,
+    arguments: *mut *mut PyObject,
+    count: Py_ssize_t,
+) -> *mut PyObject {
+    // SAFETY: Python's call; the format is the caller's until this returns.
+    unsafe {
+        let Some([format, slow]) = exactly(arguments, count) else {
+            return null_mut();
+        };
+        let Some(format) = bytes_of(*format) else {
+            return null_mut();
+        };
+        let format = std::slice::from_raw_parts(format.data.cast(), format.length);
+        let Some(fields) = parsed(format) else {
+            py::PyErr_SetString(py::PyExc_ValueError, c"no format of numbers".as_ptr());
+            return null_mut();
+        };
+        let size = fields.iter().map(|number| number.size()).sum();
+        bind(
+            Numbers {
+                fields,
+                size,
+                slow: Kept::new(*slow),
+            },
+            &READ,
+        )
+    }
+}
+
+unsafe extern "C" fn read(
+    own: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: bound by `bind_read`; the arguments are the caller's until this returns.
+    unsafe {
+        let numbers: &Numbers = bound(own);
+        match place(numbers, arguments, count, names) {
+            Some(at) => tuple(numbers, at),
+            None => slow(&numbers.slow, arguments, count, names),
+        }
+    }
+}
+
+/// Where the numbers stand; `None` where Python has to look: what is no block, or a place outside of it.
+unsafe fn place(
+    numbers: &Numbers,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    names: *mut PyObject,
+) -> Option<*const c_char> {
+    // SAFETY: the caller's references. A block does not change while this runs under Python's lock.
+    unsafe {
+        if !(1..=2).contains(&count) || !(names.is_null() || py::PyTuple_Size(names) == 0) {
+            return None;
+        }
+        let block = *arguments;
+        let (data, length) = if py::PyBytes_Check(block) != 0 {
+            (py::PyBytes_AsString(block), py::PyBytes_Size(block))
+        } else if py::PyByteArray_Check(block) != 0 {
+            (py::PyByteArray_AsString(block), py::PyByteArray_Size(block))
+        } else {
+            return None;
+        };
+        let at = if count == 2 {
+            py::PyLong_AsSsize_t(*arguments.add(1))
+        } else {
+            0
+        };
+        if at < 0 {
+            py::PyErr_Clear();
+            return None;
+        }
+        let end = at.unsigned_abs().checked_add(numbers.size)?;
+        (end <= length.unsigned_abs()).then(|| data.cast_const().add(at.unsigned_abs()))
+    }
+}
+
+/// A tuple of the numbers at this place, of which all bytes are there.
+unsafe fn tuple(numbers: &Numbers, mut at: *const c_char) -> *mut PyObject {
+    // SAFETY: the caller's promise; the tuple is new and takes over each number.
+    unsafe {
+        let found = py::PyTuple_New(numbers.fields.len().cast_signed());
+        if found.is_null() {
+            return null_mut();
+        }
+        for (place, number) in numbers.fields.iter().enumerate() {
+            let object = match number {
+                Number::Byte => py::PyLong_FromLong(at.cast::<u8>().read().into()),
+                Number::Signed => py::PyLong_FromLong(at.cast::<i32>().read_unaligned().into()),
+                Number::Unsigned => py::PyLong_FromLongLong(at.cast::<u32>().read_unaligned().into()),
+                Number::LongSigned => py::PyLong_FromLongLong(at.cast::<i64>().read_unaligned()),
+                Number::LongUnsigned => py::PyLong_FromUnsignedLongLong(at.cast::<u64>().read_unaligned()),
+            };
+            if object.is_null() {
+                py::Py_DecRef(found);
+                return null_mut();
+            }
+            py::PyTuple_SetItem(found, place.cast_signed(), object);
+            at = at.add(number.size());
+        }
+        found
+    }
+}

@@ -1,0 +1,331 @@
+//! Matches that a host records. The write may wait, so Python's lock is let go of, and the call counts as one in flight.
+
+use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_ulong, c_void};
+use std::ptr::null_mut;
+
+use pyo3_ffi as py;
+use pyo3_ffi::{Py_ssize_t, PyObject};
+
+use super::{Buffer, Kept, Method, addresses, bind, bound, exactly, none, slow, text};
+
+/// `plexindex_record_match`.
+type Record = unsafe extern "C" fn(*const c_void, *const c_char, usize, *const c_char, usize, *mut Buffer) -> i32;
+/// `plexindex_record_matches`.
+type RecordMany =
+    unsafe extern "C" fn(*const c_void, *const c_char, usize, *const c_char, usize, usize, *mut Buffer) -> i32;
+type Receive = unsafe extern "C" fn(*mut c_void, i32, *const c_char, usize);
+/// `plexindex_drain_log`.
+type DrainLog = unsafe extern "C" fn(Receive, *mut c_void, *mut Buffer) -> i32;
+
+// Of Python's stable ABI.
+unsafe extern "C" {
+    fn PyThread_get_thread_ident() -> c_ulong;
+}
+
+/// What an error's text takes, unless it is unusual.
+const ERROR: usize = 2048;
+
+/// What `record_match` and `record_matches` are bound to.
+struct Recorder<F> {
+    function: F,
+    drain_log: DrainLog,
+    /// Where the handles of index and library lie; NULL in them once the index is closed.
+    index_cell: *const *const c_void,
+    library_cell: *const *const c_void,
+    /// The calls in flight of this index, and of all of them; a close and the interpreter's end wait for those.
+    calls: Kept,
+    inside: Kept,
+    /// The class whose `number` counts forks.
+    forks: Kept,
+    /// Says whether the interpreter is about to end.
+    ending: Kept,
+    /// What stands for the call in flight, and whether there is one: a second one at the same time is Python's.
+    flight: Kept,
+    is_away: Cell<bool>,
+    /// The thread that `flight` names, as Python's number.
+    thread: Cell<(c_ulong, *mut PyObject)>,
+    /// `ended(status, text, lines)`: hears of what is not plain: an error, log lines, a close that waits.
+    ended: Kept,
+    slow: Kept,
+}
+
+impl<F> Drop for Recorder<F> {
+    fn drop(&mut self) {
+        // SAFETY: only Python drops these, under its lock.
+        unsafe { py::Py_XDECREF(self.thread.get().1) };
+    }
+}
+
+static ONE: Method = Method(py::PyMethodDef {
+    ml_name: c"record_match".as_ptr(),
+    ml_meth: py::PyMethodDefPointer {
+        PyCFunctionFastWithKeywords: record_match,
+    },
+    ml_flags: py::METH_FASTCALL | py::METH_KEYWORDS,
+    ml_doc: c"record_match(path, key)\n--\n\nConfirms that the item with this key has this path.".as_ptr(),
+});
+
+static MANY: Method = Method(py::PyMethodDef {
+    ml_name: c"record_matches".as_ptr(),
+    ml_meth: py::PyMethodDefPointer {
+        PyCFunctionFastWithKeywords: record_matches,
+    },
+    ml_flags: py::METH_FASTCALL | py::METH_KEYWORDS,
+    ml_doc: c"record_matches(pairs)\n--\n\nConfirms many pairs of path and key at once.".as_ptr(),
+});
+
+pub unsafe extern "C" fn bind_one(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
+    // SAFETY: Python's call, with the address of plexindex_record_match.
+    unsafe { parts::<Record>(arguments, count).map_or(null_mut(), |one| bind(one, &ONE)) }
+}
+
+pub unsafe extern "C" fn bind_many(
+    _: *mut PyObject,
+    arguments: *mut *mut PyObject,
+    count: Py_ssize_t,
+) -> *mut PyObject {
+    // SAFETY: Python's call, with the address of plexindex_record_matches.
+    unsafe { parts::<RecordMany>(arguments, count).map_or(null_mut(), |one| bind(one, &MANY)) }
+}
+
+/// What Python binds: see `METHODS`.
+///
+/// # Safety
+/// `F` is the type of the function whose address is given first; `arguments` has `count` references.
+unsafe fn parts<F: Copy>(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<Recorder<F>> {
+    // SAFETY: the caller's promise; an address and a function have the same size.
+    unsafe {
+        let [
+            function,
+            drain,
+            index,
+            library,
+            calls,
+            inside,
+            forks,
+            ending,
+            flight,
+            ended,
+            slow,
+        ] = *exactly(arguments, count)?;
+        let [function, drain, index, library] = addresses([function, drain, index, library])?;
+        if py::PyDict_Check(calls) == 0 || py::PyDict_Check(inside) == 0 || py::PyDict_Check(ending) == 0 {
+            py::PyErr_SetString(py::PyExc_ValueError, c"a dict is needed".as_ptr());
+            return None;
+        }
+        Some(Recorder {
+            function: std::mem::transmute_copy::<*mut c_void, F>(&function),
+            drain_log: std::mem::transmute::<*mut c_void, DrainLog>(drain),
+            index_cell: index.cast(),
+            library_cell: library.cast(),
+            calls: Kept::new(calls),
+            inside: Kept::new(inside),
+            forks: Kept::new(forks),
+            ending: Kept::new(ending),
+            flight: Kept::new(flight),
+            is_away: Cell::new(false),
+            thread: Cell::new((0, null_mut())),
+            ended: Kept::new(ended),
+            slow: Kept::new(slow),
+        })
+    }
+}
+
+unsafe extern "C" fn record_match(
+    own: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: bound by `bind_one`; the arguments are the caller's until this returns, and so are their texts.
+    unsafe {
+        let recorder: &Recorder<Record> = bound(own);
+        if count == 2
+            && (names.is_null() || py::PyTuple_Size(names) == 0)
+            && let Some(path) = text(*arguments)
+            && let Some(key) = text(*arguments.add(1))
+            && let Some(library) = depart(recorder)
+        {
+            let mut room = [0_u8; ERROR];
+            let mut error = buffer(&mut room);
+            let thread = py::PyEval_SaveThread();
+            let status = (recorder.function)(
+                library,
+                path.as_ptr(),
+                path.count_bytes(),
+                key.as_ptr(),
+                key.count_bytes(),
+                &raw mut error,
+            );
+            py::PyEval_RestoreThread(thread);
+            return arrive(recorder, status, &error);
+        }
+        slow(&recorder.slow, arguments, count, names)
+    }
+}
+
+unsafe extern "C" fn record_matches(
+    own: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: bound by `bind_many`; the arguments are the caller's until this returns. The texts are copies.
+    unsafe {
+        let recorder: &Recorder<RecordMany> = bound(own);
+        if count == 1
+            && (names.is_null() || py::PyTuple_Size(names) == 0)
+            && let Some((paths, keys, pairs)) = joined(*arguments)
+            && let Some(library) = depart(recorder)
+        {
+            let mut room = [0_u8; ERROR];
+            let mut error = buffer(&mut room);
+            let thread = py::PyEval_SaveThread();
+            let status = (recorder.function)(
+                library,
+                paths.as_ptr().cast(),
+                paths.len(),
+                keys.as_ptr().cast(),
+                keys.len(),
+                pairs,
+                &raw mut error,
+            );
+            py::PyEval_RestoreThread(thread);
+            return arrive(recorder, status, &error);
+        }
+        slow(&recorder.slow, arguments, count, names)
+    }
+}
+
+/// The paths and the keys of a list of pairs, each followed by a NUL, and how many they are; `None` where Python has to look.
+unsafe fn joined(pairs: *mut PyObject) -> Option<(Vec<u8>, Vec<u8>, usize)> {
+    // SAFETY: the list is alive, and so are its items: nothing here runs code of Python's.
+    unsafe {
+        if py::PyList_Check(pairs) == 0 {
+            return None;
+        }
+        let count = py::PyList_Size(pairs);
+        let (mut paths, mut keys): (Vec<u8>, Vec<u8>) = Default::default();
+        for at in 0..count {
+            let pair = py::PyList_GetItem(pairs, at);
+            if py::PyTuple_CheckExact(pair) == 0 || py::PyTuple_Size(pair) != 2 {
+                return None;
+            }
+            let path: &CStr = text(py::PyTuple_GetItem(pair, 0))?;
+            let key: &CStr = text(py::PyTuple_GetItem(pair, 1))?;
+            paths.extend_from_slice(path.to_bytes_with_nul());
+            keys.extend_from_slice(key.to_bytes_with_nul());
+        }
+        Some((paths, keys, count.unsigned_abs()))
+    }
+}
+
+fn buffer(room: &mut [u8]) -> Buffer {
+    Buffer {
+        data: room.as_mut_ptr().cast(),
+        capacity: room.len(),
+        length: 0,
+    }
+}
+
+/// Registers a call, and gives the library's handle, which stays open until [`arrive`]; `None` where Python has to make the
+/// call, or to refuse it.
+unsafe fn depart<F>(recorder: &Recorder<F>) -> Option<*const c_void> {
+    // SAFETY: under Python's lock, so that no close comes between a look at the handles and the entry in `calls`.
+    unsafe {
+        let library = *recorder.library_cell;
+        if (*recorder.index_cell).is_null() || library.is_null() || recorder.is_away.get() {
+            return None;
+        }
+        let ends = py::PyDict_GetItemString(recorder.ending.0, c"_thread".as_ptr());
+        let me = PyThread_get_thread_ident();
+        if ends != py::Py_None() || !name_thread(recorder, me) {
+            py::PyErr_Clear();
+            return None;
+        }
+        let born = py::PyObject_GetAttrString(recorder.forks.0, c"number".as_ptr());
+        let told = !born.is_null()
+            && py::PyDict_SetItem(recorder.calls.0, recorder.flight.0, born) == 0
+            && py::PyDict_SetItem(recorder.inside.0, recorder.flight.0, recorder.thread.get().1) == 0;
+        py::Py_XDECREF(born);
+        if !told {
+            strike_off(recorder);
+            return None;
+        }
+        recorder.is_away.set(true);
+        Some(library)
+    }
+}
+
+/// Has `flight` name this thread.
+unsafe fn name_thread<F>(recorder: &Recorder<F>, me: c_ulong) -> bool {
+    // SAFETY: under Python's lock; the number is kept as long as it is named.
+    unsafe {
+        let (named, old) = recorder.thread.get();
+        if named == me && !old.is_null() {
+            return true;
+        }
+        let number = py::PyLong_FromUnsignedLong(me);
+        if number.is_null() || py::PyObject_SetAttrString(recorder.flight.0, c"thread".as_ptr(), number) != 0 {
+            py::Py_XDECREF(number);
+            return false;
+        }
+        recorder.thread.set((me, number));
+        py::Py_XDECREF(old);
+        true
+    }
+}
+
+unsafe fn strike_off<F>(recorder: &Recorder<F>) {
+    // SAFETY: under Python's lock. In a child that was forked meanwhile the entries may be gone.
+    unsafe {
+        for entries in [&recorder.inside, &recorder.calls] {
+            if py::PyDict_DelItem(entries.0, recorder.flight.0) != 0 {
+                py::PyErr_Clear();
+            }
+        }
+    }
+}
+
+/// Ends what [`depart`] began: None, or what `ended` gives or raises.
+unsafe fn arrive<F>(recorder: &Recorder<F>, status: i32, error: &Buffer) -> *mut PyObject {
+    // SAFETY: under Python's lock again; `ended` is called with new references that are let go of.
+    unsafe {
+        strike_off(recorder);
+        recorder.is_away.set(false);
+        let mut lines: *mut PyObject = null_mut();
+        (recorder.drain_log)(receive, (&raw mut lines).cast(), null_mut());
+        if status == 0 && lines.is_null() && !(*recorder.index_cell).is_null() {
+            return none();
+        }
+        py::PyErr_Clear(); // a line that there is no memory for
+        if lines.is_null() {
+            lines = none();
+        }
+        let length = error.length.min(error.capacity);
+        let said = py::PyBytes_FromStringAndSize(error.data, length.cast_signed());
+        let status = py::PyLong_FromLong(status.into());
+        let given = if said.is_null() || status.is_null() {
+            null_mut()
+        } else {
+            py::PyObject_CallFunctionObjArgs(recorder.ended.0, status, said, lines, null_mut::<PyObject>())
+        };
+        for object in [lines, said, status] {
+            py::Py_XDECREF(object);
+        }
+        given
+    }
+}
+
+/// Puts a log line into the list that `lines` leads to, which the first one makes.
+unsafe extern "C" fn receive(lines: *mut c_void, level: i32, text: *const c_char, length: usize) {
+    // SAFETY: where `arrive` keeps its list, and bytes that are there during this call.
+    unsafe {
+        let lines = lines.cast::<*mut PyObject>();
+        if (*lines).is_null() {
+            *lines = py::PyList_New(0);
+        }
+        super::add_line(*lines, level, text, length);
+    }
+}
