@@ -52,7 +52,15 @@ impl Syncing {
         }
     }
 
+    /// Brings the libraries of a call up to date, and asks for items of them that were invalidated.
     pub fn refresh(&self, call: &Call<'_>, full: bool) -> Result<Status> {
+        match self.refresh_listings(call, full)? {
+            Status::Ok => self.verify_invalidated(call),
+            late => Ok(late),
+        }
+    }
+
+    fn refresh_listings(&self, call: &Call<'_>, full: bool) -> Result<Status> {
         if !self.may_ask(call) {
             return Err(Error::new(
                 Status::Offline,

@@ -10,7 +10,8 @@ use crate::capi::types::{Buffer, Handle, Query};
 use crate::error::Status;
 
 /// Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired. With
-/// PLEXINDEX_QUERY_FULL a full listing is fetched in any case. `text` of the query is not used.
+/// PLEXINDEX_QUERY_FULL a full listing is fetched in any case. Items that were invalidated, by an event for one, are asked for,
+/// 64 with a request and 256 at most. `text` of the query is not used.
 ///
 /// Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first;
 /// PLEXINDEX_ABORTED; the server's error. After PLEXINDEX_NOT_YET the next call goes on where this one stopped.
