@@ -15,6 +15,7 @@ mod preferences;
 mod read;
 mod reader;
 mod schema;
+mod tally;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -107,19 +108,22 @@ impl Source for PlexDatabase {
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         check(&bounds)?;
         self.ahead().clear();
-        let mut libraries = self.place.slice(&bounds, &mut |slice| {
+        let (mut libraries, rows) = self.place.slice(&bounds, &mut |slice| {
             let read = || {
                 schema::check(&slice.connection)?;
                 let mut libraries = read::libraries(&slice.connection)?;
-                let token = Mark::read(&slice.connection, &slice.state)?.token(&slice.state);
+                let mark = Mark::read(&slice.connection, &slice.state)?;
+                let token = mark.token(&slice.state);
                 for library in &mut libraries {
                     library.change.token.clone_from(&token);
                     library.change.trust = Trust::Exact;
                 }
-                Ok(libraries)
+                let rows = self.tally().count(&slice.connection, &token, mark)?;
+                Ok((libraries, rows))
             };
             read().map_err(|error| self.place.unasked(slice, &error))
         })?;
+        self.tally().came(rows);
         tell_apart(&mut libraries);
         Ok(libraries)
     }
@@ -213,6 +217,7 @@ impl Source for PlexDatabase {
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
             Box::new(hold(&self, |database| &database.ahead)),
+            Box::new(hold(&self, |database| &database.tally)),
             Place::hold(&self, |database| &database.place),
         ]
     }
