@@ -258,3 +258,11 @@ fn a_journal_beside_it_is_left_to_its_server() {
     assert!(source.libraries(Bounds::NONE).is_ok());
     drop(folder);
 }
+
+#[test]
+fn an_empty_name_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = plexindex::index::Index::open(crate::options(folder.path(), Path::new(""))).expect_err("refused");
+    assert_eq!(refused.status, Status::InvalidArgument);
+    assert!(refused.message.contains("database is empty"), "{refused}");
+}

@@ -109,6 +109,8 @@ def test_a_pickled_index_has_it_too(plex: Path, cache: Path) -> None:
 def test_what_is_no_database_is_refused(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(plexindex.InvalidArgumentError, match="NUL"):
         plexindex.open(cache, database=b"a\0b")
+    with pytest.raises(plexindex.InvalidArgumentError, match="database is empty"):
+        plexindex.open(cache, database="")
     other = tmp_path / "other.db"
     with sqlite3.connect(other) as database:
         database.execute("CREATE TABLE media_parts (id INTEGER PRIMARY KEY)")

@@ -32,7 +32,7 @@ use super::kind::Kind;
 use super::plex::{KIND, leaf_types, tell_apart};
 
 use self::mark::Mark;
-use self::place::{Place, check};
+use self::place::{Place, State, check};
 use self::read::numbers;
 pub use self::reader::PlexDatabase;
 
@@ -46,7 +46,21 @@ impl PlexDatabase {
             schema::check(&slice.connection).map_err(|error| self.place.unasked(slice, &error))?;
             Ok(slice.state.clone())
         })?;
-        Ok(format!("{} {:x}", self.place.shown(), state.file))
+        Ok(self.identity_of(&state))
+    }
+
+    /// The same from outside, whether it can be read or not.
+    pub(super) fn identity_from_outside(&self) -> Result<String> {
+        Ok(self.identity_of(&self.place.state()?))
+    }
+
+    fn identity_of(&self, state: &State) -> String {
+        format!("{} {:x}", self.place.shown(), state.file)
+    }
+
+    /// The machine identifier of its server, where this user may read that.
+    pub(super) fn machine_identifier(&self) -> Option<String> {
+        self.place.folder().and_then(preferences::machine_identifier)
     }
 
     /// Its name, for people.
@@ -96,10 +110,10 @@ impl Source for PlexDatabase {
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         check(&bounds)?;
         let file = self.place.file()?;
-        let named = self.place.folder().and_then(preferences::machine_identifier);
         Ok(Server {
             // A server without a name goes by where its file lies.
-            machine_identifier: named
+            machine_identifier: self
+                .machine_identifier()
                 .unwrap_or_else(|| format!("database:{:016x}", xxh3_64(file.as_os_str().as_encoded_bytes()))),
             version: String::new(),
         })

@@ -362,7 +362,10 @@ impl Place {
             ),
             _ => (Status::ServerError, "try again, or use server_url instead"),
         };
-        Error::new(status, format!("Plex's database {}: {error}; {remedy}", self.shown()))
+        // Of a file that cannot be opened it has the URI.
+        let said = error.to_string();
+        let said = said.split(": file:").next().unwrap_or_default();
+        Error::new(status, format!("Plex's database {}: {said}; {remedy}", self.shown()))
     }
 
     /// Whether this user may read all that is there. Asked by the rights alone: nothing is opened.
