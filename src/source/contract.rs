@@ -101,6 +101,12 @@ pub trait Known {
     /// The store's.
     fn has(&self, item: &Item) -> Result<bool>;
 
+    /// Whether it has an item with one of these rating keys.
+    ///
+    /// # Errors
+    /// The store's.
+    fn has_any(&self, rating_keys: &[String]) -> Result<bool>;
+
     /// How many items it has.
     ///
     /// # Errors

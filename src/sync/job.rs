@@ -115,7 +115,11 @@ impl Syncing {
 
     /// What the source can do; nothing without one.
     pub fn abilities(&self) -> Option<Abilities> {
-        self.source.as_deref().map(Source::abilities)
+        let source = self.source.as_deref()?;
+        if self.reading.take_recalled() {
+            source.settle(false);
+        }
+        Some(source.abilities())
     }
 
     /// What went wrong the last time.

@@ -140,9 +140,20 @@ fn a_file_that_is_not_the_servers_is_put_aside() {
     assert_eq!(key_of(&again, &path(30)).as_deref(), Some("31"));
     assert_eq!(
         asked(&http),
-        before + 1,
-        "a probe of the server's, and no more questions about the file"
+        before,
+        "it begins with what the server gave, which is fresh"
     );
+    // Offline too, whenever that was found out.
+    clock.advance_ms(60 * HOUR_MS);
+    let offline = opened(
+        Options {
+            offline: true,
+            ..with(&store, &server, &http)
+        },
+        &clock,
+    );
+    assert_eq!(key_of(&offline, &path(30)).as_deref(), Some("31"));
+    assert_eq!(asked(&http), before);
     // Another file: it is looked at anew.
     server.write(|database| {
         let id = written::add_film(database, 1, "Film 30", &path(30));
@@ -159,6 +170,27 @@ fn a_file_that_is_not_the_servers_is_put_aside() {
         Some("9"),
         "by the file"
     );
+}
+
+#[test]
+fn a_server_with_another_name_is_another_one() {
+    let (folder, server, _) = films(30);
+    let (http, clock) = (serving(30), clock());
+    let named = |name: &str| {
+        let preferences = format!("<Preferences ProcessedMachineIdentifier=\"{name}\"/>");
+        fs::write(server.folder.join("Preferences.xml"), preferences).expect("written");
+    };
+    let moved = |store: &str, number: i64| {
+        let index = opened(with(&folder.path().join(store), &server, &http), &clock);
+        index.refresh(&QueryOptions::default(), true).expect("listed");
+        let path = format!("/data/films/moved {number}.mkv");
+        server.write(|database| written::rename(database, number, &path));
+        key_of(&index, &path)
+    };
+    named("0123456789abcdef");
+    assert_eq!(moved("another", 9), None, "the server answers, and knows nothing of it");
+    named("5a4d1e8f0c6b4792a3d8e1f5b7c09d2468ace013"); // the stand-in's
+    assert_eq!(moved("the same", 10).as_deref(), Some("10"), "the file answers");
 }
 
 #[test]

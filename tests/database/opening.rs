@@ -238,3 +238,31 @@ fn every_statement_goes_by_an_index() {
     }
     assert!(planned >= 30, "{planned}");
 }
+
+#[test]
+fn a_journal_beside_it_is_left_to_its_server() {
+    let (folder, server) = served();
+    let journal = beside(&server.file(), "-journal");
+    // Empty, it is what a server leaves that keeps it.
+    fs::write(&journal, "").expect("written");
+    let source = PlexDatabase::new(&server.folder);
+    assert!(source.libraries(Bounds::NONE).is_ok());
+    fs::write(&journal, "a change that is not whole").expect("written");
+    let before = fs::read(server.file()).expect("read");
+    let error = source.libraries(Bounds::NONE).expect_err("refused");
+    assert_eq!(error.status.meaning(), Meaning::NotNow);
+    assert!(error.message.contains("-journal"), "{error}");
+    assert_eq!(fs::read(server.file()).expect("read"), before);
+    assert_eq!(fs::read(&journal).expect("read"), b"a change that is not whole");
+    fs::remove_file(&journal).expect("removed");
+    assert!(source.libraries(Bounds::NONE).is_ok());
+    drop(folder);
+}
+
+#[test]
+fn an_empty_name_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = plexindex::index::Index::open(crate::options(folder.path(), Path::new(""))).expect_err("refused");
+    assert_eq!(refused.status, Status::InvalidArgument);
+    assert!(refused.message.contains("database is empty"), "{refused}");
+}

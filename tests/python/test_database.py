@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import json
 import os
 import pickle
@@ -75,10 +76,23 @@ def rename_sintel(file: Path) -> None:
     database.close()
 
 
+def rename_elsewhere(file: Path) -> None:
+    """The same in another process, as the server is: what this one has open is not read meanwhile."""
+    script = "\n".join(
+        [
+            "import sqlite3, sys",
+            "from pathlib import Path",
+            inspect.getsource(rename_sintel),
+            "rename_sintel(sys.argv[1])",
+        ]
+    )
+    subprocess.run([sys.executable, "-c", script, file], check=True)
+
+
 def test_a_wait_hears_what_is_written(plex: Path, cache: Path) -> None:
     with plexindex.open(cache, database=plex) as index:
         waiting = index.watch_changes(timeout=60)
-        writer = threading.Timer(0.3, rename_sintel, (plex / INSIDE,))
+        writer = threading.Timer(0.3, rename_elsewhere, (plex / INSIDE,))
         writer.start()
         change = next(waiting)
         assert (change.change, change.path) == ("moved", "/data/Movies/moved.mkv")
@@ -109,6 +123,8 @@ def test_a_pickled_index_has_it_too(plex: Path, cache: Path) -> None:
 def test_what_is_no_database_is_refused(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(plexindex.InvalidArgumentError, match="NUL"):
         plexindex.open(cache, database=b"a\0b")
+    with pytest.raises(plexindex.InvalidArgumentError, match="database is empty"):
+        plexindex.open(cache, database="")
     other = tmp_path / "other.db"
     with sqlite3.connect(other) as database:
         database.execute("CREATE TABLE media_parts (id INTEGER PRIMARY KEY)")

@@ -15,6 +15,7 @@ mod preferences;
 mod read;
 mod reader;
 mod schema;
+mod tally;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use super::kind::Kind;
 use super::plex::{KIND, leaf_types, tell_apart};
 
 use self::mark::Mark;
-use self::place::{Place, check};
+use self::place::{Place, State, check};
 use self::read::numbers;
 pub use self::reader::PlexDatabase;
 
@@ -45,7 +46,21 @@ impl PlexDatabase {
             schema::check(&slice.connection).map_err(|error| self.place.unasked(slice, &error))?;
             Ok(slice.state.clone())
         })?;
-        Ok(format!("{} {:x}", self.place.shown(), state.file))
+        Ok(self.identity_of(&state))
+    }
+
+    /// The same from outside, whether it can be read or not.
+    pub(super) fn identity_from_outside(&self) -> Result<String> {
+        Ok(self.identity_of(&self.place.state()?))
+    }
+
+    fn identity_of(&self, state: &State) -> String {
+        format!("{} {:x}", self.place.shown(), state.file)
+    }
+
+    /// The machine identifier of its server, where this user may read that.
+    pub(super) fn machine_identifier(&self) -> Option<String> {
+        self.place.folder().and_then(preferences::machine_identifier)
     }
 
     /// Its name, for people.
@@ -95,10 +110,10 @@ impl Source for PlexDatabase {
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         check(&bounds)?;
         let file = self.place.file()?;
-        let named = self.place.folder().and_then(preferences::machine_identifier);
         Ok(Server {
             // A server without a name goes by where its file lies.
-            machine_identifier: named
+            machine_identifier: self
+                .machine_identifier()
                 .unwrap_or_else(|| format!("database:{:016x}", xxh3_64(file.as_os_str().as_encoded_bytes()))),
             version: String::new(),
         })
@@ -107,19 +122,22 @@ impl Source for PlexDatabase {
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         check(&bounds)?;
         self.ahead().clear();
-        let mut libraries = self.place.slice(&bounds, &mut |slice| {
+        let (mut libraries, rows) = self.place.slice(&bounds, &mut |slice| {
             let read = || {
                 schema::check(&slice.connection)?;
                 let mut libraries = read::libraries(&slice.connection)?;
-                let token = Mark::read(&slice.connection, &slice.state)?.token(&slice.state);
+                let mark = Mark::read(&slice.connection, &slice.state)?;
+                let token = mark.token(&slice.state);
                 for library in &mut libraries {
                     library.change.token.clone_from(&token);
                     library.change.trust = Trust::Exact;
                 }
-                Ok(libraries)
+                let rows = self.tally().count(&slice.connection, &token, mark)?;
+                Ok((libraries, rows))
             };
             read().map_err(|error| self.place.unasked(slice, &error))
         })?;
+        self.tally().came(rows);
         tell_apart(&mut libraries);
         Ok(libraries)
     }
@@ -213,6 +231,7 @@ impl Source for PlexDatabase {
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
             Box::new(hold(&self, |database| &database.ahead)),
+            Box::new(hold(&self, |database| &database.tally)),
             Place::hold(&self, |database| &database.place),
         ]
     }

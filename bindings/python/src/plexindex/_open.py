@@ -109,6 +109,8 @@ def open(
     folder = _convert.folder_bytes("cache_dir", cache_dir)
     if not folder or b"\0" in folder:
         raise refused(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
+    if database is not None and not os.fspath(database):
+        raise refused("database is empty: name Plex's database, or the folder 'Plex Media Server', or leave it out")
     ms = _convert.milliseconds
     forever = _convert.FOREVER_MS
     rules = _rules(list(mappings)) if mappings else ()
