@@ -55,7 +55,7 @@ fn history(seed: u64) {
     there.extend(others);
     let mut once: Vec<String> = there.keys().cloned().collect();
     for step in 0..20 {
-        for change in 0..1 + dice.roll(3) {
+        for change in 0..=dice.roll(3) {
             let name = format!("/data/films/{seed} {step} {change}.mkv");
             let chosen = there
                 .iter()
