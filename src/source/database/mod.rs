@@ -231,8 +231,9 @@ impl Source for PlexDatabase {
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
             Box::new(hold(&self, |database| &database.ahead)),
-            Box::new(hold(&self, |database| &database.tally)),
             Place::hold(&self, |database| &database.place),
+            // Looked at within a slice too.
+            Box::new(hold(&self, |database| &database.tally)),
         ]
     }
 
