@@ -58,7 +58,7 @@ def open(
 
     Args:
         cache_dir: Folder for the store; made, readable by its owner only, when it does not exist. None: see above.
-        server_url: Base URL, such as ``http://127.0.0.1:32400``. Without it the store alone answers.
+        server_url: Base URL, such as ``http://127.0.0.1:32400``. Without it the store or ``database`` answers.
         token: The Plex token. Sent to this server only, never stored, never logged.
         user: A name for the user whose view of the server this is. None: the token. Set it when the token changes now
             and then: a new token of the same user keeps what the index holds.
