@@ -156,7 +156,14 @@ impl Editing {
         if !self.sync.abilities().is_some_and(|can| can.edits) {
             return Err(Error::new(
                 Status::Unsupported,
-                format!("items of {} cannot be edited", self.reading.kind().name),
+                match self.reading.kind() {
+                    Kind {
+                        name,
+                        beside: Some(beside),
+                        ..
+                    } => format!("{name} cannot be edited: {beside}"),
+                    kind => format!("items of {} cannot be edited", kind.name),
+                },
             ));
         }
         let (identity, row) = self.sync.find_library(library, "edit items", call)?;

@@ -169,6 +169,10 @@ impl Source for Beside {
         self.aside.load(Ordering::Acquire)
     }
 
+    fn why_aside(&self) -> Option<String> {
+        self.is_aside().then(|| lock(&self.file).told.clone())
+    }
+
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         match self.file() {
             Some(file) => file.server(bounds),

@@ -184,6 +184,11 @@ pub trait Source: Send + Sync {
         false
     }
 
+    /// Why it does, for people, where [`Source::is_aside`].
+    fn why_aside(&self) -> Option<String> {
+        None
+    }
+
     /// Which server this is. Needs no token.
     ///
     /// # Errors

@@ -7,15 +7,19 @@ use crate::options::Options;
 
 use super::beside::{Beside, premise_from_outside};
 use super::contract::Source;
-use super::database::PlexDatabase;
+use super::database::{self, PlexDatabase};
 use super::kind::{Kind, View, Viewer};
 use super::meter::Meter;
 use super::plex;
 
 /// The kind of source that the options name, also where it is not to be asked.
 #[must_use]
-pub fn kind(_options: &Options) -> &'static Kind {
-    &plex::KIND
+pub fn kind(options: &Options) -> &'static Kind {
+    if options.database.is_some() && options.server_url.is_none() {
+        &database::KIND
+    } else {
+        &plex::KIND
+    }
 }
 
 /// Where the source that the options name is, and as whom it is asked; `None` where they name none. Also what is known of it

@@ -122,6 +122,11 @@ impl Syncing {
         Some(source.abilities())
     }
 
+    /// Why the source that was named first is not asked, as the last trip found it; `None` where it is.
+    pub fn why_aside(&self) -> Option<String> {
+        self.source.as_deref().and_then(Source::why_aside)
+    }
+
     /// What went wrong the last time.
     pub fn back_off(&self) -> &BackOff {
         &self.back_off
@@ -175,7 +180,7 @@ impl Syncing {
         let Some(source) = self.source.as_deref() else {
             return Err(Error::new(
                 Status::Offline,
-                "the server would have to be asked, but the index has no server_url or is offline",
+                "the server would have to be asked, but the index has no server_url and no database, or is offline",
             ));
         };
         let report = Report::default();

@@ -123,7 +123,13 @@ fn a_file_that_is_not_the_servers_is_put_aside() {
         ..with(&store, &server, &http)
     };
     let index = opened(with(&store, &server, &http), &clock);
+    assert_eq!(index.why_aside(), None, "nothing was asked yet");
     assert_eq!(key_of(&index, &path(30)).as_deref(), Some("31"), "HTTP answers");
+    let why = index.why_aside().expect("aside");
+    assert!(why.ends_with("is not what the server has"), "{why}");
+    let told = index.server_json(&QueryOptions::default()).expect("told");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["database_aside"], why);
     assert_eq!(index.stats().expect("statistics").items, 31);
     // In the token's own view.
     let theirs = opened(
@@ -170,6 +176,7 @@ fn a_file_that_is_not_the_servers_is_put_aside() {
         Some("9"),
         "by the file"
     );
+    assert_eq!(again.why_aside(), None);
 }
 
 #[test]
@@ -218,6 +225,7 @@ fn a_file_that_cannot_be_used_is_put_aside() {
             index.stats().expect("statistics").requests.iter().sum::<u64>() > 2,
             "HTTP answered"
         );
+        assert!(index.why_aside().is_some_and(|why| why.contains("library.db")));
     }
 }
 

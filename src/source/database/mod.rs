@@ -29,12 +29,19 @@ use crate::platform::fork::{Release, hold};
 use super::bounds::Bounds;
 use super::contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Resume, Source, WantedPath};
 use super::kind::Kind;
-use super::plex::{KIND, leaf_types, tell_apart};
+use super::plex::{self, leaf_types, tell_apart};
 
 use self::mark::Mark;
 use self::place::{Place, State, check};
 use self::read::numbers;
 pub use self::reader::PlexDatabase;
+
+/// What is known of every database of Plex's: its items go by the names that the server gives them.
+pub static KIND: Kind = Kind {
+    name: "Plex's database",
+    beside: Some("give server_url too"),
+    ..plex::KIND
+};
 
 impl PlexDatabase {
     /// Which file it is, if it can be read here.

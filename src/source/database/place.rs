@@ -26,6 +26,8 @@ use crate::platform::stamp::{Compared, Stamp};
 use super::super::bounds::Bounds;
 use super::schema;
 
+/// Its name.
+const NAME: &str = "com.plexapp.plugins.library.db";
 /// Where it lies in the folder 'Plex Media Server'.
 const IN_FOLDER: &str = "Plug-in Support/Databases/com.plexapp.plugins.library.db";
 /// For how long a slice reads: the server's log cannot be begun anew while one does.
@@ -135,14 +137,14 @@ impl Place {
         Box::new(hold(owner, |owner| &within(owner).reading))
     }
 
-    /// The file, without links: its log lies beside it. A folder stands for the file in it.
+    /// The file, without links: its log lies beside it. A folder, 'Plex Media Server' or the file's own, stands for the file.
     pub fn file(&self) -> Result<&Path> {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
         let found = fs::canonicalize(&self.named).and_then(|found| {
             if fs::metadata(&found)?.is_dir() {
-                fs::canonicalize(found.join(IN_FOLDER))
+                in_folder(&found)
             } else {
                 Ok(found)
             }
@@ -264,12 +266,13 @@ impl Place {
             (true, true) => "mode=ro&readonly_shm=1",
             // Not open anywhere, and whole in itself.
             (false, false) => "mode=ro&immutable=1",
-            _ => {
+            (log, _) => {
+                let (there, missing) = if log { ("-wal", "-shm") } else { ("-shm", "-wal") };
                 return Err(Error::new(
                     Status::Starting,
                     format!(
-                        "{} has one of its companions -wal and -shm and lacks the other: its server is starting or stopping; it \
-                         is read once that is over",
+                        "{} has {there} beside it and lacks {missing}: its server is starting or stopping, and it is read once \
+                         that is over; where it is a copy, copy {missing} too, or open the copy once with sqlite3",
                         self.shown()
                     ),
                 ));
@@ -423,6 +426,25 @@ pub fn check(bounds: &Bounds<'_>) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The file in the folder 'Plex Media Server', or in its own.
+fn in_folder(folder: &Path) -> std::io::Result<PathBuf> {
+    let absent = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    let found = fs::canonicalize(folder.join(IN_FOLDER));
+    if !found.as_ref().is_err_and(absent) {
+        return found;
+    }
+    fs::canonicalize(folder.join(NAME)).map_err(|error| {
+        if absent(&error) {
+            std::io::Error::new(
+                error.kind(),
+                format!("neither {NAME} nor {IN_FOLDER} is in this folder"),
+            )
+        } else {
+            error
+        }
+    })
 }
 
 /// A companion of the file.

@@ -18,7 +18,7 @@ pub struct PlexDatabase {
 }
 
 impl PlexDatabase {
-    /// The database that a host named: the file, or the folder 'Plex Media Server' that it lies in. Touches nothing yet.
+    /// The database that a host named: the file, its folder, or the folder 'Plex Media Server'. Touches nothing yet.
     #[must_use]
     pub fn new(named: &Path) -> Self {
         Self {
