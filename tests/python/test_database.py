@@ -108,7 +108,7 @@ def test_the_command_follows_it_without_events(cli: Cli, plex: Path) -> None:
         assert follower.stdout is not None
         assert list(json.loads(follower.stdout.readline())) == ["token"]
         rename_sintel(plex / INSIDE)
-        # It may be seen after each of the writer's commits, of which only the last changes an item: a token comes alone.
+        # It may look in after each of the writer's commits, of which the last changes an item: a token comes alone.
         lines = map(json.loads, follower.stdout)
         change = next(line for line in lines if list(line) != ["token"])
         assert (change["change"], change["path"]) == ("moved", "/data/Movies/moved.mkv")
