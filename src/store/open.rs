@@ -181,7 +181,6 @@ impl Store {
 
     /// Gives what waits until something is committed after this call, a signal comes, or for so long; it may return for
     /// nothing. Where the counter page cannot tell it waits for that long.
-    #[must_use]
     pub fn commit_waited_for(&self) -> impl Fn(Duration) {
         let page = self.opened.newest().page.as_ref().filter(|_| self.believes);
         let page = page.map(|page| (page, page.done()));
