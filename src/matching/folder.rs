@@ -218,13 +218,7 @@ where
     L: Folders + 'v,
     V: Deref<Target = L>,
 {
-    let climb = Climb {
-        views,
-        scope,
-        mappings,
-        path,
-        folder: folder_form(path),
-    };
+    let climb = Climb::new(views, scope, mappings, path);
     let mut outcome = FolderOutcome::default();
     climb.fill(&mut outcome);
     outcome.broken = climb.asked().any(|(_, view)| view.broken());
@@ -244,13 +238,7 @@ where
     L: Folders + 'v,
     V: Deref<Target = L>,
 {
-    let climb = Climb {
-        views,
-        scope,
-        mappings,
-        path,
-        folder: folder_form(path),
-    };
+    let climb = Climb::new(views, scope, mappings, path);
     let mut sum = Sum::default();
     let mut rung = Rung::Exact;
     climb.known(false, climb.folder, false, &mut sum);
@@ -317,11 +305,21 @@ struct Climb<'v, 'p, V> {
     folder: &'p [u8],
 }
 
-impl<'v, L, V> Climb<'v, '_, V>
+impl<'v, 'p, L, V> Climb<'v, 'p, V>
 where
     L: Folders + 'v,
     V: Deref<Target = L>,
 {
+    fn new(views: &'v [V], scope: Scope, mappings: &'p Mappings, path: &'p Normal<'p>) -> Self {
+        Self {
+            views,
+            scope,
+            mappings,
+            path,
+            folder: folder_form(path),
+        }
+    }
+
     fn asked(&self) -> impl Iterator<Item = (usize, &'v L)> {
         let is_asked = |place: usize| match self.scope {
             Scope::All => true,
@@ -621,13 +619,7 @@ where
     L: Folders + 'v,
     V: Deref<Target = L>,
 {
-    let climb = Climb {
-        views,
-        scope,
-        mappings,
-        path,
-        folder: folder_form(path),
-    };
+    let climb = Climb::new(views, scope, mappings, path);
     let Some((folder, mapped)) = climb.certain() else {
         return Vec::new();
     };
