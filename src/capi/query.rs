@@ -38,10 +38,8 @@ pub unsafe fn query<'h>(given: *const Query) -> Result<CheckedQuery<'h>> {
         progress,
         progress_user,
     } = unsafe { sized(given, "query") }?;
-    let known = c::PLEXINDEX_QUERY_OFFLINE
-        | c::PLEXINDEX_QUERY_FULL
-        | c::PLEXINDEX_QUERY_AT_ONCE
-        | c::PLEXINDEX_QUERY_PROBE;
+    let known =
+        c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_PROBE;
     check_flags(flags, reserved, known, "query")?;
     let deadline = deadline(deadline_ms, "query.deadline_ms")?;
     aligned(library.cast::<Library>(), "query.library")?;

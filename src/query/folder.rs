@@ -177,11 +177,13 @@ impl Question for FolderQuestion<'_> {
         let views = &turn.snapshot.views;
         *outcome = climb_folder(views, turn.scope, mappings, self.path);
         self.is_listed.set(outcome.rung != Rung::None);
-        self.is_file.set(outcome.rung == Rung::None && {
-            let mut file = Outcome::default();
-            climb_normal(views, turn.scope, mappings, self.path, &mut file);
-            matches!(file.rung, Rung::Exact | Rung::Mapped)
-        });
+        self.is_file.set(
+            outcome.rung == Rung::None && {
+                let mut file = Outcome::default();
+                climb_normal(views, turn.scope, mappings, self.path, &mut file);
+                matches!(file.rung, Rung::Exact | Rung::Mapped)
+            },
+        );
         if outcome.reason == Reason::NotFetched
             && let Some(found) = climb_by_one_file(views, turn.scope, mappings, self.path)
         {
