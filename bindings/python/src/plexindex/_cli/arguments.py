@@ -156,7 +156,7 @@ def _warm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "library", nargs="*", metavar="LIBRARY", help="title, section id or uuid; all when none is named"
     )
     command.add_argument(
-        "--full", action="store_true", help="list everything again, even if the server's clocks show no change"
+        "--full", action="store_true", help="list again in full, even if the server's clocks show no change"
     )
 
 
