@@ -128,6 +128,10 @@ def test_libraries_within_each_other_and_with_one_folder(tmp_path: Path, start_s
     server = serve(tmp_path, start_server, ([outer], films), ([inner], [other]), ([outer], [shared]))
     with plexindex.open(tmp_path / "store", server.url, server.token) as index:
         index.refresh()
+        # In a folder of the outer ones, above that of 'Films 2'.
+        (outer / "anime" / "up").symlink_to(outer)
+        assert told(index, outer / "anime", library="Films 2") == []
+        (outer / "anime" / "up").unlink()
         for library, count in (("Films 1", 3), ("Films 2", 1), ("Films 3", 1), (None, 5)):
             found = index.compare(tmp_path, library)
             assert (list(found), found.files, found.listed) == ([], count, count), library

@@ -373,7 +373,8 @@ class Comparison:
                             yield Difference("left_out", path, None, rule, why, place.owners)
                         continue
                 elif entry.is_symlink() and _leads_up(path):
-                    yield Difference("left_out", path, None, "loop", _TEXTS["loop"], place.owners)
+                    if not place.is_others:
+                        yield Difference("left_out", path, None, "loop", _TEXTS["loop"], place.owners)
                     continue
                 twin = place.twin or entry.name in twins
                 stack.append((path, place if twin == place.twin else place.as_twin()))
