@@ -414,8 +414,8 @@ typedef struct plexindex_options {
     uint64_t size_limit;
     // Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, or the folder 'Plex Media
     // Server' that it lies in. It is read beside the running server, and never written. Alone it needs neither `server_url`
-    // nor `token`, and no request is sent. The index then shows all libraries of the server. Default: none; it is never
-    // searched for.
+    // nor `token`, and no request is sent. The index then shows all libraries of the server. Default: none; an empty one is
+    // none. It is never searched for.
     struct plexindex_bytes database;
 } plexindex_options;
 
@@ -1056,7 +1056,8 @@ int32_t plexindex_clear(const struct plexindex_handle *handle,
 
 // Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired. With
 // PLEXINDEX_QUERY_FULL a full listing is fetched in any case; with PLEXINDEX_QUERY_PROBE the server is asked whether
-// anything changed in any case, with one request for all libraries. `text` of the query is not used.
+// anything changed in any case, with one request for all libraries. Items that were invalidated, by an event for one, are
+// asked for, 64 with a request and 256 at most. `text` of the query is not used.
 //
 // Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first;
 // PLEXINDEX_ABORTED; the server's error. After PLEXINDEX_NOT_YET the next call goes on where this one stopped.
@@ -1352,8 +1353,9 @@ int32_t plexindex_libraries_json(const struct plexindex_handle *handle,
 // two requests, three at the first contact, and stores what they tell. The first one carries no token, so
 // PLEXINDEX_UNAUTHORIZED says that the server was reached.
 //
-// `json`: receives `{"machine_identifier","version","answered_us","libraries"}`, UTF-8. `library` and `text` of the
-// query are not used.
+// `json`: receives `{"machine_identifier","version","answered_us","libraries","database_aside"}`, UTF-8. The last is null,
+// or says why Plex's database was put aside, so that the server is asked in its place. `library` and `text` of the query
+// are not used.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE; the server's error.
 //

@@ -33,7 +33,7 @@ GROUPS = [
     (
         "fresh",
         "Recording, invalidating, refreshing",
-        r"plexindex_(record_|invalidate_|clear$|refresh$|watch_|notify$|changes_json$|wait_for_changes$)",
+        r"plexindex_(record_|invalidate_|clear$|refresh$|watch_|notify$|changes_json$|wait_for_changes$|wake_waiting$)",
     ),
     ("facts", "Facts and statistics", r"plexindex_(items|.*_json|stats|statistics)$|PLEXINDEX_REQUEST_"),
     ("log", "Log lines", r"plexindex_(drain_log|log_fn)$|PLEXINDEX_LOG_"),

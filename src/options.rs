@@ -198,6 +198,11 @@ impl Options {
                 self.cache_dir.to_string_lossy()
             ));
         }
+        if self.database.as_ref().is_some_and(|named| named.as_os_str().is_empty()) {
+            return refuse(
+                "database is empty: name Plex's database, or the folder 'Plex Media Server', or leave it out",
+            );
+        }
         if self.page_size == 0 || self.page_size > 1000 {
             return refuse(format!(
                 "page_size is {}: Plex serves 1 to 1000 rows a page",

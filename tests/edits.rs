@@ -207,9 +207,9 @@ fn an_edit_of_nothing_is_never_sent() {
         (vec![set("id", "1")], "no name of a field"),
         (
             vec![set("tilte", "x")],
-            "'tilte' is no field that Plex edits: give one of",
+            "'tilte' is no field that Plex edits: did you mean 'title'?",
         ),
-        (vec![set("title", "x"), set("Summary", "x")], "summary, tag, tagline"),
+        (vec![set("title", "x"), set("Summary", "x")], "did you mean 'summary'?"),
         (vec![set("type", "1")], "no name of a field"),
         (vec![set("title&id", "1")], "no name of a field"),
         (vec![set("title", "1"), set("title", "2")], "two values"),

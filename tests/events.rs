@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex::index::{DebounceIntervals, Edit, EditReport, Index, Library, ManualClock, Match, QueryOptions};
+use plexindex::index::{
+    Deadline, DebounceIntervals, Edit, EditReport, Index, Library, ManualClock, Match, QueryOptions,
+};
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
 use plexindex::source::{FieldChange, Lock, Source};
@@ -159,6 +161,39 @@ fn a_deleted_item_is_asked_for_once_and_others_are_not() {
     assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
     assert_eq!(ask(&w.index, &other).status, Status::Ok);
     assert_eq!(requests(&w.server)[5], 6, "and nothing more");
+}
+
+/// Who follows the feed asks for no path: a refresh asks for what was invalidated, however many items they are.
+#[test]
+fn who_waits_for_changes_hears_of_deleted_items() {
+    let w = watched();
+    let all = QueryOptions::default();
+    let begun = w.index.changes(&all, "", false, 10).expect("a token").token;
+    let keys: Vec<u64> = (7..10)
+        .map(|at| path_of(&w.server, 1, at).1.parse().expect("a number"))
+        .collect();
+    w.server
+        .change(|state| state.remove_items(&keys, false))
+        .expect("removed");
+    let mut token = begun;
+    let mut heard = 0;
+    until("they are told", || {
+        let soon = QueryOptions {
+            deadline: Deadline::In(Duration::from_secs(30)),
+            ..QueryOptions::default()
+        };
+        assert_eq!(w.index.wait_for_changes(&soon, &token).expect("waited"), Status::Ok);
+        assert_eq!(w.index.refresh(&all, false).expect("refreshed"), Status::Ok);
+        let page = w.index.changes(&all, &token, false, 10).expect("a page");
+        token = page.token;
+        heard += page.changes.len();
+        heard >= keys.len()
+    });
+    let [rest @ .., confirmed, _] = requests(&w.server);
+    assert_eq!(rest, NOTHING[..4], "nothing is listed for it");
+    assert!((1..=3).contains(&confirmed), "one for all that was told by then");
+    assert_eq!(w.index.refresh(&all, false).expect("refreshed"), Status::Ok);
+    assert_eq!(requests(&w.server)[4], confirmed, "they were asked for once");
 }
 
 #[test]

@@ -517,7 +517,7 @@ struct Options {
     std::uint64_t matches_limit = 0;
     /// How many bytes the folder may take: no limit.
     std::uint64_t size_limit = 0;
-    /// Plex's own database on this machine, or the folder 'Plex Media Server' that it lies in: none. Alone it needs neither URL
+    /// Plex's own database on this machine, its folder, or the folder 'Plex Media Server': none. Alone it needs neither URL
     /// nor token.
     std::filesystem::path database{};
     /// How many rows of a listing are asked for at once: 1,000.

@@ -64,6 +64,8 @@ pub struct ServerInfo {
     pub answered_in: Duration,
     /// How many libraries it shows to the token's user.
     pub libraries: usize,
+    /// Why Plex's database is put aside, so that the server is asked in its place; `None` where it is used, or none was named.
+    pub database_aside: Option<String>,
 }
 
 /// What kind of place the store is in.

@@ -338,6 +338,7 @@ impl<'q> Query<'q> {
             version: known(server.version),
             answered_in,
             libraries,
+            database_aside: self.index.why_aside(),
         })
     }
 

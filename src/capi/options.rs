@@ -88,8 +88,9 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
             database.get("options.database")?,
         )
     };
-    if [cache_dir, ca_file, database].iter().any(|name| name.contains(&0)) {
-        return refuse("cache_dir, ca_file or database holds a NUL byte: no file has such a name");
+    let files = [("cache_dir", cache_dir), ("ca_file", ca_file), ("database", database)];
+    if let Some((name, _)) = files.iter().find(|(_, file)| file.contains(&0)) {
+        return refuse(format!("{name} holds a NUL byte: no file has such a name"));
     }
     // SAFETY: the caller's promise.
     let mappings = unsafe { self::mappings(mappings, mappings_count) }?;

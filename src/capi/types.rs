@@ -107,8 +107,8 @@ pub struct Options {
     pub size_limit: u64,
     /// Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, or the folder 'Plex Media
     /// Server' that it lies in. It is read beside the running server, and never written. Alone it needs neither `server_url`
-    /// nor `token`, and no request is sent. The index then shows all libraries of the server. Default: none; it is never
-    /// searched for.
+    /// nor `token`, and no request is sent. The index then shows all libraries of the server. Default: none; an empty one is
+    /// none. It is never searched for.
     pub database: Bytes,
 }
 

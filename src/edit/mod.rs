@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, Status, no_room, refuse, room};
 use crate::events::Events;
+use crate::matching::text::distance;
 use crate::model::{IdentityId, ItemType};
 use crate::reading::Reading;
 use crate::source::{EditRequest, FieldChange, Kind, Lock};
@@ -18,8 +19,8 @@ const KEYS: &str = "keys";
 /// How many items a text names.
 const NAMED: usize = 5;
 
-/// The fields and tags of items that clients are known to edit. What a server does with another name no document says; most
-/// often it is a slip, and an answer of 200 proves nothing.
+/// Fields and tags of items that clients are known to edit. Another name that is nearly one of these is a slip: the server
+/// answers 200 and changes nothing. Any other is left to the server, which may know more.
 const FIELDS: &[&str] = &[
     "actor",
     "addedAt",
@@ -156,7 +157,14 @@ impl Editing {
         if !self.sync.abilities().is_some_and(|can| can.edits) {
             return Err(Error::new(
                 Status::Unsupported,
-                format!("items of {} cannot be edited", self.reading.kind().name),
+                match self.reading.kind() {
+                    Kind {
+                        name,
+                        beside: Some(beside),
+                        ..
+                    } => format!("{name} cannot be edited: {beside}"),
+                    kind => format!("items of {} cannot be edited", kind.name),
+                },
             ));
         }
         let (identity, row) = self.sync.find_library(library, "edit items", call)?;
@@ -327,6 +335,13 @@ fn wanted<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<Wanted<'k>>> {
     Ok(wanted)
 }
 
+/// The field whose name this one nearly is.
+fn meant(field: &str) -> Option<&'static str> {
+    let nearest = FIELDS.iter().map(|known| (distance(field, known), *known)).min()?;
+    let (far, known) = nearest;
+    (far > 0 && far <= 2 && far * 2 < field.len()).then_some(known)
+}
+
 fn check_changes(changes: &[FieldChange]) -> Result<()> {
     if changes.is_empty() {
         return refuse("no fields are named: give what shall change, such as title");
@@ -340,10 +355,9 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
                 "'{field}' is no name of a field: give Plex's name of it, such as title, summary, genre or label"
             ));
         }
-        if !FIELDS.contains(&field) {
+        if let Some(meant) = meant(field) {
             return refuse(format!(
-                "'{field}' is no field that Plex edits: give one of {}",
-                FIELDS.join(", ")
+                "'{field}' is no field that Plex edits: did you mean '{meant}'?"
             ));
         }
         let before = || changes.iter().take(place).filter(|one| one.field() == field);

@@ -1,6 +1,6 @@
 //! Hash chains from the newest record to the oldest, for overlays: walked without a lock.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::log::Log;
 
@@ -25,25 +25,41 @@ pub struct Node {
 
 /// Chains from hashes to records, the newest record first. One thread links, any number walks.
 pub struct Chains {
-    heads: Box<[AtomicU32]>,
+    /// In the low half where the chain begins, as `Node::next` says it; in the high half a bit for each hash in it, of 32.
+    heads: Box<[AtomicU64]>,
     nodes: Log<Node>,
     length: AtomicU32,
     /// Nodes that fit.
     room: usize,
 }
 
+/// The bits of a head that say where the chain begins.
+const BEGIN: u64 = 0xFFFF_FFFF;
+
+/// Where a chain begins.
+#[inline]
+fn first(head: u64) -> u32 {
+    u32::try_from(head & BEGIN).unwrap_or(0)
+}
+
+/// The bit of a hash in the head of its chain: of other bits of it than those that name the chain.
+#[inline]
+fn bit(hash: u64) -> u64 {
+    1 << (32 + (hash >> 59))
+}
+
 impl Chains {
     /// Room for so many nodes.
     pub fn new(room: usize) -> Self {
         Self {
-            heads: (0..CHAINS).map(|_| AtomicU32::new(0)).collect(),
+            heads: (0..CHAINS).map(|_| AtomicU64::new(0)).collect(),
             nodes: Log::new(),
             length: AtomicU32::new(0),
             room,
         }
     }
 
-    fn head(&self, hash: u64) -> &AtomicU32 {
+    fn head(&self, hash: u64) -> &AtomicU64 {
         &self.heads[usize::try_from(hash).unwrap_or(0) % CHAINS]
     }
 
@@ -51,30 +67,55 @@ impl Chains {
     pub fn link(&self, hash: u64, record: u32, form: usize) -> Result<(), Full> {
         let index = self.length.load(Ordering::Relaxed);
         let head = self.head(hash);
+        let old = head.load(Ordering::Relaxed);
         let node = Node {
             hash,
             record,
             form: u32::try_from(form).map_err(|_| Full)?,
-            next: head.load(Ordering::Relaxed),
+            next: first(old),
         };
         if index as usize >= self.room || !self.nodes.set(index as usize, node) {
             return Err(Full);
         }
         self.length.store(index + 1, Ordering::Relaxed);
         // Release: a reader that is led to the node sees the node and the record behind it.
-        head.store(index + 1, Ordering::Release);
+        head.store((old | bit(hash)) & !BEGIN | u64::from(index + 1), Ordering::Release);
         Ok(())
     }
 
     /// The nodes of a hash, the newest first.
     #[inline]
     pub fn walk(&self, hash: u64) -> impl Iterator<Item = &Node> {
-        let mut next = self.head(hash).load(Ordering::Acquire);
+        let head = self.head(hash).load(Ordering::Acquire);
+        // Most of what is asked for is in no overlay: to see that costs no look at a node.
+        let mut next = if head & bit(hash) == 0 { 0 } else { first(head) };
         std::iter::from_fn(move || {
             let node = self.nodes.get((next as usize).checked_sub(1)?)?;
             next = node.next;
             Some(node)
         })
         .filter(move |node| node.hash == hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_hash_leads_to_its_nodes_newest_first_and_to_no_others() {
+        let chains = Chains::new(3000);
+        // Of few chains, and of few of the bits that a head has: many meet.
+        let hash = |n: u64| (n % 40) << 59 ^ (n % 7) ^ (n / 280) << 20;
+        for n in 0..3000 {
+            chains.link(hash(n), u32::try_from(n).expect("few"), 0).expect("room");
+        }
+        assert_eq!(chains.link(1, 0, 0), Err(Full));
+        for n in 0..6000 {
+            let mut right: Vec<u32> = (0..3000).filter(|m| hash(u64::from(*m)) == hash(n)).collect();
+            right.reverse();
+            let found: Vec<u32> = chains.walk(hash(n)).map(|node| node.record).collect();
+            assert_eq!(found, right, "{n}");
+        }
     }
 }

@@ -413,8 +413,16 @@ impl Index {
             "version": server.version,
             "answered_us": u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             "libraries": libraries,
+            "database_aside": self.why_aside(),
         })
         .to_string())
+    }
+
+    /// Why Plex's database is put aside, so that the server is asked in its place, as the last trip found it; `None` where it
+    /// is used, or none was named.
+    #[must_use]
+    pub fn why_aside(&self) -> Option<String> {
+        self.inner.sync.why_aside()
     }
 
     /// Mappings that this handle's answers by the end of a path speak for, the best first.

@@ -106,6 +106,8 @@ impl Maintenance {
             self.sweep();
         }
         self.store.sweep_images();
+        // What was removed went through the log, which is larger by it until it is emptied.
+        self.store.settle();
     }
 
     /// Gives the timeline and the change sequence of the write; `None` when the library was cleared meanwhile, and has to be

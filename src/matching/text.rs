@@ -57,3 +57,17 @@ pub fn has_all_words(title: &str, wanted: &str) -> bool {
         .split(' ')
         .all(|word| title.split(' ').any(|known| known == word))
 }
+
+/// How many letters have to be put in, left out or replaced.
+#[must_use]
+pub fn distance(one: &str, other: &str) -> usize {
+    let mut before: Vec<usize> = (0..=other.chars().count()).collect();
+    for (row, a) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut before[0], row + 1);
+        for (column, b) in other.chars().enumerate() {
+            let cheapest = (diagonal + usize::from(a != b)).min(before[column].min(before[column + 1]) + 1);
+            diagonal = std::mem::replace(&mut before[column + 1], cheapest);
+        }
+    }
+    before.last().copied().unwrap_or_default()
+}

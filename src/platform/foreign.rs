@@ -3,14 +3,38 @@
 //! A connection that may only read still makes an empty `-wal` where it finds none: between a look at the folder and the
 //! opening of the log, the program may have closed the database and removed it. So the log is opened by a VFS that opens what
 //! is there, and makes nothing.
+//!
+//! And it takes the lock of writers for a moment, where it meets one that is about to end a commit. A transaction of the
+//! program that becomes a writing one just then fails: it waits for no lock. So the VFS refuses it that lock.
+//!
+//! Plex's databases have pages of 1 KB, and to ask the system for each takes longer than to read what it has. So the VFS reads
+//! some of them ahead where they are asked for in order, within one read transaction: for as long as that lasts, the server
+//! changes no page in the database that is not also in the log, from which `SQLite` takes it then.
 
-use std::ffi::{CStr, CString, c_char, c_int};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use once_cell::race::OnceBox;
 use rusqlite::ffi::{
-    SQLITE_CANTOPEN, SQLITE_OK, SQLITE_OPEN_CREATE, SQLITE_OPEN_WAL, sqlite3_file, sqlite3_vfs, sqlite3_vfs_find,
-    sqlite3_vfs_register, sqlite3_vfs_unregister,
+    SQLITE_BUSY, SQLITE_CANTOPEN, SQLITE_IOERR_LOCK, SQLITE_IOERR_READ, SQLITE_IOERR_SHMLOCK, SQLITE_OK,
+    SQLITE_OPEN_CREATE, SQLITE_OPEN_MAIN_DB, SQLITE_OPEN_WAL, SQLITE_READONLY_RECOVERY, SQLITE_SHM_LOCK, sqlite3_file,
+    sqlite3_int64, sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register, sqlite3_vfs_unregister,
 };
+
+use super::mutex;
+
+/// Which of the locks in `-shm` is that of writers.
+const WRITERS: c_int = 0;
+/// From which one on they are those of readers.
+const READERS: c_int = 3;
+/// How many bytes are read ahead, in how many places of the file: each table and each index that is walked has its own.
+const AHEAD: usize = 16 << 10;
+const PLACES: usize = 12;
+/// Up to which distance a read goes on where another one ended: pages of another kind lie between.
+const NEAR: i64 = 8 << 10;
+/// How often a connection is told to look again whether the writer's commit is over: for some 15 ms.
+const LOOKS: u32 = 20;
 
 /// The VFS, registered for as long as this lives: each has a name of its own, and nothing of it is left when the library is
 /// unloaded.
@@ -24,7 +48,91 @@ pub struct MakesNoLog {
 struct Vfs {
     ours: sqlite3_vfs,
     real: *mut sqlite3_vfs,
+    methods: OnceBox<Methods>,
+    /// How often the writers' lock was refused since a database was opened last: there is one at a time.
+    refused: AtomicU32,
+    /// What was read ahead within this read transaction.
+    ahead: Mutex<Ahead>,
 }
+
+/// Places where a file is read in order.
+#[derive(Default)]
+struct Ahead {
+    places: Vec<Spot>,
+    /// Counts uses: the place that was not used for the longest time goes.
+    uses: u64,
+}
+
+#[derive(Default)]
+struct Spot {
+    from: i64,
+    /// Where the last read ended.
+    ended: i64,
+    bytes: Vec<u8>,
+    used: u64,
+}
+
+impl Ahead {
+    /// Fills `page` with what stands at `from`, or says how it went; `read` asks the file.
+    fn read(&mut self, page: &mut [u8], from: i64, read: &mut dyn FnMut(&mut [u8], i64) -> c_int) -> c_int {
+        self.uses += 1;
+        let to = from + i64::try_from(page.len()).unwrap_or(0);
+        let known = |spot: &Spot| {
+            let start = usize::try_from(from - spot.from).ok()?;
+            Some(start..start + page.len()).filter(|range| range.end <= spot.bytes.len())
+        };
+        if let Some((spot, range)) = self
+            .places
+            .iter_mut()
+            .find_map(|spot| known(spot).map(|range| (spot, range)))
+        {
+            page.copy_from_slice(&spot.bytes[range]);
+            (spot.used, spot.ended) = (self.uses, to);
+            return SQLITE_OK;
+        }
+        let goes_on = |spot: &Spot| (spot.ended..=spot.ended + NEAR).contains(&from);
+        if let Some(spot) = self.places.iter_mut().find(|spot| goes_on(spot)) {
+            (spot.used, spot.ended, spot.from) = (self.uses, to, from);
+            spot.bytes.resize(AHEAD.max(page.len()), 0);
+            if read(&mut spot.bytes, from) == SQLITE_OK {
+                page.copy_from_slice(&spot.bytes[..page.len()]);
+                return SQLITE_OK;
+            }
+            spot.bytes.clear(); // it reaches beyond the end, or failed: what is asked for tells
+        } else {
+            let spot = if self.places.len() < PLACES {
+                self.places.push(Spot::default());
+                self.places.last_mut()
+            } else {
+                self.places.iter_mut().min_by_key(|spot| spot.used)
+            };
+            if let Some(spot) = spot {
+                (spot.used, spot.ended) = (self.uses, to);
+                spot.bytes.clear();
+            }
+        }
+        read(page, from)
+    }
+
+    fn clear(&mut self) {
+        for spot in &mut self.places {
+            spot.bytes.clear();
+        }
+    }
+}
+
+/// What is called for an open database. `SQLite`'s part first, as above.
+#[repr(C)]
+struct Methods {
+    ours: sqlite3_io_methods,
+    real: *const sqlite3_io_methods,
+    vfs: *const Vfs,
+}
+
+// SAFETY: it is only read; what it points to lives as long as the VFS, or the process.
+unsafe impl Send for Methods {}
+// SAFETY: as above.
+unsafe impl Sync for Methods {}
 
 // SAFETY: once registered it is only read, by SQLite, which may do so in any thread.
 unsafe impl Send for MakesNoLog {}
@@ -46,7 +154,13 @@ impl MakesNoLog {
             ours.zName = name.as_ptr();
             ours.pNext = std::ptr::null_mut();
             ours.xOpen = Some(open);
-            Box::into_raw(Box::new(Vfs { ours, real }))
+            Box::into_raw(Box::new(Vfs {
+                ours,
+                real,
+                methods: OnceBox::new(),
+                refused: AtomicU32::new(0),
+                ahead: Mutex::default(),
+            }))
         };
         // SAFETY: it was just made, and stays where it is until `drop`, which takes it out of SQLite's list first.
         unsafe {
@@ -85,18 +199,144 @@ unsafe extern "C" fn open(
     flags: c_int,
     out: *mut c_int,
 ) -> c_int {
+    let given = flags;
     let flags = if flags & SQLITE_OPEN_WAL == 0 {
         flags
     } else {
         flags & !SQLITE_OPEN_CREATE
     };
     // SAFETY: SQLite hands over the VFS that was registered, which begins a `Vfs`; the rest is handed on to the VFS that it is a
-    // copy of.
+    // copy of. A file that was opened has that one's methods, and the copy of these lives as long as ours, so longer than the
+    // file.
     unsafe {
-        let real = (*vfs.cast::<Vfs>()).real;
-        match (*real).xOpen {
-            Some(open) => open(real, name, file, flags, out),
-            None => SQLITE_CANTOPEN,
+        let ours = vfs.cast::<Vfs>();
+        let real = (*ours).real;
+        let Some(open) = (*real).xOpen else {
+            return SQLITE_CANTOPEN;
+        };
+        let done = open(real, name, file, flags, out);
+        if done == SQLITE_OK && given & SQLITE_OPEN_MAIN_DB != 0 {
+            (*ours).refused.store(0, Ordering::Relaxed);
+            mutex::lock(&(*ours).ahead).clear();
+            let real = (*file).pMethods;
+            let methods = (*ours).methods.get_or_init(|| {
+                Box::new(Methods {
+                    ours: sqlite3_io_methods {
+                        xRead: Some(read),
+                        xLock: Some(begin),
+                        xShmLock: Some(lock),
+                        ..*real
+                    },
+                    real,
+                    vfs: ours,
+                })
+            });
+            // A file of another kind has other methods: it keeps them.
+            if std::ptr::eq(methods.real, real) {
+                (*file).pMethods = &raw const methods.ours;
+            }
+        }
+        done
+    }
+}
+
+unsafe extern "C" fn read(file: *mut sqlite3_file, to: *mut c_void, length: c_int, from: sqlite3_int64) -> c_int {
+    // SAFETY: as in `lock`; SQLite wants so many bytes, and has room for them.
+    unsafe {
+        let methods = (*file).pMethods.cast::<Methods>();
+        let (Some(read), Ok(length)) = ((*(*methods).real).xRead, usize::try_from(length)) else {
+            return SQLITE_IOERR_READ;
+        };
+        let page = std::slice::from_raw_parts_mut(to.cast::<u8>(), length);
+        let mut from_file = |bytes: &mut [u8], from: i64| match c_int::try_from(bytes.len()) {
+            Ok(length) => read(file, bytes.as_mut_ptr().cast(), length, from),
+            Err(_) => SQLITE_IOERR_READ,
+        };
+        mutex::lock(&(*(*methods).vfs).ahead).read(page, from, &mut from_file)
+    }
+}
+
+/// A read transaction begins, or a database is opened: what was read before may be different now.
+unsafe extern "C" fn begin(file: *mut sqlite3_file, level: c_int) -> c_int {
+    // SAFETY: as in `lock`.
+    unsafe {
+        let methods = (*file).pMethods.cast::<Methods>();
+        mutex::lock(&(*(*methods).vfs).ahead).clear();
+        match (*(*methods).real).xLock {
+            Some(lock) => lock(file, level),
+            None => SQLITE_IOERR_LOCK,
+        }
+    }
+}
+
+unsafe extern "C" fn lock(file: *mut sqlite3_file, first: c_int, count: c_int, flags: c_int) -> c_int {
+    // SAFETY: only files that were opened above have this method, and theirs begin a `Methods`.
+    unsafe {
+        let methods = (*file).pMethods.cast::<Methods>();
+        if first == WRITERS && flags & SQLITE_SHM_LOCK != 0 {
+            let before = (*(*methods).vfs).refused.fetch_add(1, Ordering::Relaxed);
+            // What SQLite says itself where the writer died within its commit: only another writer mends that.
+            return if before < LOOKS {
+                SQLITE_BUSY
+            } else {
+                SQLITE_READONLY_RECOVERY
+            };
+        }
+        match (*(*methods).real).xShmLock {
+            Some(lock) => {
+                let done = lock(file, first, count, flags);
+                if first >= READERS && flags & SQLITE_SHM_LOCK != 0 {
+                    // A read transaction begins: what was read before may be different now.
+                    mutex::lock(&(*(*methods).vfs).ahead).clear();
+                }
+                done
+            }
+            None => SQLITE_IOERR_SHMLOCK,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi::{SQLITE_FCNTL_FILE_POINTER, SQLITE_SHM_SHARED, SQLITE_SHM_UNLOCK, sqlite3_file_control};
+    use rusqlite::{Connection, OpenFlags};
+
+    #[test]
+    fn a_reader_never_holds_the_lock_of_writers() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("database");
+        let writer = Connection::open(&file).expect("opened");
+        writer
+            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)")
+            .expect("written");
+        let vfs = MakesNoLog::new().expect("a VFS");
+        for _ in 0..2 {
+            let reader = Connection::open_with_flags_and_vfs(&file, OpenFlags::SQLITE_OPEN_READ_ONLY, vfs.name())
+                .expect("opened");
+            let row: i64 = reader.query_row("SELECT x FROM t", [], |row| row.get(0)).expect("read");
+            assert_eq!(row, 1);
+            let shared = |first: c_int, flag: c_int| {
+                let mut opened: *mut sqlite3_file = std::ptr::null_mut();
+                // SAFETY: the connection is open, and its file is asked for a lock as SQLite asks for it.
+                unsafe {
+                    let asked = sqlite3_file_control(
+                        reader.handle(),
+                        c"main".as_ptr(),
+                        SQLITE_FCNTL_FILE_POINTER,
+                        (&raw mut opened).cast(),
+                    );
+                    assert_eq!(asked, SQLITE_OK);
+                    ((*(*opened).pMethods).xShmLock.expect("a method"))(opened, first, 1, flag | SQLITE_SHM_SHARED)
+                }
+            };
+            for _ in 0..LOOKS {
+                assert_eq!(shared(WRITERS, SQLITE_SHM_LOCK), SQLITE_BUSY);
+            }
+            assert_eq!(shared(WRITERS, SQLITE_SHM_LOCK), SQLITE_READONLY_RECOVERY);
+            // Others it gets.
+            assert_eq!(shared(7, SQLITE_SHM_LOCK), SQLITE_OK);
+            assert_eq!(shared(7, SQLITE_SHM_UNLOCK), SQLITE_OK);
         }
     }
 }

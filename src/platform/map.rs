@@ -158,7 +158,7 @@ impl SharedPage {
         let word = &self.words()[at];
         #[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
         {
-            let seconds = libc::time_t::try_from(most.as_secs()).unwrap_or(libc::time_t::MAX);
+            let seconds = i64::try_from(most.as_secs()).unwrap_or(i64::MAX);
             let left = libc::timespec {
                 tv_sec: seconds,
                 tv_nsec: most.subsec_nanos().into(),

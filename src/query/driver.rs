@@ -416,8 +416,8 @@ fn offline(library: &str) -> Error {
     Error::new(
         Status::Offline,
         format!(
-            "library '{library}' is not in the store, and no server may be asked: give server_url and token, or drop \
-             the offline flag"
+            "library '{library}' is not in the store, and no server may be asked: give server_url and token, or \
+             database, or drop the offline flag"
         ),
     )
 }

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use super::asked::Asked;
 use super::snapshot::Snapshot;
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::error::Result;
 use crate::image::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
 use crate::maintenance::{Images, Limit};
@@ -40,6 +42,12 @@ pub struct Reading {
     /// The same while what is asked first is put aside.
     view_aside: Option<View>,
     is_aside: AtomicBool,
+    /// What it depends on whether it is, in words, by a look from outside.
+    premise: Option<Box<dyn Fn() -> Option<String> + Send + Sync>>,
+    /// What the store knows of that was asked for.
+    is_premise_recalled: AtomicBool,
+    /// It was put aside by that, and the source has not heard of it.
+    is_aside_recalled: AtomicBool,
     snapshot: Swap<Snapshot>,
     /// Held by the thread that makes images anew: the others find them made.
     rebuilding: Mutex<()>,
@@ -83,6 +91,9 @@ impl Reading {
             view: source::view(options),
             view_aside: source::view_aside(options),
             is_aside: AtomicBool::new(false),
+            premise: source::premise(options),
+            is_premise_recalled: AtomicBool::new(false),
+            is_aside_recalled: AtomicBool::new(false),
             snapshot: Swap::new(Snapshot::default()),
             rebuilding: Mutex::new(()),
             catching_up: Mutex::new(()),
@@ -159,9 +170,31 @@ impl Reading {
 
     /// Notes whether what is asked first is put aside: then it is another view.
     pub fn set_aside(&self, is_aside: bool) {
+        self.is_premise_recalled.store(true, Ordering::Relaxed);
+        self.is_aside_recalled.store(false, Ordering::Release);
         if self.view_aside.is_some() && self.is_aside.swap(is_aside, Ordering::AcqRel) != is_aside {
             self.snapshot.read().outdated.store(true, Ordering::Release);
         }
+    }
+
+    /// Where the store knows that what is asked first is put aside, it is from the beginning: without a trip, and offline.
+    fn recall_premise(&self) -> Result<()> {
+        let Some(premise) = &self.premise else { return Ok(()) };
+        if self.is_premise_recalled.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        if let Some(words) = premise()
+            && self.store.last_premise(xxh3_64(words.as_bytes()))? == Some(false)
+        {
+            self.is_aside.store(true, Ordering::Release);
+            self.is_aside_recalled.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Whether what is asked first was put aside by what the store knew: told once.
+    pub fn take_recalled(&self) -> bool {
+        self.is_aside_recalled.load(Ordering::Acquire) && self.is_aside_recalled.swap(false, Ordering::AcqRel)
     }
 
     /// Brings the snapshot up to date, waiting for another thread that is at it.
@@ -317,6 +350,7 @@ impl Reading {
     }
 
     fn load_once(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
+        self.recall_premise()?;
         let (identity, state) = self
             .store
             .state_at(self.endpoint().as_ref(), &|row| self.images.raise(row))?;

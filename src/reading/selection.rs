@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::snapshot::Snapshot;
 use crate::error::{Error, Result, Status, refuse};
-use crate::matching::Scope;
+use crate::matching::{Scope, text};
 use crate::store::LibraryRow;
 
 /// How a library is named.
@@ -115,7 +115,12 @@ impl Selection {
             Selector::Any(name) | Selector::Title(name) => snapshot
                 .rows
                 .iter()
-                .map(|row| (distance(&name.to_lowercase(), &row.library.title.to_lowercase()), row))
+                .map(|row| {
+                    (
+                        text::distance(&name.to_lowercase(), &row.library.title.to_lowercase()),
+                        row,
+                    )
+                })
                 .filter(|(far, row)| far * 3 <= name.chars().count().min(row.library.title.chars().count()))
                 .min_by_key(|(far, _)| *far)
                 .map(|(_, row)| format!("; did you mean '{}'?", row.library.title)),
@@ -141,19 +146,6 @@ impl Selection {
             ),
         )
     }
-}
-
-/// How many letters have to be put in, left out or replaced.
-fn distance(one: &str, other: &str) -> usize {
-    let mut before: Vec<usize> = (0..=other.chars().count()).collect();
-    for (row, a) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut before[0], row + 1);
-        for (column, b) in other.chars().enumerate() {
-            let cheapest = (diagonal + usize::from(a != b)).min(before[column].min(before[column + 1]) + 1);
-            diagonal = std::mem::replace(&mut before[column + 1], cheapest);
-        }
-    }
-    before.last().copied().unwrap_or_default()
 }
 
 /// Places of the rows that a selector fits; for [`Selector::Any`] those of the strongest meaning that fits.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::asked::Asked;
 use crate::freshness::Age;
 use crate::image::LibraryView;
-use crate::matching::{Mappings, Normal, Scope, View};
+use crate::matching::{Folders, Invalidated, Mappings, Normal, Scope, View};
 use crate::model::{IdentityId, Sequence};
 use crate::store::{LibraryRow, Timeline};
 
@@ -52,6 +52,11 @@ impl Snapshot {
     /// Whether an item of a library, or the path that it was found by, is invalidated.
     pub fn is_unverified(&self, place: usize, asked: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
         self.views[place].is_unverified(asked, path, rating_key)
+    }
+
+    /// Items of the library at this place that were invalidated and are not verified since, so many at most, each with a path.
+    pub fn invalidated(&self, place: usize, most: usize) -> Vec<Invalidated> {
+        self.views[place].invalidated_below(b"", false, most)
     }
 
     /// For each library, whether the path, as given or mapped, lies under one of its folders.

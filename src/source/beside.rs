@@ -1,6 +1,7 @@
 //! Plex's database and the server's HTTP API together: the file lists, tells changes and finds paths, the server edits, tells
 //! events and verifies items. Where the file cannot be used, or is not this server's, it is put aside and HTTP answers.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -28,6 +29,17 @@ pub struct Beside {
     url: String,
     aside: AtomicBool,
     file: Mutex<File>,
+}
+
+/// That this file is of this server, in words.
+fn premise(identity: &str, url: &str) -> String {
+    format!("{identity} is of {url}")
+}
+
+/// The premise of a database and the server beside it, by a look from outside: `None` where there is no such file.
+pub fn premise_from_outside(database: &Path, url: &str) -> Option<String> {
+    let identity = PlexDatabase::new(database).identity_from_outside().ok()?;
+    Some(premise(&identity, url))
 }
 
 /// What became of the file so far.
@@ -89,7 +101,7 @@ impl Source for Beside {
         match self.database.identity() {
             Ok(identity) => {
                 lock(&self.file).failing = None;
-                Some(format!("{identity} is of {}", self.url))
+                Some(premise(&identity, &self.url))
             }
             Err(error) => {
                 let waits = {
@@ -107,8 +119,14 @@ impl Source for Beside {
         }
     }
 
-    /// One request: the last item of a library, as both have it, and how many there are.
+    /// The server's name, where its file's is known. Then one request: the last item of a library, as both have it, and how many
+    /// there are. The name alone proves little: a server that keeps its data elsewhere leaves its file behind.
     fn check_premise(&self, bounds: Bounds<'_>) -> Result<bool> {
+        if let Some(name) = self.database.machine_identifier()
+            && self.server.server(bounds)?.machine_identifier != name
+        {
+            return Ok(false);
+        }
         let Some((library, last, counts)) = self.database.sample(bounds)? else {
             // An empty database: it is this server's if it has one of its libraries, or neither has any.
             let (ours, theirs) = (self.database.libraries(bounds)?, self.server.libraries(bounds)?);
@@ -149,6 +167,10 @@ impl Source for Beside {
 
     fn is_aside(&self) -> bool {
         self.aside.load(Ordering::Acquire)
+    }
+
+    fn why_aside(&self) -> Option<String> {
+        self.is_aside().then(|| lock(&self.file).told.clone())
     }
 
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {

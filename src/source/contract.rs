@@ -101,6 +101,12 @@ pub trait Known {
     /// The store's.
     fn has(&self, item: &Item) -> Result<bool>;
 
+    /// Whether it has an item with one of these rating keys.
+    ///
+    /// # Errors
+    /// The store's.
+    fn has_any(&self, rating_keys: &[String]) -> Result<bool>;
+
     /// How many items it has.
     ///
     /// # Errors
@@ -176,6 +182,11 @@ pub trait Source: Send + Sync {
     /// since it is another view.
     fn is_aside(&self) -> bool {
         false
+    }
+
+    /// Why it does, for people, where [`Source::is_aside`].
+    fn why_aside(&self) -> Option<String> {
+        None
     }
 
     /// Which server this is. Needs no token.

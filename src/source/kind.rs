@@ -14,6 +14,8 @@ pub struct Kind {
     pub key_prefix: &'static str,
     /// Reads the JSON of a notification or webhook that a host received; [`Status::InvalidArgument`] when it is none.
     pub read_events: fn(&[u8]) -> Result<Vec<Event>>,
+    /// What else a host gives to have edits and events, where this kind has neither.
+    pub beside: Option<&'static str>,
 }
 
 /// Where a source is asked, and as whom: what it shows is that user's view of that server, and no other's.

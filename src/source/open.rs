@@ -5,17 +5,21 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::options::Options;
 
-use super::beside::Beside;
+use super::beside::{Beside, premise_from_outside};
 use super::contract::Source;
-use super::database::PlexDatabase;
+use super::database::{self, PlexDatabase};
 use super::kind::{Kind, View, Viewer};
 use super::meter::Meter;
 use super::plex;
 
 /// The kind of source that the options name, also where it is not to be asked.
 #[must_use]
-pub fn kind(_options: &Options) -> &'static Kind {
-    &plex::KIND
+pub fn kind(options: &Options) -> &'static Kind {
+    if options.database.is_some() && options.server_url.is_none() {
+        &database::KIND
+    } else {
+        &plex::KIND
+    }
 }
 
 /// Where the source that the options name is, and as whom it is asked; `None` where they name none. Also what is known of it
@@ -35,6 +39,15 @@ pub fn view(options: &Options) -> Option<View> {
 #[must_use]
 pub fn view_aside(options: &Options) -> Option<View> {
     options.database.as_ref().and_then(|_| server_view(options))
+}
+
+/// What was found out, or not, of the two that the options name; see [`Source::premise`]. `None` where they name no two.
+#[must_use]
+pub fn premise(options: &Options) -> Option<Box<dyn Fn() -> Option<String> + Send + Sync>> {
+    let (database, url) = (options.database.clone()?, options.server_url.clone()?);
+    Some(Box::new(move || {
+        premise_from_outside(&database, url.trim_end_matches('/'))
+    }))
 }
 
 fn server_view(options: &Options) -> Option<View> {

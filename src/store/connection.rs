@@ -20,6 +20,9 @@ use crate::platform::sole::Sole;
 /// How long a database is waited for that others have open with a write-ahead log.
 const ALONE: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
 
+/// The time between two tries to save a log that lost its name: longer than who waits for a lock takes to look again.
+const TRY: Duration = Duration::from_millis(30);
+
 /// Pages of the log, some 5 MB, before they are put into the database. That waits for the disk, as long as a thousand matches
 /// that are recorded one by one.
 const CHECKPOINT: u32 = 1_200;
@@ -162,16 +165,29 @@ impl Drop for Slot {
 
 /// Before a connection is closed whose log lost its name. Closing it as usual could put an old log into the database of
 /// those who came later, and remove their log.
-fn abandon(connection: &Connection, folder: &Folder, may_be_saved: bool) {
-    if may_be_saved {
+fn abandon(connection: &Connection, folder: &Folder, journal: &Journal) {
+    let until = Instant::now() + BUSY;
+    let _ = connection.busy_timeout(Duration::ZERO);
+    loop {
+        // Who has begun to write waits for this lock, and saving fails while one writes: so it is let go of between two tries.
+        let alone = journal.alone(BUSY);
+        if !journal.may_be_saved(folder) {
+            break;
+        }
         let saved = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-        if !matches!(saved, Ok(0)) {
+        if matches!(saved, Ok(0)) {
+            break;
+        }
+        if Instant::now() >= until {
             log::warn!(
                 "the write-ahead log of the database in {} was removed while it was open, and what it held could not be \
                  saved ({saved:?}): the last matches may be missing",
                 folder.path().display()
             );
+            break;
         }
+        drop(alone);
+        std::thread::sleep(TRY);
     }
     if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
         log::debug!("a checkpoint at closing could not be forbidden: {error}");
@@ -194,8 +210,7 @@ impl Slot {
         let Some(open) = self.open.take() else { return };
         if self.journal.is_lost(&self.folder) {
             self.journal.losses.fetch_add(1, Ordering::AcqRel);
-            let _alone = self.journal.alone(BUSY);
-            abandon(&open.connection, &self.folder, self.journal.may_be_saved(&self.folder));
+            abandon(&open.connection, &self.folder, &self.journal);
         }
         drop(open);
         self.journal.closed();

@@ -119,6 +119,21 @@ impl Store {
         Ok(known.is_some_and(|(_, known)| known == digest(item)))
     }
 
+    /// Whether the generation that answers has an item with one of these rating keys.
+    pub fn has_any(&self, row: &LibraryRow, rating_keys: &[String]) -> Result<bool> {
+        if rating_keys.is_empty() {
+            return Ok(false);
+        }
+        self.read(|connection| {
+            for key in rating_keys {
+                if visible(connection, row.id, row.generation, key)?.is_some() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
     /// Hands over the rating keys of the generation that answers, in no order.
     pub fn keys(&self, row: &LibraryRow, each: &mut dyn FnMut(&str)) -> Result<()> {
         self.read(|connection| {

@@ -41,6 +41,8 @@ impl Row {
 /// Keys of a page mostly lie near each other, so one scan finds them all, and that none is there, which is what a first listing
 /// finds: a search for each takes half as long as to store it. Where they lie far apart, each is searched for.
 pub enum Known<'t, 'i> {
+    /// None of them.
+    Nothing,
     /// The keys in order, and what the scan found of each.
     Scanned(Vec<(&'i str, Option<Row>)>),
     Searched(CachedStatement<'t>, Scope),
@@ -68,6 +70,10 @@ impl<'t, 'i> Known<'t, 'i> {
             asked,
             evicted: library.generation.evicted(),
         };
+        // A source that lists by number: no key comes twice, and of a first listing there is none yet.
+        if ascend(items) && !has_between(tx, items, scope)? {
+            return Ok(Self::Nothing);
+        }
         let mut found: Vec<_> = items.iter().map(|item| (item.rating_key.as_str(), None)).collect();
         found.sort_unstable_by_key(|(key, _)| *key);
         // The second one finds what the first one stored.
@@ -82,6 +88,7 @@ impl<'t, 'i> Known<'t, 'i> {
     /// The row of the item with this key.
     pub fn row(&mut self, key: &str) -> rusqlite::Result<Option<Row>> {
         match self {
+            Self::Nothing => Ok(None),
             Self::Scanned(found) => Ok(found
                 .binary_search_by_key(&key, |(key, _)| key)
                 .ok()
@@ -96,6 +103,25 @@ impl<'t, 'i> Known<'t, 'i> {
             }
         }
     }
+}
+
+/// Whether each key is a higher number than the one before.
+fn ascend(items: &[Item]) -> bool {
+    items.windows(2).all(|two| {
+        let [one, next] = [&two[0].rating_key, &two[1].rating_key];
+        (one.len(), one) < (next.len(), next)
+    })
+}
+
+/// Whether a row has a key of these, or one that lies between them.
+fn has_between(tx: &Tx<'_>, items: &[Item], scope: Scope) -> rusqlite::Result<bool> {
+    let keys = || items.iter().map(|item| item.rating_key.as_str());
+    let (Some(first), Some(last)) = (keys().min(), keys().max()) else {
+        return Ok(false);
+    };
+    tx.connection
+        .prepare_cached(&format!("{KNOWN} AND rating_key BETWEEN ?4 AND ?5 LIMIT 1"))?
+        .exists(params![scope.library, scope.asked, scope.evicted, first, last])
 }
 
 /// Looks for all these keys, which are in order. `false`: too much else lies between them.

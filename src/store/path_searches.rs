@@ -12,6 +12,9 @@ const FORGOTTEN_MS: i64 = 86_400_000;
 /// The library number of a probe for a path that is not listed.
 const PROBE: LibraryId = LibraryId(0);
 
+/// For how long a premise is kept: another file, or another URL, has another one.
+const PREMISE_KEPT_MS: i64 = 400 * 86_400_000;
+
 impl Store {
     /// When the server was asked about the path with this hash.
     pub fn path_search(&self, identity: IdentityId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
@@ -64,6 +67,12 @@ impl Store {
             .map(|known| known.found))
     }
 
+    /// What was found out of it last, however long ago.
+    pub fn last_premise(&self, hash: u64) -> Result<Option<bool>> {
+        let known = self.path_search(IdentityId::ALL, PROBE, hash)?;
+        Ok(known.map(|known| known.found))
+    }
+
     /// Notes it: for every user of the store.
     pub fn note_premise(&self, hash: u64, now_ms: i64, holds: bool) -> Result<()> {
         self.note_path_search(IdentityId::ALL, PROBE, hash, now_ms, holds)
@@ -87,10 +96,19 @@ impl Store {
                      last_ms = excluded.last_ms, found = excluded.found",
                 )?
                 .execute(params![identity, library, hash.cast_signed(), now_ms, found])?;
-            // Those of the future too: the clock was set back, and they would be the last ones until it is there again.
+            // Those of the future too: the clock was set back, and they would be the last ones until it is there again. A premise
+            // is what processes begin with that ask no server: it stays for longer.
             tx.connection
-                .prepare_cached("DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2")?
-                .execute([now_ms - FORGOTTEN_MS, now_ms])?;
+                .prepare_cached(
+                    "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2 \
+                     AND (identity <> ?3 OR last_ms NOT BETWEEN ?4 AND ?2)",
+                )?
+                .execute(params![
+                    now_ms - FORGOTTEN_MS,
+                    now_ms,
+                    IdentityId::ALL,
+                    now_ms - PREMISE_KEPT_MS
+                ])?;
             Ok(())
         })
     }

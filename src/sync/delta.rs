@@ -46,6 +46,10 @@ impl Known for Ours<'_> {
         self.sync.store.has(self.row, item)
     }
 
+    fn has_any(&self, rating_keys: &[String]) -> Result<bool> {
+        self.sync.store.has_any(self.row, rating_keys)
+    }
+
     fn count(&self) -> Result<u64> {
         match self.listing {
             Some(listing) => self.sync.store.distinct(listing),

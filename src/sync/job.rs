@@ -115,7 +115,16 @@ impl Syncing {
 
     /// What the source can do; nothing without one.
     pub fn abilities(&self) -> Option<Abilities> {
-        self.source.as_deref().map(Source::abilities)
+        let source = self.source.as_deref()?;
+        if self.reading.take_recalled() {
+            source.settle(false);
+        }
+        Some(source.abilities())
+    }
+
+    /// Why the source that was named first is not asked, as the last trip found it; `None` where it is.
+    pub fn why_aside(&self) -> Option<String> {
+        self.source.as_deref().and_then(Source::why_aside)
     }
 
     /// What went wrong the last time.
@@ -171,7 +180,7 @@ impl Syncing {
         let Some(source) = self.source.as_deref() else {
             return Err(Error::new(
                 Status::Offline,
-                "the server would have to be asked, but the index has no server_url or is offline",
+                "the server would have to be asked, but the index has no server_url and no database, or is offline",
             ));
         };
         let report = Report::default();

@@ -14,6 +14,11 @@ use crate::source::{Delta, PageEnd, PageRequest, Resume};
 use crate::stats::Spent;
 use crate::store::{Finished, Folder, LibraryRow, Listing};
 
+/// How many pages may wait to be stored: a source that reads many at once goes on meanwhile.
+const WAITING: usize = 4;
+/// Pages from so many items on that wait are stored together, up to so many.
+const LARGE: usize = 500;
+const TOGETHER: usize = 4_000;
 /// The smallest page asked for under a deadline.
 const SMALL_PAGE: u32 = 100;
 
@@ -39,6 +44,16 @@ struct Page {
     first: bool,
     /// The partition ends with this page.
     last: bool,
+}
+
+impl Page {
+    /// Adds the page that follows it. It was asked for later: what came singly since the first one is newer than both.
+    fn join(&mut self, next: Self) {
+        self.rows += next.rows;
+        self.next = next.next;
+        self.items.extend(next.items);
+        self.last = next.last;
+    }
 }
 
 impl SyncJob<'_> {
@@ -118,7 +133,7 @@ impl SyncJob<'_> {
     ) -> Result<bool> {
         let from = (listing.partition, listing.position);
         let (total, tail) = (listing.total, listing.tail.keys().to_vec());
-        let (send, receive) = sync_channel(2);
+        let (send, receive) = sync_channel(WAITING);
         std::thread::scope(|scope| {
             let fetch = move || self.fetch_pages(&row.library, from, total, &tail, &send);
             let fetcher = std::thread::Builder::new()
@@ -126,7 +141,7 @@ impl SyncJob<'_> {
                 .map_err(|error| no_thread(&error))?;
             // What is stored is on its way into the image while the next page is stored.
             let image = builder.take().map(|mut image| {
-                let (to_image, stored) = sync_channel::<Vec<Item>>(2);
+                let (to_image, stored) = sync_channel::<Vec<Item>>(1);
                 let put = move || {
                     for items in stored {
                         let begun = Instant::now();
@@ -292,7 +307,18 @@ impl SyncJob<'_> {
         pages: &Receiver<Page>,
         earlier: u64,
     ) -> Result<()> {
-        for page in pages {
+        let mut following = None;
+        while let Some(mut page) = following.take().or_else(|| pages.recv().ok()) {
+            // A transaction costs as much as some hundred items.
+            while (LARGE..TOGETHER).contains(&page.items.len())
+                && let Ok(next) = pages.try_recv()
+            {
+                if next.first || next.items.len() < LARGE {
+                    following = Some(next);
+                    break;
+                }
+                page.join(next);
+            }
             let begun = Instant::now();
             if page.first && page.partition != listing.partition {
                 listing.partition = page.partition;

@@ -31,7 +31,7 @@ impl Syncing {
         if !self.may_ask(call) {
             return Err(Error::new(
                 Status::Offline,
-                "the server cannot be asked: the index has no server_url, or it or the call is offline",
+                "the server cannot be asked: the index has no server_url and no database, or it or the call is offline",
             ));
         }
         self.job(call, |job| {
@@ -89,7 +89,10 @@ impl SyncJob<'_> {
     pub fn probe(&self, quick: bool) -> Result<(IdentityId, Vec<LibraryRow>)> {
         let sync = self.sync;
         let Some(endpoint) = &sync.reading.endpoint() else {
-            return Err(Error::new(Status::Offline, "the index has no server_url"));
+            return Err(Error::new(
+                Status::Offline,
+                "the index has no server_url and no database",
+            ));
         };
         let mut identity = sync.store.identity(endpoint)?;
         let named = match identity {

@@ -54,11 +54,19 @@ impl Syncing {
         }
     }
 
+    /// Brings the libraries of a call up to date, and asks for items of them that were invalidated.
     pub fn refresh(&self, call: &Call<'_>, why: Why) -> Result<Status> {
+        match self.refresh_listings(call, why)? {
+            Status::Ok => self.verify_invalidated(call),
+            late => Ok(late),
+        }
+    }
+
+    fn refresh_listings(&self, call: &Call<'_>, why: Why) -> Result<Status> {
         if !self.may_ask(call) {
             return Err(Error::new(
                 Status::Offline,
-                "nothing can be refreshed: the index has no server_url, or it or the call is offline",
+                "nothing can be refreshed: the index has no server_url and no database, or it or the call is offline",
             ));
         }
         self.reading.catch_up()?;

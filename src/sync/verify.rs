@@ -3,7 +3,9 @@
 use super::call::Call;
 use super::job::Syncing;
 use super::refresh::Why;
-use crate::error::Result;
+use crate::error::{Result, Status};
+use crate::matching::Scope;
+use crate::reading::{Resolved, Snapshot, places};
 use crate::store::LibraryRow;
 
 /// An item that was invalidated, or the path that it is found by.
@@ -14,10 +16,58 @@ pub struct Unverified {
     pub paths: Vec<Vec<u8>>,
 }
 
+/// So many items are asked for at once, and so many by one refresh: of more, each is asked for when it is looked up.
+const AT_ONCE: usize = 64;
+const MOST: usize = 4 * AT_ONCE;
+
 impl Syncing {
+    /// Whether a call's libraries have items that a refresh asks for.
+    pub fn has_invalidated(&self, snapshot: &Snapshot, scope: Scope) -> bool {
+        self.asks_for_items() && places(scope, snapshot.rows.len()).any(|at| !snapshot.invalidated(at, 1).is_empty())
+    }
+
+    /// Asks for the items of a call's libraries that were invalidated: who follows the feed looks none of them up.
+    pub(super) fn verify_invalidated(&self, call: &Call<'_>) -> Result<Status> {
+        if !self.asks_for_items() {
+            return Ok(Status::Ok);
+        }
+        let mut unverified = Vec::new();
+        {
+            let snapshot = self.reading.snapshot();
+            let scope = match call.library.map(|library| library.resolve(&snapshot)).transpose()? {
+                None => Scope::All,
+                Some(Resolved::Scope(scope)) => scope,
+                Some(Resolved::Unknown) => return Ok(Status::Ok),
+            };
+            for at in places(scope, snapshot.rows.len()) {
+                let items = snapshot.invalidated(at, MOST - unverified.len());
+                unverified.extend(items.into_iter().map(|(rating_key, path)| Unverified {
+                    row: snapshot.rows[at].clone(),
+                    rating_key,
+                    paths: vec![path],
+                }));
+            }
+        }
+        for unverified in unverified.chunks(AT_ONCE) {
+            match self.verify(call, unverified) {
+                Err(error) if error.status == Status::Timeout && call.until.is_some() => return Ok(Status::NotYet),
+                done => done?,
+            }
+        }
+        if !unverified.is_empty() {
+            self.reading.catch_up()?;
+        }
+        Ok(Status::Ok)
+    }
+
+    /// Whether the source answers for single items; else a listing tells.
+    fn asks_for_items(&self) -> bool {
+        self.abilities().is_some_and(|can| can.items)
+    }
+
     /// Asks for invalidated items, all in one request; stores what they are now.
     pub fn verify(&self, call: &Call<'_>, unverified: &[Unverified]) -> Result<()> {
-        if !self.abilities().is_some_and(|can| can.items) {
+        if !self.asks_for_items() {
             // Then a listing tells, and ends all that was invalidated before it.
             let rows: Vec<LibraryRow> = unverified.iter().map(|one| one.row.clone()).collect();
             return self

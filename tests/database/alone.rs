@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use plexindex::error::{Result, Status};
-use plexindex::index::{Index, QueryOptions};
+use plexindex::index::{Edit, EditReport, Index, QueryOptions};
 use plexindex::model::{Item, Library, Rung, Server as ServerName};
 use plexindex::options::{Mapping, Options};
 use plexindex::source::database::PlexDatabase;
-use plexindex::source::{Abilities, Bounds, Changes, Kind, Known, PageEnd, PageRequest, Source, WantedPath};
+use plexindex::source::{
+    Abilities, Bounds, Changes, FieldChange, Kind, Known, Lock, PageEnd, PageRequest, Source, WantedPath,
+};
 
 use crate::plex_database::{self as written, Server, kind};
 use crate::support::{HOUR_MS, clock};
@@ -49,6 +51,30 @@ fn a_question_needs_neither_url_nor_token() {
     assert_eq!(key_of(&index, "/data/films/nowhere.mkv"), None);
     let stats = index.stats().expect("statistics");
     assert_eq!((stats.items, stats.requests.iter().sum::<u64>()), (5, 0));
+}
+
+#[test]
+fn what_a_file_cannot_do_is_said_with_what_can() {
+    let (folder, server, _) = films(5);
+    let index = Index::open(options(&folder.path().join("store"), &server.folder)).expect("opened");
+    let edit = Edit {
+        keys: &["2"],
+        changes: &[FieldChange::Set("title".to_owned(), "Edited".to_owned())],
+        lock: Lock::Lock,
+    };
+    let library = index.library("Films").expect("a handle");
+    let edited = library.edit_items(&edit, &mut EditReport::default()).expect_err("none");
+    assert_eq!(
+        (edited.status, edited.message.as_str()),
+        (
+            Status::Unsupported,
+            "Plex's database cannot be edited: give server_url too"
+        )
+    );
+    let watched = index.watch_start().expect_err("none");
+    assert_eq!(watched.status, Status::Unsupported);
+    let said = "Plex's database tells no events: give server_url too";
+    assert!(watched.message.starts_with(said), "{}", watched.message);
 }
 
 #[test]

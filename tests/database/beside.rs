@@ -123,7 +123,13 @@ fn a_file_that_is_not_the_servers_is_put_aside() {
         ..with(&store, &server, &http)
     };
     let index = opened(with(&store, &server, &http), &clock);
+    assert_eq!(index.why_aside(), None, "nothing was asked yet");
     assert_eq!(key_of(&index, &path(30)).as_deref(), Some("31"), "HTTP answers");
+    let why = index.why_aside().expect("aside");
+    assert!(why.ends_with("is not what the server has"), "{why}");
+    let told = index.server_json(&QueryOptions::default()).expect("told");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["database_aside"], why);
     assert_eq!(index.stats().expect("statistics").items, 31);
     // In the token's own view.
     let theirs = opened(
@@ -140,9 +146,20 @@ fn a_file_that_is_not_the_servers_is_put_aside() {
     assert_eq!(key_of(&again, &path(30)).as_deref(), Some("31"));
     assert_eq!(
         asked(&http),
-        before + 1,
-        "a probe of the server's, and no more questions about the file"
+        before,
+        "it begins with what the server gave, which is fresh"
     );
+    // Offline too, whenever that was found out.
+    clock.advance_ms(60 * HOUR_MS);
+    let offline = opened(
+        Options {
+            offline: true,
+            ..with(&store, &server, &http)
+        },
+        &clock,
+    );
+    assert_eq!(key_of(&offline, &path(30)).as_deref(), Some("31"));
+    assert_eq!(asked(&http), before);
     // Another file: it is looked at anew.
     server.write(|database| {
         let id = written::add_film(database, 1, "Film 30", &path(30));
@@ -159,6 +176,28 @@ fn a_file_that_is_not_the_servers_is_put_aside() {
         Some("9"),
         "by the file"
     );
+    assert_eq!(again.why_aside(), None);
+}
+
+#[test]
+fn a_server_with_another_name_is_another_one() {
+    let (folder, server, _) = films(30);
+    let (http, clock) = (serving(30), clock());
+    let named = |name: &str| {
+        let preferences = format!("<Preferences ProcessedMachineIdentifier=\"{name}\"/>");
+        fs::write(server.folder.join("Preferences.xml"), preferences).expect("written");
+    };
+    let moved = |store: &str, number: i64| {
+        let index = opened(with(&folder.path().join(store), &server, &http), &clock);
+        index.refresh(&QueryOptions::default(), true).expect("listed");
+        let path = format!("/data/films/moved {number}.mkv");
+        server.write(|database| written::rename(database, number, &path));
+        key_of(&index, &path)
+    };
+    named("0123456789abcdef");
+    assert_eq!(moved("another", 9), None, "the server answers, and knows nothing of it");
+    named("5a4d1e8f0c6b4792a3d8e1f5b7c09d2468ace013"); // the stand-in's
+    assert_eq!(moved("the same", 10).as_deref(), Some("10"), "the file answers");
 }
 
 #[test]
@@ -186,6 +225,7 @@ fn a_file_that_cannot_be_used_is_put_aside() {
             index.stats().expect("statistics").requests.iter().sum::<u64>() > 2,
             "HTTP answered"
         );
+        assert!(index.why_aside().is_some_and(|why| why.contains("library.db")));
     }
 }
 

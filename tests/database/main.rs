@@ -10,6 +10,7 @@ mod worker;
 mod alone;
 mod beside;
 mod between;
+mod gone;
 mod numbers;
 mod opening;
 mod recorded;

@@ -34,7 +34,8 @@ fn the_file_or_the_folder_of_the_server_may_be_named() {
     let (folder, server) = served();
     let link = folder.path().join("a link");
     std::os::unix::fs::symlink(server.file(), &link).expect("linked");
-    for named in [server.folder.clone(), server.file(), link] {
+    let own = server.file().parent().expect("a folder").to_owned();
+    for named in [server.folder.clone(), server.file(), own, link] {
         let libraries = PlexDatabase::new(&named).libraries(Bounds::NONE).expect("read");
         assert_eq!(libraries[0].title, "Films", "{}", named.display());
         assert_eq!(libraries[0].locations, ["/data/films"]);
@@ -57,6 +58,12 @@ fn what_is_not_there_is_said_with_the_remedy() {
         let (status, text) = refusal(&named);
         assert_eq!(status.meaning(), Meaning::NotNow, "a disk may come");
         assert!(text.contains("com.plexapp.plugins.library.db"), "{text}");
+        assert!(text.contains(&named.display().to_string()), "{text}");
+        assert_eq!(
+            text.contains(&format!("nor {IN_FOLDER} is in this folder")),
+            named.is_dir(),
+            "{text}"
+        );
     }
     let none = folder.path().join("text.db");
     fs::write(
@@ -101,7 +108,7 @@ fn a_column_with_a_name_of_sql_is_missed_too() {
 fn one_companion_alone_is_not_now() {
     let (_folder, server) = served();
     let source = PlexDatabase::new(&server.folder);
-    for end in ["-wal", "-shm"] {
+    for (end, missing) in [("-wal", "-shm"), ("-shm", "-wal")] {
         let lone = beside(&server.file(), end);
         fs::write(&lone, b"").expect("written");
         let error = source.libraries(Bounds::NONE).expect_err("not now");
@@ -109,6 +116,13 @@ fn one_companion_alone_is_not_now() {
             (error.status, error.status.meaning()),
             (Status::Starting, Meaning::NotNow)
         );
+        // Its server's, or a copy without it: that stays so.
+        for said in [
+            format!("has {end} beside it and lacks {missing}"),
+            format!("where it is a copy, copy {missing} too"),
+        ] {
+            assert!(error.message.contains(&said), "{}", error.message);
+        }
         assert_eq!(fs::read(&lone).expect("still there"), b"");
         fs::remove_file(&lone).expect("removed");
         assert!(source.libraries(Bounds::NONE).is_ok(), "and it is over");
@@ -237,4 +251,32 @@ fn every_statement_goes_by_an_index() {
         }
     }
     assert!(planned >= 30, "{planned}");
+}
+
+#[test]
+fn a_journal_beside_it_is_left_to_its_server() {
+    let (folder, server) = served();
+    let journal = beside(&server.file(), "-journal");
+    // Empty, it is what a server leaves that keeps it.
+    fs::write(&journal, "").expect("written");
+    let source = PlexDatabase::new(&server.folder);
+    assert!(source.libraries(Bounds::NONE).is_ok());
+    fs::write(&journal, "a change that is not whole").expect("written");
+    let before = fs::read(server.file()).expect("read");
+    let error = source.libraries(Bounds::NONE).expect_err("refused");
+    assert_eq!(error.status.meaning(), Meaning::NotNow);
+    assert!(error.message.contains("-journal"), "{error}");
+    assert_eq!(fs::read(server.file()).expect("read"), before);
+    assert_eq!(fs::read(&journal).expect("read"), b"a change that is not whole");
+    fs::remove_file(&journal).expect("removed");
+    assert!(source.libraries(Bounds::NONE).is_ok());
+    drop(folder);
+}
+
+#[test]
+fn an_empty_name_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = plexindex::index::Index::open(crate::options(folder.path(), Path::new(""))).expect_err("refused");
+    assert_eq!(refused.status, Status::InvalidArgument);
+    assert!(refused.message.contains("database is empty"), "{refused}");
 }

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from cli import Cli
 from conftest import REPOSITORY, Server
+from plexindex._cli.output import size
 
 
 @pytest.fixture
@@ -211,6 +212,15 @@ def test_clearing_gives_the_disk_back(cli: Cli, server: Server) -> None:
     cli.good("clear", "--yes")
     after = sum(file.stat().st_size for file in cli.store.iterdir())
     assert after < before / 2, (before, after)
+
+
+def test_what_clear_says_it_takes_is_what_is_left(cli: Cli) -> None:
+    cli.good("warm")
+    before = sum(file.stat().st_size for file in cli.store.iterdir())
+    said = cli.good("clear", "--yes")
+    after = sum(file.stat().st_size for file in cli.store.iterdir())
+    assert said.endswith(f"; it takes {size(after)}, {size(before)} before\n"), (said, before, after)
+    assert after < before
 
 
 def test_colours_are_for_terminals(cli: Cli, server: Server) -> None:

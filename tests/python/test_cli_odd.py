@@ -29,7 +29,7 @@ def shell(cli: Cli, line: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(
-    "words", ["stats", "clear", "clear --yes", "libraries", "libraries --offline", "match --offline /x.mkv", "doctor"]
+    "words", ["stats", "clear", "clear --yes", "libraries --offline", "match --offline /x.mkv", "doctor"]
 )
 def test_a_folder_that_is_misspelt_is_not_made(cli: Cli, tmp_path: Path, words: str) -> None:
     folder = tmp_path / "typo"
@@ -48,6 +48,13 @@ def test_a_folder_of_the_environment_is_made_by_what_asks_the_server(cli: Cli) -
     assert not cli.store.exists()
     cli.good("libraries")
     assert cli.store.is_dir()
+
+
+def test_a_folder_of_a_flag_is_made_by_what_asks_the_server(cli: Cli, tmp_path: Path) -> None:
+    for words in (["libraries"], ["match", "/x.mkv"], ["folder", "/x"], ["changes"]):
+        folder = tmp_path / words[0]
+        done = cli.run(*words, "--dir", folder)
+        assert (done.returncode in (0, 1), folder.is_dir()) == (True, True), done
 
 
 def test_a_folder_without_a_store_stays_as_it_is(cli: Cli, tmp_path: Path) -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import json
 import os
 import pickle
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import plexindex
 import pytest
 from cli import Cli
-from conftest import REPOSITORY
+from conftest import REPOSITORY, Server
 
 RECORDED = REPOSITORY / "tests/database/recorded"
 INSIDE = "Plug-in Support/Databases/com.plexapp.plugins.library.db"
@@ -38,9 +41,10 @@ def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
-@pytest.mark.parametrize("named", ["folder", "file", "bytes"])
+@pytest.mark.parametrize("named", ["folder", "file", "bytes", "its own folder"])
 def test_it_is_all_that_is_needed(plex: Path, cache: Path, named: str) -> None:
     ways: dict[str, Path | str | bytes] = {"folder": plex, "file": str(plex / INSIDE), "bytes": os.fsencode(plex)}
+    ways["its own folder"] = (plex / INSIDE).parent
     database = ways[named]
     with plexindex.open(cache, database=database) as index:
         found = index.match_path(None, BUNNY)
@@ -75,10 +79,23 @@ def rename_sintel(file: Path) -> None:
     database.close()
 
 
+def rename_elsewhere(file: Path) -> None:
+    """The same in another process, as the server is: what this one has open is not read meanwhile."""
+    script = "\n".join(
+        [
+            "import sqlite3, sys",
+            "from pathlib import Path",
+            inspect.getsource(rename_sintel),
+            "rename_sintel(sys.argv[1])",
+        ]
+    )
+    subprocess.run([sys.executable, "-c", script, file], check=True)
+
+
 def test_a_wait_hears_what_is_written(plex: Path, cache: Path) -> None:
     with plexindex.open(cache, database=plex) as index:
         waiting = index.watch_changes(timeout=60)
-        writer = threading.Timer(0.3, rename_sintel, (plex / INSIDE,))
+        writer = threading.Timer(0.3, rename_elsewhere, (plex / INSIDE,))
         writer.start()
         change = next(waiting)
         assert (change.change, change.path) == ("moved", "/data/Movies/moved.mkv")
@@ -91,7 +108,7 @@ def test_the_command_follows_it_without_events(cli: Cli, plex: Path) -> None:
         assert follower.stdout is not None
         assert list(json.loads(follower.stdout.readline())) == ["token"]
         rename_sintel(plex / INSIDE)
-        # It may be seen after each of the writer's commits, of which only the last changes an item: a token comes alone.
+        # It may look in after each of the writer's commits, of which the last changes an item: a token comes alone.
         lines = map(json.loads, follower.stdout)
         change = next(line for line in lines if list(line) != ["token"])
         assert (change["change"], change["path"]) == ("moved", "/data/Movies/moved.mkv")
@@ -107,8 +124,12 @@ def test_a_pickled_index_has_it_too(plex: Path, cache: Path) -> None:
 
 
 def test_what_is_no_database_is_refused(tmp_path: Path, cache: Path) -> None:
-    with pytest.raises(plexindex.InvalidArgumentError, match="NUL"):
-        plexindex.open(cache, database=b"a\0b")
+    for option in ("ca_file", "database"):
+        given: dict[str, Any] = {option: b"a\0b"}
+        with pytest.raises(plexindex.InvalidArgumentError, match=f"^{option} holds a NUL"):
+            plexindex.open(cache, **given)
+    with pytest.raises(plexindex.InvalidArgumentError, match="database is empty"):
+        plexindex.open(cache, database="")
     other = tmp_path / "other.db"
     with sqlite3.connect(other) as database:
         database.execute("CREATE TABLE media_parts (id INTEGER PRIMARY KEY)")
@@ -147,6 +168,56 @@ def test_the_command_takes_it_from_each_place(cli: Cli, plex: Path) -> None:
     assert len(cli.json("libraries")) == 4
 
 
+def test_a_wrong_database_is_wrong_usage(cli: Cli, plex: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.db"
+    text.write_text("no database, and as long as the header of one is at least, if not longer than that" * 20)
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as database:
+        database.execute("CREATE TABLE media_parts (id INTEGER PRIMARY KEY)")
+    database.close()
+    wrong = {
+        tmp_path / "nowhere": "it is not there",
+        tmp_path: "is in this folder",
+        text: "no database",
+        other: "lacks",
+    }
+    for named, why in wrong.items():
+        for words in (["libraries"], ["match", BUNNY], ["warm"], ["doctor"]):
+            done = cli.run(*words, "--database", named)
+            assert (done.returncode, why in " ".join((done.stdout + done.stderr).split())) == (2, True), done
+    assert f"nor {INSIDE} is in this folder" in cli.run("libraries", "--database", tmp_path).stderr
+    # It may be read later.
+    Path(f"{plex / INSIDE}-wal").touch()
+    for words in (["libraries"], ["doctor"]):
+        done = cli.run(*words, "--database", plex)
+        assert done.returncode == 3, done
+
+
+@pytest.mark.skipif(os.getuid() == 0 and not shutil.which("setpriv"), reason="root reads everything")
+def test_a_database_that_may_not_be_read_is_no_refused_token(cli: Cli, plex: Path) -> None:
+    (plex / INSIDE).chmod(0)
+    for words in (["libraries"], ["doctor"]):
+        command, environment = cli.start(*words, "--database", plex)
+        if os.getuid() == 0:
+            command = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", *command]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, "must be readable by this user" in " ".join((done.stdout + done.stderr).split())) == (
+            2,
+            True,
+        ), done
+
+
+def test_a_store_that_is_empty_is_filled_or_its_remedy_is_said(cli: Cli, plex: Path, tmp_path: Path) -> None:
+    done = cli.run("match", "--offline", "--database", plex, BUNNY)
+    assert done.returncode == 2
+    assert done.stderr.endswith("no server may be asked: leave --offline out\n")
+    for words in (["match", BUNNY], ["warm"], ["doctor"]):
+        done = cli.run(*words)
+        assert (done.returncode, "--database" in done.stdout + done.stderr) == (2, True), done
+    new = tmp_path / "new"
+    assert len(cli.json("libraries", "--dir", new, "--database", plex)) == 4
+
+
 def test_the_doctor_says_whether_it_can_be_used(cli: Cli, plex: Path) -> None:
     text = cli.good("doctor", "--database", plex)
     assert f"  ok   {plex} can be read: it has 4 libraries" in text
@@ -162,6 +233,32 @@ def test_the_doctor_says_whether_it_can_be_used(cli: Cli, plex: Path) -> None:
     done = cli.run("doctor", "--database", plex)
     assert (done.returncode, "BAD  it cannot be used here: " in done.stdout) == (3, True)
     assert "starting or stopping" in " ".join(done.stdout.split())
+
+
+def test_the_doctor_says_whether_it_is_the_servers(cli: Cli, plex: Path, server: Server) -> None:
+    given = ["--url", server.url, "--token", server.token, "--database", plex]
+    for _ in range(2):  # what was found out is kept in the store
+        done = cli.run("doctor", *given)
+        assert done.returncode == 1
+        said = " ".join(done.stdout.split())
+        assert "BAD" in said
+        assert f"{plex / INSIDE} is not what the server has, so the server is asked in its place" in said
+        assert "name this server's with --database, or leave --url or --database out" in said
+        assert said.endswith("1 problem found")
+    facts = cli.json("doctor", *given)["database"]
+    assert (facts["usable"], facts["is_this_servers"]) == (True, False)
+    assert "is not what the server has" in facts["why_not"]
+
+
+def test_the_doctor_asks_it_for_what_was_never_fetched(cli: Cli, plex: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "media"
+    folder.mkdir()
+    (folder / Path(BUNNY).name).touch()
+    text = cli.good("doctor", "--database", plex, "--mapping", f"{folder}=/data/Movies", folder)
+    assert "1 file in" in text
+    assert "no library was fetched" not in text
+    assert "each of them is a single item" in text
+    assert text.endswith("nothing is wrong\n")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

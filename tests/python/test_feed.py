@@ -306,8 +306,12 @@ def test_an_event_is_followed_up(index: plexindex.Index, server: Server) -> None
             ("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]}),
         )
         adder.start()
-        assert told([next(waiting)]) == [("added", "/data/movies/New.mkv", None)]
+        added = next(waiting)
+        assert told([added]) == [("added", "/data/movies/New.mkv", None)]
         adder.join()
+        # What goes is told without a question for its path.
+        server.post("items/remove", {"ratingKeys": [int(item_of(added).rating_key)]})
+        assert told([next(waiting)]) == [("removed", "/data/movies/New.mkv", None)]
 
 
 def test_the_recipe_s_daemon_goes_on_where_it_stopped(open_index: OpenIndex, server: Server, tmp_path: Path) -> None:

@@ -148,6 +148,10 @@ impl Known for Simple {
         Ok(self.items.borrow().get(&item.rating_key) == Some(item))
     }
 
+    fn has_any(&self, rating_keys: &[String]) -> Result<bool> {
+        Ok(rating_keys.iter().any(|key| self.items.borrow().contains_key(key)))
+    }
+
     fn count(&self) -> Result<u64> {
         Ok(self.items.borrow().len() as u64)
     }

@@ -19,6 +19,7 @@ pub static KIND: Kind = Kind {
     name: "Memory",
     key_prefix: "memory:items:",
     read_events,
+    beside: None,
 };
 
 /// How many partitions the listing of a library has.

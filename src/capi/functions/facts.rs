@@ -119,8 +119,9 @@ pub unsafe extern "C" fn plexindex_libraries_json(
 /// two requests, three at the first contact, and stores what they tell. The first one carries no token, so
 /// PLEXINDEX_UNAUTHORIZED says that the server was reached.
 ///
-/// `json`: receives `{"machine_identifier","version","answered_us","libraries"}`, UTF-8. `library` and `text` of the
-/// query are not used.
+/// `json`: receives `{"machine_identifier","version","answered_us","libraries","database_aside"}`, UTF-8. The last is null,
+/// or says why Plex's database was put aside, so that the server is asked in its place. `library` and `text` of the query
+/// are not used.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE; the server's error.
 ///

@@ -215,7 +215,7 @@ impl Queries {
         let now = self.clock.now_ms();
         let mut rows = places(scope, snapshot.rows.len()).filter_map(|place| snapshot.rows.get(place));
         let is_due = |row: &LibraryRow| need(&self.sync.age(row), &self.policy, now) != Need::Nothing;
-        Ok(rows.any(|row| row.generation.is_fetched() && is_due(row)))
+        Ok(rows.any(|row| row.generation.is_fetched() && is_due(row)) || self.sync.has_invalidated(&snapshot, scope))
     }
 
     /// Whether that was not told within [`ASKED`]: a server that does not answer, or scans, is asked no more often.

@@ -1,7 +1,7 @@
 //! What changed since the last look: by the server's own counter, and by the numbers of items that are left.
 //!
 //! The server raises one counter with every change of an item, and writes it there: what has a higher one than the index
-//! knows came or changed. What went leaves nothing: where the numbers do not add up, all of them are compared. A show's name is
+//! knows came or changed. What went leaves nothing: where the numbers do not add up (`tally`), all of them are compared. A show's name is
 //! in each of its episodes, so a show that changed stands for them.
 
 use std::collections::BTreeSet;
@@ -16,6 +16,7 @@ use super::mark::Mark;
 use super::place::Slice;
 use super::read::{Items, numbers};
 use super::reader::PlexDatabase;
+use super::tally::At;
 
 /// Above this many a listing is the better way.
 const MOST: usize = 50_000;
@@ -24,6 +25,8 @@ const MOST: usize = 50_000;
 struct Moved {
     now: Mark,
     ids: BTreeSet<i64>,
+    /// Rating keys of those that changed in other libraries: one of them may have been this one's.
+    elsewhere: Vec<String>,
 }
 
 impl PlexDatabase {
@@ -32,6 +35,7 @@ impl PlexDatabase {
             return Ok(Changes::Unknown);
         };
         let section = section(library)?;
+        let (token, before) = (&library.change.token, known.count()?);
         let Some(moved) = self.place.slice(bounds, &mut |slice| {
             moved(slice, section, &since).map_err(|error| self.place.unasked(slice, &error))
         })?
@@ -42,14 +46,39 @@ impl PlexDatabase {
         let mut came = Vec::with_capacity(ids.len());
         self.read(library, &ids, bounds, &mut |_, item| came.extend(item))?;
         known.add(&came)?;
-        let left = self.place.slice(bounds, &mut |slice| {
-            Items::new(&slice.connection, section, types(library))
-                .count()
-                .map_err(|error| self.place.unasked(slice, &error))
-        })?;
-        // All that is left is known now: so many of each are the same ones.
-        if left == known.count()? && moved.now.trash == since.trash {
-            return Ok(Changes::Known { gone: Vec::new() });
+        // Else all numbers are compared.
+        let stays = moved.now.trash == since.trash && !known.has_any(&moved.elsewhere)?;
+        if stays {
+            let lost_none = self
+                .tally()
+                .has_lost_none(section, known.since(), before, token, &moved.now);
+            if lost_none {
+                self.tally().is_same(section, token, known.count()?, None);
+                return Ok(Changes::Known { gone: Vec::new() });
+            }
+            let (left, still, first) = self.place.slice(bounds, &mut |slice| {
+                let read = || {
+                    let left = Items::new(&slice.connection, section, types(library)).count()?;
+                    let now = Mark::read(&slice.connection, &slice.state)?;
+                    // Nothing was added since the probe: what is there now was there then.
+                    let still = now == moved.now && Mark::of(token) == Some(now);
+                    let first = if still && !self.tally().is_at(token) {
+                        Some(At::first(&slice.connection, token, now)?)
+                    } else {
+                        None
+                    };
+                    Ok((left, still, first))
+                };
+                read().map_err(|error| self.place.unasked(slice, &error))
+            })?;
+            // All that is left is known now: so many of each are the same ones.
+            let items = known.count()?;
+            if left == items {
+                if still {
+                    self.tally().is_same(section, token, items, first);
+                }
+                return Ok(Changes::Known { gone: Vec::new() });
+            }
         }
         self.gone(section, known, bounds)
     }
@@ -149,15 +178,21 @@ fn moved(slice: &Slice, section: i64, since: &Mark) -> rusqlite::Result<Option<M
     if !now.follows(since) {
         return Ok(None);
     }
-    let mut ids = BTreeSet::new();
+    let (mut ids, mut elsewhere) = (BTreeSet::new(), Vec::new());
     let mut above = Vec::new();
     if now.changed > since.changed {
-        let mut statement = connection.prepare_cached(
-            "SELECT id, metadata_type FROM metadata_items WHERE changed_at > ?1 AND +library_section_id = ?2",
-        )?;
-        let mut rows = statement.query([since.changed, section])?;
+        let mut statement = connection
+            .prepare_cached("SELECT id, metadata_type, library_section_id FROM metadata_items WHERE changed_at > ?1")?;
+        let mut rows = statement.query([since.changed])?;
         while let Some(row) = rows.next()? {
-            let id = row.get(0)?;
+            let id: i64 = row.get(0)?;
+            if row.get::<_, Option<i64>>(2)? != Some(section) {
+                elsewhere.push(id.to_string());
+                if elsewhere.len() > MOST {
+                    return Ok(None);
+                }
+                continue;
+            }
             match row.get::<_, Option<i64>>(1)? {
                 // A show, a season, an artist, an album: all below it.
                 Some(2 | 3 | 8 | 9 | 14) => above.push(id),
@@ -207,5 +242,5 @@ fn moved(slice: &Slice, section: i64, since: &Mark) -> rusqlite::Result<Option<M
             })?;
         }
     }
-    Ok((ids.len() <= MOST).then_some(Moved { now, ids }))
+    Ok((ids.len() <= MOST).then_some(Moved { now, ids, elsewhere }))
 }

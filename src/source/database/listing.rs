@@ -13,8 +13,9 @@ use super::place::check;
 use super::read::Items;
 use super::reader::PlexDatabase;
 
-/// How many items are read ahead: what a slice has time for, and few enough to need little memory.
-const AHEAD: usize = 16_384;
+/// How many items are read ahead: so many that opening the database is a small part of it, and few enough to need little
+/// memory.
+const AHEAD: usize = 8_192;
 
 /// The number of a library that is asked for.
 pub fn section(library: &Library) -> Result<i64> {

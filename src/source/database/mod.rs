@@ -15,6 +15,7 @@ mod preferences;
 mod read;
 mod reader;
 mod schema;
+mod tally;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -28,12 +29,19 @@ use crate::platform::fork::{Release, hold};
 use super::bounds::Bounds;
 use super::contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Resume, Source, WantedPath};
 use super::kind::Kind;
-use super::plex::{KIND, leaf_types, tell_apart};
+use super::plex::{self, leaf_types, tell_apart};
 
 use self::mark::Mark;
-use self::place::{Place, check};
+use self::place::{Place, State, check};
 use self::read::numbers;
 pub use self::reader::PlexDatabase;
+
+/// What is known of every database of Plex's: its items go by the names that the server gives them.
+pub static KIND: Kind = Kind {
+    name: "Plex's database",
+    beside: Some("give server_url too"),
+    ..plex::KIND
+};
 
 impl PlexDatabase {
     /// Which file it is, if it can be read here.
@@ -45,7 +53,21 @@ impl PlexDatabase {
             schema::check(&slice.connection).map_err(|error| self.place.unasked(slice, &error))?;
             Ok(slice.state.clone())
         })?;
-        Ok(format!("{} {:x}", self.place.shown(), state.file))
+        Ok(self.identity_of(&state))
+    }
+
+    /// The same from outside, whether it can be read or not.
+    pub(super) fn identity_from_outside(&self) -> Result<String> {
+        Ok(self.identity_of(&self.place.state()?))
+    }
+
+    fn identity_of(&self, state: &State) -> String {
+        format!("{} {:x}", self.place.shown(), state.file)
+    }
+
+    /// The machine identifier of its server, where this user may read that.
+    pub(super) fn machine_identifier(&self) -> Option<String> {
+        self.place.folder().and_then(preferences::machine_identifier)
     }
 
     /// Its name, for people.
@@ -95,10 +117,10 @@ impl Source for PlexDatabase {
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         check(&bounds)?;
         let file = self.place.file()?;
-        let named = self.place.folder().and_then(preferences::machine_identifier);
         Ok(Server {
             // A server without a name goes by where its file lies.
-            machine_identifier: named
+            machine_identifier: self
+                .machine_identifier()
                 .unwrap_or_else(|| format!("database:{:016x}", xxh3_64(file.as_os_str().as_encoded_bytes()))),
             version: String::new(),
         })
@@ -107,19 +129,22 @@ impl Source for PlexDatabase {
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         check(&bounds)?;
         self.ahead().clear();
-        let mut libraries = self.place.slice(&bounds, &mut |slice| {
+        let (mut libraries, rows) = self.place.slice(&bounds, &mut |slice| {
             let read = || {
                 schema::check(&slice.connection)?;
                 let mut libraries = read::libraries(&slice.connection)?;
-                let token = Mark::read(&slice.connection, &slice.state)?.token(&slice.state);
+                let mark = Mark::read(&slice.connection, &slice.state)?;
+                let token = mark.token(&slice.state);
                 for library in &mut libraries {
                     library.change.token.clone_from(&token);
                     library.change.trust = Trust::Exact;
                 }
-                Ok(libraries)
+                let rows = self.tally().count(&slice.connection, &token, mark)?;
+                Ok((libraries, rows))
             };
             read().map_err(|error| self.place.unasked(slice, &error))
         })?;
+        self.tally().came(rows);
         tell_apart(&mut libraries);
         Ok(libraries)
     }
@@ -214,6 +239,8 @@ impl Source for PlexDatabase {
         vec![
             Box::new(hold(&self, |database| &database.ahead)),
             Place::hold(&self, |database| &database.place),
+            // Looked at within a slice too.
+            Box::new(hold(&self, |database| &database.tally)),
         ]
     }
 

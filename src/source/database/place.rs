@@ -26,11 +26,13 @@ use crate::platform::stamp::{Compared, Stamp};
 use super::super::bounds::Bounds;
 use super::schema;
 
+/// Its name.
+const NAME: &str = "com.plexapp.plugins.library.db";
 /// Where it lies in the folder 'Plex Media Server'.
 const IN_FOLDER: &str = "Plug-in Support/Databases/com.plexapp.plugins.library.db";
 /// For how long a slice reads: the server's log cannot be begun anew while one does.
 const SLICE: Duration = Duration::from_millis(40);
-/// For how long nothing is read after one that took its time, beside a server that runs: it can begin its log anew only while
+/// For how long nothing is read after half a slice's time, in one or more, beside a server that runs: it can begin its log anew only while
 /// there is no reader, and until then each of its commits tries to put the log into the database.
 const PAUSE: Duration = Duration::from_millis(15);
 /// How often a slice is begun again that the server came between.
@@ -44,12 +46,38 @@ pub struct Place {
     /// What that led to, once it was there.
     file: OnceBox<PathBuf>,
     vfs: Option<MakesNoLog>,
-    /// Held while a slice is read: no fork comes between. When the last one ended that took its time.
-    reading: Mutex<Option<Instant>>,
+    /// Held while a slice is read: no fork comes between.
+    reading: Mutex<Read>,
+}
+
+/// How long was read beside a server that runs, one slice soon after the other, until when.
+#[derive(Debug, Default)]
+struct Read {
+    took: Duration,
+    ended: Option<Instant>,
+}
+
+impl Read {
+    /// For how long nothing is read now.
+    fn pause(&mut self) -> Duration {
+        let left = self
+            .ended
+            .map_or(Duration::ZERO, |ended| PAUSE.saturating_sub(ended.elapsed()));
+        if left.is_zero() {
+            self.took = Duration::ZERO;
+        }
+        if self.took > SLICE / 2 {
+            self.took = Duration::ZERO;
+            left
+        } else {
+            Duration::ZERO
+        }
+    }
 }
 
 /// The database and its companions at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct State {
     /// Which file it is, as a number.
     pub file: u64,
@@ -59,6 +87,8 @@ pub struct State {
     pub is_settled: bool,
     log: bool,
     shared: bool,
+    /// A change of the database is under way that is not whole, or was left so.
+    journal: bool,
 }
 
 #[cfg(test)]
@@ -70,6 +100,7 @@ impl State {
             is_settled,
             log: false,
             shared: false,
+            journal: false,
         }
     }
 }
@@ -97,7 +128,7 @@ impl Place {
             named: named.to_owned(),
             file: OnceBox::new(),
             vfs: MakesNoLog::new(),
-            reading: Mutex::new(None),
+            reading: Mutex::default(),
         }
     }
 
@@ -106,14 +137,14 @@ impl Place {
         Box::new(hold(owner, |owner| &within(owner).reading))
     }
 
-    /// The file, without links: its log lies beside it. A folder stands for the file in it.
+    /// The file, without links: its log lies beside it. A folder, 'Plex Media Server' or the file's own, stands for the file.
     pub fn file(&self) -> Result<&Path> {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
         let found = fs::canonicalize(&self.named).and_then(|found| {
             if fs::metadata(&found)?.is_dir() {
-                fs::canonicalize(found.join(IN_FOLDER))
+                in_folder(&found)
             } else {
                 Ok(found)
             }
@@ -145,6 +176,8 @@ impl Place {
         })?;
         let log = Stamp::of(&beside(file, "-wal"), Compared::All);
         let shared = Inode::of(&beside(file, "-shm")).is_some();
+        // An empty one is what is left of it where it is kept.
+        let journal = fs::symlink_metadata(beside(file, "-journal")).is_ok_and(|facts| facts.len() > 0);
         let mut facts = database.bytes;
         let mut is_settled = database.is_settled;
         if let Some(log) = &log {
@@ -158,16 +191,15 @@ impl Place {
             is_settled,
             log: log.is_some(),
             shared,
+            journal,
         })
     }
 
     /// Reads for a moment; what `work` gives is of that moment. Called again where the server came between.
     pub fn slice<T>(&self, bounds: &Bounds<'_>, work: &mut dyn FnMut(&Slice) -> Result<T>) -> Result<T> {
         let mut reading = lock(&self.reading);
-        if let Some(ended) = reading.take()
-            && bounds.deadline.is_none()
-        {
-            std::thread::sleep(PAUSE.saturating_sub(ended.elapsed()));
+        if bounds.deadline.is_none() {
+            std::thread::sleep(reading.pause());
         }
         let mut last = None;
         for attempt in 0..ATTEMPTS {
@@ -177,7 +209,10 @@ impl Place {
             }
             let begun = Instant::now();
             let done = self.attempt(work, &mut |log| {
-                *reading = (log && begun.elapsed() > SLICE / 2).then(Instant::now);
+                if log {
+                    reading.took += begun.elapsed();
+                    reading.ended = Some(Instant::now());
+                }
             });
             match done {
                 Err(error) if error.status == Status::Starting => last = Some(error),
@@ -217,16 +252,27 @@ impl Place {
                 ),
             ));
         }
+        if state.journal {
+            return Err(Error::new(
+                Status::Starting,
+                format!(
+                    "{} has a journal beside it, -journal: a program is changing it, or was killed while it did; it is read once \
+                     its server has put that right, which it does when it starts",
+                    self.shown()
+                ),
+            ));
+        }
         let how = match (state.log, state.shared) {
             (true, true) => "mode=ro&readonly_shm=1",
             // Not open anywhere, and whole in itself.
             (false, false) => "mode=ro&immutable=1",
-            _ => {
+            (log, _) => {
+                let (there, missing) = if log { ("-wal", "-shm") } else { ("-shm", "-wal") };
                 return Err(Error::new(
                     Status::Starting,
                     format!(
-                        "{} has one of its companions -wal and -shm and lacks the other: its server is starting or stopping; it \
-                         is read once that is over",
+                        "{} has {there} beside it and lacks {missing}: its server is starting or stopping, and it is read once \
+                         that is over; where it is a copy, copy {missing} too, or open the copy once with sqlite3",
                         self.shown()
                     ),
                 ));
@@ -272,7 +318,7 @@ impl Place {
         connection.set_prepared_statement_cache_capacity(32);
         // One read transaction: all statements of the slice see one moment.
         connection.execute_batch(
-            "PRAGMA query_only = 1; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; BEGIN",
+            "PRAGMA query_only = 1; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048; BEGIN",
         )?;
         // The transaction begins with the first read.
         connection
@@ -319,7 +365,10 @@ impl Place {
             ),
             _ => (Status::ServerError, "try again, or use server_url instead"),
         };
-        Error::new(status, format!("Plex's database {}: {error}; {remedy}", self.shown()))
+        // Of a file that cannot be opened it has the URI.
+        let said = error.to_string();
+        let said = said.split(": file:").next().unwrap_or_default();
+        Error::new(status, format!("Plex's database {}: {said}; {remedy}", self.shown()))
     }
 
     /// Whether this user may read all that is there. Asked by the rights alone: nothing is opened.
@@ -377,6 +426,25 @@ pub fn check(bounds: &Bounds<'_>) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The file in the folder 'Plex Media Server', or in its own.
+fn in_folder(folder: &Path) -> std::io::Result<PathBuf> {
+    let absent = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    let found = fs::canonicalize(folder.join(IN_FOLDER));
+    if !found.as_ref().is_err_and(absent) {
+        return found;
+    }
+    fs::canonicalize(folder.join(NAME)).map_err(|error| {
+        if absent(&error) {
+            std::io::Error::new(
+                error.kind(),
+                format!("neither {NAME} nor {IN_FOLDER} is in this folder"),
+            )
+        } else {
+            error
+        }
+    })
 }
 
 /// A companion of the file.

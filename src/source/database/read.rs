@@ -1,7 +1,8 @@
 //! What the database says, in the words of the HTTP API. Only plain columns are read, and by the indexes that the server keeps:
 //! its tables of words and its collation need what only the server has.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
@@ -16,6 +17,12 @@ type Sql<T> = rusqlite::Result<T>;
 const BATCH: usize = 256;
 /// Up to which distance two items' rows are read in one go, whatever lies between them.
 const CLOSE: i64 = 16;
+/// Up to how many versions and parts in the trash are remembered, so that each other one need not be asked.
+const FEW: i64 = 1_000;
+/// How many tags are remembered that are no external ids: genres and people come again and again.
+const TAGS: usize = 1 << 16;
+/// The type of a tag that is an external id.
+const EXTERNAL: i64 = 314;
 
 /// The libraries, each with its change token still to come.
 pub fn libraries(connection: &Connection) -> Sql<Vec<Library>> {
@@ -60,16 +67,30 @@ pub struct Items<'c> {
     section: i64,
     /// The types of leaves that the library has, as the server numbers them.
     types: Vec<u8>,
-    parents: HashMap<i64, Parent>,
+    parents: HashMap<i64, Rc<Parent>>,
+    /// What stood above the last item: those of a season come together.
+    above: Option<(i64, Above)>,
+    /// Tags that are no external ids.
+    other_tags: HashSet<i64>,
+    /// Where they are few: the versions and the parts in the trash.
+    trashed: Option<[HashSet<i64>; 2]>,
 }
 
 /// A season or album, or a show or artist.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Parent {
     index: i32,
-    above: Option<i64>,
     title: String,
     guid: String,
+    above: Option<i64>,
+}
+
+/// What stands above an item.
+struct Above {
+    /// Of the season or album.
+    index: i32,
+    /// The show or artist, and its rating key.
+    show: Option<(String, Rc<Parent>)>,
 }
 
 /// The columns of an item.
@@ -91,6 +112,9 @@ impl<'c> Items<'c> {
             section,
             types: types.iter().map(|kind| kind.number()).collect(),
             parents: HashMap::new(),
+            above: None,
+            other_tags: HashSet::new(),
+            trashed: None,
         }
     }
 
@@ -108,6 +132,7 @@ impl<'c> Items<'c> {
             self.types()
         );
         let connection = self.connection;
+        self.trashed = few_trashed(connection)?;
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params![self.section, after])?;
         let mut batch = Vec::with_capacity(BATCH);
@@ -197,26 +222,27 @@ impl<'c> Items<'c> {
             ..Item::default()
         };
         let index = small(row, 4)?.unwrap_or(-1);
-        let parent = number(row, 6)?;
         match kind {
             ItemType::Episode | ItemType::Track => {
-                let season = self.parent(parent)?;
                 item.episode = index;
+                if let Some(above) = self.above(number(row, 6)?)? {
+                    item.season = above.index;
+                    if let Some((key, show)) = &above.show {
+                        item.show_rating_key.clone_from(key);
+                        item.show_title.clone_from(&show.title);
+                        item.show_guid.clone_from(&show.guid);
+                    }
+                }
                 // Of a track it is the disc, which no album has.
-                item.season = match kind {
-                    ItemType::Track => small(row, 5)?.unwrap_or(season.index),
-                    _ => season.index,
-                };
-                if let Some(above) = season.above {
-                    let show = self.parent(Some(above))?;
-                    item.show_rating_key = above.to_string();
-                    item.show_title = show.title;
-                    item.show_guid = show.guid;
+                if kind == ItemType::Track
+                    && let Some(disc) = small(row, 5)?
+                {
+                    item.season = disc;
                 }
             }
             ItemType::Photo | ItemType::Clip => {
                 item.episode = index;
-                item.season = self.parent(parent)?.index;
+                item.season = self.above(number(row, 6)?)?.map_or(-1, |above| above.index);
             }
             _ => {}
         }
@@ -225,7 +251,7 @@ impl<'c> Items<'c> {
 
     /// Adds files and external ids to items, which are in the order of their numbers. Those that stand close together are
     /// asked for at once: the rows that belong to them do, too.
-    fn fill(&self, items: &mut [(i64, Item)]) -> Sql<()> {
+    fn fill(&mut self, items: &mut [(i64, Item)]) -> Sql<()> {
         for run in items.chunk_by_mut(|(one, _), (next, _)| next - one <= CLOSE) {
             self.external_ids(run)?;
             self.parts(run)?;
@@ -233,15 +259,29 @@ impl<'c> Items<'c> {
         Ok(())
     }
 
-    fn parent(&mut self, id: Option<i64>) -> Sql<Parent> {
-        let Some(id) = id else {
-            return Ok(Parent {
-                index: -1,
-                ..Parent::default()
-            });
-        };
+    /// What stands above an item that has this parent.
+    fn above(&mut self, parent: Option<i64>) -> Sql<Option<&Above>> {
+        let Some(id) = parent else { return Ok(None) };
+        if self.above.as_ref().is_none_or(|(known, _)| *known != id) {
+            let season = self.parent(id)?;
+            let show = match season.above {
+                Some(above) => Some((above.to_string(), self.parent(above)?)),
+                None => None,
+            };
+            self.above = Some((
+                id,
+                Above {
+                    index: season.index,
+                    show,
+                },
+            ));
+        }
+        Ok(self.above.as_ref().map(|(_, above)| above))
+    }
+
+    fn parent(&mut self, id: i64) -> Sql<Rc<Parent>> {
         if let Some(known) = self.parents.get(&id) {
-            return Ok(known.clone());
+            return Ok(Rc::clone(known));
         }
         let mut statement = self
             .connection
@@ -259,45 +299,107 @@ impl<'c> Items<'c> {
                 ..Parent::default()
             },
         };
-        self.parents.insert(id, parent.clone());
+        let parent = Rc::new(parent);
+        self.parents.insert(id, Rc::clone(&parent));
         Ok(parent)
     }
 
-    fn external_ids(&self, run: &mut [(i64, Item)]) -> Sql<()> {
-        let sql = "SELECT g.metadata_item_id, t.tag FROM taggings g CROSS JOIN tags t ON t.id = g.tag_id \
-             WHERE g.metadata_item_id BETWEEN ?1 AND ?2 AND +t.tag_type = 314 ORDER BY g.metadata_item_id, g.id";
-        self.of_run(sql, run, &|item| &mut item.guids)
-    }
-
-    /// The files of all versions, optimized ones too: theirs are the item's as well. Remote ones have no file.
-    fn parts(&self, run: &mut [(i64, Item)]) -> Sql<()> {
-        let sql = "SELECT m.metadata_item_id, p.file FROM media_items m CROSS JOIN media_parts p ON p.media_item_id = m.id \
-             WHERE m.metadata_item_id BETWEEN ?1 AND ?2 AND +m.deleted_at IS NULL AND +p.deleted_at IS NULL \
-             ORDER BY m.metadata_item_id, m.id, p.id";
-        self.of_run(sql, run, &|item| &mut item.parts)
-    }
-
-    /// Hands the texts that a statement gives for numbers of items to those that have these numbers.
-    fn of_run(&self, sql: &str, run: &mut [(i64, Item)], list: &dyn Fn(&mut Item) -> &mut Vec<String>) -> Sql<()> {
-        let (Some((from, _)), Some((to, _))) = (run.first(), run.last()) else {
-            return Ok(());
-        };
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([*from, *to])?;
-        let mut at = 0;
+    fn external_ids(&mut self, run: &mut [(i64, Item)]) -> Sql<()> {
+        let Some(range) = range_of(run) else { return Ok(()) };
+        let connection = self.connection;
+        let mut taggings = connection.prepare_cached(
+            "SELECT metadata_item_id, tag_id FROM taggings WHERE metadata_item_id BETWEEN ?1 AND ?2 \
+             ORDER BY metadata_item_id, id",
+        )?;
+        let mut tags = connection.prepare_cached("SELECT tag_type, tag FROM tags WHERE id = ?1")?;
+        let mut rows = taggings.query(range)?;
+        let mut place = Place::default();
         while let Some(row) = rows.next()? {
-            let id: i64 = row.get(0)?;
-            while run.get(at).is_some_and(|(one, _)| *one < id) {
-                at += 1;
+            let (Some(item), Some(tag)) = (place.of(run, row.get(0)?), number(row, 1)?) else {
+                continue;
+            };
+            if self.other_tags.contains(&tag) {
+                continue;
             }
-            if let Some((one, item)) = run.get_mut(at)
-                && *one == id
-            {
-                push_new(list(item), text(row, 1)?);
+            let mut found = tags.query([tag])?;
+            match found.next()? {
+                Some(tag) if number(tag, 0)? == Some(EXTERNAL) => push_new(&mut item.guids, text(tag, 1)?),
+                _ if self.other_tags.len() < TAGS => drop(self.other_tags.insert(tag)),
+                _ => {}
             }
         }
         Ok(())
     }
+
+    /// The files of all versions, optimized ones too: theirs are the item's as well. Remote ones have no file.
+    fn parts(&self, run: &mut [(i64, Item)]) -> Sql<()> {
+        let Some(range) = range_of(run) else { return Ok(()) };
+        let sql = match self.trashed {
+            // Of the versions nothing is read but what the index has.
+            Some(_) => {
+                "SELECT m.metadata_item_id, m.id, p.id, p.file FROM media_items m CROSS JOIN media_parts p \
+                 ON p.media_item_id = m.id WHERE m.metadata_item_id BETWEEN ?1 AND ?2 \
+                 ORDER BY m.metadata_item_id, m.id, p.id"
+            }
+            None => {
+                "SELECT m.metadata_item_id, m.id, p.id, p.file FROM media_items m CROSS JOIN media_parts p \
+                 ON p.media_item_id = m.id WHERE m.metadata_item_id BETWEEN ?1 AND ?2 \
+                 AND +m.deleted_at IS NULL AND +p.deleted_at IS NULL ORDER BY m.metadata_item_id, m.id, p.id"
+            }
+        };
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(range)?;
+        let mut place = Place::default();
+        while let Some(row) = rows.next()? {
+            let Some(item) = place.of(run, row.get(0)?) else {
+                continue;
+            };
+            if let Some([versions, parts]) = &self.trashed
+                && (versions.contains(&row.get(1)?) || parts.contains(&row.get(2)?))
+            {
+                continue;
+            }
+            push_new(&mut item.parts, text(row, 3)?);
+        }
+        Ok(())
+    }
+}
+
+/// The first and the last number of a run.
+fn range_of(run: &[(i64, Item)]) -> Option<[i64; 2]> {
+    Some([run.first()?.0, run.last()?.0])
+}
+
+/// A place in a run of items, which goes forward as rows come in the order of their numbers.
+#[derive(Default)]
+struct Place(usize);
+
+impl Place {
+    /// The item with this number.
+    fn of<'i>(&mut self, run: &'i mut [(i64, Item)], id: i64) -> Option<&'i mut Item> {
+        while run.get(self.0).is_some_and(|(one, _)| *one < id) {
+            self.0 += 1;
+        }
+        run.get_mut(self.0).filter(|(one, _)| *one == id).map(|(_, item)| item)
+    }
+}
+
+/// The versions and the parts in the trash; `None` where they are many.
+fn few_trashed(connection: &Connection) -> Sql<Option<[HashSet<i64>; 2]>> {
+    let mut trashed = [HashSet::new(), HashSet::new()];
+    for (sql, trashed) in [
+        "SELECT id FROM media_items WHERE deleted_at IS NOT NULL LIMIT ?1",
+        "SELECT id FROM media_parts WHERE deleted_at IS NOT NULL LIMIT ?1",
+    ]
+    .iter()
+    .zip(&mut trashed)
+    {
+        numbers(connection, sql, &[FEW + 1], &mut |id| trashed.extend([id]))?;
+        if i64::try_from(trashed.len()).is_ok_and(|count| count > FEW) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(trashed))
 }
 
 /// Hands the numbers that a statement gives to `each`.
@@ -315,12 +417,15 @@ pub fn numbers(connection: &Connection, sql: &str, with: &[i64], each: &mut dyn 
 /// A text, whatever was stored; one with a NUL is absent, as over HTTP.
 fn text(row: &Row<'_>, column: usize) -> Sql<Option<String>> {
     let text = match row.get_ref(column)? {
-        ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into_owned(),
+        ValueRef::Text(text) | ValueRef::Blob(text) => match std::str::from_utf8(text) {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(text).into_owned(),
+        },
         ValueRef::Integer(number) => number.to_string(),
         ValueRef::Real(number) => number.to_string(),
         ValueRef::Null => return Ok(None),
     };
-    Ok((!text.contains('\0')).then_some(text))
+    Ok((!text.as_bytes().contains(&0)).then_some(text))
 }
 
 /// A whole number, whatever was stored.

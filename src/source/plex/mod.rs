@@ -78,6 +78,7 @@ pub static KIND: Kind = Kind {
     name: "Plex",
     key_prefix: KEY_PREFIX,
     read_events: events::read,
+    beside: None,
 };
 
 /// The longest address of an edit that is sent. Servers were seen to refuse 30,000 bytes; one that takes more may be asked.

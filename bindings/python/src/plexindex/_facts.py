@@ -42,7 +42,7 @@ class Proposal:
 class ServerInfo:
     """What a server says of itself. Made by :meth:`Index.server`."""
 
-    __slots__ = ("answered", "libraries", "machine_identifier", "version")
+    __slots__ = ("answered", "database_aside", "libraries", "machine_identifier", "version")
 
     machine_identifier: str
     """The server's identity; the same behind every URL."""
@@ -52,6 +52,9 @@ class ServerInfo:
     """Seconds until it answered."""
     libraries: int
     """How many libraries it shows to the token's user."""
+    database_aside: str | None
+    """Why Plex's database is put aside, so that the server is asked in its place; None where it is used, or none was
+    named."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> ServerInfo:
@@ -59,6 +62,7 @@ class ServerInfo:
         made = cls()
         made.machine_identifier, made.version = entry["machine_identifier"], entry["version"]
         made.answered, made.libraries = entry["answered_us"] / 1_000_000, entry["libraries"]
+        made.database_aside = entry["database_aside"]
         return made
 
     def __repr__(self) -> str:

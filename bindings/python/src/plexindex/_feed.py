@@ -8,7 +8,7 @@ from struct import pack_into
 from . import _constants as c
 from . import _convert
 from ._answers import ITEM_FIELDS, ITEM_SIZE, NUMBER, TEXT, Item
-from ._errors import InvalidArgumentError, ServerError, StoreError
+from ._errors import InvalidArgumentError, OfflineError, ServerError, StoreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -173,16 +173,17 @@ def bring_up_to_date(
     False: it gave no answer, or none that could be stored, and an old one is known.
     """
     known = index.libraries(offline=True)
-    if not always and known and all(one.fresh for one in known):
+    fresh = bool(known) and all(one.fresh for one in known)
+    if fresh and not always:
         return True
     flags = c.QUERY_PROBE if always else 0
     try:
         refresh = index._native.refresh
         return bool(index._query(refresh, library, b"", deadline, flags, progress, buffer=False)[0] == c.OK)
-    except (ServerError, StoreError):
+    except (ServerError, StoreError) as error:
         if not any(one.age is not None for one in known):
             raise
-        return False
+        return fresh and isinstance(error, OfflineError)
 
 
 def watch(
@@ -214,6 +215,7 @@ def watch(
         left = max(min(ends) - now, 0.001)
         status, _ = index._query(wait, library, raw, left, c.QUERY_OFFLINE if silent else 0, progress, buffer=False)
         if status == c.OK and not silent:
-            stale = not bring_up_to_date(index, library, None, progress)
+            # Without a request where nothing has expired, and no item was invalidated by an event.
+            stale = not bring_up_to_date(index, library, None, progress, always=True)
             silent_until = time.monotonic() + (_PAUSE if stale else _BETWEEN)
         found = Changes(index, token, library, False)

@@ -58,7 +58,7 @@ def open(
 
     Args:
         cache_dir: Folder for the store; made, readable by its owner only, when it does not exist. None: see above.
-        server_url: Base URL, such as ``http://127.0.0.1:32400``. Without it the store alone answers.
+        server_url: Base URL, such as ``http://127.0.0.1:32400``. Without it the store or ``database`` answers.
         token: The Plex token. Sent to this server only, never stored, never logged.
         user: A name for the user whose view of the server this is. None: the token. Set it when the token changes now
             and then: a new token of the same user keeps what the index holds.
@@ -78,8 +78,8 @@ def open(
         size_limit: Bytes that the whole folder may take. The libraries that were asked for longest ago are removed
             first, and fetched again when they are asked for; recorded matches, tables and the library asked for last
             stay. Where processes have limits of their own, the smallest holds. None: no limit.
-        database: Plex's own database, on the server's machine: the file ``com.plexapp.plugins.library.db``, or the
-            folder 'Plex Media Server' that it lies in. It is read beside the running server and never written. Alone it
+        database: Plex's own database, on the server's machine: the file ``com.plexapp.plugins.library.db``, its folder,
+            or the folder 'Plex Media Server'. It is read beside the running server and never written. Alone it
             needs neither URL nor token, and no request is sent; what Plex has written is seen by the next question.
             The index then shows all libraries of the server. None: it is not used, and never searched for.
         mmap: Map the index files; False reads them into memory.
@@ -109,6 +109,8 @@ def open(
     folder = _convert.folder_bytes("cache_dir", cache_dir)
     if not folder or b"\0" in folder:
         raise refused(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
+    if database is not None and not os.fspath(database):
+        raise refused("database is empty: name Plex's database, or the folder 'Plex Media Server', or leave it out")
     ms = _convert.milliseconds
     forever = _convert.FOREVER_MS
     rules = _rules(list(mappings)) if mappings else ()

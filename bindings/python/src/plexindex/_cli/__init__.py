@@ -50,5 +50,6 @@ def main(given: Sequence[str] | None = None) -> int:
             output.complain("this is a defect in plexindex: please report it with the lines above")
             return codes.DEFECT
         output.complain(str(error))
-        return codes.of(error, hurried=getattr(options, "deadline", None) is not None)
+        hurried = getattr(options, "deadline", None) is not None
+        return codes.of(error, hurried=hurried, database=getattr(options, "database_alone", False))
     return code

@@ -415,8 +415,8 @@ def _common(command: argparse.ArgumentParser) -> None:
         "--database",
         type=_given,
         metavar="FILE",
-        help="Plex's own database on this machine, or the folder 'Plex Media Server' that it lies in: read, never "
-        "written; alone it needs neither --url nor a token",
+        help="Plex's own database on this machine, the folder that holds it, or the folder 'Plex Media Server': read, "
+        "never written; alone it needs neither --url nor a token",
     )
     server.add_argument("--dir", type=_given, metavar="FOLDER", help="the folder of the store (~/.cache/plexindex)")
     server.add_argument(

@@ -22,8 +22,8 @@ HELP = """\
 exit codes:
   0    done; each path is one item; nothing is wrong; nothing differs
   1    a path is no single item; diff or doctor found something; clear was declined
-  2    the command line, the environment or the configuration file is wrong
-  3    the server cannot be reached, or failed
+  2    the command line, environment, configuration file or Plex's database is wrong
+  3    the server cannot be reached, or failed; or its database cannot be read now
   4    the server refused the token
   5    the store cannot be opened, read or written
   6    there is no such library, or two of that name
@@ -38,9 +38,17 @@ class UsageError(Exception):
     """What the user gave cannot be used; the text says what, and what to give."""
 
 
-def of(error: Exception, *, hurried: bool = False) -> int:
-    """The exit code for what went wrong; ``hurried``: a deadline was given, so that time was up by the user's wish."""
-    if isinstance(error, (UsageError, e.InvalidArgumentError)):
+# Plex's database is not there, is none, or may not be read here: none of that passes while the same one is named.
+_DATABASE = (e.ConnectError, e.NotPlexError, e.ForbiddenError)
+
+
+def of(error: Exception, *, hurried: bool = False, database: bool = False) -> int:
+    """The exit code for what went wrong.
+
+    ``hurried``: a deadline was given, so that time was up by the user's wish. ``database``: nothing but Plex's database
+    was asked.
+    """
+    if isinstance(error, (UsageError, e.InvalidArgumentError)) or (database and isinstance(error, _DATABASE)):
         return USAGE
     if isinstance(error, (e.UnauthorizedError, e.ForbiddenError)):
         return TOKEN

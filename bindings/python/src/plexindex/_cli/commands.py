@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 
 # A server that is down may be starting. `warm` waits for that, as it may run at night; at a terminal nothing does.
 _PATIENCE = 30.0
+# What to do where neither a server nor its database is known.
+HOW_TO_NAME = "give --url or --database, set PLEXINDEX_URL, or see `plexindex --help`"
 
 
 def libraries(options: argparse.Namespace) -> int:
     """Lists the libraries."""
     settings = Settings(options)
-    settings.expect_folder()
-    if settings.silent and not settings.has_store():
-        raise nothing_to_ask(settings)
+    if settings.silent:
+        settings.expect_folder()
+        if not settings.has_store():
+            raise nothing_to_ask(settings)
     with settings.open() as index:
         found = index.libraries()
     if not found and settings.silent:
@@ -50,10 +53,9 @@ def libraries(options: argparse.Namespace) -> int:
 
 def nothing_to_ask(settings: Settings) -> UsageError:
     """Nothing is known, and no server may be asked."""
-    return UsageError(
-        f"nothing was fetched into {settings.folder} yet, and no server may be asked: give --url, set "
-        "PLEXINDEX_URL, or see `plexindex --help`"
-    )
+    named = settings.url or settings.database
+    remedy = "leave --offline out" if named is not None else HOW_TO_NAME
+    return UsageError(f"nothing was fetched into {settings.folder} yet, and no server may be asked: {remedy}")
 
 
 def library_row(library: LibraryInfo) -> tuple[str, ...]:
@@ -82,7 +84,7 @@ def warm(options: argparse.Namespace) -> int:
         raise UsageError("warm asks the server: leave --offline out")
     asked = settings.url or settings.database
     if asked is None:
-        raise UsageError("no server is known: give --url, set PLEXINDEX_URL, or see `plexindex --help`")
+        raise UsageError(f"no server is known: {HOW_TO_NAME}")
     with settings.open(retry_for=_PATIENCE) as index:
         if options.library:
             chosen = [(name, selected(index, name)) for name in options.library]

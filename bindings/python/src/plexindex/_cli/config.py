@@ -75,6 +75,8 @@ class Settings:
         self.offline: bool = options.offline
         self.deadline: float | None = options.deadline
         self.verbose: int = options.verbose
+        # The exit code tells where an error is from.
+        options.database_alone = self.database is not None and self.url is None
 
     @property
     def silent(self) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .._answers import Match, Matches
-    from .._facts import Proposal
+    from .._facts import Proposal, ServerInfo
     from .._index import Index
     from .._library import LibraryInfo
     from .._mapping import Mapping
@@ -61,6 +61,8 @@ class Report:
         self.problems: list[str] = []
         self.code = codes.OK
         self.proposed = 0
+        # Plex's database was named, and is not what answers.
+        self.aside = False
         self._json = json
 
     def title(self, text: str) -> None:
@@ -122,13 +124,16 @@ def doctor(options: argparse.Namespace) -> int:
         report.bad(str(error), codes.STORE)
         return report.end()
     with index:
-        reached = _database(report, settings) & _server(report, settings, index)
-        libraries = _libraries(report, index)
+        usable = _database(report, settings)
+        reached = _server(report, settings, index) and (usable or settings.url is not None)
+        # It costs no request: what was never fetched is asked for, too.
+        local = settings.database is not None and usable and reached and not report.aside
+        libraries = _libraries(report, index, offline=not local)
         _store(report, index)
         if options.path:
-            if reached:
+            if reached and not local:
                 libraries = _fetch(report, index, libraries, options.yes)
-            _files(report, settings, index, libraries, options, lists)
+            _files(report, settings, index, libraries, options, lists, local=local)
         elif not options.json:
             say("\n`plexindex doctor FOLDER` also tells which files of a folder match.")
     return report.end()
@@ -165,7 +170,7 @@ def _database(report: Report, settings: Settings) -> bool:
             server = index.server(deadline=settings.deadline or _PATIENCE)
         except ServerError as error:
             facts.update(usable=False, why_not=str(error))
-            report.bad(f"it cannot be used here: {error}", codes.SERVER)
+            report.bad(f"it cannot be used here: {error}", codes.of(error, database=True))
             return False
     facts.update(usable=True, libraries=server.libraries, machine_identifier=server.machine_identifier)
     report.good(f"{settings.database} can be read: it has {count(server.libraries, 'library', 'libraries')}")
@@ -184,7 +189,7 @@ def _server(report: Report, settings: Settings, index: Index) -> bool:
         report.note("no server is named: nothing but Plex's database is asked")
         return not settings.offline
     if settings.url is None:
-        report.bad("no server is named: give --url, set PLEXINDEX_URL, or see `plexindex --help`", codes.USAGE)
+        report.bad(f"no server is named: {commands.HOW_TO_NAME}", codes.USAGE)
         return False
     named = f"{settings.url} (from {settings.url_from})"
     if settings.offline:
@@ -211,12 +216,29 @@ def _server(report: Report, settings: Settings, index: Index) -> bool:
         report.good(f"the token (from {settings.token_from}) is good: it shows {shown}")
     if not server.libraries:
         report.bad("the server shows no library to this token's user")
+    _are_one(report, settings, server)
     return True
 
 
-def _libraries(report: Report, index: Index) -> list[LibraryInfo]:
+def _are_one(report: Report, settings: Settings, server: ServerInfo) -> None:
+    """Whether Plex's database is this server's, where both are named. One that cannot be used was told of before."""
+    facts = report.values.get("database")
+    if not isinstance(facts, dict) or not facts["usable"]:
+        return
+    report.aside = server.database_aside is not None
+    facts.update(is_this_servers=not report.aside, why_not=server.database_aside)
+    if server.database_aside is None:
+        report.good(f"Plex's database {settings.database} is this server's")
+    else:
+        report.bad(
+            f"{server.database_aside}, so the server is asked in its place: it is another server's, an old copy, or "
+            "not what this server uses; name this server's with --database, or leave --url or --database out"
+        )
+
+
+def _libraries(report: Report, index: Index, *, offline: bool) -> list[LibraryInfo]:
     report.title("Libraries")
-    known = index.libraries(offline=True)
+    known = index.libraries(offline=offline)
     report.values["libraries"] = [commands.library_dict(library) for library in known]
     if not known:
         report.note("none is known yet")
@@ -309,10 +331,12 @@ def _files(
     libraries: list[LibraryInfo],
     options: argparse.Namespace,
     listed: list[bytes],
+    *,
+    local: bool,
 ) -> None:
-    """Which of the files match, by which rung; and mappings for the others."""
+    """Which of the files match, by which rung; and mappings for the others. ``local``: asking costs no request."""
     report.title("Files")
-    if not any(library.age is not None for library in libraries):
+    if not local and not any(library.age is not None for library in libraries):
         report.bad("no library was fetched yet, so nothing can match: run `plexindex warm`, or add --yes")
         return
     folders = [path for path in options.path if path != "-" and os.path.isdir(path)]
@@ -327,7 +351,7 @@ def _files(
         report.bad(f"there are no media files in {places}")
         return
     paths = _mixed(paths)
-    answers = index.match_paths(None, paths, offline=True)
+    answers = index.match_paths(None, paths, offline=not local)
     whole = all(one.whole for one in samples)
     if len(paths) < found or not whole:
         of = f"{output.number(len(paths))} of {'' if whole else 'more than '}{count(found, 'file')}, from all over"

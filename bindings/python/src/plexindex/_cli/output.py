@@ -114,7 +114,10 @@ def complain(text: str) -> None:
 
 # What the library calls its options, and what they are called here.
 _OPTIONS = (
-    ("give server_url and token, or drop the offline flag", "give --url and a token, or leave --offline out"),
+    (
+        "give server_url and token, or database, or drop the offline flag",
+        "give --url and a token, or --database, or leave --offline out",
+    ),
     ("give a token for this server", "give --token-file"),
     ("set the option `token`", "give --token-file, or set PLEXINDEX_TOKEN"),
     ("another cache_dir", "another --dir"),
