@@ -74,6 +74,10 @@
 // Where the answer needs that it is PLEXINDEX_NOT_YET: ask again without the flag. Other calls ignore it.
 #define PLEXINDEX_QUERY_AT_ONCE 4
 
+// plexindex_query.flags: plexindex_refresh() asks the server once whether anything changed, even if the listings are
+// fresh. Other calls ignore the flag.
+#define PLEXINDEX_QUERY_PROBE 8
+
 // plexindex_library(): the selector is a uuid, else a title, else a section id, else a title but for case: the
 // first that fits.
 #define PLEXINDEX_SELECT_ANY 0
@@ -313,7 +317,7 @@ typedef enum plexindex_status {
     PLEXINDEX_LIBRARY_NOT_FOUND = 400,
     // Two libraries have this title.
     PLEXINDEX_LIBRARY_AMBIGUOUS = 401,
-    // What changed since the token is not known any more: list everything again.
+    // What changed since the token is not known any more: list again, in full.
     PLEXINDEX_LIST_AGAIN = 402,
 } plexindex_status;
 
@@ -1051,8 +1055,9 @@ int32_t plexindex_clear(const struct plexindex_handle *handle,
                         struct plexindex_buffer *error);
 
 // Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired. With
-// PLEXINDEX_QUERY_FULL a full listing is fetched in any case. Items that were invalidated, by an event for one, are asked for,
-// 64 with a request and 256 at most. `text` of the query is not used.
+// PLEXINDEX_QUERY_FULL a full listing is fetched in any case; with PLEXINDEX_QUERY_PROBE the server is asked whether
+// anything changed in any case, with one request for all libraries. Items that were invalidated, by an event for one, are
+// asked for, 64 with a request and 256 at most. `text` of the query is not used.
 //
 // Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first;
 // PLEXINDEX_ABORTED; the server's error. After PLEXINDEX_NOT_YET the next call goes on where this one stopped.

@@ -69,7 +69,7 @@ pub enum Status {
     LibraryNotFound = 400,
     /// Two libraries have this title.
     LibraryAmbiguous = 401,
-    /// What changed since the token is not known any more: list everything again.
+    /// What changed since the token is not known any more: list again, in full.
     ListAgain = 402,
 }
 

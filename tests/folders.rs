@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use plexindex::{
-    Confidence, ErrorKind, Folder, Index, ItemType, Mapping, MappingKind, Options, Pattern, Reason, Rung, Selector,
-    Status, Ttl,
+    Confidence, ErrorKind, Folder, Index, ItemType, Mapping, MappingKind, Options, Pattern, Reason, Refreshed, Rung,
+    Selector, Status, Ttl,
 };
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 
@@ -475,5 +475,22 @@ fn a_cold_folder_is_found_through_mappings() -> Anything {
         );
         assert_eq!(support::requests(&server)[2], 0);
     }
+    Ok(())
+}
+
+#[test]
+fn a_file_that_is_asked_as_a_folder_is_said_to_be_one() -> Anything {
+    let at = Scene::new();
+    let index = at.open();
+    let _ = index.refresh()?;
+    let before = at.requests();
+    assert_eq!(index.query().check()?, Refreshed::Done);
+    assert_eq!(at.requests(), before + 1);
+    let before = at.requests();
+    let found = index.match_folder("/data/films/Epsilon (2001)/Epsilon (2001).mkv")?;
+    assert_eq!(told(&found), (Status::NotFound, None, None, Some(Reason::NotListed)));
+    let message = found.answer.message.unwrap_or_default();
+    assert!(message.contains("is a file that Plex lists"), "{message}");
+    assert_eq!(at.requests(), before);
     Ok(())
 }

@@ -71,6 +71,42 @@ fn a_large_library_that_changed_costs_a_probe_and_two_pages() {
 }
 
 #[test]
+fn a_check_asks_once_however_fresh_the_listing_is() {
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
+    index.refresh(&library.query(), false).expect("listed");
+    at.server.reset();
+    index.refresh(&library.query(), false).expect("fresh");
+    assert_eq!(requests(&at.server)[5], 0);
+    // One request for all libraries, and no more where nothing moved.
+    for query in [&library.query(), &QueryOptions::default()] {
+        at.server.reset();
+        assert_eq!(index.check(query).expect("current"), Status::Ok);
+        assert_eq!(requests(&at.server), [0, 1, 0, 0, 0, 1]);
+    }
+    let (gone, key) = path_of(&at.server, 1, 7);
+    remove(&at.server, &[key.parse().expect("a number")]);
+    add(&at.server, &["/data/movies/new.mkv"]);
+    at.server.reset();
+    index.check(&library.query()).expect("current");
+    let asked = requests(&at.server);
+    assert_eq!((asked[1], asked[4]), (1, 1), "{asked:?}");
+    let reason = |path: &str| {
+        index
+            .match_path(&offline(&library), path.as_bytes())
+            .expect("an answer")
+            .reason
+    };
+    assert_eq!(
+        (reason(&gone), reason("/data/movies/new.mkv")),
+        (Reason::NotListed, Reason::None)
+    );
+    // Offline there is nothing to check with.
+    let refused = index.check(&offline(&library)).expect_err("offline");
+    assert_eq!(refused.status, Status::Offline);
+}
+
+#[test]
 fn a_server_that_sorts_as_it_likes_is_listed_instead() {
     let at = Scene::movies(6_000);
     let index = at.open();

@@ -1211,12 +1211,10 @@ public:
     /// Brings the library up to date now; with `full` by a full listing in any case. Status::ok, or Status::not_yet when
     /// the deadline came first.
     Of<Status> refresh(const Ask &ask = {}, bool full = false) const {
-        detail::Failure failure;
-        detail::Query query(raw(), {}, ask, full ? PLEXINDEX_QUERY_FULL : 0);
-        const std::int32_t status = plexindex_refresh(this->handle(), &query.raw, failure.buffer());
-        query.rethrow();
-        return this->given(status, failure, static_cast<Status>(status));
+        return refreshed(ask, full ? PLEXINDEX_QUERY_FULL : 0);
     }
+    /// Brings the library up to date now, and asks the server once whether anything changed while the listing is fresh, too.
+    Of<Status> check(const Ask &ask = {}) const { return refreshed(ask, PLEXINDEX_QUERY_PROBE); }
 
     /// What was added, removed, changed and moved since a token was given, as the JSON object of plexindex_changes_json(): about
     /// so many items, and the token to go on from. Without a token there is nothing yet, and the token is that of now; with
@@ -1289,6 +1287,14 @@ private:
 
     /// NULL where the index was closed, or this was moved from: no call takes it then.
     const plexindex_library_handle *raw() const noexcept { return this->handle() == nullptr ? nullptr : library_; }
+
+    Of<Status> refreshed(const Ask &ask, std::uint32_t flags) const {
+        detail::Failure failure;
+        detail::Query query(raw(), {}, ask, flags);
+        const std::int32_t status = plexindex_refresh(this->handle(), &query.raw, failure.buffer());
+        query.rethrow();
+        return this->given(status, failure, static_cast<Status>(status));
+    }
 
     std::int32_t ask_into(Match &match, One function, PathRef text, const Ask &ask, detail::Failure &failure) const {
         detail::Query query(raw(), text.bytes(), ask);

@@ -22,6 +22,7 @@ public static class Plexindex
     public const int QUERY_OFFLINE = 1;
     public const int QUERY_FULL = 2;
     public const int QUERY_AT_ONCE = 4;
+    public const int QUERY_PROBE = 8;
     public const int SELECT_ANY = 0;
     public const int SELECT_TITLE = 1;
     public const int SELECT_SECTION = 2;

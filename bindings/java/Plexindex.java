@@ -22,6 +22,7 @@ public interface Plexindex extends Library {
     int QUERY_OFFLINE = 1;
     int QUERY_FULL = 2;
     int QUERY_AT_ONCE = 4;
+    int QUERY_PROBE = 8;
     int SELECT_ANY = 0;
     int SELECT_TITLE = 1;
     int SELECT_SECTION = 2;

@@ -247,7 +247,15 @@ impl<'q> Query<'q> {
     /// # Errors
     /// The server's; [`ErrorKind::Offline`](crate::ErrorKind::Offline); [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); the store's.
     pub fn refresh(&self) -> Result<Refreshed> {
-        self.refresh_by(false)
+        Ok(refreshed(self.ask(|query| self.index.refresh(query, false))?))
+    }
+
+    /// The same, and asks the server once whether anything changed while the listings are fresh, too.
+    ///
+    /// # Errors
+    /// As [`Query::refresh`].
+    pub fn check(&self) -> Result<Refreshed> {
+        Ok(refreshed(self.ask(|query| self.index.check(query))?))
     }
 
     /// Lists the libraries anew, even where the server shows no change.
@@ -255,16 +263,7 @@ impl<'q> Query<'q> {
     /// # Errors
     /// As [`Query::refresh`].
     pub fn refresh_fully(&self) -> Result<Refreshed> {
-        self.refresh_by(true)
-    }
-
-    fn refresh_by(&self, full: bool) -> Result<Refreshed> {
-        let status = self.ask(|query| self.index.refresh(query, full))?;
-        Ok(match status {
-            Status::NotYet => Refreshed::NotYet,
-            Status::NeedsWarm => Refreshed::NeedsWarm,
-            _ => Refreshed::Done,
-        })
+        Ok(refreshed(self.ask(|query| self.index.refresh(query, true))?))
     }
 
     /// Waits until [`Changes`](crate::Changes) has something since a token was given, by whatever process: that is seen within
@@ -371,6 +370,14 @@ impl<'q> Query<'q> {
                 report,
             }),
         }
+    }
+}
+
+fn refreshed(status: Status) -> Refreshed {
+    match status {
+        Status::NotYet => Refreshed::NotYet,
+        Status::NeedsWarm => Refreshed::NeedsWarm,
+        _ => Refreshed::Done,
     }
 }
 

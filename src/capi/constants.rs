@@ -41,6 +41,9 @@ pub const PLEXINDEX_QUERY_FULL: u32 = 2;
 /// plexindex_query.flags: plexindex_match_path() waits for nothing: no request, no other thread, no read of the database.
 /// Where the answer needs that it is PLEXINDEX_NOT_YET: ask again without the flag. Other calls ignore it.
 pub const PLEXINDEX_QUERY_AT_ONCE: u32 = 4;
+/// plexindex_query.flags: plexindex_refresh() asks the server once whether anything changed, even if the listings are
+/// fresh. Other calls ignore the flag.
+pub const PLEXINDEX_QUERY_PROBE: u32 = 8;
 
 /// plexindex_library(): the selector is a uuid, else a title, else a section id, else a title but for case: the
 /// first that fits.

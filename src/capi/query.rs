@@ -38,7 +38,8 @@ pub unsafe fn query<'h>(given: *const Query) -> Result<CheckedQuery<'h>> {
         progress,
         progress_user,
     } = unsafe { sized(given, "query") }?;
-    let known = c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_AT_ONCE;
+    let known =
+        c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_PROBE;
     check_flags(flags, reserved, known, "query")?;
     let deadline = deadline(deadline_ms, "query.deadline_ms")?;
     aligned(library.cast::<Library>(), "query.library")?;
@@ -93,6 +94,10 @@ impl<'h> CheckedQuery<'h> {
 
     pub fn full(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_FULL != 0
+    }
+
+    pub fn probe(&self) -> bool {
+        self.flags & c::PLEXINDEX_QUERY_PROBE != 0
     }
 
     pub fn at_once(&self) -> bool {

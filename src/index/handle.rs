@@ -19,6 +19,7 @@ use crate::reading::Selector;
 use crate::source::{self, Meter, Source};
 use crate::stats::{Counters, Stats};
 use crate::store::{Facts as StoreFacts, Store};
+use crate::sync::Why;
 use crate::tables::Tables;
 
 /// An open index. Usable from any thread; cheap calls never wait for expensive ones.
@@ -299,7 +300,17 @@ impl Index {
     /// [`Status::NotYet`] or [`Status::NeedsWarm`] and no error.
     pub fn refresh(&self, query: &QueryOptions<'_>, full: bool) -> Result<Status> {
         let _timed = self.timed("refresh", query, None);
-        self.inner.sync.refresh(&query.call(&self.inner), full)
+        let why = if full { Why::Full } else { Why::Due };
+        self.inner.sync.refresh(&query.call(&self.inner), why)
+    }
+
+    /// The same where listings are fresh, too: one request tells whether anything changed.
+    ///
+    /// # Errors
+    /// As [`Index::refresh`].
+    pub fn check(&self, query: &QueryOptions<'_>) -> Result<Status> {
+        let _timed = self.timed("check", query, None);
+        self.inner.sync.refresh(&query.call(&self.inner), Why::Now)
     }
 
     /// The libraries that are known, asked for when none is.

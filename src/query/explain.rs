@@ -11,6 +11,8 @@ use crate::model::{Reason, Rung};
 use crate::store::LibraryRow;
 use crate::sync::cannot;
 
+const UNASKED: &str = "the deadline came before the server was asked for its libraries: allow a later one";
+
 /// What is known beside an answer, for its sentence.
 pub struct Beside<'b> {
     /// The title of a library that was not asked, in whose folders the path lies.
@@ -53,9 +55,7 @@ impl Queries {
         let titles = || titles_of(&|_| true).0;
         let unfetched = || titles_of(&|row| !row.generation.is_fetched());
         let mut text = match (answer.status, answer.reason) {
-            (Status::NotYet | Status::NeedsWarm, _) if rows.is_empty() => {
-                "the deadline came before the server was asked for its libraries: allow a later one".to_owned()
-            }
+            (Status::NotYet | Status::NeedsWarm, _) if rows.is_empty() => UNASKED.to_owned(),
             (Status::NotYet, _) => {
                 let (titles, were) = if rows.iter().any(|row| !row.generation.is_fetched()) {
                     unfetched()
@@ -184,12 +184,13 @@ impl Queries {
 }
 
 /// Why a folder is no single show or item, or what speaks for the one that was found by its end, in a sentence.
+/// `is_file`: a file that is listed has this path.
 pub fn told_of_folder(
     queries: &Queries,
     answer: &Answer<'_>,
     outcome: &FolderOutcome<'_>,
     rows: &[LibraryRow],
-    raw: &[u8],
+    (raw, is_file): (&[u8], bool),
     failure: Option<&Error>,
 ) -> String {
     let path = queries.shown.path(raw);
@@ -207,11 +208,15 @@ pub fn told_of_folder(
         first.map(|found| queries.shown.path(found.path)).unwrap_or_default()
     };
     let mut text = match (answer.status, answer.reason) {
+        _ if is_file => format!("'{path}' is a file that Plex lists, and no folder: ask which item it is (match)"),
+        (Status::NotYet | Status::NeedsWarm, _) if rows.is_empty() => UNASKED.to_owned(),
         (Status::NotYet | Status::NeedsWarm, _) => {
-            format!(
-                "the deadline came before '{}' could be fetched; ask again, it goes on",
+            let titles = if rows.iter().any(|row| !row.generation.is_fetched()) {
                 unfetched()
-            )
+            } else {
+                titles_of(&|_| true)
+            };
+            format!("the deadline came before '{titles}' could be fetched; ask again, it goes on")
         }
         (Status::Ok, Reason::OnlyRootDiffers) => format!(
             "Plex lists files in '{}': only the root of '{path}' differs, a mapping is missing",

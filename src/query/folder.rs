@@ -12,8 +12,8 @@ use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{
-    FolderOutcome, Folders, Found, LIMIT, Normal, Place, Scope, View, climb_by_one_file, climb_folder, files_below,
-    places_of,
+    FolderOutcome, Folders, Found, LIMIT, Normal, Outcome, Place, Scope, View, climb_by_one_file, climb_folder,
+    climb_normal, files_below, places_of,
 };
 use crate::model::{Confidence, IdentityId, ItemType, LibraryKind, Reason, Rung};
 use crate::platform::files::{bytes_of, named};
@@ -31,6 +31,8 @@ struct FolderQuestion<'p> {
     facts: Cell<FolderFacts>,
     /// Files are listed below it.
     is_listed: Cell<bool>,
+    /// It is no folder, but a file that is listed.
+    is_file: Cell<bool>,
     /// A file below it on this machine, once it was looked for.
     file: OnceCell<Option<Vec<u8>>>,
 }
@@ -50,6 +52,7 @@ impl Queries {
                 path,
                 facts: Cell::default(),
                 is_listed: Cell::default(),
+                is_file: Cell::default(),
                 file: OnceCell::new(),
             };
             self.answer(call, &question, |answer| then(answer, question.facts.get()))
@@ -174,6 +177,13 @@ impl Question for FolderQuestion<'_> {
         let views = &turn.snapshot.views;
         *outcome = climb_folder(views, turn.scope, mappings, self.path);
         self.is_listed.set(outcome.rung != Rung::None);
+        self.is_file.set(
+            outcome.rung == Rung::None && {
+                let mut file = Outcome::default();
+                climb_normal(views, turn.scope, mappings, self.path, &mut file);
+                matches!(file.rung, Rung::Exact | Rung::Mapped)
+            },
+        );
         if outcome.reason == Reason::NotFetched
             && let Some(found) = climb_by_one_file(views, turn.scope, mappings, self.path)
         {
@@ -269,7 +279,7 @@ impl Question for FolderQuestion<'_> {
 
     /// It may be new where nothing is listed below it.
     fn missing(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>) -> Vec<LibraryRow> {
-        if matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
+        if self.is_file.get() || matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
             return Vec::new();
         }
         let mut owners = self.owners(turn);
@@ -326,7 +336,8 @@ impl Question for FolderQuestion<'_> {
             || !self.unverified(turn, outcome)?.is_empty();
         let message;
         if status != Status::Ok || answer.reason != Reason::None {
-            message = told_of_folder(queries, &answer, outcome, rows, self.path.raw(), state.failure.as_ref());
+            let asked = (self.path.raw(), self.is_file.get());
+            message = told_of_folder(queries, &answer, outcome, rows, asked, state.failure.as_ref());
             answer.message = &message;
         }
         self.facts.set(FolderFacts {

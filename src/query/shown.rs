@@ -41,7 +41,7 @@ impl Shown {
         /// The longest that Windows knows, in its own units; POSIX systems stop at 4,096 bytes.
         const LONGEST: usize = 32_767;
         if path.is_empty() {
-            return refuse("the path is empty: give the path of a file");
+            return refuse("the path is empty: give the path of a file or folder");
         }
         if path.len() > LONGEST {
             return refuse(format!(

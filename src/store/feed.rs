@@ -145,7 +145,7 @@ impl Store {
         page.ok_or_else(|| {
             Error::new(
                 Status::ListAgain,
-                "what changed since then is not known any more: list everything again",
+                "what changed since then is not known any more: list again, in full",
             )
         })
     }

@@ -25,6 +25,8 @@ pub enum Why {
     Due,
     /// A path that should be listed is not: something may have moved before the time is over.
     Missing,
+    /// The host wants to know that it is current, be its time over or not.
+    Now,
     /// The host wants all of it listed anew.
     Full,
 }
@@ -53,14 +55,14 @@ impl Syncing {
     }
 
     /// Brings the libraries of a call up to date, and asks for items of them that were invalidated.
-    pub fn refresh(&self, call: &Call<'_>, full: bool) -> Result<Status> {
-        match self.refresh_listings(call, full)? {
+    pub fn refresh(&self, call: &Call<'_>, why: Why) -> Result<Status> {
+        match self.refresh_listings(call, why)? {
             Status::Ok => self.verify_invalidated(call),
             late => Ok(late),
         }
     }
 
-    fn refresh_listings(&self, call: &Call<'_>, full: bool) -> Result<Status> {
+    fn refresh_listings(&self, call: &Call<'_>, why: Why) -> Result<Status> {
         if !self.may_ask(call) {
             return Err(Error::new(
                 Status::Offline,
@@ -87,7 +89,9 @@ impl Syncing {
                         // What went for the limit comes back when it is asked for: of all libraries, nothing of it is out
                         // of date.
                         .filter(|row| call.library.is_some() || !self.reading.is_evicted(row))
-                        .filter(|row| full || freshness::need(&self.age(row), &self.policy, now) != Need::Nothing)
+                        .filter(|row| {
+                            why != Why::Due || freshness::need(&self.age(row), &self.policy, now) != Need::Nothing
+                        })
                         .cloned()
                         .collect();
                 }
@@ -109,7 +113,7 @@ impl Syncing {
         if stale.is_empty() {
             return Ok(Status::Ok);
         }
-        let done = self.bring_up_to_date(call, &stale, since, if full { Why::Full } else { Why::Due })?;
+        let done = self.bring_up_to_date(call, &stale, since, why)?;
         self.reading.catch_up()?;
         self.reading
             .have_read(&stale.iter().map(|row| row.id).collect::<Vec<_>>());
@@ -197,10 +201,15 @@ impl SyncJob<'_> {
         let probed = || freshness::need_when_probed(&age, listed, shown, told_all, &self.sync.policy, now);
         match why {
             Why::Full => Need::Listing,
-            Why::Due if freshness::need(&age, &self.sync.policy, now) == Need::Nothing => Need::Nothing,
             // A disk that is missing is not looked for at every query.
             Why::Missing if age.held_back => Need::Nothing,
-            Why::Due | Why::Missing => probed(),
+            Why::Due | Why::Now
+                if (why == Why::Due || age.held_back)
+                    && freshness::need(&age, &self.sync.policy, now) == Need::Nothing =>
+            {
+                Need::Nothing
+            }
+            Why::Due | Why::Missing | Why::Now => probed(),
         }
     }
 }

@@ -174,7 +174,7 @@ int main(int argc, char **argv)
     free(json);
     CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 10000, "\"change\"") == FILES);
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, token, 0, 10, &json), "name it");
-    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(library_of(handle, "Shows"), token, 0, 10, &json), "list everything again");
+    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(library_of(handle, "Shows"), token, 0, 10, &json), "list again, in full");
 
     /* A wait ends by a deadline, by another thread, by what another handle commits. */
     CHECK(all_told(NULL, PLEXINDEX_QUERY_FULL, 10000, "\"change\"") > FILES);
@@ -199,7 +199,7 @@ int main(int argc, char **argv)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(other, NULL));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(other, NULL));
     refresh(handle);
-    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(NULL, token, 0, 10, &json), "list everything again");
+    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(NULL, token, 0, 10, &json), "list again, in full");
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     return 0;
 }

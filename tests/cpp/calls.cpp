@@ -379,6 +379,7 @@ void writes(const px::Index &index, const px::Library &movies) {
     movies.invalidate_item("900003");
     CHECK(movies.lookup_key("/host/c.mkv").empty());
     CHECK(movies.refresh() == px::Status::ok && movies.refresh({}, true) == px::Status::ok);
+    CHECK(movies.check() == px::Status::ok);
     movies.invalidate();
     index.invalidate_all();
     CHECK(movies.match(exact));

@@ -62,6 +62,11 @@ def test_where_a_mapping_is_split(text: str, pair: tuple[str, str]) -> None:
     assert pair_of(text) == pair
 
 
+def test_a_word_before_a_folder_is_no_mapping_of_two_words(cli: Cli) -> None:
+    done = cli.run("folder", "--mapping", "bad", "/x")
+    assert (done.returncode, "'bad' is no mapping: give HOST=SERVER" in done.stderr) == (2, True), done
+
+
 def test_what_is_no_mapping_is_refused_with_the_form(cli: Cli) -> None:
     for text, said in (
         ("/mnt/media", "HOST=SERVER"),

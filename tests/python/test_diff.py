@@ -103,9 +103,111 @@ def test_both_ways(index: plexindex.Index, tree: Tree) -> None:
     gone = next(one for one in index.compare(tree.films) if one.what == "not_on_disk")
     assert gone.item is not None and gone.item.title == "Alpha"
     assert told(index, tree.shows) == []
-    assert told(index, tree.media, library="Shows") == [
-        ("not_in_plex", str(path), "no_library") for path in sorted([*tree.listed[1:3], new])
-    ]
+
+
+def test_of_what_other_libraries_own_nothing_is_told(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:
+    make(tree.films / "New (2024)" / "New (2024).mkv")
+    make(tree.films / "@eaDir" / "x.mkv")
+    (tree.films / "loop").symlink_to(tree.films)
+    loose = make(tree.media / "loose.mkv")
+    found = index.compare(tree.media, "Shows")
+    assert [(one.path, one.reason_code) for one in found] == [(str(loose), "no_library")]
+    assert (found.files, found.listed) == (3, 2)
+    for given in (tree.films, tree.films / FILMS[0]):
+        with pytest.raises(plexindex.InvalidArgumentError, match="of library 'Films', which was not asked"):
+            list(index.compare([tree.shows, given], "Shows"))
+    done = Cli(tmp_path, tree.server).run("diff", "-l", "Shows", tree.films)
+    assert (done.returncode, "of library 'Films'" in done.stderr) == (2, True)
+
+
+def test_libraries_within_each_other_and_with_one_folder(tmp_path: Path, start_server: ServerFactory) -> None:
+    outer, inner = tmp_path / "media", tmp_path / "media" / "anime" / "films"
+    films = [make(outer / name / f"{name}.mkv") for name in FILMS]
+    other = make(inner / "Delta (2004)" / "Delta (2004).mkv")
+    shared = make(outer / "Epsilon (2005)" / "Epsilon (2005).mkv")
+    server = serve(tmp_path, start_server, ([outer], films), ([inner], [other]), ([outer], [shared]))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        index.refresh()
+        # In a folder of the outer ones, above that of 'Films 2'.
+        (outer / "anime" / "up").symlink_to(outer)
+        assert told(index, outer / "anime", library="Films 2") == []
+        (outer / "anime" / "up").unlink()
+        for library, count in (("Films 1", 3), ("Films 2", 1), ("Films 3", 1), (None, 5)):
+            found = index.compare(tmp_path, library)
+            assert (list(found), found.files, found.listed) == ([], count, count), library
+        new = make(outer / "New (2026).mkv")
+        assert told(index, outer, library="Films 1") == [("not_in_plex", str(new), "not_scanned")]
+        # Of two libraries it is not known which one it is to be.
+        (line,) = index.compare(outer)
+        assert (line.library, line.section) == (None, None) and "'Films 1' or 'Films 3'" in line.reason
+        (line,) = index.compare(outer, "Films 1")
+        assert (line.library, line.section) == ("Films 1", "1")
+
+
+def test_the_server_is_asked_first_with_one_request(index: plexindex.Index, tree: Tree) -> None:
+    index.refresh()
+    tree.server.reset()
+    found = index.compare(tree.media)
+    assert (list(found), found.stale, tree.server.requests()) == ([], False, 1)
+    # Added on both sides, and then removed from Plex: told at once, though the listing is fresh.
+    new = make(tree.films / "New (2024)" / "New (2024).mkv")
+    film = {"title": "New", "year": 2024, "files": [str(new)]}
+    tree.server.post("items/add", {"library": 1, "items": [film]})
+    assert told(index, tree.media) == []
+    item = index.match_path("Films", new).item
+    assert item is not None
+    tree.server.post("items/remove", {"ratingKeys": [int(item.rating_key)]})
+    tree.server.reset()
+    assert told(index, tree.media, offline=True) == []
+    assert tree.server.requests() == 0
+    found = index.compare(tree.media)
+    assert [(one.what, one.path) for one in found] == [("not_in_plex", str(new))]
+    assert found.age is not None and found.age < 30 and found.summary()["age"] == round(found.age, 3)
+
+
+def test_a_server_that_is_away_is_told_with_the_age(tmp_path: Path, tree: Tree) -> None:
+    cli = Cli(tmp_path, tree.server)
+    assert "the listing was current just now" in cli.run("diff", tree.media).stderr
+    tree.server.stop()
+    done = cli.run("diff", tree.media)
+    assert (done.returncode, "the server did not answer" in done.stderr) == (0, True)
+    assert "the listing was current" in done.stderr
+    summary = json.loads(cli.run("diff", "--json", tree.media).stdout)
+    assert summary["stale"] is True and summary["age"] >= 0
+
+
+def test_what_cannot_be_asked_is_refused(index: plexindex.Index, tree: Tree) -> None:
+    for given in ("", b"", [tree.media, ""]):
+        with pytest.raises(plexindex.InvalidArgumentError, match="full path of a folder"):
+            index.compare(given)  # type: ignore[arg-type]
+    with pytest.raises(plexindex.InvalidArgumentError, match="no folder was given"):
+        index.compare([])
+    with pytest.raises(TypeError, match=r"give \['samples'\]"):
+        index.compare(tree.media, without="samples")
+
+
+def test_each_difference_names_its_library(index: plexindex.Index, tree: Tree) -> None:
+    make(tree.films / "New (2024)" / "New (2024).mkv")
+    make(tree.films / ".trash" / "x.mkv")
+    tree.listed[0].unlink()
+    shutil.rmtree(tree.shows)
+    loose = make(tree.media / "loose.mkv")
+    for one in index.compare(tree.media):
+        place = None if one.path == str(loose) else "Shows" if one.reason_code == "location_empty" else "Films"
+        section = {"Films": "1", "Shows": "2", None: None}[place]
+        assert (one.library, one.section) == (place, section), one
+        assert (one.to_dict()["library"], one.to_dict()["section"]) == (place, section)
+
+
+def test_a_root_that_cannot_be_read_is_not_gone(
+    index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_below(monkeypatch, tree.films)
+    for folder in (tree.media, tree.films, tree.films / FILMS[0]):
+        found = index.compare(folder)
+        unreadable = folder if folder != tree.media else tree.films
+        assert [(one.what, one.path, one.reason_code) for one in found] == [("left_out", str(unreadable), "unreadable")]
+        assert (found.unreadable, found.differs) == (1, False)
 
 
 def test_a_mount_that_is_missing_is_one_line(index: plexindex.Index, tree: Tree) -> None:
@@ -184,6 +286,12 @@ def test_plexignore_is_no_gitignore(index: plexindex.Index, tree: Tree) -> None:
         else:
             assert shown[name] == ("left_out" if ignored else "not_in_plex"), name
     assert (shown["Other/here.ts"], shown["Other/Below/there.ts"]) == ("left_out", "not_in_plex")
+    # The reason is the line that names it.
+    lines = {os.path.relpath(one.path, tree.films): one.reason for one in index.compare(tree.films)}
+    root, below = tree.films / ".plexignore", tree.films / "Other" / ".plexignore"
+    assert lines["Deep/er/y.avi"] == f"'*.AVI' in {root}"
+    assert (lines["#odd.mkv"], lines["Left"]) == (f"'\\#odd.mkv' in {root}", f"'Left/*' in {root}")
+    assert lines["Other/here.ts"] == f"'*.ts' in {below}"
     # A part of the library is under the same rules.
     deep = {os.path.relpath(path, tree.films): what for what, path, _ in told(index, tree.films / "Deep")}
     assert deep["Deep/er/y.avi"] == "left_out"
@@ -222,13 +330,14 @@ def test_links_that_lead_nowhere_or_above(tmp_path: Path, index: plexindex.Index
     ]
 
 
-def test_what_cannot_be_read_is_not_gone(index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    closed = os.fsencode(tree.listed[0].parent)
+def refuse_below(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """From now on a folder cannot be read, as one of another user's: root reads all."""
+    closed = os.fsencode(folder)
 
     def refusing(real: Callable[..., Any], *, below: bool) -> Callable[..., Any]:
         def call(path: Any, *rest: Any, **options: Any) -> Any:
             name = os.fsencode(path)
-            if name.startswith(closed + b"/") if below else name == closed:
+            if name.startswith(closed + b"/") or (name == closed and not below):
                 raise PermissionError(errno.EACCES, "Permission denied", path)
             return real(path, *rest, **options)
 
@@ -238,8 +347,13 @@ def test_what_cannot_be_read_is_not_gone(index: plexindex.Index, tree: Tree, mon
         monkeypatch.setattr(os, name, refusing(getattr(os, name), below=False))
     for name in ("stat", "lstat"):
         monkeypatch.setattr(os, name, refusing(getattr(os, name), below=True))
+
+
+def test_what_cannot_be_read_is_not_gone(index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = tree.listed[0].parent
+    refuse_below(monkeypatch, closed)
     found = index.compare(tree.media)
-    assert [(one.what, one.path, one.reason_code) for one in found] == [("left_out", os.fsdecode(closed), "unreadable")]
+    assert [(one.what, one.path, one.reason_code) for one in found] == [("left_out", str(closed), "unreadable")]
     assert (found.unreadable, found.summary()["unreadable"], found.differs) == (1, 1, False)
 
 
@@ -365,8 +479,11 @@ def test_mappings_are_proposed_and_used(tmp_path: Path, index: plexindex.Index, 
     (line,) = index.compare(copy)
     assert (line.what, line.path, line.reason_code) == ("not_in_plex", str(copy), "mapping_missing")
     assert str(tree.media) in line.reason
-    (none,) = index.compare(make(tmp_path / "none" / "x.mkv").parent)
-    assert none.reason_code == "no_library"
+    assert "5 media files are in it" in line.reason
+    found = index.compare(make(tmp_path / "none" / "x.mkv").parent)
+    (none,) = found
+    assert (none.reason_code, found.files) == ("no_library", 1)
+    assert "1 media file is in it" in none.reason
     rules = (plexindex.Mapping.host_prefix(str(copy), str(tree.media)),
              plexindex.Mapping.server_prefix(str(tree.media), str(copy)))  # fmt: skip
     for rule in rules:
@@ -405,7 +522,7 @@ def test_the_command(tmp_path: Path, tree: Tree) -> None:
         ("left_out", str(tree.films / "sample-x.mkv"), "samples"),
         ("not_on_disk", str(tree.listed[0]), "gone"),
     }
-    assert list(lines[0]) == ["what", "path", "item", "reason_code", "reason"]
+    assert list(lines[0]) == ["what", "path", "item", "reason_code", "reason", "library", "section"]
     assert summary["what"] == "summary"
     assert (summary["not_in_plex"], summary["not_on_disk"], summary["left_out"]) == (1, 1, 1)
     text = cli.run("diff", tree.media)
@@ -419,6 +536,9 @@ def test_the_command(tmp_path: Path, tree: Tree) -> None:
     rules = cli.good("diff", "--rules")
     assert all(name in rules for name in _left_out.RULES)
     assert tuple(_left_out.RULES) == arguments.RULES
+    as_json = [json.loads(line) for line in cli.good("diff", "--rules", "--json").splitlines()]
+    assert [line["rule"] for line in as_json] == list(arguments.RULES)
+    assert all(line["leaves_out"] and line["source"] for line in as_json)
 
 
 def test_files_that_differ_in_their_case_only(index: plexindex.Index, tree: Tree) -> None:

@@ -180,7 +180,7 @@ def test_what_cannot_be_told_says_list_again(index: plexindex.Index, open_index:
     token = index.changes().token
     # Emptied: what was there before is not known any more.
     index.clear()
-    with pytest.raises(plexindex.ListAgainError, match="list everything again"):
+    with pytest.raises(plexindex.ListAgainError, match="list again, in full"):
         index.changes(token)
     # Another store.
     other = open_index(tmp_path / "other")
@@ -355,7 +355,8 @@ def test_the_command_tells_people_and_scripts(server: Server, tmp_path: Path) ->
     assert shown.startswith("added: New (2026)")
     assert "\n  /data/movies/New.mkv\n" in shown
     change, last = [json.loads(line) for line in cli.good("changes", "--since", token, "--json").splitlines()]
-    assert list(change) == ["change", "item", "path", "from", "from_key", "library"]
+    assert list(change) == ["change", "item", "path", "from", "from_key", "library", "section"]
+    assert (change["library"], change["section"]) == ("Movies", "1")
     assert change["item"] == cli.json("match", "/data/movies/New.mkv")["item"]
     assert cli.good("changes", "--since", last["token"], "--json") == json.dumps(last) + "\n"
     assert len(cli.good("changes", "--full", "--json", "--library", "Movies").splitlines()) == 302
@@ -363,9 +364,41 @@ def test_the_command_tells_people_and_scripts(server: Server, tmp_path: Path) ->
     cli.run("warm")
     again = cli.run("changes", "--since", token)
     assert (again.returncode, again.stdout) == (8, "")
-    assert "list everything again" in again.stderr
+    assert "list again (plexindex changes --full)" in again.stderr
     assert cli.run("changes", "--since", token, "--full").returncode == 2
     assert cli.run("changes", "--since", "").returncode == 2
+
+
+def test_a_library_that_went_is_told_to_have_gone(server: Server, tmp_path: Path) -> None:
+    cli = Cli(tmp_path, server)
+    cli.run("warm")
+    token = cli.run("changes").stdout.split()[-1]
+    server.post("library/set", {"library": 1, "title": "Films"})
+    server.post("library/remove", {"library": 2})
+    cli.run("warm")
+    lines = cli.good("changes", "--since", token).splitlines()
+    assert "list again: library 'TV Shows': it went, and all of its items" in lines
+    assert "list again: library 'Films': plexindex changes --full --library 1" in lines
+
+
+def test_who_follows_as_a_person_hears_the_token(server: Server, tmp_path: Path) -> None:
+    cli = Cli(tmp_path, server)
+    cli.run("warm")
+    command, environment = cli.start("changes", "--follow")
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as follower:
+        assert follower.stdout is not None
+        begun = follower.stdout.readline()
+        server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
+        cli.run("warm", "--full")
+        assert follower.stdout.readline().startswith("added: New")
+        assert follower.stdout.readline() == "  /data/movies/New.mkv\n"
+        token = follower.stdout.readline()
+        assert token.startswith("token: ") and token != begun
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(30) == 130
+    assert "nothing changed" in cli.run("changes", "--since", token.split()[-1]).stderr
 
 
 def test_the_command_follows_until_ctrl_c(server: Server, tmp_path: Path) -> None:

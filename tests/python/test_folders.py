@@ -98,11 +98,34 @@ def test_why_there_is_none(shows: plexindex.Library, server: Server) -> None:
         found = shows.folder(path)
         assert (bool(found), found.reason_code) == (False, code)
         assert found.reason
+    with pytest.raises(plexindex.InvalidArgumentError, match="full path of a folder"):
+        shows.folder("")
     for refused in ("", "a\0b"):
         with pytest.raises(plexindex.InvalidArgumentError):
             shows.folder(refused)
         with pytest.raises(plexindex.InvalidArgumentError):
             list(shows.items_below(refused))
+
+
+def test_a_file_that_is_asked_as_a_folder(shows: plexindex.Library, server: Server, tmp_path: Path) -> None:
+    file = server.paths(2)[0]["path"]
+    server.reset()
+    found = shows.folder(file)
+    assert (bool(found), found.status, server.requests()) == (False, "not_found", 0)
+    assert found.reason == f"'{file}' is a file that Plex lists, and no folder: ask which item it is (match)"
+    assert "(plexindex match)" in Cli(tmp_path, server).run("folder", file).stdout
+    with plexindex.open(
+        tmp_path / "mapped", server.url, server.token, mappings=[plexindex.Mapping.host_prefix("/mnt", "/data")]
+    ) as index:
+        index.refresh()
+        assert "is a file" in (index.folder(file.replace("/data", "/mnt")).reason or "")
+
+
+def test_a_deadline_before_the_libraries_are_known(open_index: OpenIndex, server: Server) -> None:
+    server.fault(action="delay", ms=2000, count=5)
+    found = open_index().folder("/data/tv/Alpha", deadline=0.001)
+    assert found.status in ("not_yet", "needs_warm")
+    assert (found.reason or "").startswith("the deadline came before the server was asked for its libraries")
 
 
 def test_asyncio_asks_for_folders_too(shows: plexindex.Library, season: str) -> None:
@@ -126,8 +149,9 @@ def test_the_command(tmp_path: Path, server: Server, season: str) -> None:
     one, several, none = (json.loads(line) for line in done.stdout.splitlines())
     assert (one["path"], one["status"], one["kind"], one["confidence"]) == (season, "ok", "season", "high")
     assert one["item"]["kind"] == "show"
-    names = ["path", "status", "rung", "confidence", "kind", "item", "items", "files", "candidates", "candidates_total",
-             "reason_code", "reason"]  # fmt: skip
+    names = ["path", "status", "rung", "confidence", "stale", "kind", "item", "items", "files", "candidates",
+             "candidates_total", "reason_code", "reason", "age"]  # fmt: skip
+    assert one["stale"] is False and one["age"] >= 0
     assert list(one) == names
     assert (several["status"], several["item"], several["items"]) == ("ambiguous", None, 400)
     assert len(several["candidates"]) > 1

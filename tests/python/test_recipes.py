@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from cli import Cli
@@ -38,9 +39,9 @@ class Shell:
             program.chmod(0o755)
         self.path = f"{programs}:{os.environ['PATH']}"
 
-    def run(self, script: str, *given: object) -> str:
+    def run(self, script: str, *given: object, **variables: str) -> str:
         script = script.replace("/mnt/media", str(self.tree.media))
-        environment = {**self.cli.environment, "PATH": self.path}
+        environment = {**self.cli.environment, "PATH": self.path, **variables}
         done = subprocess.run(
             ["sh", "-c", script, "recipe", *map(str, given)],
             env=environment, capture_output=True, text=True, check=False, timeout=60,
@@ -67,7 +68,15 @@ def test_the_recipes_of_a_shell(shell: Shell, tree: Tree) -> None:
     hook, report, new, dead = blocks()
     server = tree.server
     show = shell.cli.json("folder", tree.shows / "Delta")["item"]["key"]
-    assert shell.run(hook, tree.shows / "Delta").rstrip().endswith(f" {server.url}{show}/refresh")
+    token = f"--silent --fail -X {{}} -H X-Plex-Token: {server.token} {server.url}"
+    assert shell.run(hook, tree.shows / "Delta") == f"{token.format('PUT')}{show}/refresh\n"
+    # Of an import its folder is scanned, as the server calls it.
+    season = tree.shows / "Delta" / "Season 01"
+    scan = f"/library/sections/2/refresh?path={quote(str(season), safe='')}"
+    assert shell.run(hook, sonarr_series_path=str(season)) == f"{token.format('GET')}{scan}\n"
+    # Sonarr's test of a connection names no folder; of one that is not in Plex the reason is told.
+    assert shell.run(hook, sonarr_eventtype="Test") == ""
+    assert "is listed (yet)" in shell.run(hook, sonarr_series_path=str(tree.shows / "Epsilon"))
     assert shell.run(report, tree.media) == ""
     added = make(tree.films / "New (2024)" / "New (2024).mkv")
     tree.listed[0].unlink()

@@ -133,7 +133,7 @@ impl World {
                 Ok(more)
             }
             Err(error) if error.status == Status::ListAgain => {
-                self.say(&format!("reader {which} has to list everything again"));
+                self.say(&format!("reader {which} has to list again"));
                 self.count("readers that begin anew");
                 self.readers[which].now = Place::default();
                 Ok(true)

@@ -254,6 +254,7 @@ abi.constants.MAPPING_SERVER_PATTERN = 4
 abi.constants.QUERY_OFFLINE = 1
 abi.constants.QUERY_FULL = 2
 abi.constants.QUERY_AT_ONCE = 4
+abi.constants.QUERY_PROBE = 8
 abi.constants.SELECT_ANY = 0
 abi.constants.SELECT_TITLE = 1
 abi.constants.SELECT_SECTION = 2

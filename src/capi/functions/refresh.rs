@@ -10,8 +10,9 @@ use crate::capi::types::{Buffer, Handle, Query};
 use crate::error::Status;
 
 /// Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired. With
-/// PLEXINDEX_QUERY_FULL a full listing is fetched in any case. Items that were invalidated, by an event for one, are asked for,
-/// 64 with a request and 256 at most. `text` of the query is not used.
+/// PLEXINDEX_QUERY_FULL a full listing is fetched in any case; with PLEXINDEX_QUERY_PROBE the server is asked whether
+/// anything changed in any case, with one request for all libraries. Items that were invalidated, by an event for one, are
+/// asked for, 64 with a request and 256 at most. `text` of the query is not used.
 ///
 /// Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first;
 /// PLEXINDEX_ABORTED; the server's error. After PLEXINDEX_NOT_YET the next call goes on where this one stopped.
@@ -23,6 +24,9 @@ pub unsafe extern "C" fn plexindex_refresh(handle: *const Handle, query: *const 
     guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, query) = unsafe { (opened(handle)?, query::query(query)?) };
+        if query.probe() && !query.full() {
+            return opened.index().check(&query.options());
+        }
         opened.index().refresh(&query.options(), query.full())
     })
 }

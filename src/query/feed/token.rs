@@ -57,7 +57,7 @@ impl Token {
         let again = |what: &str| {
             Err(Error::new(
                 Status::ListAgain,
-                format!("the token is of another {what}: list everything again"),
+                format!("the token is of another {what}: list again, in full"),
             ))
         };
         if self.identity != identity {

@@ -11,7 +11,7 @@ from array import array
 from functools import lru_cache
 
 from . import _constants as c
-from . import _left_out
+from . import _convert, _left_out
 from ._errors import InvalidArgumentError, LibraryNotFoundError
 from ._feed import bring_up_to_date
 from ._library import Chosen
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     LibraryArg = Any
 
 _AT_ONCE = 1024
+# Rungs of what is listed with this path.
+_LISTED = ("confirmed", "exact", "mapped")
 _SAMPLE = 200
 # What else there may be, such as no right to look or a mount that does not answer, does not tell that a file is gone.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -51,7 +53,7 @@ _TEXTS = {
 class Difference:
     """One difference between a disk and what Plex lists. Made by :meth:`Index.compare`."""
 
-    __slots__ = ("item", "path", "reason", "reason_code", "what")
+    __slots__ = ("item", "library", "path", "reason", "reason_code", "section", "what")
 
     what: str
     """``"not_in_plex"``, ``"not_on_disk"``, ``"ambiguous"``; or what is told besides and is no difference:
@@ -67,10 +69,27 @@ class Difference:
     """
     reason: str
     """The same as a sentence."""
+    library: str | None
+    """Title of the library that lists it, or has a folder above it; None where that is none, or several."""
+    section: str | None
+    """Its section id."""
 
-    def __init__(self, what: str, path: bytes, item: Item | None, reason_code: str, reason: str) -> None:
+    def __init__(
+        self,
+        what: str,
+        path: bytes,
+        item: Item | None,
+        reason_code: str,
+        reason: str,
+        owners: Collection[LibraryInfo] = (),
+    ) -> None:
         self.what, self.path, self.item = what, os.fsdecode(path), item
         self.reason_code, self.reason = reason_code, reason
+        if item is not None:
+            self.library, self.section = item.library, item.section
+        else:
+            (owner,) = owners if len(owners) == 1 else (None,)
+            self.library, self.section = (owner.title, owner.section) if owner else (None, None)
 
     def to_dict(self) -> dict[str, object]:
         """All that it tells, by name, as JSON can hold it."""
@@ -81,6 +100,8 @@ class Difference:
             "item": item,
             "reason_code": self.reason_code,
             "reason": self.reason,
+            "library": self.library,
+            "section": self.section,
         }
 
     def __repr__(self) -> str:
@@ -108,10 +129,16 @@ class Comparison:
         self._index, self._offline, self._told = index, offline, told
         self._asked: Library = library if isinstance(library, Chosen) else index.library(library)
         self._rules = frozenset(_left_out.RULES) - set(without)
+        if not folders:
+            raise InvalidArgumentError("no folder was given: give the folders to walk")
+        for folder in folders:
+            _convert.path_bytes(folder, index._hides_paths, "folder")
         self._folders = [os.path.abspath(os.fsencode(folder)) for folder in folders]
         self._mappings = _Names(index)
         self._locations: dict[bytes, list[LibraryInfo]] = {}
         self._unfetched: dict[bytes, list[LibraryInfo]] = {}
+        # Of the libraries that are not asked.
+        self._others: dict[bytes, list[LibraryInfo]] = {}
         self._seen = _Seen()
         self._unreadable: set[bytes] = set()
         self.files = 0
@@ -122,6 +149,8 @@ class Comparison:
         """How many there were of each ``what``."""
         self.stale = False
         """The server could not be asked: an older listing was compared."""
+        self.age: float | None = None
+        """Seconds since the listing was last seen to be current, when the comparison began; of several the oldest."""
         self.seconds = 0.0
         """How long it took."""
 
@@ -147,6 +176,7 @@ class Comparison:
             **counts,
             "unreadable": self.unreadable,
             "stale": self.stale,
+            "age": None if self.age is None else round(self.age, 3),
             "seconds": round(self.seconds, 3),
         }
 
@@ -169,11 +199,15 @@ class Comparison:
     def _bring_up_to_date(self) -> None:
         index = self._index
         self.stale = not self._offline and not bring_up_to_date(index, self._asked, None, None, always=True)
-        chosen = [library for library in index.libraries(offline=True) if _is_chosen(library, self._asked)]
+        libraries = index.libraries(offline=True)
+        chosen = [library for library in libraries if _is_chosen(library, self._asked)]
         if all(library.age is None for library in chosen):
             raise LibraryNotFoundError("no library that is asked was fetched yet: do so once (refresh)")
-        for library in chosen:
+        self.age = max(library.age for library in chosen if library.age is not None)
+        for library in libraries:
             known = self._unfetched if library.age is None else self._locations
+            if library not in chosen:
+                known = self._others
             for location in library.locations:
                 if location:
                     known.setdefault(self._mappings.host_folder(location), []).append(library)
@@ -188,9 +222,21 @@ class Comparison:
                 raise LibraryNotFoundError(text)
         within = [place for place in self._locations if _is_in(folder, place)]
         below = any(_is_in(place, folder) for place in self._locations)
+        other = self._other(folder)
+        if other is not None and not below:
+            text = (
+                f"{os.fsdecode(folder)} is of library '{other[0].title}', which was not asked: ask that library, or all"
+            )
+            raise InvalidArgumentError(text)
         known = below or any(self._files(folder, one) for one in self._among(within))
         if _is_missing(folder) and not known:
             raise InvalidArgumentError(f"{os.fsdecode(folder)} is no folder, and Plex lists nothing below it")
+
+    def _other(self, folder: bytes) -> list[LibraryInfo] | None:
+        """The libraries that are not asked, where a folder is theirs: the innermost location says whose it is."""
+        inside = [place for place in (*self._locations, *self._others) if _is_in(folder, place)]
+        place = max(inside, key=len, default=b"")
+        return None if place in self._locations else self._others.get(place)
 
     def _compare(self, folder: bytes) -> Iterator[Difference]:
         within = [place for place in self._locations if _is_in(folder, place)]
@@ -228,7 +274,7 @@ class Comparison:
                     f"{files} files of library '{library.title}' are listed below it, and it {gone}: "
                     "a mount may be missing"
                 )
-                yield Difference("not_on_disk", place, None, "location_empty", text)
+                yield Difference("not_on_disk", place, None, "location_empty", text, [library])
 
     def _files(self, folder: bytes, library: LibraryInfo) -> int:
         """How many files a library lists below a folder: this one, and not another that ends alike."""
@@ -242,20 +288,24 @@ class Comparison:
         """A folder of which no library knows: for its files another root may be missing a mapping."""
         exts = _left_out.extensions({library.kind for group in self._locations.values() for library in group})
         paths: list[bytes] = []
+        found = 0
         for top, _, names in os.walk(folder):
-            paths += [os.path.join(top, name) for name in names if os.path.splitext(name)[1][1:].lower() in exts]
-            if len(paths) >= _SAMPLE:
-                break
-        self._index.match_paths(self._asked, paths[:_SAMPLE], offline=True) if paths else None
+            media = [name for name in names if os.path.splitext(name)[1][1:].lower() in exts]
+            paths += [os.path.join(top, name) for name in media[: _SAMPLE - len(paths)]]
+            found += len(media)
+            if media and self._told is not None:
+                self._told(self.files + found)
+        self.files += found
+        self._index.match_paths(self._asked, paths, offline=True) if paths else None
         fitting = [rule for rule in self._index.proposals() if _is_in(folder, os.fsencode(rule.host).rstrip(b"/"))
                    or _is_in(os.fsencode(rule.host), folder)]  # fmt: skip
         if not fitting:
-            text = "no library has this folder, nor one above or below it"
+            text = f"no library has this folder, nor one above or below it: {_media_files(found)} in it"
             return Difference("not_in_plex", folder, None, "no_library", text)
         best = fitting[0]
         text = (
             f"no library has this folder, but {best.matched} of {best.of} files would be listed if {best.host} were "
-            f"the server's {best.server}: give that mapping"
+            f"the server's {best.server}: give that mapping ({_media_files(found)} in it)"
         )
         return Difference("not_in_plex", folder, None, "mapping_missing", text)
 
@@ -265,7 +315,7 @@ class Comparison:
         batch: list[_OnDisk] = []
         root = next((place for place in self._locations if self._locations[place] is owners), None)
         inherited = [] if root is None or root == top else self._ignored(root, root)
-        stack = [(top, _Place(owners, root, inherited))]
+        stack = [(top, _Place(owners, root, inherited, is_others=self._other(top) is not None))]
         rules = self._rules
         any_extension = "extension" not in rules
         while stack:
@@ -273,6 +323,10 @@ class Comparison:
             own = self._locations.get(folder)
             if own is not None:
                 place = _Place(own, folder, [], twin=place.twin)
+            elif folder in self._others:
+                if not any(_is_in(inner, folder) for inner in self._locations):
+                    continue
+                place = _Place([], None, [], twin=place.twin, is_others=True)
             try:
                 with os.scandir(folder) as entries:
                     found = list(entries)
@@ -280,11 +334,11 @@ class Comparison:
                 # It went meanwhile: what is listed below it is not on the disk.
                 continue
             except OSError as error:
-                yield self._not_read(folder, error)
+                yield self._not_read(folder, error, place.owners)
                 continue
             if any(entry.name == b".plexignore" for entry in found):
                 ignored = place.ignored + self._ignored(folder, place.root)
-                place = _Place(place.owners, place.root, ignored, twin=place.twin)
+                place = _Place(place.owners, place.root, ignored, twin=place.twin, is_others=place.is_others)
             ignored = place.ignored
             twins = _twins(entry.name for entry in found)
             folders = []
@@ -296,25 +350,31 @@ class Comparison:
                     is_folder = entry.is_dir()
                 except OSError as error:
                     if error.errno not in _GONE:
-                        yield self._not_read(start + raw, error)
+                        yield self._not_read(start + raw, error, place.owners)
                         continue
                     # Links in a circle lead nowhere.
                     is_folder = False
                 if is_folder:
                     folders.append(entry)
+                elif place.is_others:
+                    continue
                 elif any_extension or raw[raw.rfind(b".") :].lower() in exts:
                     batch.append((start + raw, raw, place, place.twin or raw in twins))
             for entry in sorted(folders, key=lambda entry: entry.name, reverse=True):
                 name, path = os.fsdecode(entry.name), start + entry.name
                 rule = _left_out.folder_rule(name, rules, at_root=folder == place.root, video=place.video)
-                if rule is None and any(one.names_folder(os.fsdecode(folder), name) for one in ignored):
-                    rule = "plexignore"
+                why = "" if rule is None else _left_out.RULES[rule][0]
+                if rule is None:
+                    why = next(filter(None, (one.names_folder(os.fsdecode(folder), name) for one in ignored)), "")
+                    rule = "plexignore" if why else None
                 if rule is not None:
                     if path not in self._locations:
-                        yield Difference("left_out", path, None, rule, _left_out.RULES[rule][0])
+                        if not place.is_others:
+                            yield Difference("left_out", path, None, rule, why, place.owners)
                         continue
                 elif entry.is_symlink() and _leads_up(path):
-                    yield Difference("left_out", path, None, "loop", _TEXTS["loop"])
+                    if not place.is_others:
+                        yield Difference("left_out", path, None, "loop", _TEXTS["loop"], place.owners)
                     continue
                 twin = place.twin or entry.name in twins
                 stack.append((path, place if twin == place.twin else place.as_twin()))
@@ -323,9 +383,10 @@ class Comparison:
                 batch = []
         yield from self._look_up(batch)
 
-    def _not_read(self, path: bytes, error: OSError) -> Difference:
+    def _not_read(self, path: bytes, error: OSError, owners: Collection[LibraryInfo]) -> Difference:
         self._unreadable.add(path)
-        return Difference("left_out", path, None, "unreadable", _TEXTS["unreadable"].format(error.strerror))
+        text = _TEXTS["unreadable"].format(error.strerror)
+        return Difference("left_out", path, None, "unreadable", text, owners)
 
     def _ignored(self, folder: bytes, root: bytes | None) -> list[Ignored]:
         if "plexignore" not in self._rules:
@@ -346,9 +407,15 @@ class Comparison:
         unknown = [one for one, key in zip(batch, keys) if key is None or not one[2].owners or one[3]]
         if not unknown:
             return
-        answers = index.match_paths(self._asked, [path for path, *_ in unknown], offline=True)
-        for (path, raw, place, twin), answer in zip(unknown, answers):
-            is_listed = answer.rung in ("confirmed", "exact", "mapped") and not (twin and self._is_twins(path, answer))
+        paths = [path for path, *_ in unknown]
+        answers = index.match_paths(self._asked, paths, offline=True)
+        # Libraries may share a folder: what another one lists there is not this one's to list.
+        elsewhere = index.match_paths(None, paths, offline=True) if self._others else answers
+        for (path, raw, place, twin), answer, other in zip(unknown, answers, elsewhere):
+            is_listed = answer.rung in _LISTED and not (twin and self._is_twins(path, answer))
+            if not is_listed and answer is not other and other.rung in _LISTED and not self._is_twins(path, other):
+                self.files -= 1
+                continue
             difference = self._unlisted(path, os.fsdecode(raw), place, answer, is_listed=is_listed)
             if difference is not None:
                 yield difference
@@ -366,14 +433,16 @@ class Comparison:
                 return Difference("ambiguous", path, answer.candidates[0], "several_items", text)
             return None
         rule = _left_out.file_rule(path, name, self._rules, video=place.video)
-        folder = os.fsdecode(os.path.dirname(path))
-        if rule is None and any(one.names_file(folder, name) for one in place.ignored):
-            rule = "plexignore"
+        why = "" if rule is None else _left_out.RULES[rule][0]
+        if rule is None:
+            folder = os.fsdecode(os.path.dirname(path))
+            why = next(filter(None, (one.names_file(folder, name) for one in place.ignored)), "")
+            rule = "plexignore" if why else None
         if rule is not None:
-            return Difference("left_out", path, None, rule, _left_out.RULES[rule][0])
+            return Difference("left_out", path, None, rule, why, place.owners)
         if place.owners:
-            text = _TEXTS["not_scanned"].format(place.owners[0].title)
-            return Difference("not_in_plex", path, None, "not_scanned", text)
+            text = _TEXTS["not_scanned"].format("' or '".join(owner.title for owner in place.owners))
+            return Difference("not_in_plex", path, None, "not_scanned", text, place.owners)
         if answer.reason_code == "only_root_differs":
             return Difference("not_in_plex", path, answer.item, "mapping_missing", _TEXTS["mapping_missing"])
         return Difference("not_in_plex", path, None, "no_library", _TEXTS["no_library"])
@@ -402,7 +471,7 @@ class Comparison:
                 if not is_there and error.errno not in _GONE:
                     folder = os.path.dirname(path)
                     if not any(_is_in(folder, known) for known in self._unreadable):
-                        yield self._not_read(folder, error)
+                        yield self._not_read(folder, error, [library])
                     continue
             if not is_there:
                 yield Difference("not_on_disk", path, item, "gone", _TEXTS["gone"])
@@ -421,20 +490,27 @@ class Comparison:
 class _Place:
     """Where files lie: in whose folder, and what is ignored there."""
 
-    __slots__ = ("extensions", "ignored", "owners", "root", "twin", "video")
+    __slots__ = ("extensions", "ignored", "is_others", "owners", "root", "twin", "video")
 
     def __init__(
-        self, owners: list[LibraryInfo], root: bytes | None, ignored: list[Ignored], *, twin: bool = False
+        self,
+        owners: list[LibraryInfo],
+        root: bytes | None,
+        ignored: list[Ignored],
+        *,
+        twin: bool = False,
+        is_others: bool = False,
     ) -> None:
+        """``is_others``: it is a library's that is not asked."""
         kinds = {library.kind for library in owners}
-        self.owners, self.root, self.ignored, self.twin = owners, root, ignored, twin
+        self.owners, self.root, self.ignored, self.twin, self.is_others = owners, root, ignored, twin, is_others
         # With their dots, so that a name without one has none of them.
         self.extensions = frozenset(b"." + ext for ext in _left_out.extensions(kinds or {""}))
         self.video = not kinds or bool(kinds & {"movie", "show", "photo"})
 
     def as_twin(self) -> _Place:
         """The same below a folder of which another differs in its case only."""
-        return _Place(self.owners, self.root, self.ignored, twin=True)
+        return _Place(self.owners, self.root, self.ignored, twin=True, is_others=self.is_others)
 
 
 if TYPE_CHECKING:
@@ -528,14 +604,16 @@ def _is_missing(folder: bytes) -> bool:
 
 
 def _is_empty(folder: bytes) -> str | None:
-    """What is the matter with a folder in which nothing is; None where something is."""
+    """What is the matter with a folder in which nothing is; None where something is, or where that cannot be told."""
     try:
         with os.scandir(folder) as entries:
             return None if next(entries, None) is not None else "is empty"
-    except FileNotFoundError:
-        return "does not exist"
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
+        return "does not exist" if error.errno in _GONE else None
+
+
+def _media_files(count: int) -> str:
+    return f"{count:,} media file{'s are' if count != 1 else ' is'}"
 
 
 def _leads_up(link: bytes) -> bool:

@@ -32,7 +32,7 @@ def shown(path: object, hidden: bool = False) -> str:
     return text if len(text) <= 200 else f"{text[:120]}…{text[-60:]} ({len(text)} characters)"
 
 
-def path_bytes(path: PathArg, hidden: bool = False) -> bytes:
+def path_bytes(path: PathArg, hidden: bool = False, what: str = "file") -> bytes:
     """A path as the bytes that the file system has: UTF-8, with ``surrogateescape`` for what was not UTF-8.
 
     Raises InvalidArgumentError for an empty path and for one with a NUL, TypeError for what is no path. When paths are
@@ -41,7 +41,7 @@ def path_bytes(path: PathArg, hidden: bool = False) -> bytes:
     value = _fspath("a path", path)
     raw = text_bytes("path", value, hidden)
     if not raw:
-        raise refused("the path is empty: give the full path of a file")
+        raise refused(f"the path is empty: give the full path of a {what}")
     if b"\0" in raw:
         raise refused(
             f"the path {shown(value, hidden)} holds a NUL character, which no file can have: "

@@ -40,7 +40,7 @@ class Change:
 
     change: str
     """``"added"``, ``"removed"``, ``"changed"``, ``"moved"``, or ``"list_again"``: so much happened to the library,
-    or so long ago, that it is to be read anew, by ``changes(library=…, full=True)``."""
+    or so long ago, that it is to be listed again, by ``changes(library=…, full=True)``; or it went."""
     item: Item | None
     """The item: as it is since, or as it was when it was removed. None with ``"list_again"``."""
     path: str | None
@@ -168,7 +168,7 @@ class Changes:
 def bring_up_to_date(
     index: Index, library: LibraryArg, deadline: float | None, progress: ProgressArg, *, always: bool = False
 ) -> bool:
-    """Asks the server where a listing has expired, as a match does, or always.
+    """Asks the server where a listing has expired, as a match does, or always: whether anything changed.
 
     False: it gave no answer, or none that could be stored, and an old one is known.
     """
@@ -176,8 +176,10 @@ def bring_up_to_date(
     fresh = bool(known) and all(one.fresh for one in known)
     if fresh and not always:
         return True
+    flags = c.QUERY_PROBE if always else 0
     try:
-        return bool(index.refresh(library, deadline=deadline, progress=progress))
+        refresh = index._native.refresh
+        return bool(index._query(refresh, library, b"", deadline, flags, progress, buffer=False)[0] == c.OK)
     except (ServerError, StoreError) as error:
         if not any(one.age is not None for one in known):
             raise

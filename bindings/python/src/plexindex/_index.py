@@ -150,7 +150,7 @@ class Index(Changing):
         :meth:`match_path` does. With a ``deadline`` a library that was never fetched is asked first for one file
         below the folder, which is looked for on the disk. Raises what :meth:`match_path` raises.
         """
-        raw = _convert.path_bytes(path, self._hides_paths)
+        raw = _convert.path_bytes(path, self._hides_paths, "folder")
         return Folder(self._block(self._native.match_folder, library, raw, deadline, offline, progress), asked=self)
 
     def items_below(
@@ -170,7 +170,7 @@ class Index(Changing):
         TimeoutError when the deadline came before the library was fetched, and LibraryNotFoundError, offline, when it
         never was.
         """
-        raw = _convert.path_bytes(path, self._hides_paths)
+        raw = _convert.path_bytes(path, self._hides_paths, "folder")
         try:
             page = self._below(library, raw, b"")
         except LibraryNotFoundError:
@@ -269,8 +269,9 @@ class Index(Changing):
     ) -> Comparison:
         """Walks folders of this machine, and tells what is on the disk and not in Plex, and the other way round.
 
-        Iterate over the answer: each :class:`Difference` comes while the disk is walked. Libraries are brought up to
-        date first, unless ``offline``. What Plex leaves out by itself is told as left out, by rules that ``without``
+        Iterate over the answer: each :class:`Difference` comes while the disk is walked. Unless ``offline`` the server
+        is asked first whether anything changed, with one request, and what did is fetched. With a ``library`` what
+        others have is not told of. What Plex leaves out by itself is told as left out, by rules that ``without``
         switches off: ``extension``, ``hidden``, ``system``, ``unpacking``, ``empty``, ``samples``, ``extras``,
         ``discs``, ``plexignore``. ``progress`` is called with the number of files that were found so far.
 
@@ -279,6 +280,8 @@ class Index(Changing):
         """
         from ._compare import Comparison
 
+        if isinstance(without, (str, bytes)):
+            raise TypeError(f"without must be a list of rules, not {without!r}: give [{without!r}]")
         given = [folders] if isinstance(folders, (str, bytes, os.PathLike)) else list(folders)
         return Comparison(self, given, library, frozenset(without), offline, progress)
 

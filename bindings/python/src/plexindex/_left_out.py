@@ -136,22 +136,26 @@ def file_rule(path: bytes, name: str, rules: Collection[str], *, video: bool) ->
 class Ignored:
     """What the file .plexignore of one folder names."""
 
-    __slots__ = ("_files", "_folder", "_inherited", "_paths")
+    __slots__ = ("_files", "_folder", "_inherited", "_paths", "_patterns")
 
     def __init__(self, folder: bytes, text: str, *, inherited: bool) -> None:
         """``inherited``: it is a library's own folder, whose patterns hold below it, too."""
         self._folder = os.fsdecode(folder).rstrip("/")
         self._inherited = inherited
         files, paths = [], []
+        # Each line with what it became.
+        self._patterns: list[tuple[str, list[str]]] = []
         for line in text.splitlines():
             pattern = line.strip()
             if not pattern or pattern[0] == "#":
                 continue
-            pattern = pattern[1:] if pattern.startswith("\\#") else pattern
+            given, pattern = pattern, pattern[1:] if pattern.startswith("\\#") else pattern
             if "/" not in pattern:
                 files.append(_glob(pattern))
+                self._patterns.append((given, files[-1:]))
             elif not pattern.startswith("/"):
                 paths += [_glob(pattern.rstrip("/")), _glob(pattern.rpartition("/")[0])]
+                self._patterns.append((given, paths[-2:]))
         self._files = re.compile("|".join(files), re.IGNORECASE) if files else None
         self._paths = re.compile("|".join(paths)) if paths else None
 
@@ -164,22 +168,27 @@ class Ignored:
         except OSError:
             return None
 
-    def names_file(self, folder: str, name: str) -> bool:
-        """Whether it names a file of this folder."""
+    def names_file(self, folder: str, name: str) -> str | None:
+        """What is said of a file of this folder, if it names it: which line does."""
         own = folder == self._folder
         if not (own or self._inherited):
-            return False
-        return bool(self._files and self._files.fullmatch(name)) or self._names(folder, name)
+            return None
+        if self._files and self._files.fullmatch(name):
+            return self._line(name, re.IGNORECASE)
+        return self._names(folder, name)
 
-    def names_folder(self, folder: str, name: str) -> bool:
-        """Whether it names a folder in this one."""
-        return (self._inherited or folder == self._folder) and self._names(folder, name)
+    def names_folder(self, folder: str, name: str) -> str | None:
+        """The same of a folder in this one."""
+        return self._names(folder, name) if self._inherited or folder == self._folder else None
 
-    def _names(self, folder: str, name: str) -> bool:
-        if self._paths is None:
-            return False
+    def _names(self, folder: str, name: str) -> str | None:
         inside = folder[len(self._folder) + 1 :]
-        return bool(self._paths.fullmatch(f"{inside}/{name}" if inside else name))
+        path = f"{inside}/{name}" if inside else name
+        return self._line(path, 0) if self._paths and self._paths.fullmatch(path) else None
+
+    def _line(self, named: str, flags: int) -> str:
+        line = next(line for line, forms in self._patterns if any(re.fullmatch(form, named, flags) for form in forms))
+        return f"'{line}' in {self._folder}/.plexignore"
 
 
 def _glob(pattern: str) -> str:

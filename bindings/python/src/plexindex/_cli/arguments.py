@@ -101,7 +101,8 @@ def _mappings_joined(given: list[str]) -> list[str]:
             break
         if joined[-1] != "--mapping" or len(rest) < 2 or not rest[1]:
             continue
-        if not any(sign in rest[0] for sign in ("=", "->", ":")) and rest[1][0] in "/\\":
+        is_folder = any(sign in rest[0] for sign in "/\\.~")
+        if is_folder and not any(sign in rest[0] for sign in ("=", "->", ":")) and rest[1][0] in "/\\":
             joined.append(f"{rest.pop(0)} -> {rest.pop(0)}")
     return joined + rest
 
@@ -155,7 +156,7 @@ def _warm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "library", nargs="*", metavar="LIBRARY", help="title, section id or uuid; all when none is named"
     )
     command.add_argument(
-        "--full", action="store_true", help="list everything again, even if the server's clocks show no change"
+        "--full", action="store_true", help="list again in full, even if the server's clocks show no change"
     )
 
 
@@ -216,8 +217,8 @@ def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         '  plexindex folder "/mnt/media/tv/Cosmos Laundromat"\n'
         '  plexindex folder --items --json "/mnt/media/tv/Cosmos Laundromat"\n'
         "  find /mnt/media/tv -mindepth 1 -maxdepth 1 -print0 | plexindex folder --null --json -\n\n"
-        "JSON: an object a folder, with path, status, rung, confidence, kind, item, items, files, candidates, "
-        "candidates_total, reason_code and reason; with --items then one for each file below it, with item.",
+        "JSON: an object a folder, with path, status, rung, confidence, stale, kind, item, items, files, candidates, "
+        "candidates_total, reason_code, reason and age; with --items then one for each file below it, with item.",
         "folder",
     )
     command.add_argument(
@@ -236,14 +237,16 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         commands,
         "diff",
         "tell what is on the disk and not in Plex, and what Plex lists and is gone",
-        "Walks the folders. What Plex leaves out by itself counts as left out: --rules lists why. Nothing is changed, "
+        "Walks the folders. The server is asked first whether anything changed. What Plex leaves out by itself counts "
+        "as left out: --rules lists why. Of what libraries own that are not asked nothing is told. Nothing is changed, "
         "on the disk or on the server. The exit code is 0 when nothing differs, and 1 when something does or cannot be "
         "read.",
         "  plexindex diff /mnt/media\n"
         "  plexindex diff --without samples --without extras /mnt/media\n"
         "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
         "JSON: an object a difference, with what (not_in_plex, not_on_disk, ambiguous; besides left_out and "
-        "several_paths), path, item, reason_code and reason; at last what is summary, with the counts.",
+        "several_paths), path, item, reason_code, reason, library and section; at last what is summary, with the "
+        "counts, and age: for how many seconds the listing has not been seen to be current.",
         "diff",
     )
     command.add_argument("path", nargs="*", metavar="FOLDER", help="folders to walk")
@@ -267,15 +270,15 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "changes",
         "tell what was added, removed, changed and moved since a token",
         "The first call gives a token, which outlives processes; the next one, with that token, what changed since, "
-        "and a new token. The server is asked where a listing has expired. A library of which too much changed is to "
-        "be listed again, with --full.",
+        "and a new token. The server is asked where a listing has expired. A library of which more than 20 items, and "
+        "more than a fifth, changed at once is to be listed again, with --full.",
         "  plexindex changes\n"
         "  plexindex changes --since c1.…\n"
         "  plexindex changes --since c1.… --follow --json\n"
         "  plexindex changes --full --json --library Movies\n\n"
         "JSON: an object a change, with change (added, removed, changed, moved, list_again), item, path, from (where a "
-        "file was that moved), from_key (the rating key before, where it is another one) and library; at last, with "
-        "--follow after each time that something changed, an object with token.",
+        "file was that moved), from_key (the rating key before, where it is another one), library and section; at "
+        "last, with --follow after each time that something changed, an object with token.",
         "changes",
     )
     command.add_argument("--since", metavar="TOKEN", help="tell what changed since this token was given")
@@ -427,8 +430,8 @@ def _common(command: argparse.ArgumentParser) -> None:
         type=_mapping,
         action="append",
         metavar="HOST=SERVER",
-        help="the folder HOST of this machine is the folder SERVER of the server; 'HOST -> SERVER' and HOST:SERVER say "
-        "the same; may be repeated",
+        help="the folder HOST of this machine is the folder SERVER of the server; 'HOST -> SERVER', HOST:SERVER and "
+        "HOST SERVER, as two words, say the same; may be repeated",
     )
     server.add_argument("--offline", action="store_true", help="send no request: answer from the store")
     server.add_argument(

@@ -44,17 +44,17 @@ def changes(options: argparse.Namespace) -> int:
             bar.drop()
         if found.stale:
             output.complain("the server did not answer: it may know more")
-        _tell(found, options)
+        _tell(index, found, options)
         if options.follow:
             _follow(index, library, found.token, options, silent=settings.silent)
     return codes.OK
 
 
-def _tell(found: Changes, options: argparse.Namespace) -> None:
+def _tell(index: Index, found: Changes, options: argparse.Namespace) -> None:
     count = 0
     for change in found:
         count += 1
-        _show(change, options)
+        _show(index, change, options)
     if options.json:
         output.say_json({"token": found.token})
     else:
@@ -75,22 +75,27 @@ def _follow(
         except UnsupportedError:
             pass  # Plex's database has no events: it is looked at
     for found in index.watch_pages(token, library, offline=silent):
+        told = False
         for change in found:
-            _show(change, options)
+            told = True
+            _show(index, change, options)
         if options.json and found.token != token:
             output.say_json({"token": found.token})
+        elif told and not options.json:
+            say(f"token: {found.token}")
         token = found.token
         sys.stdout.flush()
 
 
-def _show(change: Change, options: argparse.Namespace) -> None:
+def _show(index: Index, change: Change, options: argparse.Namespace) -> None:
     if options.json:
-        told = change.to_dict()
-        output.say_json({name: told[name] for name in ("change", "item", "path", "from", "from_key", "library")})
+        output.say_json(change.to_dict())
         return
     words = output.paint(change.change.replace("_", " "), _STYLES.get(change.change, "bold"))
     if change.item is None:
-        say(f"{words}: library '{output.clean(change.library)}': plexindex changes --full --library {change.section}")
+        known = any(library.section == change.section for library in index.libraries(offline=True))
+        how = f"plexindex changes --full --library {change.section}" if known else "it went, and all of its items"
+        say(f"{words}: library '{output.clean(change.library)}': {how}")
         return
     lines = [f"{words}: {item_text(change.item)}"]
     if change.from_path is not None:

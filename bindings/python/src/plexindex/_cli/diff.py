@@ -32,6 +32,9 @@ def diff(options: argparse.Namespace) -> int:
     """Tells what differs."""
     if options.rules:
         for name, (what, source) in _left_out.RULES.items():
+            if options.json:
+                output.say_json({"rule": name, "leaves_out": what, "source": source})
+                continue
             say(output.fitted(f"{name:11} {what}\n{'':11} Source: {source}"))
         return codes.OK
     if not options.path:
@@ -91,8 +94,10 @@ def _sum_up(found: Comparison) -> None:
         parts.append(f"{output.count(found.unreadable, 'folder')} not read")
     if not (found.differs or found.unreadable):
         parts.append("nothing differs")
+    if found.age is not None:
+        parts.append(f"the listing was current {output.ago(found.age)}")
     if found.stale:
-        parts.append("the server did not answer: an older listing was compared")
+        parts.append("the server did not answer")
     output.remark(f"{'; '.join(parts)} ({output.short(found.seconds)})")
 
 

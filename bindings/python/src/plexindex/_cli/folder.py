@@ -60,8 +60,8 @@ def folder(options: argparse.Namespace) -> int:
 def folder_dict(path: bytes, answer: Folder) -> dict[str, object]:
     """An answer for JSON."""
     found = answer.to_dict()
-    names = ("status", "rung", "confidence", "kind", "item", "items", "files", "candidates", "candidates_total",
-             "reason_code", "reason")  # fmt: skip
+    names = ("status", "rung", "confidence", "stale", "kind", "item", "items", "files", "candidates",
+             "candidates_total", "reason_code", "reason", "age")  # fmt: skip
     return {"path": os.fsdecode(path), **{name: found[name] for name in names}}
 
 

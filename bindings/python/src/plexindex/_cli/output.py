@@ -128,6 +128,8 @@ _OPTIONS = (
     ("size_limit", "--size-limit"),
     ("(refresh)", "(plexindex warm)"),
     ("(folder)", "(plexindex folder)"),
+    ("(match)", "(plexindex match)"),
+    ("list again, in full", "list again (plexindex changes --full)"),
 )
 
 
