@@ -196,6 +196,50 @@ fn who_waits_for_changes_hears_of_deleted_items() {
     assert_eq!(requests(&w.server)[4], confirmed, "they were asked for once");
 }
 
+/// What is listed is right all the same: a refresh is no failure, and asks for such items again half a minute later.
+#[test]
+fn a_server_that_does_not_answer_for_invalidated_items_is_left_alone_with_them() {
+    let server = movies(100);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let once = Options {
+        retry_for: Duration::ZERO,
+        ..options(&server, folder.path())
+    };
+    let index = open(once, &clock);
+    let refresh = || {
+        assert_eq!(
+            index.refresh(&QueryOptions::default(), false).expect("refreshed"),
+            Status::Ok
+        );
+        requests(&server)[4]
+    };
+    refresh();
+    let movies = library(&index);
+    for at in 0..70 {
+        let (_, key) = path_of(&server, 1, at);
+        movies.invalidate_item(&key).expect("invalidated");
+    }
+    server.reset();
+    server.fault(
+        Fault::new(Action::Status {
+            status: 500,
+            retry_after: None,
+        })
+        .on(Kind::Metadata)
+        .times(0),
+    );
+    let asked = refresh();
+    assert!(asked >= 2, "{asked}: both batches were asked for");
+    assert_eq!(refresh(), asked, "not soon again");
+    server.clear_faults();
+    assert_eq!(refresh(), asked, "not soon again");
+    clock.advance_ms(31_000);
+    assert_eq!(refresh(), asked + 2);
+    clock.advance_ms(31_000);
+    assert_eq!(refresh(), asked + 2, "none is left");
+}
+
 #[test]
 fn a_lie_about_a_deleted_item_costs_one_request() {
     let w = watched();

@@ -63,6 +63,23 @@ fn components(form: &[u8]) -> usize {
     Form::done(form).back().count()
 }
 
+impl LibraryView {
+    /// Adds invalidated items that have no file to those that have one.
+    pub fn invalidated_without_path(&self, most: usize, found: &mut Vec<Invalidated>) {
+        for record in self.overlay.records() {
+            let Change::UnverifiedItem { rating_key } = &record.change else {
+                continue;
+            };
+            if found.len() < most
+                && found.iter().all(|(known, _)| known != rating_key)
+                && Normal::with(b"", |none| self.is_unverified(none, b"", rating_key))
+            {
+                found.push((rating_key.clone(), Vec::new()));
+            }
+        }
+    }
+}
+
 impl Folders for LibraryView {
     fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> Held<'v> {
         let mut held = Held::default();

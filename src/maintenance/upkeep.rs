@@ -11,7 +11,7 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 use crate::stats::{Counters, Spent};
-use crate::store::{LibraryRow, Patience, Recorded, Store, Timeline};
+use crate::store::{Invalid, LibraryRow, Patience, Recorded, Store, Timeline};
 
 /// Changes that wait before they are compacted into an image: what a new process reads one by one.
 const COMPACT_AFTER: u64 = 1024;
@@ -178,7 +178,7 @@ impl Maintenance {
         &self,
         identity: IdentityId,
         row: &LibraryRow,
-        unverified: Vec<(Vec<u8>, String)>,
+        unverified: Vec<Invalid>,
         paths: impl Iterator<Item = &'p [u8]>,
         is_key: impl Fn(&str) -> bool,
     ) -> Result<()> {
@@ -186,14 +186,15 @@ impl Maintenance {
             return Ok(());
         }
         let forms: HashSet<Vec<u8>> = paths.map(normal_form).collect();
-        for (path, rating_key) in unverified {
+        for invalid in unverified {
+            let (path, rating_key, _) = &invalid;
             let confirmed = if path.is_empty() {
-                is_key(&rating_key)
+                is_key(rating_key)
             } else {
-                forms.contains(&normal_form(&path))
+                forms.contains(&normal_form(path))
             };
             if confirmed {
-                self.store.verified(identity, row.id, &path, &rating_key)?;
+                self.store.verified(identity, row.id, &invalid)?;
             }
         }
         Ok(())

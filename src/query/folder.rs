@@ -296,8 +296,12 @@ impl Question for FolderQuestion<'_> {
         libraries: &[LibraryRow],
         unfetched: bool,
     ) -> Result<Option<Error>> {
+        // The disk is looked at only where that is of use.
+        if !unfetched {
+            return Ok(None);
+        }
         let kind = libraries.first().map(|row| row.library.kind).unwrap_or_default();
-        let Some(file) = self.file(kind).filter(|_| unfetched) else {
+        let Some(file) = self.file(kind) else {
             return Ok(None);
         };
         Normal::with(file, |file| sync.find_path(call, identity, libraries, file, true))

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::model::LibraryKind;
 
-/// How deep it is looked for, and in how many folders.
+/// How deep it is looked for, in how many folders, and at how many names of each.
 const DEPTH: usize = 3;
 const FOLDERS: usize = 16;
+const NAMES: usize = 2_000;
 
 const VIDEO: &[&str] = &[
     "mkv", "mp4", "avi", "m4v", "ts", "mov", "wmv", "mpg", "mpeg", "m2ts", "webm", "flv", "divx", "ogm", "3gp", "vob",
@@ -26,7 +27,12 @@ pub fn first_file(folder: &Path, kind: LibraryKind) -> Option<PathBuf> {
 
 fn first_within(folder: &Path, kind: LibraryKind, depth: usize, left: &mut usize) -> Option<PathBuf> {
     *left = left.checked_sub(1)?;
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .ok()?
+        .take(NAMES)
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     entries.sort_unstable();
     entries.retain(|path| {
         let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());

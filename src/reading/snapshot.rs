@@ -54,9 +54,13 @@ impl Snapshot {
         self.views[place].is_unverified(asked, path, rating_key)
     }
 
-    /// Items of the library at this place that were invalidated and are not verified since, so many at most, each with a path.
+    /// Items of the library at this place that were invalidated and are not verified since, so many at most, each with a path;
+    /// an item that has no file with an empty one.
     pub fn invalidated(&self, place: usize, most: usize) -> Vec<Invalidated> {
-        self.views[place].invalidated_below(b"", false, most)
+        let view = &self.views[place];
+        let mut items = view.invalidated_below(b"", false, most);
+        view.invalidated_without_path(most, &mut items);
+        items
     }
 
     /// For each library, whether the path, as given or mapped, lies under one of its folders.

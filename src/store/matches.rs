@@ -13,7 +13,7 @@ use super::open::{Store, Timeline};
 use super::pending::{Filling, PENDING, fold, fold_many, set_folded, size_of};
 use super::places::end_in_sql;
 use super::tx::{Living, Tx, sequence_of};
-use super::unverified::unverified_in;
+use super::unverified::{Invalid, unverified_in};
 use crate::error::Result;
 use crate::model::{Epoch, IdentityId, ImageName, LibraryId, Sequence};
 
@@ -32,7 +32,7 @@ pub struct Recorded {
     /// How many changes wait to be compacted; 0 where they were not counted.
     pub waiting: u64,
     /// What is invalidated of the library, as [`Store::unverified`]: some of it may be what was recorded.
-    pub unverified: Vec<(Vec<u8>, String)>,
+    pub unverified: Vec<Invalid>,
 }
 
 impl Store {
@@ -213,7 +213,7 @@ impl Store {
 }
 
 /// What is invalidated of a library, without the paths that are recorded now.
-fn unverified_but(tx: &Tx<'_>, library: &Living, pairs: &[(&[u8], &str)]) -> rusqlite::Result<Vec<(Vec<u8>, String)>> {
+fn unverified_but(tx: &Tx<'_>, library: &Living, pairs: &[(&[u8], &str)]) -> rusqlite::Result<Vec<Invalid>> {
     let unverified = unverified_in(tx.connection, library.id)?;
     if unverified.is_empty() {
         return Ok(unverified);

@@ -94,3 +94,4 @@ pub use open::{Store, Timeline};
 pub use patience::Patience;
 pub use state::State;
 pub use tables::{Put, TableOp, TableRow, TableState, Written};
+pub use unverified::Invalid;

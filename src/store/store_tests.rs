@@ -138,10 +138,30 @@ fn an_invalidation_and_the_newer_match_survive_the_naming_of_a_server() {
         (b"/h/2.mkv".to_vec(), "1".to_owned()),
     ];
     assert_eq!(matches(&store, old.id), BTreeSet::from(kept));
-    assert_eq!(
-        store.unverified(old.id).expect("read"),
-        [(b"/h/3.mkv".to_vec(), String::new())]
-    );
+    let unverified = store.unverified(old.id).expect("read");
+    let [(path, rating_key, _)] = &unverified[..] else {
+        panic!("{unverified:?}");
+    };
+    assert_eq!((&path[..], &rating_key[..]), (&b"/h/3.mkv"[..], ""));
+}
+
+/// What a host records ends the invalidation that it knew, and none that came since.
+#[test]
+fn what_is_invalidated_once_more_stays_so() {
+    let (_folder, store) = opened();
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
+    let invalidate = || {
+        store.invalidate_item(identity, &[row.id], "1").expect("invalidated");
+        store.unverified(row.id).expect("read").remove(0)
+    };
+    let (before, since) = (invalidate(), invalidate());
+    assert_ne!(before, since);
+    store.verified(identity, row.id, &before).expect("noted");
+    assert_eq!(store.unverified(row.id).expect("read"), std::slice::from_ref(&since));
+    store.verified(identity, row.id, &since).expect("noted");
+    assert_eq!(store.unverified(row.id).expect("read"), []);
 }
 
 #[test]
@@ -268,7 +288,9 @@ fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
         .expect("merged");
     let since = store.totals().expect("totals").sequence;
     for _ in 0..9_000 {
-        store.verified(identity, row.id, b"/h/1.mkv", "").expect("noted");
+        store
+            .invalidate_paths(identity, &[(row.id, b"/h/1.mkv")], &[])
+            .expect("invalidated");
     }
     let kept = count(&store, "SELECT count(*) FROM changes");
     assert!((1_000..6_000).contains(&kept), "{kept}");
@@ -284,7 +306,7 @@ fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
     let state = store.state(Some(identity)).expect("state");
     assert_eq!(
         state.changes.iter().map(|one| one.kind).collect::<Vec<_>>(),
-        [ChangeKind::Added]
+        [ChangeKind::Added, ChangeKind::UnverifiedPath]
     );
 }
 

@@ -8,18 +8,28 @@ use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
 
+/// A path or an item that is invalidated: the path, or the rating key (the other one is empty), and since when.
+pub type Invalid = (Vec<u8>, String, Sequence);
+
 impl Store {
-    /// What is invalidated of a library: paths, and the rating keys of items (the other one of each pair is empty).
-    pub fn unverified(&self, library: LibraryId) -> Result<Vec<(Vec<u8>, String)>> {
+    /// What is invalidated of a library.
+    pub fn unverified(&self, library: LibraryId) -> Result<Vec<Invalid>> {
         self.read(|connection| unverified_in(connection, library))
     }
 
-    /// Notes that a request confirmed a path (or, with an empty path, an item).
-    pub fn verified(&self, identity: IdentityId, library: LibraryId, path: &[u8], rating_key: &str) -> Result<()> {
+    /// Notes that a path or an item was confirmed since it was invalidated. One that was invalidated once more stays so.
+    pub fn verified(&self, identity: IdentityId, library: LibraryId, invalid: &Invalid) -> Result<()> {
+        let (path, rating_key, since) = invalid;
         self.write(|tx| {
-            tx.connection
-                .prepare_cached("DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = ?3")?
-                .execute(params![library, path, rating_key])?;
+            let ended = tx
+                .connection
+                .prepare_cached(
+                    "DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = ?3 AND sequence <= ?4",
+                )?
+                .execute(params![library, path, rating_key, since])?;
+            if ended == 0 {
+                return Ok(());
+            }
             let kind = if path.is_empty() {
                 ChangeKind::VerifiedItem
             } else {
@@ -31,10 +41,10 @@ impl Store {
 }
 
 /// What is invalidated of a library, as [`Store::unverified`].
-pub fn unverified_in(connection: &Connection, library: LibraryId) -> rusqlite::Result<Vec<(Vec<u8>, String)>> {
+pub fn unverified_in(connection: &Connection, library: LibraryId) -> rusqlite::Result<Vec<Invalid>> {
     connection
-        .prepare_cached("SELECT path, rating_key FROM unverified WHERE library = ?1")?
-        .query_map([library], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .prepare_cached("SELECT path, rating_key, sequence FROM unverified WHERE library = ?1")?
+        .query_map([library], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect()
 }
 

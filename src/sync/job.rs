@@ -1,7 +1,7 @@
 //! Jobs: trips to the server. All of a job runs on a thread of the library's own while the caller waits and reports
 //! progress: `platform::thread` says why.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,9 @@ pub struct Syncing {
     pub(super) page_size: u32,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
-    flights: Flights,
+    pub(super) flights: Flights,
+    /// When a refresh asked for invalidated items in vain.
+    pub(super) in_vain_ms: AtomicI64,
     back_off: BackOff,
 }
 
@@ -81,6 +83,7 @@ impl Syncing {
             policy: Policy::new(options),
             page_size: options.page_size,
             flights: Flights::default(),
+            in_vain_ms: AtomicI64::new(i64::MIN / 2),
             back_off: BackOff::new(Arc::clone(&clock), Arc::clone(&counters)),
             clock,
             counters,

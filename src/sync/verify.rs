@@ -1,11 +1,15 @@
 //! What was invalidated is asked for before it is answered again.
 
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
 use super::call::Call;
 use super::job::Syncing;
 use super::refresh::Why;
-use crate::error::{Result, Status};
+use crate::error::{Meaning, Result, Status};
 use crate::matching::Scope;
 use crate::reading::{Resolved, Snapshot, places};
+use crate::source::Bounds;
 use crate::store::LibraryRow;
 
 /// An item that was invalidated, or the path that it is found by.
@@ -19,18 +23,36 @@ pub struct Unverified {
 /// So many items are asked for at once, and so many by one refresh: of more, each is asked for when it is looked up.
 const AT_ONCE: usize = 64;
 const MOST: usize = 4 * AT_ONCE;
+/// For so long a refresh asks for none after the server gave no answer.
+const IN_VAIN_MS: i64 = 30_000;
 
 impl Syncing {
     /// Whether a call's libraries have items that a refresh asks for.
     pub fn has_invalidated(&self, snapshot: &Snapshot, scope: Scope) -> bool {
-        self.asks_for_items() && places(scope, snapshot.rows.len()).any(|at| !snapshot.invalidated(at, 1).is_empty())
+        self.asks_for_invalidated()
+            && places(scope, snapshot.rows.len()).any(|at| !snapshot.invalidated(at, 1).is_empty())
     }
 
-    /// Asks for the items of a call's libraries that were invalidated: who follows the feed looks none of them up.
+    /// Asks for the items of a call's libraries that were invalidated: who follows the feed looks none of them up. What the
+    /// server does not answer stays invalidated, and is no error of a refresh: the listings are right.
     pub(super) fn verify_invalidated(&self, call: &Call<'_>) -> Result<Status> {
-        if !self.asks_for_items() {
+        if !self.asks_for_invalidated() {
             return Ok(Status::Ok);
         }
+        // A call that asks for them does so for all: the others wake at the same commit, and do not wait for it.
+        let at_once = Bounds {
+            deadline: Some(Instant::now()),
+            aborted: &|| false,
+        };
+        let now_ms = || self.clock.now_ms();
+        let done = self
+            .flights
+            .single_flight(&self.store, &now_ms, "verify", at_once, || self.verify_all(call))?;
+        Ok(done.unwrap_or(Status::Ok))
+    }
+
+    fn verify_all(&self, call: &Call<'_>) -> Result<Status> {
+        self.reading.catch_up()?;
         let mut unverified = Vec::new();
         {
             let snapshot = self.reading.snapshot();
@@ -51,6 +73,13 @@ impl Syncing {
         for unverified in unverified.chunks(AT_ONCE) {
             match self.verify(call, unverified) {
                 Err(error) if error.status == Status::Timeout && call.until.is_some() => return Ok(Status::NotYet),
+                Err(error) if !matches!(error.status, Status::Aborted | Status::Store) => {
+                    log::warn!("items that were invalidated are asked for when they are looked up, or later: {error}");
+                    self.in_vain_ms.store(self.clock.now_ms(), Ordering::Relaxed);
+                    if error.status.meaning() == Meaning::NotNow {
+                        break;
+                    }
+                }
                 done => done?,
             }
         }
@@ -58,6 +87,12 @@ impl Syncing {
             self.reading.catch_up()?;
         }
         Ok(Status::Ok)
+    }
+
+    /// Whether a refresh asks for what was invalidated: not soon after a server gave no answer.
+    fn asks_for_invalidated(&self) -> bool {
+        let since = self.clock.now_ms() - self.in_vain_ms.load(Ordering::Relaxed);
+        self.asks_for_items() && !(0..IN_VAIN_MS).contains(&since)
     }
 
     /// Whether the source answers for single items; else a listing tells.

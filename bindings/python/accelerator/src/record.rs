@@ -202,7 +202,7 @@ unsafe extern "C" fn record_matches(
 unsafe fn joined(pairs: *mut PyObject) -> Option<(Vec<u8>, Vec<u8>, usize)> {
     // SAFETY: the list is alive, and so are its items: nothing here runs code of Python's.
     unsafe {
-        if py::PyList_Check(pairs) == 0 {
+        if py::PyList_CheckExact(pairs) == 0 {
             return None;
         }
         let count = py::PyList_Size(pairs);
