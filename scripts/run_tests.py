@@ -97,7 +97,7 @@ def check(suite: str, *commands: list[str], folders: tuple[Path, ...] = ()) -> l
     return [Row(suite, int(not failed), int(bool(failed)), time.monotonic() - begin)]
 
 
-def cargo_test(name: str, *arguments: str, command: str = "test", **variables: str) -> list[Row]:
+def cargo_test(name: str, *arguments: str, command: str = "test", quiet: bool = False, **variables: str) -> list[Row]:
     """`cargo test`, or what runs tests in another way, with a row for each of its programs."""
     rows: list[Row] = []
     targets: list[str] = []  # of the rows: as cargo names them when they fail
@@ -129,7 +129,8 @@ def cargo_test(name: str, *arguments: str, command: str = "test", **variables: s
             failed_targets.add(failed_target[1])
 
     begin = time.monotonic()
-    code = show([CARGO, *command.split(), *locked(), "--no-fail-fast", *arguments], read, variables=variables)
+    whole = [CARGO, *command.split(), *locked(), "--no-fail-fast", *arguments]
+    code = show(whole, read, variables=variables, quiet=quiet)
     counted = {target for row, target in zip(rows, targets) if row.failed}
     for row, target in zip(rows, targets):
         if target in failed_targets - counted:
@@ -177,7 +178,7 @@ def rust() -> list[Row]:
 
 
 def valgrind() -> list[Row]:
-    """The C programs once more, under valgrind. It takes a minute: not again for what has passed as it is."""
+    """The C programs once more, under valgrind. It takes minutes: not again for what has passed as it is."""
     suite = "C under valgrind"
     if shutil.which("valgrind") is None:
         return [Row(suite, 0, 0, 0.0, "skipped: valgrind is not installed")]
@@ -188,7 +189,7 @@ def valgrind() -> list[Row]:
         return [Row(suite, 0, 0, 0.0, "not run again: it passed with this very library")]
     # Those in C++ are built with sanitizers anyway.
     programs = [f"--test={VALGRIND_TESTS}", "--", "--skip=the_readme", "--skip=every_program", "--skip=cpp_"]
-    rows = cargo_test(suite, *programs, PLEXINDEX_VALGRIND="1")
+    rows = cargo_test(suite, *programs, quiet=True, PLEXINDEX_VALGRIND="1")
     if seen and not any(row.failed for row in rows):
         stamp.parent.mkdir(exist_ok=True)
         stamp.write_text(seen)
@@ -370,9 +371,17 @@ def main() -> int:
         sys.exit("no `cargo` was found: install Rust 1.89 or newer (https://rustup.rs), or name it with CARGO=…")
     begin = time.monotonic()
     rows: list[Row] = []
-    for name in names:
-        print(f"\n== {name}", flush=True)
-        rows += suites[name]()
+    with ThreadPoolExecutor() as pool:
+        beside = []
+        for name in names:
+            print(f"\n== {name}", flush=True)
+            if name == "valgrind" and name != names[-1]:
+                # The suites after it wait much of their time.
+                beside.append(pool.submit(valgrind))
+            else:
+                rows += suites[name]()
+        for suite in beside:
+            rows += suite.result()
     table(rows)
     passed, failed = sum(row.passed for row in rows), sum(row.failed for row in rows)
     print(f"in {time.monotonic() - begin:.0f} s\n\n{passed} passed, {failed} failed")

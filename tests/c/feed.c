@@ -142,7 +142,8 @@ int main(int argc, char **argv)
 
     /* All there is, in pages of several sizes. */
     CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 10000, "\"change\":\"added\"") == FILES);
-    CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 1, "\"change\":\"added\"") == FILES);
+    CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 9, "\"change\":\"added\"") == FILES);
+    CHECK(all_told(library_of(handle, "Slow"), PLEXINDEX_QUERY_FULL, 1, "\"change\":\"added\"") == 5);
     CHECK(all_told(NULL, PLEXINDEX_QUERY_FULL, 100, "\"change\":\"added\"") > FILES);
     CHECK(told(NULL, 0, 10, "\"change\"") == 0 && !more);
     snprintf(begun, sizeof begun, "%s", token);
