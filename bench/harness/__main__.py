@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import perf_counter
 
@@ -30,9 +30,11 @@ MEASURES = {
     "refreshing": refreshing.measure,
 }
 SCALING = "scaling"
-"""Lookups at sizes where nothing else is measured, so that the chart of sizes has them all."""
-SCALES = (lookups.scale, native.scale)
-SIZES = (1_000, 1_000_000)
+"""Other sizes: lookups, so that the chart of sizes has them all, and of a million what has a number to reach."""
+SCALES = {
+    1_000: (lookups.scale, native.scale),
+    1_000_000: (lookups.scale, native.scale, fetching.measure, sizes.measure),
+}
 RIGHT = "right"
 """Has worlds of its own."""
 NEEDED = {"diskcache": "diskcache", "diskcache_rs": "diskcache_rs", "cachetools": "cachetools", "lmdb": "lmdb"}
@@ -64,9 +66,9 @@ def main() -> int:
                 right.measure(Run(results, Path(folder), arguments.standin, arguments.native, arguments.library, 1))
         for size in results.sizes if set(arguments.only) & set(MEASURES) else []:
             one_size(arguments, results, size, [MEASURES[name] for name in MEASURES if name in arguments.only])
-        for size in SIZES if SCALING in arguments.only else []:
+        for size, measures in SCALES.items() if SCALING in arguments.only else ():
             if size not in results.sizes and not (arguments.quick and size > max(results.sizes)):
-                one_size(arguments, results, size, list(SCALES))
+                one_size(arguments, results, size, measures)
     except WrongAnswerError as error:
         print(f"bench: FAILED: {error}", file=sys.stderr)
         return 1
@@ -82,7 +84,7 @@ def main() -> int:
 
 
 def one_size(
-    arguments: argparse.Namespace, results: Results, size: int, measures: list[Callable[[Run, World], None]]
+    arguments: argparse.Namespace, results: Results, size: int, measures: Iterable[Callable[[Run, World], None]]
 ) -> None:
     """A world, and what is measured in it."""
     with tempfile.TemporaryDirectory(prefix="plexindex-bench-") as folder:

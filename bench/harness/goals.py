@@ -25,6 +25,8 @@ class Goal:
     """Which of our values counts; empty: the best."""
     against: str = ""
     """With whom it is compared; empty: the best peer."""
+    limit: str = ""
+    """Said where the goal is missed: what the time is spent on, and what was tried."""
 
 
 def _within(limit: float, who: str = "") -> Callable[[Row], bool]:
@@ -185,6 +187,7 @@ def table(results: Results) -> list[dict[str, Any]]:
                 "ratio": times(peer.spread.median / ours.median) if peer and ours.median else "",
                 "size": row.size,
                 "reached": reached,
+                "limit": "" if reached else goal.limit,
                 "why": "",
             }
         )

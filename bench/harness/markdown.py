@@ -38,6 +38,7 @@ def render(results: Results, goals: list[dict[str, Any]], charts: list[str]) -> 
         "",
         "Beside it stands whom the goal names, else the fastest peer that keeps its entries on disk; a `dict` and",
         "cachetools hold those of one process. Where the goal names a call (`match`), that call counts.",
+        *_missed(goals),
     ]
     for group, rows in groupby(sorted(results.rows, key=_place(results)), key=lambda row: row.group):
         lines += ["", f"## {group}", ""]
@@ -75,6 +76,12 @@ def goal_line(goal: dict[str, Any]) -> str:
     ours = f"{goal['plexindex']} ({goal['spread']})" if "plexindex" in goal else "–"
     cells = (goal["what"], goal.get("peer", ""), goal["goal"], ours, goal.get("ratio", ""), reached)
     return f"| {' | '.join(cells)} |"
+
+
+def _missed(goals: list[dict[str, Any]]) -> list[str]:
+    """Why rows are missed."""
+    lines = [f"- {goal['what']}: {goal['limit']}" for goal in goals if goal.get("limit")]
+    return ["", "What limits the rows that are missed, and what was tried:", "", *lines] if lines else []
 
 
 def _row(row: Row) -> list[str]:
