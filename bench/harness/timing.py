@@ -53,10 +53,10 @@ def interleaved(rounds: int, contenders: Sequence[tuple[str, Callable[[int], flo
     return {name: Spread.of(found) for name, found in values.items()}
 
 
-def each(get: Callable[[str], object], paths: list[str]) -> tuple[float, list[object]]:
+def each(get: Callable[..., object], paths: list[str], library: str | None = None) -> tuple[float, list[object]]:
     """Seconds for each path, and the answers: one call a path, kept in a list as any caller would."""
     begun = lookup_clock()
-    answers = [get(path) for path in paths]
+    answers = [get(path) for path in paths] if library is None else [get(library, path) for path in paths]
     return (lookup_clock() - begun) / 1e9 / len(paths), answers
 
 

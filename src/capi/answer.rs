@@ -202,6 +202,7 @@ impl Block<'_> {
     }
 
     /// A text that is absent when it is empty.
+    #[inline]
     fn known(&mut self, text: &str) -> Text {
         if text.is_empty() {
             Text::default()

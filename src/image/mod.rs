@@ -14,7 +14,8 @@ mod view;
 pub use counters::State;
 pub use entry_overlay::{EntryOverlay, Overlaid};
 pub use file::{
-    Entries, EntriesBuilder, Image, ImageBuilder, ImageKind, ImageMeta, Kept, log_unusable, put_varint, varint,
+    Entries, EntriesBuilder, FirstEntry, Image, ImageBuilder, ImageKind, ImageMeta, Kept, log_unusable, put_varint,
+    varint,
 };
 pub use overlay::Change;
 pub use page::{CounterPage, HOLDS_MS};

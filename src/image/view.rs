@@ -250,6 +250,10 @@ impl View for LibraryView {
         self.sole_listed(path.raw(), form, rating_key)
     }
 
+    fn form_of<'v>(&'v self, path: &Spelling<'_>, first: First) -> Option<&'v [u8]> {
+        self.image.as_ref()?.form_of(path.raw(), first)
+    }
+
     #[inline]
     fn expect(&self, hash: u64) {
         for image in [&self.matches, &self.image].into_iter().flatten() {

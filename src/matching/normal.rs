@@ -129,18 +129,37 @@ impl<'a> Normal<'a> {
     /// with more than four combining marks.
     #[inline]
     pub fn with<R>(path: &[u8], then: impl FnOnce(&Normal<'_>) -> R) -> R {
+        Self::with_known(path, |_, _| None, then)
+    }
+
+    /// The same, where the normal form of a path that is not ASCII may be kept somewhere: `known` writes it and gives its
+    /// length. To make it takes longer than all the rest of an answer.
+    #[inline]
+    pub fn with_known<R>(
+        path: &[u8],
+        known: impl FnOnce(&Spelling<'_>, &mut [u8]) -> Option<usize>,
+        then: impl FnOnce(&Normal<'_>) -> R,
+    ) -> R {
         // In no UTF-8: what hosts of exact tables end their paths with.
         if path.last().is_some_and(|byte| *byte >= 0xF8) {
             return then(&Normal::new(path, path, false));
         }
         let mut room = Room::EMPTY;
-        if let Short::Form(normal) = Short::of(path, &mut room) {
-            return then(&normal);
-        }
+        let spelling = match Short::of(path, &mut room) {
+            Short::Form(normal) => return then(&normal),
+            Short::Spelling(spelling) => Some(spelling),
+            Short::Other => None,
+        };
         // Behind a pointer, so that the closure's code exists twice and not five times.
         let mut then = Some(then);
         let mut result = None;
-        with_large(path, &mut |normal| result = then.take().map(|then| then(normal)));
+        let mut give = |normal: &Normal<'_>| result = then.take().map(|then| then(normal));
+        let mut kept = Room::EMPTY;
+        let length = spelling.and_then(|spelling| known(&spelling, &mut kept.0));
+        match length.and_then(|length| kept.0.get(..length)) {
+            Some(form) => give(&Normal::new(path, form, true)),
+            None => with_large(path, &mut give),
+        }
         match result {
             Some(result) => result,
             None => unreachable!("with_large calls its closure exactly once"),

@@ -14,7 +14,7 @@ pub enum GuidRef<'v> {
     Text(&'v str),
     /// `plex://<what>/<24 hexadecimal digits>`.
     Plex {
-        /// The word between the slashes, such as `movie`.
+        /// All before the digits, such as `plex://movie/`.
         what: &'static str,
         /// The digits' value.
         id: [u8; 12],
@@ -27,19 +27,31 @@ impl GuidRef<'_> {
 
     /// The text of one that is packed, in pieces.
     #[inline]
-    pub fn with_pieces<R>((what, id): (&str, &[u8; 12]), then: impl FnOnce([&[u8]; 4]) -> R) -> R {
-        then([b"plex://", what.as_bytes(), b"/", &hex(id)])
+    pub fn with_pieces<R>((what, id): (&str, &[u8; 12]), then: impl FnOnce([&[u8]; 2]) -> R) -> R {
+        then([what.as_bytes(), &hex(id)])
     }
 }
 
+#[inline]
 fn hex(id: &[u8; 12]) -> [u8; 24] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0; 24];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(id) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+    for (eight, four) in text.as_chunks_mut().0.iter_mut().zip(id.as_chunks().0) {
+        *eight = hex_of(*four);
     }
     text
+}
+
+/// The digits of four bytes, all at once: each half byte is spread to a byte of its own, and these are made digits.
+#[inline]
+fn hex_of(four: [u8; 4]) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let mut halves = u64::from(u32::from_be_bytes(four));
+    halves = (halves << 16 | halves) & 0x0000_FFFF_0000_FFFF;
+    halves = (halves << 8 | halves) & 0x00FF_00FF_00FF_00FF;
+    halves = (halves << 4 | halves) & 0x0F0F_0F0F_0F0F_0F0F;
+    // 6 more carries what is above 9 into the upper half: a letter.
+    let letters = (halves + EACH * 6) >> 4 & EACH;
+    (halves + EACH * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
 }
 
 impl fmt::Display for GuidRef<'_> {
@@ -248,4 +260,23 @@ pub struct LookupHit<'v> {
     pub rung: Rung,
     /// Plex's rating key.
     pub rating_key: &'v str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::GuidRef;
+
+    #[test]
+    fn each_byte_of_a_guid_is_shown() {
+        for byte in 0..=255_u8 {
+            let id = std::array::from_fn(|at| byte.wrapping_add(u8::try_from(at * 37 % 256).unwrap_or(0)));
+            let shown = GuidRef::Plex {
+                what: "plex://movie/",
+                id,
+            }
+            .to_string();
+            let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(shown, format!("plex://movie/{digits}"));
+        }
+    }
 }

@@ -46,6 +46,9 @@ pub trait View {
     /// The same for a path that is not ASCII, as it is spelled.
     fn sole_spelled<'v>(&'v self, path: &Spelling<'_>, first: First) -> Option<(&'v str, Rung)>;
 
+    /// The normal form of the one path that is listed in this spelling, where that is kept. `first`: of the spelling's hash.
+    fn form_of<'v>(&'v self, path: &Spelling<'_>, first: First) -> Option<&'v [u8]>;
+
     /// Says that paths with this hash are about to be asked for, so that what tells where they are is on its way.
     /// Changes nothing.
     fn expect(&self, hash: u64);

@@ -1,4 +1,4 @@
-//! What the C library does with bytes in larger steps than Rust's own.
+//! Bytes in larger steps than Rust's own library takes.
 
 /// Where the first NUL is.
 #[must_use]
@@ -19,9 +19,54 @@ pub fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
+/// The bytes of so many pairs of lower-case hexadecimal digits; `None` for anything else.
+#[must_use]
+pub fn from_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    /// The value of each digit; all bits of what is none.
+    const VALUES: [u8; 256] = {
+        let (mut values, mut value) = ([0xFF; 256], 0);
+        while value < 16 {
+            values[b"0123456789abcdef"[value as usize] as usize] = value;
+            value += 1;
+        }
+        values
+    };
+    let mut bytes = [0; N];
+    if digits.len() != 2 * N {
+        return None;
+    }
+    // Without a branch: most are right.
+    let mut wrong = 0;
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let [high, low] = pair.map(|digit| VALUES[usize::from(digit)]);
+        wrong |= high | low;
+        *byte = high << 4 | low & 15;
+    }
+    (wrong < 16).then_some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{nul_in, text};
+    use super::{from_hex, nul_in, text};
+
+    #[test]
+    fn hexadecimal_digits_are_pairs_in_lower_case() {
+        assert_eq!(from_hex(b""), Some([]));
+        assert_eq!(from_hex(b"00ff1a"), Some([0, 255, 0x1a]));
+        for other in [
+            "0", "00f", "00ff1", "00ff1aa", "00FF1A", "00ff1g", "00ff1:", "00ff/a", "00ff1\0",
+        ] {
+            assert_eq!(from_hex::<3>(other.as_bytes()), None, "{other}");
+        }
+        // Each byte that is no digit, in each place.
+        for byte in (0..=255).filter(|byte: &u8| !b"0123456789abcdef".contains(byte)) {
+            assert_eq!(
+                (from_hex::<1>(&[byte, b'0']), from_hex::<1>(&[b'0', byte])),
+                (None, None),
+                "{byte}"
+            );
+        }
+    }
 
     #[test]
     fn text_is_utf8() {

@@ -1,6 +1,6 @@
 //! One way for all queries: what is known is read, the plan gives a step, the step is done, until there is an answer.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 
 use super::answer::Answer;
 use super::planner::{Facts, Libraries, ListStep, QueryState, Step};
@@ -43,6 +43,15 @@ pub trait Question {
     fn unverified(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<Vec<Unverified>>;
     /// Whether what was found needs no fresh library. `searched`: the server was just asked for it.
     fn is_settled(&self, turn: &Turn<'_>, found: &Self::Found<'_>, searched: bool) -> Result<bool>;
+    /// Whether what was found is what the question means, where it is asked without a look at the store.
+    fn is_at_hand(&self, _: &Self::Found<'_>) -> bool {
+        true
+    }
+    /// Whether it is at hand, and in a fetched library nothing but its age can speak against it: of [`Facts`] only `stale`,
+    /// and `rebuild_due`, which no question knows.
+    fn is_plain(&self, _: &Turn<'_>, _: &Self::Found<'_>) -> bool {
+        false
+    }
     /// Libraries that were never fetched and may have it, when the caller has not the time to fetch them.
     fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow>;
     /// Libraries that this needs and that are not fresh.
@@ -73,16 +82,14 @@ struct Known<'k, 't, Q: Question> {
     turn: &'k Turn<'t>,
     question: &'k Q,
     found: &'k Q::Found<'t>,
-    libraries: RefCell<Vec<LibraryRow>>,
-    unverified: RefCell<Vec<Unverified>>,
+    libraries: Cell<Vec<LibraryRow>>,
+    unverified: Cell<Vec<Unverified>>,
 }
 
 impl<Q: Question> Known<'_, '_, Q> {
     fn any(&self, libraries: Vec<LibraryRow>) -> bool {
         let any = !libraries.is_empty();
-        if any || !self.libraries.borrow().is_empty() {
-            self.libraries.replace(libraries);
-        }
+        self.libraries.set(libraries);
         any
     }
 
@@ -114,8 +121,10 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
     }
 
     fn unverified(&self) -> Result<bool> {
-        *self.unverified.borrow_mut() = self.question.unverified(self.turn, self.found)?;
-        Ok(!self.unverified.borrow().is_empty())
+        let unverified = self.question.unverified(self.turn, self.found)?;
+        let any = !unverified.is_empty();
+        self.unverified.set(unverified);
+        Ok(any)
     }
 
     fn settled(&self, searched: bool) -> Result<bool> {
@@ -177,21 +186,37 @@ impl Queries {
         };
         let mut found = Q::Found::default();
         question.find(&turn, &mut found);
-        let known = Known {
-            turn: &turn,
-            question,
-            found: &found,
-            libraries: RefCell::default(),
-            unverified: RefCell::default(),
-        };
         let mut state = QueryState::new(snapshot.sequence(), now_ms);
-        if !matches!(state.next(&known), Ok(Step::Answer)) {
+        // What most questions are. The plan needs no step either where none of its facts holds, and takes longer to see it.
+        state.fresh = question.is_plain(&turn, &found)
+            && !self.reading.images_are_due()
+            && !is_stale(&self.sync.age(&snapshot.rows[place]), &self.policy, now_ms);
+        if !state.fresh && !self.needs_no_step(&turn, question, &found, &mut state) {
             return Err(then);
         }
         snapshot.ask_for(place, now_ms);
         let given = question.answer(&turn, &found, state, then);
         self.counters.called_at_once();
         Ok(given)
+    }
+
+    /// Whether the plan's first step is the answer, and what was found is what the question means.
+    #[inline(never)]
+    fn needs_no_step<'t, Q: Question>(
+        &self,
+        turn: &Turn<'t>,
+        question: &Q,
+        found: &Q::Found<'t>,
+        state: &mut QueryState,
+    ) -> bool {
+        let known = Known {
+            turn,
+            question,
+            found,
+            libraries: Cell::default(),
+            unverified: Cell::default(),
+        };
+        matches!(state.next(&known), Ok(Step::Answer)) && question.is_at_hand(found)
     }
 
     /// From a question to an answer.
@@ -251,8 +276,8 @@ impl Queries {
                 turn: &turn,
                 question,
                 found: &found,
-                libraries: RefCell::default(),
-                unverified: RefCell::default(),
+                libraries: Cell::default(),
+                unverified: Cell::default(),
             };
             let step = state.next(&known)?;
             let (libraries, unverified) = (known.libraries.into_inner(), known.unverified.into_inner());
@@ -298,6 +323,9 @@ impl Queries {
 
     /// Whether what a fetched library answers is to be marked as stale, after what the query did.
     pub fn has_expired(&self, state: &QueryState, row: &LibraryRow, now_ms: i64) -> bool {
+        if state.fresh {
+            return false;
+        }
         // 'At once' asks for each query; this one did. A time that lies ahead was noted before the clock was set back.
         let seen = state.refreshed.is_some() && (state.begun_ms..=now_ms).contains(&row.checked_ms);
         is_stale(&self.sync.age(row), &self.policy, now_ms) && (!seen || row.held_back || row.due)

@@ -7,7 +7,7 @@ use super::planner::QueryState;
 use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
-use crate::matching::{Found, Normal, Outcome, Scope, View, climb, climb_normal};
+use crate::matching::{Found, Normal, Outcome, Scope, Spelling, View, climb, climb_normal};
 use crate::model::{Confidence, IdentityId, ItemType, Reason, Rung};
 use crate::reading::{Wanted, places};
 use crate::store::LibraryRow;
@@ -61,10 +61,27 @@ impl Queries {
     where
         F: FnOnce(&Answer<'_>) -> Result<R>,
     {
-        if tidy(path).is_some() || self.shown.check_path(path).is_err() {
+        if self.shown.check_path(path).is_err() {
             return Err(then);
         }
-        Normal::with(path, |path| self.answer_at_once(call, &PathQuestion(path), then))
+        Normal::with_known(
+            path,
+            |spelling, room| self.known_form(call, spelling, room),
+            |path| self.answer_at_once(call, &PathQuestion(path), then),
+        )
+    }
+
+    /// The normal form of a path in the spelling in which it is listed. However old what lists it is: it depends on the
+    /// spelling alone.
+    fn known_form(&self, call: &Call<'_>, spelling: &Spelling<'_>, room: &mut [u8]) -> Option<usize> {
+        let snapshot = self.reading.snapshot();
+        let Ok(Some(Scope::One(place))) = Self::scope(call, &snapshot) else {
+            return None;
+        };
+        let view = snapshot.views.get(place)?;
+        let form = view.form_of(spelling, view.first(spelling.hash()))?;
+        room.get_mut(..form.len())?.copy_from_slice(form);
+        Some(form.len())
     }
 
     fn match_among<R>(
@@ -91,7 +108,7 @@ impl Queries {
             return Ok(false);
         };
         let found = climb(&snapshot.views, scope, self.reading.mappings(), path);
-        Ok(matches!(found.rung, Rung::Confirmed | Rung::Exact | Rung::Mapped))
+        Ok(is_known(&found))
     }
 
     /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.
@@ -245,6 +262,14 @@ impl Question for PathQuestion<'_> {
         )
     }
 
+    fn is_at_hand(&self, outcome: &Outcome<'_>) -> bool {
+        is_known(outcome) || tidy(self.0.raw()).is_none()
+    }
+
+    fn is_plain(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> bool {
+        is_known(outcome) && outcome.total == 1 && !outcome.unverified && !self.is_lost(turn, outcome)
+    }
+
     fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched();
         let asked = turn.snapshot.asked(turn.scope);
@@ -394,6 +419,11 @@ impl Question for PathQuestion<'_> {
             outcome.rung != Rung::Confirmed && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
         queries.hand_over(&answer, then)
     }
+}
+
+/// Whether the path itself is recorded or listed.
+fn is_known(outcome: &Outcome<'_>) -> bool {
+    matches!(outcome.rung, Rung::Confirmed | Rung::Exact | Rung::Mapped)
 }
 
 /// The episodes of one show that are listed with this very file, in their order, where nothing else is.

@@ -27,6 +27,8 @@ pub struct QueryState {
     pub failure: Option<Error>,
     /// Libraries were brought up to date, as far as it went: last those of this identity (0: none yet).
     pub refreshed: Option<IdentityId>,
+    /// None of the libraries asked has expired: what is told of an answer need not look again.
+    pub fresh: bool,
     refreshes: u32,
     begun_again: u32,
     listed_libraries: bool,

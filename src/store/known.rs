@@ -116,9 +116,13 @@ fn ascend(items: &[Item]) -> bool {
 /// Whether a row has a key of these, or one that lies between them.
 fn has_between(tx: &Tx<'_>, items: &[Item], scope: Scope) -> rusqlite::Result<bool> {
     let keys = || items.iter().map(|item| item.rating_key.as_str());
-    let (Some(first), Some(last)) = (keys().min(), keys().max()) else {
+    let (Some(mut first), Some(mut last)) = (keys().next(), keys().next_back()) else {
         return Ok(false);
     };
+    // Numbers of as many digits ascend as texts too.
+    if first.len() != last.len() {
+        (first, last) = (keys().min().unwrap_or(first), keys().max().unwrap_or(last));
+    }
     tx.connection
         .prepare_cached(&format!("{KNOWN} AND rating_key BETWEEN ?4 AND ?5 LIMIT 1"))?
         .exists(params![scope.library, scope.asked, scope.evicted, first, last])

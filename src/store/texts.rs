@@ -19,6 +19,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 
 use crate::image::{put_varint, varint};
 use crate::model::Item;
+use crate::platform::bytes::from_hex;
 
 /// What known ids begin with. The order is part of the format: new ones come last.
 const PREFIXES: [&str; 11] = [
@@ -132,8 +133,7 @@ impl Packer {
                 at += 1;
                 continue;
             };
-            let same = |length: usize| self.said[from + length] == self.said[at + length];
-            let length = (LEAST..end - at).find(|length| !same(*length)).unwrap_or(end - at);
+            let length = LEAST + common(&self.said[from + LEAST..], &self.said[at + LEAST..]);
             self.put_new(new, at);
             put_varint(&mut self.out, ((length - LEAST) as u64) << 1 | 1);
             put_varint(&mut self.out, from as u64);
@@ -177,23 +177,27 @@ impl Packer {
     }
 }
 
+/// How many bytes of both are the same, from their beginning.
+fn common(one: &[u8], other: &[u8]) -> usize {
+    let (ones, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+    let words = ones.iter().zip(others).take_while(|(one, other)| one == other).count();
+    let rest = one[words * 8..].iter().zip(&other[words * 8..]);
+    words * 8 + rest.take_while(|(one, other)| one == other).count()
+}
+
 fn put_text(out: &mut Vec<u8>, text: &str) {
     put_varint(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
 }
 
 fn put_id(out: &mut Vec<u8>, id: &str) {
-    let first = id.as_bytes().first();
-    let known = PREFIXES.iter().enumerate();
-    let mut known = known.filter(|(_, prefix)| prefix.as_bytes().first() == first);
-    let found = known.find(|(_, prefix)| id.starts_with(**prefix));
-    let (prefix, rest) = found.map_or((0, id), |(at, prefix)| (at, &id[prefix.len()..]));
+    let (prefix, rest) = prefix_of(id);
     let mut kind = |rest: Rest| out.push(u8::try_from(prefix * RESTS.len() + rest as usize).unwrap_or(0));
     if let Some(number) = number(rest) {
         kind(Rest::Number);
         out.push(u8::try_from(rest.len()).unwrap_or(0));
         put_varint(out, number);
-    } else if let Some(bytes) = hex::<12>(rest.as_bytes()) {
+    } else if let Some(bytes) = from_hex::<12>(rest.as_bytes()) {
         kind(Rest::Plex);
         out.extend_from_slice(&bytes);
     } else if let Some(bytes) = uuid(rest.as_bytes()) {
@@ -205,27 +209,32 @@ fn put_id(out: &mut Vec<u8>, id: &str) {
     }
 }
 
-/// The number of nothing but digits.
-fn number(text: &str) -> Option<u64> {
-    let digits = (1..=DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| digits)
+/// The prefix of [`PREFIXES`] that an id begins with, and what follows it. Only those of its first four bytes are compared.
+fn prefix_of(id: &str) -> (usize, &str) {
+    let alike = match id.as_bytes() {
+        [b'p', b'l', b'e', b'x', ..] => 1..7,
+        [b'i', b'm', b'd', b'b', ..] => 7..8,
+        [b't', b'm', b'd', b'b', ..] => 8..9,
+        [b't', b'v', b'd', b'b', ..] => 9..10,
+        [b'm', b'b', b'i', b'd', ..] => 10..11,
+        _ => 0..0,
+    };
+    let mut known = PREFIXES.iter().enumerate().take(alike.end).skip(alike.start);
+    known
+        .find_map(|(at, prefix)| Some((at, id.strip_prefix(prefix)?)))
+        .unwrap_or((0, id))
 }
 
-/// The bytes of so many pairs of lower-case digits.
-fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    if digits.len() != 2 * N {
+/// The number of nothing but digits.
+fn number(text: &str) -> Option<u64> {
+    if !(1..=DIGITS).contains(&text.len()) {
         return None;
     }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
+    // So many digits fit.
+    text.bytes().try_fold(0, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| number * 10 + u64::from(digit))
+    })
 }
 
 fn uuid(text: &[u8]) -> Option<[u8; 16]> {
@@ -235,7 +244,7 @@ fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     let mut digits = [0; 32];
     let without = (0..36).filter(|at| !DASHES.contains(at)).map(|at| text[at]);
     digits.iter_mut().zip(without).for_each(|(to, from)| *to = from);
-    hex(&digits)
+    from_hex(&digits)
 }
 
 fn put_hex(text: &mut String, bytes: &[u8]) {

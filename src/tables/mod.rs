@@ -204,16 +204,23 @@ impl Tables {
         Ok(())
     }
 
-    /// A snapshot that shows all that was committed; `None` when it would have to be waited for.
+    /// A snapshot that shows all that was committed, with what `begin` gives of it; `None` when it would have to be waited for.
+    /// `begin` runs before it is known whether the snapshot is current, so that the memory that it asks for comes meanwhile.
+    /// What it gives may hold nothing that a commit adds in place.
     #[inline]
-    fn current(&self) -> Option<Guard<'_, Snapshot>> {
+    fn current<B>(&self, begin: impl Fn(&Snapshot) -> B) -> Option<(Guard<'_, Snapshot>, B)> {
         let snapshot = self.snapshot.read();
+        let begun = begin(&snapshot);
         if self.store.is_current_in(snapshot.timeline, snapshot.sequence()) {
-            return Some(snapshot);
+            return Some((snapshot, begun));
         }
         drop(snapshot);
         let _catching_up = try_lock(&self.catching_up)?;
-        matches!(self.catch_up_locked(false), Ok(true)).then(|| self.snapshot.read())
+        matches!(self.catch_up_locked(false), Ok(true)).then(|| {
+            let snapshot = self.snapshot.read();
+            let begun = begin(&snapshot);
+            (snapshot, begun)
+        })
     }
 
     /// The same, waiting for what has to be waited for.
@@ -339,8 +346,9 @@ impl Table {
         } else {
             name
         };
-        let snapshot = self.tables.current()?;
-        match self.view(&snapshot)?.find(name, xxh3_64(name)) {
+        let hash = xxh3_64(name);
+        let (snapshot, first) = self.tables.current(|snapshot| Some(self.view(snapshot)?.first(hash)))?;
+        match self.view(&snapshot)?.find(name, hash, first?) {
             Found::Entry(kept) if !self.has_expired(kept) => kept.value.map(then),
             _ => None,
         }
@@ -358,7 +366,8 @@ impl Table {
         let Some(view) = self.view(&snapshot) else {
             return Ok(None);
         };
-        let lost = match view.find(name, xxh3_64(name)) {
+        let hash = xxh3_64(name);
+        let lost = match view.find(name, hash, view.first(hash)) {
             Found::Nothing => return Ok(None),
             Found::Entry(kept) if self.has_expired(kept) => return Ok(None),
             Found::Entry(Kept { value: Some(value), .. }) => {

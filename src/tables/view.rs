@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::image::{Entries, EntryOverlay, Kept, Overlaid};
+use crate::image::{Entries, EntryOverlay, FirstEntry, Kept, Overlaid};
 use crate::model::Sequence;
 use crate::store::{TableRow, Timeline, Written};
 
@@ -89,9 +89,15 @@ impl TableView {
         self.image.clone().filter(|image| !image.is_broken())
     }
 
-    /// What it has under this name.
+    /// Where its image has the first entry of this hash. Loads the entry.
     #[inline]
-    pub fn find(&self, name: &[u8], hash: u64) -> Found<'_> {
+    pub fn first(&self, hash: u64) -> FirstEntry {
+        self.image.as_ref().map_or(FirstEntry::NONE, |image| image.first(hash))
+    }
+
+    /// What it has under this name. `first`: what [`TableView::first`] gave.
+    #[inline]
+    pub fn find(&self, name: &[u8], hash: u64, first: FirstEntry) -> Found<'_> {
         if self.lost.load(Ordering::Acquire) {
             return Found::Lost;
         }
@@ -100,7 +106,7 @@ impl TableView {
             Some(Overlaid::Removed) => return Found::Nothing,
             None => {}
         }
-        match self.image.as_ref().map(|image| image.find(name, hash)) {
+        match self.image.as_ref().map(|image| image.find(name, hash, first)) {
             None | Some(Ok(None)) => Found::Nothing,
             Some(Ok(Some(kept))) => Found::Entry(kept),
             Some(Err(_)) => Found::Lost,

@@ -234,6 +234,48 @@ def test_the_cache_of_matches_answers_as_ctypes_does(tmp_path: Path) -> None:
     assert cache.get_match("Movies", names[0]) == "key 0"
 
 
+@accelerated
+def test_the_cache_of_matches_lowers_letters_as_python_does(tmp_path: Path) -> None:
+    cache = MatchCache(tmp_path)
+    blocks = [(0x80, 0x530), (0x5D0, 0x650), (0x1E00, 0x1F80), (0x2010, 0x2030), (0x2C60, 0x2C80), (0xFF00, 0xFF60)]
+    letters = [chr(code) for begin, end in blocks for code in range(begin, end)]
+    letters += ["\u3042", "\u30ab", "\u4e00", "\u9fa5", "\ud55c", "\U00010400", "\U0001f3ac"]
+    names = {}
+    for letter in letters:
+        # Where the letter stands may count.
+        for name in (f"/A/{letter}", f"/a/X{letter}b {letter.upper()}.mkv"):
+            names[name.lower()] = f"key {len(names)}"
+    for name, key in names.items():
+        cache.set_match("Movies", name, key)
+    for letter in letters:
+        for name in (f"/A/{letter}", f"/A/{letter.upper()}", f"/a/X{letter}b {letter.upper()}.mkv"):
+            assert cache.get_match("Movies", name) == names.get(name.lower()), ascii(name)
+    plain = "/a/" + "\u00c4\u0130\u0416\u4e00" * 30
+    for length in range(230, 262):  # the library looks up names of 256 bytes and less
+        name = plain[: length // 3] + "x" * (length - len(plain[: length // 3].encode()))
+        cache.set_match("Movies", name, str(length))
+        assert [cache.get_match("Movies", name) for _ in range(2)] == [str(length)] * 2
+
+
+@accelerated
+def test_the_cache_of_matches_finds_its_library_after_a_close(tmp_path: Path) -> None:
+    cache = MatchCache(tmp_path)
+    movies, shows = "Movies", "Shows"
+    for number in range(3):
+        cache.set_match(movies, "/a", f"m{number}")
+        cache.set_match(shows, "/a", f"s{number}")
+        for _ in range(3):
+            assert [cache.get_match(name, "/a") for name in (movies, shows, movies)] == [
+                f"m{number}",
+                f"s{number}",
+                f"m{number}",
+            ]
+        assert cache.get_match("".join(["Mov", "ies"]), "/a") == f"m{number}", "the same name, another object"
+        assert cache.get_match("Photos", "/a") is None
+        cache.close()
+        gc.collect()
+
+
 def test_it_can_be_done_without() -> None:
     code = "from plexindex import _accelerator; print(_accelerator.load())"
     environment = {**os.environ, "PLEXINDEX_NO_ACCELERATOR": "1"}

@@ -90,6 +90,15 @@ impl EntriesBuilder {
     }
 }
 
+/// Where an image has the first entry of a hash, or none; or that this cannot be told.
+#[derive(Clone, Copy)]
+pub struct FirstEntry(Read<Option<u32>>);
+
+impl FirstEntry {
+    /// There is none.
+    pub const NONE: Self = Self(Ok(None));
+}
+
 /// An open image of a table.
 pub struct Entries {
     file: Checked,
@@ -119,12 +128,39 @@ impl Entries {
         self.file.is_broken()
     }
 
-    /// What is kept under this name.
+    /// The first entry of this hash. Loads the entry.
+    #[inline]
+    #[must_use]
+    pub fn first(&self, hash: u64) -> FirstEntry {
+        let first = self.names.first(&self.file, hash);
+        if let Ok(Some(number)) = first {
+            // A name and its value rarely take more.
+            for line in 0..3 {
+                self.file.prefetch(number as usize * 4 + line * 64);
+            }
+        }
+        FirstEntry(first)
+    }
+
+    /// What is kept under this name. `first`: what [`Entries::first`] gave.
     ///
     /// # Errors
     /// A check failed, and nothing it says counts.
     #[inline]
-    pub fn find(&self, name: &[u8], hash: u64) -> Read<Option<Kept<'_>>> {
+    pub fn find(&self, name: &[u8], hash: u64, first: FirstEntry) -> Read<Option<Kept<'_>>> {
+        let Some(number) = first.0? else {
+            return Ok(None);
+        };
+        match self.entry(number, name)? {
+            Some(kept) => Ok(Some(kept)),
+            None => self.further(name, hash),
+        }
+    }
+
+    /// The same where the first entry of the hash has another name.
+    #[cold]
+    #[inline(never)]
+    fn further(&self, name: &[u8], hash: u64) -> Read<Option<Kept<'_>>> {
         let mut found = None;
         self.names.find(&self.file, hash, |number| {
             found = self.entry(number, name)?;
@@ -138,10 +174,6 @@ impl Entries {
     fn entry(&self, number: u32, name: &[u8]) -> Read<Option<Kept<'_>>> {
         const NUMBERS: usize = 3 * LONGEST_VARINT;
         let at = number as usize * 4;
-        // The end of a name and its value stand in other lines than its beginning, which is compared first.
-        for line in 1..3 {
-            self.file.prefetch(at + line * 64);
-        }
         let bytes = self.file.up_to(at, name.len() + NUMBERS)?;
         let broken = || self.file.fail();
         let (length, begin) = varint(bytes).ok_or_else(broken)?;

@@ -13,6 +13,47 @@ fn written(entries: &[(&[u8], Kept<'_>)]) -> (tempfile::TempDir, std::path::Path
     (folder, path)
 }
 
+fn found_in<'i>(image: &'i Entries, name: &[u8]) -> Read<Option<Kept<'i>>> {
+    let hash = xxh3_64(name);
+    image.find(name, hash, image.first(hash))
+}
+
+#[test]
+fn names_whose_slots_are_alike_are_told_apart() {
+    let mut names: Vec<(u32, String)> = (0..300_000)
+        .map(|n| (table::upper(xxh3_64(format!("{n}").as_bytes())), format!("{n}")))
+        .collect();
+    names.sort_unstable();
+    let alike: Vec<&String> = names
+        .windows(2)
+        .filter(|two| two[0].0 == two[1].0)
+        .flat_map(|two| [&two[0].1, &two[1].1])
+        .collect();
+    assert!(alike.len() >= 4, "{alike:?}");
+    // Of the last pair one is missing.
+    let there = &alike[..alike.len() - 1];
+    let entries: Vec<(&[u8], Kept<'_>)> = there
+        .iter()
+        .map(|name| {
+            let value = Some(name.as_bytes());
+            (
+                name.as_bytes(),
+                Kept {
+                    value,
+                    expires_ms: None,
+                },
+            )
+        })
+        .collect();
+    let (_folder, path) = written(&entries);
+    let image = Entries::open(&path, MapMode::Map, 7).unwrap();
+    for (name, kept) in &entries {
+        assert_eq!(found_in(&image, name), Ok(Some(*kept)));
+    }
+    let missing = alike[alike.len() - 1];
+    assert_eq!(found_in(&image, missing.as_bytes()), Ok(None));
+}
+
 #[test]
 fn entries_are_found_by_exactly_their_names() {
     let text: Vec<(String, String)> = (0..3_000).map(|n| (format!("/Films/{n}.mkv"), n.to_string())).collect();
@@ -44,7 +85,7 @@ fn entries_are_found_by_exactly_their_names() {
     ]);
     let (_folder, path) = written(&entries);
     let image = Entries::open(&path, MapMode::Map, 7).unwrap();
-    let find = |name: &[u8]| image.find(name, xxh3_64(name)).unwrap();
+    let find = |name: &[u8]| found_in(&image, name).unwrap();
     for (name, kept) in &entries {
         assert_eq!(find(name), Some(*kept));
     }
@@ -72,7 +113,7 @@ fn damage_gives_an_error_or_the_entry_as_it_was() {
         bytes[at] ^= 0x10;
         fs::write(&path, bytes).unwrap();
         if let Ok(image) = Entries::open(&path, MapMode::Read, 7)
-            && let Ok(found) = image.find(b"name", xxh3_64(b"name"))
+            && let Ok(found) = found_in(&image, b"name")
         {
             assert_eq!(found, Some(kept), "byte {at}");
         }

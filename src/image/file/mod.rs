@@ -35,7 +35,7 @@ mod spool;
 mod table;
 
 pub use builder::{ImageBuilder, ImageMeta};
-pub use entries::{Entries, EntriesBuilder, Kept};
+pub use entries::{Entries, EntriesBuilder, FirstEntry, Kept};
 pub use layout::{ImageKind, put_varint, varint};
 pub use names::name_hash;
 pub use read::Image;

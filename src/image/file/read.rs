@@ -126,6 +126,12 @@ impl Image {
         Some((rating_key, xxh3_64(form)))
     }
 
+    /// The normal form of a path that is not ASCII and was found by its spelling.
+    pub fn form_of<'i>(&'i self, path: &[u8], first: First) -> Option<&'i [u8]> {
+        let (_, form) = record::sole(&self.file, first.0?.get(), path).ok()??;
+        Some(form)
+    }
+
     /// Loads what looking up paths of this hash begins with. Loads that do not depend on each other overlap; done path by
     /// path, each would be waited for.
     #[inline]
@@ -241,10 +247,13 @@ impl Image {
 
     /// Fills in the item of an entry, and the entry's path; empty when the image is broken there.
     pub fn show<'i>(&'i self, number: u32, found: &mut Found<'i>) {
-        let shown = self.entry(number).and_then(|entry| {
-            found.path = entry.path;
-            record::fill(&self.file, self.item_at(&entry)?, &mut found.item)
-        });
+        let shown = match record::show(&self.file, number, found) {
+            Ok(false) => self.entry(number).and_then(|entry| {
+                found.path = entry.path;
+                record::fill(&self.file, self.item_at(&entry)?, &mut found.item).map(drop)
+            }),
+            first => first.map(drop),
+        };
         if shown.is_err() {
             (found.item, found.path) = (ItemRef::key_only(""), b"");
         }

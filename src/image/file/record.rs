@@ -21,7 +21,7 @@ use super::body::Body;
 use super::bytes::{Checked, Read};
 use super::layout::{BLOCK, LONGEST_VARINT, put_varint, u32_at, u64_at, unzigzag, varint, zigzag};
 use super::spool::reserve;
-use crate::matching::{Fold, Form, GuidRef, ItemRef};
+use crate::matching::{Fold, Form, Found, GuidRef, ItemRef};
 use crate::model::{Item, ItemType};
 use crate::platform::bytes;
 
@@ -47,7 +47,7 @@ pub const BARE: u8 = 32;
 pub const SHOW: u8 = 128;
 
 // Flags of an item.
-/// How the GUID is kept: none, as text, or packed with the word of this number less two.
+/// How the GUID is kept: none, as text, or packed with the prefix of this number less two.
 const GUID: u8 = 7;
 const WITH_SHOW: u8 = 8;
 const WITH_NUMBERS: u8 = 16;
@@ -59,8 +59,15 @@ const SINGLE: u8 = 64;
 /// Beside the type: the title stands in the path.
 const TITLE_ABOVE: u8 = 32;
 
-/// The words of packed GUIDs. Their order is part of the format.
-const WORDS: [&str; 6] = ["movie", "episode", "track", "show", "artist", "clip"];
+/// What packed GUIDs begin with. Their order is part of the format.
+const PREFIXES: [&str; 6] = [
+    "plex://movie/",
+    "plex://episode/",
+    "plex://track/",
+    "plex://show/",
+    "plex://artist/",
+    "plex://clip/",
+];
 
 /// What an entry's head says, in the image's own bytes.
 #[derive(Clone, Copy, Debug)]
@@ -339,7 +346,27 @@ pub fn came_at(file: &Checked, at: usize) -> Read<u64> {
 
 /// Fills in an item, which is large; gives how many further entries follow, when it came singly, and the byte behind it.
 pub fn fill<'i>(file: &'i Checked, at: usize, item: &mut ItemRef<'i>) -> Read<(u64, u64, usize)> {
-    let mut cursor = Cursor::new(file, at);
+    fill_from(Cursor::new(file, at), item)
+}
+
+/// Fills in path and item of an entry whose item stands behind it, in one go; `false` for any other, which is left alone.
+#[inline]
+pub fn show<'i>(file: &'i Checked, number: u32, found: &mut Found<'i>) -> Read<bool> {
+    let mut cursor = Cursor::new(file, number as usize * 4);
+    let flags = cursor.byte()?;
+    if flags & FIRST == 0 {
+        return Ok(false);
+    }
+    found.path = cursor.bytes()?;
+    if flags & FORM == FORM_STORED {
+        cursor.bytes()?;
+    }
+    fill_from(cursor, &mut found.item)?;
+    Ok(true)
+}
+
+fn fill_from<'i>(mut cursor: Cursor<'i>, item: &mut ItemRef<'i>) -> Read<(u64, u64, usize)> {
+    let (file, at) = (cursor.file, cursor.at);
     let first = cursor.byte()?;
     let kind = ItemType::from_number(first & !(SINGLE | TITLE_ABOVE));
     let flags = cursor.byte()?;
@@ -418,15 +445,19 @@ impl<'i> Cursor<'i> {
 
     #[inline]
     fn take(&mut self, length: usize) -> Read<&'i [u8]> {
-        let bytes = if let Some((bytes, rest)) = self.here.split_at_checked(length) {
-            self.here = rest;
-            bytes
-        } else {
-            let bytes = self.file.slice(self.at, length)?;
-            self.here = Self::new(self.file, self.at + length).here;
-            bytes
+        let Some((bytes, rest)) = self.here.split_at_checked(length) else {
+            return self.take_beyond(length);
         };
-        self.at += length;
+        (self.at, self.here) = (self.at + length, rest);
+        Ok(bytes)
+    }
+
+    /// What reaches beyond the block.
+    #[cold]
+    #[inline(never)]
+    fn take_beyond(&mut self, length: usize) -> Read<&'i [u8]> {
+        let bytes = self.file.slice(self.at, length)?;
+        *self = Self::new(self.file, self.at + length);
         Ok(bytes)
     }
 
@@ -437,32 +468,47 @@ impl<'i> Cursor<'i> {
 
     #[inline]
     fn varint(&mut self) -> Read<u64> {
-        // Most are one byte.
-        if let [value @ ..0x80, rest @ ..] = self.here {
-            (self.at, self.here) = (self.at + 1, rest);
-            return Ok(u64::from(*value));
+        // Most are one byte, and years are two.
+        match self.here {
+            [value @ ..0x80, rest @ ..] => {
+                (self.at, self.here) = (self.at + 1, rest);
+                Ok(u64::from(*value))
+            }
+            [low, high @ ..0x80, rest @ ..] => {
+                (self.at, self.here) = (self.at + 2, rest);
+                Ok(u64::from(*low & 0x7F) | u64::from(*high) << 7)
+            }
+            _ => self.long_varint(),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn long_varint(&mut self) -> Read<u64> {
         let (value, used) = varint(self.file.up_to(self.at, LONGEST_VARINT)?).ok_or_else(|| self.file.fail())?;
         self.take(used)?;
         Ok(value)
     }
 
+    #[inline]
     fn bytes(&mut self) -> Read<&'i [u8]> {
         let length = usize::try_from(self.varint()?).map_err(|_| self.file.fail())?;
         self.take(length)
     }
 
+    #[inline]
     fn text(&mut self) -> Read<&'i str> {
         let bytes = self.bytes()?;
         text(self.file, bytes)
     }
 
+    #[inline]
     fn guid(&mut self, tag: u8) -> Read<GuidRef<'i>> {
         match tag {
             0 => Ok(GuidRef::NONE),
             1 => Ok(GuidRef::Text(self.text()?)),
             tag => {
-                let what = WORDS.get(usize::from(tag) - 2).ok_or_else(|| self.file.fail())?;
+                let what = PREFIXES.get(usize::from(tag) - 2).ok_or_else(|| self.file.fail())?;
                 let mut id = [0; 12];
                 id.copy_from_slice(self.take(12)?);
                 Ok(GuidRef::Plex { what, id })
@@ -488,16 +534,10 @@ impl<'g> Packed<'g> {
 
     /// Only what unpacks to the same text: lower-case digits, a word that is known.
     fn plex(guid: &str) -> Option<Self> {
-        let (word, digits) = guid.strip_prefix("plex://")?.split_once('/')?;
-        let word = WORDS.iter().position(|known| *known == word)?;
-        let mut id = [0; 12];
-        if digits.len() != 24 {
-            return None;
-        }
-        for (byte, pair) in id.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-        }
-        Some(Self::Plex(u8::try_from(word + 2).ok()?, id))
+        let id = bytes::from_hex(guid.as_bytes().last_chunk::<24>()?)?;
+        let what = &guid[..guid.len() - 24];
+        let prefix = PREFIXES.iter().position(|known| *known == what)?;
+        Some(Self::Plex(u8::try_from(prefix + 2).ok()?, id))
     }
 
     fn tag(&self) -> u8 {
@@ -514,13 +554,5 @@ impl<'g> Packed<'g> {
             Self::Text(text) => put_bytes(out, text.as_bytes()),
             Self::Plex(_, id) => out.extend_from_slice(id),
         }
-    }
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
     }
 }

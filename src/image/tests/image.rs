@@ -89,7 +89,13 @@ fn items_come_back_as_they_went_in() {
 fn plex_guids_are_packed() {
     let image = open(&[movie("1", &[])]);
     let (_, item) = image.items().next().expect("there is one");
-    assert!(matches!(item.guid, GuidRef::Plex { what: "movie", .. }));
+    assert!(matches!(
+        item.guid,
+        GuidRef::Plex {
+            what: "plex://movie/",
+            ..
+        }
+    ));
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod answer;
 #[cfg(unix)]
 mod door;
 mod keys;
+mod lower;
 mod numbers;
 mod record;
 mod table;
@@ -40,8 +41,9 @@ struct Bytes {
     length: usize,
 }
 
-/// The name by which Python knows the capsules that this module made from any other.
-const CAPSULE: &CStr = c"plexindex._fast";
+/// Capsules of bound functions have no name: with one, Python would compare it at each call. Only Python has these capsules, and
+/// calls a function with its own.
+const UNNAMED: *const c_char = null();
 
 /// The text of a `str`, and whether a lookup may be given it: not empty, and no NUL in it. `None`, and no exception set, for
 /// what is no `str` or has no UTF-8.
@@ -81,13 +83,13 @@ unsafe fn given(key: *const c_char) -> *mut PyObject {
 #[inline]
 unsafe fn bound<'a, T>(capsule: *mut PyObject) -> &'a T {
     // SAFETY: the caller's promise; Python calls a bound function with the capsule that it keeps.
-    unsafe { &*py::PyCapsule_GetPointer(capsule, CAPSULE.as_ptr()).cast::<T>() }
+    unsafe { &*py::PyCapsule_GetPointer(capsule, UNNAMED).cast::<T>() }
 }
 
 /// Frees what a function was bound to.
 unsafe extern "C" fn free<T>(capsule: *mut PyObject) {
     // SAFETY: made by `bind` with `Box::into_raw`, and Python calls this once.
-    drop(unsafe { Box::from_raw(py::PyCapsule_GetPointer(capsule, CAPSULE.as_ptr()).cast::<T>()) });
+    drop(unsafe { Box::from_raw(py::PyCapsule_GetPointer(capsule, UNNAMED).cast::<T>()) });
 }
 
 /// A function of Python's, bound to a value.
@@ -98,7 +100,7 @@ unsafe fn bind<T>(value: T, method: &'static Method) -> *mut PyObject {
     let value = Box::into_raw(Box::new(value));
     // SAFETY: under Python's lock; what Python does not take is freed.
     unsafe {
-        let capsule = py::PyCapsule_New(value.cast(), CAPSULE.as_ptr(), Some(free::<T>));
+        let capsule = py::PyCapsule_New(value.cast(), UNNAMED, Some(free::<T>));
         if capsule.is_null() {
             drop(Box::from_raw(value));
             return null_mut();
@@ -291,7 +293,7 @@ static METHODS: Methods = Methods([
     fast(
         c"get_match",
         table::bind_get,
-        c"get_match(function, cells, counts, slow, /)\n--\n\nA fast lookup in a host's tables. function: the address of plexindex_table_lookup; cells: from names to the addresses of where handles lie; counts: the address of where hits are counted; slow(name, path): what is asked otherwise.",
+        c"get_match(function, cells, counts, slow, /)\n--\n\nA fast lookup in a host's tables. function: the address of plexindex_table_lookup; cells: from names to pairs, the address of where a handle lies and what owns that place; counts: the address of where hits are counted; slow(name, path): what is asked otherwise.",
     ),
     #[cfg(unix)]
     fast(

@@ -1,23 +1,35 @@
 //! Values of a host's tables, for the drop-in's cache of matches.
 
+use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{null, null_mut};
 
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
+use super::lower::{ROOM, lower};
 use super::{Kept, Lookup, Method, address, addresses, bind, bound, exactly, given, slow, text};
 
 /// What `get_match` is bound to.
 struct Tables {
     function: Lookup,
-    /// From the libraries' names to the addresses of where handles lie.
+    /// From the libraries' names to pairs: the address of where a handle lies, and what owns that place.
     cells: Kept,
+    /// The library asked last: hosts ask with the same object again and again.
+    last: RefCell<Option<Known>>,
     /// Where hits are counted.
     hits: *mut u64,
     slow: Kept,
     /// The name of the method that lowers a path.
     lower: Kept,
+}
+
+/// A library's name, and where its handle lies.
+struct Known {
+    name: Kept,
+    /// The place of the handle. `_pair` keeps it, also when the dict has another by now; it holds NULL then.
+    cell: *const *const c_void,
+    _pair: Kept,
 }
 
 static GET: Method = Method(py::PyMethodDef {
@@ -49,6 +61,7 @@ pub unsafe extern "C" fn bind_get(_: *mut PyObject, arguments: *mut *mut PyObjec
         let tables = Tables {
             function: std::mem::transmute::<*mut c_void, Lookup>(function),
             cells: Kept::new(*cells),
+            last: RefCell::new(None),
             hits: hits.cast(),
             slow: Kept::new(*slow),
             lower: Kept(lower),
@@ -79,29 +92,33 @@ unsafe extern "C" fn get_match(
 
 /// The value of a path; NULL where it is not found, or Python has to look.
 unsafe fn found(tables: &Tables, library: *mut PyObject, path: *mut PyObject) -> *const c_char {
-    // SAFETY: both objects are alive, and so is what the dict leads to.
+    // SAFETY: both objects are alive, and so is the table until this returns.
     unsafe {
-        // Only `str` itself has no code of its own for hashes, comparisons and lower case.
-        if py::PyUnicode_CheckExact(library) == 0 {
+        let handle = handle_of(tables, library);
+        if handle.is_null() {
             return null();
         }
-        let Some(name) = text(path) else {
-            return null();
-        };
-        if !name.to_bytes().is_ascii() {
-            return found_lowered(tables, library, path);
+        match text(path) {
+            Some(name) if name.to_bytes().is_ascii() => (tables.function)(handle, name.as_ptr()),
+            Some(name) => found_lowered(tables, handle, path, name),
+            None => null(),
         }
-        value(tables, library, name)
     }
 }
 
-/// The same for a path that is not ASCII: its letters Python lowers.
+/// The same for a path that is not ASCII, and `name` its text.
 #[inline(never)]
-unsafe fn found_lowered(tables: &Tables, library: *mut PyObject, path: *mut PyObject) -> *const c_char {
+unsafe fn found_lowered(tables: &Tables, handle: *const c_void, path: *mut PyObject, name: &CStr) -> *const c_char {
     // SAFETY: as in `found`; what Python makes is alive until it is let go of, and the value does not lie in it.
     unsafe {
+        // A `str` of another class may lower itself otherwise.
         if py::PyUnicode_CheckExact(path) == 0 {
             return null();
+        }
+        let mut room = [0; ROOM];
+        // Python's own UTF-8.
+        if lower(std::str::from_utf8_unchecked(name.to_bytes()), &mut room).is_some() {
+            return (tables.function)(handle, room.as_ptr().cast());
         }
         let lowered = py::PyObject_CallMethodObjArgs(path, tables.lower.0, null_mut::<PyObject>());
         if lowered.is_null() {
@@ -109,7 +126,7 @@ unsafe fn found_lowered(tables: &Tables, library: *mut PyObject, path: *mut PyOb
             return null();
         }
         let found = match text(lowered) {
-            Some(name) => value(tables, library, name),
+            Some(name) => (tables.function)(handle, name.as_ptr()),
             None => null(),
         };
         py::Py_DecRef(lowered);
@@ -117,24 +134,54 @@ unsafe fn found_lowered(tables: &Tables, library: *mut PyObject, path: *mut PyOb
     }
 }
 
-/// The value of a name that is lowered but for ASCII.
+/// The handle of a library's table; NULL where it is not known, or the index was closed.
 #[inline]
-unsafe fn value(tables: &Tables, library: *mut PyObject, name: &CStr) -> *const c_char {
-    // SAFETY: as in `found`.
+unsafe fn handle_of(tables: &Tables, library: *mut PyObject) -> *const c_void {
+    if let Some(known) = &*tables.last.borrow()
+        && known.name.0 == library
+    {
+        // SAFETY: the pair is kept.
+        let handle = unsafe { *known.cell };
+        if !handle.is_null() {
+            return handle;
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe { handle_in(tables, library) }
+}
+
+/// The same, read in the dict.
+#[inline(never)]
+unsafe fn handle_in(tables: &Tables, library: *mut PyObject) -> *const c_void {
+    // SAFETY: the object is alive, and so is what the dict leads to.
     unsafe {
-        let cell = py::PyDict_GetItemWithError(tables.cells.0, library);
+        // Only `str` itself has no code of its own for hashes and comparisons.
+        if py::PyUnicode_CheckExact(library) == 0 {
+            return null();
+        }
+        let pair = py::PyDict_GetItemWithError(tables.cells.0, library);
+        let cell = if pair.is_null() {
+            null_mut()
+        } else {
+            py::PyTuple_GetItem(pair, 0)
+        };
+        let cell = if cell.is_null() { null_mut() } else { address(cell) };
         if cell.is_null() {
             py::PyErr_Clear();
             return null();
         }
-        let cell = address(cell).cast::<*const c_void>();
-        if cell.is_null() {
-            py::PyErr_Clear();
-            return null();
+        let cell = cell.cast::<*const c_void>().cast_const();
+        let handle = *cell;
+        if !handle.is_null() {
+            let known = Known {
+                name: Kept::new(library),
+                cell,
+                _pair: Kept::new(pair),
+            };
+            // Let go of when nothing is borrowed any more.
+            let before = tables.last.replace(Some(known));
+            drop(before);
         }
-        match *cell {
-            handle if handle.is_null() => null(),
-            handle => (tables.function)(handle, name.as_ptr()),
-        }
+        handle
     }
 }

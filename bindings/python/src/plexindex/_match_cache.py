@@ -60,9 +60,10 @@ class _Table:
         self.store = store
         self.counts = (ctypes.c_uint64 * 2)()
         """Hits and misses: numbers at an address, so that the accelerator counts too."""
-        # Of the libraries asked: what a close empties before it frees what they lead to. And where these lie.
+        # Of the libraries asked: what a close empties before it frees what they lead to. And where these lie, each with
+        # what owns the place: the accelerator may go on reading it.
         self.handles: dict[str, c_void_p] = {}
-        self.cells: dict[str, int] = {}
+        self.cells: dict[str, tuple[int, c_void_p]] = {}
         self.quick = _accelerator.holds_the_lock()
 
     def search(self, name: str, file_path: str) -> str | None:
@@ -72,7 +73,7 @@ class _Table:
         if self.quick and type(name) is str and not self.handles.get(name):
             # Not yet, or the index was closed.
             handle = self.store.handle(table).handle
-            self.cells[name], self.handles[name] = ctypes.addressof(handle), handle
+            self.cells[name], self.handles[name] = (ctypes.addressof(handle), handle), handle
         if value is None:
             self.counts[1] += 1
             return None
