@@ -109,7 +109,8 @@ def bars(results: Results, panels: Panels) -> str:
             parts.append(_text(LEFT - 8, top + BAR - 4, who, "label", "end"))
             bar = f'x="{LEFT}" y="{top}" width="{length:.1f}" height="{BAR}" rx="2"'
             parts.append(f'<rect class="{kind}" stroke-width="0" {bar}/>')
-            parts.append(_text(LEFT + length + 6, top + BAR - 4, show(value.spread.median, row.unit), "label"))
+            shown = show(value.spread.median, row.unit) + (", not run" if "not run" in value.note else "")
+            parts.append(_text(LEFT + length + 6, top + BAR - 4, shown, "label"))
             top += STEP
         top += 34
     note = "Logarithmic, less is better. Faint: in the memory of one process, or no peer."

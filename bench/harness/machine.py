@@ -8,6 +8,7 @@ import platform
 import re
 import sqlite3
 import subprocess
+import time
 from pathlib import Path
 
 from .timing import CPU_TIME
@@ -18,6 +19,8 @@ PACKAGES = ("plexindex", "diskcache", "diskcache_rs", "cachetools", "lmdb", "ple
 def describe(profile: str) -> dict[str, str]:
     """Facts by name."""
     facts = {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "commit": version(["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]),
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0),
         "memory": _memory(),

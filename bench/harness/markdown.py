@@ -32,12 +32,15 @@ def render(results: Results, goals: list[dict[str, Any]], charts: list[str]) -> 
         "",
         "## Numbers to reach",
         "",
-        "| what | beside it | goal | plexindex | ratio | reached |",
-        "|---|---|---|---|---|---|",
+        *HEADS,
         *(goal_line(goal) for goal in goals),
         "",
-        "Beside it stands whom the goal names, else the fastest peer that keeps its entries on disk; a `dict` and",
-        "cachetools hold those of one process. Where the goal names a call (`match`), that call counts.",
+        "Beside it stands whom the goal names, else the fastest peer that keeps its entries on disk. The ratio is",
+        "what the first of them needs, divided by what plexindex needs: above 1 plexindex is ahead. The last column",
+        "has each peer that keeps its entries on disk and needs less; a `dict` and cachetools hold those of one",
+        "process, and are not among them. Where the goal names a call (`match`), that call counts. The drop-in is",
+        "`plexindex.compat`, which takes the place of the caches of Stash2Plex, the consumer. A rung is a way to",
+        "find an item: `docs/design.md`.",
         *_missed(goals),
     ]
     for group, rows in groupby(sorted(results.rows, key=_place(results)), key=lambda row: row.group):
@@ -61,11 +64,17 @@ def _busy(results: Results) -> str:
     return " (**the machine was busy: these times are too long**)" if results.load[0] > cores / 2 else ""
 
 
+HEADS = "| what | beside it | goal | plexindex | ratio | reached | a peer is ahead |", "|---" * 7 + "|"
+"""The first lines of the table of goals."""
+
+
 def _place(results: Results) -> Any:
-    order: dict[str, int] = {}
+    groups: dict[str, int] = {}
+    names: dict[str, int] = {}
     for row in results.rows:
-        order.setdefault(row.group, len(order))
-    return lambda row: order[row.group]
+        groups.setdefault(row.group, len(groups))
+        names.setdefault(row.name, len(names))
+    return lambda row: (groups[row.group], names[row.name], row.size)
 
 
 def goal_line(goal: dict[str, Any]) -> str:
@@ -74,7 +83,8 @@ def goal_line(goal: dict[str, Any]) -> str:
     if goal["why"]:
         reached += f" ({goal['why']})"
     ours = f"{goal['plexindex']} ({goal['spread']})" if "plexindex" in goal else "–"
-    cells = (goal["what"], goal.get("peer", ""), goal["goal"], ours, goal.get("ratio", ""), reached)
+    faster = goal.get("faster", "")
+    cells = (goal["what"], goal.get("peer", ""), goal["goal"], ours, goal.get("ratio", ""), reached, faster)
     return f"| {' | '.join(cells)} |"
 
 

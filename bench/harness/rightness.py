@@ -59,7 +59,7 @@ def write(results: Results, folder: Path) -> None:
 
 def render(results: Results) -> str:
     """As Markdown."""
-    from .markdown import goal_line
+    from .markdown import HEADS, goal_line
 
     lines = [
         "# Right, or not sure",
@@ -69,8 +69,7 @@ def render(results: Results) -> str:
         "that were found with high confidence; 'wrong' counts answers of high confidence that are another file's item;",
         "'low' counts listed files whose item comes first in an answer of low confidence. How: `bench/README.md`.",
         "",
-        "| what | best peer in this run | goal | plexindex | ratio | reached |",
-        "|---|---|---|---|---|---|",
+        *HEADS,
         *map(goal_line, goals(results)),
         "",
         "## No mapping",

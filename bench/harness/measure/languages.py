@@ -122,7 +122,10 @@ def measure(run: Run, world: World) -> None:
             run.results.machine[name] = version(VERSIONS[name])
     spreads = interleaved(run.rounds, contenders)
     row = run.results.row(
-        "a lookup", "A lookup from each language", world.size, note="lookup_key, random order, each answer compared"
+        "a lookup",
+        "A lookup from each language",
+        world.size,
+        note="the loop of a program in it, its strings spread over memory, each answer compared there",
     )
     for name, _ in sorted(contenders, key=lambda one: spreads[one[0]].median):
         row.add(name, spreads[name], ours=True)
