@@ -211,6 +211,8 @@ type Mapping struct {
 // Options say how to open an index: the fields of plexindex_options. Zero is the default of each.
 type Options struct {
 	CacheDir, ServerURL, Token, User, CAFile string
+	// Plex's own database, or a folder in which it lies: docs/plex-database.md.
+	Database string
 	// TTLAtOnce, TTLNever.
 	LibraryTTL, MaxAge, Deadline, ConnectTimeout, ReadTimeout time.Duration
 	// Negative: no request is tried again; no call is slow.
@@ -269,6 +271,7 @@ func Open(options Options) (*Index, error) {
 	given.token = memory.bytes(options.Token)
 	given.user = memory.bytes(options.User)
 	given.ca_file = memory.bytes(options.CAFile)
+	given.database = memory.bytes(options.Database)
 	given.library_ttl_ms = milliseconds(options.LibraryTTL)
 	given.max_age_ms = milliseconds(options.MaxAge)
 	given.deadline_ms = milliseconds(options.Deadline)

@@ -375,6 +375,14 @@ func TestAnIndexThatIsNotClosedIsCollected(t *testing.T) {
 	same(t, held(), 0)
 }
 
+func TestPlexsOwnDatabaseIsNamedByAnOption(t *testing.T) {
+	index, err := Open(Options{CacheDir: t.TempDir(), Database: "/nowhere/plex.db"})
+	must(t, err)
+	defer index.Close()
+	_, err = library(t, index, "Movies").Match("/data/a.mkv")
+	same(t, err != nil && strings.Contains(err.Error(), "/nowhere/plex.db"), true)
+}
+
 func TestTheExampleFindsAFile(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "match")
 	if said, err := exec.Command("go", "build", "-o", program, "./examples/match").CombinedOutput(); err != nil {

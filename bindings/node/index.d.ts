@@ -18,6 +18,8 @@ export interface Options {
   token?: string;
   user?: string;
   caFile?: Text;
+  /** Plex's own database, or a folder in which it lies: docs/plex-database.md. */
+  database?: Text;
   /** -1: at once, -2: never. */
   libraryTtlMs?: number;
   maxAgeMs?: number;
@@ -93,6 +95,7 @@ export interface Answer {
   kind: Kind | null;
 }
 
+/** As `plexindex changes --json` has it, so its names are not in camel case. */
 export interface Change {
   change: 'added' | 'removed' | 'changed' | 'moved' | 'list_again';
   library: string;
@@ -151,7 +154,7 @@ export class Library {
   items(): AsyncGenerator<Item>;
   item(key: string): Promise<Record<string, any> | null>;
   refresh(options?: Ask & { full?: boolean }): Promise<boolean>;
-  changes(token?: string, options?: { full?: boolean; limit?: number }): Promise<{ changes: Change[]; token: string; more: boolean }>;
+  changes(token?: string | null, options?: { full?: boolean; limit?: number }): Promise<{ changes: Change[]; token: string; more: boolean }>;
   waitForChanges(token: string, options?: Ask): Promise<boolean>;
   recordMatch(path: Text, key: string): Promise<void>;
   recordMatches(pairs: Iterable<[Text, string]>): Promise<void>;

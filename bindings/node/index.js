@@ -473,11 +473,11 @@ class Library {
 
   /**
    * What was added, removed, changed and moved since a token, in the order in which the index learned it; without a
-   * token none, and the token of now; with `full` all items come first. Sends no request. `more` says that the next
-   * call has something. The code 'LIST_AGAIN' says to begin anew with `full`.
+   * token none, and the token of now; with `full` all items come first. Sends no request: refresh() does, and has to be
+   * called once before. `more` says that the next call has something. The code 'LIST_AGAIN' says to begin anew with `full`.
    */
-  async changes(token = '', { full = false, limit = PAGE } = {}) {
-    const bytes = await this._index._query('changes_json', this._handle, toBytes(token), { full }, limit);
+  async changes(token, { full = false, limit = PAGE } = {}) {
+    const bytes = await this._index._query('changes_json', this._handle, toBytes(token ?? ''), { full }, limit);
     return JSON.parse(bytes.toString('utf8'));
   }
 

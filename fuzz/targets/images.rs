@@ -176,9 +176,12 @@ impl Whole {
     }
 
     fn tell_entries(&self, image: &Entries) -> Vec<Result<Option<Entry>, ()>> {
-        let find = |name: &Vec<u8>| match image.find(name, xxh3_64(name)) {
-            Ok(found) => Ok(found.map(|kept| (kept.value.map(<[u8]>::to_vec), kept.expires_ms))),
-            Err(_) => Err(()),
+        let find = |name: &Vec<u8>| {
+            let hash = xxh3_64(name);
+            match image.find(name, hash, image.first(hash)) {
+                Ok(found) => Ok(found.map(|kept| (kept.value.map(<[u8]>::to_vec), kept.expires_ms))),
+                Err(_) => Err(()),
+            }
         };
         self.names.iter().map(find).collect()
     }

@@ -117,6 +117,7 @@ def generate(file: Path, parts: int) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
+    file, parts = [*sys.argv[1:], "1000000"][:2] if len(sys.argv) in (2, 3) else ("-", "")
+    if file.startswith("-") or not parts.isdigit():
         sys.exit(__doc__)
-    generate(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) == 3 else 1_000_000)
+    generate(Path(file), int(parts))

@@ -83,6 +83,11 @@ test('an error is a PlexindexError; 100 at once each have their own text', async
   await assert.rejects(plexindex.open({ cacheDir: '/tmp/x', tokens: '' }), /no option tokens/);
 });
 
+test("Plex's own database is named by an option", async (t) => {
+  const index = await opened(t, { serverUrl: undefined, token: undefined, database: '/nowhere/plex.db' });
+  await assert.rejects(index.library('Movies').match('/data/a.mkv'), /\/nowhere\/plex\.db/);
+});
+
 test('progress is reported, and can end a call', async (t) => {
   const library = (await opened(t, slowly)).library('Movies');
   const seen = [];
@@ -151,7 +156,7 @@ test('the feed of changes', async (t) => {
   const index = await opened(t);
   const library = index.library('Movies');
   await library.refresh();
-  const { token, changes } = await library.changes();
+  const { token, changes } = await library.changes(null);
   assert.deepStrictEqual(changes, []);
   assert.strictEqual(await library.waitForChanges(token, { deadlineMs: 1, offline: true }), false);
   const stopped = new AbortController();
