@@ -240,7 +240,7 @@ def test_the_cache_of_matches_lowers_letters_as_python_does(tmp_path: Path) -> N
     blocks = [(0x80, 0x530), (0x5D0, 0x650), (0x1E00, 0x1F80), (0x2010, 0x2030), (0x2C60, 0x2C80), (0xFF00, 0xFF60)]
     letters = [chr(code) for begin, end in blocks for code in range(begin, end)]
     letters += ["\u3042", "\u30ab", "\u4e00", "\u9fa5", "\ud55c", "\U00010400", "\U0001f3ac"]
-    names = {}
+    names: dict[str, str] = {}
     for letter in letters:
         # Where the letter stands may count.
         for name in (f"/A/{letter}", f"/a/X{letter}b {letter.upper()}.mkv"):

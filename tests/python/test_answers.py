@@ -9,7 +9,7 @@ from struct import Struct
 
 import plexindex
 import pytest
-from plexindex import Item, Match, Matches, _answers
+from plexindex import Item, Match, Matches, _accelerator, _answers, _items
 from plexindex import _constants as c
 
 # A library of a later version may have larger structs: the steps in the block's head say so.
@@ -33,7 +33,7 @@ class Made:
 
 def block(*answers: Made, log_lines: int = 0, stretch: int = 0) -> bytes:
     """A block as the library writes it."""
-    answer_size, item_size = Struct(_answers.ANSWER).size + stretch, _answers.ITEM_SIZE + stretch
+    answer_size, item_size = Struct(_answers.ANSWER).size + stretch, _items.ITEM_SIZE + stretch
     head = Struct(_answers.HEAD).size + stretch
     items_at = head + answer_size * len(answers)
     texts_at = items_at + item_size * sum(len(answer.items) for answer in answers)
@@ -41,23 +41,23 @@ def block(*answers: Made, log_lines: int = 0, stretch: int = 0) -> bytes:
 
     def text(value: str | bytes | None) -> bytes:
         if value is None:
-            return Struct(_answers.TEXT).pack(0, 0)
+            return Struct(_accelerator.TEXT).pack(0, 0)
         raw = value if isinstance(value, bytes) else value.encode()
         at = texts_at + len(texts)
         texts.extend(raw + b"\0")
-        return Struct(_answers.TEXT).pack(at, len(raw))
+        return Struct(_accelerator.TEXT).pack(at, len(raw))
 
     for answer in answers:
         first = items_at + len(records)
         for item in answer.items:
             record = bytearray(item_size)
             numbers = {"kind": 1, "season": -1, "episode": -1}
-            for name, at in _answers.ITEM_FIELDS.items():
+            for name, at in _items.ITEM_FIELDS.items():
                 value = item.get(name, numbers.get(name))
                 if isinstance(value, (str, bytes)):
                     record[at : at + 8] = text(value)
                 elif value is not None:
-                    record[at : at + 4] = Struct(_answers.NUMBER).pack(value)
+                    record[at : at + 4] = Struct(_items.NUMBER).pack(value)
             records += record
         single = answer.status == c.OK
         heads += Struct(_answers.ANSWER).pack(
@@ -70,7 +70,7 @@ def block(*answers: Made, log_lines: int = 0, stretch: int = 0) -> bytes:
             first if answer.items else 0,
             len(answer.items),
             len(answer.items) if answer.total is None else answer.total,
-            *Struct(_answers.TEXT).unpack(text(answer.message)),
+            *Struct(_accelerator.TEXT).unpack(text(answer.message)),
             answer.age_ms,
             *(0, 0, 0, 0),
         )
@@ -229,7 +229,7 @@ def test_waiting_log_lines_are_seen() -> None:
 
 def test_offsets_of_the_properties_are_those_of_the_struct() -> None:
     everything: dict[str, str | bytes | int] = {
-        name: f"<{name}>" for name in _answers.ITEM_FIELDS if _answers.ITEM_FIELDS[name] < 80
+        name: f"<{name}>" for name in _items.ITEM_FIELDS if _items.ITEM_FIELDS[name] < 80
     }
     everything |= {"kind": 10, "year": 2001, "season": 2, "episode": 3}
     item = Match(block(Made(items=[everything]))).item

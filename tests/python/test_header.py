@@ -11,7 +11,7 @@ from typing import Any, get_args
 import header
 import plexindex
 import pytest
-from plexindex import _answers, _constants, _errors, _native, _types
+from plexindex import _accelerator, _answers, _constants, _errors, _items, _native, _types
 from plexindex._cli import doctor
 
 CONSTANTS = {name: value for name, value in vars(_constants).items() if name.isupper() and isinstance(value, int)}
@@ -158,9 +158,9 @@ def test_structs_have_the_header_s_layout() -> None:
                 assert fields[member if member in fields else SPLIT[member]] == offset, (name, member)
     assert Struct(_answers.HEAD).size == layout["answers"][""]
     assert Struct(_answers.ANSWER).size == layout["answer"][""]
-    assert Struct(_answers.TEXT).size == layout["text"][""]
-    assert layout["item"].pop("") == _answers.ITEM_SIZE
-    assert layout["item"] == _answers.ITEM_FIELDS
+    assert Struct(_accelerator.TEXT).size == layout["text"][""]
+    assert layout["item"].pop("") == _items.ITEM_SIZE
+    assert layout["item"] == _items.ITEM_FIELDS
 
 
 def test_answer_structs_are_read_in_the_header_s_order() -> None:

@@ -27,15 +27,13 @@ reverses what ``os.fsdecode`` and ``os.listdir`` do. An empty path and a path wi
 CPython 3.10 and newer: ``PLEXINDEX_NO_ACCELERATOR=1`` does without that, with the same answers.
 """
 
-from __future__ import annotations
-
 from ._open import open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._answers import Folder, Item, Match, Matches
+    from ._answers import Match
     from ._callbacks import Progress
     from ._compare import Comparison, Difference
     from ._errors import (
@@ -70,7 +68,9 @@ if TYPE_CHECKING:
     from ._facts import Proposal, ServerInfo, StoreInfo
     from ._feed import Change, Changes
     from ._index import Index, Library
+    from ._items import Item
     from ._library import LibraryInfo
+    from ._many import Folder, Matches
     from ._mapping import Mapping
     from ._plexapi import LightItem, LightMatch, SectionIndex, ServerIndex, from_section, from_server
     from ._report import EditReport
@@ -140,7 +140,7 @@ open.__module__ = __name__
 
 # Loaded at the first use of one of its names: a short-lived process needs little.
 _LATER = {
-    "_answers": ("Folder", "Item", "Match", "Matches"),
+    "_answers": ("Match",),
     "_callbacks": ("Progress",),
     "_errors": (
         "AbortedError",
@@ -175,14 +175,16 @@ _LATER = {
     "_feed": ("Change", "Changes"),
     "_facts": ("Proposal", "ServerInfo", "StoreInfo"),
     "_index": ("Index", "Library"),
+    "_items": ("Item",),
     "_library": ("LibraryInfo",),
+    "_many": ("Folder", "Matches"),
     "_mapping": ("Mapping",),
     "_plexapi": ("LightItem", "LightMatch", "SectionIndex", "ServerIndex", "from_section", "from_server"),
     "_report": ("EditReport",),
     "_stats": ("Profile", "Stats"),
 }
 # What an index uses: what it gives and raises is called by its public name.
-_WITH_INDEX = ("_answers", "_callbacks", "_errors", "_library")
+_WITH_INDEX = ("_answers", "_items", "_many", "_callbacks", "_errors", "_library")
 
 
 def _load(module: str) -> None:
@@ -192,7 +194,7 @@ def _load(module: str) -> None:
         value.__module__ = __name__
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     for module, names in _LATER.items():
         if name in names:
             for used in _WITH_INDEX if module == "_index" else ():
@@ -202,5 +204,5 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__() -> list[str]:
+def __dir__() -> "list[str]":
     return sorted({*globals(), *__all__})

@@ -7,8 +7,6 @@ And the lock that an index is closed under, on which its lookups rely: in a modu
 process a tenth of a millisecond.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from _thread import RLock
@@ -16,6 +14,7 @@ from _weakref import ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -24,7 +23,7 @@ def holds_the_lock() -> bool:
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
-def _find() -> Any:
+def _find() -> "Any":
     if os.environ.get("PLEXINDEX_NO_ACCELERATOR", "0") not in ("", "0"):
         return None
     # Its lookups rely on the interpreter's lock, and its file on the stable ABI of 3.10.
@@ -37,18 +36,38 @@ def _find() -> Any:
     return _fast
 
 
-_found: tuple[Any] | None = None
+_found: "tuple[Any] | None" = None
 
-loaded: str | None = None
+loaded: "str | None" = None
 """The shared library that it has loaded by itself: no other copy of it may be loaded."""
 
 
-def load() -> Any:
+def load() -> "Any":
     """The module, or None. Looked for once."""
     global _found
     if _found is None:
         _found = (_find(),)
     return _found[0]
+
+
+# How a block refers to a text: offset, length.
+TEXT = b"=2I"
+
+
+def reader(numbers: bytes) -> "Callable[..., tuple[int, ...]]":
+    """``struct``'s ``unpack_from``; the accelerator's where there is one: the first answer loads no ``struct`` then."""
+
+    def slow(*arguments: "Any") -> "Any":
+        from _struct import Struct
+
+        return Struct(numbers).unpack_from(*arguments)
+
+    fast = load()
+    if fast is not None:
+        return fast.numbers(numbers, slow)  # type: ignore[no-any-return]
+    from _struct import Struct
+
+    return Struct(numbers).unpack_from
 
 
 def library_path() -> str:
@@ -66,10 +85,10 @@ def library_path() -> str:
 
 
 # The locks under which an index is closed, or becomes more: in a child that was forked nothing waits for them in vain.
-_locks: set[ref[RLock]] = set()
+_locks: "set[ref[RLock]]" = set()
 
 
-def closing_lock() -> RLock:
+def closing_lock() -> "RLock":
     """A lock. In a forked child it is free, unless the thread that forked has it: the others are gone."""
     # Reentrant, as a signal handler may close what the interrupted code is closing.
     lock = RLock()

@@ -1,236 +1,35 @@
-"""Answers: items and matches, read from the library's blocks at first use.
+"""Answers: matches, read from the library's blocks at first use. :mod:`plexindex._items` has what is in them.
 
 A block is a run of bytes with a head, answers, items and texts that refer to each other by offset; the layout is that
 of plexindex_answers, plexindex_answer and plexindex_item in ``include/plexindex.h``.
 """
 
-from __future__ import annotations
-
-from _collections_abc import Iterator, Sequence
-
-from . import _accelerator
 from . import _constants as c
+from ._accelerator import TEXT, reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, Protocol, overload
-
     from ._errors import Error
+    from ._items import Asked, Item
     from ._types import Confidence, Kind, ReasonCode, Rung
-
-    class Asked(Protocol):
-        """What knows more of an item than its answer holds."""
-
-        def _paths_of(self, item: Item) -> tuple[str, ...]: ...
-
-
-def _reader(numbers: bytes) -> Callable[..., tuple[int, ...]]:
-    """``struct``'s ``unpack_from``; the accelerator's where there is one: the first answer loads no ``struct`` then."""
-
-    def slow(*arguments: Any) -> Any:
-        from _struct import Struct
-
-        return Struct(numbers).unpack_from(*arguments)
-
-    fast = _accelerator.load()
-    if fast is not None:
-        return fast.numbers(numbers, slow)  # type: ignore[no-any-return]
-    from _struct import Struct
-
-    return Struct(numbers).unpack_from
-
 
 # As `struct` writes them. size, answer_size, item_size, count, first, log_lines
 HEAD = b"=6I"
 # status, rung, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message, age_ms, items,
 # files, kind, reserved
 ANSWER = b"=i4B6Iq2QiI"
-# offset, length
-TEXT = b"=2I"
-NUMBER = b"=i"
-_head, _fields, _text, _number = map(_reader, (HEAD, ANSWER, TEXT, NUMBER))
+read_head, _fields, _text = map(reader, (HEAD, ANSWER, TEXT))
 
-# Offsets in plexindex_item.
-ITEM_FIELDS = {
-    "key": 0,
-    "rating_key": 8,
-    "title": 16,
-    "guid": 24,
-    "show_title": 32,
-    "show_rating_key": 40,
-    "show_guid": 48,
-    "path": 56,
-    "section": 64,
-    "library_title": 72,
-    "kind": 80,
-    "year": 84,
-    "season": 88,
-    "episode": 92,
-    "flags": 96,
-    "reserved": 100,
-}
-ITEM_SIZE = 104
-
-# What `to_dict` gives.
-_ITEM = ("key", "rating_key", "title", "kind", "year", "show_title", "show_rating_key", "season", "episode", "guid",
-         "show_guid", "library", "section", "path")  # fmt: skip
+_item_class: "type[Item] | None" = None
 
 
-class Item:
-    """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show or artist. What
-    the index does not know is None.
+def _load_item() -> "type[Item]":
+    # At the first use: a process that asks for a key needs no more.
+    global _item_class
+    from . import Item
 
-    Items are equal when all that they tell is, whichever of their files was asked for. They can be pickled and be
-    keys of a dict.
-    """
-
-    __slots__ = ("_asked", "_at", "_block")
-
-    def __init__(self, block: bytes | bytearray, at: int, asked: Asked | None = None) -> None:
-        self._block, self._at, self._asked = block, at, asked
-
-    def _text(self, field: int) -> str | None:
-        offset, length = _text(self._block, self._at + field)
-        return self._block[offset : offset + length].decode("utf-8", "surrogateescape") if offset else None
-
-    def _number(self, field: int) -> int:
-        number: int = _number(self._block, self._at + field)[0]
-        return number
-
-    @property
-    def key(self) -> str:
-        """Plex's address of the item, ``/library/metadata/<rating key>``."""
-        return self._text(0) or ""
-
-    @property
-    def rating_key(self) -> str:
-        """Plex's rating key: an opaque string."""
-        return self._text(8) or ""
-
-    @property
-    def ratingKey(self) -> int | str:  # noqa: N802
-        """The rating key as plexapi has it: a number where it is one."""
-        key = self.rating_key
-        return int(key) if key.isascii() and key.isdigit() else key
-
-    @property
-    def title(self) -> str | None:
-        """Title; for an episode the episode's."""
-        return self._text(16)
-
-    @property
-    def guid(self) -> str | None:
-        """Scalar GUID, such as ``plex://movie/…``."""
-        return self._text(24)
-
-    @property
-    def show_title(self) -> str | None:
-        """Title of the show; for a track of the artist."""
-        return self._text(32)
-
-    @property
-    def show_rating_key(self) -> str | None:
-        """Rating key of the show or artist."""
-        return self._text(40)
-
-    @property
-    def show_guid(self) -> str | None:
-        """Scalar GUID of the show or artist."""
-        return self._text(48)
-
-    @property
-    def path(self) -> str | None:
-        """The listed path that fitted, as the server spells it; for a confirmed match the recorded path.
-
-        Bytes that are not UTF-8 are decoded by ``surrogateescape``: ``os.fsencode`` gives them back.
-        """
-        return self._text(56)
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """The paths of all its files, every version and part, as the server spells them. Sends no request.
-
-        They are read when they are asked for: the index has to be open then, and an item that was pickled has none.
-        """
-        if self._asked is None:
-            from . import Error
-
-            raise Error(f"the paths of {self.key} are not at hand: it was pickled; ask Index.item_facts()")
-        return self._asked._paths_of(self)
-
-    @property
-    def section(self) -> str | None:
-        """Section id of its library."""
-        return self._text(64)
-
-    @property
-    def library(self) -> str | None:
-        """Title of its library."""
-        return self._text(72)
-
-    @property
-    def kind(self) -> Kind:
-        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`Folder` also
-        ``"show"`` and ``"artist"``.
-        """
-        return c.KINDS.get(self._number(80), "unknown")  # type: ignore[return-value]
-
-    @property
-    def year(self) -> int | None:
-        """Year."""
-        return self._number(84) or None
-
-    @property
-    def season(self) -> int | None:
-        """Number of the season; for a track of the disc; for a show in a :class:`Folder` of the season that all
-        episodes below it are of.
-        """
-        number = self._number(88)
-        return None if number < 0 else number
-
-    @property
-    def episode(self) -> int | None:
-        """Number of the episode or track."""
-        number = self._number(92)
-        return None if number < 0 else number
-
-    @property
-    def key_only(self) -> bool:
-        """Only the key is known: a confirmed match of an item that no listing holds."""
-        return bool(self._number(96) & c.ITEM_KEY_ONLY)
-
-    def describe(self) -> str:
-        """One line for people: ``Show – S01E02 – Title``, ``Title (1999)``, or the key when nothing else is known."""
-        title = self.title
-        if title is None:
-            return self.key
-        if self.kind == "show" and self.season is not None:
-            return f"{title} – Season {self.season}"
-        if self.show_title is not None:
-            season, episode = self.season, self.episode
-            number = f"S{season:02d}E{episode:02d}" if season is not None and episode is not None else None
-            return " – ".join(part for part in (self.show_title, number, title) if part)
-        return f"{title} ({self.year})" if self.year else title
-
-    def to_dict(self) -> dict[str, object]:
-        """All that it tells, by name, as JSON can hold it."""
-        return {name: getattr(self, name) for name in _ITEM}
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Item):
-            return NotImplemented
-        return {**self.to_dict(), "path": None} == {**other.to_dict(), "path": None}
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __getstate__(self) -> tuple[None, dict[str, object]]:
-        # What it was asked of stays here.
-        return None, {"_block": self._block, "_at": self._at, "_asked": None}
-
-    def __repr__(self) -> str:
-        return f"<plexindex.Item {self.key} {self.describe()!r}>"
+    _item_class = Item
+    return Item
 
 
 class Match:
@@ -245,13 +44,13 @@ class Match:
 
     __slots__ = ("_answer", "_asked", "_at", "_block")
 
-    def __init__(self, block: bytes | bytearray, at: int | None = None, asked: Asked | None = None) -> None:
+    def __init__(self, block: "bytes | bytearray", at: "int | None" = None, asked: "Asked | None" = None) -> None:
         self._block, self._at, self._asked = block, at, asked
         self._answer: tuple[int, ...] | None = None
 
-    def _read(self) -> tuple[int, ...]:
+    def _read(self) -> "tuple[int, ...]":
         # When it is first looked at: many answers are asked for one thing only, or for none.
-        at = _head(self._block)[4] if self._at is None else self._at
+        at = read_head(self._block)[4] if self._at is None else self._at
         self._answer = _fields(self._block, at)
         return self._answer
 
@@ -263,19 +62,19 @@ class Match:
         return c.STATUS_NAMES.get((self._answer or self._read())[0], "unknown")
 
     @property
-    def rung(self) -> Rung:
+    def rung(self) -> "Rung":
         """What found it: ``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"``, ``"file_name"``, or ``"none"``."""
         return _name(c.RUNGS, (self._answer or self._read())[1])  # type: ignore[return-value]
 
     @property
-    def confidence(self) -> Confidence:
+    def confidence(self) -> "Confidence":
         """``"high"``: this file's item, as far as anything that is known can tell. ``"low"``: verify it, or choose
         among the candidates. ``"none"``: there is none.
         """
         return _name(c.CONFIDENCES, (self._answer or self._read())[2])  # type: ignore[return-value]
 
     @property
-    def reason_code(self) -> ReasonCode:
+    def reason_code(self) -> "ReasonCode":
         """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; ``"none"``.
 
         Of a single item that was found by the end of its path, what speaks for it: ``"only_root_differs"`` (a mapping
@@ -286,7 +85,7 @@ class Match:
         return _name(c.REASONS, (self._answer or self._read())[3])  # type: ignore[return-value]
 
     @property
-    def reason(self) -> str | None:
+    def reason(self) -> "str | None":
         """The same as a sentence for people; None when ``reason_code`` is ``"none"``."""
         offset, length = (self._answer or self._read())[9:11]
         return self._block[offset : offset + length].decode("utf-8", "surrogateescape") if offset else None
@@ -304,25 +103,26 @@ class Match:
         return bool((self._answer or self._read())[4] & c.ANSWER_STALE)
 
     @property
-    def age(self) -> float | None:
+    def age(self) -> "float | None":
         """Seconds since the listing that answered was last seen to be current; None: there is none."""
         milliseconds: int = (self._answer or self._read())[11]
         return None if milliseconds < 0 else milliseconds / 1000
 
     @property
-    def item(self) -> Item | None:
+    def item(self) -> "Item | None":
         """The single item."""
         offset = (self._answer or self._read())[5]
-        return Item(self._block, offset, self._asked) if offset else None
+        return (_item_class or _load_item())(self._block, offset, self._asked) if offset else None
 
     @property
-    def candidates(self) -> list[Item]:
+    def candidates(self) -> "list[Item]":
         """The items that fit equally well, best first; a single item is the only candidate. Of a file with several
         episodes they are its episodes in order, and the first is the answer.
         """
         first, count = (self._answer or self._read())[6:8]
-        step = _head(self._block)[2]
-        return [Item(self._block, first + number * step, self._asked) for number in range(count)] if first else []
+        step = read_head(self._block)[2]
+        item = _item_class or _load_item()
+        return [item(self._block, first + number * step, self._asked) for number in range(count)] if first else []
 
     @property
     def candidates_total(self) -> int:
@@ -331,7 +131,7 @@ class Match:
         return total
 
     @property
-    def error(self) -> Error | None:
+    def error(self) -> "Error | None":
         """In a batch: what went wrong with this one path, ready to be raised."""
         status: int = (self._answer or self._read())[0]
         if status < c.FIRST_ERROR:
@@ -341,7 +141,7 @@ class Match:
         return error_for(status, self.reason or "")
 
     @property
-    def key(self) -> str | None:
+    def key(self) -> "str | None":
         """The item's key, ``/library/metadata/<rating key>``."""
         at = (self._answer or self._read())[5]
         if not at:
@@ -351,73 +151,73 @@ class Match:
         return self._block[offset : offset + length].decode("utf-8", "surrogateescape")
 
     @property
-    def rating_key(self) -> str | None:
+    def rating_key(self) -> "str | None":
         """The item's rating key: an opaque string."""
         item = self.item
         return None if item is None else item.rating_key
 
     @property
-    def ratingKey(self) -> int | str | None:  # noqa: N802
+    def ratingKey(self) -> "int | str | None":  # noqa: N802
         """The item's rating key as plexapi has it: a number where it is one."""
         item = self.item
         return None if item is None else item.ratingKey
 
     @property
-    def title(self) -> str | None:
+    def title(self) -> "str | None":
         """The item's title; for an episode the episode's."""
         item = self.item
         return None if item is None else item.title
 
     @property
-    def guid(self) -> str | None:
+    def guid(self) -> "str | None":
         """The item's scalar GUID."""
         item = self.item
         return None if item is None else item.guid
 
     @property
-    def show_title(self) -> str | None:
+    def show_title(self) -> "str | None":
         """Title of the item's show or artist."""
         item = self.item
         return None if item is None else item.show_title
 
     @property
-    def show_rating_key(self) -> str | None:
+    def show_rating_key(self) -> "str | None":
         """Rating key of the item's show or artist."""
         item = self.item
         return None if item is None else item.show_rating_key
 
     @property
-    def kind(self) -> Kind | None:
+    def kind(self) -> "Kind | None":
         """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``."""
         item = self.item
         return None if item is None else item.kind
 
     @property
-    def year(self) -> int | None:
+    def year(self) -> "int | None":
         """The item's year."""
         item = self.item
         return None if item is None else item.year
 
     @property
-    def season(self) -> int | None:
+    def season(self) -> "int | None":
         """Number of the item's season or disc."""
         item = self.item
         return None if item is None else item.season
 
     @property
-    def episode(self) -> int | None:
+    def episode(self) -> "int | None":
         """Number of the item's episode or track."""
         item = self.item
         return None if item is None else item.episode
 
     @property
-    def path(self) -> str | None:
+    def path(self) -> "str | None":
         """The listed path that fitted, as the server spells it."""
         item = self.item
         return None if item is None else item.path
 
     @property
-    def library(self) -> str | None:
+    def library(self) -> "str | None":
         """Title of the item's library."""
         item = self.item
         return None if item is None else item.library
@@ -425,11 +225,11 @@ class Match:
     def __bool__(self) -> bool:
         return bool((self._answer or self._read())[5])
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> "dict[str, object]":
         """All that it tells, by name, as JSON can hold it."""
         return {**self._value(), "age": self.age}
 
-    def _value(self) -> dict[str, object]:
+    def _value(self) -> "dict[str, object]":
         item = self.item
         return {
             "status": self.status,
@@ -449,7 +249,7 @@ class Match:
     def __hash__(self) -> int:
         return hash((self.status, self.key))
 
-    def __getstate__(self) -> tuple[None, dict[str, object]]:
+    def __getstate__(self) -> "tuple[None, dict[str, object]]":
         # What was asked stays here.
         return None, {"_block": self._block, "_at": self._at, "_answer": None, "_asked": None}
 
@@ -462,107 +262,12 @@ class Match:
         return f"<plexindex.Match {self.status}{several}: {self.reason}>"
 
 
-class Folder(Match):
-    """The answer for a folder: the show or artist that all files below it share, or the one item. True when it is one.
-
-    Else ``candidates`` has those that are below it, 16 at most, and ``candidates_total`` their number. What a
-    :class:`Match` has is of the show, artist or item, but for :attr:`kind`.
-    """
-
-    __slots__ = ()
-
-    @property
-    def kind(self) -> Kind | None:
-        """What the folder is: ``"show"``, ``"season"`` (of the show that is the item, which tells its number),
-        ``"artist"``, or what the one item is; None when there is no single one. The index keeps no keys of seasons and
-        albums.
-        """
-        return c.FOLDER_KINDS.get((self._answer or self._read())[14])  # type: ignore[return-value]
-
-    @property
-    def items(self) -> int:
-        """How many items have a file below it; 0 where several folders fit by their end, and of a library that was
-        never fetched.
-        """
-        count: int = (self._answer or self._read())[12]
-        return count
-
-    @property
-    def files(self) -> int:
-        """How many listed files are below it; 0 as :attr:`items`."""
-        count: int = (self._answer or self._read())[13]
-        return count
-
-    def _value(self) -> dict[str, object]:
-        value = super()._value()
-        return {**value, "kind": self.kind, "items": self.items, "files": self.files}
-
-    __hash__ = Match.__hash__
-
-    def __repr__(self) -> str:
-        shown = super().__repr__()
-        return f"<plexindex.Folder{shown[len('<plexindex.Match') : -1]}, {self.items} items>"
-
-
-def _name(names: tuple[str, ...], number: int) -> str:
+def _name(names: "tuple[str, ...]", number: int) -> str:
     # A newer library may know more rungs and reasons than this package.
     return names[number] if number < len(names) else f"unknown_{number}"
 
 
-class Matches(Sequence["Match"]):
-    """The answers for a batch of paths, in their order. Each is read when it is looked at."""
-
-    __slots__ = ("_asked", "_block", "_count", "_first", "_step")
-
-    def __init__(self, block: bytes | bytearray, asked: Asked | None = None) -> None:
-        self._block, self._asked = block, asked
-        _, self._step, _, self._count, self._first, _ = _head(block)
-
-    def __len__(self) -> int:
-        return self._count
-
-    if TYPE_CHECKING:
-
-        @overload
-        def __getitem__(self, index: int) -> Match: ...
-        @overload
-        def __getitem__(self, index: slice) -> list[Match]: ...
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(self._count))]
-        if index < 0:
-            index += self._count
-        if not 0 <= index < self._count:
-            raise IndexError(f"there are {self._count} answers")
-        return Match(self._block, self._first + index * self._step, self._asked)
-
-    def __iter__(self) -> Iterator[Match]:
-        block, first, step, asked = self._block, self._first, self._step, self._asked
-        for number in range(self._count):
-            yield Match(block, first + number * step, asked)
-
-    def counts(self) -> dict[str, int]:
-        """How many answers have each status."""
-        found: dict[str, int] = {}
-        for match in self:
-            found[match.status] = found.get(match.status, 0) + 1
-        return found
-
-    def __eq__(self, other: object) -> bool:
-        return list(self) == list(other) if isinstance(other, Matches) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __getstate__(self) -> tuple[None, dict[str, object]]:
-        return None, {**{name: getattr(self, name) for name in self.__slots__}, "_asked": None}
-
-    def __repr__(self) -> str:
-        counts = ", ".join(f"{count} {status}" for status, count in self.counts().items())
-        return f"<plexindex.Matches {self._count}{': ' if counts else ''}{counts}>"
-
-
-def log_lines(block: bytes | bytearray) -> int:
+def log_lines(block: "bytes | bytearray") -> int:
     """How many log lines waited when this block was written."""
-    lines: int = _head(block)[5]
+    lines: int = read_head(block)[5]
     return lines

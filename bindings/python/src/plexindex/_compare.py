@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Any
 
-    from ._answers import Item, Match
+    from ._answers import Match
+    from ._items import Item
     from ._left_out import Ignored
     from ._library import LibraryInfo
     from ._types import PathArg

@@ -1,7 +1,5 @@
 """The numbers of the C ABI. They mirror ``include/plexindex.h``; ``tests/python/test_header.py`` compares the two."""
 
-from __future__ import annotations
-
 ABI_VERSION = 1
 
 TTL_AT_ONCE = -1
@@ -128,7 +126,7 @@ LIST_AGAIN = 402
 
 FIRST_ERROR = 100
 
-STATUS_NAMES: dict[int, str] = {
+STATUS_NAMES: "dict[int, str]" = {
     OK: "ok",
     NOT_FOUND: "not_found",
     AMBIGUOUS: "ambiguous",

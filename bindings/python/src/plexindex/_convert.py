@@ -1,7 +1,5 @@
 """From Python's values to what the C ABI takes: paths to bytes, seconds to milliseconds."""
 
-from __future__ import annotations
-
 import os
 
 from . import _constants as c
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 FOREVER_MS = 1000 * 365 * 24 * 3600 * 1000
 
 
-def refused(text: str) -> InvalidArgumentError:
+def refused(text: str) -> "InvalidArgumentError":
     """The error for an argument. Errors are loaded with all else that an index needs, by the first that needs one."""
     from . import InvalidArgumentError
 
@@ -32,7 +30,7 @@ def shown(path: object, hidden: bool = False) -> str:
     return text if len(text) <= 200 else f"{text[:120]}…{text[-60:]} ({len(text)} characters)"
 
 
-def path_bytes(path: PathArg, hidden: bool = False, what: str = "file") -> bytes:
+def path_bytes(path: "PathArg", hidden: bool = False, what: str = "file") -> bytes:
     """A path as the bytes that the file system has: UTF-8, with ``surrogateescape`` for what was not UTF-8.
 
     Raises InvalidArgumentError for an empty path and for one with a NUL, TypeError for what is no path. When paths are
@@ -50,19 +48,19 @@ def path_bytes(path: PathArg, hidden: bool = False, what: str = "file") -> bytes
     return raw
 
 
-def _fspath(name: str, path: PathArg) -> str | bytes:
+def _fspath(name: str, path: "PathArg") -> "str | bytes":
     try:
         return os.fspath(path)
     except TypeError:
         raise TypeError(f"{name} must be str, bytes or os.PathLike, not {type(path).__name__}") from None
 
 
-def folder_bytes(name: str, path: PathArg) -> bytes:
+def folder_bytes(name: str, path: "PathArg") -> bytes:
     """The path of a folder or a file of the host's own."""
     return os.fsencode(_fspath(name, path))
 
 
-def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
+def text_bytes(name: str, value: "str | bytes", hidden: bool = False) -> bytes:
     """Text as UTF-8, with ``surrogateescape``; bytes as they are."""
     if isinstance(value, bytes):
         return value
@@ -81,7 +79,7 @@ def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
         ) from None
 
 
-def path_list(paths: Iterable[PathArg]) -> Sequence[PathArg]:
+def path_list(paths: "Iterable[PathArg]") -> "Sequence[PathArg]":
     """Paths as a list; refuses a single path, which is an iterable, too."""
     if isinstance(paths, (list, tuple)):
         return paths
@@ -93,7 +91,7 @@ def path_list(paths: Iterable[PathArg]) -> Sequence[PathArg]:
         raise TypeError(f"paths must be a list of paths, not {type(paths).__name__}") from None
 
 
-def join_paths(paths: Sequence[PathArg], hidden: bool = False) -> bytes:
+def join_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> bytes:
     """Paths as one block, each followed by a NUL.
 
     Refuses what ``path_bytes`` refuses, but for a NUL in a path: to find it takes as long as all the rest, and the
@@ -109,7 +107,7 @@ def join_paths(paths: Sequence[PathArg], hidden: bool = False) -> bytes:
     return block
 
 
-def name_refused(paths: Sequence[PathArg], hidden: bool = False) -> None:
+def name_refused(paths: "Sequence[PathArg]", hidden: bool = False) -> None:
     """Raises for the first path that is refused: what the library says of a block names none."""
     for path in paths:
         path_bytes(path, hidden)
@@ -128,7 +126,7 @@ def key_text(key: object) -> str:
     return key
 
 
-def join_keys(keys: Sequence[object]) -> bytes:
+def join_keys(keys: "Sequence[object]") -> bytes:
     """Keys as one block, each followed by a NUL. Refuses what ``key_text`` refuses."""
     try:
         block = "\0".join([*keys, ""])  # type: ignore[list-item]
@@ -139,7 +137,7 @@ def join_keys(keys: Sequence[object]) -> bytes:
     return block.encode()
 
 
-def milliseconds(name: str, seconds: float | None, *, none: int | None, zero: int | None = 1) -> int:
+def milliseconds(name: str, seconds: "float | None", *, none: "int | None", zero: "int | None" = 1) -> int:
     """Seconds as whole milliseconds, at least 1.
 
     ``none`` is what None and infinity become, ``zero`` what 0 becomes; None for either refuses it.
@@ -159,7 +157,7 @@ def milliseconds(name: str, seconds: float | None, *, none: int | None, zero: in
     return min(max(1, round(seconds * 1000)), FOREVER_MS)
 
 
-def deadline_ms(seconds: float | None) -> int:
+def deadline_ms(seconds: "float | None") -> int:
     """A call's deadline: None is the index's default, infinity is none."""
     if seconds is None:
         return 0

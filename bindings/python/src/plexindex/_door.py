@@ -5,9 +5,9 @@ Importing ``ctypes`` and all that an index can do takes longer than the rest of 
 :class:`plexindex.Index`, the same object with the same handle, in place, and so do its libraries: at the first wish
 that goes beyond what it can do, and when that class is loaded for another reason. Where there is no accelerator,
 ``open()`` gives the index itself.
-"""
 
-from __future__ import annotations
+In the modules that such a process loads annotations are texts: ``from __future__ import annotations`` loads one more.
+"""
 
 import os
 import sys
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Rules = tuple[tuple[int, bytes, bytes], ...]
 
 
-def enter(path: str, texts: Texts, numbers: Numbers, rules: Rules, progress: ProgressArg) -> Any:
+def enter(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", progress: "ProgressArg") -> "Any":
     """An index on a folder; None where ctypes is to open it, and to say what is wrong with the library.
 
     The texts are folder, URL, token, user, certificates and database; the numbers those of plexindex_options in their
@@ -55,7 +55,7 @@ def enter(path: str, texts: Texts, numbers: Numbers, rules: Rules, progress: Pro
     return grown(index) if f"{__package__}._index" in sys.modules else index
 
 
-def _failure(fast: Any, door: Any, status: int) -> Exception:
+def _failure(fast: "Any", door: "Any", status: int) -> "Exception":
     text = fast.message(door).decode("utf-8", "replace")
     from . import Error
     from ._errors import error_for
@@ -65,7 +65,7 @@ def _failure(fast: Any, door: Any, status: int) -> Exception:
     return failure
 
 
-def _tell(fast: Any, door: Any) -> None:
+def _tell(fast: "Any", door: "Any") -> None:
     lines: Sequence[tuple[int, bytes]] = fast.lines(door)
     if lines:
         from ._log import hand_on
@@ -74,7 +74,7 @@ def _tell(fast: Any, door: Any) -> None:
 
 
 # Those that may have to become more; those that are gone are struck off with the next.
-_living: list[ref[Unasked]] = []
+_living: "list[ref[Unasked]]" = []
 _LISTED = ("confirmed", "exact", "mapped")
 
 
@@ -82,7 +82,7 @@ class Unasked:
     """An open index of which only fast lookups were asked yet. It becomes a :class:`plexindex.Index` when more is."""
 
     def __init__(
-        self, fast: Any, door: Any, handle: int, folder: bytes, hides_paths: bool, progress: ProgressArg
+        self, fast: "Any", door: "Any", handle: int, folder: bytes, hides_paths: bool, progress: "ProgressArg"
     ) -> None:
         self._door = fast, door
         self._handle: int | None = handle
@@ -96,7 +96,7 @@ class Unasked:
         self._found: dict[str, tuple[Any, int]] = {}
         self._libraries: list[ref[UnaskedLibrary]] = []
 
-    def library(self, title: Any = None, *, section: Any = None, uuid: Any = None) -> Any:
+    def library(self, title: "Any" = None, *, section: "Any" = None, uuid: "Any" = None) -> "Any":
         """As :meth:`plexindex.Index.library`."""
         # As a function of the class: by now the object may be more.
         if type(title) is str and title and section is None and uuid is None:
@@ -105,7 +105,7 @@ class Unasked:
                 return library
         return grown(self).library(title, section=section, uuid=uuid)
 
-    def _quickly(self, title: str) -> Any:
+    def _quickly(self, title: str) -> "Any":
         try:
             raw = title.encode()
         except UnicodeEncodeError:
@@ -128,7 +128,7 @@ class Unasked:
             self._libraries = [*(known for known in self._libraries if known() is not None), ref(library)]
             return library
 
-    def _match(self, title: str, path: str) -> Any:
+    def _match(self, title: str, path: str) -> "Any":
         """A match of which the server need not be asked; None where that is not so, or it is not known."""
         try:
             raw = path.encode()
@@ -182,7 +182,7 @@ class Unasked:
             raise _failure(fast, door, status)
         _tell(fast, door)
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> "Any":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -196,7 +196,7 @@ class Unasked:
             # At the interpreter's end modules are half gone, and no caller is left to be told.
             pass
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> "Any":
         if type(self) is not Unasked:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(grown(self), name)
@@ -205,16 +205,16 @@ class Unasked:
 class UnaskedLibrary:
     """A library of such an index. It becomes a :class:`plexindex.Library` with it."""
 
-    def __init__(self, index: Unasked, title: str, cell: Any) -> None:
+    def __init__(self, index: "Unasked", title: str, cell: "Any") -> None:
         self._index = index
         self._title = title
         fast, door = index._door
 
         # Neither knows this object: what an accelerator keeps is not seen by the garbage collector.
-        def lookup_key(path: Any) -> Any:
+        def lookup_key(path: "Any") -> "Any":
             return grown(index)._select(c.SELECT_TITLE, title).lookup_for(index)(path)
 
-        def lookup_keys(paths: Any) -> Any:
+        def lookup_keys(paths: "Any") -> "Any":
             return grown(index).library(title).lookup_keys(paths)
 
         one, many = fast.addresses(door)
@@ -222,7 +222,7 @@ class UnaskedLibrary:
         self.lookup_key = fast.lookup_key(one, address, lookup_key)
         self.lookup_keys = fast.lookup_keys(many, address, lookup_keys)
 
-    def match(self, path: Any, **options: Any) -> Any:
+    def match(self, path: "Any", **options: "Any") -> "Any":
         """As :meth:`plexindex.Library.match`."""
         if type(path) is str and not options:
             found = Unasked._match(self._index, self._title, path)
@@ -230,13 +230,13 @@ class UnaskedLibrary:
                 return found
         return grown_library(self).match(path, **options)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> "Any":
         if type(self) is not UnaskedLibrary:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(grown_library(self), name)
 
 
-def grown(index: Any) -> Any:
+def grown(index: "Any") -> "Any":
     """The same object as a :class:`plexindex.Index`."""
     if type(index) is Unasked:
         # Grows all there are; and this one, where another thread is at that.
@@ -246,7 +246,7 @@ def grown(index: Any) -> Any:
     return index
 
 
-def grow_all(index_class: Any, library_class: Any) -> None:
+def grow_all(index_class: "Any", library_class: "Any") -> None:
     """Called when the classes are there: code that can name them finds nothing else."""
     for known in _living:
         index = known()
@@ -255,7 +255,7 @@ def grow_all(index_class: Any, library_class: Any) -> None:
     _living.clear()
 
 
-def _grow(index: Any, index_class: Any, library_class: Any) -> None:
+def _grow(index: "Any", index_class: "Any", library_class: "Any") -> None:
     from ._library import Selected
     from ._native import load
     from ._session import unasked
@@ -279,11 +279,11 @@ def _grow(index: Any, index_class: Any, library_class: Any) -> None:
                 _become(library, library_class)
 
 
-def _chosen_by(title: str) -> dict[str, str | None]:
+def _chosen_by(title: str) -> "dict[str, str | None]":
     return {"title": title, "section": None, "uuid": None}
 
 
-def grown_library(library: Any) -> Any:
+def grown_library(library: "Any") -> "Any":
     """The same object as a :class:`plexindex.Library`."""
     index = grown(library._index)
     with index._closing:
@@ -291,15 +291,15 @@ def grown_library(library: Any) -> Any:
         return library
 
 
-def _become(thing: Any, kind: type) -> None:
+def _become(thing: "Any", kind: "type") -> None:
     object.__setattr__(thing, "__class__", kind)
 
 
-def _grow_for(kind: type, grow: Any, names: tuple[str, ...]) -> None:
+def _grow_for(kind: "type", grow: "Any", names: "tuple[str, ...]") -> None:
     """Protocols look for their methods in the class: these are asked of what the object becomes."""
 
-    def asked(name: str) -> Any:
-        def method(self: Any, *arguments: Any) -> Any:
+    def asked(name: str) -> "Any":
+        def method(self: "Any", *arguments: "Any") -> "Any":
             return getattr(grow(self), name)(*arguments)
 
         method.__name__, method.__qualname__ = name, f"{kind.__qualname__}.{name}"

@@ -7,8 +7,9 @@ from struct import pack_into
 
 from . import _constants as c
 from . import _convert
-from ._answers import ITEM_FIELDS, ITEM_SIZE, NUMBER, TEXT, Item
+from ._accelerator import TEXT
 from ._errors import InvalidArgumentError, OfflineError, ServerError, StoreError
+from ._items import ITEM_FIELDS, ITEM_SIZE, NUMBER, Item
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

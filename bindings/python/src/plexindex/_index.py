@@ -10,10 +10,12 @@ import os
 
 from . import _aio, _convert, _door, _log
 from . import _constants as c
-from ._answers import Folder, Item, Match, Matches
+from ._answers import Match
 from ._changing import Changing
 from ._errors import InvalidArgumentError, LibraryNotFoundError, PanicError, TimeoutError
+from ._items import Item
 from ._library import Chosen
+from ._many import Folder, Matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,7 +1,5 @@
 """Opening an index."""
 
-from __future__ import annotations
-
 import os
 import sys
 
@@ -22,31 +20,31 @@ if TYPE_CHECKING:
 
 
 def open(
-    cache_dir: PathArg | None = None,
-    server_url: str | None = None,
-    token: str | None = None,
+    cache_dir: "PathArg | None" = None,
+    server_url: "str | None" = None,
+    token: "str | None" = None,
     *,
-    user: str | None = None,
-    library_ttl: float | None = 3600.0,
-    max_age: float | None = 86400.0,
-    deadline: float | None = None,
+    user: "str | None" = None,
+    library_ttl: "float | None" = 3600.0,
+    max_age: "float | None" = 86400.0,
+    deadline: "float | None" = None,
     connect_timeout: float = 5.0,
     read_timeout: float = 60.0,
     retry_for: float = 30.0,
-    ca_file: PathArg | None = None,
+    ca_file: "PathArg | None" = None,
     accept_invalid_certs: bool = False,
     offline: bool = False,
-    mappings: Iterable[MappingArg] = (),
+    mappings: "Iterable[MappingArg]" = (),
     page_size: int = 1000,
     matches_limit: int = 52_428_800,
-    size_limit: int | None = None,
-    database: PathArg | None = None,
+    size_limit: "int | None" = None,
+    database: "PathArg | None" = None,
     mmap: bool = True,
-    slow: float | None = 1.0,
+    slow: "float | None" = 1.0,
     obfuscate_paths: bool = False,
-    log_level: int | str | None = None,
-    progress: ProgressArg = None,
-) -> Index:
+    log_level: "int | str | None" = None,
+    progress: "ProgressArg" = None,
+) -> "Index":
     """Opens an index on a folder. Touches the disk only: no request is sent before a question needs one.
 
     Several processes may open the same folder, and one process may open it several times. All times are in seconds.
@@ -167,7 +165,7 @@ def open(
     return index
 
 
-_again: dict[str, Index] = {}
+_again: "dict[str, Index]" = {}
 
 
 class _Unopened:
@@ -178,14 +176,14 @@ class _Unopened:
 
     __slots__ = ("_error",)
 
-    def __init__(self, error: Error) -> None:
+    def __init__(self, error: "Error") -> None:
         self._error = error
 
-    def library(self, *_: object, **__: object) -> _Unopened:
+    def library(self, *_: object, **__: object) -> "_Unopened":
         """One of its libraries."""
         return self
 
-    def _refuse(self, *_: object) -> Any:
+    def _refuse(self, *_: object) -> "Any":
         raise self._error
 
     __enter__ = __len__ = __iter__ = __contains__ = __getitem__ = _refuse
@@ -193,7 +191,7 @@ class _Unopened:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> "Any":
         if name.startswith("__"):
             # Protocols that Python asks for: those of copying and pickling among them.
             raise AttributeError(name)
@@ -203,7 +201,7 @@ class _Unopened:
         return f"<plexindex: not opened: {self._error}>"
 
 
-def _open_again(folder: str, server_url: str | None, has_token: bool, given: dict[str, Any]) -> Index | _Unopened:
+def _open_again(folder: str, server_url: "str | None", has_token: bool, given: "dict[str, Any]") -> "Index | _Unopened":
     """What a pickled index becomes: one index for each recipe in a process, which lasts as long as the process."""
     from . import Error
 
@@ -213,7 +211,7 @@ def _open_again(folder: str, server_url: str | None, has_token: bool, given: dic
         return _Unopened(error)
 
 
-def _opened_again(folder: str, server_url: str | None, has_token: bool, given: dict[str, Any]) -> Index:
+def _opened_again(folder: str, server_url: "str | None", has_token: bool, given: "dict[str, Any]") -> "Index":
     name = repr((os.getpid(), folder, server_url, has_token, given))
     found = _again.get(name)
     if found is not None and found.is_open:
@@ -232,7 +230,9 @@ def _opened_again(folder: str, server_url: str | None, has_token: bool, given: d
     return index
 
 
-def _configured(server_url: Any, token: Any, size_limit: Any, database: Any, mappings: Any) -> tuple[Any, ...]:
+def _configured(
+    server_url: "Any", token: "Any", size_limit: "Any", database: "Any", mappings: "Any"
+) -> "tuple[Any, ...]":
     """What is not given, from the environment and from plexapi's file."""
     from ._config import Named, find
     from ._mapping import as_mapping
@@ -245,7 +245,7 @@ def _configured(server_url: Any, token: Any, size_limit: Any, database: Any, map
     return found.folder, found.url.value, found.token.value, found.size_limit, found.database, found.mappings
 
 
-def _opened(texts: _door.Texts, numbers: _door.Numbers, rules: _door.Rules, progress: ProgressArg) -> Index:
+def _opened(texts: "_door.Texts", numbers: "_door.Numbers", rules: "_door.Rules", progress: "ProgressArg") -> "Index":
     """The same through ctypes."""
     import ctypes
 
@@ -268,7 +268,7 @@ def _opened(texts: _door.Texts, numbers: _door.Numbers, rules: _door.Rules, prog
     return Index(_native.load(), options, progress)
 
 
-def _log_level(level: int | str | None) -> int:
+def _log_level(level: "int | str | None") -> int:
     if level is None and "logging" not in sys.modules:
         return c.LOG_WARN
     from ._log import level_for
@@ -276,7 +276,7 @@ def _log_level(level: int | str | None) -> int:
     return level_for(level)
 
 
-def _rules(mappings: list[MappingArg]) -> _door.Rules:
+def _rules(mappings: "list[MappingArg]") -> "_door.Rules":
     pairs = [rule for rule in mappings if type(rule) is tuple and len(rule) == 2]
     if len(pairs) < len(mappings):
         # A short-lived process need not load what few hosts need.
@@ -287,7 +287,7 @@ def _rules(mappings: list[MappingArg]) -> _door.Rules:
     return tuple((c.MAPPING_HOST_PREFIX, text("mapping", host), text("mapping", server)) for host, server in pairs)
 
 
-def _text(name: str, value: str | None) -> bytes | None:
+def _text(name: str, value: "str | None") -> "bytes | None":
     return None if value is None else _convert.text_bytes(name, value)
 
 

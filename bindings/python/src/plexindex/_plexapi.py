@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, NoReturn
 
-    from ._answers import Item
     from ._callbacks import ProgressArg
     from ._index import Index
+    from ._items import Item
     from ._types import PathArg
 
 

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from .._answers import Match, Matches
+    from .._answers import Match
     from .._facts import Proposal, ServerInfo
     from .._index import Index
     from .._library import LibraryInfo
+    from .._many import Matches
     from .._mapping import Mapping
 
 # A server that is silent for so long is reported as failing.

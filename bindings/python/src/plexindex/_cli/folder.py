@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
 
-    from .._answers import Folder
+    from .._many import Folder
 
 _CANDIDATES = 10
 

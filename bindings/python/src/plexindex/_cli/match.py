@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator
 
-    from .._answers import Item, Match
+    from .._answers import Match
+    from .._items import Item
 
 _AT_ONCE = 500
 _CANDIDATES = 5

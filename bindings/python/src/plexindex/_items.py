@@ -1,0 +1,200 @@
+"""Items, read from the library's blocks at first use. Loaded when one is asked for."""
+
+from . import _constants as c
+from ._accelerator import TEXT, reader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from ._types import Kind
+
+    class Asked(Protocol):
+        """What knows more of an item than its answer holds."""
+
+        def _paths_of(self, item: "Item") -> tuple[str, ...]: ...
+
+
+NUMBER = b"=i"
+_text, _number = map(reader, (TEXT, NUMBER))
+
+# Offsets in plexindex_item.
+ITEM_FIELDS = {
+    "key": 0,
+    "rating_key": 8,
+    "title": 16,
+    "guid": 24,
+    "show_title": 32,
+    "show_rating_key": 40,
+    "show_guid": 48,
+    "path": 56,
+    "section": 64,
+    "library_title": 72,
+    "kind": 80,
+    "year": 84,
+    "season": 88,
+    "episode": 92,
+    "flags": 96,
+    "reserved": 100,
+}
+ITEM_SIZE = 104
+
+# What `to_dict` gives.
+_ITEM = ("key", "rating_key", "title", "kind", "year", "show_title", "show_rating_key", "season", "episode", "guid",
+         "show_guid", "library", "section", "path")  # fmt: skip
+
+
+class Item:
+    """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show or artist. What
+    the index does not know is None.
+
+    Items are equal when all that they tell is, whichever of their files was asked for. They can be pickled and be
+    keys of a dict.
+    """
+
+    __slots__ = ("_asked", "_at", "_block")
+
+    def __init__(self, block: "bytes | bytearray", at: int, asked: "Asked | None" = None) -> None:
+        self._block, self._at, self._asked = block, at, asked
+
+    def _text(self, field: int) -> "str | None":
+        offset, length = _text(self._block, self._at + field)
+        return self._block[offset : offset + length].decode("utf-8", "surrogateescape") if offset else None
+
+    def _number(self, field: int) -> int:
+        number: int = _number(self._block, self._at + field)[0]
+        return number
+
+    @property
+    def key(self) -> str:
+        """Plex's address of the item, ``/library/metadata/<rating key>``."""
+        return self._text(0) or ""
+
+    @property
+    def rating_key(self) -> str:
+        """Plex's rating key: an opaque string."""
+        return self._text(8) or ""
+
+    @property
+    def ratingKey(self) -> "int | str":  # noqa: N802
+        """The rating key as plexapi has it: a number where it is one."""
+        key = self.rating_key
+        return int(key) if key.isascii() and key.isdigit() else key
+
+    @property
+    def title(self) -> "str | None":
+        """Title; for an episode the episode's."""
+        return self._text(16)
+
+    @property
+    def guid(self) -> "str | None":
+        """Scalar GUID, such as ``plex://movie/…``."""
+        return self._text(24)
+
+    @property
+    def show_title(self) -> "str | None":
+        """Title of the show; for a track of the artist."""
+        return self._text(32)
+
+    @property
+    def show_rating_key(self) -> "str | None":
+        """Rating key of the show or artist."""
+        return self._text(40)
+
+    @property
+    def show_guid(self) -> "str | None":
+        """Scalar GUID of the show or artist."""
+        return self._text(48)
+
+    @property
+    def path(self) -> "str | None":
+        """The listed path that fitted, as the server spells it; for a confirmed match the recorded path.
+
+        Bytes that are not UTF-8 are decoded by ``surrogateescape``: ``os.fsencode`` gives them back.
+        """
+        return self._text(56)
+
+    @property
+    def paths(self) -> "tuple[str, ...]":
+        """The paths of all its files, every version and part, as the server spells them. Sends no request.
+
+        They are read when they are asked for: the index has to be open then, and an item that was pickled has none.
+        """
+        if self._asked is None:
+            from . import Error
+
+            raise Error(f"the paths of {self.key} are not at hand: it was pickled; ask Index.item_facts()")
+        return self._asked._paths_of(self)
+
+    @property
+    def section(self) -> "str | None":
+        """Section id of its library."""
+        return self._text(64)
+
+    @property
+    def library(self) -> "str | None":
+        """Title of its library."""
+        return self._text(72)
+
+    @property
+    def kind(self) -> "Kind":
+        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`Folder` also
+        ``"show"`` and ``"artist"``.
+        """
+        return c.KINDS.get(self._number(80), "unknown")  # type: ignore[return-value]
+
+    @property
+    def year(self) -> "int | None":
+        """Year."""
+        return self._number(84) or None
+
+    @property
+    def season(self) -> "int | None":
+        """Number of the season; for a track of the disc; for a show in a :class:`Folder` of the season that all
+        episodes below it are of.
+        """
+        number = self._number(88)
+        return None if number < 0 else number
+
+    @property
+    def episode(self) -> "int | None":
+        """Number of the episode or track."""
+        number = self._number(92)
+        return None if number < 0 else number
+
+    @property
+    def key_only(self) -> bool:
+        """Only the key is known: a confirmed match of an item that no listing holds."""
+        return bool(self._number(96) & c.ITEM_KEY_ONLY)
+
+    def describe(self) -> str:
+        """One line for people: ``Show – S01E02 – Title``, ``Title (1999)``, or the key when nothing else is known."""
+        title = self.title
+        if title is None:
+            return self.key
+        if self.kind == "show" and self.season is not None:
+            return f"{title} – Season {self.season}"
+        if self.show_title is not None:
+            season, episode = self.season, self.episode
+            number = f"S{season:02d}E{episode:02d}" if season is not None and episode is not None else None
+            return " – ".join(part for part in (self.show_title, number, title) if part)
+        return f"{title} ({self.year})" if self.year else title
+
+    def to_dict(self) -> "dict[str, object]":
+        """All that it tells, by name, as JSON can hold it."""
+        return {name: getattr(self, name) for name in _ITEM}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Item):
+            return NotImplemented
+        return {**self.to_dict(), "path": None} == {**other.to_dict(), "path": None}
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __getstate__(self) -> "tuple[None, dict[str, object]]":
+        # What it was asked of stays here.
+        return None, {"_block": self._block, "_at": self._at, "_asked": None}
+
+    def __repr__(self) -> str:
+        return f"<plexindex.Item {self.key} {self.describe()!r}>"

@@ -1,0 +1,110 @@
+"""Answers for folders, and for many paths at once."""
+
+from __future__ import annotations
+
+from _collections_abc import Iterator, Sequence
+
+from . import _constants as c
+from ._answers import Match, read_head
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, overload
+
+    from ._items import Asked
+    from ._types import Kind
+
+
+class Folder(Match):
+    """The answer for a folder: the show or artist that all files below it share, or the one item. True when it is one.
+
+    Else ``candidates`` has those that are below it, 16 at most, and ``candidates_total`` their number. What a
+    :class:`Match` has is of the show, artist or item, but for :attr:`kind`.
+    """
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> Kind | None:
+        """What the folder is: ``"show"``, ``"season"`` (of the show that is the item, which tells its number),
+        ``"artist"``, or what the one item is; None when there is no single one. The index keeps no keys of seasons and
+        albums.
+        """
+        return c.FOLDER_KINDS.get((self._answer or self._read())[14])  # type: ignore[return-value]
+
+    @property
+    def items(self) -> int:
+        """How many items have a file below it; 0 where several folders fit by their end, and of a library that was
+        never fetched.
+        """
+        count: int = (self._answer or self._read())[12]
+        return count
+
+    @property
+    def files(self) -> int:
+        """How many listed files are below it; 0 as :attr:`items`."""
+        count: int = (self._answer or self._read())[13]
+        return count
+
+    def _value(self) -> dict[str, object]:
+        value = super()._value()
+        return {**value, "kind": self.kind, "items": self.items, "files": self.files}
+
+    __hash__ = Match.__hash__
+
+    def __repr__(self) -> str:
+        shown = super().__repr__()
+        return f"<plexindex.Folder{shown[len('<plexindex.Match') : -1]}, {self.items} items>"
+
+
+class Matches(Sequence["Match"]):
+    """The answers for a batch of paths, in their order. Each is read when it is looked at."""
+
+    __slots__ = ("_asked", "_block", "_count", "_first", "_step")
+
+    def __init__(self, block: bytes | bytearray, asked: Asked | None = None) -> None:
+        self._block, self._asked = block, asked
+        _, self._step, _, self._count, self._first, _ = read_head(block)
+
+    def __len__(self) -> int:
+        return self._count
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, index: int) -> Match: ...
+        @overload
+        def __getitem__(self, index: slice) -> list[Match]: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(self._count))]
+        if index < 0:
+            index += self._count
+        if not 0 <= index < self._count:
+            raise IndexError(f"there are {self._count} answers")
+        return Match(self._block, self._first + index * self._step, self._asked)
+
+    def __iter__(self) -> Iterator[Match]:
+        block, first, step, asked = self._block, self._first, self._step, self._asked
+        for number in range(self._count):
+            yield Match(block, first + number * step, asked)
+
+    def counts(self) -> dict[str, int]:
+        """How many answers have each status."""
+        found: dict[str, int] = {}
+        for match in self:
+            found[match.status] = found.get(match.status, 0) + 1
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Matches) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getstate__(self) -> tuple[None, dict[str, object]]:
+        return None, {**{name: getattr(self, name) for name in self.__slots__}, "_asked": None}
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {status}" for status, count in self.counts().items())
+        return f"<plexindex.Matches {self._count}{': ' if counts else ''}{counts}>"
