@@ -29,7 +29,7 @@ const WRITERS: c_int = 0;
 /// From which one on they are those of readers.
 const READERS: c_int = 3;
 /// How many bytes are read ahead, in how many places of the file: each table and each index that is walked has its own.
-const AHEAD: usize = 16 << 10;
+const AHEAD: usize = 32 << 10;
 const PLACES: usize = 12;
 /// Up to which distance a read goes on where another one ended: pages of another kind lie between.
 const NEAR: i64 = 8 << 10;

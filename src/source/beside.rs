@@ -184,6 +184,12 @@ impl Source for Beside {
         self.server.server(bounds)
     }
 
+    fn expect(&self, spellings: &[Vec<u8>]) {
+        if let Some(file) = self.file() {
+            file.expect(spellings);
+        }
+    }
+
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         match self.file() {
             Some(file) => file.libraries(bounds),

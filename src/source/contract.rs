@@ -113,6 +113,15 @@ pub trait Known {
     /// The store's.
     fn count(&self) -> Result<u64>;
 
+    /// How many it had at [`Known::since`]: what came or went singly since is not told by the source. `None`: that is not
+    /// known.
+    ///
+    /// # Errors
+    /// The store's.
+    fn told(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Hands over the rating keys of all that it has, in no order.
     ///
     /// # Errors
@@ -201,6 +210,12 @@ pub trait Source: Send + Sync {
     /// As [`Source::server`].
     fn reach(&self, bounds: Bounds<'_>) -> Result<Server> {
         self.server(bounds)
+    }
+
+    /// Hears which path is looked for next, where no library is known yet: [`Source::libraries`] may look for it in the same
+    /// go, and [`Source::find_path`] gives what that found.
+    fn expect(&self, spellings: &[Vec<u8>]) {
+        let _ = spellings;
     }
 
     /// The libraries that the user may see, each with its change token as of now: the probe.

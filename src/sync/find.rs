@@ -96,6 +96,23 @@ impl Syncing {
         Ok(failure(done))
     }
 
+    /// A path as the host spells it, then as each mapping does that fits.
+    fn spellings(&self, path: &Normal<'_>) -> Vec<Vec<u8>> {
+        let mut spellings = vec![path.raw().to_vec()];
+        self.reading.mappings().to_server(path, |mapped| {
+            spellings.push(mapped.to_vec());
+            None::<()>
+        });
+        spellings
+    }
+
+    /// Tells the source which path is looked for once its libraries are known.
+    pub fn expect_path(&self, path: &Normal<'_>) {
+        if let Some(source) = &self.source {
+            source.expect(&self.spellings(path));
+        }
+    }
+
     /// Asks the server for this path in each of these libraries. With `unfetched` set none was
     /// ever listed, and the server may be asked some times in a row.
     pub fn find_path(
@@ -110,11 +127,7 @@ impl Syncing {
         let Some(name) = file_name(raw) else {
             return Ok(None);
         };
-        let mut spellings = vec![raw.to_vec()];
-        self.reading.mappings().to_server(path, |mapped| {
-            spellings.push(mapped.to_vec());
-            None::<()>
-        });
+        let spellings = self.spellings(path);
         let title = title_in(name);
         let wanted = WantedPath {
             spellings: &spellings,
