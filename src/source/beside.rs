@@ -232,6 +232,19 @@ impl Source for Beside {
         }
     }
 
+    fn below(
+        &self,
+        library: &Library,
+        folders: &[Vec<u8>],
+        most: usize,
+        bounds: Bounds<'_>,
+    ) -> Result<Option<Vec<Item>>> {
+        match self.file() {
+            Some(file) => file.below(library, folders, most, bounds),
+            None => self.server.below(library, folders, most, bounds),
+        }
+    }
+
     fn find_title(
         &self,
         library: &Library,

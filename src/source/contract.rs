@@ -23,6 +23,8 @@ pub struct Abilities {
     pub find: bool,
     /// So does [`Source::find_title`].
     pub titles: bool,
+    /// [`Source::below`] tells what lies below a folder.
+    pub folders: bool,
     /// [`Source::items`] gives single items: one that was invalidated is verified so. Without it its library is listed.
     pub items: bool,
     /// [`Source::events`] tells something.
@@ -270,6 +272,22 @@ pub trait Source: Send + Sync {
     ) -> Result<bool> {
         let _ = (library, wanted, bounds, is_it);
         Ok(false)
+    }
+
+    /// The items with a file below one of these folders, each written with a separator at its end: all of them, with all that is
+    /// theirs. `None` where that is not told: the files may be more than `most`.
+    ///
+    /// # Errors
+    /// As [`Source::server`].
+    fn below(
+        &self,
+        library: &Library,
+        folders: &[Vec<u8>],
+        most: usize,
+        bounds: Bounds<'_>,
+    ) -> Result<Option<Vec<Item>>> {
+        let _ = (library, folders, most, bounds);
+        Ok(None)
     }
 
     /// Hands over items that may have this title, by the server's own idea of it, some at a time: gives whether these are

@@ -107,6 +107,7 @@ impl Source for PlexDatabase {
             changes: Delta::Complete,
             find: true,
             titles: false,
+            folders: true,
             items: true,
             events: false,
             edits: false,
@@ -219,6 +220,20 @@ impl Source for PlexDatabase {
             })?,
         };
         is_it(items)
+    }
+
+    fn below(
+        &self,
+        library: &Library,
+        folders: &[Vec<u8>],
+        most: usize,
+        bounds: Bounds<'_>,
+    ) -> Result<Option<Vec<Item>>> {
+        check(&bounds)?;
+        self.place.slice(&bounds, &mut |slice| {
+            let found = read::below(&slice.connection, library, folders, most, &|| slice.is_over());
+            found.map_err(|error| self.place.unasked(slice, &error))
+        })
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {

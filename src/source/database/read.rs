@@ -1,7 +1,7 @@
 //! What the database says, in the words of the HTTP API. Only plain columns are read, and by the indexes that the server keeps:
 //! its tables of words and its collation need what only the server has.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use rusqlite::types::ValueRef;
@@ -87,6 +87,52 @@ pub fn with_path(connection: &Connection, libraries: &[Library], spellings: &[Ve
         }
     }
     Ok(items)
+}
+
+/// The items of a library with a file below one of these folders, which end in their separators; `None` where their files are
+/// more than `most`, or `is_over` comes first.
+pub fn below(
+    connection: &Connection,
+    library: &Library,
+    folders: &[Vec<u8>],
+    most: usize,
+    is_over: &dyn Fn() -> bool,
+) -> Sql<Option<Vec<Item>>> {
+    let mut ids = BTreeSet::new();
+    let mut left = most;
+    // By the index of paths: it has what the server lists, and folders in the order of their bytes. A trashed folder may be
+    // in the table of folders still, and a file in none of its rows.
+    let mut found = connection.prepare(
+        "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
+         WHERE p.file > ?1 AND p.file < ?2 LIMIT ?3",
+    )?;
+    for folder in folders {
+        let Some((Ok(first), last)) = folder.split_last().map(|(end, all)| (str::from_utf8(all), *end)) else {
+            continue;
+        };
+        let behind = |end: u8| format!("{first}{}", char::from(end));
+        let limit = i64::try_from(left + 1).unwrap_or(i64::MAX);
+        let mut rows = found.query(params![behind(last), behind(last + 1), limit])?;
+        while let Some(row) = rows.next()? {
+            if left == 0 {
+                return Ok(None);
+            }
+            left -= 1;
+            ids.extend(number(row, 0)?);
+        }
+    }
+    let Ok(section) = library.section.parse() else {
+        return Ok(None);
+    };
+    let mut reader = Items::new(connection, section, leaf_types(library.kind));
+    let mut items = Vec::new();
+    for id in ids {
+        if is_over() {
+            return Ok(None);
+        }
+        items.extend(reader.one(id)?);
+    }
+    Ok(Some(items))
 }
 
 /// Items of one library, read one after the other in a slice.
