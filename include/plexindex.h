@@ -412,8 +412,8 @@ typedef struct plexindex_options {
     // and fetched again when they are asked for. Recorded matches, tables, and the library asked for last stay, even if
     // they take more: plexindex_statistics.over_limit says so. 0: no limit.
     uint64_t size_limit;
-    // Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, or the folder 'Plex Media
-    // Server' that it lies in. It is read beside the running server, and never written. Alone it needs neither `server_url`
+    // Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, the folder that it lies
+    // in, which is called Databases, or the folder 'Plex Media Server' above that. It is read beside the running server, and never written. Alone it needs neither `server_url`
     // nor `token`, and no request is sent. The index then shows all libraries of the server. Default: none; an empty one is
     // none. It is never searched for.
     struct plexindex_bytes database;
@@ -859,7 +859,8 @@ int32_t plexindex_match_paths(const struct plexindex_handle *handle,
 // plexindex_match_path(). With a deadline a library that was never fetched is asked first for one file below the folder,
 // which is looked for on this machine: if the server has it, and the folder, or the one that it is a season or disc of, is
 // called as its show, artist or film, that is the answer, with 0 for `items` and `files`. A disk that does not answer may
-// take longer than the deadline. Returns what plexindex_match_path() returns.
+// take longer than the deadline. From Plex's database all that is below the folder is read at once, with or without a deadline,
+// and answers as after a listing. Returns what plexindex_match_path() returns.
 //
 // Precondition: as plexindex_match_path().
 int32_t plexindex_match_folder(const struct plexindex_handle *handle,

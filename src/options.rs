@@ -102,8 +102,8 @@ pub struct Options {
     pub cache_dir: PathBuf,
     /// Base URL of the server, such as `http://127.0.0.1:32400`. Without it the index answers from its store only.
     pub server_url: Option<String>,
-    /// Plex's own database, read beside the running server: the file `com.plexapp.plugins.library.db`, or the folder
-    /// 'Plex Media Server' that it lies in. Alone it needs neither URL nor token. It shows all of the server's libraries to who
+    /// Plex's own database, read beside the running server: the file `com.plexapp.plugins.library.db`, the folder that it
+    /// lies in, or the folder 'Plex Media Server' above that. Alone it needs neither URL nor token. It shows all of the server's libraries to who
     /// may read it. None by default; it is never searched for.
     pub database: Option<PathBuf>,
     /// The token, sent in a header to this server only.

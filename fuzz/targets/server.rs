@@ -20,6 +20,7 @@ const ABILITIES: Abilities = Abilities {
     changes: Delta::None,
     find: false,
     titles: false,
+    folders: false,
     items: true,
     events: false,
     edits: false,

@@ -117,7 +117,8 @@ pub struct Folder {
     /// What the folder is, where it is one: a [`Show`](ItemType::Show), a [`Season`](ItemType::Season) of the show that is the
     /// item, an [`Artist`](ItemType::Artist), or what kind the one item is of.
     pub kind: Option<ItemType>,
-    /// How many items have a file below it. 0 where several folders fit by their end, and of a library that was never fetched.
+    /// How many items have a file below it. 0 where several folders fit by their end, and of a library that was never fetched,
+    /// but for Plex's database.
     pub items: u64,
     /// How many listed files are below it; 0 as above.
     pub files: u64,

@@ -22,6 +22,7 @@ impl Source for Hostile {
             changes: Delta::None,
             find: false,
             titles: false,
+            folders: false,
             items: false,
             events: false,
             edits: false,

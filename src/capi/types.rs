@@ -105,8 +105,8 @@ pub struct Options {
     /// and fetched again when they are asked for. Recorded matches, tables, and the library asked for last stay, even if
     /// they take more: plexindex_statistics.over_limit says so. 0: no limit.
     pub size_limit: u64,
-    /// Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, or the folder 'Plex Media
-    /// Server' that it lies in. It is read beside the running server, and never written. Alone it needs neither `server_url`
+    /// Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, the folder that it lies
+    /// in, which is called Databases, or the folder 'Plex Media Server' above that. It is read beside the running server, and never written. Alone it needs neither `server_url`
     /// nor `token`, and no request is sent. The index then shows all libraries of the server. Default: none; an empty one is
     /// none. It is never searched for.
     pub database: Bytes,

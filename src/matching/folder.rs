@@ -239,19 +239,7 @@ where
     V: Deref<Target = L>,
 {
     let climb = Climb::new(views, scope, mappings, path);
-    let mut sum = Sum::default();
-    let mut rung = Rung::Exact;
-    climb.known(false, climb.folder, false, &mut sum);
-    if sum.is_empty() {
-        rung = Rung::Mapped;
-        if mappings.digest() != 0 {
-            climb.known(false, climb.folder, true, &mut sum);
-        }
-        rewritten(mappings, climb.folder, |folder| {
-            climb.known(false, folder, false, &mut sum);
-            (!sum.is_empty()).then_some(())
-        });
-    }
+    let (mut sum, rung) = climb.unfetched();
     let ([(_, member)], [folder]) = (&mut sum.members[..], &sum.folders[..]) else {
         return None;
     };
@@ -266,6 +254,27 @@ where
     };
     climb.show(&mut outcome, sum, rung, Confidence::High, Reason::None);
     Some(outcome)
+}
+
+/// The same where all that is below the folder was asked for: as of libraries that were fetched.
+#[must_use]
+pub fn climb_whole<'v, L, V>(
+    views: &'v [V],
+    scope: Scope,
+    mappings: &Mappings,
+    path: &Normal<'_>,
+) -> Option<FolderOutcome<'v>>
+where
+    L: Folders + 'v,
+    V: Deref<Target = L>,
+{
+    let climb = Climb::new(views, scope, mappings, path);
+    let (sum, rung) = climb.unfetched();
+    let mut outcome = FolderOutcome::default();
+    (!sum.is_empty()).then(|| {
+        climb.show(&mut outcome, sum, rung, Confidence::High, Reason::None);
+        outcome
+    })
 }
 
 /// Where a folder stands to those of the libraries, as given or mapped; of all libraries, be they asked or not.
@@ -408,6 +417,23 @@ where
                 });
             }
         }
+    }
+
+    /// What is known of it in libraries that were never fetched, and by which rung.
+    fn unfetched(&self) -> (Sum<'v>, Rung) {
+        let mut sum = Sum::default();
+        self.known(false, self.folder, false, &mut sum);
+        if !sum.is_empty() {
+            return (sum, Rung::Exact);
+        }
+        if self.mappings.digest() != 0 {
+            self.known(false, self.folder, true, &mut sum);
+        }
+        rewritten(self.mappings, self.folder, |folder| {
+            self.known(false, folder, false, &mut sum);
+            (!sum.is_empty()).then_some(())
+        });
+        (sum, Rung::Mapped)
     }
 
     fn by_its_end(&self, outcome: &mut FolderOutcome<'v>, places: &[Place]) {

@@ -24,8 +24,8 @@ mod words;
 
 pub use fast::{GROUP, fast_lookup, fast_lookup_all};
 pub use folder::{
-    FolderOutcome, Folders, Held, Invalidated, Member, Place, climb_by_one_file, climb_folder, files_below,
-    place_among, places_of,
+    FolderOutcome, Folders, Held, Invalidated, Member, Place, climb_by_one_file, climb_folder, climb_whole,
+    files_below, folder_form, place_among, places_of,
 };
 pub use form::{Fold, Form, lies_under};
 pub use ladder::{Scope, climb, climb_normal};

@@ -29,7 +29,7 @@ const WRITERS: c_int = 0;
 /// From which one on they are those of readers.
 const READERS: c_int = 3;
 /// How many bytes are read ahead, in how many places of the file: each table and each index that is walked has its own.
-const AHEAD: usize = 16 << 10;
+const AHEAD: usize = 32 << 10;
 const PLACES: usize = 12;
 /// Up to which distance a read goes on where another one ended: pages of another kind lie between.
 const NEAR: i64 = 8 << 10;
@@ -69,6 +69,8 @@ struct Spot {
     /// Where the last read ended.
     ended: i64,
     bytes: Vec<u8>,
+    /// How many of them are true now.
+    filled: usize,
     used: u64,
 }
 
@@ -79,7 +81,7 @@ impl Ahead {
         let to = from + i64::try_from(page.len()).unwrap_or(0);
         let known = |spot: &Spot| {
             let start = usize::try_from(from - spot.from).ok()?;
-            Some(start..start + page.len()).filter(|range| range.end <= spot.bytes.len())
+            Some(start..start + page.len()).filter(|range| range.end <= spot.filled)
         };
         if let Some((spot, range)) = self
             .places
@@ -93,12 +95,16 @@ impl Ahead {
         let goes_on = |spot: &Spot| (spot.ended..=spot.ended + NEAR).contains(&from);
         if let Some(spot) = self.places.iter_mut().find(|spot| goes_on(spot)) {
             (spot.used, spot.ended, spot.from) = (self.uses, to, from);
-            spot.bytes.resize(AHEAD.max(page.len()), 0);
+            // Made once: to fill it with zeros takes as long as to read into it.
+            if spot.bytes.len() < AHEAD.max(page.len()) {
+                spot.bytes.resize(AHEAD.max(page.len()), 0);
+            }
             if read(&mut spot.bytes, from) == SQLITE_OK {
+                spot.filled = spot.bytes.len();
                 page.copy_from_slice(&spot.bytes[..page.len()]);
                 return SQLITE_OK;
             }
-            spot.bytes.clear(); // it reaches beyond the end, or failed: what is asked for tells
+            spot.filled = 0; // it reaches beyond the end, or failed: what is asked for tells
         } else {
             let spot = if self.places.len() < PLACES {
                 self.places.push(Spot::default());
@@ -107,8 +113,7 @@ impl Ahead {
                 self.places.iter_mut().min_by_key(|spot| spot.used)
             };
             if let Some(spot) = spot {
-                (spot.used, spot.ended) = (self.uses, to);
-                spot.bytes.clear();
+                (spot.used, spot.ended, spot.filled) = (self.uses, to, 0);
             }
         }
         read(page, from)
@@ -116,7 +121,7 @@ impl Ahead {
 
     fn clear(&mut self) {
         for spot in &mut self.places {
-            spot.bytes.clear();
+            spot.filled = 0;
         }
     }
 }

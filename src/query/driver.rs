@@ -31,6 +31,10 @@ pub trait Question {
     /// See [`Facts::verifies_first`].
     const VERIFIES_FIRST: bool;
 
+    /// Tells the source what is looked for, before it is asked for its libraries.
+    fn announce(&self, sync: &Syncing) {
+        let _ = sync;
+    }
     /// Searches what is known. What is found is filled in where it stands: it may be large.
     fn find<'t>(&self, turn: &Turn<'t>, found: &mut Self::Found<'t>);
     /// Hands the places of the libraries that it asks for to `each`, where it names none.
@@ -257,6 +261,7 @@ impl Queries {
                 ListStep::GoOn => {}
                 ListStep::Ask => {
                     drop(snapshot);
+                    question.announce(&self.sync);
                     self.ask_for_libraries(call, &mut state)?;
                     (snapshot, now_ms) = self.read_on()?;
                     continue;

@@ -13,7 +13,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{
     FolderOutcome, Folders, Found, LIMIT, Normal, Outcome, Place, Scope, View, climb_by_one_file, climb_folder,
-    climb_normal, files_below, places_of,
+    climb_normal, climb_whole, files_below, folder_form, places_of,
 };
 use crate::model::{Confidence, IdentityId, ItemType, LibraryKind, Reason, Rung};
 use crate::platform::files::{bytes_of, named};
@@ -33,6 +33,10 @@ struct FolderQuestion<'p> {
     is_listed: Cell<bool>,
     /// It is no folder, but a file that is listed.
     is_file: Cell<bool>,
+    /// What is below it was just asked for.
+    is_asked: Cell<bool>,
+    /// All that is below it is known, of libraries that were never fetched.
+    is_whole: Cell<bool>,
     /// A file below it on this machine, once it was looked for.
     file: OnceCell<Option<Vec<u8>>>,
 }
@@ -53,6 +57,8 @@ impl Queries {
                 facts: Cell::default(),
                 is_listed: Cell::default(),
                 is_file: Cell::default(),
+                is_asked: Cell::default(),
+                is_whole: Cell::default(),
                 file: OnceCell::new(),
             };
             self.answer(call, &question, |answer| then(answer, question.facts.get()))
@@ -125,6 +131,10 @@ fn without_dot(path: &[u8]) -> &[u8] {
     }
 }
 
+fn can_list_folders(sync: &Syncing) -> bool {
+    sync.abilities().is_some_and(|can| can.folders)
+}
+
 fn nothing_fetched() -> Error {
     Error::new(
         Status::LibraryNotFound,
@@ -152,6 +162,24 @@ impl FolderQuestion<'_> {
         self.file.get_or_init(folder).as_deref()
     }
 
+    /// Whether all that is below it is known of the libraries that were never fetched and may have something there.
+    fn is_whole(&self, turn: &Turn<'_>) -> bool {
+        let (stands, sync) = (self.places(turn), &turn.queries.sync);
+        let Some(identity) = turn.snapshot.identity.filter(|_| can_list_folders(sync)) else {
+            return false;
+        };
+        let folder = folder_form(self.path);
+        let mut theirs = places(turn.scope, turn.snapshot.rows.len())
+            .filter(|place| stands[*place] > Place::Elsewhere)
+            .map(|place| &turn.snapshot.rows[place])
+            .filter(|row| !row.generation.is_fetched());
+        theirs.all(|row| {
+            !row.due
+                && (self.is_asked.get() || !sync.has_moved(row))
+                && sync.remembers_folder(identity, row, folder).unwrap_or(false)
+        })
+    }
+
     /// Whether a library that was never fetched answers with what a question for a file below it found a while ago.
     fn is_remembered(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>, searched: bool) -> Result<bool> {
         let (Some(found), Some(identity)) = (outcome.found.first(), turn.snapshot.identity) else {
@@ -177,6 +205,7 @@ impl Question for FolderQuestion<'_> {
         let views = &turn.snapshot.views;
         *outcome = climb_folder(views, turn.scope, mappings, self.path);
         self.is_listed.set(outcome.rung != Rung::None);
+        self.is_whole.set(false);
         self.is_file.set(
             outcome.rung == Rung::None && {
                 let mut file = Outcome::default();
@@ -184,10 +213,15 @@ impl Question for FolderQuestion<'_> {
                 matches!(file.rung, Rung::Exact | Rung::Mapped)
             },
         );
-        if outcome.reason == Reason::NotFetched
-            && let Some(found) = climb_by_one_file(views, turn.scope, mappings, self.path)
-        {
-            *outcome = found;
+        if outcome.reason == Reason::NotFetched {
+            let whole = self
+                .is_whole(turn)
+                .then(|| climb_whole(views, turn.scope, mappings, self.path));
+            let whole = whole.flatten();
+            self.is_whole.set(whole.is_some());
+            if let Some(found) = whole.or_else(|| climb_by_one_file(views, turn.scope, mappings, self.path)) {
+                *outcome = found;
+            }
         }
     }
 
@@ -230,7 +264,7 @@ impl Question for FolderQuestion<'_> {
     }
 
     fn is_settled(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>, searched: bool) -> Result<bool> {
-        self.is_remembered(turn, outcome, searched)
+        Ok(self.is_whole.get() || self.is_remembered(turn, outcome, searched)?)
     }
 
     /// Asked for a file below it, as for that file, where it lies in one of their folders.
@@ -250,7 +284,9 @@ impl Question for FolderQuestion<'_> {
             .map(|place| turn.snapshot.rows[place].clone())
             .filter(|row| !row.generation.is_fetched())
             .collect();
-        rows.retain(|row| self.file(row.library.kind).is_some());
+        if !can_list_folders(sync) {
+            rows.retain(|row| self.file(row.library.kind).is_some());
+        }
         rows
     }
 
@@ -299,6 +335,15 @@ impl Question for FolderQuestion<'_> {
         // The disk is looked at only where that is of use.
         if !unfetched {
             return Ok(None);
+        }
+        if can_list_folders(sync) {
+            let folder = folder_form(self.path);
+            let failed = sync.find_below(call, identity, libraries, self.path, folder)?;
+            self.is_asked.set(true);
+            let mut known = libraries.iter();
+            if failed.is_some() || known.all(|row| sync.remembers_folder(identity, row, folder).unwrap_or(false)) {
+                return Ok(failed);
+            }
         }
         let kind = libraries.first().map(|row| row.library.kind).unwrap_or_default();
         let Some(file) = self.file(kind) else {

@@ -212,6 +212,10 @@ impl Question for PathQuestion<'_> {
     type Found<'t> = Outcome<'t>;
     const VERIFIES_FIRST: bool = true;
 
+    fn announce(&self, sync: &Syncing) {
+        sync.expect_path(self.0);
+    }
+
     fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut Outcome<'t>) {
         let mappings = turn.queries.reading.mappings();
         climb_normal(&turn.snapshot.views, turn.scope, mappings, self.0, outcome);

@@ -184,6 +184,12 @@ impl Source for Beside {
         self.server.server(bounds)
     }
 
+    fn expect(&self, spellings: &[Vec<u8>]) {
+        if let Some(file) = self.file() {
+            file.expect(spellings);
+        }
+    }
+
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         match self.file() {
             Some(file) => file.libraries(bounds),
@@ -223,6 +229,19 @@ impl Source for Beside {
         match self.file() {
             Some(file) => file.find_path(library, wanted, bounds, is_it),
             None => self.server.find_path(library, wanted, bounds, is_it),
+        }
+    }
+
+    fn below(
+        &self,
+        library: &Library,
+        folders: &[Vec<u8>],
+        most: usize,
+        bounds: Bounds<'_>,
+    ) -> Result<Option<Vec<Item>>> {
+        match self.file() {
+            Some(file) => file.below(library, folders, most, bounds),
+            None => self.server.below(library, folders, most, bounds),
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Abilities {
     pub find: bool,
     /// So does [`Source::find_title`].
     pub titles: bool,
+    /// [`Source::below`] tells what lies below a folder.
+    pub folders: bool,
     /// [`Source::items`] gives single items: one that was invalidated is verified so. Without it its library is listed.
     pub items: bool,
     /// [`Source::events`] tells something.
@@ -112,6 +114,15 @@ pub trait Known {
     /// # Errors
     /// The store's.
     fn count(&self) -> Result<u64>;
+
+    /// How many it had at [`Known::since`]: what came or went singly since is not told by the source. `None`: that is not
+    /// known.
+    ///
+    /// # Errors
+    /// The store's.
+    fn told(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
 
     /// Hands over the rating keys of all that it has, in no order.
     ///
@@ -203,6 +214,12 @@ pub trait Source: Send + Sync {
         self.server(bounds)
     }
 
+    /// Hears which path is looked for next, where no library is known yet: [`Source::libraries`] may look for it in the same
+    /// go, and [`Source::find_path`] gives what that found.
+    fn expect(&self, spellings: &[Vec<u8>]) {
+        let _ = spellings;
+    }
+
     /// The libraries that the user may see, each with its change token as of now: the probe.
     ///
     /// # Errors
@@ -255,6 +272,22 @@ pub trait Source: Send + Sync {
     ) -> Result<bool> {
         let _ = (library, wanted, bounds, is_it);
         Ok(false)
+    }
+
+    /// The items with a file below one of these folders, each written with a separator at its end: all of them, with all that is
+    /// theirs. `None` where that is not told: the files may be more than `most`.
+    ///
+    /// # Errors
+    /// As [`Source::server`].
+    fn below(
+        &self,
+        library: &Library,
+        folders: &[Vec<u8>],
+        most: usize,
+        bounds: Bounds<'_>,
+    ) -> Result<Option<Vec<Item>>> {
+        let _ = (library, folders, most, bounds);
+        Ok(None)
     }
 
     /// Hands over items that may have this title, by the server's own idea of it, some at a time: gives whether these are

@@ -35,6 +35,8 @@ pub struct LibraryRow {
     pub listed_sequence: Sequence,
     /// Items of that listing.
     pub items: u64,
+    /// How many it had at `listed_token`: what came or went singly since makes a difference.
+    pub told_items: u64,
     /// The change token before that listing's first page.
     pub listed_token: String,
     /// When that listing was completed, Unix ms.
@@ -100,6 +102,7 @@ impl FromCells for LibraryRow {
             asked_ms: cells.get("asked_ms")?,
             listed_sequence: cells.get("generation_seq")?,
             items: unsigned(cells, "listed_items")?,
+            told_items: unsigned(cells, "told_items")?,
             listed_token: cells.get("listed_token")?,
             listed_ms: cells.get("listed_ms")?,
             checked_ms: cells.get("checked_ms")?,

@@ -268,7 +268,7 @@ impl Store {
                  generation_seq = CASE WHEN ?2 OR generation <= 0 THEN ?9 ELSE generation_seq END, \
                  asked_ms = CASE WHEN generation <= 0 THEN ?6 ELSE asked_ms END, \
                  wanted_ms = CASE WHEN generation <= 0 THEN ?6 + ?10 ELSE wanted_ms END, \
-                 listed_items = ?4, listed_token = ?5, listed_ms = ?6, checked_ms = ?6, \
+                 listed_items = ?4, told_items = ?4, listed_token = ?5, listed_ms = ?6, checked_ms = ?6, \
                  provisional = ?7, begun_seq = ?8, shrunk = -1, \
                  hint = CASE WHEN hint_seq <= ?8 THEN 0 ELSE hint END WHERE id = ?1",
                 params![

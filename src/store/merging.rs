@@ -33,18 +33,22 @@ impl Store {
     }
 
     /// Notes that what changed up to the last probe was merged, by pages asked for after the change sequence
-    /// `begun`: the listing is as good as new.
+    /// `begun`: the listing is as good as new, and has so many items.
     pub fn caught_up(
         &self,
         identity: IdentityId,
         row: &LibraryRow,
         begun: Sequence,
+        items: u64,
         now_ms: i64,
         provisional: bool,
     ) -> Result<()> {
         self.write(|tx| {
             tx.expect_library(row.id)?;
             renew(tx, row.id, &row.library.change.token, begun, now_ms, provisional)?;
+            tx.connection
+                .prepare_cached("UPDATE libraries SET told_items = ?2 WHERE id = ?1")?
+                .execute(params![row.id, items.cast_signed()])?;
             tx.freshness_changed(identity)
         })
     }

@@ -62,6 +62,7 @@ CREATE TABLE libraries (
     dead_items         INTEGER NOT NULL DEFAULT 0,   -- there may be some of what was evicted
     generation_seq     INTEGER NOT NULL DEFAULT 0,   -- change sequence since when that generation answers
     listed_items       INTEGER NOT NULL DEFAULT 0,
+    told_items         INTEGER NOT NULL DEFAULT 0,   -- how many there were at listed_token
     listed_token       TEXT    NOT NULL DEFAULT '',  -- the token before its first page
     listed_ms          INTEGER NOT NULL DEFAULT 0,   -- when it was completed
     checked_ms         INTEGER NOT NULL DEFAULT 0,   -- when it was last seen to be current

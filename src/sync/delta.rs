@@ -57,6 +57,10 @@ impl Known for Ours<'_> {
         }
     }
 
+    fn told(&self) -> Result<Option<u64>> {
+        Ok(self.listing.is_none().then_some(self.row.told_items))
+    }
+
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
         self.sync.store.keys(self.row, each)
     }
@@ -84,12 +88,12 @@ impl SyncJob<'_> {
             listing: None,
             begun: sync.store.totals()?.sequence,
         };
-        if self.take_in(&row.library, &ours)?.is_none() {
+        let Some(items) = self.take_in(&row.library, &ours)? else {
             return Ok(false);
-        }
+        };
         let now = sync.clock.now_ms();
         let unsettled = freshness::unsettled(&row.library.change, now);
-        sync.store.caught_up(identity, row, ours.begun, now, unsettled)?;
+        sync.store.caught_up(identity, row, ours.begun, items, now, unsettled)?;
         Ok(true)
     }
 

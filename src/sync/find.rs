@@ -17,12 +17,14 @@ use crate::freshness::{self, ASK_AGAIN_MS, SEARCHES_UNFETCHED};
 use crate::matching::Normal;
 use crate::matching::point::{file_name, is_same_file, title_in};
 use crate::matching::text::{fold_title, has_all_words};
-use crate::model::{IdentityId, Sequence};
+use crate::model::{IdentityId, Item, Sequence};
 use crate::source::{Bounds, WantedPath};
 use crate::store::{LibraryRow, Patience};
 
 /// How long asking waits for other writers where an answer is at hand.
 pub const SHORTLY: Duration = Duration::from_secs(1);
+/// A folder with more files is that of a library, or above many items: the listing is better.
+const BELOW: usize = 1_000;
 /// How long another thread's or process's probe is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -96,6 +98,23 @@ impl Syncing {
         Ok(failure(done))
     }
 
+    /// A path as the host spells it, then as each mapping does that fits.
+    fn spellings(&self, path: &Normal<'_>) -> Vec<Vec<u8>> {
+        let mut spellings = vec![path.raw().to_vec()];
+        self.reading.mappings().to_server(path, |mapped| {
+            spellings.push(mapped.to_vec());
+            None::<()>
+        });
+        spellings
+    }
+
+    /// Tells the source which path is looked for once its libraries are known.
+    pub fn expect_path(&self, path: &Normal<'_>) {
+        if let Some(source) = &self.source {
+            source.expect(&self.spellings(path));
+        }
+    }
+
     /// Asks the server for this path in each of these libraries. With `unfetched` set none was
     /// ever listed, and the server may be asked some times in a row.
     pub fn find_path(
@@ -110,11 +129,7 @@ impl Syncing {
         let Some(name) = file_name(raw) else {
             return Ok(None);
         };
-        let mut spellings = vec![raw.to_vec()];
-        self.reading.mappings().to_server(path, |mapped| {
-            spellings.push(mapped.to_vec());
-            None::<()>
-        });
+        let spellings = self.spellings(path);
         let title = title_in(name);
         let wanted = WantedPath {
             spellings: &spellings,
@@ -126,6 +141,35 @@ impl Syncing {
         }
         self.ask_once(call, identity, libraries, path.hash(), unfetched, &|job, row| {
             job.search_path(row, &wanted, raw)
+        })
+    }
+
+    /// Whether all that is below a folder of a library that was never fetched was asked for a while ago, and came.
+    pub fn remembers_folder(&self, identity: IdentityId, row: &LibraryRow, folder: &[u8]) -> Result<bool> {
+        self.remembers(identity, row, folder_hash(folder))
+    }
+
+    /// Asks for all that is below a folder in libraries that were never fetched. `folder`: its normal form.
+    pub fn find_below(
+        &self,
+        call: &Call<'_>,
+        identity: IdentityId,
+        libraries: &[LibraryRow],
+        path: &Normal<'_>,
+        folder: &[u8],
+    ) -> Result<Option<Error>> {
+        if !self.abilities().is_some_and(|can| can.folders) {
+            return Ok(None);
+        }
+        // Rules are written for what lies below a folder.
+        let below = [trimmed(path.raw()), b"/"].concat();
+        let mut folders = Normal::with(&below, |below| self.spellings(below));
+        for folder in &mut folders {
+            let end = if folder.contains(&b'\\') { b'\\' } else { b'/' };
+            *folder = [trimmed(folder), &[end]].concat();
+        }
+        self.ask_once(call, identity, libraries, folder_hash(folder), true, &|job, row| {
+            job.search_folder(row, &folders)
         })
     }
 
@@ -243,6 +287,27 @@ impl SyncJob<'_> {
             })
     }
 
+    /// Whether all that the server has below these folders of a library is known now, and there is something.
+    fn search_folder(&self, row: &LibraryRow, folders: &[Vec<u8>]) -> Result<bool> {
+        let Some(mut items) = self.source.below(&row.library, folders, BELOW, self.bounds)? else {
+            return Ok(false);
+        };
+        items.retain(Item::has_key);
+        let store = &self.sync.store;
+        let is_below = |item: &Item| {
+            let mut parts = item.parts.iter();
+            parts.any(|part| folders.iter().any(|folder| part.as_bytes().starts_with(folder)))
+        };
+        // What single questions brought before, and is not below it any more.
+        for (_, known) in store.items_after(row.id, row.generation, 0, usize::MAX)? {
+            if is_below(&known) && !items.iter().any(|item| item.rating_key == known.rating_key) {
+                store.remove_item(row, &known.rating_key)?;
+            }
+        }
+        store.merge_items(row, &items, None)?;
+        Ok(items.iter().any(is_below))
+    }
+
     /// Whether the server has items with this title in a library; what it has is merged. Where it does not give all of them
     /// that is none: what is not seen would be missing for as long as the rest is remembered.
     fn search_title(&self, row: &LibraryRow, title: &str) -> Result<bool> {
@@ -257,6 +322,17 @@ impl SyncJob<'_> {
             })?;
         Ok(all && found)
     }
+}
+
+/// A path without separators at its end.
+fn trimmed(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|byte| !matches!(byte, b'/' | b'\\'));
+    &path[..end.map_or(0, |at| at + 1)]
+}
+
+fn folder_hash(folder: &[u8]) -> u64 {
+    // No path begins so.
+    xxh3_64(&[b"\0folder\0", folder].concat())
 }
 
 fn title_hash(title: &str) -> u64 {

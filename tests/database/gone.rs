@@ -123,3 +123,108 @@ fn what_goes_is_missed_whatever_came_before() {
         history(seed);
     }
 }
+
+/// An index of some films, whose server lost the newest ones.
+#[test]
+fn the_newest_item_goes_without_a_new_listing() {
+    let (folder, server, section) = films(60);
+    let index = open(options(&folder.path().join("store"), &server.folder), &clock());
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let listings = || index.stats().expect("statistics").listings;
+    let items = || index.stats().expect("statistics").items;
+    let path = crate::alone::path;
+    // Its number and that of its change were the highest ones.
+    server.write(|database| written::delete(database, 60));
+    assert_eq!(key_of(&index, &path(59)), None);
+    assert_eq!((listings(), items()), (1, 59));
+    // The next change gets the number of the one that went, as it does where the server begins at the highest one that is left.
+    let highest = |database: &rusqlite::Connection| written::next_change(database) - 1;
+    let (before, after) = server.write(|database| {
+        let before = highest(database);
+        written::delete(database, 59);
+        written::rename(database, 7, "/data/films/renamed.mkv");
+        (before, highest(database))
+    });
+    assert_eq!(before, after, "the counter says nothing");
+    assert_eq!(key_of(&index, "/data/films/renamed.mkv"), Some(7));
+    assert_eq!((key_of(&index, &path(58)), key_of(&index, &path(6))), (None, None));
+    assert_eq!((listings(), items()), (1, 58));
+    // Some of the newest at once, and new ones.
+    let added = server.write(|database| {
+        for id in 50..=58 {
+            written::delete(database, id);
+        }
+        written::add_film(database, section, "New", "/data/films/new.mkv")
+    });
+    assert_eq!(key_of(&index, "/data/films/new.mkv"), Some(added));
+    assert_eq!((listings(), items()), (1, 50));
+}
+
+#[test]
+fn a_restored_backup_is_listed_anew() {
+    for lost in [
+        "a change",
+        "a film that came",
+        "a change, of what is deleted",
+        "a film that went, and one that is deleted",
+    ] {
+        let (folder, server, section) = films(60);
+        let index = open(options(&folder.path().join("store"), &server.folder), &clock());
+        let renamed = "/data/films/renamed.mkv";
+        let path = crate::alone::path;
+        let touch_all = |database: &rusqlite::Connection| (20..38).for_each(|id| written::touch(database, id));
+        let backup = std::fs::read(server.file()).expect("read");
+        server.write(|database| match lost {
+            "a change" => written::rename(database, 7, renamed),
+            "a film that came" => drop(written::add_film(database, section, "New", renamed)),
+            "a change, of what is deleted" => {
+                written::rename(database, 7, renamed);
+                touch_all(database);
+            }
+            _ => {
+                written::delete(database, 7);
+                written::touch(database, 8);
+            }
+        });
+        index.refresh(&QueryOptions::default(), true).expect("listed");
+        // Into the same file, as a copy is.
+        std::fs::write(server.file(), &backup).expect("restored");
+        server.write(|database| match lost {
+            "a change, of what is deleted" => (20..38).for_each(|id| written::delete(database, id)),
+            "a film that went, and one that is deleted" => written::delete(database, 8),
+            _ => {}
+        });
+        assert_eq!(key_of(&index, &path(6)), Some(7), "{lost}");
+        assert_eq!(key_of(&index, renamed), None, "{lost}");
+        let left = match lost {
+            "a change, of what is deleted" => 42,
+            "a film that went, and one that is deleted" => 59,
+            _ => 60,
+        };
+        let stats = index.stats().expect("statistics");
+        assert_eq!((stats.items, stats.listings), (left, 2), "{lost}");
+    }
+}
+
+/// A process that begins knows what went by the rows that another one counted.
+#[test]
+fn what_goes_is_missed_by_a_process_that_begins() {
+    let (folder, server, section) = films(60);
+    let clock = clock();
+    let again = || open(options(&folder.path().join("store"), &server.folder), &clock);
+    again().refresh(&QueryOptions::default(), true).expect("listed");
+    for round in 0..4_i64 {
+        let (gone, new) = (10 + round, format!("/data/films/new {round}.mkv"));
+        let added = server.write(|database| {
+            if round % 2 == 0 {
+                written::delete(database, gone);
+            }
+            written::add_film(database, section, &new, &new)
+        });
+        let index = again();
+        assert_eq!(key_of(&index, &new), Some(added));
+        let is_left = key_of(&index, &crate::alone::path(u32::try_from(gone - 1).expect("small")));
+        assert_eq!(is_left, (round % 2 == 1).then_some(gone), "round {round}");
+        assert_eq!(index.stats().expect("statistics").listings, 0, "of this process");
+    }
+}

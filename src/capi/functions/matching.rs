@@ -93,7 +93,8 @@ pub unsafe extern "C" fn plexindex_match_paths(
 /// plexindex_match_path(). With a deadline a library that was never fetched is asked first for one file below the folder,
 /// which is looked for on this machine: if the server has it, and the folder, or the one that it is a season or disc of, is
 /// called as its show, artist or film, that is the answer, with 0 for `items` and `files`. A disk that does not answer may
-/// take longer than the deadline. Returns what plexindex_match_path() returns.
+/// take longer than the deadline. From Plex's database all that is below the folder is read at once, with or without a deadline,
+/// and answers as after a listing. Returns what plexindex_match_path() returns.
 ///
 /// # Safety
 /// As plexindex_match_path().

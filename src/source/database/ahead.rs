@@ -13,7 +13,7 @@ pub struct Ahead {
     pub of: Option<(String, usize, String)>,
     /// Behind which position.
     pub after: u64,
-    pub items: VecDeque<(u64, Item)>,
+    pub items: VecDeque<(i64, Item)>,
     /// Nothing comes behind them.
     pub is_all: bool,
 }
@@ -34,7 +34,7 @@ impl Ahead {
             && let Some((id, item)) = self.items.pop_front()
         {
             items.push(item);
-            self.after = id;
+            self.after = id.cast_unsigned();
             rows += 1;
         }
         let is_last = self.is_all && self.items.is_empty();

@@ -1,8 +1,12 @@
 //! What changed since the last look: by the server's own counter, and by the numbers of items that are left.
 //!
 //! The server raises one counter with every change of an item, and writes it there: what has a higher one than the index
-//! knows came or changed. What went leaves nothing: where the numbers do not add up (`tally`), all of them are compared. A show's name is
-//! in each of its episodes, so a show that changed stands for them.
+//! knows came or changed. A show's name is in each of its episodes, so a show that changed stands for them.
+//!
+//! What went leaves nothing. But no number of an item is used twice: so the rows of all libraries, the new ones left out, are
+//! as many as before, or some went. To count all rows takes a fourth of the time that a library's does. Where the numbers do not
+//! add up, or are not known, the library's items are counted, and where those are not as many as the index has, all of them
+//! are compared.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +16,10 @@ use crate::model::{Item, Library};
 use super::super::bounds::Bounds;
 use super::super::contract::{Changes, Known};
 use super::listing::{section, types};
-use super::mark::Mark;
+use super::mark::{Mark, rows_of};
 use super::place::Slice;
 use super::read::{Items, numbers};
 use super::reader::PlexDatabase;
-use super::tally::At;
 
 /// Above this many a listing is the better way.
 const MOST: usize = 50_000;
@@ -24,6 +27,10 @@ const MOST: usize = 50_000;
 /// What changed, as numbers of items.
 struct Moved {
     now: Mark,
+    /// The rows that changed last went.
+    went_back: bool,
+    /// How many rows are new, of all libraries.
+    new: i64,
     ids: BTreeSet<i64>,
     /// Rating keys of those that changed in other libraries: one of them may have been this one's.
     elsewhere: Vec<String>,
@@ -36,6 +43,8 @@ impl PlexDatabase {
         };
         let section = section(library)?;
         let (token, before) = (&library.change.token, known.count()?);
+        // From now on probes count the rows, so that the next delta finds what went by that.
+        self.counts_rows();
         let Some(moved) = self.place.slice(bounds, &mut |slice| {
             moved(slice, section, &since).map_err(|error| self.place.unasked(slice, &error))
         })?
@@ -45,46 +54,40 @@ impl PlexDatabase {
         let ids: Vec<i64> = moved.ids.iter().copied().collect();
         let mut came = Vec::with_capacity(ids.len());
         self.read(library, &ids, bounds, &mut |_, item| came.extend(item))?;
+        let told = known.told()?;
         known.add(&came)?;
         // Else all numbers are compared.
-        let stays = moved.now.trash == since.trash && !known.has_any(&moved.elsewhere)?;
-        if stays {
-            let lost_none = self
-                .tally()
-                .has_lost_none(section, known.since(), before, token, &moved.now);
-            if lost_none {
-                self.tally().is_same(section, token, known.count()?, None);
+        if !moved.went_back && moved.now.trash == since.trash && !known.has_any(&moved.elsewhere)? {
+            // What was counted is of the moment that was just read, and the index had then what the database had.
+            let is_counted = Mark::of(token).as_ref() == Some(&moved.now) && told == Some(before);
+            let rows = rows_of(known.since()).zip(rows_of(token)).filter(|_| is_counted);
+            if rows.is_some_and(|(then, now)| then + moved.new == now) {
                 return Ok(Changes::Known { gone: Vec::new() });
             }
-            let (left, still, first) = self.place.slice(bounds, &mut |slice| {
-                let read = || {
-                    let left = Items::new(&slice.connection, section, types(library)).count()?;
-                    let now = Mark::read(&slice.connection, &slice.state)?;
-                    // Nothing was added since the probe: what is there now was there then.
-                    let still = now == moved.now && Mark::of(token) == Some(now);
-                    let first = if still && !self.tally().is_at(token) {
-                        Some(At::first(&slice.connection, token, now)?)
-                    } else {
-                        None
-                    };
-                    Ok((left, still, first))
-                };
-                read().map_err(|error| self.place.unasked(slice, &error))
-            })?;
+            let left = self.count(library, bounds)?;
             // All that is left is known now: so many of each are the same ones.
-            let items = known.count()?;
-            if left == items {
-                if still {
-                    self.tally().is_same(section, token, items, first);
-                }
+            if left == known.count()? {
                 return Ok(Changes::Known { gone: Vec::new() });
             }
         }
-        self.gone(section, known, bounds)
+        let gone = self.gone(section, known, bounds)?;
+        // In a restored backup there may be something that went before, and came back with it: then all of it is read.
+        if moved.went_back && self.count(library, bounds)? + gone.len() as u64 != known.count()? {
+            return Ok(Changes::Unknown);
+        }
+        Ok(Changes::Known { gone })
+    }
+
+    fn count(&self, library: &Library, bounds: &Bounds<'_>) -> Result<u64> {
+        let section = section(library)?;
+        self.place.slice(bounds, &mut |slice| {
+            let items = Items::new(&slice.connection, section, types(library));
+            items.count().map_err(|error| self.place.unasked(slice, &error))
+        })
     }
 
     /// What the index has and the database has not.
-    fn gone(&self, section: i64, known: &dyn Known, bounds: &Bounds<'_>) -> Result<Changes> {
+    fn gone(&self, section: i64, known: &dyn Known, bounds: &Bounds<'_>) -> Result<Vec<String>> {
         let mut there: Vec<i64> = Vec::new();
         loop {
             let after = there.last().copied().unwrap_or(0);
@@ -136,7 +139,7 @@ impl PlexDatabase {
                 gone.push(key.to_owned());
             }
         })?;
-        Ok(Changes::Known { gone })
+        Ok(gone)
     }
 
     /// Hands over the items with these numbers that the library has, in slices.
@@ -175,15 +178,15 @@ impl PlexDatabase {
 fn moved(slice: &Slice, section: i64, since: &Mark) -> rusqlite::Result<Option<Moved>> {
     let connection = &slice.connection;
     let now = Mark::read(connection, &slice.state)?;
-    if !now.follows(since) {
+    let Some(base) = since.base(&now, connection)? else {
         return Ok(None);
-    }
+    };
     let (mut ids, mut elsewhere) = (BTreeSet::new(), Vec::new());
     let mut above = Vec::new();
-    if now.changed > since.changed {
+    if now.top != since.top {
         let mut statement = connection
             .prepare_cached("SELECT id, metadata_type, library_section_id FROM metadata_items WHERE changed_at > ?1")?;
-        let mut rows = statement.query([since.changed])?;
+        let mut rows = statement.query([base.changed])?;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
             if row.get::<_, Option<i64>>(2)? != Some(section) {
@@ -242,5 +245,19 @@ fn moved(slice: &Slice, section: i64, since: &Mark) -> rusqlite::Result<Option<M
             })?;
         }
     }
-    Ok((ids.len() <= MOST).then_some(Moved { now, ids, elsewhere }))
+    if ids.len() > MOST {
+        return Ok(None);
+    }
+    let new = connection.query_row(
+        "SELECT count(*) FROM metadata_items WHERE id > ?1",
+        [since.items],
+        |row| row.get(0),
+    )?;
+    Ok(Some(Moved {
+        now,
+        went_back: base.went_back,
+        new,
+        ids,
+        elsewhere,
+    }))
 }

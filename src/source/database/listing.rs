@@ -51,6 +51,9 @@ impl PlexDatabase {
             return Ok(page);
         }
         let section = section(library)?;
+        if bounds.deadline.is_none() {
+            self.counts_rows();
+        }
         // A short page is the first answer of a call in a hurry: no more is read than it asks for.
         let most = if bounds.deadline.is_some() {
             request.size as usize
@@ -75,23 +78,17 @@ impl PlexDatabase {
                 0 => Some(reader.count().map_err(told)?),
                 _ => None,
             };
-            let (mut read, mut is_all) = (VecDeque::new(), true);
-            reader
-                .after(position(request.position), &mut |id, item| {
-                    if read.len() >= most || (read.len() >= request.size as usize && slice.is_over()) {
-                        is_all = false;
-                        return false;
-                    }
-                    read.push_back((id.cast_unsigned(), item));
-                    true
-                })
+            let mut read = Vec::with_capacity(most);
+            let mut enough = |read| read >= request.size as usize && slice.is_over();
+            let is_all = reader
+                .after(position(request.position), most, &mut read, &mut enough)
                 .map_err(told)?;
             Ok((total, read, is_all))
         })?;
         *ahead = Ahead {
             of: Some(of.clone()),
             after: request.position,
-            items: read,
+            items: VecDeque::from(read),
             is_all,
         };
         let page = ahead.page(&of, request, items).unwrap_or_default();

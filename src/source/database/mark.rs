@@ -1,27 +1,41 @@
 //! What tells that the database changed: its counters, and its files' facts. Together they are the change token of each of its
 //! libraries.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::place::State;
 
+/// How many of the rows that changed last are remembered: so many may go at once without a new listing.
+const TOP: usize = 16;
+
 /// How far the database had come at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// Which file it is: a restored backup is another one, or its counters went back.
     pub file: u64,
-    /// The highest number that the server gave to a change of an item.
-    pub changed: i64,
-    /// The highest number of an item: none is used twice.
+    /// The highest number that an item ever had: none is used twice.
     pub items: i64,
-    /// The highest number of a part.
+    /// The highest number that a part ever had.
     pub parts: i64,
     /// How many items, versions and parts are in the trash. Whether a change of that is counted elsewhere is not known.
     pub trash: [i64; 3],
+    /// The rows that changed last, the last one first: the number that the server gave to the change, and the row's.
+    pub top: Vec<(i64, i64)>,
 }
 
-/// What stands between the counters and the facts of the files.
+/// Since when changes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// Changes with a higher number.
+    pub changed: i64,
+    /// Rows that had a higher one went.
+    pub went_back: bool,
+}
+
+/// What stands between the counters and the number of rows, and between that and the facts of the files.
 const FACTS: char = '/';
+/// Stands for a number of rows that was not counted.
+const UNCOUNTED: &str = "-";
 /// Ends the facts where the next write may not show in them.
 const UNSETTLED: char = '~';
 
@@ -29,37 +43,77 @@ impl Mark {
     /// The counters as they are now. All by an index, at any size.
     pub fn read(connection: &Connection, state: &State) -> rusqlite::Result<Self> {
         let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        // SQLite keeps the highest number that it gave to a row, whatever became of the row.
+        let given = |table: &str| {
+            connection.query_row(
+                "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?1",
+                [table],
+                |row| row.get::<_, i64>(0),
+            )
+        };
+        let mut top = Vec::with_capacity(TOP);
+        let mut changed = connection.prepare(
+            "SELECT changed_at, id FROM metadata_items WHERE changed_at > 0 ORDER BY changed_at DESC, id DESC LIMIT ?1",
+        )?;
+        let mut rows = changed.query([i64::try_from(TOP).unwrap_or(i64::MAX)])?;
+        while let Some(row) = rows.next()? {
+            top.push((row.get(0)?, row.get(1)?));
+        }
         Ok(Self {
             file: state.file,
-            changed: number("SELECT coalesce(max(changed_at), 0) FROM metadata_items")?,
-            items: number("SELECT coalesce(max(id), 0) FROM metadata_items")?,
-            parts: number("SELECT coalesce(max(id), 0) FROM media_parts")?,
+            items: number("SELECT coalesce(max(id), 0) FROM metadata_items")?.max(given("metadata_items")?),
+            parts: number("SELECT coalesce(max(id), 0) FROM media_parts")?.max(given("media_parts")?),
             trash: [
                 number("SELECT count(*) FROM metadata_items WHERE deleted_at IS NOT NULL")?,
                 number("SELECT count(*) FROM media_items WHERE deleted_at IS NOT NULL")?,
                 number("SELECT count(*) FROM media_parts WHERE deleted_at IS NOT NULL")?,
             ],
+            top,
         })
     }
 
-    /// Whether what changed since `earlier` can be told: it is the same file, and nothing went back.
-    pub fn follows(&self, earlier: &Self) -> bool {
-        self.file == earlier.file
-            && self.changed >= earlier.changed
-            && self.items >= earlier.items
-            && self.parts >= earlier.parts
+    /// Since when changes have to be read of a database that is at `now`, so that none after this mark is missed; `None` where
+    /// they cannot be told: it is another file, or a restored backup.
+    ///
+    /// Of the rows that changed last, the first one that is left stands where it stood, or higher: so all that changed after
+    /// it, up to this mark, went. Its number, and not the highest one, is the base, for whether the server goes on counting
+    /// where it was before those went is not known. In a backup the row has a lower number, or the backup was made after it:
+    /// then nothing is lost that is left here.
+    pub fn base(&self, now: &Self, connection: &Connection) -> rusqlite::Result<Option<Base>> {
+        if self.file != now.file || self.items > now.items || self.parts > now.parts {
+            return Ok(None);
+        }
+        let mut statement = connection.prepare_cached("SELECT changed_at FROM metadata_items WHERE id = ?1")?;
+        for (place, (changed, id)) in self.top.iter().enumerate() {
+            let stands: Option<Option<i64>> = statement.query_row([id], |row| row.get(0)).optional()?;
+            if let Some(stands) = stands {
+                return Ok((stands >= Some(*changed)).then_some(Base {
+                    changed: *changed,
+                    went_back: place > 0,
+                }));
+            }
+        }
+        Ok(self.top.is_empty().then_some(Base {
+            changed: 0,
+            went_back: false,
+        }))
     }
 
-    /// The change token of this mark, read when the files were so.
-    pub fn token(&self, state: &State) -> String {
+    /// The change token of this mark, read when the files were so, and with so many rows where they were counted.
+    pub fn token(&self, rows: Option<i64>, state: &State) -> String {
         let Self {
             file,
-            changed,
             items,
             parts,
             trash: [a, b, c],
+            top,
         } = self;
-        let mut token = format!("{file:x} {changed} {items} {parts} {a} {b} {c}{FACTS}{:x}", state.stamp);
+        let rows = rows.map_or_else(|| UNCOUNTED.to_owned(), |rows| rows.to_string());
+        let top: String = top.iter().map(|(changed, id)| format!(" {changed:x} {id:x}")).collect();
+        let mut token = format!(
+            "{file:x} {items} {parts} {a} {b} {c}{top}{FACTS}{rows}{FACTS}{:x}",
+            state.stamp
+        );
         if !state.is_settled {
             token.push(UNSETTLED);
         }
@@ -68,53 +122,78 @@ impl Mark {
 
     /// The mark in a token; `None` for one of another kind of source.
     pub fn of(token: &str) -> Option<Self> {
-        let (counters, _) = token.split_once(FACTS)?;
+        let (counters, rest) = token.split_once(FACTS)?;
+        rest.split_once(FACTS)?;
         let mut words = counters.split(' ');
         let file = u64::from_str_radix(words.next()?, 16).ok()?;
         let mut number = || words.next()?.parse().ok();
+        let (items, parts, trash) = (number()?, number()?, [number()?, number()?, number()?]);
+        let rest = words.map(|word| i64::from_str_radix(word, 16).ok());
+        let rest: Vec<i64> = rest.collect::<Option<_>>()?;
+        let (pairs, []) = rest.as_chunks::<2>() else {
+            return None;
+        };
         Some(Self {
             file,
-            changed: number()?,
-            items: number()?,
-            parts: number()?,
-            trash: [number()?, number()?, number()?],
+            items,
+            parts,
+            trash,
+            top: pairs.iter().map(|[changed, id]| (*changed, *id)).collect(),
         })
     }
+}
+
+/// How many rows there were when this token was given, shows and seasons of all libraries included, if they were counted.
+pub fn rows_of(token: &str) -> Option<i64> {
+    token.split(FACTS).nth(1)?.parse().ok()
+}
+
+/// How many rows there are, by the smallest index there is.
+pub fn count_rows(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT count(*) FROM metadata_items", [], |row| row.get(0))
 }
 
 /// Whether the files are, as far as their facts tell, as they were when this token was given.
 pub fn still_holds(token: &str, state: &State) -> bool {
     token
-        .split_once(FACTS)
+        .rsplit_once(FACTS)
         .is_some_and(|(_, facts)| !facts.ends_with(UNSETTLED) && facts == format!("{:x}", state.stamp))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Mark;
+    use super::{Mark, rows_of};
 
     #[test]
     fn a_token_holds_its_mark() {
-        let mark = Mark {
+        let mut mark = Mark {
             file: u64::MAX,
-            changed: 7254,
             items: 202,
             parts: 235,
             trash: [1, 0, 3],
+            top: vec![(7254, 202), (7253, 17)],
         };
         let state = super::State::for_tests(5, true);
-        assert_eq!(Mark::of(&mark.token(&state)), Some(mark));
-        assert!(super::still_holds(&mark.token(&state), &state));
-        assert!(!super::still_holds(
-            &mark.token(&state),
-            &super::State::for_tests(6, true)
-        ));
+        for rows in [None, Some(1_100_000)] {
+            let token = mark.token(rows, &state);
+            assert_eq!((Mark::of(&token), rows_of(&token)), (Some(mark.clone()), rows));
+            assert!(super::still_holds(&token, &state));
+            assert!(!super::still_holds(&token, &super::State::for_tests(6, true)));
+            mark.top.clear();
+        }
         let unsettled = super::State::for_tests(5, false);
         assert!(
-            !super::still_holds(&mark.token(&unsettled), &unsettled),
+            !super::still_holds(&mark.token(None, &unsettled), &unsettled),
             "the next write may not show"
         );
-        for other in ["", "763 1681586700", "1 2 3/4", "x 1 2 3 4 5 6/7"] {
+        for other in [
+            "",
+            "763 1681586700",
+            "1 2 3/4",
+            "1 2 3 4 5 6",
+            "x 1 2 3 4 5/-/7",
+            "1 2 3 4 5 6 7/-/7",
+        ] {
             assert_eq!(Mark::of(other), None, "{other}");
         }
     }

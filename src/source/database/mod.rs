@@ -15,7 +15,6 @@ mod preferences;
 mod read;
 mod reader;
 mod schema;
-mod tally;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -34,6 +33,7 @@ use super::plex::{self, leaf_types, tell_apart};
 use self::mark::Mark;
 use self::place::{Place, State, check};
 use self::read::numbers;
+use self::reader::Expected;
 pub use self::reader::PlexDatabase;
 
 /// What is known of every database of Plex's: its items go by the names that the server gives them.
@@ -107,6 +107,7 @@ impl Source for PlexDatabase {
             changes: Delta::Complete,
             find: true,
             titles: false,
+            folders: true,
             items: true,
             events: false,
             edits: false,
@@ -126,30 +127,51 @@ impl Source for PlexDatabase {
         })
     }
 
+    fn expect(&self, spellings: &[Vec<u8>]) {
+        *self.expected() = Expected {
+            spellings: spellings.to_vec(),
+            found: None,
+        };
+    }
+
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         check(&bounds)?;
         self.ahead().clear();
-        let (mut libraries, rows) = self.place.slice(&bounds, &mut |slice| {
-            let read = || {
+        let mut expected = std::mem::take(&mut *self.expected());
+        // Once: where it was found, it is listed or remembered.
+        let wanted = expected.found.is_none() && !expected.spellings.is_empty();
+        expected.found = None;
+        let mut libraries = self.place.slice(&bounds, &mut |slice| {
+            let mut read = || {
                 schema::check(&slice.connection)?;
                 let mut libraries = read::libraries(&slice.connection)?;
                 let mark = Mark::read(&slice.connection, &slice.state)?;
-                let token = mark.token(&slice.state);
+                let rows = self.does_count_rows().then(|| mark::count_rows(&slice.connection));
+                let token = mark.token(rows.transpose()?, &slice.state);
                 for library in &mut libraries {
                     library.change.token.clone_from(&token);
                     library.change.trust = Trust::Exact;
                 }
-                let rows = self.tally().count(&slice.connection, &token, mark)?;
-                Ok((libraries, rows))
+                if wanted {
+                    let found = read::with_path(&slice.connection, &libraries, &expected.spellings)?;
+                    expected.found = Some((token, found));
+                }
+                Ok(libraries)
             };
             read().map_err(|error| self.place.unasked(slice, &error))
         })?;
-        self.tally().came(rows);
+        if wanted {
+            *self.expected() = expected;
+        }
         tell_apart(&mut libraries);
         Ok(libraries)
     }
 
     fn has_moved(&self, token: &str) -> bool {
+        // Who had them counted will ask what went.
+        if mark::rows_of(token).is_some() {
+            self.counts_rows();
+        }
         // What cannot be looked at is read, which says why not.
         self.place
             .state()
@@ -178,33 +200,40 @@ impl Source for PlexDatabase {
     ) -> Result<bool> {
         check(&bounds)?;
         let section = listing::section(library)?;
-        let items = self.place.slice(&bounds, &mut |slice| {
-            let read = || {
-                let mut ids = Vec::new();
-                // The server keeps an index of them.
-                let mut found = slice.connection.prepare_cached(
-                    "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
-                     WHERE p.file = ?1",
-                )?;
-                for spelling in wanted.spellings {
-                    let Ok(spelling) = std::str::from_utf8(spelling) else {
-                        continue;
-                    };
-                    let mut rows = found.query([spelling])?;
-                    while let Some(row) = rows.next()? {
-                        ids.extend(row.get::<_, Option<i64>>(0)?);
-                    }
-                }
-                let mut reader = read::Items::new(&slice.connection, section, listing::types(library));
-                let mut items = Vec::new();
-                for id in ids {
-                    items.extend(reader.one(id)?);
-                }
-                Ok(items)
-            };
-            read().map_err(|error| self.place.unasked(slice, &error))
-        })?;
+        let known = {
+            let expected = self.expected();
+            let found = expected
+                .found
+                .as_ref()
+                .filter(|_| expected.spellings == wanted.spellings);
+            found.filter(|(token, _)| !self.has_moved(token)).map(|(_, found)| {
+                let own = found.iter().filter(|(of, _)| *of == section);
+                own.map(|(_, item)| item.clone()).collect()
+            })
+        };
+        let items = match known {
+            Some(items) => items,
+            None => self.place.slice(&bounds, &mut |slice| {
+                let found = read::with_path(&slice.connection, std::slice::from_ref(library), wanted.spellings);
+                let found = found.map_err(|error| self.place.unasked(slice, &error))?;
+                Ok(found.into_iter().map(|(_, item)| item).collect())
+            })?,
+        };
         is_it(items)
+    }
+
+    fn below(
+        &self,
+        library: &Library,
+        folders: &[Vec<u8>],
+        most: usize,
+        bounds: Bounds<'_>,
+    ) -> Result<Option<Vec<Item>>> {
+        check(&bounds)?;
+        self.place.slice(&bounds, &mut |slice| {
+            let found = read::below(&slice.connection, library, folders, most, &|| slice.is_over());
+            found.map_err(|error| self.place.unasked(slice, &error))
+        })
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
@@ -238,9 +267,8 @@ impl Source for PlexDatabase {
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
             Box::new(hold(&self, |database| &database.ahead)),
+            Box::new(hold(&self, |database| &database.expected)),
             Place::hold(&self, |database| &database.place),
-            // Looked at within a slice too.
-            Box::new(hold(&self, |database| &database.tally)),
         ]
     }
 

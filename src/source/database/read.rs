@@ -1,7 +1,7 @@
 //! What the database says, in the words of the HTTP API. Only plain columns are read, and by the indexes that the server keeps:
 //! its tables of words and its collation need what only the server has.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use rusqlite::types::ValueRef;
@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, params};
 
 use crate::model::{Change, Item, ItemType, Library, LibraryKind};
 
-use super::super::plex::push_new;
+use super::super::plex::{leaf_types, push_new};
 
 type Sql<T> = rusqlite::Result<T>;
 
@@ -17,10 +17,10 @@ type Sql<T> = rusqlite::Result<T>;
 const BATCH: usize = 256;
 /// Up to which distance two items' rows are read in one go, whatever lies between them.
 const CLOSE: i64 = 16;
-/// Up to how many versions and parts in the trash are remembered, so that each other one need not be asked.
+/// Up to how many items, versions and parts in the trash are remembered, so that each other one need not be asked.
 const FEW: i64 = 1_000;
-/// How many tags are remembered that are no external ids: genres and people come again and again.
-const TAGS: usize = 1 << 16;
+/// Tags below this number are remembered where they are no external ids: genres and people come again and again.
+const TAGS: usize = 1 << 22;
 /// The type of a tag that is an external id.
 const EXTERNAL: i64 = 314;
 
@@ -61,6 +61,80 @@ pub fn libraries(connection: &Connection) -> Sql<Vec<Library>> {
     Ok(libraries)
 }
 
+/// The items of these libraries that have a file with one of these paths, each with its library's section.
+pub fn with_path(connection: &Connection, libraries: &[Library], spellings: &[Vec<u8>]) -> Sql<Vec<(i64, Item)>> {
+    let mut ids = Vec::new();
+    // The server keeps an index of them.
+    let mut found = connection.prepare(
+        "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
+         WHERE p.file = ?1",
+    )?;
+    for spelling in spellings {
+        let Ok(spelling) = std::str::from_utf8(spelling) else {
+            continue;
+        };
+        let mut rows = found.query([spelling])?;
+        while let Some(row) = rows.next()? {
+            ids.extend(row.get::<_, Option<i64>>(0)?);
+        }
+    }
+    let mut items = Vec::new();
+    for library in libraries.iter().filter(|_| !ids.is_empty()) {
+        let Ok(section) = library.section.parse() else { continue };
+        let mut reader = Items::new(connection, section, leaf_types(library.kind));
+        for id in &ids {
+            items.extend(reader.one(*id)?.map(|item| (section, item)));
+        }
+    }
+    Ok(items)
+}
+
+/// The items of a library with a file below one of these folders, which end in their separators; `None` where their files are
+/// more than `most`, or `is_over` comes first.
+pub fn below(
+    connection: &Connection,
+    library: &Library,
+    folders: &[Vec<u8>],
+    most: usize,
+    is_over: &dyn Fn() -> bool,
+) -> Sql<Option<Vec<Item>>> {
+    let mut ids = BTreeSet::new();
+    let mut left = most;
+    // By the index of paths: it has what the server lists, and folders in the order of their bytes. A trashed folder may be
+    // in the table of folders still, and a file in none of its rows.
+    let mut found = connection.prepare(
+        "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
+         WHERE p.file > ?1 AND p.file < ?2 LIMIT ?3",
+    )?;
+    for folder in folders {
+        let Some((Ok(first), last)) = folder.split_last().map(|(end, all)| (str::from_utf8(all), *end)) else {
+            continue;
+        };
+        let behind = |end: u8| format!("{first}{}", char::from(end));
+        let limit = i64::try_from(left + 1).unwrap_or(i64::MAX);
+        let mut rows = found.query(params![behind(last), behind(last + 1), limit])?;
+        while let Some(row) = rows.next()? {
+            if left == 0 {
+                return Ok(None);
+            }
+            left -= 1;
+            ids.extend(number(row, 0)?);
+        }
+    }
+    let Ok(section) = library.section.parse() else {
+        return Ok(None);
+    };
+    let mut reader = Items::new(connection, section, leaf_types(library.kind));
+    let mut items = Vec::new();
+    for id in ids {
+        if is_over() {
+            return Ok(None);
+        }
+        items.extend(reader.one(id)?);
+    }
+    Ok(Some(items))
+}
+
 /// Items of one library, read one after the other in a slice.
 pub struct Items<'c> {
     connection: &'c Connection,
@@ -71,9 +145,36 @@ pub struct Items<'c> {
     /// What stood above the last item: those of a season come together.
     above: Option<(i64, Above)>,
     /// Tags that are no external ids.
-    other_tags: HashSet<i64>,
-    /// Where they are few: the versions and the parts in the trash.
-    trashed: Option<[HashSet<i64>; 2]>,
+    other_tags: Numbers,
+    /// Of the items at hand: which tag each has, and the external ids among those, by number.
+    tags: Vec<(i64, i64)>,
+    ids: Vec<(i64, Option<String>)>,
+    /// Where they are few: the items, the versions and the parts in the trash.
+    trashed: Option<[HashSet<i64>; 3]>,
+}
+
+/// Numbers of rows, a bit each: those below [`TAGS`].
+#[derive(Default)]
+struct Numbers(Vec<u64>);
+
+impl Numbers {
+    fn place(number: i64) -> Option<(usize, u64)> {
+        let number = usize::try_from(number).ok().filter(|number| *number < TAGS)?;
+        Some((number / 64, 1 << (number % 64)))
+    }
+
+    fn has(&self, number: i64) -> bool {
+        Self::place(number).is_some_and(|(word, bit)| self.0.get(word).is_some_and(|bits| bits & bit != 0))
+    }
+
+    fn add(&mut self, number: i64) {
+        if let Some((word, bit)) = Self::place(number) {
+            if self.0.len() <= word {
+                self.0.resize(word + 1, 0);
+            }
+            self.0[word] |= bit;
+        }
+    }
 }
 
 /// A season or album, or a show or artist.
@@ -113,7 +214,9 @@ impl<'c> Items<'c> {
             types: types.iter().map(|kind| kind.number()).collect(),
             parents: HashMap::new(),
             above: None,
-            other_tags: HashSet::new(),
+            other_tags: Numbers::default(),
+            tags: Vec::new(),
+            ids: Vec::new(),
             trashed: None,
         }
     }
@@ -123,33 +226,44 @@ impl<'c> Items<'c> {
         types.join(", ")
     }
 
-    /// Hands over the items with a number above `after`, by number, until `each` has enough: `false` ends it.
-    pub fn after(&mut self, after: i64, each: &mut dyn FnMut(i64, Item) -> bool) -> Sql<()> {
-        // With a plus in front no index is chosen by these.
-        let sql = format!(
-            "SELECT {COLUMNS} FROM metadata_items i WHERE i.library_section_id = ?1 AND i.id > ?2 \
-             AND +i.metadata_type IN ({}) AND +i.deleted_at IS NULL ORDER BY i.id",
-            self.types()
-        );
+    /// Adds the items with a number above `after` to `items`, by number, some at a time, until they are `most` or `enough`
+    /// says that they are: gives whether these are all.
+    pub fn after(
+        &mut self,
+        after: i64,
+        most: usize,
+        items: &mut Vec<(i64, Item)>,
+        enough: &mut dyn FnMut(usize) -> bool,
+    ) -> Sql<bool> {
         let connection = self.connection;
         self.trashed = few_trashed(connection)?;
+        // With a plus in front no index is chosen by these. Nothing is read that is not needed: dates stand at a row's end.
+        let sql = format!(
+            "SELECT {COLUMNS} FROM metadata_items i WHERE i.library_section_id = ?1 AND i.id > ?2 \
+             AND +i.metadata_type IN ({}) AND (?3 OR +i.deleted_at IS NULL) ORDER BY i.id",
+            self.types()
+        );
         let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query(params![self.section, after])?;
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut rows = statement.query(params![self.section, after, self.trashed.is_some()])?;
         loop {
-            while batch.len() < BATCH
-                && let Some(row) = rows.next()?
-            {
-                batch.push(self.item(row)?);
-            }
-            if batch.is_empty() {
-                return Ok(());
-            }
-            self.fill(&mut batch)?;
-            for (id, item) in batch.drain(..) {
-                if !each(id, item) {
-                    return Ok(());
+            let begun = items.len();
+            let batch = most.min(begun + BATCH);
+            while items.len() < batch {
+                let Some(row) = rows.next()? else { break };
+                if let Some([trashed, ..]) = &self.trashed
+                    && trashed.contains(&row.get(0)?)
+                {
+                    continue;
                 }
+                items.push(self.item(row)?);
+            }
+            self.fill(&mut items[begun..])?;
+            if items.len() < batch {
+                return Ok(true);
+            }
+            if batch == most || enough(batch) {
+                // Whether there is another one is found out by who asks for it.
+                return Ok(false);
             }
         }
     }
@@ -311,21 +425,43 @@ impl<'c> Items<'c> {
             "SELECT metadata_item_id, tag_id FROM taggings WHERE metadata_item_id BETWEEN ?1 AND ?2 \
              ORDER BY metadata_item_id, id",
         )?;
-        let mut tags = connection.prepare_cached("SELECT tag_type, tag FROM tags WHERE id = ?1")?;
+        self.tags.clear();
+        self.ids.clear();
         let mut rows = taggings.query(range)?;
-        let mut place = Place::default();
         while let Some(row) = rows.next()? {
-            let (Some(item), Some(tag)) = (place.of(run, row.get(0)?), number(row, 1)?) else {
-                continue;
-            };
-            if self.other_tags.contains(&tag) {
-                continue;
+            if let (item, Some(tag)) = (row.get(0)?, number(row, 1)?)
+                && !self.other_tags.has(tag)
+            {
+                self.tags.push((item, tag));
+                self.ids.push((tag, None));
             }
-            let mut found = tags.query([tag])?;
-            match found.next()? {
-                Some(tag) if number(tag, 0)? == Some(EXTERNAL) => push_new(&mut item.guids, text(tag, 1)?),
-                _ if self.other_tags.len() < TAGS => drop(self.other_tags.insert(tag)),
-                _ => {}
+        }
+        self.ids.sort_unstable();
+        self.ids.dedup();
+        // Those of items that came together stand together, too.
+        let mut tags = connection.prepare_cached("SELECT id, tag_type, tag FROM tags WHERE id BETWEEN ?1 AND ?2")?;
+        for some in self.ids.chunk_by_mut(|(one, _), (next, _)| next - one <= CLOSE) {
+            let Some(range) = range_of(some) else { continue };
+            let mut found = tags.query(range)?;
+            let mut place = Place::default();
+            while let Some(row) = found.next()? {
+                if let Some(id) = place.of(some, row.get(0)?)
+                    && number(row, 1)? == Some(EXTERNAL)
+                {
+                    *id = text(row, 2)?;
+                }
+            }
+        }
+        let mut place = Place::default();
+        for (item, tag) in &self.tags {
+            let known = self.ids.binary_search_by_key(tag, |(id, _)| *id);
+            match known.ok().and_then(|at| self.ids.get_mut(at)) {
+                Some((_, Some(id))) => {
+                    if let Some(item) = place.of(run, *item) {
+                        push_new(&mut item.guids, Some(id.clone()));
+                    }
+                }
+                _ => self.other_tags.add(*tag),
             }
         }
         Ok(())
@@ -354,11 +490,13 @@ impl<'c> Items<'c> {
             let Some(item) = place.of(run, row.get(0)?) else {
                 continue;
             };
-            if let Some([versions, parts]) = &self.trashed
+            if let Some([_, versions, parts]) = &self.trashed
                 && (versions.contains(&row.get(1)?) || parts.contains(&row.get(2)?))
             {
                 continue;
             }
+            // Most have one.
+            item.parts.reserve_exact(1);
             push_new(&mut item.parts, text(row, 3)?);
         }
         Ok(())
@@ -366,28 +504,29 @@ impl<'c> Items<'c> {
 }
 
 /// The first and the last number of a run.
-fn range_of(run: &[(i64, Item)]) -> Option<[i64; 2]> {
+fn range_of<T>(run: &[(i64, T)]) -> Option<[i64; 2]> {
     Some([run.first()?.0, run.last()?.0])
 }
 
-/// A place in a run of items, which goes forward as rows come in the order of their numbers.
+/// A place in a run, which goes forward as rows come in the order of their numbers.
 #[derive(Default)]
 struct Place(usize);
 
 impl Place {
-    /// The item with this number.
-    fn of<'i>(&mut self, run: &'i mut [(i64, Item)], id: i64) -> Option<&'i mut Item> {
+    /// What has this number.
+    fn of<'i, T>(&mut self, run: &'i mut [(i64, T)], id: i64) -> Option<&'i mut T> {
         while run.get(self.0).is_some_and(|(one, _)| *one < id) {
             self.0 += 1;
         }
-        run.get_mut(self.0).filter(|(one, _)| *one == id).map(|(_, item)| item)
+        run.get_mut(self.0).filter(|(one, _)| *one == id).map(|(_, one)| one)
     }
 }
 
-/// The versions and the parts in the trash; `None` where they are many.
-fn few_trashed(connection: &Connection) -> Sql<Option<[HashSet<i64>; 2]>> {
-    let mut trashed = [HashSet::new(), HashSet::new()];
+/// The items, the versions and the parts in the trash; `None` where they are many.
+fn few_trashed(connection: &Connection) -> Sql<Option<[HashSet<i64>; 3]>> {
+    let mut trashed = [HashSet::new(), HashSet::new(), HashSet::new()];
     for (sql, trashed) in [
+        "SELECT id FROM metadata_items WHERE deleted_at IS NOT NULL LIMIT ?1",
         "SELECT id FROM media_items WHERE deleted_at IS NOT NULL LIMIT ?1",
         "SELECT id FROM media_parts WHERE deleted_at IS NOT NULL LIMIT ?1",
     ]

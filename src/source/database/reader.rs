@@ -1,20 +1,32 @@
 //! What there is of a database between questions: where it is, and what was read ahead.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
+use crate::model::Item;
 use crate::platform::mutex::lock;
 
 use super::ahead::Ahead;
 use super::place::Place;
-use super::tally::Tally;
+
+/// A path that is looked for next: a look into the file costs more than what is read of it.
+#[derive(Debug, Default)]
+pub struct Expected {
+    pub spellings: Vec<Vec<u8>>,
+    /// The change token of the look that found it, and in which section each item is.
+    pub found: Option<(String, Vec<(i64, Item)>)>,
+}
 
 /// The library database of a Plex Media Server.
 #[derive(Debug)]
 pub struct PlexDatabase {
     pub(super) place: Place,
     pub(super) ahead: Mutex<Ahead>,
-    pub(super) tally: Mutex<Tally>,
+    /// What was looked for together with the libraries.
+    pub(super) expected: Mutex<Expected>,
+    /// Whether its rows are counted with each probe: of use where it is listed, and not for one first answer.
+    counts: AtomicBool,
 }
 
 impl PlexDatabase {
@@ -24,7 +36,8 @@ impl PlexDatabase {
         Self {
             place: Place::new(named),
             ahead: Mutex::default(),
-            tally: Mutex::default(),
+            expected: Mutex::default(),
+            counts: AtomicBool::new(false),
         }
     }
 
@@ -32,8 +45,16 @@ impl PlexDatabase {
         lock(&self.ahead)
     }
 
-    /// Held for no longer than a look at it takes.
-    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
-        lock(&self.tally)
+    pub(super) fn expected(&self) -> MutexGuard<'_, Expected> {
+        lock(&self.expected)
+    }
+
+    /// From now on its rows are counted with each probe.
+    pub(super) fn counts_rows(&self) {
+        self.counts.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn does_count_rows(&self) -> bool {
+        self.counts.load(Ordering::Relaxed)
     }
 }

@@ -29,6 +29,7 @@ const READ: &[(&str, &[&str])] = &[
     ("media_parts", &["id", "media_item_id", "file", "deleted_at"]),
     ("tags", &["id", "tag", "tag_type"]),
     ("taggings", &["id", "metadata_item_id", "tag_id"]),
+    ("sqlite_sequence", &["name", "seq"]),
 ];
 
 /// Fails where something is missing. Only looks: nothing is read.

@@ -96,6 +96,7 @@ impl Source for PlexHttp {
             changes: Delta::Mostly,
             find: true,
             titles: true,
+            folders: false,
             items: true,
             events: true,
             edits: true,

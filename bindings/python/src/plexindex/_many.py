@@ -35,7 +35,7 @@ class Folder(Match):
     @property
     def items(self) -> int:
         """How many items have a file below it; 0 where several folders fit by their end, and of a library that was
-        never fetched.
+        never fetched, but for Plex's database.
         """
         count: int = (self._answer or self._read())[12]
         return count
