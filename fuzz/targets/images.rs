@@ -176,7 +176,7 @@ impl Whole {
     }
 
     fn tell_entries(&self, image: &Entries) -> Vec<Result<Option<Entry>, ()>> {
-        let find = |name: &Vec<u8>| match image.find(name, xxh3_64(name)) {
+        let find = |name: &Vec<u8>| match image.find(name, xxh3_64(name), image.first(xxh3_64(name))) {
             Ok(found) => Ok(found.map(|kept| (kept.value.map(<[u8]>::to_vec), kept.expires_ms))),
             Err(_) => Err(()),
         };
