@@ -160,7 +160,8 @@ fn copy(to: &mut [u8], from: &[u8]) {
         }
         true
     }
-    if !(ends::<16>(to, from) || ends::<8>(to, from) || ends::<4>(to, from)) {
+    let short = |to: &mut [u8]| ends::<2>(to, from) || ends::<1>(to, from);
+    if !(ends::<16>(to, from) || ends::<8>(to, from) || ends::<4>(to, from) || short(to)) {
         to.copy_from_slice(from);
     }
 }

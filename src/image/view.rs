@@ -266,6 +266,7 @@ impl View for LibraryView {
         self.image.as_ref().map(|image| image.first(hash)).unwrap_or_default()
     }
 
+    #[inline]
     fn listed_first(&self, first: First) -> Option<Hit<'_>> {
         first.0.map(|number| Hit::Listed(number.get()))
     }

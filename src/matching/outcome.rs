@@ -275,7 +275,7 @@ mod tests {
                 id,
             }
             .to_string();
-            let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+            let digits = id.map(|byte| format!("{byte:02x}")).concat();
             assert_eq!(shown, format!("plex://movie/{digits}"));
         }
     }

@@ -195,7 +195,7 @@ impl Queries {
         state.fresh = question.is_plain(&turn, &found)
             && !self.reading.images_are_due()
             && !is_stale(&self.sync.age(&snapshot.rows[place]), &self.policy, now_ms);
-        if !state.fresh && !self.needs_no_step(&turn, question, &found, &mut state) {
+        if !state.fresh && !Self::needs_no_step(&turn, question, &found, &mut state) {
             return Err(then);
         }
         snapshot.ask_for(place, now_ms);
@@ -207,7 +207,6 @@ impl Queries {
     /// Whether the plan's first step is the answer, and what was found is what the question means.
     #[inline(never)]
     fn needs_no_step<'t, Q: Question>(
-        &self,
         turn: &Turn<'t>,
         question: &Q,
         found: &Q::Found<'t>,

@@ -204,22 +204,22 @@ impl Tables {
         Ok(())
     }
 
-    /// A snapshot that shows all that was committed, with what `begin` gives of it; `None` when it would have to be waited for.
-    /// `begin` runs before it is known whether the snapshot is current, so that the memory that it asks for comes meanwhile.
+    /// A snapshot that shows all that was committed, with what `look` gives of it; `None` when it would have to be waited for.
+    /// `look` runs before it is known whether the snapshot is current, so that the memory that it asks for comes meanwhile.
     /// What it gives may hold nothing that a commit adds in place.
     #[inline]
-    fn current<B>(&self, begin: impl Fn(&Snapshot) -> B) -> Option<(Guard<'_, Snapshot>, B)> {
+    fn current<B>(&self, look: impl Fn(&Snapshot) -> B) -> Option<(Guard<'_, Snapshot>, B)> {
         let snapshot = self.snapshot.read();
-        let begun = begin(&snapshot);
+        let seen = look(&snapshot);
         if self.store.is_current_in(snapshot.timeline, snapshot.sequence()) {
-            return Some((snapshot, begun));
+            return Some((snapshot, seen));
         }
         drop(snapshot);
         let _catching_up = try_lock(&self.catching_up)?;
         matches!(self.catch_up_locked(false), Ok(true)).then(|| {
             let snapshot = self.snapshot.read();
-            let begun = begin(&snapshot);
-            (snapshot, begun)
+            let seen = look(&snapshot);
+            (snapshot, seen)
         })
     }
 

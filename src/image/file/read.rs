@@ -145,8 +145,8 @@ impl Image {
         let Ok(Some(number)) = self.paths.first(&self.file, hash) else {
             return First(None);
         };
-        // A path and its rating key rarely take more.
-        for line in 0..3 {
+        // A path and its item rarely take more.
+        for line in 0..4 {
             self.file.prefetch(number as usize * 4 + line * 64);
         }
         First(NonZero::new(number))

@@ -145,21 +145,19 @@ unsafe extern "C" fn record_match(
             && (names.is_null() || py::PyTuple_Size(names) == 0)
             && let Some(path) = text(*arguments)
             && let Some(key) = text(*arguments.add(1))
-            && let Some(library) = depart(recorder)
+            && let Some(given) = written(recorder, |record, library, error| {
+                let (path, key) = (path.to_bytes(), key.to_bytes());
+                record(
+                    library,
+                    path.as_ptr().cast(),
+                    path.len(),
+                    key.as_ptr().cast(),
+                    key.len(),
+                    error,
+                )
+            })
         {
-            let mut room = [0_u8; ERROR];
-            let mut error = buffer(&mut room);
-            let thread = py::PyEval_SaveThread();
-            let status = (recorder.function)(
-                library,
-                path.as_ptr(),
-                path.count_bytes(),
-                key.as_ptr(),
-                key.count_bytes(),
-                &raw mut error,
-            );
-            py::PyEval_RestoreThread(thread);
-            return arrive(recorder, status, &error);
+            return given;
         }
         slow(&recorder.slow, arguments, count, names)
     }
@@ -177,22 +175,19 @@ unsafe extern "C" fn record_matches(
         if count == 1
             && (names.is_null() || py::PyTuple_Size(names) == 0)
             && let Some((paths, keys, pairs)) = joined(*arguments)
-            && let Some(library) = depart(recorder)
+            && let Some(given) = written(recorder, |record, library, error| {
+                record(
+                    library,
+                    paths.as_ptr().cast(),
+                    paths.len(),
+                    keys.as_ptr().cast(),
+                    keys.len(),
+                    pairs,
+                    error,
+                )
+            })
         {
-            let mut room = [0_u8; ERROR];
-            let mut error = buffer(&mut room);
-            let thread = py::PyEval_SaveThread();
-            let status = (recorder.function)(
-                library,
-                paths.as_ptr().cast(),
-                paths.len(),
-                keys.as_ptr().cast(),
-                keys.len(),
-                pairs,
-                &raw mut error,
-            );
-            py::PyEval_RestoreThread(thread);
-            return arrive(recorder, status, &error);
+            return given;
         }
         slow(&recorder.slow, arguments, count, names)
     }
@@ -221,11 +216,28 @@ unsafe fn joined(pairs: *mut PyObject) -> Option<(Vec<u8>, Vec<u8>, usize)> {
     }
 }
 
-fn buffer(room: &mut [u8]) -> Buffer {
-    Buffer {
-        data: room.as_mut_ptr().cast(),
-        capacity: room.len(),
-        length: 0,
+/// Has `write` make the call, with the library's handle and room for an error's text, while other threads have Python's lock.
+/// `None` where Python has to make it, or to refuse it.
+///
+/// # Safety
+/// Under Python's lock; what `write` reads stays as it is.
+unsafe fn written<F: Copy>(
+    recorder: &Recorder<F>,
+    write: impl FnOnce(F, *const c_void, *mut Buffer) -> i32,
+) -> Option<*mut PyObject> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let library = depart(recorder)?;
+        let mut room = [0_u8; ERROR];
+        let mut error = Buffer {
+            data: room.as_mut_ptr().cast(),
+            capacity: ERROR,
+            length: 0,
+        };
+        let thread = py::PyEval_SaveThread();
+        let status = write(recorder.function, library, &raw mut error);
+        py::PyEval_RestoreThread(thread);
+        Some(arrive(recorder, status, &error))
     }
 }
 
