@@ -210,6 +210,7 @@ fn the_server_is_known_by_its_preferences_else_by_the_place() {
 fn every_statement_goes_by_an_index() {
     let sources = [
         include_str!("../../src/source/database/read.rs"),
+        include_str!("../../src/source/database/items.rs"),
         include_str!("../../src/source/database/changes.rs"),
         include_str!("../../src/source/database/mark.rs"),
         include_str!("../../src/source/database/mod.rs"),

@@ -15,10 +15,11 @@ use crate::model::{Item, Library};
 
 use super::super::bounds::Bounds;
 use super::super::contract::{Changes, Known};
+use super::cells::numbers;
+use super::items::Items;
 use super::listing::{section, types};
 use super::mark::{Mark, rows_of};
 use super::place::Slice;
-use super::read::{Items, numbers};
 use super::reader::PlexDatabase;
 
 /// Above this many a listing is the better way.

@@ -9,8 +9,8 @@ use super::super::bounds::Bounds;
 use super::super::contract::{PageEnd, PageRequest};
 use super::super::plex::leaf_types;
 use super::ahead::Ahead;
+use super::items::Items;
 use super::place::check;
-use super::read::Items;
 use super::reader::PlexDatabase;
 
 /// How many items are read ahead: so many that opening the database is a small part of it, and few enough to need little

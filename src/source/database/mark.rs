@@ -1,6 +1,8 @@
 //! What tells that the database changed: its counters, and its files' facts. Together they are the change token of each of its
 //! libraries.
 
+use std::fmt::Write as _;
+
 use rusqlite::{Connection, OptionalExtension};
 
 use super::place::State;
@@ -109,11 +111,11 @@ impl Mark {
             top,
         } = self;
         let rows = rows.map_or_else(|| UNCOUNTED.to_owned(), |rows| rows.to_string());
-        let top: String = top.iter().map(|(changed, id)| format!(" {changed:x} {id:x}")).collect();
-        let mut token = format!(
-            "{file:x} {items} {parts} {a} {b} {c}{top}{FACTS}{rows}{FACTS}{:x}",
-            state.stamp
-        );
+        let mut token = format!("{file:x} {items} {parts} {a} {b} {c}");
+        for (changed, id) in top {
+            let _ = write!(token, " {changed:x} {id:x}");
+        }
+        let _ = write!(token, "{FACTS}{rows}{FACTS}{:x}", state.stamp);
         if !state.is_settled {
             token.push(UNSETTLED);
         }

@@ -1,13 +1,16 @@
 //! Plex's own database as a [`Source`]: the file that the server keeps its libraries in, read beside the running server.
 //!
 //! `place` is where the file is and how a short look into it leaves no trace; `schema` what is read of it, `read` what that
-//! means, in the words of the HTTP API; `mark` what tells that something changed. `reader` is what there is between questions,
-//! with what was read `ahead`; `listing` and `changes` are made of them.
+//! means, in the words of the HTTP API, and `items` the same of all that is an item's, by `cells`; `mark` what tells that
+//! something changed. `reader` is what there is between questions, with what was read `ahead`; `listing` and `changes` are
+//! made of them.
 //!
 //! Nothing here asks for anything over a network, and nothing is counted as a request.
 
 mod ahead;
+mod cells;
 mod changes;
+mod items;
 mod listing;
 mod mark;
 mod place;
@@ -30,9 +33,10 @@ use super::contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Re
 use super::kind::Kind;
 use super::plex::{self, leaf_types, tell_apart};
 
+use self::cells::numbers;
+use self::items::Items;
 use self::mark::Mark;
 use self::place::{Place, State, check};
-use self::read::numbers;
 use self::reader::Expected;
 pub use self::reader::PlexDatabase;
 
@@ -84,8 +88,8 @@ impl PlexDatabase {
             };
             let section = listing::section(&library)?;
             let found = self.place.slice(&bounds, &mut |slice| {
-                let mut items = read::Items::new(&slice.connection, section, &[*kind]);
-                let read = |items: &mut read::Items<'_>| Ok((items.last()?, items.count()?, items.count_with_trash()?));
+                let mut items = Items::new(&slice.connection, section, &[*kind]);
+                let read = |items: &mut Items<'_>| Ok((items.last()?, items.count()?, items.count_with_trash()?));
                 read(&mut items).map_err(|error| self.place.unasked(slice, &error))
             })?;
             if let (Some(last), count, all) = found {
