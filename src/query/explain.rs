@@ -91,11 +91,7 @@ impl Queries {
                 titles()
             ),
             (_, Reason::NotListed) => {
-                let folder = if looks_like_a_folder(raw) {
-                    "; if it is a folder, ask what it is (folder), or give the path of a file in it"
-                } else {
-                    ""
-                };
+                let folder = if_a_folder(raw);
                 format!("'{path}' lies in a folder of Plex's, but is not listed (yet){folder}")
             }
             _ if rows.is_empty() => {
@@ -124,8 +120,9 @@ impl Queries {
                     ", which is no full path"
                 };
                 format!(
-                    "no library has a folder above '{path}'{full}; their folders are '{}': {mapping}",
-                    folders.join("', '")
+                    "no library has a folder above '{path}'{full}; their folders are '{}': {mapping}{}",
+                    folders.join("', '"),
+                    if_a_folder(raw)
                 )
             }
         };
@@ -184,13 +181,13 @@ impl Queries {
 }
 
 /// Why a folder is no single show or item, or what speaks for the one that was found by its end, in a sentence.
-/// `is_file`: a file that is listed has this path.
+/// `is_file`: a file that is listed has this path. `owner`: the title of a library that was not asked, whose folder it is.
 pub fn told_of_folder(
     queries: &Queries,
     answer: &Answer<'_>,
     outcome: &FolderOutcome<'_>,
     rows: &[LibraryRow],
-    (raw, is_file): (&[u8], bool),
+    (raw, is_file, owner): (&[u8], bool, Option<&str>),
     failure: Option<&Error>,
 ) -> String {
     let path = queries.shown.path(raw);
@@ -254,6 +251,11 @@ pub fn told_of_folder(
         _ if rows.is_empty() => {
             format!("no library is known, so '{path}' lies in none: a server has to be asked first")
         }
+        _ if owner.is_some() => format!(
+            "'{path}' is of library '{}', and '{}' was asked: ask that library, or all",
+            owner.unwrap_or_default(),
+            titles_of(&|_| true)
+        ),
         _ => {
             let folders: Vec<_> = rows
                 .iter()
@@ -272,6 +274,15 @@ pub fn told_of_folder(
         let _ = write!(text, " (and {}: {error})", cannot(error));
     }
     text
+}
+
+/// What there is to say of a path that may be a folder's.
+fn if_a_folder(path: &[u8]) -> &'static str {
+    if looks_like_a_folder(path) {
+        "; if it is a folder, ask what it is (folder), or give the path of a file in it"
+    } else {
+        ""
+    }
 }
 
 /// Whether a path ends in no file name's extension: a short word, without spaces, behind the last dot.

@@ -156,6 +156,13 @@ impl FolderQuestion<'_> {
             .collect()
     }
 
+    /// A library that is not asked and whose folder it is, by its title.
+    fn owner_elsewhere<'t>(&self, turn: &Turn<'t>) -> Option<&'t str> {
+        let Scope::One(_) = turn.scope else { return None };
+        let place = self.places(turn).iter().position(|place| *place > Place::Elsewhere)?;
+        Some(turn.snapshot.rows[place].library.title.as_str())
+    }
+
     /// A file below it, as a library of this kind would list one.
     fn file(&self, kind: LibraryKind) -> Option<&[u8]> {
         let folder = || first_file(&named(self.path.raw()), kind).map(|file| bytes_of(&file).to_vec());
@@ -385,7 +392,7 @@ impl Question for FolderQuestion<'_> {
             || !self.unverified(turn, outcome)?.is_empty();
         let message;
         if status != Status::Ok || answer.reason != Reason::None {
-            let asked = (self.path.raw(), self.is_file.get());
+            let asked = (self.path.raw(), self.is_file.get(), self.owner_elsewhere(turn));
             message = told_of_folder(queries, &answer, outcome, rows, asked, state.failure.as_ref());
             answer.message = &message;
         }

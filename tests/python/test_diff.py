@@ -176,6 +176,20 @@ def test_a_server_that_is_away_is_told_with_the_age(tmp_path: Path, tree: Tree) 
     assert summary["stale"] is True and summary["age"] >= 0
 
 
+def test_a_deadline_that_came_first_is_no_missing_library(tmp_path: Path, tree: Tree) -> None:
+    cli = Cli(tmp_path, tree.server)
+    tree.server.fault(kind="listing", action="delay", ms=1000, count=0)
+    for _ in range(2):  # the second one knows the libraries
+        done = cli.run("diff", "--deadline", "0.3", tree.media)
+        assert (done.returncode, done.stdout) == (7, ""), done
+        assert "the deadline came before" in done.stderr
+    tree.server.post("faults/clear")
+    cli.run("warm", "Films")
+    tree.server.fault(kind="listing", action="delay", ms=1000, count=0)
+    done = cli.run("diff", "--deadline", "0.3", tree.media)
+    assert (done.returncode, "before 'Shows' was fetched" in done.stderr) == (7, True)
+
+
 def test_what_cannot_be_asked_is_refused(index: plexindex.Index, tree: Tree) -> None:
     for given in ("", b"", [tree.media, ""]):
         with pytest.raises(plexindex.InvalidArgumentError, match="full path of a folder"):

@@ -199,6 +199,39 @@ def test_what_cannot_be_told_says_list_again(index: plexindex.Index, open_index:
         other.changes(of_movies, "Movies", full=True)
 
 
+def test_a_token_of_all_that_is_asked_of_one_library_is_of_that_one(
+    index: plexindex.Index, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.refresh()
+    of_all = index.changes().token
+    for library, file in ((1, "/data/movies/New.mkv"), (2, "/data/tv/New/New - S01E01.mkv")):
+        item: dict[str, Any] = {"title": "New", "files": [file]}
+        item.update({"show": "New", "season": 1, "index": 1} if library == 2 else {})
+        server.post("items/add", {"library": library, "items": [item]})
+    index.refresh(full=True)
+    found = index.changes(of_all, "TV Shows")
+    assert told(found) == [("added", "/data/tv/New/New - S01E01.mkv", None)]
+    # What happened to films was not told by it: a question about all that begins there would say 'nothing changed'.
+    with pytest.raises(plexindex.InvalidArgumentError, match="of one library: name it"):
+        index.changes(found.token)
+    with pytest.raises(plexindex.ListAgainError, match="another library"):
+        index.changes(found.token, "Movies")
+    assert told(index.changes(found.token, "TV Shows")) == []
+    assert told(index.changes(of_all, "Movies")) == [("added", "/data/movies/New.mkv", None)]
+    # Nor is one of a full listing that stopped on the way: of the library asked the rest comes.
+    monkeypatch.setattr("plexindex._feed._PAGE", 100)
+    whole = index.changes(full=True)
+    for _ in range(201):
+        next(whole)
+    for library, rest in (("Movies", 101), ("TV Shows", 121)):
+        pages = index.changes(whole.token, library)
+        assert [one.library for one in pages] == [library] * rest
+        with pytest.raises(plexindex.InvalidArgumentError, match="of one library: name it"):
+            index.changes(pages.token)
+    waiting = index.watch_pages(of_all, "TV Shows", timeout=0.01, offline=True)
+    assert [told(next(waiting))] == [[("added", "/data/tv/New/New - S01E01.mkv", None)]]
+
+
 def test_a_library_that_is_new_is_one_change(index: plexindex.Index) -> None:
     index.refresh("Movies")
     token = index.changes(offline=True).token
@@ -358,7 +391,9 @@ def test_the_command_tells_people_and_scripts(server: Server, tmp_path: Path) ->
     assert list(change) == ["change", "item", "path", "from", "from_key", "library", "section"]
     assert (change["library"], change["section"]) == ("Movies", "1")
     assert change["item"] == cli.json("match", "/data/movies/New.mkv")["item"]
-    assert cli.good("changes", "--since", last["token"], "--json") == json.dumps(last) + "\n"
+    assert list(last) == ["token", "age"] and last["age"] >= 0
+    (again,) = (json.loads(line) for line in cli.good("changes", "--since", last["token"], "--json").splitlines())
+    assert again["token"] == last["token"] and again["age"] >= last["age"]
     assert len(cli.good("changes", "--full", "--json", "--library", "Movies").splitlines()) == 302
     cli.run("clear", "--yes")
     cli.run("warm")
@@ -398,7 +433,7 @@ def test_who_follows_as_a_person_hears_the_token(server: Server, tmp_path: Path)
         assert token.startswith("token: ") and token != begun
         follower.send_signal(signal.SIGINT)
         assert follower.wait(30) == 130
-    assert "nothing changed" in cli.run("changes", "--since", token.split()[-1]).stderr
+    assert "nothing is known to have changed" in cli.run("changes", "--since", token.split()[-1]).stderr
 
 
 def test_the_command_follows_until_ctrl_c(server: Server, tmp_path: Path) -> None:
@@ -409,14 +444,86 @@ def test_the_command_follows_until_ctrl_c(server: Server, tmp_path: Path) -> Non
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as follower:
         assert follower.stdout is not None
-        assert list(json.loads(follower.stdout.readline())) == ["token"]
+        assert list(json.loads(follower.stdout.readline())) == ["token", "age"]
         server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
         cli.run("warm", "--full")
         while "change" not in (line := json.loads(follower.stdout.readline())):
             pass
         assert (line["change"], line["path"]) == ("added", "/data/movies/New.mkv")
-        assert list(json.loads(follower.stdout.readline())) == ["token"]
+        assert list(json.loads(follower.stdout.readline())) == ["token", "age"]
         begun = time.monotonic()
         follower.send_signal(signal.SIGINT)
         assert follower.wait(30) == 130
         assert time.monotonic() - begun < 10
+
+
+def test_nothing_changed_says_when_the_server_was_asked_and_asks_now(
+    server: Server, index: plexindex.Index, tmp_path: Path
+) -> None:
+    cli = Cli(tmp_path, server)
+    cli.run("warm")
+    token = cli.run("changes").stdout.split()[-1]
+    server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
+    server.reset()
+    done = cli.run("changes", "--since", token)
+    assert (done.returncode, server.requests()) == (0, 0)
+    assert done.stderr.startswith("nothing is known to have changed; the server was last asked ")
+    assert "--check asks now" in done.stderr
+    checked = cli.good("changes", "--since", token, "--check")
+    assert checked.startswith("added: New · Movies")
+    assert server.get("stats")["requests"]["sections"] == 1
+    token = checked.split()[-1]
+    server.reset()
+    again = cli.run("changes", "--since", token, "--check")
+    assert "asked just now" in again.stderr and "--check" not in again.stderr
+    assert server.requests() == 1
+    refused = cli.run("changes", "--since", token, "--check", "--offline")
+    assert (refused.returncode, "leave --offline out" in refused.stderr) == (2, True)
+    # In Python.
+    index.refresh()
+    found = index.changes()
+    assert found.age is not None and 0 <= found.age < 60
+    film = {"title": "Newer", "files": ["/data/movies/Newer.mkv"]}
+    server.post("items/add", {"library": 1, "items": [film]})
+    assert told(index.changes(found.token)) == []
+    assert told(index.library("Movies").changes(found.token, check=True)) == [("added", film["files"][0], None)]
+
+
+def test_a_full_listing_is_whole_or_none(server: Server, tmp_path: Path, open_index: OpenIndex) -> None:
+    cli = Cli(tmp_path, server)
+    cli.run("libraries")  # known, and none is fetched
+    server.fault(kind="listing", action="delay", ms=1000, count=0)
+    for also in ((), ("--library", "Movies"), ("--json",)):
+        late = cli.run("changes", "--full", "--deadline", "0.3", *also)
+        assert (late.returncode, late.stdout) == (7, ""), late
+        assert "the deadline came before" in late.stderr and "did not answer" not in late.stderr
+        offline = cli.run("changes", "--full", "--offline", *also)
+        assert (offline.returncode, offline.stdout) == (6, ""), offline
+        assert "never fetched" in offline.stderr
+    server.post("faults/clear")
+    cli.run("warm", "Movies")
+    # Of one library it is whole; of all it would not be.
+    assert len(cli.good("changes", "--full", "--offline", "--json", "-l", "Movies").splitlines()) == 301
+    assert cli.run("changes", "--full", "--offline", "--json").returncode == 6
+    server.fault(kind="listing", action="delay", ms=1000, count=0)
+    assert cli.run("changes", "--full", "--deadline", "0.3").returncode == 7
+    server.post("faults/clear")
+    server.fault(kind="listing", action="status", status=500, count=0)
+    for also in ((), ("--library", "TV Shows")):
+        failed = cli.run("changes", "--full", *also)
+        assert (failed.returncode, failed.stdout) == (3, ""), failed
+    server.post("faults/clear")
+    assert len(cli.good("changes", "--full", "--json").splitlines()) == 421
+
+
+def test_a_token_after_a_deadline_says_what_was_late(server: Server, open_index: OpenIndex) -> None:
+    index = open_index(library_ttl=0.01)
+    server.fault(kind="listing", action="delay", ms=1000, count=0)
+    with pytest.raises(plexindex.TimeoutError, match="before 'Movies', 'TV Shows' were fetched|before the server"):
+        index.changes(deadline=0.3)
+    server.post("faults/clear")
+    index.refresh()
+    server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
+    server.fault(kind="sections", action="delay", ms=1000, count=0)
+    found = index.changes(deadline=0.1)
+    assert (found.stale, found.late) == (True, True)

@@ -107,6 +107,19 @@ def test_why_there_is_none(shows: plexindex.Library, server: Server) -> None:
             list(shows.items_below(refused))
 
 
+def test_the_library_whose_folder_it_is_is_named(shows: plexindex.Library, season: str, tmp_path: Path) -> None:
+    movies = shows.index.library("Movies")
+    for folder in (season, f"{os.path.dirname(season)}/No Season", os.path.dirname(os.path.dirname(season))):
+        found = movies.folder(folder)
+        assert (found.status, found.reason_code) == ("not_found", "no_location")
+        assert found.reason == f"'{folder}' is of library 'TV Shows', and 'Movies' was asked: ask that library, or all"
+    # Where no library has it, and of a file, nothing of the kind is said.
+    assert "a mapping may be missing" in (movies.folder("/srv/none").reason or "")
+    message = movies.match(tmp_path).message
+    assert message.endswith("; if it is a folder, ask what it is (folder), or give the path of a file in it"), message
+    assert "if it is a folder" not in movies.match(tmp_path / "New (2020).mkv").message
+
+
 def test_a_file_that_is_asked_as_a_folder(shows: plexindex.Library, server: Server, tmp_path: Path) -> None:
     file = server.paths(2)[0]["path"]
     server.reset()

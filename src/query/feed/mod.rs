@@ -95,7 +95,7 @@ pub struct Changes {
 
 impl Queries {
     /// What happened since a token was given, at most about `limit` items; with an empty one, where a reader begins: now, or
-    /// with a full listing as additions. Sends no request.
+    /// with a full listing as additions. A token of all libraries, asked of one, becomes a token of that one. Sends no request.
     pub fn changes(&self, call: &Call<'_>, token: &str, full: bool, limit: usize) -> Result<Changes> {
         if full && !token.is_empty() {
             return refuse("a full listing begins without a token");
@@ -111,8 +111,10 @@ impl Queries {
                 position,
             }
         } else {
-            let reader = Token::from_text(token)?;
+            let mut reader = Token::from_text(token)?;
             reader.check(identity, library)?;
+            // Of the other libraries nothing is told, so what it gives is no token of all.
+            reader.library = library;
             reader
         };
         let page = if token.is_empty() && !full {

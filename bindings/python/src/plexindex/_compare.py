@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from . import _constants as c
 from . import _convert, _left_out
-from ._errors import InvalidArgumentError, LibraryNotFoundError
-from ._feed import bring_up_to_date
+from ._errors import InvalidArgumentError, LibraryNotFoundError, TimeoutError
+from ._feed import bring_up_to_date, expect_listed, is_chosen, oldest
 from ._library import Chosen
 from ._mapping import as_mapping
 from ._rules import Rules, _moved
@@ -149,7 +149,9 @@ class Comparison:
         self.counts: dict[str, int] = {}
         """How many there were of each ``what``."""
         self.stale = False
-        """The server could not be asked: an older listing was compared."""
+        """The server could not be asked, or not within the deadline: an older listing was compared."""
+        self.late = False
+        """The deadline came before the server had told all."""
         self.age: float | None = None
         """Seconds since the listing was last seen to be current, when the comparison began; of several the oldest."""
         self.seconds = 0.0
@@ -199,12 +201,15 @@ class Comparison:
 
     def _bring_up_to_date(self) -> None:
         index = self._index
-        self.stale = not self._offline and not bring_up_to_date(index, self._asked, None, None, always=True)
+        missed = None if self._offline else bring_up_to_date(index, self._asked, None, None, always=True)
+        self.stale, self.late = missed is not None, missed == "late"
+        if self.late:
+            expect_listed(index, self._asked, late=True, whole=False)
         libraries = index.libraries(offline=True)
-        chosen = [library for library in libraries if _is_chosen(library, self._asked)]
+        chosen = [library for library in libraries if is_chosen(library, self._asked)]
         if all(library.age is None for library in chosen):
             raise LibraryNotFoundError("no library that is asked was fetched yet: do so once (refresh)")
-        self.age = max(library.age for library in chosen if library.age is not None)
+        self.age = oldest(chosen)
         for library in libraries:
             known = self._unfetched if library.age is None else self._locations
             if library not in chosen:
@@ -217,6 +222,10 @@ class Comparison:
         """Raises what is wrong with a folder that was given."""
         for place, (library, *_) in self._unfetched.items():
             if _is_in(folder, place) or _is_in(place, folder):
+                if self.late:
+                    raise TimeoutError(
+                        f"the deadline came before '{library.title}' was fetched: ask again, it goes on"
+                    )
                 text = (
                     f"library '{library.title}' was never fetched, so what it lists is not known: do so once (refresh)"
                 )
@@ -573,14 +582,6 @@ class _Seen:
         known = bool(self._bits[at] & bit)
         self._bits[at] |= bit
         return known
-
-
-def _is_chosen(library: LibraryInfo, asked: Library) -> bool:
-    names = {str(name) for name in asked._chosen_by.values() if name is not None}
-    if not names:
-        return True
-    own = {library.uuid, library.section, library.title}
-    return bool(own & names) or library.title.casefold() in {name.casefold() for name in names}
 
 
 def _is_in(path: bytes, folder: bytes) -> bool:

@@ -8,8 +8,16 @@ from struct import pack_into
 from . import _constants as c
 from . import _convert
 from ._accelerator import TEXT
-from ._errors import InvalidArgumentError, OfflineError, ServerError, StoreError
+from ._errors import (
+    InvalidArgumentError,
+    LibraryNotFoundError,
+    OfflineError,
+    ServerError,
+    StoreError,
+    TimeoutError,
+)
 from ._items import ITEM_FIELDS, ITEM_SIZE, NUMBER, Item
+from ._library import Chosen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._callbacks import ProgressArg
+    from ._library import LibraryInfo
 
     # An index makes these, so this module cannot name its class.
     Index = Any
@@ -125,12 +134,18 @@ class Changes:
         """Where to go on: behind the last page that was iterated to its end. None while the first one of a full listing
         was not: that begins anew."""
         self.stale = False
-        """The server could not be asked: it may know more."""
+        """The server could not be asked, or not within the deadline: it may know more."""
+        self.late = False
+        """The deadline came before the server had told all."""
+        self.age: float | None = None
+        """Seconds since the listing was last seen to be current, when this was made; of several libraries the oldest.
+        What happened on the server since is not told. None: nothing was fetched yet."""
         self._next: str | None = None
         self._more = True
         self._page: Iterator[dict[str, Any]] = iter(())
         # The token of now is that, and not of when it is iterated; and what is wrong with a token is said at once.
         self._read()
+        self.age = oldest(asked_of(index, library))
 
     def _read(self) -> None:
         index = self._index
@@ -166,25 +181,73 @@ class Changes:
         return f"<plexindex.Changes up to {self.token!r}>"
 
 
+def asked_of(index: Index, library: LibraryArg) -> list[LibraryInfo]:
+    """What is known of the libraries that are asked."""
+    known: list[LibraryInfo] = index.libraries(offline=True)
+    asked = library if isinstance(library, Chosen) else index.library(library)
+    return [one for one in known if is_chosen(one, asked)]
+
+
+def is_chosen(library: LibraryInfo, asked: Any) -> bool:
+    """Whether a library is among those that are asked."""
+    names = {str(name) for name in asked._chosen_by.values() if name is not None}
+    if not names:
+        return True
+    own = {library.uuid, library.section, library.title}
+    return bool(own & names) or library.title.casefold() in {name.casefold() for name in names}
+
+
+def oldest(libraries: list[LibraryInfo]) -> float | None:
+    """The age of the one that was seen to be current the longest time ago."""
+    return max((one.age for one in libraries if one.age is not None), default=None)
+
+
 def bring_up_to_date(
-    index: Index, library: LibraryArg, deadline: float | None, progress: ProgressArg, *, always: bool = False
-) -> bool:
+    index: Index,
+    library: LibraryArg,
+    deadline: float | None,
+    progress: ProgressArg,
+    *,
+    always: bool = False,
+    whole: bool = False,
+) -> str | None:
     """Asks the server where a listing has expired, as a match does, or always: whether anything changed.
 
-    False: it gave no answer, or none that could be stored, and an old one is known.
+    None: what is known is current. ``"late"``: the deadline came first. ``"away"``: the server gave no answer, or none
+    that could be stored, and old listings are known: of one library at least, or of each where they have to be
+    ``whole``; else it raises.
     """
-    known = index.libraries(offline=True)
+    known = asked_of(index, library)
     fresh = bool(known) and all(one.fresh for one in known)
     if fresh and not always:
-        return True
+        return None
     flags = c.QUERY_PROBE if always else 0
     try:
         refresh = index._native.refresh
-        return bool(index._query(refresh, library, b"", deadline, flags, progress, buffer=False)[0] == c.OK)
+        status, _ = index._query(refresh, library, b"", deadline, flags, progress, buffer=False)
     except (ServerError, StoreError) as error:
-        if not any(one.age is not None for one in known):
+        listed = [one.age is not None for one in known]
+        if not any(listed) or (whole and not all(listed)):
             raise
-        return fresh and isinstance(error, OfflineError)
+        return None if fresh and isinstance(error, OfflineError) else "away"
+    return None if status == c.OK else "late"
+
+
+def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool) -> None:
+    """Raises where nothing of the libraries asked was ever fetched; where they have to be ``whole``, where one was not:
+    what is told of them would look like all there is. ``late``: since a deadline came first."""
+    known = asked_of(index, library)
+    missing = [one.title for one in known if one.age is None]
+    if known and (not missing or (len(missing) < len(known) and not whole)):
+        return
+    names = "', '".join(missing)
+    were = "were" if len(missing) > 1 else "was"
+    if late and not known:
+        raise TimeoutError("the deadline came before the server was asked for its libraries: allow a later one")
+    if late:
+        raise TimeoutError(f"the deadline came before '{names}' {were} fetched: ask again, it goes on")
+    if known:
+        raise LibraryNotFoundError(f"'{names}' {were} never fetched, so not all can be listed: do so once (refresh)")
 
 
 def watch(
@@ -196,12 +259,12 @@ def watch(
     until = None if timeout is None else time.monotonic() + timeout
     # Until then nothing asks the server; what other processes learn is seen meanwhile.
     silent_until = 0.0
-    stale = not offline and not bring_up_to_date(index, library, None, progress)
-    if stale:
+    missed = None if offline else bring_up_to_date(index, library, None, progress)
+    if missed:
         silent_until = time.monotonic() + _PAUSE
     found = Changes(index, since, library, False)
     while True:
-        found.stale = stale
+        found.stale, found.late = missed is not None, missed == "late"
         yield found
         token = found.token
         if found._next is not None:
@@ -217,6 +280,6 @@ def watch(
         status, _ = index._query(wait, library, raw, left, c.QUERY_OFFLINE if silent else 0, progress, buffer=False)
         if status == c.OK and not silent:
             # Without a request where nothing has expired, and no item was invalidated by an event.
-            stale = not bring_up_to_date(index, library, None, progress, always=True)
-            silent_until = time.monotonic() + (_PAUSE if stale else _BETWEEN)
+            missed = bring_up_to_date(index, library, None, progress, always=True)
+            silent_until = time.monotonic() + (_PAUSE if missed else _BETWEEN)
         found = Changes(index, token, library, False)

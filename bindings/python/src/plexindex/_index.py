@@ -293,6 +293,7 @@ class Index(Changing):
         library: LibraryArg = None,
         *,
         full: bool = False,
+        check: bool = False,
         deadline: float | None = None,
         offline: bool = False,
         progress: ProgressArg = None,
@@ -300,17 +301,23 @@ class Index(Changing):
         """What was added, removed, changed and moved since a token was given, in a library or all: iterate over it.
 
         The first call, without ``since``, gives the token of now; with ``full`` all items as additions, and then that
-        token. The server is asked where a listing has expired, unless ``offline``; if it does not answer, what is known
-        is told (:attr:`Changes.stale`). Raises ListAgainError when what changed since is not known any more, after 30
-        days or 64 MiB of changes: begin anew with ``full``. Tokens outlive processes.
+        token. The server is asked where a listing has expired, or, with ``check``, now, by one request; not if
+        ``offline``. If it does not answer, what is known is told (:attr:`Changes.stale`); :attr:`Changes.age` says how
+        old that is. Raises ListAgainError when what changed since is not known any more, after 30 days or 64 MiB of
+        changes: begin anew with ``full``. Raises TimeoutError when the deadline came before anything was fetched, or,
+        with ``full``, all. Tokens outlive processes. With a ``library`` a token of all becomes one of that library.
         """
         from . import _feed
 
         if since and full:
             raise InvalidArgumentError("a full listing begins without a token: leave since or full out")
-        stale = not offline and not _feed.bring_up_to_date(self, library, deadline, progress)
+        missed = None
+        if not offline:
+            missed = _feed.bring_up_to_date(self, library, deadline, progress, always=check, whole=full)
+        if missed == "late" or (full and offline):
+            _feed.expect_listed(self, library, late=missed == "late", whole=full)
         found = _feed.Changes(self, since, library, full)
-        found.stale = stale
+        found.stale, found.late = missed is not None, missed == "late"
         return found
 
     def watch_changes(
@@ -630,12 +637,15 @@ class Library(Chosen):
         since: str | None = None,
         *,
         full: bool = False,
+        check: bool = False,
         deadline: float | None = None,
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Changes:
         """What changed in this library since a token was given: :meth:`Index.changes`."""
-        return self._index.changes(since, self, full=full, deadline=deadline, offline=offline, progress=progress)
+        return self._index.changes(
+            since, self, full=full, check=check, deadline=deadline, offline=offline, progress=progress
+        )
 
     def watch_changes(
         self,

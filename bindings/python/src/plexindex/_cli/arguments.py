@@ -270,7 +270,9 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "changes",
         "tell what was added, removed, changed and moved since a token",
         "The first call gives a token, which outlives processes; the next one, with that token, what changed since, "
-        "and a new token. The server is asked where a listing has expired. A library of which more than 20 items, and "
+        "and a new token; as text it is the last line, and scripts read --json. The server is asked where a listing has "
+        "expired, which is after an hour, or with --check. A token of all libraries becomes one of the library that "
+        "--library names. A library of which more than 20 items, and "
         "more than a fifth, changed at once is to be listed again, with --full.",
         "  plexindex changes\n"
         "  plexindex changes --since c1.…\n"
@@ -278,11 +280,15 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "  plexindex changes --full --json --library Movies\n\n"
         "JSON: an object a change, with change (added, removed, changed, moved, list_again), item, path, from (where a "
         "file was that moved), from_key (the rating key before, where it is another one), library and section; at "
-        "last, with --follow after each time that something changed, an object with token.",
+        "last, with --follow after each time that something changed, an object with token, and age: for how many "
+        "seconds the listing has not been seen to be current.",
         "changes",
     )
     command.add_argument("--since", metavar="TOKEN", help="tell what changed since this token was given")
     command.add_argument("--full", action="store_true", help="begin with all items, as added")
+    command.add_argument(
+        "--check", action="store_true", help="ask the server now whether anything changed, by one request, as diff does"
+    )
     command.add_argument("--follow", action="store_true", help="go on until Ctrl-C, and listen to the server's events")
     command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
     _json(command, "one object a line")

@@ -29,6 +29,9 @@ def changes(options: argparse.Namespace) -> int:
     if options.since == "":
         raise UsageError("argument --since: it is empty: give a token, or leave the option out")
     settings = Settings(options)
+    if options.check and settings.silent:
+        how = "leave --offline out" if settings.offline else f"no server is known: {commands.HOW_TO_NAME}"
+        raise UsageError(f"--check asks the server: {how}")
     if settings.silent:
         settings.expect_folder()
         if not settings.has_store():
@@ -39,11 +42,14 @@ def changes(options: argparse.Namespace) -> int:
             raise commands.nothing_to_ask(settings)
         library = commands.selected(index, options.library)
         try:
-            found = index.changes(options.since, library, full=options.full, offline=settings.silent)
+            found = index.changes(
+                options.since, library, full=options.full, check=options.check, offline=settings.silent
+            )
         finally:
             bar.drop()
         if found.stale:
-            output.complain("the server did not answer: it may know more")
+            why = "the deadline came first" if found.late else "the server did not answer"
+            output.complain(f"{why}: the server may know more")
         _tell(index, found, options)
         if options.follow:
             _follow(index, library, found.token, options, silent=settings.silent)
@@ -56,13 +62,14 @@ def _tell(index: Index, found: Changes, options: argparse.Namespace) -> None:
         count += 1
         _show(index, change, options)
     if options.json:
-        output.say_json({"token": found.token})
+        _say_token(found)
     else:
         say(f"token: {found.token}")
         if not options.since and not options.full:
             output.remark("from now on: give this token with --since to hear what changed; --full lists what there is")
         elif not count:
-            output.remark("nothing changed")
+            asked = "" if found.age is None else f"; the server was last asked {output.ago(found.age)}"
+            output.remark(f"nothing is known to have changed{asked}{'' if options.check else ' (--check asks now)'}")
     sys.stdout.flush()
 
 
@@ -80,11 +87,15 @@ def _follow(
             told = True
             _show(index, change, options)
         if options.json and found.token != token:
-            output.say_json({"token": found.token})
+            _say_token(found)
         elif told and not options.json:
             say(f"token: {found.token}")
         token = found.token
         sys.stdout.flush()
+
+
+def _say_token(found: Changes) -> None:
+    output.say_json({"token": found.token, "age": None if found.age is None else round(found.age, 3)})
 
 
 def _show(index: Index, change: Change, options: argparse.Namespace) -> None:

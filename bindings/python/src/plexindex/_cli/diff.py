@@ -97,7 +97,7 @@ def _sum_up(found: Comparison) -> None:
     if found.age is not None:
         parts.append(f"the listing was current {output.ago(found.age)}")
     if found.stale:
-        parts.append("the server did not answer")
+        parts.append("the deadline came first" if found.late else "the server did not answer")
     output.remark(f"{'; '.join(parts)} ({output.short(found.seconds)})")
 
 
