@@ -10,7 +10,7 @@ local plexindex = {}
 local FIRST_ERROR = 100
 local ERROR_TEXT = 2048
 local PAGE = 1000
-local KINDS = { [1] = "movie", [2] = "show", [3] = "season", [4] = "episode", [8] = "artist", [10] = "track",
+local KINDS = { [1] = "movie", [2] = "show", [3] = "season", [4] = "episode", [8] = "artist", [9] = "album", [10] = "track",
    [12] = "clip", [13] = "photo" }
 local MAPPINGS = { host = c.MAPPING_HOST_PREFIX, server = c.MAPPING_SERVER_PREFIX }
 local FLAGS = { offline = c.OPEN_OFFLINE, accept_invalid_certs = c.OPEN_ACCEPT_INVALID_CERTS,
@@ -289,7 +289,7 @@ function Library:match_paths(paths, ask)
    return answers(self, "match_paths", text, ask, count)
 end
 
--- Which show, season, artist or item a folder is.
+-- Which show, season, artist, album or item a folder is.
 function Library:folder(path, ask)
    return answers(self, "match_folder", checked(path, "a folder"), ask)[1]
 end

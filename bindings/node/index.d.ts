@@ -1,6 +1,6 @@
 /** A path, a key or a text: a string, or bytes that are no UTF-8. */
 export type Text = string | Buffer;
-export type Kind = 'movie' | 'show' | 'season' | 'episode' | 'artist' | 'track' | 'clip' | 'photo';
+export type Kind = 'movie' | 'show' | 'season' | 'episode' | 'artist' | 'album' | 'track' | 'clip' | 'photo';
 
 export interface Mapping {
   /** Whose paths `from` is about. Default: 'host'. */

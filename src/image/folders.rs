@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use super::file::Image;
 use super::overlay::{Change, Record};
 use super::view::LibraryView;
-use crate::matching::{Folders, Form, Held, Invalidated, ItemRef, LIMIT, Member, Normal, Place, View, place_among};
+use crate::matching::{
+    Folders, Form, Held, Invalidated, ItemRef, LIMIT, Member, Normal, Place, Season, View, place_among,
+};
 use crate::model::Item;
 
 impl LibraryView {
@@ -110,7 +112,7 @@ impl Folders for LibraryView {
             held.items += 1;
             let of_show = !item.show_rating_key.is_empty();
             let below = components(form).saturating_sub(depth);
-            let member = Member::new(ItemRef::from(item), path.as_bytes(), below, of_show);
+            let member = Member::new(ItemRef::from(item), Season::of(item), path.as_bytes(), below, of_show);
             let known = held
                 .members
                 .iter_mut()

@@ -1,4 +1,4 @@
-//! From a folder to an answer: which show, season, artist or item it is, and what is listed below it.
+//! From a folder to an answer: which show, season, artist, album or item it is, and what is listed below it.
 
 use std::cell::{Cell, OnceCell};
 

@@ -180,6 +180,11 @@ impl World {
             } else {
                 String::new()
             },
+            season_rating_key: if of_show && key % 2 == 0 {
+                format!("t{}", key % 6)
+            } else {
+                String::new()
+            },
             guid: format!("plex://{}", self.counter % 5),
             guids: vec![format!("imdb://{}", self.counter % 4)],
             parts: vec![format!("/data/{uuid}/{}.mkv", self.counter)],
@@ -534,7 +539,9 @@ impl World {
              AND l.id NOT IN (SELECT library FROM listings)",
             "SELECT count(*) FROM matches m WHERE NOT EXISTS (SELECT 1 FROM libraries l WHERE l.id = m.library \
              AND l.epoch = m.epoch)",
-            "SELECT count(*) FROM shows WHERE library NOT IN (SELECT id FROM libraries)",
+            "SELECT count(*) FROM parents WHERE library NOT IN (SELECT id FROM libraries)",
+            "SELECT count(*) FROM parents WHERE above IS NOT NULL AND above NOT IN (SELECT id FROM parents)",
+            "SELECT count(*) FROM items WHERE parent IS NOT NULL AND parent NOT IN (SELECT id FROM parents)",
             "SELECT count(*) FROM guids WHERE item NOT IN (SELECT id FROM items)",
             "SELECT count(*) FROM titles WHERE item NOT IN (SELECT id FROM items)",
             "SELECT count(*) FROM unverified WHERE library NOT IN (SELECT id FROM libraries)",

@@ -9,7 +9,7 @@ use crate::platform::files;
 
 /// `user_version` of what is made from this `schema.sql`. `docs/design.md`, 'The store', says when it changes. Less than this
 /// says a database that lacks columns, made by a build before the first release.
-pub const MADE: i64 = 8;
+pub const MADE: i64 = 9;
 
 /// The journal mode that is wanted.
 pub fn journal(wal: bool) -> &'static str {

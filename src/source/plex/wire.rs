@@ -143,6 +143,9 @@ fn weight(item: &Item) -> usize {
         show_title,
         show_rating_key,
         show_guid,
+        season_title,
+        season_rating_key,
+        season_guid,
         season: _,
         episode: _,
         guid,
@@ -150,8 +153,10 @@ fn weight(item: &Item) -> usize {
         parts,
     } = item;
     let texts: usize = guids.iter().chain(parts).map(|text| text.len() + 48).sum();
-    let own = [rating_key, title, show_title, show_rating_key, show_guid, guid];
-    size_of::<Item>() + texts + own.iter().map(|text| text.len() + 16).sum::<usize>()
+    let show = [show_title, show_rating_key, show_guid];
+    let season = [season_title, season_rating_key, season_guid];
+    let own = [rating_key, title, guid].into_iter().chain(show).chain(season);
+    size_of::<Item>() + texts + own.map(|text| text.len() + 16).sum::<usize>()
 }
 
 /// An item of which nothing is known yet.
@@ -165,6 +170,9 @@ fn blank(kind: ItemType) -> Item {
         show_title: String::new(),
         show_rating_key: String::new(),
         show_guid: String::new(),
+        season_title: String::new(),
+        season_rating_key: String::new(),
+        season_guid: String::new(),
         season: -1,
         episode: -1,
         guid: String::new(),
@@ -340,6 +348,9 @@ enum RowField {
     ShowTitle,
     ShowRatingKey,
     ShowGuid,
+    SeasonTitle,
+    SeasonRatingKey,
+    SeasonGuid,
     Season,
     Episode,
     UpdatedAt,
@@ -360,6 +371,9 @@ impl Object for Row<'_, '_> {
             "grandparentTitle" => RowField::ShowTitle,
             "grandparentRatingKey" => RowField::ShowRatingKey,
             "grandparentGuid" => RowField::ShowGuid,
+            "parentTitle" => RowField::SeasonTitle,
+            "parentRatingKey" => RowField::SeasonRatingKey,
+            "parentGuid" => RowField::SeasonGuid,
             "parentIndex" => RowField::Season,
             "index" => RowField::Episode,
             "updatedAt" => RowField::UpdatedAt,
@@ -380,6 +394,9 @@ impl Object for Row<'_, '_> {
             RowField::ShowTitle => item.show_title = scalar(map)?.unwrap_or_default(),
             RowField::ShowRatingKey => item.show_rating_key = scalar(map)?.unwrap_or_default(),
             RowField::ShowGuid => item.show_guid = scalar(map)?.unwrap_or_default(),
+            RowField::SeasonTitle => item.season_title = scalar(map)?.unwrap_or_default(),
+            RowField::SeasonRatingKey => item.season_rating_key = scalar(map)?.unwrap_or_default(),
+            RowField::SeasonGuid => item.season_guid = scalar(map)?.unwrap_or_default(),
             RowField::Season => item.season = scalar(map)?.unwrap_or(-1),
             RowField::Episode => item.episode = scalar(map)?.unwrap_or(-1),
             RowField::UpdatedAt => self.rows.updated.next(scalar(map)?),
@@ -391,7 +408,13 @@ impl Object for Row<'_, '_> {
     fn after_element(&mut self) -> bool {
         let rows = &mut *self.rows;
         rows.count += 1;
-        let item = std::mem::replace(&mut self.item, blank(rows.kind));
+        let mut item = std::mem::replace(&mut self.item, blank(rows.kind));
+        // Without a key there is nothing to name, as of hidden seasons; albums of photos are none of theirs.
+        if item.season_rating_key.is_empty() || !matches!(item.kind, ItemType::Episode | ItemType::Track) {
+            item.season_rating_key = String::new();
+            item.season_title = String::new();
+            item.season_guid = String::new();
+        }
         rows.is_over = rows.count > rows.most || rows.kept > KEPT;
         if rows.is_over {
             return false;

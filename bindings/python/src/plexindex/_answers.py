@@ -78,8 +78,8 @@ _ITEM = ("key", "rating_key", "title", "kind", "year", "show_title", "show_ratin
 
 
 class Item:
-    """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show or artist. What
-    the index does not know is None.
+    """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show, season, artist
+    or album. What the index does not know is None.
 
     Items are equal when all that they tell is, whichever of their files was asked for. They can be pickled and be
     keys of a dict.
@@ -126,7 +126,7 @@ class Item:
 
     @property
     def show_title(self) -> str | None:
-        """Title of the show; for a track of the artist."""
+        """Title of the show; for a track or album of the artist."""
         return self._text(32)
 
     @property
@@ -172,7 +172,7 @@ class Item:
     @property
     def kind(self) -> Kind:
         """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`Folder` also
-        ``"show"`` and ``"artist"``.
+        ``"show"``, ``"season"``, ``"artist"`` and ``"album"``.
         """
         return c.KINDS.get(self._number(80), "unknown")  # type: ignore[return-value]
 
@@ -184,7 +184,7 @@ class Item:
     @property
     def season(self) -> int | None:
         """Number of the season; for a track of the disc; for a show in a :class:`Folder` of the season that all
-        episodes below it are of.
+        episodes below it are of, where the server tells no key of it.
         """
         number = self._number(88)
         return None if number < 0 else number
@@ -463,21 +463,21 @@ class Match:
 
 
 class Folder(Match):
-    """The answer for a folder: the show or artist that all files below it share, or the one item. True when it is one.
+    """The answer for a folder: the show or artist that all files below it share, the season or album if all are of one,
+    or the one item. True when it is one.
 
     Else ``candidates`` has those that are below it, 16 at most, and ``candidates_total`` their number. What a
-    :class:`Match` has is of the show, artist or item, but for :attr:`kind`.
+    :class:`Match` has is of that one, but for :attr:`kind`.
     """
 
     __slots__ = ()
 
     @property
     def kind(self) -> Kind | None:
-        """What the folder is: ``"show"``, ``"season"`` (of the show that is the item, which tells its number),
-        ``"artist"``, or what the one item is; None when there is no single one. The index keeps no keys of seasons and
-        albums.
+        """What the folder is: ``"show"``, ``"season"``, ``"artist"``, ``"album"``, or what the one item is; None when there
+        is no single one.
         """
-        return c.FOLDER_KINDS.get((self._answer or self._read())[14])  # type: ignore[return-value]
+        return c.KINDS.get((self._answer or self._read())[14])  # type: ignore[return-value]
 
     @property
     def items(self) -> int:

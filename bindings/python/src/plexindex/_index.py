@@ -144,7 +144,7 @@ class Index(Changing):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Folder:
-        """Which show, season, artist or item this folder is: the deepest one that all listed files below it share.
+        """Which show, season, artist, album or item this folder is: the deepest one that all listed files below it share.
 
         The index answers; a library that was never fetched, or whose listing has expired, is fetched first, as
         :meth:`match_path` does. With a ``deadline`` a library that was never fetched is asked first for one file
@@ -620,7 +620,7 @@ class Library(Chosen):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Folder:
-        """Which show, season, artist or item this folder is: :meth:`Index.folder` in this library."""
+        """Which show, season, artist, album or item this folder is: :meth:`Index.folder` in this library."""
         return self._index.folder(path, self, deadline=deadline, offline=offline, progress=progress)
 
     def changes(

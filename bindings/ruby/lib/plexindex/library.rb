@@ -24,7 +24,7 @@ module Plexindex
       Blocks.read(@index.query(:match_paths, @handle, text, count, progress: progress, **ask))
     end
 
-    # Which show, season, artist or item a folder is.
+    # Which show, season, artist, album or item a folder is.
     def folder(path, **ask, &progress)
       ask_one(:match_folder, path, ask, progress)
     end
