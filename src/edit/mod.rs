@@ -261,8 +261,10 @@ impl Editing {
             .collect();
         if !unknown.is_empty() {
             let items = self.sync.items(call, &unknown)?;
-            let kinds: HashMap<&str, ItemType> =
-                items.iter().map(|item| (item.rating_key.as_str(), item.kind)).collect();
+            let kinds: HashMap<&str, ItemType> = items
+                .iter()
+                .map(|one| (one.item.rating_key.as_str(), one.item.kind))
+                .collect();
             for one in wanted.iter_mut().filter(|one| one.kind.is_none()) {
                 one.kind = kinds.get(one.rating_key).copied();
             }

@@ -183,7 +183,7 @@ pub enum Place {
     Own,
 }
 
-/// An invalidated item: its rating key, and a listed path of it.
+/// An invalidated item: its rating key, and the path that was invalidated; empty where the item itself was.
 pub type Invalidated = (String, Vec<u8>);
 
 /// What the ladder for folders asks of a library besides. Folders are in normal form and end in no separator.
@@ -191,8 +191,9 @@ pub trait Folders: View {
     /// What is listed below a folder, by listed paths, or by those that server-to-host rules make of them.
     fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> Held<'v>;
 
-    /// The items with a file below a folder that were invalidated, and are not verified since: so many at most.
-    fn invalidated_below(&self, folder: &[u8], mapped: bool, most: usize) -> Vec<Invalidated>;
+    /// The items that were invalidated, and are not verified since: so many at most. Those with a file below a folder, by listed
+    /// paths or by those that server-to-host rules make of them; without one all, also those that have no file.
+    fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, most: usize) -> Vec<Invalidated>;
 
     /// The folders of listed files with the longest common end, of at least `least` components (and one): `each` gets how many
     /// components agree, the same in all calls, and the folder; [`LIMIT`] at most. Returns how many there are.

@@ -214,11 +214,12 @@ impl Question for FolderQuestion<'_> {
     /// Items below it, of a folder that was found for sure; of many not all are asked for.
     fn unverified(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>) -> Result<Vec<Unverified>> {
         let mut unverified = Vec::new();
+        let mappings = turn.queries.reading.mappings();
         let sure = matches!(outcome.rung, Rung::Exact | Rung::Mapped) || outcome.confidence == Confidence::High;
         for folder in outcome.folders.iter().filter(|_| sure) {
             let most = LIMIT - unverified.len();
             let view = &turn.snapshot.views[folder.library];
-            for (rating_key, path) in view.invalidated_below(&folder.form, folder.mapped, most) {
+            for (rating_key, path) in view.invalidated(Some((&folder.form, folder.mapped)), mappings, most) {
                 unverified.push(Unverified {
                     row: turn.snapshot.rows[folder.library].clone(),
                     rating_key,

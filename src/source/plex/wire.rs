@@ -28,6 +28,8 @@ pub(super) struct Head {
     pub machine_identifier: Option<String>,
     /// `version`.
     pub version: Option<String>,
+    /// `librarySectionID`: of all rows.
+    pub section: Option<String>,
 }
 
 /// Where the rows of a reply go.
@@ -84,6 +86,8 @@ pub(super) struct Rows<'a> {
     /// What an item is when it does not say.
     kind: ItemType,
     sink: &'a mut dyn FnMut(Item),
+    /// Which library each row that was handed over is in, as far as it says.
+    sections: Option<&'a mut Vec<Option<String>>>,
 }
 
 impl<'a> Rows<'a> {
@@ -99,6 +103,15 @@ impl<'a> Rows<'a> {
             updated: Newest::default(),
             kind,
             sink,
+            sections: None,
+        }
+    }
+
+    /// The same, with the section id that each row says.
+    pub fn with_sections(self, sections: &'a mut Vec<Option<String>>) -> Self {
+        Self {
+            sections: Some(sections),
+            ..self
         }
     }
 
@@ -284,6 +297,7 @@ enum ContainerField {
     Offset,
     MachineIdentifier,
     Version,
+    Section,
     Metadata,
     Directory,
     Children,
@@ -298,6 +312,7 @@ impl Object for Container<'_, '_> {
             "offset" => ContainerField::Offset,
             "machineIdentifier" => ContainerField::MachineIdentifier,
             "version" => ContainerField::Version,
+            "librarySectionID" => ContainerField::Section,
             "Metadata" => ContainerField::Metadata,
             "Directory" => ContainerField::Directory,
             "_children" => ContainerField::Children,
@@ -311,8 +326,10 @@ impl Object for Container<'_, '_> {
             (ContainerField::Offset, _) => self.head.offset = scalar(map)?,
             (ContainerField::MachineIdentifier, _) => self.head.machine_identifier = scalar(map)?,
             (ContainerField::Version, _) => self.head.version = scalar(map)?,
+            (ContainerField::Section, _) => self.head.section = scalar(map)?,
             (ContainerField::Metadata, Lists::Rows(rows)) => map.next_value_seed(Elements(&mut Row {
                 item: blank(rows.kind),
+                section: None,
                 rows,
                 go_on: self.go_on,
             }))?,
@@ -334,6 +351,7 @@ impl Object for Container<'_, '_> {
 /// The row that is being parsed.
 struct Row<'r, 'a> {
     item: Item,
+    section: Option<String>,
     rows: &'r mut Rows<'a>,
     go_on: GoOn<'r>,
 }
@@ -354,6 +372,7 @@ enum RowField {
     Season,
     Episode,
     UpdatedAt,
+    Section,
     Media,
 }
 
@@ -377,6 +396,7 @@ impl Object for Row<'_, '_> {
             "parentIndex" => RowField::Season,
             "index" => RowField::Episode,
             "updatedAt" => RowField::UpdatedAt,
+            "librarySectionID" => RowField::Section,
             "Media" => RowField::Media,
             _ => return None,
         })
@@ -400,6 +420,7 @@ impl Object for Row<'_, '_> {
             RowField::Season => item.season = scalar(map)?.unwrap_or(-1),
             RowField::Episode => item.episode = scalar(map)?.unwrap_or(-1),
             RowField::UpdatedAt => self.rows.updated.next(scalar(map)?),
+            RowField::Section => self.section = scalar(map)?,
             RowField::Media => map.next_value_seed(Elements(&mut Media(&mut item.parts)))?,
         }
         Ok(())
@@ -415,6 +436,7 @@ impl Object for Row<'_, '_> {
             item.season_title = String::new();
             item.season_guid = String::new();
         }
+        let section = self.section.take();
         rows.is_over = rows.count > rows.most || rows.kept > KEPT;
         if rows.is_over {
             return false;
@@ -423,6 +445,9 @@ impl Object for Row<'_, '_> {
             rows.taken += 1;
             rows.kept += weight(&item);
             (rows.sink)(item);
+            if let Some(sections) = &mut rows.sections {
+                sections.push(section);
+            }
         }
         (self.go_on)()
     }
