@@ -538,6 +538,24 @@ fn a_hidden_season_is_its_show() -> Anything {
     Ok(())
 }
 
+/// A call that can wait gets all that is below it, also where one file has answered before.
+#[test]
+fn a_cold_folder_that_one_file_answered_is_listed_for_who_can_wait() -> Anything {
+    let disk = disk();
+    let server = on_disk(disk.path());
+    let store = tempfile::tempdir()?;
+    let index = Index::open(support::options(&server, store.path()))?;
+    let folder = disk.path().join("tv/Alpha");
+    let hurried = index.query().deadline(Duration::from_secs(60)).match_folder(&folder)?;
+    assert_eq!((hurried.items, support::requests(&server)[2]), (0, 0));
+    let offline = index.query().offline().match_folder(&folder)?;
+    assert_eq!((offline.items, offline.kind), (0, Some(ItemType::Show)));
+    let whole = index.match_folder(&folder)?;
+    assert_eq!((whole.items, whole.kind), (2, Some(ItemType::Show)));
+    assert!(support::requests(&server)[2] > 0);
+    Ok(())
+}
+
 #[test]
 fn a_cold_folder_without_such_a_file_is_answered_by_the_listing() -> Anything {
     for path in ["tv/Without films", "tv/Not listed", "tv/Nowhere", "tv"] {

@@ -624,3 +624,41 @@ fn a_refresh_verifies_what_was_invalidated_by_its_path_on_the_host() {
         }
     }
 }
+
+/// Each page of an iteration found what others had written since the page before: it went on as long as they did.
+#[test]
+fn an_iteration_of_changes_ends_with_what_was_there_when_it_began() {
+    let at = Scene::movies(10);
+    let (index, library) = at.listed();
+    let all = QueryOptions::default();
+    let mut token = index.changes(&all, "", false, 1).expect("a token").token;
+    let come = |name: &str| {
+        let path = format!("/data/movies/{name}.mkv");
+        support::add(&at.server, std::slice::from_ref(&path));
+        assert_eq!(
+            library.match_path(path.as_bytes()).expect("an answer").status,
+            Status::Ok
+        );
+    };
+    for first in ["a", "b", "c"] {
+        at.clock.advance_ms(31_000);
+        come(first);
+    }
+    for (round, expected) in [(0, 3), (1, 3), (2, 0)] {
+        let mut heard = 0;
+        loop {
+            let page = index.changes(&all, &token, false, 1).expect("a page");
+            heard += page.changes.len();
+            token = page.token;
+            assert!(heard <= expected, "{round}");
+            if round == 0 && !page.changes.is_empty() {
+                at.clock.advance_ms(31_000);
+                come(&format!("more {heard}"));
+            }
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(heard, expected, "{round}");
+    }
+}

@@ -230,18 +230,16 @@ impl Question for FolderQuestion<'_> {
         Ok(unverified)
     }
 
+    /// A call that can wait gets all that is below it.
     fn is_settled(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>, searched: bool) -> Result<bool> {
-        self.is_remembered(turn, outcome, searched)
+        Ok(turn.call.until.is_some() && self.is_remembered(turn, outcome, searched)?)
     }
 
     /// Asked for a file below it, as for that file, where it lies in one of their folders.
     fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         let sync = &turn.queries.sync;
-        let is_due = if sync.is_local() {
-            turn.snapshot.identity.is_some_and(|identity| sync.may_search(identity))
-        } else {
-            turn.call.until.is_some()
-        };
+        let may_search = |identity| !sync.is_local() || sync.may_search(identity);
+        let is_due = turn.call.until.is_some() && turn.snapshot.identity.is_some_and(may_search);
         if !is_due || self.is_listed.get() {
             return Vec::new();
         }

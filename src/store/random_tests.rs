@@ -47,6 +47,8 @@ struct User {
 #[derive(Default)]
 struct Reader {
     position: Option<(i64, FeedPosition)>,
+    /// Where an iteration ends.
+    end: Option<Sequence>,
     items: BTreeMap<LibraryId, BTreeMap<String, Item>>,
     /// Libraries to be listed again.
     again: BTreeSet<LibraryId>,
@@ -74,11 +76,11 @@ impl Reader {
     /// Reads a page; gives whether there is more.
     fn read(&mut self, store: &Store, identity: IdentityId, library: Option<LibraryId>, limit: usize) -> bool {
         let position = self.position.expect("it began");
-        match store.feed(identity, library, position, limit) {
+        match store.feed(identity, library, position, self.end, limit) {
             Ok(page) => {
                 assert!(page.next != position.1 || !page.more, "a page that goes nowhere");
                 self.apply(page.told);
-                self.position = Some((page.line, page.next));
+                (self.position, self.end) = (Some((page.line, page.next)), page.end);
                 page.more
             }
             Err(error) => {
