@@ -228,7 +228,7 @@ function Index:library(name)
    return setmetatable({ _index = self, _handle = out[0] }, Library)
 end
 
--- A call that takes a plexindex_query. `ask`: deadline_ms, offline, full, and progress, a function that ends the call
+-- A call that takes a plexindex_query. `ask`: deadline_ms, offline, full, check, and progress, a function that ends the call
 -- when it gives false or raises.
 local function query(index, library, text, ask, work)
    ask = ask or {}
@@ -238,7 +238,7 @@ local function query(index, library, text, ask, work)
    asked.library = library
    if text then asked.text = { data = text, length = #text } end
    asked.deadline_ms = ask.deadline_ms or 0
-   asked.flags = bit.bor(ask.offline and c.QUERY_OFFLINE or 0, ask.full and c.QUERY_FULL or 0)
+   asked.flags = bit.bor(ask.offline and c.QUERY_OFFLINE or 0, ask.full and c.QUERY_FULL or 0, ask.check and c.QUERY_PROBE or 0)
    if not ask.progress then return work(handle, asked) end
    -- What is raised must not go through C: it goes on behind the call.
    local raised

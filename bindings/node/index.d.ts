@@ -150,7 +150,7 @@ export class Library {
   itemsBelow(path: Text): AsyncGenerator<Item>;
   items(): AsyncGenerator<Item>;
   item(key: string): Promise<Record<string, any> | null>;
-  refresh(options?: Ask & { full?: boolean }): Promise<boolean>;
+  refresh(options?: Ask & { full?: boolean; check?: boolean }): Promise<boolean>;
   changes(token?: string, options?: { full?: boolean; limit?: number }): Promise<{ changes: Change[]; token: string; more: boolean }>;
   waitForChanges(token: string, options?: Ask): Promise<boolean>;
   recordMatch(path: Text, key: string): Promise<void>;

@@ -279,9 +279,9 @@ class Index {
   }
 
   async _query(name, library, text, options, ...more) {
-    const { deadlineMs, offline, full, progress, signal } = options;
+    const { deadlineMs, offline, full, check, progress, signal } = options;
     signal?.throwIfAborted();
-    const flags = (offline ? c.QUERY_OFFLINE : 0) | (full ? c.QUERY_FULL : 0);
+    const flags = (offline ? c.QUERY_OFFLINE : 0) | (full ? c.QUERY_FULL : 0) | (check ? c.QUERY_PROBE : 0);
     const query = new Struct('query', { library, text, deadline_ms: deadlineMs, flags });
     numbers += 1;
     const number = BigInt(numbers);

@@ -6,7 +6,7 @@ use plexindex::error::{Error, Result, Status};
 use plexindex::index::{Index, ManualClock};
 use plexindex::model::{self, Item, ItemType, LibraryKind, Server};
 use plexindex::options::Options;
-use plexindex::source::{Abilities, Bounds, Delta, Kind, PageEnd, PageRequest, Resume, Source, plex};
+use plexindex::source::{Abilities, Bounds, Delta, Kind, PageEnd, PageRequest, Placed, Resume, Source, plex};
 
 use super::ladder::against::movie;
 
@@ -100,10 +100,14 @@ impl Source for Small {
         })
     }
 
-    fn items(&self, keys: &[&str], _: Bounds<'_>) -> Result<Vec<Item>> {
+    fn items(&self, keys: &[&str], _: Bounds<'_>) -> Result<Vec<Placed>> {
         Ok(items()
             .into_iter()
             .filter(|item| keys.contains(&item.rating_key.as_str()))
+            .map(|item| Placed {
+                item,
+                section: String::new(),
+            })
             .collect())
     }
 
@@ -134,7 +138,7 @@ impl Source for Away {
         Err(away())
     }
 
-    fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<Item>> {
+    fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<Placed>> {
         Err(away())
     }
 

@@ -474,8 +474,8 @@ class Folder(Match):
 
     @property
     def kind(self) -> Kind | None:
-        """What the folder is: ``"show"``, ``"season"``, ``"artist"``, ``"album"``, or what the one item is; None when there
-        is no single one.
+        """What the folder is: ``"show"``, ``"season"``, ``"artist"``, ``"album"``, or what the one item is; None where
+        there is no single one.
         """
         return c.KINDS.get((self._answer or self._read())[14])  # type: ignore[return-value]
 

@@ -85,7 +85,8 @@ module Plexindex
       @index.json(:item_json) { [@handle, bytes, bytes.bytesize] }
     end
 
-    # Brings the library up to date. False when the deadline came first.
+    # Brings the library up to date; with `check` the server is asked once while it is fresh, too, and with `full` all is listed.
+    # False when the deadline came first.
     def refresh(**ask, &progress)
       @index.query(:refresh, @handle, nil, progress: progress, **ask) == Native::CONSTANTS["OK"]
     end
