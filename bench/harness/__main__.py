@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 from . import chart, goals, machine, markdown, peers, rightness
-from .measure import cold, fetching, languages, lookups, native, processes, refreshing, right, sizes, writing
+from .measure import cold, fetching, folders, languages, lookups, native, processes, refreshing, right, sizes, writing
 from .results import Results
 from .run import BENCH, Run
 from .timing import WrongAnswerError
@@ -27,11 +27,12 @@ MEASURES = {
     "cold": cold.measure,
     "writing": writing.measure,
     "sizes": sizes.measure,
+    "folders": folders.measure,
     "refreshing": refreshing.measure,
 }
 SCALING = "scaling"
 """Lookups at sizes where nothing else is measured, so that the chart of sizes has them all."""
-SCALES = (lookups.scale, native.scale)
+SCALES = (lookups.scale, native.scale, folders.scale)
 SIZES = (1_000, 1_000_000)
 RIGHT = "right"
 """Has worlds of its own."""
