@@ -194,6 +194,9 @@ fn folder_of_a_show(bencher: Bencher, below: &str) {
                 kind: model::ItemType::Episode,
                 show_title: format!("Show {show}"),
                 show_rating_key: show.to_string(),
+                season_title: format!("Season {season}"),
+                season_rating_key: format!("{show}{season:02}"),
+                season_guid: format!("plex://season/{:024x}", number / 10),
                 season: i32::try_from(season).unwrap_or(0),
                 parts: vec![file],
                 ..movie(number)

@@ -524,8 +524,8 @@ typedef struct plexindex_answer {
     uint64_t items;
     // plexindex_match_folder(): how many listed files are below the folder; 0 as above.
     uint64_t files;
-    // plexindex_match_folder(): what the folder is. 2 a show, 3 a season of one, 8 an artist, else the type of its one
-    // item, as plexindex_item.kind has it. 0 where there is no single one.
+    // plexindex_match_folder(): what the folder is, as plexindex_item.kind has it: 2 a show, 3 a season, 8 an artist, 9 an
+    // album, else the type of its one item. 0 where there is no single one.
     int32_t kind;
     // Zero.
     uint32_t reserved;
@@ -541,7 +541,7 @@ typedef struct plexindex_item {
     struct plexindex_text title;
     // Scalar GUID.
     struct plexindex_text guid;
-    // Title of the show, for a track of the artist.
+    // Title of the show, for a track or album of the artist.
     struct plexindex_text show_title;
     // Rating key of the show or artist.
     struct plexindex_text show_rating_key;
@@ -553,12 +553,13 @@ typedef struct plexindex_item {
     struct plexindex_text section;
     // Title of its library.
     struct plexindex_text library_title;
-    // Plex's number of the type: 1 movie, 4 episode, 10 track, 12 clip, 13 photo, 0 unknown; of a folder also 2 show and
-    // 8 artist.
+    // Plex's number of the type: 1 movie, 4 episode, 10 track, 12 clip, 13 photo, 0 unknown; of a folder also 2 show,
+    // 3 season, 8 artist and 9 album.
     int32_t kind;
     // Year; 0: unknown.
     int32_t year;
-    // Season, for a track the disc; of a show in a folder's answer the one that all episodes below are of. -1: none.
+    // Season, for a track the disc; of a show in a folder's answer the one that all episodes below are of, where the server
+    // tells no key of it. -1: none.
     int32_t season;
     // Episode or track number; -1: none.
     int32_t episode;
@@ -841,12 +842,12 @@ int32_t plexindex_match_paths(const struct plexindex_handle *handle,
                               struct plexindex_buffer *answers,
                               struct plexindex_buffer *error);
 
-// Which show, season, artist or item a folder is: the deepest one that all listed files below it share.
+// Which show, season, artist, album or item a folder is: the deepest one that all listed files below it share.
 //
 // `query`: `text` is the path of the folder; separators at its end do not count. `answer`: as for plexindex_match_path(),
-// with `items`, `files` and `kind`. The item is the show or artist, with its key, title and GUID. Its `season` is the one
-// that all episodes below are of, and `kind` is 3 then; the index keeps no keys of seasons and albums. What has no show is
-// itself the item, if it is the only one. Where several are below, as in a library's own folder, the candidates are the
+// with `items`, `files` and `kind`. The item is the show or artist, or the season or album if all files below are of one,
+// with its key, title and GUID; the show of a season is told as that of an episode. Of hidden seasons the server tells no
+// key: the item is the show then, with the `season`. What has no show is itself the item, if it is the only one. Where several are below, as in a library's own folder, the candidates are the
 // first 16 of them. `path` of an item is the folder, as the server spells it; of one of several the file or folder in
 // which it lies there.
 //
@@ -858,7 +859,7 @@ int32_t plexindex_match_paths(const struct plexindex_handle *handle,
 // The index answers. A library that was never fetched, or whose listing has expired, is fetched first, as by
 // plexindex_match_path(). With a deadline a library that was never fetched is asked first for one file below the folder,
 // which is looked for on this machine: if the server has it, and the folder, or the one that it is a season or disc of, is
-// called as its show, artist or film, that is the answer, with 0 for `items` and `files`. A disk that does not answer may
+// called as its show, artist, album or film, that is the answer, with 0 for `items` and `files`. A disk that does not answer may
 // take longer than the deadline. From Plex's database all that is below the folder is read at once, with or without a deadline,
 // and answers as after a listing. Returns what plexindex_match_path() returns.
 //
@@ -1112,7 +1113,8 @@ int32_t plexindex_notify(const struct plexindex_handle *handle,
 // `query`: `library` is one library, or NULL for all. `text` is the token, empty to begin: then the page is empty and its
 // token is that of now; with PLEXINDEX_QUERY_FULL all items come as additions first. `limit`: how many items a page tells
 // of, 1 to 10,000. `json`: receives an object, UTF-8: `{"changes":[…],"token","more"}`. Give `token` to the next call; `more`
-// says that it has something now. A change is `{"change","library","section","path","from","from_key","item"}`:
+// says that it has something now. Calls that follow `more` end with what was there at the first of them, however fast others
+// write: what came since is told from the last token on. A change is `{"change","library","section","path","from","from_key","item"}`:
 //
 // - `change` is `added`, `removed`, `changed`, `moved` or `list_again`. The last one says that the library has to be listed
 //   again (PLEXINDEX_QUERY_FULL, in that library): it was listed for the first time, came or went, got another title or

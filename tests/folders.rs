@@ -1,4 +1,4 @@
-//! Which show, season, artist or film a folder is, over a stand-in server: as hosts ask, with what it costs.
+//! Which show, season, artist, album or film a folder is, over a stand-in server: as hosts ask, with what it costs.
 
 mod support;
 
@@ -29,9 +29,9 @@ fn server() -> Standin {
     let mut shows: Vec<ItemSpec> = (1..4).map(|number| episode("Alpha", 1, number)).collect();
     shows.extend((1..3).map(|number| episode("Alpha", 2, number)));
     shows.push(episode("Beta", 1, 1));
-    let track = |number: u32| {
-        let path = format!("/data/music/Gamma/First/0{number}.flac");
-        ItemSpec::track("Gamma", "First", number, &format!("Song {number}"), &path)
+    let track = |album: &str, number: u32| {
+        let path = format!("/data/music/Gamma/{album}/0{number}.flac");
+        ItemSpec::track("Gamma", album, number, &format!("Song {number}"), &path)
     };
     Standin::builder()
         .library(none(LibrarySpec::shows(0), "Shows", "/data/tv"))
@@ -46,9 +46,23 @@ fn server() -> Standin {
                 film("Epsilon", 2001),
             ],
         )
-        .items(3, (1..3).map(track))
+        .items(3, [track("First", 1), track("First", 2), track("Second", 1)])
         .start()
         .expect("the stand-in starts")
+}
+
+/// The rating key of the season or album of the item with this file, as the server has it.
+fn key_above(server: &Standin, path: &str) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let found = |section: u32| {
+        let at = server
+            .paths(section)
+            .into_iter()
+            .find(|(_, file)| file.as_deref() == Some(path))?;
+        let state = server.read();
+        let parent = state.library(section)?.get(at.0)?.parent.clone()?;
+        Some(parent.key.to_string())
+    };
+    Ok((1..4).find_map(found).ok_or("the server has no such file")?)
 }
 
 struct Scene {
@@ -109,17 +123,35 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
     let season = index.match_folder("/data/tv/ALPHA/season 02/")?;
     assert_eq!(told(&season), EXACT);
     assert_eq!((season.kind, season.items), (Some(ItemType::Season), 2));
-    let of = season.item().ok_or("a show")?;
+    let of = season.item().ok_or("a season")?;
+    let key = key_above(&at.server, "/data/tv/Alpha/Season 02/Alpha - S02E01.mkv")?;
+    assert_eq!((&of.rating_key, &of.key), (&key, &format!("/library/metadata/{key}")));
+    assert_eq!((of.season, of.kind), (Some(2), ItemType::Season));
     assert_eq!(
-        (&of.rating_key, of.season, of.kind),
-        (&item.rating_key, Some(2), ItemType::Show)
+        (of.title.as_deref(), of.show_title.as_deref()),
+        (Some("Season 2"), Some("Alpha"))
     );
+    assert_eq!(
+        (of.show_rating_key.as_ref(), &of.show_guid),
+        (Some(&item.rating_key), &item.guid)
+    );
+    assert_eq!(of.guid.as_ref(), Some(&format!("local://{key}")));
     assert_eq!(of.path.as_deref(), Some(Path::new("/data/tv/Alpha/Season 02")));
     assert_eq!(of.to_string(), "Alpha – Season 2");
 
-    let artist = index.match_folder("/data/music/Gamma/First")?;
-    assert_eq!((artist.kind, artist.items), (Some(ItemType::Artist), 2));
+    let artist = index.match_folder("/data/music/Gamma")?;
+    assert_eq!((artist.kind, artist.items), (Some(ItemType::Artist), 3));
     assert_eq!(artist.item().and_then(|item| item.title.as_deref()), Some("Gamma"));
+    let album = index.match_folder("/data/music/Gamma/First")?;
+    assert_eq!((album.kind, album.items), (Some(ItemType::Album), 2));
+    let of = album.item().ok_or("an album")?;
+    assert_eq!(of.rating_key, key_above(&at.server, "/data/music/Gamma/First/01.flac")?);
+    assert_eq!(
+        (of.title.as_deref(), of.show_title.as_deref()),
+        (Some("First"), Some("Gamma"))
+    );
+    assert_eq!(of.season, None, "a disc is none of the album's");
+    assert_eq!(of.to_string(), "Gamma – First");
 
     // A film of two files is one item.
     let delta = index.match_folder("/data/films/Delta (1999)")?;
@@ -158,7 +190,7 @@ fn a_folder_of_several_says_so_and_why_there_is_none() -> Anything {
         (above.answer.status, above.answer.reason),
         (Status::Ambiguous, Some(Reason::AboveLocations))
     );
-    assert_eq!((above.answer.total, above.items, above.files), (5, 10, 11));
+    assert_eq!((above.answer.total, above.items, above.files), (5, 11, 12));
 
     for (folder, reason) in [
         ("/data/nothing", Reason::Empty),
@@ -403,7 +435,16 @@ fn a_cold_folder_costs_one_question_for_a_file_below_it() -> Anything {
     let before = requests();
     let season = ask("tv/Alpha/Season 02")?;
     assert_eq!((told(&season), season.kind), (EXACT, Some(ItemType::Season)));
-    assert_eq!(season.item().and_then(|item| item.season), Some(2));
+    let of = season.item().ok_or("a season")?;
+    let key = key_above(
+        &server,
+        disk.path()
+            .join("tv/Alpha/Season 02/Alpha - S02E01.mkv")
+            .to_str()
+            .ok_or("text")?,
+    )?;
+    assert_eq!((of.kind, of.season, &of.rating_key), (ItemType::Season, Some(2), &key));
+    assert_eq!(of.show_rating_key.as_ref(), Some(&item.rating_key));
     assert_eq!((requests() - before, listings()), (1, 0), "one question");
     // The same again, and what is asked of the file, costs none.
     let _ = (ask("tv/Alpha")?, ask("tv/Alpha/Season 02/")?);
@@ -416,11 +457,102 @@ fn a_cold_folder_costs_one_question_for_a_file_below_it() -> Anything {
     // What the name of the folder does not say, one file does not either: then the library is listed.
     let children = ask("tv/For children")?;
     assert_eq!((told(&children), children.items), (EXACT, 1));
-    assert_eq!(children.item().and_then(|item| item.title.as_deref()), Some("Beta"));
+    assert_eq!(
+        children.item().and_then(|item| item.show_title.as_deref()),
+        Some("Beta")
+    );
     assert!(listings() > 0);
     let show = ask("tv/Alpha")?;
     assert_eq!((told(&show), show.items), (EXACT, 2));
     assert_eq!(show.item().map(|item| item.rating_key.clone()), Some(item.rating_key));
+    Ok(())
+}
+
+/// One file tells the album too, where the folder is called as it is and lies in the artist's.
+#[test]
+fn a_cold_album_is_told_by_one_file() -> Anything {
+    let disk = tempfile::tempdir()?;
+    let mut items = Vec::new();
+    let albums = [
+        ("Gamma", "First"),
+        ("Gamma", "Second"),
+        ("Delta", "Delta"),
+        ("Eta", "Live"),
+    ];
+    for (artist, album) in albums {
+        let folder = if album == "Second" { "2nd" } else { album };
+        let path = disk.path().join(format!("music/{artist}/{folder}/01.flac"));
+        std::fs::create_dir_all(path.parent().ok_or("a folder")?)?;
+        std::fs::write(&path, b"x")?;
+        items.push(ItemSpec::track(artist, album, 1, "Song", path.to_str().ok_or("text")?));
+    }
+    let music = LibrarySpec::music(0).plain().title("Music");
+    let music = music.locations([disk.path().join("music").to_str().ok_or("text")?]);
+    let server = Standin::builder().library(music).items(1, items).start()?;
+    for (folder, kind, title, listed) in [
+        ("Gamma/First", ItemType::Album, "First", false),
+        // An album that is called as its artist.
+        ("Delta/Delta", ItemType::Album, "Delta", false),
+        ("Gamma", ItemType::Artist, "Gamma", false),
+        // Of a folder of another name one file says nothing.
+        ("Gamma/2nd", ItemType::Album, "Second", true),
+    ] {
+        let store = tempfile::tempdir()?;
+        let index = Index::open(support::options(&server, store.path()))?;
+        let before = support::requests(&server)[2];
+        let hurried = index.query().deadline(Duration::from_secs(60));
+        let found = hurried.match_folder(disk.path().join("music").join(folder))?;
+        let item = found.item().ok_or(folder)?;
+        assert_eq!(
+            (found.kind, item.kind, item.title.as_deref()),
+            (Some(kind), kind, Some(title)),
+            "{folder}"
+        );
+        assert_eq!(support::requests(&server)[2] > before, listed, "{folder}");
+    }
+    Ok(())
+}
+
+/// Of hidden seasons a server tells no key: the answer is the show then, with the season's number.
+#[test]
+fn a_hidden_season_is_its_show() -> Anything {
+    let at = Scene::new();
+    for (key, _) in at.server.paths(1) {
+        at.server
+            .change(|state| state.change_item(key, |item| item.parent.as_mut().map_or((), |season| season.key = 0)))?;
+    }
+    let index = at.open();
+    let found = index.match_folder("/data/tv/Alpha/Season 02")?;
+    let item = found.item().ok_or("a show")?;
+    assert_eq!(
+        (found.kind, item.kind, item.season),
+        (Some(ItemType::Show), ItemType::Show, Some(2))
+    );
+    assert_eq!(
+        index
+            .match_folder("/data/tv/Alpha")?
+            .item()
+            .and_then(|item| item.season),
+        None
+    );
+    Ok(())
+}
+
+/// A call that can wait gets all that is below it, also where one file has answered before.
+#[test]
+fn a_cold_folder_that_one_file_answered_is_listed_for_who_can_wait() -> Anything {
+    let disk = disk();
+    let server = on_disk(disk.path());
+    let store = tempfile::tempdir()?;
+    let index = Index::open(support::options(&server, store.path()))?;
+    let folder = disk.path().join("tv/Alpha");
+    let hurried = index.query().deadline(Duration::from_secs(60)).match_folder(&folder)?;
+    assert_eq!((hurried.items, support::requests(&server)[2]), (0, 0));
+    let offline = index.query().offline().match_folder(&folder)?;
+    assert_eq!((offline.items, offline.kind), (0, Some(ItemType::Show)));
+    let whole = index.match_folder(&folder)?;
+    assert_eq!((whole.items, whole.kind), (2, Some(ItemType::Show)));
+    assert!(support::requests(&server)[2] > 0);
     Ok(())
 }
 

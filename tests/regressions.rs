@@ -1,5 +1,7 @@
 //! Answers that were wrong once: each test reproduces a defect, and asserts what holds instead.
 
+#[path = "support/hooked.rs"]
+mod hooked;
 mod support;
 
 use std::path::Path;
@@ -447,4 +449,216 @@ fn a_path_with_two_slashes_is_invalidated_in_one_write() {
         sequence & 0xffff_ffff
     });
     assert_eq!(double, plain, "one commit each");
+}
+
+/// What asks for an item learns that it is in another library now: it was merged into the one that it had left.
+#[test]
+fn an_item_that_went_to_another_library_is_answered_there() {
+    let library = |title: &str| {
+        LibrarySpec::movies(0)
+            .plain()
+            .title(title)
+            .locations([format!("/data/{title}")])
+    };
+    let server = Standin::builder()
+        .library(library("Films"))
+        .library(library("Classics"))
+        .items(
+            1,
+            [1, 2].map(|n| ItemSpec::file(&format!("Film {n}"), &format!("/data/Films/{n}.mkv")).key(9000 + n)),
+        )
+        .items(2, [ItemSpec::file("Film 3", "/data/Classics/3.mkv").key(9003)])
+        .start()
+        .expect("starts");
+    for refreshed in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let index = open(options(&server, folder.path()), &clock());
+        let [films, classics] = ["Films", "Classics"].map(|title| index.library(title).expect("a handle"));
+        index.refresh(&QueryOptions::default(), true).expect("listed");
+        films.record_matches(&[(b"/host/1.mkv", "9001")]).expect("recorded");
+        let (from, to) = if refreshed { (2, 1) } else { (1, 2) };
+        let (was, is) = if refreshed {
+            (&classics, &films)
+        } else {
+            (&films, &classics)
+        };
+        let path = if refreshed {
+            "/data/Films/1.mkv"
+        } else {
+            "/data/Classics/1.mkv"
+        };
+        server
+            .change(|state| {
+                state.remove_items(&[9001], false)?;
+                state.add_items(to, vec![ItemSpec::file("Film 1", path).key(9001)], false)
+            })
+            .expect("moved");
+        was.invalidate_item("9001").expect("invalidated");
+        server.reset();
+        if refreshed {
+            index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        } else {
+            let old = films.match_path(b"/data/Films/1.mkv").expect("an answer");
+            assert_eq!(old.status, Status::NotFound, "{from}: {old:?}");
+        }
+        assert_eq!(requests(&server)[4], 1);
+        let offline = |library: &plexindex::index::Library| {
+            let question = QueryOptions {
+                offline: true,
+                ..library.query()
+            };
+            index.search_title(&question, "film 1").expect("an answer").status
+        };
+        assert_eq!((offline(was), offline(is)), (Status::NotFound, Status::Ok), "{from}");
+        let found = index.match_path(&is.query(), path.as_bytes()).expect("an answer");
+        assert_eq!(found.status, Status::Ok);
+        if !refreshed {
+            let recorded = films.lookup_key(b"/host/1.mkv", str::to_owned);
+            assert_eq!(recorded, None, "what was recorded in a library goes with the item");
+        }
+    }
+}
+
+/// What is invalidated while an item is asked for is newer than the answer may be: it stays invalidated.
+#[test]
+fn what_is_invalidated_during_a_verification_stays_so() {
+    let server = two_films();
+    let folder = tempfile::tempdir().expect("a folder");
+    let other = open(options(&server, folder.path()), &clock());
+    let path = b"/data/movies/1.mkv";
+    for (by_path, gone) in [(false, false), (true, false), (false, true)] {
+        let invalidate = move |index: &plexindex::index::Index| {
+            let library = index.library("Movies").expect("a handle");
+            if by_path {
+                library.invalidate_path(path).expect("invalidated");
+            } else {
+                library.invalidate_item("9001").expect("invalidated");
+            }
+        };
+        let again = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let hook: hooked::Hook = {
+            let (again, index) = (again.clone(), open(options(&server, folder.path()), &clock()));
+            std::sync::Arc::new(move |asked| {
+                if asked == "items" && again.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                    invalidate(&index);
+                }
+            })
+        };
+        let index = hooked::open(options(&server, folder.path()), &clock(), hook);
+        index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        let library = index.library("Movies").expect("a handle");
+        assert_eq!(library.match_path(path).expect("an answer").status, Status::Ok);
+        invalidate(&index);
+        if gone {
+            server
+                .change(|state| state.remove_items(&[9001], false))
+                .expect("removed");
+        }
+        again.store(true, std::sync::atomic::Ordering::Relaxed);
+        index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        let offline = QueryOptions {
+            offline: true,
+            ..library.query()
+        };
+        let status = |index: &plexindex::index::Index| index.match_path(&offline, path).expect("an answer").status;
+        assert_eq!(
+            (status(&index), status(&other)),
+            (Status::NotFound, Status::NotFound),
+            "{by_path}"
+        );
+        // The next refresh asks once more.
+        server.reset();
+        index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        assert_eq!(requests(&server)[4], 1, "{by_path}");
+        assert_eq!(status(&index) == Status::Ok, !gone);
+    }
+}
+
+/// A host invalidates a path as it calls it. A refresh asked for the items of paths as the server calls them only.
+#[test]
+fn a_refresh_verifies_what_was_invalidated_by_its_path_on_the_host() {
+    let server = two_films();
+    for kind in [MappingKind::HostToServer, MappingKind::ServerToHost] {
+        let (from, to) = match kind {
+            MappingKind::HostToServer => ("/mnt", "/data/movies"),
+            MappingKind::ServerToHost => ("/data/movies", "/mnt"),
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let with = Options {
+            mappings: vec![Mapping {
+                kind,
+                from: Pattern::Prefix(from.as_bytes().to_vec()),
+                to: to.as_bytes().to_vec(),
+            }],
+            ..options(&server, folder.path())
+        };
+        let index = open(with, &clock());
+        let library = index.library("Movies").expect("a handle");
+        assert_eq!(library.match_path(b"/mnt/1.mkv").expect("an answer").status, Status::Ok);
+        library.invalidate_path(b"/mnt/1.mkv").expect("invalidated");
+        server.reset();
+        index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        assert_eq!(requests(&server)[4], 1, "{kind:?}");
+        index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        assert_eq!(requests(&server)[4], 1, "{kind:?}: nothing is left");
+        let offline = QueryOptions {
+            offline: true,
+            ..library.query()
+        };
+        for path in ["/mnt/1.mkv", "/data/movies/1.mkv"] {
+            let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
+            assert_eq!(found.status, Status::Ok, "{kind:?}: {path}");
+        }
+        // The folder that it lies in, by either name, asks for it too.
+        for (told, asked) in [
+            ("/mnt/1.mkv", "/data/movies"),
+            ("/data/movies/1.mkv", "/mnt"),
+            ("/mnt/1.mkv", "/mnt"),
+        ] {
+            library.invalidate_path(told.as_bytes()).expect("invalidated");
+            server.reset();
+            index
+                .match_folder_with(&library.query(), asked.as_bytes(), |_, _| Ok(()))
+                .expect("an answer");
+            assert_eq!(requests(&server)[4], 1, "{kind:?}: {told}, {asked}");
+        }
+    }
+}
+
+/// Each page of an iteration found what others had written since the page before: it went on as long as they did.
+#[test]
+fn an_iteration_of_changes_ends_with_what_was_there_when_it_began() {
+    let at = Scene::movies(10);
+    let (index, library) = at.listed();
+    let all = QueryOptions::default();
+    let mut token = index.changes(&all, "", false, 1).expect("a token").token;
+    let come = |name: &str| {
+        let path = format!("/data/movies/{name}.mkv");
+        support::add(&at.server, std::slice::from_ref(&path));
+        assert_eq!(
+            library.match_path(path.as_bytes()).expect("an answer").status,
+            Status::Ok
+        );
+    };
+    for first in ["a", "b", "c"] {
+        at.clock.advance_ms(31_000);
+        come(first);
+    }
+    for (round, expected) in [(0, 3), (1, 3), (2, 0)] {
+        let mut heard = 0;
+        loop {
+            let page = index.changes(&all, &token, false, 1).expect("a page");
+            heard += page.changes.len();
+            token = page.token;
+            assert!(heard <= expected, "{round}");
+            if round == 0 && !page.changes.is_empty() {
+                at.clock.advance_ms(31_000);
+                come(&format!("more {heard}"));
+            }
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(heard, expected, "{round}");
+    }
 }

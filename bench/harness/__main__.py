@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 from . import chart, goals, machine, markdown, peers, rightness
-from .measure import cold, fetching, languages, lookups, native, processes, refreshing, right, sizes, writing
+from .measure import cold, fetching, folders, languages, lookups, native, processes, refreshing, right, sizes, writing
 from .results import Results
 from .run import BENCH, Run
 from .timing import WrongAnswerError
@@ -27,13 +27,14 @@ MEASURES = {
     "cold": cold.measure,
     "writing": writing.measure,
     "sizes": sizes.measure,
+    "folders": folders.measure,
     "refreshing": refreshing.measure,
 }
 SCALING = "scaling"
 """Other sizes: lookups, so that the chart of sizes has them all, and of a million what has a number to reach."""
 SCALES = {
     1_000: (lookups.scale, native.scale),
-    1_000_000: (lookups.scale, native.scale, fetching.measure, sizes.measure),
+    1_000_000: (lookups.scale, native.scale, folders.scale, fetching.measure, sizes.measure),
 }
 RIGHT = "right"
 """Has worlds of its own."""

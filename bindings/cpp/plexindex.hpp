@@ -579,7 +579,7 @@ public:
     [[nodiscard]] std::string_view title() const noexcept { return text(&plexindex_item::title); }
     /// Scalar GUID.
     [[nodiscard]] std::string_view guid() const noexcept { return text(&plexindex_item::guid); }
-    /// Title of the show, for a track of the artist.
+    /// Title of the show, for a track or album of the artist.
     [[nodiscard]] std::string_view show_title() const noexcept { return text(&plexindex_item::show_title); }
     /// Rating key of the show or artist.
     [[nodiscard]] std::string_view show_rating_key() const noexcept { return text(&plexindex_item::show_rating_key); }
@@ -695,7 +695,8 @@ public:
     [[nodiscard]] std::uint64_t items() const noexcept { return record_ == nullptr ? 0 : record_->items; }
     /// Of a folder: how many listed files are below it; 0 as items().
     [[nodiscard]] std::uint64_t files() const noexcept { return record_ == nullptr ? 0 : record_->files; }
-    /// What a folder is, as Plex numbers types: 2 show, 3 season, 8 artist, or that of its one item; 0: none of them.
+    /// What a folder is, as Plex numbers types: 2 show, 3 season, 8 artist, 9 album, or that of its one item; 0: none
+    /// of them.
     [[nodiscard]] int kind() const noexcept { return record_ == nullptr ? 0 : record_->kind; }
     /// Whether the listing that answered has expired.
     [[nodiscard]] bool is_stale() const noexcept {
@@ -1154,7 +1155,7 @@ public:
     Of<Status> match_into(Match &match, PathRef path, const Ask &ask = {}) const {
         return into(match, plexindex_match_path, path, ask);
     }
-    /// Which show, season, artist or item is this folder? The answer's items(), files() and kind() say what is below it.
+    /// Which show, season, artist, album or item is this folder? The answer's items(), files() and kind() say what is below it.
     [[nodiscard]] Of<Match> folder(PathRef path, const Ask &ask = {}) const { return one(plexindex_match_folder, path, ask); }
     /// The items with this GUID.
     [[nodiscard]] Of<Match> match_guid(std::string_view guid, const Ask &ask = {}) const {

@@ -56,6 +56,7 @@ const (
 	KindSeason  Kind = 3
 	KindEpisode Kind = 4
 	KindArtist  Kind = 8
+	KindAlbum   Kind = 9
 	KindTrack   Kind = 10
 	KindClip    Kind = 12
 	KindPhoto   Kind = 13

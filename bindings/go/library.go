@@ -54,7 +54,7 @@ func (l *Library) MatchPaths(paths []string, ask ...Ask) ([]Answer, error) {
 	})
 }
 
-// Folder says which show, season, artist or item a folder is.
+// Folder says which show, season, artist, album or item a folder is.
 func (l *Library) Folder(path string, ask ...Ask) (Answer, error) {
 	return one(l.ask(path, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_match_folder(i, q, out, failed)

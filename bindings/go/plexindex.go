@@ -386,6 +386,8 @@ type Ask struct {
 	Offline  bool
 	// Full is for Refresh: a full listing is fetched in any case.
 	Full bool
+	// Check is for Refresh: the server is asked once whether anything changed while the listing is fresh, too.
+	Check bool
 	// Progress is called while the call waits for the server, on the call's thread. False ends the call with Aborted.
 	Progress func(Progress) bool
 	// Done ends the call with Aborted when it is closed, as ctx.Done() is, while the call waits for the server.
@@ -451,7 +453,8 @@ func (i *Index) query(library *C.plexindex_library_handle, text string, ask Ask,
 	query.library = library
 	query.text = memory.bytes(text)
 	query.deadline_ms = milliseconds(ask.Deadline)
-	query.flags = flag(ask.Offline, C.PLEXINDEX_QUERY_OFFLINE) | flag(ask.Full, C.PLEXINDEX_QUERY_FULL)
+	query.flags = flag(ask.Offline, C.PLEXINDEX_QUERY_OFFLINE) | flag(ask.Full, C.PLEXINDEX_QUERY_FULL) |
+		flag(ask.Check, C.PLEXINDEX_QUERY_PROBE)
 	watching := &watcher{index: i, ask: ask}
 	user := cgo.NewHandle(watching)
 	defer user.Delete()

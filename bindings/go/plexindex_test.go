@@ -254,6 +254,13 @@ func TestStatisticsAndWhatIsRecorded(t *testing.T) {
 	if stats.Answers["confirmed"] != 1 || stats.Requests["page"] < 1 {
 		t.Fatalf("%+v", stats)
 	}
+	for probes, ask := range []Ask{{}, {Check: true}} {
+		before := stats.Requests["probe"]
+		_, err = movies.Refresh(ask)
+		must(t, err)
+		must(t, index.Stats(&stats))
+		same(t, stats.Requests["probe"], before+probes)
+	}
 	var libraries []struct{ Title string }
 	must(t, index.Libraries(&libraries))
 	same(t, len(libraries), 2)

@@ -10,7 +10,7 @@ local plexindex = {}
 local FIRST_ERROR = 100
 local ERROR_TEXT = 2048
 local PAGE = 1000
-local KINDS = { [1] = "movie", [2] = "show", [3] = "season", [4] = "episode", [8] = "artist", [10] = "track",
+local KINDS = { [1] = "movie", [2] = "show", [3] = "season", [4] = "episode", [8] = "artist", [9] = "album", [10] = "track",
    [12] = "clip", [13] = "photo" }
 local MAPPINGS = { host = c.MAPPING_HOST_PREFIX, server = c.MAPPING_SERVER_PREFIX }
 local FLAGS = { offline = c.OPEN_OFFLINE, accept_invalid_certs = c.OPEN_ACCEPT_INVALID_CERTS,
@@ -228,7 +228,7 @@ function Index:library(name)
    return setmetatable({ _index = self, _handle = out[0] }, Library)
 end
 
--- A call that takes a plexindex_query. `ask`: deadline_ms, offline, full, and progress, a function that ends the call
+-- A call that takes a plexindex_query. `ask`: deadline_ms, offline, full, check, and progress, a function that ends the call
 -- when it gives false or raises.
 local function query(index, library, text, ask, work)
    ask = ask or {}
@@ -238,7 +238,7 @@ local function query(index, library, text, ask, work)
    asked.library = library
    if text then asked.text = { data = text, length = #text } end
    asked.deadline_ms = ask.deadline_ms or 0
-   asked.flags = bit.bor(ask.offline and c.QUERY_OFFLINE or 0, ask.full and c.QUERY_FULL or 0)
+   asked.flags = bit.bor(ask.offline and c.QUERY_OFFLINE or 0, ask.full and c.QUERY_FULL or 0, ask.check and c.QUERY_PROBE or 0)
    if not ask.progress then return work(handle, asked) end
    -- What is raised must not go through C: it goes on behind the call.
    local raised
@@ -289,7 +289,7 @@ function Library:match_paths(paths, ask)
    return answers(self, "match_paths", text, ask, count)
 end
 
--- Which show, season, artist or item a folder is.
+-- Which show, season, artist, album or item a folder is.
 function Library:folder(path, ask)
    return answers(self, "match_folder", checked(path, "a folder"), ask)[1]
 end

@@ -1,6 +1,6 @@
 /** A path, a key or a text: a string, or bytes that are no UTF-8. */
 export type Text = string | Buffer;
-export type Kind = 'movie' | 'show' | 'season' | 'episode' | 'artist' | 'track' | 'clip' | 'photo';
+export type Kind = 'movie' | 'show' | 'season' | 'episode' | 'artist' | 'album' | 'track' | 'clip' | 'photo';
 
 export interface Mapping {
   /** Whose paths `from` is about. Default: 'host'. */
@@ -153,7 +153,7 @@ export class Library {
   itemsBelow(path: Text): AsyncGenerator<Item>;
   items(): AsyncGenerator<Item>;
   item(key: string): Promise<Record<string, any> | null>;
-  refresh(options?: Ask & { full?: boolean }): Promise<boolean>;
+  refresh(options?: Ask & { full?: boolean; check?: boolean }): Promise<boolean>;
   changes(token?: string | null, options?: { full?: boolean; limit?: number }): Promise<{ changes: Change[]; token: string; more: boolean }>;
   waitForChanges(token: string, options?: Ask): Promise<boolean>;
   recordMatch(path: Text, key: string): Promise<void>;

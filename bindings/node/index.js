@@ -14,7 +14,7 @@ const REASONS = words('REASON_');
 const EDITED = words('EDITED_');
 const LEVELS = words('LOG_');
 const NAMES = Object.fromEntries(Object.entries(statuses).map(([name, value]) => [value, name]));
-const KINDS = { 1: 'movie', 2: 'show', 3: 'season', 4: 'episode', 8: 'artist', 10: 'track', 12: 'clip', 13: 'photo' };
+const KINDS = { 1: 'movie', 2: 'show', 3: 'season', 4: 'episode', 8: 'artist', 9: 'album', 10: 'track', 12: 'clip', 13: 'photo' };
 const MAPPINGS = { host: [c.MAPPING_HOST_PREFIX, c.MAPPING_HOST_PATTERN], server: [c.MAPPING_SERVER_PREFIX, c.MAPPING_SERVER_PATTERN] };
 const OPEN_FLAGS = {
   offline: c.OPEN_OFFLINE,
@@ -279,9 +279,9 @@ class Index {
   }
 
   async _query(name, library, text, options, ...more) {
-    const { deadlineMs, offline, full, progress, signal } = options;
+    const { deadlineMs, offline, full, check, progress, signal } = options;
     signal?.throwIfAborted();
-    const flags = (offline ? c.QUERY_OFFLINE : 0) | (full ? c.QUERY_FULL : 0);
+    const flags = (offline ? c.QUERY_OFFLINE : 0) | (full ? c.QUERY_FULL : 0) | (check ? c.QUERY_PROBE : 0);
     const query = new Struct('query', { library, text, deadline_ms: deadlineMs, flags });
     numbers += 1;
     const number = BigInt(numbers);
@@ -396,7 +396,7 @@ class Library {
     return readBlock(await this._index._query('match_paths', this._handle, bytes, options, count));
   }
 
-  /** Which show, season, artist or item a folder is. */
+  /** Which show, season, artist, album or item a folder is. */
   async folder(path, options = {}) {
     return readBlock(await this._index._query('match_folder', this._handle, toBytes(path), options))[0];
   }

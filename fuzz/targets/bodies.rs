@@ -30,6 +30,9 @@ fn check(answer: &Answered, most: u64) {
             &item.show_title,
             &item.show_rating_key,
             &item.show_guid,
+            &item.season_title,
+            &item.season_rating_key,
+            &item.season_guid,
             &item.guid,
         ];
         for text in own.into_iter().chain(&item.guids).chain(&item.parts) {

@@ -6,7 +6,7 @@ use plexindex::error::{Error, Result, Status};
 use plexindex::index::{Index, ManualClock};
 use plexindex::model::{self, Item, ItemType, LibraryKind, Server};
 use plexindex::options::Options;
-use plexindex::source::{Abilities, Bounds, Delta, Kind, PageEnd, PageRequest, Resume, Source, plex};
+use plexindex::source::{Abilities, Bounds, Delta, Kind, PageEnd, PageRequest, Placed, Resume, Source, plex};
 
 use super::ladder::against::movie;
 
@@ -48,6 +48,9 @@ pub fn items() -> Vec<Item> {
         show_title: "A Show".into(),
         show_rating_key: "300".into(),
         show_guid: "plex://show/5d9c086fe9d5a1001f4d9fe6".into(),
+        season_title: "Season 1".into(),
+        season_rating_key: "200".into(),
+        season_guid: "plex://season/602e6812fdd281002cdf67a2".into(),
         season: 1,
         episode: 2,
         guids: vec!["imdb://tt0000301".into()],
@@ -98,10 +101,14 @@ impl Source for Small {
         })
     }
 
-    fn items(&self, keys: &[&str], _: Bounds<'_>) -> Result<Vec<Item>> {
+    fn items(&self, keys: &[&str], _: Bounds<'_>) -> Result<Vec<Placed>> {
         Ok(items()
             .into_iter()
             .filter(|item| keys.contains(&item.rating_key.as_str()))
+            .map(|item| Placed {
+                item,
+                section: String::new(),
+            })
             .collect())
     }
 
@@ -132,7 +139,7 @@ impl Source for Away {
         Err(away())
     }
 
-    fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<Item>> {
+    fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<Placed>> {
         Err(away())
     }
 

@@ -112,10 +112,10 @@ impl Match {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Folder {
-    /// The show or artist that they share, or the one item; else those that are below it, 16 at most.
+    /// The show or artist that they share, the season or album if all are of one, or the one item; else those that are below it, 16 at most.
     pub answer: Match,
-    /// What the folder is, where it is one: a [`Show`](ItemType::Show), a [`Season`](ItemType::Season) of the show that is the
-    /// item, an [`Artist`](ItemType::Artist), or what kind the one item is of.
+    /// What the folder is, where it is one: a [`Show`](ItemType::Show), a [`Season`](ItemType::Season), an
+    /// [`Artist`](ItemType::Artist), an [`Album`](ItemType::Album), or what kind the one item is of.
     pub kind: Option<ItemType>,
     /// How many items have a file below it. 0 where several folders fit by their end, and of a library that was never fetched,
     /// but for Plex's database.
@@ -125,7 +125,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The show, artist or item, where there is just one.
+    /// The show, season, artist, album or item, where there is just one.
     #[must_use]
     pub fn item(&self) -> Option<&Item> {
         self.answer.item()
@@ -143,7 +143,7 @@ impl Folder {
 }
 
 /// An item: a film, an episode, a track, a clip or a photo. Shows, seasons, artists and albums own no files; in the answer for
-/// a [`Folder`] a show or artist is one.
+/// a [`Folder`] they are one.
 ///
 /// What the server did not tell is `None`. It shows as its title, with its year or its show.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -160,14 +160,14 @@ pub struct Item {
     pub title: Option<String>,
     /// Year of release.
     pub year: Option<i32>,
-    /// Title of its show, or of a track's artist.
+    /// Title of its show, or of a track's or album's artist.
     pub show_title: Option<String>,
     /// Rating key of its show or artist.
     pub show_rating_key: Option<String>,
     /// GUID of its show or artist.
     pub show_guid: Option<String>,
-    /// Season of an episode (0 is 'Specials'), disc of a track; of a show in a [`Folder`] the one that all episodes below it
-    /// are of.
+    /// Season of an episode (0 is 'Specials'), disc of a track; in a [`Folder`] the number of a season, and of a show the season
+    /// that all episodes below it are of, where the server tells no key of it.
     pub season: Option<u32>,
     /// Number of an episode or a track.
     pub episode: Option<u32>,

@@ -99,7 +99,7 @@ impl Library {
         self.query().match_paths(paths)
     }
 
-    /// Which show, season, artist or item this folder is, and how much is below it, as [`Query::match_folder`].
+    /// Which show, season, artist, album or item this folder is, and how much is below it, as [`Query::match_folder`].
     ///
     /// ```
     /// # let server = plexindex_standin::Standin::builder()

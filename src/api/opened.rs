@@ -76,7 +76,7 @@ impl Index {
         self.query().match_path(path)
     }
 
-    /// Which show, season, artist or item this folder is, in all libraries: [`Query::match_folder`].
+    /// Which show, season, artist, album or item this folder is, in all libraries: [`Query::match_folder`].
     ///
     /// # Errors
     /// As [`Query::match_path`].

@@ -201,7 +201,7 @@ impl<'q> Query<'q> {
         Ok(answers)
     }
 
-    /// Which show, season, artist or item this folder is: the deepest one that all listed files below it share. Fetches
+    /// Which show, season, artist, album or item this folder is: the deepest one that all listed files below it share. Fetches
     /// libraries where it must; with a deadline it asks a library that was never fetched for one file below the folder first,
     /// which it looks for on the disk. Plex's database is asked for all that is below the folder at once.
     ///

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::index::{Index, SystemClock};
 use crate::model::{self, Item, Server};
 use crate::options;
-use crate::source::{Abilities, Bounds, Delta, Kind, PageEnd, PageRequest, Resume, Source, plex};
+use crate::source::{Abilities, Bounds, Delta, Kind, PageEnd, PageRequest, Placed, Resume, Source, plex};
 
 /// A source that names an item by a key that none can have, between two good ones.
 struct Hostile;
@@ -62,7 +62,7 @@ impl Source for Hostile {
         })
     }
 
-    fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<Item>> {
+    fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<Placed>> {
         Ok(Vec::new())
     }
 

@@ -250,8 +250,8 @@ pub struct Answer {
     pub items: u64,
     /// plexindex_match_folder(): how many listed files are below the folder; 0 as above.
     pub files: u64,
-    /// plexindex_match_folder(): what the folder is. 2 a show, 3 a season of one, 8 an artist, else the type of its one
-    /// item, as plexindex_item.kind has it. 0 where there is no single one.
+    /// plexindex_match_folder(): what the folder is, as plexindex_item.kind has it: 2 a show, 3 a season, 8 an artist, 9 an
+    /// album, else the type of its one item. 0 where there is no single one.
     pub kind: i32,
     /// Zero.
     pub reserved: u32,
@@ -269,7 +269,7 @@ pub struct ItemRecord {
     pub title: Text,
     /// Scalar GUID.
     pub guid: Text,
-    /// Title of the show, for a track of the artist.
+    /// Title of the show, for a track or album of the artist.
     pub show_title: Text,
     /// Rating key of the show or artist.
     pub show_rating_key: Text,
@@ -281,12 +281,13 @@ pub struct ItemRecord {
     pub section: Text,
     /// Title of its library.
     pub library_title: Text,
-    /// Plex's number of the type: 1 movie, 4 episode, 10 track, 12 clip, 13 photo, 0 unknown; of a folder also 2 show and
-    /// 8 artist.
+    /// Plex's number of the type: 1 movie, 4 episode, 10 track, 12 clip, 13 photo, 0 unknown; of a folder also 2 show,
+    /// 3 season, 8 artist and 9 album.
     pub kind: i32,
     /// Year; 0: unknown.
     pub year: i32,
-    /// Season, for a track the disc; of a show in a folder's answer the one that all episodes below are of. -1: none.
+    /// Season, for a track the disc; of a show in a folder's answer the one that all episodes below are of, where the server
+    /// tells no key of it. -1: none.
     pub season: i32,
     /// Episode or track number; -1: none.
     pub episode: i32,

@@ -155,17 +155,8 @@ impl Editing {
             ));
         }
         if !self.sync.abilities().is_some_and(|can| can.edits) {
-            return Err(Error::new(
-                Status::Unsupported,
-                match self.reading.kind() {
-                    Kind {
-                        name,
-                        beside: Some(beside),
-                        ..
-                    } => format!("{name} cannot be edited: {beside}"),
-                    kind => format!("items of {} cannot be edited", kind.name),
-                },
-            ));
+            let kind = self.reading.kind();
+            return Err(kind.unsupported("cannot be edited", "it takes no edits"));
         }
         let (identity, row) = self.sync.find_library(library, "edit items", call)?;
         self.find_kinds(call, &row, &mut wanted, report)?;
@@ -261,8 +252,10 @@ impl Editing {
             .collect();
         if !unknown.is_empty() {
             let items = self.sync.items(call, &unknown)?;
-            let kinds: HashMap<&str, ItemType> =
-                items.iter().map(|item| (item.rating_key.as_str(), item.kind)).collect();
+            let kinds: HashMap<&str, ItemType> = items
+                .iter()
+                .map(|one| (one.item.rating_key.as_str(), one.item.kind))
+                .collect();
             for one in wanted.iter_mut().filter(|one| one.kind.is_none()) {
                 one.kind = kinds.get(one.rating_key).copied();
             }

@@ -15,7 +15,7 @@ use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 use crate::platform::thread::{NO_THREAD, Worker};
 use crate::reading::Reading;
-use crate::source::{Bounds, Event, Kind, Source};
+use crate::source::{Bounds, Event, Source};
 use crate::stats::Counters;
 use crate::store::{Mark, Patience, Store};
 
@@ -157,16 +157,10 @@ impl Events {
             ));
         };
         if !source.abilities().events {
-            return Err(Error::new(
-                Status::Unsupported,
-                match source.kind() {
-                    Kind {
-                        name,
-                        beside: Some(beside),
-                        ..
-                    } => format!("{name} tells no events: {beside}; without them the next question sees what changed"),
-                    kind => format!("{} tells of no changes by itself: its answers expire", kind.name),
-                },
+            let kind = source.kind();
+            return Err(kind.unsupported(
+                "tells no events",
+                "its answers expire, and the next question sees what changed",
             ));
         }
         let common = Arc::new(Common {

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use super::file::Image;
 use super::overlay::{Change, Record};
 use super::view::LibraryView;
-use crate::matching::{Folders, Form, Held, Invalidated, ItemRef, LIMIT, Member, Normal, Place, View, place_among};
+use crate::matching::{
+    Folders, Form, Held, Invalidated, ItemRef, LIMIT, Mappings, Member, Normal, Place, Season, View, place_among,
+};
 use crate::model::Item;
 
 impl LibraryView {
@@ -23,6 +25,24 @@ impl LibraryView {
         firsts.sort_unstable();
         firsts.dedup();
         firsts
+    }
+
+    /// Whether a listed item has a file below a folder.
+    fn has_below(&self, rating_key: &str, folder: &[u8], mapped: bool) -> bool {
+        match &self.image {
+            Some(image) if self.overridden(rating_key).is_none() => {
+                let mut any = false;
+                if let Some(first) = image.find(rating_key) {
+                    image.entries_of(first, |entry| {
+                        any |= entry.is_mapped() == mapped && entry.form().below(folder, 0).0.is_eq();
+                    });
+                }
+                any
+            }
+            _ => self
+                .added_below(folder, mapped)
+                .any(|(item, ..)| item.rating_key == rating_key),
+        }
     }
 
     /// The paths of items that came since the image, or as mappings call them, with their forms: those below a folder.
@@ -63,23 +83,6 @@ fn components(form: &[u8]) -> usize {
     Form::done(form).back().count()
 }
 
-impl LibraryView {
-    /// Adds invalidated items that have no file to those that have one.
-    pub fn invalidated_without_path(&self, most: usize, found: &mut Vec<Invalidated>) {
-        for record in self.overlay.records() {
-            let Change::UnverifiedItem { rating_key } = &record.change else {
-                continue;
-            };
-            if found.len() < most
-                && found.iter().all(|(known, _)| known != rating_key)
-                && Normal::with(b"", |none| self.is_unverified(none, b"", rating_key))
-            {
-                found.push((rating_key.clone(), Vec::new()));
-            }
-        }
-    }
-}
-
 impl Folders for LibraryView {
     fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> Held<'v> {
         let mut held = Held::default();
@@ -110,7 +113,7 @@ impl Folders for LibraryView {
             held.items += 1;
             let of_show = !item.show_rating_key.is_empty();
             let below = components(form).saturating_sub(depth);
-            let member = Member::new(ItemRef::from(item), path.as_bytes(), below, of_show);
+            let member = Member::new(ItemRef::from(item), Season::of(item), path.as_bytes(), below, of_show);
             let known = held
                 .members
                 .iter_mut()
@@ -128,36 +131,41 @@ impl Folders for LibraryView {
         held
     }
 
-    fn invalidated_below(&self, folder: &[u8], mapped: bool, most: usize) -> Vec<Invalidated> {
+    fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, most: usize) -> Vec<Invalidated> {
         let mut found: Vec<Invalidated> = Vec::new();
-        let mut consider = |rating_key: &str, path: &[u8], form: Form<'_>| {
+        let mut consider = |rating_key: &str, path: &[u8]| {
             let invalid = || Normal::with(path, |normal| self.is_unverified(normal, path, rating_key));
-            let is_new = found.iter().all(|(known, _)| known != rating_key);
-            if found.len() < most && is_new && form.below(folder, 0).0.is_eq() && invalid() {
+            if found.len() < most && found.iter().all(|(known, _)| known != rating_key) && invalid() {
                 found.push((rating_key.to_owned(), path.to_vec()));
             }
         };
         for record in self.overlay.records() {
-            match (&record.change, &self.image) {
-                (Change::UnverifiedItem { rating_key }, Some(image)) if self.overridden(rating_key).is_none() => {
-                    if let Some(first) = image.find(rating_key) {
-                        image.entries_of(first, |entry| {
-                            if entry.is_mapped() == mapped {
-                                consider(rating_key, image.facts(entry.listed()).1, entry.form());
-                            }
-                        });
-                    }
-                }
-                (Change::UnverifiedItem { rating_key }, _) => {
-                    let of_item = |(item, ..): &(&Item, &str, &[u8])| item.rating_key == *rating_key;
-                    for (item, path, form) in self.added_below(folder, mapped).filter(of_item) {
-                        consider(&item.rating_key, path.as_bytes(), Form::done(form));
-                    }
-                }
-                (Change::UnverifiedPath { path }, _) => Normal::with(path, |normal| {
-                    self.listed(normal, |hit, _| {
-                        let (rating_key, path) = self.facts(hit);
-                        consider(rating_key, path, Form::done(normal.form()));
+            match &record.change {
+                Change::UnverifiedItem { rating_key } => match below {
+                    None => consider(rating_key, b""),
+                    Some((folder, mapped)) if self.has_below(rating_key, folder, mapped) => consider(rating_key, b""),
+                    Some(_) => {}
+                },
+                Change::UnverifiedPath { path } => Normal::with(path, |normal| {
+                    // By each of its names: as it is listed, and as mappings of both kinds lead to that.
+                    let mut hit = |hit| {
+                        let (rating_key, listed) = self.facts(hit);
+                        let lies_below = |(folder, mapped): (&[u8], bool)| {
+                            let is_below = |path: &[u8]| {
+                                Normal::with(path, |path| Form::done(path.form()).below(folder, 0).0.is_eq())
+                            };
+                            let host = || mappings.to_host(listed).is_some_and(|host| is_below(&host));
+                            is_below(path) || if mapped { host() } else { is_below(listed) }
+                        };
+                        if below.is_none_or(lies_below) {
+                            consider(rating_key, path);
+                        }
+                    };
+                    self.listed(normal, |found, _| hit(found));
+                    self.mapped(normal, |found, _| hit(found));
+                    mappings.to_server(normal, |server| {
+                        Normal::with(server, |server| self.listed(server, |found, _| hit(found)));
+                        None::<()>
                     });
                 }),
                 _ => {}

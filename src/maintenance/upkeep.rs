@@ -133,7 +133,7 @@ impl Maintenance {
         // What the host records ends an earlier invalidation, whatever the spelling of its path.
         let paths = pairs.iter().map(|(path, _)| *path);
         let is_key = |key: &str| pairs.iter().any(|(_, own)| *own == key);
-        self.lift(identity, row, unverified, paths, is_key)?;
+        self.verified(identity, row, &unverified, paths, is_key)?;
         // The matches are in the store: what becomes of the image is no error of this call.
         if waiting > COMPACT_AFTER {
             let begun = Instant::now();
@@ -162,23 +162,13 @@ impl Maintenance {
         Ok(())
     }
 
-    /// What these paths are was confirmed, and the items whose rating keys `is_key` knows: nothing about them is invalidated
-    /// any more.
+    /// What these paths are was confirmed, and the items whose rating keys `is_key` knows: of what was `unverified` before that
+    /// was asked, nothing about them is any more. What was invalidated since stays so.
     pub fn verified<'p>(
         &self,
         identity: IdentityId,
         row: &LibraryRow,
-        paths: impl Iterator<Item = &'p [u8]>,
-        is_key: impl Fn(&str) -> bool,
-    ) -> Result<()> {
-        self.lift(identity, row, self.store.unverified(row.id)?, paths, is_key)
-    }
-
-    fn lift<'p>(
-        &self,
-        identity: IdentityId,
-        row: &LibraryRow,
-        unverified: Vec<Invalid>,
+        unverified: &[Invalid],
         paths: impl Iterator<Item = &'p [u8]>,
         is_key: impl Fn(&str) -> bool,
     ) -> Result<()> {
@@ -187,14 +177,14 @@ impl Maintenance {
         }
         let forms: HashSet<Vec<u8>> = paths.map(normal_form).collect();
         for invalid in unverified {
-            let (path, rating_key, _) = &invalid;
+            let (path, rating_key, _) = invalid;
             let confirmed = if path.is_empty() {
                 is_key(rating_key)
             } else {
                 forms.contains(&normal_form(path))
             };
             if confirmed {
-                self.store.verified(identity, row.id, &invalid)?;
+                self.store.verified(identity, row.id, invalid)?;
             }
         }
         Ok(())

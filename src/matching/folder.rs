@@ -1,4 +1,4 @@
-//! The ladder for folders: which show, season, artist or item a folder is, by what is listed below it.
+//! The ladder for folders: which show, season, artist, album or item a folder is, by what is listed below it.
 //!
 //! Rung 2: files are listed below the folder. 3: they are after mappings. 4: a folder of listed files has the longest common
 //! end, of two or more components. 5: it has the same name. What is confirmed (rung 1) is single files, and says nothing of
@@ -16,10 +16,48 @@ use super::form::{end_of, lies_under};
 use super::ladder::Scope;
 use super::mappings::Mappings;
 use super::normal::{Normal, Shape, normal_form};
-use super::outcome::{Found, ItemRef, LIMIT};
+use super::outcome::{Found, GuidRef, ItemRef, LIMIT};
 use super::telling::{IsPart, folder_is_called, folder_root_differs};
 use super::view::View;
-use crate::model::{Confidence, ItemType, Reason, Rung};
+use crate::model::{Confidence, Item, ItemType, Reason, Rung};
+
+/// A season or album, as one of its items tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Season<'v> {
+    /// Of a season; -1: none.
+    pub number: i32,
+    /// Rating key; empty where it is not known, as of hidden seasons.
+    pub rating_key: &'v str,
+    /// Title.
+    pub title: &'v str,
+    /// Scalar GUID.
+    pub guid: GuidRef<'v>,
+}
+
+impl<'v> Season<'v> {
+    /// None.
+    pub const NONE: Self = Self {
+        number: -1,
+        rating_key: "",
+        title: "",
+        guid: GuidRef::NONE,
+    };
+
+    /// An item's, but for its number.
+    #[must_use]
+    pub fn of(item: &'v Item) -> Self {
+        Self {
+            number: -1,
+            rating_key: &item.season_rating_key,
+            title: &item.season_title,
+            guid: GuidRef::Text(&item.season_guid),
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.rating_key == other.rating_key && (!self.rating_key.is_empty() || self.number == other.number)
+    }
+}
 
 /// Whose what is below a folder is: a show or artist, known by one of its files, or an item that has none.
 #[derive(Clone, Copy, Debug)]
@@ -32,15 +70,16 @@ pub struct Member<'v> {
     pub below: usize,
     /// Whether the item's show is meant.
     pub of_show: bool,
-    /// The season that all episodes are of; -1 where they have none; `None` where they differ.
-    pub season: Option<i32>,
+    /// The season or album that all its items are of; `None` where they differ.
+    pub season: Option<Season<'v>>,
 }
 
 impl<'v> Member<'v> {
-    /// One that is known by this item.
+    /// One that is known by this item, which is of this season or album.
     #[must_use]
-    pub fn new(item: ItemRef<'v>, path: &'v [u8], below: usize, of_show: bool) -> Self {
-        let season = if item.kind == ItemType::Episode {
+    pub fn new(item: ItemRef<'v>, season: Season<'v>, path: &'v [u8], below: usize, of_show: bool) -> Self {
+        // Of a track it is the disc.
+        let number = if item.kind == ItemType::Episode {
             item.season
         } else {
             -1
@@ -50,15 +89,13 @@ impl<'v> Member<'v> {
             path,
             below,
             of_show,
-            season: Some(season),
+            season: Some(Season { number, ..season }),
         }
     }
 
     /// Another of its items has this season.
-    pub fn meets(&mut self, season: Option<i32>) {
-        if self.season != season {
-            self.season = None;
-        }
+    pub fn meets(&mut self, season: Option<Season<'v>>) {
+        self.season = self.season.filter(|own| season.is_some_and(|other| own.is(&other)));
     }
 
     fn is(&self, other: &Self) -> bool {
@@ -83,28 +120,39 @@ impl<'v> Member<'v> {
         &self.path[..end_of(self.path, keep, separates)]
     }
 
-    /// As an answer shows it: the show or artist, with the season that all of it is of; or the item.
-    fn shown(&self, library: usize, more: usize) -> Found<'v> {
-        let item = if self.of_show {
+    /// As an answer shows it: the season or album that all of it is of, the show or artist, or the item. One of several
+    /// is never a season: those that are listed are to be alike.
+    fn shown(&self, library: usize, single: bool) -> Found<'v> {
+        let season = self.season.unwrap_or(Season::NONE);
+        let is_track = self.item.kind == ItemType::Track;
+        let item = if !self.of_show {
+            self.item
+        } else if single && !season.rating_key.is_empty() {
             ItemRef {
-                kind: if self.item.kind == ItemType::Track {
-                    ItemType::Artist
-                } else {
-                    ItemType::Show
-                },
+                kind: if is_track { ItemType::Album } else { ItemType::Season },
+                title: season.title,
+                guid: season.guid,
+                show_title: self.item.show_title,
+                show_rating_key: self.item.show_rating_key,
+                show_guid: self.item.show_guid,
+                season: season.number,
+                key_only: false,
+                ..ItemRef::key_only(season.rating_key)
+            }
+        } else {
+            ItemRef {
+                kind: if is_track { ItemType::Artist } else { ItemType::Show },
                 title: self.item.show_title,
                 guid: self.item.show_guid,
-                season: self.season.unwrap_or(-1),
+                season: season.number,
                 key_only: false,
                 ..ItemRef::key_only(self.item.show_rating_key)
             }
-        } else {
-            self.item
         };
         Found {
             library,
             item,
-            path: self.folder(more),
+            path: self.folder(usize::from(!single)),
         }
     }
 }
@@ -135,7 +183,7 @@ pub enum Place {
     Own,
 }
 
-/// An invalidated item: its rating key, and a listed path of it.
+/// An invalidated item: its rating key, and the path that was invalidated; empty where the item itself was.
 pub type Invalidated = (String, Vec<u8>);
 
 /// What the ladder for folders asks of a library besides. Folders are in normal form and end in no separator.
@@ -143,8 +191,9 @@ pub trait Folders: View {
     /// What is listed below a folder, by listed paths, or by those that server-to-host rules make of them.
     fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> Held<'v>;
 
-    /// The items with a file below a folder that were invalidated, and are not verified since: so many at most.
-    fn invalidated_below(&self, folder: &[u8], mapped: bool, most: usize) -> Vec<Invalidated>;
+    /// The items that were invalidated, and are not verified since: so many at most. Those with a file below a folder, by listed
+    /// paths or by those that server-to-host rules make of them; without one all, also those that have no file.
+    fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, most: usize) -> Vec<Invalidated>;
 
     /// The folders of listed files with the longest common end, of at least `least` components (and one): `each` gets how many
     /// components agree, the same in all calls, and the folder; [`LIMIT`] at most. Returns how many there are.
@@ -193,7 +242,7 @@ pub struct FolderOutcome<'v> {
     pub items: u64,
     /// Files below it; 0 as above.
     pub files: u64,
-    /// What the folder is: a show, a season of one, an artist, or the type of the one item.
+    /// What the folder is: the type of the one that was found.
     pub kind: ItemType,
     /// Where it is listed.
     pub folders: Vec<FoundFolder>,
@@ -243,7 +292,9 @@ where
     let ([(_, member)], [folder]) = (&mut sum.members[..], &sum.folders[..]) else {
         return None;
     };
-    let IsPart(is_part) = folder_is_called(&member.item, if folder.mapped { climb.folder } else { &folder.form })?;
+    let form = if folder.mapped { climb.folder } else { &folder.form };
+    let album = member.season.filter(|_| member.item.kind == ItemType::Track);
+    let IsPart(is_part) = folder_is_called(&member.item, album.map_or("", |album| album.title), form)?;
     if !is_part {
         member.season = None;
     }
@@ -528,15 +579,12 @@ where
         } else {
             Reason::SeveralLibraries
         };
-        let shown = |(library, member): &(usize, Member<'v>)| member.shown(*library, usize::from(!single));
+        let shown = |(library, member): &(usize, Member<'v>)| member.shown(*library, single);
         outcome.found = sum.members.iter().map(shown).collect();
         if let [one] = &outcome.found[..]
             && single
         {
-            outcome.kind = match one.item.kind {
-                ItemType::Show if one.item.season >= 0 => ItemType::Season,
-                kind => kind,
-            };
+            outcome.kind = one.item.kind;
         }
         outcome.folders = sum.folders;
     }

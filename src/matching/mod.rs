@@ -24,7 +24,7 @@ mod words;
 
 pub use fast::{GROUP, fast_lookup, fast_lookup_all};
 pub use folder::{
-    FolderOutcome, Folders, Held, Invalidated, Member, Place, climb_by_one_file, climb_folder, climb_whole,
+    FolderOutcome, Folders, Held, Invalidated, Member, Place, Season, climb_by_one_file, climb_folder, climb_whole,
     files_below, folder_form, place_among, places_of,
 };
 pub use form::{Fold, Form, lies_under};

@@ -170,15 +170,17 @@ pub fn folder_root_differs(item: &ItemRef<'_>, asked: &[u8], listed: &[u8], comm
 }
 
 /// Whether a folder in normal form has the title of what is in it for its name; where discs, cards and seasons are called as it is,
-/// the folder above it. The second says which of the two.
-pub fn folder_is_called(item: &ItemRef<'_>, folder: &[u8]) -> Option<IsPart> {
-    let title = naming(item).and_then(Words::of);
+/// or it has the album's title, the folder above it. The second says which of the two.
+pub fn folder_is_called(item: &ItemRef<'_>, album: &str, folder: &[u8]) -> Option<IsPart> {
+    let (title, album) = (naming(item).and_then(Words::of), Words::of(album));
     for (at, component) in Form::done(folder).back().enumerate().take(NAMES) {
         let words = Words::of(std::str::from_utf8(component.bytes()).ok()?)?;
-        if is_named(&words, title.as_ref()) {
+        // An album may be called as its artist is.
+        let is_album = at == 0 && is_named(&words, album.as_ref());
+        if !is_album && is_named(&words, title.as_ref()) {
             return Some(IsPart(at > 0));
         }
-        if !is_structure(component.bytes(), &words) {
+        if !is_album && !is_structure(component.bytes(), &words) {
             return None;
         }
     }

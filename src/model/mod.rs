@@ -11,7 +11,7 @@ use crate::platform::wipe::wipe;
 
 pub use ids::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, Sequence, TableId, TableImage};
 
-/// What kind of item it is. Only leaves own files; shows, seasons and artists appear in the answers for folders only.
+/// What kind of item it is. Only leaves own files; shows, seasons, artists and albums appear in the answers for folders only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -29,6 +29,8 @@ pub enum ItemType {
     Episode = 4,
     /// An artist: of a folder.
     Artist = 8,
+    /// An album of an artist: of a folder.
+    Album = 9,
     /// A track of an album.
     Track = 10,
     /// A clip: a video in a photo library, or a trailer.
@@ -66,6 +68,7 @@ impl ItemType {
             Self::Season => "season",
             Self::Episode => "episode",
             Self::Artist => "artist",
+            Self::Album => "album",
             Self::Track => "track",
             Self::Clip => "clip",
             Self::Photo => "photo",
@@ -148,6 +151,12 @@ pub struct Item {
     pub show_rating_key: String,
     /// Scalar GUID of the show or artist; empty when there is none.
     pub show_guid: String,
+    /// Title of the season (for a track: of the album); empty when there is none.
+    pub season_title: String,
+    /// Rating key of the season or album; empty when there is none, as of hidden seasons.
+    pub season_rating_key: String,
+    /// Scalar GUID of the season or album; empty when there is none.
+    pub season_guid: String,
     /// Season number of an episode, disc of a track; -1 when there is none (0 is 'Specials').
     pub season: i32,
     /// Episode number, or track number; -1 when there is none.
@@ -183,6 +192,10 @@ impl Item {
             show_title,
             show_rating_key,
             show_guid,
+            // Folders tell them: what is said of an item is what it has been.
+            season_title: _,
+            season_rating_key: _,
+            season_guid: _,
             season,
             episode,
             guid,

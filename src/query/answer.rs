@@ -135,8 +135,8 @@ impl<'a> Answer<'a> {
 /// What the answer for a folder says besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FolderFacts {
-    /// What the folder is: a show, a season of one, an artist, or the type of the one item; [`ItemType::Other`] where it is
-    /// none, or several.
+    /// What the folder is: a show, season, artist or album, or the type of the one item; [`ItemType::Other`] where it is none,
+    /// or several.
     pub kind: ItemType,
     /// Items of which a file lies below it.
     pub items: u64,
@@ -209,6 +209,8 @@ impl From<&Answer<'_>> for Match {
                         // An image has neither; `Library::item` gives them.
                         guids: Vec::new(),
                         parts: Vec::new(),
+                        // What only folders are told by.
+                        ..Item::default()
                     },
                     path: found.path.to_vec(),
                     section: library.map(|one| one.section.clone()).unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! From a folder to an answer: which show, season, artist or item it is, and what is listed below it.
+//! From a folder to an answer: which show, season, artist, album or item it is, and what is listed below it.
 
 use std::cell::{Cell, OnceCell};
 
@@ -255,11 +255,12 @@ impl Question for FolderQuestion<'_> {
     /// Items below it, of a folder that was found for sure; of many not all are asked for.
     fn unverified(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>) -> Result<Vec<Unverified>> {
         let mut unverified = Vec::new();
+        let mappings = turn.queries.reading.mappings();
         let sure = matches!(outcome.rung, Rung::Exact | Rung::Mapped) || outcome.confidence == Confidence::High;
         for folder in outcome.folders.iter().filter(|_| sure) {
             let most = LIMIT - unverified.len();
             let view = &turn.snapshot.views[folder.library];
-            for (rating_key, path) in view.invalidated_below(&folder.form, folder.mapped, most) {
+            for (rating_key, path) in view.invalidated(Some((&folder.form, folder.mapped)), mappings, most) {
                 unverified.push(Unverified {
                     row: turn.snapshot.rows[folder.library].clone(),
                     rating_key,
@@ -270,18 +271,17 @@ impl Question for FolderQuestion<'_> {
         Ok(unverified)
     }
 
+    /// A call that can wait gets all that is below it.
     fn is_settled(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>, searched: bool) -> Result<bool> {
-        Ok(self.is_whole.get() || self.is_remembered(turn, outcome, searched)?)
+        let has_deadline = turn.call.until.is_some();
+        Ok(self.is_whole.get() || has_deadline && self.is_remembered(turn, outcome, searched)?)
     }
 
     /// Asked for a file below it, as for that file, where it lies in one of their folders.
     fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         let sync = &turn.queries.sync;
-        let is_due = if sync.is_local() {
-            turn.snapshot.identity.is_some_and(|identity| sync.may_search(identity))
-        } else {
-            turn.call.until.is_some()
-        };
+        let may_search = |identity| !sync.is_local() || sync.may_search(identity);
+        let is_due = turn.call.until.is_some() && turn.snapshot.identity.is_some_and(may_search);
         if !is_due || self.is_listed.get() {
             return Vec::new();
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::asked::Asked;
 use crate::freshness::Age;
 use crate::image::LibraryView;
-use crate::matching::{Folders, Invalidated, Mappings, Normal, Scope, View};
+use crate::matching::{Mappings, Normal, Scope, View};
 use crate::model::{IdentityId, Sequence};
 use crate::store::{LibraryRow, Timeline};
 
@@ -52,15 +52,6 @@ impl Snapshot {
     /// Whether an item of a library, or the path that it was found by, is invalidated.
     pub fn is_unverified(&self, place: usize, asked: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
         self.views[place].is_unverified(asked, path, rating_key)
-    }
-
-    /// Items of the library at this place that were invalidated and are not verified since, so many at most, each with a path;
-    /// an item that has no file with an empty one.
-    pub fn invalidated(&self, place: usize, most: usize) -> Vec<Invalidated> {
-        let view = &self.views[place];
-        let mut items = view.invalidated_below(b"", false, most);
-        view.invalidated_without_path(most, &mut items);
-        items
     }
 
     /// For each library, whether the path, as given or mapped, lies under one of its folders.

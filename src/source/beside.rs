@@ -12,7 +12,7 @@ use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
 use super::bounds::Bounds;
-use super::contract::{Abilities, Changes, Known, PageEnd, PageRequest, Source, WantedPath};
+use super::contract::{Abilities, Changes, Known, PageEnd, PageRequest, Placed, Source, WantedPath};
 use super::database::PlexDatabase;
 use super::edit::EditRequest;
 use super::event::Event;
@@ -258,7 +258,7 @@ impl Source for Beside {
         }
     }
 
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
         self.server.items(rating_keys, bounds)
     }
 

@@ -161,6 +161,23 @@ pub struct WantedPath<'a> {
     pub title: Option<&'a str>,
 }
 
+/// An item that was asked for by its rating key, and where it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The item.
+    pub item: Item,
+    /// Section id of its library; empty where that is not told.
+    pub section: String,
+}
+
+impl Placed {
+    /// Whether it is in the library with this section id, as far as is told.
+    #[must_use]
+    pub fn is_in(&self, section: &str) -> bool {
+        self.section.is_empty() || self.section == section
+    }
+}
+
 /// Where items come from. Implementations are used from many threads at once.
 pub trait Source: Send + Sync {
     /// What kind of source it is.
@@ -306,11 +323,11 @@ pub trait Source: Send + Sync {
         Ok(false)
     }
 
-    /// The items with these rating keys that still exist, in any order; missing ones are left out.
+    /// The items with these rating keys that still exist, in any order, whatever library they are in; missing ones are left out.
     ///
     /// # Errors
     /// As [`Source::server`]; that none exists is no error.
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>>;
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>>;
 
     /// Gives many items the same values, in one request.
     ///

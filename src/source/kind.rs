@@ -41,6 +41,14 @@ pub enum Viewer {
 }
 
 impl Kind {
+    /// What it cannot do, and what a host can do about that: give what there is beside it, if anything, else what holds `alone`.
+    pub fn unsupported(&self, what: &str, alone: &str) -> Error {
+        Error::new(
+            Status::Unsupported,
+            format!("{} {what}: {}", self.name, self.beside.unwrap_or(alone)),
+        )
+    }
+
     /// The public key of the item with this rating key.
     #[must_use]
     pub fn key(&self, rating_key: &str) -> String {

@@ -16,7 +16,7 @@ mod open;
 pub mod plex;
 
 pub use bounds::Bounds;
-pub use contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Resume, Source, WantedPath};
+pub use contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Placed, Resume, Source, WantedPath};
 pub use edit::{EditRequest, FieldChange, Lock};
 pub use event::Event;
 pub use kind::{Kind, View, Viewer};

@@ -43,9 +43,14 @@ fn opened() -> (tempfile::TempDir, Store) {
 #[test]
 fn each_column_is_read_or_named_as_the_store_s_own() {
     let (_folder, store) = opened();
-    let own = ["library", "show", "digest", "born", "died"];
+    let own = ["library", "parent", "digest", "born", "died"];
     assert_eq!(read::<ItemRow>("i."), columns(&store, "items", &own));
-    assert_eq!(read::<ItemRow>("s."), columns(&store, "shows", &["id", "library"]));
+    for above in ["p.", "s."] {
+        assert_eq!(
+            read::<ItemRow>(above),
+            columns(&store, "parents", &["id", "library", "above"])
+        );
+    }
     assert_eq!(read::<Listing>(""), columns(&store, "listings", &[]));
     assert_eq!(
         read::<Change>(""),
@@ -82,6 +87,9 @@ fn whatever_an_item_has_is_stored_and_makes_it_another_one() {
         show_title: text("show"),
         show_rating_key: text("show key"),
         show_guid: text("show guid"),
+        season_title: text("season"),
+        season_rating_key: text("season key"),
+        season_guid: text("season guid"),
         season: 2,
         episode: 3,
         guid: text("guid"),
@@ -97,6 +105,9 @@ fn whatever_an_item_has_is_stored_and_makes_it_another_one() {
         show_title,
         show_rating_key,
         show_guid,
+        season_title,
+        season_rating_key,
+        season_guid,
         season,
         episode,
         guid,
@@ -121,6 +132,18 @@ fn whatever_an_item_has_is_stored_and_makes_it_another_one() {
         },
         Item {
             show_guid,
+            ..whole.clone()
+        },
+        Item {
+            season_title,
+            ..whole.clone()
+        },
+        Item {
+            season_rating_key,
+            ..whole.clone()
+        },
+        Item {
+            season_guid,
             ..whole.clone()
         },
         Item {

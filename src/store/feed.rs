@@ -85,8 +85,10 @@ pub struct Page {
     pub told: Vec<Told>,
     /// Where the next page begins.
     pub next: Position,
-    /// There is more now.
+    /// There is more, up to the end.
     pub more: bool,
+    /// Where there is more of the log: the end that was asked for, else what was committed by now.
+    pub end: Option<Sequence>,
 }
 
 impl Store {
@@ -112,7 +114,7 @@ impl Store {
         })
     }
 
-    /// What happened from a position of a line on, in all libraries or one: at most about `limit` items.
+    /// What happened from a position of a line on, in all libraries or one, up to an end: at most about `limit` items.
     ///
     /// # Errors
     /// [`Status::ListAgain`] where that is not known any more; the store's.
@@ -121,6 +123,7 @@ impl Store {
         identity: IdentityId,
         library: Option<LibraryId>,
         (on, position): (i64, Position),
+        end: Option<Sequence>,
         limit: usize,
     ) -> Result<Page> {
         let timeline = self.timeline();
@@ -131,7 +134,7 @@ impl Store {
             let page = match position {
                 Position::Log(place) => {
                     let changed = |entry: &Entry| listed_once(c, entry, limit, timeline, &self.listed);
-                    log_page(c, identity, library, place, limit, &changed)?
+                    log_page(c, identity, library, place, end, limit, &changed)?
                 }
                 Position::Full {
                     then,
@@ -164,10 +167,14 @@ impl Store {
             if !is_known(c, identity, on, position)? {
                 return Ok(true); // and has to be listed again
             }
-            Ok(!again(c, identity, library, place)?.is_empty() || !entries(c, identity, library, place, 1)?.is_empty())
+            Ok(!again(c, identity, library, place, LAST)?.is_empty()
+                || !entries(c, identity, library, place, LAST, 1)?.is_empty())
         })
     }
 }
+
+/// No end.
+const LAST: Sequence = Sequence(i64::MAX.cast_unsigned());
 
 /// Whether what was before a position in a line is what was before it in the line of now.
 fn leads_here(c: &Connection, line: i64, position: Position) -> rusqlite::Result<bool> {
@@ -221,6 +228,7 @@ fn again(
     identity: IdentityId,
     library: Option<LibraryId>,
     place: Place,
+    end: Sequence,
 ) -> rusqlite::Result<Vec<Entry>> {
     // Within a transaction that the feed tells of, no library begins anew. If one has, the rest of it was forgotten.
     let (from, id) = match place {
@@ -229,9 +237,9 @@ fn again(
     };
     c.prepare_cached(
         "SELECT feed_from, id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) \
-         AND (feed_from, id) >= (?3, ?4) ORDER BY feed_from, id",
+         AND (feed_from, id) >= (?3, ?4) AND feed_from <= ?5 ORDER BY feed_from, id",
     )?
-    .query_map(params![identity, library, from, id], |row| {
+    .query_map(params![identity, library, from, id, end], |row| {
         Ok(Entry {
             place: Place {
                 sequence: row.get(0)?,
@@ -252,12 +260,13 @@ fn entries(
     identity: IdentityId,
     library: Option<LibraryId>,
     place: Place,
+    end: Sequence,
     limit: usize,
 ) -> rusqlite::Result<Vec<Entry>> {
     c.prepare_cached(
         "SELECT c.sequence, (c.id & ?6) + 1, c.library, c.kind, c.was, c.now FROM changes c \
          JOIN libraries l ON l.id = c.library AND l.present AND c.sequence > l.feed_from \
-         WHERE c.id >= ?4 AND c.sequence >= ?3 AND c.identity = ?1 AND (?2 IS NULL OR c.library = ?2) \
+         WHERE c.id >= ?4 AND c.sequence BETWEEN ?3 AND ?7 AND c.identity = ?1 AND (?2 IS NULL OR c.library = ?2) \
          AND c.kind IN (8, 9, 11) AND (c.was <> 0 OR c.now <> 0) ORDER BY c.id LIMIT ?5",
     )?
     .query_map(
@@ -267,7 +276,8 @@ fn entries(
             place.sequence,
             place_of(place.sequence, (place.n - 1).clamp(0, NUMBER)),
             i64::try_from(limit).unwrap_or(i64::MAX),
-            NUMBER
+            NUMBER,
+            end
         ],
         |row| {
             Ok(Entry {
@@ -290,13 +300,15 @@ fn log_page(
     identity: IdentityId,
     library: Option<LibraryId>,
     place: Place,
+    end: Option<Sequence>,
     limit: usize,
     listed: &dyn Fn(&Entry) -> rusqlite::Result<Pairs>,
 ) -> rusqlite::Result<Page> {
     let line = line(c)?;
     let now = sequence_of(c)?;
-    let mut all = again(c, identity, library, place)?;
-    let entries = entries(c, identity, library, place, limit)?;
+    let end = end.map_or(now, |end| end.min(now));
+    let mut all = again(c, identity, library, place, end)?;
+    let entries = entries(c, identity, library, place, end, limit)?;
     // Behind the last one that was read there may be more.
     let read_upto = (entries.len() == limit).then(|| entries[limit - 1].place);
     all.extend(entries);
@@ -310,6 +322,7 @@ fn log_page(
                 told,
                 next: Position::Log(next),
                 more: true,
+                end: Some(end),
             })
         };
         if read_upto.is_some_and(|upto| entry.place > upto) {
@@ -368,13 +381,14 @@ fn log_page(
             },
             true,
         ),
-        None => (Place::after(now), false),
+        None => (place.max(Place::after(end)), false),
     };
     Ok(Page {
         line,
         told: merged(told),
         next: Position::Log(next),
         more,
+        end: more.then_some(end),
     })
 }
 
@@ -602,6 +616,7 @@ fn full_page(
                 told,
                 next,
                 more: true,
+                end: None,
             });
         }
         let Some((next, of)) = next_listed(c, identity, library, at)? else {
@@ -615,6 +630,7 @@ fn full_page(
                 told,
                 next,
                 more: false,
+                end: None,
             });
         };
         (at, generation, after) = (next, of, 0);

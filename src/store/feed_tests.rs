@@ -25,7 +25,7 @@ fn film(number: usize) -> Item {
 fn heard(store: &Store, identity: IdentityId, mut at: (i64, FeedPosition), limit: usize) -> Vec<String> {
     let mut heard = Vec::new();
     for _ in 0..1_000 {
-        let page = store.feed(identity, None, at, limit).expect("a page");
+        let page = store.feed(identity, None, at, None, limit).expect("a page");
         heard.extend(page.told.into_iter().map(|told| match (told.was, told.now) {
             (None, None) => "!".to_owned(),
             (was, now) => now.or(was).expect("an item").rating_key,
@@ -44,7 +44,7 @@ fn the_rest_of_a_listing_that_is_forgotten_between_two_pages_is_to_be_listed_aga
     let begun = store.feed_begin(identity, None, false).expect("begun");
     listed(&store, identity, &row, &(1..=5).map(film).collect::<Vec<_>>());
     let listing = sequence(&store);
-    let page = store.feed(identity, None, begun, 2).expect("a page");
+    let page = store.feed(identity, None, begun, None, 2).expect("a page");
     assert_eq!((page.told.len(), page.more), (2, true));
     store.write(|tx| history::forget_upto(tx, listing)).expect("forgotten");
     for limit in 1..4 {
@@ -133,7 +133,7 @@ fn a_token_of_commits_that_are_lost_is_none_of_those_made_since() {
     let put_back = Store::open(copy.path(), true).expect("opens");
     let again = |position| {
         put_back
-            .feed(identity, None, position, 10)
+            .feed(identity, None, position, None, 10)
             .map(|_| ())
             .map_err(|error| error.status)
     };

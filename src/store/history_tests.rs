@@ -40,7 +40,7 @@ fn what_changed_is_told_for_a_month_and_then_said_to_be_forgotten() {
     let row = listed(&store, identity, &row, &items);
     for day in 0..30 {
         probed(&store, identity, &["films"], NOW_MS + day * DAY_MS);
-        let page = store.feed(identity, None, token, 10).expect("told");
+        let page = store.feed(identity, None, token, None, 10).expect("told");
         assert_eq!(told(&page), [(Some("0"), None)], "on day {day}");
         while store.sweep(10).expect("swept") {}
     }
@@ -49,10 +49,10 @@ fn what_changed_is_told_for_a_month_and_then_said_to_be_forgotten() {
     for day in [32, 33] {
         probed(&store, identity, &["films"], NOW_MS + day * DAY_MS);
     }
-    let page = store.feed(identity, None, token, 10).expect("told");
+    let page = store.feed(identity, None, token, None, 10).expect("told");
     assert_eq!(told(&page), [(None, None), (Some("1"), None)]);
     assert!(page.told[0].is_again());
-    let page = store.feed(identity, None, later, 10).expect("told");
+    let page = store.feed(identity, None, later, None, 10).expect("told");
     assert_eq!(told(&page), [(Some("1"), None)], "what is younger is told on");
     while store.sweep(10).expect("swept") {}
     assert_eq!(count(&store, "SELECT count(*) FROM items"), 2);
@@ -75,9 +75,9 @@ fn the_oldest_changes_go_first_where_too_many_rows_are_kept() {
         row = listed(&store, identity, &row, &items);
     }
     store.write(|tx| forget_surplus(tx, 20)).expect("forgotten");
-    let page = store.feed(identity, None, middle, 100).expect("told");
+    let page = store.feed(identity, None, middle, None, 100).expect("told");
     assert_eq!(page.told.len(), 5);
-    let page = store.feed(identity, None, begun, 100).expect("told");
+    let page = store.feed(identity, None, begun, None, 100).expect("told");
     assert!(page.told[0].is_again());
     while store.sweep(10).expect("swept") {}
     let kept = count(&store, "SELECT count(*) FROM items WHERE died IS NOT NULL");
@@ -93,13 +93,13 @@ fn a_listing_that_changes_more_than_a_fifth_is_one_change() {
         item.title += " anew";
     }
     let row = listed(&store, identity, &row, &items);
-    let page = store.feed(identity, None, token, 10_000).expect("told");
+    let page = store.feed(identity, None, token, None, 10_000).expect("told");
     assert_eq!(page.told.len(), 1_010, "less than a fifth");
     for item in &mut items[..1_030] {
         item.title += " once more";
     }
     listed(&store, identity, &row, &items);
-    let page = store.feed(identity, None, token, 10_000).expect("told");
+    let page = store.feed(identity, None, token, None, 10_000).expect("told");
     assert_eq!(told(&page), [(None, None)]);
     // And its rows need not stay.
     while store.sweep(1_000).expect("swept") {}

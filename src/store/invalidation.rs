@@ -35,16 +35,8 @@ impl Store {
     /// Invalidates an item in these libraries: all its confirmed matches go, and it is not answered again unconfirmed.
     pub fn invalidate_item(&self, identity: IdentityId, libraries: &[LibraryId], rating_key: &str) -> Result<()> {
         self.write(|tx| {
-            fold(tx)?;
             for library in libraries {
-                let paths: Vec<Vec<u8>> = tx
-                    .connection
-                    .prepare_cached("SELECT path FROM matches WHERE library = ?1 AND rating_key = ?2")?
-                    .query_map(params![library, rating_key], |row| row.get(0))?
-                    .collect::<rusqlite::Result<_>>()?;
-                for path in paths {
-                    forget(tx, identity, *library, &path)?;
-                }
+                forget_item(tx, identity, *library, rating_key)?;
                 mark_unverified(tx, identity, *library, b"", rating_key)?;
             }
             Ok(())
@@ -87,6 +79,20 @@ impl Store {
             tx.libraries_changed(identity)
         })
     }
+}
+
+/// Forgets the confirmed matches of an item.
+pub fn forget_item(tx: &Tx<'_>, identity: IdentityId, library: LibraryId, rating_key: &str) -> rusqlite::Result<()> {
+    fold(tx)?;
+    let paths: Vec<Vec<u8>> = tx
+        .connection
+        .prepare_cached("SELECT path FROM matches WHERE library = ?1 AND rating_key = ?2")?
+        .query_map(params![library, rating_key], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for path in paths {
+        forget(tx, identity, library, &path)?;
+    }
+    Ok(())
 }
 
 /// Has an item confirmed before it is answered again; gives whether the library lists it. Also where a listing under way has

@@ -1,4 +1,4 @@
-//! Items and the shows they belong to.
+//! Items, and the seasons and shows they belong to.
 //!
 //! A row of `items` is visible in the generations from `born` on and before `died`.
 
@@ -13,7 +13,7 @@ use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Generation, Item, ItemType, LibraryId, Sequence};
 
-/// A row of `items`, with its show's: what a SELECT over [`FROM`] reads.
+/// A row of `items`, with its season's and its show's: what a SELECT over [`FROM`] reads.
 pub struct ItemRow {
     /// The number of the row.
     pub id: i64,
@@ -24,11 +24,13 @@ pub struct ItemRow {
 }
 
 /// The tables that an [`ItemRow`] is read from.
-pub const FROM: &str = "FROM items i LEFT JOIN shows s ON s.id = i.show";
+pub const FROM: &str = "FROM items i \
+     LEFT JOIN parents p ON p.id = i.parent AND p.above IS NOT NULL \
+     LEFT JOIN parents s ON s.id = coalesce(p.above, i.parent)";
 
 impl FromCells for ItemRow {
     fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
-        let of_show =
+        let text =
             |cells: &mut Cells<'_, '_>, column| cells.get::<Option<String>>(column).map(Option::unwrap_or_default);
         let Texts {
             title,
@@ -44,9 +46,12 @@ impl FromCells for ItemRow {
                 kind: ItemType::from_number(cells.get("i.kind")?),
                 title,
                 year: cells.get("i.year")?,
-                show_title: of_show(cells, "s.title")?,
-                show_rating_key: of_show(cells, "s.rating_key")?,
-                show_guid: of_show(cells, "s.guid")?,
+                show_title: text(cells, "s.title")?,
+                show_rating_key: text(cells, "s.rating_key")?,
+                show_guid: text(cells, "s.guid")?,
+                season_title: text(cells, "p.title")?,
+                season_rating_key: text(cells, "p.rating_key")?,
+                season_guid: text(cells, "p.guid")?,
                 season: cells.get("i.season")?,
                 episode: cells.get("i.episode")?,
                 guid,
@@ -207,7 +212,7 @@ pub struct Adding<'t> {
     /// Numbers that are reserved and follow the last row's.
     left: usize,
     packer: Packer,
-    shows: ShowCache,
+    parents: ParentCache,
 }
 
 impl<'t> Adding<'t> {
@@ -221,7 +226,7 @@ impl<'t> Adding<'t> {
             expected,
             left: 0,
             packer: Packer::default(),
-            shows: ShowCache::default(),
+            parents: ParentCache::default(),
         }
     }
 
@@ -242,15 +247,18 @@ impl<'t> Adding<'t> {
             show_title,
             show_rating_key,
             show_guid,
+            season_title,
+            season_rating_key,
+            season_guid,
             season,
             episode,
             guid: _,
             guids: _,
             parts: _,
         } = item;
-        let show = self
-            .shows
-            .id(self.tx, library, [show_rating_key, show_title, show_guid])?;
+        let show = [show_rating_key, show_title, show_guid];
+        let of_season = [season_rating_key, season_title, season_guid];
+        let parent = self.parents.id(self.tx, library, show, of_season)?;
         let texts = self.packer.pack(item);
         let reserved = if self.left == 0 {
             self.left = self.expected.max(1);
@@ -265,7 +273,7 @@ impl<'t> Adding<'t> {
             ("rating_key", rating_key),
             ("kind", &kind.number()),
             ("year", year),
-            ("show", &show),
+            ("parent", &parent),
             ("season", season),
             ("episode", episode),
             ("texts", &texts),
@@ -292,41 +300,63 @@ fn reserve(tx: &Tx<'_>, count: usize) -> rusqlite::Result<i64> {
     Ok(last - count + 1)
 }
 
-/// The last show, as rating key, title and GUID: the episodes of one come together.
+/// A show or a season: rating key, title, GUID.
+type Parent<'p> = [&'p String; 3];
+
+/// What the last item belonged to, a show and a season: those of one come together.
 #[derive(Default)]
-struct ShowCache {
-    last: Option<([String; 3], i64)>,
+struct ParentCache {
+    last: Option<([String; 6], i64)>,
 }
 
-impl ShowCache {
-    fn id(&mut self, tx: &Tx<'_>, library: LibraryId, show: [&String; 3]) -> rusqlite::Result<Option<i64>> {
-        if show.iter().all(|text| text.is_empty()) {
+impl ParentCache {
+    /// The number of the season's row, else of the show's.
+    fn id(
+        &mut self,
+        tx: &Tx<'_>,
+        library: LibraryId,
+        show: Parent<'_>,
+        season: Parent<'_>,
+    ) -> rusqlite::Result<Option<i64>> {
+        let both = || show.into_iter().chain(season);
+        if both().all(String::is_empty) {
             return Ok(None);
         }
         if let Some((last, id)) = &self.last
-            && last.iter().eq(show)
+            && last.iter().eq(both())
         {
             return Ok(Some(*id));
         }
-        let [rating_key, title, guid] = show;
-        let find = "SELECT id FROM shows WHERE library = ?1 AND rating_key = ?2 AND title = ?3 AND guid = ?4";
-        let mut find = tx.connection.prepare_cached(find)?;
-        let known = find.query_row(params![library, rating_key, title, guid], |row| row.get(0));
-        let id = if let Some(id) = known.optional()? {
-            id
-        } else {
-            let cells: &columns::Filled<'_> = &[
-                ("library", &library),
-                ("rating_key", rating_key),
-                ("title", title),
-                ("guid", guid),
-            ];
-            columns::insert(tx.connection, "INSERT INTO shows", cells, "")?;
-            tx.connection.last_insert_rowid()
-        };
-        self.last = Some((show.map(String::clone), id));
+        let mut id = parent(tx, library, None, show)?;
+        if !season.into_iter().all(String::is_empty) {
+            id = parent(tx, library, Some(id), season)?;
+        }
+        let [a, b, c] = show.map(String::clone);
+        let [d, e, f] = season.map(String::clone);
+        self.last = Some(([a, b, c, d, e, f], id));
         Ok(Some(id))
     }
+}
+
+/// The number of a show's row, or of a season's of the show `above`.
+fn parent(tx: &Tx<'_>, library: LibraryId, above: Option<i64>, texts: Parent<'_>) -> rusqlite::Result<i64> {
+    let [rating_key, title, guid] = texts;
+    let find =
+        "SELECT id FROM parents WHERE library = ?1 AND rating_key = ?2 AND title = ?3 AND guid = ?4 AND above IS ?5";
+    let mut find = tx.connection.prepare_cached(find)?;
+    let known = find.query_row(params![library, rating_key, title, guid, above], |row| row.get(0));
+    if let Some(id) = known.optional()? {
+        return Ok(id);
+    }
+    let cells: &columns::Filled<'_> = &[
+        ("library", &library),
+        ("above", &above),
+        ("rating_key", rating_key),
+        ("title", title),
+        ("guid", guid),
+    ];
+    columns::insert(tx.connection, "INSERT INTO parents", cells, "")?;
+    Ok(tx.connection.last_insert_rowid())
 }
 
 /// Equal for items of equal content.
@@ -339,6 +369,9 @@ pub fn digest(item: &Item) -> i64 {
         show_title,
         show_rating_key,
         show_guid,
+        season_title,
+        season_rating_key,
+        season_guid,
         season,
         episode,
         guid,
@@ -351,6 +384,9 @@ pub fn digest(item: &Item) -> i64 {
         whole.extend_from_slice(text.as_bytes());
     };
     for one in [rating_key, title, show_title, show_rating_key, show_guid, guid] {
+        text(one);
+    }
+    for one in [season_title, season_rating_key, season_guid] {
         text(one);
     }
     for one in guids.iter().chain(parts) {

@@ -3,6 +3,7 @@
 use rusqlite::params;
 
 use super::changes::ChangeKind;
+use super::invalidation::forget_item;
 use super::items::{Adding, digest, visible};
 use super::libraries::{LibraryRow, renew};
 use super::open::Store;
@@ -53,22 +54,32 @@ impl Store {
         })
     }
 
-    /// Takes an item that the server does not know any more out of the generation that answers.
+    /// Takes an item that the library does not have any more out of the generation that answers.
     pub fn remove_item(&self, row: &LibraryRow, rating_key: &str) -> Result<()> {
+        self.write(|tx| remove(tx, row, rating_key))
+    }
+
+    /// The same, with what hosts confirmed of it: it was asked for, and does not come back.
+    pub fn lose_item(&self, identity: IdentityId, row: &LibraryRow, rating_key: &str) -> Result<()> {
         self.write(|tx| {
-            let library = tx.expect_library(row.id)?;
-            let visible = visible(tx.connection, library.id, library.generation, rating_key)?;
-            if let Some((id, _)) = visible {
-                end(tx, id, library.generation)?;
-            }
-            end_attempted(tx, &library, rating_key)?;
-            tx.connection
-                .prepare_cached("UPDATE libraries SET listed_items = max(listed_items - ?2, 0) WHERE id = ?1")?
-                .execute(params![library.id, i64::from(visible.is_some())])?;
-            let was = visible.map_or(0, |(id, _)| id);
-            tx.change_of_items(&library, ChangeKind::Removed, rating_key, (was, 0))
+            forget_item(tx, identity, row.id, rating_key)?;
+            remove(tx, row, rating_key)
         })
     }
+}
+
+fn remove(tx: &Tx<'_>, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<()> {
+    let library = tx.expect_library(row.id)?;
+    let visible = visible(tx.connection, library.id, library.generation, rating_key)?;
+    if let Some((id, _)) = visible {
+        end(tx, id, library.generation)?;
+    }
+    end_attempted(tx, &library, rating_key)?;
+    tx.connection
+        .prepare_cached("UPDATE libraries SET listed_items = max(listed_items - ?2, 0) WHERE id = ?1")?
+        .execute(params![library.id, i64::from(visible.is_some())])?;
+    let was = visible.map_or(0, |(id, _)| id);
+    tx.change_of_items(&library, ChangeKind::Removed, rating_key, (was, 0))
 }
 
 /// Whether an item came or went singly after a change sequence.

@@ -47,6 +47,8 @@ struct User {
 #[derive(Default)]
 struct Reader {
     position: Option<(i64, FeedPosition)>,
+    /// Where an iteration ends.
+    end: Option<Sequence>,
     items: BTreeMap<LibraryId, BTreeMap<String, Item>>,
     /// Libraries to be listed again.
     again: BTreeSet<LibraryId>,
@@ -74,11 +76,11 @@ impl Reader {
     /// Reads a page; gives whether there is more.
     fn read(&mut self, store: &Store, identity: IdentityId, library: Option<LibraryId>, limit: usize) -> bool {
         let position = self.position.expect("it began");
-        match store.feed(identity, library, position, limit) {
+        match store.feed(identity, library, position, self.end, limit) {
             Ok(page) => {
                 assert!(page.next != position.1 || !page.more, "a page that goes nowhere");
                 self.apply(page.told);
-                self.position = Some((page.line, page.next));
+                (self.position, self.end) = (Some((page.line, page.next)), page.end);
                 page.more
             }
             Err(error) => {
@@ -177,6 +179,11 @@ impl World {
             },
             show_rating_key: if of_show {
                 format!("s{}", key % 3)
+            } else {
+                String::new()
+            },
+            season_rating_key: if of_show && key % 2 == 0 {
+                format!("t{}", key % 6)
             } else {
                 String::new()
             },
@@ -534,7 +541,9 @@ impl World {
              AND l.id NOT IN (SELECT library FROM listings)",
             "SELECT count(*) FROM matches m WHERE NOT EXISTS (SELECT 1 FROM libraries l WHERE l.id = m.library \
              AND l.epoch = m.epoch)",
-            "SELECT count(*) FROM shows WHERE library NOT IN (SELECT id FROM libraries)",
+            "SELECT count(*) FROM parents WHERE library NOT IN (SELECT id FROM libraries)",
+            "SELECT count(*) FROM parents WHERE above IS NOT NULL AND above NOT IN (SELECT id FROM parents)",
+            "SELECT count(*) FROM items WHERE parent IS NOT NULL AND parent NOT IN (SELECT id FROM parents)",
             "SELECT count(*) FROM guids WHERE item NOT IN (SELECT id FROM items)",
             "SELECT count(*) FROM titles WHERE item NOT IN (SELECT id FROM items)",
             "SELECT count(*) FROM unverified WHERE library NOT IN (SELECT id FROM libraries)",

@@ -92,14 +92,15 @@ CREATE TABLE libraries (
     UNIQUE (identity, uuid)
 ) STRICT;
 
-CREATE TABLE shows (
+CREATE TABLE parents (       -- a show or artist; a season or album
     id         INTEGER PRIMARY KEY,
     library    INTEGER NOT NULL REFERENCES libraries (id),
+    above      INTEGER REFERENCES parents (id), -- of a season its show; NULL: it is a show
     rating_key TEXT    NOT NULL,
     title      TEXT    NOT NULL,
-    guid       TEXT    NOT NULL,
-    UNIQUE (library, rating_key, title, guid)
+    guid       TEXT    NOT NULL
 ) STRICT;
+CREATE INDEX parents_key ON parents (library, rating_key, title);
 
 CREATE TABLE items (         -- a row is visible in the generations from born on, before died
     id         INTEGER PRIMARY KEY,        -- of those that `store` reserves
@@ -107,7 +108,7 @@ CREATE TABLE items (         -- a row is visible in the generations from born on
     rating_key TEXT    NOT NULL,
     kind       INTEGER NOT NULL,
     year       INTEGER NOT NULL,
-    show       INTEGER REFERENCES shows (id),
+    parent     INTEGER REFERENCES parents (id), -- its season, else its show
     season     INTEGER NOT NULL,
     episode    INTEGER NOT NULL,
     texts      BLOB    NOT NULL,           -- title, GUID, external ids, paths as the server spells them: store::texts

@@ -14,7 +14,7 @@ use crate::model::LibraryId;
 impl Store {
     /// Removes rows that nothing shows any more, at most `slice` of each kind. Gives whether some may be left.
     pub fn sweep(&self, slice: usize) -> Result<bool> {
-        // Shows of which the last episode was swept can be told only by reading all episodes.
+        // Shows and seasons of which the last episode was swept can be told only by reading all episodes.
         let shows = self.orphans.load(Ordering::Relaxed);
         let left = self.write(|tx| {
             let swept = sweep_slice(tx, slice)?;
@@ -23,8 +23,13 @@ impl Store {
                 return Ok(true);
             }
             for statement in [
-                "DELETE FROM shows WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
-                "DELETE FROM shows WHERE ?1 AND id NOT IN (SELECT show FROM items WHERE show IS NOT NULL)",
+                "DELETE FROM parents WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                // Seasons first: then shows that have neither a season nor an episode of their own.
+                "DELETE FROM parents WHERE ?1 AND above IS NOT NULL \
+                 AND id NOT IN (SELECT parent FROM items WHERE parent IS NOT NULL)",
+                "DELETE FROM parents WHERE ?1 AND above IS NULL \
+                 AND id NOT IN (SELECT above FROM parents WHERE above IS NOT NULL \
+                 UNION ALL SELECT parent FROM items WHERE parent IS NOT NULL)",
                 "DELETE FROM unverified WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 "DELETE FROM seen WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
@@ -68,7 +73,7 @@ impl FromCells for Dead {
             guids: Carrier::from_cells(cells)?,
             titles: Titled::from_cells(cells)?,
             library: cells.get("i.library")?,
-            of_show: cells.get("i.show IS NOT NULL")?,
+            of_show: cells.get("i.parent IS NOT NULL")?,
         })
     }
 }
@@ -95,8 +100,8 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
          AND (l.generation <= 0 OR i.since <= l.feed_from) AND NOT EXISTS (SELECT 1 FROM listings n WHERE n.library = l.id AND n.begun_seq < i.since)",
     ] {
         let mut rows = c.prepare_cached(&format!(
-            "SELECT {} FROM libraries l JOIN items i ON i.library = l.id LEFT JOIN shows s ON s.id = i.show \
-             WHERE {whose} LIMIT ?1 + 0",
+            "SELECT {} FROM libraries l JOIN items i ON i.library = l.id LEFT JOIN parents p ON p.id = i.parent \
+             AND p.above IS NOT NULL LEFT JOIN parents s ON s.id = coalesce(p.above, i.parent) WHERE {whose} LIMIT ?1 + 0",
             list::<Dead>()
         ))?;
         let before = dead.len();

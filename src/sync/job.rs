@@ -13,14 +13,14 @@ use super::flight::Flights;
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{Age, Policy};
 use crate::maintenance::{Images, Maintenance};
-use crate::model::{IdentityId, Item, Server};
+use crate::model::{IdentityId, Server};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_worker;
 use crate::reading::{Reading, age};
-use crate::source::{Abilities, Bounds, EditRequest, Source};
+use crate::source::{Abilities, Bounds, EditRequest, Placed, Source};
 use crate::stats::{Counters, Spent};
 use crate::store::{LibraryRow, Patience, Store};
 
@@ -166,7 +166,7 @@ impl Syncing {
     }
 
     /// Items by their rating keys; those that the server does not have are missing.
-    pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<Item>> {
+    pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<Placed>> {
         self.job(call, |job| match job.source.items(keys, job.bounds) {
             Err(error) if error.status.meaning() == Meaning::NothingThere => Ok(Vec::new()),
             items => items,

@@ -1,16 +1,19 @@
 //! What was invalidated is asked for before it is answered again.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::call::Call;
 use super::job::Syncing;
 use super::refresh::Why;
-use crate::error::{Meaning, Result, Status};
-use crate::matching::Scope;
+use crate::error::{Error, Meaning, Result, Status};
+use crate::matching::{Folders, Invalidated, Scope};
+use crate::model::LibraryId;
 use crate::reading::{Resolved, Snapshot, places};
-use crate::source::Bounds;
-use crate::store::LibraryRow;
+use crate::source::{Bounds, Placed};
+use crate::store::{Invalid, LibraryRow};
 
 /// An item that was invalidated, or the path that it is found by.
 pub struct Unverified {
@@ -23,6 +26,8 @@ pub struct Unverified {
 /// So many items are asked for at once, and so many by one refresh: of more, each is asked for when it is looked up.
 const AT_ONCE: usize = 64;
 const MOST: usize = 4 * AT_ONCE;
+/// So many requests for one batch may fail: one item that the server stumbles over is told from the others by seven.
+const FAILURES: u32 = 8;
 /// For so long a refresh asks for none after the server gave no answer.
 const IN_VAIN_MS: i64 = 30_000;
 
@@ -30,7 +35,11 @@ impl Syncing {
     /// Whether a call's libraries have items that a refresh asks for.
     pub fn has_invalidated(&self, snapshot: &Snapshot, scope: Scope) -> bool {
         self.asks_for_invalidated()
-            && places(scope, snapshot.rows.len()).any(|at| !snapshot.invalidated(at, 1).is_empty())
+            && places(scope, snapshot.rows.len()).any(|at| !self.invalidated_in(snapshot, at, 1).is_empty())
+    }
+
+    fn invalidated_in(&self, snapshot: &Snapshot, at: usize, most: usize) -> Vec<Invalidated> {
+        snapshot.views[at].invalidated(None, self.reading.mappings(), most)
     }
 
     /// Asks for the items of a call's libraries that were invalidated: who follows the feed looks none of them up. What the
@@ -62,7 +71,7 @@ impl Syncing {
                 Some(Resolved::Unknown) => return Ok(Status::Ok),
             };
             for at in places(scope, snapshot.rows.len()) {
-                let items = snapshot.invalidated(at, MOST - unverified.len());
+                let items = self.invalidated_in(&snapshot, at, MOST - unverified.len());
                 unverified.extend(items.into_iter().map(|(rating_key, path)| Unverified {
                     row: snapshot.rows[at].clone(),
                     rating_key,
@@ -109,25 +118,80 @@ impl Syncing {
                 .bring_up_to_date(call, &rows, self.reading.snapshot().sequence(), Why::Full)
                 .map(|_| ());
         }
-        let keys: Vec<&str> = unverified.iter().map(|one| one.rating_key.as_str()).collect();
-        let items = self.items(call, &keys)?;
         let Some(identity) = self.reading.identity() else {
             return Ok(());
         };
+        // What is invalidated from now on the answer may not know of.
+        let mut before: HashMap<LibraryId, Vec<Invalid>> = HashMap::new();
+        for one in unverified {
+            if let Entry::Vacant(entry) = before.entry(one.row.id) {
+                entry.insert(self.store.unverified(one.row.id)?);
+            }
+        }
+        let keys: Vec<&str> = unverified.iter().map(|one| one.rating_key.as_str()).collect();
+        let mut asked = Asked::default();
+        self.ask_apart(call, &keys, &mut asked)?;
         for Unverified { row, rating_key, paths } in unverified {
-            if let Some(item) = items.iter().find(|item| item.rating_key == *rating_key) {
+            if asked.unanswered.contains(&rating_key.as_str()) {
+                continue;
+            }
+            let found = asked.items.iter().find(|placed| placed.item.rating_key == *rating_key);
+            if let Some(placed) = found.filter(|placed| placed.is_in(&row.library.section)) {
                 // Rows that the server gives are true whatever became of the path: a changed item is merged as it is now.
-                self.store.merge_items(row, std::slice::from_ref(item), None)?;
+                self.store.merge_items(row, std::slice::from_ref(&placed.item), None)?;
             } else {
-                self.store.invalidate_item(identity, &[row.id], rating_key)?;
-                self.store.remove_item(row, rating_key)?;
-                log::info!("item {rating_key} is gone from the server; it is answered no more");
+                if let Some(placed) = found {
+                    self.merge_elsewhere(placed)?;
+                }
+                self.store.lose_item(identity, row, rating_key)?;
+                let whence = if found.is_some() { "its library" } else { "the server" };
+                log::info!("item {rating_key} is gone from {whence}; it is answered no more");
             }
             // The index says what is true now: nothing is left to invalidation.
             let paths = paths.iter().map(Vec::as_slice);
             self.maintenance
-                .verified(identity, row, paths, |key| key == rating_key)?;
+                .verified(identity, row, &before[&row.id], paths, |key| key == rating_key)?;
+        }
+        asked.failure.map_or(Ok(()), Err)
+    }
+
+    /// Asks for items. Of a batch that the server fails to answer, which one item may cause, the halves are asked for.
+    fn ask_apart<'k>(&self, call: &Call<'_>, keys: &[&'k str], asked: &mut Asked<'k>) -> Result<()> {
+        match self.items(call, keys) {
+            Ok(items) => asked.items.extend(items),
+            Err(error) if !matches!(error.status, Status::BadAnswer | Status::ServerError) => return Err(error),
+            Err(error) => {
+                asked.failures += 1;
+                if keys.len() > 1 && asked.failures < FAILURES {
+                    for half in keys.chunks(keys.len().div_ceil(2)) {
+                        self.ask_apart(call, half, asked)?;
+                    }
+                } else {
+                    asked.unanswered.extend(keys);
+                    asked.failure = Some(error);
+                }
+            }
         }
         Ok(())
     }
+
+    /// An item that is in another library now than it was.
+    fn merge_elsewhere(&self, placed: &Placed) -> Result<()> {
+        let rows = self.reading.snapshot().rows.clone();
+        let is_there = |row: &&LibraryRow| row.library.section == placed.section && row.generation.is_fetched();
+        match rows.iter().find(is_there) {
+            Some(row) => self.store.merge_items(row, std::slice::from_ref(&placed.item), None),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What became of a question for items.
+#[derive(Default)]
+struct Asked<'k> {
+    items: Vec<Placed>,
+    /// Keys that the server gave no answer for, and how often it gave none.
+    unanswered: Vec<&'k str>,
+    failures: u32,
+    failure: Option<Error>,
 }

@@ -75,18 +75,20 @@ int main(int argc, char **argv)
                   "Movies");
     CHECK(requests() == 0);
 
-    /* A season: the item is its show. */
+    /* A season, with its show. */
     answered = ask(plexindex_match_folder, handle, &query);
     CHECK(answered.status == PLEXINDEX_OK);
     answer = answer_of(&answered, 0);
     item = item_of(&answered, answer);
     CHECK(answer->rung == PLEXINDEX_RUNG_EXACT && answer->confidence == PLEXINDEX_CONFIDENCE_HIGH);
     CHECK(answer->kind == 3 && answer->items == 3 && answer->files == 3 && answer->reserved == 0);
-    CHECK(item != NULL && item->kind == 2 && item->season == 2 && item->episode == -1);
+    CHECK(item != NULL && item->kind == 3 && item->season == 2 && item->episode == -1);
     check_item(&answered, item);
-    CHECK(strcmp(text_of(&answered, item->title), "The Show") == 0);
+    CHECK(strcmp(text_of(&answered, item->title), "Season 2") == 0);
+    CHECK(strcmp(text_of(&answered, item->show_title), "The Show") == 0);
     CHECK(strcmp(text_of(&answered, item->path), "/data/tv/The Show") == 0);
-    snprintf(show, sizeof show, "%s", text_of(&answered, item->rating_key));
+    snprintf(show, sizeof show, "%s", text_of(&answered, item->show_rating_key));
+    CHECK(strcmp(text_of(&answered, item->rating_key), show) != 0);
     forget(&answered);
 
     /* An episode names the same show, and no counts. */

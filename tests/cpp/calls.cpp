@@ -436,7 +436,8 @@ void facts(const px::Index &index, const px::Library &movies) {
     const px::Match film = movies.folder("/data/movies/Exact (2001)/");
     CHECK(film && film.answer().items() == 1 && film.answer().files() == 2 && film.answer().kind() == 1);
     const px::Match season = index.all().folder("/data/tv/The Show");
-    CHECK(season && season.answer().kind() == 3 && season.item()->season() == 2 && season.item()->title() == "The Show");
+    CHECK(season && season.answer().kind() == 3 && season.item()->season() == 2 && season.item()->kind() == 3);
+    CHECK(season.item()->title() == "Season 2" && season.item()->show_title() == "The Show");
     const px::Match root = movies.folder("/data/movies");
     CHECK(!root && root.answer().candidates_total() == 1203 && root.answer().reason() == px::Reason::several_items);
     px::PagesBelow below = movies.pages_below("/data/movies", 500);

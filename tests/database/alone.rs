@@ -9,7 +9,7 @@ use plexindex::model::{Item, Library, Rung, Server as ServerName};
 use plexindex::options::{Mapping, Options};
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{
-    Abilities, Bounds, Changes, FieldChange, Kind, Known, Lock, PageEnd, PageRequest, Source, WantedPath,
+    Abilities, Bounds, Changes, FieldChange, Kind, Known, Lock, PageEnd, PageRequest, Placed, Source, WantedPath,
 };
 
 use crate::plex_database::{self as written, Server, kind};
@@ -315,7 +315,7 @@ impl Source for Counted {
         self.looks.fetch_add(1, Ordering::Relaxed);
         self.real.find_path(library, wanted, bounds, is_it)
     }
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
         self.looks.fetch_add(1, Ordering::Relaxed);
         self.real.items(rating_keys, bounds)
     }

@@ -9,7 +9,7 @@ use plexindex::index::{Index, QueryOptions};
 use plexindex::model::{Item, Library, Rung, Server as ServerName};
 use plexindex::options::Options;
 use plexindex::source::database::PlexDatabase;
-use plexindex::source::{Abilities, Bounds, Changes, Kind, Known, PageEnd, PageRequest, Source};
+use plexindex::source::{Abilities, Bounds, Changes, Kind, Known, PageEnd, PageRequest, Placed, Source};
 
 use crate::alone::{films, path};
 use crate::options;
@@ -47,7 +47,7 @@ impl<F: Fn(u32) + Send + Sync> Source for Between<F> {
     fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
         self.real.changes(library, known, bounds)
     }
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
         self.real.items(rating_keys, bounds)
     }
     fn after_fork(&self) {}

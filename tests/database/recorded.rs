@@ -105,6 +105,7 @@ fn items_are_as_the_recorded_replies_have_them() {
             // The new agent's ids came with it.
             ours.guid.clone_from(&theirs.guid);
             ours.show_guid.clone_from(&theirs.show_guid);
+            ours.season_guid.clone_from(&theirs.season_guid);
             ours.guids.clear();
             match key {
                 "55" => {
@@ -182,6 +183,10 @@ fn external_ids_and_what_is_above_an_item_come_along() {
         ("Winter Is Coming", 1, 1, "Game of Thrones", "68")
     );
     assert_eq!(pilot.show_guid, "plex://show/5d9c086c46115600200aa2fe");
+    assert_eq!(
+        (&*pilot.season_title, &*pilot.season_rating_key, &*pilot.season_guid),
+        ("Season 1", "69", "plex://season/602e67d31d3358002c411c39")
+    );
     assert!(
         pilot.guids.contains(&"imdb://tt1480055".to_owned()),
         "{:?}",
@@ -198,6 +203,10 @@ fn external_ids_and_what_is_above_an_item_come_along() {
             song.show_title.as_str()
         ),
         (ItemType::Track, "Marmalade", 1, 2, "System of a Down")
+    );
+    assert_eq!(
+        (&*song.season_title, &*song.season_rating_key, &*song.season_guid),
+        ("Toxicity", "147", "plex://album/5d07c199403c64029085adfb")
     );
     let photos = list(&database, &library(&database, "Photos"));
     assert_eq!(photos.len(), 9);

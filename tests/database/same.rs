@@ -146,10 +146,14 @@ fn each_item_is_what_http_says_of_it() {
             let expected = Item {
                 show_rating_key: ours.show_rating_key.clone(),
                 show_guid: ours.show_guid.clone(),
+                season_rating_key: ours.season_rating_key.clone(),
+                season_guid: ours.season_guid.clone(),
                 ..theirs.clone()
             };
             assert_eq!(*ours, expected);
             assert_eq!(ours.show_title.is_empty(), leaf == 1);
+            assert_eq!(ours.season_rating_key.is_empty(), leaf == 1);
+            assert_eq!(ours.season_title.is_empty(), leaf == 1);
             compared += 1;
         }
     }

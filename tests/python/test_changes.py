@@ -30,6 +30,16 @@ def test_a_recorded_match_answers_first(movies: plexindex.Library, server: Serve
     assert movies.index.stats().matches == 2
 
 
+def test_a_refresh_that_checks_asks_once_however_fresh_the_listing_is(
+    movies: plexindex.Library, server: Server
+) -> None:
+    server.reset()
+    assert movies.refresh()
+    assert server.requests() == 0
+    assert movies.refresh(check=True)
+    assert server.requests() == 1
+
+
 def test_many_matches_are_recorded_at_once(movies: plexindex.Library, server: Server) -> None:
     rows = server.paths(1)
     movies.record_matches((f"/host/{number}.mkv", row["ratingKey"]) for number, row in enumerate(rows))

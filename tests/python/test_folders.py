@@ -44,9 +44,12 @@ def test_a_folder_is_its_show(shows: plexindex.Library, season: str, server: Ser
     assert (found.status, found.rung, found.confidence, found.reason_code) == ("ok", "exact", "high", "none")
     item = found.item
     assert item is not None
-    assert (item.kind, item.rating_key, item.season) == ("show", episode.show_rating_key, episode.season)
-    assert (item.title, item.guid, item.path) == (episode.show_title, episode.show_guid, season)
-    assert item.describe() == f"{item.title} – Season {item.season}"
+    assert (item.kind, item.title, item.season) == ("season", f"Season {episode.season}", episode.season)
+    assert item.rating_key not in (episode.rating_key, episode.show_rating_key)
+    assert (item.guid or "").startswith("plex://season/")
+    assert (item.show_title, item.show_rating_key) == (episode.show_title, episode.show_rating_key)
+    assert (item.show_guid, item.path) == (episode.show_guid, season)
+    assert item.describe() == f"{item.show_title} – {item.title}"
     assert found.rating_key == item.rating_key
     # Equal to itself, whenever it is asked; and it can be sent elsewhere.
     assert found == shows.index.folder(f"{season}/") == pickle.loads(pickle.dumps(found))  # noqa: S301
@@ -161,7 +164,7 @@ def test_the_command(tmp_path: Path, server: Server, season: str) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     one, several, none = (json.loads(line) for line in done.stdout.splitlines())
     assert (one["path"], one["status"], one["kind"], one["confidence"]) == (season, "ok", "season", "high")
-    assert one["item"]["kind"] == "show"
+    assert one["item"]["kind"] == "season"
     names = ["path", "status", "rung", "confidence", "stale", "kind", "item", "items", "files", "candidates",
              "candidates_total", "reason_code", "reason", "age"]  # fmt: skip
     assert one["stale"] is False and one["age"] >= 0

@@ -10,7 +10,8 @@ use plexindex::error::{Error, Result, Status};
 use plexindex::index::Clock;
 use plexindex::model::{Item, Library, Server};
 use plexindex::source::{
-    Abilities, Bounds, Changes, EditRequest, Event, Kind, Known, Meter, PageEnd, PageRequest, Source, WantedPath,
+    Abilities, Bounds, Changes, EditRequest, Event, Kind, Known, Meter, PageEnd, PageRequest, Placed, Source,
+    WantedPath,
 };
 
 use crate::memory::{KIND, Memory};
@@ -268,7 +269,7 @@ impl Source for Routed {
         self.ask(true, |_, server| server.find_title(library, title, bounds, sink))
     }
 
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
         self.ask(true, |_, server| server.items(rating_keys, bounds))
     }
 

@@ -20,7 +20,7 @@ fn standin(movies: u32) -> (Standin, Client, Vec<String>) {
 
 fn confirmed(client: &Client, keys: &[&str]) -> Vec<String> {
     let items = client.plex.items(keys, Bounds::NONE).unwrap();
-    items.into_iter().map(|item| item.rating_key).collect()
+    items.into_iter().map(|placed| placed.item.rating_key).collect()
 }
 
 #[test]
@@ -44,7 +44,10 @@ fn details_say_what_the_listing_says() {
     let (_server, client, keys) = standin(50);
     let (_, listed) = client.page(Rows::All, 0, 50).unwrap();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    assert_eq!(client.plex.items(&keys, Bounds::NONE).unwrap(), listed);
+    let details = client.plex.items(&keys, Bounds::NONE).unwrap();
+    assert!(details.iter().all(|placed| placed.section == "1"), "{details:?}");
+    let details: Vec<_> = details.into_iter().map(|placed| placed.item).collect();
+    assert_eq!(details, listed);
 }
 
 #[test]

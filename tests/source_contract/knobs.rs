@@ -272,3 +272,45 @@ fn a_source_that_tells_no_changes_is_listed_for_each() {
         "it is not asked for what it cannot do"
     );
 }
+
+/// Of many invalidated items one that the server stumbles over holds up no other.
+#[test]
+fn an_item_that_fails_its_batch_is_asked_for_alone() {
+    let at = Place::listed(Knobs::USUAL, 100);
+    let keys: Vec<String> = (0..80)
+        .map(|nth| at.memory.items(&at.section)[nth].rating_key.clone())
+        .collect();
+    for key in &keys {
+        at.library
+            .invalidate_item(&format!("{}{key}", crate::memory::KIND.key_prefix))
+            .expect("invalidated");
+    }
+    at.memory.poison(Some(&keys[20]));
+    at.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    let offline = QueryOptions {
+        offline: true,
+        ..at.library.query()
+    };
+    let left = || {
+        let is_unsure = |nth: &usize| {
+            let path = path(&format!("Film {nth}"));
+            at.index
+                .match_path(&offline, path.as_bytes())
+                .expect("an answer")
+                .status
+                != Status::Ok
+        };
+        (0..100).filter(is_unsure).collect::<Vec<usize>>()
+    };
+    assert_eq!(left(), [20]);
+    let asked = at.requests();
+    assert!(matches!(asked[..], [("confirm", 8..=16)]), "{asked:?}");
+    // Nothing but it is asked for from then on; and a server that fails each time is asked no more often than that.
+    at.clock.advance_ms(31_000);
+    at.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    assert_eq!(at.requests(), [("confirm", 1)]);
+    at.memory.poison(None);
+    at.clock.advance_ms(31_000);
+    at.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    assert_eq!((at.requests(), left()), (vec![("confirm", 1)], vec![]));
+}

@@ -7,7 +7,7 @@ use plexindex::error::{Result, Status};
 use plexindex::index::{Index, Library as Handle, ManualClock, QueryOptions};
 use plexindex::model::{Item, Library, Server};
 use plexindex::options::Options;
-use plexindex::source::{Abilities, Bounds, Changes, Kind, Known, PageEnd, PageRequest, Source, WantedPath};
+use plexindex::source::{Abilities, Bounds, Changes, Kind, Known, PageEnd, PageRequest, Placed, Source, WantedPath};
 use tempfile::TempDir;
 
 use crate::in_memory::InMemory;
@@ -90,7 +90,7 @@ impl Source for Liar {
         self.honest.find_path(library, wanted, bounds, is_it)
     }
 
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
         self.honest.items(rating_keys, bounds)
     }
 

@@ -7,7 +7,7 @@ use plexindex::index::{Index, ManualClock};
 use plexindex::model::{Item, Library, Server};
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
-use plexindex::source::{Abilities, Bounds, Kind, PageEnd, PageRequest, Source};
+use plexindex::source::{Abilities, Bounds, Kind, PageEnd, PageRequest, Placed, Source};
 
 /// Called when an answer has come and nothing was made of it yet, with what was asked for.
 pub type Hook = Arc<dyn Fn(&'static str) + Send + Sync>;
@@ -42,8 +42,10 @@ impl Source for Hooked {
         came
     }
 
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
-        self.plex.items(rating_keys, bounds)
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
+        let came = self.plex.items(rating_keys, bounds);
+        (self.hook)("items");
+        came
     }
 
     fn after_fork(&self) {

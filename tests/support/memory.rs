@@ -11,7 +11,7 @@ use plexindex::error::{Error, Result, Status};
 use plexindex::model::{Change, Item, ItemType, Library, LibraryKind, Server, Trust};
 use plexindex::source::{
     Abilities, Bounds, Changes, Delta, EditRequest, Event, FieldChange, Kind, Known, Meter, PageEnd, PageRequest,
-    RequestKind, Resume, Source, WantedPath,
+    Placed, RequestKind, Resume, Source, WantedPath,
 };
 
 /// What is known of every server in memory.
@@ -161,6 +161,8 @@ struct State {
     stocks: Vec<Stock>,
     made: u64,
     fault: Option<Fault>,
+    /// The rating key of an item at which each request for items fails.
+    poison: Option<String>,
     events: Vec<Event>,
     /// How often a listener came, and was told all.
     listened: usize,
@@ -183,6 +185,7 @@ impl Memory {
             stocks: Vec::new(),
             made: 0,
             fault: None,
+            poison: None,
             events: Vec::new(),
             listened: 0,
             requests: BTreeMap::new(),
@@ -353,6 +356,11 @@ impl Memory {
     }
 
     /// What goes wrong from now on.
+    /// Each request for items fails that asks for this one too.
+    pub fn poison(&self, rating_key: Option<&str>) {
+        self.state().poison = rating_key.map(str::to_owned);
+    }
+
     pub fn fail(&self, fault: Option<Fault>) {
         self.state().fault = fault;
     }
@@ -600,12 +608,26 @@ impl Source for MemorySource {
         Ok(true)
     }
 
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
         let state = self.ask(RequestKind::Confirm, &bounds)?;
-        let rows = state.stocks.iter().flat_map(|stock| &stock.rows);
-        let shown = rows.filter(|row| (self.sees)(&row.item.rating_key));
-        let wanted = shown.filter(|row| rating_keys.contains(&row.item.rating_key.as_str()));
-        Ok(wanted.map(|row| row.item.clone()).collect())
+        if state
+            .poison
+            .as_ref()
+            .is_some_and(|poison| rating_keys.contains(&poison.as_str()))
+        {
+            return Err(Error::new(Status::ServerError, "the server in memory fails at an item"));
+        }
+        let rows = state.stocks.iter().flat_map(|stock| {
+            let section = &stock.library.section;
+            stock.rows.iter().map(move |row| (row, section))
+        });
+        let shown = rows.filter(|(row, _)| (self.sees)(&row.item.rating_key));
+        let wanted = shown.filter(|(row, _)| rating_keys.contains(&row.item.rating_key.as_str()));
+        let placed = wanted.map(|(row, section)| Placed {
+            item: row.item.clone(),
+            section: section.clone(),
+        });
+        Ok(placed.collect())
     }
 
     fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {

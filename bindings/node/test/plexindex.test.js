@@ -128,6 +128,10 @@ test('statistics, facts, and what is recorded', async (t) => {
   const stats = await index.stats();
   assert.strictEqual(stats.answers.confirmed, 1);
   assert.ok(stats.requests.page >= 1);
+  await library.refresh();
+  assert.strictEqual((await index.stats()).requests.probe, stats.requests.probe);
+  await library.refresh({ check: true });
+  assert.strictEqual((await index.stats()).requests.probe, stats.requests.probe + 1);
   assert.deepStrictEqual((await index.libraries()).map((one) => one.title), ['Movies', 'TV Shows']);
   assert.ok((await index.server()).machine_identifier);
   assert.strictEqual(typeof (await index.store()).file_system, 'string');

@@ -156,6 +156,10 @@ class TestPlexindex < Minitest::Test
     stats = index.stats
     assert_equal 1, stats["answers"]["confirmed"]
     assert_operator stats["requests"]["page"], :>=, 1
+    assert movies.refresh
+    assert_equal stats["requests"]["probe"], index.stats["requests"]["probe"]
+    assert movies.refresh(check: true)
+    assert_equal stats["requests"]["probe"] + 1, index.stats["requests"]["probe"]
     assert_equal(["Movies", "TV Shows"], index.libraries.map { |library| library["title"] })
     assert index.server["machine_identifier"]
     assert index.store["file_system"]

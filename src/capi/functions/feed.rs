@@ -14,7 +14,8 @@ use crate::error::{Status, refuse};
 /// `query`: `library` is one library, or NULL for all. `text` is the token, empty to begin: then the page is empty and its
 /// token is that of now; with PLEXINDEX_QUERY_FULL all items come as additions first. `limit`: how many items a page tells
 /// of, 1 to 10,000. `json`: receives an object, UTF-8: `{"changes":[…],"token","more"}`. Give `token` to the next call; `more`
-/// says that it has something now. A change is `{"change","library","section","path","from","from_key","item"}`:
+/// says that it has something now. Calls that follow `more` end with what was there at the first of them, however fast others
+/// write: what came since is told from the last token on. A change is `{"change","library","section","path","from","from_key","item"}`:
 ///
 /// - `change` is `added`, `removed`, `changed`, `moved` or `list_again`. The last one says that the library has to be listed
 ///   again (PLEXINDEX_QUERY_FULL, in that library): it was listed for the first time, came or went, got another title or

@@ -75,12 +75,12 @@ pub unsafe extern "C" fn plexindex_match_paths(
     })
 }
 
-/// Which show, season, artist or item a folder is: the deepest one that all listed files below it share.
+/// Which show, season, artist, album or item a folder is: the deepest one that all listed files below it share.
 ///
 /// `query`: `text` is the path of the folder; separators at its end do not count. `answer`: as for plexindex_match_path(),
-/// with `items`, `files` and `kind`. The item is the show or artist, with its key, title and GUID. Its `season` is the one
-/// that all episodes below are of, and `kind` is 3 then; the index keeps no keys of seasons and albums. What has no show is
-/// itself the item, if it is the only one. Where several are below, as in a library's own folder, the candidates are the
+/// with `items`, `files` and `kind`. The item is the show or artist, or the season or album if all files below are of one,
+/// with its key, title and GUID; the show of a season is told as that of an episode. Of hidden seasons the server tells no
+/// key: the item is the show then, with the `season`. What has no show is itself the item, if it is the only one. Where several are below, as in a library's own folder, the candidates are the
 /// first 16 of them. `path` of an item is the folder, as the server spells it; of one of several the file or folder in
 /// which it lies there.
 ///
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn plexindex_match_paths(
 /// The index answers. A library that was never fetched, or whose listing has expired, is fetched first, as by
 /// plexindex_match_path(). With a deadline a library that was never fetched is asked first for one file below the folder,
 /// which is looked for on this machine: if the server has it, and the folder, or the one that it is a season or disc of, is
-/// called as its show, artist or film, that is the answer, with 0 for `items` and `files`. A disk that does not answer may
+/// called as its show, artist, album or film, that is the answer, with 0 for `items` and `files`. A disk that does not answer may
 /// take longer than the deadline. From Plex's database all that is below the folder is read at once, with or without a deadline,
 /// and answers as after a listing. Returns what plexindex_match_path() returns.
 ///

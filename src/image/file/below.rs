@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use super::bytes::Read;
 use super::read::Image;
 use super::record::{self, Entry, MAPPED, SHOW};
-use crate::matching::{Form, Held, LIMIT, Member};
+use crate::matching::{Form, Held, LIMIT, Member, Season};
 
 /// Shows of which only the number is known: those beyond what an answer shows.
 pub type Others = Vec<u32>;
@@ -39,8 +39,8 @@ impl Image {
             if !entry.path.is_empty() {
                 each(&entry);
             }
-            let (_, more, mut end) = record::item(&self.file, self.item_at(&entry)?)?;
-            let mut left = more;
+            let (_, rest) = record::item(&self.file, self.item_at(&entry)?)?;
+            let (mut left, mut end) = (rest.more, rest.end);
             loop {
                 let at = end.next_multiple_of(4);
                 // Behind its own entries: a show, another item, or the end.
@@ -154,14 +154,15 @@ impl Image {
     fn member(&self, place: usize, components: usize, of_show: bool) -> Read<Member<'_>> {
         let number = self.order.entry(&self.file, place)?;
         let entry = self.entry(number)?;
-        let (item, _, _) = record::item(&self.file, self.item_at(&entry)?)?;
+        let (item, rest) = record::item(&self.file, self.item_at(&entry)?)?;
+        let season = record::season(&self.file, rest.above)?.unwrap_or(Season::NONE);
         let path = if entry.is_mapped() {
             self.entry(entry.target)?.path
         } else {
             entry.path
         };
         let below = entry.form().back().count().saturating_sub(components);
-        Ok(Member::new(item, path, below, of_show))
+        Ok(Member::new(item, season, path, below, of_show))
     }
 
     /// Whether one of these shows has this rating key.

@@ -62,11 +62,11 @@ pub struct ImageBuilder {
     /// Normal forms of listed paths, and of those made by mappings.
     listed: Keyed,
     mapped: Keyed,
-    /// Shows by the hash of their records, which stand beside. A show whose hash another one has is simply written again.
+    /// Shows and seasons by the hash of their records, which stand beside. A show whose hash another one has is simply written again.
     shows: HashMap<u64, (u32, Box<[u8]>)>,
     /// Bytes of these records.
     known: usize,
-    /// Shows by the hash of their rating key: the first that was written.
+    /// Shows and seasons by the hash of their rating key: the first that was written.
     owners: HashMap<u64, u32>,
     items: u64,
     parts: u64,
@@ -160,6 +160,9 @@ impl ImageBuilder {
             &item.show_title,
             &item.show_rating_key,
             &item.show_guid,
+            &item.season_title,
+            &item.season_rating_key,
+            &item.season_guid,
         ];
         let bytes = texts.into_iter().chain(&item.parts).map(String::len).sum();
         self.attempt(|image| image.put_item(item, came, bytes));
@@ -177,22 +180,23 @@ impl ImageBuilder {
         // A path stands there as it is, folded, and as mappings make it.
         let entries = 2 * paths + 1;
         self.records.tail(ITEM_ROOM + entries * 64 + texts.saturating_mul(8))?;
-        let room = self.shows.try_reserve(1).and_then(|()| self.owners.try_reserve(1));
+        let room = self.shows.try_reserve(2).and_then(|()| self.owners.try_reserve(2));
         room.map_err(|_| io::ErrorKind::OutOfMemory.into())
     }
 
     fn put_item(&mut self, item: &Item, came: u64, texts: usize) -> io::Result<()> {
         self.reserve(item.parts.len(), texts)?;
         let show = self.show(item)?;
+        let season = self.season(item, show)?;
         let first = self.align()?;
         let place = Place::new(
             first,
             if item.parts.len() > 1 { first } else { 0 },
-            self.owner(item, show),
-            if item.kind == ItemType::Episode {
-                item.season
-            } else {
-                -1
+            self.owner(&item.show_rating_key, show),
+            match self.owner(&item.season_rating_key, season) {
+                // One without a key is known by its number: from the end, where no record begins.
+                0 if item.kind == ItemType::Episode => !item.season.cast_unsigned(),
+                season => season,
             },
         );
         let mut parts = item.parts.iter().map(String::as_bytes);
@@ -204,7 +208,7 @@ impl ImageBuilder {
             record::put_entry(self.records.tail(0)?, FIRST | BARE | FORM_RAW, first, b"", b"");
             None
         };
-        record::put_item(self.records.tail(0)?, item, title, show, parts.len(), came);
+        record::put_item(self.records.tail(0)?, item, title, season.or(show), parts.len(), came);
         // Right behind the item, and nothing between them: that is how an item finds its further files.
         let mut mapped = Vec::new();
         let map = |path: &[u8]| self.meta.mappings.to_host(path);
@@ -231,7 +235,7 @@ impl ImageBuilder {
         self.attempt(|image| {
             image.reserve(1, path.len() + rating_key.len())?;
             let entry = image.align()?;
-            image.entry(path, FIRST, Place::new(entry, 0, 0, -1))?;
+            image.entry(path, FIRST, Place::new(entry, 0, 0, 0))?;
             record::put_match(image.records.tail(0)?, rating_key, sequence);
             image.items += 1;
             image.records.settle()
@@ -391,12 +395,11 @@ impl ImageBuilder {
         })
     }
 
-    /// The show that stands for all with its rating key; 0 without one.
-    fn owner(&mut self, item: &Item, show: Option<u32>) -> u32 {
-        match show {
-            Some(show) if !item.show_rating_key.is_empty() => {
-                let hash = xxh3_64(item.show_rating_key.as_bytes());
-                *self.owners.entry(hash).or_insert(show)
+    /// The show or season that stands for all with its rating key; 0 without one.
+    fn owner(&mut self, rating_key: &str, record: Option<u32>) -> u32 {
+        match record {
+            Some(record) if !rating_key.is_empty() => {
+                *self.owners.entry(xxh3_64(rating_key.as_bytes())).or_insert(record)
             }
             _ => 0,
         }
@@ -407,16 +410,30 @@ impl ImageBuilder {
         if item.show_title.is_empty() && item.show_rating_key.is_empty() && item.show_guid.is_empty() {
             return Ok(None);
         }
+        self.once(|out| record::put_show(out, item)).map(Some)
+    }
+
+    /// The record of the item's season or album, written now if it is new.
+    fn season(&mut self, item: &Item, show: Option<u32>) -> io::Result<Option<u32>> {
+        if item.season_rating_key.is_empty() {
+            return Ok(None);
+        }
+        self.once(|out| record::put_season(out, item, show.unwrap_or(0)))
+            .map(Some)
+    }
+
+    /// A record that many items point to, written now if it is new.
+    fn once(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> io::Result<u32> {
         let number = self.align()?;
         let tail = self.records.tail(0)?;
         let at = tail.len();
-        record::put_show(tail, item);
+        put(tail);
         let record = &tail[at..];
         let hash = xxh3_64(record);
         match self.shows.get(&hash) {
             Some((known, bytes)) if **bytes == *record => {
                 tail.truncate(at);
-                return Ok(Some(*known));
+                return Ok(*known);
             }
             None if self.known < SHOWS => {
                 self.known += record.len();
@@ -424,7 +441,7 @@ impl ImageBuilder {
             }
             _ => {}
         }
-        Ok(Some(number))
+        Ok(number)
     }
 }
 

@@ -62,8 +62,9 @@ impl Image {
             if first.flags & BARE == 0 {
                 each(first.path);
             }
-            let (_, more, mut at) = record::item(&self.file, self.item_at(&first)?)?;
-            for _ in 0..more {
+            let (_, rest) = record::item(&self.file, self.item_at(&first)?)?;
+            let mut at = rest.end;
+            for _ in 0..rest.more {
                 let entry = self.entry_behind(at)?;
                 each(entry.path);
                 at = entry.end;
@@ -99,8 +100,8 @@ impl Image {
         if !entry.is_first() {
             return Ok((entry.end.next_multiple_of(4), None));
         }
-        let (item, _, end) = record::item(&self.file, entry.end)?;
-        Ok((end.next_multiple_of(4), Some((entry.number, item))))
+        let (item, rest) = record::item(&self.file, entry.end)?;
+        Ok((rest.end.next_multiple_of(4), Some((entry.number, item))))
     }
 
     fn entry_behind(&self, at: usize) -> Read<Entry<'_>> {

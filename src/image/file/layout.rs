@@ -9,8 +9,8 @@ pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
 /// 1: the first. 2: with the seal. 3: matches and single items carry the change sequence at which they became known.
 /// 4: paths that are not ASCII are listed under their spelling too. 5: with the paths in order.
-/// 6: a title that stands in the path stands there only.
-const VERSION: u32 = 6;
+/// 6: a title that stands in the path stands there only. 7: with seasons and albums.
+const VERSION: u32 = 7;
 /// The head's check sum stands here, over all before it.
 const AT_SUM: usize = 504;
 const AT_WORDS: usize = 16;

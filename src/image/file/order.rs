@@ -5,7 +5,7 @@
 //! | array | an element |
 //! |---|---|
 //! | order | an entry. First the listed paths, then those made by mappings; each byte by byte, equal ones by entry |
-//! | runs | a place in the order, and the show that the paths from there on are of (0: none), which changes there; so does the season of episodes |
+//! | runs | a place in the order, and the show that the paths from there on are of (0: none), which changes there; or the season or album does |
 //! | repeats | a place where an item stands with a further file, and the place before where it stands too |
 //! | folders | of a folder of listed paths: 24 bits of the hash of its name, above how many components it has; and the place where it begins |
 //!
@@ -41,12 +41,12 @@ pub struct Place {
     pub item: u32,
     /// The show, 0 without one.
     pub show: u32,
-    /// The season of an episode, else -1.
-    pub season: i32,
+    /// What tells a season or album from the show's others.
+    pub season: u32,
 }
 
 impl Place {
-    pub fn new(entry: u32, item: u32, show: u32, season: i32) -> Self {
+    pub fn new(entry: u32, item: u32, show: u32, season: u32) -> Self {
         Self {
             entry,
             item,
@@ -57,11 +57,11 @@ impl Place {
 
     /// What stands beside a form while forms are sorted: equal ones stand by entry.
     pub fn beside(self) -> Beside {
-        [self.entry, self.item, self.show, self.season.cast_unsigned()]
+        [self.entry, self.item, self.show, self.season]
     }
 
     fn of([entry, item, show, season]: Beside) -> Self {
-        Self::new(entry, item, show, season.cast_signed())
+        Self::new(entry, item, show, season)
     }
 }
 
@@ -77,7 +77,7 @@ pub struct Arrays {
     folders: Pairs,
     /// The path before.
     before: Vec<u8>,
-    owner: Option<(u32, i32)>,
+    owner: Option<(u32, u32)>,
 }
 
 impl Arrays {
@@ -105,7 +105,7 @@ impl Arrays {
         let at = word(self.count);
         self.count += 1;
         self.order.put(&place.entry.to_le_bytes())?;
-        let own = (place.show, if place.show == 0 { -1 } else { place.season });
+        let own = (place.show, if place.show == 0 { 0 } else { place.season });
         if self.owner.replace(own) != Some(own) {
             put_pair(&mut self.runs, [at, place.show])?;
         }

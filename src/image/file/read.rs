@@ -242,7 +242,7 @@ impl Image {
         self.entry(number)
             .and_then(|entry| self.item_at(&entry))
             .and_then(|at| record::item(&self.file, at))
-            .map_or(ItemRef::key_only(""), |(item, _, _)| item)
+            .map_or(ItemRef::key_only(""), |(item, _)| item)
     }
 
     /// Fills in the item of an entry, and the entry's path; empty when the image is broken there.

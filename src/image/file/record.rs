@@ -13,7 +13,8 @@
 //!
 //! An item: type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, then what the flags tell of: change sequence of a match; title
 //! (of one that stands in the path, its length, and how many bytes before the item it does), year, season and episode, GUID, show; how many entries of further files follow. Numbers are varints. A GUID of Plex's
-//! own (`plex://movie/<24 digits>`) is packed into 12 bytes. A show is a record of its own, which its episodes point to.
+//! own (`plex://movie/<24 digits>`) is packed into 12 bytes. A show is a record of its own, and so is a season, which points to
+//! its show; an episode points to its season, else to its show.
 
 use std::io;
 
@@ -21,7 +22,7 @@ use super::body::Body;
 use super::bytes::{Checked, Read};
 use super::layout::{BLOCK, LONGEST_VARINT, put_varint, u32_at, u64_at, unzigzag, varint, zigzag};
 use super::spool::reserve;
-use crate::matching::{Fold, Form, Found, GuidRef, ItemRef};
+use crate::matching::{Fold, Form, Found, GuidRef, ItemRef, Season};
 use crate::model::{Item, ItemType};
 use crate::platform::bytes;
 
@@ -45,6 +46,8 @@ pub const MAPPED: u8 = 16;
 pub const BARE: u8 = 32;
 /// No entry, but a show.
 pub const SHOW: u8 = 128;
+/// Beside [`SHOW`]: a season or album. Where its show stands comes before what it is called.
+const SEASON: u8 = 64;
 
 // Flags of an item.
 /// How the GUID is kept: none, as text, or packed with the prefix of this number less two.
@@ -60,13 +63,15 @@ const SINGLE: u8 = 64;
 const TITLE_ABOVE: u8 = 32;
 
 /// What packed GUIDs begin with. Their order is part of the format.
-const PREFIXES: [&str; 6] = [
+const PREFIXES: [&str; 8] = [
     "plex://movie/",
     "plex://episode/",
     "plex://track/",
     "plex://show/",
     "plex://artist/",
     "plex://clip/",
+    "plex://season/",
+    "plex://album/",
 ];
 
 /// What an entry's head says, in the image's own bytes.
@@ -209,11 +214,11 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Appends an item behind its first entry. `title`: so many bytes before it, its title stands; `more` further entries will
 /// follow; `came`: see [`SINGLE`].
-pub fn put_item(out: &mut Vec<u8>, item: &Item, title: Option<usize>, show: Option<u32>, more: usize, came: u64) {
-    let guid = Packed::of(&item.guid);
+pub fn put_item(out: &mut Vec<u8>, item: &Item, title: Option<usize>, above: Option<u32>, more: usize, came: u64) {
+    let guid = Packed::of_item(&item.guid);
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     let flags = guid.tag()
-        | flag(show.is_some(), WITH_SHOW)
+        | flag(above.is_some(), WITH_SHOW)
         | flag((item.season, item.episode) != (-1, -1), WITH_NUMBERS)
         | flag(item.year != 0, WITH_YEAR)
         | flag(more > 0, WITH_MORE);
@@ -234,8 +239,8 @@ pub fn put_item(out: &mut Vec<u8>, item: &Item, title: Option<usize>, show: Opti
         put_varint(out, zigzag(item.episode));
     }
     guid.put(out);
-    if let Some(show) = show {
-        out.extend_from_slice(&show.to_le_bytes());
+    if let Some(above) = above {
+        out.extend_from_slice(&above.to_le_bytes());
     }
     if more > 0 {
         put_varint(out, more as u64);
@@ -258,6 +263,16 @@ pub fn put_show(out: &mut Vec<u8>, item: &Item) {
     out.extend_from_slice(&[SHOW, guid.tag()]);
     put_bytes(out, item.show_rating_key.as_bytes());
     put_bytes(out, item.show_title.as_bytes());
+    guid.put(out);
+}
+
+/// Appends the season or album of an item, whose show stands there; 0: it has none. The caller has aligned `out`.
+pub fn put_season(out: &mut Vec<u8>, item: &Item, show: u32) {
+    let guid = Packed::of(&item.season_guid);
+    out.extend_from_slice(&[SHOW | SEASON, guid.tag()]);
+    out.extend_from_slice(&show.to_le_bytes());
+    put_bytes(out, item.season_rating_key.as_bytes());
+    put_bytes(out, item.season_title.as_bytes());
     guid.put(out);
 }
 
@@ -329,11 +344,24 @@ pub fn recorded_at(file: &Checked, item: usize) -> Read<u64> {
     Ok(u64_at(cursor.take(8)?, 0))
 }
 
-/// A whole item, and how many entries of further files follow behind which byte.
-pub fn item(file: &Checked, at: usize) -> Read<(ItemRef<'_>, u64, usize)> {
+/// What else stands in an item.
+#[derive(Default)]
+pub struct Rest {
+    /// How many entries of further files follow.
+    pub more: u64,
+    /// The change sequence at which it came singly, else 0.
+    pub came: u64,
+    /// Its season, else its show; 0: neither.
+    pub above: u32,
+    /// The byte behind it.
+    pub end: usize,
+}
+
+/// A whole item.
+pub fn item(file: &Checked, at: usize) -> Read<(ItemRef<'_>, Rest)> {
     let mut item = ItemRef::key_only("");
-    let (more, _, end) = fill(file, at, &mut item)?;
-    Ok((item, more, end))
+    let rest = fill(file, at, &mut item)?;
+    Ok((item, rest))
 }
 
 /// The change sequence at which an item came singly, else 0.
@@ -341,11 +369,11 @@ pub fn came_at(file: &Checked, at: usize) -> Read<u64> {
     if Cursor::new(file, at).byte()? & SINGLE == 0 {
         return Ok(0);
     }
-    fill(file, at, &mut ItemRef::key_only("")).map(|(_, came, _)| came)
+    fill(file, at, &mut ItemRef::key_only("")).map(|rest| rest.came)
 }
 
-/// Fills in an item, which is large; gives how many further entries follow, when it came singly, and the byte behind it.
-pub fn fill<'i>(file: &'i Checked, at: usize, item: &mut ItemRef<'i>) -> Read<(u64, u64, usize)> {
+/// Fills in an item, which is large.
+pub fn fill<'i>(file: &'i Checked, at: usize, item: &mut ItemRef<'i>) -> Read<Rest> {
     fill_from(Cursor::new(file, at), item)
 }
 
@@ -365,7 +393,7 @@ pub fn show<'i>(file: &'i Checked, number: u32, found: &mut Found<'i>) -> Read<b
     Ok(true)
 }
 
-fn fill_from<'i>(mut cursor: Cursor<'i>, item: &mut ItemRef<'i>) -> Read<(u64, u64, usize)> {
+fn fill_from<'i>(mut cursor: Cursor<'i>, item: &mut ItemRef<'i>) -> Read<Rest> {
     let (file, at) = (cursor.file, cursor.at);
     let first = cursor.byte()?;
     let kind = ItemType::from_number(first & !(SINGLE | TITLE_ABOVE));
@@ -373,7 +401,10 @@ fn fill_from<'i>(mut cursor: Cursor<'i>, item: &mut ItemRef<'i>) -> Read<(u64, u
     *item = ItemRef::key_only(cursor.text()?);
     if flags & IS_MATCH != 0 {
         cursor.take(8)?;
-        return Ok((0, 0, cursor.at));
+        return Ok(Rest {
+            end: cursor.at,
+            ..Rest::default()
+        });
     }
     item.key_only = false;
     item.kind = kind;
@@ -393,17 +424,55 @@ fn fill_from<'i>(mut cursor: Cursor<'i>, item: &mut ItemRef<'i>) -> Read<(u64, u
         item.episode = unzigzag(cursor.varint()?);
     }
     item.guid = cursor.guid(flags & GUID)?;
+    let mut above = 0;
     if flags & WITH_SHOW != 0 {
-        let show = u32_at(cursor.take(4)?, 0);
-        let mut cursor = Cursor::new(file, show as usize * 4 + 1);
-        let tag = cursor.byte()?;
-        item.show_rating_key = cursor.text()?;
-        item.show_title = cursor.text()?;
-        item.show_guid = cursor.guid(tag)?;
+        above = u32_at(cursor.take(4)?, 0);
+        let (mut flags, mut tag, mut cursor) = parent(file, above)?;
+        let mut show = above;
+        if flags & SEASON != 0 {
+            show = u32_at(cursor.take(4)?, 0);
+            if show != 0 {
+                (flags, tag, cursor) = parent(file, show)?;
+            }
+        }
+        if show != 0 && flags & SEASON == 0 {
+            item.show_rating_key = cursor.text()?;
+            item.show_title = cursor.text()?;
+            item.show_guid = cursor.guid(tag)?;
+        }
     }
     let more = if flags & WITH_MORE != 0 { cursor.varint()? } else { 0 };
     let came = if first & SINGLE != 0 { cursor.varint()? } else { 0 };
-    Ok((more, came, cursor.at))
+    Ok(Rest {
+        more,
+        came,
+        above,
+        end: cursor.at,
+    })
+}
+
+/// Flags and the tag of the GUID of a season or show, and what follows.
+fn parent(file: &Checked, number: u32) -> Read<(u8, u8, Cursor<'_>)> {
+    let mut cursor = Cursor::new(file, number as usize * 4);
+    Ok((cursor.byte()?, cursor.byte()?, cursor))
+}
+
+/// The season or album of an item that has this above it, if it is one.
+pub fn season(file: &Checked, above: u32) -> Read<Option<Season<'_>>> {
+    if above == 0 {
+        return Ok(None);
+    }
+    let (flags, tag, mut cursor) = parent(file, above)?;
+    if flags & SEASON == 0 {
+        return Ok(None);
+    }
+    cursor.take(4)?;
+    Ok(Some(Season {
+        number: -1,
+        rating_key: cursor.text()?,
+        title: cursor.text()?,
+        guid: cursor.guid(tag)?,
+    }))
 }
 
 /// The rating key of a show.
@@ -411,11 +480,14 @@ pub fn show_key(file: &Checked, show: u32) -> Read<&str> {
     Cursor::new(file, show as usize * 4 + 2).text()
 }
 
-/// The byte behind the show at `at`.
+/// The byte behind the show or season at `at`.
 #[cfg(test)]
 pub fn behind_show(file: &Checked, at: usize) -> Read<usize> {
-    let mut cursor = Cursor::new(file, at + 1);
-    let tag = cursor.byte()?;
+    let mut cursor = Cursor::new(file, at);
+    let (flags, tag) = (cursor.byte()?, cursor.byte()?);
+    if flags & SEASON != 0 {
+        cursor.take(4)?;
+    }
     cursor.bytes()?;
     cursor.bytes()?;
     cursor.guid(tag)?;
@@ -530,6 +602,14 @@ impl<'g> Packed<'g> {
             return Self::None;
         }
         Self::plex(guid).unwrap_or(Self::Text(guid))
+    }
+
+    /// The same of an item, whose flags leave room for the first ones only.
+    fn of_item(guid: &'g str) -> Self {
+        match Self::of(guid) {
+            Self::Plex(tag, _) if tag > GUID => Self::Text(guid),
+            packed => packed,
+        }
     }
 
     /// Only what unpacks to the same text: lower-case digits, a word that is known.

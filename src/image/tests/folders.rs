@@ -9,7 +9,7 @@ use super::against::{Setup, build, compiled, movie};
 use super::naive::{Naive, Rule, components, form, replaced, to_host, under};
 use super::random::{cases, key, path, question, rules};
 use crate::image::{Change, LibraryView};
-use crate::matching::{FolderOutcome, LIMIT, Mappings, Normal, Scope, climb_folder, files_below};
+use crate::matching::{FolderOutcome, Found, LIMIT, Mappings, Normal, Scope, climb_folder, files_below};
 use crate::model::{Confidence, Item, ItemType, Reason, Rung};
 
 fn asked<'v>(views: &'v [&'v LibraryView], scope: Scope, mappings: &Mappings, path: &[u8]) -> FolderOutcome<'v> {
@@ -25,8 +25,8 @@ struct Told {
     confidence: Confidence,
     reason: Reason,
     who: BTreeSet<Who>,
-    /// Of those, the seasons.
-    seasons: BTreeMap<Who, BTreeSet<i32>>,
+    /// Of those, the seasons and albums: rating key, and number.
+    seasons: BTreeMap<Who, BTreeSet<(String, i32)>>,
     items: u64,
     files: u64,
     folders: usize,
@@ -74,6 +74,7 @@ fn add(
             } else {
                 -1
             };
+            let season = (item.season_rating_key.clone(), season);
             told.seasons.entry(who(library, item)).or_default().insert(season);
             told.who.insert(who(library, item));
         }
@@ -274,28 +275,38 @@ fn compare(
         context()
     );
     let is_show = |kind| matches!(kind, ItemType::Show | ItemType::Artist);
-    let whose = got.found.iter().map(|found| {
-        (
-            found.library,
-            is_show(found.item.kind),
-            found.item.rating_key.to_owned(),
-        )
-    });
+    let is_season = |kind| matches!(kind, ItemType::Season | ItemType::Album);
+    let whose_is = |found: &Found<'_>| {
+        let of_show = is_season(found.item.kind);
+        let key = if of_show {
+            found.item.show_rating_key
+        } else {
+            found.item.rating_key
+        };
+        (found.library, of_show || is_show(found.item.kind), key.to_owned())
+    };
+    let whose = got.found.iter().map(whose_is);
     assert_eq!(whose.collect::<BTreeSet<_>>(), wanted.who, "{}", context());
     for found in &got.found {
-        let own = (
-            found.library,
-            is_show(found.item.kind),
-            found.item.rating_key.to_owned(),
-        );
+        let own = whose_is(found);
         let seasons = &wanted.seasons[&own];
-        let season = if seasons.len() == 1 {
-            seasons.first().copied()
-        } else {
-            None
-        };
+        let season = seasons.first().filter(|_| seasons.len() == 1);
         if own.1 {
-            assert_eq!(found.item.season, season.unwrap_or(-1), "{}", context());
+            let number = season.map_or(-1, |(_, number)| *number);
+            assert_eq!(found.item.season, number, "{}", context());
+            let key = season.map_or("", |(key, _)| key).to_owned();
+            let single = wanted.who.len() == 1 && !key.is_empty();
+            assert_eq!(is_season(found.item.kind), single, "{}", context());
+            if single {
+                let item = &found.item;
+                let told = (item.rating_key, item.title, item.guid.to_string());
+                assert_eq!(
+                    told,
+                    (&*key, &*key.to_uppercase(), format!("guid {key}")),
+                    "{}",
+                    context()
+                );
+            }
         }
         let of = |item: &Item| who(found.library, item) == own;
         let spelt = libraries[found.library]
@@ -375,6 +386,22 @@ fn item() -> impl Strategy<Value = Item> {
             show_title: format!("Zulu {show}"),
             show_rating_key: format!("s{show}"),
             season,
+            // One season has no key, as hidden ones have none.
+            season_rating_key: if season > 0 {
+                format!("t{show}{season}")
+            } else {
+                String::new()
+            },
+            season_title: if season > 0 {
+                format!("T{show}{season}")
+            } else {
+                String::new()
+            },
+            season_guid: if season > 0 {
+                format!("guid t{show}{season}")
+            } else {
+                String::new()
+            },
             ..item
         }
     })

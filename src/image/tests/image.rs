@@ -52,6 +52,8 @@ fn items_come_back_as_they_went_in() {
         "plex://film/5d776825880197001ec90a2f",
         "plex://episode/000000000000000000000000",
         "plex://clip/ffffffffffffffffffffffff",
+        "plex://season/5d776825880197001ec90a2f",
+        "plex://album/ffffffffffffffffffffffff",
         "imdb://tt1",
         "",
     ]
@@ -265,6 +267,8 @@ fn an_image_that_is_made_in_runs_beside_its_file_is_the_one_that_is_made_in_memo
         item.kind = ItemType::Episode;
         item.season = i32::try_from(n % 5).expect("few");
         item.show_rating_key = format!("show {}", n % 200);
+        item.season_rating_key = format!("season {} of {}", item.season, n % 200);
+        item.season_guid = format!("plex://season/{:024x}", n % 1000);
         item.show_title = item.show_rating_key.to_uppercase();
     }
     let meta = || ImageMeta {

@@ -89,13 +89,15 @@ pub struct Changes {
     pub changes: Vec<FeedChange>,
     /// Where the next page begins.
     pub token: String,
-    /// There is more now.
+    /// There is more of what was committed when the first page was read.
     pub more: bool,
 }
 
 impl Queries {
     /// What happened since a token was given, at most about `limit` items; with an empty one, where a reader begins: now, or
-    /// with a full listing as additions. A token of all libraries, asked of one, becomes a token of that one. Sends no request.
+    /// with a full listing as additions. A token of all libraries, asked of one, becomes a token of that one. Sends no
+    /// request. Pages that follow one another end with what was committed when the first of them was read: else a writer that
+    /// is faster than the reader would keep it reading.
     pub fn changes(&self, call: &Call<'_>, token: &str, full: bool, limit: usize) -> Result<Changes> {
         if full && !token.is_empty() {
             return refuse("a full listing begins without a token");
@@ -109,6 +111,7 @@ impl Queries {
                 identity,
                 library,
                 position,
+                end: None,
             }
         } else {
             let mut reader = Token::from_text(token)?;
@@ -122,16 +125,23 @@ impl Queries {
         } else {
             Some(
                 self.store
-                    .feed(identity, library, (reader.line, reader.position), limit)?,
+                    .feed(identity, library, (reader.line, reader.position), reader.end, limit)?,
             )
         };
-        let FeedPage { line, told, next, more } = page.unwrap_or(FeedPage {
+        let FeedPage {
+            line,
+            told,
+            next,
+            more,
+            end,
+        } = page.unwrap_or(FeedPage {
             line: reader.line,
             told: Vec::new(),
             next: reader.position,
             more: false,
+            end: None,
         });
-        (reader.line, reader.position) = (line, next);
+        (reader.line, reader.position, reader.end) = (line, next, end);
         Ok(Changes {
             changes: told.into_iter().flat_map(changes_of).collect(),
             token: reader.to_text(),

@@ -9,6 +9,8 @@ use crate::store::{FeedPlace, FeedPosition};
 const VERSION: &str = "c1";
 /// What a token of a full listing has in the place of the log's.
 const FULL: &str = "full";
+/// What stands before the end of an iteration.
+const END: &str = "to";
 
 /// A reader of the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct Token {
     /// `None`: all libraries.
     pub library: Option<LibraryId>,
     pub position: FeedPosition,
+    /// Within an iteration: what was committed when that began, and where it ends.
+    pub end: Option<Sequence>,
 }
 
 impl Token {
@@ -27,10 +31,11 @@ impl Token {
             identity,
             library,
             position,
+            end,
         } = self;
         let library = library.unwrap_or(LibraryId::ALL);
         let head = format!("{VERSION}.{line:x}.{identity}.{library}");
-        match position {
+        let text = match position {
             FeedPosition::Log(FeedPlace { sequence, n, told }) => format!("{head}.{sequence}.{n}.{told}"),
             FeedPosition::Full {
                 then,
@@ -38,6 +43,10 @@ impl Token {
                 generation,
                 after,
             } => format!("{head}.{FULL}.{then}.{library}.{generation}.{after}"),
+        };
+        match end {
+            Some(end) => format!("{text}.{END}.{end}"),
+            None => text,
         }
     }
 
@@ -81,9 +90,9 @@ fn parse(text: &str) -> Option<Token> {
     let identity = IdentityId(parts.next()?.parse().ok()?);
     let library = LibraryId(parts.next()?.parse().ok()?);
     let library = (library != LibraryId::ALL).then_some(library);
-    let mut number = |part: &str| part.parse::<i64>().ok().filter(|number| *number >= 0);
+    let number = |part: &str| part.parse::<i64>().ok().filter(|number| *number >= 0);
     let first = parts.next()?;
-    let mut next = || parts.next().and_then(&mut number);
+    let mut next = || parts.next().and_then(number);
     let position = if first == FULL {
         FeedPosition::Full {
             then: Sequence(next()?.cast_unsigned()),
@@ -98,11 +107,17 @@ fn parse(text: &str) -> Option<Token> {
             told: next()?,
         })
     };
+    let end = match parts.next() {
+        Some(END) => Some(Sequence(number(parts.next()?)?.cast_unsigned())),
+        Some(_) => return None,
+        None => None,
+    };
     parts.next().is_none().then_some(Token {
         line,
         identity,
         library,
         position,
+        end,
     })
 }
 
@@ -116,6 +131,7 @@ mod tests {
             identity: IdentityId(7),
             library: None,
             position,
+            end: None,
         }
     }
 
@@ -134,11 +150,14 @@ mod tests {
         };
         for position in [log, full] {
             for library in [None, Some(LibraryId(9))] {
-                let token = Token {
-                    library,
-                    ..token(position)
-                };
-                assert_eq!(Token::from_text(&token.to_text()), Ok(token));
+                for end in [None, Some(Sequence(1 << 41))] {
+                    let token = Token {
+                        library,
+                        end,
+                        ..token(position)
+                    };
+                    assert_eq!(Token::from_text(&token.to_text()), Ok(token));
+                }
             }
         }
     }
@@ -152,6 +171,7 @@ mod tests {
         }))
         .to_text();
         let longer = format!("{given}.1");
+        let endless = format!("{given}.to");
         let other = given.replace("c1.", "c2.");
         let [signed, padded] = ["+5", "05"].map(|number| given.replace(".5.", &format!(".{number}.")));
         for text in [
@@ -159,6 +179,7 @@ mod tests {
             "x",
             &given[..given.len() - 2],
             &longer,
+            &endless,
             &other,
             &signed,
             &padded,

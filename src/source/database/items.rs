@@ -76,10 +76,20 @@ struct Parent {
 
 /// What stands above an item.
 struct Above {
-    /// Of the season or album.
-    index: i32,
+    /// The season or album, and its rating key.
+    season: (String, Rc<Parent>),
     /// The show or artist, and its rating key.
     show: Option<(String, Rc<Parent>)>,
+}
+
+/// Seasons mostly have no title in the file: then the server calls them by their number.
+fn title_of_season(of: ItemType, season: &Parent) -> String {
+    match season.index {
+        _ if of != ItemType::Episode || !season.title.is_empty() => season.title.clone(),
+        0 => "Specials".to_owned(),
+        number @ 1.. => format!("Season {number}"),
+        _ => String::new(),
+    }
 }
 
 /// The columns of an item.
@@ -228,7 +238,11 @@ impl<'c> Items<'c> {
             ItemType::Episode | ItemType::Track => {
                 item.episode = index;
                 if let Some(above) = self.above(number(row, 6)?)? {
-                    item.season = above.index;
+                    let (key, season) = &above.season;
+                    item.season = season.index;
+                    item.season_rating_key.clone_from(key);
+                    item.season_title = title_of_season(kind, season);
+                    item.season_guid.clone_from(&season.guid);
                     if let Some((key, show)) = &above.show {
                         item.show_rating_key.clone_from(key);
                         item.show_title.clone_from(&show.title);
@@ -244,7 +258,7 @@ impl<'c> Items<'c> {
             }
             ItemType::Photo | ItemType::Clip => {
                 item.episode = index;
-                item.season = self.above(number(row, 6)?)?.map_or(-1, |above| above.index);
+                item.season = self.above(number(row, 6)?)?.map_or(-1, |above| above.season.1.index);
             }
             _ => {}
         }
@@ -273,7 +287,7 @@ impl<'c> Items<'c> {
             self.above = Some((
                 id,
                 Above {
-                    index: season.index,
+                    season: (id.to_string(), season),
                     show,
                 },
             ));

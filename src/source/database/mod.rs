@@ -29,7 +29,7 @@ use crate::model::{Item, Library, Server, Trust};
 use crate::platform::fork::{Release, hold};
 
 use super::bounds::Bounds;
-use super::contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Resume, Source, WantedPath};
+use super::contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Placed, Resume, Source, WantedPath};
 use super::kind::Kind;
 use super::plex::{self, leaf_types, tell_apart};
 
@@ -240,7 +240,7 @@ impl Source for PlexDatabase {
         })
     }
 
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
         check(&bounds)?;
         if rating_keys.is_empty() {
             return Ok(Vec::new());
@@ -263,7 +263,12 @@ impl Source for PlexDatabase {
                 }
                 Ok(own)
             })?;
-            self.read(library, &own, &bounds, &mut |_, item| items.extend(item))?;
+            self.read(library, &own, &bounds, &mut |_, item| {
+                items.extend(item.map(|item| Placed {
+                    item,
+                    section: library.section.clone(),
+                }));
+            })?;
         }
         Ok(items)
     }

@@ -218,7 +218,8 @@ impl Delta<'_> {
         let keys: Vec<&str> = gone.iter().map(String::as_str).collect();
         // Gone from the listing is one thing, gone from the server another.
         let left = self.plex.confirmed(&keys, self.bounds)?;
-        Ok(left.is_empty().then_some(gone))
+        let is_gone = left.iter().all(|placed| !placed.is_in(&self.library.section));
+        Ok(is_gone.then_some(gone))
     }
 
     /// The ids of what the index has, in order; `None` when some key is none.

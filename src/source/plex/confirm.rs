@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::bounds::Bounds;
+use super::super::contract::Placed;
 use super::client::PlexHttp;
 use super::question::{PAGES, Question};
 use super::wire::{self, Head, Lists};
@@ -14,27 +15,35 @@ const BATCH: usize = 100;
 
 impl PlexHttp {
     /// Asks for up to [`BATCH`] items.
-    fn batch(&self, keys: &[&str], bounds: &Bounds<'_>, items: &mut Vec<Item>) -> Result<Head> {
+    fn batch(&self, keys: &[&str], bounds: &Bounds<'_>, items: &mut Vec<Placed>) -> Result<Head> {
         let question = Question::items(keys);
         let known = items.len();
-        let mut sink = |item: Item| {
+        let (mut came, mut sections) = (Vec::new(), Vec::new());
+        let mut sink = |item: Item| came.push(item);
+        let rows = wire::Rows::new(ItemType::Other, &mut sink).at_most(PAGES * BATCH as u64);
+        let mut lists = Lists::Rows(rows.with_sections(&mut sections));
+        let head = match self.ask(&question, bounds, &mut lists) {
+            // None of them is left.
+            Err(error) if error.status == Status::NotOnServer => return Ok(Head::default()),
+            result => result?,
+        };
+        for (item, section) in came.into_iter().zip(sections) {
             let of_this_batch = items.get(known..).unwrap_or_default();
             if keys.contains(&item.rating_key.as_str())
-                && of_this_batch.iter().all(|other| other.rating_key != item.rating_key)
+                && of_this_batch
+                    .iter()
+                    .all(|other| other.item.rating_key != item.rating_key)
             {
-                items.push(item);
+                // The answer says it where all rows are of one library.
+                let section = section.or_else(|| head.section.clone()).unwrap_or_default();
+                items.push(Placed { item, section });
             }
-        };
-        let mut lists = Lists::Rows(wire::Rows::new(ItemType::Other, &mut sink).at_most(PAGES * BATCH as u64));
-        match self.ask(&question, bounds, &mut lists) {
-            // None of them is left.
-            Err(error) if error.status == Status::NotOnServer => Ok(Head::default()),
-            result => result,
         }
+        Ok(head)
     }
 
     /// The items with these rating keys that still exist.
-    pub(super) fn confirmed(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
+    pub(super) fn confirmed(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
         let mut items = Vec::new();
         let keys: Vec<&str> = rating_keys.iter().copied().filter(|key| !key.is_empty()).collect();
         for batch in keys.chunks(BATCH) {
@@ -43,7 +52,7 @@ impl PlexHttp {
                 let before = items.len();
                 let head = self.batch(&wanted, &bounds, &mut items)?;
                 let new = items.get(before..).unwrap_or_default();
-                let seen: HashSet<&str> = new.iter().map(|item| item.rating_key.as_str()).collect();
+                let seen: HashSet<&str> = new.iter().map(|placed| placed.item.rating_key.as_str()).collect();
                 // Answers come in the order of the question. A server that cuts them, said or not, cuts at the end:
                 // what is missing there may still exist, so it is asked for again. Missing before it means gone.
                 let answered = wanted

@@ -67,7 +67,7 @@ use self::wire::Lists;
 const LONG_SILENCE: std::time::Duration = std::time::Duration::from_secs(3);
 
 use super::bounds::Bounds;
-use super::contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Resume, Source, WantedPath};
+use super::contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Placed, Resume, Source, WantedPath};
 use super::edit::EditRequest;
 use super::event::Event;
 use super::kind::Kind;
@@ -157,7 +157,7 @@ impl Source for PlexHttp {
         self.search_title(library, title, bounds, sink)
     }
 
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
         self.confirmed(rating_keys, bounds)
     }
 

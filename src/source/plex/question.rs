@@ -26,7 +26,7 @@ const EXCLUDED_ELEMENTS: &str = "Genre,Country,Director,Writer,Role,Producer,Col
 /// Fields of a row that nothing here stores. Advisory, like the elements: a server may send them all the same.
 const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThumb,parentTheme,grandparentThumb,\
     grandparentArt,grandparentTheme,studio,contentRating,rating,audienceRating,userRating,ratingImage,\
-    audienceRatingImage,primaryExtraKey,originallyAvailableAt,chapterSource,parentTitle,parentStudio,slug,\
+    audienceRatingImage,primaryExtraKey,originallyAvailableAt,chapterSource,parentStudio,slug,\
     grandparentSlug,parentSlug,attribution,duration,addedAt,updatedAt,lastViewedAt,lastRatedAt,viewCount,viewOffset,\
     skipCount,bitrate,width,height,aspectRatio,audioChannels,audioCodec,audioProfile,videoCodec,videoProfile,\
     videoResolution,videoFrameRate,optimizedForStreaming,has64bitOffsets,hasThumbnail,deepAnalysisVersion,indexes";

@@ -28,6 +28,8 @@ pub(super) struct Head {
     pub machine_identifier: Option<String>,
     /// `version`.
     pub version: Option<String>,
+    /// `librarySectionID`: of all rows.
+    pub section: Option<String>,
 }
 
 /// Where the rows of a reply go.
@@ -84,6 +86,8 @@ pub(super) struct Rows<'a> {
     /// What an item is when it does not say.
     kind: ItemType,
     sink: &'a mut dyn FnMut(Item),
+    /// Which library each row that was handed over is in, as far as it says.
+    sections: Option<&'a mut Vec<Option<String>>>,
 }
 
 impl<'a> Rows<'a> {
@@ -99,6 +103,15 @@ impl<'a> Rows<'a> {
             updated: Newest::default(),
             kind,
             sink,
+            sections: None,
+        }
+    }
+
+    /// The same, with the section id that each row says.
+    pub fn with_sections(self, sections: &'a mut Vec<Option<String>>) -> Self {
+        Self {
+            sections: Some(sections),
+            ..self
         }
     }
 
@@ -143,6 +156,9 @@ fn weight(item: &Item) -> usize {
         show_title,
         show_rating_key,
         show_guid,
+        season_title,
+        season_rating_key,
+        season_guid,
         season: _,
         episode: _,
         guid,
@@ -150,8 +166,10 @@ fn weight(item: &Item) -> usize {
         parts,
     } = item;
     let texts: usize = guids.iter().chain(parts).map(|text| text.len() + 48).sum();
-    let own = [rating_key, title, show_title, show_rating_key, show_guid, guid];
-    size_of::<Item>() + texts + own.iter().map(|text| text.len() + 16).sum::<usize>()
+    let show = [show_title, show_rating_key, show_guid];
+    let season = [season_title, season_rating_key, season_guid];
+    let own = [rating_key, title, guid].into_iter().chain(show).chain(season);
+    size_of::<Item>() + texts + own.map(|text| text.len() + 16).sum::<usize>()
 }
 
 /// An item of which nothing is known yet.
@@ -165,6 +183,9 @@ fn blank(kind: ItemType) -> Item {
         show_title: String::new(),
         show_rating_key: String::new(),
         show_guid: String::new(),
+        season_title: String::new(),
+        season_rating_key: String::new(),
+        season_guid: String::new(),
         season: -1,
         episode: -1,
         guid: String::new(),
@@ -276,6 +297,7 @@ enum ContainerField {
     Offset,
     MachineIdentifier,
     Version,
+    Section,
     Metadata,
     Directory,
     Children,
@@ -290,6 +312,7 @@ impl Object for Container<'_, '_> {
             "offset" => ContainerField::Offset,
             "machineIdentifier" => ContainerField::MachineIdentifier,
             "version" => ContainerField::Version,
+            "librarySectionID" => ContainerField::Section,
             "Metadata" => ContainerField::Metadata,
             "Directory" => ContainerField::Directory,
             "_children" => ContainerField::Children,
@@ -303,8 +326,10 @@ impl Object for Container<'_, '_> {
             (ContainerField::Offset, _) => self.head.offset = scalar(map)?,
             (ContainerField::MachineIdentifier, _) => self.head.machine_identifier = scalar(map)?,
             (ContainerField::Version, _) => self.head.version = scalar(map)?,
+            (ContainerField::Section, _) => self.head.section = scalar(map)?,
             (ContainerField::Metadata, Lists::Rows(rows)) => map.next_value_seed(Elements(&mut Row {
                 item: blank(rows.kind),
+                section: None,
                 rows,
                 go_on: self.go_on,
             }))?,
@@ -326,6 +351,7 @@ impl Object for Container<'_, '_> {
 /// The row that is being parsed.
 struct Row<'r, 'a> {
     item: Item,
+    section: Option<String>,
     rows: &'r mut Rows<'a>,
     go_on: GoOn<'r>,
 }
@@ -340,9 +366,13 @@ enum RowField {
     ShowTitle,
     ShowRatingKey,
     ShowGuid,
+    SeasonTitle,
+    SeasonRatingKey,
+    SeasonGuid,
     Season,
     Episode,
     UpdatedAt,
+    Section,
     Media,
 }
 
@@ -360,9 +390,13 @@ impl Object for Row<'_, '_> {
             "grandparentTitle" => RowField::ShowTitle,
             "grandparentRatingKey" => RowField::ShowRatingKey,
             "grandparentGuid" => RowField::ShowGuid,
+            "parentTitle" => RowField::SeasonTitle,
+            "parentRatingKey" => RowField::SeasonRatingKey,
+            "parentGuid" => RowField::SeasonGuid,
             "parentIndex" => RowField::Season,
             "index" => RowField::Episode,
             "updatedAt" => RowField::UpdatedAt,
+            "librarySectionID" => RowField::Section,
             "Media" => RowField::Media,
             _ => return None,
         })
@@ -380,9 +414,13 @@ impl Object for Row<'_, '_> {
             RowField::ShowTitle => item.show_title = scalar(map)?.unwrap_or_default(),
             RowField::ShowRatingKey => item.show_rating_key = scalar(map)?.unwrap_or_default(),
             RowField::ShowGuid => item.show_guid = scalar(map)?.unwrap_or_default(),
+            RowField::SeasonTitle => item.season_title = scalar(map)?.unwrap_or_default(),
+            RowField::SeasonRatingKey => item.season_rating_key = scalar(map)?.unwrap_or_default(),
+            RowField::SeasonGuid => item.season_guid = scalar(map)?.unwrap_or_default(),
             RowField::Season => item.season = scalar(map)?.unwrap_or(-1),
             RowField::Episode => item.episode = scalar(map)?.unwrap_or(-1),
             RowField::UpdatedAt => self.rows.updated.next(scalar(map)?),
+            RowField::Section => self.section = scalar(map)?,
             RowField::Media => map.next_value_seed(Elements(&mut Media(&mut item.parts)))?,
         }
         Ok(())
@@ -391,7 +429,14 @@ impl Object for Row<'_, '_> {
     fn after_element(&mut self) -> bool {
         let rows = &mut *self.rows;
         rows.count += 1;
-        let item = std::mem::replace(&mut self.item, blank(rows.kind));
+        let mut item = std::mem::replace(&mut self.item, blank(rows.kind));
+        // Without a key there is nothing to name, as of hidden seasons; albums of photos are none of theirs.
+        if item.season_rating_key.is_empty() || !matches!(item.kind, ItemType::Episode | ItemType::Track) {
+            item.season_rating_key = String::new();
+            item.season_title = String::new();
+            item.season_guid = String::new();
+        }
+        let section = self.section.take();
         rows.is_over = rows.count > rows.most || rows.kept > KEPT;
         if rows.is_over {
             return false;
@@ -400,6 +445,9 @@ impl Object for Row<'_, '_> {
             rows.taken += 1;
             rows.kept += weight(&item);
             (rows.sink)(item);
+            if let Some(sections) = &mut rows.sections {
+                sections.push(section);
+            }
         }
         (self.go_on)()
     }

@@ -87,6 +87,8 @@ fn recorded_episodes() {
     assert_eq!((pilot.title.as_str(), pilot.show_title.as_str()), ("Pilot", "The 100"));
     assert_eq!(pilot.show_rating_key, "22");
     assert_eq!(pilot.show_guid, "com.plexapp.agents.thetvdb://268592?lang=en");
+    assert_eq!((&*pilot.season_title, &*pilot.season_rating_key), ("Season 1", "89"));
+    assert_eq!(pilot.season_guid, "com.plexapp.agents.thetvdb://268592/1?lang=en");
     assert_eq!(pilot.guid, "com.plexapp.agents.thetvdb://268592/1/1?lang=en");
     assert_eq!(pilot.parts.len(), 1);
 }
@@ -156,6 +158,23 @@ fn composed_one_file_for_several_episodes() {
         assert_eq!((item.season, item.episode), (3, episode));
         assert_eq!(item.show_rating_key, "7");
     }
+}
+
+#[test]
+fn composed_seasons_without_a_key_and_albums_of_photos_are_none() {
+    let rows = json!([
+        { "ratingKey": "1", "type": "episode", "parentTitle": "Season 1", "parentGuid": "plex://season/1" },
+        { "ratingKey": "2", "type": "photo", "parentTitle": "Holidays", "parentRatingKey": "7" },
+        { "ratingKey": "3", "type": "track", "parentTitle": "An Album", "parentRatingKey": 8 },
+    ]);
+    let items = items(&listing(&rows));
+    let seasons = items
+        .iter()
+        .map(|item| (&*item.season_rating_key, &*item.season_title, &*item.season_guid));
+    assert_eq!(
+        seasons.collect::<Vec<_>>(),
+        [("", "", ""), ("", "", ""), ("8", "An Album", "")]
+    );
 }
 
 #[test]

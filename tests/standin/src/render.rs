@@ -100,7 +100,8 @@ fn fields(w: &mut Writer, library: &Library, item: &Item, shape: Shape) {
     let art_time = item.updated_at.unwrap_or(item.added_at);
     w.str("ratingKey", &key.to_string());
     w.str("key", &child_key(item.kind, key));
-    if let Some(parent) = &item.parent {
+    // Hidden seasons are not named.
+    if let Some(parent) = item.parent.as_ref().filter(|parent| parent.key != 0) {
         w.str("parentRatingKey", &parent.key.to_string());
     }
     if let Some(top) = &item.grandparent {

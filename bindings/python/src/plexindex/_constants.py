@@ -179,6 +179,5 @@ REASONS = (
 REQUESTS = ("identity", "probe", "page", "delta", "find_path", "confirm", "edit", "events")
 
 # Plex's numbers of the types that own files, and of what folders are of.
-KINDS = {1: "movie", 4: "episode", 10: "track", 12: "clip", 13: "photo", 2: "show", 8: "artist"}
-# What a folder is itself: of one season, the show is the item.
-FOLDER_KINDS = {**KINDS, 3: "season"}
+KINDS = {1: "movie", 4: "episode", 10: "track", 12: "clip", 13: "photo",
+         2: "show", 3: "season", 8: "artist", 9: "album"}  # fmt: skip

@@ -146,7 +146,7 @@ class Index(Changing):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Folder:
-        """Which show, season, artist or item this folder is: the deepest one that all listed files below it share.
+        """Which show, season, artist, album or item this folder is: the deepest one that all listed files below share.
 
         The index answers; a library that was never fetched, or whose listing has expired, is fetched first, as
         :meth:`match_path` does. With a ``deadline`` a library that was never fetched is asked first for one file
@@ -428,15 +428,17 @@ class Index(Changing):
         library: LibraryArg = None,
         full: bool = False,
         *,
+        check: bool = False,
         deadline: float | None = None,
         progress: ProgressArg = None,
     ) -> bool:
         """Brings a library, or all, up to date now, as a match does by itself when a listing has expired.
 
-        ``full`` fetches a full listing even if the server's clocks show no change. Returns True when it is up to date,
-        False when the deadline came first: the next call goes on from there.
+        ``check`` asks the server once whether anything changed while the listings are fresh, too. ``full`` fetches a
+        full listing even if the server's clocks show no change. Returns True when it is up to date, False when the
+        deadline came first: the next call goes on from there.
         """
-        flags = c.QUERY_FULL if full else 0
+        flags = (c.QUERY_FULL if full else 0) | (c.QUERY_PROBE if check else 0)
         status, _ = self._query(self._native.refresh, library, b"", deadline, flags, progress, buffer=False)
         _log.drain(self._native)
         return status == c.OK
@@ -629,7 +631,7 @@ class Library(Chosen):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Folder:
-        """Which show, season, artist or item this folder is: :meth:`Index.folder` in this library."""
+        """Which show, season, artist, album or item this folder is: :meth:`Index.folder` in this library."""
         return self._index.folder(path, self, deadline=deadline, offline=offline, progress=progress)
 
     def changes(

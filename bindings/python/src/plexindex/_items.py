@@ -45,8 +45,8 @@ _ITEM = ("key", "rating_key", "title", "kind", "year", "show_title", "show_ratin
 
 
 class Item:
-    """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show or artist. What
-    the index does not know is None.
+    """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show, season, artist
+    or album. What the index does not know is None.
 
     Items are equal when all that they tell is, whichever of their files was asked for. They can be pickled and be
     keys of a dict.
@@ -93,7 +93,7 @@ class Item:
 
     @property
     def show_title(self) -> "str | None":
-        """Title of the show; for a track of the artist."""
+        """Title of the show; for a track or album of the artist."""
         return self._text(32)
 
     @property
@@ -139,7 +139,7 @@ class Item:
     @property
     def kind(self) -> "Kind":
         """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`Folder` also
-        ``"show"`` and ``"artist"``.
+        ``"show"``, ``"season"``, ``"artist"`` and ``"album"``.
         """
         return c.KINDS.get(self._number(80), "unknown")  # type: ignore[return-value]
 
@@ -151,7 +151,7 @@ class Item:
     @property
     def season(self) -> "int | None":
         """Number of the season; for a track of the disc; for a show in a :class:`Folder` of the season that all
-        episodes below it are of.
+        episodes below it are of, where the server tells no key of it.
         """
         number = self._number(88)
         return None if number < 0 else number

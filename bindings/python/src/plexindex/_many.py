@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 
 class Folder(Match):
-    """The answer for a folder: the show or artist that all files below it share, or the one item. True when it is one.
+    """The answer for a folder: the show or artist that all files below it share, the season or album if all are of one,
+    or the one item. True when it is one.
 
     Else ``candidates`` has those that are below it, 16 at most, and ``candidates_total`` their number. What a
-    :class:`Match` has is of the show, artist or item, but for :attr:`kind`.
+    :class:`Match` has is of that one, but for :attr:`kind`.
     """
 
     __slots__ = ()
 
     @property
     def kind(self) -> Kind | None:
-        """What the folder is: ``"show"``, ``"season"`` (of the show that is the item, which tells its number),
-        ``"artist"``, or what the one item is; None when there is no single one. The index keeps no keys of seasons and
-        albums.
+        """What the folder is: ``"show"``, ``"season"``, ``"artist"``, ``"album"``, or what the one item is; None where
+        there is no single one.
         """
-        return c.FOLDER_KINDS.get((self._answer or self._read())[14])  # type: ignore[return-value]
+        return c.KINDS.get((self._answer or self._read())[14])  # type: ignore[return-value]
 
     @property
     def items(self) -> int:

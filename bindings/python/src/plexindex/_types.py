@@ -23,7 +23,7 @@ class HasRatingKey(Protocol):
 KeyArg = Union[str, int, HasRatingKey]
 FieldArg = Union[str, int, float, Iterable[str], None]
 
-Kind = Literal["movie", "show", "season", "episode", "artist", "track", "clip", "photo", "unknown"]
+Kind = Literal["movie", "show", "season", "episode", "artist", "album", "track", "clip", "photo", "unknown"]
 Rung = Literal["none", "confirmed", "exact", "mapped", "suffix", "file_name"]
 Confidence = Literal["none", "low", "high"]
 ReasonCode = Literal[

@@ -24,7 +24,7 @@ module Plexindex
     CONFIDENCES = Native.words("CONFIDENCE_")
     REASONS = Native.words("REASON_")
     KINDS = {
-      1 => :movie, 2 => :show, 3 => :season, 4 => :episode, 8 => :artist, 10 => :track, 12 => :clip, 13 => :photo
+      1 => :movie, 2 => :show, 3 => :season, 4 => :episode, 8 => :artist, 9 => :album, 10 => :track, 12 => :clip, 13 => :photo
     }.freeze
 
     module_function

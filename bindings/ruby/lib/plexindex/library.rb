@@ -24,7 +24,7 @@ module Plexindex
       Blocks.read(@index.query(:match_paths, @handle, text, count, progress: progress, **ask))
     end
 
-    # Which show, season, artist or item a folder is.
+    # Which show, season, artist, album or item a folder is.
     def folder(path, **ask, &progress)
       ask_one(:match_folder, path, ask, progress)
     end
@@ -85,7 +85,8 @@ module Plexindex
       @index.json(:item_json) { [@handle, bytes, bytes.bytesize] }
     end
 
-    # Brings the library up to date. False when the deadline came first.
+    # Brings the library up to date; with `check` the server is asked once while it is fresh, too, and with `full` all is listed.
+    # False when the deadline came first.
     def refresh(**ask, &progress)
       @index.query(:refresh, @handle, nil, progress: progress, **ask) == Native::CONSTANTS["OK"]
     end

@@ -210,7 +210,7 @@ def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     command = _command(
         commands,
         "folder",
-        "tell which shows, seasons, artists or items folders are, and what is below them",
+        "tell which shows, seasons, artists, albums or items folders are, and what is below them",
         "A folder is the deepest show or artist that all files below it share. What the server lists counts, not what "
         "is on the disk. Libraries that were never fetched are fetched. The exit code is 0 when each folder is a "
         "single one.",

@@ -110,11 +110,13 @@ def _show(index: Index, change: Change, options: argparse.Namespace) -> None:
         return
     lines = [f"{words}: {item_text(change.item)}"]
     if change.from_path is not None:
-        lines.append(
-            f"  {'from' if change.change == 'moved' else 'without'} {output.clean(change.from_path)}".replace(
-                "\n", "\\n"
-            )
-        )
+        word = "from " if change.change == "moved" else "without "
+        lines.append(_path_line(word, change.from_path))
     if change.path is not None:
-        lines.append(f"  {output.clean(change.path)}".replace("\n", "\\n"))
+        lines.append(_path_line("", change.path))
     say("\n".join(lines))
+
+
+def _path_line(word: str, path: str) -> str:
+    """A path below its change, in one line whatever it holds."""
+    return f"  {word}{output.clean(path)}".replace("\n", "\\n")

@@ -1,4 +1,4 @@
-"""`plexindex folder`: which shows, seasons, artists or items folders are, for people and for scripts."""
+"""`plexindex folder`: which shows, seasons, artists, albums or items folders are, for people and for scripts."""
 
 from __future__ import annotations
 
