@@ -281,8 +281,9 @@ impl Question for FolderQuestion<'_> {
     fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         let sync = &turn.queries.sync;
         let may_search = |identity| !sync.is_local() || sync.may_search(identity);
-        let is_due = turn.call.until.is_some() && turn.snapshot.identity.is_some_and(may_search);
-        if !is_due || self.is_listed.get() {
+        let can_list = can_list_folders(sync);
+        let is_due = can_list || turn.call.until.is_some();
+        if !is_due || self.is_listed.get() || !turn.snapshot.identity.is_some_and(may_search) {
             return Vec::new();
         }
         let stands = self.places(turn);
@@ -291,7 +292,7 @@ impl Question for FolderQuestion<'_> {
             .map(|place| turn.snapshot.rows[place].clone())
             .filter(|row| !row.generation.is_fetched())
             .collect();
-        if !can_list_folders(sync) {
+        if !can_list {
             rows.retain(|row| self.file(row.library.kind).is_some());
         }
         rows
