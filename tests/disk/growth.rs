@@ -125,7 +125,7 @@ pub fn index_files_of_past_generations_go_at_once() {
 }
 
 #[test]
-fn shows_go_with_their_episodes() {
+fn shows_and_seasons_go_with_their_episodes() {
     let server = Standin::builder()
         .library(plexindex_standin::LibrarySpec::shows(200))
         .start()
@@ -133,16 +133,19 @@ fn shows_go_with_their_episodes() {
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
-    let mut most = 0;
+    let mut most = [0; 2];
     for _ in 0..rounds("PLEXINDEX_REFRESHES", 6) {
         let library = index.library("TV Shows").expect("a handle");
         assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
-        most = most.max(count(folder.path(), "shows"));
+        for (most, above) in most.iter_mut().zip(["NULL", "NOT NULL"]) {
+            *most = count(folder.path(), &format!("parents WHERE above IS {above}")).max(*most);
+        }
         server.change(|state| state.rekey_library(1)).expect("rekeyed");
         clock.advance_ms(HOUR_MS);
     }
     let shows = 200_u64.div_ceil(40);
-    assert!(most <= 2 * shows, "{most} shows are kept of {shows}");
+    assert!(most[0] <= 2 * shows, "{} shows are kept of {shows}", most[0]);
+    assert!(most[1] <= 8 * shows, "{} seasons are kept of {}", most[1], 4 * shows);
 }
 
 #[test]

@@ -20,25 +20,32 @@ TEN = 20
 """Shows of ten seasons of ten episodes, beside the library's others."""
 LARGEST_DISK = 100_000
 ROUNDS = 3
+GROUP, FOLDER, COMPARE = "Folders and differences", "plexindex folder", "plexindex compare"
 
 
 def measure(run: Run, world: World) -> None:
-    """Both."""
-    scale(run, world)
+    """Both: the disk in folders of ten episodes, and in a folder for each film, which is the worst case."""
+    _shows(run, world, with_disk=world.size <= LARGEST_DISK)
     if world.size <= LARGEST_DISK:
-        differences(run, world)
+        note = "a folder for each film"
+        _differences(run, world, ("diff, films", note), world.store, world.server, LIBRARY, world.pairs)
 
 
 def scale(run: Run, world: World) -> None:
+    """Folders only."""
+    _shows(run, world, with_disk=False)
+
+
+def _shows(run: Run, world: World, *, with_disk: bool) -> None:
     """The folders of shows with ten seasons, in a library of as many episodes."""
     run.say(f"{world.size:,}: folders of ten seasons")
-    server = Standin(run.standin, "--episodes", str(max(world.size - TEN * 100, 0)))
+    server, store = Standin(run.standin, "--episodes", str(max(world.size - TEN * 100, 0))), world.folder / "shows"
     try:
         server.post("items/add", {"library": 1, "items": [_episode(n) for n in range(TEN * 100)]})
-        with plexindex.open(world.folder / "shows", server.url, server.token, library_ttl=None) as index:
+        with plexindex.open(store, server.url, server.token, library_ttl=None) as index:
             index.refresh()
-            shows = index.libraries()[0]
-            ask = index.library(shows.title).folder
+            title = index.libraries()[0].title
+            ask = index.library(title).folder
             before = server.requests()
 
             def round_of(_: int) -> float:
@@ -47,41 +54,47 @@ def scale(run: Run, world: World) -> None:
                     raise WrongAnswerError("a folder of ten seasons is not its show")
                 return seconds
 
-            who = "plexindex folder"
-            spread = interleaved(run.rounds, [(who, round_of)])[who]
+            spread = interleaved(run.rounds, [(FOLDER, round_of)])[FOLDER]
             if server.requests() != before:
                 raise WrongAnswerError("a folder that is listed caused a request")
         note = "a show of ten seasons and 100 episodes, asked in Python; no request"
-        row = run.results.row("folder of ten seasons", "Folders and differences", world.size, note=note)
-        row.add(who, spread, ours=True)
+        row = run.results.row("folder of ten seasons", GROUP, world.size, note=note)
+        row.add(FOLDER, spread, ours=True)
+        if with_disk:
+            _differences(run, world, ("diff", "ten episodes a folder"), store, server, title, server.listed())
     finally:
         server.stop()
-        shutil.rmtree(world.folder / "shows", ignore_errors=True)
+        shutil.rmtree(store, ignore_errors=True)
 
 
-def differences(run: Run, world: World) -> None:
-    """A disk with a file for each that Plex lists: all of it is walked, and nothing differs."""
-    run.say(f"{world.size:,}: a disk against the library")
+def _differences(
+    run: Run,
+    world: World,
+    named: tuple[str, str],
+    store: Path,
+    server: Standin,
+    library: str,
+    pairs: list[tuple[str, str]],
+) -> None:
+    """A disk with a file for each item of a library: all of it is walked, and what is listed is looked for."""
+    run.say(f"{world.size:,}: a disk against a library, {named[1]}")
     disk = world.folder / "disk"
-    paths = [path for path, _ in world.pairs if path.startswith(f"{SERVER}/")]
+    paths = {path for path, _ in pairs if path.startswith(f"{SERVER}/")}
     for path in paths:
         _make(disk / path[len(SERVER) + 1 :])
-    with plexindex.open(
-        world.store, world.server.url, world.server.token, library_ttl=None, mappings=[(str(disk), SERVER)]
-    ) as index:
+    rule = [(str(disk), SERVER)]
+    with plexindex.open(store, server.url, server.token, library_ttl=None, mappings=rule) as index:
 
         def compared(_: int) -> float:
-            comparison = index.compare(disk, LIBRARY)
+            comparison = index.compare(disk, library)
             seconds = once(lambda: sum(1 for _ in comparison))
             if comparison.files < len(paths):
                 raise WrongAnswerError(f"{comparison.files} files were found, of {len(paths)}")
             return seconds
 
-        who = "plexindex compare"
-        spread = interleaved(ROUNDS, [(who, compared)])[who]
-    note = f"{len(paths):,} files on a warm disk cache, one probe included"
-    row = run.results.row("diff", "Folders and differences", world.size, note=note)
-    row.add(who, spread, ours=True)
+        spread = interleaved(ROUNDS, [(COMPARE, compared)])[COMPARE]
+    note = f"{len(paths):,} files, {named[1]}, on a warm disk cache; one probe included"
+    run.results.row(named[0], GROUP, world.size, note=note).add(COMPARE, spread, ours=True)
     shutil.rmtree(disk)
 
 
