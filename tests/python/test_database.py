@@ -106,11 +106,11 @@ def test_the_command_follows_it_without_events(cli: Cli, plex: Path) -> None:
     command, environment = cli.start("changes", "--follow", "--json", "--database", plex)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as follower:
         assert follower.stdout is not None
-        assert list(json.loads(follower.stdout.readline())) == ["token"]
+        assert list(json.loads(follower.stdout.readline())) == ["token", "age"]
         rename_sintel(plex / INSIDE)
         # It may look in after each of the writer's commits, of which the last changes an item: a token comes alone.
         lines = map(json.loads, follower.stdout)
-        change = next(line for line in lines if list(line) != ["token"])
+        change = next(line for line in lines if "token" not in line)
         assert (change["change"], change["path"]) == ("moved", "/data/Movies/moved.mkv")
         follower.send_signal(signal.SIGINT)
         assert follower.wait(30) == 130
@@ -286,3 +286,16 @@ def test_a_fork_is_safe_while_it_is_read(plex: Path, cache: Path) -> None:
         for reader in readers:
             reader.join()
         assert ends == [0] * 10
+
+
+def test_doctor_tells_of_the_database_where_the_store_is_not_there(cli: Cli, plex: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "new"
+    done = cli.run("doctor", "--database", plex, "--dir", missing)
+    assert done.returncode == 5
+    assert "can be read: it has" in done.stdout and "BAD  there is no folder" in done.stdout
+    values = cli.json("doctor", "--database", plex, "--dir", missing)
+    assert values["database"]["usable"] is True and values["exit_code"] == 5
+    # What is wrong with either is said.
+    values = cli.json("doctor", "--database", tmp_path / "nothing", "--dir", missing)
+    assert values["database"]["usable"] is False and len(values["problems"]) == 2
+    assert not missing.exists()

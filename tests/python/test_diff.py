@@ -190,6 +190,184 @@ def test_a_deadline_that_came_first_is_no_missing_library(tmp_path: Path, tree: 
     assert (done.returncode, "before 'Shows' was fetched" in done.stderr) == (7, True)
 
 
+def rename(tree: Tree, old: Path, new: Path, key: str) -> None:
+    """A file that is called otherwise, on the disk and in Plex: no clock of the server's moves."""
+    new.parent.mkdir(parents=True, exist_ok=True)
+    old.rename(new)
+    tree.server.post("items/rename", {"ratingKey": int(key), "from": str(old), "to": str(new)})
+
+
+def keys(tree: Tree, library: int = 1) -> dict[str, str]:
+    """The rating key of each path."""
+    return {row["path"]: row["ratingKey"] for row in tree.server.paths(library)}
+
+
+def requests(tree: Tree) -> dict[str, int]:
+    counts = tree.server.get("stats")["requests"]
+    return {kind: count for kind, count in counts.items() if count}
+
+
+def test_a_rename_that_moved_no_clock_is_no_difference(index: plexindex.Index, tree: Tree) -> None:
+    index.refresh()
+    old, gone = tree.listed[:2]
+    new = tree.films / "Alpha, again (2001)" / "Alpha (2001).mkv"
+    rename(tree, old, new, keys(tree)[str(old)])
+    gone.unlink()
+    also_new = make(tree.films / "New (2024).mkv")
+    tree.server.reset()
+    found = index.compare(tree.media)
+    assert sorted((one.what, one.path) for one in found) == [
+        ("not_in_plex", str(also_new)),
+        ("not_on_disk", str(gone)),
+    ]
+    assert requests(tree) == {"sections": 1, "metadata": 1}
+    assert (found.files, found.listed, found.unasked) == (5, 5, 0)
+    assert index.match_path("Films", new, offline=True).rung == "exact"
+    # The same for all who ask, without asking for what has been asked for... but for what is gone.
+    assert told(index, tree.media, offline=True) == told(index, tree.media)
+    # Into another folder that is given.
+    (tree.films / "a").mkdir()
+    rename(tree, new, tree.films / "z" / new.name, keys(tree)[str(new)])
+    also_new.unlink()
+    assert told(index, tree.films / "a", tree.films / "z", new.parent) == []
+
+
+def test_the_server_is_asked_only_where_a_rename_is_possible(index: plexindex.Index, tree: Tree) -> None:
+    index.refresh()
+    for make_one in (lambda: tree.listed[0].unlink(), lambda: make(tree.shows / "Delta" / "new.mkv")):
+        make_one()
+        tree.server.reset()
+        assert len(told(index, tree.media)) in (1, 2)
+        assert requests(tree) == {"sections": 1}, "what is gone is of one library, and what is new of another"
+    make(tree.films / "New (2024).mkv")
+    tree.server.reset()
+    three = told(index, tree.media, offline=True)
+    assert (len(three), requests(tree)) == (3, {})
+    assert (told(index, tree.media), requests(tree)) == (three, {"sections": 1, "metadata": 1})
+
+
+def test_a_server_that_does_not_say_what_was_renamed(index: plexindex.Index, tree: Tree) -> None:
+    index.refresh()
+    old = tree.listed[0]
+    new = tree.films / "New (2001).mkv"
+    rename(tree, old, new, keys(tree)[str(old)])
+    tree.server.fault(kind="metadata", action="status", status=500, count=0)
+    found = index.compare(tree.films)
+    assert sorted((one.what, one.path) for one in found) == [("not_in_plex", str(new)), ("not_on_disk", str(old))]
+    assert found.stale
+
+
+def test_many_renames_are_asked_for_in_batches(tmp_path: Path, start_server: ServerFactory) -> None:
+    films = tmp_path / "films"
+    files = [make(films / f"Film {number} (2001).mkv") for number in range(300)]
+    server = serve(tmp_path, start_server, ([films], files))
+    rows = {row["path"]: row["ratingKey"] for row in server.paths(1)}
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        index.refresh()
+        for file in files:
+            file.rename(file.with_suffix(".mp4"))
+            names = {"from": str(file), "to": str(file.with_suffix(".mp4"))}
+            server.post("items/rename", {"ratingKey": int(rows[str(file)]), **names})
+        server.reset()
+        found = index.compare(films)
+        left = [(one.what, one.path) for one in found]
+        assert server.get("stats")["requests"]["metadata"] == 4, "64 in a request, and 256 in a run"
+        assert (found.unasked, found.counts) == (44, {"not_in_plex": 44, "not_on_disk": 44})
+        assert len(left) == 88
+        done = Cli(tmp_path, server).run("diff", "--dir", tmp_path / "store", films)
+        assert (done.returncode, done.stdout) == (0, "")
+        (films / "x").mkdir()
+        for number, file in enumerate(files):
+            file.with_suffix(".mp4").rename(films / "x" / f"{number}.mkv")
+        done = Cli(tmp_path, server).run("diff", films)
+        assert "of 44 files that are gone the server was not asked" in done.stderr
+        assert "`plexindex warm --full` asks for all" in done.stderr
+
+
+def test_outside_every_library_no_rule_of_plex_s_holds(tmp_path: Path, tree: Tree) -> None:
+    media = [
+        make(tree.media / name)
+        for name in (
+            "Other/a.mkv",
+            "Shorts/b.mkv",
+            "Interviews/c.mkv",
+            "samples/d.mkv",
+            "VIDEO_TS/e.vob",
+            "_UNPACK_f/f.mkv",
+            "else/g-trailer.mkv",
+            "else/h-sample.mkv",
+            "ignored/i.mkv",
+        )
+    ]
+    make(tree.media / ".plexignore", b"*\nignored/*\n")
+    make(tree.media / "ignored" / ".plexignore", b"*.mkv\n")
+    # What is no media anywhere.
+    junk = [make(tree.media / name).parent for name in (".trash/x.mkv", "@eaDir/x.mkv")]
+    make(tree.media / "else" / "empty.mkv", b"")
+    cli = Cli(tmp_path, tree.server)
+    done = cli.run("diff", "--json", tree.media)
+    *lines, summary = (json.loads(line) for line in done.stdout.splitlines())
+    assert {(line["what"], line["path"], line["reason_code"]) for line in lines if line["what"] != "left_out"} == {
+        ("not_in_plex", str(path), "no_library") for path in media
+    }
+    assert done.returncode == 1
+    left_out = {line["path"] for line in lines if line["what"] == "left_out"}
+    assert left_out == {*map(str, junk), str(tree.media / "else" / "empty.mkv")}
+    assert summary["files_not_in_plex"] == len(media)
+
+
+def check_sums(summary: dict[str, Any]) -> None:
+    """What a summary tells is whole."""
+    parts = {name: summary[f"files_{name}"] for name in ("in_plex", "not_in_plex", "ambiguous", "left_out")}
+    assert summary["files"] == sum(parts.values()), parts
+    parts = {name: summary[f"listed_{name}"] for name in ("on_disk", "not_on_disk", "unknown")}
+    assert summary["listed"] == sum(parts.values()), parts
+
+
+def test_a_summary_adds_up(tmp_path: Path, tree: Tree) -> None:
+    cli = Cli(tmp_path, tree.server)
+    make(tree.films / "New (2024).mkv")
+    make(tree.films / "Alpha-trailer.mkv")
+    make(tree.films / "Alpha (2001)" / "Featurettes" / "x.mkv")
+    (tree.films / "loop").symlink_to(tree.films)
+    tree.listed[0].unlink()
+    again = [{"title": "Beta, once more", "year": 2002, "files": [str(tree.listed[1])]}]
+    tree.server.post("items/add", {"library": 1, "items": again})
+    done = cli.run("diff", "--json", tree.media)
+    summary = json.loads(done.stdout.splitlines()[-1])
+    check_sums(summary)
+    assert {name: summary[name] for name in summary if name.startswith(("files", "listed"))} == {
+        "files": 6, "files_in_plex": 3, "files_not_in_plex": 1, "files_ambiguous": 1, "files_left_out": 1,
+        "listed": 6, "listed_on_disk": 5, "listed_not_on_disk": 1, "listed_unknown": 0,
+    }  # fmt: skip
+    assert summary["left_out"] == 3
+    text = " ".join(cli.run("diff", tree.media).stderr.split())
+    assert "6 media files on the disk: 3 in Plex, 1 not in Plex, 1 ambiguous, 1 left out; " in text
+    assert "Plex lists 6 files there: 5 on the disk, 1 not on the disk; 2 folders left out; " in text
+    # A mount that is missing, given whole or in part; the other library is there.
+    shutil.rmtree(tree.films)
+    for folder, listed in ((tree.media, 6), (tree.films, 4), (tree.listed[1].parent, 2)):
+        summary = json.loads(cli.run("diff", "--json", folder).stdout.splitlines()[-1])
+        check_sums(summary)
+        assert (summary["listed"], summary["listed_not_on_disk"]) == (listed, min(listed, 4)), folder
+
+
+def test_an_empty_folder_that_no_library_has_differs_in_nothing(tmp_path: Path, tree: Tree) -> None:
+    cli = Cli(tmp_path, tree.server)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = cli.run("diff", "--json", empty)
+    summary = json.loads(done.stdout)
+    assert (done.returncode, summary["files"], summary["not_in_plex"]) == (0, 0, 0)
+    make(empty / "deep" / "x.mkv")
+    make(empty / "y.mkv")
+    done = cli.run("diff", "--json", empty)
+    line, summary = (json.loads(line) for line in done.stdout.splitlines())
+    assert (done.returncode, line["reason_code"], summary["not_in_plex"]) == (1, "no_library", 1)
+    assert (summary["files"], summary["files_not_in_plex"]) == (2, 2)
+    check_sums(summary)
+
+
 def test_what_cannot_be_asked_is_refused(index: plexindex.Index, tree: Tree) -> None:
     for given in ("", b"", [tree.media, ""]):
         with pytest.raises(plexindex.InvalidArgumentError, match="full path of a folder"):
@@ -392,8 +570,8 @@ def test_a_folder_in_a_mount_that_is_missing(index: plexindex.Index, tree: Tree)
 
 
 def test_what_is_no_folder_is_refused(index: plexindex.Index, tree: Tree) -> None:
-    for given in (tree.films / "Misspelt", tree.listed[0]):
-        with pytest.raises(plexindex.InvalidArgumentError, match="no folder"):
+    for given, what in ((tree.films / "Misspelt", "does not exist"), (tree.listed[0], "is a file")):
+        with pytest.raises(plexindex.InvalidArgumentError, match=f"no folder .it {what}.*: give .*'{tree.films}'"):
             list(index.compare(given))
     # A folder that went is what Plex lists and is gone.
     shutil.rmtree(tree.listed[0].parent)

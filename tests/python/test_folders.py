@@ -176,7 +176,7 @@ def test_the_command(tmp_path: Path, server: Server, season: str) -> None:
     first, *items = (json.loads(line) for line in cli.good("folder", "--items", "--json", season).splitlines())
     assert first["items"] == len(items)
     as_matched = json.loads(cli.good("match", "--json", items[0]["item"]["path"]))
-    assert items == [{"item": row["item"]} for row in items]
+    assert items == [{"folder": season, "item": row["item"]} for row in items]
     assert items[0]["item"] == as_matched["item"]
     given = f"{season}\0".encode()
     assert cli.good("folder", "--null", "-", given=given) == text

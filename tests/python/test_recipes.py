@@ -65,7 +65,7 @@ def blocks() -> list[str]:
 
 
 def test_the_recipes_of_a_shell(shell: Shell, tree: Tree) -> None:
-    hook, report, new, dead = blocks()
+    hook, report, new, dead, trash = blocks()
     server = tree.server
     show = shell.cli.json("folder", tree.shows / "Delta")["item"]["key"]
     token = f"--silent --fail -X {{}} -H X-Plex-Token: {server.token} {server.url}"
@@ -84,8 +84,11 @@ def test_the_recipes_of_a_shell(shell: Shell, tree: Tree) -> None:
     assert sent == "-s Plex and the disk root"
     assert any(str(added) in line for line in lines) and any(str(tree.listed[0]) in line for line in lines)
     assert shell.run(new) == f"not_scanned\t{added}\n"
-    gone, emptied = shell.run(dead).splitlines()
-    assert gone == f"gone\t1\t{tree.listed[0]}"
+    assert shell.run(dead) == f"gone\t1\t{tree.listed[0]}\n"
+    # Pasted as it stands it empties no trash; nor do the two of them.
+    for pasted in (trash, dead + trash):
+        assert "emptyTrash" not in shell.run(f"({pasted}) 2>/dev/null || true")
+    (emptied,) = shell.run(trash.replace("SECTION= ", "SECTION=1 ")).splitlines()
     assert emptied == f"-X PUT -H X-Plex-Token: {server.token} {server.url}/library/sections/1/emptyTrash"
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from . import _constants as c
 from . import _convert, _left_out
-from ._errors import InvalidArgumentError, LibraryNotFoundError, TimeoutError
+from ._errors import InvalidArgumentError, LibraryNotFoundError, ServerError, StoreError, TimeoutError
 from ._feed import bring_up_to_date, expect_listed, is_chosen, oldest
 from ._library import Chosen
 from ._mapping import as_mapping
@@ -38,6 +38,12 @@ _AT_ONCE = 1024
 # Rungs of what is listed with this path.
 _LISTED = ("confirmed", "exact", "mapped")
 _SAMPLE = 200
+# So many items whose files are gone are asked for in a run at most: in requests of 64.
+_ASKED = 256
+# So many files that are new are held back until then.
+_HELD = 8192
+# Rules that hold outside every library: what they leave out is no media anywhere. The others are of Plex's libraries.
+_EVERYWHERE = frozenset(("extension", "hidden", "system", "empty"))
 # What else there may be, such as no right to look or a mount that does not answer, does not tell that a file is gone.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 _TEXTS = {
@@ -54,7 +60,7 @@ _TEXTS = {
 class Difference:
     """One difference between a disk and what Plex lists. Made by :meth:`Index.compare`."""
 
-    __slots__ = ("item", "library", "path", "reason", "reason_code", "section", "what")
+    __slots__ = ("_files", "item", "library", "path", "reason", "reason_code", "section", "what")
 
     what: str
     """``"not_in_plex"``, ``"not_on_disk"``, ``"ambiguous"``; or what is told besides and is no difference:
@@ -83,7 +89,10 @@ class Difference:
         reason_code: str,
         reason: str,
         owners: Collection[LibraryInfo] = (),
+        files: int = 0,
     ) -> None:
+        """``files``: how many media files on the disk it tells of."""
+        self._files = files
         self.what, self.path, self.item = what, os.fsdecode(path), item
         self.reason_code, self.reason = reason_code, reason
         if item is not None:
@@ -142,10 +151,20 @@ class Comparison:
         self._others: dict[bytes, list[LibraryInfo]] = {}
         self._seen = _Seen()
         self._unreadable: set[bytes] = set()
+        # What a rename on the server would explain: new files, and by library the items whose files are gone.
+        self._may_ask = False
+        self._new: list[_OnDisk] = []
+        self._gone: dict[str, list[tuple[LibraryInfo, Difference]]] = {}
+        # Libraries of which more files are new than are held back.
+        self._flooded: set[str] = set()
+        # What was compared with the disk, and what came of it.
+        self._compared: dict[tuple[str, bytes], _Listed] = {}
+        # Media files on the disk, by what is told of them.
+        self._told_of: dict[str, int] = {}
         self.files = 0
-        """Media files that were found on the disk."""
-        self.listed = 0
-        """Files that Plex lists below the folders."""
+        """Media files that were found on the disk: those in Plex, not in Plex, ambiguous, and left out by a rule."""
+        self.unasked = 0
+        """Items whose files are gone, and which the server was not asked for: they may have been renamed."""
         self.counts: dict[str, int] = {}
         """How many there were of each ``what``."""
         self.stale = False
@@ -163,6 +182,11 @@ class Comparison:
         return len(self._unreadable)
 
     @property
+    def listed(self) -> int:
+        """Files that Plex lists below the folders: those on the disk, not on the disk, and not looked for."""
+        return sum(one.files for one in self._compared.values())
+
+    @property
     def differs(self) -> bool:
         """Whether anything differs, as far as it was iterated."""
         return any(self.counts.get(what) for what in ("not_in_plex", "not_on_disk", "ambiguous"))
@@ -171,12 +195,23 @@ class Comparison:
         """What there was, by name, as JSON can hold it."""
         kinds = ("not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths")
         counts = {what: self.counts.get(what, 0) for what in kinds}
+        told = {what: self._told_of.get(what, 0) for what in kinds}
+        gone = sum(one.gone + one.below_empty for one in self._compared.values())
+        unknown = sum(one.unknown for one in self._compared.values())
         return {
             "what": "summary",
             "folders": [os.fsdecode(folder) for folder in self._folders],
             "files": self.files,
+            "files_in_plex": self.files - sum(told.values()),
+            "files_not_in_plex": told["not_in_plex"],
+            "files_ambiguous": told["ambiguous"],
+            "files_left_out": told["left_out"],
             "listed": self.listed,
+            "listed_on_disk": self.listed - gone - unknown,
+            "listed_not_on_disk": gone,
+            "listed_unknown": unknown,
             **counts,
+            "unasked": self.unasked,
             "unreadable": self.unreadable,
             "stale": self.stale,
             "age": None if self.age is None else round(self.age, 3),
@@ -193,16 +228,24 @@ class Comparison:
         # Before anything is told: what stops in the middle has no end that a script could read.
         for folder in folders:
             self._refuse(folder)
+        for difference in self._differences(folders):
+            what = difference.what
+            self.counts[what] = self.counts.get(what, 0) + 1
+            self._told_of[what] = self._told_of.get(what, 0) + difference._files
+            yield difference
+        self.seconds = time.monotonic() - begun
+
+    def _differences(self, folders: Collection[bytes]) -> Iterator[Difference]:
         for folder in folders:
-            for difference in self._compare(folder):
-                self.counts[difference.what] = self.counts.get(difference.what, 0) + 1
-                yield difference
-            self.seconds = time.monotonic() - begun
+            yield from self._compare(folder)
+        yield from self._renamed()
 
     def _bring_up_to_date(self) -> None:
         index = self._index
         missed = None if self._offline else bring_up_to_date(index, self._asked, None, None, always=True)
         self.stale, self.late = missed is not None, missed == "late"
+        recipe = index._recipe[1] if index._recipe else (None, None, None, {})
+        self._may_ask = not (self._offline or missed or recipe[1] is None or recipe[3].get("offline"))
         if self.late:
             expect_listed(index, self._asked, late=True, whole=False)
         libraries = index.libraries(offline=True)
@@ -223,9 +266,7 @@ class Comparison:
         for place, (library, *_) in self._unfetched.items():
             if _is_in(folder, place) or _is_in(place, folder):
                 if self.late:
-                    raise TimeoutError(
-                        f"the deadline came before '{library.title}' was fetched: ask again, it goes on"
-                    )
+                    raise TimeoutError(f"the deadline came before '{library.title}' was fetched: ask again, it goes on")
                 text = (
                     f"library '{library.title}' was never fetched, so what it lists is not known: do so once (refresh)"
                 )
@@ -240,7 +281,12 @@ class Comparison:
             raise InvalidArgumentError(text)
         known = below or any(self._files(folder, one) for one in self._among(within))
         if _is_missing(folder) and not known:
-            raise InvalidArgumentError(f"{os.fsdecode(folder)} is no folder, and Plex lists nothing below it")
+            there = "', '".join(os.fsdecode(place) for place in list(self._locations)[:6])
+            what = "is a file" if os.path.exists(folder) else "does not exist"
+            raise InvalidArgumentError(
+                f"{os.fsdecode(folder)} is no folder (it {what}), and Plex lists nothing below it: give a folder of "
+                f"this disk, or one that Plex has; those are '{there}'"
+            )
 
     def _other(self, folder: bytes) -> list[LibraryInfo] | None:
         """The libraries that are not asked, where a folder is theirs: the innermost location says whose it is."""
@@ -252,7 +298,7 @@ class Comparison:
         within = [place for place in self._locations if _is_in(folder, place)]
         below = [place for place in self._locations if _is_in(place, folder) and place != folder]
         if not (within or below):
-            yield self._nothing_fits(folder)
+            yield from self._nothing_fits(folder)
             return
         # Of folders within each other the inner ones are seen with the outer one.
         roots = [folder] if within else _outermost(below)
@@ -294,30 +340,37 @@ class Comparison:
     def _library(self, library: LibraryInfo) -> Any:
         return self._index.library(uuid=library.uuid)
 
-    def _nothing_fits(self, folder: bytes) -> Difference:
+    def _nothing_fits(self, folder: bytes) -> Iterator[Difference]:
         """A folder of which no library knows: for its files another root may be missing a mapping."""
         exts = _left_out.extensions({library.kind for group in self._locations.values() for library in group})
         paths: list[bytes] = []
         found = 0
-        for top, _, names in os.walk(folder):
+        errors: list[OSError] = []
+        for top, _, names in os.walk(folder, onerror=errors.append):
             media = [name for name in names if os.path.splitext(name)[1][1:].lower() in exts]
             paths += [os.path.join(top, name) for name in media[: _SAMPLE - len(paths)]]
             found += len(media)
             if media and self._told is not None:
                 self._told(self.files + found)
         self.files += found
-        self._index.match_paths(self._asked, paths, offline=True) if paths else None
+        for error in errors:
+            if error.errno not in _GONE:
+                yield self._not_read(error.filename, error, ())
+        if not found:
+            return
+        self._index.match_paths(self._asked, paths, offline=True)
         fitting = [rule for rule in self._index.proposals() if _is_in(folder, os.fsencode(rule.host).rstrip(b"/"))
                    or _is_in(os.fsencode(rule.host), folder)]  # fmt: skip
         if not fitting:
             text = f"no library has this folder, nor one above or below it: {_media_files(found)} in it"
-            return Difference("not_in_plex", folder, None, "no_library", text)
+            yield Difference("not_in_plex", folder, None, "no_library", text, files=found)
+            return
         best = fitting[0]
         text = (
             f"no library has this folder, but {best.matched} of {best.of} files would be listed if {best.host} were "
             f"the server's {best.server}: give that mapping ({_media_files(found)} in it)"
         )
-        return Difference("not_in_plex", folder, None, "mapping_missing", text)
+        yield Difference("not_in_plex", folder, None, "mapping_missing", text, files=found)
 
     # On the disk.
 
@@ -326,8 +379,7 @@ class Comparison:
         root = next((place for place in self._locations if self._locations[place] is owners), None)
         inherited = [] if root is None or root == top else self._ignored(root, root)
         stack = [(top, _Place(owners, root, inherited, is_others=self._other(top) is not None))]
-        rules = self._rules
-        any_extension = "extension" not in rules
+        any_extension = "extension" not in self._rules
         while stack:
             folder, place = stack.pop()
             own = self._locations.get(folder)
@@ -346,7 +398,9 @@ class Comparison:
             except OSError as error:
                 yield self._not_read(folder, error, place.owners)
                 continue
-            if any(entry.name == b".plexignore" for entry in found):
+            is_plex = bool(place.owners) or place.is_others
+            rules = self._rules if is_plex else self._rules & _EVERYWHERE
+            if is_plex and any(entry.name == b".plexignore" for entry in found):
                 ignored = place.ignored + self._ignored(folder, place.root)
                 place = _Place(place.owners, place.root, ignored, twin=place.twin, is_others=place.is_others)
             ignored = place.ignored
@@ -410,6 +464,9 @@ class Comparison:
         self.files += len(batch)
         if self._told is not None:
             self._told(self.files)
+        yield from self._differing(batch)
+
+    def _differing(self, batch: list[_OnDisk]) -> Iterator[Difference]:
         index = self._index
         keys = self._asked.lookup_keys([path for path, *_ in batch])
         # Of a path that lies in no library's folder a key may be that of a file below another root; of a file with a
@@ -421,14 +478,75 @@ class Comparison:
         answers = index.match_paths(self._asked, paths, offline=True)
         # Libraries may share a folder: what another one lists there is not this one's to list.
         elsewhere = index.match_paths(None, paths, offline=True) if self._others else answers
-        for (path, raw, place, twin), answer, other in zip(unknown, answers, elsewhere):
+        for one, answer, other in zip(unknown, answers, elsewhere):
+            path, raw, place, twin = one
             is_listed = answer.rung in _LISTED and not (twin and self._is_twins(path, answer))
             if not is_listed and answer is not other and other.rung in _LISTED and not self._is_twins(path, other):
                 self.files -= 1
                 continue
             difference = self._unlisted(path, os.fsdecode(raw), place, answer, is_listed=is_listed)
-            if difference is not None:
+            if difference is not None and not self._is_held(one, difference):
                 yield difference
+
+    def _is_held(self, one: _OnDisk, difference: Difference) -> bool:
+        """Whether a file that is new is told later: it may be what an item is called that was renamed."""
+        if not self._may_ask or difference.reason_code != "not_scanned":
+            return False
+        if len(self._new) == _HELD:
+            self._flooded |= {owner.uuid for owner in one[2].owners}
+            return False
+        self._new.append(one)
+        return True
+
+    def _renamed(self) -> Iterator[Difference]:
+        """What was held back. A rename that moved no clock of the server's looks like a file that is gone and a new
+        one: where a library has both, the server is asked for the items whose files are gone before that is told.
+        """
+        new, self._new = self._new, []
+        of_new = {owner.uuid for _, _, place, _ in new for owner in place.owners}
+        asked: list[tuple[LibraryInfo, Difference]] = []
+        for uuid, gone in self._gone.items():
+            if uuid in of_new or uuid in self._flooded:
+                room = 0 if uuid in self._flooded else _ASKED - len(asked)
+                asked += gone[:room]
+                count = sum(one.gone for (of, _), one in self._compared.items() if of == uuid)
+                self.unasked += count - len(gone[:room])
+        self._may_ask = False
+        keys = {(library.uuid, difference.item.rating_key) for library, difference in asked if difference.item}
+        changed = self._ask_for(asked)
+        for at in range(0, len(new), _AT_ONCE):
+            yield from self._differing(new[at : at + _AT_ONCE])
+        for uuid, gone in self._gone.items():
+            for _, difference in gone:
+                if difference.item and (uuid not in changed or (uuid, difference.item.rating_key) not in keys):
+                    yield difference
+        for (uuid, root), one in list(self._compared.items()):
+            for difference in self._listed(one.library, root, one.empty) if uuid in changed else ():
+                is_asked = difference.item and (uuid, difference.item.rating_key) in keys
+                if is_asked and difference.what == "not_on_disk":
+                    yield difference
+
+    def _ask_for(self, asked: list[tuple[LibraryInfo, Difference]]) -> set[str]:
+        """Asks the server for items. Which libraries have some of them with other files since, or no more."""
+        if not asked:
+            return set()
+        index = self._index
+        items = [(library, difference.item) for library, difference in asked if difference.item]
+        try:
+            for library, item in items:
+                index.invalidate_path(self._library(library), item.path)
+            index.refresh(self._asked)
+        except (ServerError, StoreError):
+            self.stale = True
+        changed = set()
+        for library, item in items:
+            (answer,) = index.match_paths(self._library(library), [item.path], offline=True)
+            found = {one.rating_key for one in (*answer.candidates, *([answer.item] if answer.item else []))}
+            if answer.reason_code == "unconfirmed":
+                self.stale = True
+            elif answer.rung not in _LISTED or item.rating_key not in found:
+                changed.add(library.uuid)
+        return changed
 
     def _is_twins(self, path: bytes, answer: Match) -> bool:
         """Whether what was found is listed as another file, which is there and differs in its case only."""
@@ -440,35 +558,41 @@ class Comparison:
         if is_listed:
             if answer.status == "ambiguous":
                 text = _TEXTS["several_items"].format(answer.candidates_total)
-                return Difference("ambiguous", path, answer.candidates[0], "several_items", text)
+                return Difference("ambiguous", path, answer.candidates[0], "several_items", text, files=1)
             return None
-        rule = _left_out.file_rule(path, name, self._rules, video=place.video)
+        rules = self._rules if place.owners else self._rules & _EVERYWHERE
+        rule = _left_out.file_rule(path, name, rules, video=place.video)
         why = "" if rule is None else _left_out.RULES[rule][0]
         if rule is None:
             folder = os.fsdecode(os.path.dirname(path))
             why = next(filter(None, (one.names_file(folder, name) for one in place.ignored)), "")
             rule = "plexignore" if why else None
         if rule is not None:
-            return Difference("left_out", path, None, rule, why, place.owners)
+            return Difference("left_out", path, None, rule, why, place.owners, files=1)
         if place.owners:
             text = _TEXTS["not_scanned"].format("' or '".join(owner.title for owner in place.owners))
-            return Difference("not_in_plex", path, None, "not_scanned", text, place.owners)
+            return Difference("not_in_plex", path, None, "not_scanned", text, place.owners, files=1)
         if answer.reason_code == "only_root_differs":
-            return Difference("not_in_plex", path, answer.item, "mapping_missing", _TEXTS["mapping_missing"])
-        return Difference("not_in_plex", path, None, "no_library", _TEXTS["no_library"])
+            return Difference("not_in_plex", path, answer.item, "mapping_missing", _TEXTS["mapping_missing"], files=1)
+        return Difference("not_in_plex", path, None, "no_library", _TEXTS["no_library"], files=1)
 
     # In Plex.
 
     def _listed(self, library: LibraryInfo, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
         names, seen = self._mappings, self._seen
+        one = self._compared[library.uuid, root] = _Listed(library, empty)
         skipped = [place for place in empty if _is_in(place, root)]
-        if not names.known or any(_is_in(root, place) for place in empty):
+        is_empty = any(_is_in(root, place) for place in empty)
+        if is_empty or not names.known:
+            one.files = self._files(root, library)
+            one.below_empty, one.unknown = (one.files, 0) if is_empty else (0, one.files)
             return
         look = os.stat
         for item in self._index.items_below(self._library(library), root, offline=True):
-            self.listed += 1
+            one.files += 1
             path = names.host(item.path or "")
             if skipped and any(_is_in(path, place) for place in skipped):
+                one.below_empty += 1
                 continue
             try:
                 look(path)
@@ -479,12 +603,19 @@ class Comparison:
                 other = _spelt_otherwise(path)
                 is_there = other is not None and not self._is_listed_itself(other)
                 if not is_there and error.errno not in _GONE:
+                    one.unknown += 1
                     folder = os.path.dirname(path)
                     if not any(_is_in(folder, known) for known in self._unreadable):
                         yield self._not_read(folder, error, [library])
                     continue
             if not is_there:
-                yield Difference("not_on_disk", path, item, "gone", _TEXTS["gone"])
+                one.gone += 1
+                difference = Difference("not_on_disk", path, item, "gone", _TEXTS["gone"])
+                held = self._gone.setdefault(library.uuid, [])
+                if self._may_ask and len(held) < _ASKED:
+                    held.append((library, difference))
+                else:
+                    yield difference
             elif seen.again(item.rating_key):
                 paths = item.paths
                 text = f"the item has {len(paths)} files: {', '.join(paths)}"
@@ -495,6 +626,17 @@ class Comparison:
         (answer,) = self._index.match_paths(self._asked, [path], offline=True)
         found = [*answer.candidates, *([answer.item] if answer.item else [])]
         return any(self._mappings.host(item.path or "") == path for item in found)
+
+
+class _Listed:
+    """What a library lists below a folder, in files."""
+
+    __slots__ = ("below_empty", "empty", "files", "gone", "library", "unknown")
+
+    def __init__(self, library: LibraryInfo, empty: Collection[bytes]) -> None:
+        """``empty``: locations in which nothing is."""
+        self.library, self.empty = library, empty
+        self.files = self.gone = self.below_empty = self.unknown = 0
 
 
 class _Place:

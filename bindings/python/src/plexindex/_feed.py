@@ -235,7 +235,8 @@ def bring_up_to_date(
 
 def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool) -> None:
     """Raises where nothing of the libraries asked was ever fetched; where they have to be ``whole``, where one was not:
-    what is told of them would look like all there is. ``late``: since a deadline came first."""
+    what is told of them would look like all there is. ``late``: since a deadline came first.
+    """
     known = asked_of(index, library)
     missing = [one.title for one in known if one.age is None]
     if known and (not missing or (len(missing) < len(known) and not whole)):

@@ -218,7 +218,8 @@ def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         '  plexindex folder --items --json "/mnt/media/tv/Cosmos Laundromat"\n'
         "  find /mnt/media/tv -mindepth 1 -maxdepth 1 -print0 | plexindex folder --null --json -\n\n"
         "JSON: an object a folder, with path, status, rung, confidence, stale, kind, item, items, files, candidates, "
-        "candidates_total, reason_code, reason and age; with --items then one for each file below it, with item.",
+        "candidates_total, reason_code, reason and age; with --items then one for each file below it, with "
+        "folder, the path that was given, and item.",
         "folder",
     )
     command.add_argument(
@@ -237,8 +238,9 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         commands,
         "diff",
         "tell what is on the disk and not in Plex, and what Plex lists and is gone",
-        "Walks the folders. The server is asked first whether anything changed. What Plex leaves out by itself counts "
-        "as left out: --rules lists why. Of what libraries own that are not asked nothing is told. Nothing is changed, "
+        "Walks the folders. The server is asked first whether anything changed, and then for items whose files are "
+        "gone where files are new, too: they may have been renamed. What Plex leaves out by itself counts as left out: "
+        "--rules lists why. Of what libraries own that are not asked nothing is told. Nothing is changed, "
         "on the disk or on the server. The exit code is 0 when nothing differs, and 1 when something does or cannot be "
         "read.",
         "  plexindex diff /mnt/media\n"
@@ -246,7 +248,9 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
         "JSON: an object a difference, with what (not_in_plex, not_on_disk, ambiguous; besides left_out and "
         "several_paths), path, item, reason_code, reason, library and section; at last what is summary, with the "
-        "counts, and age: for how many seconds the listing has not been seen to be current.",
+        "counts, and age: for how many seconds the listing has not been seen to be current. files is the sum of "
+        "files_in_plex, files_not_in_plex, files_ambiguous and files_left_out; listed that of listed_on_disk, "
+        "listed_not_on_disk and listed_unknown.",
         "diff",
     )
     command.add_argument("path", nargs="*", metavar="FOLDER", help="folders to walk")
@@ -260,7 +264,12 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         help="count as media what this rule leaves out; may be repeated",
     )
     command.add_argument("--rules", action="store_true", help="list the rules and where Plex says so, and end")
-    command.add_argument("--left-out", action="store_true", help="print what Plex leaves out, too; JSON always has it")
+    command.add_argument(
+        "--left-out",
+        action="store_true",
+        help="print what Plex leaves out, too; JSON always has it. Files that "
+        "the rule 'extension' leaves out are told nowhere: --without extension counts them as media",
+    )
     _json(command, "one object a line")
 
 
@@ -270,10 +279,10 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "changes",
         "tell what was added, removed, changed and moved since a token",
         "The first call gives a token, which outlives processes; the next one, with that token, what changed since, "
-        "and a new token; as text it is the last line, and scripts read --json. The server is asked where a listing has "
-        "expired, which is after an hour, or with --check. A token of all libraries becomes one of the library that "
-        "--library names. A library of which more than 20 items, and "
-        "more than a fifth, changed at once is to be listed again, with --full.",
+        "and a new token, as its last line: scripts read --json. The server is asked where a listing has expired, "
+        "which is after an hour, or with --check. A token of all libraries becomes one of the library that --library "
+        "names. A library of which more than 20 items, and more than a fifth, changed at once is to be listed again, "
+        "with --full.",
         "  plexindex changes\n"
         "  plexindex changes --since c1.…\n"
         "  plexindex changes --since c1.… --follow --json\n"

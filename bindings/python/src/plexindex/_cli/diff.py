@@ -16,6 +16,7 @@ from .output import say
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from typing import Any
 
     from .._compare import Comparison, Difference
 
@@ -25,6 +26,17 @@ _WORDS = {
     "ambiguous": ("ambiguous", "warn"),
     "left_out": ("left out", "faint"),
     "several_paths": ("several files", "faint"),
+}
+
+# What the files of the disk, and those that Plex lists, are.
+_SUMMED = {
+    "in_plex": "in Plex",
+    "not_in_plex": "not in Plex",
+    "ambiguous": "ambiguous",
+    "left_out": "left out",
+    "on_disk": "on the disk",
+    "not_on_disk": "not on the disk",
+    "unknown": "not looked for",
 }
 
 
@@ -84,14 +96,23 @@ def _text(difference: Difference) -> str:
 
 
 def _sum_up(found: Comparison) -> None:
+    told: dict[str, Any] = found.summary()
     parts = [
-        f"{output.count(found.files, 'media file')} on the disk",
-        f"{output.number(found.listed)} in Plex",
+        _sum(f"{output.count(found.files, 'media file')} on the disk", told, "files_"),
+        _sum(f"Plex lists {output.count(found.listed, 'file')} there", told, "listed_"),
     ]
-    counted = [(found.counts.get(what, 0), words) for what, (words, _) in _WORDS.items()]
-    parts += [f"{output.number(count)} {words}" for count, words in counted if count]
+    if found.counts.get("several_paths"):
+        parts.append(f"{output.count(found.counts['several_paths'], 'further file')} of an item")
+    others = found.counts.get("left_out", 0) - told["files_left_out"] - found.unreadable
+    if others > 0:
+        parts.append(f"{output.count(others, 'folder')} left out")
     if found.unreadable:
         parts.append(f"{output.count(found.unreadable, 'folder')} not read")
+    if found.unasked:
+        parts.append(
+            f"of {output.count(found.unasked, 'file')} that {'is' if found.unasked == 1 else 'are'} gone the server "
+            "was not asked whether they were renamed: `plexindex warm --full` asks for all"
+        )
     if not (found.differs or found.unreadable):
         parts.append("nothing differs")
     if found.age is not None:
@@ -99,6 +120,13 @@ def _sum_up(found: Comparison) -> None:
     if found.stale:
         parts.append("the deadline came first" if found.late else "the server did not answer")
     output.remark(f"{'; '.join(parts)} ({output.short(found.seconds)})")
+
+
+def _sum(whole: str, told: dict[str, Any], prefix: str) -> str:
+    """A number, and what it is the sum of."""
+    counts = [(told.get(prefix + part, 0), _SUMMED[part]) for part in _SUMMED]
+    parts = [f"{output.number(count)} {words}" for count, words in counts if count]
+    return f"{whole}: {', '.join(parts)}" if parts else whole
 
 
 class _Told:

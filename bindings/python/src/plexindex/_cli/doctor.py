@@ -121,6 +121,7 @@ def doctor(options: argparse.Namespace) -> int:
         settings.expect_folder()
         index = settings.open(retry_for=0)
     except StoreError as error:
+        _database(report, settings)
         report.title("Store")
         report.bad(str(error), codes.STORE)
         return report.end()

@@ -51,7 +51,7 @@ def folder(options: argparse.Namespace) -> int:
             if options.items:
                 for item in index.items_below(library, path, offline=True) if answer.files else ():
                     if options.json:
-                        output.say_json({"item": item.to_dict()})
+                        output.say_json({"folder": os.fsdecode(path), "item": item.to_dict()})
                     else:
                         say(f"    {item_text(item)}\n      {output.clean(item.path or '')}")
     return codes.NOT_YET if late else codes.NOT_ALL if missing else codes.OK
