@@ -255,7 +255,7 @@ def python_tests(kind: Kind, environment: Environment) -> list[Row]:
     """The chosen ones, and what the reports say."""
     with tempfile.TemporaryDirectory() as folder:
         files = tuple(f"tests/python/{name}.py" for name in PYTHON_TESTS)
-        rows = pytest(environment, "python: pytest", files, quiet=False, **preloaded(kind, Path(folder)))
+        rows = pytest(environment, "python: pytest", files, **preloaded(kind, Path(folder)))
         found = ours(Path(folder))
         reports = len(list(Path(folder).iterdir()))
     for report in found:

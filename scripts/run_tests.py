@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -54,14 +55,14 @@ def show(
     *,
     folder: Path = ROOT,
     variables: dict[str, str] | None = None,
-    quiet: bool = False,
 ) -> int:
     """Runs a command, shows what it says, and hands each line on. Gives its exit code.
 
-    With `quiet` it is shown at the end: what runs beside it is shown in between.
+    In a thread of its own it is shown at the end: what runs beside it is shown in between.
     """
     variables = variables or {}
     said = [" ".join(["$", *(f"{name}={value}" for name, value in variables.items()), *command, "\n"])]
+    quiet = threading.current_thread() is not threading.main_thread()
     if not quiet:
         print(said.pop(), end="", flush=True)
     try:
@@ -97,7 +98,7 @@ def check(suite: str, *commands: list[str], folders: tuple[Path, ...] = ()) -> l
     return [Row(suite, int(not failed), int(bool(failed)), time.monotonic() - begin)]
 
 
-def cargo_test(name: str, *arguments: str, command: str = "test", quiet: bool = False, **variables: str) -> list[Row]:
+def cargo_test(name: str, *arguments: str, command: str = "test", **variables: str) -> list[Row]:
     """`cargo test`, or what runs tests in another way, with a row for each of its programs."""
     rows: list[Row] = []
     targets: list[str] = []  # of the rows: as cargo names them when they fail
@@ -129,8 +130,7 @@ def cargo_test(name: str, *arguments: str, command: str = "test", quiet: bool = 
             failed_targets.add(failed_target[1])
 
     begin = time.monotonic()
-    whole = [CARGO, *command.split(), *locked(), "--no-fail-fast", *arguments]
-    code = show(whole, read, variables=variables, quiet=quiet)
+    code = show([CARGO, *command.split(), *locked(), "--no-fail-fast", *arguments], read, variables=variables)
     counted = {target for row, target in zip(rows, targets) if row.failed}
     for row, target in zip(rows, targets):
         if target in failed_targets - counted:
@@ -189,7 +189,7 @@ def valgrind() -> list[Row]:
         return [Row(suite, 0, 0, 0.0, "not run again: it passed with this very library")]
     # Those in C++ are built with sanitizers anyway.
     programs = [f"--test={VALGRIND_TESTS}", "--", "--skip=the_readme", "--skip=every_program", "--skip=cpp_"]
-    rows = cargo_test(suite, *programs, quiet=True, PLEXINDEX_VALGRIND="1")
+    rows = cargo_test(suite, *programs, PLEXINDEX_VALGRIND="1")
     if seen and not any(row.failed for row in rows):
         stamp.parent.mkdir(exist_ok=True)
         stamp.write_text(seen)
@@ -230,7 +230,7 @@ def python() -> list[Row]:
 def pytest_twice(environment: Environment) -> list[Row]:
     """The tests of the package, with the accelerator and without, at the same time: each waits much of it."""
     with ThreadPoolExecutor() as pool:
-        slow = pool.submit(pytest, environment, "pytest, ctypes only", quiet=True, PLEXINDEX_NO_ACCELERATOR="1")
+        slow = pool.submit(pytest, environment, "pytest, ctypes only", PLEXINDEX_NO_ACCELERATOR="1")
         return [*pytest(environment), *slow.result()]
 
 
@@ -238,11 +238,9 @@ def pytest(
     environment: Environment,
     name: str = "pytest",
     tests: tuple[str, ...] = ("tests/python",),
-    *,
-    quiet: bool = False,
     **variables: str,
 ) -> list[Row]:
-    """`pytest` over all tests of the package, or some. With `quiet` what it says is shown at the end."""
+    """`pytest` over all tests of the package, or some."""
     counts = {"passed": 0, "failed": 0, "error": 0, "skipped": 0}
 
     def read(line: str) -> None:
@@ -253,7 +251,7 @@ def pytest(
     begin = time.monotonic()
     standin = target_folder() / "debug" / "standin"
     command = [str(environment.python), "-m", "pytest", "-q", *tests]
-    code = show(command, read, variables={"PLEXINDEX_STANDIN": str(standin), **variables}, quiet=quiet)
+    code = show(command, read, variables={"PLEXINDEX_STANDIN": str(standin), **variables})
     failed = counts["failed"] + counts["error"]
     if code and not failed:
         failed = 1
@@ -334,7 +332,7 @@ def language(one: others.Language, variables: dict[str, str]) -> Row:
             counts[found[1].lower()] = counts.get(found[1].lower(), 0) + 1
 
     for command in one.commands:
-        failed = show(command, read, folder=one.folder, variables={**variables, **one.variables}, quiet=True)
+        failed = show(command, read, folder=one.folder, variables={**variables, **one.variables})
         if failed:
             counts["fail"] = max(counts.get("fail", 0), 1)
             break
