@@ -361,6 +361,11 @@ fn parent(tx: &Tx<'_>, library: LibraryId, above: Option<i64>, texts: Parent<'_>
 
 /// Equal for items of equal content.
 pub fn digest(item: &Item) -> i64 {
+    digest_in(&mut Vec::with_capacity(512), item)
+}
+
+/// The same with memory that is used again.
+pub fn digest_in(whole: &mut Vec<u8>, item: &Item) -> i64 {
     let Item {
         rating_key,
         kind,
@@ -378,7 +383,7 @@ pub fn digest(item: &Item) -> i64 {
         guids,
         parts,
     } = item;
-    let mut whole = Vec::with_capacity(512);
+    whole.clear();
     let mut text = |text: &str| {
         whole.extend_from_slice(&(text.len() as u64).to_le_bytes());
         whole.extend_from_slice(text.as_bytes());
@@ -401,5 +406,5 @@ pub fn digest(item: &Item) -> i64 {
     ] {
         whole.extend_from_slice(&number.to_le_bytes());
     }
-    xxh3_64(&whole).cast_signed()
+    xxh3_64(whole).cast_signed()
 }

@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::columns::{self, Cells, FromCells, list, read};
 use super::history::tell_listing;
-use super::items::{Adding, digest};
+use super::items::{Adding, digest_in};
 use super::known::{Known, Row};
 use super::libraries::{LibraryRow, one_library};
 use super::open::Store;
@@ -419,9 +419,10 @@ fn store_items(
 ) -> rusqlite::Result<Vec<i64>> {
     let mut adding = Adding::new(tx, items.len());
     let mut known = Known::of(tx, library, items, asked)?;
-    let mut ids = Vec::with_capacity(items.len());
+    let (mut ids, mut room) = (Vec::with_capacity(items.len()), Vec::new());
     for item in items {
-        match put(tx, &mut adding, &mut known, listing, item)? {
+        let digest = digest_in(&mut room, item);
+        match put(tx, &mut adding, &mut known, listing, item, digest)? {
             Some((id, different)) => {
                 ids.push(id);
                 listing.changed |= different;
@@ -440,9 +441,9 @@ fn put(
     known: &mut Known<'_, '_>,
     listing: &Listing,
     item: &Item,
+    digest: i64,
 ) -> rusqlite::Result<Option<(i64, bool)>> {
     let generation = listing.generation;
-    let digest = digest(item);
     match known.row(&item.rating_key)? {
         Some(Row::Living { id, digest: own, newer }) if own == digest || newer => return Ok(Some((id, false))),
         Some(Row::Living { id, .. }) => {

@@ -127,9 +127,14 @@ impl Packer {
         let mut new = at;
         self.said.extend_from_slice(path);
         let end = self.said.len();
-        while at + LEAST <= end {
-            let Some(from) = self.known(at) else {
-                self.learn(at, at + LEAST);
+        while let Some(four) = self.four(at) {
+            let place = &mut self.places[Self::place(four)];
+            let before = usize::from(*place);
+            // Where a copy begins is enough: what follows it there, follows here too.
+            if let Ok(here) = u16::try_from(at + 1) {
+                *place = here;
+            }
+            let Some(from) = before.checked_sub(1).filter(|from| self.four(*from) == Some(four)) else {
                 at += 1;
                 continue;
             };
@@ -137,8 +142,6 @@ impl Packer {
             self.put_new(new, at);
             put_varint(&mut self.out, ((length - LEAST) as u64) << 1 | 1);
             put_varint(&mut self.out, from as u64);
-            // Where the copy begins is enough: what follows it there, follows here too.
-            self.learn(at, at + LEAST);
             at += length;
             new = at;
         }
@@ -158,13 +161,6 @@ impl Packer {
 
     fn place(four: [u8; LEAST]) -> usize {
         (u32::from_le_bytes(four).wrapping_mul(0x9E37_79B1) >> 24) as usize % PLACES
-    }
-
-    /// Where the four bytes at `at` stood before.
-    fn known(&self, at: usize) -> Option<usize> {
-        let four = self.four(at)?;
-        let before = usize::from(self.places[Self::place(four)]).checked_sub(1)?;
-        (self.four(before) == Some(four)).then_some(before)
     }
 
     /// Notes where the bytes stand that begin at `from`, and end by `to`.
