@@ -42,6 +42,7 @@ pub enum Viewer {
 
 impl Kind {
     /// What it cannot do, and what a host can do about that: give what there is beside it, if anything, else what holds `alone`.
+    #[must_use]
     pub fn unsupported(&self, what: &str, alone: &str) -> Error {
         Error::new(
             Status::Unsupported,

@@ -77,6 +77,7 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // each field by itself
 fn whatever_an_item_has_is_stored_and_makes_it_another_one() {
     let text = |name: &str| format!("{name}\u{e4}");
     let whole = Item {

@@ -306,7 +306,7 @@ type Parent<'p> = [&'p String; 3];
 /// What the last item belonged to, a show and a season: those of one come together.
 #[derive(Default)]
 struct ParentCache {
-    last: Option<([String; 6], i64)>,
+    last: Option<(Vec<String>, i64)>,
 }
 
 impl ParentCache {
@@ -331,9 +331,7 @@ impl ParentCache {
         if !season.into_iter().all(String::is_empty) {
             id = parent(tx, library, Some(id), season)?;
         }
-        let [a, b, c] = show.map(String::clone);
-        let [d, e, f] = season.map(String::clone);
-        self.last = Some(([a, b, c, d, e, f], id));
+        self.last = Some((both().cloned().collect(), id));
         Ok(Some(id))
     }
 }

@@ -182,7 +182,7 @@ impl World {
             } else {
                 String::new()
             },
-            season_rating_key: if of_show && key % 2 == 0 {
+            season_rating_key: if of_show && key.is_multiple_of(2) {
                 format!("t{}", key % 6)
             } else {
                 String::new()
