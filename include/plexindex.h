@@ -1128,9 +1128,10 @@ int32_t plexindex_notify(const struct plexindex_handle *handle,
 //   puts it to `path` unless it was removed. A file may be of several items.
 //
 // A token is at most 200 bytes of ASCII without NUL, and outlives processes. It is of one store, server and user, and of the
-// library if one was named: one of all libraries may be asked of a single one, and becomes a token of that. Readers cost nothing while they do not read. After a kill a reader that goes on with the last
-// token that it kept misses nothing, and sees again what it read since. Changes are kept for 30 days and in some 64 MiB, and
-// go before listings where `size_limit` is reached.
+// library if one was named: one of all libraries may be asked of a single one, and becomes a token of that. Readers cost
+// nothing while they do not read. After a kill a reader that goes on with the last token that it kept misses nothing, and
+// sees again what it read since. Changes are kept for 30 days and in some 64 MiB, and go before listings where `size_limit`
+// is reached.
 //
 // Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when what changed since is not known any more, or the token
 // is of another store, server, user or library, or of what a power cut or a restored copy undid: begin anew with

@@ -121,7 +121,8 @@ class Difference:
 class Comparison:
     """The differences between folders and what Plex lists: iterate once. Made by :meth:`Index.compare`.
 
-    They come while the disk is walked, and are kept nowhere.
+    They come while the disk is walked, and are kept nowhere; but for new files and files that are gone, which may be
+    one item that was renamed: some are held back until the server was asked, and come at the end.
     """
 
     def __init__(

@@ -210,12 +210,13 @@ def bring_up_to_date(
     *,
     always: bool = False,
     whole: bool = False,
+    waits: bool = False,
 ) -> str | None:
     """Asks the server where a listing has expired, as a match does, or always: whether anything changed.
 
     None: what is known is current. ``"late"``: the deadline came first. ``"away"``: the server gave no answer, or none
-    that could be stored, and old listings are known: of one library at least, or of each where they have to be
-    ``whole``; else it raises.
+    that could be stored, and old listings are known: of one library that is asked at least, or of each where they have
+    to be ``whole``; else it raises. For one who ``waits`` that of any library will do: those that are asked may come.
     """
     known = asked_of(index, library)
     fresh = bool(known) and all(one.fresh for one in known)
@@ -226,7 +227,7 @@ def bring_up_to_date(
         refresh = index._native.refresh
         status, _ = index._query(refresh, library, b"", deadline, flags, progress, buffer=False)
     except (ServerError, StoreError) as error:
-        listed = [one.age is not None for one in known]
+        listed = [one.age is not None for one in (index.libraries(offline=True) if waits else known)]
         if not any(listed) or (whole and not all(listed)):
             raise
         return None if fresh and isinstance(error, OfflineError) else "away"
@@ -260,7 +261,7 @@ def watch(
     until = None if timeout is None else time.monotonic() + timeout
     # Until then nothing asks the server; what other processes learn is seen meanwhile.
     silent_until = 0.0
-    missed = None if offline else bring_up_to_date(index, library, None, progress)
+    missed = None if offline else bring_up_to_date(index, library, None, progress, waits=True)
     if missed:
         silent_until = time.monotonic() + _PAUSE
     found = Changes(index, since, library, False)
@@ -281,6 +282,6 @@ def watch(
         status, _ = index._query(wait, library, raw, left, c.QUERY_OFFLINE if silent else 0, progress, buffer=False)
         if status == c.OK and not silent:
             # Without a request where nothing has expired, and no item was invalidated by an event.
-            missed = bring_up_to_date(index, library, None, progress, always=True)
+            missed = bring_up_to_date(index, library, None, progress, always=True, waits=True)
             silent_until = time.monotonic() + (_PAUSE if missed else _BETWEEN)
         found = Changes(index, token, library, False)

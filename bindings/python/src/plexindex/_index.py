@@ -272,10 +272,12 @@ class Index(Changing):
         """Walks folders of this machine, and tells what is on the disk and not in Plex, and the other way round.
 
         Iterate over the answer: each :class:`Difference` comes while the disk is walked. Unless ``offline`` the server
-        is asked first whether anything changed, with one request, and what did is fetched. With a ``library`` what
-        others have is not told of. What Plex leaves out by itself is told as left out, by rules that ``without``
-        switches off: ``extension``, ``hidden``, ``system``, ``unpacking``, ``empty``, ``samples``, ``extras``,
-        ``discs``, ``plexignore``. ``progress`` is called with the number of files that were found so far.
+        is asked first whether anything changed, with one request, and what did is fetched; then, where a library has
+        new files and files that are gone, for the items of those: they may have been renamed (64 in a request, 256 in a
+        run). With a ``library`` what others have is not told of. What Plex leaves out by itself is told as left out, by
+        rules that ``without`` switches off: ``extension`` (files of which nothing is told), ``hidden``, ``system``,
+        ``unpacking``, ``empty``, ``samples``, ``extras``, ``discs``, ``plexignore``. ``progress`` is called with the
+        number of files that were found so far.
 
         Nothing is changed, on the disk or on the server. What is listed under mappings with a pattern over the host's
         paths is not looked for on the disk: such a pattern leads one way.
