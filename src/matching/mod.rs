@@ -10,6 +10,7 @@ mod folder;
 mod form;
 mod ladder;
 mod mappings;
+mod member;
 pub mod normal;
 mod numbered;
 mod outcome;
@@ -24,12 +25,13 @@ mod words;
 
 pub use fast::{GROUP, fast_lookup, fast_lookup_all};
 pub use folder::{
-    FolderOutcome, Folders, Held, Invalidated, Member, Place, Season, climb_by_one_file, climb_folder, climb_whole,
-    files_below, folder_form, place_among, places_of,
+    FolderOutcome, Folders, Held, Invalidated, Place, climb_by_one_file, climb_folder, climb_whole, files_below,
+    folder_form, place_among, places_of,
 };
 pub use form::{Fold, Form, lies_under};
 pub use ladder::{Scope, climb, climb_normal};
 pub use mappings::Mappings;
+pub use member::{Member, Season};
 pub use normal::{Normal, Spelling};
 pub use outcome::{Found, GuidRef, ItemRef, LIMIT, Outcome};
 pub use relation::Relation;
