@@ -53,6 +53,9 @@ struct File {
     told: String,
 }
 
+/// The verdict on a file that is another server's, or an old one of this server.
+const NOT_ITS: &str = "is not what the server has";
+
 impl Beside {
     /// Neither is asked anything yet.
     pub fn new(database: Arc<PlexDatabase>, server: Arc<dyn Source>, url: &str) -> Self {
@@ -72,7 +75,10 @@ impl Beside {
     fn tell(&self, why: String) {
         let mut file = lock(&self.file);
         if file.told != why {
-            log::warn!("{why}; the server at {} is asked instead", self.url);
+            log::warn!(
+                "{why}; {} is asked instead: name the database of that server, or none",
+                self.url
+            );
             file.told = why;
         }
     }
@@ -161,7 +167,11 @@ impl Source for Beside {
             file.was_used = true;
             file.told.clear();
         } else {
-            self.tell(format!("{} is not what the server has", self.database.shown()));
+            // The file may be known by its folder at first. That is no other verdict.
+            let is_told = lock(&self.file).told.ends_with(NOT_ITS);
+            if !is_told {
+                self.tell(format!("{} {NOT_ITS}", self.database.shown()));
+            }
         }
     }
 

@@ -272,7 +272,8 @@ impl Place {
                     Status::Starting,
                     format!(
                         "{} has {there} beside it and lacks {missing}: its server is starting or stopping, and it is read once \
-                         that is over; where it is a copy, copy {missing} too, or open the copy once with sqlite3",
+                         that is over; where it is a copy, copy {missing} too, or let `sqlite3 COPY 'PRAGMA wal_checkpoint(TRUNCATE)'` \
+                         complete it",
                         self.shown()
                     ),
                 ));
