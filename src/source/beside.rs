@@ -75,10 +75,7 @@ impl Beside {
     fn tell(&self, why: String) {
         let mut file = lock(&self.file);
         if file.told != why {
-            log::warn!(
-                "{why}; {} is asked instead: name the database of that server, or none",
-                self.url
-            );
+            log::warn!("{why}; the server at {} is asked instead", self.url);
             file.told = why;
         }
     }

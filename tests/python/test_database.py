@@ -221,7 +221,7 @@ def test_a_store_that_is_empty_is_filled_or_its_remedy_is_said(cli: Cli, plex: P
 def test_the_doctor_says_whether_it_can_be_used(cli: Cli, plex: Path) -> None:
     text = cli.good("doctor", "--database", plex)
     assert f"  ok   {plex} can be read: it has 4 libraries" in text
-    assert "note Preferences.xml beside it cannot be read" in text
+    assert "note Preferences.xml is not there, or cannot be read" in text
     assert "nothing but Plex's database is asked" in text
     (plex / "Preferences.xml").write_text('<Preferences ProcessedMachineIdentifier="0123456789abcdef"/>')
     facts = cli.json("doctor", "--database", plex)["database"]

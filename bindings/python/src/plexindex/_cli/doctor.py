@@ -177,7 +177,7 @@ def _database(report: Report, settings: Settings) -> bool:
     facts.update(usable=True, libraries=server.libraries, machine_identifier=server.machine_identifier)
     report.good(f"{settings.database} can be read: it has {count(server.libraries, 'library', 'libraries')}")
     if server.machine_identifier.startswith("database:"):
-        report.note("Preferences.xml beside it cannot be read: the server goes by the place of its database")
+        report.note("Preferences.xml is not there, or cannot be read: the server is known by where its database lies")
     return True
 
 
