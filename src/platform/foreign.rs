@@ -208,7 +208,8 @@ unsafe extern "C" fn open(
     let flags = if flags & SQLITE_OPEN_WAL == 0 {
         flags
     } else {
-        flags & !SQLITE_OPEN_CREATE
+        // Told that it opens a log, SQLite as root would set the owner of the server's: its times move with that.
+        flags & !(SQLITE_OPEN_CREATE | SQLITE_OPEN_WAL)
     };
     // SAFETY: SQLite hands over the VFS that was registered, which begins a `Vfs`; the rest is handed on to the VFS that it is a
     // copy of. A file that was opened has that one's methods, and the copy of these lives as long as ours, so longer than the

@@ -138,13 +138,11 @@ impl Selection {
 
     /// The error for a library of which nothing is known, where no server is asked.
     pub fn never_fetched(&self) -> Error {
-        Error::new(
-            Status::LibraryNotFound,
-            format!(
-                "library '{}' was never fetched: do so first (refresh)",
-                self.selector.name()
-            ),
-        )
+        let what = match self.selector {
+            Selector::All => "no library was fetched yet".to_owned(),
+            _ => format!("library '{}' was never fetched", self.selector.name()),
+        };
+        Error::new(Status::LibraryNotFound, format!("{what}: do so first (refresh)"))
     }
 }
 

@@ -167,6 +167,7 @@ fn a_restored_backup_is_listed_anew() {
         "a film that came",
         "a change, of what is deleted",
         "a film that went, and one that is deleted",
+        "a change before one that came again",
     ] {
         let (folder, server, section) = films(60);
         let index = open(options(&folder.path().join("store"), &server.folder), &clock());
@@ -176,6 +177,10 @@ fn a_restored_backup_is_listed_anew() {
         let backup = std::fs::read(server.file()).expect("read");
         server.write(|database| match lost {
             "a change" => written::rename(database, 7, renamed),
+            "a change before one that came again" => {
+                written::rename(database, 7, renamed);
+                written::touch(database, 8);
+            }
             "a film that came" => drop(written::add_film(database, section, "New", renamed)),
             "a change, of what is deleted" => {
                 written::rename(database, 7, renamed);
@@ -192,6 +197,7 @@ fn a_restored_backup_is_listed_anew() {
         server.write(|database| match lost {
             "a change, of what is deleted" => (20..38).for_each(|id| written::delete(database, id)),
             "a film that went, and one that is deleted" => written::delete(database, 8),
+            "a change before one that came again" => [9, 8, 8].iter().for_each(|id| written::touch(database, *id)),
             _ => {}
         });
         assert_eq!(key_of(&index, &path(6)), Some(7), "{lost}");
@@ -207,6 +213,33 @@ fn a_restored_backup_is_listed_anew() {
 }
 
 /// A process that begins knows what went by the rows that another one counted.
+#[test]
+fn what_goes_to_the_trash_as_another_comes_back_is_missed() {
+    let (folder, server, _) = films(60);
+    let trash = |database: &rusqlite::Connection, id: i64, at: Option<i64>| {
+        for sql in [
+            "UPDATE metadata_items SET deleted_at = ?2 WHERE id = ?1",
+            "UPDATE media_items SET deleted_at = ?2 WHERE metadata_item_id = ?1",
+        ] {
+            database.execute(sql, rusqlite::params![id, at]).expect("written");
+        }
+        written::touch(database, id);
+    };
+    server.write(|database| trash(database, 1, Some(1_700_000_000)));
+    let index = open(options(&folder.path().join("store"), &server.folder), &clock());
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    // A first change, after which the rows are counted.
+    server.write(|database| written::touch(database, 5));
+    assert_eq!(key_of(&index, &crate::alone::path(4)), Some(5));
+    server.write(|database| {
+        trash(database, 1, None);
+        trash(database, 2, Some(1_700_000_001));
+    });
+    assert_eq!(key_of(&index, &crate::alone::path(0)), Some(1));
+    assert_eq!(key_of(&index, &crate::alone::path(1)), None);
+    assert_eq!(index.stats().expect("statistics").items, 59);
+}
+
 #[test]
 fn what_goes_is_missed_by_a_process_that_begins() {
     let (folder, server, section) = films(60);

@@ -41,6 +41,15 @@ def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
+def test_a_cold_folder_s_items_are_listed(cli: Cli, plex: Path) -> None:
+    # What is below the folder answers at once; for its items the library is listed, whatever else was.
+    cli.good("warm", "--database", plex, "Movies")
+    said = cli.good("folder", "--items", "--json", "--database", plex, "/data/TV-Shows/The Big Bang Theory")
+    answer, *items = [json.loads(line) for line in said.splitlines()]
+    assert answer["files"] == len(items) > 0
+    assert {line["item"]["show_title"] for line in items} == {"The Big Bang Theory"}
+
+
 @pytest.mark.parametrize("named", ["folder", "file", "bytes", "its own folder"])
 def test_it_is_all_that_is_needed(plex: Path, cache: Path, named: str) -> None:
     ways: dict[str, Path | str | bytes] = {"folder": plex, "file": str(plex / INSIDE), "bytes": os.fsencode(plex)}
@@ -106,7 +115,7 @@ def test_the_command_follows_it_without_events(cli: Cli, plex: Path) -> None:
     command, environment = cli.start("changes", "--follow", "--json", "--database", plex)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as follower:
         assert follower.stdout is not None
-        assert list(json.loads(follower.stdout.readline())) == ["token", "age"]
+        assert list(json.loads(follower.stdout.readline())) == ["token", "age", "stale"]
         rename_sintel(plex / INSIDE)
         # It may look in after each of the writer's commits, of which the last changes an item: a token comes alone.
         lines = map(json.loads, follower.stdout)

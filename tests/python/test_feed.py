@@ -391,7 +391,7 @@ def test_the_command_tells_people_and_scripts(server: Server, tmp_path: Path) ->
     assert list(change) == ["change", "item", "path", "from", "from_key", "library", "section"]
     assert (change["library"], change["section"]) == ("Movies", "1")
     assert change["item"] == cli.json("match", "/data/movies/New.mkv")["item"]
-    assert list(last) == ["token", "age"] and last["age"] >= 0
+    assert list(last) == ["token", "age", "stale"] and last["age"] >= 0
     (again,) = (json.loads(line) for line in cli.good("changes", "--since", last["token"], "--json").splitlines())
     assert again["token"] == last["token"] and again["age"] >= last["age"]
     assert len(cli.good("changes", "--full", "--json", "--library", "Movies").splitlines()) == 302
@@ -444,13 +444,13 @@ def test_the_command_follows_until_ctrl_c(server: Server, tmp_path: Path) -> Non
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as follower:
         assert follower.stdout is not None
-        assert list(json.loads(follower.stdout.readline())) == ["token", "age"]
+        assert list(json.loads(follower.stdout.readline())) == ["token", "age", "stale"]
         server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
         cli.run("warm", "--full")
         while "change" not in (line := json.loads(follower.stdout.readline())):
             pass
         assert (line["change"], line["path"]) == ("added", "/data/movies/New.mkv")
-        assert list(json.loads(follower.stdout.readline())) == ["token", "age"]
+        assert list(json.loads(follower.stdout.readline())) == ["token", "age", "stale"]
         begun = time.monotonic()
         follower.send_signal(signal.SIGINT)
         assert follower.wait(30) == 130
@@ -517,7 +517,7 @@ def test_a_full_listing_is_whole_or_none(server: Server, tmp_path: Path) -> None
 
 
 def test_a_token_after_a_deadline_says_what_was_late(server: Server, open_index: OpenIndex) -> None:
-    index = open_index(library_ttl=0.01)
+    index = open_index()
     server.fault(kind="listing", action="delay", ms=1000, count=0)
     with pytest.raises(plexindex.TimeoutError, match=r"before 'Movies', 'TV Shows' were|before the server"):
         index.changes(deadline=0.3)
@@ -525,5 +525,5 @@ def test_a_token_after_a_deadline_says_what_was_late(server: Server, open_index:
     index.refresh()
     server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
     server.fault(kind="sections", action="delay", ms=1000, count=0)
-    found = index.changes(deadline=0.1)
+    found = index.changes(check=True, deadline=0.1)
     assert (found.stale, found.late) == (True, True)

@@ -53,21 +53,24 @@ impl PlexDatabase {
             return Ok(Changes::Unknown);
         };
         let ids: Vec<i64> = moved.ids.iter().copied().collect();
-        let mut came = Vec::with_capacity(ids.len());
-        self.read(library, &ids, bounds, &mut |_, item| came.extend(item))?;
+        let (mut came, mut left) = (Vec::with_capacity(ids.len()), Vec::new());
+        self.read(library, &ids, bounds, &mut |id, item| match item {
+            Some(item) => came.push(item),
+            None => left.push(id.to_string()),
+        })?;
         let told = known.told()?;
         known.add(&came)?;
         // Else all numbers are compared.
-        if !moved.went_back && moved.now.trash == since.trash && !known.has_any(&moved.elsewhere)? {
+        let went = known.has_any(&moved.elsewhere)? || known.has_any(&left)?;
+        if !moved.went_back && moved.now.trash == since.trash && !went {
             // What was counted is of the moment that was just read, and the index had then what the database had.
             let is_counted = Mark::of(token).as_ref() == Some(&moved.now) && told == Some(before);
             let rows = rows_of(known.since()).zip(rows_of(token)).filter(|_| is_counted);
             if rows.is_some_and(|(then, now)| then + moved.new == now) {
                 return Ok(Changes::Known { gone: Vec::new() });
             }
-            let left = self.count(library, bounds)?;
             // All that is left is known now: so many of each are the same ones.
-            if left == known.count()? {
+            if self.count(library, bounds)? == known.count()? {
                 return Ok(Changes::Known { gone: Vec::new() });
             }
         }
@@ -207,7 +210,12 @@ fn moved(slice: &Slice, section: i64, since: &Mark) -> rusqlite::Result<Option<M
             }
         }
     }
+    let mut seen = BTreeSet::new();
     while let Some(parent) = above.pop() {
+        // In a damaged file a season may be above itself.
+        if !seen.insert(parent) {
+            continue;
+        }
         let mut statement =
             connection.prepare_cached("SELECT id, metadata_type FROM metadata_items WHERE parent_id = ?1")?;
         let mut rows = statement.query([parent])?;

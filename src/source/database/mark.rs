@@ -86,14 +86,21 @@ impl Mark {
             return Ok(None);
         }
         let mut statement = connection.prepare_cached("SELECT changed_at FROM metadata_items WHERE id = ?1")?;
+        let mut base = None;
         for (place, (changed, id)) in self.top.iter().enumerate() {
             let stands: Option<Option<i64>> = statement.query_row([id], |row| row.get(0)).optional()?;
-            if let Some(stands) = stands {
-                return Ok((stands >= Some(*changed)).then_some(Base {
-                    changed: *changed,
-                    went_back: place > 0,
-                }));
+            let Some(stands) = stands else { continue };
+            // Each of them: that which changed last may have changed again since a backup was put back.
+            if stands < Some(*changed) {
+                return Ok(None);
             }
+            base.get_or_insert(Base {
+                changed: *changed,
+                went_back: place > 0,
+            });
+        }
+        if base.is_some() {
+            return Ok(base);
         }
         Ok(self.top.is_empty().then_some(Base {
             changed: 0,

@@ -34,8 +34,8 @@ class Folder(Match):
 
     @property
     def items(self) -> int:
-        """How many items have a file below it; 0 where several folders fit by their end, and of a library that was
-        never fetched, but for Plex's database.
+        """How many items have a file below it; 0 where several folders fit by their end, and where one file of a
+        library that was never fetched told what the folder is.
         """
         count: int = (self._answer or self._read())[12]
         return count

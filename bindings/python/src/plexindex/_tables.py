@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-from _thread import allocate_lock
 
 from . import _constants as c
 from . import _convert
+from ._accelerator import closing_lock
 from ._errors import ClosedError
 from ._library import TableHandle
 from ._native import CBytes, CTableOp
@@ -70,7 +70,7 @@ class TableStore:
         self._folder = folder = os.path.abspath(folder)
         self._limit = whole(limit)
         self.mappings = tuple(mappings)
-        self._opening = allocate_lock()
+        self._opening = closing_lock()
         self._open: Index | None = None
         os.makedirs(os.path.dirname(folder), exist_ok=True)
         self.index()

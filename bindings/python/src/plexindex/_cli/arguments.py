@@ -211,15 +211,15 @@ def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         commands,
         "folder",
         "tell which shows, seasons, artists, albums or items folders are, and what is below them",
-        "A folder is the deepest show or artist that all files below it share. What the server lists counts, not what "
-        "is on the disk. Libraries that were never fetched are fetched. The exit code is 0 when each folder is a "
-        "single one.",
+        "A folder is the deepest show, season, artist or album that all files below it share. What the server lists "
+        "counts, not what is on the disk. Libraries that were never fetched are fetched. The exit code is 0 when each "
+        "folder is a single one.",
         '  plexindex folder "/mnt/media/tv/Cosmos Laundromat"\n'
         '  plexindex folder --items --json "/mnt/media/tv/Cosmos Laundromat"\n'
         "  find /mnt/media/tv -mindepth 1 -maxdepth 1 -print0 | plexindex folder --null --json -\n\n"
         "JSON: an object a folder, with path, status, rung, confidence, stale, kind, item, items, files, candidates, "
         "candidates_total, reason_code, reason and age; with --items then one for each file below it, with "
-        "folder, the path that was given, and item.",
+        "folder, the path that was given, and item. age is null where the answer is of no listing.",
         "folder",
     )
     command.add_argument(
@@ -289,8 +289,9 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "  plexindex changes --full --json --library Movies\n\n"
         "JSON: an object a change, with change (added, removed, changed, moved, list_again), item, path, from (where a "
         "file was that moved), from_key (the rating key before, where it is another one), library and section; at "
-        "last, with --follow after each time that something changed, an object with token, and age: for how many "
-        "seconds the listing has not been seen to be current.",
+        "last, with --follow after each time that something changed, an object with token, age (for how many "
+        "seconds the listing has not been seen to be current) and stale (the server was to be asked, and did not "
+        "answer).",
         "changes",
     )
     command.add_argument("--since", metavar="TOKEN", help="tell what changed since this token was given")

@@ -69,7 +69,8 @@ def _tell(index: Index, found: Changes, options: argparse.Namespace) -> None:
             output.remark("from now on: give this token with --since to hear what changed; --full lists what there is")
         elif not count:
             asked = "" if found.age is None else f"; the server was last asked {output.ago(found.age)}"
-            output.remark(f"nothing is known to have changed{asked}{'' if options.check else ' (--check asks now)'}")
+            hint = "" if options.check or options.offline else " (--check asks now)"
+            output.remark(f"nothing is known to have changed{asked}{hint}")
     sys.stdout.flush()
 
 
@@ -95,7 +96,8 @@ def _follow(
 
 
 def _say_token(found: Changes) -> None:
-    output.say_json({"token": found.token, "age": None if found.age is None else round(found.age, 3)})
+    age = None if found.age is None else round(found.age, 3)
+    output.say_json({"token": found.token, "age": age, "stale": found.stale})
 
 
 def _show(index: Index, change: Change, options: argparse.Namespace) -> None:

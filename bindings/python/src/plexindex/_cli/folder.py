@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
 
+    from .._index import Index, Library
+    from .._items import Item
     from .._many import Folder
 
 _CANDIDATES = 10
@@ -49,12 +51,20 @@ def folder(options: argparse.Namespace) -> int:
             else:
                 say(folder_text(os.fsdecode(path), answer))
             if options.items:
-                for item in index.items_below(library, path, offline=True) if answer.files else ():
+                for item in _below(index, library, path, answer, silent=settings.silent):
                     if options.json:
                         output.say_json({"folder": os.fsdecode(path), "item": item.to_dict()})
                     else:
                         say(f"    {item_text(item)}\n      {output.clean(item.path or '')}")
     return codes.NOT_YET if late else codes.NOT_ALL if missing else codes.OK
+
+
+def _below(index: Index, library: Library | None, path: bytes, answer: Folder, *, silent: bool) -> Iterator[Item]:
+    """The items below it. Of its own library, where it is one's: that may be fetched for it."""
+    if answer.item is not None:
+        yield from index.library(section=answer.item.section).items_below(path, offline=silent)
+    elif answer.files:
+        yield from index.items_below(library, path, offline=True)
 
 
 def folder_dict(path: bytes, answer: Folder) -> dict[str, object]:
@@ -79,12 +89,14 @@ def folder_text(path: str, answer: Folder) -> str:
     """An answer for people: the path, and below it what it is or why not."""
     lines = [output.clean(path).replace("\n", "\\n")]
     counts = f"{output.count(answer.items, 'item')} in {output.count(answer.files, 'file')}"
+    if answer.item is not None and not answer.files:
+        counts = "items not counted"
     if answer.item is not None:
         how = f"{answer.rung.replace('_', ' ')}, {answer.confidence}"
         if answer.confidence == "low":
             how += ": verify it"
         if answer.stale:
-            how += f", {output.span(answer.age or 0)} old"
+            how += f", {'of unknown age' if answer.age is None else f'{output.span(answer.age)} old'}"
         text = output.fitted(f"  {answer.kind}: {item_text(answer.item)} · {counts} · {how}")
         lines.append(output.paint(text, "good" if answer.confidence == "high" else "warn"))
         if answer.reason_code not in ("none", "only_root_differs"):
