@@ -280,8 +280,47 @@ def test_many_renames_are_asked_for_in_batches(tmp_path: Path, start_server: Ser
         for number, file in enumerate(files):
             file.with_suffix(".mp4").rename(films / "x" / f"{number}.mkv")
         done = Cli(tmp_path, server).run("diff", films)
-        assert "of 44 files that are gone the server was not asked" in done.stderr
+        assert "of 44 files the server was not asked whether they were renamed" in done.stderr
         assert "`plexindex warm --full` asks for all" in done.stderr
+
+
+def renumber(films: Path, server: Server, first: int, last: int) -> None:
+    """Each film gets the name of the next one, on the disk and in Plex."""
+    of = {row["path"]: row["ratingKey"] for row in server.paths(1)}
+    for number in range(last, first - 1, -1):
+        old, new = (films / f"Film {one} (2001).mkv" for one in (number, number + 1))
+        old.rename(new)
+        server.post("items/rename", {"ratingKey": int(of[str(old)]), "from": str(old), "to": str(new)})
+
+
+def test_a_chain_of_renames_is_no_difference(
+    tmp_path: Path, start_server: ServerFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = tmp_path / "films"
+    server = serve(tmp_path, start_server, ([films], [make(films / f"Film {one} (2001).mkv") for one in range(1, 5)]))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        index.refresh()
+        # The limit ends it in the middle; the next run goes on there.
+        renumber(films, server, 1, 4)
+        with monkeypatch.context() as patch:
+            patch.setattr("plexindex._compare._ASKED", 2)
+            found = index.compare(films)
+            assert [(one.what, Path(one.path).name) for one in found] == [("not_in_plex", "Film 5 (2001).mkv")]
+            assert found.unasked == 1
+        for _ in range(2):
+            found = index.compare(films)
+            assert (list(found), found.files, found.listed, found.unasked) == ([], 4, 4, 0)
+            check_sums(found.summary())
+        of = {row["path"]: row["ratingKey"] for row in server.paths(1)}
+        assert {path: index.match_path(None, path, offline=True).key for path in of} == {
+            path: f"/library/metadata/{key}" for path, key in of.items()
+        }
+    # In one run, all of it.
+    with plexindex.open(tmp_path / "other", server.url, server.token) as index:
+        index.refresh()
+        renumber(films, server, 2, 5)
+        found = index.compare(films)
+        assert (list(found), found.unasked) == ([], 0)
 
 
 def test_outside_every_library_no_rule_of_plex_s_holds(tmp_path: Path, tree: Tree) -> None:

@@ -121,8 +121,8 @@ class Difference:
 class Comparison:
     """The differences between folders and what Plex lists: iterate once. Made by :meth:`Index.compare`.
 
-    They come while the disk is walked, and are kept nowhere; but for new files and files that are gone, which may be
-    one item that was renamed: some are held back until the server was asked, and come at the end.
+    They come while the disk is walked, and are kept nowhere. Files that are new, gone, or of several items may be items
+    that were renamed: some are held back until the server was asked, and come at the end.
     """
 
     def __init__(
@@ -152,9 +152,11 @@ class Comparison:
         self._others: dict[bytes, list[LibraryInfo]] = {}
         self._seen = _Seen()
         self._unreadable: set[bytes] = set()
-        # What a rename on the server would explain: new files, and by library the items whose files are gone.
+        # What a rename on the server would explain: new files, files that several items have, and by library the items
+        # whose files are gone.
         self._may_ask = False
         self._new: list[_OnDisk] = []
+        self._shared: list[_OnDisk] = []
         self._gone: dict[str, list[tuple[LibraryInfo, Difference]]] = {}
         # Libraries of which more files are new than are held back.
         self._flooded: set[str] = set()
@@ -165,7 +167,9 @@ class Comparison:
         self.files = 0
         """Media files that were found on the disk: those in Plex, not in Plex, ambiguous, and left out by a rule."""
         self.unasked = 0
-        """Items whose files are gone, and which the server was not asked for: they may have been renamed."""
+        """Items that may have been renamed, and which the server was not asked for: their files are gone, or are listed
+        with another item too.
+        """
         self.counts: dict[str, int] = {}
         """How many there were of each ``what``."""
         self.stale = False
@@ -490,7 +494,12 @@ class Comparison:
                 yield difference
 
     def _is_held(self, one: _OnDisk, difference: Difference) -> bool:
-        """Whether a file that is new is told later: it may be what an item is called that was renamed."""
+        """Whether a file that is new, or that several items have, is told later: it may be what an item is called, or
+        was called, that was renamed.
+        """
+        if self._may_ask and difference.what == "ambiguous" and len(self._shared) < _HELD:
+            self._shared.append(one)
+            return True
         if not self._may_ask or difference.reason_code != "not_scanned":
             return False
         if len(self._new) == _HELD:
@@ -504,19 +513,25 @@ class Comparison:
         one: where a library has both, the server is asked for the items whose files are gone before that is told.
         """
         new, self._new = self._new, []
+        shared, self._shared = self._shared, []
         of_new = {owner.uuid for _, _, place, _ in new for owner in place.owners}
-        asked: list[tuple[LibraryInfo, Difference]] = []
+        asked: list[_Suspect] = []
         for uuid, gone in self._gone.items():
             if uuid in of_new or uuid in self._flooded:
                 room = 0 if uuid in self._flooded else _ASKED - len(asked)
-                asked += gone[:room]
+                asked += [(library, one.item) for library, one in gone[:room] if one.item]
                 count = sum(one.gone for (of, _), one in self._compared.items() if of == uuid)
                 self.unasked += count - len(gone[:room])
+        # An earlier run may have come to know but a part of what was renamed.
+        owners = {owner.uuid: owner for _, _, place, _ in shared for owner in place.owners}
+        for uuid, owner in owners.items():
+            if uuid in of_new and uuid not in self._flooded:
+                asked += self._sharing(owner, [path for path, _, place, _ in shared if owner in place.owners])
         self._may_ask = False
-        keys = {(library.uuid, difference.item.rating_key) for library, difference in asked if difference.item}
-        changed = self._ask_for(asked)
-        for at in range(0, len(new), _AT_ONCE):
-            yield from self._differing(new[at : at + _AT_ONCE])
+        keys, changed = self._ask_for(asked)
+        held = new + shared
+        for at in range(0, len(held), _AT_ONCE):
+            yield from self._differing(held[at : at + _AT_ONCE])
         for uuid, gone in self._gone.items():
             for _, difference in gone:
                 if difference.item and (uuid not in changed or (uuid, difference.item.rating_key) not in keys):
@@ -527,27 +542,44 @@ class Comparison:
                 if is_asked and difference.what == "not_on_disk":
                     yield difference
 
-    def _ask_for(self, asked: list[tuple[LibraryInfo, Difference]]) -> set[str]:
-        """Asks the server for items. Which libraries have some of them with other files since, or no more."""
-        if not asked:
-            return set()
+    def _ask_for(self, suspects: Collection[_Suspect]) -> tuple[set[tuple[str, str]], set[str]]:
+        """Asks the server for items. A file that one of them has now may be what another one was called, so that one is
+        asked for next. Which items were asked for, and which libraries have some with other files since, or no more.
+        """
         index = self._index
-        items = [(library, difference.item) for library, difference in asked if difference.item]
-        try:
-            for library, item in items:
-                index.invalidate_path(self._library(library), item.path)
-            index.refresh(self._asked)
-        except (ServerError, StoreError):
-            self.stale = True
-        changed = set()
-        for library, item in items:
-            (answer,) = index.match_paths(self._library(library), [item.path], offline=True)
-            found = {one.rating_key for one in (*answer.candidates, *([answer.item] if answer.item else []))}
-            if answer.reason_code == "unconfirmed":
+        keys: set[tuple[str, str]] = set()
+        changed: set[str] = set()
+        while suspects and not self.stale:
+            by_key = {(library.uuid, item.rating_key): (library, item) for library, item in suspects}
+            unknown = [key for key in by_key if key not in keys]
+            now = unknown[: _ASKED - len(keys)]
+            self.unasked += len(unknown) - len(now)
+            keys.update(now)
+            items = [by_key[key] for key in now]
+            if not items:
+                break
+            try:
+                for library, item in items:
+                    index.invalidate_path(self._library(library), item.path)
+                index.refresh(self._asked)
+            except (ServerError, StoreError):
                 self.stale = True
-            elif answer.rung not in _LISTED or item.rating_key not in found:
-                changed.add(library.uuid)
-        return changed
+            suspects = []
+            for library, item in items:
+                (answer,) = index.match_paths(self._library(library), [item.path], offline=True)
+                found = {one.rating_key for one in (*answer.candidates, *([answer.item] if answer.item else []))}
+                if answer.reason_code == "unconfirmed":
+                    self.stale = True
+                elif answer.rung not in _LISTED or item.rating_key not in found:
+                    changed.add(library.uuid)
+                    suspects += self._sharing(library, item.paths)
+        return keys, changed
+
+    def _sharing(self, library: LibraryInfo, paths: Collection[PathArg]) -> list[_Suspect]:
+        """The items of a library that have one of these files, where several have it: some may have it no more."""
+        answers = self._index.match_paths(self._library(library), paths, offline=True) if paths else ()
+        several = [answer for answer in answers if answer.rung in _LISTED and answer.status == "ambiguous"]
+        return [(library, item) for answer in several for item in answer.candidates]
 
     def _is_twins(self, path: bytes, answer: Match) -> bool:
         """Whether what was found is listed as another file, which is there and differs in its case only."""
@@ -669,6 +701,8 @@ class _Place:
 if TYPE_CHECKING:
     # A file's path and name, where it lies, and whether another one differs in its case only.
     _OnDisk = tuple[bytes, bytes, _Place, bool]
+    # An item that may have been renamed.
+    _Suspect = tuple[LibraryInfo, Item]
 
 
 class _Names:

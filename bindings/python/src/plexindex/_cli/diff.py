@@ -110,8 +110,8 @@ def _sum_up(found: Comparison) -> None:
         parts.append(f"{output.count(found.unreadable, 'folder')} not read")
     if found.unasked:
         parts.append(
-            f"of {output.count(found.unasked, 'file')} that {'is' if found.unasked == 1 else 'are'} gone the server "
-            "was not asked whether they were renamed: `plexindex warm --full` asks for all"
+            f"of {output.count(found.unasked, 'file')} the server was not asked whether "
+            f"{'it was' if found.unasked == 1 else 'they were'} renamed: `plexindex warm --full` asks for all"
         )
     if not (found.differs or found.unreadable):
         parts.append("nothing differs")
