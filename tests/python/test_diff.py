@@ -323,6 +323,23 @@ def test_a_chain_of_renames_is_no_difference(
         assert (list(found), found.unasked) == ([], 0)
 
 
+def test_further_files_of_an_item_that_was_renamed(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:
+    files = [make(tree.films / f"{name}.mkv") for name in "abc"]
+    film = {"title": "Many", "year": 2000, "files": [str(file) for file in files]}
+    tree.server.post("items/add", {"library": 1, "items": [film]})
+    index.refresh(full=True)
+    key = keys(tree)[str(files[0])]
+    # First to be first still, first to be last, in the middle to be first, and last to be first.
+    for count, (old, new) in enumerate(("a0", "0z", "c1", "zA")):
+        rename(tree, tree.films / f"{old}.mkv", tree.films / f"{new}.mkv", key)
+        found = index.compare(tree.films)
+        lines = [Path(one.path).stem for one in found if one.what == "several_paths"]
+        with plexindex.open(tmp_path / f"fresh{count}", tree.server.url, tree.server.token) as fresh:
+            expected = fresh.compare(tree.films)
+            assert sorted(lines) == sorted(Path(one.path).stem for one in expected), (old, new)
+        assert found.counts == {"several_paths": 2}, (old, new)
+
+
 def test_outside_every_library_no_rule_of_plex_s_holds(tmp_path: Path, tree: Tree) -> None:
     media = [
         make(tree.media / name)

@@ -158,6 +158,8 @@ class Comparison:
         self._new: list[_OnDisk] = []
         self._shared: list[_OnDisk] = []
         self._gone: dict[str, list[tuple[LibraryInfo, Difference]]] = {}
+        # Further files of the items that are asked for, as they were told.
+        self._further: set[bytes] = set()
         # Libraries of which more files are new than are held back.
         self._flooded: set[str] = set()
         # What was compared with the disk, and what came of it.
@@ -529,6 +531,8 @@ class Comparison:
                 asked += self._sharing(owner, [path for path, _, place, _ in shared if owner in place.owners])
         self._may_ask = False
         keys, changed = self._ask_for(asked)
+        # Their files may be others now, so which of them are further ones is seen anew.
+        self._seen = _Seen()
         held = new + shared
         for at in range(0, len(held), _AT_ONCE):
             yield from self._differing(held[at : at + _AT_ONCE])
@@ -539,8 +543,19 @@ class Comparison:
         for (uuid, root), one in list(self._compared.items()):
             for difference in self._listed(one.library, root, one.empty) if uuid in changed else ():
                 is_asked = difference.item and (uuid, difference.item.rating_key) in keys
-                if is_asked and difference.what == "not_on_disk":
+                if is_asked and (difference.what == "not_on_disk" or self._is_further(difference)):
                     yield difference
+
+    def _is_further(self, difference: Difference) -> bool:
+        """Whether it tells of a further file of an item, and that was not told before the server was asked."""
+        return difference.what == "several_paths" and os.fsencode(difference.path) not in self._further
+
+    def _note_further(self, library: LibraryInfo, item: Item) -> None:
+        """Notes which files of an item were told as further ones: those after the first that is there."""
+        listed = [self._mappings.host(path) for path in sorted(item.paths, key=os.fsencode)]
+        roots = [root for uuid, root in self._compared if uuid == library.uuid]
+        below = [path for root in roots for path in listed if _is_in(path, root)]
+        self._further.update([path for path in below if os.path.exists(path) or _spelt_otherwise(path)][1:])
 
     def _ask_for(self, suspects: Collection[_Suspect]) -> tuple[set[tuple[str, str]], set[str]]:
         """Asks the server for items. A file that one of them has now may be what another one was called, so that one is
@@ -560,6 +575,7 @@ class Comparison:
                 break
             try:
                 for library, item in items:
+                    self._note_further(library, item)
                     index.invalidate_path(self._library(library), item.path)
                 index.refresh(self._asked)
             except (ServerError, StoreError):
