@@ -340,6 +340,24 @@ def test_further_files_of_an_item_that_was_renamed(tmp_path: Path, index: plexin
         assert found.counts == {"several_paths": 2}, (old, new)
 
 
+def test_a_rename_in_a_folder_that_another_library_shares(tmp_path: Path, start_server: ServerFactory) -> None:
+    films = tmp_path / "films"
+    one, two = (make(films / f"{name}.mkv") for name in ("Alpha (2001)", "Beta (2002)"))
+    server = serve(tmp_path, start_server, ([films], [one]), ([films], [two]))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        index.refresh()
+        new = films / "Beta, again (2002).mkv"
+        two.rename(new)
+        (row,) = server.paths(2)
+        server.post("items/rename", {"ratingKey": int(row["ratingKey"]), "from": str(two), "to": str(new)})
+        found = index.compare(films, "Films 1")
+        assert (list(found), found.files, found.listed) == ([], 1, 1)
+        # What is gone of the other library is not told, but asked for.
+        new.unlink()
+        also_new = make(films / "New (2026).mkv")
+        assert told(index, films, library="Films 1") == [("not_in_plex", str(also_new), "not_scanned")]
+
+
 def test_outside_every_library_no_rule_of_plex_s_holds(tmp_path: Path, tree: Tree) -> None:
     media = [
         make(tree.media / name)
