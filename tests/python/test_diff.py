@@ -323,6 +323,41 @@ def test_a_chain_of_renames_is_no_difference(
         assert (list(found), found.unasked) == ([], 0)
 
 
+def test_further_files_of_an_item_that_was_renamed(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:
+    files = [make(tree.films / f"{name}.mkv") for name in "abc"]
+    film = {"title": "Many", "year": 2000, "files": [str(file) for file in files]}
+    tree.server.post("items/add", {"library": 1, "items": [film]})
+    index.refresh(full=True)
+    key = keys(tree)[str(files[0])]
+    # First to be first still, first to be last, in the middle to be first, and last to be first.
+    for count, (old, new) in enumerate(("a0", "0z", "c1", "zA")):
+        rename(tree, tree.films / f"{old}.mkv", tree.films / f"{new}.mkv", key)
+        found = index.compare(tree.films)
+        lines = [Path(one.path).stem for one in found if one.what == "several_paths"]
+        with plexindex.open(tmp_path / f"fresh{count}", tree.server.url, tree.server.token) as fresh:
+            expected = fresh.compare(tree.films)
+            assert sorted(lines) == sorted(Path(one.path).stem for one in expected), (old, new)
+        assert found.counts == {"several_paths": 2}, (old, new)
+
+
+def test_a_rename_in_a_folder_that_another_library_shares(tmp_path: Path, start_server: ServerFactory) -> None:
+    films = tmp_path / "films"
+    one, two = (make(films / f"{name}.mkv") for name in ("Alpha (2001)", "Beta (2002)"))
+    server = serve(tmp_path, start_server, ([films], [one]), ([films], [two]))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        index.refresh()
+        new = films / "Beta, again (2002).mkv"
+        two.rename(new)
+        (row,) = server.paths(2)
+        server.post("items/rename", {"ratingKey": int(row["ratingKey"]), "from": str(two), "to": str(new)})
+        found = index.compare(films, "Films 1")
+        assert (list(found), found.files, found.listed) == ([], 1, 1)
+        # What is gone of the other library is not told, but asked for.
+        new.unlink()
+        also_new = make(films / "New (2026).mkv")
+        assert told(index, films, library="Films 1") == [("not_in_plex", str(also_new), "not_scanned")]
+
+
 def test_outside_every_library_no_rule_of_plex_s_holds(tmp_path: Path, tree: Tree) -> None:
     media = [
         make(tree.media / name)

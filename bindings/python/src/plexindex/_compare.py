@@ -158,6 +158,8 @@ class Comparison:
         self._new: list[_OnDisk] = []
         self._shared: list[_OnDisk] = []
         self._gone: dict[str, list[tuple[LibraryInfo, Difference]]] = {}
+        # Further files of the items that are asked for, as they were told.
+        self._further: set[bytes] = set()
         # Libraries of which more files are new than are held back.
         self._flooded: set[str] = set()
         # What was compared with the disk, and what came of it.
@@ -528,7 +530,10 @@ class Comparison:
             if uuid in of_new and uuid not in self._flooded:
                 asked += self._sharing(owner, [path for path, _, place, _ in shared if owner in place.owners])
         self._may_ask = False
+        asked += self._gone_of_others(new)
         keys, changed = self._ask_for(asked)
+        # Their files may be others now, so which of them are further ones is seen anew.
+        self._seen = _Seen()
         held = new + shared
         for at in range(0, len(held), _AT_ONCE):
             yield from self._differing(held[at : at + _AT_ONCE])
@@ -539,8 +544,37 @@ class Comparison:
         for (uuid, root), one in list(self._compared.items()):
             for difference in self._listed(one.library, root, one.empty) if uuid in changed else ():
                 is_asked = difference.item and (uuid, difference.item.rating_key) in keys
-                if is_asked and difference.what == "not_on_disk":
+                if is_asked and (difference.what == "not_on_disk" or self._is_further(difference)):
                     yield difference
+
+    def _gone_of_others(self, new: Collection[_OnDisk]) -> list[_Suspect]:
+        """The items of libraries that are not asked whose files are gone from a folder that they share, and in which
+        files are new: one of those may be theirs.
+        """
+        found: list[_Suspect] = []
+        for root in {place.root for _, _, place, _ in new if place.root is not None}:
+            shared = [library for place, known in self._others.items() if _is_in(root, place) for library in known]
+            for library in {one.uuid: one for one in shared if one.age is not None}.values():
+                if not self._mappings.known:
+                    continue
+                for item in self._index.items_below(self._library(library), root, offline=True):
+                    path = self._mappings.host(item.path or "")
+                    if _is_missing_file(path) and _spelt_otherwise(path) is None:
+                        found.append((library, item))
+                        if len(found) == _ASKED:
+                            return found
+        return found
+
+    def _is_further(self, difference: Difference) -> bool:
+        """Whether it tells of a further file of an item, and that was not told before the server was asked."""
+        return difference.what == "several_paths" and os.fsencode(difference.path) not in self._further
+
+    def _note_further(self, library: LibraryInfo, item: Item) -> None:
+        """Notes which files of an item were told as further ones: those after the first that is there."""
+        listed = [self._mappings.host(path) for path in sorted(item.paths, key=os.fsencode)]
+        roots = [root for uuid, root in self._compared if uuid == library.uuid]
+        below = [path for root in roots for path in listed if _is_in(path, root)]
+        self._further.update([path for path in below if os.path.exists(path) or _spelt_otherwise(path)][1:])
 
     def _ask_for(self, suspects: Collection[_Suspect]) -> tuple[set[tuple[str, str]], set[str]]:
         """Asks the server for items. A file that one of them has now may be what another one was called, so that one is
@@ -560,8 +594,12 @@ class Comparison:
                 break
             try:
                 for library, item in items:
+                    self._note_further(library, item)
                     index.invalidate_path(self._library(library), item.path)
                 index.refresh(self._asked)
+                compared = {uuid for uuid, _ in self._compared}
+                for other in {one.uuid: one for one, _ in items if one.uuid not in compared}.values():
+                    index.refresh(self._library(other))
             except (ServerError, StoreError):
                 self.stale = True
             suspects = []
@@ -780,6 +818,17 @@ def _is_missing(folder: bytes) -> bool:
         return True
     except OSError as error:
         return error.errno in _GONE
+
+
+def _is_missing_file(path: bytes) -> bool:
+    """Whether there certainly is no file of this name."""
+    try:
+        os.stat(path)
+    except ValueError:
+        return True
+    except OSError as error:
+        return error.errno in _GONE
+    return False
 
 
 def _is_empty(folder: bytes) -> str | None:
