@@ -330,7 +330,7 @@ def test_further_files_of_an_item_that_was_renamed(tmp_path: Path, index: plexin
     index.refresh(full=True)
     key = keys(tree)[str(files[0])]
     # First to be first still, first to be last, in the middle to be first, and last to be first.
-    for count, (old, new) in enumerate(("a0", "0z", "c1", "zA")):
+    for count, (old, new) in enumerate((("a", "0"), ("0", "z"), ("c", "1"), ("z", "A"))):
         rename(tree, tree.films / f"{old}.mkv", tree.films / f"{new}.mkv", key)
         found = index.compare(tree.films)
         lines = [Path(one.path).stem for one in found if one.what == "several_paths"]
