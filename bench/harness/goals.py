@@ -95,7 +95,15 @@ GOALS = (
         _of(DICT, 1.0),
         against=(DICT,),
     ),
-    Goal("Python, batch, 100,000, each path", "batch", 100_000, "≤ 200 ns", _within(200e-9)),
+    Goal(
+        "Python, batch, 100,000, each path",
+        "batch",
+        100_000,
+        "≤ 200 ns",
+        _within(200e-9),
+        limit="joining and splitting strings in Python alone takes some 130 ns of it. 177 ns on a day when the "
+        "machine was a fourth faster (its dict at 313 ns for 10,000).",
+    ),
     Goal(
         "drop-in `get_match`, 100,000",
         "get_match",
@@ -120,6 +128,8 @@ GOALS = (
         ),
         "plexindex lookup_key",
         against=("diskcache", "sqlite3"),
+        limit="the modules that Python loads, and the library. It moves with the machine: 2.1 ms on a day when "
+        "diskcache took 20 ms.",
     ),
     Goal(
         "the same with `match`",
@@ -189,7 +199,15 @@ GOALS = (
         "≤ 50 ms for all, native",
         _within(50e-3),
     ),
-    Goal("a never seen path by file name, 100,000", "never seen", 100_000, "≤ 5 µs, 0 requests", _within(5e-6)),
+    Goal(
+        "a never seen path by file name, 100,000",
+        "never seen",
+        100_000,
+        "≤ 5 µs, 0 requests",
+        _within(5e-6),
+        limit="the climb through the ladder: the hash of each end of the path, and reads of memory that wait "
+        "for each other. 4.96 µs on a day when the machine was a fourth faster.",
+    ),
     Goal("invalidate one library of 100,000 matches", "invalidate", 100_000, "≤ 1 ms", _within(1e-3)),
     Goal(
         "fetch and store 100,000 items",
@@ -197,6 +215,7 @@ GOALS = (
         100_000,
         "≥ 100 × faster than plexapi and pickle",
         _of("plexapi, pickle", 1 / 100),
+        limit="as for a million; 102 × two days before.",
     ),
     Goal("its peak of memory", "fetch, peak", 100_000, "≤ 100 MiB", _within(100 * 2**20)),
     Goal(
@@ -219,9 +238,31 @@ GOALS = (
         _within(0.1, "plexindex: own time"),
         "plexindex: own time",
     ),
-    Goal("a folder of ten seasons", "folder of ten seasons", 1_000_000, "≤ 5 µs", _within(5e-6)),
-    Goal("100,000 files against 100,000 items, ten a folder", "diff", 100_000, "≤ 1 s", _within(1.0)),
-    Goal("the same with a folder for each file", "diff, films", 100_000, "≤ 1 s", _within(1.0)),
+    Goal(
+        "a folder of ten seasons",
+        "folder of ten seasons",
+        1_000_000,
+        "≤ 5 µs",
+        _within(5e-6),
+        limit="a call from Python; without Python 2.7 µs at 30,000 items. Not profiled at this size yet: the "
+        "answer has a message and an item of its own to be made.",
+    ),
+    Goal(
+        "100,000 files against 100,000 items, ten a folder",
+        "diff",
+        100_000,
+        "≤ 1 s",
+        _within(1.0),
+        limit="Python walks the disk and compares each file. Not tried yet: the walk in Rust, with threads.",
+    ),
+    Goal(
+        "the same with a folder for each file",
+        "diff, films",
+        100_000,
+        "≤ 1 s",
+        _within(1.0),
+        limit="as above; os.walk alone took 1.3 s of processor time for 100,000 folders.",
+    ),
     Goal("disk for each of 100,000 items", "bytes on disk", 100_000, "≤ 380 bytes", _within(380.0)),
     Goal("memory or mapped file for each of 1,000,000 items", "memory", 1_000_000, "≤ 200 bytes", _within(200.0)),
 )
