@@ -517,7 +517,7 @@ class Comparison:
         new, self._new = self._new, []
         shared, self._shared = self._shared, []
         of_new = {owner.uuid for _, _, place, _ in new for owner in place.owners}
-        asked: list[_Suspect] = []
+        asked: list[_Unsure] = []
         for uuid, gone in self._gone.items():
             if uuid in of_new or uuid in self._flooded:
                 room = 0 if uuid in self._flooded else _ASKED - len(asked)
@@ -547,16 +547,16 @@ class Comparison:
                 if is_asked and (difference.what == "not_on_disk" or self._is_further(difference)):
                     yield difference
 
-    def _gone_of_others(self, new: Collection[_OnDisk]) -> list[_Suspect]:
+    def _gone_of_others(self, new: Collection[_OnDisk]) -> list[_Unsure]:
         """The items of libraries that are not asked whose files are gone from a folder that they share, and in which
         files are new: one of those may be theirs.
         """
-        found: list[_Suspect] = []
+        found: list[_Unsure] = []
+        if not self._mappings.known:
+            return found
         for root in {place.root for _, _, place, _ in new if place.root is not None}:
             shared = [library for place, known in self._others.items() if _is_in(root, place) for library in known]
             for library in {one.uuid: one for one in shared if one.age is not None}.values():
-                if not self._mappings.known:
-                    continue
                 for item in self._index.items_below(self._library(library), root, offline=True):
                     path = self._mappings.host(item.path or "")
                     if _is_missing_file(path) and _spelt_otherwise(path) is None:
@@ -576,15 +576,15 @@ class Comparison:
         below = [path for root in roots for path in listed if _is_in(path, root)]
         self._further.update([path for path in below if os.path.exists(path) or _spelt_otherwise(path)][1:])
 
-    def _ask_for(self, suspects: Collection[_Suspect]) -> tuple[set[tuple[str, str]], set[str]]:
+    def _ask_for(self, unsure: Collection[_Unsure]) -> tuple[set[tuple[str, str]], set[str]]:
         """Asks the server for items. A file that one of them has now may be what another one was called, so that one is
         asked for next. Which items were asked for, and which libraries have some with other files since, or no more.
         """
         index = self._index
         keys: set[tuple[str, str]] = set()
         changed: set[str] = set()
-        while suspects and not self.stale:
-            by_key = {(library.uuid, item.rating_key): (library, item) for library, item in suspects}
+        while unsure and not self.stale:
+            by_key = {(library.uuid, item.rating_key): (library, item) for library, item in unsure}
             unknown = [key for key in by_key if key not in keys]
             now = unknown[: _ASKED - len(keys)]
             self.unasked += len(unknown) - len(now)
@@ -602,7 +602,7 @@ class Comparison:
                     index.refresh(self._library(other))
             except (ServerError, StoreError):
                 self.stale = True
-            suspects = []
+            unsure = []
             for library, item in items:
                 (answer,) = index.match_paths(self._library(library), [item.path], offline=True)
                 found = {one.rating_key for one in (*answer.candidates, *([answer.item] if answer.item else []))}
@@ -610,10 +610,10 @@ class Comparison:
                     self.stale = True
                 elif answer.rung not in _LISTED or item.rating_key not in found:
                     changed.add(library.uuid)
-                    suspects += self._sharing(library, item.paths)
+                    unsure += self._sharing(library, item.paths)
         return keys, changed
 
-    def _sharing(self, library: LibraryInfo, paths: Collection[PathArg]) -> list[_Suspect]:
+    def _sharing(self, library: LibraryInfo, paths: Collection[PathArg]) -> list[_Unsure]:
         """The items of a library that have one of these files, where several have it: some may have it no more."""
         answers = self._index.match_paths(self._library(library), paths, offline=True) if paths else ()
         several = [answer for answer in answers if answer.rung in _LISTED and answer.status == "ambiguous"]
@@ -740,7 +740,7 @@ if TYPE_CHECKING:
     # A file's path and name, where it lies, and whether another one differs in its case only.
     _OnDisk = tuple[bytes, bytes, _Place, bool]
     # An item that may have been renamed.
-    _Suspect = tuple[LibraryInfo, Item]
+    _Unsure = tuple[LibraryInfo, Item]
 
 
 class _Names:
