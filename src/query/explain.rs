@@ -285,7 +285,12 @@ fn what_is_below(answer: &Answer<'_>, outcome: &FolderOutcome<'_>) -> String {
             names.push(name);
         }
     }
-    names.join(" or ")
+    let last = names.pop().unwrap_or("items");
+    if names.is_empty() {
+        last.into()
+    } else {
+        format!("{} or {last}", names.join(", "))
+    }
 }
 
 /// What there is to say of a path that may be a folder's.
