@@ -164,7 +164,7 @@
 // plexindex_answer.reason: the folder is a library's own, or lies above one, and no file is listed below it.
 #define PLEXINDEX_REASON_EMPTY 12
 
-// plexindex_answer.reason: the folder lies above those of libraries, and holds several shows or single items.
+// plexindex_answer.reason: the folder lies above those of libraries, and holds several shows, artists or items.
 #define PLEXINDEX_REASON_ABOVE_LOCATIONS 13
 
 // plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request

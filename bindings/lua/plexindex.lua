@@ -228,10 +228,15 @@ function Index:library(name)
    return setmetatable({ _index = self, _handle = out[0] }, Library)
 end
 
+local ASKED = { deadline_ms = true, offline = true, full = true, check = true, progress = true }
+
 -- A call that takes a plexindex_query. `ask`: deadline_ms, offline, full, check, and progress, a function that ends the call
 -- when it gives false or raises.
 local function query(index, library, text, ask, work)
    ask = ask or {}
+   for name in pairs(ask) do
+      if not ASKED[name] then error(("there is no option %s"):format(tostring(name)), 3) end
+   end
    local handle = open_handle(index)
    local asked = ffi.new("plexindex_query")
    asked.size = ffi.sizeof("plexindex_query")

@@ -279,7 +279,8 @@ class Index {
   }
 
   async _query(name, library, text, options, ...more) {
-    const { deadlineMs, offline, full, check, progress, signal } = options;
+    const { deadlineMs, offline, full, check, progress, signal, ...others } = options;
+    for (const other of Object.keys(others)) throw new TypeError(`there is no option ${other}`);
     signal?.throwIfAborted();
     const flags = (offline ? c.QUERY_OFFLINE : 0) | (full ? c.QUERY_FULL : 0) | (check ? c.QUERY_PROBE : 0);
     const query = new Struct('query', { library, text, deadline_ms: deadlineMs, flags });

@@ -107,7 +107,7 @@ pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
 pub const PLEXINDEX_REASON_SEVERAL_EPISODES: u8 = 11;
 /// plexindex_answer.reason: the folder is a library's own, or lies above one, and no file is listed below it.
 pub const PLEXINDEX_REASON_EMPTY: u8 = 12;
-/// plexindex_answer.reason: the folder lies above those of libraries, and holds several shows or single items.
+/// plexindex_answer.reason: the folder lies above those of libraries, and holds several shows, artists or items.
 pub const PLEXINDEX_REASON_ABOVE_LOCATIONS: u8 = 13;
 
 /// plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request

@@ -154,7 +154,7 @@ where
 {
     let climb = Climb::new(views, scope, mappings, path);
     let (mut sum, rung) = climb.unfetched();
-    let ([(_, member)], [folder]) = (&mut sum.members[..], &sum.folders[..]) else {
+    let ([Known { member, .. }], [folder]) = (&mut sum.members[..], &sum.folders[..]) else {
         return None;
     };
     let form = if folder.mapped { climb.folder } else { &folder.form };
@@ -388,9 +388,9 @@ where
         let rung = if rank > 1 { Rung::Suffix } else { Rung::FileName };
         let reason = match (sum.members.first(), folders.first()) {
             _ if owned => Reason::NotListed,
-            (Some((library, member)), Some((_, folder))) if one && sum.total == 1 => {
-                let below = Normal::with(folder, |folder| self.views[*library].below(folder));
-                if folder_root_differs(&member.item, self.folder, folder, rank, below) {
+            (Some(known), Some((_, folder))) if one && sum.total == 1 => {
+                let below = Normal::with(folder, |folder| self.views[known.library].below(folder));
+                if folder_root_differs(&known.member.item, self.folder, folder, rank, below) {
                     Reason::OnlyRootDiffers
                 } else {
                     Reason::NoEvidence
@@ -434,7 +434,7 @@ where
         outcome.total = sum.total;
         (outcome.items, outcome.files) = (sum.items, sum.files);
         outcome.confidence = if single { confidence } else { Confidence::Low };
-        let libraries = || sum.members.iter().map(|(library, _)| *library);
+        let libraries = || sum.members.iter().map(|known| known.library);
         outcome.reason = if single {
             evidence
         } else if self.is_above_all(&sum) {
@@ -444,8 +444,9 @@ where
         } else {
             Reason::SeveralLibraries
         };
-        let shown = |(library, member): &(usize, Member<'v>)| member.shown(*library, single);
+        let shown = |known: &Known<'v>| known.member.shown(known.library, known.is_folder);
         outcome.found = sum.members.iter().map(shown).collect();
+        outcome.found.sort_by_key(|found| (found.library, found.path));
         if let [one] = &outcome.found[..]
             && single
         {
@@ -477,10 +478,18 @@ where
     }
 }
 
+/// What was found below a folder.
+struct Known<'v> {
+    library: usize,
+    member: Member<'v>,
+    /// Nothing else is below that folder.
+    is_folder: bool,
+}
+
 /// What several libraries or folders hold together.
 #[derive(Default)]
 struct Sum<'v> {
-    members: Vec<(usize, Member<'v>)>,
+    members: Vec<Known<'v>>,
     total: usize,
     items: u64,
     files: u64,
@@ -497,15 +506,18 @@ impl<'v> Sum<'v> {
         self.files += held.files;
         self.total += held.total;
         for member in held.members {
-            let known = self
-                .members
-                .iter_mut()
-                .find(|(its, known)| *its == library && known.is(&member));
-            if let Some((_, known)) = known {
-                known.meets(member.season);
+            let is = |known: &&mut Known<'_>| known.library == library && known.member.is(&member);
+            let is_folder = held.total == 1;
+            if let Some(known) = self.members.iter_mut().find(is) {
+                known.member.meets(member.season);
+                known.is_folder &= is_folder;
                 self.total -= 1;
             } else if self.members.len() < LIMIT {
-                self.members.push((library, member));
+                self.members.push(Known {
+                    library,
+                    member,
+                    is_folder,
+                });
             }
         }
     }

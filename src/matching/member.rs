@@ -104,14 +104,23 @@ impl<'v> Member<'v> {
         &self.path[..end_of(self.path, keep, separates)]
     }
 
-    /// As an answer shows it: the season or album that all of it is of, the show or artist, or the item. One of several
-    /// is never a season: those that are listed are to be alike.
-    pub fn shown(&self, library: usize, single: bool) -> Found<'v> {
-        let season = self.season.unwrap_or(Season::NONE);
+    /// As an answer shows it. `is_folder`: the whole folder is its own, so it is the season or album that all below it is of.
+    /// One of several in a folder is the show or artist, and its path is that of what lies in the folder.
+    pub fn shown(&self, library: usize, is_folder: bool) -> Found<'v> {
+        let season = self.season.filter(|_| is_folder).unwrap_or(Season::NONE);
         let is_track = self.item.kind == ItemType::Track;
         let item = if !self.of_show {
             self.item
-        } else if single && !season.rating_key.is_empty() {
+        } else if season.rating_key.is_empty() {
+            ItemRef {
+                kind: if is_track { ItemType::Artist } else { ItemType::Show },
+                title: self.item.show_title,
+                guid: self.item.show_guid,
+                season: season.number,
+                key_only: false,
+                ..ItemRef::key_only(self.item.show_rating_key)
+            }
+        } else {
             ItemRef {
                 kind: if is_track { ItemType::Album } else { ItemType::Season },
                 title: season.title,
@@ -123,20 +132,11 @@ impl<'v> Member<'v> {
                 key_only: false,
                 ..ItemRef::key_only(season.rating_key)
             }
-        } else {
-            ItemRef {
-                kind: if is_track { ItemType::Artist } else { ItemType::Show },
-                title: self.item.show_title,
-                guid: self.item.show_guid,
-                season: season.number,
-                key_only: false,
-                ..ItemRef::key_only(self.item.show_rating_key)
-            }
         };
         Found {
             library,
             item,
-            path: self.folder(usize::from(!single)),
+            path: self.folder(usize::from(!is_folder)),
         }
     }
 }

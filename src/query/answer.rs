@@ -128,7 +128,12 @@ impl<'a> Answer<'a> {
     /// The library of a candidate.
     #[must_use]
     pub fn library(&self, of: &Found<'_>) -> Option<&'a Library> {
-        self.rows.get(of.library).map(|row| &row.library)
+        self.library_at(of.library)
+    }
+
+    /// A library by its place among all.
+    pub(super) fn library_at(&self, place: usize) -> Option<&'a Library> {
+        self.rows.get(place).map(|row| &row.library)
     }
 }
 

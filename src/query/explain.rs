@@ -7,11 +7,9 @@ use super::room::Queries;
 use crate::error::{Error, Status};
 use crate::matching::FolderOutcome;
 use crate::matching::normal::{Shape, normal_form};
-use crate::model::{Reason, Rung};
+use crate::model::{LibraryKind, Reason, Rung};
 use crate::store::LibraryRow;
 use crate::sync::cannot;
-
-const UNASKED: &str = "the deadline came before the server was asked for its libraries: allow a later one";
 
 /// What is known beside an answer, for its sentence.
 pub struct Beside<'b> {
@@ -33,7 +31,53 @@ impl Beside<'_> {
     }
 }
 
+/// The titles of the libraries of which this is true, and the verb for them.
+fn titles_of(rows: &[LibraryRow], which: impl Fn(&LibraryRow) -> bool) -> (String, &'static str) {
+    let rows = rows.iter().filter(|row| which(row));
+    let titles: Vec<&str> = rows.map(|row| row.library.title.as_str()).collect();
+    (titles.join("', '"), if titles.len() > 1 { "were" } else { "was" })
+}
+
+fn all_of(rows: &[LibraryRow]) -> String {
+    titles_of(rows, |_| true).0
+}
+
+/// The titles of the libraries that were never fetched, and the verb for them.
+fn unfetched(rows: &[LibraryRow]) -> (String, &'static str) {
+    titles_of(rows, |row| !row.generation.is_fetched())
+}
+
+/// That the libraries have to be fetched.
+fn fetch_once(rows: &[LibraryRow]) -> String {
+    let (titles, were) = unfetched(rows);
+    let what = if were == "were" { "libraries" } else { "library" };
+    format!("{what} '{titles}' {were} never fetched: do so once (refresh)")
+}
+
+/// That there was no time for them; for those that were never fetched, where there are such.
+fn too_late(rows: &[LibraryRow]) -> String {
+    if rows.is_empty() {
+        return "the deadline came before the server was asked for its libraries: allow a later one".into();
+    }
+    let (titles, were) = Some(unfetched(rows))
+        .filter(|(titles, _)| !titles.is_empty())
+        .unwrap_or_else(|| titles_of(rows, |_| true));
+    format!("the deadline came before '{titles}' {were} fetched; ask again, it goes on")
+}
+
 impl Queries {
+    /// The folders of libraries, for people: a few of them.
+    fn folders_of(&self, rows: &[LibraryRow]) -> String {
+        let mut folders: Vec<_> = Vec::new();
+        for folder in rows.iter().flat_map(|row| &row.library.locations) {
+            let folder = self.shown.path(folder.as_bytes());
+            if folders.len() < 6 && !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
+        folders.join("', '")
+    }
+
     /// Why there is no single item, or what speaks for one that was found by the end of its path, in a sentence.
     pub fn explain(
         &self,
@@ -47,27 +91,13 @@ impl Queries {
         if answer.status == Status::Ok {
             return self.evident(answer, &path, raw) + &beside.unlisted();
         }
-        let titles_of = |which: &dyn Fn(&LibraryRow) -> bool| {
-            let rows = rows.iter().filter(|row| which(row));
-            let titles: Vec<&str> = rows.map(|row| row.library.title.as_str()).collect();
-            (titles.join("', '"), if titles.len() > 1 { "were" } else { "was" })
-        };
-        let titles = || titles_of(&|_| true).0;
-        let unfetched = || titles_of(&|row| !row.generation.is_fetched());
         let mut text = match (answer.status, answer.reason) {
-            (Status::NotYet | Status::NeedsWarm, _) if rows.is_empty() => UNASKED.to_owned(),
-            (Status::NotYet, _) => {
-                let (titles, were) = if rows.iter().any(|row| !row.generation.is_fetched()) {
-                    unfetched()
-                } else {
-                    titles_of(&|_| true)
-                };
-                format!("the deadline came before '{titles}' {were} fetched; ask again, it goes on")
-            }
+            (Status::NeedsWarm, _) if rows.is_empty() => too_late(rows),
+            (Status::NotYet, _) => too_late(rows),
             (Status::NeedsWarm, _) => format!(
                 "the server cannot answer for '{}' within such a deadline: fetch it once without one \
              (refresh)",
-                titles()
+                all_of(rows)
             ),
             (_, Reason::SeveralItems) => format!("{} items fit '{path}' equally well", answer.total),
             (_, Reason::SeveralLibraries) => format!("several libraries list '{path}': name one"),
@@ -80,15 +110,11 @@ impl Queries {
                     folder_of(rows, raw).unwrap_or_default()
                 )
             }
-            (_, Reason::NotFetched) => {
-                let (titles, were) = unfetched();
-                let what = if were == "were" { "libraries" } else { "library" };
-                format!("{what} '{titles}' {were} never fetched: do so once (refresh)")
-            }
+            (_, Reason::NotFetched) => fetch_once(rows),
             (_, Reason::NoLocation) if beside.owner.is_some() => format!(
                 "'{path}' lies in a folder of library '{}', and '{}' was asked: ask that library, or all",
                 beside.owner.unwrap_or_default(),
-                titles()
+                all_of(rows)
             ),
             (_, Reason::NotListed) => {
                 let folder = if_a_folder(raw);
@@ -98,12 +124,6 @@ impl Queries {
                 format!("no library is known, so '{path}' lies in none: a server has to be asked first")
             }
             _ => {
-                let folders: Vec<_> = rows
-                    .iter()
-                    .flat_map(|row| row.library.locations.iter())
-                    .map(|folder| self.shown.path(folder.as_bytes()))
-                    .take(6)
-                    .collect();
                 let theirs = |to: &[u8]| {
                     let locations = rows.iter().flat_map(|row| row.library.locations.iter());
                     locations
@@ -121,7 +141,7 @@ impl Queries {
                 };
                 format!(
                     "no library has a folder above '{path}'{full}; their folders are '{}': {mapping}{}",
-                    folders.join("', '"),
+                    self.folders_of(rows),
                     if_a_folder(raw)
                 )
             }
@@ -191,30 +211,13 @@ pub fn told_of_folder(
     failure: Option<&Error>,
 ) -> String {
     let path = queries.shown.path(raw);
-    let titles_of = |which: &dyn Fn(&LibraryRow) -> bool| {
-        let titles: Vec<&str> = rows
-            .iter()
-            .filter(|row| which(row))
-            .map(|row| row.library.title.as_str())
-            .collect();
-        titles.join("', '")
-    };
-    let unfetched = || titles_of(&|row| !row.generation.is_fetched());
     let found = || {
         let first = answer.candidates().first();
         first.map(|found| queries.shown.path(found.path)).unwrap_or_default()
     };
     let mut text = match (answer.status, answer.reason) {
         _ if is_file => format!("'{path}' is a file that Plex lists, and no folder: ask which item it is (match)"),
-        (Status::NotYet | Status::NeedsWarm, _) if rows.is_empty() => UNASKED.to_owned(),
-        (Status::NotYet | Status::NeedsWarm, _) => {
-            let titles = if rows.iter().any(|row| !row.generation.is_fetched()) {
-                unfetched()
-            } else {
-                titles_of(&|_| true)
-            };
-            format!("the deadline came before '{titles}' could be fetched; ask again, it goes on")
-        }
+        (Status::NotYet | Status::NeedsWarm, _) => too_late(rows),
         (Status::Ok, Reason::OnlyRootDiffers) => format!(
             "Plex lists files in '{}': only the root of '{path}' differs, a mapping is missing",
             found()
@@ -236,44 +239,58 @@ pub fn told_of_folder(
             )
         }
         (_, Reason::AboveLocations) => format!(
-            "'{path}' lies above the folders of Plex's: {} shows or single items are below it",
-            answer.total
+            "'{path}' lies above the folders of Plex's: {} {} are below it",
+            answer.total,
+            what_is_below(answer, outcome)
         ),
         (_, Reason::SeveralLibraries) => format!("several libraries list files below '{path}': name one"),
-        (_, Reason::SeveralItems) => format!("'{path}' holds {} shows or single items", answer.total),
+        (_, Reason::SeveralItems) => format!("'{path}' holds {} {}", answer.total, what_is_below(answer, outcome)),
         (_, Reason::Empty) => format!("nothing is listed below '{path}', which is a folder of Plex's, or above one"),
         (_, Reason::NotListed) => {
             format!("'{path}' lies in a folder of Plex's, but no file below it is listed (yet)")
         }
-        (_, Reason::NotFetched) if !rows.is_empty() => {
-            format!("'{}' was never fetched: do so once (refresh)", unfetched())
-        }
+        (_, Reason::NotFetched) if !rows.is_empty() => fetch_once(rows),
         _ if rows.is_empty() => {
             format!("no library is known, so '{path}' lies in none: a server has to be asked first")
         }
         _ if owner.is_some() => format!(
             "'{path}' is of library '{}', and '{}' was asked: ask that library, or all",
             owner.unwrap_or_default(),
-            titles_of(&|_| true)
+            all_of(rows)
         ),
-        _ => {
-            let folders: Vec<_> = rows
-                .iter()
-                .flat_map(|row| row.library.locations.iter())
-                .map(|folder| queries.shown.path(folder.as_bytes()))
-                .take(6)
-                .collect();
-            format!(
-                "no library lists files below '{path}'; their folders are '{}': a mapping may be missing",
-                folders.join("', '")
-            )
-        }
+        _ => format!(
+            "no library lists files below '{path}'; their folders are '{}': a mapping may be missing",
+            queries.folders_of(rows)
+        ),
     };
     text.push_str(leading_up(raw));
     if let Some(error) = failure {
         let _ = write!(text, " (and {}: {error})", cannot(error));
     }
     text
+}
+
+/// What is below a folder, by the libraries that have it.
+fn what_is_below(answer: &Answer<'_>, outcome: &FolderOutcome<'_>) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for folder in &outcome.folders {
+        let name = match answer.library_at(folder.library).map(|library| library.kind) {
+            Some(LibraryKind::Movie) => "films",
+            Some(LibraryKind::Show) => "shows",
+            Some(LibraryKind::Artist) => "artists",
+            Some(LibraryKind::Photo) => "photos",
+            Some(LibraryKind::Other) | None => "items",
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let last = names.pop().unwrap_or("items");
+    if names.is_empty() {
+        last.into()
+    } else {
+        format!("{} or {last}", names.join(", "))
+    }
 }
 
 /// What there is to say of a path that may be a folder's.

@@ -191,7 +191,7 @@ def test_what_cannot_be_told_says_list_again(index: plexindex.Index, open_index:
     of_movies = other.changes(library="Movies").token
     with pytest.raises(plexindex.ListAgainError, match="another library"):
         other.changes(of_movies, "TV Shows")
-    with pytest.raises(plexindex.InvalidArgumentError, match="of one library: name it"):
+    with pytest.raises(plexindex.InvalidArgumentError, match="of one library: name that library"):
         other.changes(of_movies)
     with pytest.raises(plexindex.InvalidArgumentError, match="'banana' is no token"):
         other.changes("banana")
@@ -212,7 +212,7 @@ def test_a_token_of_all_that_is_asked_of_one_library_is_of_that_one(
     found = index.changes(of_all, "TV Shows")
     assert told(found) == [("added", "/data/tv/New/New - S01E01.mkv", None)]
     # What happened to films was not told by it: a question about all that begins there would say 'nothing changed'.
-    with pytest.raises(plexindex.InvalidArgumentError, match="of one library: name it"):
+    with pytest.raises(plexindex.InvalidArgumentError, match="of one library: name that library"):
         index.changes(found.token)
     with pytest.raises(plexindex.ListAgainError, match="another library"):
         index.changes(found.token, "Movies")
@@ -226,7 +226,7 @@ def test_a_token_of_all_that_is_asked_of_one_library_is_of_that_one(
     for title, rest in (("Movies", 101), ("TV Shows", 121)):
         pages = index.changes(whole.token, title)
         assert [one.library for one in pages] == [title] * rest
-        with pytest.raises(plexindex.InvalidArgumentError, match="of one library: name it"):
+        with pytest.raises(plexindex.InvalidArgumentError, match="of one library: name that library"):
             index.changes(pages.token)
     waiting = index.watch_pages(of_all, "TV Shows", timeout=0.01, offline=True)
     assert [told(next(waiting))] == [[("added", "/data/tv/New/New - S01E01.mkv", None)]]

@@ -172,7 +172,7 @@ def test_the_command(tmp_path: Path, server: Server, season: str) -> None:
     assert (several["status"], several["item"], several["items"]) == ("ambiguous", None, 400)
     assert len(several["candidates"]) > 1
     assert (none["reason_code"], none["items"], none["candidates"]) == ("no_location", 0, [])
-    assert "shows or single items" in cli.run("folder", root).stdout
+    assert f"holds {several['candidates_total']} shows" in cli.run("folder", root).stdout
     first, *items = (json.loads(line) for line in cli.good("folder", "--items", "--json", season).splitlines())
     assert first["items"] == len(items)
     as_matched = json.loads(cli.good("match", "--json", items[0]["item"]["path"]))

@@ -139,6 +139,7 @@ test("statistics, facts, and what is recorded", function()
    same(index:stats().requests.probe, stats.requests.probe)
    library:refresh { check = true }
    same(index:stats().requests.probe, stats.requests.probe + 1)
+   assert(not pcall(library.refresh, library, { chek = true }))
    assert(index:stats_json():find('"confirmed"', 1, true))
    assert(index:libraries_json():find('"TV Shows"', 1, true))
    assert(index:server_json():find("machine_identifier", 1, true))

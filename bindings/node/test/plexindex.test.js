@@ -132,6 +132,7 @@ test('statistics, facts, and what is recorded', async (t) => {
   assert.strictEqual((await index.stats()).requests.probe, stats.requests.probe);
   await library.refresh({ check: true });
   assert.strictEqual((await index.stats()).requests.probe, stats.requests.probe + 1);
+  await assert.rejects(library.refresh({ chek: true }), /there is no option chek/);
   assert.deepStrictEqual((await index.libraries()).map((one) => one.title), ['Movies', 'TV Shows']);
   assert.ok((await index.server()).machine_identifier);
   assert.strictEqual(typeof (await index.store()).file_system, 'string');

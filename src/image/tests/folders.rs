@@ -25,6 +25,8 @@ struct Told {
     confidence: Confidence,
     reason: Reason,
     who: BTreeSet<Who>,
+    /// Of those, which are not alone in a folder of a library.
+    sharing: BTreeSet<Who>,
     /// Of those, the seasons and albums: rating key, and number.
     seasons: BTreeMap<Who, BTreeSet<(String, i32)>>,
     items: u64,
@@ -62,7 +64,7 @@ fn add(
     folder: &[u8],
     names: &dyn Fn(&[u8]) -> Option<Vec<u8>>,
 ) -> bool {
-    let before = told.files;
+    let mut theirs = BTreeSet::new();
     for (item, _) in &naive.items {
         let files = item.parts.iter().filter_map(|part| names(part.as_bytes()));
         let files = files.filter(|path| is_below(path, folder)).count() as u64;
@@ -76,10 +78,14 @@ fn add(
             };
             let season = (item.season_rating_key.clone(), season);
             told.seasons.entry(who(library, item)).or_default().insert(season);
-            told.who.insert(who(library, item));
+            theirs.insert(who(library, item));
         }
     }
-    told.files > before
+    if theirs.len() > 1 {
+        told.sharing.extend(theirs.iter().cloned());
+    }
+    told.who.extend(theirs.iter().cloned());
+    !theirs.is_empty()
 }
 
 fn own_folders(naive: &Naive, rules: &[Rule]) -> Vec<Vec<u8>> {
@@ -290,14 +296,15 @@ fn compare(
     for found in &got.found {
         let own = whose_is(found);
         let seasons = &wanted.seasons[&own];
-        let season = seasons.first().filter(|_| seasons.len() == 1);
+        let is_folder = !wanted.sharing.contains(&own);
+        let season = seasons.first().filter(|_| seasons.len() == 1 && is_folder);
         if own.1 {
             let number = season.map_or(-1, |(_, number)| *number);
             assert_eq!(found.item.season, number, "{}", context());
             let key = season.map_or("", |(key, _)| key).to_owned();
-            let single = wanted.who.len() == 1 && !key.is_empty();
-            assert_eq!(is_season(found.item.kind), single, "{}", context());
-            if single {
+            let has_key = !key.is_empty();
+            assert_eq!(is_season(found.item.kind), has_key, "{}", context());
+            if has_key {
                 let item = &found.item;
                 let told = (item.rating_key, item.title, item.guid.to_string());
                 assert_eq!(
@@ -308,6 +315,13 @@ fn compare(
                 );
             }
         }
+        let own_folder = got.folders.iter().any(|folder| {
+            let alike =
+                |separator: &[u8]| components(&form(&[found.path, separator].concat())) == components(&folder.form);
+            folder.library == found.library && (alike(b"/") || alike(b"\\"))
+        });
+        let is_spelt = matches!(wanted.rung, Rung::Suffix | Rung::FileName | Rung::Exact);
+        assert!(!is_spelt || !is_folder || own_folder, "{}", context());
         let of = |item: &Item| who(found.library, item) == own;
         let spelt = libraries[found.library]
             .items

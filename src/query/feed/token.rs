@@ -76,7 +76,7 @@ impl Token {
             (None, _) => Ok(()),
             (Some(of), Some(library)) if of == library => Ok(()),
             (Some(_), Some(_)) => again("library, or this one was forgotten and came back"),
-            (Some(_), None) => refuse("the token is of one library: name it, or begin without a token"),
+            (Some(_), None) => refuse("the token is of one library: name that library, or begin without a token"),
         }
     }
 }

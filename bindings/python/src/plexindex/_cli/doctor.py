@@ -124,6 +124,7 @@ def doctor(options: argparse.Namespace) -> int:
         _database(report, settings)
         report.title("Store")
         report.bad(str(error), codes.STORE)
+        report.line("\nThe server and its libraries are looked at when there is a store.")
         return report.end()
     with index:
         usable = _database(report, settings)

@@ -129,6 +129,7 @@ _OPTIONS = (
     ("(refresh)", "(plexindex warm)"),
     ("(folder)", "(plexindex folder)"),
     ("(match)", "(plexindex match)"),
+    ("name that library, or begin", "name that library with --library, or begin"),
     ("list again, in full", "list again (plexindex changes --full)"),
 )
 
