@@ -803,3 +803,25 @@ fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
     record(early);
     assert_eq!(rungs(early), [Rung::Confirmed; 2]);
 }
+
+/// Options that the source refuses are refused before a folder is made.
+#[test]
+fn wrong_options_leave_nothing_behind() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("store");
+    let wrong: [fn(&mut Options); 3] = [
+        |options| options.server_url = Some("no url".into()),
+        |options| options.token = Token::new("two words"),
+        |options| options.ca_file = Some("/does/not/exist.pem".into()),
+    ];
+    for spoil in wrong {
+        let mut options = Options {
+            server_url: Some("https://127.0.0.1:1".into()),
+            ..Options::new(&folder)
+        };
+        spoil(&mut options);
+        let error = Index::open(options).expect_err("it is refused");
+        assert_eq!(error.status, Status::InvalidArgument, "{error}");
+        assert!(!folder.exists(), "{error}");
+    }
+}

@@ -33,11 +33,8 @@ impl Index {
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for options that are refused, [`Status::Store`], [`Status::StoreFull`].
-    #[allow(clippy::needless_pass_by_value)] // given away: an index has its own
     pub fn open(options: Options) -> Result<Self> {
-        Self::over(&options, Arc::new(SystemClock), |store, meter| {
-            source::open(&options, || store.folder().client_identifier(), meter)
-        })
+        Self::open_with_clock(options, Arc::new(SystemClock))
     }
 
     /// Opens an index over another source, or with another clock: for tests, and for sources to come. The source
@@ -45,7 +42,7 @@ impl Index {
     ///
     /// # Errors
     /// As [`Index::open`].
-    #[allow(clippy::needless_pass_by_value)] // as above
+    #[allow(clippy::needless_pass_by_value)] // given away: an index has its own
     pub fn open_with(
         options: Options,
         clock: Arc<dyn Clock>,
@@ -64,8 +61,9 @@ impl Index {
     #[doc(hidden)]
     #[allow(clippy::needless_pass_by_value)] // as above
     pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
+        let checked = source::check(&options)?;
         Self::over(&options, clock, |store, meter| {
-            source::open(&options, || store.folder().client_identifier(), meter)
+            source::open(&options, checked, || store.folder().client_identifier(), meter)
         })
     }
 

@@ -21,4 +21,4 @@ pub use edit::{EditRequest, FieldChange, Lock};
 pub use event::Event;
 pub use kind::{Kind, View, Viewer};
 pub use meter::{Meter, RequestKind};
-pub use open::{kind, open, premise, view, view_aside};
+pub use open::{check, kind, open, premise, view, view_aside};

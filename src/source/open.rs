@@ -61,23 +61,42 @@ fn server_view(options: &Options) -> Option<View> {
     })
 }
 
+/// What of the options' source was checked, before anything is made for it.
+pub struct Checked {
+    server: Option<plex::Checked>,
+}
+
+/// Refuses options that the source refuses. Touches nothing that is not its own, so a mistake leaves nothing behind.
+///
+/// # Errors
+/// [`crate::error::Status::InvalidArgument`].
+pub fn check(options: &Options) -> Result<Checked> {
+    let asked = options.server_url.is_some() && !options.offline;
+    let server = asked.then(|| plex::Checked::new(options)).transpose()?;
+    Ok(Checked { server })
+}
+
 /// The source that the options name; `None` where there is none to ask. Connects nowhere yet.
 ///
 /// `installation` names this installation, and is only asked for where there is a source. `meter` is told of every request.
 ///
 /// # Errors
-/// [`crate::error::Status::InvalidArgument`] for options that the source refuses; those of `installation`.
+/// Those of `installation`.
 pub fn open(
     options: &Options,
+    checked: Checked,
     installation: impl FnOnce() -> Result<String>,
     meter: Arc<dyn Meter>,
 ) -> Result<Option<Arc<dyn Source>>> {
     if options.offline {
         return Ok(None);
     }
-    let server: Option<(Arc<dyn Source>, &str)> = match options.server_url.as_deref() {
-        Some(url) => Some((Arc::new(plex::PlexHttp::new(options, &installation()?, meter)?), url)),
-        None => None,
+    let server: Option<(Arc<dyn Source>, &str)> = match (options.server_url.as_deref(), checked.server) {
+        (Some(url), Some(server)) => {
+            let server = plex::PlexHttp::of(server, options, &installation()?, meter)?;
+            Some((Arc::new(server), url))
+        }
+        _ => None,
     };
     let database = options.database.as_deref().map(PlexDatabase::new).map(Arc::new);
     Ok(match (database, server) {

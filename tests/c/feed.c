@@ -174,7 +174,7 @@ int main(int argc, char **argv)
     CHECK_STATUS(PLEXINDEX_OK, page(movies, begun, 0, 10, &json)); /* one of all libraries holds for each */
     free(json);
     CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 10000, "\"change\"") == FILES);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, token, 0, 10, &json), "name it");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, token, 0, 10, &json), "name that library");
     CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(library_of(handle, "Shows"), token, 0, 10, &json), "list again, in full");
 
     /* A wait ends by a deadline, by another thread, by what another handle commits. */

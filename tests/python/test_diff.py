@@ -60,7 +60,7 @@ def tree(tmp_path: Path, start_server: ServerFactory) -> Tree:
 
 @pytest.fixture
 def index(tree: Tree, tmp_path: Path) -> Iterator[plexindex.Index]:
-    with plexindex.open(tmp_path / "store", tree.server.url, tree.server.token) as index:
+    with plexindex.open(tmp_path / "store", tree.server.url, tree.server.token, retry_for=0) as index:
         yield index
 
 

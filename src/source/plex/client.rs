@@ -52,16 +52,17 @@ impl fmt::Debug for PlexHttp {
     }
 }
 
-impl PlexHttp {
-    /// A client of the server that `options` name. Connects nowhere yet.
-    ///
-    /// `client_identifier` is what Plex knows this installation by: keep it, a new one mails the user. `meter` is
-    /// told of every request that was sent.
-    ///
+/// What options say of a server, once it was found to be usable.
+pub struct Checked {
+    base: Base,
+    transport: Transport,
+}
+
+impl Checked {
     /// # Errors
     /// [`Status::Offline`] without a `server_url`; [`Status::InvalidArgument`] when it is none, when `ca_file` cannot
-    /// be used, or when the token or the identifier holds what no header can carry.
-    pub fn new(options: &Options, client_identifier: &str, meter: Arc<dyn Meter>) -> Result<Self> {
+    /// be used, or when the token holds what no header can carry.
+    pub fn new(options: &Options) -> Result<Self> {
         let Some(url) = options.server_url.as_deref() else {
             return Err(Error::new(
                 Status::Offline,
@@ -87,6 +88,27 @@ impl PlexHttp {
                 "the token holds characters that no token has, such as a space or the end of a line: trim it",
             ));
         }
+        Ok(Self {
+            base,
+            transport: Transport::new(options)?,
+        })
+    }
+}
+
+impl PlexHttp {
+    /// A client of the server that `options` name. Connects nowhere yet.
+    ///
+    /// `client_identifier` is what Plex knows this installation by: keep it, a new one mails the user. `meter` is
+    /// told of every request that was sent.
+    ///
+    /// # Errors
+    /// Those of [`Checked::new`]; [`Status::InvalidArgument`] when the identifier holds what no header can carry.
+    pub fn new(options: &Options, client_identifier: &str, meter: Arc<dyn Meter>) -> Result<Self> {
+        Self::of(Checked::new(options)?, options, client_identifier, meter)
+    }
+
+    /// The same, of options that were checked.
+    pub fn of(server: Checked, options: &Options, client_identifier: &str, meter: Arc<dyn Meter>) -> Result<Self> {
         let visible = !client_identifier.is_empty() && client_identifier.bytes().all(|byte| byte.is_ascii_graphic());
         let client_identifier = HeaderValue::from_str(client_identifier)
             .ok()
@@ -98,10 +120,10 @@ impl PlexHttp {
                 )
             })?;
         Ok(Self {
-            base,
+            base: server.base,
             client_identifier,
             token: options.token.clone(),
-            transport: Transport::new(options)?,
+            transport: server.transport,
             meter,
             pause: Arc::new(RealPause),
             retry_for: options.retry_for,

@@ -49,8 +49,8 @@ use crate::model::{Item, Library, Server};
 use crate::platform::fork::{Release, hold};
 
 use self::body::Progress;
-pub use self::client::PlexHttp;
 use self::client::scrubbed;
+pub use self::client::{Checked, PlexHttp};
 pub use self::events::{Told, parse as parse_event};
 use self::exchange::Outcome;
 pub(in crate::source) use self::lenient::push_new;

@@ -1,0 +1,112 @@
+//! What one listing changed, item by item: one row of the log stands for all of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::super::open::{Listed, Timeline};
+use super::super::texts::Texts;
+use super::log::Entry;
+use crate::platform::mutex::try_lock;
+
+/// Rows of what an item was and is, 0 for none.
+pub type Pairs = Arc<Vec<(i64, i64)>>;
+
+/// The same as [`listed`], found once for all pages of a reader: what a listing changed stays as it is.
+pub fn listed_once(
+    c: &Connection,
+    entry: &Entry,
+    limit: usize,
+    timeline: Timeline,
+    kept: &Listed,
+) -> rusqlite::Result<Pairs> {
+    let at = (entry.place.sequence, entry.place.n);
+    // Not waited for: in a child of a fork another thread may have it for ever.
+    if let Some(kept) = try_lock(kept)
+        && let Some((of, place, pairs)) = kept.as_ref()
+        && (*of, *place) == (timeline, at)
+    {
+        return Ok(Arc::clone(pairs));
+    }
+    let pairs = Arc::new(listed(c, entry)?);
+    if pairs.len() > limit
+        && let Some(mut kept) = try_lock(kept)
+    {
+        *kept = Some((timeline, at, Arc::clone(&pairs)));
+    }
+    Ok(pairs)
+}
+
+/// What one listing changed, in pairs of rows: what it ended, each with what it brought for it, then what else it brought.
+fn listed(c: &Connection, entry: &Entry) -> rusqlite::Result<Vec<(i64, i64)>> {
+    let (generation, last) = entry.rows;
+    // Rows that no one saw are left out: those that an attempt at this listing brought, and it or a single change ended before
+    // it answered.
+    let ended = rows(
+        c,
+        "died = ?2 AND born < ?2 AND since < ?3 AND ?4 = ?4",
+        params![entry.library, generation, entry.place.sequence, last],
+    )?;
+    let brought = rows(
+        c,
+        "born > 1 AND born = ?2 AND id <= ?4 AND (since = 0 OR since > ?3) \
+         AND (died IS NULL OR died > ?2 OR since > ?3)",
+        params![entry.library, generation, entry.place.sequence, last],
+    )?;
+    let mut by_key: HashMap<u64, usize> = brought.iter().enumerate().map(|(at, row)| (row.key, at)).collect();
+    let mut taken = vec![false; brought.len()];
+    let mut pairs: Vec<(i64, i64)> = Vec::with_capacity(ended.len().max(brought.len()));
+    let mut left = Vec::new();
+    for row in &ended {
+        if let Some(at) = by_key.remove(&row.key) {
+            taken[at] = true;
+            pairs.push((row.id, brought[at].id));
+        } else {
+            left.push(pairs.len());
+            pairs.push((row.id, 0));
+        }
+    }
+    // An item that got another key: known by its GUID.
+    let mut by_guid: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (at, row) in brought.iter().enumerate().rev() {
+        if let (false, Some(guid)) = (taken[at], row.guid) {
+            by_guid.entry(guid).or_default().push(at);
+        }
+    }
+    let guids: HashMap<i64, u64> = ended.iter().filter_map(|row| Some((row.id, row.guid?))).collect();
+    for at in left {
+        let found = guids.get(&pairs[at].0).and_then(|guid| by_guid.get_mut(guid)?.pop());
+        if let Some(found) = found {
+            taken[found] = true;
+            pairs[at].1 = brought[found].id;
+        }
+    }
+    let rest = brought.iter().zip(taken).filter(|(_, taken)| !taken);
+    pairs.extend(rest.map(|(row, _)| (0, row.id)));
+    Ok(pairs)
+}
+
+/// A row of a listing, by what is compared of it.
+struct Row {
+    id: i64,
+    key: u64,
+    guid: Option<u64>,
+}
+
+fn rows(c: &Connection, which: &str, of: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<Row>> {
+    c.prepare_cached(&format!(
+        "SELECT id, rating_key, kind, texts FROM items WHERE library = ?1 AND {which} ORDER BY id"
+    ))?
+    .query_map(of, |row| {
+        let Texts { guid, .. } = row.get(3)?;
+        let kind: i64 = row.get(2)?;
+        Ok(Row {
+            id: row.get(0)?,
+            key: xxh3_64(row.get_ref(1)?.as_bytes()?),
+            guid: (!guid.is_empty()).then(|| xxh3_64(format!("{kind} {guid}").as_bytes())),
+        })
+    })?
+    .collect()
+}

@@ -1,0 +1,65 @@
+//! Items that got another key.
+
+use std::collections::HashMap;
+
+use super::told::Told;
+use crate::model::{Item, ItemType, LibraryId};
+
+/// Tells once of an item that went and came with another key: it is known by its GUID. Where either key means something else
+/// in between, both stay.
+pub fn merged(told: Vec<Told>) -> Vec<Told> {
+    let mut merged: Vec<Told> = Vec::with_capacity(told.len());
+    // The last change that only brought or only ended an item, by library, type and GUID; and the last one of each key.
+    let mut single: HashMap<(LibraryId, ItemType, String), usize> = HashMap::new();
+    let mut touched: HashMap<(LibraryId, String), usize> = HashMap::new();
+    for one in told {
+        let library = one.library.id;
+        let only = match (&one.was, &one.now) {
+            (Some(item), None) | (None, Some(item)) if !item.guid.is_empty() => {
+                Some((library, item.kind, item.guid.clone()))
+            }
+            _ => None,
+        };
+        let earlier = only.as_ref().and_then(|only| single.get(only).copied());
+        let pair = earlier.and_then(|at| {
+            let (was, now) = match (&merged[at], &one) {
+                (
+                    Told {
+                        was: Some(was),
+                        now: None,
+                        ..
+                    },
+                    Told { now: Some(now), .. },
+                )
+                | (
+                    Told { now: Some(now), .. },
+                    Told {
+                        was: Some(was),
+                        now: None,
+                        ..
+                    },
+                ) if was.rating_key != now.rating_key => (was, now),
+                _ => return None,
+            };
+            let is_last = |item: &Item| {
+                let last = touched.get(&(library, item.rating_key.clone()));
+                last.is_none_or(|last| *last <= at)
+            };
+            (is_last(was) && is_last(now)).then(|| (at, was.clone(), now.clone()))
+        });
+        let at = pair.as_ref().map_or(merged.len(), |(at, ..)| *at);
+        for item in one.was.iter().chain(&one.now) {
+            touched.insert((library, item.rating_key.clone()), at);
+        }
+        if let Some((at, was, now)) = pair {
+            only.and_then(|only| single.remove(&only));
+            (merged[at].was, merged[at].now) = (Some(was), Some(now));
+            continue;
+        }
+        if let Some(only) = only {
+            single.insert(only, at);
+        }
+        merged.push(one);
+    }
+    merged
+}

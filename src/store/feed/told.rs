@@ -1,0 +1,73 @@
+//! What the feed tells, and where a reader of it is.
+
+use super::super::libraries::LibraryRow;
+use crate::model::{Generation, Item, LibraryId, Sequence};
+
+/// Where a reader of the feed is: all before it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// In the log of changes.
+    Log(Place),
+    /// In a full listing, after the item of this row; the log goes on from `then`.
+    Full {
+        then: Sequence,
+        library: LibraryId,
+        generation: Generation,
+        after: i64,
+    },
+}
+
+/// A place in the log: the change that is told next, and how much of it was told. Change 0 of a transaction is 'list again',
+/// told of libraries in the order of their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub sequence: Sequence,
+    pub n: i64,
+    pub told: i64,
+}
+
+impl Place {
+    /// Before all that happens after a change sequence.
+    #[must_use]
+    pub fn after(sequence: Sequence) -> Self {
+        Self {
+            sequence: sequence.next(),
+            n: 0,
+            told: 0,
+        }
+    }
+}
+
+/// What happened to an item, or to a library.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// The library.
+    pub library: LibraryRow,
+    /// What it was before; `None`: it was not listed, or all of the library has to be listed again.
+    pub was: Option<Item>,
+    /// What it is since; `None`: it is not listed any more, or all of the library has to be listed again.
+    pub now: Option<Item>,
+}
+
+impl Told {
+    /// The library has to be listed again: of what happened to it no more is known.
+    #[must_use]
+    pub fn is_again(&self) -> bool {
+        self.was.is_none() && self.now.is_none()
+    }
+}
+
+/// A page of the feed.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The line of `next`: `lines.rs`.
+    pub line: i64,
+    /// Oldest first.
+    pub told: Vec<Told>,
+    /// Where the next page begins.
+    pub next: Position,
+    /// There is more, up to the end.
+    pub more: bool,
+    /// Where there is more of the log: the end that was asked for, else what was committed by now.
+    pub end: Option<Sequence>,
+}
