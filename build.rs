@@ -33,7 +33,11 @@ const SOURCES: [&str; 16] = [
 /// How it is made.
 const CONFIG: &str = "cbindgen.toml";
 
+/// What stands between the shared object and the system's unwinder.
+const UNWINDER: &str = "src/platform/unwind.c";
+
 fn main() -> ExitCode {
+    link_unwinder();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -41,6 +45,22 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Links it into the shared object, and into nothing else, where there is glibc.
+fn link_unwinder() {
+    println!("cargo::rerun-if-changed={UNWINDER}");
+    let target = |what| env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
+    if (target("OS").as_str(), target("ENV").as_str()) != ("linux", "gnu") {
+        return;
+    }
+    let mut compiler = cc::Build::new();
+    compiler.file(UNWINDER).flag("-fexceptions").cargo_metadata(false);
+    for object in compiler.compile_intermediates() {
+        println!("cargo::rustc-cdylib-link-arg={}", object.display());
+    }
+    // Older ones have `dlopen` in a library of its own.
+    println!("cargo::rustc-cdylib-link-arg=-ldl");
 }
 
 fn run() -> Result<(), Box<dyn Error>> {

@@ -14,6 +14,7 @@ object neither a soname nor symbol versions, and its archive exports what a host
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import struct
@@ -106,14 +107,21 @@ def make_archive(built: Path, target: Path, work: Path) -> None:
     run(*tool("AR", "ar"), "rcsD", target, whole.rename(work / "plexindex.o"))
 
 
+def has_glibc() -> bool:
+    """Whether what is built is for glibc."""
+    return platform.libc_ver()[0] == "glibc"
+
+
 def make_shared(archive: Path, target: Path, soname: str, libraries: list[str], work: Path) -> None:
     """The archive once more, as a shared object with a soname, and a version at each function."""
     script = work / "plexindex.map"
     script.write_text(abi.version_script(abi.FILE.read_text(encoding="utf-8")), encoding="utf-8")
     flags = [f"-Wl,--version-script={script}", f"-Wl,-soname,{soname}", "-Wl,-z,defs,-z,relro,-z,now"]
     flags += ["-Wl,-z,noexecstack,-z,text", "-Wl,--gc-sections,-O1,--as-needed,--build-id", "-s"]
+    # As in what rustc links: libgcc_s is loaded when there is a panic.
+    unwinder = ["-O2", "-fPIC", "-fexceptions", str(ROOT / "src" / "platform" / "unwind.c")] if has_glibc() else []
     whole = ["-Wl,--whole-archive", str(archive), "-Wl,--no-whole-archive"]
-    run(*tool("CC", "cc"), "-shared", *flags, "-o", target, *whole, *libraries)
+    run(*tool("CC", "cc"), "-shared", *flags, "-o", target, *unwinder, *whole, *libraries, "-ldl")
 
 
 def up(path: str) -> str:

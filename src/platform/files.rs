@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::walk::{ONLY_A_PLACE, c_name, open_at, open_at_once, walk};
 use super::witness::{Step, is_on_a_network, tell};
@@ -177,6 +177,23 @@ impl Inode {
     /// The operating system's.
     pub fn of_open(file: &File) -> io::Result<Self> {
         file.metadata().map(|facts| Self::new(&facts))
+    }
+
+    /// Other bytes for each file.
+    pub(super) fn bytes(&self) -> [u8; 29] {
+        let Self(device, number, made) = self;
+        let since = made.map(|made| made.duration_since(UNIX_EPOCH));
+        let (told, since) = match since {
+            None => (0, Duration::ZERO),
+            Some(Ok(since)) => (1, since),
+            Some(Err(before)) => (2, before.duration()),
+        };
+        let mut bytes = [told; 29];
+        bytes[..8].copy_from_slice(&device.to_le_bytes());
+        bytes[8..16].copy_from_slice(&number.to_le_bytes());
+        bytes[16..24].copy_from_slice(&since.as_secs().to_le_bytes());
+        bytes[24..28].copy_from_slice(&since.subsec_nanos().to_le_bytes());
+        bytes
     }
 
     /// What has this name now.

@@ -15,6 +15,9 @@ const SETTLED: Duration = Duration::from_millis(50);
 /// too early.
 const COUNTED: i64 = 1_000_000;
 
+/// Bytes of a stamp at most.
+const LENGTH: usize = 80;
+
 /// What of a file is compared, besides which file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compared {
@@ -44,17 +47,25 @@ impl Stamp {
         let facts = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
         let written = (facts.mtime(), facts.mtime_nsec());
         let changed = (facts.ctime(), facts.ctime_nsec());
-        let times = match compared {
-            Compared::All => vec![written, changed],
-            Compared::Content => vec![written],
-            Compared::Nothing => Vec::new(),
+        let times: &[(i64, i64)] = match compared {
+            Compared::All => &[written, changed],
+            Compared::Content => &[written],
+            Compared::Nothing => &[],
         };
-        let length = (compared != Compared::Nothing).then_some(facts.len());
-        let bytes = format!("{:?} {length:?} {times:?}", Inode::new(&facts));
+        let file = Inode::new(&facts);
+        let mut bytes = Vec::with_capacity(LENGTH);
+        bytes.extend(file.bytes());
+        if compared != Compared::Nothing {
+            bytes.extend(facts.len().to_le_bytes());
+        }
+        for (seconds, nanoseconds) in times {
+            bytes.extend(seconds.to_le_bytes());
+            bytes.extend(nanoseconds.to_le_bytes());
+        }
         Some(Self {
-            file: Inode::new(&facts),
-            bytes: bytes.into_bytes(),
-            is_settled: times.into_iter().all(is_settled),
+            file,
+            bytes,
+            is_settled: times.iter().copied().all(is_settled),
         })
     }
 }

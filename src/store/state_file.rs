@@ -8,6 +8,7 @@
 use std::io::{Read, Write};
 
 use rusqlite::types::Value;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::folder::Folder;
 use crate::image::{CounterPage, State as PageState};
@@ -16,9 +17,9 @@ use crate::platform::files;
 use crate::platform::stamp::{Compared, Stamp, boot};
 
 /// The file's first bytes, with the number of its form.
-const MAGIC: &[u8; 8] = b"PLXSTAT1";
+const MAGIC: &[u8; 8] = b"PLXSTAT2";
 /// Of the check sum behind all else.
-const SUM: usize = 32;
+const SUM: usize = 8;
 /// A file that is longer is not read.
 const LONGEST: u64 = 1 << 22;
 /// Most are shorter, and are read at once.
@@ -144,7 +145,7 @@ fn written(kept: &Kept, files: &[u8]) -> Vec<u8> {
             }
         }
     }
-    let sum = *blake3::hash(&to).as_bytes();
+    let sum = xxh3_64(&to).to_le_bytes();
     to.extend_from_slice(&sum);
     to
 }
@@ -153,7 +154,7 @@ fn written(kept: &Kept, files: &[u8]) -> Vec<u8> {
 fn read(bytes: &[u8], files: &[u8]) -> Option<Kept> {
     let (bytes, sum) = bytes.split_at_checked(bytes.len().checked_sub(SUM)?)?;
     let mut from = bytes.strip_prefix(MAGIC)?;
-    if take_bytes(&mut from)? != files || blake3::hash(bytes).as_bytes() != sum {
+    if take_bytes(&mut from)? != files || xxh3_64(bytes).to_le_bytes() != sum {
         return None;
     }
     let from = &mut from;

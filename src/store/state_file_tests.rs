@@ -59,7 +59,7 @@ fn numbers_that_are_too_large_say_nothing() {
     for place in MAGIC.len()..body.len() - 8 {
         let mut odd = body.to_vec();
         odd[place..place + 8].copy_from_slice(&u64::MAX.to_le_bytes());
-        let sum = *blake3::hash(&odd).as_bytes();
+        let sum = xxh3_64(&odd).to_le_bytes();
         odd.extend_from_slice(&sum);
         let _ = read(&odd, b"files");
     }

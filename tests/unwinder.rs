@@ -1,0 +1,49 @@
+//! Panics in a shared object of ours: it is not linked with the system's unwinder, and loads it with the first panic
+//! (`src/platform/unwind.c`).
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
+
+#[path = "c/compile.rs"]
+#[allow(dead_code)] // other programs use more of it
+mod compile;
+
+use std::env;
+use std::process::Command;
+
+use compile::{compile, library, repository, run};
+
+#[test]
+fn a_panic_loads_the_unwinder_and_is_caught() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [object, planted, host] = ["unwind.o", "libplanted.so", "host"].map(|name| folder.path().join(name));
+    let flags = ["-c", "-O2", "-fPIC", "-fexceptions"];
+    compile("c11", &repository("src/platform/unwind.c"), &object, &flags);
+    let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let mut command = Command::new(rustc);
+    command
+        .args(["--edition=2024", "--crate-type=cdylib", "-Copt-level=1"])
+        .arg(format!("-Clink-arg={}", object.display()))
+        .args(["-Clink-arg=-ldl", "-o"])
+        .arg(&planted)
+        .arg(repository("tests/unwinder/planted.rs"));
+    let built = run(&mut command, "RUSTC");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    compile("c11", &repository("tests/unwinder/host.c"), &host, &["-ldl"]);
+    let done = run(Command::new(&host).arg(&planted), "the host");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(
+        done.status.success(),
+        "{said}{}: {:?}",
+        String::from_utf8_lossy(&done.stderr),
+        done.status
+    );
+}
+
+// Linkers that take libraries in the order of their names find this one first: it is loaded with the library there.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_library_is_not_linked_with_it() {
+    let done = run(Command::new("readelf").arg("-dW").arg(library()), "readelf");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(said.contains("Shared library: [libc.so.6]"), "{said}");
+    assert!(!said.contains("libgcc_s"), "{said}");
+}
