@@ -1050,7 +1050,9 @@ int32_t plexindex_walk(const struct plexindex_library_handle *library,
 // there, one page a call. Sends no request. With a page come, too, the files of items that have several, and the last one of the
 // `limit` files that were looked for: whoever wants to know looks again.
 //
-// The arguments are those of plexindex_items_below(). `files` of the answer says how many were looked for. What a mapping of
+// `library`: one, or all of them. `path`: the folder. `after`: the `path` of the last candidate of the page before; NULL and
+// 0 for the first page. `limit`: how many files are looked for, 1 to 10,000. `page`: receives a block as from
+// plexindex_items_below(). `files` of the answer says how many were looked for. What a mapping of
 // the kind PLEXINDEX_MAPPING_HOST_PATTERN leads to is not found: it leads one way. The call has three threads beside the
 // caller's, which end before it returns.
 //

@@ -106,8 +106,8 @@ class Renames:
                     yield difference
 
     def _unsure(self) -> list[Unsure]:
-        """The items to ask for first: of libraries in which at least two things differ that a rename leaves behind. They
-        are new files, files that are gone, and files that are listed in another spelling.
+        """The items to ask for first: of libraries that have two of what a rename leaves behind, which are new files,
+        files that are gone, and files that are listed in another spelling.
         """
         places, owners_of_new = self._places, [self._places.owners(path) for path, *_ in self._new]
         new = {owner.uuid for owners in owners_of_new for owner in owners} | self._flooded
