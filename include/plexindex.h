@@ -186,7 +186,7 @@
 // plexindex_walk(): files and folders whose names begin with a dot.
 #define PLEXINDEX_RULE_HIDDEN 2
 
-// plexindex_walk(): folders of systems and programs, such as @eaDir and lost+found.
+// plexindex_walk(): folders of systems and programs, such as lost+found.
 #define PLEXINDEX_RULE_SYSTEM 4
 
 // plexindex_walk(): folders that are being unpacked, or could not be.

@@ -125,7 +125,7 @@ pub const PLEXINDEX_PATHS_COMMON: u32 = 0xFFFF;
 pub const PLEXINDEX_RULE_EXTENSION: u32 = 1;
 /// plexindex_walk(): files and folders whose names begin with a dot.
 pub const PLEXINDEX_RULE_HIDDEN: u32 = 2;
-/// plexindex_walk(): folders of systems and programs, such as @eaDir and lost+found.
+/// plexindex_walk(): folders of systems and programs, such as lost+found.
 pub const PLEXINDEX_RULE_SYSTEM: u32 = 4;
 /// plexindex_walk(): folders that are being unpacked, or could not be.
 pub const PLEXINDEX_RULE_UNPACKING: u32 = 8;
