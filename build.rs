@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What the header is made of, in its order.
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 17] = [
     "src/error.rs",
     "src/capi/constants.rs",
     "src/capi/types.rs",
@@ -21,6 +21,7 @@ const SOURCES: [&str; 16] = [
     "src/capi/functions/matching.rs",
     "src/capi/functions/blocks.rs",
     "src/capi/functions/paths.rs",
+    "src/capi/functions/disk.rs",
     "src/capi/functions/record.rs",
     "src/capi/functions/refresh.rs",
     "src/capi/functions/feed.rs",

@@ -180,6 +180,33 @@
 // plexindex_compare_paths(): these bits are the number of components that agree, from the end.
 #define PLEXINDEX_PATHS_COMMON 65535
 
+// plexindex_walk(): files that do not end as media of the library's kind do. Nothing is told of them.
+#define PLEXINDEX_RULE_EXTENSION 1
+
+// plexindex_walk(): files and folders whose names begin with a dot.
+#define PLEXINDEX_RULE_HIDDEN 2
+
+// plexindex_walk(): folders of systems and programs, such as lost+found.
+#define PLEXINDEX_RULE_SYSTEM 4
+
+// plexindex_walk(): folders that are being unpacked, or could not be.
+#define PLEXINDEX_RULE_UNPACKING 8
+
+// plexindex_walk(): files without a byte, links that lead nowhere, files that cannot be read.
+#define PLEXINDEX_RULE_EMPTY 16
+
+// plexindex_walk(): samples of videos.
+#define PLEXINDEX_RULE_SAMPLES 32
+
+// plexindex_walk(): trailers, interviews and the like, which are of an item.
+#define PLEXINDEX_RULE_EXTRAS 64
+
+// plexindex_walk(): the folders of discs, BDMV and VIDEO_TS.
+#define PLEXINDEX_RULE_DISCS 128
+
+// plexindex_walk(): what a file .plexignore names.
+#define PLEXINDEX_RULE_PLEXIGNORE 256
+
 // plexindex_item.flags: `path` is not valid UTF-8.
 #define PLEXINDEX_ITEM_PATH_NOT_UTF8 1
 
@@ -979,6 +1006,67 @@ int32_t plexindex_compare_paths(const char *path,
                                 size_t count,
                                 uint32_t *relations,
                                 struct plexindex_buffer *error);
+
+// Walks folders of this machine for a while, and tells what there is that is not listed without a doubt. Sends no request.
+// plexindex_items_not_on_disk() is the other direction.
+//
+// `library`: one, or all of them: what lies in a folder that only others have is not told. `folders`: `count` folders, each
+// given as two texts that NULs follow, `folder` or `twin_folder` and the path; `length` bytes in all. `rules`: those of
+// PLEXINDEX_RULE_* that hold. Outside every library's folder only EXTENSION, HIDDEN, SYSTEM and EMPTY do. `limit`: after so
+// many names, 1 to 1,000,000, and after 200 ms, the call ends with the folder that it reads.
+//
+// `files`: receives how many media files there were, those included that are listed. `page`: receives findings, four texts each, of which a NUL follows every one: what it is; why; the path; and the line of a
+// .plexignore, or nothing.
+//
+// - `folder`, `twin_folder`: it is to be walked yet. These come last. Give these to the next call, before those that you kept back: then
+//   folders come by their names, and few wait. Without any the walk is over.
+// - `file`, `twin_file`: a media file that plexindex_lookup_key() does not know; ask plexindex_match_path(). Why: the name of the
+//   rule that leaves it out unless it is listed, such as `hidden` for PLEXINDEX_RULE_HIDDEN, or nothing.
+// - `left_out`: a folder. Why: the name of a rule, or `loop` for a link that leads to a folder above it.
+// - `unreadable`: a folder or a link. Why: the number of the system's error.
+//
+// Of a `twin_` another name in its folder, or of a folder above it, differs in case or composition only: a lookup may find the
+// other one. Files outside every library's folder are all told of: a lookup may find one below another root. Links to folders
+// are followed. The findings are lost with PLEXINDEX_BUFFER_TOO_SMALL: enlarge the buffer
+// and call again.
+//
+// The call has three threads beside the caller's, which end before it returns.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND for a library that
+// is not known.
+//
+// Precondition: pointers must be NULL or valid; `library` must be a handle of an open index.
+int32_t plexindex_walk(const struct plexindex_library_handle *library,
+                       const char *folders,
+                       size_t length,
+                       size_t count,
+                       uint32_t rules,
+                       size_t limit,
+                       uint64_t *files,
+                       struct plexindex_buffer *page,
+                       struct plexindex_buffer *error);
+
+// Those of the items that plexindex_items_below() gives whose files are not on this machine's disk, as mappings name them
+// there, one page a call. Sends no request. With a page come, too, the files of items that have several, and the last one of the
+// `limit` files that were looked for: whoever wants to know looks again.
+//
+// `library`: one, or all of them. `path`: the folder. `after`: the `path` of the last candidate of the page before; NULL and
+// 0 for the first page. `limit`: how many files are looked for, 1 to 10,000. `page`: receives a block as from
+// plexindex_items_below(). `files` of the answer says how many were looked for. What a mapping of
+// the kind PLEXINDEX_MAPPING_HOST_PATTERN leads to is not found: it leads one way. The call has three threads beside the
+// caller's, which end before it returns.
+//
+// Returns what plexindex_items_below() returns.
+//
+// Precondition: as plexindex_items_below().
+int32_t plexindex_items_not_on_disk(const struct plexindex_library_handle *library,
+                                    const char *path,
+                                    size_t path_length,
+                                    const char *after,
+                                    size_t after_length,
+                                    size_t limit,
+                                    struct plexindex_buffer *page,
+                                    struct plexindex_buffer *error);
 
 // Records that the item with this key has this path. A recorded match is stored, never expires, and answers first.
 //

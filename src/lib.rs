@@ -68,6 +68,7 @@
 mod api;
 #[doc(hidden)]
 pub mod capi;
+mod disk;
 mod edit;
 #[doc(hidden)]
 pub mod error;

@@ -132,6 +132,30 @@ enum class Select : std::int32_t {
     all = PLEXINDEX_SELECT_ALL,
 };
 
+/// What a server leaves out when it scans a folder, for Library::walk(): a bit each.
+namespace rule {
+/// Files that do not end as media of the library's kind do.
+constexpr std::uint32_t extension = PLEXINDEX_RULE_EXTENSION;
+/// Names that begin with a dot.
+constexpr std::uint32_t hidden = PLEXINDEX_RULE_HIDDEN;
+/// Folders of systems and programs.
+constexpr std::uint32_t system = PLEXINDEX_RULE_SYSTEM;
+/// Folders that are being unpacked.
+constexpr std::uint32_t unpacking = PLEXINDEX_RULE_UNPACKING;
+/// Files without a byte, or that cannot be read.
+constexpr std::uint32_t empty = PLEXINDEX_RULE_EMPTY;
+/// Samples of videos.
+constexpr std::uint32_t samples = PLEXINDEX_RULE_SAMPLES;
+/// Trailers and the like.
+constexpr std::uint32_t extras = PLEXINDEX_RULE_EXTRAS;
+/// Folders of discs.
+constexpr std::uint32_t discs = PLEXINDEX_RULE_DISCS;
+/// What a file .plexignore names.
+constexpr std::uint32_t plexignore = PLEXINDEX_RULE_PLEXIGNORE;
+/// All of them.
+constexpr std::uint32_t all = extension | hidden | system | unpacking | empty | samples | extras | discs | plexignore;
+} // namespace rule
+
 /// A level of log lines: `PLEXINDEX_LOG_*`.
 enum class LogLevel : std::int32_t {
     off = PLEXINDEX_LOG_OFF,
@@ -1084,23 +1108,24 @@ private:
     Block block_;
 };
 
-/// The items with files below a folder, page by page, in the order of the paths; from Library::pages_below(). Move-only.
+/// The items with files below a folder, page by page, in the order of the paths; from Library::pages_below() and
+/// Library::pages_not_on_disk(). Move-only.
 template <class Policy> class BasicPagesBelow : detail::Caller<Policy> {
     using Base = detail::Caller<Policy>;
 
 public:
     /// @cond
+    using Read = decltype(&plexindex_items_below);
     BasicPagesBelow(std::shared_ptr<detail::Opened> opened, const plexindex_library_handle *library, std::string folder,
-                    std::size_t limit)
-        : Base(std::move(opened)), library_(library), folder_(std::move(folder)), limit_(limit) {}
+                    std::size_t limit, Read read = plexindex_items_below)
+        : Base(std::move(opened)), library_(library), folder_(std::move(folder)), limit_(limit), read_(read) {}
     /// @endcond
 
     /// Reads the next page; `false` after the last one.
     typename Base::template Of<bool> next() {
         detail::Failure failure;
         const std::int32_t status = block_.memory_.fill(64 * 1024, [&](plexindex_buffer *page) {
-            return plexindex_items_below(library(), folder_.data(), folder_.size(), after_.data(), after_.size(), limit_, page,
-                                         failure.buffer());
+            return read_(library(), folder_.data(), folder_.size(), after_.data(), after_.size(), limit_, page, failure.buffer());
         });
         if (status == PLEXINDEX_OK) {
             const Candidates page = block_[0].candidates();
@@ -1119,6 +1144,7 @@ private:
     std::string folder_;
     std::string after_;
     std::size_t limit_;
+    Read read_;
     Block block_;
 };
 
@@ -1243,6 +1269,20 @@ public:
     /// The items with files below a folder, in pages of so many files.
     [[nodiscard]] BasicPagesBelow<Policy> pages_below(PathRef folder, std::size_t limit = 1000) const {
         return BasicPagesBelow<Policy>(this->opened_, raw(), std::string(folder.bytes()), limit);
+    }
+    /// Those of them whose files are not on this machine's disk, all files of items that have several, and the last one of so
+    /// many files that were looked for.
+    [[nodiscard]] BasicPagesBelow<Policy> pages_not_on_disk(PathRef folder, std::size_t limit = 1000) const {
+        return BasicPagesBelow<Policy>(this->opened_, raw(), std::string(folder.bytes()), limit, plexindex_items_not_on_disk);
+    }
+    /// Walks folders of this machine for a while: findings as `plexindex_walk` gives them, four texts each that NULs follow.
+    /// `folders`: pairs of them, `folder` and the path. `files`: receives how many media files there were.
+    [[nodiscard]] Of<std::string> walk(const Paths &folders, std::uint64_t &files, std::uint32_t rules = rule::all,
+                                       std::size_t limit = 10000) const {
+        const std::string_view given = folders.text();
+        return this->text([&](plexindex_buffer *page, plexindex_buffer *error) {
+            return plexindex_walk(raw(), given.data(), given.size(), folders.size() / 2, rules, limit, &files, page, error);
+        });
     }
     /// One item as the store has it, as JSON; empty when no listing holds it.
     [[nodiscard]] Of<std::string> item_json(std::string_view key) const {

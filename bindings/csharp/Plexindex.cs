@@ -55,6 +55,15 @@ public static class Plexindex
     public const int PATHS_EQUAL = 65536;
     public const int PATHS_UNDER = 131072;
     public const int PATHS_COMMON = 65535;
+    public const int RULE_EXTENSION = 1;
+    public const int RULE_HIDDEN = 2;
+    public const int RULE_SYSTEM = 4;
+    public const int RULE_UNPACKING = 8;
+    public const int RULE_EMPTY = 16;
+    public const int RULE_SAMPLES = 32;
+    public const int RULE_EXTRAS = 64;
+    public const int RULE_DISCS = 128;
+    public const int RULE_PLEXIGNORE = 256;
     public const int ITEM_PATH_NOT_UTF8 = 1;
     public const int ITEM_KEY_ONLY = 2;
     public const int REQUEST_IDENTITY = 0;
@@ -382,6 +391,12 @@ public static class Plexindex
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_compare_paths(IntPtr path, UIntPtr path_length, IntPtr others, UIntPtr others_length, UIntPtr count, IntPtr relations, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_walk(IntPtr library, IntPtr folders, UIntPtr length, UIntPtr count, uint rules, UIntPtr limit, ref ulong files, ref Buffer page, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_items_not_on_disk(IntPtr library, IntPtr path, UIntPtr path_length, IntPtr after, UIntPtr after_length, UIntPtr limit, ref Buffer page, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_record_match(IntPtr library, IntPtr path, UIntPtr path_length, IntPtr key, UIntPtr key_length, ref Buffer error);

@@ -55,6 +55,15 @@ public interface Plexindex extends Library {
     int PATHS_EQUAL = 65536;
     int PATHS_UNDER = 131072;
     int PATHS_COMMON = 65535;
+    int RULE_EXTENSION = 1;
+    int RULE_HIDDEN = 2;
+    int RULE_SYSTEM = 4;
+    int RULE_UNPACKING = 8;
+    int RULE_EMPTY = 16;
+    int RULE_SAMPLES = 32;
+    int RULE_EXTRAS = 64;
+    int RULE_DISCS = 128;
+    int RULE_PLEXIGNORE = 256;
     int ITEM_PATH_NOT_UTF8 = 1;
     int ITEM_KEY_ONLY = 2;
     int REQUEST_IDENTITY = 0;
@@ -355,6 +364,8 @@ public interface Plexindex extends Library {
     Pointer plexindex_block_candidate(Buffer block, Pointer answer, long place);
     String plexindex_block_text(Buffer block, Pointer text);
     int plexindex_compare_paths(byte[] path, long path_length, byte[] others, long others_length, long count, Pointer relations, Buffer error);
+    int plexindex_walk(Pointer library, byte[] folders, long length, long count, int rules, long limit, LongByReference files, Buffer page, Buffer error);
+    int plexindex_items_not_on_disk(Pointer library, byte[] path, long path_length, byte[] after, long after_length, long limit, Buffer page, Buffer error);
     int plexindex_record_match(Pointer library, byte[] path, long path_length, byte[] key, long key_length, Buffer error);
     int plexindex_record_matches(Pointer library, byte[] paths, long paths_length, byte[] keys, long keys_length, long count, Buffer error);
     int plexindex_invalidate_path(Pointer library, byte[] path, long length, Buffer error);

@@ -11,7 +11,7 @@ use super::feed::Changes;
 use super::paths::bytes_of;
 use super::query::{Query, Refreshed};
 use crate::edit::EditReport;
-use crate::index;
+use crate::index::{self, Which};
 use crate::reading::Selector;
 use crate::source::{FieldChange, Lock};
 
@@ -354,7 +354,7 @@ impl Iterator for ItemsBelow {
             let after = self.after.take()?;
             let after = Some(after.as_slice()).filter(|after| !after.is_empty());
             let (library, mut last) = (&self.library.library, None);
-            let page = library.items_below_with(&self.folder, after, PAGE, |answer| {
+            let page = library.items_below_with(&self.folder, after, PAGE, Which::All, |answer, _| {
                 last = answer.candidates().last().map(|found| found.path.to_vec());
                 Ok(Match::of(answer))
             });

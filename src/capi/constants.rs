@@ -121,6 +121,25 @@ pub const PLEXINDEX_PATHS_UNDER: u32 = 0x2_0000;
 /// plexindex_compare_paths(): these bits are the number of components that agree, from the end.
 pub const PLEXINDEX_PATHS_COMMON: u32 = 0xFFFF;
 
+/// plexindex_walk(): files that do not end as media of the library's kind do. Nothing is told of them.
+pub const PLEXINDEX_RULE_EXTENSION: u32 = 1;
+/// plexindex_walk(): files and folders whose names begin with a dot.
+pub const PLEXINDEX_RULE_HIDDEN: u32 = 2;
+/// plexindex_walk(): folders of systems and programs, such as lost+found.
+pub const PLEXINDEX_RULE_SYSTEM: u32 = 4;
+/// plexindex_walk(): folders that are being unpacked, or could not be.
+pub const PLEXINDEX_RULE_UNPACKING: u32 = 8;
+/// plexindex_walk(): files without a byte, links that lead nowhere, files that cannot be read.
+pub const PLEXINDEX_RULE_EMPTY: u32 = 16;
+/// plexindex_walk(): samples of videos.
+pub const PLEXINDEX_RULE_SAMPLES: u32 = 32;
+/// plexindex_walk(): trailers, interviews and the like, which are of an item.
+pub const PLEXINDEX_RULE_EXTRAS: u32 = 64;
+/// plexindex_walk(): the folders of discs, BDMV and VIDEO_TS.
+pub const PLEXINDEX_RULE_DISCS: u32 = 128;
+/// plexindex_walk(): what a file .plexignore names.
+pub const PLEXINDEX_RULE_PLEXIGNORE: u32 = 256;
+
 /// plexindex_item.flags: `path` is not valid UTF-8.
 pub const PLEXINDEX_ITEM_PATH_NOT_UTF8: u32 = 1;
 /// plexindex_item.flags: only the key is known. The match was recorded, and no listing holds the item.

@@ -6,7 +6,8 @@ use super::file::Image;
 use super::overlay::{Change, Record};
 use super::view::LibraryView;
 use crate::matching::{
-    Folders, Form, Held, Invalidated, ItemRef, LIMIT, Mappings, Member, Normal, Place, Season, View, place_among,
+    Folders, Form, Held, Invalidated, ItemRef, LIMIT, ListedFile, Mappings, Member, Normal, Place, Season, View,
+    place_among,
 };
 use crate::model::Item;
 
@@ -226,7 +227,7 @@ impl Folders for LibraryView {
         mapped: bool,
         after: Option<&[u8]>,
         limit: usize,
-        each: &mut dyn FnMut(Vec<u8>, ItemRef<'v>, &'v [u8]),
+        each: &mut dyn FnMut(ListedFile<'v>),
     ) {
         let mut added: Vec<(&[u8], &Item, &str)> = Vec::new();
         if !self.overlay.is_empty() {
@@ -239,14 +240,20 @@ impl Folders for LibraryView {
         let mut given = 0;
         let mut last = Vec::new();
         // Whether there is room for one more; what has the last one's form always has it.
-        let mut give = |form: Vec<u8>, item: ItemRef<'v>, path: &'v [u8]| {
-            if given >= limit && form != last {
+        let mut give = |file: ListedFile<'v>| {
+            if given >= limit && file.form != last {
                 return false;
             }
             given += 1;
-            last.clone_from(&form);
-            each(form, item, path);
+            last.clone_from(&file.form);
+            each(file);
             true
+        };
+        let of_added = |(form, item, path): (&[u8], &'v Item, &'v str)| ListedFile {
+            form: form.to_vec(),
+            item: ItemRef::from(item),
+            path: path.as_bytes(),
+            is_of_several: item.parts.len() > 1,
         };
         if let Some(image) = &self.image {
             let within = image.below(folder, mapped);
@@ -262,19 +269,26 @@ impl Folders for LibraryView {
             for place in within.filter(|place| hidden.binary_search(place).is_err()) {
                 let Some(entry) = image.at(place) else { return };
                 let form: Vec<u8> = entry.form().bytes().collect();
-                while let Some((own, item, path)) = added.next_if(|(own, ..)| *own <= form.as_slice()) {
-                    if !give(own.to_vec(), ItemRef::from(item), path.as_bytes()) {
+                while let Some(added) = added.next_if(|(own, ..)| *own <= form.as_slice()) {
+                    if !give(of_added(added)) {
                         return;
                     }
                 }
                 let listed = entry.listed();
-                if !give(form, image.item(listed), image.facts(listed).1) {
+                let (item, is_of_several) = image.item_of_files(listed);
+                let path = image.facts(listed).1;
+                if !give(ListedFile {
+                    form,
+                    item,
+                    path,
+                    is_of_several,
+                }) {
                     return;
                 }
             }
         }
-        for (form, item, path) in added {
-            if !give(form.to_vec(), ItemRef::from(item), path.as_bytes()) {
+        for added in added {
+            if !give(of_added(added)) {
                 return;
             }
         }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::inner::Inner;
+use crate::disk::{Rules, Walked};
 use crate::edit::{Edit, EditReport};
 use crate::error::{Result, room};
 use crate::matching::Scope;
-use crate::query::{Answer, Match, tidy};
+use crate::query::{Answer, FolderFacts, Match, Which, tidy};
 use crate::reading::{PERSISTENCE, Reading, Resolved, Selection, Selector, cleared_again};
 use crate::sync::{Call, Progress};
 
@@ -147,7 +148,7 @@ impl Library {
     }
 
     /// Files below a folder, of which the listed path comes behind `after`: an answer with so many candidates, if there are
-    /// as many, and with all that have the last one's path. Sends no request.
+    /// as many, and with all that have the last one's path; or those of them that are not on the disk. Sends no request.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`] for a path that none can be; [`crate::error::Status::LibraryNotFound`], also
@@ -157,11 +158,21 @@ impl Library {
         path: &[u8],
         after: Option<&[u8]>,
         limit: usize,
-        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+        which: Which,
+        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
     ) -> Result<R> {
         self.inner
             .queries
-            .items_below(&self.query().call(&self.inner), path, after, limit, then)
+            .items_below(&self.query().call(&self.inner), path, after, limit, which, then)
+    }
+
+    /// Walks folders of this machine for a while: what there is that is not listed without a doubt. Sends no request.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::InvalidArgument`] for a path that none can be; [`crate::error::Status::LibraryNotFound`]; the
+    /// store's.
+    pub fn walk(&self, folders: &[(bool, &[u8])], rules: Rules, most: usize) -> Result<Walked> {
+        self.inner.queries.walk(&self.selection, folders, rules, most)
     }
 
     /// The rating key of the item with this path, if a fast lookup knows it, handed to `then`.

@@ -6,6 +6,7 @@ mod inner;
 mod library;
 mod timing;
 
+pub use crate::disk::{Rule, Rules};
 pub use crate::edit::{Edit, EditReport, Edited};
 #[doc(hidden)]
 pub use crate::events::DebounceIntervals;
@@ -13,7 +14,7 @@ pub use crate::matching::propose::Proposal;
 pub use crate::platform::clock::{Clock, ManualClock, SystemClock, hold_coarse};
 #[doc(hidden)]
 pub use crate::platform::witness;
-pub use crate::query::{Answer, Candidate, ChangeKind, Changes, FeedChange, FolderFacts, LibraryFacts, Match};
+pub use crate::query::{Answer, Candidate, ChangeKind, Changes, FeedChange, FolderFacts, LibraryFacts, Match, Which};
 pub use crate::reading::Selector;
 pub use crate::store::Facts as StoreFacts;
 pub use crate::sync::Progress;

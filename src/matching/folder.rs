@@ -48,6 +48,18 @@ pub enum Place {
     Own,
 }
 
+/// A file below a folder, in one library.
+pub struct ListedFile<'v> {
+    /// Its normal form, or that of what mappings make of it.
+    pub form: Vec<u8>,
+    /// Its item.
+    pub item: ItemRef<'v>,
+    /// Its path as it is listed.
+    pub path: &'v [u8],
+    /// The item has other files, too.
+    pub is_of_several: bool,
+}
+
 /// An invalidated item: its rating key, and the path that was invalidated; empty where the item itself was.
 pub type Invalidated = (String, Vec<u8>);
 
@@ -65,14 +77,14 @@ pub trait Folders: View {
     fn folders_alike(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize;
 
     /// The files below a folder whose form comes behind `after`, in order: `limit` of them, and all that have the last one's
-    /// form. `each` gets that form, the item, and the path as it is listed.
+    /// form.
     fn files_below<'v>(
         &'v self,
         folder: &[u8],
         mapped: bool,
         after: Option<&[u8]>,
         limit: usize,
-        each: &mut dyn FnMut(Vec<u8>, ItemRef<'v>, &'v [u8]),
+        each: &mut dyn FnMut(ListedFile<'v>),
     );
 
     /// Where a folder stands to the library's own ones, as the server sees them or mapped.
@@ -290,7 +302,7 @@ where
         let has = |folder: &[u8], mapped: bool| {
             self.fetched().any(|(_, view)| {
                 let mut any = false;
-                view.files_below(folder, mapped, None, 1, &mut |_, _, _| any = true);
+                view.files_below(folder, mapped, None, 1, &mut |_| any = true);
                 any
             })
         };
@@ -552,6 +564,8 @@ pub struct FileBelow<'v> {
     pub form: Vec<u8>,
     /// Its item, and its path as it is listed.
     pub found: Found<'v>,
+    /// The item has other files, too.
+    pub is_of_several: bool,
 }
 
 /// The files below a folder behind `after`, which is a listed path, or the first ones: `limit` of them in the order of their
@@ -580,10 +594,15 @@ where
     });
     let mut files: Vec<FileBelow<'v>> = Vec::new();
     for (library, view) in climb.fetched() {
-        view.files_below(&folder, mapped, after.as_deref(), limit, &mut |form, item, path| {
+        view.files_below(&folder, mapped, after.as_deref(), limit, &mut |file| {
             files.push(FileBelow {
-                form,
-                found: Found { library, item, path },
+                form: file.form,
+                found: Found {
+                    library,
+                    item: file.item,
+                    path: file.path,
+                },
+                is_of_several: file.is_of_several,
             });
         });
     }

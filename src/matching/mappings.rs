@@ -5,6 +5,7 @@
 //! the first counts, and its result is indexed too. So no pattern is ever inverted, and only a question that matched
 //! nothing as it is can reach a pattern. Patterns run in linear time.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use regex::bytes::{Regex, RegexBuilder};
@@ -23,6 +24,8 @@ pub struct Mappings(Option<Arc<Rules>>);
 struct Rules {
     to_server: Vec<Rule>,
     to_host: Vec<Rule>,
+    /// Prefixes from the host to the server, the other way round.
+    back: Vec<Prefix>,
     digest: u64,
 }
 
@@ -44,13 +47,19 @@ impl Mappings {
         let mut rules = Rules {
             to_server: Vec::new(),
             to_host: Vec::new(),
+            back: Vec::new(),
             digest: 0,
         };
         let mut digest = Xxh3::new();
         for (index, mapping) in mappings.iter().enumerate() {
             let rule = compile(mapping).map_err(|why| refuse(index, mapping, &why))?;
             match mapping.kind {
-                MappingKind::HostToServer => rules.to_server.push(rule),
+                MappingKind::HostToServer => {
+                    if let Pattern::Prefix(from) = &mapping.from {
+                        rules.back.push(Prefix::new(&mapping.to, from));
+                    }
+                    rules.to_server.push(rule);
+                }
                 MappingKind::ServerToHost => {
                     let (tag, from) = match &mapping.from {
                         Pattern::Prefix(from) => (b'p', from.as_slice()),
@@ -106,6 +115,18 @@ impl Mappings {
                 .find_map(|rule| rule.rewrite(path, &mut <[u8]>::to_vec))
                 .filter(|host| host != path.raw())
         })
+    }
+
+    /// What a path of the server is called on the host, as far as that is known: a prefix from the host to the server also leads
+    /// back, a pattern does not.
+    #[must_use]
+    pub fn on_host<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
+        let back = || {
+            let back = &self.0.as_ref()?.back;
+            let rewritten = |path: &Normal<'_>| back.iter().find_map(|rule| rule.rewrite(path, &mut <[u8]>::to_vec));
+            (!back.is_empty()).then(|| Normal::with(path, rewritten))?
+        };
+        self.to_host(path).or_else(back).map_or(Cow::Borrowed(path), Cow::Owned)
     }
 }
 

@@ -25,8 +25,8 @@ mod words;
 
 pub use fast::{GROUP, fast_lookup, fast_lookup_all};
 pub use folder::{
-    FolderOutcome, Folders, Held, Invalidated, Place, climb_by_one_file, climb_folder, climb_whole, files_below,
-    folder_form, place_among, places_of,
+    FileBelow, FolderOutcome, Folders, Held, Invalidated, ListedFile, Place, climb_by_one_file, climb_folder,
+    climb_whole, files_below, folder_form, place_among, places_of,
 };
 pub use form::{Fold, Form, lies_under};
 pub use ladder::{Scope, climb, climb_normal};

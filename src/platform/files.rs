@@ -201,6 +201,12 @@ impl Inode {
     pub fn of(path: &Path) -> Option<Self> {
         fs::symlink_metadata(path).ok().map(|facts| Self::new(&facts))
     }
+
+    /// What a name leads to, over links.
+    #[must_use]
+    pub fn behind(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|facts| Self::new(&facts))
+    }
 }
 
 /// The files that have these names in a folder now; `None` where there is none.
@@ -473,6 +479,13 @@ pub fn disk(directory: &Path) -> Disk {
             ..local
         }
     }
+}
+
+/// Whether an error says that there certainly is no such file: no right to look, or a mount that does not answer, says nothing.
+#[must_use]
+pub fn is_gone(error: &io::Error) -> bool {
+    const GONE: [i32; 4] = [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::ENAMETOOLONG];
+    error.raw_os_error().is_some_and(|number| GONE.contains(&number))
 }
 
 /// Whether this user may read a file, by its rights: it is not opened.

@@ -11,6 +11,7 @@ pub mod fork;
 pub mod lock;
 pub mod map;
 pub mod mutex;
+pub mod names;
 pub mod sole;
 pub mod stamp;
 pub mod swap;

@@ -63,6 +63,27 @@ pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut 
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
+/// Runs `work` on this thread and on so many others, or as many as can be had, until all of them have ended. A panic of one goes
+/// on in this thread.
+pub fn on_several(others: usize, work: impl Fn() + Sync) {
+    let jobs: Vec<_> = (0..others)
+        .map(|_| Job {
+            work: Mutex::new(Some(&work)),
+            outcome: Mutex::new(None),
+            done: Condvar::new(),
+        })
+        .collect();
+    // Joined when they are dropped, also while `work` unwinds here: the jobs outlive the threads.
+    let workers: Vec<Option<Worker>> = jobs.iter().map(spawn).collect();
+    work();
+    drop(workers);
+    for job in jobs {
+        if let Some(Err(panic)) = lock(&job.outcome).take() {
+            resume_unwind(panic);
+        }
+    }
+}
+
 /// A thread that outlives the call that starts it: joined when this is dropped. Tell it to end before.
 ///
 /// As for [`on_worker`], nothing of it is left in the thread that starts it. A fork's child has no such thread and waits for

@@ -1,8 +1,9 @@
-//! From a folder to an answer: which show, season, artist, album or item it is, and what is listed below it.
+//! From a folder to an answer: which show, season, artist, album or item it is.
 
 use std::cell::{Cell, OnceCell};
 
 use super::answer::{Answer, FolderFacts};
+use super::below::without_dot;
 use super::driver::{Question, Turn};
 use super::explain::told_of_folder;
 use super::on_disk::first_file;
@@ -12,17 +13,14 @@ use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{
-    FolderOutcome, Folders, Found, LIMIT, Normal, Outcome, Place, Scope, View, climb_by_one_file, climb_folder,
-    climb_normal, climb_whole, files_below, folder_form, places_of,
+    FolderOutcome, Folders, LIMIT, Normal, Outcome, Place, Scope, climb_by_one_file, climb_folder, climb_normal,
+    climb_whole, folder_form, places_of,
 };
 use crate::model::{Confidence, IdentityId, ItemType, LibraryKind, Reason, Rung};
 use crate::platform::files::{bytes_of, named};
-use crate::reading::{Resolved, Selection, places};
+use crate::reading::places;
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
-
-/// How often images are made anew for one page that finds them damaged each time.
-const REBUILDS: u32 = 3;
 
 /// A folder that is asked for, normalised once.
 struct FolderQuestion<'p> {
@@ -64,82 +62,10 @@ impl Queries {
             self.answer(call, &question, |answer| then(answer, question.facts.get()))
         })
     }
-
-    /// The files below a folder behind the listed path `after`: a page of what is known, in the order of their normal forms.
-    pub fn items_below<R>(
-        &self,
-        call: &Call<'_>,
-        path: &[u8],
-        after: Option<&[u8]>,
-        limit: usize,
-        then: impl FnOnce(&Answer<'_>) -> Result<R>,
-    ) -> Result<R> {
-        self.shown.check_path(path)?;
-        let path = without_dot(path);
-        let tidied = tidy(path);
-        let path = tidied.as_deref().unwrap_or(path);
-        for tried in 0.. {
-            self.reading.read_on()?;
-            let snapshot = self.reading.snapshot();
-            let scope = match call.library {
-                None => Scope::All,
-                Some(library) => match library.resolve(&snapshot)? {
-                    Resolved::Scope(scope) => scope,
-                    Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched()),
-                    Resolved::Unknown => return Err(library.unknown(&snapshot)),
-                },
-            };
-            let rows = snapshot.asked(scope);
-            // An empty page would be the end: of a listing that is not there, or was evicted on the way.
-            if !rows.iter().any(|row| row.generation.is_fetched()) {
-                return Err(call.library.map_or_else(nothing_fetched, Selection::never_fetched));
-            }
-            let files = Normal::with(path, |path| {
-                files_below(&snapshot.views, scope, self.reading.mappings(), path, after, limit)
-            });
-            let broken = places(scope, snapshot.rows.len()).any(|place| snapshot.views[place].broken());
-            if (broken || snapshot.incomplete) && tried < REBUILDS {
-                drop(files);
-                drop(snapshot);
-                self.reading.rebuild_broken()?;
-                continue;
-            }
-            if broken {
-                break;
-            }
-            let now = self.clock.now_ms();
-            for place in files.iter().map(|file| file.found.library) {
-                snapshot.ask_for(place, now);
-            }
-            let found: Vec<Found<'_>> = files.iter().map(|file| file.found).collect();
-            let mut answer = Answer::of_items(self.reading.kind(), &found, found.len(), &snapshot.rows);
-            if !found.is_empty() {
-                answer.status = Status::Ok;
-            }
-            return then(&answer);
-        }
-        Err(super::driver::images_lost())
-    }
-}
-
-/// A folder's path without a `.` at its end, which names the same folder.
-fn without_dot(path: &[u8]) -> &[u8] {
-    if path.ends_with(b"/.") {
-        &path[..path.len() - 1]
-    } else {
-        path
-    }
 }
 
 fn can_list_folders(sync: &Syncing) -> bool {
     sync.abilities().is_some_and(|can| can.folders)
-}
-
-fn nothing_fetched() -> Error {
-    Error::new(
-        Status::LibraryNotFound,
-        "no library was fetched yet: do so once (refresh)",
-    )
 }
 
 impl FolderQuestion<'_> {

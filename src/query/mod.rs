@@ -1,6 +1,7 @@
 //! Queries: from a path, a GUID or a title to an answer, by way of the server where that is needed and allowed.
 
 mod answer;
+mod below;
 mod driver;
 mod explain;
 mod feed;
@@ -15,6 +16,7 @@ mod samples;
 mod shown;
 
 pub use answer::{Answer, Candidate, FolderFacts, Match};
+pub use below::Which;
 pub use feed::{ChangeKind, Changes, FeedChange};
 pub use libraries::LibraryFacts;
 pub use path::tidy;

@@ -3,6 +3,8 @@
  */
 #include "block.h"
 
+#include <sys/stat.h>
+
 /* 1,200 generated movies, one of two files, and two more. */
 #define FILES 1204
 
@@ -55,6 +57,84 @@ static size_t files_below(const char *path, size_t rows)
         forget(&page);
     } while (status == PLEXINDEX_OK);
     return files;
+}
+
+/* What a walk of some folders finds, as text: each finding is `what why path;`. Names are read one a call. */
+static const char *walked(const char *folders, size_t length, size_t count, uint64_t *files)
+{
+    static char told[4096];
+    uint64_t memory[512];
+    plexindex_buffer page = {memory, sizeof memory, 0};
+    const char *text = (const char *)memory;
+    size_t at = 0, used = 0;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_walk(library, folders, length, count, 511, 1, files, &page, NULL));
+    told[0] = '\0';
+    while (at < page.length) {
+        const char *what = text + at, *why = what + strlen(what) + 1, *path = why + strlen(why) + 1;
+        const char *line = path + strlen(path) + 1;
+        used += (size_t)snprintf(told + used, sizeof told - used, "%s %s %s;", what, why, strrchr(path, 0x2f) + 1);
+        at = (size_t)(line + strlen(line) + 1 - text);
+    }
+    return told;
+}
+
+static void make(const char *folder, const char *name)
+{
+    char path[4096];
+    FILE *file;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    file = fopen(path, "w");
+    CHECK(file != NULL && fputs("x", file) >= 0 && fclose(file) == 0);
+}
+
+/* A folder that no library has: its media files are told, those of the folder below by the next call. */
+static void walk_a_disk(const char *store)
+{
+    char root[1024], below[1100], given[4200];
+    plexindex_buffer nothing = {NULL, 0, 0};
+    uint64_t files = 0;
+    int length;
+    snprintf(root, sizeof root, "%s/disk", store);
+    snprintf(below, sizeof below, "%s/below", root);
+    CHECK(mkdir(root, 0700) == 0 && mkdir(below, 0700) == 0);
+    make(root, "1.mkv");
+    make(root, ".2.mkv");
+    make(root, "3.txt");
+    make(below, "4.mkv");
+    length = snprintf(given, sizeof given, "folder%c%s%c", 0, root, 0);
+    CHECK(strstr(walked(given, (size_t)length, 1, &files), "folder  below;") != NULL && files == 2);
+    CHECK(strstr(walked(given, (size_t)length, 1, &files), "file  1.mkv;") != NULL);
+    CHECK(strstr(walked(given, (size_t)length, 1, &files), "file hidden .2.mkv;") != NULL);
+    CHECK(strstr(walked(given, (size_t)length, 1, &files), "txt") == NULL);
+    length = snprintf(given, sizeof given, "twin_folder%c%s%cfolder%c%s%c", 0, below, 0, 0, root, 0);
+    CHECK(strstr(walked(given, (size_t)length, 2, &files), "twin_file  4.mkv;") != NULL && files >= 1);
+    CHECK(strcmp(walked("", 0, 0, &files), "") == 0 && files == 0);
+    CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_walk(library, given, (size_t)length, 2, 1, 1, &files, &nothing, NULL), "");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, given, (size_t)length, 1, 1, 1, &files, &nothing, NULL), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, "x\0/x", 5, 1, 1, 1, &files, &nothing, NULL), "'x'");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, NULL, 0, 0, 512, 1, &files, &nothing, NULL), "rules");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, NULL, 0, 0, 1, 0, &files, &nothing, NULL), "limit");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_walk(NULL, NULL, 0, 0, 1, 1, &files, &nothing, NULL), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_walk(library, NULL, 0, 0, 1, 1, NULL, &nothing, NULL), "files");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_walk(library, NULL, 0, 0, 1, 1, &files, NULL, NULL), "page");
+}
+
+/* None of the listed files is on this disk. */
+static void look_for_files(void)
+{
+    struct answered page;
+    const plexindex_answer *answer;
+    plexindex_buffer nothing = {NULL, 0, 0};
+    memset(&page, 0, sizeof page);
+    do {
+        page.status = plexindex_items_not_on_disk(library, "/data/movies", 12, NULL, 0, 10000, &page.buffer, NULL);
+    } while (grown(&page));
+    answer = answer_of(&page, 0);
+    CHECK(page.status == PLEXINDEX_OK && answer->files == FILES && answer->candidates_count == FILES);
+    forget(&page);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT,
+                  plexindex_items_not_on_disk(library, "/data", 5, NULL, 0, 10001, &nothing, NULL), "limit");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items_not_on_disk(library, "/data", 5, NULL, 0, 1, NULL, NULL), "page");
 }
 
 int main(int argc, char **argv)
@@ -125,6 +205,8 @@ int main(int argc, char **argv)
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items_below(library, "/data", 5, NULL, 0, 0, &nothing, NULL),
                   "limit is 0");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items_below(library, "", 0, NULL, 0, 1, &nothing, NULL), "empty");
+    look_for_files();
+    walk_a_disk(setting.folder);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     return 0;
 }

@@ -24,6 +24,8 @@ static struct {
     int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
     int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, plexindex_buffer *);
     int32_t (*drain_log)(plexindex_log_fn, void *, plexindex_buffer *);
+    int32_t (*walk)(const plexindex_library_handle *, const char *, size_t, size_t, uint32_t, size_t, uint64_t *, plexindex_buffer *,
+                    plexindex_buffer *);
     int32_t (*watch_start)(const plexindex_handle *, plexindex_buffer *);
     int32_t (*watch_stop)(const plexindex_handle *, plexindex_buffer *);
 } api;
@@ -55,6 +57,7 @@ static void load(const char *path)
         {"plexindex_match_path", &api.match_path},
         {"plexindex_record_match", &api.record_match},
         {"plexindex_drain_log", &api.drain_log},
+        {"plexindex_walk", &api.walk},
         {"plexindex_watch_start", &api.watch_start},
         {"plexindex_watch_stop", &api.watch_stop},
     };
@@ -155,6 +158,9 @@ static void use(const struct use *use)
     uint64_t memory[512];
     plexindex_buffer buffer = {memory, sizeof memory, 0};
     plexindex_query query;
+    static uint64_t room[1 << 14];
+    plexindex_buffer page = {room, sizeof room, 0};
+    uint64_t files;
     const char *found;
     char folder[4096];
 
@@ -194,6 +200,8 @@ static void use(const struct use *use)
         CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, NULL));
     }
     CHECK(strcmp(found, use->key) == 0);
+    /* Of two folders the second is another thread's. */
+    CHECK_STATUS(PLEXINDEX_OK, api.walk(movies, "folder\0/proc/self\0folder\0/dev", 30, 2, 511, 1, &files, &page, NULL));
     CHECK_STATUS(PLEXINDEX_OK, api.close(handle, NULL));
     /* Lines that are not drained stay behind: what watches may write one until it is closed. */
     CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL, NULL));

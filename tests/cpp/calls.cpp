@@ -444,6 +444,11 @@ void facts(const px::Index &index, const px::Library &movies) {
     std::size_t files = 0;
     while (below.next()) files += below.items().size();
     CHECK(files == 1204 && below.items().empty());
+    px::PagesBelow gone = movies.pages_not_on_disk("/data/movies/Exact (2001)");
+    CHECK(gone.next() && gone.items().size() == 2 && !gone.next());
+    std::uint64_t media = 1;
+    CHECK(movies.walk({"folder", "/nowhere/at/all"}, media).empty() && media == 0);
+    refused(px::Status::invalid_argument, "'x'", [&] { (void)movies.walk({"x", "/"}, media); });
     const std::string now = index.all().changes_json();
     const std::size_t begin = now.find("\"token\":\"") + 9;
     const std::string token = now.substr(begin, now.find('"', begin) - begin);

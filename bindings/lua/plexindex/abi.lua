@@ -201,6 +201,8 @@ const plexindex_item * plexindex_block_item(const plexindex_buffer * block, cons
 const plexindex_item * plexindex_block_candidate(const plexindex_buffer * block, const plexindex_answer * answer, size_t place);
 const char * plexindex_block_text(const plexindex_buffer * block, const plexindex_text * text);
 int32_t plexindex_compare_paths(const char * path, size_t path_length, const char * others, size_t others_length, size_t count, uint32_t * relations, plexindex_buffer * error);
+int32_t plexindex_walk(const plexindex_library_handle * library, const char * folders, size_t length, size_t count, uint32_t rules, size_t limit, uint64_t * files, plexindex_buffer * page, plexindex_buffer * error);
+int32_t plexindex_items_not_on_disk(const plexindex_library_handle * library, const char * path, size_t path_length, const char * after, size_t after_length, size_t limit, plexindex_buffer * page, plexindex_buffer * error);
 int32_t plexindex_record_match(const plexindex_library_handle * library, const char * path, size_t path_length, const char * key, size_t key_length, plexindex_buffer * error);
 int32_t plexindex_record_matches(const plexindex_library_handle * library, const char * paths, size_t paths_length, const char * keys, size_t keys_length, size_t count, plexindex_buffer * error);
 int32_t plexindex_invalidate_path(const plexindex_library_handle * library, const char * path, size_t length, plexindex_buffer * error);
@@ -287,6 +289,15 @@ abi.constants.ANSWER_STALE = 1
 abi.constants.PATHS_EQUAL = 65536
 abi.constants.PATHS_UNDER = 131072
 abi.constants.PATHS_COMMON = 65535
+abi.constants.RULE_EXTENSION = 1
+abi.constants.RULE_HIDDEN = 2
+abi.constants.RULE_SYSTEM = 4
+abi.constants.RULE_UNPACKING = 8
+abi.constants.RULE_EMPTY = 16
+abi.constants.RULE_SAMPLES = 32
+abi.constants.RULE_EXTRAS = 64
+abi.constants.RULE_DISCS = 128
+abi.constants.RULE_PLEXIGNORE = 256
 abi.constants.ITEM_PATH_NOT_UTF8 = 1
 abi.constants.ITEM_KEY_ONLY = 2
 abi.constants.REQUEST_IDENTITY = 0

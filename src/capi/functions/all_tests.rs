@@ -320,6 +320,7 @@ callable!(5, A 0, B 1, C 2, D 3, E 4);
 callable!(6, A 0, B 1, C 2, D 3, E 4, F 5);
 callable!(7, A 0, B 1, C 2, D 3, E 4, F 5, G 6);
 callable!(8, A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+callable!(9, A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8);
 
 macro_rules! functions {
     ($($name:ident($($any:tt),*),)*) => {
@@ -354,6 +355,8 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
         plexindex_block_candidate(_, _, _),
         plexindex_block_text(_, _),
         plexindex_compare_paths(_, _, _, _, _, _, _),
+        plexindex_walk(_, _, _, _, _, _, _, _, _),
+        plexindex_items_not_on_disk(_, _, _, _, _, _, _, _),
         plexindex_record_match(_, _, _, _, _, _),
         plexindex_record_matches(_, _, _, _, _, _, _),
         plexindex_invalidate_path(_, _, _, _),

@@ -9,6 +9,7 @@ use crate::capi::query;
 use crate::capi::strings::{bytes, out, split};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, Query};
 use crate::error::{Status, refuse};
+use crate::index::Which;
 
 /// The full answer for one path. Climbs the ladder of PLEXINDEX_RUNG_*, and sends requests where they are needed and
 /// allowed.
@@ -158,7 +159,7 @@ pub unsafe extern "C" fn plexindex_items_below(
             return refuse(format!("limit is {limit}: give 1 to 10000"));
         }
         let after = Some(after).filter(|after| !after.is_empty());
-        library.items_below_with(path, after, limit, |found| write_answer(page, found))
+        library.items_below_with(path, after, limit, Which::All, |found, _| write_answer(page, found))
     })
 }
 

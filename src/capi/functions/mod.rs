@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod all_tests;
 mod blocks;
+mod disk;
 mod edit;
 mod facts;
 mod feed;
@@ -17,6 +18,7 @@ mod refresh;
 mod tables;
 
 pub use blocks::*;
+pub use disk::*;
 pub use edit::*;
 pub use facts::*;
 pub use feed::*;

@@ -239,10 +239,16 @@ impl Image {
     /// The item of an entry; an empty one when the image is broken there.
     #[must_use]
     pub fn item(&self, number: u32) -> ItemRef<'_> {
+        self.item_of_files(number).0
+    }
+
+    /// The same, and whether it has several files.
+    #[must_use]
+    pub fn item_of_files(&self, number: u32) -> (ItemRef<'_>, bool) {
         self.entry(number)
             .and_then(|entry| self.item_at(&entry))
             .and_then(|at| record::item(&self.file, at))
-            .map_or(ItemRef::key_only(""), |(item, _)| item)
+            .map_or((ItemRef::key_only(""), false), |(item, rest)| (item, rest.more > 0))
     }
 
     /// Fills in the item of an entry, and the entry's path; empty when the image is broken there.

@@ -195,6 +195,10 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
         c_int32,
         (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER),
     ),
+    "items_not_on_disk": (
+        c_int32,
+        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER),
+    ),
     "match_guid": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
     "search_title": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
     "block_answers": (c_size_t, (_BUFFER,)),
@@ -234,6 +238,10 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "server_json": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
     "store_json": (c_int32, (c_void_p, _BUFFER, _BUFFER)),
     "proposals_json": (c_int32, (c_void_p, _BUFFER, _BUFFER)),
+    "walk": (
+        c_int32,
+        (c_void_p, c_char_p, c_size_t, c_size_t, c_uint32, c_size_t, POINTER(c_uint64), _BUFFER, _BUFFER),
+    ),
     "compare_paths": (c_int32, (c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, POINTER(c_uint32), _BUFFER)),
     "drain_log": (c_int32, (LOG_FN, c_void_p, _BUFFER)),
 }

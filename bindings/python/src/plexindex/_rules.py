@@ -70,6 +70,9 @@ def _rule(rule: Mapping) -> Rule:
 
 
 def _moved(path: str, folder: str, to: str) -> str | None:
+    plain = folder.rstrip("/") + "/"
+    if path.startswith(plain) and path[-1] != "/" and "//" not in path and "\\" not in path:
+        return to.rstrip("/\\") + path[len(plain) - 1 :]
     if not lies_under(path, [folder]):
         return None
     return "/".join([to.rstrip("/\\"), *components(path)[len(components(folder)) :]])

@@ -1,0 +1,136 @@
+"""What Plex lists and is not on the disk. The library looks for the files: here its findings become differences."""
+
+from __future__ import annotations
+
+import os
+from array import array
+
+from . import _on_disk
+from ._difference import Difference
+from ._many import Folder
+from ._places import is_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from ._items import Item
+    from ._library import LibraryInfo
+    from ._places import Places
+    from ._walked import Walk
+
+# Files that a call of the library looks for, and the room for those that it does not find.
+_FILES, _ROOM = 4096, 1 << 16
+# So many files that are there in another spelling only are kept.
+_OTHERWISE = 256
+
+
+class Listed:
+    """What a library lists below a folder, in files."""
+
+    __slots__ = ("below_empty", "empty", "files", "gone", "library", "unknown")
+
+    def __init__(self, library: LibraryInfo, empty: Collection[bytes]) -> None:
+        """``empty``: locations in which nothing is."""
+        self.library, self.empty = library, empty
+        self.files = self.gone = self.below_empty = self.unknown = 0
+
+
+class Listing:
+    """What is listed below folders, compared with the disk."""
+
+    def __init__(self, places: Places, walk: Walk) -> None:
+        self._places, self._walk = places, walk
+        self.compared: dict[tuple[str, bytes], Listed] = {}
+        """What was compared, and what came of it: by library and folder."""
+        self.otherwise: list[tuple[LibraryInfo, Item, bytes]] = []
+        """Items whose file is there in another spelling only, and that file: it may be another item's by now."""
+        self._seen = _Seen()
+
+    def forget_seen(self) -> None:
+        """Which files of items are further ones is seen anew."""
+        self._seen = _Seen()
+
+    def below(self, library: LibraryInfo, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
+        """What is told of the files that a library lists below a folder. ``empty``: locations in which nothing is."""
+        names, places = self._places.names, self._places
+        one = self.compared[library.uuid, root] = Listed(library, empty)
+        skipped = [place for place in empty if is_in(place, root)]
+        is_empty = any(is_in(root, place) for place in empty)
+        if is_empty or not names.known:
+            one.files = places.files(root, library)
+            one.below_empty, one.unknown = (one.files, 0) if is_empty else (0, one.files)
+            return
+        for item in self._not_found(one, root):
+            path = names.host(item.path or "")
+            if any(is_in(path, place) for place in skipped):
+                one.below_empty += 1
+                continue
+            try:
+                os.stat(path)
+            except ValueError:
+                is_there = False
+            except OSError as error:
+                other = _on_disk.spelt_otherwise(path)
+                is_there = other is not None and not self._is_listed_itself(other)
+                if is_there and other is not None:
+                    if len(self.otherwise) < _OTHERWISE:
+                        self.otherwise.append((library, item, other))
+                elif error.errno not in _on_disk.GONE:
+                    one.unknown += 1
+                    folder = os.path.dirname(path)
+                    if not self._walk.is_unreadable(folder):
+                        yield self._walk.not_read(folder, error.errno or 0, [library])
+                    continue
+            else:
+                is_there = True
+            if not is_there:
+                one.gone += 1
+                yield Difference("not_on_disk", path, item, "gone", "it is not on the disk", [library])
+            elif self._seen.again(item.rating_key):
+                paths = item.paths
+                text = f"the item has {len(paths)} files: {', '.join(paths)}"
+                yield Difference("several_paths", path, item, "several_files", text, [library])
+
+    def _not_found(self, one: Listed, root: bytes) -> Iterator[Item]:
+        """The items whose files the library did not find, those of several files, and here and there another one."""
+        index, library, after = self._places.index, self._places.library(one.library), b""
+        while True:
+            arguments = root, len(root), after, len(after), _FILES
+            block = index._do(index._native.items_not_on_disk, *arguments, library=library, reserve=_ROOM)
+            page = Folder(block, asked=index)
+            items = page.candidates
+            if not items:
+                return
+            one.files += page.files
+            yield from items
+            after = os.fsencode(items[-1].path or "")
+
+    def _is_listed_itself(self, path: bytes) -> bool:
+        """Whether a file is listed by this very spelling."""
+        (answer,) = self._places.index.match_paths(self._places.asked, [path], offline=True)
+        return any(self._places.names.host(item.path or "") == path for item in answer.candidates)
+
+
+class _Seen:
+    """Which items were seen, in a bit each: rating keys are small numbers, mostly."""
+
+    _MOST = 1 << 27
+
+    def __init__(self) -> None:
+        self._bits = array("B", bytes(1 << 16))
+        self._others: set[str] = set()
+
+    def again(self, key: str) -> bool:
+        """Whether an item was seen before; it is from now on."""
+        if not (key.isascii() and key.isdigit() and len(key) < 10) or int(key) >= self._MOST:
+            known = key in self._others
+            self._others.add(key)
+            return known
+        number = int(key)
+        at, bit = number >> 3, 1 << (number & 7)
+        if at >= len(self._bits):
+            self._bits.frombytes(bytes(max(at + 1, 2 * len(self._bits)) - len(self._bits)))
+        known = bool(self._bits[at] & bit)
+        self._bits[at] |= bit
+        return known

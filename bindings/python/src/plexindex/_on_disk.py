@@ -1,0 +1,79 @@
+"""Whether a file is there, as far as a disk tells."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import unicodedata
+from functools import lru_cache
+
+# What else there may be, such as no right to look or a mount that does not answer, does not tell that a file is gone.
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+
+def is_missing(path: bytes, *, folder: bool = False) -> bool:
+    """Whether there certainly is no file of this name, or no folder."""
+    try:
+        found = os.stat(path)
+    except ValueError:
+        return True
+    except OSError as error:
+        return error.errno in GONE
+    return folder and not stat.S_ISDIR(found.st_mode)
+
+
+def is_empty(folder: bytes) -> str | None:
+    """What is the matter with a folder in which nothing is; None where something is, or where that cannot be told."""
+    try:
+        with os.scandir(folder) as entries:
+            return None if next(entries, None) is not None else "is empty"
+    except OSError as error:
+        return "does not exist" if error.errno in GONE else None
+
+
+def forget() -> None:
+    """Folders are read anew from now on."""
+    _folder_as_it_is.cache_clear()
+    _names_in.cache_clear()
+
+
+def spelt_otherwise(path: bytes) -> bytes | None:
+    """The file by another spelling, as the index compares: other case, other composition. None where it is gone."""
+    folder, _, name = path.rpartition(b"/")
+    there = _folder_as_it_is(folder)
+    found = None if there is None else _names_in(there).get(_form(name))
+    if there is None or found is None:
+        return None
+    other = there + b"/" + found
+    # A link that leads nowhere is no file.
+    return None if is_missing(other) else other
+
+
+@lru_cache(maxsize=256)
+def _folder_as_it_is(folder: bytes) -> bytes | None:
+    if os.path.isdir(folder) or not folder:
+        return folder
+    above, _, name = folder.rpartition(b"/")
+    there = _folder_as_it_is(above)
+    own = None if there is None else _names_in(there).get(_form(name))
+    return None if own is None else (there or b"") + b"/" + own
+
+
+@lru_cache(maxsize=64)
+def _names_in(folder: bytes) -> dict[bytes, bytes]:
+    try:
+        names = os.listdir(folder or b"/")
+    except OSError:
+        return {}
+    # As their forms are where they are ASCII: a folder may have all films.
+    found = dict(zip(map(bytes.lower, names), names))
+    found.update([(_form(name), name) for name in names if not name.isascii()])
+    return found
+
+
+def _form(name: bytes) -> bytes:
+    if name.isascii():
+        return name.lower()
+    text = unicodedata.normalize("NFC", os.fsdecode(name))
+    return os.fsencode(unicodedata.normalize("NFC", text.lower()))

@@ -1,0 +1,193 @@
+"""Differences that a rename on the server would explain: held back until the server was asked.
+
+A rename that moved no clock of the server's looks like a file that is gone and a new one.
+"""
+
+from __future__ import annotations
+
+from . import _on_disk
+from ._errors import ServerError, StoreError
+from ._places import is_in
+from ._walked import LISTED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from ._difference import Difference
+    from ._items import Item
+    from ._library import LibraryInfo
+    from ._listed import Listing
+    from ._places import Places
+    from ._types import PathArg
+    from ._walked import OnDisk, Walk
+
+    # An item that may have been renamed.
+    Unsure = tuple[LibraryInfo, Item]
+
+# So many items are asked for in a run at most: in requests of 64.
+_ASKED = 256
+# So many files that are new, and so many further files of items, are held back until then.
+_HELD = 8192
+
+
+class Renames:
+    """What is held back, and what comes of it."""
+
+    def __init__(self, places: Places, walk: Walk, listing: Listing) -> None:
+        self._places, self._walk, self._listing = places, walk, listing
+        self.may_ask = False
+        """Whether anything is held back."""
+        self.unasked = 0
+        """Items that may have been renamed, and which the server was not asked for."""
+        self.failed = False
+        """The server did not answer."""
+        self._new: list[OnDisk] = []
+        # Files that several items have.
+        self._shared: list[OnDisk] = []
+        # By library the items whose files are gone, and further files of items.
+        self._gone: dict[str, list[tuple[LibraryInfo, Difference]]] = {}
+        self._further: list[tuple[str, Difference]] = []
+        # Libraries of which more files are new than are held back, and those with more further files.
+        self._flooded: set[str] = set()
+        self._told_further: set[str] = set()
+
+    def holds_file(self, one: OnDisk, difference: Difference) -> bool:
+        """Whether what is told of a file is told later: it may be what an item is called, or was called."""
+        if self.may_ask and difference.what == "ambiguous" and len(self._shared) < _HELD:
+            self._shared.append(one)
+            return True
+        if not self.may_ask or difference.reason_code != "not_scanned":
+            return False
+        if len(self._new) == _HELD:
+            self._flooded |= {owner.uuid for owner in self._places.owners(one[0])}
+            return False
+        self._new.append(one)
+        return True
+
+    def holds_listed(self, library: LibraryInfo, difference: Difference) -> bool:
+        """The same of what is told of an item."""
+        if difference.what == "not_on_disk":
+            held = self._gone.setdefault(library.uuid, [])
+            if self.may_ask and len(held) < _ASKED:
+                held.append((library, difference))
+                return True
+        elif difference.what == "several_paths" and self.may_ask:
+            if len(self._further) < _HELD:
+                self._further.append((library.uuid, difference))
+                return True
+            self._told_further.add(library.uuid)
+        return False
+
+    def told(self) -> Iterator[Difference]:
+        """What was held back, once the server was asked for the items that may have been renamed."""
+        listing, held = self._listing, self._new + self._shared
+        keys, changed = self._ask_for(self._unsure())
+        self.may_ask = False
+
+        def is_asked(library: str, item: Item | None) -> bool:
+            return item is not None and library in changed and (library, item.rating_key) in keys
+
+        for library, item, path in listing.otherwise:
+            if is_asked(library.uuid, item):
+                held.append((path, False, "", b""))
+        for _, difference in self._walk.differing(held):
+            yield difference
+        gone = [(uuid, one) for uuid, held in self._gone.items() for _, one in held]
+        for uuid, difference in gone + self._further:
+            if not is_asked(uuid, difference.item):
+                yield difference
+        # Their files may be others now, so which of them are further ones is seen anew.
+        listing.forget_seen()
+        for (uuid, root), one in list(listing.compared.items()):
+            for difference in listing.below(one.library, root, one.empty) if uuid in changed else ():
+                is_told = difference.what == "several_paths" and uuid in self._told_further
+                if is_asked(uuid, difference.item) and not is_told:
+                    yield difference
+
+    def _unsure(self) -> list[Unsure]:
+        """The items to ask for first: of libraries that have two of what a rename leaves behind, which are new files,
+        files that are gone, and files that are listed in another spelling.
+        """
+        places, owners_of_new = self._places, [self._places.owners(path) for path, *_ in self._new]
+        new = {owner.uuid for owners in owners_of_new for owner in owners} | self._flooded
+        otherwise: dict[str, list[Unsure]] = {}
+        for library, item, _ in self._listing.otherwise:
+            otherwise.setdefault(library.uuid, []).append((library, item))
+        found: list[Unsure] = []
+        for uuid, gone in self._gone.items():
+            if uuid in new or uuid in otherwise:
+                room = 0 if uuid in self._flooded else _ASKED - len(found)
+                found += [(library, one.item) for library, one in gone[:room] if one.item]
+                count = sum(one.gone for (of, _), one in self._listing.compared.items() if of == uuid)
+                self.unasked += count - len(gone[:room])
+        # An earlier run may have come to know but a part of what was renamed.
+        shared = [(path, places.owners(path)) for path, *_ in self._shared]
+        for owner in {owner.uuid: owner for _, owners in shared for owner in owners}.values():
+            if owner.uuid in new - self._flooded:
+                found += self._sharing(owner, [path for path, owners in shared if owner in owners])
+        found += self._gone_of_others()
+        for uuid, unsure in otherwise.items():
+            if uuid not in self._flooded and (uuid in new or uuid in self._gone):
+                found += unsure[: max(_ASKED - len(found), 0)]
+        return found
+
+    def _gone_of_others(self) -> list[Unsure]:
+        """The items of libraries that are not asked whose files are gone from a folder that they share, and in which
+        files are new: one of those may be theirs.
+        """
+        places = self._places
+        found: list[Unsure] = []
+        if not places.others or not places.names.known:
+            return found
+        for root in {root for root in (places.around(path) for path, *_ in self._new) if root is not None}:
+            shared = [library for place, known in places.others.items() if is_in(root, place) for library in known]
+            for library in {one.uuid: one for one in shared if one.age is not None}.values():
+                for item in places.index.items_below(places.library(library), root, offline=True):
+                    path = places.names.host(item.path or "")
+                    if _on_disk.is_missing(path) and _on_disk.spelt_otherwise(path) is None:
+                        found.append((library, item))
+                        if len(found) == _ASKED:
+                            return found
+        return found
+
+    def _ask_for(self, unsure: Collection[Unsure]) -> tuple[set[tuple[str, str]], set[str]]:
+        """Asks the server for items. A file that one of them has now may be what another one was called, so that one is
+        asked for next. Which items were asked for, and which libraries have some with other files since, or no more.
+        """
+        places, index = self._places, self._places.index
+        keys: set[tuple[str, str]] = set()
+        changed: set[str] = set()
+        compared = {uuid for uuid, _ in self._listing.compared}
+        while unsure and not self.failed:
+            by_key = {(library.uuid, item.rating_key): (library, item) for library, item in unsure}
+            unknown = [key for key in by_key if key not in keys]
+            now = unknown[: _ASKED - len(keys)]
+            self.unasked += len(unknown) - len(now)
+            keys.update(now)
+            items = [by_key[key] for key in now]
+            if not items:
+                break
+            try:
+                for library, item in items:
+                    index.invalidate_path(places.library(library), item.path)
+                index.refresh(places.asked)
+                for other in {one.uuid: one for one, _ in items if one.uuid not in compared}.values():
+                    index.refresh(places.library(other))
+            except (ServerError, StoreError):
+                self.failed = True
+            unsure = []
+            for library, item in items:
+                (answer,) = index.match_paths(places.library(library), [item.path], offline=True)
+                if answer.reason_code == "unconfirmed":
+                    self.failed = True
+                elif answer.rung not in LISTED or all(one.rating_key != item.rating_key for one in answer.candidates):
+                    changed.add(library.uuid)
+                    unsure += self._sharing(library, item.paths)
+        return keys, changed
+
+    def _sharing(self, library: LibraryInfo, paths: Collection[PathArg]) -> list[Unsure]:
+        """The items of a library that have one of these files, where several have it: some may have it no more."""
+        answers = self._places.index.match_paths(self._places.library(library), paths, offline=True) if paths else ()
+        several = [answer for answer in answers if answer.rung in LISTED and answer.status == "ambiguous"]
+        return [(library, item) for answer in several for item in answer.candidates]

@@ -1,0 +1,168 @@
+"""What is on the disk and not in Plex. The library walks: here findings become differences."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from . import _left_out
+from ._difference import Difference, not_read
+from ._places import is_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from ._answers import Match
+    from ._library import LibraryInfo
+    from ._places import Places
+
+    # A file's path, whether another one differs in its case only, the rule that leaves it out, and the line that does.
+    OnDisk = tuple[bytes, bool, str, bytes]
+
+# Rungs of what is listed with this path.
+LISTED = ("confirmed", "exact", "mapped")
+_AT_ONCE = 1024
+# Names that a call of the library reads, folders that it is given, and the room for what it finds. A folder that has
+# more than there is room for is read again: the first one may have all films.
+_NAMES, _FOLDERS, _ROOM, _FIRST_ROOM = 16_384, 4096, 1 << 20, 8 << 20
+# Items that a reason names.
+_NAMED = 3
+_TEXTS = {
+    "not_scanned": "it lies in a folder of library '{}', which does not list it (yet)",
+    "no_library": "no library has a folder above it",
+    "mapping_missing": "Plex lists it below another root: a mapping is missing",
+    "loop": "the link leads to a folder above it",
+}
+
+
+class Walk:
+    """Files and folders of the disk, compared with what is listed."""
+
+    def __init__(self, places: Places, without: Collection[str], told: Callable[[int], object] | None) -> None:
+        self._places, self._told = places, told
+        self._rules = _left_out.rule_bits(without)
+        self.files = 0
+        """Media files that were found."""
+        self.unreadable: set[bytes] = set()
+        """Folders and links that could not be read."""
+
+    def below(self, top: bytes) -> Iterator[tuple[OnDisk | None, Difference]]:
+        """What is told of a folder and what lies below it: of files with the file."""
+        for differences, files in self._pages(top, self._rules):
+            for difference in differences:
+                yield None, difference
+            yield from self.differing(files)
+
+    def media_below(self, top: bytes) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
+        """What cannot be read of a folder that no library has, and its media files, whatever is left out elsewhere."""
+        return self._pages(top, _left_out.rule_bits(set(_left_out.RULES) - {"extension"}))
+
+    def _pages(self, top: bytes, rules: int) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
+        index, asked, count = self._places.index, self._places.asked, ctypes.c_uint64()
+        # The next one last. As many folders as a library has films may wait: nothing is done for each of them alone.
+        left = [top]
+        twins: set[bytes] = set()
+        room = _FIRST_ROOM
+        while left:
+            given = left[-_FOLDERS:]
+            del left[-_FOLDERS:]
+            given.reverse()
+            if twins:
+                text = b"".join([b"%sfolder\0%b\0" % (b"twin_" if one in twins else b"", one) for one in given])
+            else:
+                text = b"folder\0" + b"\0folder\0".join(given) + b"\0"
+            arguments = text, len(text), len(given), rules, _NAMES, ctypes.byref(count)
+            found = index._do(index._native.walk, *arguments, library=asked, reserve=room).split(b"\0")
+            room = _ROOM
+            self.files += count.value
+            if count.value and self._told is not None:
+                self._told(self.files)
+            differences: list[Difference] = []
+            files: list[OnDisk] = []
+            at = 0
+            for what, why, path, line in zip(found[::4], found[1::4], found[2::4], found[3::4]):
+                if what in (b"folder", b"twin_folder"):
+                    break
+                at += 4
+                if what in (b"file", b"twin_file"):
+                    files.append((path, what == b"twin_file", why.decode(), line))
+                elif what == b"unreadable":
+                    differences.append(self.not_read(path, int(why), self._places.owners(path)))
+                else:
+                    rule = why.decode()
+                    text_of_it = _TEXTS["loop"] if rule == "loop" else _text(rule, line)
+                    differences.append(Difference("left_out", path, None, rule, text_of_it, self._places.owners(path)))
+            kinds, rest = found[at:-1:4], found[at + 2 :: 4]
+            if b"twin_folder" in kinds:
+                twins.update([path for what, path in zip(kinds, rest) if what == b"twin_folder"])
+            rest.reverse()
+            left += rest
+            del found, kinds, rest
+            yield differences, files
+
+    def not_read(self, path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
+        """What is told of what cannot be read."""
+        self.unreadable.add(path)
+        return not_read(path, number, owners)
+
+    def is_unreadable(self, folder: bytes) -> bool:
+        """Whether it is told already that a folder cannot be read."""
+        return any(is_in(folder, known) for known in self.unreadable)
+
+    def differing(self, files: list[OnDisk]) -> Iterator[tuple[OnDisk, Difference]]:
+        """What is told of files."""
+        for at in range(0, len(files), _AT_ONCE):
+            yield from self._look_up(files[at : at + _AT_ONCE])
+
+    def _look_up(self, batch: list[OnDisk]) -> Iterator[tuple[OnDisk, Difference]]:
+        index, places = self._places.index, self._places
+        paths = [path for path, *_ in batch]
+        answers = index.match_paths(places.asked, paths, offline=True)
+        # Libraries may share a folder: what another one lists there is not this one's to list.
+        elsewhere = index.match_paths(None, paths, offline=True) if places.others else answers
+        for one, answer, other in zip(batch, answers, elsewhere):
+            path, twin, *_ = one
+            is_listed = answer.rung in LISTED and not (twin and self._is_twins(path, answer))
+            if not is_listed and answer is not other and other.rung in LISTED and not self._is_twins(path, other):
+                self.files -= 1
+                continue
+            difference = self._of_listed(path, answer) if is_listed else self._of_unlisted(one, answer)
+            if difference is not None:
+                yield one, difference
+
+    def _is_twins(self, path: bytes, answer: Match) -> bool:
+        """Whether what was found is listed as another file, which is there and differs in its case only."""
+        names = self._places.names
+        listed = [names.host(item.path) for item in answer.candidates if item.path]
+        return names.known and path not in listed and any(os.path.lexists(one) for one in listed)
+
+    @staticmethod
+    def _of_listed(path: bytes, answer: Match) -> Difference | None:
+        if answer.status != "ambiguous":
+            return None
+        named = [item.describe() for item in answer.candidates[:_NAMED]]
+        more = answer.candidates_total - len(named)
+        if more:
+            named.append(f"and {more} more")
+        text = f"{answer.candidates_total} items have this file: {', '.join(named)}"
+        return Difference("ambiguous", path, answer.candidates[0], "several_items", text, files=1)
+
+    def _of_unlisted(self, one: OnDisk, answer: Match) -> Difference:
+        path, _, rule, line = one
+        owners = self._places.owners(path)
+        if rule:
+            return Difference("left_out", path, None, rule, _text(rule, line), owners, files=1)
+        code, item = "no_library", None
+        text = _TEXTS[code]
+        if owners:
+            code = "not_scanned"
+            text = _TEXTS[code].format("' or '".join(owner.title for owner in owners))
+        elif answer.reason_code == "only_root_differs":
+            code, item = "mapping_missing", answer.item
+            text = _TEXTS[code]
+        return Difference("not_in_plex", path, item, code, text, owners, files=1)
+
+
+def _text(rule: str, line: bytes) -> str:
+    return os.fsdecode(line) or _left_out.RULES[rule][0]

@@ -1,0 +1,135 @@
+//! A disk against what is listed.
+
+use std::ffi::c_char;
+
+use crate::capi::answer::{write_bytes, write_folder};
+use crate::capi::guard::guard;
+use crate::capi::handles;
+use crate::capi::strings::{bytes, out, split};
+use crate::capi::types::{Buffer, LibraryHandle};
+use crate::error::{Result, refuse};
+use crate::index::{Rules, Which};
+
+/// Walks folders of this machine for a while, and tells what there is that is not listed without a doubt. Sends no request.
+/// plexindex_items_not_on_disk() is the other direction.
+///
+/// `library`: one, or all of them: what lies in a folder that only others have is not told. `folders`: `count` folders, each
+/// given as two texts that NULs follow, `folder` or `twin_folder` and the path; `length` bytes in all. `rules`: those of
+/// PLEXINDEX_RULE_* that hold. Outside every library's folder only EXTENSION, HIDDEN, SYSTEM and EMPTY do. `limit`: after so
+/// many names, 1 to 1,000,000, and after 200 ms, the call ends with the folder that it reads.
+///
+/// `files`: receives how many media files there were, those included that are listed. `page`: receives findings, four texts each, of which a NUL follows every one: what it is; why; the path; and the line of a
+/// .plexignore, or nothing.
+///
+/// - `folder`, `twin_folder`: it is to be walked yet. These come last. Give these to the next call, before those that you kept back: then
+///   folders come by their names, and few wait. Without any the walk is over.
+/// - `file`, `twin_file`: a media file that plexindex_lookup_key() does not know; ask plexindex_match_path(). Why: the name of the
+///   rule that leaves it out unless it is listed, such as `hidden` for PLEXINDEX_RULE_HIDDEN, or nothing.
+/// - `left_out`: a folder. Why: the name of a rule, or `loop` for a link that leads to a folder above it.
+/// - `unreadable`: a folder or a link. Why: the number of the system's error.
+///
+/// Of a `twin_` another name in its folder, or of a folder above it, differs in case or composition only: a lookup may find the
+/// other one. Files outside every library's folder are all told of: a lookup may find one below another root. Links to folders
+/// are followed. The findings are lost with PLEXINDEX_BUFFER_TOO_SMALL: enlarge the buffer
+/// and call again.
+///
+/// The call has three threads beside the caller's, which end before it returns.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND for a library that
+/// is not known.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `library` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_walk(
+    library: *const LibraryHandle,
+    folders: *const c_char,
+    length: usize,
+    count: usize,
+    rules: u32,
+    limit: usize,
+    files: *mut u64,
+    page: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (library, folders, page, files) = unsafe {
+            (
+                handles::library(library)?,
+                bytes(folders, length, "folders")?,
+                out(page, "page")?,
+                out(files, "files")?,
+            )
+        };
+        page.length = 0;
+        *files = 0;
+        let Some(rules) = Rules::of_bits(rules) else {
+            return refuse(format!("rules is {rules:#x}: give bits of PLEXINDEX_RULE_*"));
+        };
+        if limit == 0 || limit > 1_000_000 {
+            return refuse(format!("limit is {limit}: give 1 to 1000000"));
+        }
+        let found = library.walk(&pairs(folders, count)?, rules, limit)?;
+        *files = found.files;
+        write_bytes(page, &found.text)
+    })
+}
+
+fn pairs(folders: &[u8], count: usize) -> Result<Vec<(bool, &[u8])>> {
+    let texts = split(folders, count.saturating_mul(2), "folders")?;
+    let folder = |pair: &[&'_ [u8]]| match pair[0] {
+        b"folder" => Ok(false),
+        b"twin_folder" => Ok(true),
+        other => refuse(format!(
+            "folders: '{}' stands before a path: give 'folder' or 'twin_folder'",
+            String::from_utf8_lossy(other)
+        )),
+    };
+    texts.chunks_exact(2).map(|pair| Ok((folder(pair)?, pair[1]))).collect()
+}
+
+/// Those of the items that plexindex_items_below() gives whose files are not on this machine's disk, as mappings name them
+/// there, one page a call. Sends no request. With a page come, too, the files of items that have several, and the last one of the
+/// `limit` files that were looked for: whoever wants to know looks again.
+///
+/// `library`: one, or all of them. `path`: the folder. `after`: the `path` of the last candidate of the page before; NULL and
+/// 0 for the first page. `limit`: how many files are looked for, 1 to 10,000. `page`: receives a block as from
+/// plexindex_items_below(). `files` of the answer says how many were looked for. What a mapping of
+/// the kind PLEXINDEX_MAPPING_HOST_PATTERN leads to is not found: it leads one way. The call has three threads beside the
+/// caller's, which end before it returns.
+///
+/// Returns what plexindex_items_below() returns.
+///
+/// # Safety
+/// As plexindex_items_below().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_items_not_on_disk(
+    library: *const LibraryHandle,
+    path: *const c_char,
+    path_length: usize,
+    after: *const c_char,
+    after_length: usize,
+    limit: usize,
+    page: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (library, path, after, page) = unsafe {
+            (
+                handles::library(library)?,
+                bytes(path, path_length, "path")?,
+                bytes(after, after_length, "after")?,
+                out(page, "page")?,
+            )
+        };
+        if limit == 0 || limit > 10_000 {
+            return refuse(format!("limit is {limit}: give 1 to 10000"));
+        }
+        let after = Some(after).filter(|after| !after.is_empty());
+        library.items_below_with(path, after, limit, Which::NotOnDisk, |found, folder| {
+            write_folder(page, found, folder)
+        })
+    })
+}

@@ -1,0 +1,327 @@
+//! What Plex leaves out when it scans a folder, by rules with names. They are those of the scanners that Plex has published
+//! in its `Scanners.bundle`: `Filter.py`, `VideoFiles.py`, `AudioFiles.py`, `PhotoFiles.py`.
+
+use std::fs;
+use std::path::Path;
+
+use crate::model::LibraryKind;
+use crate::platform::files::may_read;
+
+/// A rule. Their order is that of their bits in the C ABI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Files that do not end as media of the library's kind do: no finding tells of them.
+    Extension,
+    /// Names that begin with a dot.
+    Hidden,
+    /// Folders of systems and programs.
+    System,
+    /// Folders that are being unpacked, or could not be.
+    Unpacking,
+    /// Files without a byte, links that lead nowhere, files that cannot be read.
+    Empty,
+    /// Samples of videos.
+    Samples,
+    /// Trailers and the like: they are of an item.
+    Extras,
+    /// Folders of discs.
+    Discs,
+    /// What a file `.plexignore` names.
+    Plexignore,
+}
+
+impl Rule {
+    /// All of them, in order.
+    pub const ALL: [Self; 9] = [
+        Self::Extension,
+        Self::Hidden,
+        Self::System,
+        Self::Unpacking,
+        Self::Empty,
+        Self::Samples,
+        Self::Extras,
+        Self::Discs,
+        Self::Plexignore,
+    ];
+
+    /// What findings call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Extension => "extension",
+            Self::Hidden => "hidden",
+            Self::System => "system",
+            Self::Unpacking => "unpacking",
+            Self::Empty => "empty",
+            Self::Samples => "samples",
+            Self::Extras => "extras",
+            Self::Discs => "discs",
+            Self::Plexignore => "plexignore",
+        }
+    }
+
+    const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+/// The rules that hold, a bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules(u32);
+
+impl Rules {
+    /// Those of these bits; `None` where one is of no rule.
+    #[must_use]
+    pub fn of_bits(bits: u32) -> Option<Self> {
+        (bits >> Rule::ALL.len() == 0).then_some(Self(bits))
+    }
+
+    /// Whether a rule holds.
+    #[must_use]
+    pub fn has(self, rule: Rule) -> bool {
+        self.0 & rule.bit() != 0
+    }
+
+    /// Those that hold outside every library, too: what they leave out is no media anywhere.
+    #[must_use]
+    pub fn everywhere(self) -> Self {
+        const EVERYWHERE: u32 = Rule::Extension.bit() | Rule::Hidden.bit() | Rule::System.bit() | Rule::Empty.bit();
+        Self(self.0 & EVERYWHERE)
+    }
+}
+
+/// What the libraries of a folder hold, a bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kinds(u8);
+
+impl Kinds {
+    const VIDEO: u8 = 1;
+    const AUDIO: u8 = 2;
+    const PHOTO: u8 = 4;
+    /// The rules of videos hold.
+    const AS_VIDEO: u8 = 8;
+
+    /// Of libraries of these kinds; without any everything counts.
+    #[must_use]
+    pub fn of(kinds: &[LibraryKind]) -> Self {
+        const ALL: u8 = Kinds::VIDEO | Kinds::AUDIO | Kinds::PHOTO;
+        let own = |kind: &LibraryKind| match kind {
+            LibraryKind::Movie | LibraryKind::Show => Self::VIDEO | Self::AS_VIDEO,
+            LibraryKind::Artist => Self::AUDIO,
+            LibraryKind::Photo => Self::PHOTO | Self::VIDEO | Self::AS_VIDEO,
+            LibraryKind::Other => ALL,
+        };
+        if kinds.is_empty() {
+            return Self(ALL | Self::AS_VIDEO);
+        }
+        Self(kinds.iter().map(own).fold(0, |sum, own| sum | own))
+    }
+
+    fn holds(self, kind: u8) -> bool {
+        self.0 & kind != 0
+    }
+
+    /// Whether a file of this name ends as their media do.
+    #[must_use]
+    pub fn has(self, name: &[u8]) -> bool {
+        let Some(dot) = name.iter().rposition(|byte| *byte == b'.') else {
+            return false;
+        };
+        let mut lower = [0; 6];
+        let end = &name[dot + 1..];
+        let Some(lower) = lower.get_mut(..end.len()) else {
+            return false;
+        };
+        lower.copy_from_slice(end);
+        lower.make_ascii_lowercase();
+        self.holds(Self::VIDEO) && is_video(lower)
+            || self.holds(Self::AUDIO) && is_audio(lower)
+            || self.holds(Self::PHOTO) && is_photo(lower)
+    }
+}
+
+#[rustfmt::skip]
+fn is_video(end: &[u8]) -> bool {
+    matches!(end,
+        b"3g2" | b"3gp" | b"asf" | b"asx" | b"avc" | b"avi" | b"avs" | b"bivx" | b"bup" | b"divx" | b"dv" | b"dvr-ms"
+        | b"evo" | b"fli" | b"flv" | b"m2t" | b"m2ts" | b"m2v" | b"m4v" | b"mkv" | b"mov" | b"mp4" | b"mpeg" | b"mpg"
+        | b"mts" | b"nsv" | b"nuv" | b"ogm" | b"ogv" | b"tp" | b"pva" | b"qt" | b"rm" | b"rmvb" | b"sdp" | b"svq3"
+        | b"strm" | b"ts" | b"ty" | b"vdr" | b"viv" | b"vob" | b"vp3" | b"wmv" | b"wpl" | b"wtv" | b"xsp" | b"xvid"
+        | b"webm")
+}
+
+#[rustfmt::skip]
+fn is_audio(end: &[u8]) -> bool {
+    matches!(end,
+        b"mp3" | b"m4a" | b"m4b" | b"flac" | b"aac" | b"rm" | b"rma" | b"mpa" | b"wav" | b"wma" | b"ogg" | b"mp2"
+        | b"mka" | b"ac3" | b"dts" | b"ape" | b"mpc" | b"mp+" | b"mpp" | b"shn" | b"oga" | b"aiff" | b"aif" | b"wv"
+        | b"dsf" | b"dsd" | b"opus" | b"alac")
+}
+
+#[rustfmt::skip]
+fn is_photo(end: &[u8]) -> bool {
+    matches!(end,
+        b"png" | b"jpg" | b"jpeg" | b"bmp" | b"gif" | b"ico" | b"tif" | b"tiff" | b"tga" | b"pcx" | b"dng" | b"nef"
+        | b"cr2" | b"crw" | b"orf" | b"arw" | b"erf" | b"3fr" | b"dcr" | b"x3f" | b"mef" | b"raf" | b"mrw" | b"pef"
+        | b"sr2" | b"mpo" | b"jps" | b"rw2" | b"jp2" | b"j2k" | b"heic" | b"heif" | b"webp")
+}
+
+/// The rule that leaves out a folder of this name, if one does. `at_root`: in a library's own folder.
+#[must_use]
+pub fn of_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -> Option<Rule> {
+    let lower = name.to_ascii_lowercase();
+    let name = Name(&lower);
+    let videos = |rule: Rule| kinds.holds(Kinds::AS_VIDEO) && rules.has(rule);
+    if rules.has(Rule::System) && (name.is_systems() || at_root && name.is_systems_at_root()) {
+        Some(Rule::System)
+    } else if rules.has(Rule::Hidden) && name.begins(b".") {
+        Some(Rule::Hidden)
+    } else if rules.has(Rule::Unpacking) && (name.has(b"_unpack_") || name.has(b"_failed_")) {
+        Some(Rule::Unpacking)
+    } else if videos(Rule::Discs) && (name.is(b"bdmv") || name.is(b"video_ts")) {
+        Some(Rule::Discs)
+    } else if videos(Rule::Samples) && (name.begins(b"sample") || name.begins(b"!sample")) {
+        Some(Rule::Samples)
+    } else if videos(Rule::Extras) && !at_root && name.is_of_extras() {
+        Some(Rule::Extras)
+    } else {
+        None
+    }
+}
+
+/// Videos that are called samples are samples below this size.
+const SAMPLE_BYTES: u64 = 300 << 20;
+
+/// The rule that leaves out a file that no library lists, if one does.
+#[must_use]
+pub fn of_file(path: &Path, name: &[u8], rules: Rules, kinds: Kinds) -> Option<Rule> {
+    let lower = name.to_ascii_lowercase();
+    let name = Name(&lower);
+    let size = || fs::metadata(path).map_or(0, |facts| facts.len());
+    let videos = |rule: Rule| kinds.holds(Kinds::AS_VIDEO) && rules.has(rule);
+    if rules.has(Rule::Hidden) && name.begins(b".") {
+        Some(Rule::Hidden)
+    } else if rules.has(Rule::Empty) && (size() == 0 || !may_read(path)) {
+        Some(Rule::Empty)
+    } else if videos(Rule::Samples) && name.is_a_sample() && size() < SAMPLE_BYTES {
+        Some(Rule::Samples)
+    } else if videos(Rule::Extras) && name.is_an_extra() {
+        Some(Rule::Extras)
+    } else {
+        None
+    }
+}
+
+/// A name in lower case.
+struct Name<'n>(&'n [u8]);
+
+impl Name<'_> {
+    fn is(&self, name: &[u8]) -> bool {
+        self.0 == name
+    }
+
+    fn begins(&self, with: &[u8]) -> bool {
+        self.0.starts_with(with)
+    }
+
+    fn has(&self, part: &[u8]) -> bool {
+        self.0.windows(part.len()).any(|window| window == part)
+    }
+
+    /// It is this, and one more character or none.
+    fn is_about(&self, name: &[u8]) -> bool {
+        self.0.strip_prefix(name).is_some_and(is_one_or_none)
+    }
+
+    fn is_systems(&self) -> bool {
+        const BEGIN: [&[u8]; 6] = [
+            b"@eadir",
+            b"lost+found",
+            b".appledouble",
+            b"@recycle",
+            b"#recycle",
+            b"@recently-snapshot",
+        ];
+        BEGIN.into_iter().any(|begin| self.begins(begin)) || self.0.ends_with(b".itlp") || self.has(b".photoslibrary")
+    }
+
+    fn is_systems_at_root(&self) -> bool {
+        const BEGIN: [&[u8]; 4] = [
+            b"$recycle.bin",
+            b"system volume information",
+            b"temporary items",
+            b"network trash folder",
+        ];
+        BEGIN.into_iter().any(|begin| self.begins(begin))
+    }
+
+    fn is_of_extras(&self) -> bool {
+        const ABOUT: [&[u8]; 6] = [b"interview", b"scene", b"trailer", b"featurette", b"short", b"other"];
+        // As a word: 'Extras of it', and not 'Extraction'.
+        let extra = self
+            .0
+            .strip_prefix(b"extra")
+            .map(|rest| rest.strip_prefix(b"s").unwrap_or(rest));
+        extra.is_some_and(|rest| !rest.first().is_some_and(|byte| is_of_a_word(*byte)))
+            || self.begins(b"bonus")
+            || self.has(b"bonus disc")
+            || ABOUT.into_iter().any(|name| self.is_about(name))
+            || self.0.strip_prefix(b"deleted").is_some_and(is_deleted)
+            || self.0.strip_prefix(b"behind").is_some_and(is_behind_the_scenes)
+    }
+
+    /// 'sample' is a word of it.
+    fn is_a_sample(&self) -> bool {
+        let separates = |byte: Option<&u8>| byte.is_some_and(|byte| b"-._ ".contains(byte));
+        let mut at = 0;
+        while let Some(found) = self.0[at..].windows(6).position(|window| window == b"sample") {
+            let begin = at + found;
+            let before = begin.checked_sub(1).and_then(|before| self.0.get(before));
+            if separates(before) || separates(self.0.get(begin + 6)) {
+                return true;
+            }
+            at = begin + 1;
+        }
+        false
+    }
+
+    fn is_an_extra(&self) -> bool {
+        const ENDS: [&[u8]; 8] = [
+            b"-trailer.",
+            b"-deleted.",
+            b"-behindthescenes.",
+            b"-interview.",
+            b"-scene.",
+            b"-featurette.",
+            b"-short.",
+            b"-other.",
+        ];
+        self.is_about(b"trailer") || self.begins(b"movie-trailer") || ENDS.into_iter().any(|end| self.has(end))
+    }
+}
+
+fn is_of_a_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
+}
+
+/// One character at most.
+fn is_one_or_none(rest: &[u8]) -> bool {
+    rest.len() <= 1 || std::str::from_utf8(rest).is_ok_and(|rest| rest.chars().count() == 1)
+}
+
+/// These, or these behind one character, with what comes behind them.
+fn behind_one_or_none<'n>(rest: &'n [u8], word: &[u8]) -> Option<&'n [u8]> {
+    let one = rest.strip_prefix(word);
+    one.or_else(|| rest.get(1..)?.strip_prefix(word))
+}
+
+/// What follows 'deleted': nothing, one character, or 'scenes', each word behind one character at most.
+fn is_deleted(rest: &[u8]) -> bool {
+    is_one_or_none(rest) || behind_one_or_none(rest, b"scene").is_some_and(is_one_or_none)
+}
+
+fn is_behind_the_scenes(rest: &[u8]) -> bool {
+    let the = behind_one_or_none(rest, b"the");
+    the.and_then(|rest| behind_one_or_none(rest, b"scenes"))
+        .is_some_and(<[u8]>::is_empty)
+}

@@ -1,0 +1,442 @@
+//! Folders of a disk, walked by several threads in calls of bounded length: each reads some of what it is given, and hands the
+//! rest back.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::Instant;
+
+use super::ignored::Ignored;
+use super::rules::{Kinds, Rule, Rules, of_file, of_folder};
+use crate::matching::Normal;
+use crate::platform::files::{Inode, is_gone, named};
+use crate::platform::mutex::lock;
+use crate::platform::names::{FolderReader, Kind};
+use crate::platform::thread::on_several;
+
+/// Threads beside the caller's. Most of the time goes into the system's calls, and on a network into waiting.
+const OTHERS: usize = 3;
+/// Files that are looked up at once.
+const AT_ONCE: usize = 256;
+
+/// A folder of libraries, as this machine names it.
+#[derive(Debug)]
+pub struct Location {
+    pub folder: Vec<u8>,
+    pub kinds: Kinds,
+    /// It is of libraries that are not asked only: nothing is told of what lies there.
+    pub is_others: bool,
+}
+
+/// Tells of each path in order whether it is listed.
+pub type IsListed<'q> = dyn Fn(&[&[u8]], &mut dyn FnMut(bool)) + Sync + 'q;
+
+/// What is walked, and how far.
+pub struct Question<'q> {
+    /// The folders, in order, and whether each lies below one with a twin ([`Walked::text`]).
+    pub folders: &'q [(bool, &'q [u8])],
+    pub locations: &'q [Location],
+    pub rules: Rules,
+    /// After so many names, or at this moment, the rest is handed back.
+    pub most: usize,
+    pub until: Instant,
+    /// Tells of each path whether it is listed, without a doubt.
+    pub is_listed: &'q IsListed<'q>,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Walked {
+    /// Findings, each of four texts that NULs follow: what it is; why; the path; and a sentence. `folder`: it is to be walked
+    /// yet; these come last. `file`: a media file that is not listed without a doubt; why: the rule that leaves it out if it is not listed at
+    /// all. `left_out`: a folder; why: the rule, or `loop`. `unreadable`: why: the number of the system's error. `twin_folder`
+    /// and `twin_file`: another name in that folder, or in one above, differs from its own in case or composition only.
+    pub text: Vec<u8>,
+    /// Media files, whether they are listed or not.
+    pub files: u64,
+}
+
+impl Walked {
+    fn put(&mut self, what: &str, why: &str, path: &[u8], sentence: &[u8]) {
+        for text in [what.as_bytes(), why.as_bytes(), path, sentence] {
+            self.text.extend_from_slice(text);
+            self.text.push(0);
+        }
+    }
+
+    fn folder(&mut self, path: &[u8], twin: bool) {
+        self.put(if twin { "twin_folder" } else { "folder" }, "", path, b"");
+    }
+
+    fn unreadable(&mut self, path: &[u8], error: &io::Error) {
+        self.put("unreadable", &error.raw_os_error().unwrap_or(0).to_string(), path, b"");
+    }
+}
+
+/// Whether a path is this folder, or lies below it.
+fn is_in(path: &[u8], folder: &[u8]) -> bool {
+    let folder = folder.strip_suffix(b"/").unwrap_or(folder);
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
+}
+
+/// The innermost of these that a folder lies in.
+fn innermost(locations: &[Location], folder: &[u8]) -> Option<usize> {
+    let around = (0..locations.len()).filter(|at| is_in(folder, &locations[*at].folder));
+    around.max_by_key(|at| locations[*at].folder.len())
+}
+
+/// Walks. Links to folders are followed, but for those that lead to a folder above them. What goes meanwhile is passed over.
+#[must_use]
+pub fn walk(question: &Question<'_>) -> Walked {
+    let walk = Walk {
+        question,
+        places: (question.locations.iter().enumerate())
+            .map(|(at, location)| (location.folder.as_slice(), at))
+            .collect(),
+        ignored: question.locations.iter().map(|_| OnceLock::new()).collect(),
+        next: AtomicUsize::new(0),
+        spent: AtomicUsize::new(0),
+    };
+    let count = question.folders.len();
+    let whole: Mutex<Walked> = Mutex::default();
+    let left: Mutex<Vec<(usize, Walked)>> = Mutex::default();
+    on_several(OTHERS.min(count.saturating_sub(1)), || {
+        let (mut reader, mut files) = (FolderReader::default(), Vec::new());
+        let (mut found, mut rest) = (Walked::default(), Vec::new());
+        loop {
+            let at = walk.next.fetch_add(1, Ordering::Relaxed);
+            let Some((twin, folder)) = question.folders.get(at) else {
+                break;
+            };
+            let own = walk.below(&mut reader, folder, *twin, &mut files, &mut found);
+            if !own.text.is_empty() {
+                rest.push((at, own));
+            }
+        }
+        walk.look_up(&mut files, &mut found);
+        let mut whole = lock(&whole);
+        whole.text.append(&mut found.text);
+        whole.files += found.files;
+        lock(&left).append(&mut rest);
+    });
+    let (mut whole, mut left) = (std::mem::take(&mut *lock(&whole)), std::mem::take(&mut *lock(&left)));
+    left.sort_unstable_by_key(|(at, _)| *at);
+    for (_, rest) in left {
+        whole.text.extend_from_slice(&rest.text);
+    }
+    whole
+}
+
+struct Walk<'w> {
+    question: &'w Question<'w>,
+    /// The locations by their folders.
+    places: HashMap<&'w [u8], usize>,
+    /// What is ignored in each location and in all below it.
+    ignored: Vec<OnceLock<Option<Ignored>>>,
+    next: AtomicUsize,
+    /// Names that were read.
+    spent: AtomicUsize,
+}
+
+struct Folder {
+    path: Vec<u8>,
+    /// The location that it lies in.
+    place: Option<usize>,
+    twin: bool,
+}
+
+/// A media file of which it is not known yet whether it is listed.
+struct File {
+    path: Vec<u8>,
+    place: Option<usize>,
+    twin: bool,
+    ignored: Option<Rc<Ignored>>,
+}
+
+/// A name in a folder.
+struct Name {
+    bytes: Vec<u8>,
+    is_link: bool,
+    twin: bool,
+}
+
+impl Walk<'_> {
+    /// Walks a folder. What there is no time for is handed back.
+    fn below(
+        &self,
+        reader: &mut FolderReader,
+        folder: &[u8],
+        twin: bool,
+        files: &mut Vec<File>,
+        walked: &mut Walked,
+    ) -> Walked {
+        let mut stack = vec![Folder {
+            path: folder.to_vec(),
+            place: innermost(self.question.locations, folder),
+            twin,
+        }];
+        while !self.is_over()
+            && let Some(folder) = stack.pop()
+        {
+            self.read(reader, &folder, &mut stack, files, walked);
+            if files.len() >= AT_ONCE {
+                self.look_up(files, walked);
+            }
+        }
+        let mut rest = Walked::default();
+        for folder in stack.into_iter().rev() {
+            rest.folder(&folder.path, folder.twin);
+        }
+        rest
+    }
+
+    /// One folder is always read: who goes on with the rest comes to an end.
+    fn is_over(&self) -> bool {
+        let spent = self.spent.load(Ordering::Relaxed);
+        spent >= self.question.most || spent > 0 && Instant::now() >= self.question.until
+    }
+
+    fn location(&self, place: Option<usize>) -> Option<&Location> {
+        place.map(|at| &self.question.locations[at])
+    }
+
+    /// Reads a folder: what is below it goes onto the stack, so that it comes off in the order of the names.
+    fn read(
+        &self,
+        reader: &mut FolderReader,
+        folder: &Folder,
+        stack: &mut Vec<Folder>,
+        files: &mut Vec<File>,
+        walked: &mut Walked,
+    ) {
+        let (path, locations) = (&folder.path, self.question.locations);
+        let own = self.location(folder.place);
+        let is_others = own.is_some_and(|own| own.is_others);
+        let at_root = own.is_some_and(|own| own.folder == *path && !own.is_others);
+        if is_others
+            && own.is_some_and(|own| own.folder == *path)
+            && !locations
+                .iter()
+                .any(|inner| !inner.is_others && is_in(&inner.folder, path))
+        {
+            return;
+        }
+        self.spent.fetch_add(1, Ordering::Relaxed);
+        let names = match reader.read(path) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => return walked.unreadable(path, &error),
+        };
+        self.spent.fetch_add(names.len(), Ordering::Relaxed);
+        let start = path.strip_suffix(b"/").unwrap_or(path);
+        let kinds = own.map_or_else(|| Kinds::of(&[]), |own| own.kinds);
+        let any_extension = !self.question.rules.has(Rule::Extension);
+        let (mut folders, mut media, mut ignores) = (Vec::new(), Vec::new(), false);
+        for (name, kind) in names {
+            ignores |= name == b".plexignore";
+            let is_media = !is_others && (any_extension || kinds.has(name));
+            let (is_folder, is_link) = match kind {
+                Kind::Folder => (true, false),
+                Kind::Other => (false, false),
+                Kind::Link | Kind::Unknown => match look(&joined(start, name)) {
+                    Ok(found) => found,
+                    Err(error) => {
+                        walked.unreadable(&joined(start, name), &error);
+                        continue;
+                    }
+                },
+            };
+            if is_folder || is_media {
+                let names = if is_folder { &mut folders } else { &mut media };
+                names.push(Name {
+                    bytes: name.to_vec(),
+                    is_link,
+                    twin: folder.twin,
+                });
+            }
+        }
+        if !folder.twin {
+            mark_twins(&mut folders, &mut media);
+        }
+        let named_here = (own.is_some() && ignores && !at_root && self.question.rules.has(Rule::Plexignore))
+            .then(|| Ignored::of(start).map(Rc::new))
+            .flatten();
+        walked.files += media.len() as u64;
+        files.extend(media.into_iter().map(|file| File {
+            path: joined(start, &file.bytes),
+            place: folder.place,
+            twin: file.twin,
+            ignored: named_here.clone(),
+        }));
+        folders.sort_unstable_by(|a, b| a.bytes.cmp(&b.bytes));
+        let first = stack.len();
+        for name in folders {
+            self.enter(
+                folder,
+                at_root,
+                joined(start, &name.bytes),
+                &name,
+                named_here.as_deref(),
+                stack,
+                walked,
+            );
+        }
+        stack[first..].reverse();
+    }
+
+    /// Goes into a folder of a folder, unless a rule leaves it out: then into the locations below it only.
+    #[allow(clippy::too_many_arguments)] // what is known of the folder above
+    fn enter(
+        &self,
+        above: &Folder,
+        at_root: bool,
+        path: Vec<u8>,
+        name: &Name,
+        ignored: Option<&Ignored>,
+        stack: &mut Vec<Folder>,
+        walked: &mut Walked,
+    ) {
+        let own = self.location(above.place);
+        let is_others = own.is_some_and(|own| own.is_others);
+        let (rules, kinds) = self.rules_at(above.place);
+        let place = self.places.get(path.as_slice()).copied();
+        let mut rule = of_folder(&name.bytes, rules, kinds, at_root);
+        let mut line = Vec::new();
+        if rule.is_none()
+            && let Some(found) = self
+                .ignored_at(above.place, ignored)
+                .find_map(|one| one.names_folder(&path))
+        {
+            (rule, line) = (Some(Rule::Plexignore), found);
+        }
+        if let (Some(rule), None) = (rule, place) {
+            if !is_others {
+                walked.put("left_out", rule.name(), &path, &line);
+            }
+            let below: Vec<usize> = (0..self.question.locations.len())
+                .filter(|at| is_in(&self.question.locations[*at].folder, &path))
+                .collect();
+            let folder = |at: &usize| self.question.locations[*at].folder.as_slice();
+            for at in &below {
+                if !below
+                    .iter()
+                    .any(|other| other != at && is_in(folder(at), folder(other)))
+                {
+                    stack.push(Folder {
+                        path: folder(at).to_vec(),
+                        place: Some(*at),
+                        twin: name.twin,
+                    });
+                }
+            }
+        } else if rule.is_none() && name.is_link && leads_up(&path) {
+            if !is_others {
+                walked.put("left_out", "loop", &path, b"");
+            }
+        } else {
+            stack.push(Folder {
+                path,
+                place: place.or(above.place),
+                twin: name.twin,
+            });
+        }
+    }
+
+    /// Tells of those files that are not listed without a doubt. Of a path that lies in no library's folder the item may be of
+    /// a file below another root, and of a file with a twin the twin's.
+    fn look_up(&self, files: &mut Vec<File>, walked: &mut Walked) {
+        let paths: Vec<&[u8]> = files.iter().map(|file| file.path.as_slice()).collect();
+        let (mut at, mut unknown) = (0, Vec::new());
+        (self.question.is_listed)(&paths, &mut |is_listed| {
+            if !is_listed || files[at].place.is_none() || files[at].twin {
+                unknown.push(at);
+            }
+            at += 1;
+        });
+        for file in unknown.into_iter().map(|at| &files[at]) {
+            let name = file.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            let (rules, kinds) = self.rules_at(file.place);
+            let rule = of_file(&named(file.path.as_slice()), name, rules, kinds);
+            let line = match rule {
+                Some(_) => None,
+                None => (self.ignored_at(file.place, file.ignored.as_deref()))
+                    .find_map(|ignored| ignored.names_file(&file.path, name)),
+            };
+            let rule = rule.or(line.is_some().then_some(Rule::Plexignore));
+            let what = if file.twin { "twin_file" } else { "file" };
+            walked.put(what, rule.map_or("", Rule::name), &file.path, &line.unwrap_or_default());
+        }
+        files.clear();
+    }
+
+    /// Outside every library no rule of a library's holds.
+    fn rules_at(&self, place: Option<usize>) -> (Rules, Kinds) {
+        let rules = self.question.rules;
+        match self.location(place) {
+            Some(location) => (rules, location.kinds),
+            None => (rules.everywhere(), Kinds::of(&[])),
+        }
+    }
+
+    /// What is ignored somewhere: what the location's own file names, then what that of the folder does.
+    fn ignored_at<'i>(&'i self, place: Option<usize>, own: Option<&'i Ignored>) -> impl Iterator<Item = &'i Ignored> {
+        let holds = self.question.rules.has(Rule::Plexignore);
+        let of_location = place.filter(|_| holds).and_then(|at| {
+            let location = &self.question.locations[at];
+            let ignored = self.ignored[at].get_or_init(|| Ignored::of(&location.folder));
+            ignored.as_ref().filter(|_| !location.is_others)
+        });
+        of_location.into_iter().chain(own)
+    }
+}
+
+fn joined(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    [folder, b"/", name].concat()
+}
+
+/// Whether there is a folder, and whether a link leads there. A link that leads nowhere, or in a circle, is no folder.
+fn look(path: &[u8]) -> io::Result<(bool, bool)> {
+    let path = named(path);
+    match fs::metadata(&path) {
+        Ok(facts) if facts.is_dir() => Ok((true, fs::symlink_metadata(&path)?.is_symlink())),
+        Ok(_) => Ok((false, false)),
+        Err(error) if is_gone(&error) => Ok((false, false)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a link leads to a folder above it: as it is reached, through other links perhaps.
+fn leads_up(link: &[u8]) -> bool {
+    let link = named(link);
+    let Some(target) = Inode::behind(&link) else {
+        return false;
+    };
+    let mut above = link.ancestors().skip(1);
+    above.any(|folder| Inode::behind(folder) == Some(target))
+}
+
+fn hash_of(name: &Normal<'_>) -> u64 {
+    name.hash()
+}
+
+/// Marks the names that the index compares as equal to another one.
+fn mark_twins(folders: &mut [Name], media: &mut [Name]) {
+    if folders.len() + media.len() < 2 {
+        return;
+    }
+    let mut names: Vec<(u64, &mut Name)> = folders
+        .iter_mut()
+        .chain(media)
+        .map(|name| (Normal::with(&name.bytes, hash_of), name))
+        .collect();
+    names.sort_unstable_by_key(|(hash, _)| *hash);
+    for alike in names.chunk_by_mut(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1) {
+        for (_, name) in alike {
+            name.twin = true;
+        }
+    }
+}

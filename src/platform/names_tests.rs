@@ -1,0 +1,47 @@
+use std::collections::BTreeMap;
+use std::fs;
+
+use super::{FolderReader, Kind};
+use crate::platform::files::bytes_of;
+
+fn names(reader: &mut FolderReader, folder: &std::path::Path) -> BTreeMap<Vec<u8>, Kind> {
+    let found = reader.read(bytes_of(folder)).expect("a folder");
+    found.map(|(name, kind)| (name.to_vec(), kind)).collect()
+}
+
+#[test]
+fn all_names_of_each_folder_are_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    for number in 0..3 {
+        fs::create_dir(root.join(format!("{number}"))).expect("a folder");
+        fs::write(root.join(format!("{number}/file {number}")), b"").expect("a file");
+    }
+    std::os::unix::fs::symlink("0", root.join("link")).expect("a link");
+    let mut reader = FolderReader::default();
+    let all = names(&mut reader, root);
+    assert_eq!(
+        (all.len(), all[&b"0"[..]], all[&b"link"[..]]),
+        (4, Kind::Folder, Kind::Link)
+    );
+    // From the second one on by the folder above, and back.
+    for number in [0, 1, 2, 0] {
+        let inner = names(&mut reader, &root.join(format!("{number}")));
+        assert_eq!(
+            inner,
+            BTreeMap::from([(format!("file {number}").into_bytes(), Kind::Other)])
+        );
+    }
+    assert_eq!(names(&mut reader, &root.join("link")).len(), 1);
+    // More than fits into one call.
+    let many = root.join("many");
+    fs::create_dir(&many).expect("a folder");
+    for number in 0..2000 {
+        fs::write(many.join(format!("{number:0100}")), b"").expect("a file");
+    }
+    assert_eq!(names(&mut reader, &many).len(), 2000);
+    assert!(reader.read(bytes_of(&root.join("none"))).is_err());
+    assert!(reader.read(bytes_of(&root.join("0/file 0"))).is_err());
+    assert!(reader.read(b"/").is_ok_and(|names| names.len() > 1));
+    assert!(reader.read(b"").is_err());
+}

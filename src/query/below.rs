@@ -1,0 +1,228 @@
+//! What lies below a folder: what is listed there, page by page, and what the disk has.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::answer::{Answer, FolderFacts};
+use super::path::tidy;
+use super::room::Queries;
+use crate::disk::{self, Kinds, Location, Rules, Walked};
+use crate::error::{Error, Result, Status};
+use crate::matching::{FileBelow, Found, Mappings, Normal, Scope, View, files_below};
+use crate::model::LibraryKind;
+use crate::platform::files::named;
+use crate::platform::mutex::lock;
+use crate::platform::thread::on_several;
+use crate::reading::{Resolved, Selection, Snapshot, places};
+use crate::sync::Call;
+
+/// How often images are made anew for one page that finds them damaged each time.
+const REBUILDS: u32 = 3;
+/// How long a walk goes on before it hands back what is left: who waits for it may tell how far it is, or give up.
+const A_WHILE: Duration = Duration::from_millis(200);
+/// Threads that look for files beside the caller's, and how many files each looks for at a time.
+const OTHERS: usize = 3;
+const AT_ONCE: usize = 64;
+
+/// Which of the listed files a page has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// Those that are not on this machine's disk, those of items with several files, and the last one, behind which the next page
+    /// begins.
+    NotOnDisk,
+}
+
+impl Queries {
+    /// The files below a folder behind the listed path `after`: a page of what is known, in the order of their normal forms.
+    /// `files` of what `then` gets counts all of the page.
+    pub fn items_below<R>(
+        &self,
+        call: &Call<'_>,
+        path: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+        which: Which,
+        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
+    ) -> Result<R> {
+        self.shown.check_path(path)?;
+        let path = without_dot(path);
+        let tidied = tidy(path);
+        let path = tidied.as_deref().unwrap_or(path);
+        for tried in 0.. {
+            self.reading.read_on()?;
+            let snapshot = self.reading.snapshot();
+            let scope = match call.library {
+                None => Scope::All,
+                Some(library) => match library.resolve(&snapshot)? {
+                    Resolved::Scope(scope) => scope,
+                    Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched()),
+                    Resolved::Unknown => return Err(library.unknown(&snapshot)),
+                },
+            };
+            let rows = snapshot.asked(scope);
+            // An empty page would be the end: of a listing that is not there, or was evicted on the way.
+            if !rows.iter().any(|row| row.generation.is_fetched()) {
+                return Err(call.library.map_or_else(nothing_fetched, Selection::never_fetched));
+            }
+            let mappings = self.reading.mappings();
+            let mut files = Normal::with(path, |path| {
+                files_below(&snapshot.views, scope, mappings, path, after, limit)
+            });
+            let broken = places(scope, snapshot.rows.len()).any(|place| snapshot.views[place].broken());
+            if (broken || snapshot.incomplete) && tried < REBUILDS {
+                drop(files);
+                drop(snapshot);
+                self.reading.rebuild_broken()?;
+                continue;
+            }
+            if broken {
+                break;
+            }
+            let now = self.clock.now_ms();
+            for place in files.iter().map(|file| file.found.library) {
+                snapshot.ask_for(place, now);
+            }
+            let facts = FolderFacts {
+                files: files.len() as u64,
+                ..FolderFacts::default()
+            };
+            if which == Which::NotOnDisk {
+                retain_not_on_disk(&mut files, mappings);
+            }
+            let found: Vec<Found<'_>> = files.iter().map(|file| file.found).collect();
+            let mut answer = Answer::of_items(self.reading.kind(), &found, found.len(), &snapshot.rows);
+            if !found.is_empty() {
+                answer.status = Status::Ok;
+            }
+            return then(&answer, facts);
+        }
+        Err(super::driver::images_lost())
+    }
+
+    /// Walks folders of this machine for a while: what there is that is not listed without a doubt.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for a path that is none; as [`Queries::items_below`].
+    pub fn walk(&self, library: &Selection, folders: &[(bool, &[u8])], rules: Rules, most: usize) -> Result<Walked> {
+        for (_, folder) in folders {
+            self.shown.check_path(folder)?;
+        }
+        self.reading.read_on()?;
+        let locations = {
+            let snapshot = self.reading.snapshot();
+            let scope = match library.resolve(&snapshot)? {
+                Resolved::Scope(scope) => scope,
+                Resolved::Unknown => return Err(library.unknown(&snapshot)),
+            };
+            locations(&snapshot, scope, self.reading.mappings())
+        };
+        Ok(disk::walk(&disk::Question {
+            folders,
+            locations: &locations,
+            rules,
+            most,
+            until: Instant::now() + A_WHILE,
+            is_listed: &|paths, each| {
+                self.reading
+                    .lookup_keys(library, paths.iter().copied(), |key| each(key.is_some()));
+            },
+        }))
+    }
+}
+
+/// The folders of all libraries as this machine names them, each once.
+fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Location> {
+    let asked = places(scope, snapshot.rows.len());
+    let mut folders: Vec<(Vec<u8>, Vec<LibraryKind>)> = Vec::new();
+    let mut others: Vec<Vec<u8>> = Vec::new();
+    for (place, row) in snapshot.rows.iter().enumerate() {
+        for location in row.library.locations.iter().filter(|location| !location.is_empty()) {
+            let folder = on_this_machine(location, mappings);
+            if !asked.contains(&place) {
+                others.push(folder);
+            } else if let Some((_, kinds)) = folders.iter_mut().find(|(known, _)| *known == folder) {
+                kinds.push(row.library.kind);
+            } else {
+                folders.push((folder, vec![row.library.kind]));
+            }
+        }
+    }
+    others.sort_unstable();
+    others.dedup();
+    others.retain(|folder| folders.iter().all(|(known, _)| known != folder));
+    let own = folders.into_iter().map(|(folder, kinds)| Location {
+        folder,
+        kinds: Kinds::of(&kinds),
+        is_others: false,
+    });
+    let others = others.into_iter().map(|folder| Location {
+        folder,
+        kinds: Kinds::of(&[]),
+        is_others: true,
+    });
+    own.chain(others).collect()
+}
+
+/// A library's folder as this machine names it: mappings are written for what lies below it.
+fn on_this_machine(location: &str, mappings: &Mappings) -> Vec<u8> {
+    let below = [location.trim_end_matches('/').as_bytes(), b"/x"].concat();
+    let below = mappings.on_host(&below);
+    let folder = &below[..below.iter().rposition(|byte| *byte == b'/').unwrap_or(0)];
+    let mut names: Vec<&[u8]> = Vec::new();
+    for name in folder.split(|byte| *byte == b'/') {
+        match name {
+            b"" | b"." => {}
+            b".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    [b"/", &*names.join(&b'/')].concat()
+}
+
+/// Leaves out the files that are on the disk, but for those of items with several files, and for the last one.
+fn retain_not_on_disk(files: &mut Vec<FileBelow<'_>>, mappings: &Mappings) {
+    let (next, all) = (AtomicUsize::new(0), &*files);
+    let gone: Mutex<Vec<usize>> = Mutex::default();
+    on_several(OTHERS.min(all.len() / AT_ONCE), || {
+        let mut own = Vec::new();
+        loop {
+            let from = next.fetch_add(AT_ONCE, Ordering::Relaxed);
+            let Some(some) = all.get(from..).filter(|some| !some.is_empty()) else {
+                break;
+            };
+            for (at, file) in some.iter().take(AT_ONCE).enumerate() {
+                let is_there = || named(mappings.on_host(file.found.path)).metadata().is_ok();
+                if file.is_of_several || from + at + 1 == all.len() || !is_there() {
+                    own.push(from + at);
+                }
+            }
+        }
+        lock(&gone).append(&mut own);
+    });
+    let mut gone = std::mem::take(&mut *lock(&gone));
+    gone.sort_unstable();
+    let mut at = 0;
+    files.retain(|_| {
+        at += 1;
+        gone.binary_search(&(at - 1)).is_ok()
+    });
+}
+
+/// A folder's path without a `.` at its end, which names the same folder.
+pub(super) fn without_dot(path: &[u8]) -> &[u8] {
+    if path.ends_with(b"/.") {
+        &path[..path.len() - 1]
+    } else {
+        path
+    }
+}
+
+fn nothing_fetched() -> Error {
+    Error::new(
+        Status::LibraryNotFound,
+        "no library was fetched yet: do so once (refresh)",
+    )
+}
