@@ -142,7 +142,7 @@ impl Question for FolderQuestion<'_> {
         self.is_file.set(
             outcome.rung == Rung::None && {
                 let mut file = Outcome::default();
-                climb_normal(views, turn.scope, mappings, self.path, &mut file);
+                climb_normal(views, turn.scope, mappings, self.path, None, &mut file);
                 matches!(file.rung, Rung::Exact | Rung::Mapped)
             },
         );
@@ -335,7 +335,7 @@ impl Question for FolderQuestion<'_> {
             outcome.rung.name(),
             outcome.items
         );
-        queries.hand_over(&answer, then)
+        queries.hand_over(&state, &answer, then)
     }
 }
 
