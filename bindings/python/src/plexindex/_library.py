@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class Selected:
     """The library's own handle for a selector. Knows no index, so an index may hold it without a cycle."""
 
-    __slots__ = ("cell", "handle", "folder_for", "lookup_for", "lookup_keys_for", "match_for", "pointer", "record_for")
+    __slots__ = ("cell", "folder_for", "handle", "lookup_for", "lookup_keys_for", "match_for", "pointer", "record_for")
 
     def __init__(self, native: Native, pointer: int, cell: Any = None) -> None:
         """``cell`` is where the accelerator keeps the handle: fast lookups that it has bound go by the same place."""
