@@ -251,16 +251,14 @@ GOALS = (
         1_000_000,
         "≤ 5 µs",
         _within(5e-6),
-        limit="a call from Python; without Python 2.7 µs at 30,000 items. Not profiled at this size yet: the "
-        "answer has a message and an item of its own to be made.",
     ),
+    Goal("the same without Python", "native folder of ten seasons", 1_000_000, "≤ 5 µs", _within(5e-6)),
     Goal(
         "100,000 files against 100,000 items, ten a folder",
         "diff",
         100_000,
         "≤ 1 s",
         _within(1.0),
-        limit="Python walks the disk and compares each file. Not tried yet: the walk in Rust, with threads.",
     ),
     Goal(
         "the same with a folder for each file",
@@ -268,7 +266,7 @@ GOALS = (
         100_000,
         "≤ 1 s",
         _within(1.0),
-        limit="as above; os.walk alone took 1.3 s of processor time for 100,000 folders.",
+        limit="the system's calls: to open, read and close 100,000 folders takes 0.6 s of processor time.",
     ),
     Goal("disk for each of 100,000 items", "bytes on disk", 100_000, "≤ 380 bytes", _within(380.0)),
     Goal("memory or mapped file for each of 1,000,000 items", "memory", 1_000_000, "≤ 200 bytes", _within(200.0)),
