@@ -47,6 +47,9 @@ def main() -> int:
     environment.make(None)
     absent = install_peers(environment)
     environment.install(library)
+    # What was installed, for C too: how a file was written shows in how fast its pages are mapped, and nobody loads
+    # what a linker wrote.
+    library = installed(environment)
     command = [str(environment.python), "-m", "harness"]
     command += ["--standin", str(standin), "--library", str(library), "--native", str(compile_native())]
     command += ["--profile", profile, "--absent", str(absent), "--sizes", *map(str, sizes)]
@@ -84,6 +87,13 @@ def build(profile: str) -> tuple[Path, Path]:
     if not standin:
         sys.exit("cargo built no stand-in server")
     return Path(library).resolve(), Path(standin).resolve()
+
+
+def installed(environment: Environment) -> Path:
+    """The library in an environment."""
+    code = "from plexindex import _accelerator; print(_accelerator.library_path())"
+    command = [str(environment.python), "-I", "-c", code]
+    return Path(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
 
 
 def compile_native() -> Path:

@@ -70,8 +70,9 @@
 // ignore the flag.
 #define PLEXINDEX_QUERY_FULL 2
 
-// plexindex_query.flags: plexindex_match_path() waits for nothing: no request, no other thread, no read of the database.
-// Where the answer needs that it is PLEXINDEX_NOT_YET: ask again without the flag. Other calls ignore it.
+// plexindex_query.flags: plexindex_match_path() and plexindex_match_folder() wait for nothing: no request, no other thread,
+// no read of the database. Where the answer needs that it is PLEXINDEX_NOT_YET: ask again without the flag. Other calls
+// ignore it.
 #define PLEXINDEX_QUERY_AT_ONCE 4
 
 // plexindex_query.flags: plexindex_refresh() asks the server once whether anything changed, even if the listings are

@@ -12,6 +12,8 @@ use crate::source::{Meter, RequestKind};
 #[derive(Debug, Default)]
 pub struct Counters {
     answers: [AtomicU64; Rung::ALL.len()],
+    /// Those of calls that were answered from what was at hand: each is a call too, and is counted once for both.
+    at_once: [AtomicU64; Rung::ALL.len()],
     lookup_misses: AtomicU64,
     stale_answers: AtomicU64,
     requests: [AtomicU64; RequestKind::COUNT],
@@ -62,6 +64,14 @@ impl Counters {
     /// One answer was given.
     pub fn answered(&self, rung: Rung, stale: bool) {
         add(&self.answers[rung as usize], 1);
+        if stale {
+            add(&self.stale_answers, 1);
+        }
+    }
+
+    /// A call was answered from what was at hand, in less time than would be counted.
+    pub fn answered_at_once(&self, rung: Rung, stale: bool) {
+        add(&self.at_once[rung as usize], 1);
         if stale {
             add(&self.stale_answers, 1);
         }
@@ -133,7 +143,7 @@ impl Counters {
         (took, begun.alone && running == 1 && calls == begun.calls)
     }
 
-    /// A call was answered from what was at hand: in less time than would be counted.
+    /// The same, and the host did not take the answer.
     pub fn called_at_once(&self) {
         add(&self.calls, 1);
     }
@@ -146,7 +156,7 @@ impl Counters {
     /// Requests and answers in all: what the store keeps over its life.
     pub fn totals(&self) -> (u64, u64) {
         let sum = |counters: &[AtomicU64]| counters.iter().map(|one| one.load(Ordering::Relaxed)).sum();
-        (sum(&self.requests), sum(&self.answers))
+        (sum(&self.requests), sum(&self.answers) + sum(&self.at_once))
     }
 
     /// In the child of a fork: the calls of the parent's other threads run on there only. Gives the totals so far.
@@ -160,7 +170,7 @@ impl Counters {
     pub fn read(&self) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
-            answers: std::array::from_fn(|rung| get(&self.answers[rung])),
+            answers: std::array::from_fn(|rung| get(&self.answers[rung]) + get(&self.at_once[rung])),
             lookup_misses: get(&self.lookup_misses),
             stale_answers: get(&self.stale_answers),
             requests: std::array::from_fn(|kind| get(&self.requests[kind])),
@@ -175,7 +185,7 @@ impl Counters {
             hints: get(&self.hints),
             failures: get(&self.failures),
             match_us: get(&self.match_us),
-            calls: get(&self.calls),
+            calls: get(&self.calls) + self.at_once.iter().map(get).sum::<u64>(),
             calls_us: get(&self.calls_us),
             slow_calls: get(&self.slow_calls),
             ..Stats::default()

@@ -3,12 +3,12 @@
  *
  *   bench first   LIB STORE HOST SERVER PAIRS match|lookup
  *   bench many    LIB STORE HOST SERVER PAIRS match|lookup|batch
- *   bench warm    LIB STORE HOST SERVER PAIRS match|lookup|batch ROUNDS SEED
+ *   bench warm    LIB STORE HOST SERVER PAIRS match|lookup|batch|folder ROUNDS SEED
  *   bench reader  LIB STORE HOST SERVER PAIRS idle|other|URL
  *
  * HOST and SERVER: a mapping of folders. PAIRS: lines of path, tabulator, key, and for `reader` another key that is right
  * too. `reader` looks up until standard input ends; `other`: another process refreshes meanwhile; a URL: a thread of this
- * one does, with PLEX_TOKEN. Prints one JSON object; exits with 1 after a wrong answer.
+ * one does, with PLEX_TOKEN. The library is 'Movies', or that of PLEXINDEX_BENCH_LIBRARY. Prints one JSON object; exits with 1 after a wrong answer.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <dlfcn.h>
@@ -30,6 +30,7 @@ static struct {
     const char *(*lookup_key)(const plexindex_library_handle *, const char *);
     int32_t (*lookup_keys)(const plexindex_library_handle *, const char *, size_t, size_t, plexindex_buffer *, plexindex_buffer *);
     int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
+    int32_t (*match_folder)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
     int32_t (*match_paths)(const plexindex_handle *, const plexindex_query *, size_t, plexindex_buffer *, plexindex_buffer *);
     int32_t (*refresh)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *);
     const char *(*message)(void);
@@ -89,6 +90,7 @@ static void load(const char *file) {
         {&px.lookup_key, "plexindex_lookup_key"},
         {&px.lookup_keys, "plexindex_lookup_keys"},
         {&px.match_path, "plexindex_match_path"},
+        {&px.match_folder, "plexindex_match_folder"},
         {&px.match_paths, "plexindex_match_paths"},
         {&px.refresh, "plexindex_refresh"},
         {&px.message, "plexindex_last_error_message"},
@@ -126,7 +128,9 @@ static void open_store(const char *so, const char *store, const char *host, cons
     if (px.open(&options, &handle, NULL) != PLEXINDEX_OK) fail("open", px.message());
     opened_ns = now() - begun;
     begun = now();
-    if (px.library(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &library, NULL) != PLEXINDEX_OK) fail("library", px.message());
+    const char *title = getenv("PLEXINDEX_BENCH_LIBRARY");
+    if (title == NULL) title = "Movies";
+    if (px.library(handle, PLEXINDEX_SELECT_TITLE, title, strlen(title), &library, NULL) != PLEXINDEX_OK) fail("library", px.message());
     selected_ns = now() - begun;
 }
 
@@ -217,11 +221,13 @@ static size_t ask(const char *how, const struct sheet *sheet, plexindex_buffer *
             path += strlen(path) + 1;
             key += strlen(key) + 1;
         }
-    } else if (strcmp(how, "match") == 0) {
+    } else if (strcmp(how, "match") == 0 || strcmp(how, "folder") == 0) {
+        int32_t (*call)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *) =
+            strcmp(how, "folder") == 0 ? px.match_folder : px.match_path;
         for (size_t n = 0; n < count; n++) {
             size_t length = strlen(path);
             plexindex_query query = question(path, length);
-            if (px.match_path(handle, &query, buffer, NULL) >= 100) fail("match_path", px.message());
+            if (call(handle, &query, buffer, NULL) >= 100) fail(how, px.message());
             wrong += strcmp(key_in(buffer->data, 0), key) != 0;
             path += length + 1;
             key += strlen(key) + 1;

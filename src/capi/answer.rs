@@ -137,8 +137,10 @@ pub fn too_small_for(buffer: &mut Buffer, length: usize) -> Result<Status> {
     Err(too_small(buffer.length, buffer.capacity))
 }
 
+/// A place or a length in a block: one of more than 4 GiB is refused when all of it is counted.
+#[allow(clippy::cast_possible_truncation)] // as said
 fn narrow(size: usize) -> u32 {
-    u32::try_from(size).unwrap_or(u32::MAX)
+    size as u32
 }
 
 /// Copies bytes to as many. Most texts of an answer are short, and a call would take longer than these few moves.

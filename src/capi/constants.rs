@@ -38,8 +38,9 @@ pub const PLEXINDEX_QUERY_OFFLINE: u32 = 1;
 /// plexindex_query.flags: plexindex_refresh() fetches a full listing, even if the server reports no change. Other calls
 /// ignore the flag.
 pub const PLEXINDEX_QUERY_FULL: u32 = 2;
-/// plexindex_query.flags: plexindex_match_path() waits for nothing: no request, no other thread, no read of the database.
-/// Where the answer needs that it is PLEXINDEX_NOT_YET: ask again without the flag. Other calls ignore it.
+/// plexindex_query.flags: plexindex_match_path() and plexindex_match_folder() wait for nothing: no request, no other thread,
+/// no read of the database. Where the answer needs that it is PLEXINDEX_NOT_YET: ask again without the flag. Other calls
+/// ignore it.
 pub const PLEXINDEX_QUERY_AT_ONCE: u32 = 4;
 /// plexindex_query.flags: plexindex_refresh() asks the server once whether anything changed, even if the listings are
 /// fresh. Other calls ignore the flag.

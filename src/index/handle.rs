@@ -170,8 +170,28 @@ impl Index {
         path: &[u8],
         then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
     ) -> Result<R> {
+        let at_once = query.call_without_deadline();
+        let then = match self.inner.queries.match_folder_at_once(&at_once, path, then) {
+            Ok(given) => return given,
+            Err(then) => then,
+        };
         let _timed = self.timed("match_folder", query, None);
         self.inner.queries.match_folder(&query.call(&self.inner), path, then)
+    }
+
+    /// The same where it needs no wait, as [`Index::match_path_at_once`].
+    ///
+    /// # Errors
+    /// That of `then`.
+    pub fn match_folder_at_once<R>(
+        &self,
+        query: &QueryOptions<'_>,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
+    ) -> Result<R> {
+        let queries = &self.inner.queries;
+        let given = queries.match_folder_at_once(&query.call_without_deadline(), path, then);
+        given.unwrap_or_else(|then| then(&Answer::not_yet(self.inner.reading.kind()), FolderFacts::default()))
     }
 
     /// The items with a GUID.

@@ -3,25 +3,28 @@
 use super::numbered::is_disc_word;
 use super::words::{Gap, Words, number, year};
 
-/// Words that make an edition of a film.
-pub const EDITIONS: [&[u8]; 16] = [
-    b"edition",
-    b"cut",
-    b"extended",
-    b"unrated",
-    b"uncut",
-    b"uncensored",
-    b"remastered",
-    b"restored",
-    b"theatrical",
-    b"directors",
-    b"final",
-    b"redux",
-    b"imax",
-    b"ultimate",
-    b"fanedit",
-    b"3d",
-];
+/// Which of the words that make an edition of a film this is, if any: each has a number of its own, below 32.
+pub fn edition(word: &[u8]) -> Option<u32> {
+    Some(match word {
+        b"edition" => 0,
+        b"cut" => 1,
+        b"extended" => 2,
+        b"unrated" => 3,
+        b"uncut" => 4,
+        b"uncensored" => 5,
+        b"remastered" => 6,
+        b"restored" => 7,
+        b"theatrical" => 8,
+        b"directors" => 9,
+        b"final" => 10,
+        b"redux" => 11,
+        b"imax" => 12,
+        b"ultimate" => 13,
+        b"fanedit" => 14,
+        b"3d" => 15,
+        _ => return None,
+    })
+}
 
 /// Folders that Plex keeps apart from the film or show beside them.
 pub const EXTRAS: [&str; 11] = [

@@ -18,7 +18,7 @@ use super::mappings::Mappings;
 use super::normal::Normal;
 use super::outcome::{Found, ItemRef, LookupHit, Outcome};
 use super::telling::{Verdict, only_root_differs, tells};
-use super::view::View;
+use super::view::{First, View};
 use crate::model::{Confidence, Reason, Rung};
 
 /// Which of the views are asked.
@@ -39,16 +39,20 @@ where
 {
     // Filled where it stands: an outcome is large, and moving it would cost more than most climbs.
     let mut outcome = Outcome::default();
-    Normal::with(path, |path| climb_normal(views, scope, mappings, path, &mut outcome));
+    Normal::with(path, |path| {
+        climb_normal(views, scope, mappings, path, None, &mut outcome);
+    });
     outcome
 }
 
-/// [`climb`] for a path that is normalised already, into an outcome that is still empty.
+/// [`climb`] for a path that is normalised already, into an outcome that is still empty. `first`: of its hash in the one library
+/// that is asked, where that is known.
 pub fn climb_normal<'v, L, V>(
     views: &'v [V],
     scope: Scope,
     mappings: &Mappings,
     path: &Normal<'_>,
+    first: Option<First>,
     outcome: &mut Outcome<'v>,
 ) where
     L: View + 'v,
@@ -56,7 +60,7 @@ pub fn climb_normal<'v, L, V>(
 {
     if let Scope::One(library) = scope
         && let Some(view) = views.get(library)
-        && let Some(hit) = sole(&**view, path)
+        && let Some(hit) = sole(&**view, path, first.unwrap_or_else(|| view.first(path.hash())))
     {
         outcome.rung = Rung::Exact;
         outcome.total = 1;
@@ -71,8 +75,7 @@ pub fn climb_normal<'v, L, V>(
 }
 
 /// What the climb ends with on the second rung, without the climb, where nothing else has a say.
-fn sole<'v, L: View>(view: &'v L, path: &Normal<'_>) -> Option<L::Hit<'v>> {
-    let first = view.first(path.hash());
+fn sole<'v, L: View>(view: &'v L, path: &Normal<'_>, first: First) -> Option<L::Hit<'v>> {
     let (_, Rung::Exact) = view.sole(path, first)? else {
         return None;
     };

@@ -7,7 +7,7 @@
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::ops::Range;
 
-use super::beside::{EDITIONS, EXTRAS, ends_title, is_about, is_general, is_sequel};
+use super::beside::{EXTRAS, edition, ends_title, is_about, is_general, is_sequel};
 use super::form::{Component, Form};
 use super::normal::Normal;
 use super::numbered::{Marker, is_disc, is_disc_word, season_at, season_in};
@@ -492,8 +492,11 @@ impl Paths<'_, '_> {
 
     /// The words of editions that a name has outside of the title, as a set.
     fn editions(&self, words: &Words) -> u32 {
-        let edition = |at: usize| EDITIONS.iter().position(|edition| *edition == words.word(at));
-        let mut found = (0..words.len()).filter_map(|at| Some((at, edition(at)?))).peekable();
+        let mut found = words
+            .iter()
+            .enumerate()
+            .filter_map(|(at, word)| Some((at, edition(word)?)))
+            .peekable();
         if found.peek().is_none() {
             return 0;
         }

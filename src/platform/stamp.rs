@@ -1,6 +1,8 @@
 //! What tells that a file is as it was: which file it is, how long, and when it was last changed.
 
 use std::fs;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -120,9 +122,11 @@ fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
 pub fn boot() -> Option<Vec<u8>> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
-        fs::read("/proc/sys/kernel/random/boot_id")
-            .ok()
-            .filter(|id| id.len() >= 32)
+        // All of it comes with one read.
+        let mut id = [0; 64];
+        let mut file = fs::File::open("/proc/sys/kernel/random/boot_id").ok()?;
+        let length = file.read(&mut id).ok().filter(|length| *length >= 32)?;
+        Some(id[..length].to_vec())
     }
     #[cfg(target_vendor = "apple")]
     {

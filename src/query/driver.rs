@@ -35,6 +35,12 @@ pub trait Question {
     fn announce(&self, sync: &Syncing) {
         let _ = sync;
     }
+    /// It is looked for in this library next: what is found there may come from memory meanwhile.
+    fn expect(&self, _: &Snapshot, _place: usize) {}
+    /// Whether it is no question that is refused.
+    fn may_be_asked(&self, _: &Queries) -> bool {
+        true
+    }
     /// Searches what is known. What is found is filled in where it stands: it may be large.
     fn find<'t>(&self, turn: &Turn<'t>, found: &mut Self::Found<'t>);
     /// Hands the places of the libraries that it asks for to `each`, where it names none.
@@ -150,15 +156,12 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
 }
 
 impl Queries {
-    /// The snapshot, and the one library asked, where neither the store has to be told of anything nor the snapshot renewed.
+    /// Whether neither the store has to be told of anything nor the snapshot renewed for an answer of this library.
     #[inline]
-    fn at_hand(&self, call: &Call<'_>, now_ms: i64) -> Option<(Guard<'_, Snapshot>, usize)> {
-        let snapshot = self.reading.settled(now_ms)?;
-        let Ok(Some(Scope::One(place))) = Self::scope(call, &snapshot) else {
-            return None;
-        };
-        let is_now = Reading::is_noted(&snapshot, place, now_ms) && snapshot.rows[place].checked_ms <= now_ms;
-        is_now.then_some((snapshot, place))
+    fn is_at_hand(&self, snapshot: &Snapshot, place: usize, now_ms: i64) -> bool {
+        self.reading.is_settled(snapshot, now_ms)
+            && Reading::is_noted(snapshot, place, now_ms)
+            && snapshot.rows[place].checked_ms <= now_ms
     }
 
     /// The answer, where the plan's first step gives it and the store has to be told of nothing; else `then` comes back. The
@@ -172,15 +175,24 @@ impl Queries {
     where
         F: FnOnce(&Answer<'_>) -> Result<R>,
     {
-        // What was noted or checked in the last few milliseconds lies ahead of the cheaper clock.
-        let at = |now_ms| {
-            self.at_hand(call, now_ms)
-                .map(|(snapshot, place)| (snapshot, place, now_ms))
-        };
-        let found = at(self.clock.coarse_now_ms()).or_else(|| at(self.clock.now_ms()));
-        let Some((snapshot, place, now_ms)) = found else {
+        let snapshot = self.reading.snapshot();
+        let Ok(Some(Scope::One(place))) = Self::scope(call, &snapshot) else {
             return Err(then);
         };
+        // It takes longer to come than all that is done until it is read.
+        question.expect(&snapshot, place);
+        if !question.may_be_asked(self) {
+            return Err(then);
+        }
+        // What was noted or checked in the last few milliseconds lies ahead of the cheaper clock.
+        let at = |now_ms| self.is_at_hand(&snapshot, place, now_ms).then_some(now_ms);
+        let Some(now_ms) = at(self.clock.coarse_now_ms()).or_else(|| at(self.clock.now_ms())) else {
+            return Err(then);
+        };
+        let is_fresh =
+            || !self.reading.images_are_due() && !is_stale(&self.sync.age(&snapshot.rows[place]), &self.policy, now_ms);
+        // A source on this machine is looked at only where it counts.
+        let known_fresh = (!self.sync.is_local()).then(is_fresh);
         let turn = Turn {
             queries: self,
             call,
@@ -191,17 +203,14 @@ impl Queries {
         let mut found = Q::Found::default();
         question.find(&turn, &mut found);
         let mut state = QueryState::new(snapshot.sequence(), now_ms);
+        state.at_once = true;
         // What most questions are. The plan needs no step either where none of its facts holds, and takes longer to see it.
-        state.fresh = question.is_plain(&turn, &found)
-            && !self.reading.images_are_due()
-            && !is_stale(&self.sync.age(&snapshot.rows[place]), &self.policy, now_ms);
+        state.fresh = question.is_plain(&turn, &found) && known_fresh.unwrap_or_else(is_fresh);
         if !state.fresh && !Self::needs_no_step(&turn, question, &found, &mut state) {
             return Err(then);
         }
         snapshot.ask_for(place, now_ms);
-        let given = question.answer(&turn, &found, state, then);
-        self.counters.called_at_once();
-        Ok(given)
+        Ok(question.answer(&turn, &found, state, then))
     }
 
     /// Whether the plan's first step is the answer, and what was found is what the question means.

@@ -37,6 +37,8 @@ struct FolderQuestion<'p> {
     is_whole: Cell<bool>,
     /// A file below it on this machine, once it was looked for.
     file: OnceCell<Option<Vec<u8>>>,
+    /// What is listed counts alone: the store is not read.
+    at_once: bool,
 }
 
 impl Queries {
@@ -50,22 +52,56 @@ impl Queries {
         let path = without_dot(path);
         let tidied = tidy(path);
         Normal::with(tidied.as_deref().unwrap_or(path), |path| {
-            let question = FolderQuestion {
-                path,
-                facts: Cell::default(),
-                is_listed: Cell::default(),
-                is_file: Cell::default(),
-                is_asked: Cell::default(),
-                is_whole: Cell::default(),
-                file: OnceCell::new(),
-            };
+            let question = FolderQuestion::new(path, false);
             self.answer(call, &question, |answer| then(answer, question.facts.get()))
         })
+    }
+
+    /// The answer where one item is listed below the folder, as one show, and nothing has to be waited for; else `then` comes back.
+    pub fn match_folder_at_once<R, F>(&self, call: &Call<'_>, path: &[u8], then: F) -> std::result::Result<Result<R>, F>
+    where
+        F: FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
+    {
+        if self.shown.check_path(path).is_err() {
+            return Err(then);
+        }
+        let path = without_dot(path);
+        let tidied = tidy(path);
+        let mut kept = Some(then);
+        let given = Normal::with(tidied.as_deref().unwrap_or(path), |path| {
+            let question = FolderQuestion::new(path, true);
+            let answered = |answer: &Answer<'_>| match kept.take() {
+                Some(then) => then(answer, question.facts.get()).map(Some),
+                None => Ok(None),
+            };
+            self.answer_at_once(call, &question, answered).map_err(drop)
+        });
+        match (given, kept) {
+            (Ok(Err(error)), _) => Ok(Err(error)),
+            (Ok(Ok(Some(given))), _) => Ok(Ok(given)),
+            (_, Some(then)) => Err(then),
+            (_, None) => unreachable!("what took the answer gives something, or an error"),
+        }
     }
 }
 
 fn can_list_folders(sync: &Syncing) -> bool {
     sync.abilities().is_some_and(|can| can.folders)
+}
+
+impl<'p> FolderQuestion<'p> {
+    fn new(path: &'p Normal<'p>, at_once: bool) -> Self {
+        Self {
+            path,
+            facts: Cell::default(),
+            is_listed: Cell::default(),
+            is_file: Cell::default(),
+            is_asked: Cell::default(),
+            is_whole: Cell::default(),
+            file: OnceCell::new(),
+            at_once,
+        }
+    }
 }
 
 impl FolderQuestion<'_> {
@@ -137,12 +173,15 @@ impl Question for FolderQuestion<'_> {
         let mappings = turn.queries.reading.mappings();
         let views = &turn.snapshot.views;
         *outcome = climb_folder(views, turn.scope, mappings, self.path);
+        if self.at_once {
+            return;
+        }
         self.is_listed.set(outcome.rung != Rung::None);
         self.is_whole.set(false);
         self.is_file.set(
             outcome.rung == Rung::None && {
                 let mut file = Outcome::default();
-                climb_normal(views, turn.scope, mappings, self.path, &mut file);
+                climb_normal(views, turn.scope, mappings, self.path, None, &mut file);
                 matches!(file.rung, Rung::Exact | Rung::Mapped)
             },
         );
@@ -195,6 +234,10 @@ impl Question for FolderQuestion<'_> {
             }
         }
         Ok(unverified)
+    }
+
+    fn is_at_hand(&self, outcome: &FolderOutcome<'_>) -> bool {
+        outcome.total == 1 && matches!(outcome.rung, Rung::Exact | Rung::Mapped)
     }
 
     /// A call that can wait gets all that is below it.
@@ -335,7 +378,7 @@ impl Question for FolderQuestion<'_> {
             outcome.rung.name(),
             outcome.items
         );
-        queries.hand_over(&answer, then)
+        queries.hand_over(&state, &answer, then)
     }
 }
 

@@ -258,6 +258,6 @@ impl Question for By<'_> {
             };
             answer.message = &message;
         }
-        queries.hand_over(&answer, then)
+        queries.hand_over(&state, &answer, then)
     }
 }

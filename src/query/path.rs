@@ -1,5 +1,7 @@
 //! From a path to an answer, by way of the server where that is needed and allowed.
 
+use std::cell::Cell;
+
 use super::answer::Answer;
 use super::driver::{Question, Turn};
 use super::explain::{Beside, folder_of};
@@ -7,9 +9,9 @@ use super::planner::QueryState;
 use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
-use crate::matching::{Found, Normal, Outcome, Scope, Spelling, View, climb, climb_normal};
+use crate::matching::{First, Found, Normal, Outcome, Scope, Spelling, View, climb, climb_normal};
 use crate::model::{Confidence, IdentityId, ItemType, Reason, Rung};
-use crate::reading::{Wanted, places};
+use crate::reading::{Snapshot, Wanted, places};
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
 
@@ -43,7 +45,20 @@ pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A path that is asked for, normalised once.
-struct PathQuestion<'p>(&'p Normal<'p>);
+struct PathQuestion<'p> {
+    path: &'p Normal<'p>,
+    /// Where it is listed in the library in which it is expected to be found: for the next look.
+    first: Cell<Option<First>>,
+}
+
+impl<'p> PathQuestion<'p> {
+    fn new(path: &'p Normal<'p>) -> Self {
+        Self {
+            path,
+            first: Cell::new(None),
+        }
+    }
+}
 
 impl Queries {
     pub fn match_path<R>(
@@ -61,13 +76,10 @@ impl Queries {
     where
         F: FnOnce(&Answer<'_>) -> Result<R>,
     {
-        if self.shown.check_path(path).is_err() {
-            return Err(then);
-        }
         Normal::with_known(
             path,
             |spelling, room| self.known_form(call, spelling, room),
-            |path| self.answer_at_once(call, &PathQuestion(path), then),
+            |path| self.answer_at_once(call, &PathQuestion::new(path), then),
         )
     }
 
@@ -97,7 +109,9 @@ impl Queries {
             Some(tidied) if !self.is_known_as_it_is(call, path)? => tidied,
             _ => path,
         };
-        Normal::with(path, |path| self.answer_among(wanted, call, &PathQuestion(path), then))
+        Normal::with(path, |path| {
+            self.answer_among(wanted, call, &PathQuestion::new(path), then)
+        })
     }
 
     /// Whether this very spelling of a path is recorded or listed.
@@ -159,7 +173,7 @@ impl PathQuestion<'_> {
             return Ok(false);
         }
         let sync = &turn.queries.sync;
-        Ok((searched || !sync.has_moved(row)) && sync.remembers_path(identity, row, self.0)?)
+        Ok((searched || !sync.has_moved(row)) && sync.remembers_path(identity, row, self.path)?)
     }
 
     /// For a path that lies in no folder of the library asked: another library in whose folders it lies.
@@ -168,7 +182,7 @@ impl PathQuestion<'_> {
         if reason != Reason::NoLocation {
             return None;
         }
-        let owns = turn.snapshot.owners(self.0, turn.queries.reading.mappings());
+        let owns = turn.snapshot.owners(self.path, turn.queries.reading.mappings());
         let place = owns.iter().position(|owns| *owns)?;
         Some(turn.snapshot.rows[place].library.title.as_str())
     }
@@ -181,7 +195,7 @@ impl PathQuestion<'_> {
         places(turn.scope, turn.snapshot.rows.len()).find_map(|place| {
             let view = &turn.snapshot.views[place];
             let mut recorded = None;
-            view.recorded(self.0, |hit| recorded = Some(view.facts(hit).0));
+            view.recorded(self.path, |hit| recorded = Some(view.facts(hit).0));
             let key = recorded.filter(|key| view.find(key).is_none())?;
             Some((key, turn.snapshot.rows[place].library.title.as_str()))
         })
@@ -194,13 +208,13 @@ impl PathQuestion<'_> {
         let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;
         let failed = || turn.queries.sync.left_alone(0).is_some();
         !is_found
-            && folder_of(rows, self.0.raw()).is_none()
+            && folder_of(rows, self.path.raw()).is_none()
             && !(rows.iter().any(|row| row.generation.is_fetched()) && failed())
     }
 
     /// The libraries asked in whose folders it lies.
     fn owners(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
-        let owns = turn.snapshot.owners(self.0, turn.queries.reading.mappings());
+        let owns = turn.snapshot.owners(self.path, turn.queries.reading.mappings());
         places(turn.scope, turn.snapshot.rows.len())
             .filter(|place| owns[*place])
             .map(|place| turn.snapshot.rows[place].clone())
@@ -213,12 +227,20 @@ impl Question for PathQuestion<'_> {
     const VERIFIES_FIRST: bool = true;
 
     fn announce(&self, sync: &Syncing) {
-        sync.expect_path(self.0);
+        sync.expect_path(self.path);
+    }
+
+    fn expect(&self, snapshot: &Snapshot, place: usize) {
+        self.first.set(Some(snapshot.views[place].first(self.path.hash())));
+    }
+
+    fn may_be_asked(&self, queries: &Queries) -> bool {
+        queries.shown.check_path(self.path.raw()).is_ok()
     }
 
     fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut Outcome<'t>) {
-        let mappings = turn.queries.reading.mappings();
-        climb_normal(&turn.snapshot.views, turn.scope, mappings, self.0, outcome);
+        let (mappings, first) = (turn.queries.reading.mappings(), self.first.take());
+        climb_normal(&turn.snapshot.views, turn.scope, mappings, self.path, first, outcome);
     }
 
     /// Those that have it, else those that should.
@@ -228,7 +250,7 @@ impl Question for PathQuestion<'_> {
             each(one.library);
         }
         if found.is_empty() {
-            let owns = turn.snapshot.owners(self.0, turn.queries.reading.mappings());
+            let owns = turn.snapshot.owners(self.path, turn.queries.reading.mappings());
             (0..owns.len()).filter(|place| owns[*place]).for_each(each);
         }
     }
@@ -249,11 +271,11 @@ impl Question for PathQuestion<'_> {
         let snapshot = turn.snapshot;
         let found = outcome.found().iter();
         Ok(found
-            .filter(|found| snapshot.is_unverified(found.library, self.0, found.path, found.item.rating_key))
+            .filter(|found| snapshot.is_unverified(found.library, self.path, found.path, found.item.rating_key))
             .map(|found| Unverified {
                 row: snapshot.rows[found.library].clone(),
                 rating_key: found.item.rating_key.to_owned(),
-                paths: vec![self.0.raw().to_vec(), found.path.to_vec()],
+                paths: vec![self.path.raw().to_vec(), found.path.to_vec()],
             })
             .collect())
     }
@@ -267,7 +289,7 @@ impl Question for PathQuestion<'_> {
     }
 
     fn is_at_hand(&self, outcome: &Outcome<'_>) -> bool {
-        is_known(outcome) || tidy(self.0.raw()).is_none()
+        is_known(outcome) || tidy(self.path.raw()).is_none()
     }
 
     fn is_plain(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> bool {
@@ -304,7 +326,7 @@ impl Question for PathQuestion<'_> {
             Scope::One(place) => vec![place],
             // Those that can own the path, those that were fetched before, and the others where they may have it too.
             Scope::All => {
-                let owns = snapshot.owners(self.0, queries.reading.mappings());
+                let owns = snapshot.owners(self.path, queries.reading.mappings());
                 let others = !owns.contains(&true) && self.may_be_anywhere(turn, outcome);
                 owns.into_iter()
                     .enumerate()
@@ -346,7 +368,7 @@ impl Question for PathQuestion<'_> {
         libraries: &[LibraryRow],
         unfetched: bool,
     ) -> Result<Option<Error>> {
-        sync.find_path(call, identity, libraries, self.0, unfetched)
+        sync.find_path(call, identity, libraries, self.path, unfetched)
     }
 
     fn answer<R>(
@@ -356,7 +378,7 @@ impl Question for PathQuestion<'_> {
         state: QueryState,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let (queries, snapshot, path) = (turn.queries, turn.snapshot, self.0.raw());
+        let (queries, snapshot, path) = (turn.queries, turn.snapshot, self.path.raw());
         let rows = snapshot.asked(turn.scope);
         let unfetched = rows.iter().all(|row| !row.generation.is_fetched());
         let status = if outcome.unverified {
@@ -421,7 +443,7 @@ impl Question for PathQuestion<'_> {
             && !self.is_remembered(turn, outcome, state.has_searched())?;
         answer.stale =
             outcome.rung != Rung::Confirmed && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
-        queries.hand_over(&answer, then)
+        queries.hand_over(&state, &answer, then)
     }
 }
 

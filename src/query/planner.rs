@@ -29,6 +29,8 @@ pub struct QueryState {
     pub refreshed: Option<IdentityId>,
     /// None of the libraries asked has expired: what is told of an answer need not look again.
     pub fresh: bool,
+    /// It is answered from what is at hand.
+    pub at_once: bool,
     refreshes: u32,
     begun_again: u32,
     listed_libraries: bool,

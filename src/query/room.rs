@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::answer::Answer;
+use super::planner::QueryState;
 use super::samples::MappingSamples;
 use super::shown::Shown;
 use crate::error::{Result, Status};
@@ -72,14 +73,32 @@ impl Queries {
     }
 
     /// Gives an answer to the host; it counts when the host took it.
-    pub fn hand_over<R>(&self, answer: &Answer<'_>, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
-        let taken = then(answer)?;
+    pub fn hand_over<R>(
+        &self,
+        state: &QueryState,
+        answer: &Answer<'_>,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
         let rung = if answer.status == Status::Ok {
             answer.rung
         } else {
             Rung::None
         };
-        self.counters.answered(rung, answer.stale);
-        Ok(taken)
+        match then(answer) {
+            Ok(taken) if state.at_once => {
+                self.counters.answered_at_once(rung, answer.stale);
+                Ok(taken)
+            }
+            Ok(taken) => {
+                self.counters.answered(rung, answer.stale);
+                Ok(taken)
+            }
+            Err(error) => {
+                if state.at_once {
+                    self.counters.called_at_once();
+                }
+                Err(error)
+            }
+        }
     }
 }

@@ -519,16 +519,14 @@ impl Reading {
         Ok(snapshot.views[place].overlay.push(overlaid, &self.mappings).is_ok())
     }
 
-    /// The snapshot, where it shows all that was committed and nothing is due that a call does besides: noting that the store
+    /// Whether the snapshot shows all that was committed and nothing is due that a call does besides: noting that the store
     /// is used, keeping the folder within its limit.
-    pub fn settled(&self, now_ms: i64) -> Option<Guard<'_, Snapshot>> {
+    pub fn is_settled(&self, snapshot: &Snapshot, now_ms: i64) -> bool {
         let noted = self.use_noted.load(Ordering::Relaxed);
-        if !(0..USE_NOTED_MS).contains(&now_ms.saturating_sub(noted)) || self.limit_is_due(now_ms) {
-            return None;
-        }
-        let snapshot = self.snapshot.read();
-        let is_current = self.store.is_current_in(snapshot.timeline, snapshot.sequence());
-        (is_current && !snapshot.outdated.load(Ordering::Acquire)).then_some(snapshot)
+        (0..USE_NOTED_MS).contains(&now_ms.saturating_sub(noted))
+            && !self.limit_is_due(now_ms)
+            && self.store.is_current_in(snapshot.timeline, snapshot.sequence())
+            && !snapshot.outdated.load(Ordering::Acquire)
     }
 
     /// Whether the snapshot shows all that was committed, for the price of some loads.

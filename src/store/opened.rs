@@ -57,7 +57,8 @@ impl Opened {
         }
     }
 
-    /// The same, of a database that is not opened: its state file was found.
+    /// The same, of a database that is not opened: its state file was found. Page and files had their names a moment ago, which is
+    /// as good as a check of them.
     pub fn found(folder: &Folder, kept: &Kept, page: CounterPage, files: &Files) -> Self {
         let [wal, shm] = &files.log;
         Self {
@@ -68,6 +69,7 @@ impl Opened {
             database: folder.database().to_owned(),
             place: folder.page(),
             log: [(0, wal), (1, shm)].map(|(at, file)| (folder.log()[at].to_owned(), Some(file.file))),
+            until: AtomicU64::new(files.looked_ms.saturating_add(HOLDS_MS)),
             ..Self::default()
         }
     }

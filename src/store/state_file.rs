@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::folder::Folder;
 use crate::image::{CounterPage, State as PageState};
 use crate::model::Sequence;
+use crate::platform::clock::coarse_ms;
 use crate::platform::files;
 use crate::platform::stamp::{Compared, Stamp, boot};
 
@@ -57,6 +58,8 @@ pub struct KeptView {
 pub struct Files {
     pub database: Stamp,
     pub log: [Stamp; 2],
+    /// On the clock of lookups, before the first was looked at.
+    pub looked_ms: u64,
     boot: Vec<u8>,
 }
 
@@ -64,6 +67,7 @@ impl Files {
     pub fn of(folder: &Folder) -> Option<Self> {
         let [wal, shm] = folder.log();
         Some(Self {
+            looked_ms: coarse_ms(),
             // SQLite gives the log, and its index, the owner of the database each time that root opens them.
             log: [Stamp::of(wal, Compared::Content)?, Stamp::of(shm, Compared::Nothing)?],
             database: Stamp::of(folder.database(), Compared::All)?,

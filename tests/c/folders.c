@@ -145,6 +145,8 @@ int main(int argc, char **argv)
     const plexindex_library_handle *shows = library_of(handle, "Shows");
     plexindex_query query = query_of(shows, "/data/tv/The Show/");
     plexindex_buffer nothing = {NULL, 0, 0};
+    uint64_t room[512];
+    plexindex_buffer block = {room, sizeof room, 0};
     struct answered answered;
     const plexindex_answer *answer;
     const plexindex_item *item;
@@ -154,6 +156,12 @@ int main(int argc, char **argv)
     CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items_below(library, "/data", 5, NULL, 0, 10, &nothing, NULL),
                   "Movies");
     CHECK(requests() == 0);
+
+    /* Nothing is at hand yet. */
+    query.flags = PLEXINDEX_QUERY_AT_ONCE;
+    CHECK_STATUS(PLEXINDEX_NOT_YET, plexindex_match_folder(handle, &query, &block, NULL));
+    CHECK(requests() == 0);
+    query.flags = 0;
 
     /* A season, with its show. */
     answered = ask(plexindex_match_folder, handle, &query);
@@ -168,6 +176,14 @@ int main(int argc, char **argv)
     CHECK(strcmp(text_of(&answered, item->show_title), "The Show") == 0);
     CHECK(strcmp(text_of(&answered, item->path), "/data/tv/The Show") == 0);
     snprintf(show, sizeof show, "%s", text_of(&answered, item->show_rating_key));
+    query.flags = PLEXINDEX_QUERY_AT_ONCE;
+    {
+        struct answered again = ask(plexindex_match_folder, handle, &query);
+        const plexindex_answer *same = answer_of(&again, 0);
+        CHECK(again.status == PLEXINDEX_OK && same->kind == 3 && same->items == 3 && same->files == 3);
+        CHECK(strcmp(text_of(&again, item_of(&again, same)->title), "Season 2") == 0);
+        forget(&again);
+    }
     CHECK(strcmp(text_of(&answered, item->rating_key), show) != 0);
     forget(&answered);
 
@@ -195,6 +211,8 @@ int main(int argc, char **argv)
     CHECK(answer->candidates_count == 16 && answer->candidates_total == 1203);
     CHECK(answer->items == 1203 && answer->files == FILES && answer->kind == 0);
     forget(&answered);
+    query.flags = PLEXINDEX_QUERY_AT_ONCE;
+    CHECK_STATUS(PLEXINDEX_NOT_YET, plexindex_match_folder(handle, &query, &block, NULL));
 
     CHECK(files_below("/data/movies", 10000) == FILES);
     CHECK(files_below("/data/movies/", 1000) == FILES);

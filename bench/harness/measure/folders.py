@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ TEN = 20
 LARGEST_DISK = 100_000
 ROUNDS = 3
 GROUP, FOLDER, COMPARE = "Folders and differences", "plexindex folder", "plexindex compare"
+NATIVE = "plexindex_match_folder"
 
 
 def measure(run: Run, world: World) -> None:
@@ -48,18 +50,30 @@ def _shows(run: Run, world: World, *, with_disk: bool) -> None:
             ask = index.library(title).folder
             before = server.requests()
 
+            folders = [f"{SERVER}/ten/Show {n % TEN:02}" for n in range(TEN * 50)]
+            pairs = world.folder / "folders"
+            pairs.write_text("".join(f"{folder}\t{ask(folder).key}\n" for folder in folders))
+
+            def native(number: int) -> float:
+                arguments = run.c_arguments("warm", store, pairs, "folder", 1, number)
+                named = {"PLEX_URL": server.url, "PLEX_TOKEN": server.token, "PLEXINDEX_BENCH_LIBRARY": title}
+                _, times = run.program([str(run.native)], *arguments, variables={**os.environ, **named})
+                return float(times[0]) * 1e-9
+
             def round_of(_: int) -> float:
-                seconds, found = each(ask, [f"{SERVER}/ten/Show {n % TEN:02}" for n in range(TEN * 50)])
+                seconds, found = each(ask, folders)
                 if any((one.kind, one.items) != ("show", 100) for one in found):  # type: ignore[attr-defined]
                     raise WrongAnswerError("a folder of ten seasons is not its show")
                 return seconds
 
-            spread = interleaved(run.rounds, [(FOLDER, round_of)])[FOLDER]
+            spreads = interleaved(run.rounds, [(FOLDER, round_of), (NATIVE, native)])
             if server.requests() != before:
                 raise WrongAnswerError("a folder that is listed caused a request")
         note = "a show of ten seasons and 100 episodes, asked in Python; no request"
-        row = run.results.row("folder of ten seasons", GROUP, world.size, note=note)
-        row.add(FOLDER, spread, ours=True)
+        run.results.row("folder of ten seasons", GROUP, world.size, note=note).add(FOLDER, spreads[FOLDER], ours=True)
+        note = "the same asked in C, each answer compared"
+        row = run.results.row("native folder of ten seasons", GROUP, world.size, note=note)
+        row.add(NATIVE, spreads[NATIVE], ours=True)
         if with_disk:
             _differences(run, world, ("diff", "ten episodes a folder"), store, server, title, server.listed())
     finally:

@@ -110,6 +110,11 @@ pub unsafe extern "C" fn plexindex_match_folder(
         // SAFETY: the caller's promise.
         let (opened, query, answer) = unsafe { (opened(handle)?, query::query(query)?, out(answer, "answer")?) };
         let index = opened.index();
+        if query.at_once() {
+            return index.match_folder_at_once(&query.options(), query.text, |found, folder| {
+                write_folder(answer, found, folder)
+            });
+        }
         let status = index.match_folder_with(&query.options(), query.text, |found, folder| {
             write_folder(answer, found, folder)
         })?;

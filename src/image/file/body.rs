@@ -11,8 +11,10 @@ use super::spool::{Spool, reserve, temporary};
 use crate::error::{Error, Result, Status};
 use crate::platform::files;
 
-/// So much waits to be written.
-const WAITS: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
+/// So much is written at a time, at a multiple of it. A file system that keeps files in memory in larger pieces than pages takes
+/// one of this size then, and the processor needs one entry for it where it is mapped: a lookup in a large image waits for few
+/// of these, and a process that begins asks for few pages.
+const PIECE: usize = if cfg!(test) { 8 << 10 } else { 2 << 20 };
 
 /// A file that has another name until it is whole, and is removed if it never is.
 pub struct Temporary {
@@ -101,9 +103,9 @@ impl Out {
 /// What is written between head and check sums.
 pub struct Body {
     out: Out,
-    /// Bytes that were written, the head's place included: whole blocks.
+    /// Bytes that were written: whole pieces.
     written: usize,
-    /// What waits behind them.
+    /// What waits behind them; before the first piece is written it begins with the head's place.
     waits: Vec<u8>,
     sums: Vec<u8>,
 }
@@ -112,8 +114,8 @@ impl Body {
     pub fn new(out: Out) -> Self {
         Self {
             out,
-            written: BLOCK,
-            waits: Vec::new(),
+            written: 0,
+            waits: vec![0; BLOCK],
             sums: Vec::new(),
         }
     }
@@ -138,11 +140,16 @@ impl Body {
         Ok(&mut self.waits)
     }
 
-    /// Writes what waits, when it is much.
+    /// Writes the whole pieces that wait.
     pub fn settle(&mut self) -> io::Result<()> {
-        if self.waits.len() >= WAITS {
-            self.write()?;
+        if self.waits.len() < PIECE {
+            return Ok(());
         }
+        let whole = self.waits.len() - self.waits.len() % PIECE;
+        self.out.append(&self.waits[..whole])?;
+        self.sum(whole)?;
+        self.waits.drain(..whole);
+        self.written += whole;
         Ok(())
     }
 
@@ -151,22 +158,11 @@ impl Body {
         self.settle()
     }
 
-    /// Writes the whole blocks that wait.
-    fn write(&mut self) -> io::Result<()> {
-        if self.written == BLOCK {
-            self.out.append(&[0; BLOCK])?;
-        }
-        let whole = self.waits.len() - self.waits.len() % BLOCK;
-        self.out.append(&self.waits[..whole])?;
-        self.sum(whole)?;
-        self.waits.drain(..whole);
-        self.written += whole;
-        Ok(())
-    }
-
+    /// Adds the sums of what waits up to here; the head has one of its own.
     fn sum(&mut self, until: usize) -> io::Result<()> {
+        let from = if self.written == 0 { BLOCK } else { 0 };
         reserve(&mut self.sums, until.div_ceil(BLOCK) * 8)?;
-        for block in self.waits[..until].chunks(BLOCK) {
+        for block in self.waits[from..until].chunks(BLOCK) {
             self.sums.extend_from_slice(&xxh3_64(block).to_le_bytes());
         }
         Ok(())
@@ -229,9 +225,7 @@ impl Body {
 
     /// Writes the check sums, and the head before all of it.
     pub fn finish(mut self, head: &mut Head) -> io::Result<Out> {
-        self.write()?;
-        let rest = self.waits.len();
-        self.sum(rest)?;
+        self.sum(self.waits.len())?;
         head.sums = Part {
             at: self.at() as u64,
             count: self.sums.len() as u64 / 8,

@@ -282,23 +282,24 @@ impl Order {
         // What the paths at both ends have in common with the folder, all between them have.
         let (mut from, mut behind) = (all.start, all.end);
         let (mut before_same, mut behind_same) = (0, 0);
+        // Where the end is looked for: behind the last place that was seen to lie below it, before the first that does not.
+        let (mut last, mut end, mut end_same) = (None, all.end, 0);
         while from < behind {
             let middle = from + (behind - from) / 2;
             let (order, same) = order(middle, before_same.min(behind_same))?;
-            if order.is_lt() {
-                (from, before_same) = (middle + 1, same);
-            } else {
-                (behind, behind_same) = (middle, same);
+            match order {
+                Ordering::Less => (from, before_same) = (middle + 1, same),
+                Ordering::Equal => {
+                    (behind, behind_same) = (middle, same);
+                    last = last.max(Some(middle));
+                }
+                Ordering::Greater => (behind, behind_same, end, end_same) = (middle, same, middle, same),
             }
         }
-        let order = |at: usize| Ok(order(at, 0)?.0);
-        // Its end is rarely far away: steps that double find it with few reads.
-        let (mut known, mut step) = (from, 1);
-        while known + step <= all.end && order(known + step - 1)?.is_eq() {
-            known += step;
-            step *= 2;
-        }
-        let end = bisect(known..all.end.min(known + step - 1), |at| Ok(order(at)?.is_eq()))?;
+        let Some(last) = last else {
+            return Ok(from..from);
+        };
+        let end = bisect(last + 1..end, |at| Ok(order(at, end_same)?.0.is_eq()))?;
         Ok(from..end)
     }
 
@@ -334,16 +335,18 @@ impl Order {
         };
         let start = |at: usize| Ok(self.pair(file, arrays.runs, at)?[0]);
         let behind = bisect(0..arrays.runs.1, |at| Ok(start(at)? <= within.start))?;
-        for at in behind.saturating_sub(1)..arrays.runs.1 {
-            let [begin, show] = self.pair(file, arrays.runs, at)?;
-            if begin >= within.end {
-                break;
-            }
-            let end = if at + 1 < arrays.runs.1 {
-                start(at + 1)?
-            } else {
-                arrays.order
-            };
+        let run_at = |at: usize| {
+            let run = (at < arrays.runs.1).then(|| self.pair(file, arrays.runs, at));
+            run.transpose()
+        };
+        let mut at = behind.saturating_sub(1);
+        let mut next = run_at(at)?;
+        while let Some([begin, show]) = next
+            && begin < within.end
+        {
+            at += 1;
+            next = run_at(at)?;
+            let end = next.map_or(arrays.order, |[begin, _]| begin);
             let run = begin.max(within.start)..end.min(within.end);
             if run.is_empty() || end <= begin {
                 return Err(file.fail());

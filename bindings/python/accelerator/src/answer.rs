@@ -9,7 +9,7 @@ use pyo3_ffi::{Py_ssize_t, PyObject};
 
 use super::{Buffer, Kept, Method, addresses, bind, bound, exactly, none, slow, text};
 
-/// `plexindex_match_path`.
+/// `plexindex_match_path`, or `plexindex_match_folder`.
 type MatchPath = unsafe extern "C" fn(*const c_void, *const Query, *mut Buffer, *mut Buffer) -> i32;
 
 /// `plexindex_query`.
@@ -37,7 +37,7 @@ const ROOM: usize = 2048;
 /// Where a block says how many log lines wait.
 const LOG_LINES: usize = 20;
 
-/// What `match` is bound to.
+/// What `match` and `folder` are bound to.
 struct Answers {
     function: MatchPath,
     /// Where the handles of index and library lie; NULL in them once the index is closed. The objects below keep them alive.
@@ -62,12 +62,35 @@ static MATCH: Method = Method(py::PyMethodDef {
     ml_doc: c"match(path, *, deadline=None, offline=False, progress=None)\n--\n\nWhich item this file is: Index.match_path() in this library.".as_ptr(),
 });
 
+static FOLDER: Method = Method(py::PyMethodDef {
+    ml_name: c"folder".as_ptr(),
+    ml_meth: py::PyMethodDefPointer {
+        PyCFunctionFastWithKeywords: match_path,
+    },
+    ml_flags: py::METH_FASTCALL | py::METH_KEYWORDS,
+    ml_doc: c"folder(path, *, deadline=None, offline=False, progress=None)\n--\n\nWhich show, season, artist, album or item this folder is: Index.folder() in this library.".as_ptr(),
+});
+
 pub unsafe extern "C" fn bind_match(
     _: *mut PyObject,
     arguments: *mut *mut PyObject,
     count: Py_ssize_t,
 ) -> *mut PyObject {
-    // SAFETY: Python's call, with the address of plexindex_match_path.
+    // SAFETY: Python's call.
+    unsafe { bind_to(&MATCH, arguments, count) }
+}
+
+pub unsafe extern "C" fn bind_folder(
+    _: *mut PyObject,
+    arguments: *mut *mut PyObject,
+    count: Py_ssize_t,
+) -> *mut PyObject {
+    // SAFETY: Python's call.
+    unsafe { bind_to(&FOLDER, arguments, count) }
+}
+
+unsafe fn bind_to(method: &'static Method, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
+    // SAFETY: Python's call, with the address of plexindex_match_path or plexindex_match_folder.
     unsafe {
         let Some([function, index, library, make, asked, told, slow]) = exactly(arguments, count) else {
             return null_mut();
@@ -85,7 +108,7 @@ pub unsafe extern "C" fn bind_match(
             told: Kept::new(*told),
             slow: Kept::new(*slow),
         };
-        bind(answers, &MATCH)
+        bind(answers, method)
     }
 }
 
@@ -95,7 +118,7 @@ unsafe extern "C" fn match_path(
     count: Py_ssize_t,
     names: *mut PyObject,
 ) -> *mut PyObject {
-    // SAFETY: bound by `bind_match`; the arguments are the caller's until this returns.
+    // SAFETY: bound by `bind_to`; the arguments are the caller's until this returns.
     unsafe {
         let answers: &Answers = bound(own);
         if count != 1 || !(names.is_null() || py::PyTuple_Size(names) == 0) {

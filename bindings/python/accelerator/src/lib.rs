@@ -274,7 +274,7 @@ unsafe fn slow(
 }
 
 /// The module's functions: they bind others.
-struct Methods([py::PyMethodDef; if cfg!(unix) { 19 } else { 8 }]);
+struct Methods([py::PyMethodDef; if cfg!(unix) { 20 } else { 9 }]);
 
 // SAFETY: addresses of what never changes.
 unsafe impl Sync for Methods {}
@@ -365,6 +365,11 @@ static METHODS: Methods = Methods([
         c"bind_match",
         answer::bind_match,
         c"bind_match(function, index, library, make, asked, told, slow, /)\n--\n\nA full answer that needs no wait. function: the address of plexindex_match_path; index, library: the addresses of where handles lie; make(block, None, asked): the answer; told(): log lines wait; slow(path, ...): what is asked otherwise.",
+    ),
+    fast(
+        c"bind_folder",
+        answer::bind_folder,
+        c"bind_folder(function, index, library, make, asked, told, slow, /)\n--\n\nThe same for a folder. function: the address of plexindex_match_folder.",
     ),
     fast(
         c"bind_record",

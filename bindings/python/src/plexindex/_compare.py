@@ -87,6 +87,11 @@ class Comparison:
         return self._renames.unasked
 
     @property
+    def renames_unknown(self) -> bool:
+        """The server did not say which items were renamed: their files are told as gone and as new."""
+        return self._renames.failed
+
+    @property
     def unreadable(self) -> int:
         """How many folders and links could not be read: of what lies there nothing is known."""
         return len(self._walk.unreadable)

@@ -570,6 +570,10 @@ class Library(Chosen):
             match = selected.match_for(index, Match, _MATCH.__get__(chosen))
             if match is not None:
                 self.__dict__["match"] = match
+        if type(self).folder is _FOLDER:
+            folder = selected.folder_for(index, Folder, _FOLDER.__get__(chosen))
+            if folder is not None:
+                self.__dict__["folder"] = folder
         if (type(self).record_match, type(self).record_matches) == _RECORD:
             recorders = selected.record_for(index, *(method.__get__(chosen) for method in _RECORD))
             if recorders is not None:
@@ -688,6 +692,7 @@ class Library(Chosen):
 
 # A class that derives from it may have another.
 _MATCH: Any = Library.match
+_FOLDER: Any = Library.folder
 _RECORD: Any = (Library.record_match, Library.record_matches)
 
 _door.grow_all(Index, Library)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class Selected:
     """The library's own handle for a selector. Knows no index, so an index may hold it without a cycle."""
 
-    __slots__ = ("cell", "handle", "lookup_for", "lookup_keys_for", "match_for", "pointer", "record_for")
+    __slots__ = ("cell", "folder_for", "handle", "lookup_for", "lookup_keys_for", "match_for", "pointer", "record_for")
 
     def __init__(self, native: Native, pointer: int, cell: Any = None) -> None:
         """``cell`` is where the accelerator keeps the handle: fast lookups that it has bound go by the same place."""
@@ -50,11 +50,13 @@ class Selected:
         """``lookup_for(index)`` is the fast path's function."""
         self.lookup_keys_for = _bind_fast_lookups(native, self.handle)
         """``lookup_keys_for(slow)`` is that of a list of paths: ``slow(paths)`` is asked for what is not plain."""
-        self.match_for = _bind_match(native, self.handle)
+        self.match_for = _bind_match(native.match_path, "bind_match", self.handle)
         """``match_for(index, make, slow)`` is that of a full answer: ``slow`` is asked for what has to be waited for.
 
         None without an accelerator.
         """
+        self.folder_for = _bind_match(native.match_folder, "bind_folder", self.handle)
+        """``folder_for(index, make, slow)`` is the same for a folder."""
         self.record_for = _bind_record(native, self.handle)
         """``record_for(index, one, many)`` are those that record a match, and a list of them: ``one`` and ``many`` are
         asked for what is not plain.
@@ -174,16 +176,16 @@ def _bind_fast_lookups(native: Native, handle: c_void_p) -> Callable[[Lookups], 
     return lookup_keys_for
 
 
-def _bind_match(native: Native, handle: c_void_p) -> Callable[[Opened, Any, Any], Any]:
+def _bind_match(call: Any, binder: str, handle: c_void_p) -> Callable[[Opened, Any, Any], Any]:
     fast = _accelerator.load()
-    function = cast(native.match_path, c_void_p).value
+    function = cast(call, c_void_p).value
 
     def match_for(index: Opened, make: Any, slow: Any) -> Any:
         if fast is None:
             return None
         # `slow` keeps the handle alive, and the index its own.
         told = index._drain_log
-        match = fast.bind_match(function, addressof(index._cell), addressof(handle), make, index, told, slow)
+        match = getattr(fast, binder)(function, addressof(index._cell), addressof(handle), make, index, told, slow)
         # Around it is what may have attributes: inspect, and so an editor at run time, reads the signature of `slow`.
         match = partial(match)
         match.__wrapped__ = slow

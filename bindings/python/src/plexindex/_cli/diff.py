@@ -116,10 +116,19 @@ def _sum_up(found: Comparison) -> None:
     if not (found.differs or found.unreadable):
         parts.append("nothing differs")
     if found.age is not None:
-        parts.append(f"the listing was current {output.ago(found.age)}")
-    if found.stale:
-        parts.append("the deadline came first" if found.late else "the server did not answer")
+        parts.append(_how_old(found, found.age))
     output.remark(f"{'; '.join(parts)} ({output.short(found.seconds)})")
+
+
+def _how_old(found: Comparison, age: float) -> str:
+    """What was compared, and why it may be old."""
+    if found.stale and not found.renames_unknown:
+        why = "the deadline came before the server had told all" if found.late else "the server did not answer"
+        return f"{why}: compared with what it listed {'a moment ago' if age < 2 else output.ago(age)}"
+    text = f"the listing was current {output.ago(age)}"
+    if found.renames_unknown:
+        text += ", but the server did not say what was renamed since: that is told as gone and as new"
+    return text
 
 
 def _sum(whole: str, told: dict[str, Any], prefix: str) -> str:
