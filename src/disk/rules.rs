@@ -225,7 +225,8 @@ impl Name<'_> {
     }
 
     fn has(&self, part: &[u8]) -> bool {
-        self.0.windows(part.len()).any(|window| window == part)
+        let begins = |at: &usize| self.0[*at] == part[0] && self.0[*at..].starts_with(part);
+        (0..self.0.len()).any(|at| begins(&at))
     }
 
     /// It is this, and one more character or none.

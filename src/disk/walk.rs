@@ -1,7 +1,7 @@
 //! Folders of a disk, walked by several threads in calls of bounded length: each reads some of what it is given, and hands the
 //! rest back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::rc::Rc;
@@ -21,6 +21,8 @@ use crate::platform::thread::on_several;
 const OTHERS: usize = 3;
 /// Files that are looked up at once.
 const AT_ONCE: usize = 256;
+/// Folders that a thread takes at a time, where there are many.
+const SOME: usize = 8;
 
 /// A folder of libraries, as this machine names it.
 #[derive(Debug)]
@@ -97,6 +99,15 @@ pub fn walk(question: &Question<'_>) -> Walked {
         places: (question.locations.iter().enumerate())
             .map(|(at, location)| (location.folder.as_slice(), at))
             .collect(),
+        above: (question.locations.iter())
+            .filter_map(|location| {
+                location
+                    .folder
+                    .iter()
+                    .rposition(|byte| *byte == b'/')
+                    .map(|at| &location.folder[..at])
+            })
+            .collect(),
         ignored: question.locations.iter().map(|_| OnceLock::new()).collect(),
         next: AtomicUsize::new(0),
         spent: AtomicUsize::new(0),
@@ -104,17 +115,21 @@ pub fn walk(question: &Question<'_>) -> Walked {
     let count = question.folders.len();
     let whole: Mutex<Walked> = Mutex::default();
     let left: Mutex<Vec<(usize, Walked)>> = Mutex::default();
-    on_several(OTHERS.min(count.saturating_sub(1)), || {
+    let some = if count > SOME * SOME { SOME } else { 1 };
+    on_several(OTHERS.min(count.saturating_sub(1) / some), || {
         let (mut reader, mut files) = (FolderReader::default(), Vec::new());
         let (mut found, mut rest) = (Walked::default(), Vec::new());
         loop {
-            let at = walk.next.fetch_add(1, Ordering::Relaxed);
-            let Some((twin, folder)) = question.folders.get(at) else {
+            let at = walk.next.fetch_add(some, Ordering::Relaxed);
+            let Some(taken) = question.folders.get(at..).filter(|taken| !taken.is_empty()) else {
                 break;
             };
-            let own = walk.below(&mut reader, folder, *twin, &mut files, &mut found);
-            if !own.text.is_empty() {
-                rest.push((at, own));
+            let mut left = Walked::default();
+            for (twin, folder) in &taken[..taken.len().min(some)] {
+                walk.below(&mut reader, folder, *twin, &mut files, &mut found, &mut left);
+            }
+            if !left.text.is_empty() {
+                rest.push((at, left));
             }
         }
         walk.look_up(&mut files, &mut found);
@@ -133,8 +148,9 @@ pub fn walk(question: &Question<'_>) -> Walked {
 
 struct Walk<'w> {
     question: &'w Question<'w>,
-    /// The locations by their folders.
+    /// The locations by their folders, and the folders that have one in them.
     places: HashMap<&'w [u8], usize>,
+    above: HashSet<&'w [u8]>,
     /// What is ignored in each location and in all below it.
     ignored: Vec<OnceLock<Option<Ignored>>>,
     next: AtomicUsize,
@@ -160,8 +176,21 @@ struct File {
 /// A name in a folder.
 struct Name {
     bytes: Vec<u8>,
+    /// The first of them, in their order.
+    begin: u64,
     is_link: bool,
     twin: bool,
+}
+
+/// A folder whose folders are entered.
+struct Above<'f> {
+    folder: &'f Folder,
+    /// Its path without a separator at its end.
+    start: &'f [u8],
+    at_root: bool,
+    has_locations: bool,
+    /// What its own file names, where that is not the location's.
+    ignored: Option<&'f Ignored>,
 }
 
 impl Walk<'_> {
@@ -173,7 +202,8 @@ impl Walk<'_> {
         twin: bool,
         files: &mut Vec<File>,
         walked: &mut Walked,
-    ) -> Walked {
+        left: &mut Walked,
+    ) {
         let mut stack = vec![Folder {
             path: folder.to_vec(),
             place: innermost(self.question.locations, folder),
@@ -187,11 +217,9 @@ impl Walk<'_> {
                 self.look_up(files, walked);
             }
         }
-        let mut rest = Walked::default();
         for folder in stack.into_iter().rev() {
-            rest.folder(&folder.path, folder.twin);
+            left.folder(&folder.path, folder.twin);
         }
-        rest
     }
 
     /// One folder is always read: who goes on with the rest comes to an end.
@@ -225,13 +253,12 @@ impl Walk<'_> {
         {
             return;
         }
-        self.spent.fetch_add(1, Ordering::Relaxed);
         let names = match reader.read(path) {
             Ok(names) => names,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => return walked.unreadable(path, &error),
         };
-        self.spent.fetch_add(names.len(), Ordering::Relaxed);
+        self.spent.fetch_add(1 + names.len(), Ordering::Relaxed);
         let start = path.strip_suffix(b"/").unwrap_or(path);
         let kinds = own.map_or_else(|| Kinds::of(&[]), |own| own.kinds);
         let any_extension = !self.question.rules.has(Rule::Extension);
@@ -254,6 +281,7 @@ impl Walk<'_> {
                 let names = if is_folder { &mut folders } else { &mut media };
                 names.push(Name {
                     bytes: name.to_vec(),
+                    begin: begin_of(name),
                     is_link,
                     twin: folder.twin,
                 });
@@ -272,43 +300,38 @@ impl Walk<'_> {
             twin: file.twin,
             ignored: named_here.clone(),
         }));
-        folders.sort_unstable_by(|a, b| a.bytes.cmp(&b.bytes));
+        // Most are told apart by where they begin, which lies at hand.
+        folders.sort_unstable_by(|a, b| a.begin.cmp(&b.begin).then_with(|| a.bytes.cmp(&b.bytes)));
         let first = stack.len();
+        let above = Above {
+            folder,
+            start,
+            at_root,
+            has_locations: self.above.contains(start),
+            ignored: named_here.as_deref(),
+        };
         for name in folders {
-            self.enter(
-                folder,
-                at_root,
-                joined(start, &name.bytes),
-                &name,
-                named_here.as_deref(),
-                stack,
-                walked,
-            );
+            self.enter(&above, &name, stack, walked);
         }
         stack[first..].reverse();
     }
 
     /// Goes into a folder of a folder, unless a rule leaves it out: then into the locations below it only.
-    #[allow(clippy::too_many_arguments)] // what is known of the folder above
-    fn enter(
-        &self,
-        above: &Folder,
-        at_root: bool,
-        path: Vec<u8>,
-        name: &Name,
-        ignored: Option<&Ignored>,
-        stack: &mut Vec<Folder>,
-        walked: &mut Walked,
-    ) {
-        let own = self.location(above.place);
-        let is_others = own.is_some_and(|own| own.is_others);
-        let (rules, kinds) = self.rules_at(above.place);
-        let place = self.places.get(path.as_slice()).copied();
-        let mut rule = of_folder(&name.bytes, rules, kinds, at_root);
+    fn enter(&self, above: &Above<'_>, name: &Name, stack: &mut Vec<Folder>, walked: &mut Walked) {
+        let around = above.folder.place;
+        let is_others = self.location(around).is_some_and(|own| own.is_others);
+        let (rules, kinds) = self.rules_at(around);
+        let path = joined(above.start, &name.bytes);
+        let place = if above.has_locations {
+            self.places.get(path.as_slice()).copied()
+        } else {
+            None
+        };
+        let mut rule = of_folder(&name.bytes, rules, kinds, above.at_root);
         let mut line = Vec::new();
         if rule.is_none()
             && let Some(found) = self
-                .ignored_at(above.place, ignored)
+                .ignored_at(around, above.ignored)
                 .find_map(|one| one.names_folder(&path))
         {
             (rule, line) = (Some(Rule::Plexignore), found);
@@ -340,7 +363,7 @@ impl Walk<'_> {
         } else {
             stack.push(Folder {
                 path,
-                place: place.or(above.place),
+                place: place.or(around),
                 twin: name.twin,
             });
         }
@@ -417,6 +440,13 @@ fn leads_up(link: &[u8]) -> bool {
     };
     let mut above = link.ancestors().skip(1);
     above.any(|folder| Inode::behind(folder) == Some(target))
+}
+
+fn begin_of(name: &[u8]) -> u64 {
+    let mut begin = [0; 8];
+    let length = name.len().min(8);
+    begin[..length].copy_from_slice(&name[..length]);
+    u64::from_be_bytes(begin)
 }
 
 fn hash_of(name: &Normal<'_>) -> u64 {

@@ -1,5 +1,7 @@
 //! The names in folders, read with few calls of the system: a hundred thousand folders take as long as these calls do.
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::ffi::CStr;
 use std::io;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -87,10 +89,25 @@ impl FolderReader {
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn open(&mut self, path: &[u8]) -> io::Result<OwnedFd> {
-        use super::files::named;
-        use super::walk::{ONLY_A_PLACE, c_name, open_at};
+        use super::walk::{ONLY_A_PLACE, open_at};
         let at = |folder: libc::c_int, name: &[u8], flags| {
-            open_at(folder, &c_name(named(name).as_os_str())?, flags | libc::O_DIRECTORY)
+            let mut room = [0; 256];
+            let long;
+            let name = match room.get_mut(..name.len()) {
+                Some(place) if name.len() < 256 => {
+                    place.copy_from_slice(name);
+                    &room[..=name.len()]
+                }
+                _ => {
+                    long = [name, b"\0"].concat();
+                    long.as_slice()
+                }
+            };
+            open_at(
+                folder,
+                CStr::from_bytes_with_nul(name).map_err(io::Error::other)?,
+                flags | libc::O_DIRECTORY,
+            )
         };
         let cut = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
         let (above, name) = (&path[..cut], path.get(cut + 1..).unwrap_or_default());
