@@ -340,6 +340,19 @@ def test_further_files_of_an_item_that_was_renamed(tmp_path: Path, index: plexin
         assert found.counts == {"several_paths": 2}, (old, new)
 
 
+def test_items_that_share_their_files_with_each_other(index: plexindex.Index, tree: Tree) -> None:
+    first, second, third, fourth = shared = [make(tree.films / name / "shared.mkv") for name in "abcd"]
+    of_each = ((first,), (first, third, fourth), (second,), (second, third), (fourth,))
+    films = [{"title": str(number), "files": [str(file) for file in files]} for number, files in enumerate(of_each)]
+    tree.server.post("items/add", {"library": 1, "items": films})
+    make(tree.films / "new.mkv")
+    index.refresh(full=True)
+    # Each is asked for by one file: of the third one all items are found by others.
+    found = index.compare(tree.films)
+    assert sorted(one.path for one in found if one.what == "ambiguous") == list(map(str, shared))
+    assert not found.stale
+
+
 def test_a_rename_in_a_folder_that_another_library_shares(tmp_path: Path, start_server: ServerFactory) -> None:
     films = tmp_path / "films"
     one, two = (make(films / f"{name}.mkv") for name in ("Alpha (2001)", "Beta (2002)"))
