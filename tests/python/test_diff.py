@@ -257,6 +257,21 @@ def test_a_server_that_does_not_say_what_was_renamed(index: plexindex.Index, tre
     assert found.stale
 
 
+def test_a_server_that_does_not_say_whose_a_file_is(index: plexindex.Index, tree: Tree) -> None:
+    again = [{"title": "Beta, once more", "year": 2002, "files": [str(tree.listed[1])]}]
+    tree.server.post("items/add", {"library": 1, "items": again})
+    new = make(tree.films / "New (2001).mkv")
+    index.refresh(full=True)
+    tree.server.fault(kind="metadata", action="status", status=500, count=0)
+    found = index.compare(tree.films)
+    assert sorted((one.what, one.path) for one in found) == [
+        ("ambiguous", str(tree.listed[1])),
+        ("not_in_plex", str(new)),
+    ]
+    assert found.stale
+    check_sums(found.summary())
+
+
 def test_many_renames_are_asked_for_in_batches(tmp_path: Path, start_server: ServerFactory) -> None:
     films = tmp_path / "films"
     files = [make(films / f"Film {number} (2001).mkv") for number in range(300)]
