@@ -504,6 +504,22 @@ def test_a_root_that_cannot_be_read_is_not_gone(index: plexindex.Index, tree: Tr
     tree.films.chmod(0o755)
 
 
+@pytest.mark.usefixtures("closed_to_root")
+def test_a_folder_that_one_may_only_pass_through(tmp_path: Path, start_server: ServerFactory) -> None:
+    others, films = tmp_path / "media", tmp_path / "media" / "between" / "films"
+    alpha, new = (make(films / f"{name}.mkv") for name in ("Alpha (2001)", "New (2024)"))
+    server = serve(tmp_path, start_server, ([others], []), ([films], [alpha]))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        is_new = ("not_in_plex", str(new), "not_scanned")
+        for closed in (others, films.parent):
+            closed.chmod(0o111)
+            assert told(index, tmp_path) == sorted([is_new, ("left_out", str(closed), "unreadable")])
+            assert told(index, tmp_path, library="Films 2") == [is_new], "nothing is told of what others have"
+            closed.chmod(0)
+            assert ("left_out", str(closed), "unreadable") in told(index, tmp_path)
+            closed.chmod(0o755)
+
+
 def test_a_mount_that_is_missing_is_one_line(index: plexindex.Index, tree: Tree) -> None:
     for path in tree.listed[:3]:
         path.unlink()
