@@ -608,6 +608,19 @@ def test_plexignore_is_no_gitignore(index: plexindex.Index, tree: Tree) -> None:
     assert not [one for one in told(index, tree.films, without=["plexignore"]) if one[2] == "plexignore"]
 
 
+def test_a_plexignore_that_is_no_text_or_no_file(index: plexindex.Index, tree: Tree) -> None:
+    news = [make(tree.films / name) for name in ("New.mkv", "New/New.mkv")]
+    new = sorted(("not_in_plex", str(path), "not_scanned") for path in news)
+    ignored = make(tree.films / ".plexignore", b"[!\0]*\n*.avi\0\n\0\n\xff*\n")
+    assert told(index, tree.films) == new
+    # Nobody writes into it.
+    for folder in (tree.films, news[1].parent):
+        ignored.unlink(missing_ok=True)
+        ignored = folder / ".plexignore"
+        os.mkfifo(ignored)
+        assert told(index, tree.films) == new
+
+
 def test_links_loops_and_names_that_are_no_text(index: plexindex.Index, tree: Tree) -> None:
     (tree.films / "loop").symlink_to(tree.films)
     (tree.films / "linked").symlink_to(make(tree.media / "else" / "far.mkv").parent)
