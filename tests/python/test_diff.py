@@ -534,6 +534,44 @@ def test_a_mount_that_is_missing_is_one_line(index: plexindex.Index, tree: Tree)
         list(index.compare(tree.media / "nowhere"))
 
 
+def test_leftovers_are_no_media(index: plexindex.Index, tree: Tree) -> None:
+    aside = tree.films.with_name("aside")
+    tree.films.rename(aside)
+    for name in (".keep", "Thumbs.db", "lost+found/x.mkv", ".Trash-0/y.mkv", "._z.mkv", "NOT MOUNTED.txt"):
+        make(tree.films / name)
+    for without in ((), ("hidden", "system")):
+        (line,) = (one for one in index.compare(tree.media, without=without) if one.what == "not_on_disk")
+        assert (line.path, line.reason_code) == (str(tree.films), "location_empty")
+        assert line.reason.startswith("3 files of library 'Films'")
+        assert line.reason.endswith("it has no media in it: a mount may be missing")
+    found = index.compare(tree.films)
+    assert len(list(found)) == 1
+    check_sums(found.summary())
+    assert found.summary()["listed_not_on_disk"] == 3
+    # A file that is listed is in Plex, whatever leaves it out.
+    film = {"title": "Hidden", "files": [str(tree.films / ".Trash-0" / "y.mkv")]}
+    tree.server.post("items/add", {"library": 1, "items": [film]})
+    gone = [("not_on_disk", str(path), "gone") for path in tree.listed[:3]]
+    assert [one for one in told(index, tree.films) if one[0] == "not_on_disk"] == gone
+    # Media, or a folder that may have some, or more than a few names: then each file that is gone is told.
+    for name in ("New.mkv", "New/x.txt"):
+        make(tree.films / name)
+        assert [one for one in told(index, tree.films) if one[0] == "not_on_disk"] == gone
+        shutil.rmtree(tree.films / "New", ignore_errors=True)
+        (tree.films / "New.mkv").unlink(missing_ok=True)
+    for number in range(64):
+        make(tree.films / f"{number}.txt")
+    assert [one for one in told(index, tree.films) if one[0] == "not_on_disk"] == gone
+
+
+def test_a_location_below_leftovers(tmp_path: Path, start_server: ServerFactory) -> None:
+    outer, inner = tmp_path / "media", tmp_path / "media" / ".hidden" / "films"
+    gone, there = outer / "Alpha (2001).mkv", make(inner / "Beta (2002).mkv")
+    server = serve(tmp_path, start_server, ([outer, inner], [gone, there]))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        assert [one for one in told(index, outer) if one[0] == "not_on_disk"] == [("not_on_disk", str(gone), "gone")]
+
+
 def test_what_plex_leaves_out(index: plexindex.Index, tree: Tree) -> None:
     film = tree.listed[0].parent
     left_out = {
