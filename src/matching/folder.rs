@@ -60,8 +60,8 @@ pub struct ListedFile<'v> {
     pub is_of_several: bool,
 }
 
-/// An invalidated item: its rating key, and the path that was invalidated; empty where the item itself was.
-pub type Invalidated = (String, Vec<u8>);
+/// An invalidated item: its rating key, and the paths that were invalidated; an empty one where the item itself was.
+pub type Invalidated = (String, Vec<Vec<u8>>);
 
 /// What the ladder for folders asks of a library besides. Folders are in normal form and end in no separator.
 pub trait Folders: View {

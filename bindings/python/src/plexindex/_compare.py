@@ -224,8 +224,10 @@ class Comparison:
                         yield difference
 
     def _missing_mount(self, place: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
-        """What is told of a location in which nothing is and below which files are listed."""
+        """What is told of a location in which no media is and below which files are listed."""
         gone, places = _on_disk.is_empty(place), self._places
+        if not gone and self._walk.has_leftovers_only(place) and not self._listing.has_any(place):
+            gone = "has no media in it"
         known = {library.uuid for library in places.among(above for above in empty if is_in(place, above))}
         for library in places.locations[place] if gone else ():
             files = places.files(place, library)

@@ -45,6 +45,8 @@ class Renames:
         self._new: list[OnDisk] = []
         # Files that several items have.
         self._shared: list[OnDisk] = []
+        # What is told of these where the server does not answer.
+        self._ambiguous: list[Difference] = []
         # By library the items whose files are gone, and further files of items.
         self._gone: dict[str, list[tuple[LibraryInfo, Difference]]] = {}
         self._further: list[tuple[str, Difference]] = []
@@ -56,6 +58,7 @@ class Renames:
         """Whether what is told of a file is told later: it may be what an item is called, or was called."""
         if self.may_ask and difference.what == "ambiguous" and len(self._shared) < _HELD:
             self._shared.append(one)
+            self._ambiguous.append(difference)
             return True
         if not self.may_ask or difference.reason_code != "not_scanned":
             return False
@@ -93,6 +96,7 @@ class Renames:
                 held.append((path, False, "", b""))
         for _, difference in self._walk.differing(held):
             yield difference
+        yield from self._unanswered()
         gone = [(uuid, one) for uuid, held in self._gone.items() for _, one in held]
         for uuid, difference in gone + self._further:
             if not is_asked(uuid, difference.item):
@@ -104,6 +108,14 @@ class Renames:
                 is_told = difference.what == "several_paths" and uuid in self._told_further
                 if is_asked(uuid, difference.item) and not is_told:
                     yield difference
+
+    def _unanswered(self) -> Iterator[Difference]:
+        """What was told of files that several items have, and that the server did not answer for."""
+        paths = [path for path, *_ in self._shared] if self.failed else []
+        answers = self._places.index.match_paths(self._places.asked, paths, offline=True) if paths else ()
+        for answer, difference in zip(answers, self._ambiguous):
+            if answer.reason_code == "unconfirmed":
+                yield difference
 
     def _unsure(self) -> list[Unsure]:
         """The items to ask for first: of libraries that have two of what a rename leaves behind, which are new files,
