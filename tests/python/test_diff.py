@@ -359,17 +359,31 @@ def test_further_files_of_an_item_that_was_renamed(tmp_path: Path, index: plexin
         assert found.counts == {"several_paths": 2}, (old, new)
 
 
-def test_items_that_share_their_files_with_each_other(index: plexindex.Index, tree: Tree) -> None:
-    first, second, third, fourth = shared = [make(tree.films / name / "shared.mkv") for name in "abcd"]
-    of_each = ((first,), (first, third, fourth), (second,), (second, third), (fourth,))
-    films = [{"title": str(number), "files": [str(file) for file in files]} for number, files in enumerate(of_each)]
+def test_a_rename_of_an_item_that_shares_another_file(index: plexindex.Index, tree: Tree) -> None:
+    old, shared = (make(tree.films / f"{name}.mkv") for name in ("old", "shared"))
+    films = [{"title": "One", "files": [str(old), str(shared)]}, {"title": "Two", "files": [str(shared)]}]
     tree.server.post("items/add", {"library": 1, "items": films})
-    make(tree.films / "new.mkv")
     index.refresh(full=True)
-    # Each is asked for by one file: of the third one all items are found by others.
-    found = index.compare(tree.films)
-    assert sorted(one.path for one in found if one.what == "ambiguous") == list(map(str, shared))
-    assert not found.stale
+    rename(tree, old, tree.films / "new.mkv", keys(tree)[str(old)])
+    for offline in (False, True):
+        differences = [one for one in told(index, tree.films, offline=offline) if one[0] != "several_paths"]
+        assert differences == [("ambiguous", str(shared), "several_items")]
+
+
+def test_items_that_share_their_files_with_each_other(index: plexindex.Index, tree: Tree) -> None:
+    one, two, shared = (make(tree.films / f"{name}.mkv") for name in ("one", "two", "shared"))
+    films = [{"title": file.stem, "files": [str(file), str(shared)]} for file in (one, two)]
+    tree.server.post("items/add", {"library": 1, "items": films})
+    index.refresh(full=True)
+    # Each item is found by several paths, in this order or that: one question settles all of them.
+    for paths in ((shared, one), (one, two, shared), (shared, two, one)):
+        for path in paths:
+            index.invalidate_path("Films", path)
+        tree.server.reset()
+        index.refresh()
+        assert requests(tree)["metadata"] == 1
+        answers = index.match_paths("Films", [one, two, shared], offline=True)
+        assert [answer.status for answer in answers] == ["ok", "ok", "ambiguous"], paths
 
 
 def test_a_rename_in_a_folder_that_another_library_shares(tmp_path: Path, start_server: ServerFactory) -> None:

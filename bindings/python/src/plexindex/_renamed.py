@@ -172,7 +172,10 @@ class Renames:
         changed: set[str] = set()
         compared = {uuid for uuid, _ in self._listing.compared}
         while unsure and not self.failed:
-            by_key = {(library.uuid, item.rating_key): (library, item) for library, item in unsure}
+            # By the first file that was given: one that is gone tells more of its item than one that is shared.
+            by_key: dict[tuple[str, str], Unsure] = {}
+            for library, item in unsure:
+                by_key.setdefault((library.uuid, item.rating_key), (library, item))
             unknown = [key for key in by_key if key not in keys]
             now = unknown[: _ASKED - len(keys)]
             self.unasked += len(unknown) - len(now)
