@@ -370,6 +370,15 @@ def test_a_rename_of_an_item_that_shares_another_file(index: plexindex.Index, tr
         assert differences == [("ambiguous", str(shared), "several_items")]
 
 
+def test_a_rename_of_an_item_of_which_another_file_is_gone(index: plexindex.Index, tree: Tree) -> None:
+    gone, old = (make(tree.films / f"{name}.mkv") for name in ("gone", "old"))
+    tree.server.post("items/add", {"library": 1, "items": [{"title": "One", "files": [str(gone), str(old)]}]})
+    index.refresh(full=True)
+    gone.unlink()
+    rename(tree, old, tree.films / "new.mkv", keys(tree)[str(gone)])
+    assert told(index, tree.films) == [("not_on_disk", str(gone), "gone")]
+
+
 def test_items_that_share_their_files_with_each_other(index: plexindex.Index, tree: Tree) -> None:
     one, two, shared = (make(tree.films / f"{name}.mkv") for name in ("one", "two", "shared"))
     films = [{"title": file.stem, "files": [str(file), str(shared)]} for file in (one, two)]

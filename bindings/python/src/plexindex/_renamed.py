@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from ._answers import Match
     from ._difference import Difference
     from ._items import Item
     from ._library import LibraryInfo
@@ -172,10 +173,10 @@ class Renames:
         changed: set[str] = set()
         compared = {uuid for uuid, _ in self._listing.compared}
         while unsure and not self.failed:
-            # By the first file that was given: one that is gone tells more of its item than one that is shared.
-            by_key: dict[tuple[str, str], Unsure] = {}
+            # An item may be given with several of its files: one that it still has does not tell of the others.
+            by_key: dict[tuple[str, str], list[Unsure]] = {}
             for library, item in unsure:
-                by_key.setdefault((library.uuid, item.rating_key), (library, item))
+                by_key.setdefault((library.uuid, item.rating_key), []).append((library, item))
             unknown = [key for key in by_key if key not in keys]
             now = unknown[: _ASKED - len(keys)]
             self.unasked += len(unknown) - len(now)
@@ -184,19 +185,20 @@ class Renames:
             if not items:
                 break
             try:
-                for library, item in items:
+                for (library, item), *_ in items:
                     index.invalidate_path(places.library(library), item.path)
                 index.refresh(places.asked)
-                for other in {one.uuid: one for one, _ in items if one.uuid not in compared}.values():
+                for other in {one.uuid: one for (one, _), *_ in items if one.uuid not in compared}.values():
                     index.refresh(places.library(other))
             except (ServerError, StoreError):
                 self.failed = True
             unsure = []
-            for library, item in items:
-                (answer,) = index.match_paths(places.library(library), [item.path], offline=True)
-                if answer.reason_code == "unconfirmed":
+            for files in items:
+                library, item = files[0]
+                answers = index.match_paths(places.library(library), [file.path for _, file in files], offline=True)
+                if any(answer.reason_code == "unconfirmed" for answer in answers):
                     self.failed = True
-                elif answer.rung not in LISTED or all(one.rating_key != item.rating_key for one in answer.candidates):
+                elif any(not _is_of(answer, item) for answer in answers):
                     changed.add(library.uuid)
                     unsure += self._sharing(library, item.paths)
         return keys, changed
@@ -206,3 +208,8 @@ class Renames:
         answers = self._places.index.match_paths(self._places.library(library), paths, offline=True) if paths else ()
         several = [answer for answer in answers if answer.rung in LISTED and answer.status == "ambiguous"]
         return [(library, item) for answer in several for item in answer.candidates]
+
+
+def _is_of(answer: Match, item: Item) -> bool:
+    """Whether a file is listed with an item, perhaps among others."""
+    return answer.rung in LISTED and any(one.rating_key == item.rating_key for one in answer.candidates)
