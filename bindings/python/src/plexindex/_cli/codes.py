@@ -26,7 +26,7 @@ exit codes:
   3    the server cannot be reached, or failed; or its database cannot be read now
   4    the server refused the token
   5    the store cannot be opened, read or written
-  6    there is no such library, or two of that name, or what is to be listed was never fetched
+  6    there is no such library, or two of that name, or it was never fetched
   7    the deadline came first: the same command goes on where it stopped
   8    what changed since the token is not known any more: begin anew (changes --full)
   70   a defect in plexindex, or in its installation
