@@ -441,9 +441,9 @@ typedef struct plexindex_options {
     // they take more: plexindex_statistics.over_limit says so. 0: no limit.
     uint64_t size_limit;
     // Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, the folder that it lies
-    // in, which is called Databases, or the folder 'Plex Media Server' above that. It is read beside the running server, and never written. Alone it needs neither `server_url`
-    // nor `token`, and no request is sent. The index then shows all libraries of the server. Default: none; an empty one is
-    // none. It is never searched for.
+    // in, which is called Databases, or the folder 'Plex Media Server' above that. It is read beside the running server, and
+    // never written. Alone it needs neither `server_url` nor `token`, and no request is sent. The index then shows all libraries
+    // of the server. Default: none; an empty one is none. It is never searched for.
     struct plexindex_bytes database;
 } plexindex_options;
 
@@ -875,9 +875,9 @@ int32_t plexindex_match_paths(const struct plexindex_handle *handle,
 // `query`: `text` is the path of the folder; separators at its end do not count. `answer`: as for plexindex_match_path(),
 // with `items`, `files` and `kind`. The item is the show or artist, or the season or album if all files below are of one,
 // with its key, title and GUID; the show of a season is told as that of an episode. Of hidden seasons the server tells no
-// key: the item is the show then, with the `season`. What has no show is itself the item, if it is the only one. Where several are below, as in a library's own folder, the candidates are the
-// first 16 of them. `path` of an item is the folder, as the server spells it; of one of several the file or folder in
-// which it lies there.
+// key: the item is the show then, with the `season`. What has no show is itself the item, if it is the only one. Where several
+// are below, as in a library's own folder, the candidates are the first 16 of them. `path` of an item is the folder, as the
+// server spells it; of one of several the file or folder in which it lies there.
 //
 // The rungs are those of files: PLEXINDEX_RUNG_EXACT for a folder of listed files, PLEXINDEX_RUNG_MAPPED, and the end of
 // the path with two components or one. That a folder's end is the same is of high confidence only with
@@ -1016,8 +1016,8 @@ int32_t plexindex_compare_paths(const char *path,
 // PLEXINDEX_RULE_* that hold. Outside every library's folder only EXTENSION, HIDDEN, SYSTEM and EMPTY do. `limit`: after so
 // many names, 1 to 1,000,000, and after 200 ms, the call ends with the folder that it reads.
 //
-// `files`: receives how many media files there were, those included that are listed. `page`: receives findings, four texts each, of which a NUL follows every one: what it is; why; the path; and the line of a
-// .plexignore, or nothing.
+// `files`: receives how many media files there were, those included that are listed. `page`: receives findings, four texts each,
+// of which a NUL follows every one: what it is; why; the path; and the line of a .plexignore, or nothing.
 //
 // - `folder`, `twin_folder`: it is to be walked yet. These come last. Give these to the next call, before those that you kept back: then
 //   folders come by their names, and few wait. Without any the walk is over.

@@ -112,7 +112,8 @@ impl Match {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Folder {
-    /// The show or artist that they share, the season or album if all are of one, or the one item; else those that are below it, 16 at most.
+    /// The show or artist that they share, the season or album if all are of one, or the one item; else those that are below it,
+    /// 16 at most.
     pub answer: Match,
     /// What the folder is, where it is one: a [`Show`](ItemType::Show), a [`Season`](ItemType::Season), an
     /// [`Artist`](ItemType::Artist), an [`Album`](ItemType::Album), or what kind the one item is of.

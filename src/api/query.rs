@@ -348,7 +348,8 @@ impl<'q> Query<'q> {
     ///
     /// # Errors
     /// [`EditError`], which says what became of each item: with [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an edit that makes no
-    /// sense, above all one without items, [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) when items do not exist, and as [`Query::refresh`].
+    /// sense, above all one without items, [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) when items do not exist, and
+    /// as [`Query::refresh`].
     pub fn edit_items<K: AsRef<str>>(
         &self,
         keys: impl IntoIterator<Item = K>,

@@ -106,9 +106,9 @@ pub struct Options {
     /// they take more: plexindex_statistics.over_limit says so. 0: no limit.
     pub size_limit: u64,
     /// Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, the folder that it lies
-    /// in, which is called Databases, or the folder 'Plex Media Server' above that. It is read beside the running server, and never written. Alone it needs neither `server_url`
-    /// nor `token`, and no request is sent. The index then shows all libraries of the server. Default: none; an empty one is
-    /// none. It is never searched for.
+    /// in, which is called Databases, or the folder 'Plex Media Server' above that. It is read beside the running server, and
+    /// never written. Alone it needs neither `server_url` nor `token`, and no request is sent. The index then shows all libraries
+    /// of the server. Default: none; an empty one is none. It is never searched for.
     pub database: Bytes,
 }
 

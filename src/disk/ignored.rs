@@ -27,10 +27,12 @@ struct Line {
 }
 
 impl Ignored {
-    /// That of this folder; `None` where there is none that can be read.
+    /// That of this folder; `None` where there is none that can be read. Nobody may ever write into a pipe of this name.
     pub fn of(folder: &[u8]) -> Option<Self> {
         let mut text = Vec::new();
-        let file = fs::File::open(named([folder, b"/.plexignore"].concat())).ok()?;
+        let path = named([folder, b"/.plexignore"].concat());
+        fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
+        let file = fs::File::open(path).ok()?;
         file.take(MOST).read_to_end(&mut text).ok()?;
         Some(Self::new(folder, &text))
     }
@@ -78,7 +80,8 @@ impl Ignored {
 impl Line {
     fn of(line: &[u8]) -> Option<Self> {
         let given = std::str::from_utf8(line).map_or_else(|_| line.trim_ascii(), |text| text.trim().as_bytes());
-        if given.first().is_none_or(|first| *first == b'#') {
+        // No name has a NUL, and it would end the text of a finding.
+        if given.first().is_none_or(|first| *first == b'#') || given.contains(&0) {
             return None;
         }
         let pattern = if given.starts_with(b"\\#") { &given[1..] } else { given };

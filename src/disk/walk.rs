@@ -256,7 +256,16 @@ impl Walk<'_> {
         let names = match reader.read(path) {
             Ok(names) => names,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-            Err(error) => return walked.unreadable(path, &error),
+            Err(error) => {
+                if !is_others {
+                    walked.unreadable(path, &error);
+                }
+                // What one may pass through, and not read, may be above what one may read.
+                if named(joined(path, b".")).metadata().is_ok() {
+                    self.enter_locations(path, folder.twin, stack);
+                }
+                return;
+            }
         };
         self.spent.fetch_add(1 + names.len(), Ordering::Relaxed);
         let start = path.strip_suffix(b"/").unwrap_or(path);
@@ -272,7 +281,9 @@ impl Walk<'_> {
                 Kind::Link | Kind::Unknown => match look(&joined(start, name)) {
                     Ok(found) => found,
                     Err(error) => {
-                        walked.unreadable(&joined(start, name), &error);
+                        if !is_others {
+                            walked.unreadable(&joined(start, name), &error);
+                        }
                         continue;
                     }
                 },
@@ -340,22 +351,7 @@ impl Walk<'_> {
             if !is_others {
                 walked.put("left_out", rule.name(), &path, &line);
             }
-            let below: Vec<usize> = (0..self.question.locations.len())
-                .filter(|at| is_in(&self.question.locations[*at].folder, &path))
-                .collect();
-            let folder = |at: &usize| self.question.locations[*at].folder.as_slice();
-            for at in &below {
-                if !below
-                    .iter()
-                    .any(|other| other != at && is_in(folder(at), folder(other)))
-                {
-                    stack.push(Folder {
-                        path: folder(at).to_vec(),
-                        place: Some(*at),
-                        twin: name.twin,
-                    });
-                }
-            }
+            self.enter_locations(&path, name.twin, stack);
         } else if rule.is_none() && name.is_link && leads_up(&path) {
             if !is_others {
                 walked.put("left_out", "loop", &path, b"");
@@ -366,6 +362,23 @@ impl Walk<'_> {
                 place: place.or(around),
                 twin: name.twin,
             });
+        }
+    }
+
+    /// Goes into the locations below a folder that is not gone into itself.
+    fn enter_locations(&self, path: &[u8], twin: bool, stack: &mut Vec<Folder>) {
+        let locations = self.question.locations;
+        let is_below = |inner: &Location, outer: &[u8]| inner.folder != outer && is_in(&inner.folder, outer);
+        let below = |at: &usize| is_below(&locations[*at], path);
+        for at in (0..locations.len()).filter(below) {
+            let is_outermost = |other: usize| !is_below(&locations[at], &locations[other].folder);
+            if (0..locations.len()).filter(below).all(is_outermost) {
+                stack.push(Folder {
+                    path: locations[at].folder.clone(),
+                    place: Some(at),
+                    twin,
+                });
+            }
         }
     }
 

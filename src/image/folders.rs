@@ -136,8 +136,12 @@ impl Folders for LibraryView {
         let mut found: Vec<Invalidated> = Vec::new();
         let mut consider = |rating_key: &str, path: &[u8]| {
             let invalid = || Normal::with(path, |normal| self.is_unverified(normal, path, rating_key));
-            if found.len() < most && found.iter().all(|(known, _)| known != rating_key) && invalid() {
-                found.push((rating_key.to_owned(), path.to_vec()));
+            // One question for an item settles all the paths by which it is found.
+            match found.iter().position(|(known, _)| known == rating_key) {
+                Some(at) if found[at].1.iter().any(|known| known == path) || !invalid() => {}
+                Some(at) => found[at].1.push(path.to_vec()),
+                None if found.len() < most && invalid() => found.push((rating_key.to_owned(), vec![path.to_vec()])),
+                None => {}
             }
         };
         for record in self.overlay.records() {

@@ -17,7 +17,7 @@ pub use file::{
     Entries, EntriesBuilder, FirstEntry, Image, ImageBuilder, ImageKind, ImageMeta, Kept, log_unusable, put_varint,
     varint,
 };
-pub use overlay::Change;
+pub use overlay::{CAPACITY as OVERLAY_CAPACITY, Change};
 pub use page::{CounterPage, HOLDS_MS};
 pub use view::{LibraryFacts, LibraryView};
 

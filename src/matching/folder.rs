@@ -60,8 +60,8 @@ pub struct ListedFile<'v> {
     pub is_of_several: bool,
 }
 
-/// An invalidated item: its rating key, and the path that was invalidated; empty where the item itself was.
-pub type Invalidated = (String, Vec<u8>);
+/// An invalidated item: its rating key, and the paths that were invalidated; an empty one where the item itself was.
+pub type Invalidated = (String, Vec<Vec<u8>>);
 
 /// What the ladder for folders asks of a library besides. Folders are in normal form and end in no separator.
 pub trait Folders: View {
@@ -337,13 +337,17 @@ where
         for (library, view) in self.asked().filter(|(_, view)| view.fetched() == fetched) {
             let held = view.held(folder, mapped);
             if held.files > 0 {
-                sum.add(library, held);
+                sum.add(library, held, true);
                 sum.folders.push(FoundFolder {
                     library,
                     form: folder.to_vec(),
                     mapped,
                 });
             }
+        }
+        // Of several, none has the folder to itself, whichever libraries they are of.
+        if sum.total > 1 {
+            sum.members.iter_mut().for_each(|known| known.is_folder = false);
         }
     }
 
@@ -392,8 +396,15 @@ where
         }
         let mut sum = Sum::default();
         folders.truncate(LIMIT);
-        for (library, folder) in &folders {
-            sum.add(*library, self.views[*library].held(folder, false));
+        let held = |(library, folder): &(usize, Vec<u8>)| self.views[*library].held(folder, false);
+        let helds: Vec<Held<'v>> = folders.iter().map(held).collect();
+        let below = |folder: &[u8]| -> usize {
+            let theirs = folders.iter().zip(&helds).filter(|((_, other), _)| other == folder);
+            theirs.map(|(_, held)| held.total).sum()
+        };
+        let alone: Vec<bool> = folders.iter().map(|(_, folder)| below(folder) == 1).collect();
+        for (((library, _), held), is_folder) in folders.iter().zip(helds).zip(alone) {
+            sum.add(*library, held, is_folder);
         }
         let one = folders.windows(2).all(|pair| pair[0].1 == pair[1].1) && total == folders.len();
         let owned = places.iter().any(|place| *place >= Place::Above);
@@ -513,13 +524,12 @@ impl<'v> Sum<'v> {
         self.files == 0
     }
 
-    fn add(&mut self, library: usize, held: Held<'v>) {
+    fn add(&mut self, library: usize, held: Held<'v>, is_folder: bool) {
         self.items += held.items;
         self.files += held.files;
         self.total += held.total;
         for member in held.members {
             let is = |known: &&mut Known<'_>| known.library == library && known.member.is(&member);
-            let is_folder = held.total == 1;
             if let Some(known) = self.members.iter_mut().find(is) {
                 known.member.meets(member.season);
                 known.is_folder &= is_folder;

@@ -112,6 +112,15 @@ pub fn sync(file: &File, path: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Forces the names in a folder to the disk.
+///
+/// # Errors
+/// The operating system's.
+pub fn sync_names(path: &Path) -> io::Result<()> {
+    tell(Step::SyncNames(path))?;
+    folder(path)?.sync_all()
+}
+
 /// A folder, for locking it. It is not made when it is missing.
 ///
 /// # Errors

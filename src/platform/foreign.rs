@@ -7,19 +7,23 @@
 //! And it takes the lock of writers for a moment, where it meets one that is about to end a commit. A transaction of the
 //! program that becomes a writing one just then fails: it waits for no lock. So the VFS refuses it that lock.
 //!
+//! As root it sets the owner of `-shm` to that of the database, whoever made it. So it is kept from that while the VFS opens one.
+//!
 //! Plex's databases have pages of 1 KB, and to ask the system for each takes longer than to read what it has. So the VFS reads
 //! some of them ahead where they are asked for in order, within one read transaction: for as long as that lasts, the server
 //! changes no page in the database that is not also in the log, from which `SQLite` takes it then.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, Once};
 
 use once_cell::race::OnceBox;
 use rusqlite::ffi::{
-    SQLITE_BUSY, SQLITE_CANTOPEN, SQLITE_IOERR_LOCK, SQLITE_IOERR_READ, SQLITE_IOERR_SHMLOCK, SQLITE_OK,
-    SQLITE_OPEN_CREATE, SQLITE_OPEN_MAIN_DB, SQLITE_OPEN_WAL, SQLITE_READONLY_RECOVERY, SQLITE_SHM_LOCK, sqlite3_file,
-    sqlite3_int64, sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register, sqlite3_vfs_unregister,
+    SQLITE_BUSY, SQLITE_CANTOPEN, SQLITE_IOERR_LOCK, SQLITE_IOERR_READ, SQLITE_IOERR_SHMLOCK, SQLITE_IOERR_SHMMAP,
+    SQLITE_OK, SQLITE_OPEN_CREATE, SQLITE_OPEN_MAIN_DB, SQLITE_OPEN_WAL, SQLITE_READONLY_RECOVERY, SQLITE_SHM_LOCK,
+    sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
+    sqlite3_vfs_unregister,
 };
 
 use super::mutex;
@@ -149,6 +153,7 @@ impl MakesNoLog {
     #[must_use]
     pub fn new() -> Option<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
+        leave_owners();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = CString::new(format!("plexindex-makes-no-log-{number}")).ok()?;
         // SAFETY: the default VFS lives as long as the process. A copy of it works on the same files: its methods use nothing
@@ -231,6 +236,7 @@ unsafe extern "C" fn open(
                         xRead: Some(read),
                         xLock: Some(begin),
                         xShmLock: Some(lock),
+                        xShmMap: Some(map),
                         ..*real
                     },
                     real,
@@ -300,6 +306,58 @@ unsafe extern "C" fn lock(file: *mut sqlite3_file, first: c_int, count: c_int, f
             None => SQLITE_IOERR_SHMLOCK,
         }
     }
+}
+
+unsafe extern "C" fn map(
+    file: *mut sqlite3_file,
+    page: c_int,
+    size: c_int,
+    extend: c_int,
+    to: *mut *mut c_void,
+) -> c_int {
+    // SAFETY: as in `lock`; the rest is handed on.
+    unsafe {
+        let methods = (*file).pMethods.cast::<Methods>();
+        let Some(map) = (*(*methods).real).xShmMap else {
+            return SQLITE_IOERR_SHMMAP;
+        };
+        OPENS.set(true);
+        let done = map(file, page, size, extend, to.cast());
+        OPENS.set(false);
+        done
+    }
+}
+
+thread_local! {
+    /// Whether this thread opens another program's `-shm`.
+    static OPENS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has this copy of `SQLite` set no owner of what is another program's: its times would move with that, and one of another
+/// user's would be taken from that user.
+fn leave_owners() {
+    static ONCE: Once = Once::new();
+    // SAFETY: the default VFS takes a function for each system call that it names. This one is called as that one was, and
+    // stays where it is for as long as SQLite's code does, which is in the same file.
+    ONCE.call_once(|| unsafe {
+        let vfs = sqlite3_vfs_find(std::ptr::null());
+        if let Some(set) = vfs.as_ref().and_then(|vfs| vfs.xSetSystemCall) {
+            type Chown = unsafe extern "C" fn(c_int, libc::uid_t, libc::gid_t) -> c_int;
+            set(
+                vfs,
+                c"fchown".as_ptr(),
+                Some(std::mem::transmute::<Chown, unsafe extern "C" fn()>(chown)),
+            );
+        }
+    });
+}
+
+unsafe extern "C" fn chown(file: c_int, user: libc::uid_t, group: libc::gid_t) -> c_int {
+    if OPENS.get() {
+        return 0;
+    }
+    // SAFETY: numbers.
+    unsafe { libc::fchown(file, user, group) }
 }
 
 #[cfg(test)]

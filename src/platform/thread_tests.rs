@@ -81,3 +81,23 @@ fn a_thread_that_the_host_ends_sleeps_and_destroys_nothing() {
 fn a_panic_goes_on_in_the_caller() {
     on_worker(|| panic!("as it was"), Duration::from_secs(1), || ());
 }
+
+#[test]
+fn several_threads_share_the_work_and_a_panic_of_one_is_the_caller_s() {
+    let (next, sum) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    on_several(3, || {
+        loop {
+            let own = next.fetch_add(1, Ordering::Relaxed);
+            if own >= 1000 {
+                break;
+            }
+            sum.fetch_add(own, Ordering::Relaxed);
+        }
+    });
+    assert_eq!(sum.into_inner(), 499_500);
+    let me = std::thread::current().id();
+    let failed = std::panic::catch_unwind(|| {
+        on_several(1, || assert_eq!(std::thread::current().id(), me, "another thread"));
+    });
+    assert!(failed.is_err());
+}

@@ -225,11 +225,11 @@ impl Question for FolderQuestion<'_> {
         for folder in outcome.folders.iter().filter(|_| sure) {
             let most = LIMIT - unverified.len();
             let view = &turn.snapshot.views[folder.library];
-            for (rating_key, path) in view.invalidated(Some((&folder.form, folder.mapped)), mappings, most) {
+            for (rating_key, paths) in view.invalidated(Some((&folder.form, folder.mapped)), mappings, most) {
                 unverified.push(Unverified {
                     row: turn.snapshot.rows[folder.library].clone(),
                     rating_key,
-                    paths: vec![path],
+                    paths,
                 });
             }
         }

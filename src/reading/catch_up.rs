@@ -1,15 +1,15 @@
 //! Reading: one moment of the store in memory, and how it is kept up to date.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::asked::Asked;
-use super::snapshot::Snapshot;
+use super::snapshot::{Came, Snapshot};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Result;
-use crate::image::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
+use crate::image::{Change as Overlaid, Image, ImageKind};
 use crate::maintenance::{Images, Limit};
 use crate::matching::Mappings;
 use crate::model::{IdentityId, LibraryId, Sequence};
@@ -20,10 +20,7 @@ use crate::platform::mutex::{lock, try_lock};
 use crate::platform::swap::{Guard, Swap};
 use crate::source::{self, Kind, View, Viewer};
 use crate::stats::{Counters, Spent};
-use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, NEVER_FORGOTTEN, State, Store, Timeline, USE_NOTED_MS};
-
-/// How often the state is read again whose images were replaced before they could be opened.
-const REPLACED: u32 = 32;
+use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, NEVER_FORGOTTEN, Store, Timeline, USE_NOTED_MS};
 
 /// How many matches of one write are added to the snapshot as they are; more are compacted at once, and read anew.
 const APPLIED: usize = 1024;
@@ -32,7 +29,7 @@ const APPLIED: usize = 1024;
 pub struct Reading {
     kind: &'static Kind,
     pub(super) store: Arc<Store>,
-    images: Arc<Images>,
+    pub(super) images: Arc<Images>,
     pub limit: Limit,
     pub(super) mappings: Mappings,
     pub(super) clock: Arc<dyn Clock>,
@@ -48,20 +45,15 @@ pub struct Reading {
     is_premise_recalled: AtomicBool,
     /// It was put aside by that, and the source has not heard of it.
     is_aside_recalled: AtomicBool,
-    snapshot: Swap<Snapshot>,
+    pub(super) snapshot: Swap<Snapshot>,
     /// Held by the thread that makes images anew: the others find them made.
     rebuilding: Mutex<()>,
     /// Held by the thread that brings the snapshot up to date.
     catching_up: Mutex<()>,
     /// When it was last noted that the identity is used, Unix ms.
-    use_noted: AtomicI64,
+    pub(super) use_noted: AtomicI64,
     /// Libraries that calls under way ask for.
     pub(super) wanted: Mutex<Vec<LibraryId>>,
-}
-
-/// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
-fn usable(image: Option<&Arc<Image>>) -> bool {
-    image.is_some_and(|image| !image.is_broken() && !image.stands_in())
 }
 
 /// Images of a snapshot that are missing or damaged.
@@ -178,7 +170,7 @@ impl Reading {
     }
 
     /// Where the store knows that what is asked first is put aside, it is from the beginning: without a trip, and offline.
-    fn recall_premise(&self) -> Result<()> {
+    pub(super) fn recall_premise(&self) -> Result<()> {
         let Some(premise) = &self.premise else { return Ok(()) };
         if self.is_premise_recalled.swap(true, Ordering::Relaxed) {
             return Ok(());
@@ -281,15 +273,23 @@ impl Reading {
             return Ok(false);
         };
         let (sequence, changes) = changes?;
-        if let Some(changes) = changes {
+        // Rows of libraries changed: who can wait reads all of it anew, single items too.
+        let anew = |changes: &Vec<Change>| patient && changes.iter().any(|change| change.kind == ChangeKind::Freshness);
+        if let Some(changes) = changes.filter(|changes| !anew(changes)) {
             let mut applied = true;
+            let came = if patient {
+                self.came(&snapshot, &changes, None)?
+            } else {
+                HashMap::new() // items are read from the store: a fast lookup does not wait for that
+            };
             for change in &changes {
-                if change.kind == ChangeKind::Freshness && !patient {
+                if change.kind == ChangeKind::Freshness {
                     snapshot.outdated.store(true, Ordering::Release);
                     continue;
                 }
-                // Items are read from the store: a fast lookup does not wait for that.
-                applied = applied && (patient || change.kind != ChangeKind::Added) && self.apply(&snapshot, change)?;
+                applied = applied
+                    && (patient || change.kind != ChangeKind::Added)
+                    && self.apply_with(&snapshot, change, &came)?;
             }
             applied = applied && !(patient && snapshot.outdated.load(Ordering::Acquire));
             if applied {
@@ -331,106 +331,6 @@ impl Reading {
             }
         }
         Ok(())
-    }
-
-    /// A snapshot of now, and the libraries whose changes did not all fit.
-    ///
-    /// An image that was replaced is removed at once: its name may have been read before that, and its file be gone by the
-    /// time it is opened. Then another one is named by now.
-    fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
-        let mut loaded = self.load_once()?;
-        for _ in 0..REPLACED {
-            let (snapshot, _) = &loaded;
-            if !snapshot.incomplete || self.store.totals()?.sequence == snapshot.sequence() {
-                break;
-            }
-            loaded = self.load_once()?;
-        }
-        Ok(loaded)
-    }
-
-    fn load_once(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
-        self.recall_premise()?;
-        let (identity, state) = self
-            .store
-            .state_at(self.endpoint().as_ref(), &|row| self.images.raise(row))?;
-        let State {
-            sequence,
-            timeline,
-            libraries,
-            changes,
-            used_ms,
-        } = state;
-        if used_ms != 0 {
-            self.use_noted.store(used_ms, Ordering::Relaxed);
-        }
-        let before = self.snapshot.read();
-        let views = libraries
-            .iter()
-            .map(|row| {
-                let known = before
-                    .rows
-                    .iter()
-                    .position(|old| old.id == row.id && before.timeline == timeline)
-                    .map(|place| (&before.rows[place], &*before.views[place]));
-                Arc::new(self.view(row, known))
-            })
-            .collect::<Vec<Arc<LibraryView>>>();
-        let incomplete = libraries.iter().zip(&views).any(|(row, view)| {
-            (row.generation.is_fetched() && view.image.is_none())
-                || (row.matches_image.is_some() && view.matches.is_none())
-        });
-        let asked = libraries
-            .iter()
-            .map(|row| {
-                let place = before.rows.iter().position(|old| old.id == row.id);
-                Asked::new(row.asked_ms, place.map(|place| &before.asked[place]))
-            })
-            .collect();
-        let snapshot = Snapshot {
-            asked,
-            incomplete,
-            outdated: AtomicBool::new(false),
-            number: before.number + 1,
-            sequence: AtomicU64::new(sequence.0),
-            timeline,
-            identity,
-            rows: libraries,
-            views,
-        };
-        drop(before);
-        let mut full: Vec<LibraryRow> = Vec::new();
-        for change in changes {
-            if !self.apply(&snapshot, &change)?
-                && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
-                && full.iter().all(|known| known.id != row.id)
-            {
-                full.push(row.clone());
-            }
-        }
-        Ok((snapshot, full))
-    }
-
-    /// The view of a library: its images, taken over from the last snapshot where they are the same. Names of another timeline
-    /// say nothing.
-    fn view(&self, row: &LibraryRow, known: Option<(&LibraryRow, &LibraryView)>) -> LibraryView {
-        let image = match known {
-            Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),
-            _ => self.images.open(ImageKind::Listing, row),
-        };
-        let matches = match known {
-            Some((old, view)) if old.matches_image == row.matches_image && usable(view.matches.as_ref()) => {
-                view.matches.clone()
-            }
-            _ => self.images.open(ImageKind::Matches, row),
-        };
-        let facts = LibraryFacts {
-            uuid: row.library.uuid.clone(),
-            locations: row.library.locations.clone(),
-            listed_at: row.listed_sequence.0,
-            fetched: row.generation.is_fetched(),
-        };
-        LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
     }
 
     /// Makes the images anew that the snapshot could not open.
@@ -487,6 +387,11 @@ impl Reading {
 
     /// Adds a change to the snapshot in place; `false` when the snapshot has to be made anew instead.
     fn apply(&self, snapshot: &Snapshot, change: &Change) -> Result<bool> {
+        self.apply_with(snapshot, change, &HashMap::new())
+    }
+
+    /// The same with items that came.
+    pub(super) fn apply_with(&self, snapshot: &Snapshot, change: &Change, came: &Came<'_>) -> Result<bool> {
         let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
             return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Freshness)); // of a library that is not in the snapshot
         };
@@ -507,13 +412,15 @@ impl Reading {
             ChangeKind::Removed => Overlaid::Removed { rating_key },
             ChangeKind::Added => {
                 let row = &snapshot.rows[place];
-                match self.store.item(row.id, row.generation, &rating_key)? {
-                    Some(item) => Overlaid::Added {
-                        item: Arc::new(item),
-                        sequence: change.sequence.0,
-                    },
-                    None => Overlaid::Removed { rating_key },
-                }
+                let item = match came.get(&(row.id, rating_key.as_str())) {
+                    Some(item) => item.clone(),
+                    None => self.store.item(row.id, row.generation, &rating_key)?.map(Arc::new),
+                };
+                let sequence = change.sequence.0;
+                item.map_or(Overlaid::Removed { rating_key }, |item| Overlaid::Added {
+                    item,
+                    sequence,
+                })
             }
         };
         Ok(snapshot.views[place].overlay.push(overlaid, &self.mappings).is_ok())

@@ -5,6 +5,7 @@ mod catch_up;
 mod invalidate;
 mod items;
 mod limit;
+mod loading;
 mod lookup;
 mod selection;
 mod snapshot;

@@ -1,14 +1,15 @@
 //! One moment of the store, ready to answer from: the libraries, their images, and what changed since.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::asked::Asked;
 use crate::freshness::Age;
-use crate::image::LibraryView;
+use crate::image::{Change as Overlaid, LibraryView};
 use crate::matching::{Mappings, Normal, Scope, View};
-use crate::model::{IdentityId, Sequence};
-use crate::store::{LibraryRow, Timeline};
+use crate::model::{IdentityId, Item, LibraryId, Sequence};
+use crate::store::{Change, ChangeKind, LibraryRow, Timeline};
 
 /// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
 #[derive(Default)]
@@ -54,6 +55,30 @@ impl Snapshot {
         self.views[place].is_unverified(asked, path, rating_key)
     }
 
+    /// The item that came with this change, where this snapshot has it and it is the same in a later one: to read it from the
+    /// store takes as long as all the rest of the change.
+    pub fn item_of(&self, change: &Change, later: &Self) -> Option<Arc<Item>> {
+        if change.kind != ChangeKind::Added || change.sequence > self.sequence() || self.timeline != later.timeline {
+            return None;
+        }
+        let generation = |snapshot: &Self| {
+            let row = snapshot.rows.iter().position(|row| row.id == change.library)?;
+            Some((row, snapshot.rows[row].generation))
+        };
+        let (place, own) = generation(self)?;
+        if generation(later)?.1 != own {
+            return None;
+        }
+        let newest = self.views[place]
+            .overlay
+            .about_item(&change.rating_key)
+            .find(|record| matches!(record.change, Overlaid::Added { .. } | Overlaid::Removed { .. }))?;
+        match &newest.change {
+            Overlaid::Added { item, sequence } if *sequence == change.sequence.0 => Some(Arc::clone(item)),
+            _ => None,
+        }
+    }
+
     /// For each library, whether the path, as given or mapped, lies under one of its folders.
     pub fn owners(&self, path: &Normal<'_>, mappings: &Mappings) -> Vec<bool> {
         self.views
@@ -92,5 +117,56 @@ pub fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
     match scope {
         Scope::One(place) => place..place + 1,
         Scope::All => 0..count,
+    }
+}
+
+/// Items that came, by library and rating key; `None`: it went again.
+pub type Came<'c> = HashMap<(LibraryId, &'c str), Option<Arc<Item>>>;
+
+/// The changes, without those of single items that came or went once more later.
+pub fn last_ones(changes: &[Change]) -> impl Iterator<Item = &Change> {
+    let single = |change: &Change| matches!(change.kind, ChangeKind::Added | ChangeKind::Removed);
+    let mut last = HashMap::new();
+    for (at, change) in changes.iter().enumerate().filter(|(_, change)| single(change)) {
+        last.insert((change.library, change.rating_key.as_str()), at);
+    }
+    changes.iter().enumerate().filter_map(move |(at, change)| {
+        let is_last = !single(change) || last.get(&(change.library, change.rating_key.as_str())) == Some(&at);
+        is_last.then_some(change)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, ChangeKind, last_ones};
+    use crate::model::{LibraryId, Sequence};
+
+    #[test]
+    fn of_an_item_that_came_again_the_last_change_counts() {
+        let change = |kind, library, key: &str| Change {
+            library: LibraryId(library),
+            kind,
+            path: Vec::new(),
+            rating_key: key.to_owned(),
+            sequence: Sequence::default(),
+        };
+        let changes = [
+            change(ChangeKind::Added, 1, "7"),
+            change(ChangeKind::Matched, 1, "7"),
+            change(ChangeKind::Removed, 1, "7"),
+            change(ChangeKind::Added, 2, "7"),
+            change(ChangeKind::Matched, 1, "7"),
+            change(ChangeKind::Added, 1, "8"),
+            change(ChangeKind::Added, 1, "7"),
+        ];
+        let told: Vec<usize> = last_ones(&changes)
+            .map(|one| {
+                changes
+                    .iter()
+                    .position(|change| std::ptr::eq(change, one))
+                    .expect("one of them")
+            })
+            .collect();
+        assert_eq!(told, [1, 3, 4, 5, 6]);
     }
 }

@@ -219,6 +219,13 @@ impl Source for Beside {
         }
     }
 
+    fn take_back(&self, items: Vec<Item>) {
+        match self.file() {
+            Some(file) => file.take_back(items),
+            None => self.server.take_back(items),
+        }
+    }
+
     fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
         match self.file() {
             Some(file) => file.changes(library, known, bounds),

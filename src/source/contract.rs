@@ -265,6 +265,11 @@ pub trait Source: Send + Sync {
     /// As [`Source::server`]; [`crate::error::Status::NotOnServer`] when the server has no such library.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd>;
 
+    /// Takes items of pages back that nobody needs any more: the next ones may be read into their memory.
+    fn take_back(&self, items: Vec<Item>) {
+        drop(items);
+    }
+
     /// Tells what changed in a library since `known`, as far as [`Abilities::changes`] says: adds what is new to it, and
     /// gives what is gone.
     ///

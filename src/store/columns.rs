@@ -95,20 +95,22 @@ pub type Filled<'c> = [(&'static str, &'c dyn ToSql)];
 pub fn insert(connection: &Connection, verb: &str, cells: &Filled<'_>, end: &str) -> rusqlite::Result<()> {
     let cells_only = cells.iter().map(|(_, cell)| *cell);
     connection
-        .prepare_cached(&text_of(verb, cells, end))?
+        .prepare_cached(&text_of(verb, cells, 1, end))?
         .execute(rusqlite::params_from_iter(cells_only))?;
     Ok(())
 }
 
-fn text_of(verb: &str, cells: &Filled<'_>, end: &str) -> String {
+/// The text of an INSERT of so many rows of these columns.
+fn text_of(verb: &str, cells: &Filled<'_>, rows: usize, end: &str) -> String {
     let mut text = String::with_capacity(512);
     text.push_str(verb);
     for (at, (name, _)) in cells.iter().enumerate() {
         text.push_str(if at == 0 { " (" } else { ", " });
         text.push_str(name);
     }
-    for at in 0..cells.len() {
-        text.push_str(if at == 0 { ") VALUES (?" } else { ", ?" });
+    for row in 0..rows {
+        text.push_str(if row == 0 { ") VALUES (?" } else { "), (?" });
+        text.push_str(&", ?".repeat(cells.len() - 1));
     }
     text.push_str(") ");
     text.push_str(end);
@@ -119,21 +121,39 @@ fn text_of(verb: &str, cells: &Filled<'_>, end: &str) -> String {
 pub struct Insert<'c> {
     connection: &'c Connection,
     verb: &'static str,
+    rows: usize,
     prepared: Option<(Vec<&'static str>, CachedStatement<'c>)>,
 }
 
 impl<'c> Insert<'c> {
     /// One that `verb` begins, which names the table.
     pub fn new(connection: &'c Connection, verb: &'static str) -> Self {
+        Self::of_many(connection, verb, 1)
+    }
+
+    /// The same, of so many rows at once.
+    pub fn of_many(connection: &'c Connection, verb: &'static str, rows: usize) -> Self {
         Self {
             connection,
             verb,
+            rows,
             prepared: None,
         }
     }
 
+    /// How many rows it adds.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Adds a row of these cells.
     pub fn run(&mut self, cells: &Filled<'_>) -> rusqlite::Result<()> {
+        self.fill(0, cells)?;
+        self.run_filled()
+    }
+
+    /// Fills a row of those that [`Insert::run_filled`] adds.
+    pub fn fill(&mut self, row: usize, cells: &Filled<'_>) -> rusqlite::Result<()> {
         let names = || cells.iter().map(|(name, _)| *name);
         // The names of a place in the source are the same bytes in memory each time: most are not read.
         let same = |known: &[&str]| {
@@ -144,11 +164,21 @@ impl<'c> Insert<'c> {
                     .all(|(one, own)| std::ptr::eq(*one, own) || *one == own)
         };
         if !self.prepared.as_ref().is_some_and(|(known, _)| same(known)) {
-            let statement = self.connection.prepare_cached(&text_of(self.verb, cells, ""))?;
-            self.prepared = Some((names().collect(), statement));
+            let text = text_of(self.verb, cells, self.rows, "");
+            self.prepared = Some((names().collect(), self.connection.prepare_cached(&text)?));
         }
         if let Some((_, statement)) = &mut self.prepared {
-            statement.execute(rusqlite::params_from_iter(cells.iter().map(|(_, cell)| *cell)))?;
+            for (at, (_, cell)) in cells.iter().enumerate() {
+                statement.raw_bind_parameter(row * cells.len() + at + 1, cell)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the rows, all of which were filled.
+    pub fn run_filled(&mut self) -> rusqlite::Result<()> {
+        if let Some((_, statement)) = &mut self.prepared {
+            statement.raw_execute()?;
         }
         Ok(())
     }

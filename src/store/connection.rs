@@ -25,7 +25,7 @@ const TRY: Duration = Duration::from_millis(30);
 
 /// Pages of the log, some 5 MB, before they are put into the database. That waits for the disk, as long as a thousand matches
 /// that are recorded one by one.
-const CHECKPOINT: u32 = 1_200;
+pub const CHECKPOINT: u32 = 1_200;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

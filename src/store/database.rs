@@ -1,6 +1,7 @@
 //! The database gets and loses its name: it is made, found, and set aside when it is broken.
 
 use std::io;
+use std::path::Path;
 use std::time::Instant;
 
 use super::explain::explain;
@@ -32,11 +33,26 @@ impl Folder {
         drop(files::fresh(&temporary).map_err(cannot)?);
         let done = schema::make(&temporary, self.shares_memory())
             .map_err(|error| explain(&error, self))
-            .and_then(|()| files::rename(&temporary, database).map_err(cannot));
+            .and_then(|()| self.name_database(&temporary).map_err(cannot));
         if done.is_err() {
             let _ = files::remove(&temporary);
         }
         done
+    }
+
+    /// Gives a database that is whole its name. What stands beside it has its own before: the first process that opens it
+    /// finds it as later ones do, and its log need not be forced to the disk for its name.
+    fn name_database(&self, temporary: &Path) -> io::Result<()> {
+        files::sync(&files::existing(temporary)?, temporary)?;
+        if self.shares_memory() {
+            for log in self.log() {
+                drop(files::fresh(log)?);
+            }
+        }
+        files::rename(temporary, self.database())?;
+        files::sync_names(self.path())?;
+        self.mark_new();
+        Ok(())
     }
 
     /// The database, if there is one. Something else than a file in its place, or in that of what `SQLite` keeps beside it,

@@ -5,11 +5,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::columns::{self, Cells, FromCells, list, read};
+use super::columns::{Cells, FromCells, list, read};
 use super::libraries::LibraryRow;
 use super::open::Store;
-use super::texts::{Packer, Texts};
-use super::tx::Tx;
+use super::texts::Texts;
 use crate::error::Result;
 use crate::model::{Generation, Item, ItemType, LibraryId, Sequence};
 
@@ -107,15 +106,28 @@ impl Store {
     pub fn item(&self, library: LibraryId, generation: Generation, rating_key: &str) -> Result<Option<Item>> {
         self.read(|connection| {
             connection
-                .prepare_cached(&format!(
-                    "SELECT {} {FROM} WHERE i.library = ?1 AND i.rating_key = ?3 AND i.born <= ?2 \
-                     AND (i.died IS NULL OR i.died > ?2)",
-                    list::<ItemRow>()
-                ))?
+                .prepare_cached(&item_by_key())?
                 .query_row(params![library, generation, rating_key], read::<ItemRow>)
                 .optional()
         })
         .map(|found| found.map(|row| row.item))
+    }
+
+    /// The items with these rating keys, as the generation that answers has them: in the keys' order.
+    pub fn items_of(
+        &self,
+        library: LibraryId,
+        generation: Generation,
+        rating_keys: &[&str],
+    ) -> Result<Vec<Option<Item>>> {
+        self.read(|connection| {
+            let mut find = connection.prepare_cached(&item_by_key())?;
+            let find = |key: &&str| {
+                let row = find.query_row(params![library, generation, *key], read::<ItemRow>);
+                row.optional().map(|row| row.map(|row| row.item))
+            };
+            rating_keys.iter().map(find).collect()
+        })
     }
 
     /// Whether the generation that answers has this item just so.
@@ -152,6 +164,15 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// The item of a library, in a generation, that has this rating key.
+fn item_by_key() -> String {
+    format!(
+        "SELECT {} {FROM} WHERE i.library = ?1 AND i.rating_key = ?3 AND i.born <= ?2 \
+         AND (i.died IS NULL OR i.died > ?2)",
+        list::<ItemRow>()
+    )
 }
 
 /// Refuses a generation of which rows may be gone: a later one answers, or none of that library any more. An image of what is
@@ -200,161 +221,6 @@ pub fn visible(
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()
-}
-
-/// Adds rows of items: what they have in common is prepared once.
-pub struct Adding<'t> {
-    tx: &'t Tx<'t>,
-    first: columns::Insert<'t>,
-    next: columns::Insert<'t>,
-    /// How many rows are added at most, about.
-    expected: usize,
-    /// Numbers that are reserved and follow the last row's.
-    left: usize,
-    packer: Packer,
-    parents: ParentCache,
-}
-
-impl<'t> Adding<'t> {
-    /// None yet, of about so many.
-    pub fn new(tx: &'t Tx<'t>, expected: usize) -> Self {
-        let insert = || columns::Insert::new(tx.connection, "INSERT INTO items");
-        Self {
-            tx,
-            first: insert(),
-            next: insert(),
-            expected,
-            left: 0,
-            packer: Packer::default(),
-            parents: ParentCache::default(),
-        }
-    }
-
-    /// Adds a row that is born with a generation; `digest` is the item's. Gives its number.
-    pub fn add(
-        &mut self,
-        library: LibraryId,
-        generation: Generation,
-        item: &Item,
-        digest: i64,
-    ) -> rusqlite::Result<i64> {
-        // Whole: a field that has no column here does not compile.
-        let Item {
-            rating_key,
-            kind,
-            title: _, // these four are in the texts
-            year,
-            show_title,
-            show_rating_key,
-            show_guid,
-            season_title,
-            season_rating_key,
-            season_guid,
-            season,
-            episode,
-            guid: _,
-            guids: _,
-            parts: _,
-        } = item;
-        let show = [show_rating_key, show_title, show_guid];
-        let of_season = [season_rating_key, season_title, season_guid];
-        let parent = self.parents.id(self.tx, library, show, of_season)?;
-        let texts = self.packer.pack(item);
-        let reserved = if self.left == 0 {
-            self.left = self.expected.max(1);
-            Some(reserve(self.tx, self.left)?)
-        } else {
-            None
-        };
-        self.left -= 1;
-        let cells: &columns::Filled<'_> = &[
-            ("id", &reserved),
-            ("library", &library),
-            ("rating_key", rating_key),
-            ("kind", &kind.number()),
-            ("year", year),
-            ("parent", &parent),
-            ("season", season),
-            ("episode", episode),
-            ("texts", &texts),
-            ("digest", &digest),
-            ("born", &generation),
-        ];
-        // The greatest number is the last row's, so SQLite gives the one behind it: it need not look whether that is free.
-        match reserved {
-            Some(_) => self.first.run(cells)?,
-            None => self.next.run(&cells[1..])?,
-        }
-        Ok(self.tx.connection.last_insert_rowid())
-    }
-}
-
-/// Reserves so many numbers that no row ever had; gives the first. AUTOINCREMENT would do so for each row, which takes a third
-/// of the time that storing it does.
-fn reserve(tx: &Tx<'_>, count: usize) -> rusqlite::Result<i64> {
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let last: i64 = tx
-        .connection
-        .prepare_cached("UPDATE store SET last_item = last_item + ?1 RETURNING last_item")?
-        .query_row([count], |row| row.get(0))?;
-    Ok(last - count + 1)
-}
-
-/// A show or a season: rating key, title, GUID.
-type Parent<'p> = [&'p String; 3];
-
-/// What the last item belonged to, a show and a season: those of one come together.
-#[derive(Default)]
-struct ParentCache {
-    last: Option<(Vec<String>, i64)>,
-}
-
-impl ParentCache {
-    /// The number of the season's row, else of the show's.
-    fn id(
-        &mut self,
-        tx: &Tx<'_>,
-        library: LibraryId,
-        show: Parent<'_>,
-        season: Parent<'_>,
-    ) -> rusqlite::Result<Option<i64>> {
-        let both = || show.into_iter().chain(season);
-        if both().all(String::is_empty) {
-            return Ok(None);
-        }
-        if let Some((last, id)) = &self.last
-            && last.iter().eq(both())
-        {
-            return Ok(Some(*id));
-        }
-        let mut id = parent(tx, library, None, show)?;
-        if !season.into_iter().all(String::is_empty) {
-            id = parent(tx, library, Some(id), season)?;
-        }
-        self.last = Some((both().cloned().collect(), id));
-        Ok(Some(id))
-    }
-}
-
-/// The number of a show's row, or of a season's of the show `above`.
-fn parent(tx: &Tx<'_>, library: LibraryId, above: Option<i64>, texts: Parent<'_>) -> rusqlite::Result<i64> {
-    let [rating_key, title, guid] = texts;
-    let find =
-        "SELECT id FROM parents WHERE library = ?1 AND rating_key = ?2 AND title = ?3 AND guid = ?4 AND above IS ?5";
-    let mut find = tx.connection.prepare_cached(find)?;
-    let known = find.query_row(params![library, rating_key, title, guid, above], |row| row.get(0));
-    if let Some(id) = known.optional()? {
-        return Ok(id);
-    }
-    let cells: &columns::Filled<'_> = &[
-        ("library", &library),
-        ("above", &above),
-        ("rating_key", rating_key),
-        ("title", title),
-        ("guid", guid),
-    ];
-    columns::insert(tx.connection, "INSERT INTO parents", cells, "")?;
-    Ok(tx.connection.last_insert_rowid())
 }
 
 /// Equal for items of equal content.

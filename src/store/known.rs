@@ -85,6 +85,11 @@ impl<'t, 'i> Known<'t, 'i> {
         Ok(Self::Scanned(found))
     }
 
+    /// Whether rows that are added meanwhile have to be there: the page may have a key twice.
+    pub fn looks_again(&self) -> bool {
+        matches!(self, Self::Searched(..))
+    }
+
     /// The row of the item with this key.
     pub fn row(&mut self, key: &str) -> rusqlite::Result<Option<Row>> {
         match self {

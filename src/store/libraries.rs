@@ -180,6 +180,11 @@ impl Tx<'_> {
 }
 
 impl Store {
+    /// The libraries of an identity, in the server's order.
+    pub fn libraries(&self, identity: IdentityId) -> Result<Vec<LibraryRow>> {
+        self.read(|connection| libraries(connection, identity))
+    }
+
     /// The library's row as it is now.
     pub fn library_row(&self, id: LibraryId) -> Result<LibraryRow> {
         self.read(|connection| one_library(connection, id))

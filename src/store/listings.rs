@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{OptionalExtension, params};
 
+use super::adding::{Adding, Shared};
 use super::columns::{self, Cells, FromCells, list, read};
 use super::history::tell_listing;
-use super::items::{Adding, digest_in};
+use super::items::digest_in;
 use super::known::{Known, Row};
 use super::libraries::{LibraryRow, one_library};
 use super::open::Store;
@@ -417,7 +418,12 @@ fn store_items(
     items: &[Item],
     asked: Sequence,
 ) -> rusqlite::Result<Vec<i64>> {
-    let mut adding = Adding::new(tx, items.len());
+    let shared = Shared {
+        library: listing.library,
+        generation: listing.generation,
+        since: Sequence::default(),
+    };
+    let mut adding = Adding::new(tx, shared, items.len());
     let mut known = Known::of(tx, library, items, asked)?;
     let (mut ids, mut room) = (Vec::with_capacity(items.len()), Vec::new());
     for item in items {
@@ -430,17 +436,21 @@ fn store_items(
             // As if the page had not had it.
             None => listing.keyed = listing.keyed.saturating_sub(1),
         }
+        if known.looks_again() {
+            adding.end()?;
+        }
     }
+    adding.end()?;
     Ok(ids)
 }
 
 /// Stores an item if it differs: its row, and whether it does. `None`: it went while the page was on its way.
-fn put(
+fn put<'i>(
     tx: &Tx<'_>,
-    adding: &mut Adding<'_>,
+    adding: &mut Adding<'_, 'i>,
     known: &mut Known<'_, '_>,
     listing: &Listing,
-    item: &Item,
+    item: &'i Item,
     digest: i64,
 ) -> rusqlite::Result<Option<(i64, bool)>> {
     let generation = listing.generation;
@@ -454,6 +464,6 @@ fn put(
         Some(Row::Gone) => return Ok(None),
         None => {}
     }
-    let id = adding.add(listing.library, generation, item, digest)?;
+    let id = adding.add(item, digest)?;
     Ok(Some((id, true)))
 }

@@ -2,9 +2,10 @@
 
 use rusqlite::params;
 
+use super::adding::{Adding, Shared};
 use super::changes::ChangeKind;
 use super::invalidation::forget_item;
-use super::items::{Adding, digest, visible};
+use super::items::{digest, visible};
 use super::libraries::{LibraryRow, renew};
 use super::open::Store;
 use super::seen;
@@ -19,13 +20,14 @@ impl Store {
     pub fn merge_items(&self, row: &LibraryRow, items: &[Item], asked: Option<Sequence>) -> Result<()> {
         self.write(|tx| {
             let library = tx.expect_library(row.id)?;
+            let mut merging = Merging::new(tx, library, items.len())?;
             for item in items {
                 if let Some(asked) = asked
                     && is_newer(tx, library.id, &item.rating_key, asked)?
                 {
                     continue;
                 }
-                if let Some(rows) = merge(tx, &library, item)? {
+                if let Some(rows) = merging.merge(item)? {
                     tx.change_of_items(&library, ChangeKind::Added, &item.rating_key, rows)?;
                 }
             }
@@ -108,26 +110,71 @@ fn end_attempted(tx: &Tx<'_>, library: &Living, rating_key: &str) -> rusqlite::R
     Ok(())
 }
 
-/// Puts an item into the generation that answers. Where it differs from what was there: the rows that it had, 0 for none,
-/// and has.
-fn merge(tx: &Tx<'_>, library: &Living, item: &Item) -> rusqlite::Result<Option<(i64, i64)>> {
-    let before = visible(tx.connection, library.id, library.generation, &item.rating_key)?;
-    let digest = digest(item);
-    if before.is_some_and(|(_, before)| before == digest) {
-        return Ok(None);
+/// Merges items, one after the other.
+struct Merging<'t, 'i> {
+    tx: &'t Tx<'t>,
+    library: Living,
+    adding: Adding<'t, 'i>,
+    /// A listing is under way: it must not take for gone what is merged meanwhile.
+    is_listed: bool,
+    /// Some attempt at a listing has stored rows for a later generation.
+    is_attempted: bool,
+}
+
+impl<'t, 'i> Merging<'t, 'i> {
+    /// Of about so many items.
+    fn new(tx: &'t Tx<'t>, library: Living, count: usize) -> rusqlite::Result<Self> {
+        let is_listed = tx
+            .connection
+            .prepare_cached("SELECT 1 FROM listings WHERE library = ?1")?
+            .exists([library.id])?;
+        // By an index that has no row of a first listing.
+        let is_attempted = !library.generation.is_fetched()
+            || tx
+                .connection
+                .prepare_cached("SELECT 1 FROM items WHERE library = ?1 AND born > ?2 AND born > 1 LIMIT 1")?
+                .exists(params![library.id, library.generation])?;
+        Ok(Self {
+            tx,
+            library,
+            adding: Adding::new(
+                tx,
+                Shared {
+                    library: library.id,
+                    generation: library.generation,
+                    since: tx.sequence,
+                },
+                count,
+            ),
+            is_listed,
+            is_attempted,
+        })
     }
-    if let Some((id, _)) = before {
-        end(tx, id, library.generation)?;
-    } else {
-        tx.connection
-            .prepare_cached("UPDATE libraries SET listed_items = listed_items + 1 WHERE id = ?1")?
-            .execute([library.id])?;
+
+    /// Puts an item into the generation that answers. Where it differs from what was there: the rows that it had, 0 for none,
+    /// and has.
+    fn merge(&mut self, item: &'i Item) -> rusqlite::Result<Option<(i64, i64)>> {
+        let (tx, library) = (self.tx, &self.library);
+        let before = visible(tx.connection, library.id, library.generation, &item.rating_key)?;
+        let digest = digest(item);
+        if before.is_some_and(|(_, before)| before == digest) {
+            return Ok(None);
+        }
+        if let Some((id, _)) = before {
+            end(tx, id, library.generation)?;
+        } else {
+            tx.connection
+                .prepare_cached("UPDATE libraries SET listed_items = listed_items + 1 WHERE id = ?1")?
+                .execute([library.id])?;
+        }
+        if self.is_attempted {
+            end_attempted(tx, library, &item.rating_key)?;
+        }
+        let id = self.adding.add(item, digest)?;
+        self.adding.end()?;
+        if self.is_listed {
+            seen::note_merged(tx, library.id, id)?;
+        }
+        Ok(Some((before.map_or(0, |(before, _)| before), id)))
     }
-    end_attempted(tx, library, &item.rating_key)?;
-    let id = Adding::new(tx, 1).add(library.id, library.generation, item, digest)?;
-    tx.connection
-        .prepare_cached("UPDATE items SET since = ?2 WHERE id = ?1")?
-        .execute(params![id, tx.sequence])?;
-    seen::note_merged(tx, library.id, id)?;
-    Ok(Some((before.map_or(0, |(before, _)| before), id)))
 }

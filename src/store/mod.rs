@@ -28,6 +28,7 @@ mod transactions;
 mod tx;
 
 // What is stored.
+mod adding;
 mod changes;
 mod columns;
 mod endpoints;

@@ -34,7 +34,8 @@ pub fn warn_of_network() {
     log::warn!("this file system does not share memory between processes: the store works without WAL, more slowly");
 }
 
-/// Makes a database, whole and closed, in an empty file that no other process knows.
+/// Makes a database, whole and closed, in an empty file that no other process knows. The caller forces it to the disk: `SQLite`
+/// would do so a dozen times.
 pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
     let store_id = i64::from_le_bytes(files::random().map_err(random)?);
@@ -45,7 +46,8 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let first = first << 32;
 
     let connection = connect(path)?;
-    connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
+    connection
+        .execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY; PRAGMA auto_vacuum = INCREMENTAL;")?;
     let tx = connection.unchecked_transaction()?;
     tx.execute_batch(&schema())?;
     tx.execute(

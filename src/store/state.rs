@@ -85,6 +85,7 @@ fn state(
 
 impl Store {
     /// Everything that a process needs in order to answer for this identity.
+    #[cfg(test)]
     pub fn state(&self, identity: Option<IdentityId>) -> Result<State> {
         self.read(|connection| state_of(connection, self.timeline(), identity))
     }
@@ -110,7 +111,7 @@ impl Store {
     }
 
     /// What happened after `since`, which is of this timeline, oldest first, with the sequence up to which it is told. `None` when so much
-    /// happened, or such things, that [`Store::state`] has to be read again. With `patient` unset: `None` at once
+    /// happened, or such things, that [`Store::state_at`] has to be read again. With `patient` unset: `None` at once
     /// when another thread is reading.
     pub fn changes(
         &self,

@@ -12,7 +12,7 @@ use super::open::{Left, Store};
 use super::opened::is_fresh;
 use super::patience::{BUSY, Patience};
 use super::schema::failure;
-use super::tx::{Hasty, Tx, Undo, sequence_of};
+use super::tx::{Hasty, Tx, Undo, Unforced, sequence_of};
 use crate::error::{Error, Result, Status};
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::stamp::FolderStamp;
@@ -147,9 +147,25 @@ impl Store {
         work: &mut impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         connection.busy_timeout(patience)?;
+        // Before the transaction, which cannot change that, and undone behind it.
+        let mut unforced = self
+            .folder
+            .has_new_log()
+            .then(|| Unforced::new(connection))
+            .transpose()?;
         // IMMEDIATE: no other transaction gets the sequence read here before the end.
-        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let undo = Undo(connection);
+        let begin = || {
+            connection
+                .prepare_cached("BEGIN IMMEDIATE")?
+                .execute([])
+                .map(|_| Undo(connection))
+        };
+        let mut undo = begin()?;
+        if unforced.is_some() && !self.folder.has_empty_log() {
+            drop(undo); // another process wrote first
+            unforced = None;
+            undo = begin()?;
+        }
         // Those who share our index of the log wait for this transaction, and those who open another one wait for `_alone`:
         // what is right now stays right until its end.
         let journal = &self.connections.here.journal;
@@ -200,6 +216,7 @@ impl Store {
             }
         }
         drop(undo);
+        drop(unforced);
         done
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::connection::CHECKPOINT;
 use super::patience::BUSY;
 
 use crate::model::{Epoch, Generation, IdentityId, LibraryId, Sequence};
@@ -62,6 +63,29 @@ impl Drop for Undo<'_> {
         if !self.0.is_autocommit() {
             let _ = self.0.execute_batch("ROLLBACK");
         }
+    }
+}
+
+/// Has a connection write without forcing anything to the disk, and as ever when it is dropped.
+///
+/// `SQLite` forces the head of a log to the disk before what follows it, since frames of an earlier round may stand there. In a
+/// log that was empty there are none: a power cut takes the last commits, as ever. Nothing is put into the database meanwhile,
+/// since for that the log must be on the disk.
+pub struct Unforced<'c>(&'c Connection);
+
+impl<'c> Unforced<'c> {
+    pub fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+        let unforced = Self(connection);
+        connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0")?;
+        Ok(unforced)
+    }
+}
+
+impl Drop for Unforced<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.execute_batch(&format!(
+            "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {CHECKPOINT}"
+        ));
     }
 }
 

@@ -15,7 +15,7 @@ use crate::stats::Spent;
 use crate::store::{Finished, Folder, LibraryRow, Listing};
 
 /// How many pages may wait to be stored: a source that reads many at once goes on meanwhile.
-const WAITING: usize = 4;
+const WAITING: usize = 6;
 /// Pages from so many items on that wait are stored together, up to so many.
 const LARGE: usize = 500;
 const TOGETHER: usize = 4_000;
@@ -149,6 +149,7 @@ impl SyncJob<'_> {
                             image.push(item);
                         }
                         self.sync.counters.spent(Spent::Image, begun.elapsed());
+                        self.source.take_back(items);
                     }
                     image
                 };

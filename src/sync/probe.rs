@@ -137,7 +137,7 @@ impl SyncJob<'_> {
             if let Some(identity) = self.identity()?
                 && (quick || sync.store.is_named(identity)?)
             {
-                let rows = sync.store.state(Some(identity))?.libraries;
+                let rows = sync.store.libraries(identity)?;
                 if rows.iter().any(|row| row.probed_sequence > since) {
                     return Ok(rows);
                 }
@@ -149,9 +149,9 @@ impl SyncJob<'_> {
 
     /// Libraries are known, and the server shows none of them.
     fn looks_different(&self, identity: IdentityId, shown: &[Library]) -> Result<bool> {
-        let state = self.sync.store.state(Some(identity))?;
-        Ok(!state.libraries.is_empty()
-            && !state.libraries.iter().any(|row| {
+        let known = self.sync.store.libraries(identity)?;
+        Ok(!known.is_empty()
+            && !known.iter().any(|row| {
                 shown
                     .iter()
                     .any(|library| library.uuid == row.library.uuid && library.has_uuid())

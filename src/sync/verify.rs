@@ -72,10 +72,10 @@ impl Syncing {
             };
             for at in places(scope, snapshot.rows.len()) {
                 let items = self.invalidated_in(&snapshot, at, MOST - unverified.len());
-                unverified.extend(items.into_iter().map(|(rating_key, path)| Unverified {
+                unverified.extend(items.into_iter().map(|(rating_key, paths)| Unverified {
                     row: snapshot.rows[at].clone(),
                     rating_key,
-                    paths: vec![path],
+                    paths,
                 }));
             }
         }

@@ -17,8 +17,8 @@ use crate::plex_database::{self as written, Server};
 use crate::worker::{Worker, say, told};
 use crate::{library, options};
 
-/// What there is of a file: which it is, whose, with which rights, when it was written, and its bytes.
-type Facts = (u64, u32, u32, u32, i64, i64, Vec<u8>);
+/// What there is of a file: which it is, whose, with which rights, when it was written, when these facts changed, and its bytes.
+type Facts = (u64, u32, u32, u32, [i64; 4], Vec<u8>);
 
 fn facts(server: &Server) -> BTreeMap<String, Facts> {
     let folder = server.file().parent().expect("a folder").to_owned();
@@ -34,8 +34,7 @@ fn facts(server: &Server) -> BTreeMap<String, Facts> {
                     facts.mode(),
                     facts.uid(),
                     facts.gid(),
-                    facts.mtime(),
-                    facts.mtime_nsec(),
+                    [facts.mtime(), facts.mtime_nsec(), facts.ctime(), facts.ctime_nsec()],
                     fs::read(entry.path()).expect("read"),
                 ),
             )
@@ -155,6 +154,21 @@ fn a_running_server_finds_its_files_as_they_were() {
     running.tell("stop");
     running.end();
     assert_eq!(names(&server), ALONE);
+}
+
+/// As root `SQLite` would set the owner of `-shm` to that of the database.
+#[test]
+fn no_file_gets_another_owner() {
+    let (folder, server, _) = films(40);
+    let mut running = Worker::start("hold", [server.folder.to_str().expect("a name")]);
+    assert_eq!(running.hear(), "ready");
+    let database = server.file();
+    if std::os::unix::fs::chown(&database, Some(12_345), Some(12_345)).is_ok() {
+        let before = facts(&server);
+        read_all(&server, &folder.path().join("store"));
+        assert!(facts(&server) == before, "{:?}", names(&server));
+    }
+    running.kill();
 }
 
 #[test]

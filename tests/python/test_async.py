@@ -54,6 +54,11 @@ def test_every_call_has_its_answer(server: Server, cache: Path) -> None:
             assert [match.rating_key for match in await index.amatch_paths(None, paths)] == keys
             assert [match.rating_key for match in await movies.amatch_paths(paths)] == keys
             assert (await movies.amatch(paths[0])).rating_key == keys[0]
+            below = [item.rating_key async for item in movies.aitems_below("/data/movies")]
+            assert below == [item.rating_key for item in movies.items_below("/data/movies")]
+            assert len(below) >= 300
+            token = (await movies.achanges()).token
+            assert list(await index.achanges(token, "Movies", check=True)) == []
             guid = (await movies.amatch(paths[0])).guid
             assert guid is not None
             assert (await index.amatch_guid("Movies", guid)).rating_key == keys[0]

@@ -261,6 +261,21 @@ def test_a_server_that_does_not_say_what_was_renamed(tmp_path: Path, index: plex
     assert ", but the server did not say what was renamed since: that is told as gone and as new" in text
 
 
+def test_a_server_that_does_not_say_whose_a_file_is(index: plexindex.Index, tree: Tree) -> None:
+    again = [{"title": "Beta, once more", "year": 2002, "files": [str(tree.listed[1])]}]
+    tree.server.post("items/add", {"library": 1, "items": again})
+    new = make(tree.films / "New (2001).mkv")
+    index.refresh(full=True)
+    tree.server.fault(kind="metadata", action="status", status=500, count=0)
+    found = index.compare(tree.films)
+    assert sorted((one.what, one.path) for one in found) == [
+        ("ambiguous", str(tree.listed[1])),
+        ("not_in_plex", str(new)),
+    ]
+    assert found.stale
+    check_sums(found.summary())
+
+
 def test_many_renames_are_asked_for_in_batches(tmp_path: Path, start_server: ServerFactory) -> None:
     films = tmp_path / "films"
     files = [make(films / f"Film {number} (2001).mkv") for number in range(300)]
@@ -342,6 +357,42 @@ def test_further_files_of_an_item_that_was_renamed(tmp_path: Path, index: plexin
             expected = fresh.compare(tree.films)
             assert sorted(lines) == sorted(Path(one.path).stem for one in expected), (old, new)
         assert found.counts == {"several_paths": 2}, (old, new)
+
+
+def test_a_rename_of_an_item_that_shares_another_file(index: plexindex.Index, tree: Tree) -> None:
+    old, shared = (make(tree.films / f"{name}.mkv") for name in ("old", "shared"))
+    films = [{"title": "One", "files": [str(old), str(shared)]}, {"title": "Two", "files": [str(shared)]}]
+    tree.server.post("items/add", {"library": 1, "items": films})
+    index.refresh(full=True)
+    rename(tree, old, tree.films / "new.mkv", keys(tree)[str(old)])
+    for offline in (False, True):
+        differences = [one for one in told(index, tree.films, offline=offline) if one[0] != "several_paths"]
+        assert differences == [("ambiguous", str(shared), "several_items")]
+
+
+def test_a_rename_of_an_item_of_which_another_file_is_gone(index: plexindex.Index, tree: Tree) -> None:
+    gone, old = (make(tree.films / f"{name}.mkv") for name in ("gone", "old"))
+    tree.server.post("items/add", {"library": 1, "items": [{"title": "One", "files": [str(gone), str(old)]}]})
+    index.refresh(full=True)
+    gone.unlink()
+    rename(tree, old, tree.films / "new.mkv", keys(tree)[str(gone)])
+    assert told(index, tree.films) == [("not_on_disk", str(gone), "gone")]
+
+
+def test_items_that_share_their_files_with_each_other(index: plexindex.Index, tree: Tree) -> None:
+    one, two, shared = (make(tree.films / f"{name}.mkv") for name in ("one", "two", "shared"))
+    films = [{"title": file.stem, "files": [str(file), str(shared)]} for file in (one, two)]
+    tree.server.post("items/add", {"library": 1, "items": films})
+    index.refresh(full=True)
+    # Each item is found by several paths, in this order or that: one question settles all of them.
+    for paths in ((shared, one), (one, two, shared), (shared, two, one)):
+        for path in paths:
+            index.invalidate_path("Films", path)
+        tree.server.reset()
+        index.refresh()
+        assert requests(tree)["metadata"] == 1
+        answers = index.match_paths("Films", [one, two, shared], offline=True)
+        assert [answer.status for answer in answers] == ["ok", "ok", "ambiguous"], paths
 
 
 def test_a_rename_in_a_folder_that_another_library_shares(tmp_path: Path, start_server: ServerFactory) -> None:
@@ -480,6 +531,22 @@ def test_a_root_that_cannot_be_read_is_not_gone(index: plexindex.Index, tree: Tr
     tree.films.chmod(0o755)
 
 
+@pytest.mark.usefixtures("closed_to_root")
+def test_a_folder_that_one_may_only_pass_through(tmp_path: Path, start_server: ServerFactory) -> None:
+    others, films = tmp_path / "media", tmp_path / "media" / "between" / "films"
+    alpha, new = (make(films / f"{name}.mkv") for name in ("Alpha (2001)", "New (2024)"))
+    server = serve(tmp_path, start_server, ([others], []), ([films], [alpha]))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        is_new = ("not_in_plex", str(new), "not_scanned")
+        for closed in (others, films.parent):
+            closed.chmod(0o111)
+            assert told(index, tmp_path) == sorted([is_new, ("left_out", str(closed), "unreadable")])
+            assert told(index, tmp_path, library="Films 2") == [is_new], "nothing is told of what others have"
+            closed.chmod(0)
+            assert ("left_out", str(closed), "unreadable") in told(index, tmp_path)
+            closed.chmod(0o755)
+
+
 def test_a_mount_that_is_missing_is_one_line(index: plexindex.Index, tree: Tree) -> None:
     for path in tree.listed[:3]:
         path.unlink()
@@ -492,6 +559,44 @@ def test_a_mount_that_is_missing_is_one_line(index: plexindex.Index, tree: Tree)
     assert "does not exist" in line.reason
     with pytest.raises(plexindex.InvalidArgumentError, match="no folder"):
         list(index.compare(tree.media / "nowhere"))
+
+
+def test_leftovers_are_no_media(index: plexindex.Index, tree: Tree) -> None:
+    aside = tree.films.with_name("aside")
+    tree.films.rename(aside)
+    for name in (".keep", "Thumbs.db", "lost+found/x.mkv", ".Trash-0/y.mkv", "._z.mkv", "NOT MOUNTED.txt"):
+        make(tree.films / name)
+    for without in ((), ("hidden", "system")):
+        (line,) = (one for one in index.compare(tree.media, without=without) if one.what == "not_on_disk")
+        assert (line.path, line.reason_code) == (str(tree.films), "location_empty")
+        assert line.reason.startswith("3 files of library 'Films'")
+        assert line.reason.endswith("it has no media in it: a mount may be missing")
+    found = index.compare(tree.films)
+    assert len(list(found)) == 1
+    check_sums(found.summary())
+    assert found.summary()["listed_not_on_disk"] == 3
+    # A file that is listed is in Plex, whatever leaves it out.
+    film = {"title": "Hidden", "files": [str(tree.films / ".Trash-0" / "y.mkv")]}
+    tree.server.post("items/add", {"library": 1, "items": [film]})
+    gone = [("not_on_disk", str(path), "gone") for path in tree.listed[:3]]
+    assert [one for one in told(index, tree.films) if one[0] == "not_on_disk"] == gone
+    # Media, or a folder that may have some, or more than a few names: then each file that is gone is told.
+    for name in ("New.mkv", "New/x.txt"):
+        make(tree.films / name)
+        assert [one for one in told(index, tree.films) if one[0] == "not_on_disk"] == gone
+        shutil.rmtree(tree.films / "New", ignore_errors=True)
+        (tree.films / "New.mkv").unlink(missing_ok=True)
+    for number in range(64):
+        make(tree.films / f"{number}.txt")
+    assert [one for one in told(index, tree.films) if one[0] == "not_on_disk"] == gone
+
+
+def test_a_location_below_leftovers(tmp_path: Path, start_server: ServerFactory) -> None:
+    outer, inner = tmp_path / "media", tmp_path / "media" / ".hidden" / "films"
+    gone, there = outer / "Alpha (2001).mkv", make(inner / "Beta (2002).mkv")
+    server = serve(tmp_path, start_server, ([outer, inner], [gone, there]))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        assert [one for one in told(index, outer) if one[0] == "not_on_disk"] == [("not_on_disk", str(gone), "gone")]
 
 
 def test_what_plex_leaves_out(index: plexindex.Index, tree: Tree) -> None:
@@ -566,6 +671,19 @@ def test_plexignore_is_no_gitignore(index: plexindex.Index, tree: Tree) -> None:
     deep = {os.path.relpath(path, tree.films): what for what, path, _ in told(index, tree.films / "Deep")}
     assert deep["Deep/er/y.avi"] == "left_out"
     assert not [one for one in told(index, tree.films, without=["plexignore"]) if one[2] == "plexignore"]
+
+
+def test_a_plexignore_that_is_no_text_or_no_file(index: plexindex.Index, tree: Tree) -> None:
+    news = [make(tree.films / name) for name in ("New.mkv", "New/New.mkv")]
+    new = sorted(("not_in_plex", str(path), "not_scanned") for path in news)
+    ignored = make(tree.films / ".plexignore", b"[!\0]*\n*.avi\0\n\0\n\xff*\n")
+    assert told(index, tree.films) == new
+    # Nobody writes into it.
+    for folder in (tree.films, news[1].parent):
+        ignored.unlink(missing_ok=True)
+        ignored = folder / ".plexignore"
+        os.mkfifo(ignored)
+        assert told(index, tree.films) == new
 
 
 def test_links_loops_and_names_that_are_no_text(index: plexindex.Index, tree: Tree) -> None:

@@ -467,7 +467,7 @@ def test_nothing_changed_says_when_the_server_was_asked_and_asks_now(
     server.reset()
     done = cli.run("changes", "--since", token)
     assert (done.returncode, server.requests()) == (0, 0)
-    assert done.stderr.startswith("nothing is known to have changed; the server was last asked ")
+    assert done.stderr.startswith("nothing is known to have changed; that was so ")
     assert "--check asks now" in done.stderr
     checked = cli.good("changes", "--since", token, "--check")
     assert checked.startswith("added: New · Movies")

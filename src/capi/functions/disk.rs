@@ -18,8 +18,8 @@ use crate::index::{Rules, Which};
 /// PLEXINDEX_RULE_* that hold. Outside every library's folder only EXTENSION, HIDDEN, SYSTEM and EMPTY do. `limit`: after so
 /// many names, 1 to 1,000,000, and after 200 ms, the call ends with the folder that it reads.
 ///
-/// `files`: receives how many media files there were, those included that are listed. `page`: receives findings, four texts each, of which a NUL follows every one: what it is; why; the path; and the line of a
-/// .plexignore, or nothing.
+/// `files`: receives how many media files there were, those included that are listed. `page`: receives findings, four texts each,
+/// of which a NUL follows every one: what it is; why; the path; and the line of a .plexignore, or nothing.
 ///
 /// - `folder`, `twin_folder`: it is to be walked yet. These come last. Give these to the next call, before those that you kept back: then
 ///   folders come by their names, and few wait. Without any the walk is over.

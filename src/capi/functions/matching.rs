@@ -81,9 +81,9 @@ pub unsafe extern "C" fn plexindex_match_paths(
 /// `query`: `text` is the path of the folder; separators at its end do not count. `answer`: as for plexindex_match_path(),
 /// with `items`, `files` and `kind`. The item is the show or artist, or the season or album if all files below are of one,
 /// with its key, title and GUID; the show of a season is told as that of an episode. Of hidden seasons the server tells no
-/// key: the item is the show then, with the `season`. What has no show is itself the item, if it is the only one. Where several are below, as in a library's own folder, the candidates are the
-/// first 16 of them. `path` of an item is the folder, as the server spells it; of one of several the file or folder in
-/// which it lies there.
+/// key: the item is the show then, with the `season`. What has no show is itself the item, if it is the only one. Where several
+/// are below, as in a library's own folder, the candidates are the first 16 of them. `path` of an item is the folder, as the
+/// server spells it; of one of several the file or folder in which it lies there.
 ///
 /// The rungs are those of files: PLEXINDEX_RUNG_EXACT for a folder of listed files, PLEXINDEX_RUNG_MAPPED, and the end of
 /// the path with two components or one. That a folder's end is the same is of high confidence only with

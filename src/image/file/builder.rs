@@ -68,10 +68,21 @@ pub struct ImageBuilder {
     known: usize,
     /// Shows and seasons by the hash of their rating key: the first that was written.
     owners: HashMap<u64, u32>,
+    /// What the last item stood in: the texts of its show and its season.
+    above: Option<([String; 6], Above)>,
     items: u64,
     parts: u64,
     /// Why it cannot be made: nothing more is taken.
     failed: Option<io::Error>,
+}
+
+/// What an item stands in: the records of its show and its season, and which stand for all with the same rating keys; 0: none.
+#[derive(Clone, Copy)]
+struct Above {
+    show: Option<u32>,
+    season: Option<u32>,
+    show_owner: u32,
+    season_owner: u32,
 }
 
 /// So many items are held at once while an image is made of what is stored.
@@ -117,6 +128,7 @@ impl ImageBuilder {
             shows: HashMap::new(),
             known: 0,
             owners: HashMap::new(),
+            above: None,
             items: 0,
             parts: 0,
             failed: None,
@@ -186,14 +198,13 @@ impl ImageBuilder {
 
     fn put_item(&mut self, item: &Item, came: u64, texts: usize) -> io::Result<()> {
         self.reserve(item.parts.len(), texts)?;
-        let show = self.show(item)?;
-        let season = self.season(item, show)?;
+        let above = self.above(item)?;
         let first = self.align()?;
         let place = Place::new(
             first,
             if item.parts.len() > 1 { first } else { 0 },
-            self.owner(&item.show_rating_key, show),
-            match self.owner(&item.season_rating_key, season) {
+            above.show_owner,
+            match above.season_owner {
                 // One without a key is known by its number: from the end, where no record begins.
                 0 if item.kind == ItemType::Episode => !item.season.cast_unsigned(),
                 season => season,
@@ -208,7 +219,14 @@ impl ImageBuilder {
             record::put_entry(self.records.tail(0)?, FIRST | BARE | FORM_RAW, first, b"", b"");
             None
         };
-        record::put_item(self.records.tail(0)?, item, title, season.or(show), parts.len(), came);
+        record::put_item(
+            self.records.tail(0)?,
+            item,
+            title,
+            above.season.or(above.show),
+            parts.len(),
+            came,
+        );
         // Right behind the item, and nothing between them: that is how an item finds its further files.
         let mut mapped = Vec::new();
         let map = |path: &[u8]| self.meta.mappings.to_host(path);
@@ -403,6 +421,35 @@ impl ImageBuilder {
             }
             _ => 0,
         }
+    }
+
+    /// What the item stands in. Mostly the last one stood there too.
+    fn above(&mut self, item: &Item) -> io::Result<Above> {
+        let texts = || {
+            [
+                &item.show_title,
+                &item.show_rating_key,
+                &item.show_guid,
+                &item.season_title,
+                &item.season_rating_key,
+                &item.season_guid,
+            ]
+        };
+        if let Some((known, above)) = &self.above
+            && known.iter().eq(texts())
+        {
+            return Ok(*above);
+        }
+        let show = self.show(item)?;
+        let season = self.season(item, show)?;
+        let above = Above {
+            show,
+            season,
+            show_owner: self.owner(&item.show_rating_key, show),
+            season_owner: self.owner(&item.season_rating_key, season),
+        };
+        self.above = Some((texts().map(Clone::clone), above));
+        Ok(above)
     }
 
     /// The record of the item's show, written now if it is new.

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use super::spool::{Cursor, Spool, reserve};
 
-/// Pairs of a run: 4 MiB.
-const PAIRS: usize = if cfg!(test) { 1 << 10 } else { 1 << 18 };
+/// Pairs of a run: 2 MiB.
+const PAIRS: usize = if cfg!(test) { 1 << 10 } else { 1 << 17 };
 /// Bytes of the keys of a run, and of what stands beside them. Tests reach the disk with less.
-const KEYS: usize = if cfg!(test) { 1 << 14 } else { 16 << 20 };
+const KEYS: usize = if cfg!(test) { 1 << 14 } else { 8 << 20 };
 /// Groups up to this are sorted by comparing whole keys.
 const FEW: usize = 12;
 

@@ -25,8 +25,8 @@ struct Told {
     confidence: Confidence,
     reason: Reason,
     who: BTreeSet<Who>,
-    /// Of those, which are not alone in a folder of a library.
-    sharing: BTreeSet<Who>,
+    /// Whose what lies below each folder is.
+    below: BTreeMap<Vec<u8>, BTreeSet<Who>>,
     /// Of those, the seasons and albums: rating key, and number.
     seasons: BTreeMap<Who, BTreeSet<(String, i32)>>,
     items: u64,
@@ -81,9 +81,10 @@ fn add(
             theirs.insert(who(library, item));
         }
     }
-    if theirs.len() > 1 {
-        told.sharing.extend(theirs.iter().cloned());
-    }
+    told.below
+        .entry(folder.to_vec())
+        .or_default()
+        .extend(theirs.iter().cloned());
     told.who.extend(theirs.iter().cloned());
     !theirs.is_empty()
 }
@@ -296,7 +297,8 @@ fn compare(
     for found in &got.found {
         let own = whose_is(found);
         let seasons = &wanted.seasons[&own];
-        let is_folder = !wanted.sharing.contains(&own);
+        let shares = |who: &BTreeSet<Who>| who.len() > 1 && who.contains(&own);
+        let is_folder = !wanted.below.values().any(shares);
         let season = seasons.first().filter(|_| seasons.len() == 1 && is_folder);
         if own.1 {
             let number = season.map_or(-1, |(_, number)| *number);

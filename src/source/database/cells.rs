@@ -1,5 +1,7 @@
 //! Cells of rows, whatever was stored in them: columns have a type that `SQLite` does not enforce.
 
+use std::fmt::Write as _;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
@@ -19,16 +21,33 @@ pub fn numbers(connection: &Connection, sql: &str, with: &[i64], each: &mut dyn 
 
 /// A text, whatever was stored; one with a NUL is absent, as over HTTP.
 pub fn text(row: &Row<'_>, column: usize) -> Sql<Option<String>> {
-    let text = match row.get_ref(column)? {
-        ValueRef::Text(text) | ValueRef::Blob(text) => match std::str::from_utf8(text) {
-            Ok(text) => text.to_owned(),
-            Err(_) => String::from_utf8_lossy(text).into_owned(),
+    let mut text = String::new();
+    Ok(text_into(&mut text, row, column)?.then_some(text))
+}
+
+/// The same in the place of what `text` holds; empty and `false` where it is absent.
+pub fn text_into(text: &mut String, row: &Row<'_>, column: usize) -> Sql<bool> {
+    text.clear();
+    match row.get_ref(column)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => match std::str::from_utf8(bytes) {
+            Ok(known) => text.push_str(known),
+            Err(_) => text.push_str(&String::from_utf8_lossy(bytes)),
         },
-        ValueRef::Integer(number) => number.to_string(),
-        ValueRef::Real(number) => number.to_string(),
-        ValueRef::Null => return Ok(None),
-    };
-    Ok((!text.as_bytes().contains(&0)).then_some(text))
+        ValueRef::Integer(number) => put_number(text, number),
+        ValueRef::Real(number) => text.push_str(&number.to_string()),
+        ValueRef::Null => return Ok(false),
+    }
+    if text.as_bytes().contains(&0) {
+        text.clear();
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// A number in the place of what `text` holds.
+pub fn put_number(text: &mut String, number: i64) {
+    text.clear();
+    let _ = write!(text, "{number}");
 }
 
 /// A whole number, whatever was stored.

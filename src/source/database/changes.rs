@@ -46,18 +46,26 @@ impl PlexDatabase {
         let (token, before) = (&library.change.token, known.count()?);
         // From now on probes count the rows, so that the next delta finds what went by that.
         self.counts_rows();
-        let Some(moved) = self.place.slice(bounds, &mut |slice| {
-            moved(slice, section, &since).map_err(|error| self.place.unasked(slice, &error))
+        // What a slice has left is used: to open the file costs more than to read what changed.
+        let Some((moved, read)) = self.place.slice(bounds, &mut |slice| {
+            let moved = moved(slice, section, &since).map_err(|error| self.place.unasked(slice, &error))?;
+            let Some(moved) = moved else { return Ok(None) };
+            let ids: Vec<i64> = moved.ids.iter().copied().collect();
+            let read = self.read_some(slice, library, &ids)?;
+            Ok(Some((moved, read)))
         })?
         else {
             return Ok(Changes::Unknown);
         };
         let ids: Vec<i64> = moved.ids.iter().copied().collect();
         let (mut came, mut left) = (Vec::with_capacity(ids.len()), Vec::new());
-        self.read(library, &ids, bounds, &mut |id, item| match item {
+        let mut sort = |id: i64, item| match item {
             Some(item) => came.push(item),
             None => left.push(id.to_string()),
-        })?;
+        };
+        let (first, rest) = ids.split_at(read.len());
+        first.iter().zip(read).for_each(|(id, item)| sort(*id, item));
+        self.read(library, rest, bounds, &mut sort)?;
         let told = known.told()?;
         known.add(&came)?;
         // Else all numbers are compared.
@@ -154,20 +162,11 @@ impl PlexDatabase {
         bounds: &Bounds<'_>,
         each: &mut dyn FnMut(i64, Option<Item>),
     ) -> Result<()> {
-        let section = section(library)?;
         let mut done = 0;
         while done < ids.len() {
-            let items = self.place.slice(bounds, &mut |slice| {
-                let mut reader = Items::new(&slice.connection, section, types(library));
-                let mut items = Vec::new();
-                for id in &ids[done..] {
-                    items.push(reader.one(*id).map_err(|error| self.place.unasked(slice, &error))?);
-                    if slice.is_over() {
-                        break;
-                    }
-                }
-                Ok(items)
-            })?;
+            let items = self
+                .place
+                .slice(bounds, &mut |slice| self.read_some(slice, library, &ids[done..]))?;
             let read = items.len();
             for (id, item) in ids[done..].iter().zip(items) {
                 each(*id, item);
@@ -175,6 +174,19 @@ impl PlexDatabase {
             done += read;
         }
         Ok(())
+    }
+
+    /// The first of the items with these numbers, as many as a slice has time for: one at least.
+    fn read_some(&self, slice: &Slice, library: &Library, ids: &[i64]) -> Result<Vec<Option<Item>>> {
+        let mut reader = Items::new(&slice.connection, section(library)?, types(library));
+        let mut items = Vec::new();
+        for id in ids {
+            items.push(reader.one(*id).map_err(|error| self.place.unasked(slice, &error))?);
+            if slice.is_over() {
+                break;
+            }
+        }
+        Ok(items)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Items of one library, with all that is theirs: rows of several tables, each read in the order of its index.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 use std::rc::Rc;
 
 use rusqlite::{Connection, Row, params};
@@ -8,7 +9,7 @@ use rusqlite::{Connection, Row, params};
 use crate::model::{Item, ItemType};
 
 use super::super::plex::push_new;
-use super::cells::{number, numbers, small, text};
+use super::cells::{number, numbers, put_number, small, text_into};
 
 type Sql<T> = rusqlite::Result<T>;
 
@@ -39,6 +40,9 @@ pub struct Items<'c> {
     ids: Vec<(i64, Option<String>)>,
     /// Where they are few: the items, the versions and the parts in the trash.
     trashed: Option<[HashSet<i64>; 3]>,
+    /// Items that nobody needs any more, and texts: what is read next is read into their memory.
+    used: Option<&'c mut Vec<Item>>,
+    texts: Vec<String>,
 }
 
 /// Numbers of rows, a bit each: those below [`TAGS`].
@@ -83,12 +87,14 @@ struct Above {
 }
 
 /// Seasons mostly have no title in the file: then the server calls them by their number.
-fn title_of_season(of: ItemType, season: &Parent) -> String {
+fn put_title_of_season(title: &mut String, of: ItemType, season: &Parent) {
     match season.index {
-        _ if of != ItemType::Episode || !season.title.is_empty() => season.title.clone(),
-        0 => "Specials".to_owned(),
-        number @ 1.. => format!("Season {number}"),
-        _ => String::new(),
+        _ if of != ItemType::Episode || !season.title.is_empty() => title.clone_from(&season.title),
+        0 => title.push_str("Specials"),
+        number @ 1.. => {
+            let _ = write!(title, "Season {number}");
+        }
+        _ => {}
     }
 }
 
@@ -116,7 +122,49 @@ impl<'c> Items<'c> {
             tags: Vec::new(),
             ids: Vec::new(),
             trashed: None,
+            used: None,
+            texts: Vec::new(),
         }
+    }
+
+    /// The same, reading into the memory of these items.
+    pub fn reusing(mut self, used: &'c mut Vec<Item>) -> Self {
+        self.used = Some(used);
+        self
+    }
+
+    /// An item without texts.
+    fn blank(&mut self) -> Item {
+        let mut item = self.used.as_mut().and_then(|used| used.pop()).unwrap_or_default();
+        // Whole: a field that keeps what it had does not compile.
+        let Item {
+            rating_key,
+            kind,
+            title,
+            year,
+            show_title,
+            show_rating_key,
+            show_guid,
+            season_title,
+            season_rating_key,
+            season_guid,
+            season,
+            episode,
+            guid,
+            guids,
+            parts,
+        } = &mut item;
+        for text in [rating_key, title, guid, show_title, show_rating_key, show_guid] {
+            text.clear();
+        }
+        for text in [season_title, season_rating_key, season_guid] {
+            text.clear();
+        }
+        for list in [guids, parts] {
+            self.texts.append(list);
+        }
+        (*kind, *year, *season, *episode) = (ItemType::Other, 0, -1, -1);
+        item
     }
 
     fn types(&self) -> String {
@@ -223,16 +271,11 @@ impl<'c> Items<'c> {
     fn item(&mut self, row: &Row<'_>) -> Sql<(i64, Item)> {
         let id: i64 = row.get(0)?;
         let kind = u8::try_from(number(row, 1)?.unwrap_or(0)).map_or(ItemType::Other, ItemType::from_number);
-        let mut item = Item {
-            rating_key: id.to_string(),
-            kind,
-            title: text(row, 2)?.unwrap_or_default(),
-            year: small(row, 3)?.unwrap_or(0),
-            guid: text(row, 7)?.unwrap_or_default(),
-            season: -1,
-            episode: -1,
-            ..Item::default()
-        };
+        let mut item = self.blank();
+        put_number(&mut item.rating_key, id);
+        text_into(&mut item.title, row, 2)?;
+        text_into(&mut item.guid, row, 7)?;
+        (item.kind, item.year) = (kind, small(row, 3)?.unwrap_or(0));
         let index = small(row, 4)?.unwrap_or(-1);
         match kind {
             ItemType::Episode | ItemType::Track => {
@@ -241,7 +284,7 @@ impl<'c> Items<'c> {
                     let (key, season) = &above.season;
                     item.season = season.index;
                     item.season_rating_key.clone_from(key);
-                    item.season_title = title_of_season(kind, season);
+                    put_title_of_season(&mut item.season_title, kind, season);
                     item.season_guid.clone_from(&season.guid);
                     if let Some((key, show)) = &above.show {
                         item.show_rating_key.clone_from(key);
@@ -307,8 +350,8 @@ impl<'c> Items<'c> {
             Some(row) => Parent {
                 index: small(row, 0)?.unwrap_or(-1),
                 above: number(row, 1)?,
-                title: text(row, 2)?.unwrap_or_default(),
-                guid: text(row, 3)?.unwrap_or_default(),
+                title: text(&mut self.texts, row, 2)?.unwrap_or_default(),
+                guid: text(&mut self.texts, row, 3)?.unwrap_or_default(),
             },
             None => Parent {
                 index: -1,
@@ -351,7 +394,7 @@ impl<'c> Items<'c> {
                 if let Some(id) = place.of(some, row.get(0)?)
                     && number(row, 1)? == Some(EXTERNAL)
                 {
-                    *id = text(row, 2)?;
+                    *id = text(&mut self.texts, row, 2)?;
                 }
             }
         }
@@ -371,7 +414,7 @@ impl<'c> Items<'c> {
     }
 
     /// The files of all versions, optimized ones too: theirs are the item's as well. Remote ones have no file.
-    fn parts(&self, run: &mut [(i64, Item)]) -> Sql<()> {
+    fn parts(&mut self, run: &mut [(i64, Item)]) -> Sql<()> {
         let Some(range) = range_of(run) else { return Ok(()) };
         let sql = match self.trashed {
             // Of the versions nothing is read but what the index has.
@@ -400,10 +443,20 @@ impl<'c> Items<'c> {
             }
             // Most have one.
             item.parts.reserve_exact(1);
-            push_new(&mut item.parts, text(row, 3)?);
+            push_new(&mut item.parts, text(&mut self.texts, row, 3)?);
         }
         Ok(())
     }
+}
+
+/// The text of a cell, in the memory of one of these.
+fn text(texts: &mut Vec<String>, row: &Row<'_>, column: usize) -> Sql<Option<String>> {
+    let mut text = texts.pop().unwrap_or_default();
+    if text_into(&mut text, row, column)? {
+        return Ok(Some(text));
+    }
+    texts.push(text);
+    Ok(None)
 }
 
 /// The first and the last number of a run.

@@ -6,7 +6,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::{Item, ItemType, Library};
 
 use super::super::bounds::Bounds;
-use super::super::contract::{PageEnd, PageRequest};
+use super::super::contract::{PageEnd, PageRequest, Source};
 use super::super::plex::leaf_types;
 use super::ahead::Ahead;
 use super::items::Items;
@@ -15,7 +15,7 @@ use super::reader::PlexDatabase;
 
 /// How many items are read ahead: so many that opening the database is a small part of it, and few enough to need little
 /// memory.
-const AHEAD: usize = 8_192;
+pub const AHEAD: usize = 8_192;
 
 /// The number of a library that is asked for.
 pub fn section(library: &Library) -> Result<i64> {
@@ -60,6 +60,7 @@ impl PlexDatabase {
         } else {
             AHEAD
         };
+        let mut used = std::mem::take(&mut *self.used());
         let (total, read, is_all) = self.place.slice(bounds, &mut |slice| {
             let told = |error: rusqlite::Error| self.place.unasked(slice, &error);
             let exists: bool = slice
@@ -73,7 +74,7 @@ impl PlexDatabase {
             if !exists {
                 return Err(no_library(library));
             }
-            let mut reader = Items::new(&slice.connection, section, &[*kind]);
+            let mut reader = Items::new(&slice.connection, section, &[*kind]).reusing(&mut used);
             let total = match request.position {
                 0 => Some(reader.count().map_err(told)?),
                 _ => None,
@@ -85,6 +86,7 @@ impl PlexDatabase {
                 .map_err(told)?;
             Ok((total, read, is_all))
         })?;
+        self.take_back(used);
         *ahead = Ahead {
             of: Some(of.clone()),
             after: request.position,

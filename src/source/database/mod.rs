@@ -141,6 +141,7 @@ impl Source for PlexDatabase {
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         check(&bounds)?;
         self.ahead().clear();
+        *self.used() = Vec::new();
         let mut expected = std::mem::take(&mut *self.expected());
         // Once: where it was found, it is listed or remembered.
         let wanted = expected.found.is_none() && !expected.spellings.is_empty();
@@ -188,6 +189,12 @@ impl Source for PlexDatabase {
 
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         self.listed(request, &bounds, items)
+    }
+
+    fn take_back(&self, mut items: Vec<Item>) {
+        let mut used = self.used();
+        items.truncate(listing::AHEAD.saturating_sub(used.len()));
+        used.append(&mut items);
     }
 
     fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
@@ -276,6 +283,7 @@ impl Source for PlexDatabase {
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
             Box::new(hold(&self, |database| &database.ahead)),
+            Box::new(hold(&self, |database| &database.used)),
             Box::new(hold(&self, |database| &database.expected)),
             Place::hold(&self, |database| &database.place),
         ]

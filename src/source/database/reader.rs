@@ -23,6 +23,8 @@ pub struct Expected {
 pub struct PlexDatabase {
     pub(super) place: Place,
     pub(super) ahead: Mutex<Ahead>,
+    /// Items that were listed, for their memory.
+    pub(super) used: Mutex<Vec<Item>>,
     /// What was looked for together with the libraries.
     pub(super) expected: Mutex<Expected>,
     /// Whether its rows are counted with each probe: of use where it is listed, and not for one first answer.
@@ -36,6 +38,7 @@ impl PlexDatabase {
         Self {
             place: Place::new(named),
             ahead: Mutex::default(),
+            used: Mutex::default(),
             expected: Mutex::default(),
             counts: AtomicBool::new(false),
         }
@@ -43,6 +46,10 @@ impl PlexDatabase {
 
     pub(super) fn ahead(&self) -> MutexGuard<'_, Ahead> {
         lock(&self.ahead)
+    }
+
+    pub(super) fn used(&self) -> MutexGuard<'_, Vec<Item>> {
+        lock(&self.used)
     }
 
     pub(super) fn expected(&self) -> MutexGuard<'_, Expected> {

@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Buffer, Kept, Lookup, Method, addresses, bind, bound, exactly, given, none, text};
+use super::{Buffer, Kept, Lookup, Method, addresses, bind, bound, exactly, given, none, text, utf8};
 
 /// `plexindex_lookup_keys`.
 type LookupKeys = unsafe extern "C" fn(*const c_void, *const c_char, usize, usize, *mut Buffer, *mut Buffer) -> i32;
@@ -137,10 +137,11 @@ unsafe fn fill(one: &One<LookupKeys>, paths: *mut PyObject, count: usize, found:
         asked.clear();
         for at in begin..end {
             // SAFETY: within the list, whose items are alive.
-            let Some(path) = (unsafe { text(py::PyList_GetItem(paths, at.cast_signed())) }) else {
-                return Filled::Oddly;
-            };
-            asked.extend_from_slice(path.to_bytes_with_nul());
+            match unsafe { utf8(py::PyList_GetItem(paths, at.cast_signed())) } {
+                // A NUL within it is seen by the library, which counts them.
+                Some(path @ [_, _, ..]) => asked.extend_from_slice(path),
+                _ => return Filled::Oddly,
+            }
         }
         let mut buffer = loop {
             let mut buffer = Buffer {

@@ -45,13 +45,12 @@ struct Bytes {
 /// calls a function with its own.
 const UNNAMED: *const c_char = null();
 
-/// The text of a `str`, and whether a lookup may be given it: not empty, and no NUL in it. `None`, and no exception set, for
-/// what is no `str` or has no UTF-8.
+/// The UTF-8 of a `str`, and the NUL behind it. `None`, and no exception set, for what is no `str` or has no UTF-8.
 ///
 /// # Safety
-/// `object` is alive, and stays so as long as the text is used.
+/// `object` is alive, and stays so as long as the bytes are used.
 #[inline]
-unsafe fn text<'a>(object: *mut PyObject) -> Option<&'a CStr> {
+unsafe fn utf8<'a>(object: *mut PyObject) -> Option<&'a [u8]> {
     let mut length: Py_ssize_t = 0;
     // SAFETY: the caller's promise. The text belongs to the object.
     let start = unsafe { py::PyUnicode_AsUTF8AndSize(object, &raw mut length) };
@@ -61,9 +60,18 @@ unsafe fn text<'a>(object: *mut PyObject) -> Option<&'a CStr> {
         return None;
     }
     // SAFETY: a NUL stands behind so many bytes.
-    let text = unsafe { CStr::from_ptr(start) };
-    // Another one within them ends it before.
-    (text.count_bytes() == length.unsigned_abs() && length > 0).then_some(text)
+    Some(unsafe { std::slice::from_raw_parts(start.cast(), length.unsigned_abs() + 1) })
+}
+
+/// The text of a `str`, if a lookup may be given it: it is not empty, and there is no NUL in it. Leaves no exception.
+///
+/// # Safety
+/// As [`utf8`].
+#[inline]
+unsafe fn text<'a>(object: *mut PyObject) -> Option<&'a CStr> {
+    // SAFETY: the caller's promise.
+    let text = CStr::from_bytes_with_nul(unsafe { utf8(object) }?).ok()?;
+    (!text.is_empty()).then_some(text)
 }
 
 /// A new `str` of what the library gave, or an exception.

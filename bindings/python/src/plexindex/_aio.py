@@ -10,13 +10,17 @@ from ._callbacks import Stoppable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
     from typing import Any, TypeVar
 
     from typing_extensions import ParamSpec
 
     P = ParamSpec("P")
     T = TypeVar("T")
+
+
+# So many things come from a thread at once.
+_AT_ONCE = 1000
 
 
 def stopped_with_its_task(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
@@ -29,6 +33,26 @@ def stopped_with_its_task(method: Callable[P, T]) -> Callable[P, Coroutine[Any, 
             answer = await on_a_thread(method, asked, *arguments, progress=watch, **options)
             done = True
             return answer
+        finally:
+            watch.stopped = not done
+
+    return _twin(call, method, "")  # type: ignore[no-any-return]
+
+
+def one_by_one(method: Callable[P, Iterable[T]]) -> Callable[P, AsyncIterator[T]]:
+    """The twin of a method that gives one thing after another and may fetch first: for ``async for``."""
+
+    async def call(asked: Any, *arguments: Any, progress: Any = None, **options: Any) -> Any:
+        from itertools import islice
+
+        watch = Stoppable(asked._progress if progress is None else progress)
+        rest = iter(method(asked, *arguments, progress=watch, **options))  # type: ignore[arg-type]
+        done = False
+        try:
+            while some := await on_a_thread(lambda: list(islice(rest, _AT_ONCE))):
+                for one in some:
+                    yield one
+            done = True
         finally:
             watch.stopped = not done
 

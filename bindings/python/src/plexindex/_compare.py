@@ -224,16 +224,16 @@ class Comparison:
                         yield difference
 
     def _missing_mount(self, place: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
-        """What is told of a location in which nothing is and below which files are listed."""
+        """What is told of a location in which no media is and below which files are listed."""
         gone, places = _on_disk.is_empty(place), self._places
+        if not gone and self._walk.has_leftovers_only(place) and not self._listing.has_any(place):
+            gone = "has no media in it"
         known = {library.uuid for library in places.among(above for above in empty if is_in(place, above))}
         for library in places.locations[place] if gone else ():
             files = places.files(place, library)
             if files and library.uuid not in known:
-                text = (
-                    f"{files} files of library '{library.title}' are listed below it, and it {gone}: "
-                    "a mount may be missing"
-                )
+                listed = "1 file of library '{}' is" if files == 1 else f"{files} files of library '{{}}' are"
+                text = f"{listed.format(library.title)} listed below it, and it {gone}: a mount may be missing"
                 yield Difference("not_on_disk", place, None, "location_empty", text, [library])
 
     def _nothing_fits(self, folder: bytes) -> Iterator[Difference]:

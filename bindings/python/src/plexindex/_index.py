@@ -335,8 +335,8 @@ class Index(Changing):
         seconds.
 
         What any process learns is told within a tenth of a second. The server is asked when a listing has expired, and,
-        with :meth:`watch`, when an event says that something changed. Ends with Ctrl-C and :meth:`close`. A server that
-        does not answer is asked again after half a minute.
+        with :meth:`watch`, when an event says that something changed. Ctrl-C ends it, and :meth:`close`, from
+        another thread too, with a ClosedError. A server that does not answer is asked again after half a minute.
         """
         for found in self.watch_pages(since, library, timeout=timeout, offline=offline, progress=progress):
             yield from found
@@ -448,6 +448,8 @@ class Index(Changing):
     amatch_path = _aio.stopped_with_its_task(match_path)
     amatch_paths = _aio.stopped_with_its_task(match_paths)
     afolder = _aio.stopped_with_its_task(folder)
+    aitems_below = _aio.one_by_one(items_below)
+    achanges = _aio.stopped_with_its_task(changes)
     amatch_guid = _aio.stopped_with_its_task(match_guid)
     asearch_title = _aio.stopped_with_its_task(search_title)
     arefresh = _aio.stopped_with_its_task(refresh)
@@ -683,6 +685,8 @@ class Library(Chosen):
     amatch = _aio.stopped_with_its_task(match)
     amatch_paths = _aio.stopped_with_its_task(match_paths)
     afolder = _aio.stopped_with_its_task(folder)
+    aitems_below = _aio.one_by_one(items_below)
+    achanges = _aio.stopped_with_its_task(changes)
     arefresh = _aio.stopped_with_its_task(refresh)
 
     def __repr__(self) -> str:

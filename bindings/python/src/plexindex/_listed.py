@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
+from itertools import islice
 
 from . import _on_disk
 from ._difference import Difference
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # Files that a call of the library looks for, and the room for those that it does not find.
 _FILES, _ROOM = 4096, 1 << 16
+# Of a location in which no media is seen, so many files are looked for.
+_FIRST = 1000
 # So many files that are there in another spelling only are kept.
 _OTHERWISE = 256
 
@@ -91,6 +94,16 @@ class Listing:
                 paths = item.paths
                 text = f"the item has {len(paths)} files: {', '.join(paths)}"
                 yield Difference("several_paths", path, item, "several_files", text, [library])
+
+    def has_any(self, place: bytes) -> bool:
+        """Whether one of the first files that are listed in a location is there, or may be."""
+        index, names = self._places.index, self._places.names
+        for library in self._places.locations[place]:
+            items = index.items_below(self._places.library(library), place, offline=True)
+            for path in (names.host(item.path or "") for item in islice(items, _FIRST)):
+                if not _on_disk.is_missing(path) or _on_disk.spelt_otherwise(path) is not None:
+                    return True
+        return False
 
     def _not_found(self, one: Listed, root: bytes) -> Iterator[Item]:
         """The items whose files the library did not find, those of several files, and here and there another one."""

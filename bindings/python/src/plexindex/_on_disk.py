@@ -7,6 +7,7 @@ import os
 import stat
 import unicodedata
 from functools import lru_cache
+from itertools import islice
 
 # What else there may be, such as no right to look or a mount that does not answer, does not tell that a file is gone.
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -26,10 +27,15 @@ def is_missing(path: bytes, *, folder: bool = False) -> bool:
 def is_empty(folder: bytes) -> str | None:
     """What is the matter with a folder in which nothing is; None where something is, or where that cannot be told."""
     try:
-        with os.scandir(folder) as entries:
-            return None if next(entries, None) is not None else "is empty"
+        return None if names_in(folder, 1) else "is empty"
     except OSError as error:
         return "does not exist" if error.errno in GONE else None
+
+
+def names_in(folder: bytes, most: int) -> int:
+    """How many names are in a folder, or ``most``."""
+    with os.scandir(folder) as entries:
+        return sum(1 for _ in islice(entries, most))
 
 
 def forget() -> None:

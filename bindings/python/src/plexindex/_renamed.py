@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from ._answers import Match
     from ._difference import Difference
     from ._items import Item
     from ._library import LibraryInfo
@@ -45,6 +46,8 @@ class Renames:
         self._new: list[OnDisk] = []
         # Files that several items have.
         self._shared: list[OnDisk] = []
+        # What is told of these where the server does not answer.
+        self._ambiguous: list[Difference] = []
         # By library the items whose files are gone, and further files of items.
         self._gone: dict[str, list[tuple[LibraryInfo, Difference]]] = {}
         self._further: list[tuple[str, Difference]] = []
@@ -56,6 +59,7 @@ class Renames:
         """Whether what is told of a file is told later: it may be what an item is called, or was called."""
         if self.may_ask and difference.what == "ambiguous" and len(self._shared) < _HELD:
             self._shared.append(one)
+            self._ambiguous.append(difference)
             return True
         if not self.may_ask or difference.reason_code != "not_scanned":
             return False
@@ -93,6 +97,7 @@ class Renames:
                 held.append((path, False, "", b""))
         for _, difference in self._walk.differing(held):
             yield difference
+        yield from self._unanswered()
         gone = [(uuid, one) for uuid, held in self._gone.items() for _, one in held]
         for uuid, difference in gone + self._further:
             if not is_asked(uuid, difference.item):
@@ -104,6 +109,14 @@ class Renames:
                 is_told = difference.what == "several_paths" and uuid in self._told_further
                 if is_asked(uuid, difference.item) and not is_told:
                     yield difference
+
+    def _unanswered(self) -> Iterator[Difference]:
+        """What was told of files that several items have, and that the server did not answer for."""
+        paths = [path for path, *_ in self._shared] if self.failed else []
+        answers = self._places.index.match_paths(self._places.asked, paths, offline=True) if paths else ()
+        for answer, difference in zip(answers, self._ambiguous):
+            if answer.reason_code == "unconfirmed":
+                yield difference
 
     def _unsure(self) -> list[Unsure]:
         """The items to ask for first: of libraries that have two of what a rename leaves behind, which are new files,
@@ -160,7 +173,10 @@ class Renames:
         changed: set[str] = set()
         compared = {uuid for uuid, _ in self._listing.compared}
         while unsure and not self.failed:
-            by_key = {(library.uuid, item.rating_key): (library, item) for library, item in unsure}
+            # An item may be given with several of its files: one that it still has does not tell of the others.
+            by_key: dict[tuple[str, str], list[Unsure]] = {}
+            for library, item in unsure:
+                by_key.setdefault((library.uuid, item.rating_key), []).append((library, item))
             unknown = [key for key in by_key if key not in keys]
             now = unknown[: _ASKED - len(keys)]
             self.unasked += len(unknown) - len(now)
@@ -169,19 +185,20 @@ class Renames:
             if not items:
                 break
             try:
-                for library, item in items:
+                for (library, item), *_ in items:
                     index.invalidate_path(places.library(library), item.path)
                 index.refresh(places.asked)
-                for other in {one.uuid: one for one, _ in items if one.uuid not in compared}.values():
+                for other in {one.uuid: one for (one, _), *_ in items if one.uuid not in compared}.values():
                     index.refresh(places.library(other))
             except (ServerError, StoreError):
                 self.failed = True
             unsure = []
-            for library, item in items:
-                (answer,) = index.match_paths(places.library(library), [item.path], offline=True)
-                if answer.reason_code == "unconfirmed":
+            for files in items:
+                library, item = files[0]
+                answers = index.match_paths(places.library(library), [file.path for _, file in files], offline=True)
+                if any(answer.reason_code == "unconfirmed" for answer in answers):
                     self.failed = True
-                elif answer.rung not in LISTED or all(one.rating_key != item.rating_key for one in answer.candidates):
+                elif any(not _is_of(answer, item) for answer in answers):
                     changed.add(library.uuid)
                     unsure += self._sharing(library, item.paths)
         return keys, changed
@@ -191,3 +208,8 @@ class Renames:
         answers = self._places.index.match_paths(self._places.library(library), paths, offline=True) if paths else ()
         several = [answer for answer in answers if answer.rung in LISTED and answer.status == "ambiguous"]
         return [(library, item) for answer in several for item in answer.candidates]
+
+
+def _is_of(answer: Match, item: Item) -> bool:
+    """Whether a file is listed with an item, perhaps among others."""
+    return answer.rung in LISTED and any(one.rating_key == item.rating_key for one in answer.candidates)

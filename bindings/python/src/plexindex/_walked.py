@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-from . import _left_out
+from . import _left_out, _on_disk
 from ._difference import Difference, not_read
 from ._places import is_in
 
@@ -26,6 +26,8 @@ _AT_ONCE = 1024
 # Names that a call of the library reads, folders that it is given, and the room for what it finds. A folder that has
 # more than there is room for is read again: the first one may have all films.
 _NAMES, _FOLDERS, _ROOM, _FIRST_ROOM = 16_384, 4096, 1 << 20, 8 << 20
+# What lies in a folder onto which a disk is mounted: few names, left out by these rules.
+_FEW, _LEFTOVERS = 64, (b"hidden", b"system", b"empty")
 # Items that a reason names.
 _NAMED = 3
 _TEXTS = {
@@ -100,6 +102,22 @@ class Walk:
             left += rest
             del found, kinds, rest
             yield differences, files
+
+    def has_leftovers_only(self, place: bytes) -> bool:
+        """Whether there is no media in a location, nor a folder that may have some."""
+        inner = {*self._places.locations, *self._places.others} - {place}
+        try:
+            is_small = _on_disk.names_in(place, _FEW) < _FEW
+        except OSError:
+            return False
+        if not is_small or any(is_in(one, place) and os.path.exists(one) for one in inner):
+            return False
+        index, count = self._places.index, ctypes.c_uint64()
+        text = b"folder\0%b\0" % place
+        arguments = text, len(text), 1, _left_out.rule_bits(), 1, ctypes.byref(count)
+        found = index._do(index._native.walk, *arguments, library=self._places.asked, reserve=_ROOM).split(b"\0")
+        rules, files = found[1::4], [what for what in found[:-1:4] if what in (b"file", b"twin_file")]
+        return len(files) == count.value and set(rules) <= set(_LEFTOVERS)
 
     def not_read(self, path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
         """What is told of what cannot be read."""

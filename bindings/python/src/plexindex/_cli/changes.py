@@ -68,7 +68,7 @@ def _tell(index: Index, found: Changes, options: argparse.Namespace) -> None:
         if not options.since and not options.full:
             output.remark("from now on: give this token with --since to hear what changed; --full lists what there is")
         elif not count:
-            asked = "" if found.age is None else f"; the server was last asked {output.ago(found.age)}"
+            asked = "" if found.age is None else f"; that was so {output.ago(found.age)}"
             hint = "" if options.check or options.offline else " (--check asks now)"
             output.remark(f"nothing is known to have changed{asked}{hint}")
     sys.stdout.flush()

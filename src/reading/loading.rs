@@ -1,0 +1,157 @@
+//! Snapshots that are read anew, with what the one before has of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::asked::Asked;
+use super::catch_up::Reading;
+use super::snapshot::{Came, Snapshot, last_ones};
+use crate::error::Result;
+use crate::image::{Image, ImageKind, LibraryFacts, LibraryView, OVERLAY_CAPACITY};
+use crate::store::{Change, ChangeKind, LibraryRow, State};
+
+/// How often the state is read again whose images were replaced before they could be opened.
+const REPLACED: u32 = 32;
+
+/// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
+fn usable(image: Option<&Arc<Image>>) -> bool {
+    image.is_some_and(|image| !image.is_broken() && !image.stands_in())
+}
+
+impl Reading {
+    /// A snapshot of now, and the libraries whose changes did not all fit.
+    ///
+    /// An image that was replaced is removed at once: its name may have been read before that, and its file be gone by the
+    /// time it is opened. Then another one is named by now.
+    pub(super) fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
+        let mut loaded = self.load_once()?;
+        for _ in 0..REPLACED {
+            let (snapshot, _) = &loaded;
+            if !snapshot.incomplete || self.store.totals()?.sequence == snapshot.sequence() {
+                break;
+            }
+            loaded = self.load_once()?;
+        }
+        Ok(loaded)
+    }
+
+    fn load_once(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
+        self.recall_premise()?;
+        let (identity, state) = self
+            .store
+            .state_at(self.endpoint().as_ref(), &|row| self.images.raise(row))?;
+        let State {
+            sequence,
+            timeline,
+            libraries,
+            changes,
+            used_ms,
+        } = state;
+        if used_ms != 0 {
+            self.use_noted.store(used_ms, Ordering::Relaxed);
+        }
+        let before = self.snapshot.read();
+        let views = libraries
+            .iter()
+            .map(|row| {
+                let known = before
+                    .rows
+                    .iter()
+                    .position(|old| old.id == row.id && before.timeline == timeline)
+                    .map(|place| (&before.rows[place], &*before.views[place]));
+                Arc::new(self.view(row, known))
+            })
+            .collect::<Vec<Arc<LibraryView>>>();
+        let incomplete = libraries.iter().zip(&views).any(|(row, view)| {
+            (row.generation.is_fetched() && view.image.is_none())
+                || (row.matches_image.is_some() && view.matches.is_none())
+        });
+        let asked = libraries
+            .iter()
+            .map(|row| {
+                let place = before.rows.iter().position(|old| old.id == row.id);
+                Asked::new(row.asked_ms, place.map(|place| &before.asked[place]))
+            })
+            .collect();
+        let snapshot = Snapshot {
+            asked,
+            incomplete,
+            outdated: AtomicBool::new(false),
+            number: before.number + 1,
+            sequence: AtomicU64::new(sequence.0),
+            timeline,
+            identity,
+            rows: libraries,
+            views,
+        };
+        let mut full: Vec<LibraryRow> = Vec::new();
+        let came = self.came(&snapshot, &changes, Some(&before))?;
+        for change in last_ones(&changes) {
+            if !self.apply_with(&snapshot, change, &came)?
+                && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
+                && full.iter().all(|known| known.id != row.id)
+            {
+                full.push(row.clone());
+            }
+        }
+        // Those that change again and again fit, and would be told for ever.
+        let told = |row: &&LibraryRow| changes.iter().filter(|change| change.library == row.id).count();
+        let many = snapshot.rows.iter().filter(|row| told(row) > OVERLAY_CAPACITY);
+        full.extend(
+            many.filter(|row| full.iter().all(|known| known.id != row.id))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
+        Ok((snapshot, full))
+    }
+
+    /// The view of a library: its images, taken over from the last snapshot where they are the same. Names of another timeline
+    /// say nothing.
+    fn view(&self, row: &LibraryRow, known: Option<(&LibraryRow, &LibraryView)>) -> LibraryView {
+        let image = match known {
+            Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),
+            _ => self.images.open(ImageKind::Listing, row),
+        };
+        let matches = match known {
+            Some((old, view)) if old.matches_image == row.matches_image && usable(view.matches.as_ref()) => {
+                view.matches.clone()
+            }
+            _ => self.images.open(ImageKind::Matches, row),
+        };
+        let facts = LibraryFacts {
+            uuid: row.library.uuid.clone(),
+            locations: row.library.locations.clone(),
+            listed_at: row.listed_sequence.0,
+            fetched: row.generation.is_fetched(),
+        };
+        LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
+    }
+
+    /// The items that came with these changes, which an earlier snapshot may have.
+    pub(super) fn came<'c>(
+        &self,
+        snapshot: &Snapshot,
+        changes: &'c [Change],
+        before: Option<&Snapshot>,
+    ) -> Result<Came<'c>> {
+        let mut came = HashMap::new();
+        let mut unknown = vec![Vec::new(); snapshot.rows.len()];
+        for change in last_ones(changes).filter(|change| change.kind == ChangeKind::Added) {
+            let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
+                continue;
+            };
+            let key = change.rating_key.as_str();
+            match before.and_then(|before| before.item_of(change, snapshot)) {
+                Some(item) => drop(came.insert((change.library, key), Some(item))),
+                None => unknown[place].push(key),
+            }
+        }
+        for (row, keys) in snapshot.rows.iter().zip(unknown).filter(|(_, keys)| !keys.is_empty()) {
+            let items = self.store.items_of(row.id, row.generation, &keys)?;
+            let keys = keys.into_iter().map(|key| (row.id, key));
+            came.extend(keys.zip(items.into_iter().map(|item| item.map(Arc::new))));
+        }
+        Ok(came)
+    }
+}
