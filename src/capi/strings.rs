@@ -96,7 +96,8 @@ pub unsafe fn size_given<T>(given: *const T, what: &str) -> Result<usize> {
     }
     // SAFETY: the first field is there in every version.
     let size = unsafe { given.cast::<usize>().read_unaligned() };
-    if size < size_of::<usize>() || size > 1 << 20 {
+    // No struct of any version ends within a field.
+    if size < size_of::<usize>() || size > 1 << 20 || !size.is_multiple_of(align_of::<T>()) {
         return refuse(format!("{what}.size is {size}: set it to sizeof the struct"));
     }
     Ok(size)

@@ -475,7 +475,7 @@ def test_nothing_changed_says_when_the_server_was_asked_and_asks_now(
     token = checked.split()[-1]
     server.reset()
     again = cli.run("changes", "--since", token, "--check")
-    assert "asked just now" in again.stderr and "--check" not in again.stderr
+    assert "that was so just now" in again.stderr and "--check" not in again.stderr
     assert server.requests() == 1
     refused = cli.run("changes", "--since", token, "--check", "--offline")
     assert (refused.returncode, "leave --offline out" in refused.stderr) == (2, True)

@@ -91,14 +91,18 @@ def test_a_callback_may_use_the_index(slow: plexindex.Index, server: Server) -> 
     shows.refresh()
     row = server.paths(2)[0]
     nested: list[str | None] = []
+    looked_up: list[str | None] = []
 
     def listen(_: plexindex.Progress) -> None:
         nested.append(shows.match(row["path"]).rating_key)
-        assert shows.lookup_key(row["path"])
+        looked_up.append(shows.lookup_key(row["path"]))
 
     match = slow.match_path("Movies", last_path(server), progress=listen)
     assert match.path == last_path(server)
     assert set(nested) == {row["ratingKey"]}
+    # Another thread publishes the listing meanwhile, and a fast lookup waits for nobody.
+    assert looked_up[0] is not None
+    assert len(set(looked_up) - {None}) == 1
 
 
 def test_a_callback_cannot_close_its_index(slow: plexindex.Index, server: Server) -> None:
