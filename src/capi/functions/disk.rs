@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 
 use crate::capi::answer::{write_bytes, write_folder};
+use crate::capi::functions::matching::{Page, page_of};
 use crate::capi::guard::guard;
 use crate::capi::handles;
 use crate::capi::strings::{bytes, out, split};
@@ -116,18 +117,9 @@ pub unsafe extern "C" fn plexindex_items_not_on_disk(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (library, path, after, page) = unsafe {
-            (
-                handles::library(library)?,
-                bytes(path, path_length, "path")?,
-                bytes(after, after_length, "after")?,
-                out(page, "page")?,
-            )
-        };
-        if limit == 0 || limit > 10_000 {
-            return refuse(format!("limit is {limit}: give 1 to 10000"));
-        }
-        let after = Some(after).filter(|after| !after.is_empty());
+        let library = unsafe { handles::library(library) }?;
+        // SAFETY: as above.
+        let Page { path, after, page } = unsafe { page_of(path, path_length, after, after_length, page, limit) }?;
         library.items_below_with(path, after, limit, Which::NotOnDisk, |found, folder| {
             write_folder(page, found, folder)
         })

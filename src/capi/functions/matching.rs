@@ -8,7 +8,7 @@ use crate::capi::handles::{self, opened};
 use crate::capi::query;
 use crate::capi::strings::{bytes, out, split};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, Query};
-use crate::error::{Status, refuse};
+use crate::error::{Result, Status, refuse};
 use crate::index::Which;
 
 /// The full answer for one path. Climbs the ladder of PLEXINDEX_RUNG_*, and sends requests where they are needed and
@@ -152,18 +152,9 @@ pub unsafe extern "C" fn plexindex_items_below(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (library, path, after, page) = unsafe {
-            (
-                handles::library(library)?,
-                bytes(path, path_length, "path")?,
-                bytes(after, after_length, "after")?,
-                out(page, "page")?,
-            )
-        };
-        if limit == 0 || limit > 10_000 {
-            return refuse(format!("limit is {limit}: give 1 to 10000"));
-        }
-        let after = Some(after).filter(|after| !after.is_empty());
+        let library = unsafe { handles::library(library) }?;
+        // SAFETY: as above.
+        let Page { path, after, page } = unsafe { page_of(path, path_length, after, after_length, page, limit) }?;
         library.items_below_with(path, after, limit, Which::All, |found, _| write_answer(page, found))
     })
 }
@@ -222,5 +213,42 @@ pub unsafe extern "C" fn plexindex_search_title(
             .search_title_with(&query.options(), title, |found| write_answer(answer, found))?;
         recount_log_lines(answer)?;
         Ok(status)
+    })
+}
+
+/// A page of the files below a folder: the folder, the path behind which it begins, and where it is written.
+pub struct Page<'h> {
+    pub path: &'h [u8],
+    pub after: Option<&'h [u8]>,
+    pub page: &'h mut Buffer,
+}
+
+/// Takes what such a page is asked for by; `limit` is checked.
+///
+/// # Safety
+/// As [`bytes`] and [`out`], for all of them.
+pub unsafe fn page_of<'h>(
+    path: *const c_char,
+    path_length: usize,
+    after: *const c_char,
+    after_length: usize,
+    page: *mut Buffer,
+    limit: usize,
+) -> Result<Page<'h>> {
+    // SAFETY: the caller's promise.
+    let (path, after, page) = unsafe {
+        (
+            bytes(path, path_length, "path")?,
+            bytes(after, after_length, "after")?,
+            out(page, "page")?,
+        )
+    };
+    if limit == 0 || limit > 10_000 {
+        return refuse(format!("limit is {limit}: give 1 to 10000"));
+    }
+    Ok(Page {
+        path,
+        after: Some(after).filter(|after| !after.is_empty()),
+        page,
     })
 }
