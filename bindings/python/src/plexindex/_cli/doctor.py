@@ -229,7 +229,8 @@ def _are_one(report: Report, settings: Settings, server: ServerInfo) -> None:
     if not isinstance(facts, dict) or not facts["usable"]:
         return
     report.aside = server.database_aside is not None
-    facts.update(is_this_servers=not report.aside, why_not=server.database_aside)
+    # What is put aside answers nothing, however well it can be read.
+    facts.update(is_this_servers=not report.aside, usable=not report.aside, why_not=server.database_aside)
     if server.database_aside is None:
         report.good(f"Plex's database {settings.database} is this server's")
     else:
