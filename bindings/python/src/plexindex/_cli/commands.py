@@ -8,7 +8,7 @@ import sys
 import time
 
 from .. import _constants as c
-from .._errors import StoreError
+from .._errors import LibraryError
 from .._index import Library
 from . import codes, output
 from .bar import Bar
@@ -51,11 +51,11 @@ def libraries(options: argparse.Namespace) -> int:
     return codes.OK
 
 
-def nothing_to_ask(settings: Settings) -> UsageError:
+def nothing_to_ask(settings: Settings) -> LibraryError:
     """Nothing is known, and no server may be asked."""
     named = settings.url or settings.database
     remedy = "leave --offline out" if named is not None else HOW_TO_NAME
-    return UsageError(f"nothing was fetched into {settings.folder} yet, and no server may be asked: {remedy}")
+    return LibraryError(f"nothing was fetched into {settings.folder} yet, and no server may be asked: {remedy}")
 
 
 def library_row(library: LibraryInfo) -> tuple[str, ...]:
@@ -147,7 +147,7 @@ def stats(options: argparse.Namespace) -> int:
     settings = Settings(options)
     settings.expect_folder()
     if not settings.has_store():
-        raise StoreError(f"nothing was fetched into {settings.folder} yet: `plexindex warm` does that")
+        raise LibraryError(f"nothing was fetched into {settings.folder} yet: `plexindex warm` does that")
     with settings.open(offline=True) as index:
         if options.watch is None:
             _show_stats(index, options, None)
