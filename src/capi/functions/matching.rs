@@ -226,7 +226,7 @@ pub struct Page<'h> {
 /// Takes what such a page is asked for by; `limit` is checked.
 ///
 /// # Safety
-/// As [`bytes`] and [`out`], for all of them.
+/// As `bytes` and `out`, for all of them.
 pub unsafe fn page_of<'h>(
     path: *const c_char,
     path_length: usize,
