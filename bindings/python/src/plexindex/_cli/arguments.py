@@ -135,7 +135,8 @@ def _libraries(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         commands,
         "libraries",
         "list the server's libraries, and how fresh the index of each is",
-        "Known libraries are listed without asking the server; when none is known it is asked once.",
+        "Known libraries are listed without asking the server; when none is known it is asked once. Plex's database is "
+        "always looked at.",
         "  plexindex libraries\n  plexindex libraries --json | jq -r '.[].title'",
         "libraries",
     )

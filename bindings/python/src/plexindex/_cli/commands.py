@@ -8,7 +8,7 @@ import sys
 import time
 
 from .. import _constants as c
-from .._errors import LibraryError
+from .._errors import LibraryError, ServerError
 from .._index import Library
 from . import codes, output
 from .bar import Bar
@@ -36,6 +36,13 @@ def libraries(options: argparse.Namespace) -> int:
         if not settings.has_store():
             raise nothing_to_ask(settings)
     with settings.open() as index:
+        if settings.local:
+            try:
+                index.server()
+            except ServerError as error:
+                if not index.libraries(offline=True):
+                    raise
+                output.complain(f"what was known is listed: {error}")
         found = index.libraries()
     if not found and settings.silent:
         raise nothing_to_ask(settings)
@@ -46,7 +53,10 @@ def libraries(options: argparse.Namespace) -> int:
         head, *lines = output.table(rows + [library_row(library) for library in found], right=(3,)).split("\n")
         say("\n".join([output.paint(head, "bold"), *lines]))
     else:
-        output.complain("the server shows no library to this token's user; `plexindex doctor` says more")
+        shows = (
+            "Plex's database has no library" if settings.local else "the server shows no library to this token's user"
+        )
+        output.complain(f"{shows}; `plexindex doctor` says more")
         return codes.NOT_ALL
     return codes.OK
 
@@ -81,7 +91,7 @@ def warm(options: argparse.Namespace) -> int:
     """Fetches what is missing or has expired."""
     settings = Settings(options)
     if settings.offline:
-        raise UsageError("warm asks the server: leave --offline out")
+        raise UsageError(f"warm asks {settings.asked}: leave --offline out")
     asked = settings.url or settings.database
     if asked is None:
         raise UsageError(f"no server is known: {HOW_TO_NAME}")
