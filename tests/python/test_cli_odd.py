@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -213,3 +216,30 @@ def test_a_warning_is_in_the_words_of_the_command(cli: Cli) -> None:
     assert "WARNING" in done.stderr
     assert "--size-limit" in done.stderr
     assert "size_limit" not in done.stderr
+
+
+def test_names_that_are_no_utf8_can_be_turned_back(cli: Cli, tmp_path: Path) -> None:
+    folder, odd = tmp_path / "films", b"Caf\xe9 \xff.mkv"
+    folder.mkdir()
+    raw = os.fsencode(folder) + b"/" + odd
+    Path(os.fsdecode(raw)).touch()
+    whole = os.fsencode(folder) + b"/fine.mkv"
+    for words in (["match", "--json", "-"], ["folder", "--json", "-"]):
+        first, second = map(json.loads, cli.run(*words, given=raw + b"\n" + whole).stdout.splitlines())
+        assert base64.b64decode(first["path_base64"]) == raw
+        assert os.fsencode(first["path"]) == raw  # as Python reads it
+        assert "path_base64" not in second
+    lines = [
+        json.loads(line)
+        for line in cli.run("diff", "--json", "--mapping", f"{folder}=/data/movies", folder).stdout.splitlines()
+    ]
+    assert [base64.b64decode(line["path_base64"]) for line in lines if line["what"] == "not_in_plex"] == [raw]
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_jq_turns_them_back(cli: Cli) -> None:
+    raw = b"/films/Caf\xe9.mkv"
+    lines = cli.run("match", "--json", "-", given=raw + b"\n/films/fine.mkv\n").stdout
+    pipe = "jq -r '.path_base64 // (.path|@base64)' | while read -r line; do echo \"$line\" | base64 -d; echo; done"
+    done = subprocess.run(["sh", "-c", pipe], input=lines.encode(), capture_output=True, check=True)
+    assert done.stdout == raw + b"\n/films/fine.mkv\n"
