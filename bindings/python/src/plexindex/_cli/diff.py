@@ -101,6 +101,8 @@ def _sum_up(found: Comparison, asked: str) -> None:
         _sum(f"{output.count(found.files, 'media file')} on the disk", told, "files_"),
         _sum(f"Plex lists {output.count(found.listed, 'file')} there", told, "listed_"),
     ]
+    if told["listed_location_empty"]:
+        parts.append(f"{output.number(told['listed_location_empty'])} of them where a mount may be missing")
     if found.counts.get("several_paths"):
         parts.append(f"{output.count(found.counts['several_paths'], 'further file')} of an item")
     others = found.counts.get("left_out", 0) - told["files_left_out"] - found.unreadable
