@@ -468,7 +468,7 @@ def test_a_summary_adds_up(tmp_path: Path, tree: Tree) -> None:
     check_sums(summary)
     assert {name: summary[name] for name in summary if name.startswith(("files", "listed"))} == {
         "files": 6, "files_in_plex": 3, "files_not_in_plex": 1, "files_ambiguous": 1, "files_left_out": 1,
-        "listed": 6, "listed_on_disk": 5, "listed_not_on_disk": 1, "listed_unknown": 0,
+        "listed": 6, "listed_on_disk": 5, "listed_not_on_disk": 1, "listed_location_empty": 0, "listed_unknown": 0,
     }  # fmt: skip
     assert summary["left_out"] == 3
     text = " ".join(cli.run("diff", tree.media).stderr.split())
