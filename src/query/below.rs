@@ -59,7 +59,7 @@ impl Queries {
                 Some(library) => match library.resolve(&snapshot)? {
                     Resolved::Scope(scope) => scope,
                     Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched()),
-                    Resolved::Unknown => return Err(library.unknown(&snapshot)),
+                    Resolved::Unknown => return Err(library.unknown(&snapshot, self.reading.kind())),
                 },
             };
             let rows = snapshot.asked(scope);
@@ -115,7 +115,7 @@ impl Queries {
             let snapshot = self.reading.snapshot();
             let scope = match library.resolve(&snapshot)? {
                 Resolved::Scope(scope) => scope,
-                Resolved::Unknown => return Err(library.unknown(&snapshot)),
+                Resolved::Unknown => return Err(library.unknown(&snapshot, self.reading.kind())),
             };
             locations(&snapshot, scope, self.reading.mappings())
         };

@@ -381,7 +381,9 @@ impl Queries {
     fn refusal(&self, call: &Call<'_>, snapshot: &Snapshot, state: QueryState) -> Error {
         match (state.failure, call.library) {
             (Some(error), _) => error,
-            (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_ask(call) => library.unknown(snapshot),
+            (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_ask(call) => {
+                library.unknown(snapshot, self.reading.kind())
+            }
             (None, library) => offline(library.map_or("", |library| library.selector().name())),
         }
     }
@@ -423,7 +425,7 @@ impl Queries {
                 if late == Status::NeedsWarm && !unfetched {
                     self.sync.back_off().begin(&Error::new(
                         Status::Timeout,
-                        "the server did not answer within the deadline",
+                        format!("{} did not answer within the deadline", self.reading.kind().asked),
                     ));
                 }
                 state.late = Some(late);

@@ -451,6 +451,7 @@ def check_sums(summary: dict[str, Any]) -> None:
     assert summary["files"] == sum(parts.values()), parts
     parts = {name: summary[f"listed_{name}"] for name in ("on_disk", "not_on_disk", "unknown")}
     assert summary["listed"] == sum(parts.values()), parts
+    assert 0 <= summary["listed_location_empty"] <= summary["listed_not_on_disk"]
 
 
 def test_a_summary_adds_up(tmp_path: Path, tree: Tree) -> None:
@@ -467,7 +468,7 @@ def test_a_summary_adds_up(tmp_path: Path, tree: Tree) -> None:
     check_sums(summary)
     assert {name: summary[name] for name in summary if name.startswith(("files", "listed"))} == {
         "files": 6, "files_in_plex": 3, "files_not_in_plex": 1, "files_ambiguous": 1, "files_left_out": 1,
-        "listed": 6, "listed_on_disk": 5, "listed_not_on_disk": 1, "listed_unknown": 0,
+        "listed": 6, "listed_on_disk": 5, "listed_not_on_disk": 1, "listed_location_empty": 0, "listed_unknown": 0,
     }  # fmt: skip
     assert summary["left_out"] == 3
     text = " ".join(cli.run("diff", tree.media).stderr.split())
@@ -574,7 +575,7 @@ def test_leftovers_are_no_media(index: plexindex.Index, tree: Tree) -> None:
     found = index.compare(tree.films)
     assert len(list(found)) == 1
     check_sums(found.summary())
-    assert found.summary()["listed_not_on_disk"] == 3
+    assert found.summary()["listed_not_on_disk"] == found.summary()["listed_location_empty"] == 3
     # A file that is listed is in Plex, whatever leaves it out.
     film = {"title": "Hidden", "files": [str(tree.films / ".Trash-0" / "y.mkv")]}
     tree.server.post("items/add", {"library": 1, "items": [film]})

@@ -135,36 +135,8 @@ impl<'c> Items<'c> {
 
     /// An item without texts.
     fn blank(&mut self) -> Item {
-        let mut item = self.used.as_mut().and_then(|used| used.pop()).unwrap_or_default();
-        // Whole: a field that keeps what it had does not compile.
-        let Item {
-            rating_key,
-            kind,
-            title,
-            year,
-            show_title,
-            show_rating_key,
-            show_guid,
-            season_title,
-            season_rating_key,
-            season_guid,
-            season,
-            episode,
-            guid,
-            guids,
-            parts,
-        } = &mut item;
-        for text in [rating_key, title, guid, show_title, show_rating_key, show_guid] {
-            text.clear();
-        }
-        for text in [season_title, season_rating_key, season_guid] {
-            text.clear();
-        }
-        for list in [guids, parts] {
-            self.texts.append(list);
-        }
-        (*kind, *year, *season, *episode) = (ItemType::Other, 0, -1, -1);
-        item
+        let used = self.used.as_mut().and_then(|used| used.pop()).unwrap_or_default();
+        used.emptied(&mut self.texts)
     }
 
     fn types(&self) -> String {

@@ -43,6 +43,8 @@ pub use self::reader::PlexDatabase;
 /// What is known of every database of Plex's: its items go by the names that the server gives them.
 pub static KIND: Kind = Kind {
     name: "Plex's database",
+    asked: "Plex's database",
+    empty: "check whether it is the database of the server that is meant",
     beside: Some("give server_url too"),
     ..plex::KIND
 };

@@ -450,6 +450,8 @@ class Index(Changing):
     afolder = _aio.stopped_with_its_task(folder)
     aitems_below = _aio.one_by_one(items_below)
     achanges = _aio.stopped_with_its_task(changes)
+    awatch_changes = _aio.one_by_one(watch_changes, at_once=1)
+    awatch_pages = _aio.one_by_one(watch_pages, at_once=1)
     amatch_guid = _aio.stopped_with_its_task(match_guid)
     asearch_title = _aio.stopped_with_its_task(search_title)
     arefresh = _aio.stopped_with_its_task(refresh)
@@ -687,6 +689,7 @@ class Library(Chosen):
     afolder = _aio.stopped_with_its_task(folder)
     aitems_below = _aio.one_by_one(items_below)
     achanges = _aio.stopped_with_its_task(changes)
+    awatch_changes = _aio.one_by_one(watch_changes, at_once=1)
     arefresh = _aio.stopped_with_its_task(refresh)
 
     def __repr__(self) -> str:
