@@ -1012,7 +1012,7 @@ int32_t plexindex_compare_paths(const char *path,
 // plexindex_items_not_on_disk() is the other direction.
 //
 // `library`: one, or all of them: what lies in a folder that only others have is not told. `folders`: `count` folders, each
-// given as two texts that NULs follow, `folder` or `twin_folder` and the path; `length` bytes in all. `rules`: those of
+// given as two texts that NULs follow, `folder` or `twin_folder` and the full path; `length` bytes in all. `rules`: those of
 // PLEXINDEX_RULE_* that hold. Outside every library's folder only EXTENSION, HIDDEN, SYSTEM and EMPTY do. `limit`: after so
 // many names, 1 to 1,000,000, and after 200 ms, the call ends with the folder that it reads.
 //
@@ -1049,7 +1049,7 @@ int32_t plexindex_walk(const struct plexindex_library_handle *library,
 
 // Those of the items that plexindex_items_below() gives whose files are not on this machine's disk, as mappings name them
 // there, one page a call. Sends no request. With a page come, too, the files of items that have several, and the last one of the
-// `limit` files that were looked for: whoever wants to know looks again.
+// `limit` files that were looked for: to know, look again.
 //
 // `library`: one, or all of them. `path`: the folder. `after`: the `path` of the last candidate of the page before; NULL and
 // 0 for the first page. `limit`: how many files are looked for, 1 to 10,000. `page`: receives a block as from
