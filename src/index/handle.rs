@@ -1,5 +1,6 @@
 //! What a host holds: an open index.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -247,6 +248,15 @@ impl Index {
     /// the store's.
     pub fn items(&self, library: &Library, cursor: i64, limit: usize) -> Result<Vec<(i64, crate::model::Item)>> {
         self.inner.reading.items(&library.selection, cursor, limit)
+    }
+
+    /// What a path of the server is called on this machine, as far as mappings tell.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for what no path can be.
+    pub fn host_path<'p>(&self, path: &'p [u8]) -> Result<Cow<'p, [u8]>> {
+        self.inner.queries.check_path(path)?;
+        Ok(self.inner.reading.mappings().on_host(path))
     }
 
     /// What happened since a token was given, in the query's library or in all, at most about `limit` items: with the token

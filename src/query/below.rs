@@ -8,7 +8,7 @@ use super::answer::{Answer, FolderFacts};
 use super::path::tidy;
 use super::room::Queries;
 use crate::disk::{self, Kinds, Location, Rules, Walked};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, refuse};
 use crate::matching::{FileBelow, Found, Mappings, Normal, Scope, View, files_below};
 use crate::model::LibraryKind;
 use crate::platform::files::named;
@@ -109,6 +109,12 @@ impl Queries {
     pub fn walk(&self, library: &Selection, folders: &[(bool, &[u8])], rules: Rules, most: usize) -> Result<Walked> {
         for (_, folder) in folders {
             self.shown.check_path(folder)?;
+            if !folder.starts_with(b"/") {
+                return refuse(format!(
+                    "the folder '{}' is no full path: where it lies depends on the current folder",
+                    self.shown.path(folder)
+                ));
+            }
         }
         self.reading.read_on()?;
         let locations = {

@@ -679,7 +679,7 @@ def test_a_plexignore_that_is_no_text_or_no_file(index: plexindex.Index, tree: T
     new = sorted(("not_in_plex", str(path), "not_scanned") for path in news)
     ignored = make(tree.films / ".plexignore", b"[!\0]*\n*.avi\0\n\0\n\xff*\n")
     assert told(index, tree.films) == new
-    # Nobody writes into it.
+    # Nothing writes into it.
     for folder in (tree.films, news[1].parent):
         ignored.unlink(missing_ok=True)
         ignored = folder / ".plexignore"
@@ -869,6 +869,10 @@ def test_mappings_are_proposed_and_used(tmp_path: Path, index: plexindex.Index, 
     assert (line.what, line.path, line.reason_code) == ("not_in_plex", str(copy), "mapping_missing")
     assert str(tree.media) in line.reason
     assert "5 media files are in it" in line.reason
+    # Beside folders of libraries each file is told of, with the mapping that it lacks.
+    lines = [one for one in index.compare(tmp_path) if one.path.startswith(str(copy))]
+    assert {one.reason_code for one in lines} == {"mapping_missing"}
+    assert all(f"give {copy} as the server's {tree.media}" in one.reason for one in lines), lines[0].reason
     found = index.compare(make(tmp_path / "none" / "x.mkv").parent)
     (none,) = found
     assert (none.reason_code, found.files) == ("no_library", 1)

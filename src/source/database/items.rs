@@ -40,7 +40,7 @@ pub struct Items<'c> {
     ids: Vec<(i64, Option<String>)>,
     /// Where they are few: the items, the versions and the parts in the trash.
     trashed: Option<[HashSet<i64>; 3]>,
-    /// Items that nobody needs any more, and texts: what is read next is read into their memory.
+    /// Items that are needed no more, and texts: what is read next is read into their memory.
     used: Option<&'c mut Vec<Item>>,
     texts: Vec<String>,
 }
@@ -271,10 +271,7 @@ impl<'c> Items<'c> {
                     item.season = disc;
                 }
             }
-            ItemType::Photo | ItemType::Clip => {
-                item.episode = index;
-                item.season = self.above(number(row, 6)?)?.map_or(-1, |above| above.season.1.index);
-            }
+            // A photo's place in its album is the number of no episode.
             _ => {}
         }
         Ok((id, item))
