@@ -12,6 +12,7 @@ pub mod lock;
 pub mod map;
 pub mod mutex;
 pub mod names;
+pub mod rows;
 pub mod sole;
 pub mod stamp;
 pub mod swap;

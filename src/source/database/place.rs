@@ -20,6 +20,7 @@ use crate::platform::files::{self, Inode};
 use crate::platform::foreign::MakesNoLog;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
+use crate::platform::rows;
 use crate::platform::sole::Sole;
 use crate::platform::stamp::{Compared, Stamp};
 
@@ -306,7 +307,9 @@ impl Place {
             state,
             _sole: sole,
         };
-        Self::restrain(&slice.connection).map_err(|error| self.explain(&error))?;
+        Self::restrain(&slice.connection)
+            .and_then(|()| rows::prepare(&slice.connection))
+            .map_err(|error| self.explain(&error))?;
         Ok(slice)
     }
 
