@@ -11,10 +11,12 @@
 //!
 //! Plex's databases have pages of 1 KB, and to ask the system for each takes longer than to read what it has. So the VFS reads
 //! some of them ahead where they are asked for in order, within one read transaction: for as long as that lasts, the server
-//! changes no page in the database that is not also in the log, from which `SQLite` takes it then.
+//! changes no page in the database that is not also in the log, from which `SQLite` takes it then. And it hands these pages out
+//! where they are, as if the file were mapped: a copy of each in `SQLite`'s own cache takes as long as what is done with it.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, Once};
 
@@ -34,7 +36,11 @@ const WRITERS: c_int = 0;
 const READERS: c_int = 3;
 /// How many bytes are read ahead, in how many places of the file: each table and each index that is walked has its own.
 const AHEAD: usize = 32 << 10;
-const PLACES: usize = 12;
+const PLACES: usize = 16;
+/// So many bytes behind a page that is handed out can be read: of a damaged one `SQLite` may read beyond its end.
+const BEHIND: usize = 256;
+/// Where no read goes on.
+const NOWHERE: i64 = i64::MIN / 2;
 /// Up to which distance a read goes on where another one ended: pages of another kind lie between.
 const NEAR: i64 = 8 << 10;
 /// How often a connection is told to look again whether the writer's commit is over: for some 15 ms.
@@ -76,49 +82,108 @@ struct Spot {
     /// How many of them are true now.
     filled: usize,
     used: u64,
+    /// How many pages of it are handed out: until they are given back it is not read into.
+    lent: u32,
+}
+
+impl Spot {
+    /// Where a page stands in it, if it does.
+    fn range(&self, from: i64, length: usize) -> Option<Range<usize>> {
+        let start = usize::try_from(from - self.from).ok()?;
+        Some(start..start + length).filter(|range| range.end <= self.filled)
+    }
+
+    /// Whether a read is the next one.
+    fn goes_on(&self, from: i64) -> bool {
+        (self.ended..=self.ended + NEAR).contains(&from)
+    }
+
+    /// Reads ahead what stands at `from`, where a page of this length is asked for; gives whether it is there. Nothing of it is
+    /// lent.
+    fn fill(&mut self, from: i64, length: usize, read: &mut dyn FnMut(&mut [u8], i64) -> c_int) -> bool {
+        let whole = AHEAD.max(length);
+        // Made once: to fill it with zeros takes as long as to read into it.
+        if self.bytes.len() < whole + BEHIND {
+            self.bytes.resize(whole + BEHIND, 0);
+        }
+        let read = read(&mut self.bytes[..whole], from) == SQLITE_OK;
+        // Else it reaches beyond the end, or failed: what is asked for tells.
+        (self.from, self.filled) = (from, if read { whole } else { 0 });
+        read
+    }
 }
 
 impl Ahead {
+    /// A place to read into that nothing of is lent: the one that was not used for the longest time.
+    fn free(&mut self) -> Option<&mut Spot> {
+        if self.places.len() < PLACES {
+            self.places.push(Spot::default());
+            return self.places.last_mut();
+        }
+        let free = self.places.iter_mut().filter(|spot| spot.lent == 0);
+        free.min_by_key(|spot| spot.used)
+    }
+
+    /// The place where what was read in order goes on at `from`: filled with it. `None` where none does, or it cannot be.
+    fn next(&mut self, from: i64, length: usize, read: &mut dyn FnMut(&mut [u8], i64) -> c_int) -> Option<&mut Spot> {
+        let at = self.places.iter().position(|spot| spot.goes_on(from))?;
+        let spot = if self.places[at].lent == 0 {
+            &mut self.places[at]
+        } else {
+            // Something above what is read lies in it: it stays, and another one goes on.
+            self.places[at].ended = NOWHERE;
+            self.free()?
+        };
+        spot.ended = from + i64::try_from(length).unwrap_or(0);
+        spot.fill(from, length, read).then_some(spot)
+    }
+
+    /// The page that stands at `from`, to be given back; `None` where it is not read ahead.
+    fn lend(&mut self, from: i64, length: usize, read: &mut dyn FnMut(&mut [u8], i64) -> c_int) -> Option<*mut c_void> {
+        self.uses += 1;
+        let uses = self.uses;
+        let known = self.places.iter().position(|spot| spot.range(from, length).is_some());
+        let spot = match known {
+            Some(at) => &mut self.places[at],
+            None => self.next(from, length, read)?,
+        };
+        let range = spot.range(from, length)?;
+        (spot.used, spot.ended) = (uses, from + i64::try_from(length).unwrap_or(0));
+        spot.lent += 1;
+        Some(spot.bytes[range].as_mut_ptr().cast())
+    }
+
+    /// Takes a page back.
+    fn take_back(&mut self, page: *mut c_void) {
+        let page: *const u8 = page.cast_const().cast();
+        if let Some(spot) = self
+            .places
+            .iter_mut()
+            .find(|spot| spot.bytes.as_ptr_range().contains(&page))
+        {
+            spot.lent = spot.lent.saturating_sub(1);
+        }
+    }
+
     /// Fills `page` with what stands at `from`, or says how it went; `read` asks the file.
     fn read(&mut self, page: &mut [u8], from: i64, read: &mut dyn FnMut(&mut [u8], i64) -> c_int) -> c_int {
         self.uses += 1;
-        let to = from + i64::try_from(page.len()).unwrap_or(0);
-        let known = |spot: &Spot| {
-            let start = usize::try_from(from - spot.from).ok()?;
-            Some(start..start + page.len()).filter(|range| range.end <= spot.filled)
+        let (uses, length) = (self.uses, page.len());
+        let to = from + i64::try_from(length).unwrap_or(0);
+        let known = self.places.iter().position(|spot| spot.range(from, length).is_some());
+        let spot = match known {
+            Some(at) => Some(&mut self.places[at]),
+            None => self.next(from, length, read),
         };
-        if let Some((spot, range)) = self
-            .places
-            .iter_mut()
-            .find_map(|spot| known(spot).map(|range| (spot, range)))
+        if let Some(spot) = spot
+            && let Some(range) = spot.range(from, length)
         {
             page.copy_from_slice(&spot.bytes[range]);
-            (spot.used, spot.ended) = (self.uses, to);
+            (spot.used, spot.ended) = (uses, to);
             return SQLITE_OK;
         }
-        let goes_on = |spot: &Spot| (spot.ended..=spot.ended + NEAR).contains(&from);
-        if let Some(spot) = self.places.iter_mut().find(|spot| goes_on(spot)) {
-            (spot.used, spot.ended, spot.from) = (self.uses, to, from);
-            // Made once: to fill it with zeros takes as long as to read into it.
-            if spot.bytes.len() < AHEAD.max(page.len()) {
-                spot.bytes.resize(AHEAD.max(page.len()), 0);
-            }
-            if read(&mut spot.bytes, from) == SQLITE_OK {
-                spot.filled = spot.bytes.len();
-                page.copy_from_slice(&spot.bytes[..page.len()]);
-                return SQLITE_OK;
-            }
-            spot.filled = 0; // it reaches beyond the end, or failed: what is asked for tells
-        } else {
-            let spot = if self.places.len() < PLACES {
-                self.places.push(Spot::default());
-                self.places.last_mut()
-            } else {
-                self.places.iter_mut().min_by_key(|spot| spot.used)
-            };
-            if let Some(spot) = spot {
-                (spot.used, spot.ended, spot.filled) = (self.uses, to, 0);
-            }
+        if let Some(spot) = self.free() {
+            (spot.used, spot.ended, spot.filled) = (uses, to, 0);
         }
         read(page, from)
     }
@@ -126,6 +191,14 @@ impl Ahead {
     fn clear(&mut self) {
         for spot in &mut self.places {
             spot.filled = 0;
+        }
+    }
+
+    /// Another database is opened: what was lent is given back.
+    fn forget(&mut self) {
+        self.clear();
+        for spot in &mut self.places {
+            (spot.lent, spot.ended) = (0, NOWHERE);
         }
     }
 }
@@ -228,7 +301,7 @@ unsafe extern "C" fn open(
         let done = open(real, name, file, flags, out);
         if done == SQLITE_OK && given & SQLITE_OPEN_MAIN_DB != 0 {
             (*ours).refused.store(0, Ordering::Relaxed);
-            mutex::lock(&(*ours).ahead).clear();
+            mutex::lock(&(*ours).ahead).forget();
             let real = (*file).pMethods;
             let methods = (*ours).methods.get_or_init(|| {
                 Box::new(Methods {
@@ -237,6 +310,8 @@ unsafe extern "C" fn open(
                         xLock: Some(begin),
                         xShmLock: Some(lock),
                         xShmMap: Some(map),
+                        xFetch: Some(fetch),
+                        xUnfetch: Some(unfetch),
                         ..*real
                     },
                     real,
@@ -266,6 +341,46 @@ unsafe extern "C" fn read(file: *mut sqlite3_file, to: *mut c_void, length: c_in
         };
         mutex::lock(&(*(*methods).vfs).ahead).read(page, from, &mut from_file)
     }
+}
+
+/// Hands out a page that was read ahead; none where it was not.
+unsafe extern "C" fn fetch(
+    file: *mut sqlite3_file,
+    from: sqlite3_int64,
+    length: c_int,
+    page: *mut *mut c_void,
+) -> c_int {
+    // SAFETY: as in `read`; SQLite has a place for the page, which stays where it is until it gives it back, or closes the file.
+    unsafe {
+        *page = std::ptr::null_mut();
+        let methods = (*file).pMethods.cast::<Methods>();
+        let (Some(read), Ok(length)) = ((*(*methods).real).xRead, usize::try_from(length)) else {
+            return SQLITE_OK;
+        };
+        let mut from_file = |bytes: &mut [u8], from: i64| match c_int::try_from(bytes.len()) {
+            Ok(length) => read(file, bytes.as_mut_ptr().cast(), length, from),
+            Err(_) => SQLITE_IOERR_READ,
+        };
+        if let Some(lent) = mutex::lock(&(*(*methods).vfs).ahead).lend(from, length, &mut from_file) {
+            *page = lent;
+        }
+    }
+    SQLITE_OK
+}
+
+/// Takes a page back; none: what was read before may be different now.
+unsafe extern "C" fn unfetch(file: *mut sqlite3_file, _from: sqlite3_int64, page: *mut c_void) -> c_int {
+    // SAFETY: as in `lock`.
+    unsafe {
+        let methods = (*file).pMethods.cast::<Methods>();
+        let mut ahead = mutex::lock(&(*(*methods).vfs).ahead);
+        if page.is_null() {
+            ahead.clear();
+        } else {
+            ahead.take_back(page);
+        }
+    }
+    SQLITE_OK
 }
 
 /// A read transaction begins, or a database is opened: what was read before may be different now.
