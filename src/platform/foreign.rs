@@ -16,7 +16,6 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, Once};
 
@@ -28,21 +27,13 @@ use rusqlite::ffi::{
     sqlite3_vfs_unregister,
 };
 
+use super::ahead::Ahead;
 use super::mutex;
 
 /// Which of the locks in `-shm` is that of writers.
 const WRITERS: c_int = 0;
 /// From which one on they are those of readers.
 const READERS: c_int = 3;
-/// How many bytes are read ahead, in how many places of the file: each table and each index that is walked has its own.
-const AHEAD: usize = 32 << 10;
-const PLACES: usize = 16;
-/// So many bytes behind a page that is handed out can be read: of a damaged one `SQLite` may read beyond its end.
-const BEHIND: usize = 256;
-/// Where no read goes on.
-const NOWHERE: i64 = i64::MIN / 2;
-/// Up to which distance a read goes on where another one ended: pages of another kind lie between.
-const NEAR: i64 = 8 << 10;
 /// How often a connection is told to look again whether the writer's commit is over: for some 15 ms.
 const LOOKS: u32 = 20;
 
@@ -63,144 +54,6 @@ struct Vfs {
     refused: AtomicU32,
     /// What was read ahead within this read transaction.
     ahead: Mutex<Ahead>,
-}
-
-/// Places where a file is read in order.
-#[derive(Default)]
-struct Ahead {
-    places: Vec<Spot>,
-    /// Counts uses: the place that was not used for the longest time goes.
-    uses: u64,
-}
-
-#[derive(Default)]
-struct Spot {
-    from: i64,
-    /// Where the last read ended.
-    ended: i64,
-    bytes: Vec<u8>,
-    /// How many of them are true now.
-    filled: usize,
-    used: u64,
-    /// How many pages of it are handed out: until they are given back it is not read into.
-    lent: u32,
-}
-
-impl Spot {
-    /// Where a page stands in it, if it does.
-    fn range(&self, from: i64, length: usize) -> Option<Range<usize>> {
-        let start = usize::try_from(from - self.from).ok()?;
-        Some(start..start + length).filter(|range| range.end <= self.filled)
-    }
-
-    /// Whether a read is the next one.
-    fn goes_on(&self, from: i64) -> bool {
-        (self.ended..=self.ended + NEAR).contains(&from)
-    }
-
-    /// Reads ahead what stands at `from`, where a page of this length is asked for; gives whether it is there. Nothing of it is
-    /// lent.
-    fn fill(&mut self, from: i64, length: usize, read: &mut dyn FnMut(&mut [u8], i64) -> c_int) -> bool {
-        let whole = AHEAD.max(length);
-        // Made once: to fill it with zeros takes as long as to read into it.
-        if self.bytes.len() < whole + BEHIND {
-            self.bytes.resize(whole + BEHIND, 0);
-        }
-        let read = read(&mut self.bytes[..whole], from) == SQLITE_OK;
-        // Else it reaches beyond the end, or failed: what is asked for tells.
-        (self.from, self.filled) = (from, if read { whole } else { 0 });
-        read
-    }
-}
-
-impl Ahead {
-    /// A place to read into that nothing of is lent: the one that was not used for the longest time.
-    fn free(&mut self) -> Option<&mut Spot> {
-        if self.places.len() < PLACES {
-            self.places.push(Spot::default());
-            return self.places.last_mut();
-        }
-        let free = self.places.iter_mut().filter(|spot| spot.lent == 0);
-        free.min_by_key(|spot| spot.used)
-    }
-
-    /// The place where what was read in order goes on at `from`: filled with it. `None` where none does, or it cannot be.
-    fn next(&mut self, from: i64, length: usize, read: &mut dyn FnMut(&mut [u8], i64) -> c_int) -> Option<&mut Spot> {
-        let at = self.places.iter().position(|spot| spot.goes_on(from))?;
-        let spot = if self.places[at].lent == 0 {
-            &mut self.places[at]
-        } else {
-            // Something above what is read lies in it: it stays, and another one goes on.
-            self.places[at].ended = NOWHERE;
-            self.free()?
-        };
-        spot.ended = from + i64::try_from(length).unwrap_or(0);
-        spot.fill(from, length, read).then_some(spot)
-    }
-
-    /// The page that stands at `from`, to be given back; `None` where it is not read ahead.
-    fn lend(&mut self, from: i64, length: usize, read: &mut dyn FnMut(&mut [u8], i64) -> c_int) -> Option<*mut c_void> {
-        self.uses += 1;
-        let uses = self.uses;
-        let known = self.places.iter().position(|spot| spot.range(from, length).is_some());
-        let spot = match known {
-            Some(at) => &mut self.places[at],
-            None => self.next(from, length, read)?,
-        };
-        let range = spot.range(from, length)?;
-        (spot.used, spot.ended) = (uses, from + i64::try_from(length).unwrap_or(0));
-        spot.lent += 1;
-        Some(spot.bytes[range].as_mut_ptr().cast())
-    }
-
-    /// Takes a page back.
-    fn take_back(&mut self, page: *mut c_void) {
-        let page: *const u8 = page.cast_const().cast();
-        if let Some(spot) = self
-            .places
-            .iter_mut()
-            .find(|spot| spot.bytes.as_ptr_range().contains(&page))
-        {
-            spot.lent = spot.lent.saturating_sub(1);
-        }
-    }
-
-    /// Fills `page` with what stands at `from`, or says how it went; `read` asks the file.
-    fn read(&mut self, page: &mut [u8], from: i64, read: &mut dyn FnMut(&mut [u8], i64) -> c_int) -> c_int {
-        self.uses += 1;
-        let (uses, length) = (self.uses, page.len());
-        let to = from + i64::try_from(length).unwrap_or(0);
-        let known = self.places.iter().position(|spot| spot.range(from, length).is_some());
-        let spot = match known {
-            Some(at) => Some(&mut self.places[at]),
-            None => self.next(from, length, read),
-        };
-        if let Some(spot) = spot
-            && let Some(range) = spot.range(from, length)
-        {
-            page.copy_from_slice(&spot.bytes[range]);
-            (spot.used, spot.ended) = (uses, to);
-            return SQLITE_OK;
-        }
-        if let Some(spot) = self.free() {
-            (spot.used, spot.ended, spot.filled) = (uses, to, 0);
-        }
-        read(page, from)
-    }
-
-    fn clear(&mut self) {
-        for spot in &mut self.places {
-            spot.filled = 0;
-        }
-    }
-
-    /// Another database is opened: what was lent is given back.
-    fn forget(&mut self) {
-        self.clear();
-        for spot in &mut self.places {
-            (spot.lent, spot.ended) = (0, NOWHERE);
-        }
-    }
 }
 
 /// What is called for an open database. `SQLite`'s part first, as above.
@@ -362,7 +215,7 @@ unsafe extern "C" fn fetch(
             Err(_) => SQLITE_IOERR_READ,
         };
         if let Some(lent) = mutex::lock(&(*(*methods).vfs).ahead).lend(from, length, &mut from_file) {
-            *page = lent;
+            *page = lent.cast();
         }
     }
     SQLITE_OK
@@ -377,7 +230,7 @@ unsafe extern "C" fn unfetch(file: *mut sqlite3_file, _from: sqlite3_int64, page
         if page.is_null() {
             ahead.clear();
         } else {
-            ahead.take_back(page);
+            ahead.take_back(page.cast());
         }
     }
     SQLITE_OK

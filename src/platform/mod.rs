@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+mod ahead;
 pub mod bytes;
 pub mod clock;
 pub mod files;
