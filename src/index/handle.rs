@@ -307,7 +307,7 @@ impl Index {
         self.inner.reading.invalidate(None)
     }
 
-    /// Empties the store of this server and user.
+    /// Empties the store of this server and user; without a server, of the one whose answers are given.
     ///
     /// # Errors
     /// The store's.

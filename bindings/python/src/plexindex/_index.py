@@ -422,7 +422,10 @@ class Index(Changing):
         self._tell(self._native.invalidate_all, library=self)
 
     def clear(self) -> None:
-        """Empties the store of this server and user: listings and matches."""
+        """Empties the store of this server and user: listings and matches.
+
+        Opened without a server, that is the one whose answers are given: the newest that the store holds.
+        """
         self._tell(self._native.clear, library=self)
 
     def refresh(
