@@ -264,6 +264,10 @@ def test_stats(cli: Cli, server: Server) -> None:
     assert re.search(r"^answers +2 in its life$", text, re.MULTILINE)
     values = cli.json("stats")
     assert (values["items"], values["libraries"], values["folder"]) == (420, 2, str(cli.store))
+    # Nothing of this process, which has asked nothing: it would be taken for what was asked of the store.
+    assert list(values) == ["folder", "libraries", "items", "matches", "store_answers", "store_requests",
+                            "disk_bytes", "size_limit", "over_limit", "evictions", "sequence"]  # fmt: skip
+    assert (values["store_answers"], values["store_requests"] > 0) == (2, True)
     # Without naming a server the store speaks of the one it knows, though another token failed to reach it since.
     cli.run("warm", PLEXINDEX_TOKEN="another")
     assert cli.json("stats", PLEXINDEX_URL=None, PLEXINDEX_TOKEN=None)["items"] == 420
