@@ -163,12 +163,9 @@ def stats(options: argparse.Namespace) -> int:
             _show_stats(index, options, None)
             return codes.OK
         before = None
-        try:
-            while True:
-                before = _show_stats(index, options, before)
-                time.sleep(options.watch)
-        except KeyboardInterrupt:
-            return codes.OK
+        while True:
+            before = _show_stats(index, options, before)
+            time.sleep(options.watch)
 
 
 def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None) -> Stats:
