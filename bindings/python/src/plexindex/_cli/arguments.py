@@ -302,7 +302,11 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command.add_argument(
         "--check", action="store_true", help="ask the server now whether anything changed, by one request, as diff does"
     )
-    command.add_argument("--follow", action="store_true", help="go on until Ctrl-C, and listen to the server's events")
+    command.add_argument(
+        "--follow",
+        action="store_true",
+        help="go on until Ctrl-C, and listen to the server's events; without --deadline",
+    )
     command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
     _json(command, "one object a line")
 
