@@ -50,24 +50,30 @@ def find(
     url: Named = NOTHING,
     token: Named = NOTHING,
     *,
+    no_server: bool = False,
     folder: str | None = None,
     size_limit: int | None = None,
     database: str | os.PathLike[str] | None = None,
     mappings: Iterable[Mapping] = (),
 ) -> Found:
-    """The configuration; what is given here goes first. A token is used only for the server that it stands beside."""
+    """The configuration; what is given here goes first. A token is used only for the server that it stands beside.
+
+    ``no_server``: none is looked for, nor a token.
+    """
     path, file = _plexapi_file()
     auth, ours = file.get("auth", {}), file.get("plexindex", {})
-    layers = [
-        Layer(url, token),
-        Layer(
-            variable("PLEXINDEX_URL"),
-            token_of(variable("PLEXINDEX_TOKEN"), variable("PLEXINDEX_TOKEN_FILE")),
-        ),
-        Layer(variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")),
-        Layer(Named(auth.get("server_baseurl"), path), Named(auth.get("server_token"), path)),
-    ]
-    chosen_url, chosen_token = _chosen(layers)
+    chosen_url = chosen_token = NOTHING
+    if not no_server:
+        layers = [
+            Layer(url, token),
+            Layer(
+                variable("PLEXINDEX_URL"),
+                token_of(variable("PLEXINDEX_TOKEN"), variable("PLEXINDEX_TOKEN_FILE")),
+            ),
+            Layer(variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")),
+            Layer(Named(auth.get("server_baseurl"), path), Named(auth.get("server_token"), path)),
+        ]
+        chosen_url, chosen_token = _chosen(layers)
     if size_limit is None:
         size_limit = _size_from(variable("PLEXINDEX_SIZE_LIMIT")) or _size_from(
             Named(ours.get("size_limit"), f"{path}, [plexindex] size_limit")

@@ -442,7 +442,12 @@ def _common(command: argparse.ArgumentParser) -> None:
         type=_given,
         metavar="FILE",
         help="Plex's own database on this machine, the folder that holds it, or the folder 'Plex Media Server': read, "
-        "never written; alone it needs neither --url nor a token",
+        "never written; alone (--no-server) it needs neither --url nor a token",
+    )
+    server.add_argument(
+        "--no-server",
+        action="store_true",
+        help="ask no server, whatever the environment and plexapi's file name: --database alone",
     )
     server.add_argument("--dir", type=_given, metavar="FOLDER", help="the folder of the store (~/.cache/plexindex)")
     server.add_argument(
