@@ -61,7 +61,7 @@ def find(
     ``no_server``: none is looked for, nor a token.
     """
     path, file = _plexapi_file()
-    auth, ours = file.get("auth", {}), file.get("plexindex", {})
+    auth, ours = file.get("auth", {}), _ours(file.get("plexindex", {}), path)
     chosen_url = chosen_token = NOTHING
     if not no_server:
         layers = [
@@ -88,6 +88,27 @@ def find(
         None if database is None else os.path.expanduser(os.fspath(database)),
         [*mappings, *_mappings_of(ours.get("mappings", ""), path)],
     )
+
+
+# What the section [plexindex] of plexapi's file may say.
+_SETTINGS = ("dir", "database", "size_limit", "mappings")
+
+
+def _ours(section: dict[str, str], path: str) -> dict[str, str]:
+    """Our section of the file, without quotes round its values. A name that it does not have is told in the log."""
+    for name in sorted(section.keys() - set(_SETTINGS), reverse=True):
+        import difflib
+        import logging
+
+        meant = difflib.get_close_matches(name, _SETTINGS, 1)
+        hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(_SETTINGS[:-1])} and {_SETTINGS[-1]}"
+        text = "%s, [plexindex] %s: it is no setting, and is ignored; %s"
+        logging.getLogger("plexindex").warning(text, path, name, hint)
+    return {name: _unquoted(value) for name, value in section.items()}
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
 
 
 def size_of(text: str) -> int:

@@ -35,6 +35,7 @@ server, token and folder are looked for in this order:
          size_limit = 2G
          mappings =
              /mnt/media -> /data/media
+Quotes round a value of [plexindex] are none of it, and a name that is not among these is told as a warning.
 A token is sent only to the server that it stands beside. The folder is ~/.cache/plexindex where none is named."""
 
 

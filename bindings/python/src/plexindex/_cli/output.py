@@ -165,6 +165,9 @@ _OPTIONS = (
 
 def in_flags(text: str) -> str:
     """A text of the library in the words of the command line."""
+    if "[plexindex]" in text:
+        # It is of plexapi's file, which has names of its own.
+        return text
     for option, flag in _OPTIONS:
         text = text.replace(option, flag)
     return text
