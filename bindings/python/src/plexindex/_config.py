@@ -165,6 +165,9 @@ def _chosen(layers: list[Layer]) -> tuple[Named, Named]:
     at = next((number for number, layer in enumerate(layers) if layer.url.value), len(layers))
     by = next((number for number, layer in enumerate(layers) if layer.token.value), len(layers))
     url = layers[at].url if at < len(layers) else NOTHING
+    if url.value and not re.match("https?://", url.value.strip(), re.IGNORECASE):
+        # What is wrong with that is told when it is opened, before what there is to say of tokens.
+        return url, NOTHING
     token = layers[by].token if by < len(layers) else NOTHING
     if at < by < len(layers):
         # A token from further down was written for the server that stands beside it, or below.
