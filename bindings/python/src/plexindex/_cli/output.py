@@ -148,6 +148,8 @@ _OPTIONS = (
         "give --url and a token, or --database, or leave --offline out",
     ),
     ("give a token for this server", "give --token-file"),
+    ("pass one as the option `token`", "give it with --token-file, or set PLEXINDEX_TOKEN"),
+    ("pass the token as the option `token`", "give the token with --token-file, or set PLEXINDEX_TOKEN"),
     ("set the option `token`", "give --token-file, or set PLEXINDEX_TOKEN"),
     ("another cache_dir", "another --dir"),
     ("a cache_dir ", "a --dir "),
