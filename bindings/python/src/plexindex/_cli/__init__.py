@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .._errors import ConnectError, Error, TimeoutError
+from .._errors import ConnectError, Error, ForbiddenError, InvalidArgumentError, TimeoutError, UnauthorizedError
 from . import arguments, codes, output
 
 TYPE_CHECKING = False
@@ -60,4 +60,8 @@ def _besides(error: Exception, options: argparse.Namespace | None) -> str:
     """What the command knows of an error and the library does not."""
     if isinstance(error, (ConnectError, TimeoutError)) and getattr(options, "database_beside", False):
         return "; Plex's database was not used: only its server says that it is its own; --no-server asks it alone"
+    source = getattr(options, "token_from", "")
+    of_token = isinstance(error, InvalidArgumentError) and str(error).startswith("the token ")
+    if source and (of_token or isinstance(error, (UnauthorizedError, ForbiddenError))):
+        return f"; the token is from {source}"
     return ""

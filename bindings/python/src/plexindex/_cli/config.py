@@ -82,7 +82,8 @@ class Settings:
         self.offline: bool = options.offline
         self.deadline: float | None = options.deadline
         self.verbose: int = options.verbose
-        # The exit code tells where an error is from.
+        # The exit code and the text tell where an error is from.
+        options.token_from = self.token_from if self.url is not None else ""
         options.database_alone = self.database is not None and self.url is None
         options.database_beside = self.database is not None and self.url is not None and not self.offline
 
