@@ -196,15 +196,12 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="FORMAT",
         type=_format,
         choices=("text", "keys", "paths", "tsv", "json"),
-        default="text",
         help="how answers are printed, in the order of the paths: text for people; keys, paths, tsv or json, one line "
         "for each (see below)",
     )
     command.add_argument("--missing", action="store_true", help="print only the paths that are no single item")
     command.add_argument("-q", "--quiet", action="store_true", help="leave out the line that says how many were found")
-    command.add_argument(
-        "--json", action="store_const", const="json", dest="format", help="print JSON: one object a line"
-    )
+    _json(command, "one object a line")
 
 
 def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -581,13 +578,14 @@ class _Parser(argparse.ArgumentParser):
         elif missing:
             words = [action for action in self._actions if action.choices and action.dest in missing[2].split(", ")]
             message += "".join(f": give {' or '.join(map(str, action.choices or ()))}" for action in words)
-        meant = difflib.get_close_matches(wrong[1], known, 1) if wrong else []
+        meant = difflib.get_close_matches(wrong[1], known, 1, 0.7) if wrong else []
         said = message
         if owners:
             said += f"; it is an option of {', '.join(owners)}"
         elif meant:
             said += f"; did you mean {meant[0]}?"
-        super().error(f"{said}\n`{self.prog} --help` says more")
+        # Without the usage, which is longer than a terminal may be high.
+        self.exit(codes.USAGE, f"{self.prog}: error: {said}\n`{self.prog} --help` says more\n")
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

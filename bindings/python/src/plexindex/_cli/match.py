@@ -26,9 +26,12 @@ _STATUSES = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not fo
 
 def match(options: argparse.Namespace) -> int:
     """Tells which items the paths are."""
-    if options.missing and options.format == "keys":
+    if options.json and options.format not in (None, "json"):
+        raise UsageError(f"--format {options.format} and --json are two formats: give one")
+    shape = "json" if options.json else options.format or "text"
+    if options.missing and shape == "keys":
         raise UsageError("a path that is no single item has no key: with --missing give --format paths")
-    show = _SHOWN[options.format]
+    show = _SHOWN[shape]
     counts: dict[str, int] = {}
     low = total = missing = late = unfetched = 0
     bar = Bar()
