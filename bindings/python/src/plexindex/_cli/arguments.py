@@ -349,7 +349,8 @@ def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "doctor",
         "check what works and what does not, and which path mappings are missing",
         "Looks at the server, the token, the libraries and the store. With a folder, or a file that lists paths, it "
-        "matches a sample of the files, and proposes mappings for those that are not found, ready to paste.",
+        "matches a sample of the files, and proposes mappings for those that are not found, ready to paste. What Plex "
+        "leaves out in a library's folder, as `plexindex diff --rules` lists it, is counted apart.",
         "  plexindex doctor\n  plexindex doctor /mnt/media\n  plexindex doctor --offline paths.txt",
         "doctor",
     )
