@@ -115,7 +115,9 @@ def _sum_up(found: Comparison, asked: str) -> None:
             f"of {output.count(found.unasked, 'file')} {asked} was not asked whether "
             f"{'it was' if found.unasked == 1 else 'they were'} renamed: `plexindex warm --full` asks for all"
         )
-    if not (found.differs or found.unreadable):
+    if not (found.files or found.listed or found.unreadable):
+        parts.append("nothing was compared: no library has a file there either")
+    elif not (found.differs or found.unreadable):
         parts.append("nothing differs")
     if found.age is not None:
         parts.append(_how_old(found, found.age, asked))
