@@ -146,11 +146,11 @@ def test_mappings_of_the_file(cli: Cli, server: Server) -> None:
 
 def test_a_name_that_the_file_s_section_does_not_have_is_told(cli: Cli, server: Server) -> None:
     path = write_config(cli, f"{auth(server)}[plexindex]\nmapping = /mnt/media -> /data\nfrobnicate = 1\n")
-    said = cli.run("libraries").stderr.splitlines()
-    assert said == [
-        f"plexindex: WARNING: {path}, [plexindex] mapping: it is no setting, and is ignored; did you mean mappings?",
-        f"plexindex: WARNING: {path}, [plexindex] frobnicate: it is no setting, and is ignored; there are dir, "
-        "database, size_limit and mappings",
+    ignored = "it is no setting, and is ignored"
+    assert cli.run("libraries").stderr.splitlines() == [
+        f"plexindex: WARNING: {path}, [plexindex] mapping: {ignored}; did you mean mappings?",
+        f"plexindex: WARNING: {path}, [plexindex] frobnicate: {ignored}; there are dir, database, "
+        + "size_limit and mappings",
     ]
 
 
@@ -162,9 +162,7 @@ def test_a_value_of_the_file_that_is_wrong_is_not_the_flag_s(cli: Cli, server: S
 
 
 @pytest.mark.parametrize("quote", ["'", '"'])
-def test_quotes_round_a_value_of_the_file_are_none_of_it(
-    cli: Cli, server: Server, tmp_path: Path, quote: str
-) -> None:
+def test_quotes_round_a_value_of_the_file_are_none_of_it(cli: Cli, server: Server, tmp_path: Path, quote: str) -> None:
     write_config(cli, f"{auth(server)}[plexindex]\ndir = {quote}{tmp_path}/the store{quote}\n")
     assert cli.json("doctor", PLEXINDEX_DIR=None)["store"]["folder"] == f"{tmp_path}/the store"
 

@@ -121,7 +121,7 @@ class Walk:
         return len(files) == count.value and set(rules) <= set(_LEFTOVERS)
 
     def rule_for(self, path: bytes) -> str | None:
-        """The rule that leaves out a file which is not listed, or a folder above it. Outside every library none does."""
+        """The rule that leaves out a file that is not listed, or a folder above it; none outside every library."""
         folder = self._places.around(path)
         if folder is None:
             return None

@@ -315,8 +315,8 @@ def _stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "tell what is in the index, and how often it was asked",
         "Sends no request. Answers and requests are counted over the store's life and all processes that use it.",
         "  plexindex stats\n  plexindex stats --watch 5\n\n"
-        "JSON: folder, libraries, items, matches, store_answers and store_requests (over the store's life), disk_bytes, "
-        "size_limit and over_limit (bytes; 0: none), evictions (libraries removed for a limit), and sequence, which "
+        "JSON: folder, libraries, items, matches, store_answers and store_requests (over the store's life), "
+        "disk_bytes, size_limit and over_limit (bytes; 0: none), evictions (libraries removed for a limit), and sequence, which "
         "grows with each write.",
         "stats",
     )
