@@ -146,11 +146,10 @@ def test_mappings_of_the_file(cli: Cli, server: Server) -> None:
 
 def test_a_name_that_the_file_s_section_does_not_have_is_told(cli: Cli, server: Server) -> None:
     path = write_config(cli, f"{auth(server)}[plexindex]\nmapping = /mnt/media -> /data\nfrobnicate = 1\n")
-    ignored = "it is no setting, and is ignored"
+    ignored = f"plexindex: WARNING: {path}, [plexindex] %s: it is no setting, and is ignored; %s"
     assert cli.run("libraries").stderr.splitlines() == [
-        f"plexindex: WARNING: {path}, [plexindex] mapping: {ignored}; did you mean mappings?",
-        f"plexindex: WARNING: {path}, [plexindex] frobnicate: {ignored}; there are dir, database, "
-        + "size_limit and mappings",
+        ignored % ("mapping", "did you mean mappings?"),
+        ignored % ("frobnicate", "there are dir, database, size_limit and mappings"),
     ]
 
 

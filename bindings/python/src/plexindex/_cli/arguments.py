@@ -168,6 +168,7 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "tell which items files are, or why they are none",
         "Fetches libraries that were never fetched, where they may have the path. A relative path that exists is "
         "taken from the current folder; paths on standard input are taken as they are. "
+        "A standard input that is closed is an empty list. "
         "The exit code is 0 when each path is a single item. Of several paths a line on standard error says how many "
         "are.",
         '  plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"\n'
@@ -184,11 +185,17 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "match",
     )
     command.add_argument(
-        "path", nargs="+", metavar="PATH", help="paths of files; - reads them from standard input, one a line"
+        "path",
+        nargs="+",
+        metavar="PATH",
+        help="paths of files; - reads them from standard input, one a line, where empty lines are no paths",
     )
     command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
     command.add_argument(
-        "-0", "--null", action="store_true", help="paths on standard input end in a NUL, as of find -print0"
+        "-0",
+        "--null",
+        action="store_true",
+        help="paths on standard input end in a NUL, as of find -print0; so do those of --format paths, for xargs -0",
     )
     command.add_argument(
         "-f",
@@ -221,7 +228,10 @@ def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "folder",
     )
     command.add_argument(
-        "path", nargs="+", metavar="FOLDER", help="paths of folders; - reads them from standard input, one a line"
+        "path",
+        nargs="+",
+        metavar="FOLDER",
+        help="paths of folders; - reads them from standard input, one a line, where empty lines are no paths",
     )
     command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
     command.add_argument(
@@ -316,8 +326,8 @@ def _stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "Sends no request. Answers and requests are counted over the store's life and all processes that use it.",
         "  plexindex stats\n  plexindex stats --watch 5\n\n"
         "JSON: folder, libraries, items, matches, store_answers and store_requests (over the store's life), "
-        "disk_bytes, size_limit and over_limit (bytes; 0: none), evictions (libraries removed for a limit), and sequence, which "
-        "grows with each write.",
+        "disk_bytes, size_limit and over_limit (bytes; 0: none), evictions (libraries removed for a limit), and "
+        "sequence, which grows with each write.",
         "stats",
     )
     command.add_argument(
@@ -464,7 +474,11 @@ def _common(command: argparse.ArgumentParser) -> None:
     )
     server.add_argument("--offline", action="store_true", help="send no request: answer from the store")
     server.add_argument(
-        "--deadline", type=_seconds, metavar="SECONDS", help="how long a question may take; default: no limit"
+        "--deadline",
+        type=_seconds,
+        metavar="SECONDS",
+        help="how long a question may take; default: no limit, but a server that cannot be reached is tried again for "
+        "no more than 3 seconds, by warm for 30, by doctor not at all",
     )
     server.add_argument(
         "--ca-file",
