@@ -125,6 +125,16 @@ def test_the_command_follows_it_without_events(cli: Cli, plex: Path) -> None:
         assert follower.wait(30) == 130
 
 
+def test_a_track_looks_like_no_episode(plex: Path, cache: Path) -> None:
+    with plexindex.open(cache, database=plex) as index:
+        index.library("Music").refresh()
+        tracks = [item for item in index.library("Music").items() if item.season is not None]
+        assert {item.kind for item in tracks} == {"track"}
+        for item in tracks:
+            number = f"{item.season}-{item.episode:02d}"
+            assert item.describe() == f"{item.show_title} – {number} – {item.title}"
+
+
 def test_it_is_asked_alone_though_a_server_is_named(cli: Cli, plex: Path) -> None:
     away: dict[str, Any] = {"PLEXINDEX_URL": "http://127.0.0.1:1", "PLEXINDEX_DATABASE": str(plex)}
     done = cli.run("match", BUNNY, **away)
