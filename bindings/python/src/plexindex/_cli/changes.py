@@ -123,4 +123,4 @@ def _show(index: Index, change: Change, options: argparse.Namespace) -> None:
 
 def _path_line(word: str, path: str) -> str:
     """A path below its change, in one line whatever it holds."""
-    return f"  {word}{output.clean(path)}".replace("\n", "\\n")
+    return f"  {word}{output.one_line(path)}"

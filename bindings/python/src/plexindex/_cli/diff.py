@@ -87,11 +87,11 @@ def diff(options: argparse.Namespace) -> int:
 
 def _text(difference: Difference) -> str:
     words, style = _WORDS[difference.what]
-    lines = [f"{output.paint(words, style)}: {output.clean(difference.path)}".replace("\n", "\\n")]
+    lines = [f"{output.paint(words, style)}: {output.one_line(difference.path)}"]
     if difference.item is not None:
         lines.append(f"  {item_text(difference.item)}")
     if difference.reason_code != "gone":
-        lines.append(output.fitted(f"  {output.clean(difference.reason)}"))
+        lines.append(output.fitted(f"  {output.reason(difference.reason, difference.path)}"))
     return "\n".join(lines)
 
 

@@ -412,7 +412,7 @@ def _rungs(report: Report, answers: Matches, paths: list[bytes], left_out: set[b
     for name, few in sorted(by_status.items()):
         report.line(f"\n  {name.replace('_', ' ')}, for example:")
         for path in few[:_EXAMPLES]:
-            report.line(f"    {output.clean(os.fsdecode(path))}")
+            report.line(f"    {output.one_line(os.fsdecode(path))}")
     if low:
         report.note(
             f"{count(low, 'answer')} of low confidence: these files lie in a library's folder, but under another name"

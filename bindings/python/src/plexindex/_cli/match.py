@@ -156,7 +156,7 @@ _SHOWN: dict[str, Callable[[bytes, Match, bool], None]] = {
 
 def match_text(path: str, answer: Match) -> str:
     """An answer for people: the path, and below it what it is or why not."""
-    lines = [output.clean(path).replace("\n", "\\n")]
+    lines = [output.one_line(path)]
     if answer.item is not None:
         how = f"{answer.rung.replace('_', ' ')}, {answer.confidence}"
         if answer.confidence == "low":
@@ -166,14 +166,14 @@ def match_text(path: str, answer: Match) -> str:
         text = output.fitted(f"  {item_text(answer.item)} · {how}")
         lines.append(output.paint(text, "good" if answer.confidence == "high" else "warn"))
         if answer.reason_code not in ("none", "only_root_differs", "path_tells"):
-            lines.append(output.fitted(f"  {output.clean(output.in_flags(answer.reason or ''))}"))
+            lines.append(output.fitted(f"  {output.reason(answer.reason, path)}"))
         return "\n".join(lines)
-    why = f"  {status_text(answer)}: {output.clean(output.in_flags(answer.reason or ''))}"
+    why = f"  {status_text(answer)}: {output.reason(answer.reason, path)}"
     lines.append(output.paint(output.fitted(why), "bad" if answer.status == "not_found" else "warn"))
     shown = answer.candidates[:_CANDIDATES]
     for item in shown:
         lines.append(f"    {item_text(item)}")
-        lines.append(f"      {output.clean(item.path or '')}")
+        lines.append(f"      {output.one_line(item.path or '')}")
     if answer.candidates_total > len(shown) > 0:
         lines.append(f"    and {output.number(answer.candidates_total - len(shown))} more")
     return "\n".join(lines)
@@ -186,4 +186,4 @@ def status_text(answer: Match) -> str:
 
 def item_text(item: Item) -> str:
     """An item, its library and its key, in a line."""
-    return output.clean(" · ".join(part for part in (item.describe(), item.library, item.key) if part))
+    return output.one_line(" · ".join(part for part in (item.describe(), item.library, item.key) if part))

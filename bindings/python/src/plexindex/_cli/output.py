@@ -196,8 +196,23 @@ def confirm(question: str, default: bool) -> bool | None:
 
 
 def clean(text: str) -> str:
-    """Text in which names of files cannot steer the terminal."""
-    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+    """Text in which names of files cannot steer the terminal. A byte that is no UTF-8 is shown as one."""
+    return "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return f"\\x{ord(char) - 0xDC00:02x}" if "\udc80" <= char <= "\udcff" else repr(char)[1:-1]
+
+
+def one_line(text: str) -> str:
+    """The same in one line, whatever a name holds."""
+    return clean(text).replace("\n", "\\n")
+
+
+def reason(text: str | None, path: str) -> str:
+    """A reason as one line, in which the path that was asked looks as it does elsewhere."""
+    told = os.fsencode(path).decode("utf-8", "replace")
+    return one_line(in_flags((text or "").replace(told, path)))
 
 
 def width(text: str) -> int:
