@@ -73,6 +73,7 @@ def test_what_is_no_mapping_is_refused_with_the_form(cli: Cli) -> None:
         ("/a=/b=/c", "2 ways: write 'HOST -> SERVER'"),
         ("/a ->", "HOST=SERVER"),
         ("films:tv", "HOST=SERVER"),
+        ("/a -> b", "with the server's full folder"),
     ):
         done = cli.run("match", "--mapping", text, "--quiet", "/x.mkv")
         assert (done.returncode, said in done.stderr) == (2, True), done

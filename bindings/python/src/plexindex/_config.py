@@ -138,10 +138,9 @@ def pair_of(text: str) -> tuple[str, str]:
     """The folders of a mapping: ``HOST=SERVER``, ``HOST:SERVER`` or ``HOST -> SERVER``."""
     if "->" in text:
         host, _, server = map(str.strip, text.partition("->"))
-        if not (host and server) or "->" in server:
-            raise ValueError(f"{text!r} is no mapping: give HOST=SERVER, such as /mnt/media=/data/media")
-        return host, server
-    for sign in "=:":
+        if host and "->" not in server and re.match(r"([A-Za-z]:)?[\\/]", server):
+            return host, server
+    for sign in "" if "->" in text else "=:":
         # From the second character on: a drive of Windows may begin the host's folder, too.
         places = [found.start() for found in _SEPARATED[sign].finditer(text, 2 if text[1:2] == ":" else 1)]
         if len(places) > 1:
