@@ -58,7 +58,7 @@ class Comparison:
             _convert.path_bytes(folder, index._hides_paths, "folder")
         self._folders = [os.path.abspath(os.fsencode(folder)) for folder in folders]
         self._places = Places(index, library if isinstance(library, Chosen) else index.library(library))
-        self._walk = Walk(self._places, without, told)
+        self._walk = Walk(self._places, without, _convert.callback("progress", told))
         self._listing = Listing(self._places, self._walk)
         self._renames = Renames(self._places, self._walk, self._listing)
         # Media files on the disk, by what is told of them.
