@@ -234,7 +234,7 @@ class Comparison:
         for library in places.locations[place] if gone else ():
             files = places.files(place, library)
             if files and library.uuid not in known:
-                listed = "1 file of library '{}' is" if files == 1 else f"{files} files of library '{{}}' are"
+                listed = "1 file of library '{}' is" if files == 1 else f"{files:,} files of library '{{}}' are"
                 text = f"{listed.format(library.title)} listed below it, and it {gone}: a mount may be missing"
                 yield Difference("not_on_disk", place, None, "location_empty", text, [library])
 

@@ -190,8 +190,8 @@ class Walk:
         named = [item.describe() for item in answer.candidates[:_NAMED]]
         more = answer.candidates_total - len(named)
         if more:
-            named.append(f"and {more} more")
-        text = f"{answer.candidates_total} items have this file: {', '.join(named)}"
+            named.append(f"and {more:,} more")
+        text = f"{answer.candidates_total:,} items have this file: {', '.join(named)}"
         return Difference("ambiguous", path, answer.candidates[0], "several_items", text, files=1)
 
     def _of_unlisted(self, one: OnDisk, answer: Match) -> Difference:

@@ -361,7 +361,9 @@ def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "Looks at the server, the token, the libraries and the store. With a folder, or a file that lists paths, it "
         "matches a sample of the files, and proposes mappings for those that are not found, ready to paste. What Plex "
         "leaves out in a library's folder, as `plexindex diff --rules` lists it, is counted apart.",
-        "  plexindex doctor\n  plexindex doctor /mnt/media\n  plexindex doctor --offline paths.txt",
+        "  plexindex doctor\n  plexindex doctor /mnt/media\n  plexindex doctor --offline paths.txt\n\n"
+        "JSON: what was found, by part; problems, as sentences, and exit_code. Of the server, answered is how many "
+        "seconds it took to answer.",
         "doctor",
     )
     command.add_argument(
