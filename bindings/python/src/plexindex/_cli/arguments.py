@@ -248,9 +248,9 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "tell what is on the disk and not in Plex, and what Plex lists and is gone",
         "Walks the folders. The server is asked first whether anything changed, and then for items whose files are "
         "gone where files are new, too: they may have been renamed. What Plex leaves out by itself counts as left out: "
-        "--rules lists why. Of what libraries own that are not asked nothing is told. Nothing is changed, "
-        "on the disk or on the server. The exit code is 0 when nothing differs, and 1 when something does or cannot be "
-        "read.",
+        "--rules lists why. With --library, what lies in the folders of other libraries is not told. Nothing "
+        "is changed, on the disk or on the server. The exit code is 0 when nothing differs, and 1 when something does "
+        "or cannot be read.",
         "  plexindex diff /mnt/media\n"
         "  plexindex diff --without samples --without extras /mnt/media\n"
         "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
