@@ -194,6 +194,11 @@ def check_examples(programs: Path, folder: Path, server: str, movie: dict[str, s
     asked = f"{movie['path']}\n/nowhere/at all.mkv\n"
     said = run(programs / "lookup", server, TOKEN, folder / "store", input=asked, env=variables)
     assert said == f"{key}\t{movie['path']}\nNOT_FOUND\t/nowhere/at all.mkv\n"
+    feed: list[str | Path] = [programs / "feed", server, TOKEN, folder / "store", folder / "place", "0"]
+    begun, later = (json.loads(run(*feed, env=variables)) for _ in range(2))
+    # The second run goes on where the first one ended, and nothing changed.
+    assert (begun["changes"], later) == ([], begun)
+    assert (folder / "place").read_text() == begun["token"]
     run(programs / "tables", folder / "store", "colour", "blue", env=variables)
     assert run(programs / "tables", folder / "store", "colour", env=variables) == "blue\n"
     missing = subprocess.run(
