@@ -177,7 +177,8 @@ impl<'c> Items<'c> {
             text_into(&mut item.guid, cells.get(5));
             item.kind = ItemType::from_number(kind);
             item.year = small(cells.get(6)).unwrap_or(0);
-            if !matches!(item.kind, ItemType::Movie | ItemType::Other) {
+            // A photo's place in its album is the number of no episode.
+            if matches!(item.kind, ItemType::Episode | ItemType::Track) {
                 item.episode = small(cells.get(7)).unwrap_or(-1);
             }
             places.push((number_of(cells.get(9)), small(cells.get(8))));
@@ -257,7 +258,6 @@ impl<'c> Items<'c> {
                     item.season = disc;
                 }
             }
-            // A photo's place in its album is the number of no episode.
             _ => {}
         }
         Ok(())
