@@ -27,7 +27,7 @@ struct Line {
 }
 
 impl Ignored {
-    /// That of this folder; `None` where there is none that can be read. Nobody may ever write into a pipe of this name.
+    /// That of this folder; `None` where there is none that can be read. A pipe of this name is not opened: that may wait for ever.
     pub fn of(folder: &[u8]) -> Option<Self> {
         let mut text = Vec::new();
         let path = named([folder, b"/.plexignore"].concat());

@@ -176,6 +176,78 @@ impl Item {
         !self.rating_key.is_empty() && !self.rating_key.contains('\0')
     }
 
+    /// Its texts beside external ids and paths: its own, then its show's, then its season's.
+    pub(crate) fn texts(&self) -> [&String; 9] {
+        // Whole: a text that is left out does not compile.
+        let Self {
+            rating_key,
+            kind: _,
+            title,
+            year: _,
+            show_title,
+            show_rating_key,
+            show_guid,
+            season_title,
+            season_rating_key,
+            season_guid,
+            season: _,
+            episode: _,
+            guid,
+            guids: _,
+            parts: _,
+        } = self;
+        [
+            rating_key,
+            title,
+            guid,
+            show_title,
+            show_rating_key,
+            show_guid,
+            season_title,
+            season_rating_key,
+            season_guid,
+        ]
+    }
+
+    /// The texts of its show and of its season.
+    pub(crate) fn texts_above(&self) -> [&String; 6] {
+        let [_, _, _, above @ ..] = self.texts();
+        above
+    }
+
+    /// An item without texts in the memory of this one; the texts of its lists go to `spare`.
+    pub(crate) fn emptied(mut self, spare: &mut Vec<String>) -> Self {
+        // Whole: a field that keeps what it had does not compile.
+        let Self {
+            rating_key,
+            kind,
+            title,
+            year,
+            show_title,
+            show_rating_key,
+            show_guid,
+            season_title,
+            season_rating_key,
+            season_guid,
+            season,
+            episode,
+            guid,
+            guids,
+            parts,
+        } = &mut self;
+        for text in [rating_key, title, guid, show_title, show_rating_key, show_guid] {
+            text.clear();
+        }
+        for text in [season_title, season_rating_key, season_guid] {
+            text.clear();
+        }
+        for list in [guids, parts] {
+            spare.append(list);
+        }
+        (*kind, *year, *season, *episode) = (ItemType::Other, 0, -1, -1);
+        self
+    }
+
     /// All that is known of it, as a JSON object; `key` is its public key.
     #[must_use]
     pub fn to_json(&self, key: &str) -> String {

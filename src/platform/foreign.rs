@@ -7,7 +7,7 @@
 //! And it takes the lock of writers for a moment, where it meets one that is about to end a commit. A transaction of the
 //! program that becomes a writing one just then fails: it waits for no lock. So the VFS refuses it that lock.
 //!
-//! As root it sets the owner of `-shm` to that of the database, whoever made it. So it is kept from that while the VFS opens one.
+//! As root it sets the owner of `-shm` to that of the database, even where another user made it. So it is kept from that while the VFS opens one.
 //!
 //! Plex's databases have pages of 1 KB, and to ask the system for each takes longer than to read what it has. So the VFS reads
 //! some of them ahead where they are asked for in order, within one read transaction: for as long as that lasts, the server

@@ -79,7 +79,7 @@ impl Queries {
         Normal::with_known(
             path,
             |spelling, room| self.known_form(call, spelling, room),
-            |path| self.answer_at_once(call, &PathQuestion::new(path), then),
+            |path| self.answer_at_once(call, &PathQuestion::new(path), then, |then, answer| then(answer)),
         )
     }
 

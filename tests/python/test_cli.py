@@ -308,7 +308,7 @@ def test_clear_asks(cli: Cli) -> None:
 def test_each_failure_has_its_exit_code(cli: Cli, server: Server, tmp_path: Path) -> None:
     assert cli.run("warm", PLEXINDEX_URL=None, PLEXINDEX_TOKEN=None).returncode == 2
     done = cli.run("match", "/x.mkv", PLEXINDEX_URL=None, PLEXINDEX_TOKEN=None)
-    assert (done.returncode, "--url" in done.stderr) == (2, True)
+    assert (done.returncode, "--url" in done.stderr) == (6, True)
     done = cli.run("libraries", PLEXINDEX_URL="http://127.0.0.1:1", PLEXINDEX_DIR=str(tmp_path / "other"))
     assert done.returncode == 3
     assert "127.0.0.1:1" in done.stderr
@@ -349,3 +349,19 @@ def test_verbose_says_what_is_done(cli: Cli, server: Server) -> None:
     assert path not in done.stderr
     assert TOKEN not in cli.run("match", "-vv", path).stderr
     assert path in cli.run("match", "-vv", path).stderr
+
+
+def test_what_was_never_fetched_has_one_exit_code(cli: Cli, tmp_path: Path) -> None:
+    told: dict[str, int] = {}
+    for words in ("stats", "libraries", "match /x.mkv"):
+        told[f"no store: {words}"] = cli.run(*words.split(), "--offline").returncode
+    cli.good("libraries")  # known, and none is fetched
+    for words in ("match -l Movies /x.mkv", "folder /x", f"diff {tmp_path}", "changes --full", f"doctor {tmp_path}"):
+        told[f"offline: {words}"] = cli.run(*words.split(), "--offline").returncode
+    told["no server"] = cli.run("match", "/x.mkv", PLEXINDEX_URL=None, PLEXINDEX_TOKEN=None).returncode
+    assert told == dict.fromkeys(told, 6)
+    # One of several paths is enough, and what is known is told.
+    cli.good("warm", "Movies")
+    done = cli.run("match", "--offline", "/data/movies/x.mkv", "/x.mkv")
+    assert (done.returncode, "is not listed (yet)" in done.stdout) == (6, True)
+    assert cli.run("match", "--offline", "/data/movies/x.mkv").returncode == 1

@@ -36,7 +36,7 @@ pub struct Filling {
     files: Vec<(i64, i64, String)>,
     /// Where they are few: the items, the versions and the parts in the trash.
     trashed: Option<[HashSet<i64>; 3]>,
-    /// Texts that nobody needs any more: what is read next is read into their memory.
+    /// Texts that are needed no more: what is read next is read into their memory.
     pub texts: Vec<String>,
 }
 

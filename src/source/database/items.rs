@@ -29,7 +29,7 @@ pub struct Items<'c> {
     /// Of the items that were read last: what stands above each, and its absolute number.
     places: Vec<(Option<i64>, Option<i32>)>,
     filling: Filling,
-    /// Items that nobody needs any more: what is read next is read into their memory.
+    /// Items that are needed no more: what is read next is read into their memory.
     used: Option<&'c mut Vec<Item>>,
 }
 
@@ -170,13 +170,14 @@ impl<'c> Items<'c> {
             if !types.contains(&kind) || cells.id(2) != *section || filling.is_trashed(Kind::Item, id, cells.get(3)) {
                 return true;
             }
-            let mut item = blank(used.as_mut().and_then(|used| used.pop()), &mut filling.texts);
+            let used = used.as_mut().and_then(|used| used.pop()).unwrap_or_default();
+            let mut item = used.emptied(&mut filling.texts);
             put_number(&mut item.rating_key, id);
             text_into(&mut item.title, cells.get(4));
             text_into(&mut item.guid, cells.get(5));
             item.kind = ItemType::from_number(kind);
             item.year = small(cells.get(6)).unwrap_or(0);
-            if !matches!(item.kind, ItemType::Movie | ItemType::Other) {
+            if matches!(item.kind, ItemType::Episode | ItemType::Track) {
                 item.episode = small(cells.get(7)).unwrap_or(-1);
             }
             places.push((number_of(cells.get(9)), small(cells.get(8))));
@@ -234,32 +235,28 @@ impl<'c> Items<'c> {
 
     /// Adds what stands above an item.
     fn put_above(&mut self, item: &mut Item, parent: Option<i64>, absolute: Option<i32>) -> Sql<()> {
-        match item.kind {
-            ItemType::Episode | ItemType::Track => {
-                let kind = item.kind;
-                if let Some(above) = self.above(parent)? {
-                    let (key, season) = &above.season;
-                    item.season = season.index;
-                    item.season_rating_key.clone_from(key);
-                    put_title_of_season(&mut item.season_title, kind, season);
-                    item.season_guid.clone_from(&season.guid);
-                    if let Some((key, show)) = &above.show {
-                        item.show_rating_key.clone_from(key);
-                        item.show_title.clone_from(&show.title);
-                        item.show_guid.clone_from(&show.guid);
-                    }
-                }
-                // Of a track it is the disc, which no album has.
-                if kind == ItemType::Track
-                    && let Some(disc) = absolute
-                {
-                    item.season = disc;
-                }
+        // A photo's place in its album is the number of no episode.
+        if !matches!(item.kind, ItemType::Episode | ItemType::Track) {
+            return Ok(());
+        }
+        let kind = item.kind;
+        if let Some(above) = self.above(parent)? {
+            let (key, season) = &above.season;
+            item.season = season.index;
+            item.season_rating_key.clone_from(key);
+            put_title_of_season(&mut item.season_title, kind, season);
+            item.season_guid.clone_from(&season.guid);
+            if let Some((key, show)) = &above.show {
+                item.show_rating_key.clone_from(key);
+                item.show_title.clone_from(&show.title);
+                item.show_guid.clone_from(&show.guid);
             }
-            ItemType::Photo | ItemType::Clip => {
-                item.season = self.above(parent)?.map_or(-1, |above| above.season.1.index);
-            }
-            _ => {}
+        }
+        // Of a track it is the disc, which no album has.
+        if kind == ItemType::Track
+            && let Some(disc) = absolute
+        {
+            item.season = disc;
         }
         Ok(())
     }
@@ -308,38 +305,4 @@ impl<'c> Items<'c> {
         self.parents.insert(id, Rc::clone(&parent));
         Ok(parent)
     }
-}
-
-/// An item without texts, in the memory of another one.
-fn blank(used: Option<Item>, texts: &mut Vec<String>) -> Item {
-    let mut item = used.unwrap_or_default();
-    // Whole: a field that keeps what it had does not compile.
-    let Item {
-        rating_key,
-        kind,
-        title,
-        year,
-        show_title,
-        show_rating_key,
-        show_guid,
-        season_title,
-        season_rating_key,
-        season_guid,
-        season,
-        episode,
-        guid,
-        guids,
-        parts,
-    } = &mut item;
-    for text in [rating_key, title, guid, show_title, show_rating_key, show_guid] {
-        text.clear();
-    }
-    for text in [season_title, season_rating_key, season_guid] {
-        text.clear();
-    }
-    for list in [guids, parts] {
-        texts.append(list);
-    }
-    (*kind, *year, *season, *episode) = (ItemType::Other, 0, -1, -1);
-    item
 }

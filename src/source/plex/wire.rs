@@ -436,6 +436,10 @@ impl Object for Row<'_, '_> {
             item.season_title = String::new();
             item.season_guid = String::new();
         }
+        // Nor is a photo's place in its album the number of an episode.
+        if matches!(item.kind, ItemType::Photo | ItemType::Clip) {
+            (item.season, item.episode) = (-1, -1);
+        }
         let section = self.section.take();
         rows.is_over = rows.count > rows.most || rows.kept > KEPT;
         if rows.is_over {

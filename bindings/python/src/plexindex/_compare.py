@@ -111,7 +111,8 @@ class Comparison:
         kinds = ("not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths")
         counts = {what: self.counts.get(what, 0) for what in kinds}
         told = {what: self._told_of.get(what, 0) for what in kinds}
-        gone = sum(one.gone + one.below_empty for one in self._listing.compared.values())
+        below_empty = sum(one.below_empty for one in self._listing.compared.values())
+        gone = below_empty + sum(one.gone for one in self._listing.compared.values())
         unknown = sum(one.unknown for one in self._listing.compared.values())
         return {
             "what": "summary",
@@ -124,6 +125,7 @@ class Comparison:
             "listed": self.listed,
             "listed_on_disk": self.listed - gone - unknown,
             "listed_not_on_disk": gone,
+            "listed_location_empty": below_empty,
             "listed_unknown": unknown,
             **counts,
             "unasked": self.unasked,

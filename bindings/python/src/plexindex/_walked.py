@@ -178,8 +178,19 @@ class Walk:
             text = _TEXTS[code].format("' or '".join(owner.title for owner in owners))
         elif answer.reason_code == "only_root_differs":
             code, item = "mapping_missing", answer.item
-            text = _TEXTS[code]
+            text = _mapping_missing(path, os.fsencode(item.path or "") if item else b"")
         return Difference("not_in_plex", path, item, code, text, owners, files=1)
+
+
+def _mapping_missing(path: bytes, listed: bytes) -> str:
+    """The same with the mapping: what stands before the end that two paths have in common, in whole names."""
+    own, other = path.split(b"/"), listed.split(b"/")
+    while own and other and own[-1] == other[-1]:
+        del own[-1], other[-1]
+    host, server = (os.fsdecode(b"/".join(names)) or "/" for names in (own, other))
+    text = _TEXTS["mapping_missing"]
+    # They may differ in case, and then a mapping would be of a single file.
+    return text if host == os.fsdecode(path) else f"{text}: give {host} as the server's {server}"
 
 
 def _text(rule: str, line: bytes) -> str:

@@ -135,7 +135,8 @@ def _libraries(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         commands,
         "libraries",
         "list the server's libraries, and how fresh the index of each is",
-        "Known libraries are listed without asking the server; when none is known it is asked once.",
+        "Known libraries are listed without asking the server; when none is known it is asked once. Plex's database is "
+        "always looked at.",
         "  plexindex libraries\n  plexindex libraries --json | jq -r '.[].title'",
         "libraries",
     )
@@ -250,7 +251,8 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "several_paths), path, item, reason_code, reason, library and section; at last what is summary, with the "
         "counts, and age: for how many seconds the listing has not been seen to be current. files is the sum of "
         "files_in_plex, files_not_in_plex, files_ambiguous and files_left_out; listed that of listed_on_disk, "
-        "listed_not_on_disk and listed_unknown.",
+        "listed_not_on_disk and listed_unknown; listed_location_empty is how many of listed_not_on_disk lie in a "
+        "location that is empty or missing, which one line tells of.",
         "diff",
     )
     command.add_argument("path", nargs="*", metavar="FOLDER", help="folders to walk")
@@ -280,7 +282,8 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "tell what was added, removed, changed and moved since a token",
         "The first call gives a token, which outlives processes; the next one, with that token, what changed since, "
         "and a new token, as its last line: scripts read --json. The server is asked where a listing has expired, "
-        "which is after an hour, or with --check. A token of all libraries becomes one of the library that --library "
+        "which is after an hour, or with --check: until then what the server changed is not told, unless another "
+        "process asked, or --follow heard of it. A token of all libraries becomes one of the library that --library "
         "names. A library of which more than 20 items, and more than a fifth, changed at once is to be listed again, "
         "with --full.",
         "  plexindex changes\n"
@@ -299,7 +302,11 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command.add_argument(
         "--check", action="store_true", help="ask the server now whether anything changed, by one request, as diff does"
     )
-    command.add_argument("--follow", action="store_true", help="go on until Ctrl-C, and listen to the server's events")
+    command.add_argument(
+        "--follow",
+        action="store_true",
+        help="go on until Ctrl-C, and listen to the server's events; Plex's database is looked at once a second",
+    )
     command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
     _json(command, "one object a line")
 

@@ -31,7 +31,7 @@ def changes(options: argparse.Namespace) -> int:
     settings = Settings(options)
     if options.check and settings.silent:
         how = "leave --offline out" if settings.offline else f"no server is known: {commands.HOW_TO_NAME}"
-        raise UsageError(f"--check asks the server: {how}")
+        raise UsageError(f"--check asks {settings.asked}: {how}")
     if settings.silent:
         settings.expect_folder()
         if not settings.has_store():
@@ -48,8 +48,8 @@ def changes(options: argparse.Namespace) -> int:
         finally:
             bar.drop()
         if found.stale:
-            why = "the deadline came first" if found.late else "the server did not answer"
-            output.complain(f"{why}: the server may know more")
+            why = "the deadline came first" if found.late else f"{settings.asked} did not answer"
+            output.complain(f"{why}: {settings.asked} may know more")
         _tell(index, found, options)
         if options.follow:
             _follow(index, library, found.token, options, silent=settings.silent)

@@ -83,6 +83,16 @@ class Settings:
         """Nothing may be asked: no server, and no database of its."""
         return (self.url is None and self.database is None) or self.offline
 
+    @property
+    def local(self) -> bool:
+        """Nothing but Plex's database is asked, which costs no request."""
+        return self.url is None and self.database is not None and not self.offline
+
+    @property
+    def asked(self) -> str:
+        """What is asked, in the middle of a sentence."""
+        return "Plex's database" if self.url is None and self.database is not None else "the server"
+
     def has_store(self) -> bool:
         """Whether there is a store in the folder."""
         try:

@@ -229,7 +229,8 @@ def _are_one(report: Report, settings: Settings, server: ServerInfo) -> None:
     if not isinstance(facts, dict) or not facts["usable"]:
         return
     report.aside = server.database_aside is not None
-    facts.update(is_this_servers=not report.aside, why_not=server.database_aside)
+    # What is put aside answers nothing, however well it can be read.
+    facts.update(is_this_servers=not report.aside, usable=not report.aside, why_not=server.database_aside)
     if server.database_aside is None:
         report.good(f"Plex's database {settings.database} is this server's")
     else:
@@ -340,7 +341,10 @@ def _files(
     """Which of the files match, by which rung; and mappings for the others. ``local``: asking costs no request."""
     report.title("Files")
     if not local and not any(library.age is not None for library in libraries):
-        report.bad("no library was fetched yet, so nothing can match: run `plexindex warm`, or add --yes")
+        report.bad(
+            "no library was fetched yet, so nothing can match: run `plexindex warm`, or add --yes",
+            codes.LIBRARY,
+        )
         return
     folders = [path for path in options.path if path != "-" and os.path.isdir(path)]
     ends = sample.extensions({library.kind for library in libraries})
@@ -407,7 +411,8 @@ def _rungs(report: Report, answers: Matches, paths: list[bytes]) -> None:
     }
     if unmatched:
         report.bad(
-            f"{output.number(unmatched)} of {count(total, 'file')} {'is' if unmatched == 1 else 'are'} no single item"
+            f"{output.number(unmatched)} of {count(total, 'file')} {'is' if unmatched == 1 else 'are'} no single item",
+            codes.LIBRARY if "not found: not_fetched" in by_status else codes.NOT_ALL,
         )
     else:
         report.good("each of them is a single item")

@@ -26,7 +26,7 @@ _CANDIDATES = 10
 
 def folder(options: argparse.Namespace) -> int:
     """Tells what the folders are."""
-    missing = late = 0
+    missing = late = unfetched = 0
     bar = Bar()
     settings = Settings(options)
     if settings.silent:
@@ -45,6 +45,7 @@ def folder(options: argparse.Namespace) -> int:
                 raise
             bar.done()
             missing += not answer
+            unfetched += answer.reason_code == "not_fetched"
             late += answer.status in ("not_yet", "needs_warm")
             if options.json:
                 output.say_json(folder_dict(path, answer))
@@ -56,7 +57,7 @@ def folder(options: argparse.Namespace) -> int:
                         output.say_json({"folder": os.fsdecode(path), "item": item.to_dict()})
                     else:
                         say(f"    {item_text(item)}\n      {output.clean(item.path or '')}")
-    return codes.NOT_YET if late else codes.NOT_ALL if missing else codes.OK
+    return codes.of_answers(missing=missing, late=late, unfetched=unfetched)
 
 
 def _below(index: Index, library: Library | None, path: bytes, answer: Folder, *, silent: bool) -> Iterator[Item]:

@@ -30,7 +30,7 @@ def match(options: argparse.Namespace) -> int:
         raise UsageError("a path that is no single item has no key: with --missing give --format paths")
     show = _SHOWN[options.format]
     counts: dict[str, int] = {}
-    low = total = missing = late = 0
+    low = total = missing = late = unfetched = 0
     bar = Bar()
     settings = Settings(options)
     if settings.silent:
@@ -56,6 +56,7 @@ def match(options: argparse.Namespace) -> int:
                     raise error
                 total += 1
                 missing += not answer
+                unfetched += answer.reason_code == "not_fetched"
                 late += answer.status in ("not_yet", "needs_warm")
                 low += answer.confidence == "low" and bool(answer)
                 found = answer.rung if answer else _STATUSES.get(answer.status, answer.status)
@@ -66,7 +67,7 @@ def match(options: argparse.Namespace) -> int:
         output.note("no path was given: the list is empty")
     if total > 1 and not options.quiet:
         _sum_up(total, missing, low, counts)
-    return codes.NOT_YET if late else codes.NOT_ALL if missing else codes.OK
+    return codes.of_answers(missing=missing, late=late, unfetched=unfetched)
 
 
 def _sum_up(total: int, missing: int, low: int, counts: dict[str, int]) -> None:

@@ -101,8 +101,37 @@ def say_json(value: object) -> None:
     """A value as one line of JSON, flushed at once: a pipe may read along."""
     import json
 
-    sys.stdout.write(json.dumps(value) + "\n")
+    line = json.dumps(value)
+    if "\\udc" in line:
+        line = json.dumps(_with_bytes(value))
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def _with_bytes(value: object) -> object:
+    """Beside each name that is no UTF-8 its bytes, as `…_base64`: other programs do not keep what stands for them."""
+    if isinstance(value, list):
+        return [_with_bytes(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    told: dict[str, object] = {}
+    for name, held in value.items():
+        told[name] = _with_bytes(held)
+        texts = held if isinstance(held, list) else [held]
+        # A sentence is for people.
+        if name != "reason" and any(isinstance(text, str) and not _is_utf8(text) for text in texts):
+            told[f"{name}_base64"] = [_base64(text) for text in held] if texts is held else _base64(held)
+    return told
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\udc80" <= char <= "\udcff" for char in text)
+
+
+def _base64(name: str) -> str:
+    import base64
+
+    return base64.b64encode(os.fsencode(name)).decode()
 
 
 def complain(text: str) -> None:
