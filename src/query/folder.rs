@@ -342,6 +342,10 @@ impl Question for FolderQuestion<'_> {
             return Err(error);
         }
         let mut answer = Answer::of_folder(queries.reading.kind(), outcome, &snapshot.rows, status);
+        if rows.is_empty() && state.late == Some(status) {
+            // Of which library it would be is not known.
+            answer.reason = Reason::NotFetched;
+        }
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
         let now = turn.now_ms;
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();

@@ -404,6 +404,9 @@ impl Question for PathQuestion<'_> {
         let (message, episodes);
         if outcome.unverified {
             answer.reason = Reason::Unconfirmed;
+        } else if rows.is_empty() && state.late == Some(status) {
+            // Of which library it would be is not known.
+            answer.reason = Reason::NotFetched;
         } else if status == Status::Ambiguous
             && let Some(found) = episodes_of_one_file(outcome)
         {

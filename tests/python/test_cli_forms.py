@@ -73,6 +73,7 @@ def test_what_is_no_mapping_is_refused_with_the_form(cli: Cli) -> None:
         ("/a=/b=/c", "2 ways: write 'HOST -> SERVER'"),
         ("/a ->", "HOST=SERVER"),
         ("films:tv", "HOST=SERVER"),
+        ("/a -> b", "with the server's full folder"),
     ):
         done = cli.run("match", "--mapping", text, "--quiet", "/x.mkv")
         assert (done.returncode, said in done.stderr) == (2, True), done
@@ -130,6 +131,11 @@ def test_a_word_that_is_wrong_is_answered_with_the_right_one(cli: Cli) -> None:
     ):
         done = cli.run(*given)
         assert (done.returncode, said in done.stderr) == (2, True), done
+    # What is like no option is none of them misspelt, and what is wrong is all that is said.
+    said = "plexindex stats: error: unrecognized arguments: --bogus\n`plexindex stats --help` says more\n"
+    assert cli.run("stats", "--bogus").stderr == said
+    done = cli.run("match", "-f", "keys", "--json", "/x")
+    assert (done.returncode, done.stderr) == (2, "plexindex: --format keys and --json are two formats: give one\n")
     assert cli.good("help", "match") == cli.good("match", "--help")
     assert cli.good("help") == cli.good("--help")
 

@@ -234,6 +234,20 @@ def test_names_that_are_no_utf8_can_be_turned_back(cli: Cli, tmp_path: Path) -> 
     assert [base64.b64decode(one) for one in summary["folders_base64"]] == [os.fsencode(folder)]
 
 
+def test_a_name_is_one_line_in_which_its_odd_bytes_are_seen(cli: Cli, tmp_path: Path) -> None:
+    raw = os.fsencode(tmp_path) + b"/a\nb\xff\xc3.mkv"
+    shown = f"{tmp_path}/a\\nb\\xff\\xc3.mkv"
+    for command, end in (("match", "mkv"), ("folder", "")):
+        asked = raw if end else raw[:-4]
+        first, second = cli.run(command, "--null", "-", given=asked + b"\0").stdout.splitlines()
+        assert first == shown[: len(shown) if end else -4]
+        assert f"'{first}'" in second
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff\n.mkv")).touch()
+    assert "\udcff" not in cli.run("diff", folder).stdout
+
+
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 def test_jq_turns_them_back(cli: Cli) -> None:
     raw = b"/films/Caf\xe9.mkv"

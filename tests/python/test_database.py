@@ -125,6 +125,32 @@ def test_the_command_follows_it_without_events(cli: Cli, plex: Path) -> None:
         assert follower.wait(30) == 130
 
 
+def test_a_track_looks_like_no_episode(plex: Path, cache: Path) -> None:
+    with plexindex.open(cache, database=plex) as index:
+        index.library("Music").refresh()
+        tracks = [item for item in index.library("Music").items() if item.season is not None]
+        assert {item.kind for item in tracks} == {"track"}
+        for item in tracks:
+            number = f"{item.season}-{item.episode:02d}"
+            assert item.describe() == f"{item.show_title} – {number} – {item.title}"
+
+
+def test_it_is_asked_alone_though_a_server_is_named(cli: Cli, plex: Path) -> None:
+    away: dict[str, Any] = {"PLEXINDEX_URL": "http://127.0.0.1:1", "PLEXINDEX_DATABASE": str(plex)}
+    done = cli.run("match", BUNNY, **away)
+    assert done.returncode == 3
+    assert "Plex's database was not used: only its server says that it is its own; --no-server asks it alone" in (
+        " ".join(done.stderr.split())
+    )
+    assert "Big Buck Bunny" in cli.good("match", "--no-server", BUNNY, **away)
+    assert cli.good("warm", "--no-server", **away) == ""
+    assert cli.json("doctor", "--no-server", **away)["server"]["url"] is None
+    done = cli.run("match", "--no-server", "--url", "http://127.0.0.1:1", BUNNY, PLEXINDEX_DATABASE=str(plex))
+    assert (done.returncode, "--url" in done.stderr) == (2, True)
+    # No token is looked for, either: one that cannot be read is none of its.
+    assert "Big Buck Bunny" in cli.good("match", "--no-server", BUNNY, PLEXINDEX_TOKEN_FILE="/nowhere", **away)
+
+
 def test_a_pickled_index_has_it_too(plex: Path, cache: Path) -> None:
     with plexindex.open(cache, database=plex) as index:
         again = pickle.loads(pickle.dumps(index))  # noqa: S301

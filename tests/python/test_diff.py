@@ -489,6 +489,11 @@ def test_an_empty_folder_that_no_library_has_differs_in_nothing(tmp_path: Path, 
     done = cli.run("diff", "--json", empty)
     summary = json.loads(done.stdout)
     assert (done.returncode, summary["files"], summary["not_in_plex"]) == (0, 0, 0)
+    # Nothing differs, and nothing was compared: the folder may be another one than was meant.
+    done = cli.run("diff", empty)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "; nothing was compared: no library has a file there either; " in " ".join(done.stderr.split())
+    assert "nothing differs" not in done.stderr
     make(empty / "deep" / "x.mkv")
     make(empty / "y.mkv")
     done = cli.run("diff", "--json", empty)
@@ -932,6 +937,28 @@ def test_the_command(tmp_path: Path, tree: Tree) -> None:
     as_json = [json.loads(line) for line in cli.good("diff", "--rules", "--json").splitlines()]
     assert [line["rule"] for line in as_json] == list(arguments.RULES)
     assert all(line["leaves_out"] and line["source"] for line in as_json)
+
+
+def test_the_doctor_leaves_out_what_diff_does(tmp_path: Path, tree: Tree) -> None:
+    cli = Cli(tmp_path, tree.server)
+    cli.good("warm")
+    film = tree.listed[0].parent
+    for name in ("Featurettes/Making of.mkv", "Other-trailer.mkv", "deep/Samples/x.mkv", "sample.mkv", "disc.iso"):
+        make(film / name)
+    make(film / "BDMV" / "STREAM" / "00001.m2ts")
+    (film / ".plexignore").write_text("ignored.mkv\n")
+    make(film / "ignored.mkv")
+    assert cli.run("diff", tree.media).returncode == 0
+    values = cli.json("doctor", tree.media)
+    assert (values["exit_code"], values["files"]["unmatched"], values["files"]["left_out"]) == (0, {}, 7)
+    said = cli.good("doctor", tree.media)
+    assert "\n  left out  7  " in said and "nothing is wrong" in said
+    new = make(film / "New" / "Brand New (2020).mkv")
+    values = cli.json("doctor", tree.media)
+    assert (values["exit_code"], values["files"]["unmatched"], values["files"]["left_out"]) == (
+        1, {"not found: not listed": 1}, 7
+    )  # fmt: skip
+    assert str(new) in cli.run("doctor", tree.media).stdout
 
 
 def test_files_that_differ_in_their_case_only(index: plexindex.Index, tree: Tree) -> None:

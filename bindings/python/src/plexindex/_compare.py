@@ -58,7 +58,7 @@ class Comparison:
             _convert.path_bytes(folder, index._hides_paths, "folder")
         self._folders = [os.path.abspath(os.fsencode(folder)) for folder in folders]
         self._places = Places(index, library if isinstance(library, Chosen) else index.library(library))
-        self._walk = Walk(self._places, without, told)
+        self._walk = Walk(self._places, without, _convert.callback("progress", told))
         self._listing = Listing(self._places, self._walk)
         self._renames = Renames(self._places, self._walk, self._listing)
         # Media files on the disk, by what is told of them.
@@ -234,7 +234,7 @@ class Comparison:
         for library in places.locations[place] if gone else ():
             files = places.files(place, library)
             if files and library.uuid not in known:
-                listed = "1 file of library '{}' is" if files == 1 else f"{files} files of library '{{}}' are"
+                listed = "1 file of library '{}' is" if files == 1 else f"{files:,} files of library '{{}}' are"
                 text = f"{listed.format(library.title)} listed below it, and it {gone}: a mount may be missing"
                 yield Difference("not_on_disk", place, None, "location_empty", text, [library])
 

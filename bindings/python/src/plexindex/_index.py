@@ -46,9 +46,9 @@ class Index(Changing):
     """An open index: tells which Plex item a file is. Made by :func:`plexindex.open`, ended by :meth:`close` or `with`.
 
     Any number of threads may use it at once. A ``library`` is a title, the number of a section, a :class:`Library`, or
-    None for every library; a ``deadline`` is in seconds, None for the one given to ``open``, infinity for none. A call
-    that fetches tells ``progress`` (default: the one given to ``open``) how far it is. Ctrl-C ends the call, and so
-    does ``progress`` when it raises or returns False; the next call goes on where it stopped.
+    None for every library; a ``deadline`` is in seconds, None for the one given to ``open``, infinity for none, 0 for
+    next to no time. A call that fetches tells ``progress`` (default: the one given to ``open``) how far it is. Ctrl-C
+    ends the call, and so does ``progress`` when it raises or returns False; the next call goes on where it stopped.
 
     Under ``asyncio`` the methods that begin with ``a``, such as :meth:`amatch_path`, do the same on a thread of their
     own, where progress callbacks run too, and ``async with`` closes the index.

@@ -28,6 +28,8 @@ def changes(options: argparse.Namespace) -> int:
         raise UsageError("--full begins anew: leave --since out")
     if options.since == "":
         raise UsageError("argument --since: it is empty: give a token, or leave the option out")
+    if options.follow and options.deadline is not None:
+        raise UsageError("--follow goes on until Ctrl-C: leave --deadline out")
     settings = Settings(options)
     if options.check and settings.silent:
         how = "leave --offline out" if settings.offline else f"no server is known: {commands.HOW_TO_NAME}"
@@ -121,4 +123,4 @@ def _show(index: Index, change: Change, options: argparse.Namespace) -> None:
 
 def _path_line(word: str, path: str) -> str:
     """A path below its change, in one line whatever it holds."""
-    return f"  {word}{output.clean(path)}".replace("\n", "\\n")
+    return f"  {word}{output.one_line(path)}"

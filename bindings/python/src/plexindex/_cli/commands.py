@@ -163,18 +163,15 @@ def stats(options: argparse.Namespace) -> int:
             _show_stats(index, options, None)
             return codes.OK
         before = None
-        try:
-            while True:
-                before = _show_stats(index, options, before)
-                time.sleep(options.watch)
-        except KeyboardInterrupt:
-            return codes.OK
+        while True:
+            before = _show_stats(index, options, before)
+            time.sleep(options.watch)
 
 
 def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None) -> Stats:
     now = index.stats()
     if options.json:
-        output.say_json({"folder": index.cache_dir, **now.as_dict()})
+        output.say_json({"folder": index.cache_dir, **{name: getattr(now, name) for name in _OF_THE_STORE}})
         return now
     lines = output.table(_stats_rows(index, now, before, options.watch))
     if options.watch is not None and output.is_terminal(sys.stdout):
@@ -190,6 +187,9 @@ def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None)
     return now
 
 
+# What the store holds, and what it counted over its life. What this process did is nothing that one asks a command for.
+_OF_THE_STORE = ("libraries", "items", "matches", "store_answers", "store_requests", "disk_bytes", "size_limit",
+                 "over_limit", "evictions", "sequence")  # fmt: skip
 _STATS_ROWS = ("store", "libraries", "items", "matches", "answers", "requests", "writes")
 
 

@@ -87,11 +87,11 @@ def diff(options: argparse.Namespace) -> int:
 
 def _text(difference: Difference) -> str:
     words, style = _WORDS[difference.what]
-    lines = [f"{output.paint(words, style)}: {output.clean(difference.path)}".replace("\n", "\\n")]
+    lines = [f"{output.paint(words, style)}: {output.one_line(difference.path)}"]
     if difference.item is not None:
         lines.append(f"  {item_text(difference.item)}")
     if difference.reason_code != "gone":
-        lines.append(output.fitted(f"  {output.clean(difference.reason)}"))
+        lines.append(output.fitted(f"  {output.reason(difference.reason, difference.path)}"))
     return "\n".join(lines)
 
 
@@ -115,7 +115,9 @@ def _sum_up(found: Comparison, asked: str) -> None:
             f"of {output.count(found.unasked, 'file')} {asked} was not asked whether "
             f"{'it was' if found.unasked == 1 else 'they were'} renamed: `plexindex warm --full` asks for all"
         )
-    if not (found.differs or found.unreadable):
+    if not (found.files or found.listed or found.unreadable):
+        parts.append("nothing was compared: no library has a file there either")
+    elif not (found.differs or found.unreadable):
         parts.append("nothing differs")
     if found.age is not None:
         parts.append(_how_old(found, found.age, asked))

@@ -148,6 +148,8 @@ _OPTIONS = (
         "give --url and a token, or --database, or leave --offline out",
     ),
     ("give a token for this server", "give --token-file"),
+    ("pass one as the option `token`", "give it with --token-file, or set PLEXINDEX_TOKEN"),
+    ("pass the token as the option `token`", "give the token with --token-file, or set PLEXINDEX_TOKEN"),
     ("set the option `token`", "give --token-file, or set PLEXINDEX_TOKEN"),
     ("another cache_dir", "another --dir"),
     ("a cache_dir ", "a --dir "),
@@ -165,6 +167,9 @@ _OPTIONS = (
 
 def in_flags(text: str) -> str:
     """A text of the library in the words of the command line."""
+    if "[plexindex]" in text:
+        # It is of plexapi's file, which has names of its own.
+        return text
     for option, flag in _OPTIONS:
         text = text.replace(option, flag)
     return text
@@ -191,8 +196,23 @@ def confirm(question: str, default: bool) -> bool | None:
 
 
 def clean(text: str) -> str:
-    """Text in which names of files cannot steer the terminal."""
-    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+    """Text in which names of files cannot steer the terminal. A byte that is no UTF-8 is shown as one."""
+    return "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return f"\\x{ord(char) - 0xDC00:02x}" if "\udc80" <= char <= "\udcff" else repr(char)[1:-1]
+
+
+def one_line(text: str) -> str:
+    """The same in one line, whatever a name holds."""
+    return clean(text).replace("\n", "\\n")
+
+
+def reason(text: str | None, path: str) -> str:
+    """A reason as one line, in which the path that was asked looks as it does elsewhere."""
+    told = os.fsencode(path).decode("utf-8", "replace")
+    return one_line(in_flags((text or "").replace(told, path)))
 
 
 def width(text: str) -> int:
