@@ -170,14 +170,13 @@ impl<'c> Items<'c> {
             if !types.contains(&kind) || cells.id(2) != *section || filling.is_trashed(Kind::Item, id, cells.get(3)) {
                 return true;
             }
-            let item = used.as_mut().and_then(|used| used.pop()).unwrap_or_default();
-            let mut item = item.emptied(&mut filling.texts);
+            let used = used.as_mut().and_then(|used| used.pop()).unwrap_or_default();
+            let mut item = used.emptied(&mut filling.texts);
             put_number(&mut item.rating_key, id);
             text_into(&mut item.title, cells.get(4));
             text_into(&mut item.guid, cells.get(5));
             item.kind = ItemType::from_number(kind);
             item.year = small(cells.get(6)).unwrap_or(0);
-            // A photo's place in its album is the number of no episode.
             if matches!(item.kind, ItemType::Episode | ItemType::Track) {
                 item.episode = small(cells.get(7)).unwrap_or(-1);
             }
@@ -236,29 +235,28 @@ impl<'c> Items<'c> {
 
     /// Adds what stands above an item.
     fn put_above(&mut self, item: &mut Item, parent: Option<i64>, absolute: Option<i32>) -> Sql<()> {
-        match item.kind {
-            ItemType::Episode | ItemType::Track => {
-                let kind = item.kind;
-                if let Some(above) = self.above(parent)? {
-                    let (key, season) = &above.season;
-                    item.season = season.index;
-                    item.season_rating_key.clone_from(key);
-                    put_title_of_season(&mut item.season_title, kind, season);
-                    item.season_guid.clone_from(&season.guid);
-                    if let Some((key, show)) = &above.show {
-                        item.show_rating_key.clone_from(key);
-                        item.show_title.clone_from(&show.title);
-                        item.show_guid.clone_from(&show.guid);
-                    }
-                }
-                // Of a track it is the disc, which no album has.
-                if kind == ItemType::Track
-                    && let Some(disc) = absolute
-                {
-                    item.season = disc;
-                }
+        // A photo's place in its album is the number of no episode.
+        if !matches!(item.kind, ItemType::Episode | ItemType::Track) {
+            return Ok(());
+        }
+        let kind = item.kind;
+        if let Some(above) = self.above(parent)? {
+            let (key, season) = &above.season;
+            item.season = season.index;
+            item.season_rating_key.clone_from(key);
+            put_title_of_season(&mut item.season_title, kind, season);
+            item.season_guid.clone_from(&season.guid);
+            if let Some((key, show)) = &above.show {
+                item.show_rating_key.clone_from(key);
+                item.show_title.clone_from(&show.title);
+                item.show_guid.clone_from(&show.guid);
             }
-            _ => {}
+        }
+        // Of a track it is the disc, which no album has.
+        if kind == ItemType::Track
+            && let Some(disc) = absolute
+        {
+            item.season = disc;
         }
         Ok(())
     }

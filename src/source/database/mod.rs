@@ -1,9 +1,9 @@
 //! Plex's own database as a [`Source`]: the file that the server keeps its libraries in, read beside the running server.
 //!
 //! `place` is where the file is and how a short look into it leaves no trace; `schema` what is read of it, `read` what that
-//! means, in the words of the HTTP API, and `items` the same of all that is an item's, with what `filling` adds to it, by `cells`; `mark` what tells that
-//! something changed. `reader` is what there is between questions, with what was read `ahead`; `listing` and `changes` are
-//! made of them.
+//! means, in the words of the HTTP API, and `items` the same of all that is an item's, with what `filling` adds to it, by
+//! `cells`; `mark` what tells that something changed. `reader` is what there is between questions, with what was read `ahead`;
+//! `listing` and `changes` are made of them.
 //!
 //! Nothing here asks for anything over a network, and nothing is counted as a request.
 
