@@ -58,7 +58,11 @@ def main(given: Sequence[str] | None = None) -> int:
 
 def _besides(error: Exception, options: argparse.Namespace | None) -> str:
     """What the command knows of an error and the library does not."""
-    if isinstance(error, (ConnectError, TimeoutError)) and getattr(options, "database_beside", False):
+    is_away = isinstance(error, ConnectError) or (
+        # A deadline may also come while the database is read.
+        isinstance(error, TimeoutError) and getattr(options, "deadline", None) is None
+    )
+    if is_away and getattr(options, "database_beside", False):
         return "; Plex's database was not used: only its server says that it is its own; --no-server asks it alone"
     source = getattr(options, "token_from", "")
     of_token = isinstance(error, InvalidArgumentError) and str(error).startswith("the token ")
