@@ -7,6 +7,7 @@ mod ids;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::platform::map::prefetch;
 use crate::platform::wipe::wipe;
 
 pub use ids::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, Sequence, TableId, TableImage};
@@ -170,6 +171,56 @@ pub struct Item {
 }
 
 impl Item {
+    /// Asks memory for the texts of items that follow the one at `at`: those of a page lie all over it, and were written by
+    /// another processor.
+    pub(crate) fn expect(items: &[Self], at: usize) {
+        const SOON: usize = 3;
+        if let Some(item) = items.get(at + 2 * SOON) {
+            for text in [&item.rating_key, &item.title, &item.guid] {
+                prefetch(text.as_ptr());
+            }
+            prefetch(item.guids.as_ptr().cast());
+            prefetch(item.parts.as_ptr().cast());
+        }
+        if let Some(item) = items.get(at + SOON) {
+            for text in item.guids.iter().take(SOON).chain(item.parts.first()) {
+                prefetch(text.as_ptr());
+                prefetch(text.as_ptr().wrapping_add(64));
+            }
+        }
+    }
+
+    /// Makes it one of which nothing is known, whose texts keep their memory. Those of its lists go to `texts`.
+    pub(crate) fn empty(&mut self, texts: &mut Vec<String>) {
+        // Whole: a field that keeps what it had does not compile.
+        let Self {
+            rating_key,
+            kind,
+            title,
+            year,
+            show_title,
+            show_rating_key,
+            show_guid,
+            season_title,
+            season_rating_key,
+            season_guid,
+            season,
+            episode,
+            guid,
+            guids,
+            parts,
+        } = self;
+        let show = [show_title, show_rating_key, show_guid];
+        let season_texts = [season_title, season_rating_key, season_guid];
+        for text in [rating_key, title, guid].into_iter().chain(show).chain(season_texts) {
+            text.clear();
+        }
+        for list in [guids, parts] {
+            texts.append(list);
+        }
+        (*kind, *year, *season, *episode) = (ItemType::Other, 0, -1, -1);
+    }
+
     /// Whether it has a rating key that hosts can be given: one, and without a NUL, which ends it in a batch.
     #[must_use]
     pub fn has_key(&self) -> bool {

@@ -62,6 +62,8 @@ pub(super) struct Measured<'m> {
     kind: RequestKind,
     started: Instant,
     waited: Cell<Duration>,
+    /// For the head.
+    waited_for_head: Cell<Duration>,
     bytes: Cell<u64>,
     sent: Cell<bool>,
 }
@@ -74,6 +76,7 @@ impl<'m> Measured<'m> {
             kind,
             started: Instant::now(),
             waited: Cell::new(Duration::ZERO),
+            waited_for_head: Cell::new(Duration::ZERO),
             bytes: Cell::new(0),
             sent: Cell::new(true),
         }
@@ -82,6 +85,7 @@ impl<'m> Measured<'m> {
     /// The head arrived just now, or would have.
     pub fn head_came(&self) {
         self.waited.set(self.started.elapsed());
+        self.waited_for_head.set(self.waited.get());
     }
 
     /// A piece of the body was waited for since then.
@@ -89,10 +93,27 @@ impl<'m> Measured<'m> {
         self.waited.set(self.waited.get() + begun.elapsed());
     }
 
+    /// Whether the body came so slowly that a packed one would have been here sooner, however long packing it takes.
+    pub fn is_slow(&self) -> bool {
+        is_slow(
+            self.bytes.get(),
+            self.waited.get().saturating_sub(self.waited_for_head.get()),
+        )
+    }
+
     /// There was no connection, so nothing was sent and nothing counts.
     pub fn not_sent(&self) {
         self.sent.set(false);
     }
+}
+
+/// See [`Measured::is_slow`].
+fn is_slow(bytes: u64, waited: Duration) -> bool {
+    /// Of less the time is that of the connection.
+    const ENOUGH: u64 = 128 << 10;
+    /// Servers pack some 50 MB a second, to a fifth.
+    const BYTES_A_MS: u128 = 16 << 10;
+    bytes >= ENOUGH && u128::from(bytes) < BYTES_A_MS * waited.as_millis()
 }
 
 impl Drop for Measured<'_> {
@@ -358,4 +379,20 @@ fn limited<'a>(
         }
     };
     Ok(Limited { inner, limit, progress })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_slower_than_it_could_be_packed_is_slow() {
+        let ms = Duration::from_millis;
+        assert!(!is_slow(836_000, ms(1)));
+        assert!(!is_slow(836_000, ms(50)));
+        assert!(is_slow(836_000, ms(60)));
+        assert!(!is_slow(836_000, Duration::ZERO));
+        // A short answer tells nothing.
+        assert!(!is_slow(10_000, ms(60)));
+    }
 }

@@ -1,6 +1,7 @@
 //! What there is of a server between requests: its place, the token, the connections, what it refuses.
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::retry::{Pause, RealPause};
 use super::tls;
 use super::transport::Transport;
 use super::url::{Base, Origin};
+use super::used::Used;
 
 /// How long an event stream may be silent: Plex sends something each 10 to 15 s.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -39,6 +41,9 @@ pub struct PlexHttp {
     pub(super) silence: Duration,
     pub(super) owed: Owed,
     pub(super) buffers: Buffers,
+    pub(super) used: Used,
+    /// Whether answers came so slowly over this machine's own network that packed ones are worth their while.
+    pub(super) packs: AtomicBool,
     pub(super) refusals: Refusals,
     /// Where the server was found to want HTTPS, so that the token is sent in the clear once and never again.
     pub(super) upgraded: OnceLock<Origin>,
@@ -131,6 +136,8 @@ impl PlexHttp {
             silence: SILENCE,
             owed: Owed::new(),
             buffers: Buffers::default(),
+            used: Used::default(),
+            packs: AtomicBool::new(false),
             refusals: Refusals::default(),
             upgraded: OnceLock::new(),
         })
