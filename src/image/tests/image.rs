@@ -120,7 +120,11 @@ fn an_empty_image_answers() {
     assert_eq!(image.items().count(), 0);
     assert_eq!(image.find("1"), None);
     Normal::with(b"/a/x.mkv", |path| {
-        assert!(image.sole(path.raw(), image.first(path.hash(), path.raw().len())).is_none());
+        assert!(
+            image
+                .sole(path.raw(), image.first(path.hash(), path.raw().len()))
+                .is_none()
+        );
         assert!(!image.may_have(path.hash()));
         image.paths(path, |_, _| panic!("nothing is listed"));
         assert_eq!(image.alike(path, 1, None, |_, _| panic!("nothing is listed")), 0);

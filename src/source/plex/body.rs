@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, Cursor, Read};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -93,8 +94,9 @@ impl<'m> Measured<'m> {
         self.waited.set(self.waited.get() + begun.elapsed());
     }
 
-    /// Whether the body came so slowly that a packed one would have been here sooner, however long packing it takes.
-    pub fn is_slow(&self) -> bool {
+    /// Whether the body came so slowly that a packed one would have been here sooner, however long packing it takes. `None`: it
+    /// is too short to tell.
+    pub fn is_slow(&self) -> Option<bool> {
         is_slow(
             self.bytes.get(),
             self.waited.get().saturating_sub(self.waited_for_head.get()),
@@ -108,12 +110,36 @@ impl<'m> Measured<'m> {
 }
 
 /// See [`Measured::is_slow`].
-fn is_slow(bytes: u64, waited: Duration) -> bool {
+fn is_slow(bytes: u64, waited: Duration) -> Option<bool> {
     /// Of less the time is that of the connection.
     const ENOUGH: u64 = 128 << 10;
     /// Servers pack some 50 MB a second, to a fifth.
     const BYTES_A_MS: u128 = 16 << 10;
-    bytes >= ENOUGH && u128::from(bytes) < BYTES_A_MS * waited.as_millis()
+    (bytes >= ENOUGH).then(|| u128::from(bytes) < BYTES_A_MS * waited.as_millis())
+}
+
+/// What is known of the way to a server that is on this machine by name: it may be a tunnel.
+#[derive(Default)]
+pub(super) struct Way(AtomicU32);
+
+impl Way {
+    /// So many answers in a row are slow: a busy machine holds up one or two.
+    const SLOW: u32 = 3;
+
+    /// Whether answers are worth packing, from now on.
+    pub fn is_long(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= Self::SLOW
+    }
+
+    /// An answer that was not packed was slow, or not; `None`: that cannot be told.
+    pub fn passed(&self, was_slow: Option<bool>) {
+        match was_slow {
+            _ if self.is_long() => {}
+            Some(true) => _ = self.0.fetch_add(1, Ordering::Relaxed),
+            Some(false) => self.0.store(0, Ordering::Relaxed),
+            None => {}
+        }
+    }
 }
 
 impl Drop for Measured<'_> {
@@ -388,11 +414,24 @@ mod tests {
     #[test]
     fn what_comes_slower_than_it_could_be_packed_is_slow() {
         let ms = Duration::from_millis;
-        assert!(!is_slow(836_000, ms(1)));
-        assert!(!is_slow(836_000, ms(50)));
-        assert!(is_slow(836_000, ms(60)));
-        assert!(!is_slow(836_000, Duration::ZERO));
-        // A short answer tells nothing.
-        assert!(!is_slow(10_000, ms(60)));
+        for (waited, slow) in [(0, false), (1, false), (50, false), (60, true)] {
+            assert_eq!(is_slow(836_000, ms(waited)), Some(slow), "{waited} ms");
+        }
+        assert_eq!(is_slow(10_000, ms(60)), None);
+    }
+
+    #[test]
+    fn a_way_is_long_after_three_slow_answers_in_a_row_and_stays_so() {
+        let way = Way::default();
+        for was_slow in [true, true, false, true, true] {
+            way.passed(Some(was_slow));
+            assert!(!way.is_long());
+        }
+        way.passed(None);
+        assert!(!way.is_long());
+        way.passed(Some(true));
+        assert!(way.is_long());
+        way.passed(Some(false));
+        assert!(way.is_long());
     }
 }

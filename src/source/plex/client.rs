@@ -1,7 +1,6 @@
 //! What there is of a server between requests: its place, the token, the connections, what it refuses.
 
 use std::fmt;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::model::Token;
 use crate::options::Options;
 
 use super::super::Meter;
-use super::body::Buffers;
+use super::body::{Buffers, Way};
 use super::owed::Owed;
 use super::refusal::Refusals;
 use super::refused::Refused;
@@ -42,8 +41,7 @@ pub struct PlexHttp {
     pub(super) owed: Owed,
     pub(super) buffers: Buffers,
     pub(super) used: Used,
-    /// Whether answers came so slowly over this machine's own network that packed ones are worth their while.
-    pub(super) packs: AtomicBool,
+    pub(super) way: Way,
     pub(super) refusals: Refusals,
     /// Where the server was found to want HTTPS, so that the token is sent in the clear once and never again.
     pub(super) upgraded: OnceLock<Origin>,
@@ -137,7 +135,7 @@ impl PlexHttp {
             owed: Owed::new(),
             buffers: Buffers::default(),
             used: Used::default(),
-            packs: AtomicBool::new(false),
+            way: Way::default(),
             refusals: Refusals::default(),
             upgraded: OnceLock::new(),
         })

@@ -1,6 +1,5 @@
 //! One request and the head of its answer: redirects followed, refusals told apart.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ureq::Body;
@@ -120,9 +119,7 @@ impl PlexHttp {
 
         lists.begin();
         let parsed = body::parse(body, encoding, question.limit, &progress, &self.buffers, lists);
-        if measured.is_slow() {
-            self.packs.store(true, Ordering::Relaxed);
-        }
+        self.way.passed(measured.is_slow());
         let mut head = parsed.map_err(|broken| match lists {
             Lists::Rows(rows) => match (rows.is_over(), broken) {
                 (_, aborted @ Broken::Aborted) => asked.broken(aborted, rows.count),
@@ -146,7 +143,7 @@ impl PlexHttp {
     /// Whether an answer is worth packing: not one of this machine, where packing and unpacking take many times as long as the
     /// copy that they save. But what is called so may be a tunnel.
     fn is_packed(&self, target: &Target) -> bool {
-        !target.origin.is_here() || self.packs.load(Ordering::Relaxed)
+        !target.origin.is_here() || self.way.is_long()
     }
 
     /// Sends a request, and sorts out redirects and refusals: the answer of a success is still to be read.
