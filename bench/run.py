@@ -47,7 +47,7 @@ def main() -> int:
     environment.make(None)
     absent = install_peers(environment)
     environment.install(library)
-    # What was installed, for C too: how a file was written shows in how fast its pages are mapped, and nobody loads
+    # What was installed, for C too: how a file was written shows in how fast its pages are mapped, and no host loads
     # what a linker wrote.
     library = installed(environment)
     command = [str(environment.python), "-m", "harness"]

@@ -611,7 +611,8 @@ typedef struct plexindex_edit {
     size_t keys_count;
     // `changes_count` pairs of a name and a value, each followed by a NUL, UTF-8. The name `title` sets that field to
     // the value, `genre+` adds the value to those tags, `genre-` removes it from them. `title!` changes the field's
-    // lock only, and its value is empty. The names are Plex's; another one is refused.
+    // lock only, and its value is empty. The names are Plex's. What is nearly one of them is refused, with what was
+    // meant; any other name is sent, and the server decides.
     struct plexindex_bytes changes;
     // How many pairs of a name and a value. Never 0.
     size_t changes_count;
@@ -1012,7 +1013,7 @@ int32_t plexindex_compare_paths(const char *path,
 // plexindex_items_not_on_disk() is the other direction.
 //
 // `library`: one, or all of them: what lies in a folder that only others have is not told. `folders`: `count` folders, each
-// given as two texts that NULs follow, `folder` or `twin_folder` and the path; `length` bytes in all. `rules`: those of
+// given as two texts that NULs follow, `folder` or `twin_folder` and the full path; `length` bytes in all. `rules`: those of
 // PLEXINDEX_RULE_* that hold. Outside every library's folder only EXTENSION, HIDDEN, SYSTEM and EMPTY do. `limit`: after so
 // many names, 1 to 1,000,000, and after 200 ms, the call ends with the folder that it reads.
 //
@@ -1048,8 +1049,8 @@ int32_t plexindex_walk(const struct plexindex_library_handle *library,
                        struct plexindex_buffer *error);
 
 // Those of the items that plexindex_items_below() gives whose files are not on this machine's disk, as mappings name them
-// there, one page a call. Sends no request. With a page come, too, the files of items that have several, and the last one of the
-// `limit` files that were looked for: whoever wants to know looks again.
+// there (plexindex_host_path() tells how), one page a call. Sends no request. With a page come, too, the files of items that
+// have several, and the last one of the `limit` files that were looked for: to know, look again.
 //
 // `library`: one, or all of them. `path`: the folder. `after`: the `path` of the last candidate of the page before; NULL and
 // 0 for the first page. `limit`: how many files are looked for, 1 to 10,000. `page`: receives a block as from
@@ -1068,6 +1069,22 @@ int32_t plexindex_items_not_on_disk(const struct plexindex_library_handle *libra
                                     size_t limit,
                                     struct plexindex_buffer *page,
                                     struct plexindex_buffer *error);
+
+// What a path of the server is called on this machine, by the index's mappings, or the path itself where none fits: the way
+// back from an item's `path` to the file. A mapping of the kind PLEXINDEX_MAPPING_HOST_PATTERN leads one way, so behind it the
+// path stays as it is. Reads no file, and sends no request.
+//
+// `path`: `path_length` bytes, as the server has them. `host`: receives the bytes, and a NUL behind them that the length does
+// not count.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT for an empty path, or one with a NUL.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open.
+int32_t plexindex_host_path(const struct plexindex_handle *handle,
+                            const char *path,
+                            size_t path_length,
+                            struct plexindex_buffer *host,
+                            struct plexindex_buffer *error);
 
 // Records that the item with this key has this path. A recorded match is stored, never expires, and answers first.
 //
@@ -1137,7 +1154,8 @@ int32_t plexindex_invalidate_library(const struct plexindex_library_handle *libr
 int32_t plexindex_invalidate_all(const struct plexindex_handle *handle, struct plexindex_buffer *error);
 
 // Removes all that the store holds of this server and user: listings, recorded matches, and all else. The client
-// identifier and the counters of the store's life stay.
+// identifier and the counters of the store's life stay. Where no server is named, that is the one whose answers are given: the
+// newest that the store holds.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 //

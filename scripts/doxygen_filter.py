@@ -35,7 +35,7 @@ GROUPS = [
         "Recording, invalidating, refreshing",
         r"plexindex_(record_|invalidate_|clear$|refresh$|watch_|notify$|changes_json$|wait_for_changes$|wake_waiting$)",
     ),
-    ("disk", "A disk and what is listed", r"plexindex_(walk|items_not_on_disk)$|PLEXINDEX_RULE_"),
+    ("disk", "A disk and what is listed", r"plexindex_(walk|items_not_on_disk|host_path)$|PLEXINDEX_RULE_"),
     ("facts", "Facts and statistics", r"plexindex_(items|.*_json|stats|statistics)$|PLEXINDEX_REQUEST_"),
     ("log", "Log lines", r"plexindex_(drain_log|log_fn)$|PLEXINDEX_LOG_"),
     ("given", "What calls are given", r"plexindex_(bytes|buffer|compare_paths)$|PLEXINDEX_PATHS_"),

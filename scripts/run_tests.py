@@ -177,6 +177,13 @@ def rust() -> list[Row]:
     return cargo_test("Rust", "--workspace")
 
 
+def build() -> int:
+    """Builds what the suites run, so that none waits for another's build; gives the exit code."""
+    # Through the workspace, so that nothing is built twice with other features.
+    built = show([CARGO, "test", *locked(), "--workspace", "--no-run", "--quiet"], ignore)
+    return built or show([CARGO, "build", *locked(), "--package=plexindex-accelerator", "--quiet"], ignore)
+
+
 def valgrind() -> list[Row]:
     """The C programs once more, under valgrind. It takes minutes: not again for what has passed as it is."""
     suite = "C under valgrind"
@@ -196,35 +203,52 @@ def valgrind() -> list[Row]:
     return rows
 
 
+def environment_of_python() -> Environment:
+    """Where Python's tests run, and the tools that look at Python."""
+    return Environment(build_folder() / "venv")
+
+
+_ENVIRONMENT = threading.Lock()
+
+
+def make_environment() -> None:
+    """Makes it, once at a time: suites run beside each other."""
+    with _ENVIRONMENT:
+        environment_of_python().make(REQUIREMENTS)
+
+
 def python() -> list[Row]:
     """The Python package: its style, its types, and its tests against the wheel as a user would install it."""
-    environment = Environment(build_folder() / "venv")
+    environment = environment_of_python()
     library = shared_library()
     begin = time.monotonic()
-    # Through the workspace, so that nothing is built twice with other features.
-    built = show([CARGO, "test", *locked(), "--workspace", "--no-run", "--quiet"], ignore)
-    built = built or show([CARGO, "build", *locked(), "--package=plexindex-accelerator", "--quiet"], ignore)
-    if built or not library.is_file():
+    if build() or not library.is_file():
         return [Row("Python wheel", 0, 1, time.monotonic() - begin, f"no {library.name} to put into it")]
     try:
-        environment.make(REQUIREMENTS)
+        make_environment()
         environment.install(library)
     except SystemExit as error:
         print(error, flush=True)
         return [Row("Python wheel", 0, 1, time.monotonic() - begin)]
     rows = [Row("Python wheel", 1, 0, time.monotonic() - begin)]
+    with ThreadPoolExecutor() as pool:
+        looked_at = pool.submit(python_sources, environment)
+        return rows + pytest_twice(environment) + looked_at.result()
+
+
+def python_sources(environment: Environment) -> list[Row]:
+    """What ruff, mypy and the reference say of Python's sources."""
     tools = environment.path / "bin"
     here = [
         folder
         for folder in ("bindings/python", "tests/python", "tests/install", "demo", "bench", "scripts")
         if (ROOT / folder).is_dir()
     ]
-    rows += check("ruff", [str(tools / "ruff"), "check", *here], [str(tools / "ruff"), "format", "--check", *here])
+    rows = check("ruff", [str(tools / "ruff"), "check", *here], [str(tools / "ruff"), "format", "--check", *here])
     mypy = [str(tools / "mypy"), "--strict"]
     rows += check("mypy", mypy, mypy, [*mypy, "--config-file=bench/mypy.ini"], folders=(PACKAGE, ROOT, ROOT))
     # Without a wheel of its own: the reference is made of the sources.
-    rows += check("reference", [sys.executable, str(ROOT / "scripts" / "make_docs.py")])
-    return rows + pytest_twice(environment)
+    return rows + check("reference", [sys.executable, str(ROOT / "scripts" / "make_docs.py")])
 
 
 def pytest_twice(environment: Environment) -> list[Row]:
@@ -266,10 +290,10 @@ def install() -> list[Row]:
     if sys.platform != "linux":
         return [Row("install", 0, 0, 0.0, "skipped: make install is for Linux")]
     begin = time.monotonic()
-    environment = Environment(build_folder() / "venv")
-    built = show([CARGO, "test", *locked(), "--workspace", "--no-run", "--quiet"], ignore)
+    environment = environment_of_python()
+    built = build()
     try:
-        environment.make(REQUIREMENTS)
+        make_environment()
     except SystemExit as error:
         print(error, flush=True)
         built = 1
@@ -286,7 +310,7 @@ def languages() -> list[Row]:
     """The bindings for other languages, two at a time: each in its language's own way, with one stand-in server."""
     begin = time.monotonic()
     library = shared_library()
-    if show([CARGO, "test", *locked(), "--workspace", "--no-run", "--quiet"], ignore):
+    if build():
         return [Row("languages", 0, 1, time.monotonic() - begin, "nothing to test them with")]
     standin = target_folder() / "debug" / "standin"
     server, slow = others.Server(standin), others.Server(standin).slow()
@@ -356,6 +380,39 @@ def table(rows: list[Row]) -> None:
         print(f"{row.suite:<{width}}  {row.passed:>6}  {row.failed:>6}  {row.seconds:>7.1f}{note}")
 
 
+def run_all(suites: list[tuple[str, Callable[[], list[Row]]]]) -> list[Row]:
+    """Runs suites. What builds has all processors. What is built runs beside each other, since each suite waits much of
+    its time: `rust`, which is shown as it runs, and two others.
+    """
+    rows: list[Row] = []
+    beside: list[tuple[str, Callable[[], list[Row]]]] = []
+    alone = len(suites) == 1
+    with ThreadPoolExecutor(1) as early, ThreadPoolExecutor(2) as pool:
+        if not alone and {"python", "install"} & {name for name, _ in suites}:
+            # What pip fetches is there when it is needed. What goes wrong is said by who needs it.
+            early.submit(make_environment)
+        for name, suite in suites:
+            if alone or name == "lint":
+                print(f"\n== {name}", flush=True)
+                rows += suite()
+            else:
+                beside.append((name, suite))
+        if beside:
+            build()
+        live = [suite for name, suite in beside if name == "rust"]
+        # The longest first.
+        others = sorted(
+            (one for one in beside if one[0] != "rust"), key=lambda one: one[0] not in ("python", "valgrind")
+        )
+        print(f"\n== {', '.join(name for name, _ in beside)}", flush=True)
+        started = [pool.submit(suite) for _, suite in others]
+        for suite in live:
+            rows += suite()
+        for future in started:
+            rows += future.result()
+    return rows
+
+
 def main() -> int:
     """Runs the suites that are named, or all."""
     check_python()
@@ -368,18 +425,10 @@ def main() -> int:
     if shutil.which(CARGO) is None:
         sys.exit("no `cargo` was found: install Rust 1.89 or newer (https://rustup.rs), or name it with CARGO=…")
     begin = time.monotonic()
-    rows: list[Row] = []
-    with ThreadPoolExecutor() as pool:
-        beside = []
-        for name in names:
-            print(f"\n== {name}", flush=True)
-            if name == "valgrind" and name != names[-1]:
-                # The suites after it wait much of their time.
-                beside.append(pool.submit(valgrind))
-            else:
-                rows += suites[name]()
-        for suite in beside:
-            rows += suite.result()
+    if not (target_folder() / "debug").is_dir():
+        # What the compiler notes for the next build takes a fifth of its time, and a first build has no use for it.
+        os.environ.setdefault("CARGO_INCREMENTAL", "0")
+    rows = run_all([(name, suites[name]) for name in names])
     table(rows)
     passed, failed = sum(row.passed for row in rows), sum(row.failed for row in rows)
     print(f"in {time.monotonic() - begin:.0f} s\n\n{passed} passed, {failed} failed")

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
@@ -510,6 +511,34 @@ fn what_was_cleared_is_not_inherited_again() {
         None,
         "it was cleared"
     );
+}
+
+/// Without a server one of several views answers, and no other one goes with it.
+#[test]
+fn without_a_server_one_view_is_cleared() {
+    let tokens = ["one", "two", "three"];
+    let at = Scene::of(
+        Standin::builder()
+            .library(LibrarySpec::new(LibraryKind::Movie, 100).plain())
+            .tokens(tokens.map(plexindex_standin::Token::owner))
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let by = |token: Option<&str>| {
+        let server_url = at.options.server_url.clone().filter(|_| token.is_some());
+        let options = Options {
+            server_url,
+            token: token.and_then(Token::new),
+            ..at.options.clone()
+        };
+        Index::open_with_clock(options, Arc::clone(&at.clock) as _).expect("opened")
+    };
+    for token in tokens {
+        at.list(&by(Some(token)));
+    }
+    by(None).clear().expect("cleared");
+    let items = |token| by(Some(token)).stats().expect("statistics").items;
+    assert_eq!(tokens.map(items), [100, 100, 0]);
 }
 
 #[test]

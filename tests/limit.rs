@@ -485,7 +485,7 @@ fn users_share_a_limit_and_nothing_else() {
         at.clock.advance_ms(1_000);
         assert!(stats(index).disk_bytes <= limit);
     }
-    // Who asked longest ago makes room, whoever that is.
+    // The one that asked longest ago makes room.
     assert_eq!(users.each_ref().map(|index| fetched(index).len()), [0, 1, 1]);
     ask(&users[1], &at.server, 2);
     at.clock.advance_ms(1_000);

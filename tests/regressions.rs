@@ -230,7 +230,9 @@ fn a_batch_shares_its_deadline_and_a_hanging_server_is_late_not_wrong() {
         ..library.query()
     };
     let late = index.match_path(&hurried, b"/data/movies/x.mkv").expect("an answer");
-    assert_eq!(late.status, Status::NeedsWarm);
+    assert_eq!((late.status, late.reason), (Status::NeedsWarm, Reason::NotFetched));
+    let folder = index.match_folder_with(&hurried, b"/data/movies", |found, _| Ok(found.reason));
+    assert_eq!(folder.expect("an answer"), Reason::NotFetched);
     at.server.clear_faults();
     index.libraries_json(&QueryOptions::default()).expect("libraries");
     at.server

@@ -1650,6 +1650,12 @@ public:
     [[nodiscard]] Of<std::string> libraries_json(const Ask &ask = {}) const { return asked(plexindex_libraries_json, ask); }
     /// Who the server is, as JSON. It is asked.
     [[nodiscard]] Of<std::string> server_json(const Ask &ask = {}) const { return asked(plexindex_server_json, ask); }
+    /// What a path of the server is called on this machine, by the mappings.
+    [[nodiscard]] Of<std::string> host_path(PathRef path) const {
+        return this->text([&](plexindex_buffer *host, plexindex_buffer *error) {
+            return plexindex_host_path(this->handle(), path.bytes().data(), path.bytes().size(), host, error);
+        });
+    }
     /// What kind of place the store is in, as JSON.
     [[nodiscard]] Of<std::string> store_json() const {
         return this->text([&](plexindex_buffer *json, plexindex_buffer *error) {

@@ -399,6 +399,9 @@ public static class Plexindex
     public static extern int plexindex_items_not_on_disk(IntPtr library, IntPtr path, UIntPtr path_length, IntPtr after, UIntPtr after_length, UIntPtr limit, ref Buffer page, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_host_path(IntPtr handle, IntPtr path, UIntPtr path_length, ref Buffer host, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_record_match(IntPtr library, IntPtr path, UIntPtr path_length, IntPtr key, UIntPtr key_length, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]

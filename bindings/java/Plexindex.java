@@ -366,6 +366,7 @@ public interface Plexindex extends Library {
     int plexindex_compare_paths(byte[] path, long path_length, byte[] others, long others_length, long count, Pointer relations, Buffer error);
     int plexindex_walk(Pointer library, byte[] folders, long length, long count, int rules, long limit, LongByReference files, Buffer page, Buffer error);
     int plexindex_items_not_on_disk(Pointer library, byte[] path, long path_length, byte[] after, long after_length, long limit, Buffer page, Buffer error);
+    int plexindex_host_path(Pointer handle, byte[] path, long path_length, Buffer host, Buffer error);
     int plexindex_record_match(Pointer library, byte[] path, long path_length, byte[] key, long key_length, Buffer error);
     int plexindex_record_matches(Pointer library, byte[] paths, long paths_length, byte[] keys, long keys_length, long count, Buffer error);
     int plexindex_invalidate_path(Pointer library, byte[] path, long length, Buffer error);

@@ -4,6 +4,7 @@
 //! library's own folder. One with a slash is of files and folders, from the file's folder on, and leaves out the folder before
 //! its last slash, too. One that begins with a slash names nothing. Nothing negates, and `*` matches no slash.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
 
@@ -16,7 +17,8 @@ const MOST: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Ignored {
     folder: Vec<u8>,
-    lines: Vec<Line>,
+    of_names: Patterns,
+    of_paths: Patterns,
 }
 
 #[derive(Debug)]
@@ -26,8 +28,70 @@ struct Line {
     globs: Vec<Glob>,
 }
 
+/// The lines of one kind. Those that are plain names are looked up, however many they are: each file is compared with the
+/// patterns alone.
+#[derive(Debug)]
+struct Patterns {
+    folds: bool,
+    lines: Vec<Line>,
+    /// The first line with this plain name.
+    plain: HashMap<Vec<u8>, usize>,
+    /// The others, and the plain ones that a longer case form could hide: by their lines.
+    globs: Vec<(usize, usize)>,
+}
+
+impl Patterns {
+    fn new(lines: Vec<Line>, folds: bool) -> Self {
+        let (mut plain, mut globs) = (HashMap::new(), Vec::new());
+        for (at, line) in lines.iter().enumerate() {
+            for (place, glob) in line.globs.iter().enumerate() {
+                match glob.plain(folds) {
+                    Some(name) => _ = plain.entry(name).or_insert(at),
+                    None => globs.push((at, place)),
+                }
+            }
+        }
+        Self {
+            folds,
+            lines,
+            plain,
+            globs,
+        }
+    }
+
+    /// The first line that fits.
+    fn first(&self, name: &[u8]) -> Option<&Line> {
+        let plain = form(units(name).into_iter(), self.folds).and_then(|name| self.plain.get(&name).copied());
+        let before = |(at, _): &&(usize, usize)| plain.is_none_or(|plain| *at < plain);
+        let mut globs = self.globs.iter().take_while(before);
+        let glob = globs.find(|(at, place)| self.lines[*at].globs[*place].fits(name, self.folds));
+        glob.map(|(at, _)| *at).or(plain).map(|at| &self.lines[at])
+    }
+}
+
+/// What two plain names have in common that fit each other; `None` where their length does not stay what it is in lower case,
+/// and they fit character by character only.
+fn form(units: impl Iterator<Item = Unit>, folds: bool) -> Option<Vec<u8>> {
+    let mut form = Vec::new();
+    for unit in units {
+        match unit {
+            Unit::Byte(byte) => form.push(byte),
+            Unit::Char(char) => {
+                let mut lower = char.to_lowercase();
+                let one = if folds {
+                    lower.next().filter(|_| lower.len() == 0)?
+                } else {
+                    char
+                };
+                form.extend_from_slice(one.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+        }
+    }
+    Some(form)
+}
+
 impl Ignored {
-    /// That of this folder; `None` where there is none that can be read. Nobody may ever write into a pipe of this name.
+    /// That of this folder; `None` where there is none that can be read. A pipe of this name is not opened: that may wait for ever.
     pub fn of(folder: &[u8]) -> Option<Self> {
         let mut text = Vec::new();
         let path = named([folder, b"/.plexignore"].concat());
@@ -39,9 +103,12 @@ impl Ignored {
 
     pub fn new(folder: &[u8], text: &[u8]) -> Self {
         let end = folder.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
+        let lines = text.split(|byte| *byte == b'\n').filter_map(Line::of);
+        let (of_paths, of_names) = lines.partition(|line| line.of_paths);
         Self {
             folder: folder[..end].to_vec(),
-            lines: text.split(|byte| *byte == b'\n').filter_map(Line::of).collect(),
+            of_names: Patterns::new(of_names, true),
+            of_paths: Patterns::new(of_paths, false),
         }
     }
 
@@ -49,10 +116,7 @@ impl Ignored {
     pub fn names_file(&self, path: &[u8], name: &[u8]) -> Option<Vec<u8>> {
         let inside = self.inside(path)?;
         // File names come first: which line is told.
-        let of_names = self.lines.iter().filter(|line| !line.of_paths);
-        let line = of_names
-            .into_iter()
-            .find(|line| line.globs.iter().any(|glob| glob.fits(name, true)));
+        let line = self.of_names.first(name);
         line.map(|line| self.told(line)).or_else(|| self.names_path(inside))
     }
 
@@ -67,9 +131,7 @@ impl Ignored {
     }
 
     fn names_path(&self, inside: &[u8]) -> Option<Vec<u8>> {
-        let mut of_paths = self.lines.iter().filter(|line| line.of_paths);
-        let line = of_paths.find(|line| line.globs.iter().any(|glob| glob.fits(inside, false)));
-        line.map(|line| self.told(line))
+        self.of_paths.first(inside).map(|line| self.told(line))
     }
 
     fn told(&self, line: &Line) -> Vec<u8> {
@@ -182,6 +244,20 @@ impl Glob {
             });
         }
         Self(pieces)
+    }
+
+    /// It as a plain name, if it is one.
+    fn plain(&self, folds: bool) -> Option<Vec<u8>> {
+        let units: Option<Vec<Unit>> = (self.0.iter())
+            .map(|piece| {
+                if let Piece::One(unit) = piece {
+                    Some(*unit)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        form(units?.into_iter(), folds)
     }
 
     /// Whether it is all of a name. A star that matched too little is tried again from where it stands: one in a folder's

@@ -150,6 +150,34 @@ fn names(line: &[u8], path: &str) -> (bool, bool) {
 }
 
 #[test]
+fn many_plain_names_in_a_plexignore_cost_no_more_than_few() {
+    let mut text = b"First?.mkv\n".to_vec();
+    for number in 0..20_000 {
+        text.extend_from_slice(format!("Film {number}.mkv\nshows/{number}.mkv\n").as_bytes());
+    }
+    text.extend_from_slice(b"film 7.MKV\nFilm*\n\xC4\xB0x.mkv\n");
+    let ignored = Ignored::new(b"/m", &text);
+    let told = |name: &str| {
+        let path = format!("/m/{name}");
+        ignored.names_file(path.as_bytes(), name.as_bytes())
+    };
+    let begun = std::time::Instant::now();
+    for number in 0..20_000 {
+        assert_eq!(told(&format!("other {number}.mkv")), None);
+    }
+    assert!(begun.elapsed().as_secs() < 5, "each name was compared with each line");
+    // The first line that fits is told, plain or not.
+    let line = |line: &str| Some(format!("'{line}' in /m/.plexignore").into_bytes());
+    assert_eq!(told("FILM 7.mkv"), line("Film 7.mkv"));
+    assert_eq!(told("first1.mkv"), line("First?.mkv"));
+    assert_eq!(told("Film x.mkv"), line("Film*"));
+    assert_eq!(told("shows/9.mkv"), line("shows/9.mkv"));
+    // A character that is longer in lower case is compared as it is.
+    assert_eq!(told("\u{130}X.mkv"), line("\u{130}x.mkv"));
+    assert_eq!(told("i\u{307}x.mkv"), None);
+}
+
+#[test]
 fn a_plexignore_is_no_gitignore() {
     for (line, path, expected) in [
         ("*.avi", "/m/a/b/X.AVI", (true, false)),

@@ -1,5 +1,6 @@
 //! What a host holds: an open index.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -249,6 +250,15 @@ impl Index {
         self.inner.reading.items(&library.selection, cursor, limit)
     }
 
+    /// What a path of the server is called on this machine, as far as mappings tell.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for what no path can be.
+    pub fn host_path<'p>(&self, path: &'p [u8]) -> Result<Cow<'p, [u8]>> {
+        self.inner.queries.check_path(path)?;
+        Ok(self.inner.reading.mappings().on_host(path))
+    }
+
     /// What happened since a token was given, in the query's library or in all, at most about `limit` items: with the token
     /// of then. Without a token the one of now, or, with `full`, the listing as additions. Sends no request.
     ///
@@ -297,7 +307,7 @@ impl Index {
         self.inner.reading.invalidate(None)
     }
 
-    /// Empties the store of this server and user.
+    /// Empties the store of this server and user; without a server, of the one whose answers are given.
     ///
     /// # Errors
     /// The store's.

@@ -174,8 +174,11 @@ impl Inner {
 
     pub fn clear(&self) -> Result<()> {
         let mut cleared = false;
+        // Where no server is named another one's answers come next: they are not what was to be cleared.
+        let is_named = self.reading.endpoint().is_some();
         self.reading.insist(|| {
-            let Some(identity) = self.reading.identity() else {
+            let identity = self.reading.identity().filter(|_| is_named || !cleared);
+            let Some(identity) = identity else {
                 return Ok(None);
             };
             self.store.clear_for_good(identity)?;

@@ -190,8 +190,53 @@ impl Item {
         }
     }
 
-    /// Makes it one of which nothing is known, whose texts keep their memory. Those of its lists go to `texts`.
-    pub(crate) fn empty(&mut self, texts: &mut Vec<String>) {
+    /// Whether it has a rating key that hosts can be given: one, and without a NUL, which ends it in a batch.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        !self.rating_key.is_empty() && !self.rating_key.contains('\0')
+    }
+
+    /// Its texts beside external ids and paths: its own, then its show's, then its season's.
+    pub(crate) fn texts(&self) -> [&String; 9] {
+        // Whole: a text that is left out does not compile.
+        let Self {
+            rating_key,
+            kind: _,
+            title,
+            year: _,
+            show_title,
+            show_rating_key,
+            show_guid,
+            season_title,
+            season_rating_key,
+            season_guid,
+            season: _,
+            episode: _,
+            guid,
+            guids: _,
+            parts: _,
+        } = self;
+        [
+            rating_key,
+            title,
+            guid,
+            show_title,
+            show_rating_key,
+            show_guid,
+            season_title,
+            season_rating_key,
+            season_guid,
+        ]
+    }
+
+    /// The texts of its show and of its season.
+    pub(crate) fn texts_above(&self) -> [&String; 6] {
+        let [_, _, _, above @ ..] = self.texts();
+        above
+    }
+
+    /// An item without texts in the memory of this one; the texts of its lists go to `spare`.
+    pub(crate) fn emptied(mut self, spare: &mut Vec<String>) -> Self {
         // Whole: a field that keeps what it had does not compile.
         let Self {
             rating_key,
@@ -209,22 +254,18 @@ impl Item {
             guid,
             guids,
             parts,
-        } = self;
-        let show = [show_title, show_rating_key, show_guid];
-        let season_texts = [season_title, season_rating_key, season_guid];
-        for text in [rating_key, title, guid].into_iter().chain(show).chain(season_texts) {
+        } = &mut self;
+        for text in [rating_key, title, guid, show_title, show_rating_key, show_guid] {
+            text.clear();
+        }
+        for text in [season_title, season_rating_key, season_guid] {
             text.clear();
         }
         for list in [guids, parts] {
-            texts.append(list);
+            spare.append(list);
         }
         (*kind, *year, *season, *episode) = (ItemType::Other, 0, -1, -1);
-    }
-
-    /// Whether it has a rating key that hosts can be given: one, and without a NUL, which ends it in a batch.
-    #[must_use]
-    pub fn has_key(&self) -> bool {
-        !self.rating_key.is_empty() && !self.rating_key.contains('\0')
+        self
     }
 
     /// All that is known of it, as a JSON object; `key` is its public key.

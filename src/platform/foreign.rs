@@ -7,11 +7,12 @@
 //! And it takes the lock of writers for a moment, where it meets one that is about to end a commit. A transaction of the
 //! program that becomes a writing one just then fails: it waits for no lock. So the VFS refuses it that lock.
 //!
-//! As root it sets the owner of `-shm` to that of the database, whoever made it. So it is kept from that while the VFS opens one.
+//! As root it sets the owner of `-shm` to that of the database, even where another user made it. So it is kept from that while the VFS opens one.
 //!
 //! Plex's databases have pages of 1 KB, and to ask the system for each takes longer than to read what it has. So the VFS reads
 //! some of them ahead where they are asked for in order, within one read transaction: for as long as that lasts, the server
-//! changes no page in the database that is not also in the log, from which `SQLite` takes it then.
+//! changes no page in the database that is not also in the log, from which `SQLite` takes it then. And it hands these pages out
+//! where they are, as if the file were mapped: a copy of each in `SQLite`'s own cache takes as long as what is done with it.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -26,17 +27,13 @@ use rusqlite::ffi::{
     sqlite3_vfs_unregister,
 };
 
+use super::ahead::Ahead;
 use super::mutex;
 
 /// Which of the locks in `-shm` is that of writers.
 const WRITERS: c_int = 0;
 /// From which one on they are those of readers.
 const READERS: c_int = 3;
-/// How many bytes are read ahead, in how many places of the file: each table and each index that is walked has its own.
-const AHEAD: usize = 32 << 10;
-const PLACES: usize = 12;
-/// Up to which distance a read goes on where another one ended: pages of another kind lie between.
-const NEAR: i64 = 8 << 10;
 /// How often a connection is told to look again whether the writer's commit is over: for some 15 ms.
 const LOOKS: u32 = 20;
 
@@ -57,77 +54,6 @@ struct Vfs {
     refused: AtomicU32,
     /// What was read ahead within this read transaction.
     ahead: Mutex<Ahead>,
-}
-
-/// Places where a file is read in order.
-#[derive(Default)]
-struct Ahead {
-    places: Vec<Spot>,
-    /// Counts uses: the place that was not used for the longest time goes.
-    uses: u64,
-}
-
-#[derive(Default)]
-struct Spot {
-    from: i64,
-    /// Where the last read ended.
-    ended: i64,
-    bytes: Vec<u8>,
-    /// How many of them are true now.
-    filled: usize,
-    used: u64,
-}
-
-impl Ahead {
-    /// Fills `page` with what stands at `from`, or says how it went; `read` asks the file.
-    fn read(&mut self, page: &mut [u8], from: i64, read: &mut dyn FnMut(&mut [u8], i64) -> c_int) -> c_int {
-        self.uses += 1;
-        let to = from + i64::try_from(page.len()).unwrap_or(0);
-        let known = |spot: &Spot| {
-            let start = usize::try_from(from - spot.from).ok()?;
-            Some(start..start + page.len()).filter(|range| range.end <= spot.filled)
-        };
-        if let Some((spot, range)) = self
-            .places
-            .iter_mut()
-            .find_map(|spot| known(spot).map(|range| (spot, range)))
-        {
-            page.copy_from_slice(&spot.bytes[range]);
-            (spot.used, spot.ended) = (self.uses, to);
-            return SQLITE_OK;
-        }
-        let goes_on = |spot: &Spot| (spot.ended..=spot.ended + NEAR).contains(&from);
-        if let Some(spot) = self.places.iter_mut().find(|spot| goes_on(spot)) {
-            (spot.used, spot.ended, spot.from) = (self.uses, to, from);
-            // Made once: to fill it with zeros takes as long as to read into it.
-            if spot.bytes.len() < AHEAD.max(page.len()) {
-                spot.bytes.resize(AHEAD.max(page.len()), 0);
-            }
-            if read(&mut spot.bytes, from) == SQLITE_OK {
-                spot.filled = spot.bytes.len();
-                page.copy_from_slice(&spot.bytes[..page.len()]);
-                return SQLITE_OK;
-            }
-            spot.filled = 0; // it reaches beyond the end, or failed: what is asked for tells
-        } else {
-            let spot = if self.places.len() < PLACES {
-                self.places.push(Spot::default());
-                self.places.last_mut()
-            } else {
-                self.places.iter_mut().min_by_key(|spot| spot.used)
-            };
-            if let Some(spot) = spot {
-                (spot.used, spot.ended, spot.filled) = (self.uses, to, 0);
-            }
-        }
-        read(page, from)
-    }
-
-    fn clear(&mut self) {
-        for spot in &mut self.places {
-            spot.filled = 0;
-        }
-    }
 }
 
 /// What is called for an open database. `SQLite`'s part first, as above.
@@ -228,7 +154,7 @@ unsafe extern "C" fn open(
         let done = open(real, name, file, flags, out);
         if done == SQLITE_OK && given & SQLITE_OPEN_MAIN_DB != 0 {
             (*ours).refused.store(0, Ordering::Relaxed);
-            mutex::lock(&(*ours).ahead).clear();
+            mutex::lock(&(*ours).ahead).forget();
             let real = (*file).pMethods;
             let methods = (*ours).methods.get_or_init(|| {
                 Box::new(Methods {
@@ -237,6 +163,8 @@ unsafe extern "C" fn open(
                         xLock: Some(begin),
                         xShmLock: Some(lock),
                         xShmMap: Some(map),
+                        xFetch: Some(fetch),
+                        xUnfetch: Some(unfetch),
                         ..*real
                     },
                     real,
@@ -266,6 +194,46 @@ unsafe extern "C" fn read(file: *mut sqlite3_file, to: *mut c_void, length: c_in
         };
         mutex::lock(&(*(*methods).vfs).ahead).read(page, from, &mut from_file)
     }
+}
+
+/// Hands out a page that was read ahead; none where it was not.
+unsafe extern "C" fn fetch(
+    file: *mut sqlite3_file,
+    from: sqlite3_int64,
+    length: c_int,
+    page: *mut *mut c_void,
+) -> c_int {
+    // SAFETY: as in `read`; SQLite has a place for the page, which stays where it is until it gives it back, or closes the file.
+    unsafe {
+        *page = std::ptr::null_mut();
+        let methods = (*file).pMethods.cast::<Methods>();
+        let (Some(read), Ok(length)) = ((*(*methods).real).xRead, usize::try_from(length)) else {
+            return SQLITE_OK;
+        };
+        let mut from_file = |bytes: &mut [u8], from: i64| match c_int::try_from(bytes.len()) {
+            Ok(length) => read(file, bytes.as_mut_ptr().cast(), length, from),
+            Err(_) => SQLITE_IOERR_READ,
+        };
+        if let Some(lent) = mutex::lock(&(*(*methods).vfs).ahead).lend(from, length, &mut from_file) {
+            *page = lent.cast();
+        }
+    }
+    SQLITE_OK
+}
+
+/// Takes a page back; none: what was read before may be different now.
+unsafe extern "C" fn unfetch(file: *mut sqlite3_file, _from: sqlite3_int64, page: *mut c_void) -> c_int {
+    // SAFETY: as in `lock`.
+    unsafe {
+        let methods = (*file).pMethods.cast::<Methods>();
+        let mut ahead = mutex::lock(&(*(*methods).vfs).ahead);
+        if page.is_null() {
+            ahead.clear();
+        } else {
+            ahead.take_back(page.cast());
+        }
+    }
+    SQLITE_OK
 }
 
 /// A read transaction begins, or a database is opened: what was read before may be different now.

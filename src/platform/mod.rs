@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+mod ahead;
 pub mod bytes;
 pub mod clock;
 pub mod files;
@@ -12,6 +13,7 @@ pub mod lock;
 pub mod map;
 pub mod mutex;
 pub mod names;
+pub mod rows;
 pub mod sole;
 pub mod stamp;
 pub mod swap;

@@ -8,7 +8,7 @@ use super::answer::{Answer, FolderFacts};
 use super::path::tidy;
 use super::room::Queries;
 use crate::disk::{self, Kinds, Location, Rules, Walked};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, refuse};
 use crate::matching::{FileBelow, Found, Mappings, Normal, Scope, View, files_below};
 use crate::model::LibraryKind;
 use crate::platform::files::named;
@@ -59,7 +59,7 @@ impl Queries {
                 Some(library) => match library.resolve(&snapshot)? {
                     Resolved::Scope(scope) => scope,
                     Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched()),
-                    Resolved::Unknown => return Err(library.unknown(&snapshot)),
+                    Resolved::Unknown => return Err(library.unknown(&snapshot, self.reading.kind())),
                 },
             };
             let rows = snapshot.asked(scope);
@@ -109,13 +109,19 @@ impl Queries {
     pub fn walk(&self, library: &Selection, folders: &[(bool, &[u8])], rules: Rules, most: usize) -> Result<Walked> {
         for (_, folder) in folders {
             self.shown.check_path(folder)?;
+            if !folder.starts_with(b"/") {
+                return refuse(format!(
+                    "the folder '{}' is no full path: where it lies depends on the current folder",
+                    self.shown.path(folder)
+                ));
+            }
         }
         self.reading.read_on()?;
         let locations = {
             let snapshot = self.reading.snapshot();
             let scope = match library.resolve(&snapshot)? {
                 Resolved::Scope(scope) => scope,
-                Resolved::Unknown => return Err(library.unknown(&snapshot)),
+                Resolved::Unknown => return Err(library.unknown(&snapshot, self.reading.kind())),
             };
             locations(&snapshot, scope, self.reading.mappings())
         };

@@ -164,17 +164,15 @@ impl Queries {
             && snapshot.rows[place].checked_ms <= now_ms
     }
 
-    /// The answer, where the plan's first step gives it and the store has to be told of nothing; else `then` comes back. The
-    /// question must find without reading the store.
+    /// The answer, where the plan's first step gives it and the store has to be told of nothing: `give` hands it to `then`. Else
+    /// `then` comes back. The question must find without reading the store.
     pub fn answer_at_once<Q: Question, R, F>(
         &self,
         call: &Call<'_>,
         question: &Q,
         then: F,
-    ) -> std::result::Result<Result<R>, F>
-    where
-        F: FnOnce(&Answer<'_>) -> Result<R>,
-    {
+        give: impl FnOnce(F, &Answer<'_>) -> Result<R>,
+    ) -> std::result::Result<Result<R>, F> {
         let snapshot = self.reading.snapshot();
         let Ok(Some(Scope::One(place))) = Self::scope(call, &snapshot) else {
             return Err(then);
@@ -210,7 +208,7 @@ impl Queries {
             return Err(then);
         }
         snapshot.ask_for(place, now_ms);
-        Ok(question.answer(&turn, &found, state, then))
+        Ok(question.answer(&turn, &found, state, |answer| give(then, answer)))
     }
 
     /// Whether the plan's first step is the answer, and what was found is what the question means.
@@ -381,7 +379,9 @@ impl Queries {
     fn refusal(&self, call: &Call<'_>, snapshot: &Snapshot, state: QueryState) -> Error {
         match (state.failure, call.library) {
             (Some(error), _) => error,
-            (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_ask(call) => library.unknown(snapshot),
+            (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_ask(call) => {
+                library.unknown(snapshot, self.reading.kind())
+            }
             (None, library) => offline(library.map_or("", |library| library.selector().name())),
         }
     }
@@ -423,7 +423,7 @@ impl Queries {
                 if late == Status::NeedsWarm && !unfetched {
                     self.sync.back_off().begin(&Error::new(
                         Status::Timeout,
-                        "the server did not answer within the deadline",
+                        format!("{} did not answer within the deadline", self.reading.kind().asked),
                     ));
                 }
                 state.late = Some(late);

@@ -8,6 +8,7 @@ use crate::error::{Error, Status};
 use crate::matching::FolderOutcome;
 use crate::matching::normal::{Shape, normal_form};
 use crate::model::{LibraryKind, Reason, Rung};
+use crate::source::Kind;
 use crate::store::LibraryRow;
 use crate::sync::cannot;
 
@@ -55,9 +56,10 @@ fn fetch_once(rows: &[LibraryRow]) -> String {
 }
 
 /// That there was no time for them; for those that were never fetched, where there are such.
-fn too_late(rows: &[LibraryRow]) -> String {
+fn too_late(rows: &[LibraryRow], kind: &Kind) -> String {
     if rows.is_empty() {
-        return "the deadline came before the server was asked for its libraries: allow a later one".into();
+        let asked = kind.asked;
+        return format!("the deadline came before {asked} was asked for its libraries: allow a later one");
     }
     let (titles, were) = Some(unfetched(rows))
         .filter(|(titles, _)| !titles.is_empty())
@@ -88,21 +90,25 @@ impl Queries {
         failure: Option<&Error>,
     ) -> String {
         let path = self.shown.path(raw);
+        let kind = self.reading.kind();
         if answer.status == Status::Ok {
             return self.evident(answer, &path, raw) + &beside.unlisted();
         }
         let mut text = match (answer.status, answer.reason) {
-            (Status::NeedsWarm, _) if rows.is_empty() => too_late(rows),
-            (Status::NotYet, _) => too_late(rows),
+            (Status::NeedsWarm, _) if rows.is_empty() => too_late(rows, kind),
+            (Status::NotYet, _) => too_late(rows, kind),
             (Status::NeedsWarm, _) => format!(
-                "the server cannot answer for '{}' within such a deadline: fetch it once without one \
-             (refresh)",
+                "{} cannot answer for '{}' within such a deadline: fetch it once without one (refresh)",
+                kind.asked,
                 all_of(rows)
             ),
             (_, Reason::SeveralItems) => format!("{} items fit '{path}' equally well", answer.total),
             (_, Reason::SeveralLibraries) => format!("several libraries list '{path}': name one"),
             (_, Reason::Unconfirmed) => {
-                format!("'{path}' was invalidated, and the server has not confirmed it since")
+                format!(
+                    "'{path}' was invalidated, and {} has not confirmed it since",
+                    kind.asked
+                )
             }
             (_, Reason::NotListed | Reason::NoLocation | Reason::NotFetched) if folder_of(rows, raw).is_some() => {
                 format!(
@@ -121,7 +127,10 @@ impl Queries {
                 format!("'{path}' lies in a folder of Plex's, but is not listed (yet){folder}")
             }
             _ if rows.is_empty() => {
-                format!("no library is known, so '{path}' lies in none: a server has to be asked first")
+                format!(
+                    "no library is known, so '{path}' lies in none: {} has to be asked first",
+                    kind.asked
+                )
             }
             _ => {
                 let theirs = |to: &[u8]| {
@@ -149,7 +158,7 @@ impl Queries {
         text.push_str(&beside.unlisted());
         text.push_str(leading_up(raw));
         if let Some(error) = failure {
-            let _ = write!(text, " (and {}: {error})", cannot(error));
+            let _ = write!(text, " (and {}: {error})", cannot(error, kind));
         }
         text
     }
@@ -211,13 +220,14 @@ pub fn told_of_folder(
     failure: Option<&Error>,
 ) -> String {
     let path = queries.shown.path(raw);
+    let kind = queries.reading.kind();
     let found = || {
         let first = answer.candidates().first();
         first.map(|found| queries.shown.path(found.path)).unwrap_or_default()
     };
     let mut text = match (answer.status, answer.reason) {
         _ if is_file => format!("'{path}' is a file that Plex lists, and no folder: ask which item it is (match)"),
-        (Status::NotYet | Status::NeedsWarm, _) => too_late(rows),
+        (Status::NotYet | Status::NeedsWarm, _) => too_late(rows, kind),
         (Status::Ok, Reason::OnlyRootDiffers) => format!(
             "Plex lists files in '{}': only the root of '{path}' differs, a mapping is missing",
             found()
@@ -251,7 +261,10 @@ pub fn told_of_folder(
         }
         (_, Reason::NotFetched) if !rows.is_empty() => fetch_once(rows),
         _ if rows.is_empty() => {
-            format!("no library is known, so '{path}' lies in none: a server has to be asked first")
+            format!(
+                "no library is known, so '{path}' lies in none: {} has to be asked first",
+                kind.asked
+            )
         }
         _ if owner.is_some() => format!(
             "'{path}' is of library '{}', and '{}' was asked: ask that library, or all",
@@ -265,7 +278,7 @@ pub fn told_of_folder(
     };
     text.push_str(leading_up(raw));
     if let Some(error) = failure {
-        let _ = write!(text, " (and {}: {error})", cannot(error));
+        let _ = write!(text, " (and {}: {error})", cannot(error, kind));
     }
     text
 }

@@ -6,7 +6,7 @@ use super::answer::{Answer, FolderFacts};
 use super::below::without_dot;
 use super::driver::{Question, Turn};
 use super::explain::told_of_folder;
-use super::on_disk::first_file;
+use super::first_file::first_file;
 use super::path::tidy;
 use super::planner::QueryState;
 use super::room::Queries;
@@ -67,21 +67,11 @@ impl Queries {
         }
         let path = without_dot(path);
         let tidied = tidy(path);
-        let mut kept = Some(then);
-        let given = Normal::with(tidied.as_deref().unwrap_or(path), |path| {
+        Normal::with(tidied.as_deref().unwrap_or(path), |path| {
             let question = FolderQuestion::new(path, true);
-            let answered = |answer: &Answer<'_>| match kept.take() {
-                Some(then) => then(answer, question.facts.get()).map(Some),
-                None => Ok(None),
-            };
-            self.answer_at_once(call, &question, answered).map_err(drop)
-        });
-        match (given, kept) {
-            (Ok(Err(error)), _) => Ok(Err(error)),
-            (Ok(Ok(Some(given))), _) => Ok(Ok(given)),
-            (_, Some(then)) => Err(then),
-            (_, None) => unreachable!("what took the answer gives something, or an error"),
-        }
+            let give = |then: F, answer: &Answer<'_>| then(answer, question.facts.get());
+            self.answer_at_once(call, &question, then, give)
+        })
     }
 }
 
@@ -352,6 +342,10 @@ impl Question for FolderQuestion<'_> {
             return Err(error);
         }
         let mut answer = Answer::of_folder(queries.reading.kind(), outcome, &snapshot.rows, status);
+        if rows.is_empty() && state.late == Some(status) {
+            // Of which library it would be is not known.
+            answer.reason = Reason::NotFetched;
+        }
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
         let now = turn.now_ms;
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();

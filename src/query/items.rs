@@ -234,7 +234,8 @@ impl Question for By<'_> {
         if !unverified.is_empty() {
             (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
             answer.reason = Reason::Unconfirmed;
-            message = format!("an item with {what} was invalidated, and the server has not confirmed it since");
+            let asked = queries.reading.kind().asked;
+            message = format!("an item with {what} was invalidated, and {asked} has not confirmed it since");
             answer.message = &message;
         } else if answer.status == Status::NotFound {
             if let Some(late) = state.late {

@@ -79,7 +79,7 @@ impl Queries {
         Normal::with_known(
             path,
             |spelling, room| self.known_form(call, spelling, room),
-            |path| self.answer_at_once(call, &PathQuestion::new(path), then),
+            |path| self.answer_at_once(call, &PathQuestion::new(path), then, |then, answer| then(answer)),
         )
     }
 
@@ -406,6 +406,9 @@ impl Question for PathQuestion<'_> {
         let (message, episodes);
         if outcome.unverified {
             answer.reason = Reason::Unconfirmed;
+        } else if rows.is_empty() && state.late == Some(status) {
+            // Of which library it would be is not known.
+            answer.reason = Reason::NotFetched;
         } else if status == Status::Ambiguous
             && let Some(found) = episodes_of_one_file(outcome)
         {

@@ -25,7 +25,7 @@ impl Reading {
                         return refuse("items are listed one library at a time: name one");
                     }
                     Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched()),
-                    Resolved::Unknown => return Err(library.unknown(&snapshot)),
+                    Resolved::Unknown => return Err(library.unknown(&snapshot, self.kind())),
                 }
             };
             // An empty page would be the end: of a listing that is not there, or of one that was evicted on the way.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::snapshot::Snapshot;
 use crate::error::{Error, Result, Status, refuse};
 use crate::matching::{Scope, text};
+use crate::source::Kind;
 use crate::store::LibraryRow;
 
 /// How a library is named.
@@ -100,14 +101,14 @@ impl Selection {
     }
 
     /// The error for a library that the server does not have.
-    pub fn unknown(&self, snapshot: &Snapshot) -> Error {
+    pub fn unknown(&self, snapshot: &Snapshot, kind: &Kind) -> Error {
         let names: Vec<String> = snapshot
             .rows
             .iter()
             .map(|row| format!("'{}' (section {})", row.library.title, row.library.section))
             .collect();
         let there_are = if names.is_empty() {
-            "no library is known; check the server's URL and whether the token's user may see any".to_owned()
+            format!("no library is known; {}", kind.empty)
         } else {
             format!("there are {}", names.join(", "))
         };
@@ -129,7 +130,8 @@ impl Selection {
         Error::new(
             Status::LibraryNotFound,
             format!(
-                "the server has no library '{}': {there_are}{}",
+                "{} has no library '{}': {there_are}{}",
+                kind.asked,
                 self.selector.name(),
                 meant.unwrap_or_default()
             ),

@@ -265,7 +265,7 @@ pub trait Source: Send + Sync {
     /// As [`Source::server`]; [`crate::error::Status::NotOnServer`] when the server has no such library.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd>;
 
-    /// Takes items of pages back that nobody needs any more: the next ones may be read into their memory.
+    /// Takes items of pages back that are needed no more: the next ones may be read into their memory.
     fn take_back(&self, items: Vec<Item>) {
         drop(items);
     }

@@ -10,6 +10,10 @@ use super::event::Event;
 pub struct Kind {
     /// Its name, for people.
     pub name: &'static str,
+    /// What is asked, in the middle of a sentence.
+    pub asked: &'static str,
+    /// What to look at where it has no library.
+    pub empty: &'static str,
     /// A public key is this and the item's rating key.
     pub key_prefix: &'static str,
     /// Reads the JSON of a notification or webhook that a host received; [`Status::InvalidArgument`] when it is none.

@@ -27,8 +27,13 @@ pub fn kind(options: &Options) -> &'static Kind {
 #[must_use]
 pub fn view(options: &Options) -> Option<View> {
     if let Some(database) = &options.database {
+        let file = database.to_string_lossy();
         return Some(View {
-            place: database.to_string_lossy().into_owned(),
+            // Beside a server it is another place: it leads to nothing until both were shown to be one.
+            place: match &options.server_url {
+                Some(url) => format!("{file} of {}", url.trim_end_matches('/')),
+                None => file.into_owned(),
+            },
             viewer: Viewer::Reader,
         });
     }

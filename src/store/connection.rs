@@ -26,6 +26,9 @@ const TRY: Duration = Duration::from_millis(30);
 /// Pages of the log, some 5 MB, before they are put into the database. That waits for the disk, as long as a thousand matches
 /// that are recorded one by one.
 pub const CHECKPOINT: u32 = 1_200;
+/// The same while a library is listed, some 15 MB: a page of the database that several pages of the listing change is written
+/// once, and the disk is waited for a third as often.
+pub const CHECKPOINT_OF_LISTING: u32 = 3_600;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,6 +42,27 @@ pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusq
         .optional()
 }
 
+/// What one who names no server should know, unless the store holds one view only: how many there are, and whose this one is.
+pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Option<String>> {
+    let views: i64 = connection.query_row(
+        "SELECT count(DISTINCT identity) FROM libraries WHERE identity > 0",
+        [],
+        |row| row.get(0),
+    )?;
+    if views < 2 {
+        return Ok(None);
+    }
+    let url: Option<String> = connection
+        .query_row("SELECT url FROM endpoints WHERE identity = ?1", [identity], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let whose = url.map(|url| format!(", of {url},")).unwrap_or_default();
+    Ok(Some(format!(
+        "no server is named, and this store holds what {views} servers or users show: the newest{whose} answers"
+    )))
+}
+
 /// Notes that an endpoint leads to an identity.
 pub fn leads_to(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusqlite::Result<()> {
     tx.connection.execute(

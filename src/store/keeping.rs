@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::changes::{Change, ChangeKind};
 use super::columns::{cells_of, list, read_kept};
-use super::endpoints::{Endpoint, TOKEN, identity_of};
+use super::endpoints::{Endpoint, TOKEN, identity_of, one_of_several};
 use super::identities::NEVER_FORGOTTEN;
 use super::libraries::{LibraryRow, libraries_as};
 use super::open::Store;
@@ -111,6 +111,14 @@ impl Store {
         let timeline = self.timeline();
         let view = self.try_read(|connection| {
             let identity = identity_of(connection, endpoint)?;
+            // The next process is to tell which of several answers.
+            if endpoint.is_none()
+                && identity
+                    .map_or(Ok(None), |identity| one_of_several(connection, identity))?
+                    .is_some()
+            {
+                return Ok(None);
+            }
             let state = state_of(connection, timeline, identity)?;
             // What an item is that came singly, the rows say.
             let is_needed = |change: &Change| change.kind == ChangeKind::Added;

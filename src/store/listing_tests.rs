@@ -1,9 +1,11 @@
 //! Single defects of listings and of items that are merged meanwhile, each as it once was, and how it has to be.
 
+use super::connection::{CHECKPOINT, CHECKPOINT_OF_LISTING};
 use super::for_tests::{NOW_MS, count, endpoint, finish, listed, movie, opened, paths, probed, sequence, server};
 use super::{Finished, Folder};
 use crate::error::{Result, Status};
 use crate::model::{ImageKind, Item};
+use crate::platform::mutex::lock;
 
 #[test]
 fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
@@ -15,6 +17,41 @@ fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
     listed(&store, identity, &store.library_row(row.id).expect("a row"), &[]);
     while store.sweep(1).expect("swept") {}
     assert_eq!(count(&store, "SELECT count(*) FROM matches"), 0);
+}
+
+#[test]
+fn a_listing_is_put_into_the_database_in_larger_pieces_and_nothing_else_is() {
+    let (_folder, store) = opened();
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let mut listing = store.begin_listing(&row, NOW_MS).expect("begun");
+    let (mut largest, frame) = (0, 4_096 + 24);
+    for page in 0..20 {
+        // An item takes a page of the database, and more.
+        let items: Vec<Item> = (0..300)
+            .map(|item| Item {
+                title: format!("{page} {item} ").repeat(500),
+                ..movie(
+                    &format!("{}", page * 300 + item + 1),
+                    &format!("/data/{page}/{item}.mkv"),
+                )
+            })
+            .collect();
+        let asked = sequence(&store);
+        store.store_page(&mut listing, &items, asked).expect("stored");
+        largest = largest.max(store.folder.log()[0].metadata().expect("a log").len());
+    }
+    assert!(largest > u64::from(2 * CHECKPOINT) * frame, "{largest}");
+    assert!(
+        largest < u64::from(CHECKPOINT_OF_LISTING + CHECKPOINT) * frame,
+        "{largest}"
+    );
+    let mut writer = lock(&store.connections.writer);
+    let (connection, _) = writer.connection().expect("open");
+    let pages: u32 = connection
+        .query_row("PRAGMA wal_autocheckpoint", [], |row| row.get(0))
+        .expect("asked");
+    assert_eq!(pages, CHECKPOINT);
 }
 
 #[test]

@@ -175,6 +175,7 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn store_page(&self, listing: &mut Listing, items: &[Item], asked: Sequence) -> Result<()> {
         let stored = self.write(|tx| {
+            tx.lists.set(true);
             let library = tx.expect_library(listing.library)?;
             if !is_own(tx, listing)? {
                 return Ok(None);

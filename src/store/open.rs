@@ -47,6 +47,8 @@ pub struct Store {
     pub(super) line_of: AtomicU64,
     /// What a large listing changed, for those who read it in pages.
     pub(super) listed: Listed,
+    /// It was told which of several views answers where no server is named.
+    pub(super) is_chosen: AtomicBool,
     /// How often those who wait for a commit were woken without one.
     pub(super) woken: AtomicU64,
 }
@@ -92,6 +94,7 @@ impl Store {
             left: Mutex::default(),
             orphans: AtomicBool::new(false),
             line_of: AtomicU64::new(0),
+            is_chosen: AtomicBool::new(false),
             woken: AtomicU64::new(0),
             listed: Listed::default(),
         };

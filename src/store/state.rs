@@ -1,10 +1,12 @@
 //! A whole view of the store at one moment, and what happened since.
 
+use std::sync::atomic::Ordering;
+
 use rusqlite::{Connection, params};
 
 use super::changes::{Change, ChangeKind};
 use super::columns::{list, read};
-use super::endpoints::{Endpoint, identity_of};
+use super::endpoints::{Endpoint, identity_of, one_of_several};
 use super::libraries::{LibraryRow, libraries};
 use super::open::{Store, Timeline};
 use super::places::end_of;
@@ -106,6 +108,13 @@ impl Store {
             // Before anything is read: a log that is lost meanwhile ends the timeline.
             let timeline = self.timeline();
             let identity = identity_of(connection, endpoint)?;
+            if endpoint.is_none()
+                && let Some(identity) = identity
+                && let Some(told) = one_of_several(connection, identity)?
+                && !self.is_chosen.swap(true, Ordering::Relaxed)
+            {
+                log::warn!("{told}");
+            }
             Ok((identity, state(connection, timeline, identity, known)?))
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::connection::CHECKPOINT;
+use super::connection::{CHECKPOINT, CHECKPOINT_OF_LISTING};
 use super::patience::BUSY;
 
 use crate::model::{Epoch, Generation, IdentityId, LibraryId, Sequence};
@@ -21,6 +21,8 @@ pub struct Tx<'c> {
     pub left: Option<Living>,
     /// The same of this write, for the next.
     pub leaves: Cell<Option<Living>>,
+    /// Others like it follow: what they write may wait longer in the log.
+    pub lists: Cell<bool>,
 }
 
 /// A library that belongs to an identity, as it is under the write lock.
@@ -41,6 +43,7 @@ impl<'c> Tx<'c> {
             told: Cell::new(0),
             left: None,
             leaves: Cell::default(),
+            lists: Cell::default(),
         }
     }
 
@@ -86,6 +89,24 @@ impl Drop for Unforced<'_> {
         let _ = self.0.execute_batch(&format!(
             "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {CHECKPOINT}"
         ));
+    }
+}
+
+/// Has a connection put what a listing writes into the database in larger pieces, and as ever when it is dropped.
+pub struct Listing<'c>(&'c Connection);
+
+impl<'c> Listing<'c> {
+    pub fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+        connection.execute_batch(&format!("PRAGMA wal_autocheckpoint = {CHECKPOINT_OF_LISTING}"))?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for Listing<'_> {
+    fn drop(&mut self) {
+        let _ = self
+            .0
+            .execute_batch(&format!("PRAGMA wal_autocheckpoint = {CHECKPOINT}"));
     }
 }
 

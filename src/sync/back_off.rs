@@ -6,6 +6,7 @@ use crate::error::{Error, Status};
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
+use crate::source::Kind;
 use crate::stats::Counters;
 
 /// For how long a failed server is left alone while there is an old answer.
@@ -17,6 +18,7 @@ pub const BACK_OFF_NOT_FETCHED_MS: i64 = 2_000;
 pub struct BackOff {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
+    kind: &'static Kind,
     failure: Mutex<Option<Failure>>,
 }
 
@@ -26,10 +28,11 @@ struct Failure {
 }
 
 impl BackOff {
-    pub fn new(clock: Arc<dyn Clock>, counters: Arc<Counters>) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, counters: Arc<Counters>, kind: &'static Kind) -> Self {
         Self {
             clock,
             counters,
+            kind,
             failure: Mutex::new(None),
         }
     }
@@ -44,7 +47,7 @@ impl BackOff {
         self.counters.failed();
         let mut failure = lock(&self.failure);
         if failure.as_ref().is_none_or(|known| known.error != *error) {
-            log::warn!("{}, old answers stand in: {error}", cannot(error));
+            log::warn!("{}, old answers stand in: {error}", cannot(error, self.kind));
         }
         *failure = Some(Failure {
             error: error.clone(),
@@ -77,9 +80,9 @@ impl BackOff {
 }
 
 /// What this error keeps from happening.
-pub fn cannot(error: &Error) -> &'static str {
+pub fn cannot(error: &Error, kind: &Kind) -> String {
     match error.status {
-        Status::Store | Status::StoreFull => "nothing new can be stored",
-        _ => "the server could not be asked",
+        Status::Store | Status::StoreFull => "nothing new can be stored".into(),
+        _ => format!("{} could not be asked", kind.asked),
     }
 }

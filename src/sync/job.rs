@@ -75,6 +75,7 @@ impl Syncing {
         options: &Options,
     ) -> Self {
         Self {
+            back_off: BackOff::new(Arc::clone(&clock), Arc::clone(&counters), reading.kind()),
             store,
             source,
             images,
@@ -84,7 +85,6 @@ impl Syncing {
             page_size: options.page_size,
             flights: Flights::default(),
             in_vain_ms: AtomicI64::new(i64::MIN / 2),
-            back_off: BackOff::new(Arc::clone(&clock), Arc::clone(&counters)),
             clock,
             counters,
         }

@@ -101,7 +101,9 @@ impl Syncing {
                     Some(library) if cleared && asked == PERSISTENCE => {
                         return Err(cleared_again(library.selector().name()));
                     }
-                    Some(library) if asked > 0 && !cleared => return Err(library.unknown(&snapshot)),
+                    Some(library) if asked > 0 && !cleared => {
+                        return Err(library.unknown(&snapshot, self.reading.kind()));
+                    }
                     None if asked > 0 && (!cleared || asked == PERSISTENCE) => return Ok(Status::Ok),
                     _ => {}
                 }

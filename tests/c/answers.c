@@ -164,6 +164,23 @@ static void suffixes(const plexindex_library_handle *movies)
     forget(&answered);
 }
 
+static const char listed[] = "/data/movies/Exact (2001)/Exact (2001).mkv";
+
+/* What the listed path is called on this machine. */
+static void host_path(const char *wanted)
+{
+    uint64_t memory[8], small[1];
+    plexindex_buffer host = {memory, sizeof memory, 0};
+    plexindex_buffer short_of = {small, sizeof small, 0};
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_host_path(handle, listed, sizeof listed - 1, &host, NULL));
+    CHECK(host.length == strlen(wanted) && strcmp((const char *)memory, wanted) == 0);
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_host_path(handle, listed, sizeof listed - 1, &short_of, NULL));
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_host_path(handle, "", 0, &host, NULL), "path");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_host_path(NULL, listed, 1, &host, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_host_path(handle, NULL, 1, &host, NULL), "path");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_host_path(handle, listed, 1, NULL, NULL), "host");
+}
+
 /* Rules between the host's paths and the server's, each way and each kind. */
 static void mappings(const struct setting *setting)
 {
@@ -201,6 +218,7 @@ static void mappings(const struct setting *setting)
         /* The listed path, as the server spells it. */
         text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path, "/data/movies/Exact (2001)/Exact (2001).mkv");
         forget(&answered);
+        host_path(rules[i].kind == PLEXINDEX_MAPPING_HOST_PATTERN ? listed : paths[i]);
         CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     }
     handle = first;

@@ -112,6 +112,7 @@ static void walk_a_disk(const char *store)
     CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_walk(library, given, (size_t)length, 2, 1, 1, &files, &nothing, NULL), "");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, given, (size_t)length, 1, 1, 1, &files, &nothing, NULL), "count");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, "x\0/x", 5, 1, 1, 1, &files, &nothing, NULL), "'x'");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, "folder\0films", 13, 1, 1, 1, &files, &nothing, NULL), "no full path");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, NULL, 0, 0, 512, 1, &files, &nothing, NULL), "rules");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, NULL, 0, 0, 1, 0, &files, &nothing, NULL), "limit");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_walk(NULL, NULL, 0, 0, 1, 1, &files, &nothing, NULL), "library");

@@ -94,7 +94,8 @@ static void deadline(const plexindex_handle *handle)
     int32_t status;
     query.deadline_ms = 400;
     status = fetches(plexindex_match_path, handle, &query);
-    CHECK(status == PLEXINDEX_CONNECT || status == PLEXINDEX_TIMEOUT || status == PLEXINDEX_NOT_YET);
+    CHECK(status == PLEXINDEX_CONNECT || status == PLEXINDEX_TIMEOUT || status == PLEXINDEX_NOT_YET ||
+          status == PLEXINDEX_NEEDS_WARM); /* late without a row: where the machine is slow */
     CHECK(now() - begin < 5.0); /* valgrind is slow */
 }
 

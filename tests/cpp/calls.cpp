@@ -520,6 +520,7 @@ void options(const setting &setting) {
     const px::Library movies = index.library("Movies");
     CHECK(movies.match("/host/Exact (2001)/Exact (2001).mkv").rung() == px::Rung::mapped);
     CHECK(movies.match("/m/Exact (2001)/Exact (2001).mkv").rung() == px::Rung::mapped);
+    CHECK(index.host_path("/data/movies/x.mkv") == "/host/x.mkv" && index.host_path("/other/x.mkv") == "/other/x.mkv");
     for (std::chrono::milliseconds px::Options::*time : {&px::Options::library_ttl, &px::Options::max_age, &px::Options::deadline,
                                             &px::Options::connect_timeout, &px::Options::read_timeout,
                                             &px::Options::retry_for, &px::Options::slow}) {

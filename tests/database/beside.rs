@@ -180,6 +180,53 @@ fn a_file_that_is_not_the_servers_is_put_aside() {
 }
 
 #[test]
+fn what_came_from_the_file_alone_answers_beside_a_server_once_they_are_one() {
+    let (folder, server, _) = films(30);
+    let (clock, store) = (clock(), folder.path().join("store"));
+    let alone = Options {
+        server_url: None,
+        token: None,
+        ..with(&store, &server, &serving(1))
+    };
+    let index = opened(alone, &clock);
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
+    // Another server: nothing of the file is its own, by any question.
+    let another = serving(31);
+    let beside = opened(with(&store, &server, &another), &clock);
+    let library = beside.library("Films").expect("a handle");
+    let known = library.lookup_key(path(7).as_bytes(), str::to_owned);
+    assert_eq!(known, None, "nothing was asked yet");
+    assert_eq!(key_of(&beside, &path(30)).as_deref(), Some("31"));
+    assert!(beside.why_aside().is_some());
+    // One that cannot be asked, or refuses: it is not known whose the file is.
+    let (away, refusing) = (serving(30), serving(30));
+    away.refuse();
+    let failed = |options: Options| {
+        let asked = opened(options, &clock).match_path(&QueryOptions::default(), path(7).as_bytes());
+        asked.expect_err("it is not known whose they are").status
+    };
+    assert_eq!(failed(with(&store, &server, &away)), Status::Connect);
+    let wrong = Options {
+        token: Token::new("wrong"),
+        ..with(&store, &server, &refusing)
+    };
+    assert_eq!(failed(wrong), Status::Unauthorized);
+    let offline = Options {
+        offline: true,
+        ..with(&store, &server, &away)
+    };
+    assert_eq!(key_of(&opened(offline, &clock), &path(7)), None);
+    // Its own server: what was listed is used, after one request.
+    let own = serving(30);
+    let beside = opened(with(&store, &server, &own), &clock);
+    assert_eq!(key_of(&beside, &path(7)).as_deref(), Some("8"));
+    assert_eq!(beside.why_aside(), None);
+    assert_eq!(asked(&own), 1);
+    assert_eq!(beside.stats().expect("statistics").items, 30);
+}
+
+#[test]
 fn a_server_with_another_name_is_another_one() {
     let (folder, server, _) = films(30);
     let (http, clock) = (serving(30), clock());

@@ -260,7 +260,7 @@ fn a_server_that_starts_and_stops_all_the_time_leaves_no_file_that_it_did_not_ma
 #[derive(Clone, Copy, PartialEq)]
 enum Reads {
     Nothing,
-    /// Another database, of as many films: what its work costs on this machine, whoever is beside it.
+    /// Another database, of as many films: what its work costs on this machine, whatever runs beside it.
     Elsewhere,
     Beside,
 }

@@ -76,6 +76,18 @@ ServerFactory = Callable[..., Server]
 OpenIndex = Callable[..., plexindex.Index]
 
 
+# What these look at is made by other programs, and has nothing of the accelerator in it or around it.
+_ONCE = ("test_build_dist", "test_header", "test_man", "test_standin", "test_wheel", "test_wheels")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The run without the accelerator leaves out what the run with it has looked at already."""
+    if os.environ.get("PLEXINDEX_NO_ACCELERATOR"):
+        for item in items:
+            if item.path.stem in _ONCE:
+                item.add_marker(pytest.mark.skip(reason="the same without the accelerator"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _ctrl_c_interrupts() -> Iterator[None]:
     """Ctrl-C raises, here and in the processes that tests start: a background job inherits that it is ignored."""

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import threading
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import plexindex
@@ -159,3 +160,32 @@ def test_twins_take_what_their_question_takes(open_index: OpenIndex) -> None:
     assert plexindex.Library.amatch.__qualname__ == "Library.amatch"
     with pytest.raises(TypeError, match="offlne"):
         movies.match("/a", offlne=True)  # type: ignore[call-arg]
+
+
+def test_a_task_waits_for_changes_and_is_cancelled(open_index: OpenIndex, server: Server) -> None:
+    index = open_index()
+    movies = index.library("Movies")
+    movies.refresh()
+    heard: list[str | None] = []
+
+    async def follow(changes: AsyncIterator[plexindex.Change]) -> None:
+        async for change in changes:
+            assert change.change == "added"
+            heard.append(change.path)
+
+    async def ask() -> None:
+        token = (await index.achanges()).token
+        tasks = [asyncio.create_task(follow(waits(token))) for waits in (index.awatch_changes, movies.awatch_changes)]
+        server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
+        await index.arefresh(check=True)
+        while len(heard) < 2:
+            await asyncio.sleep(0.01)
+        for task in tasks:
+            task.cancel()
+        assert await asyncio.gather(*tasks, return_exceptions=True)
+        pages = [page async for page in index.awatch_pages(token, timeout=0.01, offline=True)]
+        assert [change.path for change in pages[0]] == heard[:1]
+        # The default executor is waited for at the end of the loop: the waits must have come to their end by then.
+
+    asyncio.run(asyncio.wait_for(ask(), 30))
+    assert heard == ["/data/movies/New.mkv"] * 2

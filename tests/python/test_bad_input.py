@@ -304,6 +304,19 @@ def test_a_call_that_is_wrong_names_what_was_called(index: plexindex.Index) -> N
             call()
 
 
+def test_a_progress_that_cannot_be_called_is_refused(index: plexindex.Index, cache: Path) -> None:
+    wrong: Any = 5
+    calls: list[Callable[[], object]] = [
+        lambda: plexindex.open(cache, progress=wrong),
+        lambda: index.match_path(None, "/x", progress=wrong),
+        lambda: index.refresh(progress=wrong),
+        lambda: index.compare(["/"], progress=wrong),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match="progress must be a function, not int"):
+            call()
+
+
 @pytest.mark.parametrize("mappings", ["/mnt/media=/data", {"/mnt/media": "/data"}, b"/mnt"])
 def test_mappings_that_are_no_list_are_refused(tmp_path: Path, mappings: Any) -> None:
     for folder in (None, tmp_path):

@@ -264,6 +264,10 @@ def test_stats(cli: Cli, server: Server) -> None:
     assert re.search(r"^answers +2 in its life$", text, re.MULTILINE)
     values = cli.json("stats")
     assert (values["items"], values["libraries"], values["folder"]) == (420, 2, str(cli.store))
+    # Nothing of this process, which has asked nothing: it would be taken for what was asked of the store.
+    assert list(values) == ["folder", "libraries", "items", "matches", "store_answers", "store_requests",
+                            "disk_bytes", "size_limit", "over_limit", "evictions", "sequence"]  # fmt: skip
+    assert (values["store_answers"], values["store_requests"] > 0) == (2, True)
     # Without naming a server the store speaks of the one it knows, though another token failed to reach it since.
     cli.run("warm", PLEXINDEX_TOKEN="another")
     assert cli.json("stats", PLEXINDEX_URL=None, PLEXINDEX_TOKEN=None)["items"] == 420
@@ -279,9 +283,10 @@ def test_stats_can_be_watched(cli: Cli, server: Server) -> None:
         while json.loads(process.stdout.readline())["store_answers"] == first["store_answers"]:
             pass
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(30) == 130
     code, seen = cli.at_terminal("stats", "--watch", "0.1", react=lambda seen: "\x03" if "\x1b[7A" in seen else "")
-    assert code == 0
+    # As `changes --follow`: what goes on until Ctrl-C ends with what the table of exit codes says of it.
+    assert code == 130
     assert seen.count("\nitems") >= 2
 
 
@@ -308,7 +313,7 @@ def test_clear_asks(cli: Cli) -> None:
 def test_each_failure_has_its_exit_code(cli: Cli, server: Server, tmp_path: Path) -> None:
     assert cli.run("warm", PLEXINDEX_URL=None, PLEXINDEX_TOKEN=None).returncode == 2
     done = cli.run("match", "/x.mkv", PLEXINDEX_URL=None, PLEXINDEX_TOKEN=None)
-    assert (done.returncode, "--url" in done.stderr) == (2, True)
+    assert (done.returncode, "--url" in done.stderr) == (6, True)
     done = cli.run("libraries", PLEXINDEX_URL="http://127.0.0.1:1", PLEXINDEX_DIR=str(tmp_path / "other"))
     assert done.returncode == 3
     assert "127.0.0.1:1" in done.stderr
@@ -349,3 +354,19 @@ def test_verbose_says_what_is_done(cli: Cli, server: Server) -> None:
     assert path not in done.stderr
     assert TOKEN not in cli.run("match", "-vv", path).stderr
     assert path in cli.run("match", "-vv", path).stderr
+
+
+def test_what_was_never_fetched_has_one_exit_code(cli: Cli, tmp_path: Path) -> None:
+    told: dict[str, int] = {}
+    for words in ("stats", "libraries", "match /x.mkv"):
+        told[f"no store: {words}"] = cli.run(*words.split(), "--offline").returncode
+    cli.good("libraries")  # known, and none is fetched
+    for words in ("match -l Movies /x.mkv", "folder /x", f"diff {tmp_path}", "changes --full", f"doctor {tmp_path}"):
+        told[f"offline: {words}"] = cli.run(*words.split(), "--offline").returncode
+    told["no server"] = cli.run("match", "/x.mkv", PLEXINDEX_URL=None, PLEXINDEX_TOKEN=None).returncode
+    assert told == dict.fromkeys(told, 6)
+    # One of several paths is enough, and what is known is told.
+    cli.good("warm", "Movies")
+    done = cli.run("match", "--offline", "/data/movies/x.mkv", "/x.mkv")
+    assert (done.returncode, "is not listed (yet)" in done.stdout) == (6, True)
+    assert cli.run("match", "--offline", "/data/movies/x.mkv").returncode == 1

@@ -142,3 +142,54 @@ def test_mappings_of_the_file(cli: Cli, server: Server) -> None:
     write_config(cli, f"{ini}    /mnt/b\n")
     done = cli.run("match", path)
     assert (done.returncode, "HOST-FOLDER -> SERVER-FOLDER" in done.stderr) == (2, True)
+
+
+def test_a_name_that_the_file_s_section_does_not_have_is_told(cli: Cli, server: Server) -> None:
+    path = write_config(cli, f"{auth(server)}[plexindex]\nmapping = /mnt/media -> /data\nfrobnicate = 1\n")
+    ignored = f"plexindex: WARNING: {path}, [plexindex] %s: it is no setting, and is ignored; %s"
+    assert cli.run("libraries").stderr.splitlines() == [
+        ignored % ("mapping", "did you mean mappings?"),
+        ignored % ("frobnicate", "there are dir, database, size_limit and mappings"),
+    ]
+
+
+def test_a_value_of_the_file_that_is_wrong_is_not_the_flag_s(cli: Cli, server: Server) -> None:
+    path = write_config(cli, f"{auth(server)}[plexindex]\nsize_limit = 2X\n")
+    done = cli.run("libraries")
+    assert done.returncode == 2
+    assert f"{path}, [plexindex] size_limit: '2X' is no size" in done.stderr
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_quotes_round_a_value_of_the_file_are_none_of_it(cli: Cli, server: Server, tmp_path: Path, quote: str) -> None:
+    write_config(cli, f"{auth(server)}[plexindex]\ndir = {quote}{tmp_path}/the store{quote}\n")
+    assert cli.json("doctor", PLEXINDEX_DIR=None)["store"]["folder"] == f"{tmp_path}/the store"
+
+
+def test_what_is_wrong_with_an_address_goes_before_its_token(cli: Cli, server: Server) -> None:
+    write_config(cli, auth(server))
+    done = cli.run("libraries", "--url", "nonsense")
+    assert (done.returncode, "--url" in done.stderr, "has no scheme" in done.stderr) == (2, True, True), done
+    assert "no token was given" not in done.stderr
+
+
+def test_an_address_with_a_user_names_the_flag_for_tokens(cli: Cli) -> None:
+    for url in ("http://user:pw@127.0.0.1:1", "http://127.0.0.1:1/?X-Plex-Token=secret"):
+        done = cli.run("libraries", "--url", url)
+        assert (done.returncode, "--token-file" in done.stderr, "`token`" in done.stderr) == (2, True, False), done
+        assert "pw" not in done.stderr and "secret" not in done.stderr
+
+
+def test_a_token_that_is_refused_says_where_it_is_from(cli: Cli, server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("wrong")
+    ours: dict[str, Any] = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
+    done = cli.run("libraries", **ours)
+    assert (done.returncode, done.stderr.endswith("; the token is from PLEXINDEX_TOKEN_FILE\n")) == (4, True), done
+    path = write_config(cli, auth(server, "wrong"))
+    done = cli.run("libraries")
+    assert (done.returncode, done.stderr.endswith(f"; the token is from {path}\n")) == (4, True), done
+    # One that cannot be sent at all.
+    file.write_text("two words\x01")
+    done = cli.run("libraries", **ours)
+    assert (done.returncode, done.stderr.endswith("; the token is from PLEXINDEX_TOKEN_FILE\n")) == (2, True), done

@@ -73,6 +73,7 @@ def test_what_is_no_mapping_is_refused_with_the_form(cli: Cli) -> None:
         ("/a=/b=/c", "2 ways: write 'HOST -> SERVER'"),
         ("/a ->", "HOST=SERVER"),
         ("films:tv", "HOST=SERVER"),
+        ("/a -> b", "with the server's full folder"),
     ):
         done = cli.run("match", "--mapping", text, "--quiet", "/x.mkv")
         assert (done.returncode, said in done.stderr) == (2, True), done
@@ -130,6 +131,11 @@ def test_a_word_that_is_wrong_is_answered_with_the_right_one(cli: Cli) -> None:
     ):
         done = cli.run(*given)
         assert (done.returncode, said in done.stderr) == (2, True), done
+    # What is like no option is none of them misspelt, and what is wrong is all that is said.
+    said = "plexindex stats: error: unrecognized arguments: --bogus\n`plexindex stats --help` says more\n"
+    assert cli.run("stats", "--bogus").stderr == said
+    done = cli.run("match", "-f", "keys", "--json", "/x")
+    assert (done.returncode, done.stderr) == (2, "plexindex: --format keys and --json are two formats: give one\n")
     assert cli.good("help", "match") == cli.good("match", "--help")
     assert cli.good("help") == cli.good("--help")
 
@@ -193,11 +199,11 @@ def test_the_doctor_makes_no_folder_that_a_flag_names(cli: Cli, tmp_path: Path) 
     assert not missing.exists()
 
 
-def test_libraries_without_a_server_is_wrong(cli: Cli) -> None:
+def test_libraries_without_a_server_are_not_known(cli: Cli) -> None:
     bare: dict[str, Any] = {"PLEXINDEX_URL": None, "PLEXINDEX_TOKEN": None}
     for given in (bare, {}):
         done = cli.run("libraries", *([] if given else ["--offline"]), **given)
-        assert done.returncode == 2
+        assert done.returncode == 6
         assert done.stderr.startswith(
             f"plexindex: nothing was fetched into {cli.store} yet, and no server may be asked"
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,9 +44,9 @@ def test_a_folder_that_is_misspelt_is_not_made(cli: Cli, tmp_path: Path, words: 
 
 
 def test_a_folder_of_the_environment_is_made_by_what_asks_the_server(cli: Cli) -> None:
-    for words, code in ((["stats"], 5), (["match", "--offline", "/x.mkv"], 2), (["libraries", "--offline"], 2)):
+    for words in (["stats"], ["match", "--offline", "/x.mkv"], ["libraries", "--offline"]):
         done = cli.run(*words)
-        assert (done.returncode, f"nothing was fetched into {cli.store} yet" in done.stderr) == (code, True), done
+        assert (done.returncode, f"nothing was fetched into {cli.store} yet" in done.stderr) == (6, True), done
     assert cli.good("clear") == f"there is nothing in {cli.store} for this server and user\n"
     assert not cli.store.exists()
     cli.good("libraries")
@@ -62,16 +65,16 @@ def test_a_folder_without_a_store_stays_as_it_is(cli: Cli, tmp_path: Path) -> No
     folder.mkdir()
     done = cli.run("stats", "--dir", folder)
     assert (done.returncode, done.stderr) == (
-        5,
+        6,
         f"plexindex: nothing was fetched into {folder} yet: `plexindex warm` does that\n",
     )
     assert cli.good("clear", "--dir", folder) == f"there is nothing in {folder} for this server and user\n"
     done = cli.run("match", "--offline", "--dir", folder, "/x.mkv")
-    assert (done.returncode, "nothing was fetched into" in done.stderr) == (2, True)
+    assert (done.returncode, "nothing was fetched into" in done.stderr) == (6, True)
     assert list(folder.iterdir()) == []
     # The folder that nothing names.
     done = cli.run("stats", PLEXINDEX_DIR=None)
-    assert (done.returncode, "nothing was fetched into" in done.stderr) == (5, True)
+    assert (done.returncode, "nothing was fetched into" in done.stderr) == (6, True)
     assert not (cli.home / ".cache").exists()
 
 
@@ -213,3 +216,42 @@ def test_a_warning_is_in_the_words_of_the_command(cli: Cli) -> None:
     assert "WARNING" in done.stderr
     assert "--size-limit" in done.stderr
     assert "size_limit" not in done.stderr
+
+
+def test_names_that_are_no_utf8_can_be_turned_back(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"Caf\xe9")
+    raw = os.fsencode(folder) + b"/\xff.mkv"
+    folder.mkdir()
+    Path(os.fsdecode(raw)).touch()
+    whole = os.fsencode(tmp_path) + b"/fine.mkv"
+    for words in (["match", "--json", "-"], ["folder", "--json", "-"]):
+        first, second = map(json.loads, cli.run(*words, given=raw + b"\n" + whole).stdout.splitlines())
+        assert base64.b64decode(first["path_base64"]) == raw
+        assert os.fsencode(first["path"]) == raw  # as Python reads it
+        assert "path_base64" not in second
+    line, summary = map(json.loads, cli.run("diff", "--json", folder).stdout.splitlines())
+    assert base64.b64decode(line["path_base64"]) in (raw, os.fsencode(folder))
+    assert [base64.b64decode(one) for one in summary["folders_base64"]] == [os.fsencode(folder)]
+
+
+def test_a_name_is_one_line_in_which_its_odd_bytes_are_seen(cli: Cli, tmp_path: Path) -> None:
+    raw = os.fsencode(tmp_path) + b"/a\nb\xff\xc3.mkv"
+    shown = f"{tmp_path}/a\\nb\\xff\\xc3.mkv"
+    for command, end in (("match", "mkv"), ("folder", "")):
+        asked = raw if end else raw[:-4]
+        first, second = cli.run(command, "--null", "-", given=asked + b"\0").stdout.splitlines()
+        assert first == shown[: len(shown) if end else -4]
+        assert f"'{first}'" in second
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff\n.mkv")).touch()
+    assert "\udcff" not in cli.run("diff", folder).stdout
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_jq_turns_them_back(cli: Cli) -> None:
+    raw = b"/films/Caf\xe9.mkv"
+    lines = cli.run("match", "--json", "-", given=raw + b"\n/films/fine.mkv\n").stdout
+    pipe = "jq -r '.path_base64 // (.path|@base64)' | while read -r line; do echo \"$line\" | base64 -d; echo; done"
+    done = subprocess.run(["sh", "-c", pipe], input=lines.encode(), capture_output=True, check=True)
+    assert done.stdout == raw + b"\n/films/fine.mkv\n"

@@ -125,6 +125,32 @@ def test_the_command_follows_it_without_events(cli: Cli, plex: Path) -> None:
         assert follower.wait(30) == 130
 
 
+def test_a_track_looks_like_no_episode(plex: Path, cache: Path) -> None:
+    with plexindex.open(cache, database=plex) as index:
+        index.library("Music").refresh()
+        tracks = [item for item in index.library("Music").items() if item.season is not None]
+        assert {item.kind for item in tracks} == {"track"}
+        for item in tracks:
+            number = f"{item.season}-{item.episode:02d}"
+            assert item.describe() == f"{item.show_title} – {number} – {item.title}"
+
+
+def test_it_is_asked_alone_though_a_server_is_named(cli: Cli, plex: Path) -> None:
+    away: dict[str, Any] = {"PLEXINDEX_URL": "http://127.0.0.1:1", "PLEXINDEX_DATABASE": str(plex)}
+    done = cli.run("match", BUNNY, **away)
+    assert done.returncode == 3
+    assert "Plex's database was not used: only its server says that it is its own; --no-server asks it alone" in (
+        " ".join(done.stderr.split())
+    )
+    assert "Big Buck Bunny" in cli.good("match", "--no-server", BUNNY, **away)
+    assert cli.good("warm", "--no-server", **away) == ""
+    assert cli.json("doctor", "--no-server", **away)["server"]["url"] is None
+    done = cli.run("match", "--no-server", "--url", "http://127.0.0.1:1", BUNNY, PLEXINDEX_DATABASE=str(plex))
+    assert (done.returncode, "--url" in done.stderr) == (2, True)
+    # No token is looked for, either: one that cannot be read is none of its.
+    assert "Big Buck Bunny" in cli.good("match", "--no-server", BUNNY, PLEXINDEX_TOKEN_FILE="/nowhere", **away)
+
+
 def test_a_pickled_index_has_it_too(plex: Path, cache: Path) -> None:
     with plexindex.open(cache, database=plex) as index:
         again = pickle.loads(pickle.dumps(index))  # noqa: S301
@@ -218,11 +244,11 @@ def test_a_database_that_may_not_be_read_is_no_refused_token(cli: Cli, plex: Pat
 
 def test_a_store_that_is_empty_is_filled_or_its_remedy_is_said(cli: Cli, plex: Path, tmp_path: Path) -> None:
     done = cli.run("match", "--offline", "--database", plex, BUNNY)
-    assert done.returncode == 2
+    assert done.returncode == 6
     assert done.stderr.endswith("no server may be asked: leave --offline out\n")
-    for words in (["match", BUNNY], ["warm"], ["doctor"]):
+    for words, code in ((["match", BUNNY], 6), (["warm"], 2), (["doctor"], 2)):
         done = cli.run(*words)
-        assert (done.returncode, "--database" in done.stdout + done.stderr) == (2, True), done
+        assert (done.returncode, "--database" in done.stdout + done.stderr) == (code, True), done
     new = tmp_path / "new"
     assert len(cli.json("libraries", "--dir", new, "--database", plex)) == 4
 
@@ -255,7 +281,8 @@ def test_the_doctor_says_whether_it_is_the_servers(cli: Cli, plex: Path, server:
         assert "name this server's with --database, or leave --url or --database out" in said
         assert said.endswith("1 problem found")
     facts = cli.json("doctor", *given)["database"]
-    assert (facts["usable"], facts["is_this_servers"]) == (True, False)
+    # One that is put aside answers nothing, however well it can be read.
+    assert (facts["usable"], facts["is_this_servers"]) == (False, False)
     assert "is not what the server has" in facts["why_not"]
 
 
@@ -308,3 +335,28 @@ def test_doctor_tells_of_the_database_where_the_store_is_not_there(cli: Cli, ple
     values = cli.json("doctor", "--database", tmp_path / "nothing", "--dir", missing)
     assert values["database"]["usable"] is False and len(values["problems"]) == 2
     assert not missing.exists()
+
+
+def test_texts_name_what_is_asked(cli: Cli, plex: Path, tmp_path: Path) -> None:
+    missing, folder = "/data/Movies/none.mkv", "/elsewhere"
+    assert "Plex's database has no library 'Nope'" in cli.run("match", "-l", "Nope", missing, "--database", plex).stderr
+    cli.good("warm", "--database", plex)
+    shutil.rmtree(plex)
+    for words in (["match", BUNNY], ["match", missing], ["folder", folder], ["changes"], ["diff", str(tmp_path)]):
+        done = cli.run(*words, "--database", plex)
+        said = done.stdout + done.stderr
+        assert "the server" not in said, said
+        assert "Plex's database could not be asked" in said or "Plex's database did not answer" in said, said
+
+
+def test_what_stands_in_for_a_removed_one_is_said_to_be_old(cli: Cli, plex: Path) -> None:
+    cli.good("warm", "--database", plex)
+    shutil.rmtree(plex)
+    for words in (["match", "--json", BUNNY], ["folder", "--json", "/data/Movies"], ["changes", "--json"]):
+        done = cli.run(*words, "--database", plex)
+        assert json.loads(done.stdout)["stale"] is True
+        assert "it is not there" in done.stderr or "Plex's database did not answer" in done.stderr, done
+    # Lists of what is known are given without a look: they say why they are old.
+    done = cli.run("libraries", "--database", plex)
+    assert (done.returncode, "Movies" in done.stdout) == (0, True)
+    assert "it is not there" in done.stderr

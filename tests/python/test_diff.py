@@ -451,6 +451,7 @@ def check_sums(summary: dict[str, Any]) -> None:
     assert summary["files"] == sum(parts.values()), parts
     parts = {name: summary[f"listed_{name}"] for name in ("on_disk", "not_on_disk", "unknown")}
     assert summary["listed"] == sum(parts.values()), parts
+    assert 0 <= summary["listed_location_empty"] <= summary["listed_not_on_disk"]
 
 
 def test_a_summary_adds_up(tmp_path: Path, tree: Tree) -> None:
@@ -467,7 +468,7 @@ def test_a_summary_adds_up(tmp_path: Path, tree: Tree) -> None:
     check_sums(summary)
     assert {name: summary[name] for name in summary if name.startswith(("files", "listed"))} == {
         "files": 6, "files_in_plex": 3, "files_not_in_plex": 1, "files_ambiguous": 1, "files_left_out": 1,
-        "listed": 6, "listed_on_disk": 5, "listed_not_on_disk": 1, "listed_unknown": 0,
+        "listed": 6, "listed_on_disk": 5, "listed_not_on_disk": 1, "listed_location_empty": 0, "listed_unknown": 0,
     }  # fmt: skip
     assert summary["left_out"] == 3
     text = " ".join(cli.run("diff", tree.media).stderr.split())
@@ -488,6 +489,11 @@ def test_an_empty_folder_that_no_library_has_differs_in_nothing(tmp_path: Path, 
     done = cli.run("diff", "--json", empty)
     summary = json.loads(done.stdout)
     assert (done.returncode, summary["files"], summary["not_in_plex"]) == (0, 0, 0)
+    # Nothing differs, and nothing was compared: the folder may be another one than was meant.
+    done = cli.run("diff", empty)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "; nothing was compared: no library has a file there either; " in " ".join(done.stderr.split())
+    assert "nothing differs" not in done.stderr
     make(empty / "deep" / "x.mkv")
     make(empty / "y.mkv")
     done = cli.run("diff", "--json", empty)
@@ -574,7 +580,7 @@ def test_leftovers_are_no_media(index: plexindex.Index, tree: Tree) -> None:
     found = index.compare(tree.films)
     assert len(list(found)) == 1
     check_sums(found.summary())
-    assert found.summary()["listed_not_on_disk"] == 3
+    assert found.summary()["listed_not_on_disk"] == found.summary()["listed_location_empty"] == 3
     # A file that is listed is in Plex, whatever leaves it out.
     film = {"title": "Hidden", "files": [str(tree.films / ".Trash-0" / "y.mkv")]}
     tree.server.post("items/add", {"library": 1, "items": [film]})
@@ -678,7 +684,7 @@ def test_a_plexignore_that_is_no_text_or_no_file(index: plexindex.Index, tree: T
     new = sorted(("not_in_plex", str(path), "not_scanned") for path in news)
     ignored = make(tree.films / ".plexignore", b"[!\0]*\n*.avi\0\n\0\n\xff*\n")
     assert told(index, tree.films) == new
-    # Nobody writes into it.
+    # Nothing writes into it.
     for folder in (tree.films, news[1].parent):
         ignored.unlink(missing_ok=True)
         ignored = folder / ".plexignore"
@@ -868,6 +874,10 @@ def test_mappings_are_proposed_and_used(tmp_path: Path, index: plexindex.Index, 
     assert (line.what, line.path, line.reason_code) == ("not_in_plex", str(copy), "mapping_missing")
     assert str(tree.media) in line.reason
     assert "5 media files are in it" in line.reason
+    # Beside folders of libraries each file is told of, with the mapping that it lacks.
+    lines = [one for one in index.compare(tmp_path) if one.path.startswith(str(copy))]
+    assert {one.reason_code for one in lines} == {"mapping_missing"}
+    assert all(f"give {copy} as the server's {tree.media}" in one.reason for one in lines), lines[0].reason
     found = index.compare(make(tmp_path / "none" / "x.mkv").parent)
     (none,) = found
     assert (none.reason_code, found.files) == ("no_library", 1)
@@ -927,6 +937,28 @@ def test_the_command(tmp_path: Path, tree: Tree) -> None:
     as_json = [json.loads(line) for line in cli.good("diff", "--rules", "--json").splitlines()]
     assert [line["rule"] for line in as_json] == list(arguments.RULES)
     assert all(line["leaves_out"] and line["source"] for line in as_json)
+
+
+def test_the_doctor_leaves_out_what_diff_does(tmp_path: Path, tree: Tree) -> None:
+    cli = Cli(tmp_path, tree.server)
+    cli.good("warm")
+    film = tree.listed[0].parent
+    for name in ("Featurettes/Making of.mkv", "Other-trailer.mkv", "deep/Samples/x.mkv", "sample.mkv", "disc.iso"):
+        make(film / name)
+    make(film / "BDMV" / "STREAM" / "00001.m2ts")
+    (film / ".plexignore").write_text("ignored.mkv\n")
+    make(film / "ignored.mkv")
+    assert cli.run("diff", tree.media).returncode == 0
+    values = cli.json("doctor", tree.media)
+    assert (values["exit_code"], values["files"]["unmatched"], values["files"]["left_out"]) == (0, {}, 7)
+    said = cli.good("doctor", tree.media)
+    assert "\n  left out  7  " in said and "nothing is wrong" in said
+    new = make(film / "New" / "Brand New (2020).mkv")
+    values = cli.json("doctor", tree.media)
+    assert (values["exit_code"], values["files"]["unmatched"], values["files"]["left_out"]) == (
+        1, {"not found: not listed": 1}, 7
+    )  # fmt: skip
+    assert str(new) in cli.run("doctor", tree.media).stdout
 
 
 def test_files_that_differ_in_their_case_only(index: plexindex.Index, tree: Tree) -> None:

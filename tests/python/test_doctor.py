@@ -141,10 +141,10 @@ def test_libraries_are_fetched_when_that_is_wished(cli: Cli, server: Server, tmp
     tree = tmp_path / "media"
     plant(tree, server, 1, "/data", "")
     done = cli.run("doctor", tree)
-    assert (done.returncode, "no library was fetched yet" in done.stdout) == (1, True)
+    assert (done.returncode, "no library was fetched yet" in done.stdout) == (6, True)
     assert server.get("stats")["requests"]["listing"] == 0
     code, seen = cli.at_terminal("doctor", tree, react=lambda seen: "n\n" if "[Y/n]" in seen else "")
-    assert code == 1
+    assert code == 6
     assert "'Movies', 'TV Shows' were never fetched: fetch now? [Y/n]" in seen
     # All are found, by the end of their paths: a mapping would be surer, and nothing is wrong without it.
     code, seen = cli.at_terminal("doctor", tree, react=lambda seen: "\n" if "[Y/n]" in seen else "", COLUMNS="200")

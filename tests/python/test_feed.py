@@ -436,6 +436,13 @@ def test_who_follows_as_a_person_hears_the_token(server: Server, tmp_path: Path)
     assert "nothing is known to have changed" in cli.run("changes", "--since", token.split()[-1]).stderr
 
 
+def test_who_follows_gives_no_deadline(tmp_path: Path) -> None:
+    done = Cli(tmp_path).run("changes", "--follow", "--deadline", "2", "--url", "http://127.0.0.1:1")
+    assert (done.returncode, done.stderr) == (
+        2, "plexindex: --follow goes on until Ctrl-C: leave --deadline out\n"
+    )  # fmt: skip
+
+
 def test_the_command_follows_until_ctrl_c(server: Server, tmp_path: Path) -> None:
     cli = Cli(tmp_path, server)
     cli.run("warm")

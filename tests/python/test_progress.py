@@ -100,7 +100,7 @@ def test_a_callback_may_use_the_index(slow: plexindex.Index, server: Server) -> 
     match = slow.match_path("Movies", last_path(server), progress=listen)
     assert match.path == last_path(server)
     assert set(nested) == {row["ratingKey"]}
-    # Another thread publishes the listing meanwhile, and a fast lookup waits for nobody.
+    # Another thread publishes the listing meanwhile, and a fast lookup waits for no other thread.
     assert looked_up[0] is not None
     assert len(set(looked_up) - {None}) == 1
 

@@ -17,6 +17,8 @@ use plexindex::source::{
 /// What is known of every server in memory.
 pub static KIND: Kind = Kind {
     name: "Memory",
+    asked: "the server",
+    empty: "check whether it has any",
     key_prefix: "memory:items:",
     read_events,
     beside: None,

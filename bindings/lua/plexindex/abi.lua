@@ -203,6 +203,7 @@ const char * plexindex_block_text(const plexindex_buffer * block, const plexinde
 int32_t plexindex_compare_paths(const char * path, size_t path_length, const char * others, size_t others_length, size_t count, uint32_t * relations, plexindex_buffer * error);
 int32_t plexindex_walk(const plexindex_library_handle * library, const char * folders, size_t length, size_t count, uint32_t rules, size_t limit, uint64_t * files, plexindex_buffer * page, plexindex_buffer * error);
 int32_t plexindex_items_not_on_disk(const plexindex_library_handle * library, const char * path, size_t path_length, const char * after, size_t after_length, size_t limit, plexindex_buffer * page, plexindex_buffer * error);
+int32_t plexindex_host_path(const plexindex_handle * handle, const char * path, size_t path_length, plexindex_buffer * host, plexindex_buffer * error);
 int32_t plexindex_record_match(const plexindex_library_handle * library, const char * path, size_t path_length, const char * key, size_t key_length, plexindex_buffer * error);
 int32_t plexindex_record_matches(const plexindex_library_handle * library, const char * paths, size_t paths_length, const char * keys, size_t keys_length, size_t count, plexindex_buffer * error);
 int32_t plexindex_invalidate_path(const plexindex_library_handle * library, const char * path, size_t length, plexindex_buffer * error);

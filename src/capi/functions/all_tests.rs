@@ -357,6 +357,7 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
         plexindex_compare_paths(_, _, _, _, _, _, _),
         plexindex_walk(_, _, _, _, _, _, _, _, _),
         plexindex_items_not_on_disk(_, _, _, _, _, _, _, _),
+        plexindex_host_path(_, _, _, _, _),
         plexindex_record_match(_, _, _, _, _, _),
         plexindex_record_matches(_, _, _, _, _, _, _),
         plexindex_invalidate_path(_, _, _, _),

@@ -5,9 +5,9 @@ use std::ffi::c_char;
 use crate::capi::answer::{write_bytes, write_folder};
 use crate::capi::functions::matching::{Page, page_of};
 use crate::capi::guard::guard;
-use crate::capi::handles;
+use crate::capi::handles::{self, opened};
 use crate::capi::strings::{bytes, out, split};
-use crate::capi::types::{Buffer, LibraryHandle};
+use crate::capi::types::{Buffer, Handle, LibraryHandle};
 use crate::error::{Result, refuse};
 use crate::index::{Rules, Which};
 
@@ -15,7 +15,7 @@ use crate::index::{Rules, Which};
 /// plexindex_items_not_on_disk() is the other direction.
 ///
 /// `library`: one, or all of them: what lies in a folder that only others have is not told. `folders`: `count` folders, each
-/// given as two texts that NULs follow, `folder` or `twin_folder` and the path; `length` bytes in all. `rules`: those of
+/// given as two texts that NULs follow, `folder` or `twin_folder` and the full path; `length` bytes in all. `rules`: those of
 /// PLEXINDEX_RULE_* that hold. Outside every library's folder only EXTENSION, HIDDEN, SYSTEM and EMPTY do. `limit`: after so
 /// many names, 1 to 1,000,000, and after 200 ms, the call ends with the folder that it reads.
 ///
@@ -91,8 +91,8 @@ fn pairs(folders: &[u8], count: usize) -> Result<Vec<(bool, &[u8])>> {
 }
 
 /// Those of the items that plexindex_items_below() gives whose files are not on this machine's disk, as mappings name them
-/// there, one page a call. Sends no request. With a page come, too, the files of items that have several, and the last one of the
-/// `limit` files that were looked for: whoever wants to know looks again.
+/// there (plexindex_host_path() tells how), one page a call. Sends no request. With a page come, too, the files of items that
+/// have several, and the last one of the `limit` files that were looked for: to know, look again.
 ///
 /// `library`: one, or all of them. `path`: the folder. `after`: the `path` of the last candidate of the page before; NULL and
 /// 0 for the first page. `limit`: how many files are looked for, 1 to 10,000. `page`: receives a block as from
@@ -123,5 +123,31 @@ pub unsafe extern "C" fn plexindex_items_not_on_disk(
         library.items_below_with(path, after, limit, Which::NotOnDisk, |found, folder| {
             write_folder(page, found, folder)
         })
+    })
+}
+
+/// What a path of the server is called on this machine, by the index's mappings, or the path itself where none fits: the way
+/// back from an item's `path` to the file. A mapping of the kind PLEXINDEX_MAPPING_HOST_PATTERN leads one way, so behind it the
+/// path stays as it is. Reads no file, and sends no request.
+///
+/// `path`: `path_length` bytes, as the server has them. `host`: receives the bytes, and a NUL behind them that the length does
+/// not count.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT for an empty path, or one with a NUL.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_host_path(
+    handle: *const Handle,
+    path: *const c_char,
+    path_length: usize,
+    host: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (opened, path, host) = unsafe { (opened(handle)?, bytes(path, path_length, "path")?, out(host, "host")?) };
+        write_bytes(host, &opened.index().host_path(path)?)
     })
 }

@@ -226,7 +226,8 @@ pub struct Page<'h> {
 /// Takes what such a page is asked for by; `limit` is checked.
 ///
 /// # Safety
-/// As [`bytes`] and [`out`], for all of them.
+/// Each text has as many bytes as its length says, or is NULL with length 0. `page` is NULL, or a buffer that nothing
+/// else uses during the call.
 pub unsafe fn page_of<'h>(
     path: *const c_char,
     path_length: usize,

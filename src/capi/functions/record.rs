@@ -140,7 +140,8 @@ pub unsafe extern "C" fn plexindex_invalidate_all(handle: *const Handle, error: 
 }
 
 /// Removes all that the store holds of this server and user: listings, recorded matches, and all else. The client
-/// identifier and the counters of the store's life stay.
+/// identifier and the counters of the store's life stay. Where no server is named, that is the one whose answers are given: the
+/// newest that the store holds.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 ///

@@ -166,18 +166,7 @@ impl ImageBuilder {
 
     /// The same for one that came singly, at this change sequence; 0: with the listing.
     pub fn push_single(&mut self, item: &Item, came: u64) {
-        let texts = [
-            &item.rating_key,
-            &item.title,
-            &item.guid,
-            &item.show_title,
-            &item.show_rating_key,
-            &item.show_guid,
-            &item.season_title,
-            &item.season_rating_key,
-            &item.season_guid,
-        ];
-        let bytes = texts.into_iter().chain(&item.parts).map(String::len).sum();
+        let bytes = item.texts().into_iter().chain(&item.parts).map(String::len).sum();
         self.attempt(|image| image.put_item(item, came, bytes));
     }
 
@@ -426,18 +415,11 @@ impl ImageBuilder {
 
     /// What the item stands in. Mostly the last one stood there too.
     fn above(&mut self, item: &Item) -> io::Result<Above> {
-        let texts = || {
-            [
-                &item.show_title,
-                &item.show_rating_key,
-                &item.show_guid,
-                &item.season_title,
-                &item.season_rating_key,
-                &item.season_guid,
-            ]
-        };
         if let Some((known, above)) = &self.above
-            && known.iter().zip(texts()).all(|(known, text)| same(known, text))
+            && known
+                .iter()
+                .zip(item.texts_above())
+                .all(|(known, text)| same(known, text))
         {
             return Ok(*above);
         }
@@ -449,7 +431,7 @@ impl ImageBuilder {
             show_owner: self.owner(&item.show_rating_key, show),
             season_owner: self.owner(&item.season_rating_key, season),
         };
-        self.above = Some((texts().map(Clone::clone), above));
+        self.above = Some((item.texts_above().map(Clone::clone), above));
         Ok(above)
     }
 

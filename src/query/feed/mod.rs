@@ -253,7 +253,7 @@ impl Queries {
                 Resolved::Scope(Scope::All) => None,
                 Resolved::Scope(Scope::One(place)) => snapshot.rows.get(place),
                 Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched()),
-                Resolved::Unknown => return Err(library.unknown(&snapshot)),
+                Resolved::Unknown => return Err(library.unknown(&snapshot, self.reading.kind())),
             },
         };
         let Some(identity) = snapshot.identity else {

@@ -1,28 +1,21 @@
 //! Items of one library, with all that is theirs: rows of several tables, each read in the order of its index.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use crate::model::{Item, ItemType};
+use crate::platform::rows::each;
 
-use super::super::plex::push_new;
-use super::cells::{number, numbers, put_number, small, text_into};
+use super::cells::{number, number_of, numbers, put_number, small, text_into};
+use super::filling::{Filling, Kind, text};
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// How many items are completed at once.
+/// How many rows are looked at, and their items completed, at once.
 const BATCH: usize = 256;
-/// Up to which distance two items' rows are read in one go, whatever lies between them.
-const CLOSE: i64 = 16;
-/// Up to how many items, versions and parts in the trash are remembered, so that each other one need not be asked.
-const FEW: i64 = 1_000;
-/// Tags below this number are remembered where they are no external ids: genres and people come again and again.
-const TAGS: usize = 1 << 22;
-/// The type of a tag that is an external id.
-const EXTERNAL: i64 = 314;
 
 /// Items of one library, read one after the other in a slice.
 pub struct Items<'c> {
@@ -33,40 +26,11 @@ pub struct Items<'c> {
     parents: HashMap<i64, Rc<Parent>>,
     /// What stood above the last item: those of a season come together.
     above: Option<(i64, Above)>,
-    /// Tags that are no external ids.
-    other_tags: Numbers,
-    /// Of the items at hand: which tag each has, and the external ids among those, by number.
-    tags: Vec<(i64, i64)>,
-    ids: Vec<(i64, Option<String>)>,
-    /// Where they are few: the items, the versions and the parts in the trash.
-    trashed: Option<[HashSet<i64>; 3]>,
-    /// Items that nobody needs any more, and texts: what is read next is read into their memory.
+    /// Of the items that were read last: what stands above each, and its absolute number.
+    places: Vec<(Option<i64>, Option<i32>)>,
+    filling: Filling,
+    /// Items that are needed no more: what is read next is read into their memory.
     used: Option<&'c mut Vec<Item>>,
-    texts: Vec<String>,
-}
-
-/// Numbers of rows, a bit each: those below [`TAGS`].
-#[derive(Default)]
-struct Numbers(Vec<u64>);
-
-impl Numbers {
-    fn place(number: i64) -> Option<(usize, u64)> {
-        let number = usize::try_from(number).ok().filter(|number| *number < TAGS)?;
-        Some((number / 64, 1 << (number % 64)))
-    }
-
-    fn has(&self, number: i64) -> bool {
-        Self::place(number).is_some_and(|(word, bit)| self.0.get(word).is_some_and(|bits| bits & bit != 0))
-    }
-
-    fn add(&mut self, number: i64) {
-        if let Some((word, bit)) = Self::place(number) {
-            if self.0.len() <= word {
-                self.0.resize(word + 1, 0);
-            }
-            self.0[word] |= bit;
-        }
-    }
 }
 
 /// A season or album, or a show or artist.
@@ -98,8 +62,8 @@ fn put_title_of_season(title: &mut String, of: ItemType, season: &Parent) {
     }
 }
 
-/// The columns of an item.
-const COLUMNS: &str = "i.id, i.metadata_type, i.title, i.year, i.[index], i.absolute_index, i.parent_id, i.guid";
+/// Rows of a library with a number above one, up to another one.
+const ROWS: &str = "library_section_id = ?1 AND id > ?2 AND id <= ?3";
 
 impl<'c> Items<'c> {
     pub fn new(connection: &'c Connection, section: i64, types: &[ItemType]) -> Self {
@@ -118,12 +82,9 @@ impl<'c> Items<'c> {
             types: types.iter().map(|kind| kind.number()).collect(),
             parents: HashMap::new(),
             above: None,
-            other_tags: Numbers::default(),
-            tags: Vec::new(),
-            ids: Vec::new(),
-            trashed: None,
+            places: Vec::new(),
+            filling: Filling::default(),
             used: None,
-            texts: Vec::new(),
         }
     }
 
@@ -133,81 +94,47 @@ impl<'c> Items<'c> {
         self
     }
 
-    /// An item without texts.
-    fn blank(&mut self) -> Item {
-        let mut item = self.used.as_mut().and_then(|used| used.pop()).unwrap_or_default();
-        // Whole: a field that keeps what it had does not compile.
-        let Item {
-            rating_key,
-            kind,
-            title,
-            year,
-            show_title,
-            show_rating_key,
-            show_guid,
-            season_title,
-            season_rating_key,
-            season_guid,
-            season,
-            episode,
-            guid,
-            guids,
-            parts,
-        } = &mut item;
-        for text in [rating_key, title, guid, show_title, show_rating_key, show_guid] {
-            text.clear();
-        }
-        for text in [season_title, season_rating_key, season_guid] {
-            text.clear();
-        }
-        for list in [guids, parts] {
-            self.texts.append(list);
-        }
-        (*kind, *year, *season, *episode) = (ItemType::Other, 0, -1, -1);
-        item
-    }
-
     fn types(&self) -> String {
         let types: Vec<String> = self.types.iter().map(u8::to_string).collect();
         types.join(", ")
+    }
+
+    /// What [`Items::read`] runs.
+    fn statement(&self) -> String {
+        // With a plus in front no index is chosen by it. Nothing is read that is not needed: dates stand at a row's end.
+        format!(
+            "SELECT 1 FROM metadata_items i WHERE {ROWS} AND +i.metadata_type IN ({}) AND hand(i.id, i.metadata_type, \
+             i.library_section_id, CASE WHEN ?4 THEN NULL ELSE i.deleted_at END, i.title, i.guid, i.year, i.[index], \
+             i.absolute_index, i.parent_id)",
+            self.types()
+        )
     }
 
     /// Adds the items with a number above `after` to `items`, by number, some at a time, until they are `most` or `enough`
     /// says that they are: gives whether these are all.
     pub fn after(
         &mut self,
-        after: i64,
+        mut after: i64,
         most: usize,
         items: &mut Vec<(i64, Item)>,
         enough: &mut dyn FnMut(usize) -> bool,
     ) -> Sql<bool> {
         let connection = self.connection;
-        self.trashed = few_trashed(connection)?;
-        // With a plus in front no index is chosen by these. Nothing is read that is not needed: dates stand at a row's end.
-        let sql = format!(
-            "SELECT {COLUMNS} FROM metadata_items i WHERE i.library_section_id = ?1 AND i.id > ?2 \
-             AND +i.metadata_type IN ({}) AND (?3 OR +i.deleted_at IS NULL) ORDER BY i.id",
-            self.types()
-        );
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query(params![self.section, after, self.trashed.is_some()])?;
+        self.filling.look_at_trash(connection)?;
+        let mut rows = connection.prepare_cached(&self.statement())?;
+        let mut bound = connection.prepare_cached(
+            "SELECT id FROM metadata_items WHERE library_section_id = ?1 AND id > ?2 ORDER BY id LIMIT 1 OFFSET ?3 + 0",
+        )?;
         loop {
-            let begun = items.len();
-            let batch = most.min(begun + BATCH);
-            while items.len() < batch {
-                let Some(row) = rows.next()? else { break };
-                if let Some([trashed, ..]) = &self.trashed
-                    && trashed.contains(&row.get(0)?)
-                {
-                    continue;
-                }
-                items.push(self.item(row)?);
-            }
-            self.fill(&mut items[begun..])?;
-            if items.len() < batch {
-                return Ok(true);
-            }
-            if batch == most || enough(batch) {
+            let some = BATCH.min(most.saturating_sub(items.len()).max(1));
+            let behind = i64::try_from(some).unwrap_or(1) - 1;
+            let last: Option<i64> = bound
+                .query_row(params![self.section, after, behind], |row| row.get(0))
+                .optional()?;
+            self.read(&mut rows, after, last.unwrap_or(i64::MAX), items)?;
+            let Some(last) = last else { return Ok(true) };
+            after = last;
+            if items.len() >= most || enough(items.len()) {
                 // Whether there is another one is found out by who asks for it.
                 return Ok(false);
             }
@@ -216,19 +143,57 @@ impl<'c> Items<'c> {
 
     /// The item with this number, if it is one of this library's leaves, and not in the trash.
     pub fn one(&mut self, id: i64) -> Sql<Option<Item>> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM metadata_items i WHERE i.id = ?2 AND +i.library_section_id = ?1 \
-             AND +i.metadata_type IN ({}) AND +i.deleted_at IS NULL",
-            self.types()
-        );
-        let connection = self.connection;
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query(params![self.section, id])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        let mut found = [self.item(row)?];
-        self.fill(&mut found)?;
-        let [(_, item)] = found;
-        Ok(Some(item))
+        let mut rows = self.connection.prepare_cached(&self.statement())?;
+        let mut found = Vec::new();
+        self.read(&mut rows, id.saturating_sub(1), id, &mut found)?;
+        Ok(found.pop().map(|(_, item)| item))
+    }
+
+    /// Adds the items with a number above `after`, up to `last`, to `items`, by number.
+    fn read(&mut self, rows: &mut Statement<'_>, after: i64, last: i64, items: &mut Vec<(i64, Item)>) -> Sql<()> {
+        let begun = items.len();
+        let Self {
+            section,
+            types,
+            places,
+            filling,
+            used,
+            ..
+        } = self;
+        places.clear();
+        let range = params![*section, after, last, filling.knows_trash()];
+        each(rows, range, &mut |cells| {
+            let (id, kind) = (
+                cells.id(0),
+                u8::try_from(number_of(cells.get(1)).unwrap_or(0)).unwrap_or(0),
+            );
+            if !types.contains(&kind) || cells.id(2) != *section || filling.is_trashed(Kind::Item, id, cells.get(3)) {
+                return true;
+            }
+            let item = used.as_mut().and_then(|used| used.pop()).unwrap_or_default();
+            let mut item = item.emptied(&mut filling.texts);
+            put_number(&mut item.rating_key, id);
+            text_into(&mut item.title, cells.get(4));
+            text_into(&mut item.guid, cells.get(5));
+            item.kind = ItemType::from_number(kind);
+            item.year = small(cells.get(6)).unwrap_or(0);
+            if !matches!(item.kind, ItemType::Movie | ItemType::Other) {
+                item.episode = small(cells.get(7)).unwrap_or(-1);
+            }
+            places.push((number_of(cells.get(9)), small(cells.get(8))));
+            items.push((id, item));
+            true
+        })?;
+        let new = &mut items[begun..];
+        let places = std::mem::take(&mut self.places);
+        for ((_, item), (parent, absolute)) in new.iter_mut().zip(&places) {
+            self.put_above(item, *parent, *absolute)?;
+        }
+        self.places = places;
+        if !new.is_sorted_by_key(|(id, _)| *id) {
+            new.sort_by_key(|(id, _)| *id);
+        }
+        self.filling.fill(self.connection, new)
     }
 
     /// The last one.
@@ -268,19 +233,12 @@ impl<'c> Items<'c> {
         Ok(self.count_with_trash()?.saturating_sub(trashed.cast_unsigned()))
     }
 
-    fn item(&mut self, row: &Row<'_>) -> Sql<(i64, Item)> {
-        let id: i64 = row.get(0)?;
-        let kind = u8::try_from(number(row, 1)?.unwrap_or(0)).map_or(ItemType::Other, ItemType::from_number);
-        let mut item = self.blank();
-        put_number(&mut item.rating_key, id);
-        text_into(&mut item.title, row, 2)?;
-        text_into(&mut item.guid, row, 7)?;
-        (item.kind, item.year) = (kind, small(row, 3)?.unwrap_or(0));
-        let index = small(row, 4)?.unwrap_or(-1);
-        match kind {
+    /// Adds what stands above an item.
+    fn put_above(&mut self, item: &mut Item, parent: Option<i64>, absolute: Option<i32>) -> Sql<()> {
+        match item.kind {
             ItemType::Episode | ItemType::Track => {
-                item.episode = index;
-                if let Some(above) = self.above(number(row, 6)?)? {
+                let kind = item.kind;
+                if let Some(above) = self.above(parent)? {
                     let (key, season) = &above.season;
                     item.season = season.index;
                     item.season_rating_key.clone_from(key);
@@ -294,26 +252,13 @@ impl<'c> Items<'c> {
                 }
                 // Of a track it is the disc, which no album has.
                 if kind == ItemType::Track
-                    && let Some(disc) = small(row, 5)?
+                    && let Some(disc) = absolute
                 {
                     item.season = disc;
                 }
             }
-            ItemType::Photo | ItemType::Clip => {
-                item.episode = index;
-                item.season = self.above(number(row, 6)?)?.map_or(-1, |above| above.season.1.index);
-            }
+            // A photo's place in its album is the number of no episode.
             _ => {}
-        }
-        Ok((id, item))
-    }
-
-    /// Adds files and external ids to items, which are in the order of their numbers. Those that stand close together are
-    /// asked for at once: the rows that belong to them do, too.
-    fn fill(&mut self, items: &mut [(i64, Item)]) -> Sql<()> {
-        for run in items.chunk_by_mut(|(one, _), (next, _)| next - one <= CLOSE) {
-            self.external_ids(run)?;
-            self.parts(run)?;
         }
         Ok(())
     }
@@ -348,10 +293,10 @@ impl<'c> Items<'c> {
         let mut rows = statement.query([id])?;
         let parent = match rows.next()? {
             Some(row) => Parent {
-                index: small(row, 0)?.unwrap_or(-1),
+                index: small(row.get_ref(0)?).unwrap_or(-1),
                 above: number(row, 1)?,
-                title: text(&mut self.texts, row, 2)?.unwrap_or_default(),
-                guid: text(&mut self.texts, row, 3)?.unwrap_or_default(),
+                title: text(&mut self.filling.texts, row.get_ref(2)?).unwrap_or_default(),
+                guid: text(&mut self.filling.texts, row.get_ref(3)?).unwrap_or_default(),
             },
             None => Parent {
                 index: -1,
@@ -362,137 +307,4 @@ impl<'c> Items<'c> {
         self.parents.insert(id, Rc::clone(&parent));
         Ok(parent)
     }
-
-    fn external_ids(&mut self, run: &mut [(i64, Item)]) -> Sql<()> {
-        let Some(range) = range_of(run) else { return Ok(()) };
-        let connection = self.connection;
-        let mut taggings = connection.prepare_cached(
-            "SELECT metadata_item_id, tag_id FROM taggings WHERE metadata_item_id BETWEEN ?1 AND ?2 \
-             ORDER BY metadata_item_id, id",
-        )?;
-        self.tags.clear();
-        self.ids.clear();
-        let mut rows = taggings.query(range)?;
-        while let Some(row) = rows.next()? {
-            if let (item, Some(tag)) = (row.get(0)?, number(row, 1)?)
-                && !self.other_tags.has(tag)
-            {
-                self.tags.push((item, tag));
-                self.ids.push((tag, None));
-            }
-        }
-        self.ids.sort_unstable();
-        self.ids.dedup();
-        let is_shared = self.ids.len() < self.tags.len();
-        // Those of items that came together stand together, too.
-        let mut tags = connection.prepare_cached("SELECT id, tag_type, tag FROM tags WHERE id BETWEEN ?1 AND ?2")?;
-        for some in self.ids.chunk_by_mut(|(one, _), (next, _)| next - one <= CLOSE) {
-            let Some(range) = range_of(some) else { continue };
-            let mut found = tags.query(range)?;
-            let mut place = Place::default();
-            while let Some(row) = found.next()? {
-                if let Some(id) = place.of(some, row.get(0)?)
-                    && number(row, 1)? == Some(EXTERNAL)
-                {
-                    *id = text(&mut self.texts, row, 2)?;
-                }
-            }
-        }
-        let mut place = Place::default();
-        for (item, tag) in &self.tags {
-            let known = self.ids.binary_search_by_key(tag, |(id, _)| *id);
-            match known.ok().and_then(|at| self.ids.get_mut(at)) {
-                Some((_, id @ Some(_))) => {
-                    if let Some(item) = place.of(run, *item) {
-                        push_new(&mut item.guids, if is_shared { id.clone() } else { id.take() });
-                    }
-                }
-                _ => self.other_tags.add(*tag),
-            }
-        }
-        Ok(())
-    }
-
-    /// The files of all versions, optimized ones too: theirs are the item's as well. Remote ones have no file.
-    fn parts(&mut self, run: &mut [(i64, Item)]) -> Sql<()> {
-        let Some(range) = range_of(run) else { return Ok(()) };
-        let sql = match self.trashed {
-            // Of the versions nothing is read but what the index has.
-            Some(_) => {
-                "SELECT m.metadata_item_id, m.id, p.id, p.file FROM media_items m CROSS JOIN media_parts p \
-                 ON p.media_item_id = m.id WHERE m.metadata_item_id BETWEEN ?1 AND ?2 \
-                 ORDER BY m.metadata_item_id, m.id, p.id"
-            }
-            None => {
-                "SELECT m.metadata_item_id, m.id, p.id, p.file FROM media_items m CROSS JOIN media_parts p \
-                 ON p.media_item_id = m.id WHERE m.metadata_item_id BETWEEN ?1 AND ?2 \
-                 AND +m.deleted_at IS NULL AND +p.deleted_at IS NULL ORDER BY m.metadata_item_id, m.id, p.id"
-            }
-        };
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query(range)?;
-        let mut place = Place::default();
-        while let Some(row) = rows.next()? {
-            let Some(item) = place.of(run, row.get(0)?) else {
-                continue;
-            };
-            if let Some([_, versions, parts]) = &self.trashed
-                && (versions.contains(&row.get(1)?) || parts.contains(&row.get(2)?))
-            {
-                continue;
-            }
-            // Most have one.
-            item.parts.reserve_exact(1);
-            push_new(&mut item.parts, text(&mut self.texts, row, 3)?);
-        }
-        Ok(())
-    }
-}
-
-/// The text of a cell, in the memory of one of these.
-fn text(texts: &mut Vec<String>, row: &Row<'_>, column: usize) -> Sql<Option<String>> {
-    let mut text = texts.pop().unwrap_or_default();
-    if text_into(&mut text, row, column)? {
-        return Ok(Some(text));
-    }
-    texts.push(text);
-    Ok(None)
-}
-
-/// The first and the last number of a run.
-fn range_of<T>(run: &[(i64, T)]) -> Option<[i64; 2]> {
-    Some([run.first()?.0, run.last()?.0])
-}
-
-/// A place in a run, which goes forward as rows come in the order of their numbers.
-#[derive(Default)]
-struct Place(usize);
-
-impl Place {
-    /// What has this number.
-    fn of<'i, T>(&mut self, run: &'i mut [(i64, T)], id: i64) -> Option<&'i mut T> {
-        while run.get(self.0).is_some_and(|(one, _)| *one < id) {
-            self.0 += 1;
-        }
-        run.get_mut(self.0).filter(|(one, _)| *one == id).map(|(_, one)| one)
-    }
-}
-
-/// The items, the versions and the parts in the trash; `None` where they are many.
-fn few_trashed(connection: &Connection) -> Sql<Option<[HashSet<i64>; 3]>> {
-    let mut trashed = [HashSet::new(), HashSet::new(), HashSet::new()];
-    for (sql, trashed) in [
-        "SELECT id FROM metadata_items WHERE deleted_at IS NOT NULL LIMIT ?1",
-        "SELECT id FROM media_items WHERE deleted_at IS NOT NULL LIMIT ?1",
-        "SELECT id FROM media_parts WHERE deleted_at IS NOT NULL LIMIT ?1",
-    ]
-    .iter()
-    .zip(&mut trashed)
-    {
-        numbers(connection, sql, &[FEW + 1], &mut |id| trashed.extend([id]))?;
-        if i64::try_from(trashed.len()).is_ok_and(|count| count > FEW) {
-            return Ok(None);
-        }
-    }
-    Ok(Some(trashed))
 }

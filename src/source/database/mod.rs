@@ -1,7 +1,7 @@
 //! Plex's own database as a [`Source`]: the file that the server keeps its libraries in, read beside the running server.
 //!
 //! `place` is where the file is and how a short look into it leaves no trace; `schema` what is read of it, `read` what that
-//! means, in the words of the HTTP API, and `items` the same of all that is an item's, by `cells`; `mark` what tells that
+//! means, in the words of the HTTP API, and `items` the same of all that is an item's, with what `filling` adds to it, by `cells`; `mark` what tells that
 //! something changed. `reader` is what there is between questions, with what was read `ahead`; `listing` and `changes` are
 //! made of them.
 //!
@@ -10,6 +10,7 @@
 mod ahead;
 mod cells;
 mod changes;
+mod filling;
 mod items;
 mod listing;
 mod mark;
@@ -43,6 +44,8 @@ pub use self::reader::PlexDatabase;
 /// What is known of every database of Plex's: its items go by the names that the server gives them.
 pub static KIND: Kind = Kind {
     name: "Plex's database",
+    asked: "Plex's database",
+    empty: "check whether it is the database of the server that is meant",
     beside: Some("give server_url too"),
     ..plex::KIND
 };

@@ -20,6 +20,7 @@ use crate::platform::files::{self, Inode};
 use crate::platform::foreign::MakesNoLog;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
+use crate::platform::rows;
 use crate::platform::sole::Sole;
 use crate::platform::stamp::{Compared, Stamp};
 
@@ -306,7 +307,9 @@ impl Place {
             state,
             _sole: sole,
         };
-        Self::restrain(&slice.connection).map_err(|error| self.explain(&error))?;
+        Self::restrain(&slice.connection)
+            .and_then(|()| rows::prepare(&slice.connection))
+            .map_err(|error| self.explain(&error))?;
         Ok(slice)
     }
 
@@ -317,9 +320,10 @@ impl Place {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_prepared_statement_cache_capacity(32);
-        // One read transaction: all statements of the slice see one moment.
+        // One read transaction: all statements of the slice see one moment. Of a file of any size as if it were mapped: our VFS
+        // hands out what it read ahead, and maps nothing.
         connection.execute_batch(
-            "PRAGMA query_only = 1; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048; BEGIN",
+            "PRAGMA query_only = 1; PRAGMA mmap_size = 1; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048; BEGIN",
         )?;
         // The transaction begins with the first read.
         connection

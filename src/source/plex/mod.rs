@@ -77,6 +77,8 @@ use super::meter::RequestKind;
 /// What is known of every Plex Media Server.
 pub static KIND: Kind = Kind {
     name: "Plex",
+    asked: "the server",
+    empty: "check the server's URL and whether the token's user may see any",
     key_prefix: KEY_PREFIX,
     read_events: events::read,
     beside: None,

@@ -132,8 +132,8 @@ impl<'a> Rows<'a> {
 
     /// An item of which nothing is known yet.
     fn blank(&mut self) -> Item {
-        let mut item = self.used.as_mut().and_then(|used| used.pop()).unwrap_or_default();
-        item.empty(&mut self.texts);
+        let used = self.used.as_mut().and_then(|used| used.pop());
+        let mut item = used.unwrap_or_default().emptied(&mut self.texts);
         item.kind = self.kind;
         item
     }
@@ -461,6 +461,10 @@ impl Object for Row<'_, '_> {
             item.season_rating_key.clear();
             item.season_title.clear();
             item.season_guid.clear();
+        }
+        // Nor is a photo's place in its album the number of an episode.
+        if matches!(item.kind, ItemType::Photo | ItemType::Clip) {
+            (item.season, item.episode) = (-1, -1);
         }
         let section = self.section.take();
         rows.is_over = rows.count > rows.most || rows.kept > KEPT;

@@ -164,7 +164,8 @@ fn composed_one_file_for_several_episodes() {
 fn composed_seasons_without_a_key_and_albums_of_photos_are_none() {
     let rows = json!([
         { "ratingKey": "1", "type": "episode", "parentTitle": "Season 1", "parentGuid": "plex://season/1" },
-        { "ratingKey": "2", "type": "photo", "parentTitle": "Holidays", "parentRatingKey": "7" },
+        { "ratingKey": "2", "type": "photo", "parentTitle": "Holidays", "parentRatingKey": "7", "parentIndex": 1,
+            "index": 1 },
         { "ratingKey": "3", "type": "track", "parentTitle": "An Album", "parentRatingKey": 8 },
     ]);
     let items = items(&listing(&rows));
@@ -175,6 +176,7 @@ fn composed_seasons_without_a_key_and_albums_of_photos_are_none() {
         seasons.collect::<Vec<_>>(),
         [("", "", ""), ("", "", ""), ("8", "An Album", "")]
     );
+    assert_eq!((items[1].season, items[1].episode), (-1, -1));
 }
 
 #[test]

@@ -39,8 +39,11 @@ def stopped_with_its_task(method: Callable[P, T]) -> Callable[P, Coroutine[Any, 
     return _twin(call, method, "")  # type: ignore[no-any-return]
 
 
-def one_by_one(method: Callable[P, Iterable[T]]) -> Callable[P, AsyncIterator[T]]:
-    """The twin of a method that gives one thing after another and may fetch first: for ``async for``."""
+def one_by_one(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) -> Callable[P, AsyncIterator[T]]:
+    """The twin of a method that gives one thing after another and may fetch first: for ``async for``.
+
+    ``at_once``: how many are waited for together; 1 for one that waits for each.
+    """
 
     async def call(asked: Any, *arguments: Any, progress: Any = None, **options: Any) -> Any:
         from itertools import islice
@@ -49,7 +52,7 @@ def one_by_one(method: Callable[P, Iterable[T]]) -> Callable[P, AsyncIterator[T]
         rest = iter(method(asked, *arguments, progress=watch, **options))  # type: ignore[arg-type]
         done = False
         try:
-            while some := await on_a_thread(lambda: list(islice(rest, _AT_ONCE))):
+            while some := await on_a_thread(lambda: list(islice(rest, at_once))):
                 for one in some:
                     yield one
             done = True

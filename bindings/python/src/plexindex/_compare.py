@@ -58,7 +58,7 @@ class Comparison:
             _convert.path_bytes(folder, index._hides_paths, "folder")
         self._folders = [os.path.abspath(os.fsencode(folder)) for folder in folders]
         self._places = Places(index, library if isinstance(library, Chosen) else index.library(library))
-        self._walk = Walk(self._places, without, told)
+        self._walk = Walk(self._places, without, _convert.callback("progress", told))
         self._listing = Listing(self._places, self._walk)
         self._renames = Renames(self._places, self._walk, self._listing)
         # Media files on the disk, by what is told of them.
@@ -111,7 +111,8 @@ class Comparison:
         kinds = ("not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths")
         counts = {what: self.counts.get(what, 0) for what in kinds}
         told = {what: self._told_of.get(what, 0) for what in kinds}
-        gone = sum(one.gone + one.below_empty for one in self._listing.compared.values())
+        below_empty = sum(one.below_empty for one in self._listing.compared.values())
+        gone = below_empty + sum(one.gone for one in self._listing.compared.values())
         unknown = sum(one.unknown for one in self._listing.compared.values())
         return {
             "what": "summary",
@@ -124,6 +125,7 @@ class Comparison:
             "listed": self.listed,
             "listed_on_disk": self.listed - gone - unknown,
             "listed_not_on_disk": gone,
+            "listed_location_empty": below_empty,
             "listed_unknown": unknown,
             **counts,
             "unasked": self.unasked,
@@ -232,7 +234,7 @@ class Comparison:
         for library in places.locations[place] if gone else ():
             files = places.files(place, library)
             if files and library.uuid not in known:
-                listed = "1 file of library '{}' is" if files == 1 else f"{files} files of library '{{}}' are"
+                listed = "1 file of library '{}' is" if files == 1 else f"{files:,} files of library '{{}}' are"
                 text = f"{listed.format(library.title)} listed below it, and it {gone}: a mount may be missing"
                 yield Difference("not_on_disk", place, None, "location_empty", text, [library])
 

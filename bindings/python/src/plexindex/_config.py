@@ -50,24 +50,30 @@ def find(
     url: Named = NOTHING,
     token: Named = NOTHING,
     *,
+    no_server: bool = False,
     folder: str | None = None,
     size_limit: int | None = None,
     database: str | os.PathLike[str] | None = None,
     mappings: Iterable[Mapping] = (),
 ) -> Found:
-    """The configuration; what is given here goes first. A token is used only for the server that it stands beside."""
+    """The configuration; what is given here goes first. A token is used only for the server that it stands beside.
+
+    ``no_server``: none is looked for, nor a token.
+    """
     path, file = _plexapi_file()
-    auth, ours = file.get("auth", {}), file.get("plexindex", {})
-    layers = [
-        Layer(url, token),
-        Layer(
-            variable("PLEXINDEX_URL"),
-            token_of(variable("PLEXINDEX_TOKEN"), variable("PLEXINDEX_TOKEN_FILE")),
-        ),
-        Layer(variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")),
-        Layer(Named(auth.get("server_baseurl"), path), Named(auth.get("server_token"), path)),
-    ]
-    chosen_url, chosen_token = _chosen(layers)
+    auth, ours = file.get("auth", {}), _ours(file.get("plexindex", {}), path)
+    chosen_url = chosen_token = NOTHING
+    if not no_server:
+        layers = [
+            Layer(url, token),
+            Layer(
+                variable("PLEXINDEX_URL"),
+                token_of(variable("PLEXINDEX_TOKEN"), variable("PLEXINDEX_TOKEN_FILE")),
+            ),
+            Layer(variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")),
+            Layer(Named(auth.get("server_baseurl"), path), Named(auth.get("server_token"), path)),
+        ]
+        chosen_url, chosen_token = _chosen(layers)
     if size_limit is None:
         size_limit = _size_from(variable("PLEXINDEX_SIZE_LIMIT")) or _size_from(
             Named(ours.get("size_limit"), f"{path}, [plexindex] size_limit")
@@ -82,6 +88,27 @@ def find(
         None if database is None else os.path.expanduser(os.fspath(database)),
         [*mappings, *_mappings_of(ours.get("mappings", ""), path)],
     )
+
+
+# What the section [plexindex] of plexapi's file may say.
+_SETTINGS = ("dir", "database", "size_limit", "mappings")
+
+
+def _ours(section: dict[str, str], path: str) -> dict[str, str]:
+    """Our section of the file, without quotes round its values. A name that it does not have is told in the log."""
+    for name in sorted(section.keys() - set(_SETTINGS), reverse=True):
+        import difflib
+        import logging
+
+        meant = difflib.get_close_matches(name, _SETTINGS, 1)
+        hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(_SETTINGS[:-1])} and {_SETTINGS[-1]}"
+        text = "%s, [plexindex] %s: it is no setting, and is ignored; %s"
+        logging.getLogger("plexindex").warning(text, path, name, hint)
+    return {name: _unquoted(value) for name, value in section.items()}
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
 
 
 def size_of(text: str) -> int:
@@ -111,10 +138,9 @@ def pair_of(text: str) -> tuple[str, str]:
     """The folders of a mapping: ``HOST=SERVER``, ``HOST:SERVER`` or ``HOST -> SERVER``."""
     if "->" in text:
         host, _, server = map(str.strip, text.partition("->"))
-        if not (host and server) or "->" in server:
-            raise ValueError(f"{text!r} is no mapping: give HOST=SERVER, such as /mnt/media=/data/media")
-        return host, server
-    for sign in "=:":
+        if host and "->" not in server and re.match(r"([A-Za-z]:)?[\\/]", server):
+            return host, server
+    for sign in "" if "->" in text else "=:":
         # From the second character on: a drive of Windows may begin the host's folder, too.
         places = [found.start() for found in _SEPARATED[sign].finditer(text, 2 if text[1:2] == ":" else 1)]
         if len(places) > 1:
@@ -138,6 +164,9 @@ def _chosen(layers: list[Layer]) -> tuple[Named, Named]:
     at = next((number for number, layer in enumerate(layers) if layer.url.value), len(layers))
     by = next((number for number, layer in enumerate(layers) if layer.token.value), len(layers))
     url = layers[at].url if at < len(layers) else NOTHING
+    if url.value and not re.match("https?://", url.value.strip(), re.IGNORECASE):
+        # What is wrong with that is told when it is opened, before what there is to say of tokens.
+        return url, NOTHING
     token = layers[by].token if by < len(layers) else NOTHING
     if at < by < len(layers):
         # A token from further down was written for the server that stands beside it, or below.

@@ -7,6 +7,7 @@ from . import _constants as c
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
     from ._errors import InvalidArgumentError
     from ._types import PathArg
@@ -135,6 +136,13 @@ def join_keys(keys: "Sequence[object]") -> bytes:
     if block.count("\0") != len(keys) or not all(keys):
         block = "".join([f"{key_text(key)}\0" for key in keys])
     return block.encode()
+
+
+def callback(name: str, given: "Any") -> "Any":
+    """A function that is called later, or None: what it is is refused now, where one sees who gave it."""
+    if given is not None and not callable(given):
+        raise TypeError(f"{name} must be a function, not {type(given).__name__}")
+    return given
 
 
 def milliseconds(name: str, seconds: "float | None", *, none: "int | None", zero: "int | None" = 1) -> int:

@@ -245,7 +245,7 @@ def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool)
     names = "', '".join(missing)
     were = "were" if len(missing) > 1 else "was"
     if late and not known:
-        raise TimeoutError("the deadline came before the server was asked for its libraries: allow a later one")
+        raise TimeoutError("the deadline came before any library was known: allow a later one")
     if late:
         raise TimeoutError(f"the deadline came before '{names}' {were} fetched: ask again, it goes on")
     if known:

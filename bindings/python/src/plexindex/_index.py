@@ -46,9 +46,9 @@ class Index(Changing):
     """An open index: tells which Plex item a file is. Made by :func:`plexindex.open`, ended by :meth:`close` or `with`.
 
     Any number of threads may use it at once. A ``library`` is a title, the number of a section, a :class:`Library`, or
-    None for every library; a ``deadline`` is in seconds, None for the one given to ``open``, infinity for none. A call
-    that fetches tells ``progress`` (default: the one given to ``open``) how far it is. Ctrl-C ends the call, and so
-    does ``progress`` when it raises or returns False; the next call goes on where it stopped.
+    None for every library; a ``deadline`` is in seconds, None for the one given to ``open``, infinity for none, 0 for
+    next to no time. A call that fetches tells ``progress`` (default: the one given to ``open``) how far it is. Ctrl-C
+    ends the call, and so does ``progress`` when it raises or returns False; the next call goes on where it stopped.
 
     Under ``asyncio`` the methods that begin with ``a``, such as :meth:`amatch_path`, do the same on a thread of their
     own, where progress callbacks run too, and ``async with`` closes the index.
@@ -422,7 +422,10 @@ class Index(Changing):
         self._tell(self._native.invalidate_all, library=self)
 
     def clear(self) -> None:
-        """Empties the store of this server and user: listings and matches."""
+        """Empties the store of this server and user: listings and matches.
+
+        Opened without a server, that is the one whose answers are given: the newest that the store holds.
+        """
         self._tell(self._native.clear, library=self)
 
     def refresh(
@@ -450,6 +453,8 @@ class Index(Changing):
     afolder = _aio.stopped_with_its_task(folder)
     aitems_below = _aio.one_by_one(items_below)
     achanges = _aio.stopped_with_its_task(changes)
+    awatch_changes = _aio.one_by_one(watch_changes, at_once=1)
+    awatch_pages = _aio.one_by_one(watch_pages, at_once=1)
     amatch_guid = _aio.stopped_with_its_task(match_guid)
     asearch_title = _aio.stopped_with_its_task(search_title)
     arefresh = _aio.stopped_with_its_task(refresh)
@@ -687,6 +692,7 @@ class Library(Chosen):
     afolder = _aio.stopped_with_its_task(folder)
     aitems_below = _aio.one_by_one(items_below)
     achanges = _aio.stopped_with_its_task(changes)
+    awatch_changes = _aio.one_by_one(watch_changes, at_once=1)
     arefresh = _aio.stopped_with_its_task(refresh)
 
     def __repr__(self) -> str:

@@ -168,7 +168,10 @@ class Item:
         return bool(self._number(96) & c.ITEM_KEY_ONLY)
 
     def describe(self) -> str:
-        """One line for people: ``Show – S01E02 – Title``, ``Title (1999)``, or the key when nothing else is known."""
+        """One line for people, or the key when no title is known.
+
+        ``Show – S01E02 – Title``, ``Artist – 1-02 – Title`` with disc and track, ``Title (1999)``.
+        """
         title = self.title
         if title is None:
             return self.key
@@ -176,7 +179,9 @@ class Item:
             return f"{title} – Season {self.season}"
         if self.show_title is not None:
             season, episode = self.season, self.episode
-            number = f"S{season:02d}E{episode:02d}" if season is not None and episode is not None else None
+            number = None
+            if season is not None and episode is not None:
+                number = f"{season}-{episode:02d}" if self.kind == "track" else f"S{season:02d}E{episode:02d}"
             return " – ".join(part for part in (self.show_title, number, title) if part)
         return f"{title} ({self.year})" if self.year else title
 

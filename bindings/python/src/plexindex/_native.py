@@ -236,6 +236,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "stats": (c_int32, (c_void_p, POINTER(CStats), _BUFFER)),
     "stats_json": (c_int32, (c_void_p, _BUFFER, _BUFFER)),
     "server_json": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
+    "host_path": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
     "store_json": (c_int32, (c_void_p, _BUFFER, _BUFFER)),
     "proposals_json": (c_int32, (c_void_p, _BUFFER, _BUFFER)),
     "walk": (

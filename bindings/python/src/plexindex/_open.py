@@ -62,7 +62,7 @@ def open(
             and then: a new token of the same user keeps what the index holds.
         library_ttl: How long a listing is fresh. 0: never; None: until it is invalidated.
         max_age: After how long a full listing is due even if the server's clocks show no change. None: never.
-        deadline: How long a call may take that names no deadline itself. None: no limit.
+        deadline: How long a call may take that names no deadline itself. None: no limit; 0: next to no time.
         connect_timeout: How long a connection may take.
         read_timeout: How long the server may be silent while it owes an answer.
         retry_for: For how long a request is tried again after a failure that may pass. 0: not at all.
@@ -109,6 +109,7 @@ def open(
         raise refused(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
     if database is not None and not os.fspath(database):
         raise refused("database is empty: name Plex's database, or the folder 'Plex Media Server', or leave it out")
+    _convert.callback("progress", progress)
     ms = _convert.milliseconds
     forever = _convert.FOREVER_MS
     rules = _rules(list(mappings)) if mappings else ()

@@ -128,7 +128,7 @@ class Session:
             query.deadline_ms = 0 if deadline is None else _convert.deadline_ms(deadline)
             query.flags = flags
             call.watch.session = self
-            call.watch.listener = self._progress if progress is None else progress
+            call.watch.listener = self._progress if progress is None else _convert.callback("progress", progress)
             if not buffer:
                 return self._check(call, call.run(function, self._handle, call.query_ref)), b""
             if count is None:

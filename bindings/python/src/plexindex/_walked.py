@@ -48,6 +48,7 @@ class Walk:
         """Media files that were found."""
         self.unreadable: set[bytes] = set()
         """Folders and links that could not be read."""
+        self._rules_in: dict[bytes, dict[bytes, str]] = {}
 
     def below(self, top: bytes) -> Iterator[tuple[OnDisk | None, Difference]]:
         """What is told of a folder and what lies below it: of files with the file."""
@@ -119,6 +120,33 @@ class Walk:
         rules, files = found[1::4], [what for what in found[:-1:4] if what in (b"file", b"twin_file")]
         return len(files) == count.value and set(rules) <= set(_LEFTOVERS)
 
+    def rule_for(self, path: bytes) -> str | None:
+        """The rule that leaves out a file that is not listed, or a folder above it; none outside every library."""
+        folder = self._places.around(path)
+        if folder is None:
+            return None
+        for name in path[len(folder) :].strip(b"/").split(b"/"):
+            rules, above = self._rules_of(folder), folder
+            folder = os.path.join(folder, name)
+            if rules.get(folder):
+                return rules[folder]
+        # Of what does not end as media nothing is told.
+        is_untold = folder not in rules and above not in rules and os.path.lexists(path)
+        return "extension" if is_untold else None
+
+    def _rules_of(self, folder: bytes) -> dict[bytes, str]:
+        """What is told in a folder, each with the rule that leaves it out, or nothing; itself if it cannot be read."""
+        if folder not in self._rules_in:
+            index, count = self._places.index, ctypes.c_uint64()
+            text = b"folder\0%b\0" % folder
+            arguments = text, len(text), 1, self._rules, 1, ctypes.byref(count)
+            found = index._do(index._native.walk, *arguments, library=self._places.asked, reserve=_ROOM).split(b"\0")
+            self._rules_in[folder] = {
+                path: "" if what.endswith(b"folder") or what == b"unreadable" else why.decode()
+                for what, why, path in zip(found[::4], found[1::4], found[2::4])
+            }
+        return self._rules_in[folder]
+
     def not_read(self, path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
         """What is told of what cannot be read."""
         self.unreadable.add(path)
@@ -162,8 +190,8 @@ class Walk:
         named = [item.describe() for item in answer.candidates[:_NAMED]]
         more = answer.candidates_total - len(named)
         if more:
-            named.append(f"and {more} more")
-        text = f"{answer.candidates_total} items have this file: {', '.join(named)}"
+            named.append(f"and {more:,} more")
+        text = f"{answer.candidates_total:,} items have this file: {', '.join(named)}"
         return Difference("ambiguous", path, answer.candidates[0], "several_items", text, files=1)
 
     def _of_unlisted(self, one: OnDisk, answer: Match) -> Difference:
@@ -178,8 +206,19 @@ class Walk:
             text = _TEXTS[code].format("' or '".join(owner.title for owner in owners))
         elif answer.reason_code == "only_root_differs":
             code, item = "mapping_missing", answer.item
-            text = _TEXTS[code]
+            text = _mapping_missing(path, os.fsencode(item.path or "") if item else b"")
         return Difference("not_in_plex", path, item, code, text, owners, files=1)
+
+
+def _mapping_missing(path: bytes, listed: bytes) -> str:
+    """The same with the mapping: what stands before the end that two paths have in common, in whole names."""
+    own, other = path.split(b"/"), listed.split(b"/")
+    while own and other and own[-1] == other[-1]:
+        del own[-1], other[-1]
+    host, server = (os.fsdecode(b"/".join(names)) or "/" for names in (own, other))
+    text = _TEXTS["mapping_missing"]
+    # They may differ in case, and then a mapping would be of a single file.
+    return text if host == os.fsdecode(path) else f"{text}: give {host} as the server's {server}"
 
 
 def _text(rule: str, line: bytes) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import sys
 
-from .._errors import Error
+from .._errors import ConnectError, Error, ForbiddenError, InvalidArgumentError, TimeoutError, UnauthorizedError
 from . import arguments, codes, output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 
@@ -49,7 +50,18 @@ def main(given: Sequence[str] | None = None) -> int:
             traceback.print_exc()
             output.complain("this is a defect in plexindex: please report it with the lines above")
             return codes.DEFECT
-        output.complain(str(error))
+        output.complain(f"{error}{_besides(error, options)}")
         hurried = getattr(options, "deadline", None) is not None
         return codes.of(error, hurried=hurried, database=getattr(options, "database_alone", False))
     return code
+
+
+def _besides(error: Exception, options: argparse.Namespace | None) -> str:
+    """What the command knows of an error and the library does not."""
+    if isinstance(error, (ConnectError, TimeoutError)) and getattr(options, "database_beside", False):
+        return "; Plex's database was not used: only its server says that it is its own; --no-server asks it alone"
+    source = getattr(options, "token_from", "")
+    of_token = isinstance(error, InvalidArgumentError) and str(error).startswith("the token ")
+    if source and (of_token or isinstance(error, (UnauthorizedError, ForbiddenError))):
+        return f"; the token is from {source}"
+    return ""

@@ -135,7 +135,8 @@ def _libraries(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         commands,
         "libraries",
         "list the server's libraries, and how fresh the index of each is",
-        "Known libraries are listed without asking the server; when none is known it is asked once.",
+        "Known libraries are listed without asking the server; when none is known it is asked once. Plex's database is "
+        "always looked at.",
         "  plexindex libraries\n  plexindex libraries --json | jq -r '.[].title'",
         "libraries",
     )
@@ -167,6 +168,7 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "tell which items files are, or why they are none",
         "Fetches libraries that were never fetched, where they may have the path. A relative path that exists is "
         "taken from the current folder; paths on standard input are taken as they are. "
+        "A standard input that is closed is an empty list. "
         "The exit code is 0 when each path is a single item. Of several paths a line on standard error says how many "
         "are.",
         '  plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"\n'
@@ -183,11 +185,17 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "match",
     )
     command.add_argument(
-        "path", nargs="+", metavar="PATH", help="paths of files; - reads them from standard input, one a line"
+        "path",
+        nargs="+",
+        metavar="PATH",
+        help="paths of files; - reads them from standard input, one a line, where empty lines are no paths",
     )
     command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
     command.add_argument(
-        "-0", "--null", action="store_true", help="paths on standard input end in a NUL, as of find -print0"
+        "-0",
+        "--null",
+        action="store_true",
+        help="paths on standard input end in a NUL, as of find -print0; so do those of --format paths, for xargs -0",
     )
     command.add_argument(
         "-f",
@@ -195,15 +203,12 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="FORMAT",
         type=_format,
         choices=("text", "keys", "paths", "tsv", "json"),
-        default="text",
         help="how answers are printed, in the order of the paths: text for people; keys, paths, tsv or json, one line "
         "for each (see below)",
     )
     command.add_argument("--missing", action="store_true", help="print only the paths that are no single item")
     command.add_argument("-q", "--quiet", action="store_true", help="leave out the line that says how many were found")
-    command.add_argument(
-        "--json", action="store_const", const="json", dest="format", help="print JSON: one object a line"
-    )
+    _json(command, "one object a line")
 
 
 def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -223,7 +228,10 @@ def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "folder",
     )
     command.add_argument(
-        "path", nargs="+", metavar="FOLDER", help="paths of folders; - reads them from standard input, one a line"
+        "path",
+        nargs="+",
+        metavar="FOLDER",
+        help="paths of folders; - reads them from standard input, one a line, where empty lines are no paths",
     )
     command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
     command.add_argument(
@@ -240,9 +248,9 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "tell what is on the disk and not in Plex, and what Plex lists and is gone",
         "Walks the folders. The server is asked first whether anything changed, and then for items whose files are "
         "gone where files are new, too: they may have been renamed. What Plex leaves out by itself counts as left out: "
-        "--rules lists why. Of what libraries own that are not asked nothing is told. Nothing is changed, "
-        "on the disk or on the server. The exit code is 0 when nothing differs, and 1 when something does or cannot be "
-        "read.",
+        "--rules lists why. With --library, what lies in the folders of other libraries is not told. Nothing "
+        "is changed, on the disk or on the server. The exit code is 0 when nothing differs, and 1 when something does "
+        "or cannot be read.",
         "  plexindex diff /mnt/media\n"
         "  plexindex diff --without samples --without extras /mnt/media\n"
         "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
@@ -250,7 +258,8 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "several_paths), path, item, reason_code, reason, library and section; at last what is summary, with the "
         "counts, and age: for how many seconds the listing has not been seen to be current. files is the sum of "
         "files_in_plex, files_not_in_plex, files_ambiguous and files_left_out; listed that of listed_on_disk, "
-        "listed_not_on_disk and listed_unknown.",
+        "listed_not_on_disk and listed_unknown; listed_location_empty is how many of listed_not_on_disk lie in a "
+        "location that is empty or missing, which one line tells of.",
         "diff",
     )
     command.add_argument("path", nargs="*", metavar="FOLDER", help="folders to walk")
@@ -280,7 +289,8 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "tell what was added, removed, changed and moved since a token",
         "The first call gives a token, which outlives processes; the next one, with that token, what changed since, "
         "and a new token, as its last line: scripts read --json. The server is asked where a listing has expired, "
-        "which is after an hour, or with --check. A token of all libraries becomes one of the library that --library "
+        "which is after an hour, or with --check: until then what the server changed is not told, unless another "
+        "process asked, or --follow heard of it. A token of all libraries becomes one of the library that --library "
         "names. A library of which more than 20 items, and more than a fifth, changed at once is to be listed again, "
         "with --full.",
         "  plexindex changes\n"
@@ -299,7 +309,12 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command.add_argument(
         "--check", action="store_true", help="ask the server now whether anything changed, by one request, as diff does"
     )
-    command.add_argument("--follow", action="store_true", help="go on until Ctrl-C, and listen to the server's events")
+    command.add_argument(
+        "--follow",
+        action="store_true",
+        help="go on until Ctrl-C, and listen to the server's events; Plex's database is looked at once a second; "
+        "without --deadline",
+    )
     command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
     _json(command, "one object a line")
 
@@ -310,7 +325,10 @@ def _stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "stats",
         "tell what is in the index, and how often it was asked",
         "Sends no request. Answers and requests are counted over the store's life and all processes that use it.",
-        "  plexindex stats\n  plexindex stats --watch 5",
+        "  plexindex stats\n  plexindex stats --watch 5\n\n"
+        "JSON: folder, libraries, items, matches, store_answers and store_requests (over the store's life), "
+        "disk_bytes, size_limit and over_limit (bytes; 0: none), evictions (libraries removed for a limit), and "
+        "sequence, which grows with each write.",
         "stats",
     )
     command.add_argument(
@@ -342,8 +360,11 @@ def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "doctor",
         "check what works and what does not, and which path mappings are missing",
         "Looks at the server, the token, the libraries and the store. With a folder, or a file that lists paths, it "
-        "matches a sample of the files, and proposes mappings for those that are not found, ready to paste.",
-        "  plexindex doctor\n  plexindex doctor /mnt/media\n  plexindex doctor --offline paths.txt",
+        "matches a sample of the files, and proposes mappings for those that are not found, ready to paste. What Plex "
+        "leaves out in a library's folder, as `plexindex diff --rules` lists it, is counted apart.",
+        "  plexindex doctor\n  plexindex doctor /mnt/media\n  plexindex doctor --offline paths.txt\n\n"
+        "JSON: what was found, by part; problems, as sentences, and exit_code. Of the server, answered is how many "
+        "seconds it took to answer.",
         "doctor",
     )
     command.add_argument(
@@ -432,7 +453,12 @@ def _common(command: argparse.ArgumentParser) -> None:
         type=_given,
         metavar="FILE",
         help="Plex's own database on this machine, the folder that holds it, or the folder 'Plex Media Server': read, "
-        "never written; alone it needs neither --url nor a token",
+        "never written; alone (--no-server) it needs neither --url nor a token",
+    )
+    server.add_argument(
+        "--no-server",
+        action="store_true",
+        help="ask no server, whatever the environment and plexapi's file name: --database alone",
     )
     server.add_argument("--dir", type=_given, metavar="FOLDER", help="the folder of the store (~/.cache/plexindex)")
     server.add_argument(
@@ -451,7 +477,11 @@ def _common(command: argparse.ArgumentParser) -> None:
     )
     server.add_argument("--offline", action="store_true", help="send no request: answer from the store")
     server.add_argument(
-        "--deadline", type=_seconds, metavar="SECONDS", help="how long a question may take; default: no limit"
+        "--deadline",
+        type=_seconds,
+        metavar="SECONDS",
+        help="how long a question may take; default: no limit, but a server that cannot be reached is tried again for "
+        "no more than 3 seconds, by warm for 30, by doctor not at all",
     )
     server.add_argument(
         "--ca-file",
@@ -566,13 +596,14 @@ class _Parser(argparse.ArgumentParser):
         elif missing:
             words = [action for action in self._actions if action.choices and action.dest in missing[2].split(", ")]
             message += "".join(f": give {' or '.join(map(str, action.choices or ()))}" for action in words)
-        meant = difflib.get_close_matches(wrong[1], known, 1) if wrong else []
+        meant = difflib.get_close_matches(wrong[1], known, 1, 0.7) if wrong else []
         said = message
         if owners:
             said += f"; it is an option of {', '.join(owners)}"
         elif meant:
             said += f"; did you mean {meant[0]}?"
-        super().error(f"{said}\n`{self.prog} --help` says more")
+        # Without the usage, which is longer than a terminal may be high.
+        self.exit(codes.USAGE, f"{self.prog}: error: {said}\n`{self.prog} --help` says more\n")
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

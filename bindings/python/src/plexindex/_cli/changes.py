@@ -28,10 +28,12 @@ def changes(options: argparse.Namespace) -> int:
         raise UsageError("--full begins anew: leave --since out")
     if options.since == "":
         raise UsageError("argument --since: it is empty: give a token, or leave the option out")
+    if options.follow and options.deadline is not None:
+        raise UsageError("--follow goes on until Ctrl-C: leave --deadline out")
     settings = Settings(options)
     if options.check and settings.silent:
         how = "leave --offline out" if settings.offline else f"no server is known: {commands.HOW_TO_NAME}"
-        raise UsageError(f"--check asks the server: {how}")
+        raise UsageError(f"--check asks {settings.asked}: {how}")
     if settings.silent:
         settings.expect_folder()
         if not settings.has_store():
@@ -48,8 +50,8 @@ def changes(options: argparse.Namespace) -> int:
         finally:
             bar.drop()
         if found.stale:
-            why = "the deadline came first" if found.late else "the server did not answer"
-            output.complain(f"{why}: the server may know more")
+            why = "the deadline came first" if found.late else f"{settings.asked} did not answer"
+            output.complain(f"{why}: {settings.asked} may know more")
         _tell(index, found, options)
         if options.follow:
             _follow(index, library, found.token, options, silent=settings.silent)
@@ -121,4 +123,4 @@ def _show(index: Index, change: Change, options: argparse.Namespace) -> None:
 
 def _path_line(word: str, path: str) -> str:
     """A path below its change, in one line whatever it holds."""
-    return f"  {word}{output.clean(path)}".replace("\n", "\\n")
+    return f"  {word}{output.one_line(path)}"

@@ -26,7 +26,7 @@ exit codes:
   3    the server cannot be reached, or failed; or its database cannot be read now
   4    the server refused the token
   5    the store cannot be opened, read or written
-  6    there is no such library, or two of that name, or it was never fetched
+  6    no such library, or two of that name; or what is asked was never fetched
   7    the deadline came first: the same command goes on where it stopped
   8    what changed since the token is not known any more: begin anew (changes --full)
   70   a defect in plexindex, or in its installation
@@ -52,6 +52,9 @@ def of(error: Exception, *, hurried: bool = False, database: bool = False) -> in
         return USAGE
     if isinstance(error, (e.UnauthorizedError, e.ForbiddenError)):
         return TOKEN
+    # Nothing may be asked, so what is not in the store was never fetched.
+    if isinstance(error, (e.LibraryError, e.OfflineError)):
+        return LIBRARY
     if isinstance(error, e.TimeoutError) and hurried:
         return NOT_YET
     if isinstance(error, e.ServerError):
@@ -60,6 +63,9 @@ def of(error: Exception, *, hurried: bool = False, database: bool = False) -> in
         return STORE
     if isinstance(error, e.ListAgainError):
         return LIST_AGAIN
-    if isinstance(error, e.LibraryError):
-        return LIBRARY
     return DEFECT
+
+
+def of_answers(*, missing: int, late: int, unfetched: int) -> int:
+    """The exit code for so many answers that are none: those that came late, and whose library was never fetched."""
+    return NOT_YET if late else LIBRARY if unfetched else NOT_ALL if missing else OK

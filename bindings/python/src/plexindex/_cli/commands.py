@@ -8,7 +8,7 @@ import sys
 import time
 
 from .. import _constants as c
-from .._errors import StoreError
+from .._errors import LibraryError, ServerError
 from .._index import Library
 from . import codes, output
 from .bar import Bar
@@ -36,6 +36,13 @@ def libraries(options: argparse.Namespace) -> int:
         if not settings.has_store():
             raise nothing_to_ask(settings)
     with settings.open() as index:
+        if settings.local:
+            try:
+                index.server()
+            except ServerError as error:
+                if not index.libraries(offline=True):
+                    raise
+                output.complain(f"what was known is listed: {error}")
         found = index.libraries()
     if not found and settings.silent:
         raise nothing_to_ask(settings)
@@ -46,16 +53,19 @@ def libraries(options: argparse.Namespace) -> int:
         head, *lines = output.table(rows + [library_row(library) for library in found], right=(3,)).split("\n")
         say("\n".join([output.paint(head, "bold"), *lines]))
     else:
-        output.complain("the server shows no library to this token's user; `plexindex doctor` says more")
+        shows = (
+            "Plex's database has no library" if settings.local else "the server shows no library to this token's user"
+        )
+        output.complain(f"{shows}; `plexindex doctor` says more")
         return codes.NOT_ALL
     return codes.OK
 
 
-def nothing_to_ask(settings: Settings) -> UsageError:
+def nothing_to_ask(settings: Settings) -> LibraryError:
     """Nothing is known, and no server may be asked."""
     named = settings.url or settings.database
     remedy = "leave --offline out" if named is not None else HOW_TO_NAME
-    return UsageError(f"nothing was fetched into {settings.folder} yet, and no server may be asked: {remedy}")
+    return LibraryError(f"nothing was fetched into {settings.folder} yet, and no server may be asked: {remedy}")
 
 
 def library_row(library: LibraryInfo) -> tuple[str, ...]:
@@ -81,7 +91,7 @@ def warm(options: argparse.Namespace) -> int:
     """Fetches what is missing or has expired."""
     settings = Settings(options)
     if settings.offline:
-        raise UsageError("warm asks the server: leave --offline out")
+        raise UsageError(f"warm asks {settings.asked}: leave --offline out")
     asked = settings.url or settings.database
     if asked is None:
         raise UsageError(f"no server is known: {HOW_TO_NAME}")
@@ -147,24 +157,21 @@ def stats(options: argparse.Namespace) -> int:
     settings = Settings(options)
     settings.expect_folder()
     if not settings.has_store():
-        raise StoreError(f"nothing was fetched into {settings.folder} yet: `plexindex warm` does that")
+        raise LibraryError(f"nothing was fetched into {settings.folder} yet: `plexindex warm` does that")
     with settings.open(offline=True) as index:
         if options.watch is None:
             _show_stats(index, options, None)
             return codes.OK
         before = None
-        try:
-            while True:
-                before = _show_stats(index, options, before)
-                time.sleep(options.watch)
-        except KeyboardInterrupt:
-            return codes.OK
+        while True:
+            before = _show_stats(index, options, before)
+            time.sleep(options.watch)
 
 
 def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None) -> Stats:
     now = index.stats()
     if options.json:
-        output.say_json({"folder": index.cache_dir, **now.as_dict()})
+        output.say_json({"folder": index.cache_dir, **{name: getattr(now, name) for name in _OF_THE_STORE}})
         return now
     lines = output.table(_stats_rows(index, now, before, options.watch))
     if options.watch is not None and output.is_terminal(sys.stdout):
@@ -180,6 +187,9 @@ def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None)
     return now
 
 
+# What the store holds, and what it counted over its life. What this process did is nothing that one asks a command for.
+_OF_THE_STORE = ("libraries", "items", "matches", "store_answers", "store_requests", "disk_bytes", "size_limit",
+                 "over_limit", "evictions", "sequence")  # fmt: skip
 _STATS_ROWS = ("store", "libraries", "items", "matches", "answers", "requests", "writes")
 
 

@@ -9,6 +9,7 @@ from .. import _config
 from .._config import Named
 from .._errors import StoreError
 from .._mapping import Mapping
+from .codes import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ server, token and folder are looked for in this order:
          size_limit = 2G
          mappings =
              /mnt/media -> /data/media
+Quotes round a value of [plexindex] are none of it, and a name that is not among these is told as a warning.
 A token is sent only to the server that it stands beside. The folder is ~/.cache/plexindex where none is named."""
 
 
@@ -54,9 +56,14 @@ class Settings:
                  "size_limit", "token", "token_from", "url", "url_from", "user", "verbose")  # fmt: skip
 
     def __init__(self, options: argparse.Namespace) -> None:
+        given = {"--url": options.url, "--token": options.token, "--token-file": options.token_file}
+        unused = [flag for flag, value in given.items() if options.no_server and value is not None]
+        if unused:
+            raise UsageError(f"--no-server asks no server: leave {' and '.join(unused)} out, or --no-server")
         found = _config.find(
             Named(options.url, "--url"),
             _config.token_of(Named(options.token, "--token"), Named(options.token_file, "--token-file")),
+            no_server=options.no_server,
             folder=options.dir,
             size_limit=options.size_limit,
             database=options.database,
@@ -75,13 +82,25 @@ class Settings:
         self.offline: bool = options.offline
         self.deadline: float | None = options.deadline
         self.verbose: int = options.verbose
-        # The exit code tells where an error is from.
+        # The exit code and the text tell where an error is from.
+        options.token_from = self.token_from if self.url is not None else ""
         options.database_alone = self.database is not None and self.url is None
+        options.database_beside = self.database is not None and self.url is not None and not self.offline
 
     @property
     def silent(self) -> bool:
         """Nothing may be asked: no server, and no database of its."""
         return (self.url is None and self.database is None) or self.offline
+
+    @property
+    def local(self) -> bool:
+        """Nothing but Plex's database is asked, which costs no request."""
+        return self.url is None and self.database is not None and not self.offline
+
+    @property
+    def asked(self) -> str:
+        """What is asked, in the middle of a sentence."""
+        return "Plex's database" if self.url is None and self.database is not None else "the server"
 
     def has_store(self) -> bool:
         """Whether there is a store in the folder."""

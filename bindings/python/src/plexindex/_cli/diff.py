@@ -81,26 +81,28 @@ def diff(options: argparse.Namespace) -> int:
     if options.json:
         output.say_json(found.summary())
     else:
-        _sum_up(found)
+        _sum_up(found, settings.asked)
     return codes.NOT_ALL if found.differs or found.unreadable else codes.OK
 
 
 def _text(difference: Difference) -> str:
     words, style = _WORDS[difference.what]
-    lines = [f"{output.paint(words, style)}: {output.clean(difference.path)}".replace("\n", "\\n")]
+    lines = [f"{output.paint(words, style)}: {output.one_line(difference.path)}"]
     if difference.item is not None:
         lines.append(f"  {item_text(difference.item)}")
     if difference.reason_code != "gone":
-        lines.append(output.fitted(f"  {output.clean(difference.reason)}"))
+        lines.append(output.fitted(f"  {output.reason(difference.reason, difference.path)}"))
     return "\n".join(lines)
 
 
-def _sum_up(found: Comparison) -> None:
+def _sum_up(found: Comparison, asked: str) -> None:
     told: dict[str, Any] = found.summary()
     parts = [
         _sum(f"{output.count(found.files, 'media file')} on the disk", told, "files_"),
         _sum(f"Plex lists {output.count(found.listed, 'file')} there", told, "listed_"),
     ]
+    if told["listed_location_empty"]:
+        parts.append(f"{output.number(told['listed_location_empty'])} of them where a mount may be missing")
     if found.counts.get("several_paths"):
         parts.append(f"{output.count(found.counts['several_paths'], 'further file')} of an item")
     others = found.counts.get("left_out", 0) - told["files_left_out"] - found.unreadable
@@ -110,24 +112,26 @@ def _sum_up(found: Comparison) -> None:
         parts.append(f"{output.count(found.unreadable, 'folder')} not read")
     if found.unasked:
         parts.append(
-            f"of {output.count(found.unasked, 'file')} the server was not asked whether "
+            f"of {output.count(found.unasked, 'file')} {asked} was not asked whether "
             f"{'it was' if found.unasked == 1 else 'they were'} renamed: `plexindex warm --full` asks for all"
         )
-    if not (found.differs or found.unreadable):
+    if not (found.files or found.listed or found.unreadable):
+        parts.append("nothing was compared: no library has a file there either")
+    elif not (found.differs or found.unreadable):
         parts.append("nothing differs")
     if found.age is not None:
-        parts.append(_how_old(found, found.age))
+        parts.append(_how_old(found, found.age, asked))
     output.remark(f"{'; '.join(parts)} ({output.short(found.seconds)})")
 
 
-def _how_old(found: Comparison, age: float) -> str:
+def _how_old(found: Comparison, age: float, asked: str) -> str:
     """What was compared, and why it may be old."""
     if found.stale and not found.renames_unknown:
-        why = "the deadline came before the server had told all" if found.late else "the server did not answer"
+        why = f"the deadline came before {asked} had told all" if found.late else f"{asked} did not answer"
         return f"{why}: compared with what it listed {'a moment ago' if age < 2 else output.ago(age)}"
     text = f"the listing was current {output.ago(age)}"
     if found.renames_unknown:
-        text += ", but the server did not say what was renamed since: that is told as gone and as new"
+        text += f", but {asked} did not say what was renamed since: that is told as gone and as new"
     return text
 
 

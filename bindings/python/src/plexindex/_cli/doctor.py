@@ -10,6 +10,8 @@ import sys
 from .. import __version__, _native
 from .._errors import ForbiddenError, ServerError, StoreError, UnauthorizedError
 from .._open import open as open_index
+from .._places import Places
+from .._walked import Walk
 from . import codes, commands, output, sample
 from .codes import UsageError
 from .config import Settings
@@ -50,6 +52,7 @@ _WHY = {
     "not found: not_fetched": "their library was never fetched: run `plexindex warm`",
     "ambiguous": "several items fit equally well",
 }
+_LEFT_OUT = "trailers, samples and the like: Plex leaves them out; `plexindex diff --left-out` lists them"
 _SURE = ("confirmed", "exact", "mapped")
 _STYLES = {"ok": "good", "note": "warn", "BAD": "bad", "try": "hint"}
 
@@ -229,7 +232,8 @@ def _are_one(report: Report, settings: Settings, server: ServerInfo) -> None:
     if not isinstance(facts, dict) or not facts["usable"]:
         return
     report.aside = server.database_aside is not None
-    facts.update(is_this_servers=not report.aside, why_not=server.database_aside)
+    # What is put aside answers nothing, however well it can be read.
+    facts.update(is_this_servers=not report.aside, usable=not report.aside, why_not=server.database_aside)
     if server.database_aside is None:
         report.good(f"Plex's database {settings.database} is this server's")
     else:
@@ -340,7 +344,10 @@ def _files(
     """Which of the files match, by which rung; and mappings for the others. ``local``: asking costs no request."""
     report.title("Files")
     if not local and not any(library.age is not None for library in libraries):
-        report.bad("no library was fetched yet, so nothing can match: run `plexindex warm`, or add --yes")
+        report.bad(
+            "no library was fetched yet, so nothing can match: run `plexindex warm`, or add --yes",
+            codes.LIBRARY,
+        )
         return
     folders = [path for path in options.path if path != "-" and os.path.isdir(path)]
     ends = sample.extensions({library.kind for library in libraries})
@@ -363,8 +370,10 @@ def _files(
     report.line(f"  {of} {places}")
     for rule in settings.mappings:
         report.line(f"  with the mapping {output.clean(arrow(rule))}")
-    _rungs(report, answers, paths)
-    _proposals(report, settings, index, answers, paths)
+    left_out = _left_out(index, libraries, answers, paths)
+    _rungs(report, answers, paths, left_out)
+    unsure = [path for path, answer in zip(paths, answers) if not _is_sure(answer) and path not in left_out]
+    _proposals(report, settings, index, unsure, len(paths))
 
 
 def _mixed(paths: list[bytes]) -> list[bytes]:
@@ -373,7 +382,15 @@ def _mixed(paths: list[bytes]) -> list[bytes]:
     return [path for start in range(step) for path in paths[start::step]]
 
 
-def _rungs(report: Report, answers: Matches, paths: list[bytes]) -> None:
+def _left_out(index: Index, libraries: list[LibraryInfo], answers: Matches, paths: list[bytes]) -> set[bytes]:
+    """The files that are none, and that Plex leaves out by the rules that `plexindex diff` goes by."""
+    places = Places(index, index.library(None))
+    places.learn(libraries)
+    walk = Walk(places, (), None)
+    return {path for path, answer in zip(paths, answers) if not answer and walk.rule_for(path) is not None}
+
+
+def _rungs(report: Report, answers: Matches, paths: list[bytes], left_out: set[bytes]) -> None:
     by_rung = {rung: 0 for rung, _ in _RUNGS}
     by_status: dict[str, list[bytes]] = {}
     low = 0
@@ -381,7 +398,7 @@ def _rungs(report: Report, answers: Matches, paths: list[bytes]) -> None:
         if answer:
             by_rung[answer.rung] = by_rung.get(answer.rung, 0) + 1
             low += answer.confidence == "low"
-        else:
+        elif path not in left_out:
             name = "ambiguous" if answer.status == "ambiguous" else f"not found: {answer.reason_code}"
             by_status.setdefault(name, []).append(path)
     total = len(paths)
@@ -389,11 +406,13 @@ def _rungs(report: Report, answers: Matches, paths: list[bytes]) -> None:
             for rung, words in _RUNGS if by_rung[rung]]  # fmt: skip
     rows += [(name.replace("_", " "), output.number(len(few)), share(len(few), total), _WHY.get(name, ""))
              for name, few in sorted(by_status.items())]  # fmt: skip
+    if left_out:
+        rows.append(("left out", output.number(len(left_out)), share(len(left_out), total), _LEFT_OUT))
     report.line(output.table(rows, right=(1, 2), indent="  "))
     for name, few in sorted(by_status.items()):
         report.line(f"\n  {name.replace('_', ' ')}, for example:")
         for path in few[:_EXAMPLES]:
-            report.line(f"    {output.clean(os.fsdecode(path))}")
+            report.line(f"    {output.one_line(os.fsdecode(path))}")
     if low:
         report.note(
             f"{count(low, 'answer')} of low confidence: these files lie in a library's folder, but under another name"
@@ -403,14 +422,16 @@ def _rungs(report: Report, answers: Matches, paths: list[bytes]) -> None:
         "looked_at": total,
         "rungs": by_rung,
         "low_confidence": low,
+        "left_out": len(left_out),
         "unmatched": {name.replace("_", " "): len(few) for name, few in by_status.items()},
     }
     if unmatched:
         report.bad(
-            f"{output.number(unmatched)} of {count(total, 'file')} {'is' if unmatched == 1 else 'are'} no single item"
+            f"{output.number(unmatched)} of {count(total, 'file')} {'is' if unmatched == 1 else 'are'} no single item",
+            codes.LIBRARY if "not found: not_fetched" in by_status else codes.NOT_ALL,
         )
     else:
-        report.good("each of them is a single item")
+        report.good(f"each of {'the others' if left_out else 'them'} is a single item")
 
 
 def arrow(rule: Mapping) -> str:
@@ -423,9 +444,8 @@ def _is_sure(answer: Match) -> bool:
     return bool(answer) and answer.rung in _SURE
 
 
-def _proposals(report: Report, settings: Settings, index: Index, answers: Matches, paths: list[bytes]) -> None:
-    """Mappings that are missing: each is tried on the files before it is proposed."""
-    unsure = [path for path, answer in zip(paths, answers) if not _is_sure(answer)]
+def _proposals(report: Report, settings: Settings, index: Index, unsure: list[bytes], total: int) -> None:
+    """Mappings that are missing: each is tried on the files that are not sure before it is proposed."""
     tried: list[tuple[Proposal, int]] = []
     rules: list[Mapping] = []
     for proposal in index.proposals()[:_PROPOSALS_TRIED]:
@@ -434,19 +454,19 @@ def _proposals(report: Report, settings: Settings, index: Index, answers: Matche
         with settings.open(mappings=[*rules, proposal.mapping], offline=True) as other:
             still = [path for path, answer in zip(unsure, other.match_paths(None, unsure)) if not _is_sure(answer)]
         gain = len(unsure) - len(still)
-        if gain > 1 + _WORTH * len(paths) or (gain and len(paths) < 20):
+        if gain > 1 + _WORTH * total or (gain and total < 20):
             tried.append((proposal, gain))
             rules.append(proposal.mapping)
             unsure = still
     report.values["proposals"] = [
-        {"host": one.host, "server": one.server, "matched": gain, "of": len(paths)} for one, gain in tried
+        {"host": one.host, "server": one.server, "matched": gain, "of": total} for one, gain in tried
     ]
     if not tried:
         return
     report.title("Proposed mappings")
     for proposal, gain in tried:
         report.propose(
-            f"{output.number(gain)} of {count(len(paths), 'file')} match if {proposal.host} becomes {proposal.server}"
+            f"{output.number(gain)} of {count(total, 'file')} match if {proposal.host} becomes {proposal.server}"
         )
     if unsure:
         report.line(f"       {count(len(unsure), 'file')} would still not be listed under that path")

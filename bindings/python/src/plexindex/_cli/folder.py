@@ -26,7 +26,7 @@ _CANDIDATES = 10
 
 def folder(options: argparse.Namespace) -> int:
     """Tells what the folders are."""
-    missing = late = 0
+    missing = late = unfetched = 0
     bar = Bar()
     settings = Settings(options)
     if settings.silent:
@@ -45,6 +45,7 @@ def folder(options: argparse.Namespace) -> int:
                 raise
             bar.done()
             missing += not answer
+            unfetched += answer.reason_code == "not_fetched"
             late += answer.status in ("not_yet", "needs_warm")
             if options.json:
                 output.say_json(folder_dict(path, answer))
@@ -55,8 +56,8 @@ def folder(options: argparse.Namespace) -> int:
                     if options.json:
                         output.say_json({"folder": os.fsdecode(path), "item": item.to_dict()})
                     else:
-                        say(f"    {item_text(item)}\n      {output.clean(item.path or '')}")
-    return codes.NOT_YET if late else codes.NOT_ALL if missing else codes.OK
+                        say(f"    {item_text(item)}\n      {output.one_line(item.path or '')}")
+    return codes.of_answers(missing=missing, late=late, unfetched=unfetched)
 
 
 def _below(index: Index, library: Library | None, path: bytes, answer: Folder, *, silent: bool) -> Iterator[Item]:
@@ -87,7 +88,7 @@ def _paths(given: Iterable[str], null: bool) -> Iterator[bytes]:
 
 def folder_text(path: str, answer: Folder) -> str:
     """An answer for people: the path, and below it what it is or why not."""
-    lines = [output.clean(path).replace("\n", "\\n")]
+    lines = [output.one_line(path)]
     counts = f"{output.count(answer.items, 'item')} in {output.count(answer.files, 'file')}"
     if answer.item is not None and not answer.files:
         counts = "items not counted"
@@ -100,15 +101,15 @@ def folder_text(path: str, answer: Folder) -> str:
         text = output.fitted(f"  {answer.kind}: {item_text(answer.item)} · {counts} · {how}")
         lines.append(output.paint(text, "good" if answer.confidence == "high" else "warn"))
         if answer.reason_code not in ("none", "only_root_differs"):
-            lines.append(output.fitted(f"  {output.clean(output.in_flags(answer.reason or ''))}"))
+            lines.append(output.fitted(f"  {output.reason(answer.reason, path)}"))
         return "\n".join(lines)
-    why = f"  {status_text(answer)}: {output.clean(output.in_flags(answer.reason or ''))}"
+    why = f"  {status_text(answer)}: {output.reason(answer.reason, path)}"
     why += f" ({counts})" if answer.files else ""
     lines.append(output.paint(output.fitted(why), "bad" if answer.status == "not_found" else "warn"))
     shown = answer.candidates[:_CANDIDATES]
     for item in shown:
         lines.append(f"    {item_text(item)}")
-        lines.append(f"      {output.clean(item.path or '')}")
+        lines.append(f"      {output.one_line(item.path or '')}")
     if answer.candidates_total > len(shown) > 0:
         lines.append(f"    and {output.number(answer.candidates_total - len(shown))} more")
     return "\n".join(lines)

@@ -26,11 +26,14 @@ _STATUSES = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not fo
 
 def match(options: argparse.Namespace) -> int:
     """Tells which items the paths are."""
-    if options.missing and options.format == "keys":
+    if options.json and options.format not in (None, "json"):
+        raise UsageError(f"--format {options.format} and --json are two formats: give one")
+    shape = "json" if options.json else options.format or "text"
+    if options.missing and shape == "keys":
         raise UsageError("a path that is no single item has no key: with --missing give --format paths")
-    show = _SHOWN[options.format]
+    show = _SHOWN[shape]
     counts: dict[str, int] = {}
-    low = total = missing = late = 0
+    low = total = missing = late = unfetched = 0
     bar = Bar()
     settings = Settings(options)
     if settings.silent:
@@ -56,6 +59,7 @@ def match(options: argparse.Namespace) -> int:
                     raise error
                 total += 1
                 missing += not answer
+                unfetched += answer.reason_code == "not_fetched"
                 late += answer.status in ("not_yet", "needs_warm")
                 low += answer.confidence == "low" and bool(answer)
                 found = answer.rung if answer else _STATUSES.get(answer.status, answer.status)
@@ -66,7 +70,7 @@ def match(options: argparse.Namespace) -> int:
         output.note("no path was given: the list is empty")
     if total > 1 and not options.quiet:
         _sum_up(total, missing, low, counts)
-    return codes.NOT_YET if late else codes.NOT_ALL if missing else codes.OK
+    return codes.of_answers(missing=missing, late=late, unfetched=unfetched)
 
 
 def _sum_up(total: int, missing: int, low: int, counts: dict[str, int]) -> None:
@@ -152,7 +156,7 @@ _SHOWN: dict[str, Callable[[bytes, Match, bool], None]] = {
 
 def match_text(path: str, answer: Match) -> str:
     """An answer for people: the path, and below it what it is or why not."""
-    lines = [output.clean(path).replace("\n", "\\n")]
+    lines = [output.one_line(path)]
     if answer.item is not None:
         how = f"{answer.rung.replace('_', ' ')}, {answer.confidence}"
         if answer.confidence == "low":
@@ -162,14 +166,14 @@ def match_text(path: str, answer: Match) -> str:
         text = output.fitted(f"  {item_text(answer.item)} · {how}")
         lines.append(output.paint(text, "good" if answer.confidence == "high" else "warn"))
         if answer.reason_code not in ("none", "only_root_differs", "path_tells"):
-            lines.append(output.fitted(f"  {output.clean(output.in_flags(answer.reason or ''))}"))
+            lines.append(output.fitted(f"  {output.reason(answer.reason, path)}"))
         return "\n".join(lines)
-    why = f"  {status_text(answer)}: {output.clean(output.in_flags(answer.reason or ''))}"
+    why = f"  {status_text(answer)}: {output.reason(answer.reason, path)}"
     lines.append(output.paint(output.fitted(why), "bad" if answer.status == "not_found" else "warn"))
     shown = answer.candidates[:_CANDIDATES]
     for item in shown:
         lines.append(f"    {item_text(item)}")
-        lines.append(f"      {output.clean(item.path or '')}")
+        lines.append(f"      {output.one_line(item.path or '')}")
     if answer.candidates_total > len(shown) > 0:
         lines.append(f"    and {output.number(answer.candidates_total - len(shown))} more")
     return "\n".join(lines)
@@ -182,4 +186,4 @@ def status_text(answer: Match) -> str:
 
 def item_text(item: Item) -> str:
     """An item, its library and its key, in a line."""
-    return output.clean(" · ".join(part for part in (item.describe(), item.library, item.key) if part))
+    return output.one_line(" · ".join(part for part in (item.describe(), item.library, item.key) if part))

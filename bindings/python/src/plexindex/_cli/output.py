@@ -101,8 +101,37 @@ def say_json(value: object) -> None:
     """A value as one line of JSON, flushed at once: a pipe may read along."""
     import json
 
-    sys.stdout.write(json.dumps(value) + "\n")
+    line = json.dumps(value)
+    if "\\udc" in line:
+        line = json.dumps(_with_bytes(value))
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def _with_bytes(value: object) -> object:
+    """Beside each name that is no UTF-8 its bytes, as `…_base64`: other programs do not keep what stands for them."""
+    if isinstance(value, list):
+        return [_with_bytes(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    told: dict[str, object] = {}
+    for name, held in value.items():
+        told[name] = _with_bytes(held)
+        texts = held if isinstance(held, list) else [held]
+        # A sentence is for people.
+        if name != "reason" and any(isinstance(text, str) and not _is_utf8(text) for text in texts):
+            told[f"{name}_base64"] = [_base64(text) for text in held] if texts is held else _base64(held)
+    return told
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\udc80" <= char <= "\udcff" for char in text)
+
+
+def _base64(name: str) -> str:
+    import base64
+
+    return base64.b64encode(os.fsencode(name)).decode()
 
 
 def complain(text: str) -> None:
@@ -119,6 +148,8 @@ _OPTIONS = (
         "give --url and a token, or --database, or leave --offline out",
     ),
     ("give a token for this server", "give --token-file"),
+    ("pass one as the option `token`", "give it with --token-file, or set PLEXINDEX_TOKEN"),
+    ("pass the token as the option `token`", "give the token with --token-file, or set PLEXINDEX_TOKEN"),
     ("set the option `token`", "give --token-file, or set PLEXINDEX_TOKEN"),
     ("another cache_dir", "another --dir"),
     ("a cache_dir ", "a --dir "),
@@ -136,6 +167,9 @@ _OPTIONS = (
 
 def in_flags(text: str) -> str:
     """A text of the library in the words of the command line."""
+    if "[plexindex]" in text:
+        # It is of plexapi's file, which has names of its own.
+        return text
     for option, flag in _OPTIONS:
         text = text.replace(option, flag)
     return text
@@ -162,8 +196,23 @@ def confirm(question: str, default: bool) -> bool | None:
 
 
 def clean(text: str) -> str:
-    """Text in which names of files cannot steer the terminal."""
-    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+    """Text in which names of files cannot steer the terminal. A byte that is no UTF-8 is shown as one."""
+    return "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return f"\\x{ord(char) - 0xDC00:02x}" if "\udc80" <= char <= "\udcff" else repr(char)[1:-1]
+
+
+def one_line(text: str) -> str:
+    """The same in one line, whatever a name holds."""
+    return clean(text).replace("\n", "\\n")
+
+
+def reason(text: str | None, path: str) -> str:
+    """A reason as one line, in which the path that was asked looks as it does elsewhere."""
+    told = os.fsencode(path).decode("utf-8", "replace")
+    return one_line(in_flags((text or "").replace(told, path)))
 
 
 def width(text: str) -> int:

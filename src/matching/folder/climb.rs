@@ -12,130 +12,16 @@
 
 use std::ops::Deref;
 
-use super::form::lies_under;
-use super::ladder::Scope;
-use super::mappings::Mappings;
-use super::member::Member;
-use super::normal::{Normal, normal_form};
-use super::outcome::{Found, ItemRef, LIMIT};
-use super::telling::{IsPart, folder_is_called, folder_root_differs};
-use super::view::View;
+use super::asked::{Folders, Held, Place};
+use super::outcome::{FolderOutcome, FoundFolder};
+use super::place::{folder_form, places_of, rewritten};
+use crate::matching::ladder::Scope;
+use crate::matching::mappings::Mappings;
+use crate::matching::member::Member;
+use crate::matching::normal::Normal;
+use crate::matching::outcome::LIMIT;
+use crate::matching::telling::{IsPart, folder_is_called, folder_root_differs};
 use crate::model::{Confidence, ItemType, Reason, Rung};
-
-/// What is listed below a folder.
-#[derive(Debug, Default)]
-pub struct Held<'v> {
-    /// Items of which a file lies below it.
-    pub items: u64,
-    /// Files below it.
-    pub files: u64,
-    /// Whose it is: at most [`LIMIT`] of them.
-    pub members: Vec<Member<'v>>,
-    /// How many there are.
-    pub total: usize,
-}
-
-/// Where a folder stands to those of a library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// It has nothing to do with them.
-    Elsewhere,
-    /// It lies above one.
-    Above,
-    /// It lies in one.
-    Within,
-    /// It is one.
-    Own,
-}
-
-/// A file below a folder, in one library.
-pub struct ListedFile<'v> {
-    /// Its normal form, or that of what mappings make of it.
-    pub form: Vec<u8>,
-    /// Its item.
-    pub item: ItemRef<'v>,
-    /// Its path as it is listed.
-    pub path: &'v [u8],
-    /// The item has other files, too.
-    pub is_of_several: bool,
-}
-
-/// An invalidated item: its rating key, and the paths that were invalidated; an empty one where the item itself was.
-pub type Invalidated = (String, Vec<Vec<u8>>);
-
-/// What the ladder for folders asks of a library besides. Folders are in normal form and end in no separator.
-pub trait Folders: View {
-    /// What is listed below a folder, by listed paths, or by those that server-to-host rules make of them.
-    fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> Held<'v>;
-
-    /// The items that were invalidated, and are not verified since: so many at most. Those with a file below a folder, by listed
-    /// paths or by those that server-to-host rules make of them; without one all, also those that have no file.
-    fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, most: usize) -> Vec<Invalidated>;
-
-    /// The folders of listed files with the longest common end, of at least `least` components (and one): `each` gets how many
-    /// components agree, the same in all calls, and the folder; [`LIMIT`] at most. Returns how many there are.
-    fn folders_alike(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize;
-
-    /// The files below a folder whose form comes behind `after`, in order: `limit` of them, and all that have the last one's
-    /// form.
-    fn files_below<'v>(
-        &'v self,
-        folder: &[u8],
-        mapped: bool,
-        after: Option<&[u8]>,
-        limit: usize,
-        each: &mut dyn FnMut(ListedFile<'v>),
-    );
-
-    /// Where a folder stands to the library's own ones, as the server sees them or mapped.
-    fn place(&self, folder: &[u8]) -> Place;
-}
-
-/// A folder of a library that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundFolder {
-    /// Which view.
-    pub library: usize,
-    /// Its normal form.
-    pub form: Vec<u8>,
-    /// Whether server-to-host rules lead to it.
-    pub mapped: bool,
-}
-
-/// The answer for a folder.
-#[derive(Debug, Default)]
-pub struct FolderOutcome<'v> {
-    /// The rung that found it.
-    pub rung: Rung,
-    /// High, or low, or none when nothing was found.
-    pub confidence: Confidence,
-    /// Why there is no single item.
-    pub reason: Reason,
-    /// Whose what is below it is: so many as an answer holds.
-    pub found: Vec<Found<'v>>,
-    /// How many there are. By its end, several folders are counted instead.
-    pub total: usize,
-    /// Items of which a file lies below it. Of several folders with the same end 0.
-    pub items: u64,
-    /// Files below it; 0 as above.
-    pub files: u64,
-    /// What the folder is: the type of the one that was found.
-    pub kind: ItemType,
-    /// Where it is listed.
-    pub folders: Vec<FoundFolder>,
-    /// An image is damaged: this answer means nothing, make the file anew and ask again.
-    pub broken: bool,
-    /// Of a library that was never fetched, by one file below it: what else is there is not known.
-    pub by_one_file: bool,
-}
-
-/// A folder's normal form: that of its path, without separators at the end.
-#[must_use]
-pub fn folder_form<'p>(path: &Normal<'p>) -> &'p [u8] {
-    let form = path.form();
-    let end = form.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
-    &form[..end]
-}
 
 /// Climbs the ladder for a folder.
 #[must_use]
@@ -205,41 +91,14 @@ where
     })
 }
 
-/// Where a folder stands to those of the libraries, as given or mapped; of all libraries, be they asked or not.
-#[must_use]
-pub fn places_of<L, V>(views: &[V], mappings: &Mappings, path: &Normal<'_>) -> Vec<Place>
-where
-    L: Folders,
-    V: Deref<Target = L>,
-{
-    let folder = folder_form(path);
-    let mut places: Vec<Place> = views.iter().map(|view| view.place(folder)).collect();
-    rewritten(mappings, folder, |folder| {
-        for (place, view) in places.iter_mut().zip(views) {
-            *place = (*place).max(view.place(folder));
-        }
-        None::<()>
-    });
-    places
-}
-
-/// Gives `each` what host-to-server rules make of a folder, in order, until it gives something.
-fn rewritten<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
-    if !mappings.rewrites() {
-        return None;
-    }
-    // Rules are written for what lies below a folder: `^/mnt/tv/(.*)`.
-    Normal::with(&[folder, b"/"].concat(), |below| {
-        mappings.to_server(below, |path| Normal::with(path, |path| each(folder_form(path))))
-    })
-}
-
-struct Climb<'v, 'p, V> {
+/// One question.
+pub struct Climb<'v, 'p, V> {
     views: &'v [V],
     scope: Scope,
-    mappings: &'p Mappings,
+    pub mappings: &'p Mappings,
     path: &'p Normal<'p>,
-    folder: &'p [u8],
+    /// The path's folder form.
+    pub folder: &'p [u8],
 }
 
 impl<'v, 'p, L, V> Climb<'v, 'p, V>
@@ -247,7 +106,7 @@ where
     L: Folders + 'v,
     V: Deref<Target = L>,
 {
-    fn new(views: &'v [V], scope: Scope, mappings: &'p Mappings, path: &'p Normal<'p>) -> Self {
+    pub fn new(views: &'v [V], scope: Scope, mappings: &'p Mappings, path: &'p Normal<'p>) -> Self {
         Self {
             views,
             scope,
@@ -266,11 +125,13 @@ where
         views.filter(move |(place, _)| is_asked(*place))
     }
 
-    fn fetched(&self) -> impl Iterator<Item = (usize, &'v L)> {
+    /// The views asked that were fetched, with their places.
+    pub fn fetched(&self) -> impl Iterator<Item = (usize, &'v L)> {
         self.asked().filter(|(_, view)| view.fetched())
     }
 
-    fn fill(&self, outcome: &mut FolderOutcome<'v>) {
+    /// Climbs, and fills the answer in.
+    pub fn fill(&self, outcome: &mut FolderOutcome<'v>) {
         let mut sum = Sum::default();
         self.listed(self.folder, false, &mut sum);
         if !sum.is_empty() {
@@ -295,36 +156,6 @@ where
         if outcome.rung == Rung::None {
             outcome.reason = self.reason_of_miss(&places);
         }
-    }
-
-    /// The listed folder that certainly is the one asked for, and whether server-to-host rules lead to it.
-    fn certain(&self) -> Option<(Vec<u8>, bool)> {
-        let has = |folder: &[u8], mapped: bool| {
-            self.fetched().any(|(_, view)| {
-                let mut any = false;
-                view.files_below(folder, mapped, None, 1, &mut |_| any = true);
-                any
-            })
-        };
-        if has(self.folder, false) {
-            return Some((self.folder.to_vec(), false));
-        }
-        if self.mappings.digest() != 0 && has(self.folder, true) {
-            return Some((self.folder.to_vec(), true));
-        }
-        let rewritten = rewritten(self.mappings, self.folder, |folder| {
-            has(folder, false).then(|| (folder.to_vec(), false))
-        });
-        rewritten.or_else(|| {
-            let mut outcome = FolderOutcome::default();
-            self.fill(&mut outcome);
-            let sure = outcome.confidence == Confidence::High;
-            outcome
-                .folders
-                .pop()
-                .filter(|_| sure)
-                .map(|folder| (folder.form, folder.mapped))
-        })
     }
 
     /// What is listed below a folder in all libraries asked.
@@ -543,82 +374,4 @@ impl<'v> Sum<'v> {
             }
         }
     }
-}
-
-/// Where a folder stands to these, all in normal form and the folder without separators at its end.
-#[must_use]
-pub fn place_among<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>) -> Place {
-    // The root has lost its only separator.
-    let above: &[u8] = if folder.is_empty() { b"/" } else { folder };
-    let names = |form: &'_ [u8]| form.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
-    let place = |location: &[u8]| {
-        // The same, whatever separators it has.
-        let below = [folder, b"/-"].concat();
-        if lies_under(folder, location) {
-            Place::Within
-        } else if lies_under(&below, location) && names(folder) == names(location) {
-            Place::Own
-        } else if lies_under(location, above) {
-            Place::Above
-        } else {
-            Place::Elsewhere
-        }
-    };
-    locations.map(place).max().unwrap_or(Place::Elsewhere)
-}
-
-/// A file below a folder.
-#[derive(Clone, Debug)]
-pub struct FileBelow<'v> {
-    /// Its normal form, or that of what mappings make of it: what pages are in the order of.
-    pub form: Vec<u8>,
-    /// Its item, and its path as it is listed.
-    pub found: Found<'v>,
-    /// The item has other files, too.
-    pub is_of_several: bool,
-}
-
-/// The files below a folder behind `after`, which is a listed path, or the first ones: `limit` of them in the order of their
-/// normal forms, and more where the last ones have the same. The folder is found as by [`climb_folder`], if that is certain.
-/// An image may be damaged: then [`View::broken`] says so.
-#[must_use]
-pub fn files_below<'v, L, V>(
-    views: &'v [V],
-    scope: Scope,
-    mappings: &Mappings,
-    path: &Normal<'_>,
-    after: Option<&[u8]>,
-    limit: usize,
-) -> Vec<FileBelow<'v>>
-where
-    L: Folders + 'v,
-    V: Deref<Target = L>,
-{
-    let climb = Climb::new(views, scope, mappings, path);
-    let Some((folder, mapped)) = climb.certain() else {
-        return Vec::new();
-    };
-    let after = after.map(|after| match mappings.to_host(after).filter(|_| mapped) {
-        Some(host) => normal_form(&host),
-        None => normal_form(after),
-    });
-    let mut files: Vec<FileBelow<'v>> = Vec::new();
-    for (library, view) in climb.fetched() {
-        view.files_below(&folder, mapped, after.as_deref(), limit, &mut |file| {
-            files.push(FileBelow {
-                form: file.form,
-                found: Found {
-                    library,
-                    item: file.item,
-                    path: file.path,
-                },
-                is_of_several: file.is_of_several,
-            });
-        });
-    }
-    files.sort_by(|a, b| a.form.cmp(&b.form));
-    if let Some(last) = files.get(limit.saturating_sub(1)).map(|file| file.form.clone()) {
-        files.truncate(files.partition_point(|file| file.form <= last));
-    }
-    files
 }

@@ -4,16 +4,20 @@
 //! listed one below another root ([`only_root_differs`]), or carry the item's title where names of media carry it
 //! ([`tells`]). `docs/design.md`, 'The matching ladder', argues each rule.
 
-use std::ops::ControlFlow::{self, Break, Continue};
-use std::ops::Range;
+mod names;
+mod roots;
+
+use std::ops::ControlFlow::{Break, Continue};
 
 use super::beside::{EXTRAS, edition, ends_title, is_about, is_general, is_sequel};
-use super::form::{Component, Form};
 use super::normal::Normal;
 use super::numbered::{Marker, is_disc, is_disc_word, season_at, season_in};
-use super::outcome::{GuidRef, ItemRef};
+use super::outcome::ItemRef;
 use super::words::{Gap, Words, number, year};
 use crate::model::ItemType;
+use names::{NAMES, Names, any, has_braces, has_number, is_unmatched, naming, tags};
+
+pub use roots::{IsPart, folder_is_called, folder_root_differs, only_root_differs};
 
 /// What a path says of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,212 +28,6 @@ pub enum Verdict {
     Nothing,
     /// It names another year, another number, another edition.
     Against,
-}
-
-/// The file name and the three folders above it: where titles stand.
-const NAMES: usize = 4;
-
-/// The names of a path, the file's first and without its extension.
-struct Names<'p> {
-    names: [&'p str; NAMES],
-    count: usize,
-}
-
-impl<'p> Names<'p> {
-    /// Those of a path in normal form, beginning `skip` components from its end.
-    fn of(path: &Normal<'p>, skip: usize) -> Self {
-        let mut names = [""; NAMES];
-        let mut count = 0;
-        for (at, component) in Form::done(path.form()).back().enumerate().skip(skip).take(NAMES) {
-            let name = std::str::from_utf8(component.bytes()).unwrap_or_default();
-            names[count] = if at == 0 { stem(name) } else { name };
-            count += 1;
-        }
-        Self { names, count }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (usize, &'p str)> {
-        self.names[..self.count].iter().copied().enumerate()
-    }
-
-    /// Gives `each` those of these names that can be compared, with their words, until it ends that.
-    fn each<B>(&self, places: Range<usize>, each: impl FnMut(usize, &Words) -> ControlFlow<B>) -> Option<B> {
-        each_of(self.iter().take(places.end).skip(places.start), each)
-    }
-}
-
-/// Gives `each` those names that can be compared, with their words, until it ends that.
-fn each_of<'p, B>(
-    names: impl Iterator<Item = (usize, &'p str)>,
-    mut each: impl FnMut(usize, &Words) -> ControlFlow<B>,
-) -> Option<B> {
-    let mut words = Words::new();
-    for (at, name) in names {
-        if words.fold(name)
-            && let Break(end) = each(at, &words)
-        {
-            return Some(end);
-        }
-    }
-    None
-}
-
-/// Whether `test` holds of the words of any of these names.
-fn any<'p>(names: impl Iterator<Item = &'p str>, mut test: impl FnMut(&Words) -> bool) -> bool {
-    let ends = |_, words: &Words| if test(words) { Break(()) } else { Continue(()) };
-    each_of(names.enumerate(), ends).is_some()
-}
-
-/// A file name without its extension.
-fn stem(name: &str) -> &str {
-    match name.rsplit_once('.') {
-        Some((stem, end)) if !stem.is_empty() && end.len() <= 5 && end.bytes().all(|b| b.is_ascii_alphanumeric()) => {
-            stem
-        }
-        _ => name,
-    }
-}
-
-/// The title by which paths name the item: a film's own, an episode's show, a track's artist.
-fn naming<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
-    let title = match item.kind {
-        ItemType::Movie => item.title,
-        ItemType::Episode | ItemType::Track => item.show_title,
-        _ => "",
-    };
-    (!title.is_empty()).then_some(title)
-}
-
-/// Whether the listed path is the one asked for, but for the root: `common` components agree from the end, and `below` of
-/// the listed one lie below its library's folder.
-///
-/// One of the folders must be a name of a person's choice, or the item's: `DCIM/100CANON` is on every card, `Season 01` in
-/// every show, `2019` in every collection of photos. The library's own folder counts when it is the item's, as a folder
-/// for one show; then its name must be in the path asked for too. A film that is called by its title must be dated:
-/// remakes have the same one.
-pub fn only_root_differs(
-    item: &ItemRef<'_>,
-    asked: &Normal<'_>,
-    listed: &Normal<'_>,
-    common: usize,
-    below: usize,
-) -> bool {
-    if below < 2 || common < below {
-        return false;
-    }
-    let title = naming(item).and_then(Words::of);
-    let title = title.as_ref();
-    let same = common.min(below + 1);
-    let mut words = Words::new();
-    let of_choice = |(at, name): (usize, &str)| {
-        !words.fold(name) || is_named(&words, title) || at < below && !is_structure(name.as_bytes(), &words)
-    };
-    if !named(listed).enumerate().take(same).skip(1).any(of_choice) {
-        return false;
-    }
-    let Some(title) = title else {
-        return true;
-    };
-    if item.kind == ItemType::Movie && !is_unmatched(item.guid) {
-        let mut called = false;
-        let dated = any(named(listed).take(same), |words| {
-            called |= title.is_in(words);
-            is_dated(words, title, item.year)
-        });
-        if called && !dated && !named(listed).take(same).any(has_number) {
-            return false;
-        }
-    }
-    let above = |path| any(named(path).skip(below).take(NAMES), |words| title.is_in(words));
-    !above(listed) || above(asked)
-}
-
-/// Whether a listed folder is the one asked for, but for the root: `common` components agree from the end, and `below` of the
-/// listed one lie below its library's folder. Both are in normal form.
-///
-/// It is if a file in both would be, by [`only_root_differs`]. Where no other folder agrees its name must be the title of what
-/// is in it: two folders called `Documentaries` are two folders.
-pub fn folder_root_differs(item: &ItemRef<'_>, asked: &[u8], listed: &[u8], common: usize, below: usize) -> bool {
-    let file = |folder: &[u8]| [folder, b"/-"].concat();
-    let differs = || {
-        Normal::with(&file(asked), |asked| {
-            Normal::with(&file(listed), |listed| {
-                only_root_differs(item, asked, listed, common + 1, below + 1)
-            })
-        })
-    };
-    let title = naming(item).and_then(Words::of);
-    let called = || {
-        let name = Form::done(listed)
-            .back()
-            .next()
-            .map(|name| std::str::from_utf8(name.bytes()));
-        name.is_some_and(|name| Words::of(name.unwrap_or_default()).is_some_and(|name| is_named(&name, title.as_ref())))
-    };
-    below > 0 && common >= below && (below > 1 || called()) && differs()
-}
-
-/// Whether a folder in normal form has the title of what is in it for its name; where discs, cards and seasons are called as it is,
-/// or it has the album's title, the folder above it. The second says which of the two.
-pub fn folder_is_called(item: &ItemRef<'_>, album: &str, folder: &[u8]) -> Option<IsPart> {
-    let (title, album) = (naming(item).and_then(Words::of), Words::of(album));
-    for (at, component) in Form::done(folder).back().enumerate().take(NAMES) {
-        let words = Words::of(std::str::from_utf8(component.bytes()).ok()?)?;
-        // An album may be called as its artist is.
-        let is_album = at == 0 && is_named(&words, album.as_ref());
-        if !is_album && is_named(&words, title.as_ref()) {
-            return Some(IsPart(at > 0));
-        }
-        if !is_album && !is_structure(component.bytes(), &words) {
-            return None;
-        }
-    }
-    None
-}
-
-/// Whether a folder is a part of the one that has the title.
-pub struct IsPart(pub bool);
-
-/// The names of a path, the file's first.
-fn named<'p>(path: &Normal<'p>) -> impl Iterator<Item = &'p str> {
-    let name = |component: Component<'p>| std::str::from_utf8(component.bytes()).unwrap_or_default();
-    Form::done(path.form()).back().map(name)
-}
-
-/// Whether a folder has the title for its name, and the title says something: `Various Artists` does not.
-fn is_named(words: &Words, title: Option<&Words>) -> bool {
-    let title = title.filter(|title| !title.iter().all(is_general));
-    let end = title.and_then(|title| words.title_at(0, title));
-    end.is_some_and(|end| ends_title(words, end))
-}
-
-/// Whether a name has the film's year beside its title; the year of a name that both paths have may be one apart.
-fn is_dated(words: &Words, title: &Words, own: i32) -> bool {
-    let is_own = |at: &usize| year(words.word(*at)).is_some_and(|year| own == 0 || (year - own).abs() <= 1);
-    let mut years = (0..words.len()).filter(is_own).peekable();
-    if years.peek().is_none() {
-        return false;
-    }
-    let place = (0..words.len()).find_map(|from| Some(from..words.title_at(from, title)?));
-    years.any(|at| place.as_ref().is_none_or(|place| !place.contains(&at)))
-}
-
-/// Whether a name has the item's number at a database.
-fn has_number(name: &str) -> bool {
-    has_braces(name) && tags(name).any(|(key, _)| key != "edition")
-}
-
-/// A folder that discs, cards, shows and collections have, whatever is in them: of such words and numbers only.
-fn is_structure(name: &[u8], words: &Words) -> bool {
-    // Cards: three digits and five letters, such as `100CANON`.
-    let of_card = name.len() == 8
-        && name[..3].iter().all(u8::is_ascii_digit)
-        && name[3..]
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    let short = words.len() <= 2;
-    let plain = |word: &[u8]| word.iter().all(u8::is_ascii_digit) || is_general(word);
-    of_card || short && (season_in(words).is_some() || is_disc(words)) || words.iter().all(plain)
 }
 
 /// What the path asked for tells of the item, whose listed path has `common` components in common with it, from the end.
@@ -253,11 +51,6 @@ pub fn tells(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_>, common
         ItemType::Track => paths.track(),
         _ => Verdict::Nothing,
     }
-}
-
-/// Whether Plex found nothing about the item: then it made a film's title of its file's name.
-fn is_unmatched(guid: GuidRef<'_>) -> bool {
-    matches!(guid, GuidRef::Text(text) if text.starts_with("local://") || text.contains("agents.none://"))
 }
 
 /// Where a title stands in a name.
@@ -523,17 +316,4 @@ fn names_album(file: &Words, artist: usize, title: usize) -> bool {
     let end = title - usize::from(counted);
     let of_choice = |word: &[u8]| !is_disc_word(word) && number(word).is_none() && !is_general(word);
     file.before(end) == Gap::Dash && (artist..end).any(|at| of_choice(file.word(at)))
-}
-
-fn has_braces(name: &str) -> bool {
-    name.bytes().any(|byte| matches!(byte, b'{' | b'['))
-}
-
-/// What a name says in braces of the item: its number at a database, or its edition.
-fn tags(name: &str) -> impl Iterator<Item = (&str, &str)> {
-    const KEYS: [&str; 7] = ["imdb", "imdbid", "tmdb", "tmdbid", "tvdb", "tvdbid", "edition"];
-    name.split(['{', '[']).skip(1).filter_map(|rest| {
-        let tag = rest.split(['}', ']']).next()?;
-        tag.split_once(['-', '=']).filter(|(key, _)| KEYS.contains(key))
-    })
 }
