@@ -14,7 +14,7 @@ use naive::Rule;
 
 use super::input::Input;
 use crate::image::{Change, LibraryView};
-use crate::matching::{GROUP, Mappings, Scope, fast_lookup, fast_lookup_all};
+use crate::matching::{GROUP, Mappings, Rooms, Scope, fast_lookup, fast_lookup_all};
 use crate::model::Item;
 
 fn path(input: &mut Input<'_>) -> String {
@@ -138,7 +138,7 @@ pub fn run(data: &[u8]) {
     let views: Vec<&LibraryView> = views.iter().collect();
     let group: Vec<&[u8]> = asked.iter().take(GROUP).map(Vec::as_slice).collect();
     let mut together = Vec::new();
-    fast_lookup_all(&views, Scope::All, &mappings, &group, |hit| {
+    fast_lookup_all(&views, Scope::All, &mappings, &group, &mut Rooms::default(), |hit| {
         together.push(hit.map(|hit| (hit.library, hit.rung, hit.rating_key)));
     });
     let alone = group

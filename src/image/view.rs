@@ -125,7 +125,7 @@ impl LibraryView {
     #[inline]
     fn sole_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, Rung)> {
         let recorded = match &self.matches {
-            Some(matches) if matches.may_have(form) => Some(matches.sole(path, matches.first(form))?),
+            Some(matches) if matches.may_have(form) => Some(matches.sole(path, matches.first(form, path.len()))?),
             _ => None,
         };
         match recorded {
@@ -229,7 +229,7 @@ impl View for LibraryView {
         // Nothing is listed that could speak against what the host recorded.
         if !self.facts.fetched {
             let matches = self.matches.as_ref()?;
-            let rating_key = matches.sole(path.raw(), matches.first(path.hash()))?;
+            let rating_key = matches.sole(path.raw(), matches.first(path.hash(), 2 * path.raw().len()))?;
             let outdated = changed && self.overlay.about_item(rating_key).next().is_some();
             return (!outdated && !self.broken()).then_some((rating_key, Rung::Confirmed));
         }
@@ -262,8 +262,9 @@ impl View for LibraryView {
     }
 
     #[inline]
-    fn first(&self, hash: u64) -> First {
-        self.image.as_ref().map(|image| image.first(hash)).unwrap_or_default()
+    fn first(&self, hash: u64, length: usize) -> First {
+        let image = self.image.as_ref();
+        image.map(|image| image.first(hash, length)).unwrap_or_default()
     }
 
     #[inline]

@@ -19,7 +19,7 @@ where
     let mut room = Room::EMPTY;
     let short = Short::of(path, &mut room);
     let first = match (scope, short.hash()) {
-        (Scope::One(library), Some(hash)) => views.get(library).map(|view| view.first(hash)),
+        (Scope::One(library), Some(hash)) => views.get(library).map(|view| view.first(hash, short.kept(path))),
         _ => None,
     };
     fast_lookup_short(views, scope, mappings, path, &short, first.unwrap_or_default())
@@ -27,6 +27,15 @@ where
 
 /// How many paths [`fast_lookup_all`] takes at once.
 pub const GROUP: usize = 16;
+
+/// Where the paths of a group are folded, one group after the other: to clear it takes as long as a part of a lookup.
+pub struct Rooms([Room; GROUP]);
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self([Room::EMPTY; GROUP])
+    }
+}
 
 /// [`fast_lookup`] for up to [`GROUP`] paths: `each` gets what is known of each, in order. The places in memory that most of
 /// them need are asked for before the first is read, so that their ways from there overlap.
@@ -36,27 +45,27 @@ pub fn fast_lookup_all<'v, L, V>(
     scope: Scope,
     mappings: &Mappings,
     paths: &[&[u8]],
+    rooms: &mut Rooms,
     mut each: impl FnMut(Option<LookupHit<'v>>),
 ) where
     L: View + 'v,
     V: Deref<Target = L>,
 {
-    let mut rooms = [Room::EMPTY; GROUP];
     let mut shorts = [Short::Other; GROUP];
     let mut firsts = [First::default(); GROUP];
     let view = match scope {
         Scope::One(library) => views.get(library),
         Scope::All => None,
     };
-    for ((path, room), short) in paths.iter().zip(&mut rooms).zip(&mut shorts) {
+    for ((path, room), short) in paths.iter().zip(&mut rooms.0).zip(&mut shorts) {
         *short = Short::of(path, room);
         if let (Some(view), Some(hash)) = (view, short.hash()) {
             view.expect(hash);
         }
     }
-    for (short, first) in shorts.iter().zip(&mut firsts).take(paths.len()) {
+    for ((path, short), first) in paths.iter().zip(&shorts).zip(&mut firsts) {
         if let (Some(view), Some(hash)) = (view, short.hash()) {
-            *first = view.first(hash);
+            *first = view.first(hash, short.kept(path));
         }
     }
     for ((path, short), first) in paths.iter().zip(&shorts).zip(firsts) {
@@ -99,7 +108,9 @@ where
     }
     Normal::with(path, |path| {
         let first = match scope {
-            Scope::One(library) => views.get(library).map(|view| view.first(path.hash())),
+            Scope::One(library) => views
+                .get(library)
+                .map(|view| view.first(path.hash(), 2 * path.raw().len())),
             Scope::All => None,
         };
         fast_lookup_normal(views, scope, mappings, path, first.unwrap_or_default())
@@ -142,7 +153,7 @@ where
         let mut owners = (0..views.len()).filter(|library| views[*library].owns(path));
         if let (Some(library), None) = (owners.next(), owners.next())
             && let view = &*views[library]
-            && let Some((rating_key, rung)) = view.sole(path, view.first(path.hash()))
+            && let Some((rating_key, rung)) = view.sole(path, view.first(path.hash(), 2 * path.raw().len()))
         {
             return Some(LookupHit {
                 library,

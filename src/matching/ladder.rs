@@ -60,7 +60,11 @@ pub fn climb_normal<'v, L, V>(
 {
     if let Scope::One(library) = scope
         && let Some(view) = views.get(library)
-        && let Some(hit) = sole(&**view, path, first.unwrap_or_else(|| view.first(path.hash())))
+        && let Some(hit) = sole(
+            &**view,
+            path,
+            first.unwrap_or_else(|| view.first(path.hash(), 2 * path.raw().len())),
+        )
     {
         outcome.rung = Rung::Exact;
         outcome.total = 1;

@@ -23,7 +23,7 @@ pub mod text;
 mod view;
 mod words;
 
-pub use fast::{GROUP, fast_lookup, fast_lookup_all};
+pub use fast::{GROUP, Rooms, fast_lookup, fast_lookup_all};
 pub use folder::{
     FileBelow, FolderOutcome, Folders, Held, Invalidated, ListedFile, Place, climb_by_one_file, climb_folder,
     climb_whole, files_below, folder_form, place_among, places_of,

@@ -81,6 +81,15 @@ impl<'a> Short<'a> {
             Self::Other => None,
         }
     }
+
+    /// How many bytes an image has of such a path: where it is not ASCII its form as well.
+    #[inline]
+    pub(super) fn kept(&self, path: &[u8]) -> usize {
+        match self {
+            Self::Form(_) => path.len(),
+            _ => 2 * path.len(),
+        }
+    }
 }
 
 /// A short path that is not ASCII, as it is spelled. Images list such paths under this hash as well as under that of the

@@ -53,8 +53,8 @@ pub trait View {
     /// Changes nothing.
     fn expect(&self, hash: u64);
 
-    /// Where a path with this hash is listed first, and that this is about to be read.
-    fn first(&self, hash: u64) -> First;
+    /// Where a path of this hash is listed first, and that this is about to be read: its path and form, of so many bytes.
+    fn first(&self, hash: u64, length: usize) -> First;
 
     /// The listed path of this entry.
     fn listed_first(&self, first: First) -> Option<Self::Hit<'_>>;

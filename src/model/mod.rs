@@ -7,6 +7,7 @@ mod ids;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::platform::map::prefetch;
 use crate::platform::wipe::wipe;
 
 pub use ids::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, Sequence, TableId, TableImage};
@@ -170,6 +171,25 @@ pub struct Item {
 }
 
 impl Item {
+    /// Asks memory for the texts of items that follow the one at `at`: those of a page lie all over it, and were written by
+    /// another processor.
+    pub(crate) fn expect(items: &[Self], at: usize) {
+        const SOON: usize = 3;
+        if let Some(item) = items.get(at + 2 * SOON) {
+            for text in [&item.rating_key, &item.title, &item.guid] {
+                prefetch(text.as_ptr());
+            }
+            prefetch(item.guids.as_ptr().cast());
+            prefetch(item.parts.as_ptr().cast());
+        }
+        if let Some(item) = items.get(at + SOON) {
+            for text in item.guids.iter().take(SOON).chain(item.parts.first()) {
+                prefetch(text.as_ptr());
+                prefetch(text.as_ptr().wrapping_add(64));
+            }
+        }
+    }
+
     /// Whether it has a rating key that hosts can be given: one, and without a NUL, which ends it in a batch.
     #[must_use]
     pub fn has_key(&self) -> bool {

@@ -84,8 +84,9 @@ impl FileBytes {
     }
 }
 
+/// Asks for the cache line of an address without waiting for it, whatever is there.
 #[inline]
-fn prefetch(byte: *const u8) {
+pub fn prefetch(byte: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: it changes no memory and faults for no address; every x86_64 has it.
     unsafe {

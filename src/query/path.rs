@@ -91,7 +91,7 @@ impl Queries {
             return None;
         };
         let view = snapshot.views.get(place)?;
-        let form = view.form_of(spelling, view.first(spelling.hash()))?;
+        let form = view.form_of(spelling, view.first(spelling.hash(), 2 * spelling.raw().len()))?;
         room.get_mut(..form.len())?.copy_from_slice(form);
         Some(form.len())
     }
@@ -231,7 +231,9 @@ impl Question for PathQuestion<'_> {
     }
 
     fn expect(&self, snapshot: &Snapshot, place: usize) {
-        self.first.set(Some(snapshot.views[place].first(self.path.hash())));
+        self.first.set(Some(
+            snapshot.views[place].first(self.path.hash(), 2 * self.path.raw().len()),
+        ));
     }
 
     fn may_be_asked(&self, queries: &Queries) -> bool {

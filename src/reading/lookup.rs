@@ -3,7 +3,7 @@
 use super::catch_up::Reading;
 use super::selection::{Resolved, Selection};
 use super::snapshot::Snapshot;
-use crate::matching::{GROUP, Scope, fast_lookup, fast_lookup_all};
+use crate::matching::{GROUP, Rooms, Scope, fast_lookup, fast_lookup_all};
 use crate::model::Rung;
 
 impl Reading {
@@ -36,6 +36,7 @@ impl Reading {
         mut each: impl FnMut(Option<&str>),
     ) {
         let mut paths = paths.peekable();
+        let mut rooms = Rooms::default();
         while paths.peek().is_some() {
             let mut group: [&[u8]; GROUP] = [b""; GROUP];
             let mut count = 0;
@@ -58,7 +59,7 @@ impl Reading {
             // Counted once a group: each count takes as long as a part of a lookup.
             let mut answers = [0; Rung::ALL.len()];
             let mut missed = 0;
-            fast_lookup_all(&snapshot.views, scope, &self.mappings, group, |hit| {
+            fast_lookup_all(&snapshot.views, scope, &self.mappings, group, &mut rooms, |hit| {
                 match &hit {
                     Some(hit) => {
                         snapshot.asked[hit.library].touch();

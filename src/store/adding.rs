@@ -8,6 +8,7 @@ use super::columns;
 use super::texts::Packer;
 use super::tx::Tx;
 use crate::model::{Generation, Item, LibraryId, Sequence};
+use crate::platform::bytes::same;
 
 /// How many rows are added by one statement: each that runs opens the table and its indexes, and finds where they end.
 const AT_ONCE: usize = if cfg!(test) { 3 } else { 32 };
@@ -210,7 +211,9 @@ impl<'t> Parents<'t> {
         let season = [&item.season_rating_key, &item.season_title, &item.season_guid];
         let none = |texts: Parent<'_>| texts.into_iter().all(String::is_empty);
         let known = |last: &Option<([String; 3], i64)>, texts: Parent<'_>| {
-            let last = last.as_ref().filter(|(known, _)| known.iter().eq(texts));
+            let last = last
+                .as_ref()
+                .filter(|(known, _)| known.iter().zip(texts).all(|(known, text)| same(known, text)));
             last.map(|(_, id)| *id)
         };
         if none(show) && none(season) {

@@ -427,7 +427,8 @@ fn store_items(
     let mut adding = Adding::new(tx, shared, items.len());
     let mut known = Known::of(tx, library, items, asked)?;
     let (mut ids, mut room) = (Vec::with_capacity(items.len()), Vec::new());
-    for item in items {
+    for (at, item) in items.iter().enumerate() {
+        Item::expect(items, at);
         let digest = digest_in(&mut room, item);
         match put(tx, &mut adding, &mut known, listing, item, digest)? {
             Some((id, different)) => {

@@ -47,12 +47,14 @@ struct Page {
 }
 
 impl Page {
-    /// Adds the page that follows it. It was asked for later: what came singly since the first one is newer than both.
-    fn join(&mut self, next: Self) {
+    /// Adds the page that follows it, whose list is empty then. It was asked for later: what came singly since the first one is
+    /// newer than both.
+    fn join(&mut self, mut next: Self) -> Vec<Item> {
         self.rows += next.rows;
         self.next = next.next;
-        self.items.extend(next.items);
         self.last = next.last;
+        self.items.append(&mut next.items);
+        next.items
     }
 }
 
@@ -145,7 +147,8 @@ impl SyncJob<'_> {
                 let put = move || {
                     for items in stored {
                         let begun = Instant::now();
-                        for item in &items {
+                        for (at, item) in items.iter().enumerate() {
+                            Item::expect(&items, at);
                             image.push(item);
                         }
                         self.sync.counters.spent(Spent::Image, begun.elapsed());
@@ -318,7 +321,7 @@ impl SyncJob<'_> {
                     following = Some(next);
                     break;
                 }
-                page.join(next);
+                self.source.take_back(page.join(next));
             }
             let begun = Instant::now();
             if page.first && page.partition != listing.partition {

@@ -191,7 +191,8 @@ fn a_page_asks_for_what_is_stored_and_no_more() {
     }
     let header = |name: &str| entry.headers.get(name).map(String::as_str);
     assert_eq!(header("accept"), Some("application/json"));
-    assert_eq!(header("accept-encoding"), Some("gzip"));
+    // The server is on this machine.
+    assert_eq!(header("accept-encoding"), Some("identity"));
     assert_eq!(header("x-plex-container-start"), Some("2"));
     assert_eq!(header("x-plex-container-size"), Some("1000"));
     assert_eq!(header("x-plex-client-identifier"), Some("client-of-the-tests"));

@@ -21,6 +21,7 @@ use crate::error::Result;
 use crate::matching::normal::{Shape, form_tag};
 use crate::matching::{Mappings, Normal, Spelling};
 use crate::model::{Item, ItemType};
+use crate::platform::bytes::same;
 
 /// What an image is of.
 #[derive(Clone, Debug, Default)]
@@ -415,7 +416,10 @@ impl ImageBuilder {
     /// What the item stands in. Mostly the last one stood there too.
     fn above(&mut self, item: &Item) -> io::Result<Above> {
         if let Some((known, above)) = &self.above
-            && known.iter().eq(item.texts_above())
+            && known
+                .iter()
+                .zip(item.texts_above())
+                .all(|(known, text)| same(known, text))
         {
             return Ok(*above);
         }
@@ -473,11 +477,12 @@ impl ImageBuilder {
 
 /// Where a title stands at the beginning of a component, if that takes less than the title itself.
 fn within(path: &[u8], title: &[u8]) -> Option<usize> {
-    let begins = |at: &usize| *at == 0 || path[at - 1] == b'/';
-    let mut places = (0..(path.len() + 1).saturating_sub(title.len())).filter(begins);
-    places
-        .find(|at| path[*at..].starts_with(title))
-        .filter(|_| title.len() > 3)
+    if title.len() <= 3 {
+        return None;
+    }
+    let behind = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    let mut begins = std::iter::once(0).chain(behind.map(|(at, _)| at + 1));
+    begins.find(|at| path[*at..].starts_with(title))
 }
 
 fn no_memory(items: u64) -> io::Error {

@@ -77,6 +77,8 @@ pub struct Arrays {
     folders: Pairs,
     /// The path before.
     before: Vec<u8>,
+    /// Where its separators are.
+    ends: Vec<usize>,
     owner: Option<(u32, u32)>,
 }
 
@@ -91,6 +93,7 @@ impl Arrays {
             repeats: [pairs(), pairs()],
             folders: pairs(),
             before: Vec::new(),
+            ends: Vec::new(),
             owner: None,
         }
     }
@@ -115,9 +118,13 @@ impl Arrays {
         if mapped {
             return Ok(());
         }
-        let common = form.iter().zip(&self.before).take_while(|(a, b)| a == b).count();
+        let common = common(form, &self.before);
+        let ends = &mut self.ends;
+        ends.truncate(ends.partition_point(|end| *end < common));
+        let new = form.iter().enumerate().skip(common).filter(|(_, byte)| **byte == b'/');
+        ends.extend(new.map(|(end, _)| end));
         let (mut begin, mut depth) = (0, 0);
-        for end in (0..form.len()).filter(|end| form[*end] == b'/') {
+        for end in ends.iter().copied() {
             if end > begin {
                 depth += 1;
                 // The path before lies below it too, if it has all of it and the separator.
@@ -174,6 +181,13 @@ impl Arrays {
         sorted.all(|bytes| body.put(bytes))?;
         body.end_part(begin, 4)
     }
+}
+
+/// How many bytes at the beginning are the same.
+fn common(a: &[u8], b: &[u8]) -> usize {
+    let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    let same = 8 * eights.take_while(|(a, b)| a == b).count();
+    same + a[same..].iter().zip(&b[same..]).take_while(|(a, b)| a == b).count()
 }
 
 fn put_pair(spool: &mut Spool, [first, second]: [u32; 2]) -> io::Result<()> {

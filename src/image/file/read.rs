@@ -139,15 +139,20 @@ impl Image {
         self.file.prefetch(self.paths.at(hash));
     }
 
-    /// The first entry of this hash, if there is one. Loads the entry.
+    /// The first entry of this hash, if there is one. Loads the entry, whose path and form take so many bytes: a processor
+    /// waits for few lines of memory at once, so none is asked for that holds the next path.
     #[inline]
-    pub fn first(&self, hash: u64) -> First {
+    pub fn first(&self, hash: u64, length: usize) -> First {
+        const LINE: usize = 64;
+        /// Before the path and behind it: its length, and what is asked of the item.
+        const BESIDE: usize = 40;
         let Ok(Some(number)) = self.paths.first(&self.file, hash) else {
             return First(None);
         };
-        // A path and its item rarely take more.
-        for line in 0..4 {
-            self.file.prefetch(number as usize * 4 + line * 64);
+        let at = number as usize * 4;
+        let end = at + length.min(4 * LINE) + BESIDE;
+        for line in (at - at % LINE..end).step_by(LINE) {
+            self.file.prefetch(line);
         }
         First(NonZero::new(number))
     }

@@ -120,7 +120,11 @@ fn an_empty_image_answers() {
     assert_eq!(image.items().count(), 0);
     assert_eq!(image.find("1"), None);
     Normal::with(b"/a/x.mkv", |path| {
-        assert!(image.sole(path.raw(), image.first(path.hash())).is_none());
+        assert!(
+            image
+                .sole(path.raw(), image.first(path.hash(), path.raw().len()))
+                .is_none()
+        );
         assert!(!image.may_have(path.hash()));
         image.paths(path, |_, _| panic!("nothing is listed"));
         assert_eq!(image.alike(path, 1, None, |_, _| panic!("nothing is listed")), 0);
@@ -332,7 +336,7 @@ fn a_path_as_it_is_listed_needs_no_normal_form() {
     let image = open(&items);
     let spelled = |path: &str| {
         let hash = Spelling::hash_of(path.as_bytes()).expect("it is not ASCII");
-        image.sole_spelled(path.as_bytes(), image.first(hash))
+        image.sole_spelled(path.as_bytes(), image.first(hash, 2 * path.len()))
     };
     for (path, key) in [(listed[0], "0"), (listed[3], "3")] {
         let mut form = 0;

@@ -11,7 +11,7 @@ use super::against::{FOLDERS, NAMES, ROOTS, Setup, build, compare, compiled};
 use super::movie;
 use super::naive::Rule;
 use crate::image::{Change, LibraryView};
-use crate::matching::{GROUP, Scope, fast_lookup, fast_lookup_all};
+use crate::matching::{GROUP, Rooms, Scope, fast_lookup, fast_lookup_all};
 use crate::model::Item;
 
 pub(super) fn path() -> impl Strategy<Value = String> {
@@ -155,7 +155,7 @@ proptest! {
             for group in asked.chunks(GROUP) {
                 let group: Vec<&[u8]> = group.iter().map(Vec::as_slice).collect();
                 let mut together = Vec::new();
-                fast_lookup_all(&views, scope, &mappings, &group, |hit| together.push(hit.map(|hit| (hit.library, hit.rung, hit.rating_key))));
+                fast_lookup_all(&views, scope, &mappings, &group, &mut Rooms::default(), |hit| together.push(hit.map(|hit| (hit.library, hit.rung, hit.rating_key))));
                 let alone = group.iter().map(|path| fast_lookup(&views, scope, &mappings, path).map(|hit| (hit.library, hit.rung, hit.rating_key)));
                 prop_assert_eq!(together, alone.collect::<Vec<_>>());
             }

@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, Cursor, Read};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,8 @@ pub(super) struct Measured<'m> {
     kind: RequestKind,
     started: Instant,
     waited: Cell<Duration>,
+    /// For the head.
+    waited_for_head: Cell<Duration>,
     bytes: Cell<u64>,
     sent: Cell<bool>,
 }
@@ -74,6 +77,7 @@ impl<'m> Measured<'m> {
             kind,
             started: Instant::now(),
             waited: Cell::new(Duration::ZERO),
+            waited_for_head: Cell::new(Duration::ZERO),
             bytes: Cell::new(0),
             sent: Cell::new(true),
         }
@@ -82,6 +86,7 @@ impl<'m> Measured<'m> {
     /// The head arrived just now, or would have.
     pub fn head_came(&self) {
         self.waited.set(self.started.elapsed());
+        self.waited_for_head.set(self.waited.get());
     }
 
     /// A piece of the body was waited for since then.
@@ -89,9 +94,51 @@ impl<'m> Measured<'m> {
         self.waited.set(self.waited.get() + begun.elapsed());
     }
 
+    /// Whether the body came so slowly that a packed one would have been here sooner, however long packing it takes. `None`: it
+    /// is too short to tell.
+    pub fn is_slow(&self) -> Option<bool> {
+        is_slow(
+            self.bytes.get(),
+            self.waited.get().saturating_sub(self.waited_for_head.get()),
+        )
+    }
+
     /// There was no connection, so nothing was sent and nothing counts.
     pub fn not_sent(&self) {
         self.sent.set(false);
+    }
+}
+
+/// See [`Measured::is_slow`].
+fn is_slow(bytes: u64, waited: Duration) -> Option<bool> {
+    /// Of less the time is that of the connection.
+    const ENOUGH: u64 = 128 << 10;
+    /// Servers pack some 50 MB a second, to a fifth.
+    const BYTES_A_MS: u128 = 16 << 10;
+    (bytes >= ENOUGH).then(|| u128::from(bytes) < BYTES_A_MS * waited.as_millis())
+}
+
+/// What is known of the way to a server that is on this machine by name: it may be a tunnel.
+#[derive(Default)]
+pub(super) struct Way(AtomicU32);
+
+impl Way {
+    /// So many answers in a row are slow: a busy machine holds up one or two.
+    const SLOW: u32 = 3;
+
+    /// Whether answers are worth packing, from now on.
+    pub fn is_long(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= Self::SLOW
+    }
+
+    /// An answer that was not packed was slow, or not; `None`: that cannot be told.
+    pub fn passed(&self, was_slow: Option<bool>) {
+        match was_slow {
+            _ if self.is_long() => {}
+            Some(true) => _ = self.0.fetch_add(1, Ordering::Relaxed),
+            Some(false) => self.0.store(0, Ordering::Relaxed),
+            None => {}
+        }
     }
 }
 
@@ -358,4 +405,33 @@ fn limited<'a>(
         }
     };
     Ok(Limited { inner, limit, progress })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_slower_than_it_could_be_packed_is_slow() {
+        let ms = Duration::from_millis;
+        for (waited, slow) in [(0, false), (1, false), (50, false), (60, true)] {
+            assert_eq!(is_slow(836_000, ms(waited)), Some(slow), "{waited} ms");
+        }
+        assert_eq!(is_slow(10_000, ms(60)), None);
+    }
+
+    #[test]
+    fn a_way_is_long_after_three_slow_answers_in_a_row_and_stays_so() {
+        let way = Way::default();
+        for was_slow in [true, true, false, true, true] {
+            way.passed(Some(was_slow));
+            assert!(!way.is_long());
+        }
+        way.passed(None);
+        assert!(!way.is_long());
+        way.passed(Some(true));
+        assert!(way.is_long());
+        way.passed(Some(false));
+        assert!(way.is_long());
+    }
 }

@@ -26,11 +26,16 @@ pub(super) trait FromScalar: Sized {
     }
 }
 
+/// A text with a NUL is absent: nothing that Plex names has one, and behind it C would not read on, so that a key would become
+/// another item's.
+fn is_text(text: &str) -> bool {
+    // All of it at once: most are so short that looking for the first one takes longer.
+    text.bytes().fold(u8::MAX, u8::min) > 0
+}
+
 impl FromScalar for String {
-    /// A text with a NUL is absent: nothing that Plex names has one, and behind it C would not read on, so that a key
-    /// would become another item's.
     fn from_text(text: &str) -> Option<Self> {
-        (!text.contains('\0')).then(|| text.to_owned())
+        is_text(text).then(|| text.to_owned())
     }
 
     fn from_integer(value: i128) -> Option<Self> {
@@ -170,6 +175,72 @@ impl<'de, T: FromScalar> Visitor<'de> for LenientVisitor<T> {
 /// The next value of a map as a `T`, where that is possible.
 pub(super) fn scalar<'de, T: FromScalar, A: MapAccess<'de>>(map: &mut A) -> Result<Option<T>, A::Error> {
     Ok(map.next_value::<Lenient<T>>()?.0)
+}
+
+/// The next value of a map as a text, into memory that is there; empty where that is not possible.
+pub(super) fn text<'de, A: MapAccess<'de>>(map: &mut A, to: &mut String) -> Result<(), A::Error> {
+    map.next_value_seed(TextInto(to))
+}
+
+struct TextInto<'t>(&'t mut String);
+
+impl TextInto<'_> {
+    fn put<E>(self, text: Result<Option<String>, E>) -> Result<(), E> {
+        *self.0 = text?.unwrap_or_default();
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for TextInto<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TextInto<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        self.0.clear();
+        if is_text(text) {
+            self.0.push_str(text);
+        }
+        Ok(())
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
+        self.put(LenientVisitor(PhantomData).visit_i64(value))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        self.put(LenientVisitor(PhantomData).visit_u64(value))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        self.put(LenientVisitor(PhantomData).visit_f64(value))
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
+        self.put(LenientVisitor(PhantomData).visit_bool(value))
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.put(Ok(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
+        self.put(LenientVisitor(PhantomData).visit_seq(seq))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        self.put(LenientVisitor(PhantomData).visit_map(map))
+    }
 }
 
 /// Something that is filled from a JSON object, or in turn from the objects of an array.

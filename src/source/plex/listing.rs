@@ -30,7 +30,11 @@ impl PlexHttp {
         let Some(kind) = leaf_types(request.library.kind).get(request.partition) else {
             return Ok(PageEnd::default());
         };
-        let end = self.some_rows(
+        let (mut used, room) = self.used.begin();
+        if items.capacity() == 0 {
+            *items = room;
+        }
+        let read = self.some_rows_reusing(
             &RowsRequest {
                 section: &request.library.section,
                 kind: *kind,
@@ -39,8 +43,10 @@ impl PlexHttp {
                 size: request.size,
             },
             bounds,
+            &mut used,
             items,
-        )?;
+        );
+        let end = read.inspect_err(|_| self.used.end())?;
         let behind = position + end.rows;
         let is_last = match end.total {
             Some(total) => behind >= total,
@@ -49,6 +55,11 @@ impl PlexHttp {
             // Servers may give fewer rows than asked: only a page without any is behind the last.
             None => end.rows == 0,
         };
+        if is_last {
+            self.used.end();
+        } else {
+            self.used.give(used);
+        }
         Ok(PageEnd {
             rows: end.rows,
             total: end.total,

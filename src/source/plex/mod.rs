@@ -1,13 +1,12 @@
 //! The Plex HTTP API as a [`Source`].
 //!
-//! One request after the other, JSON asked for and gzip accepted, only the fields that are stored. `client` is what
-//! there is of a server; a question goes down through `ask`, which tries again and leaves out what is refused, and
-//! `exchange`, which sends one request. `question` knows what to ask; `url` where the server is, `transport` and
-//! `tls` how to reach it, `retry` when to try again, `body` how to read an answer, `wire`, `sections`,
-//! `lenient` and `sanitize` what it means, `errors` what went wrong. `narrow` finds out which arguments a server
-//! does not take, and `refusal` keeps them. `rows` asks for rows, for `listing`, `changes` and `find`; `confirm`
-//! for items by their keys. `edits` knows how an edit is asked for, `events` what the server tells
-//! of its own accord, and `stream` listens to it.
+//! One request after the other, JSON asked for, packed if it comes from another machine, only the fields that are stored.
+//! `client` is what there is of a server; a question goes down through `ask`, which tries again and leaves out what is refused,
+//! and `exchange`, which sends one request. `question` knows what to ask; `url` where the server is, `transport` and `tls` how
+//! to reach it, `retry` when to try again, `body` how to read an answer, `wire`, `json`, `sections`, `lenient` and `sanitize`
+//! what it means, `used` into which memory, `errors` what went wrong. `narrow` finds out which arguments a server does not
+//! take, and `refusal` keeps them. `rows` asks for rows, for `listing`, `changes` and `find`; `confirm` for items by their keys.
+//! `edits` knows how an edit is asked for, `events` what the server tells of its own accord, and `stream` listens to it.
 //!
 //! No thread is ever started: names are resolved, connections made and answers read in the thread that asks.
 
@@ -23,6 +22,7 @@ mod exchange;
 mod find;
 #[doc(hidden)]
 pub mod fuzz;
+mod json;
 mod lenient;
 mod listing;
 mod narrow;
@@ -38,6 +38,7 @@ mod stream;
 mod tls;
 mod transport;
 mod url;
+mod used;
 mod wire;
 
 use std::sync::Arc;
@@ -135,6 +136,10 @@ impl Source for PlexHttp {
         self.listed(request, bounds, items)
     }
 
+    fn take_back(&self, items: Vec<Item>) {
+        self.used.give(items);
+    }
+
     fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
         self.changed(library, known, bounds)
     }
@@ -228,6 +233,7 @@ impl Source for PlexHttp {
             Box::new(hold(&self, |plex| &plex.transport.agent)),
             Box::new(hold(&self, |plex| &plex.transport.stream)),
             Box::new(hold(&self, |plex| &plex.buffers.0)),
+            Box::new(hold(&self, |plex| &plex.used.0)),
         ]
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -34,6 +35,16 @@ impl Origin {
     /// Whether the port is the one that the scheme implies: for Plex itself most often a forgotten `:32400`.
     pub fn has_default_port(&self) -> bool {
         self.port == Self::default_port(self.secure)
+    }
+
+    /// Whether it is this machine by name: an answer is copied, and passes no wire.
+    pub fn is_here(&self) -> bool {
+        let address = self
+            .host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>();
+        address.map_or(self.host == "localhost", |address| address.is_loopback())
     }
 
     /// Whether a token for `self` may also be sent to `other`: the same place, or the same host with TLS added.

@@ -5,11 +5,12 @@
 
 use std::io::{BufReader, Read};
 
-use serde::de::{DeserializeSeed, MapAccess};
+use serde::de::{DeserializeSeed, Error as _, MapAccess};
 
 use crate::model::{Item, ItemType, Library};
 
-use super::lenient::{Elements, Fields, Object, push_new, scalar};
+use super::json::{Json, Left};
+use super::lenient::{Elements, Fields, Object, push_new, scalar, text};
 use super::sanitize::{Sanitized, sanitize};
 use super::sections::Directories;
 
@@ -58,7 +59,7 @@ impl Lists<'_> {
         match self {
             Self::None => {}
             Self::Rows(rows) => {
-                rows.known = rows.count;
+                rows.known = rows.known.max(rows.count);
                 rows.count = 0;
                 rows.updated = Newest::default();
             }
@@ -86,6 +87,10 @@ pub(super) struct Rows<'a> {
     /// What an item is when it does not say.
     kind: ItemType,
     sink: &'a mut dyn FnMut(Item),
+    /// Items that nobody needs any more: rows are read into their memory.
+    used: Option<&'a mut Vec<Item>>,
+    /// The same of texts.
+    texts: Vec<String>,
     /// Which library each row that was handed over is in, as far as it says.
     sections: Option<&'a mut Vec<Option<String>>>,
 }
@@ -103,6 +108,8 @@ impl<'a> Rows<'a> {
             updated: Newest::default(),
             kind,
             sink,
+            used: None,
+            texts: Vec::new(),
             sections: None,
         }
     }
@@ -113,6 +120,22 @@ impl<'a> Rows<'a> {
             sections: Some(sections),
             ..self
         }
+    }
+
+    /// The same, read into the memory of these items.
+    pub fn reusing(self, used: &'a mut Vec<Item>) -> Self {
+        Self {
+            used: Some(used),
+            ..self
+        }
+    }
+
+    /// An item of which nothing is known yet.
+    fn blank(&mut self) -> Item {
+        let used = self.used.as_mut().and_then(|used| used.pop());
+        let mut item = used.unwrap_or_default().emptied(&mut self.texts);
+        item.kind = self.kind;
+        item
     }
 
     /// The same, of a reply that ends at so many rows whatever the server sends.
@@ -172,28 +195,6 @@ fn weight(item: &Item) -> usize {
     size_of::<Item>() + texts + own.map(|text| text.len() + 16).sum::<usize>()
 }
 
-/// An item of which nothing is known yet.
-fn blank(kind: ItemType) -> Item {
-    // Whole: a field that is not read here does not compile.
-    Item {
-        rating_key: String::new(),
-        kind,
-        title: String::new(),
-        year: 0,
-        show_title: String::new(),
-        show_rating_key: String::new(),
-        show_guid: String::new(),
-        season_title: String::new(),
-        season_rating_key: String::new(),
-        season_guid: String::new(),
-        season: -1,
-        episode: -1,
-        guid: String::new(),
-        guids: Vec::new(),
-        parts: Vec::new(),
-    }
-}
-
 /// Asked after each row; `false` stops the parsing.
 pub(super) type GoOn<'a> = &'a dyn Fn() -> bool;
 
@@ -209,6 +210,11 @@ pub(super) fn read_slice(
     // Checked once for the whole body, which is several times faster than once for each string. Sanitizing is for what
     // needs it: looking for all that it sanitizes would cost a sixth of the time.
     if let Ok(text) = std::str::from_utf8(body) {
+        match read_plain(text, lists, go_on) {
+            Ok(head) => return Ok(head),
+            Err(left @ Left::Stopped) => return Err(serde_json::Error::custom(left)),
+            Err(Left::NotPlain) => lists.start_over(),
+        }
         match read(serde_json::Deserializer::from_str(text), lists, go_on) {
             Err(error) if error.is_syntax() => {}
             result => return result,
@@ -227,6 +233,20 @@ pub(super) fn read_stream(body: impl Read, lists: &mut Lists<'_>, go_on: GoOn<'_
     // The parser takes single bytes, which only a buffer of std's gives quickly.
     let body = BufReader::with_capacity(64 << 10, Sanitized::new(body));
     read(serde_json::Deserializer::from_reader(body), lists, go_on)
+}
+
+/// Reads what is plain JSON. Of all else nothing is said: it is to be read once more by `serde_json`.
+fn read_plain(text: &str, lists: &mut Lists<'_>, go_on: GoOn<'_>) -> Result<Head, Left> {
+    let mut json = Json::new(text);
+    let mut reply = Reply {
+        head: Head::default(),
+        lists,
+        go_on,
+    };
+    Fields(&mut reply).deserialize(&mut json)?;
+    let head = reply.head;
+    json.end()?;
+    Ok(head)
 }
 
 fn read<'de, R: serde_json::de::Read<'de>>(
@@ -328,7 +348,7 @@ impl Object for Container<'_, '_> {
             (ContainerField::Version, _) => self.head.version = scalar(map)?,
             (ContainerField::Section, _) => self.head.section = scalar(map)?,
             (ContainerField::Metadata, Lists::Rows(rows)) => map.next_value_seed(Elements(&mut Row {
-                item: blank(rows.kind),
+                item: rows.blank(),
                 section: None,
                 rows,
                 go_on: self.go_on,
@@ -405,23 +425,29 @@ impl Object for Row<'_, '_> {
     fn fill<'de, A: MapAccess<'de>>(&mut self, field: RowField, map: &mut A) -> Result<(), A::Error> {
         let item = &mut self.item;
         match field {
-            RowField::RatingKey => item.rating_key = scalar(map)?.unwrap_or_default(),
+            RowField::RatingKey => text(map, &mut item.rating_key)?,
             RowField::Type => item.kind = scalar(map)?.unwrap_or(self.rows.kind),
-            RowField::Title => item.title = scalar(map)?.unwrap_or_default(),
+            RowField::Title => text(map, &mut item.title)?,
             RowField::Year => item.year = scalar(map)?.unwrap_or_default(),
-            RowField::Guid => item.guid = scalar(map)?.unwrap_or_default(),
-            RowField::Guids => map.next_value_seed(Elements(&mut Guids(&mut item.guids)))?,
-            RowField::ShowTitle => item.show_title = scalar(map)?.unwrap_or_default(),
-            RowField::ShowRatingKey => item.show_rating_key = scalar(map)?.unwrap_or_default(),
-            RowField::ShowGuid => item.show_guid = scalar(map)?.unwrap_or_default(),
-            RowField::SeasonTitle => item.season_title = scalar(map)?.unwrap_or_default(),
-            RowField::SeasonRatingKey => item.season_rating_key = scalar(map)?.unwrap_or_default(),
-            RowField::SeasonGuid => item.season_guid = scalar(map)?.unwrap_or_default(),
+            RowField::Guid => text(map, &mut item.guid)?,
+            RowField::Guids => map.next_value_seed(Elements(&mut Guids(List {
+                list: &mut item.guids,
+                texts: &mut self.rows.texts,
+            })))?,
+            RowField::ShowTitle => text(map, &mut item.show_title)?,
+            RowField::ShowRatingKey => text(map, &mut item.show_rating_key)?,
+            RowField::ShowGuid => text(map, &mut item.show_guid)?,
+            RowField::SeasonTitle => text(map, &mut item.season_title)?,
+            RowField::SeasonRatingKey => text(map, &mut item.season_rating_key)?,
+            RowField::SeasonGuid => text(map, &mut item.season_guid)?,
             RowField::Season => item.season = scalar(map)?.unwrap_or(-1),
             RowField::Episode => item.episode = scalar(map)?.unwrap_or(-1),
             RowField::UpdatedAt => self.rows.updated.next(scalar(map)?),
             RowField::Section => self.section = scalar(map)?,
-            RowField::Media => map.next_value_seed(Elements(&mut Media(&mut item.parts)))?,
+            RowField::Media => map.next_value_seed(Elements(&mut Media(List {
+                list: &mut item.parts,
+                texts: &mut self.rows.texts,
+            })))?,
         }
         Ok(())
     }
@@ -429,12 +455,12 @@ impl Object for Row<'_, '_> {
     fn after_element(&mut self) -> bool {
         let rows = &mut *self.rows;
         rows.count += 1;
-        let mut item = std::mem::replace(&mut self.item, blank(rows.kind));
+        let mut item = std::mem::replace(&mut self.item, rows.blank());
         // Without a key there is nothing to name, as of hidden seasons; albums of photos are none of theirs.
         if item.season_rating_key.is_empty() || !matches!(item.kind, ItemType::Episode | ItemType::Track) {
-            item.season_rating_key = String::new();
-            item.season_title = String::new();
-            item.season_guid = String::new();
+            item.season_rating_key.clear();
+            item.season_title.clear();
+            item.season_guid.clear();
         }
         // Nor is a photo's place in its album the number of an episode.
         if matches!(item.kind, ItemType::Photo | ItemType::Clip) {
@@ -457,8 +483,25 @@ impl Object for Row<'_, '_> {
     }
 }
 
+/// A list of texts that is being read.
+struct List<'a> {
+    list: &'a mut Vec<String>,
+    /// Texts that nobody needs any more.
+    texts: &'a mut Vec<String>,
+}
+
+impl List<'_> {
+    /// Takes the next value of a map, if it is a new text.
+    fn push<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        let mut new = self.texts.pop().unwrap_or_default();
+        text(map, &mut new)?;
+        push_new(self.list, Some(new));
+        Ok(())
+    }
+}
+
 /// The external ids of `Guid[]`.
-struct Guids<'a>(&'a mut Vec<String>);
+struct Guids<'a>(List<'a>);
 
 impl Object for Guids<'_> {
     type Field = ();
@@ -468,13 +511,12 @@ impl Object for Guids<'_> {
     }
 
     fn fill<'de, A: MapAccess<'de>>(&mut self, (): (), map: &mut A) -> Result<(), A::Error> {
-        push_new(self.0, scalar(map)?);
-        Ok(())
+        self.0.push(map)
     }
 }
 
 /// The versions of an item; optimized ones count too, since their files are the item's as well.
-struct Media<'a>(&'a mut Vec<String>);
+struct Media<'a>(List<'a>);
 
 impl Object for Media<'_> {
     type Field = ();
@@ -484,14 +526,14 @@ impl Object for Media<'_> {
     }
 
     fn fill<'de, A: MapAccess<'de>>(&mut self, (): (), map: &mut A) -> Result<(), A::Error> {
-        map.next_value_seed(Elements(&mut Parts(self.0)))
+        map.next_value_seed(Elements(&mut Parts(&mut self.0)))
     }
 }
 
 /// The files of a version.
-struct Parts<'a>(&'a mut Vec<String>);
+struct Parts<'s, 'a>(&'s mut List<'a>);
 
-impl Object for Parts<'_> {
+impl Object for Parts<'_, '_> {
     type Field = ();
 
     fn field_of(name: &str) -> Option<()> {
@@ -499,8 +541,7 @@ impl Object for Parts<'_> {
     }
 
     fn fill<'de, A: MapAccess<'de>>(&mut self, (): (), map: &mut A) -> Result<(), A::Error> {
-        push_new(self.0, scalar(map)?);
-        Ok(())
+        self.0.push(map)
     }
 }
 
