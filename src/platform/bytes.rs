@@ -16,33 +16,6 @@ pub fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && (a.is_empty() || a == b)
 }
 
-/// So many bytes are looked at at once by [`plain`].
-pub const AT_ONCE: usize = 16;
-
-/// How many bytes at the beginning are none that ends what is plain in a string of JSON: a quotation mark, a backslash, a
-/// control character. [`AT_ONCE`]: all of them.
-#[inline]
-#[must_use]
-pub fn plain(bytes: &[u8; AT_ONCE]) -> usize {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86_64 has these; the load need not be aligned, and so many bytes are there.
-    let marks = unsafe {
-        use std::arch::x86_64::{
-            _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
-        };
-        let bytes = _mm_loadu_si128(bytes.as_ptr().cast());
-        let quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x22));
-        let backslashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x5C));
-        let controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes);
-        _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, backslashes), controls)).cast_unsigned()
-    };
-    #[cfg(not(target_arch = "x86_64"))]
-    let marks = bytes.iter().enumerate().fold(0_u32, |marks, (at, byte)| {
-        marks | u32::from(matches!(byte, b'"' | b'\\' | ..0x20)) << at
-    });
-    (marks | 1 << AT_ONCE).trailing_zeros() as usize
-}
-
 /// The bytes as text; `None` where they are no UTF-8. Most texts are ASCII, which is told in larger steps.
 #[inline]
 #[must_use]
@@ -82,28 +55,12 @@ pub fn from_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AT_ONCE, from_hex, nul_in, plain, same, text};
+    use super::{from_hex, nul_in, same, text};
 
     #[test]
     fn texts_are_the_same_or_not() {
         assert!(same("", "") && same("a", "a"));
         assert!(!same("", "a") && !same("a", "") && !same("a", "b") && !same("ab", "a"));
-    }
-
-    #[test]
-    fn each_byte_that_ends_a_string_of_json_is_seen_in_each_place() {
-        assert_eq!(plain(&[b'a'; AT_ONCE]), AT_ONCE);
-        for byte in 0..=255 {
-            let ends = byte == b'"' || byte == b'\\' || byte < 0x20;
-            for at in 0..AT_ONCE {
-                let mut bytes = [0xE9; AT_ONCE];
-                bytes[at] = byte;
-                assert_eq!(plain(&bytes), if ends { at } else { AT_ONCE }, "{byte} at {at}");
-            }
-        }
-        let mut two = [b' '; AT_ONCE];
-        (two[3], two[9]) = (b'\\', b'"');
-        assert_eq!(plain(&two), 3);
     }
 
     #[test]

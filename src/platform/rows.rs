@@ -190,7 +190,7 @@ mod tests {
         })
         .expect("read");
         assert_eq!(count, 3);
-        // Of who asks for rows without taking them, nobody else's are called.
+        // A statement whose rows are taken by none calls no other one's taker.
         assert!(
             connection
                 .query_row("SELECT hand(1)", [], |row| row.get::<_, bool>(0))

@@ -104,7 +104,7 @@ impl PlexHttp {
         self.rows_reusing(request, bounds, &mut Vec::new(), sink)
     }
 
-    /// The same, read into the memory of items that nobody needs any more.
+    /// The same, read into the memory of items that are needed no more.
     fn rows_reusing(
         &self,
         request: &RowsRequest<'_>,
@@ -139,7 +139,7 @@ impl PlexHttp {
         self.some_rows_reusing(request, bounds, &mut Vec::new(), items)
     }
 
-    /// The same, read into the memory of items that nobody needs any more.
+    /// The same, read into the memory of items that are needed no more.
     pub(super) fn some_rows_reusing(
         &self,
         request: &RowsRequest<'_>,

@@ -22,7 +22,6 @@ mod exchange;
 mod find;
 #[doc(hidden)]
 pub mod fuzz;
-mod json;
 mod lenient;
 mod listing;
 mod narrow;

@@ -1,4 +1,4 @@
-//! Items that nobody needs any more, while a library is listed: the next page is read into their memory.
+//! Items that are needed no more, while a library is listed: the next page is read into their memory.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

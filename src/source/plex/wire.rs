@@ -5,11 +5,10 @@
 
 use std::io::{BufReader, Read};
 
-use serde::de::{DeserializeSeed, Error as _, MapAccess};
+use serde::de::{DeserializeSeed, MapAccess};
 
 use crate::model::{Item, ItemType, Library};
 
-use super::json::{Json, Left};
 use super::lenient::{Elements, Fields, Object, push_new, scalar, text};
 use super::sanitize::{Sanitized, sanitize};
 use super::sections::Directories;
@@ -87,7 +86,7 @@ pub(super) struct Rows<'a> {
     /// What an item is when it does not say.
     kind: ItemType,
     sink: &'a mut dyn FnMut(Item),
-    /// Items that nobody needs any more: rows are read into their memory.
+    /// Items that are needed no more: rows are read into their memory.
     used: Option<&'a mut Vec<Item>>,
     /// The same of texts.
     texts: Vec<String>,
@@ -210,11 +209,6 @@ pub(super) fn read_slice(
     // Checked once for the whole body, which is several times faster than once for each string. Sanitizing is for what
     // needs it: looking for all that it sanitizes would cost a sixth of the time.
     if let Ok(text) = std::str::from_utf8(body) {
-        match read_plain(text, lists, go_on) {
-            Ok(head) => return Ok(head),
-            Err(left @ Left::Stopped) => return Err(serde_json::Error::custom(left)),
-            Err(Left::NotPlain) => lists.start_over(),
-        }
         match read(serde_json::Deserializer::from_str(text), lists, go_on) {
             Err(error) if error.is_syntax() => {}
             result => return result,
@@ -233,20 +227,6 @@ pub(super) fn read_stream(body: impl Read, lists: &mut Lists<'_>, go_on: GoOn<'_
     // The parser takes single bytes, which only a buffer of std's gives quickly.
     let body = BufReader::with_capacity(64 << 10, Sanitized::new(body));
     read(serde_json::Deserializer::from_reader(body), lists, go_on)
-}
-
-/// Reads what is plain JSON. Of all else nothing is said: it is to be read once more by `serde_json`.
-fn read_plain(text: &str, lists: &mut Lists<'_>, go_on: GoOn<'_>) -> Result<Head, Left> {
-    let mut json = Json::new(text);
-    let mut reply = Reply {
-        head: Head::default(),
-        lists,
-        go_on,
-    };
-    Fields(&mut reply).deserialize(&mut json)?;
-    let head = reply.head;
-    json.end()?;
-    Ok(head)
 }
 
 fn read<'de, R: serde_json::de::Read<'de>>(
@@ -486,7 +466,7 @@ impl Object for Row<'_, '_> {
 /// A list of texts that is being read.
 struct List<'a> {
     list: &'a mut Vec<String>,
-    /// Texts that nobody needs any more.
+    /// Texts that are needed no more.
     texts: &'a mut Vec<String>,
 }
 
