@@ -239,7 +239,7 @@ GOALS = (
         "makes the index file. Storing takes longest, 18,000 instructions an item, and of it SQLite takes most (its "
         "machine 16 %, pages that are divided 10 %, the keys of its indexes 9 %); reading a page comes next, "
         "most of it parsing. Tried: texts packed with an eighth less work, statements kept, pages fetched ahead, only "
-        "the numbers read of what went; no gzip on one machine, items whose memory goes round. A JSON reader of our own "
+        "the numbers read of what went; no gzip on one machine, items whose memory goes round. A JSON reader of ours "
         "was quicker, and was left out: serde_json is kept by others.",
     ),
     Goal("its peak of memory", "fetch, peak", 1_000_000, "≤ 100 MiB", _within(100 * 2**20)),
