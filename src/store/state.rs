@@ -109,6 +109,7 @@ impl Store {
             let timeline = self.timeline();
             let identity = identity_of(connection, endpoint)?;
             if endpoint.is_none()
+                && !self.is_chosen.load(Ordering::Relaxed)
                 && let Some(identity) = identity
                 && let Some(told) = one_of_several(connection, identity)?
                 && !self.is_chosen.swap(true, Ordering::Relaxed)

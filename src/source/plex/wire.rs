@@ -58,7 +58,7 @@ impl Lists<'_> {
         match self {
             Self::None => {}
             Self::Rows(rows) => {
-                rows.known = rows.known.max(rows.count);
+                rows.known = rows.count;
                 rows.count = 0;
                 rows.updated = Newest::default();
             }
@@ -170,28 +170,10 @@ const KEPT: usize = 32 << 20;
 
 /// What an item takes in memory, about: a text costs some bytes besides its own.
 fn weight(item: &Item) -> usize {
-    let Item {
-        rating_key,
-        kind: _,
-        title,
-        year: _,
-        show_title,
-        show_rating_key,
-        show_guid,
-        season_title,
-        season_rating_key,
-        season_guid,
-        season: _,
-        episode: _,
-        guid,
-        guids,
-        parts,
-    } = item;
-    let texts: usize = guids.iter().chain(parts).map(|text| text.len() + 48).sum();
-    let show = [show_title, show_rating_key, show_guid];
-    let season = [season_title, season_rating_key, season_guid];
-    let own = [rating_key, title, guid].into_iter().chain(show).chain(season);
-    size_of::<Item>() + texts + own.map(|text| text.len() + 16).sum::<usize>()
+    let lists = item.guids.iter().chain(&item.parts);
+    let lists: usize = lists.map(|text| text.len() + 48).sum();
+    let own: usize = item.texts().into_iter().map(|text| text.len() + 16).sum();
+    size_of::<Item>() + lists + own
 }
 
 /// Asked after each row; `false` stops the parsing.
