@@ -12,7 +12,7 @@ use super::open::{Left, Store};
 use super::opened::is_fresh;
 use super::patience::{BUSY, Patience};
 use super::schema::failure;
-use super::tx::{Hasty, Listing, Tx, Undo, Unforced, sequence_of};
+use super::tx::{Hasty, LongLog, Tx, Undo, Unforced, sequence_of};
 use crate::error::{Error, Result, Status};
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::stamp::FolderStamp;
@@ -201,7 +201,7 @@ impl Store {
             }
             // One that forces nothing puts nothing into the database.
             let lists = tx.lists.get() && unforced.is_none();
-            let _listing = lists.then(|| Listing::new(connection)).transpose()?;
+            let _long = lists.then(|| LongLog::new(connection)).transpose()?;
             connection.prepare_cached("COMMIT")?.execute([])?;
             *lock(&self.left) = tx.leaves.take().map(|library| Left {
                 at: (timeline, tx.sequence),

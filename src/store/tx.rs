@@ -93,16 +93,16 @@ impl Drop for Unforced<'_> {
 }
 
 /// Has a connection put what a listing writes into the database in larger pieces, and as ever when it is dropped.
-pub struct Listing<'c>(&'c Connection);
+pub struct LongLog<'c>(&'c Connection);
 
-impl<'c> Listing<'c> {
+impl<'c> LongLog<'c> {
     pub fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
         connection.execute_batch(&format!("PRAGMA wal_autocheckpoint = {CHECKPOINT_OF_LISTING}"))?;
         Ok(Self(connection))
     }
 }
 
-impl Drop for Listing<'_> {
+impl Drop for LongLog<'_> {
     fn drop(&mut self) {
         let _ = self
             .0
