@@ -212,6 +212,35 @@ fn a_restored_backup_is_listed_anew() {
     }
 }
 
+/// Items went, and were seen to be gone; then a backup that has them is copied into the same file.
+#[test]
+fn what_comes_back_with_a_backup_is_listed() {
+    for (lost, lost_since) in [(1, 0), (5, 0), (15, 0), (5, 2), (2, 5)] {
+        for counts_rows in [false, true] {
+            let (folder, server, _) = films(60);
+            let index = open(options(&folder.path().join("store"), &server.folder), &clock());
+            index.refresh(&QueryOptions::default(), true).expect("listed");
+            let path = |id: i64| crate::alone::path(u32::try_from(id - 1).expect("small"));
+            if counts_rows {
+                server.write(|database| written::touch(database, 60));
+                assert_eq!(key_of(&index, &path(60)), Some(60));
+            }
+            let backup = std::fs::read(server.file()).expect("read");
+            server.write(|database| (1..=lost).for_each(|id| written::delete(database, id)));
+            assert_eq!(key_of(&index, &path(1)), None);
+            std::fs::write(server.file(), &backup).expect("restored");
+            let deleted = 31..31 + lost_since;
+            server.write(|database| deleted.clone().for_each(|id| written::delete(database, id)));
+            for id in 1..=60 {
+                let expected = (!deleted.contains(&id)).then_some(id);
+                assert_eq!(key_of(&index, &path(id)), expected, "{lost} {lost_since} {counts_rows}");
+            }
+            let stats = index.stats().expect("statistics");
+            assert_eq!(stats.items, u64::try_from(60 - lost_since).expect("small"));
+        }
+    }
+}
+
 /// A process that begins knows what went by the rows that another one counted.
 #[test]
 fn what_goes_to_the_trash_as_another_comes_back_is_missed() {

@@ -5,8 +5,8 @@
 //!
 //! What went leaves nothing. But no number of an item is used twice: so the rows of all libraries, the new ones left out, are
 //! as many as before, or some went. To count all rows takes a fourth of the time that a library's does. Where the numbers do not
-//! add up, or are not known, the library's items are counted, and where those are not as many as the index has, all of them
-//! are compared.
+//! add up, or are not known, the library's items are counted, and where the index has more, all of them are compared. Where it
+//! has fewer, items came back: the library is listed.
 
 use std::collections::BTreeSet;
 
@@ -43,16 +43,26 @@ impl PlexDatabase {
             return Ok(Changes::Unknown);
         };
         let section = section(library)?;
-        let (token, before) = (&library.change.token, known.count()?);
+        // What was counted is of the index, if nothing came or went singly since.
+        let is_counted = known.told()? == Some(known.count()?);
+        let rows = rows_of(known.since()).zip(rows_of(&library.change.token));
+        let rows = rows.filter(|_| is_counted).zip(Mark::of(&library.change.token));
         // From now on probes count the rows, so that the next delta finds what went by that.
         self.counts_rows();
         // What a slice has left is used: to open the file costs more than to read what changed.
-        let Some((moved, read)) = self.place.slice(bounds, &mut |slice| {
-            let moved = moved(slice, section, &since).map_err(|error| self.place.unasked(slice, &error))?;
-            let Some(moved) = moved else { return Ok(None) };
+        let Some((moved, read, count)) = self.place.slice(bounds, &mut |slice| {
+            let told = |error: rusqlite::Error| self.place.unasked(slice, &error);
+            let Some(moved) = moved(slice, section, &since).map_err(told)? else {
+                return Ok(None);
+            };
             let ids: Vec<i64> = moved.ids.iter().copied().collect();
             let read = self.read_some(slice, library, &ids)?;
-            Ok(Some((moved, read)))
+            let adds_up = rows
+                .as_ref()
+                .is_some_and(|((then, now), mark)| then + moved.new == *now && *mark == moved.now);
+            let items = Items::new(&slice.connection, section, types(library));
+            let count = (!adds_up).then(|| items.count(None)).transpose().map_err(told)?;
+            Ok(Some((moved, read, count)))
         })?
         else {
             return Ok(Changes::Unknown);
@@ -66,40 +76,29 @@ impl PlexDatabase {
         let (first, rest) = ids.split_at(read.len());
         first.iter().zip(read).for_each(|(id, item)| sort(*id, item));
         self.read(library, rest, bounds, &mut sort)?;
-        let told = known.told()?;
         known.add(&came)?;
+        // A restored backup has items again that went before, with the numbers of their old changes: they are listed.
+        let ours = known.count()?;
+        if count.is_some_and(|count| count > ours) {
+            return Ok(Changes::Unknown);
+        }
         // Else all numbers are compared.
         let went = known.has_any(&moved.elsewhere)? || known.has_any(&left)?;
-        if !moved.went_back && moved.now.trash == since.trash && !went {
-            // What was counted is of the moment that was just read, and the index had then what the database had.
-            let is_counted = Mark::of(token).as_ref() == Some(&moved.now) && told == Some(before);
-            let rows = rows_of(known.since()).zip(rows_of(token)).filter(|_| is_counted);
-            if rows.is_some_and(|(then, now)| then + moved.new == now) {
-                return Ok(Changes::Known { gone: Vec::new() });
-            }
-            // All that is left is known now: so many of each are the same ones.
-            if self.count(library, bounds)? == known.count()? {
-                return Ok(Changes::Known { gone: Vec::new() });
-            }
+        let is_all = count.is_none_or(|count| count == ours);
+        if is_all && !moved.went_back && moved.now.trash == since.trash && !went {
+            return Ok(Changes::Known { gone: Vec::new() });
         }
-        let gone = self.gone(section, known, bounds)?;
-        // In a restored backup there may be something that went before, and came back with it: then all of it is read.
-        if moved.went_back && self.count(library, bounds)? + gone.len() as u64 != known.count()? {
+        let (gone, count) = self.gone(library, moved.now.items, known, bounds)?;
+        if count + gone.len() as u64 > ours {
             return Ok(Changes::Unknown);
         }
         Ok(Changes::Known { gone })
     }
 
-    fn count(&self, library: &Library, bounds: &Bounds<'_>) -> Result<u64> {
+    /// What the index has and the database has not, and how many items with a number up to `last` the database has: newer
+    /// ones came since the changes were read.
+    fn gone(&self, library: &Library, last: i64, known: &dyn Known, bounds: &Bounds<'_>) -> Result<(Vec<String>, u64)> {
         let section = section(library)?;
-        self.place.slice(bounds, &mut |slice| {
-            let items = Items::new(&slice.connection, section, types(library));
-            items.count().map_err(|error| self.place.unasked(slice, &error))
-        })
-    }
-
-    /// What the index has and the database has not.
-    fn gone(&self, section: i64, known: &dyn Known, bounds: &Bounds<'_>) -> Result<Vec<String>> {
         let mut there: Vec<i64> = Vec::new();
         loop {
             let after = there.last().copied().unwrap_or(0);
@@ -128,7 +127,8 @@ impl PlexDatabase {
                 break;
             }
         }
-        let trashed = self.place.slice(bounds, &mut |slice| {
+        let (trashed, count) = self.place.slice(bounds, &mut |slice| {
+            let told = |error: rusqlite::Error| self.place.unasked(slice, &error);
             let mut trashed = BTreeSet::new();
             numbers(
                 &slice.connection,
@@ -139,8 +139,9 @@ impl PlexDatabase {
                     trashed.insert(id);
                 },
             )
-            .map_err(|error| self.place.unasked(slice, &error))?;
-            Ok(trashed)
+            .map_err(told)?;
+            let items = Items::new(&slice.connection, section, types(library));
+            Ok((trashed, items.count(Some(last)).map_err(told)?))
         })?;
         let mut gone = Vec::new();
         known.keys(&mut |key| {
@@ -151,7 +152,7 @@ impl PlexDatabase {
                 gone.push(key.to_owned());
             }
         })?;
-        Ok(gone)
+        Ok((gone, count))
     }
 
     /// Hands over the items with these numbers that the library has, in slices.

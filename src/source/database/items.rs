@@ -213,24 +213,30 @@ impl<'c> Items<'c> {
 
     /// How many there are, by an index that has library and type: those in the trash included.
     pub fn count_with_trash(&self) -> Sql<u64> {
-        let sql = format!(
-            "SELECT count(*) FROM metadata_items WHERE library_section_id = ?1 AND metadata_type IN ({})",
-            self.types()
-        );
-        let count: i64 = self.connection.query_row(&sql, [self.section], |row| row.get(0))?;
-        Ok(count.cast_unsigned())
+        self.count_all(None)
     }
 
-    /// How many there are.
-    pub fn count(&self) -> Sql<u64> {
+    /// How many there are; with `last`, only those with a number up to that.
+    pub fn count(&self, last: Option<i64>) -> Sql<u64> {
         // What is in the trash is little, and has an index of its own, which is used where nothing but the numbers is wanted.
         let sql = format!(
             "SELECT count(*) FROM metadata_items d CROSS JOIN metadata_items i ON i.id = d.id \
-             WHERE d.deleted_at IS NOT NULL AND +i.library_section_id = ?1 AND +i.metadata_type IN ({})",
-            self.types()
+             WHERE d.deleted_at IS NOT NULL AND +i.library_section_id = ?1 AND +i.metadata_type IN ({}) AND {}",
+            self.types(),
+            last.map_or_else(|| "1".to_owned(), |last| format!("+i.id <= {last}"))
         );
         let trashed: i64 = self.connection.query_row(&sql, [self.section], |row| row.get(0))?;
-        Ok(self.count_with_trash()?.saturating_sub(trashed.cast_unsigned()))
+        Ok(self.count_all(last)?.saturating_sub(trashed.cast_unsigned()))
+    }
+
+    fn count_all(&self, last: Option<i64>) -> Sql<u64> {
+        let sql = format!(
+            "SELECT count(*) FROM metadata_items WHERE library_section_id = ?1 AND metadata_type IN ({}) AND {}",
+            self.types(),
+            last.map_or_else(|| "1".to_owned(), |last| format!("+id <= {last}"))
+        );
+        let count: i64 = self.connection.query_row(&sql, [self.section], |row| row.get(0))?;
+        Ok(count.cast_unsigned())
     }
 
     /// Adds what stands above an item.

@@ -76,7 +76,7 @@ impl PlexDatabase {
             }
             let mut reader = Items::new(&slice.connection, section, &[*kind]).reusing(&mut used);
             let total = match request.position {
-                0 => Some(reader.count().map_err(told)?),
+                0 => Some(reader.count(None).map_err(told)?),
                 _ => None,
             };
             let mut read = Vec::with_capacity(most);

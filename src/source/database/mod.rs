@@ -92,7 +92,7 @@ impl PlexDatabase {
             let section = listing::section(&library)?;
             let found = self.place.slice(&bounds, &mut |slice| {
                 let mut items = Items::new(&slice.connection, section, &[*kind]);
-                let read = |items: &mut Items<'_>| Ok((items.last()?, items.count()?, items.count_with_trash()?));
+                let read = |items: &mut Items<'_>| Ok((items.last()?, items.count(None)?, items.count_with_trash()?));
                 read(&mut items).map_err(|error| self.place.unasked(slice, &error))
             })?;
             if let (Some(last), count, all) = found {
