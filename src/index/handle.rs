@@ -63,8 +63,10 @@ impl Index {
     #[allow(clippy::needless_pass_by_value)] // as above
     pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
         let checked = source::check(&options)?;
+        let its_clock = Arc::clone(&clock);
         Self::over(&options, clock, |store, meter| {
-            source::open(&options, checked, || store.folder().client_identifier(), meter)
+            let identifier = || store.folder().client_identifier();
+            source::open(&options, checked, identifier, meter, &its_clock)
         })
     }
 

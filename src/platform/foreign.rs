@@ -13,19 +13,24 @@
 //! some of them ahead where they are asked for in order, within one read transaction: for as long as that lasts, the server
 //! changes no page in the database that is not also in the log, from which `SQLite` takes it then. And it hands these pages out
 //! where they are, as if the file were mapped: a copy of each in `SQLite`'s own cache takes as long as what is done with it.
+//!
+//! A damaged file must not hold up its reader: a [`Limit`] ends statements, and the pauses in which `SQLite` retries.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, Once};
+use std::time::{Duration, Instant};
 
 use once_cell::race::OnceBox;
 use rusqlite::ffi::{
-    SQLITE_BUSY, SQLITE_CANTOPEN, SQLITE_IOERR_LOCK, SQLITE_IOERR_READ, SQLITE_IOERR_SHMLOCK, SQLITE_IOERR_SHMMAP,
-    SQLITE_OK, SQLITE_OPEN_CREATE, SQLITE_OPEN_MAIN_DB, SQLITE_OPEN_WAL, SQLITE_READONLY_RECOVERY, SQLITE_SHM_LOCK,
-    sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
-    sqlite3_vfs_unregister,
+    SQLITE_BUSY, SQLITE_CANTOPEN, SQLITE_INTERRUPT, SQLITE_IOERR_LOCK, SQLITE_IOERR_READ, SQLITE_IOERR_SHMLOCK,
+    SQLITE_IOERR_SHMMAP, SQLITE_OK, SQLITE_OPEN_CREATE, SQLITE_OPEN_MAIN_DB, SQLITE_OPEN_WAL, SQLITE_READONLY_RECOVERY,
+    SQLITE_SHM_LOCK, sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_progress_handler, sqlite3_vfs,
+    sqlite3_vfs_find, sqlite3_vfs_register, sqlite3_vfs_unregister,
 };
+use rusqlite::{Connection, OpenFlags};
 
 use super::ahead::Ahead;
 use super::mutex;
@@ -36,6 +41,76 @@ const WRITERS: c_int = 0;
 const READERS: c_int = 3;
 /// How often a connection is told to look again whether the writer's commit is over: for some 15 ms.
 const LOOKS: u32 = 20;
+/// For how long `SQLite` may pause between retries, in all. Other programs hold its locks for microseconds.
+const LONGEST_PAUSES: Duration = Duration::from_secs(1);
+/// A pause is cut into such pieces.
+const PAUSE_PIECE: Duration = Duration::from_millis(2);
+/// After how many of its instructions a statement looks at its limit: some 20 µs.
+const INSTRUCTIONS: c_int = 1_000;
+
+/// What ends statements of this thread on foreign databases: its own condition, and pauses of `SQLite`'s that last too long.
+pub struct Limit<'l> {
+    is_over: &'l dyn Fn() -> bool,
+    paused: Cell<Duration>,
+    was_hit: Cell<bool>,
+}
+
+thread_local! {
+    /// The limit of what this thread does with foreign databases now.
+    static LIMIT: Cell<Option<NonNull<Limit<'static>>>> = const { Cell::new(None) };
+}
+
+impl<'l> Limit<'l> {
+    /// A limit that is reached once `is_over` is true. It is asked often.
+    #[must_use]
+    pub fn new(is_over: &'l dyn Fn() -> bool) -> Self {
+        Self {
+            is_over,
+            paused: Cell::default(),
+            was_hit: Cell::default(),
+        }
+    }
+
+    /// Runs `work`, whose statements on foreign databases are interrupted once the limit is reached.
+    pub fn run<T>(&self, work: impl FnOnce() -> T) -> T {
+        struct Restored(Option<NonNull<Limit<'static>>>);
+        impl Drop for Restored {
+            fn drop(&mut self) {
+                LIMIT.set(self.0);
+            }
+        }
+        let _restored = Restored(LIMIT.replace(Some(NonNull::from(self).cast())));
+        work()
+    }
+
+    /// Returns whether anything was interrupted.
+    #[must_use]
+    pub fn was_hit(&self) -> bool {
+        self.was_hit.get()
+    }
+
+    /// Returns whether `SQLite` paused for too long.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.paused.get() >= LONGEST_PAUSES
+    }
+
+    fn is_reached(&self) -> bool {
+        let is_reached = self.was_hit() || self.is_stuck() || (self.is_over)();
+        self.was_hit.set(is_reached);
+        is_reached
+    }
+}
+
+/// Asks this thread's limit; `None` without one.
+fn limit<T>(ask: impl FnOnce(&Limit<'static>) -> T) -> Option<T> {
+    // SAFETY: `Limit::run` keeps the limit alive while it is set here, on this thread.
+    LIMIT.get().map(|limit| ask(unsafe { limit.as_ref() }))
+}
+
+fn is_over() -> bool {
+    limit(Limit::is_reached).unwrap_or(false)
+}
 
 /// The VFS, registered for as long as this lives: each has a name of its own, and nothing of it is left when the library is
 /// unloaded.
@@ -50,6 +125,7 @@ struct Vfs {
     ours: sqlite3_vfs,
     real: *mut sqlite3_vfs,
     methods: OnceBox<Methods>,
+    log_methods: OnceBox<Methods>,
     /// How often the writers' lock was refused since a database was opened last: there is one at a time.
     refused: AtomicU32,
     /// What was read ahead within this read transaction.
@@ -90,10 +166,12 @@ impl MakesNoLog {
             ours.zName = name.as_ptr();
             ours.pNext = std::ptr::null_mut();
             ours.xOpen = Some(open);
+            ours.xSleep = Some(pause);
             Box::into_raw(Box::new(Vfs {
                 ours,
                 real,
                 methods: OnceBox::new(),
+                log_methods: OnceBox::new(),
                 refused: AtomicU32::new(0),
                 ahead: Mutex::default(),
             }))
@@ -106,9 +184,19 @@ impl MakesNoLog {
         }
     }
 
-    /// What a connection names it by. None that does may outlive this.
-    #[must_use]
-    pub fn name(&self) -> &CStr {
+    /// Opens a database that has this URI, for one thread, to read it. Connections must not outlive this VFS.
+    ///
+    /// # Errors
+    /// `SQLite`'s.
+    pub fn open(&self, uri: &str) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags_and_vfs(uri, flags, self.name())?;
+        // SAFETY: the connection is open, and the function stays where it is for as long as SQLite's code does.
+        unsafe { sqlite3_progress_handler(connection.handle(), INSTRUCTIONS, Some(progress), std::ptr::null_mut()) };
+        Ok(connection)
+    }
+
+    fn name(&self) -> &CStr {
         &self.name
     }
 }
@@ -152,6 +240,22 @@ unsafe extern "C" fn open(
             return SQLITE_CANTOPEN;
         };
         let done = open(real, name, file, flags, out);
+        if done == SQLITE_OK && given & SQLITE_OPEN_WAL != 0 {
+            let real = (*file).pMethods;
+            let methods = (*ours).log_methods.get_or_init(|| {
+                Box::new(Methods {
+                    ours: sqlite3_io_methods {
+                        xRead: Some(read_log),
+                        ..*real
+                    },
+                    real,
+                    vfs: ours,
+                })
+            });
+            if std::ptr::eq(methods.real, real) {
+                (*file).pMethods = &raw const methods.ours;
+            }
+        }
         if done == SQLITE_OK && given & SQLITE_OPEN_MAIN_DB != 0 {
             (*ours).refused.store(0, Ordering::Relaxed);
             mutex::lock(&(*ours).ahead).forget();
@@ -180,7 +284,41 @@ unsafe extern "C" fn open(
     }
 }
 
+/// A statement that runs asks whether it goes on; other than 0 interrupts it.
+unsafe extern "C" fn progress(_: *mut c_void) -> c_int {
+    c_int::from(is_over())
+}
+
+/// Pauses for so many microseconds, or until the limit is reached: the next lock is refused then.
+unsafe extern "C" fn pause(_: *mut sqlite3_vfs, microseconds: c_int) -> c_int {
+    let wanted = Duration::from_micros(u64::try_from(microseconds).unwrap_or(0));
+    let begun = Instant::now();
+    while begun.elapsed() < wanted && !is_over() {
+        std::thread::sleep(PAUSE_PIECE.min(wanted.saturating_sub(begun.elapsed())));
+    }
+    limit(|limit| limit.paused.set(limit.paused.get() + begun.elapsed()));
+    microseconds
+}
+
+/// A log may be long, and is read as a whole where its server was killed.
+unsafe extern "C" fn read_log(file: *mut sqlite3_file, to: *mut c_void, length: c_int, from: sqlite3_int64) -> c_int {
+    if is_over() {
+        return SQLITE_INTERRUPT;
+    }
+    // SAFETY: as in `lock`; the rest is handed on.
+    unsafe {
+        let methods = (*file).pMethods.cast::<Methods>();
+        match (*(*methods).real).xRead {
+            Some(read) => read(file, to, length, from),
+            None => SQLITE_IOERR_READ,
+        }
+    }
+}
+
 unsafe extern "C" fn read(file: *mut sqlite3_file, to: *mut c_void, length: c_int, from: sqlite3_int64) -> c_int {
+    if is_over() {
+        return SQLITE_INTERRUPT;
+    }
     // SAFETY: as in `lock`; SQLite wants so many bytes, and has room for them.
     unsafe {
         let methods = (*file).pMethods.cast::<Methods>();
@@ -238,6 +376,9 @@ unsafe extern "C" fn unfetch(file: *mut sqlite3_file, _from: sqlite3_int64, page
 
 /// A read transaction begins, or a database is opened: what was read before may be different now.
 unsafe extern "C" fn begin(file: *mut sqlite3_file, level: c_int) -> c_int {
+    if is_over() {
+        return SQLITE_INTERRUPT;
+    }
     // SAFETY: as in `lock`.
     unsafe {
         let methods = (*file).pMethods.cast::<Methods>();
@@ -250,6 +391,10 @@ unsafe extern "C" fn begin(file: *mut sqlite3_file, level: c_int) -> c_int {
 }
 
 unsafe extern "C" fn lock(file: *mut sqlite3_file, first: c_int, count: c_int, flags: c_int) -> c_int {
+    // Only a lock is refused: what is held is always let go.
+    if flags & SQLITE_SHM_LOCK != 0 && is_over() {
+        return SQLITE_INTERRUPT;
+    }
     // SAFETY: only files that were opened above have this method, and theirs begin a `Methods`.
     unsafe {
         let methods = (*file).pMethods.cast::<Methods>();
@@ -283,6 +428,9 @@ unsafe extern "C" fn map(
     extend: c_int,
     to: *mut *mut c_void,
 ) -> c_int {
+    if is_over() {
+        return SQLITE_INTERRUPT;
+    }
     // SAFETY: as in `lock`; the rest is handed on.
     unsafe {
         let methods = (*file).pMethods.cast::<Methods>();
@@ -331,8 +479,8 @@ unsafe extern "C" fn chown(file: c_int, user: libc::uid_t, group: libc::gid_t) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rusqlite::ErrorCode;
     use rusqlite::ffi::{SQLITE_FCNTL_FILE_POINTER, SQLITE_SHM_SHARED, SQLITE_SHM_UNLOCK, sqlite3_file_control};
-    use rusqlite::{Connection, OpenFlags};
 
     #[test]
     fn a_reader_never_holds_the_lock_of_writers() {
@@ -344,8 +492,7 @@ mod tests {
             .expect("written");
         let vfs = MakesNoLog::new().expect("a VFS");
         for _ in 0..2 {
-            let reader = Connection::open_with_flags_and_vfs(&file, OpenFlags::SQLITE_OPEN_READ_ONLY, vfs.name())
-                .expect("opened");
+            let reader = vfs.open(file.to_str().expect("a name")).expect("opened");
             let row: i64 = reader.query_row("SELECT x FROM t", [], |row| row.get(0)).expect("read");
             assert_eq!(row, 1);
             let shared = |first: c_int, flag: c_int| {
@@ -370,5 +517,51 @@ mod tests {
             assert_eq!(shared(7, SQLITE_SHM_LOCK), SQLITE_OK);
             assert_eq!(shared(7, SQLITE_SHM_UNLOCK), SQLITE_OK);
         }
+    }
+
+    #[test]
+    fn a_statement_ends_with_its_limit_and_the_next_one_runs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("database");
+        Connection::open(&file)
+            .and_then(|writer| {
+                writer.execute_batch(
+                    "CREATE TABLE t (x); INSERT INTO t VALUES (1); CREATE VIEW endless AS WITH RECURSIVE n (x) AS \
+                     (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n",
+                )
+            })
+            .expect("written");
+        let vfs = MakesNoLog::new().expect("a VFS");
+        let reader = vfs.open(file.to_str().expect("a name")).expect("opened");
+        let count =
+            |table: &str| reader.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
+        let asked = Cell::new(0);
+        let third = || {
+            asked.set(asked.get() + 1);
+            asked.get() > 2
+        };
+        let limit = Limit::new(&third);
+        let error = limit.run(|| count("endless")).expect_err("interrupted");
+        assert_eq!(error.sqlite_error_code(), Some(ErrorCode::OperationInterrupted));
+        assert!(limit.was_hit() && !limit.is_stuck());
+        assert_eq!(count("t"), Ok(1), "without a limit");
+        let never = Limit::new(&|| false);
+        assert_eq!(never.run(|| count("t")), Ok(1));
+        assert!(!never.was_hit());
+    }
+
+    #[test]
+    fn pauses_end_with_the_limit_and_are_counted() {
+        // SAFETY: the function looks at neither.
+        let pause_for = |microseconds: c_int| unsafe { pause(std::ptr::null_mut(), microseconds) };
+        let asked = Cell::new(0);
+        let is_over = || asked.replace(asked.get() + 1) > 0;
+        let limit = Limit::new(&is_over);
+        assert_eq!(limit.run(|| pause_for(1_000_000_000)), 1_000_000_000);
+        assert!(limit.was_hit() && limit.paused.get() > Duration::ZERO);
+        let limit = Limit::new(&|| false);
+        limit.paused.set(LONGEST_PAUSES);
+        limit.run(|| pause_for(1_000_000_000));
+        assert!(limit.was_hit() && limit.is_stuck());
     }
 }

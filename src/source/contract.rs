@@ -188,7 +188,8 @@ pub trait Source: Send + Sync {
 
     /// What has to be true of the world for this source to be what it was named as, in words that change with whatever that
     /// depends on. Asked before each trip to it; what is found out holds for a day, in the whole store. `None`: nothing.
-    fn premise(&self) -> Option<String> {
+    fn premise(&self, bounds: Bounds<'_>) -> Option<String> {
+        let _ = bounds;
         None
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::options::Options;
+use crate::platform::clock::Clock;
 
 use super::beside::{Beside, premise_from_outside};
 use super::contract::Source;
@@ -83,7 +84,8 @@ pub fn check(options: &Options) -> Result<Checked> {
 
 /// The source that the options name; `None` where there is none to ask. Connects nowhere yet.
 ///
-/// `installation` names this installation, and is only asked for where there is a source. `meter` is told of every request.
+/// `installation` names this installation, and is only asked for where there is a source. `meter` is told of every request. By
+/// `clock` a database that cannot be read is left alone.
 ///
 /// # Errors
 /// Those of `installation`.
@@ -92,6 +94,7 @@ pub fn open(
     checked: Checked,
     installation: impl FnOnce() -> Result<String>,
     meter: Arc<dyn Meter>,
+    clock: &Arc<dyn Clock>,
 ) -> Result<Option<Arc<dyn Source>>> {
     if options.offline {
         return Ok(None);
@@ -103,7 +106,8 @@ pub fn open(
         }
         _ => None,
     };
-    let database = options.database.as_deref().map(PlexDatabase::new).map(Arc::new);
+    let database = options.database.as_deref();
+    let database = database.map(|named| Arc::new(PlexDatabase::with_clock(named, Arc::clone(clock))));
     Ok(match (database, server) {
         (Some(database), Some((server, url))) => {
             Some(Arc::new(Beside::new(database, server, url.trim_end_matches('/'))))

@@ -289,7 +289,7 @@ impl SyncJob<'_> {
     /// Finds out whether what the source depends on is so, unless it is known for today.
     fn settle_premise(&self) -> Result<()> {
         let (source, sync) = (self.source, self.sync);
-        if let Some(premise) = source.premise() {
+        if let Some(premise) = source.premise(self.bounds) {
             let (hash, now) = (xxh3_64(premise.as_bytes()), sync.clock.now_ms());
             let holds = match sync.store.premise(hash, now)? {
                 Some(holds) => holds,

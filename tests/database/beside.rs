@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex::index::{Index, ManualClock, QueryOptions};
+use plexindex::index::{Deadline, Index, ManualClock, QueryOptions};
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex::source::{FieldChange, Lock};
@@ -177,6 +178,29 @@ fn a_file_that_is_not_the_servers_is_put_aside() {
         "by the file"
     );
     assert_eq!(again.why_aside(), None);
+}
+
+#[test]
+fn http_answers_where_the_file_cannot_be_read_in_time() {
+    let (folder, server, _) = films(30);
+    let (clock, http) = (clock(), serving(30));
+    let index = opened(with(&folder.path().join("store"), &server, &http), &clock);
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    assert_eq!((index.why_aside(), asked(&http)), (None, 1));
+    crate::damaged::damage_log(&server, 0);
+    clock.advance_ms(1);
+    // Half of a call's time is left for the server, and the next call has all of it.
+    let query = QueryOptions {
+        deadline: Deadline::In(Duration::from_millis(800)),
+        ..QueryOptions::default()
+    };
+    let _ = index.match_path(&query, path(3).as_bytes()).expect("an answer");
+    let begun = Instant::now();
+    assert_eq!(key_of(&index, &path(3)).as_deref(), Some("4"));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let why = index.why_aside().expect("aside");
+    assert!(why.contains("its -wal is damaged"), "{why}");
+    assert!(asked(&http) > 1);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod worker;
 mod alone;
 mod beside;
 mod between;
+mod damaged;
 mod folders;
 mod gone;
 mod numbers;

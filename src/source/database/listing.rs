@@ -10,8 +10,8 @@ use super::super::contract::{PageEnd, PageRequest, Source};
 use super::super::plex::leaf_types;
 use super::ahead::Ahead;
 use super::items::Items;
-use super::place::check;
 use super::reader::PlexDatabase;
+use super::turns::check;
 
 /// How many items are read ahead: so many that opening the database is a small part of it, and few enough to need little
 /// memory.
@@ -44,9 +44,8 @@ impl PlexDatabase {
         };
         check(bounds)?;
         let of = (library.section.clone(), request.partition, library.change.token.clone());
-        let mut ahead = self.ahead();
         if request.position > 0
-            && let Some(page) = ahead.page(&of, request, items)
+            && let Some(page) = self.ahead().page(&of, request, items)
         {
             return Ok(page);
         }
@@ -87,13 +86,14 @@ impl PlexDatabase {
             Ok((total, read, is_all))
         })?;
         self.take_back(used);
-        *ahead = Ahead {
+        let mut ahead = Ahead {
             of: Some(of.clone()),
             after: request.position,
             items: VecDeque::from(read),
             is_all,
         };
         let page = ahead.page(&of, request, items).unwrap_or_default();
+        *self.ahead() = ahead;
         Ok(PageEnd { total, ..page })
     }
 }

@@ -1,9 +1,9 @@
 //! Plex's own database as a [`Source`]: the file that the server keeps its libraries in, read beside the running server.
 //!
-//! `place` is where the file is and how a short look into it leaves no trace; `schema` what is read of it, `read` what that
-//! means, in the words of the HTTP API, and `items` the same of all that is an item's, with what `filling` adds to it, by
-//! `cells`; `mark` what tells that something changed. `reader` is what there is between questions, with what was read `ahead`;
-//! `listing` and `changes` are made of them.
+//! `place` is where the file is and how a short look into it leaves no trace, `turns` who looks when; `schema` what is read of
+//! it, `read` what that means, in the words of the HTTP API, and `items` the same of all that is an item's, with what `filling`
+//! adds to it, by `cells`; `mark` what tells that something changed. `reader` is what there is between questions, with what was
+//! read `ahead`; `listing` and `changes` are made of them.
 //!
 //! Nothing here asks for anything over a network, and nothing is counted as a request.
 
@@ -19,6 +19,7 @@ mod preferences;
 mod read;
 mod reader;
 mod schema;
+mod turns;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -37,9 +38,10 @@ use super::plex::{self, leaf_types, tell_apart};
 use self::cells::numbers;
 use self::items::Items;
 use self::mark::Mark;
-use self::place::{Place, State, check};
+use self::place::{Place, State};
 use self::reader::Expected;
 pub use self::reader::PlexDatabase;
+use self::turns::check;
 
 /// What is known of every database of Plex's: its items go by the names that the server gives them.
 pub static KIND: Kind = Kind {
@@ -55,8 +57,8 @@ impl PlexDatabase {
     ///
     /// # Errors
     /// Why not, and what to do.
-    pub fn identity(&self) -> Result<String> {
-        let state = self.place.slice(&Bounds::NONE, &mut |slice| {
+    pub fn identity(&self, bounds: &Bounds<'_>) -> Result<String> {
+        let state = self.place.slice(bounds, &mut |slice| {
             schema::check(&slice.connection).map_err(|error| self.place.unasked(slice, &error))?;
             Ok(slice.state.clone())
         })?;
@@ -285,10 +287,11 @@ impl Source for PlexDatabase {
 
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
+            // First: a slice may last.
+            Place::hold(&self, |database| &database.place),
             Box::new(hold(&self, |database| &database.ahead)),
             Box::new(hold(&self, |database| &database.used)),
             Box::new(hold(&self, |database| &database.expected)),
-            Place::hold(&self, |database| &database.place),
         ]
     }
 

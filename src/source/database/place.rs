@@ -7,25 +7,26 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use once_cell::race::OnceBox;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result, Status};
+use crate::platform::clock::Clock;
 use crate::platform::files::{self, Inode};
-use crate::platform::foreign::MakesNoLog;
-use crate::platform::fork::{Release, hold};
-use crate::platform::mutex::lock;
+use crate::platform::foreign::{Limit, MakesNoLog};
+use crate::platform::fork::Release;
 use crate::platform::rows;
 use crate::platform::sole::Sole;
 use crate::platform::stamp::{Compared, Stamp};
 
 use super::super::bounds::Bounds;
 use super::schema;
+use super::turns::{SliceGuard, SliceLock, check};
 
 /// Its name.
 const NAME: &str = "com.plexapp.plugins.library.db";
@@ -33,47 +34,21 @@ const NAME: &str = "com.plexapp.plugins.library.db";
 const IN_FOLDER: &str = "Plug-in Support/Databases/com.plexapp.plugins.library.db";
 /// For how long a slice reads: the server's log cannot be begun anew while one does.
 const SLICE: Duration = Duration::from_millis(40);
-/// For how long nothing is read after half a slice's time, in one or more, beside a server that runs: it can begin its log anew only while
-/// there is no reader, and until then each of its commits tries to put the log into the database.
-const PAUSE: Duration = Duration::from_millis(15);
+/// A slice without a deadline is ended after this, whatever it reads. What it has read is in the system's memory by then, so
+/// the next one comes further.
+const LONGEST: Duration = Duration::from_secs(15);
 /// How often a slice is begun again that the server came between.
 const ATTEMPTS: u32 = 4;
 
 /// The database of a Plex Media Server, as a host named it.
-#[derive(Debug)]
 pub struct Place {
     /// As it was named.
     named: PathBuf,
     /// What that led to, once it was there.
     file: OnceBox<PathBuf>,
     vfs: Option<MakesNoLog>,
-    /// Held while a slice is read: no fork comes between.
-    reading: Mutex<Read>,
-}
-
-/// How long was read beside a server that runs, one slice soon after the other, until when.
-#[derive(Debug, Default)]
-struct Read {
-    took: Duration,
-    ended: Option<Instant>,
-}
-
-impl Read {
-    /// For how long nothing is read now.
-    fn pause(&mut self) -> Duration {
-        let left = self
-            .ended
-            .map_or(Duration::ZERO, |ended| PAUSE.saturating_sub(ended.elapsed()));
-        if left.is_zero() {
-            self.took = Duration::ZERO;
-        }
-        if self.took > SLICE / 2 {
-            self.took = Duration::ZERO;
-            left
-        } else {
-            Duration::ZERO
-        }
-    }
+    clock: Arc<dyn Clock>,
+    slices: SliceLock,
 }
 
 /// The database and its companions at one moment.
@@ -123,19 +98,26 @@ impl Slice {
     }
 }
 
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.shown().fmt(f)
+    }
+}
+
 impl Place {
-    pub fn new(named: &Path) -> Self {
+    pub fn new(named: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
             named: named.to_owned(),
             file: OnceBox::new(),
             vfs: MakesNoLog::new(),
-            reading: Mutex::default(),
+            clock,
+            slices: SliceLock::default(),
         }
     }
 
-    /// The lock of slices, held through a fork.
+    /// The lock of slices, held through a fork. A slice that has overrun is interrupted for it, and begun again afterwards.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
-        Box::new(hold(owner, |owner| &within(owner).reading))
+        SliceLock::hold(owner, within, |place| &place.slices)
     }
 
     /// The file, without links: its log lies beside it. A folder, 'Plex Media Server' or the file's own, stands for the file.
@@ -196,45 +178,98 @@ impl Place {
         })
     }
 
-    /// Reads for a moment; what `work` gives is of that moment. Called again where the server came between.
+    /// Reads for a moment; what `work` gives is of that moment. Called again where the server came between, or a fork.
     pub fn slice<T>(&self, bounds: &Bounds<'_>, work: &mut dyn FnMut(&Slice) -> Result<T>) -> Result<T> {
-        let mut reading = lock(&self.reading);
+        let mut turn = self.slices.acquire(bounds)?;
+        if let Some(error) = turn.left_alone(|| self.stamp(), self.clock.now_ms()) {
+            return Err(error);
+        }
         if bounds.deadline.is_none() {
-            std::thread::sleep(reading.pause());
+            std::thread::sleep(turn.pause());
         }
-        let mut last = None;
-        for attempt in 0..ATTEMPTS {
+        let begun = Instant::now();
+        let until = bounds
+            .deadline
+            .map_or(begun + LONGEST, |deadline| deadline.min(begun + LONGEST));
+        let mut attempts = 0;
+        loop {
             check(bounds)?;
-            if attempt > 0 {
-                std::thread::sleep(Duration::from_millis(u64::from(attempt)));
+            if attempts > 0 {
+                std::thread::sleep(Duration::from_millis(u64::from(attempts)));
             }
-            let begun = Instant::now();
-            let done = self.attempt(work, &mut |log| {
-                if log {
-                    reading.took += begun.elapsed();
-                    reading.ended = Some(Instant::now());
+            let (overrun, slices) = (Instant::now() + SLICE, &self.slices);
+            let is_over = || {
+                let now = Instant::now();
+                now >= until || (bounds.aborted)() || (now >= overrun && slices.is_wanted_for_a_fork())
+            };
+            let limit = Limit::new(&is_over);
+            let error = match limit.run(|| self.attempt(work, &mut turn)) {
+                Ok(done) => {
+                    turn.succeeded();
+                    return Ok(done);
                 }
+                Err(error) => error,
+            };
+            let error = match limit.was_hit() {
+                _ if (bounds.aborted)() => return Err(check(bounds).err().unwrap_or(error)),
+                true if limit.is_stuck() || Instant::now() >= until => self.overdue(),
+                true => {
+                    drop(turn);
+                    turn = self.slices.acquire(bounds)?;
+                    continue;
+                }
+                false if error.status == Status::Starting => {
+                    attempts += 1;
+                    if attempts < ATTEMPTS {
+                        continue;
+                    }
+                    return Err(error);
+                }
+                false => error,
+            };
+            turn.failed(&error, begun.elapsed(), self.stamp(), self.clock.now_ms());
+            // To this call it was its own deadline that came first; to others it is a file that cannot be read.
+            let is_late = limit.was_hit() && bounds.left().is_some_and(|left| left.is_zero());
+            return Err(if is_late {
+                Error::new(Status::Timeout, error.message)
+            } else {
+                error
             });
-            match done {
-                Err(error) if error.status == Status::Starting => last = Some(error),
-                done => return done,
-            }
         }
-        Err(last.unwrap_or_else(|| self.moving()))
     }
 
-    /// One attempt; `ended` hears that it is over, and whether the database has a log.
-    fn attempt<T>(&self, work: &mut dyn FnMut(&Slice) -> Result<T>, ended: &mut dyn FnMut(bool)) -> Result<T> {
+    /// One attempt.
+    fn attempt<T>(&self, work: &mut dyn FnMut(&Slice) -> Result<T>, turn: &mut SliceGuard<'_>) -> Result<T> {
+        let begun = Instant::now();
         let slice = self.open()?;
         let done = work(&slice);
         let state = slice.state.clone();
         drop(slice);
-        ended(state.log);
+        if state.log {
+            turn.read_beside_a_server(begun.elapsed());
+        }
         // Without a log nothing kept its writer from writing meanwhile.
         if !state.log && self.state()? != state {
             return Err(self.moving());
         }
         done
+    }
+
+    /// What changes with the files, as far as that tells.
+    fn stamp(&self) -> Option<u64> {
+        self.state().ok().map(|state| state.stamp)
+    }
+
+    /// The error for what could not be read in time.
+    fn overdue(&self) -> Error {
+        Error::new(
+            Status::ServerError,
+            format!(
+                "Plex's database {} could not be read in time: it or its -wal is damaged, its disk is slow, or a program that \
+                 has it open was stopped; start its server again, which repairs it, or use server_url instead",
+                self.shown()
+            ),
+        )
     }
 
     fn open(&self) -> Result<Slice> {
@@ -297,10 +332,7 @@ impl Place {
         let Some(vfs) = &self.vfs else {
             return Err(Error::new(Status::Connect, "SQLite has no VFS here"));
         };
-        // NO_MUTEX: one thread uses it.
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags_and_vfs(uri(file, how), flags, vfs.name())
-            .map_err(|error| self.explain(&error))?;
+        let connection = vfs.open(&uri(file, how)).map_err(|error| self.explain(&error))?;
         let slice = Slice {
             connection,
             until: Instant::now() + SLICE,
@@ -414,23 +446,6 @@ impl Place {
     pub fn shown(&self) -> std::path::Display<'_> {
         self.file.get().map_or(self.named.as_path(), PathBuf::as_path).display()
     }
-}
-
-/// Ends a call that is over before it reads.
-pub fn check(bounds: &Bounds<'_>) -> Result<()> {
-    if (bounds.aborted)() {
-        return Err(Error::new(
-            Status::Aborted,
-            "the host stopped the reading of Plex's database",
-        ));
-    }
-    if bounds.left().is_some_and(|left| left.is_zero()) {
-        return Err(Error::new(
-            Status::Timeout,
-            "time is up: Plex's database is read by the next call",
-        ));
-    }
-    Ok(())
 }
 
 /// The file in the folder 'Plex Media Server', or in its own.

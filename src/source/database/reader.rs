@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::model::Item;
+use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::mutex::lock;
 
 use super::ahead::Ahead;
@@ -35,8 +36,14 @@ impl PlexDatabase {
     /// The database that a host named: the file, its folder, or the folder 'Plex Media Server'. Touches nothing yet.
     #[must_use]
     pub fn new(named: &Path) -> Self {
+        Self::with_clock(named, Arc::new(SystemClock))
+    }
+
+    /// The same with another clock: a file that cannot be read is left alone by it.
+    #[must_use]
+    pub fn with_clock(named: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
-            place: Place::new(named),
+            place: Place::new(named, clock),
             ahead: Mutex::default(),
             used: Mutex::default(),
             expected: Mutex::default(),

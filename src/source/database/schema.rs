@@ -35,8 +35,9 @@ const READ: &[(&str, &[&str])] = &[
 /// Fails where something is missing. Only looks: nothing is read.
 pub fn check(connection: &Connection) -> rusqlite::Result<()> {
     for (table, columns) in READ {
-        // In brackets a name that is none is an error; in quotation marks it would be a text.
-        connection.prepare(&format!("SELECT [{}] FROM [{table}]", columns.join("], [")))?;
+        // In brackets a name that is none is an error; in quotation marks it would be a text. A view, which may have no end, has
+        // no rowid.
+        connection.prepare(&format!("SELECT rowid, [{}] FROM [{table}]", columns.join("], [")))?;
     }
     Ok(())
 }
@@ -49,7 +50,7 @@ pub fn missing(connection: &Connection) -> rusqlite::Result<Option<String>> {
         let names: Vec<String> = names
             .query_map([table], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
-        if names.is_empty() {
+        if names.is_empty() || connection.prepare(&format!("SELECT rowid FROM [{table}]")).is_err() {
             lacks.push(format!("the table {table}"));
             continue;
         }

@@ -1,0 +1,241 @@
+//! One slice at a time: who waits for that, how soon the next one may follow, and when none is read at all.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result, Status};
+use crate::platform::fork::{Held, Release, hold};
+use crate::platform::mutex::lock;
+
+use super::super::bounds::Bounds;
+
+/// How long a slice may read before a pause.
+const READ: Duration = Duration::from_millis(20);
+/// For how long nothing is read then, beside a server that runs: it can begin its log anew only while there is no reader, and
+/// until then each of its commits tries to put the log into the database.
+const PAUSE: Duration = Duration::from_millis(15);
+/// How often a waiting thread looks whether its call is over.
+const POLL: Duration = Duration::from_millis(20);
+/// After failures that took so long together the file is left alone,
+const LOST: Duration = Duration::from_millis(250);
+/// for this long,
+const LEFT_ALONE_MS: i64 = 15_000;
+/// or for this long where it has changed since.
+const LEFT_ALONE_CHANGED_MS: i64 = 2_000;
+
+/// The lock of slices. Waiting for it ends with the bounds of the call, and a fork waits for no slice that overruns.
+#[derive(Debug, Default)]
+pub struct SliceLock {
+    state: Mutex<SliceState>,
+    released: Condvar,
+    /// Forks that wait, or are under way.
+    forks: AtomicU32,
+}
+
+#[derive(Debug, Default)]
+struct SliceState {
+    is_taken: bool,
+    pace: Pace,
+    failures: FileFailures,
+}
+
+/// The lock, held for a slice.
+pub struct SliceGuard<'l>(&'l SliceLock);
+
+impl SliceLock {
+    /// Waits for the slices of other threads, and for forks.
+    pub fn acquire(&self, bounds: &Bounds<'_>) -> Result<SliceGuard<'_>> {
+        let mut state = lock(&self.state);
+        while state.is_taken || self.is_wanted_for_a_fork() {
+            check(bounds)?;
+            let time = bounds.left().map_or(POLL, |left| left.min(POLL));
+            let waited = self.released.wait_timeout(state, time);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.is_taken = true;
+        Ok(SliceGuard(self))
+    }
+
+    pub fn is_wanted_for_a_fork(&self) -> bool {
+        self.forks.load(Ordering::Relaxed) > 0
+    }
+
+    /// Holds the lock of `owner` through a fork.
+    pub fn hold<O: 'static, P: 'static>(
+        owner: &Arc<O>,
+        place: fn(&O) -> &P,
+        within: fn(&P) -> &Self,
+    ) -> Box<dyn Release> {
+        let slices = within(place(owner));
+        slices.forks.fetch_add(1, Ordering::Relaxed);
+        let mut state = lock(&slices.state);
+        while state.is_taken {
+            state = slices.released.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        // No slice begins while a fork wants the lock.
+        drop(state);
+        Box::new(HeldSlices {
+            _state: hold(owner, |owner| &within(place(owner)).state),
+            owner: Arc::clone(owner),
+            place,
+            within,
+        })
+    }
+}
+
+/// The lock of slices while a process forks.
+struct HeldSlices<O: 'static, P: 'static> {
+    _state: Held<O, SliceState>,
+    owner: Arc<O>,
+    place: fn(&O) -> &P,
+    within: fn(&P) -> &SliceLock,
+}
+
+impl<O, P> Release for HeldSlices<O, P> {}
+
+impl<O: 'static, P: 'static> Drop for HeldSlices<O, P> {
+    fn drop(&mut self) {
+        let slices = (self.within)((self.place)(&self.owner));
+        slices.forks.fetch_sub(1, Ordering::Relaxed);
+        slices.released.notify_all();
+    }
+}
+
+impl SliceGuard<'_> {
+    /// For how long nothing is read now.
+    pub fn pause(&self) -> Duration {
+        lock(&self.0.state).pace.pause()
+    }
+
+    /// A slice ended that was read beside a running server.
+    pub fn read_beside_a_server(&mut self, took: Duration) {
+        lock(&self.0.state).pace.add(took);
+    }
+
+    /// The file could not be read.
+    pub fn failed(&mut self, error: &Error, took: Duration, stamp: Option<u64>, now_ms: i64) {
+        lock(&self.0.state).failures.add(error, took, stamp, now_ms);
+    }
+
+    pub fn succeeded(&mut self) {
+        lock(&self.0.state).failures = FileFailures::default();
+    }
+
+    /// The last failure, while the file is left alone for it.
+    pub fn left_alone(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
+        let state = lock(&self.0.state);
+        state.failures.last(stamp, now_ms)
+    }
+}
+
+impl Drop for SliceGuard<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.state).is_taken = false;
+        self.0.released.notify_all();
+    }
+}
+
+/// Ends a call that is over before it reads.
+pub fn check(bounds: &Bounds<'_>) -> Result<()> {
+    if (bounds.aborted)() {
+        return Err(Error::new(
+            Status::Aborted,
+            "the host stopped the reading of Plex's database",
+        ));
+    }
+    if bounds.left().is_some_and(|left| left.is_zero()) {
+        return Err(Error::new(
+            Status::Timeout,
+            "time is up: Plex's database is read by the next call",
+        ));
+    }
+    Ok(())
+}
+
+/// How long was read beside a server that runs, one slice soon after the other, until when.
+#[derive(Debug, Default)]
+struct Pace {
+    took: Duration,
+    ended: Option<Instant>,
+}
+
+impl Pace {
+    fn add(&mut self, took: Duration) {
+        self.took += took;
+        self.ended = Some(Instant::now());
+    }
+
+    fn pause(&mut self) -> Duration {
+        let left = self
+            .ended
+            .map_or(Duration::ZERO, |ended| PAUSE.saturating_sub(ended.elapsed()));
+        if left.is_zero() {
+            self.took = Duration::ZERO;
+        }
+        if self.took > READ {
+            self.took = Duration::ZERO;
+            left
+        } else {
+            Duration::ZERO
+        }
+    }
+}
+
+/// Failures since the file was read last.
+#[derive(Debug, Default)]
+struct FileFailures {
+    took: Duration,
+    /// The last one, since the file is left alone: with what the files were like, and when that was.
+    last: Option<(Error, Option<u64>, i64)>,
+}
+
+impl FileFailures {
+    fn add(&mut self, error: &Error, took: Duration, stamp: Option<u64>, now_ms: i64) {
+        self.took += took;
+        if self.took >= LOST {
+            self.last = Some((error.clone(), stamp, now_ms));
+        }
+    }
+
+    fn last(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
+        let (error, then, at_ms) = self.last.as_ref()?;
+        let time = if stamp() == *then {
+            LEFT_ALONE_MS
+        } else {
+            LEFT_ALONE_CHANGED_MS
+        };
+        // A clock that was set back does not make it last longer.
+        (0..time)
+            .contains(&now_ms.saturating_sub(*at_ms))
+            .then(|| error.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_takes_long_to_fail_is_left_alone_for_a_while() {
+        let mut failures = FileFailures::default();
+        let error = Error::new(Status::ServerError, "not in time");
+        let last = |failures: &FileFailures, stamp: u64, now_ms: i64| failures.last(|| Some(stamp), now_ms);
+        failures.add(&error, LOST / 2, Some(1), 1_000);
+        assert_eq!(last(&failures, 1, 1_001), None);
+        failures.add(&error, LOST / 2, Some(1), 2_000);
+        for (stamp, now_ms, is_left) in [
+            (1, 2_000, true),
+            (1, 2_000 + LEFT_ALONE_MS - 1, true),
+            (1, 2_000 + LEFT_ALONE_MS, false),
+            (2, 2_000 + LEFT_ALONE_CHANGED_MS - 1, true),
+            (2, 2_000 + LEFT_ALONE_CHANGED_MS, false),
+            (1, 1_999, false),
+        ] {
+            assert_eq!(last(&failures, stamp, now_ms).is_some(), is_left, "{stamp} {now_ms}");
+        }
+        // The next failure has it left alone again, however soon it comes.
+        failures.add(&error, Duration::ZERO, Some(1), 20_000);
+        assert_eq!(last(&failures, 1, 20_001), Some(error));
+    }
+}
