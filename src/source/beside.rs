@@ -322,6 +322,10 @@ impl Source for Beside {
         self.server.overdue()
     }
 
+    fn interrupt_overrun(&self) {
+        self.database.interrupt_overrun();
+    }
+
     fn interrupt(&self) {
         self.server.interrupt();
     }

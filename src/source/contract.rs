@@ -388,6 +388,10 @@ pub trait Source: Send + Sync {
         None
     }
 
+    /// Ends what takes longer than its bounds allow and does not look at them itself: called all along by a thread that waits
+    /// for a call.
+    fn interrupt_overrun(&self) {}
+
     /// Ends what other threads wait for inside this source, now: for a caller that must not wait out their time-outs.
     ///
     /// Calls whose bounds are aborted end with [`crate::error::Status::Aborted`]. Others lose their connection: what

@@ -202,6 +202,7 @@ impl Syncing {
         let mut silence_was_told = false;
         let mut tell = || {
             self.flights.keep(&self.store, self.clock.now_ms());
+            source.interrupt_overrun();
             // While it lasts: who waits wants to know for what.
             if !silence_was_told && let Some(silence) = source.overdue() {
                 silence_was_told = true;

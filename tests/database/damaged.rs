@@ -252,6 +252,74 @@ fn a_table_without_an_end_is_refused_and_holds_up_no_statement() {
     assert!(late > 12, "{late}");
 }
 
+/// The pages of the index by which rows are counted all lead to the same pages: a few of them stand for more rows than anyone
+/// can count.
+fn make_uncountable(server: &Server) {
+    const PAGE: usize = 1_024;
+    const CELLS: usize = 60;
+    let root: i64 = server.write(|database| {
+        let sql = "EXPLAIN QUERY PLAN SELECT count(*) FROM metadata_items";
+        let plan: String = database.query_row(sql, [], |row| row.get(3)).expect("a plan");
+        let (_, index) = plan.split_once("COVERING INDEX ").expect("an index");
+        let sql = "SELECT rootpage FROM sqlite_master WHERE name = ?1";
+        database.query_row(sql, [index], |row| row.get(0)).expect("a page")
+    });
+    let root = usize::try_from(root).expect("small") - 1;
+    let mut bytes = fs::read(server.file()).expect("read");
+    let leaf = bytes[root * PAGE..][..PAGE].to_vec();
+    let put = |page: &mut [u8], at: usize, number: &[u8]| page[at..at + number.len()].copy_from_slice(number);
+    let above = |child: usize| {
+        let child = u32::try_from(child).expect("small").to_be_bytes();
+        let mut page = vec![0; PAGE];
+        page[0] = 2;
+        // An index's cell: its child, the length of its row, and a row of a NULL and a 1.
+        for cell in 0..CELLS {
+            let at = PAGE - (cell + 1) * 8;
+            put(&mut page, at, &child);
+            put(&mut page, at + 4, &[3, 3, 0, 9]);
+            put(
+                &mut page,
+                12 + 2 * cell,
+                &u16::try_from(at).expect("small").to_be_bytes(),
+            );
+        }
+        put(&mut page, 3, &u16::try_from(CELLS).expect("small").to_be_bytes());
+        put(
+            &mut page,
+            5,
+            &u16::try_from(PAGE - CELLS * 8).expect("small").to_be_bytes(),
+        );
+        put(&mut page, 8, &child);
+        page
+    };
+    let pages = bytes.len() / PAGE;
+    put(&mut bytes, root * PAGE, &above(pages + 1));
+    for level in 1..16 {
+        bytes.extend(above(pages + level + 1));
+    }
+    bytes.extend(leaf);
+    let pages = u32::try_from(bytes.len() / PAGE).expect("small").to_be_bytes();
+    put(&mut bytes, 28, &pages);
+    fs::write(server.file(), bytes).expect("written");
+}
+
+#[test]
+fn rows_that_cannot_be_counted_hold_up_no_call() {
+    let (folder, server, _) = films(40);
+    let clock = clock();
+    let options = options(&folder.path().join("store"), &server.folder);
+    let index = Index::open_with_clock(options, Arc::clone(&clock) as _).expect("opened");
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    make_uncountable(&server);
+    clock.advance_ms(1);
+    for _ in 0..3 {
+        let found = soon(|| asked(&index, &path(3))).expect("the old answer");
+        assert_eq!((found.status, found.stale), (Status::Ok, true));
+    }
+    let failure = index.stats().expect("statistics").last_failure.expect("a failure");
+    assert!(failure.contains("could not be read in time"), "{failure}");
+}
+
 /// While a statement runs that would not end, the process forks: both sides go on at once.
 #[test]
 #[allow(unsafe_code)] // fork has no safe door

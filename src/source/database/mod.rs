@@ -285,6 +285,10 @@ impl Source for PlexDatabase {
         Ok(items)
     }
 
+    fn interrupt_overrun(&self) {
+        self.place.interrupt_overrun();
+    }
+
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
             // First: a slice may last.

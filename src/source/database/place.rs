@@ -26,7 +26,7 @@ use crate::platform::stamp::{Compared, Stamp};
 
 use super::super::bounds::Bounds;
 use super::schema;
-use super::turns::{SliceGuard, SliceLock, check};
+use super::turns::{RunningSlice, SliceGuard, SliceLock, check};
 
 /// Its name.
 const NAME: &str = "com.plexapp.plugins.library.db";
@@ -120,6 +120,11 @@ impl Place {
         SliceLock::hold(owner, within, |place| &place.slices)
     }
 
+    /// Ends a slice that takes longer than it may.
+    pub fn interrupt_overrun(&self) {
+        self.slices.interrupt_overrun();
+    }
+
     /// The file, without links: its log lies beside it. A folder, 'Plex Media Server' or the file's own, stands for the file.
     pub fn file(&self) -> Result<&Path> {
         if let Some(file) = self.file.get() {
@@ -203,14 +208,20 @@ impl Place {
                 now >= until || (bounds.aborted)() || (now >= overrun && slices.is_wanted_for_a_fork())
             };
             let limit = Limit::new(&is_over);
-            let error = match limit.run(|| self.attempt(work, &mut turn)) {
+            let runs = |slice: &Slice| RunningSlice {
+                handle: slice.connection.get_interrupt_handle(),
+                until,
+                overrun,
+            };
+            let error = match limit.run(|| self.attempt(work, &runs, &mut turn)) {
                 Ok(done) => {
                     turn.succeeded();
                     return Ok(done);
                 }
                 Err(error) => error,
             };
-            let error = match limit.was_hit() {
+            let is_interrupted = limit.was_hit() || is_over();
+            let error = match is_interrupted {
                 _ if (bounds.aborted)() => return Err(check(bounds).err().unwrap_or(error)),
                 true if limit.is_stuck() || Instant::now() >= until => self.overdue(),
                 true => {
@@ -229,7 +240,7 @@ impl Place {
             };
             turn.failed(&error, begun.elapsed(), self.stamp(), self.clock.now_ms());
             // To this call it was its own deadline that came first; to others it is a file that cannot be read.
-            let is_late = limit.was_hit() && bounds.left().is_some_and(|left| left.is_zero());
+            let is_late = is_interrupted && bounds.left().is_some_and(|left| left.is_zero());
             return Err(if is_late {
                 Error::new(Status::Timeout, error.message)
             } else {
@@ -239,9 +250,15 @@ impl Place {
     }
 
     /// One attempt.
-    fn attempt<T>(&self, work: &mut dyn FnMut(&Slice) -> Result<T>, turn: &mut SliceGuard<'_>) -> Result<T> {
+    fn attempt<T>(
+        &self,
+        work: &mut dyn FnMut(&Slice) -> Result<T>,
+        runs: &dyn Fn(&Slice) -> RunningSlice,
+        turn: &mut SliceGuard<'_>,
+    ) -> Result<T> {
         let begun = Instant::now();
         let slice = self.open()?;
+        turn.runs(runs(&slice));
         let done = work(&slice);
         let state = slice.state.clone();
         drop(slice);

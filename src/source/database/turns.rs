@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rusqlite::InterruptHandle;
+
 use crate::error::{Error, Result, Status};
 use crate::platform::fork::{Held, Release, hold};
 use crate::platform::mutex::lock;
@@ -25,7 +27,7 @@ const LEFT_ALONE_MS: i64 = 15_000;
 const LEFT_ALONE_CHANGED_MS: i64 = 2_000;
 
 /// The lock of slices. Waiting for it ends with the bounds of the call, and a fork waits for no slice that overruns.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct SliceLock {
     state: Mutex<SliceState>,
     released: Condvar,
@@ -33,11 +35,37 @@ pub struct SliceLock {
     forks: AtomicU32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct SliceState {
     is_taken: bool,
+    running: Option<RunningSlice>,
     pace: Pace,
     failures: FileFailures,
+}
+
+/// A slice that runs. It ends by itself, but for one instruction of `SQLite`'s that may last in a damaged file: to count all
+/// rows of a table. A thread that waits for the slice interrupts that.
+pub struct RunningSlice {
+    pub handle: InterruptHandle,
+    /// When it must have ended.
+    pub until: Instant,
+    /// From when on a fork ends it.
+    pub overrun: Instant,
+}
+
+impl SliceState {
+    fn interrupt_overrun(&self, is_wanted_for_a_fork: bool) {
+        if let Some(running) = &self.running
+            && Instant::now()
+                >= (if is_wanted_for_a_fork {
+                    running.overrun
+                } else {
+                    running.until
+                })
+        {
+            running.handle.interrupt();
+        }
+    }
 }
 
 /// The lock, held for a slice.
@@ -49,12 +77,18 @@ impl SliceLock {
         let mut state = lock(&self.state);
         while state.is_taken || self.is_wanted_for_a_fork() {
             check(bounds)?;
+            state.interrupt_overrun(false);
             let time = bounds.left().map_or(POLL, |left| left.min(POLL));
             let waited = self.released.wait_timeout(state, time);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         state.is_taken = true;
         Ok(SliceGuard(self))
+    }
+
+    /// Ends a slice that takes longer than it may: called now and then by a thread that waits for it.
+    pub fn interrupt_overrun(&self) {
+        lock(&self.state).interrupt_overrun(false);
     }
 
     pub fn is_wanted_for_a_fork(&self) -> bool {
@@ -71,7 +105,9 @@ impl SliceLock {
         slices.forks.fetch_add(1, Ordering::Relaxed);
         let mut state = lock(&slices.state);
         while state.is_taken {
-            state = slices.released.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.interrupt_overrun(true);
+            let waited = slices.released.wait_timeout(state, POLL);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         // No slice begins while a fork wants the lock.
         drop(state);
@@ -108,6 +144,11 @@ impl SliceGuard<'_> {
         lock(&self.0.state).pace.pause()
     }
 
+    /// The slice runs from now on.
+    pub fn runs(&mut self, running: RunningSlice) {
+        lock(&self.0.state).running = Some(running);
+    }
+
     /// A slice ended that was read beside a running server.
     pub fn read_beside_a_server(&mut self, took: Duration) {
         lock(&self.0.state).pace.add(took);
@@ -131,7 +172,10 @@ impl SliceGuard<'_> {
 
 impl Drop for SliceGuard<'_> {
     fn drop(&mut self) {
-        lock(&self.0.state).is_taken = false;
+        let mut state = lock(&self.0.state);
+        state.is_taken = false;
+        state.running = None;
+        drop(state);
         self.0.released.notify_all();
     }
 }
