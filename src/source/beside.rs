@@ -99,8 +99,7 @@ impl Source for Beside {
         }
     }
 
-    /// What the database depends on, if it can be read now.
-    /// Half of the call's time is the server's: it answers where the file cannot be read.
+    /// What the database depends on, if it can be read now. Half of the call's time is the server's, which answers where it cannot.
     fn premise(&self, bounds: Bounds<'_>) -> Option<String> {
         let half = Bounds {
             deadline: bounds.left().map(|left| Instant::now() + left / 2),

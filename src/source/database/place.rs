@@ -15,7 +15,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Meaning, Result, Status};
 use crate::platform::clock::Clock;
 use crate::platform::files::{self, Inode};
 use crate::platform::foreign::{Limit, MakesNoLog};
@@ -238,7 +238,9 @@ impl Place {
                 }
                 false => error,
             };
-            turn.failed(&error, begun.elapsed(), self.stamp(), self.clock.now_ms());
+            if error.status.meaning() == Meaning::Failed {
+                turn.failed(&error, begun.elapsed(), self.stamp(), self.clock.now_ms());
+            }
             // To this call it was its own deadline that came first; to others it is a file that cannot be read.
             let is_late = is_interrupted && bounds.left().is_some_and(|left| left.is_zero());
             return Err(if is_late {

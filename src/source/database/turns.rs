@@ -55,14 +55,13 @@ pub struct RunningSlice {
 
 impl SliceState {
     fn interrupt_overrun(&self, is_wanted_for_a_fork: bool) {
-        if let Some(running) = &self.running
-            && Instant::now()
-                >= (if is_wanted_for_a_fork {
-                    running.overrun
-                } else {
-                    running.until
-                })
-        {
+        let Some(running) = &self.running else { return };
+        let end = if is_wanted_for_a_fork {
+            running.overrun
+        } else {
+            running.until
+        };
+        if Instant::now() >= end {
             running.handle.interrupt();
         }
     }
