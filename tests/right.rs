@@ -135,6 +135,75 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
     ask();
 }
 
+/// Cases under a root that nothing maps: path, confidence, reason, and the keys of the candidates.
+#[test]
+fn episodes_of_one_file_are_found_under_another_root() {
+    const FILE: &str = "/data/tv/Two Hours/Season 06/Two Hours - S06E01-E02.mkv";
+    const PLAIN: &str = "/data/tv/Some Show/Season 17/S17E21-E22.mkv";
+    let part = |show: &str, season: u32, number: u32, file: &str| ItemSpec::episode(show, season, number, "Part", file);
+    let server = Standin::builder()
+        .library(LibrarySpec::shows(20).plain().title("Shows"))
+        .items(
+            1,
+            [
+                part("Two Hours", 6, 2, FILE).key(9002),
+                part("Two Hours", 6, 1, FILE).key(9001),
+                part("Some Show", 17, 21, PLAIN).key(9011),
+                part("Some Show", 17, 22, PLAIN).key(9012),
+                part("Odd Show", 1, 1, "/data/tv/Odd Show/Odd Show - S01E01.mkv").key(9021),
+                part("Odd Show", 1, 7, "/data/tv/Odd Show/Odd Show - S01E01.mkv").key(9022),
+            ],
+        )
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    index
+        .refresh(&plexindex::index::QueryOptions::default(), false)
+        .expect("fetched");
+    let shows = index.library("Shows").expect("a handle");
+    let high = (Confidence::High, Reason::SeveralEpisodes);
+    let low = |reason| (Confidence::Low, reason);
+    let (two, plain, odd) = (["9001", "9002"], ["9011", "9012"], ["9021", "9022"]);
+    for (path, (confidence, reason), keys) in [
+        (FILE, high, two),
+        ("/nas/Two Hours/Season 06/Two Hours - S06E01-E02.mkv", high, two),
+        ("/nas/Season 6/Two Hours - S06E01-E02.mkv", high, two),
+        ("/nas/Two Hours - S06E01-E02.mkv", high, two),
+        ("/nas/Some Show/Season 17/S17E21-E22.mkv", high, plain),
+        ("/nas/Other/Season 17/S17E21-E22.mkv", low(Reason::NoEvidence), plain),
+        (
+            "/nas/Two Hours/Season 05/Two Hours - S06E01-E02.mkv",
+            low(Reason::Contradicted),
+            two,
+        ),
+        ("/data/tv/new/Two Hours - S06E01-E02.mkv", low(Reason::NotListed), two),
+        // The name says one of the two numbers only.
+        ("/nas/Odd Show - S01E01.mkv", low(Reason::Contradicted), odd),
+    ] {
+        let found = shows.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!(
+            (found.status, found.confidence, found.reason),
+            (Status::Ok, confidence, reason),
+            "{path}: {}",
+            found.message
+        );
+        let candidates: Vec<&str> = found
+            .candidates
+            .iter()
+            .map(|one| one.item.rating_key.as_str())
+            .collect();
+        assert_eq!((candidates.as_slice(), found.total), (&keys[..], 2), "{path}");
+        assert_eq!(
+            found.item.map(|one| one.item.rating_key).as_deref(),
+            Some(keys[0]),
+            "{path}"
+        );
+        let fast = shows.lookup_key(path.as_bytes(), str::to_owned);
+        assert_eq!(fast, None, "{path}: a key could name one of them only");
+    }
+}
+
 #[test]
 fn answers_by_name_alone_leave_room_for_a_proposal() {
     let server = collection();

@@ -55,7 +55,7 @@ impl<'v, L: View + 'v> Candidates<'v, L> {
         }
         let same =
             |known: &Candidate<'v, L>| known.library == candidate.library && known.rating_key == candidate.rating_key;
-        if self.candidates().any(same) {
+        if self.iter().any(same) {
             self.repeated = true;
             return;
         }
@@ -66,17 +66,24 @@ impl<'v, L: View + 'v> Candidates<'v, L> {
         }
     }
 
-    fn candidates(&self) -> impl Iterator<Item = &Candidate<'v, L>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Candidate<'v, L>> {
         self.found[..self.length].iter().flatten()
     }
 
     /// The one that was offered first: the best when it is the only one.
     pub fn first(&self) -> Option<&Candidate<'v, L>> {
-        self.candidates().next()
+        self.iter().next()
+    }
+
+    /// All were found by the same listed path, or there is one only.
+    pub fn are_of_one_path(&self) -> bool {
+        let place = |one: &Candidate<'v, L>| (one.library, one.path);
+        let first = self.first().map(place);
+        self.total == self.length && self.iter().all(|one| Some(place(one)) == first)
     }
 
     pub fn is_of_one_library(&self) -> bool {
-        let mut libraries = self.candidates().map(|candidate| candidate.library);
+        let mut libraries = self.iter().map(|candidate| candidate.library);
         let first = libraries.next();
         libraries.all(|library| Some(library) == first)
     }
@@ -86,13 +93,13 @@ impl<'v, L: View + 'v> Candidates<'v, L> {
     /// an image has them, each process gives the same answer.
     pub fn in_order(&self, path: &[u8], each: impl FnMut(&Candidate<'v, L>)) {
         if self.length == 1 {
-            self.candidates().for_each(each);
+            self.iter().for_each(each);
             return;
         }
         // Sorted without allocating, and without moving candidates about.
         let mut order = [((0, 0), None); LIMIT];
         let order = &mut order[..self.length];
-        for (slot, candidate) in order.iter_mut().zip(self.candidates()) {
+        for (slot, candidate) in order.iter_mut().zip(self.iter()) {
             let likeness = (common_end(path, candidate.path), common_beginning(path, candidate.path));
             *slot = (likeness, Some(candidate));
         }

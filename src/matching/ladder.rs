@@ -124,15 +124,8 @@ where
         if candidates.total == 0 {
             outcome.reason = self.reason_of_miss();
         } else {
-            let single = candidates.total == 1;
             outcome.rung = rung;
             outcome.total = candidates.total;
-            outcome.confidence = if single { confidence } else { Confidence::Low };
-            outcome.reason = match candidates.is_of_one_library() {
-                _ if single => evidence,
-                true => Reason::SeveralItems,
-                false => Reason::SeveralLibraries,
-            };
             if matches!(rung, Rung::Suffix | Rung::FileName) {
                 outcome.components = candidates.rank;
             }
@@ -140,9 +133,16 @@ where
                 outcome.unverified |= self.unverified(candidate);
                 outcome.push(self.shown(candidate));
             });
-            if outcome.unverified && single {
-                outcome.reason = Reason::Unconfirmed;
-            }
+            outcome.sort_episodes();
+            (outcome.confidence, outcome.reason) = match (outcome.single(), candidates.is_of_one_library()) {
+                (Some(_), _) if outcome.unverified => (confidence, Reason::Unconfirmed),
+                (Some(_), _) if outcome.total > 1 && confidence == Confidence::High => {
+                    (confidence, Reason::SeveralEpisodes)
+                }
+                (Some(_), _) => (confidence, evidence),
+                (None, true) => (Confidence::Low, Reason::SeveralItems),
+                (None, false) => (Confidence::Low, Reason::SeveralLibraries),
+            };
         }
         outcome.broken = self.broken();
     }
@@ -186,13 +186,11 @@ where
                     } else {
                         Rung::FileName
                     };
-                    let evidence = match candidates.first() {
-                        Some(candidate) if candidates.total == 1 => self.evidence(candidate, candidates),
-                        _ => Reason::None,
-                    };
-                    let confidence = match evidence {
-                        Reason::OnlyRootDiffers | Reason::PathTells => Confidence::High,
-                        _ => Confidence::Low,
+                    let evidence = self.evidence(candidates);
+                    let confidence = if speaks_for(evidence) {
+                        Confidence::High
+                    } else {
+                        Confidence::Low
                     };
                     return (rung, confidence, evidence);
                 }
@@ -201,16 +199,29 @@ where
         (Rung::None, Confidence::None, Reason::None)
     }
 
-    /// What speaks for the single item that was found by its end, or against it. Any of its files that fit as well may:
-    /// where there are several they are examined in turn.
-    fn evidence(&self, candidate: &Candidate<'v, L>, candidates: &Candidates<'v, L>) -> Reason {
+    /// What speaks for what was found by its end, or against it: the single item, or all that one file may have.
+    fn evidence(&self, candidates: &Candidates<'v, L>) -> Reason {
+        let mut evidence = Reason::None;
+        if candidates.are_of_one_path() {
+            for candidate in candidates.iter() {
+                evidence = self.evidence_for(candidate, candidates);
+                if !speaks_for(evidence) {
+                    break;
+                }
+            }
+        }
+        evidence
+    }
+
+    /// What speaks for one of them. Any of its files that fit as well may: where there are several they are examined in turn.
+    fn evidence_for(&self, candidate: &Candidate<'v, L>, candidates: &Candidates<'v, L>) -> Reason {
         if self.views.iter().any(|view| self.owns(view)) {
             return Reason::NotListed;
         }
         let view = &*self.views[candidate.library];
         let mut evidence = Reason::NoEvidence;
         let mut look = |hit: L::Hit<'v>, listed: &[u8]| {
-            if !matches!(evidence, Reason::OnlyRootDiffers | Reason::PathTells) {
+            if !speaks_for(evidence) {
                 evidence = self.evidence_of(view, hit, listed, candidates.rank, evidence);
             }
         };
@@ -379,6 +390,11 @@ where
             (false, true) => Reason::NoLocation,
         }
     }
+}
+
+/// Whether evidence makes an answer high.
+fn speaks_for(evidence: Reason) -> bool {
+    matches!(evidence, Reason::OnlyRootDiffers | Reason::PathTells)
 }
 
 /// Whether something newer than the match gives its exact path to other items, and not to the match's own.

@@ -178,6 +178,8 @@ pub struct Outcome<'v> {
     one: Found<'v>,
     many: Option<[Found<'v>; LIMIT]>,
     length: usize,
+    /// What was found are the episodes of one file.
+    are_episodes: bool,
 }
 
 impl Default for Outcome<'_> {
@@ -195,6 +197,7 @@ impl Default for Outcome<'_> {
             one: Self::EMPTY,
             many: None,
             length: 0,
+            are_episodes: false,
         }
     }
 }
@@ -238,16 +241,37 @@ impl<'v> Outcome<'v> {
         }
     }
 
-    /// The item, when there is exactly one, of whatever confidence.
+    /// Puts the episodes of one show that are listed with the very same file in their order, where nothing else was found.
+    /// Two items for one episode are not told apart by their order.
+    pub(super) fn sort_episodes(&mut self) {
+        let Some(episodes) = self.many.as_mut().map(|many| &mut many[..self.length]) else {
+            return;
+        };
+        let place = |one: &Found<'v>| (one.library, one.path, one.item.show_rating_key);
+        let number = |one: &Found<'v>| (one.item.season, one.item.episode);
+        let first = place(&episodes[0]);
+        let all = |one: &Found<'v>| one.item.kind == ItemType::Episode && place(one) == first;
+        if self.rung == Rung::Confirmed || self.length != self.total || !episodes.iter().all(all) {
+            return;
+        }
+        episodes.sort_unstable_by_key(number);
+        self.are_episodes = episodes.windows(2).all(|pair| number(&pair[0]) != number(&pair[1]));
+    }
+
+    /// The item, when there is exactly one, of whatever confidence; of several episodes in one file the first.
     #[must_use]
     pub fn single(&self) -> Option<&Found<'v>> {
-        if self.total == 1 { self.found().first() } else { None }
+        if self.total == 1 || self.are_episodes {
+            self.found().first()
+        } else {
+            None
+        }
     }
 
     /// Several items fit equally well.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
-        self.total > 1
+        self.total > 1 && !self.are_episodes
     }
 }
 

@@ -78,17 +78,6 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The same for a file that has several episodes: all of them are found, and the first stands for them.
-    pub(super) fn of_episodes(self, episodes: &'a [Found<'a>]) -> Self {
-        Self {
-            status: Status::Ok,
-            confidence: Confidence::High,
-            reason: Reason::SeveralEpisodes,
-            found: episodes,
-            ..self
-        }
-    }
-
     /// No answer yet: it would have to be waited for.
     #[must_use]
     pub fn not_yet(kind: &'static Kind) -> Self {

@@ -9,8 +9,8 @@ use super::planner::QueryState;
 use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
-use crate::matching::{First, Found, Normal, Outcome, Scope, Spelling, View, climb, climb_normal};
-use crate::model::{Confidence, IdentityId, ItemType, Reason, Rung};
+use crate::matching::{First, Normal, Outcome, Scope, Spelling, View, climb, climb_normal};
+use crate::model::{Confidence, IdentityId, Reason, Rung};
 use crate::reading::{Snapshot, Wanted, places};
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
@@ -403,17 +403,12 @@ impl Question for PathQuestion<'_> {
             }
         }
         let mut answer = Answer::of(queries.reading.kind(), outcome, &snapshot.rows, status);
-        let (message, episodes);
+        let message;
         if outcome.unverified {
             answer.reason = Reason::Unconfirmed;
         } else if rows.is_empty() && state.late == Some(status) {
             // Of which library it would be is not known.
             answer.reason = Reason::NotFetched;
-        } else if status == Status::Ambiguous
-            && let Some(found) = episodes_of_one_file(outcome)
-        {
-            episodes = found;
-            answer = answer.of_episodes(&episodes);
         }
         let status = answer.status;
         if status != Status::Ok || answer.reason != Reason::None {
@@ -455,24 +450,4 @@ impl Question for PathQuestion<'_> {
 /// Whether the path itself is recorded or listed.
 fn is_known(outcome: &Outcome<'_>) -> bool {
     matches!(outcome.rung, Rung::Confirmed | Rung::Exact | Rung::Mapped)
-}
-
-/// The episodes of one show that are listed with this very file, in their order, where nothing else is.
-fn episodes_of_one_file<'v>(outcome: &Outcome<'v>) -> Option<Vec<Found<'v>>> {
-    let found = outcome.found();
-    let first = found.first()?;
-    let are_episodes = found.iter().all(|one| {
-        one.item.kind == ItemType::Episode
-            && (one.library, one.path, one.item.show_rating_key)
-                == (first.library, first.path, first.item.show_rating_key)
-    });
-    if !matches!(outcome.rung, Rung::Exact | Rung::Mapped) || found.len() != outcome.total || !are_episodes {
-        return None;
-    }
-    let number = |one: &Found<'_>| (one.item.season, one.item.episode);
-    let mut episodes = found.to_vec();
-    episodes.sort_by_key(number);
-    // Two items for one episode are not told apart by their order.
-    let are_distinct = episodes.windows(2).all(|pair| number(&pair[0]) != number(&pair[1]));
-    are_distinct.then_some(episodes)
 }
