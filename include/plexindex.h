@@ -155,7 +155,7 @@
 #define PLEXINDEX_REASON_NO_EVIDENCE 9
 
 // plexindex_answer.reason: the item's path has the same end or file name, but the path asked for names another year,
-// number or edition, or lies among extras. Low confidence.
+// number or edition, or lies among extras, samples, copies or deleted files. Low confidence.
 #define PLEXINDEX_REASON_CONTRADICTED 10
 
 // plexindex_answer.reason: the file has several episodes. The first is the item, the candidates are all of them, in their

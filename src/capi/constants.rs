@@ -101,7 +101,7 @@ pub const PLEXINDEX_REASON_PATH_TELLS: u8 = 8;
 /// plexindex_answer.reason: the item's path has the same end or file name; nothing else speaks for it. Low confidence.
 pub const PLEXINDEX_REASON_NO_EVIDENCE: u8 = 9;
 /// plexindex_answer.reason: the item's path has the same end or file name, but the path asked for names another year,
-/// number or edition, or lies among extras. Low confidence.
+/// number or edition, or lies among extras, samples, copies or deleted files. Low confidence.
 pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
 /// plexindex_answer.reason: the file has several episodes. The first is the item, the candidates are all of them, in their
 /// order. High confidence.

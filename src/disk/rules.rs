@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::matching::LowerName;
 use crate::model::LibraryKind;
 use crate::platform::files::may_read;
 
@@ -170,17 +171,17 @@ fn is_photo(end: &[u8]) -> bool {
 #[must_use]
 pub fn of_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
-    let name = Name(&lower);
+    let name = LowerName(&lower);
     let videos = |rule: Rule| kinds.holds(Kinds::AS_VIDEO) && rules.has(rule);
     if rules.has(Rule::System) && (name.is_systems() || at_root && name.is_systems_at_root()) {
         Some(Rule::System)
     } else if rules.has(Rule::Hidden) && name.begins(b".") {
         Some(Rule::Hidden)
-    } else if rules.has(Rule::Unpacking) && (name.has(b"_unpack_") || name.has(b"_failed_")) {
+    } else if rules.has(Rule::Unpacking) && (name.is_being_unpacked()) {
         Some(Rule::Unpacking)
     } else if videos(Rule::Discs) && (name.is(b"bdmv") || name.is(b"video_ts")) {
         Some(Rule::Discs)
-    } else if videos(Rule::Samples) && (name.begins(b"sample") || name.begins(b"!sample")) {
+    } else if videos(Rule::Samples) && (name.is_of_samples()) {
         Some(Rule::Samples)
     } else if videos(Rule::Extras) && !at_root && name.is_of_extras() {
         Some(Rule::Extras)
@@ -196,7 +197,7 @@ const SAMPLE_BYTES: u64 = 300 << 20;
 #[must_use]
 pub fn of_file(path: &Path, name: &[u8], rules: Rules, kinds: Kinds) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
-    let name = Name(&lower);
+    let name = LowerName(&lower);
     let size = || fs::metadata(path).map_or(0, |facts| facts.len());
     let videos = |rule: Rule| kinds.holds(Kinds::AS_VIDEO) && rules.has(rule);
     if rules.has(Rule::Hidden) && name.begins(b".") {
@@ -210,119 +211,4 @@ pub fn of_file(path: &Path, name: &[u8], rules: Rules, kinds: Kinds) -> Option<R
     } else {
         None
     }
-}
-
-/// A name in lower case.
-struct Name<'n>(&'n [u8]);
-
-impl Name<'_> {
-    fn is(&self, name: &[u8]) -> bool {
-        self.0 == name
-    }
-
-    fn begins(&self, with: &[u8]) -> bool {
-        self.0.starts_with(with)
-    }
-
-    fn has(&self, part: &[u8]) -> bool {
-        let begins = |at: &usize| self.0[*at] == part[0] && self.0[*at..].starts_with(part);
-        (0..self.0.len()).any(|at| begins(&at))
-    }
-
-    /// It is this, and one more character or none.
-    fn is_about(&self, name: &[u8]) -> bool {
-        self.0.strip_prefix(name).is_some_and(is_one_or_none)
-    }
-
-    fn is_systems(&self) -> bool {
-        const BEGIN: [&[u8]; 6] = [
-            b"@eadir",
-            b"lost+found",
-            b".appledouble",
-            b"@recycle",
-            b"#recycle",
-            b"@recently-snapshot",
-        ];
-        BEGIN.into_iter().any(|begin| self.begins(begin)) || self.0.ends_with(b".itlp") || self.has(b".photoslibrary")
-    }
-
-    fn is_systems_at_root(&self) -> bool {
-        const BEGIN: [&[u8]; 4] = [
-            b"$recycle.bin",
-            b"system volume information",
-            b"temporary items",
-            b"network trash folder",
-        ];
-        BEGIN.into_iter().any(|begin| self.begins(begin))
-    }
-
-    fn is_of_extras(&self) -> bool {
-        const ABOUT: [&[u8]; 6] = [b"interview", b"scene", b"trailer", b"featurette", b"short", b"other"];
-        // As a word: 'Extras of it', and not 'Extraction'.
-        let extra = self
-            .0
-            .strip_prefix(b"extra")
-            .map(|rest| rest.strip_prefix(b"s").unwrap_or(rest));
-        extra.is_some_and(|rest| !rest.first().is_some_and(|byte| is_of_a_word(*byte)))
-            || self.begins(b"bonus")
-            || self.has(b"bonus disc")
-            || ABOUT.into_iter().any(|name| self.is_about(name))
-            || self.0.strip_prefix(b"deleted").is_some_and(is_deleted)
-            || self.0.strip_prefix(b"behind").is_some_and(is_behind_the_scenes)
-    }
-
-    /// 'sample' is a word of it.
-    fn is_a_sample(&self) -> bool {
-        let separates = |byte: Option<&u8>| byte.is_some_and(|byte| b"-._ ".contains(byte));
-        let mut at = 0;
-        while let Some(found) = self.0[at..].windows(6).position(|window| window == b"sample") {
-            let begin = at + found;
-            let before = begin.checked_sub(1).and_then(|before| self.0.get(before));
-            if separates(before) || separates(self.0.get(begin + 6)) {
-                return true;
-            }
-            at = begin + 1;
-        }
-        false
-    }
-
-    fn is_an_extra(&self) -> bool {
-        const ENDS: [&[u8]; 8] = [
-            b"-trailer.",
-            b"-deleted.",
-            b"-behindthescenes.",
-            b"-interview.",
-            b"-scene.",
-            b"-featurette.",
-            b"-short.",
-            b"-other.",
-        ];
-        self.is_about(b"trailer") || self.begins(b"movie-trailer") || ENDS.into_iter().any(|end| self.has(end))
-    }
-}
-
-fn is_of_a_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
-}
-
-/// One character at most.
-fn is_one_or_none(rest: &[u8]) -> bool {
-    rest.len() <= 1 || std::str::from_utf8(rest).is_ok_and(|rest| rest.chars().count() == 1)
-}
-
-/// These, or these behind one character, with what comes behind them.
-fn behind_one_or_none<'n>(rest: &'n [u8], word: &[u8]) -> Option<&'n [u8]> {
-    let one = rest.strip_prefix(word);
-    one.or_else(|| rest.get(1..)?.strip_prefix(word))
-}
-
-/// What follows 'deleted': nothing, one character, or 'scenes', each word behind one character at most.
-fn is_deleted(rest: &[u8]) -> bool {
-    is_one_or_none(rest) || behind_one_or_none(rest, b"scene").is_some_and(is_one_or_none)
-}
-
-fn is_behind_the_scenes(rest: &[u8]) -> bool {
-    let the = behind_one_or_none(rest, b"the");
-    the.and_then(|rest| behind_one_or_none(rest, b"scenes"))
-        .is_some_and(<[u8]>::is_empty)
 }

@@ -26,21 +26,6 @@ pub fn edition(word: &[u8]) -> Option<u32> {
     })
 }
 
-/// Folders that Plex keeps apart from the film or show beside them.
-pub const EXTRAS: [&str; 11] = [
-    "behind the scenes",
-    "bonus",
-    "deleted scenes",
-    "extras",
-    "featurettes",
-    "interviews",
-    "other",
-    "sample",
-    "scenes",
-    "shorts",
-    "trailers",
-];
-
 /// Words of folders that tell nothing of what is in them, sorted.
 pub const GENERAL: &[&[u8]] = &[
     b"album",

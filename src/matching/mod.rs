@@ -9,6 +9,7 @@ mod fast;
 mod folder;
 mod form;
 mod ladder;
+mod lower_name;
 mod mappings;
 mod member;
 pub mod normal;
@@ -30,6 +31,7 @@ pub use folder::{
 };
 pub use form::{Fold, Form, lies_under};
 pub use ladder::{Scope, climb, climb_normal};
+pub use lower_name::LowerName;
 pub use mappings::Mappings;
 pub use member::{Member, Season};
 pub use normal::{Normal, Spelling};

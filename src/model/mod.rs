@@ -476,7 +476,8 @@ pub enum Reason {
     PathTells = 8,
     /// Only the end of the path, or the file's name, is the same. Low.
     NoEvidence = 9,
-    /// The end is the same, but the path tells of another year, number or edition. Low.
+    /// The end is the same, but the path tells of another year, number or edition, or lies among extras, samples, copies or
+    /// deleted files. Low.
     Contradicted = 10,
     /// One file with several episodes: all are found, the first is the item. High.
     SeveralEpisodes = 11,

@@ -186,7 +186,8 @@ impl Queries {
                 &listed,
                 "', but '",
                 path,
-                "' tells of another year, number or edition, or lies among extras: most likely it is another file",
+                "' tells of another year, number or edition, or lies among extras, samples or deleted files: most likely it is \
+                 another file",
             ],
             Reason::NotListed => &[
                 "'",

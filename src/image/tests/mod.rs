@@ -1,6 +1,7 @@
 //! Tests of what a hit reads, and of the ladder over it.
 
 mod against;
+mod apart;
 mod damage;
 mod folders;
 mod image;

@@ -4,17 +4,19 @@
 //! listed one below another root ([`only_root_differs`]), or carry the item's title where names of media carry it
 //! ([`tells`]). `docs/design.md`, 'The matching ladder', argues each rule.
 
+mod apart;
 mod names;
 mod roots;
 
 use std::ops::ControlFlow::{Break, Continue};
 
-use super::beside::{EXTRAS, edition, ends_title, is_about, is_general, is_sequel};
+use super::beside::{edition, ends_title, is_about, is_general, is_sequel};
 use super::normal::Normal;
 use super::numbered::{Marker, is_disc, is_disc_word, season_at, season_in};
 use super::outcome::ItemRef;
 use super::words::{Gap, Words, number, year};
 use crate::model::ItemType;
+use apart::{has_end_of_extras, is_apart};
 use names::{NAMES, Names, any, has_braces, has_number, is_unmatched, naming, tags};
 
 pub use roots::{IsPart, folder_is_called, folder_root_differs, only_root_differs};
@@ -42,7 +44,7 @@ pub fn tells(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_>, common
         listed: Names::of(listed, 0),
         common,
     };
-    if paths.differ_by_tag() {
+    if paths.differ_by_tag() || is_apart(item, asked, listed, common) || has_end_of_extras(item, asked) {
         return Verdict::Against;
     }
     match item.kind {
@@ -104,9 +106,6 @@ impl Paths<'_, '_> {
 
     /// A film: its title, by itself, its year, and no other one. The folders below the one that tells are the listed ones.
     fn film(&self) -> Verdict {
-        if self.is_extra() {
-            return Verdict::Against;
-        }
         let found = !is_unmatched(self.item.guid);
         let strict = self.title.is_short() || !found;
         let (mut told, mut dated, mut beside, mut elsewhere) = (false, false, false, false);
@@ -191,9 +190,6 @@ impl Paths<'_, '_> {
             return Verdict::Nothing;
         };
         if season != self.item.season || !(marker.first..=marker.last).contains(&self.item.episode) {
-            return Verdict::Against;
-        }
-        if self.is_extra() {
             return Verdict::Against;
         }
         let known = |year: i32| {
@@ -298,14 +294,6 @@ impl Paths<'_, '_> {
         found
             .filter(|(at, _)| outside(*at))
             .fold(0, |set, (_, bit)| set | 1 << bit)
-    }
-
-    /// Whether the path lies in a folder for what belongs to the film or show and is not it, in a folder that has the
-    /// title, and the listed one does not.
-    fn is_extra(&self) -> bool {
-        let has_title = |at: usize| Words::of(self.asked.names[at]).is_some_and(|words| self.title.is_in(&words));
-        let mut folders = self.common.max(1)..self.asked.count.saturating_sub(1);
-        folders.any(|at| EXTRAS.contains(&self.asked.names[at]) && has_title(at + 1))
     }
 }
 

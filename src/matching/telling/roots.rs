@@ -1,5 +1,6 @@
 //! Whether two paths differ in their roots only, so that one mount or another would make them the same.
 
+use super::apart::is_apart;
 use super::names::{NAMES, any, has_number, is_unmatched, named, naming};
 use crate::matching::beside::{ends_title, is_general};
 use crate::matching::form::Form;
@@ -15,7 +16,7 @@ use crate::model::ItemType;
 /// One of the folders must be a name of a person's choice, or the item's: `DCIM/100CANON` is on every card, `Season 01` in
 /// every show, `2019` in every collection of photos. The library's own folder counts when it is the item's, as a folder
 /// for one show; then its name must be in the path asked for too. A film that is called by its title must be dated:
-/// remakes have the same one.
+/// remakes have the same one. What lies among copies, samples or extras is not the listed file ([`is_apart`]).
 pub fn only_root_differs(
     item: &ItemRef<'_>,
     asked: &Normal<'_>,
@@ -23,7 +24,7 @@ pub fn only_root_differs(
     common: usize,
     below: usize,
 ) -> bool {
-    if below < 2 || common < below {
+    if below < 2 || common < below || is_apart(item, asked, listed, common) {
         return false;
     }
     let title = naming(item).and_then(Words::of);

@@ -79,7 +79,7 @@ class Match:
 
         Of a single item that was found by the end of its path, what speaks for it: ``"only_root_differs"`` (a mapping
         is missing) or ``"path_tells"`` (title with year or number), both high; or why it is low: ``"no_evidence"``,
-        ``"contradicted"`` (another year, number or edition, or an extra), ``"not_listed"`` (a folder of Plex's).
+        ``"contradicted"`` (another year, number or edition, an extra or a copy), ``"not_listed"`` (a folder of Plex's).
         ``"several_episodes"``: one file has them all; the item is the first, and :attr:`candidates` has them in order.
         """
         return _name(c.REASONS, (self._answer or self._read())[3])  # type: ignore[return-value]

@@ -66,9 +66,14 @@ fn a_folder_tells_a_film_when_nothing_below_it_differs() {
                 Nothing,
             ),
             (
-                "/nas/Big Buck Bunny/extra/movie.mkv",
+                "/nas/Big Buck Bunny/new/movie.mkv",
                 "/p/Big Buck Bunny/movie.mkv",
                 Nothing,
+            ),
+            (
+                "/nas/Big Buck Bunny/extra/movie.mkv",
+                "/p/Big Buck Bunny/movie.mkv",
+                Against,
             ),
             (
                 "/nas/Big Buck Bunny/Trailers/Big Buck Bunny.mkv",

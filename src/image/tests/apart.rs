@@ -1,0 +1,218 @@
+//! Copies, samples and extras beside what is listed: their paths end as a listed one does, and they are other files.
+
+use super::library;
+use crate::matching::{Mappings, Scope, climb, fast_lookup};
+use crate::model::{Confidence, Item, ItemType, Reason, Rung};
+use crate::options::{Mapping, MappingKind, Pattern};
+
+const GUID: &str = "plex://movie/5d776825880197001ec90a2f";
+
+fn episode(show: &str, title: &str, file: &str) -> Item {
+    Item {
+        kind: ItemType::Episode,
+        title: title.into(),
+        show_title: show.into(),
+        season: 3,
+        episode: 1,
+        year: 2006,
+        guid: GUID.into(),
+        rating_key: file.into(),
+        parts: vec![file.into()],
+        ..Item::default()
+    }
+}
+
+fn film(title: &str, file: &str) -> Item {
+    Item {
+        kind: ItemType::Movie,
+        title: title.into(),
+        year: 2001,
+        guid: GUID.into(),
+        rating_key: file.into(),
+        parts: vec![file.into()],
+        ..Item::default()
+    }
+}
+
+const LOST: &str = "/data/tv/Lost (2004)/Season 03/Lost - S03E01 - Pilot.mkv";
+const ALPHA: &str = "/data/films/Alpha Run (2001)/Alpha Run (2001).mkv";
+
+fn collection() -> Vec<Item> {
+    vec![
+        episode("Lost", "Pilot", LOST),
+        episode("Sample", "Pilot", "/data/tv/Sample/Season 03/Sample - S03E01.mkv"),
+        episode("Other", "Pilot", "/data/tv/Other/Season 03/Other - S03E01.mkv"),
+        episode("Extras", "Pilot", "/data/tv/Extras/Season 03/Extras - S03E01.mkv"),
+        episode(
+            "Deep",
+            "Crime-Scene",
+            "/data/tv/Deep/Season 03/Deep - S03E01 - Crime-Scene.mkv",
+        ),
+        episode(
+            "Beta Row",
+            "Pilot",
+            "/data/tv/Beta Row/Season 03/Beta Row - S03E01-sample.mkv",
+        ),
+        episode(
+            "Kept",
+            "Pilot",
+            "/srv/#recycle/Other/Kept Show/Season 03/Kept - S03E01.mkv",
+        ),
+        film("Alpha Run", ALPHA),
+        film("Trailers", "/data/films/Trailers (2001)/Trailers (2001).mkv"),
+        film("The Sample", "/data/films/The Sample (2001)/The Sample (2001).mkv"),
+        film("Home", "/data/films/Home (2001)/Home (2001).mkv"),
+    ]
+}
+
+/// Asks under a root that no mapping names; the reason says whether the answer is to be high.
+#[track_caller]
+fn check<'p>(cases: impl IntoIterator<Item = (&'p str, Reason)>) {
+    let none = Mappings::default();
+    let view = library(
+        &["/data/tv", "/data/films", "/srv/#recycle/Other"],
+        &collection(),
+        &none,
+    );
+    let views = [&view];
+    let (mut asked, mut wrong) = (0, Vec::new());
+    for (path, reason) in cases {
+        for scope in [Scope::One(0), Scope::All] {
+            asked += 1;
+            let found = climb(&views, scope, &none, path.as_bytes());
+            assert!(
+                matches!(found.rung, Rung::Suffix | Rung::FileName) && found.total == 1,
+                "{path}"
+            );
+            let is_high = found.confidence == Confidence::High;
+            assert_eq!(
+                fast_lookup(&views, scope, &none, path.as_bytes()).is_some(),
+                is_high,
+                "{path}"
+            );
+            if (found.reason, is_high) != (reason, reason != Reason::Contradicted) {
+                wrong.push(format!("{path}: {:?}, {:?}", found.confidence, found.reason));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {asked}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn what_lies_among_extras_samples_or_what_was_deleted_is_another_file() {
+    let file = LOST.rsplit('/').next().expect("a name");
+    let mut paths = Vec::new();
+    for folder in [
+        "Sample",
+        "samples",
+        "!sample",
+        "Lost.S03E01-sample",
+        "Behind The Scenes",
+        "Deleted Scenes",
+        "Featurettes",
+        "Interviews",
+        "Scenes",
+        "Shorts",
+        "Trailers",
+        "Other",
+        "Extras",
+        "Extra",
+        "Bonus",
+        "@eaDir",
+        "#recycle",
+        "$RECYCLE.BIN",
+        ".Trash-1000",
+        ".Trashes",
+        "lost+found",
+        "Plex Versions",
+        "Plex Versions/Optimized for TV",
+        "_UNPACK_Lost",
+        ".deleted",
+    ] {
+        for above in [
+            "/nas/Lost (2004)/Season 03",
+            "/nas/Lost",
+            "/x/y/Lost (2004)/S03",
+            "/nas/Season 3",
+        ] {
+            paths.push(format!("{above}/{folder}/{file}"));
+        }
+        paths.push(format!("/nas/Lost/{folder}/Disc 1/{file}"));
+        paths.push(format!("/nas/Lost/{folder}/Season 03/{file}"));
+        paths.push(format!("/nas/Alpha Run (2001)/{folder}/Alpha Run (2001).mkv"));
+        paths.push(format!("/nas/Extras/Season 03/{folder}/Extras - S03E01.mkv"));
+    }
+    // What a system or a program keeps there is a copy, wherever that is.
+    for folder in [
+        "#recycle",
+        "@Recycle",
+        ".Trash-0/files",
+        "@eaDir",
+        "lost+found",
+        "Plex Versions",
+        "Samples",
+    ] {
+        paths.push(LOST.replace("/data/tv", &format!("/nas/{folder}")));
+        paths.push(LOST.replace("/data/tv", &format!("/nas/{folder}/tv")));
+        paths.push(format!("/nas/{folder}/{file}"));
+    }
+    paths.push("/nas/Trailers/Alpha Run (2001).mkv".into());
+    paths.push("/nas/x/Beta Row - S03E01-sample.mkv".into());
+    check(paths.iter().map(|path| (path.as_str(), Reason::Contradicted)));
+}
+
+#[test]
+fn names_that_only_look_like_it_lose_nothing() {
+    let (root, tells) = (Reason::OnlyRootDiffers, Reason::PathTells);
+    check([
+        // Titles.
+        ("/nas/Sample/Season 03/Sample - S03E01.mkv", tells),
+        ("/nas/Sample/Sample - S03E01.mkv", tells),
+        ("/nas/Other/Season 03/Other - S03E01.mkv", tells),
+        ("/nas/Other/Other - S03E01.mkv", tells),
+        ("/nas/Extras/Season 03/Extras - S03E01.mkv", tells),
+        ("/nas/Extras/Extras - S03E01.mkv", tells),
+        ("/nas/Trailers (2001)/Trailers (2001).mkv", root),
+        ("/nas/Trailers/Trailers (2001).mkv", tells),
+        ("/nas/The Sample (2001)/The Sample (2001).mkv", root),
+        ("/nas/The Sample (2001).mkv", tells),
+        ("/nas/Deep/Season 03/Deep - S03E01 - Crime-Scene.mkv", root),
+        ("/nas/x/Deep - S03E01 - Crime-Scene.mkv", tells),
+        // Roots and categories of a person's choice.
+        ("/nas/Other/Lost (2004)/Season 03/Lost - S03E01 - Pilot.mkv", root),
+        ("/mnt/s1/Shorts/Lost (2004)/Season 03/Lost - S03E01 - Pilot.mkv", root),
+        ("/mnt/.gdrive/Lost (2004)/Season 03/Lost - S03E01 - Pilot.mkv", root),
+        (
+            "/nas/sample-media/Lost (2004)/Season 03/Lost - S03E01 - Pilot.mkv",
+            root,
+        ),
+        ("/home/u/Other/Home (2001)/Home (2001).mkv", tells),
+        ("/nas/Shorts/Alpha Run (2001).mkv", tells),
+        ("/nas/Extraction/Alpha Run (2001).mkv", tells),
+        // The location's root has such names itself.
+        ("/srv/#recycle/x/Kept Show/Season 03/Kept - S03E01.mkv", root),
+        ("/nas/Other/Kept Show/Season 03/Kept - S03E01.mkv", root),
+        // The listed file has that name, below the library's folder as it is.
+        ("/nas/Beta Row/Season 03/Beta Row - S03E01-sample.mkv", root),
+    ]);
+}
+
+#[test]
+fn what_is_listed_mapped_or_recorded_is_sure_wherever_it_lies() {
+    let rule = Mapping {
+        kind: MappingKind::HostToServer,
+        from: Pattern::Prefix(b"/nas/#recycle".to_vec()),
+        to: b"/data/Plex Versions".to_vec(),
+    };
+    let mappings = Mappings::new(&[rule]).expect("mappings");
+    let listed = "/data/Plex Versions/Lost/Featurettes/Lost - S03E01.mkv";
+    let view = library(&["/data"], &[episode("Lost", "Pilot", listed)], &mappings);
+    let views = [&view];
+    for (asked, rung) in [
+        (listed, Rung::Exact),
+        ("/nas/#recycle/Lost/Featurettes/Lost - S03E01.mkv", Rung::Mapped),
+    ] {
+        let found = climb(&views, Scope::All, &mappings, asked.as_bytes());
+        assert_eq!((found.rung, found.confidence), (rung, Confidence::High), "{asked}");
+    }
+}

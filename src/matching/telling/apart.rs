@@ -1,0 +1,98 @@
+//! Whether a path lies where copies, samples and extras do: it ends as the listed one, and is another file.
+
+use super::names::{named, naming};
+use crate::matching::lower_name::LowerName;
+use crate::matching::normal::Normal;
+use crate::matching::numbered::season_in;
+use crate::matching::outcome::ItemRef;
+use crate::matching::words::Words;
+use crate::model::ItemType;
+
+/// Whether one of the folders that only the path asked for has, `common` components from its end, keeps what is in it apart.
+///
+/// Copies lie anywhere, unless the listed path has that folder too: then a location does. Samples and extras lie below a folder
+/// with the item's title or its season. Above such a folder a name is a person's choice: `Other/Lost/Season 01`.
+pub fn is_apart(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_>, common: usize) -> bool {
+    let mut folders = named(asked).enumerate().skip(common.max(1));
+    folders.any(|(at, text)| {
+        let name = LowerName(text.as_bytes());
+        let is_elsewhere = || !named(listed).any(|other| other == text);
+        if name.is_of_copies() {
+            return is_elsewhere();
+        }
+        if !is_video(item) || !is_beside(name) {
+            return false;
+        }
+        let place = Beside::new(item, asked, at);
+        let is_sample = name.is(b"sample") || name.is(b"samples");
+        place.is_below_title() || is_sample && place.title != Some(at) && is_elsewhere()
+    })
+}
+
+/// Whether the file's name ends as those of samples and extras do, and the item's own title does not.
+pub fn has_end_of_extras(item: &ItemRef<'_>, asked: &Normal<'_>) -> bool {
+    let text = named(asked).next().unwrap_or_default();
+    let (stem, _) = text.rsplit_once('.').unwrap_or((text, ""));
+    let ends = LowerName(text.as_bytes()).is_an_extra() || LowerName(stem.as_bytes()).ends_as_a_sample();
+    let is_title = || {
+        let end = stem.rsplit(['-', '.', '_']).next().unwrap_or_default();
+        Words::of(item.title).is_some_and(|title| title.iter().last() == Some(end.as_bytes()))
+    };
+    is_video(item) && ends && !is_title()
+}
+
+/// Plex knows samples and extras of videos only.
+fn is_video(item: &ItemRef<'_>) -> bool {
+    matches!(item.kind, ItemType::Movie | ItemType::Episode)
+}
+
+/// Whether a folder of this name has samples, extras, or what is hidden beside an item.
+fn is_beside(name: LowerName<'_>) -> bool {
+    name.is_of_samples() || name.ends_as_a_sample() || name.is_of_extras() || name.begins(b".")
+}
+
+/// Where such a folder stands among those of its path.
+struct Beside {
+    at: usize,
+    /// The folder with the item's title: the one next to the file that is called by it alone.
+    title: Option<usize>,
+    has_season_above: bool,
+    /// The file lies in it, and its name is nobody's choice.
+    is_plain: bool,
+}
+
+impl Beside {
+    fn new(item: &ItemRef<'_>, asked: &Normal<'_>, at: usize) -> Self {
+        let title = naming(item).and_then(Words::of);
+        let (mut called, mut by_chance, mut has_season_above, mut is_plain) = (None, None, false, false);
+        let mut words = Words::new();
+        for (place, text) in named(asked).enumerate().skip(1) {
+            let name = LowerName(text.as_bytes());
+            if place == at {
+                is_plain = at == 1 && !name.may_be_of_choice() && !name.begins(b".");
+            }
+            if !words.fold(text) {
+                continue;
+            }
+            if title.as_ref().is_some_and(|title| title.is_in(&words)) {
+                let found = if is_beside(name) { &mut by_chance } else { &mut called };
+                found.get_or_insert(place);
+            }
+            has_season_above |= place > at && season_in(&words).is_some();
+        }
+        Self {
+            at,
+            title: called.or(by_chance),
+            has_season_above,
+            is_plain,
+        }
+    }
+
+    fn is_below_title(&self) -> bool {
+        match self.title {
+            Some(title) if title == self.at => self.has_season_above,
+            Some(title) => title > self.at,
+            None => self.has_season_above || self.is_plain,
+        }
+    }
+}
