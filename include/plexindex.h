@@ -1012,8 +1012,9 @@ int32_t plexindex_compare_paths(const char *path,
 // Walks folders of this machine for a while, and tells what there is that is not listed without a doubt. Sends no request.
 // plexindex_items_not_on_disk() is the other direction.
 //
-// `library`: one, or all of them: what lies in a folder that only others have is not told. `folders`: `count` folders, each
-// given as two texts that NULs follow, `folder` or `twin_folder` and the full path; `length` bytes in all. `rules`: those of
+// `library`: one, or all of them: what lies in a folder that only others have is not told. `folders`: `count` pairs of texts
+// that NULs follow, `length` bytes in all: `folder` or `twin_folder` and the full path; and `walk`, once, and a number, 0 to begin
+// a walk that goes on with further calls. `rules`: those of
 // PLEXINDEX_RULE_* that hold. Outside every library's folder only EXTENSION, HIDDEN, SYSTEM and EMPTY do. `limit`: after so
 // many names, 1 to 1,000,000, and after 200 ms, the call ends with the folder that it reads.
 //
@@ -1021,21 +1022,26 @@ int32_t plexindex_compare_paths(const char *path,
 // of which a NUL follows every one: what it is; why; the path; and the line of a .plexignore, or nothing.
 //
 // - `folder`, `twin_folder`: it is to be walked yet. These come last. Give these to the next call, before those that you kept back: then
-//   folders come by their names, and few wait. Without any the walk is over.
+//   folders come by their names, and few wait.
+// - `walk`: behind them. The walk is not over. Why: its number, for the next call. Call without a folder when none is left: then
+//   links are followed. A walk that is given up needs no call: an index remembers the 64 that went on last.
 // - `file`, `twin_file`: a media file that plexindex_lookup_key() does not know; ask plexindex_match_path(). Why: the name of the
 //   rule that leaves it out unless it is listed, such as `hidden` for PLEXINDEX_RULE_HIDDEN, or nothing.
-// - `left_out`: a folder. Why: the name of a rule, or `loop` for a link that leads to a folder above it.
+// - `left_out`: a folder. Why: the name of a rule; `loop` for a link that leads to a folder above it; `linked` for a folder that
+//   was read already, by another path: the last text is its real path.
+// - `link`: a link to a folder, which is not followed: only without `walk`.
 // - `unreadable`: a folder or a link. Why: the number of the system's error.
 //
 // Of a `twin_` another name in its folder, or of a folder above it, differs in case or composition only: a lookup may find the
-// other one. Files outside every library's folder are all told of: a lookup may find one below another root. Links to folders
-// are followed. The findings are lost with PLEXINDEX_BUFFER_TOO_SMALL: enlarge the buffer
-// and call again.
+// other one. Files outside every library's folder are all told of: a lookup may find one below another root. A walk reads each
+// real folder (device and inode) once below a location, and follows links when all that is reached without them was read: which
+// of two is followed depends on their paths only. The findings are lost with PLEXINDEX_BUFFER_TOO_SMALL: enlarge the buffer
+// and call again with the same texts.
 //
 // The call has three threads beside the caller's, which end before it returns.
 //
-// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND for a library that
-// is not known.
+// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT, also for a walk that is over or with which another
+// call goes on; PLEXINDEX_LIBRARY_NOT_FOUND for a library that is not known.
 //
 // Precondition: pointers must be NULL or valid; `library` must be a handle of an open index.
 int32_t plexindex_walk(const struct plexindex_library_handle *library,

@@ -1276,7 +1276,7 @@ public:
         return BasicPagesBelow<Policy>(this->opened_, raw(), std::string(folder.bytes()), limit, plexindex_items_not_on_disk);
     }
     /// Walks folders of this machine for a while: findings as `plexindex_walk` gives them, four texts each that NULs follow.
-    /// `folders`: pairs of them, `folder` and the path. `files`: receives how many media files there were.
+    /// `folders`: pairs of them, `folder` and the path, or `walk` and its number; without `walk` no link is followed. `files`: receives how many media files there were.
     [[nodiscard]] Of<std::string> walk(const Paths &folders, std::uint64_t &files, std::uint32_t rules = rule::all,
                                        std::size_t limit = 10000) const {
         const std::string_view given = folders.text();

@@ -2,9 +2,11 @@
 //! of no index: whether a file is listed is asked for.
 
 mod ignored;
+mod progress;
 mod rules;
 mod walk;
 
+pub use progress::Progress;
 pub use rules::{Kinds, Rule, Rules};
 pub use walk::{Location, Question, Walked, walk};
 

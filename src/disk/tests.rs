@@ -1,12 +1,16 @@
 //! Rules by name, `.plexignore`, and walks over a tree of this machine.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use proptest::sample::Index;
 
 use super::ignored::Ignored;
 use super::rules::{of_file, of_folder};
-use super::{Kinds, Location, Question, Rule, Rules, walk};
+use super::{Kinds, Location, Progress, Question, Rule, Rules, walk};
 use crate::model::LibraryKind;
 use crate::platform::files::bytes_of;
 
@@ -214,19 +218,30 @@ fn a_plexignore_is_no_gitignore() {
     assert_eq!(told.as_deref(), Some(&b"'odd*\xFF?.mkv' in /m/.plexignore"[..]));
 }
 
-/// Findings by a walk in calls that read this many names each: what it is, why, and the path below the folder.
+/// Findings by a walk in calls that read this many names each: what it is, why, and the path below the folder. Every other
+/// call is taken back and made again.
 fn found(root: &Path, locations: &[Location], most: usize) -> (Vec<(String, String, String)>, u64) {
     let (mut left, mut told, mut files) = (vec![(false, bytes_of(root).to_vec())], Vec::new(), 0);
-    while !left.is_empty() {
+    let (mut progress, mut is_over, mut calls) = (Progress::default(), false, 0);
+    while !is_over {
+        calls += 1;
+        assert!(calls < 20_000, "the walk has no end");
         let given: Vec<(bool, &[u8])> = left.iter().map(|(twin, folder)| (*twin, folder.as_slice())).collect();
-        let walked = walk(&Question {
+        let question = Question {
             folders: &given,
             locations,
             rules: all(),
             most,
             until: Instant::now() + Duration::from_secs(60),
             is_listed: &|paths, each| paths.iter().for_each(|path| each(path.ends_with(b"listed.mkv"))),
-        });
+        };
+        if calls % 2 == 0 {
+            let _ = walk(&question, Some(&mut progress));
+            progress.undo();
+        }
+        let walked;
+        (walked, is_over) = walk(&question, Some(&mut progress));
+        progress.commit();
         files += walked.files;
         let mut rest = Vec::new();
         let texts: Vec<&[u8]> = walked.text.split(|byte| *byte == 0).collect();
@@ -335,4 +350,204 @@ fn what_is_not_there_any_more_is_passed_over() {
     make(folder.path(), "file.mkv");
     let (told, _) = found(&folder.path().join("file.mkv"), &[location(folder.path(), false)], 10);
     assert_eq!((told.len(), &*told[0].0), (1, "unreadable"));
+}
+
+/// Makes `name` below `root` a link to another folder of it.
+fn link(root: &Path, to: &str, name: &str) {
+    std::os::unix::fs::symlink(root.join(to), root.join(name)).expect("a link");
+}
+
+/// What is told but for files, in order, and the files.
+fn lines(root: &Path, locations: &[Location], most: usize) -> (Vec<String>, Vec<String>) {
+    let (told, files) = found(root, locations, most);
+    let (mut media, mut others) = (Vec::new(), Vec::new());
+    for (what, why, path) in told {
+        if what == "file" {
+            media.push(path);
+        } else {
+            others.push(format!("{what} {why} {path}"));
+        }
+    }
+    assert_eq!(media.len() as u64, files);
+    media.sort();
+    others.sort();
+    (others, media)
+}
+
+#[test]
+fn folders_that_link_to_each_other_are_read_once() {
+    const FOLDERS: usize = 8;
+    for outside in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("films");
+        let all = if outside {
+            folder.path().join("pool")
+        } else {
+            root.clone()
+        };
+        fs::create_dir_all(&root).expect("folders");
+        for own in 0..FOLDERS {
+            make(&all, &format!("F{own}/{own}.mkv"));
+            for other in (0..FOLDERS).filter(|other| *other != own) {
+                link(&all, &format!("F{other}"), &format!("F{own}/to {other}"));
+            }
+            if outside {
+                std::os::unix::fs::symlink(all.join(format!("F{own}")), root.join(format!("F{own}"))).expect("a link");
+            }
+        }
+        let locations = [location(&root, false)];
+        let (told, files) = lines(&root, &locations, 1_000_000);
+        assert_eq!(files.len(), FOLDERS, "{files:?}");
+        assert!(
+            told.iter().all(|line| line.starts_with("left_out linked F")),
+            "{told:?}"
+        );
+        assert_eq!(told.len(), FOLDERS * (FOLDERS - 1));
+        for most in [1, 3, 20] {
+            assert_eq!(
+                lines(&root, &locations, most),
+                (told.clone(), files.clone()),
+                "{most} names a call"
+            );
+        }
+    }
+}
+
+#[test]
+fn which_of_two_links_is_followed_depends_on_their_names_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (root, pool) = (folder.path().join("films"), folder.path().join("pool"));
+    make(&pool, "T/new.mkv");
+    make(&pool, "T/sub/new.mkv");
+    make(&root, "real/new.mkv");
+    make(&root, "z/deep/new.mkv");
+    let to = |target: &Path, name: &str| std::os::unix::fs::symlink(target, root.join(name)).expect("a link");
+    // A folder is read by its own path before any link to it.
+    to(&root.join("real"), "a link");
+    to(&pool.join("T"), "b");
+    to(&pool.join("T"), "c");
+    to(&pool.join("T/sub"), "z/deep/d");
+    to(&root, "z/up");
+    let locations = [location(&root, false)];
+    let expected = (
+        [
+            "left_out linked a link",
+            "left_out linked b/sub",
+            "left_out linked c",
+            "left_out loop z/up",
+        ],
+        ["b/new.mkv", "real/new.mkv", "z/deep/d/new.mkv", "z/deep/new.mkv"],
+    );
+    for most in [1, 2, 3, 5, 1_000_000] {
+        let (told, files) = lines(&root, &locations, most);
+        let told: Vec<&str> = told.iter().map(String::as_str).collect();
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        assert_eq!(
+            (told.as_slice(), files.as_slice()),
+            (&expected.0[..], &expected.1[..]),
+            "{most} names a call"
+        );
+    }
+    // Each location has its own: Plex lists it in both.
+    let other = folder.path().join("other");
+    make(&other, "x.mkv");
+    std::os::unix::fs::symlink(root.join("real"), other.join("here")).expect("a link");
+    let (told, files) = lines(folder.path(), &[location(&root, false), location(&other, false)], 7);
+    assert!(files.contains(&"other/here/new.mkv".to_owned()), "{files:?} {told:?}");
+}
+
+#[test]
+fn without_progress_a_link_is_told_and_not_followed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    make(root, "real/new.mkv");
+    link(root, "real", "link");
+    let walked = walk(
+        &Question {
+            folders: &[(false, bytes_of(root))],
+            locations: &[location(root, false)],
+            rules: all(),
+            most: 1_000,
+            until: Instant::now() + Duration::from_secs(60),
+            is_listed: &|paths, each| paths.iter().for_each(|_| each(false)),
+        },
+        None,
+    );
+    let text = String::from_utf8_lossy(&walked.0.text).into_owned();
+    assert!(
+        walked.0.files == 1 && text.contains("link\0\0") && text.contains("/link\0"),
+        "{text:?}"
+    );
+}
+
+/// The media below a folder, as links lead there: each once, by its real path.
+fn reachable(root: &Path) -> BTreeSet<PathBuf> {
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    let root = real(root).expect("a folder");
+    let (mut seen, mut left, mut media) = (BTreeSet::new(), vec![root.clone()], BTreeSet::new());
+    while let Some(folder) = left.pop() {
+        if !seen.insert(folder.clone()) {
+            continue;
+        }
+        for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            match real(&path).filter(|to| !root.starts_with(to) || *to == root) {
+                Some(to) if to.is_file() => drop(media.insert(to)),
+                Some(to) if of_folder(bytes_of(Path::new(&name)), all(), movies(), folder == root).is_none() => {
+                    left.push(to);
+                }
+                _ => {}
+            }
+        }
+    }
+    media
+}
+
+/// Folders, each in one of those before it; links, each in a folder and to one, or to what is above all; and where a walk begins.
+type Tree = (Vec<(Index, &'static str)>, Vec<(Index, Index)>, Index);
+
+fn tree() -> impl Strategy<Value = Tree> {
+    let name = proptest::sample::select(&["a", "A", "B b", "e\u{301}", "\u{e9}", ".x", "Extras", "#recycle", "z"][..]);
+    (
+        proptest::collection::vec((any::<Index>(), name), 1..14),
+        proptest::collection::vec((any::<Index>(), any::<Index>()), 0..24),
+        any::<Index>(),
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_tree_with_links_is_read_once((folders, links, begin) in tree(), most in 1..40_usize) {
+        let place = tempfile::tempdir().expect("a folder");
+        let top = fs::canonicalize(place.path()).expect("a folder");
+        let mut all = vec![top.join("media")];
+        for (number, (above, name)) in folders.iter().enumerate() {
+            let own = all[above.index(all.len())].join(name);
+            make(&own, &format!("{number}.mkv"));
+            all.push(own);
+        }
+        for (number, (from, to)) in links.iter().enumerate() {
+            let targets = [&all[..], &[top.clone(), top.join("media/none")]].concat();
+            let link = all[from.index(all.len())].join(format!("link {}", number % 7));
+            let _ = std::os::unix::fs::symlink(&targets[to.index(targets.len())], link);
+        }
+        // What is read by another path may lie outside of the location.
+        let root = &all[begin.index(all.len())];
+        let locations = [location(root, false)];
+        let (told, _) = found(root, &locations, most);
+        let media: Vec<PathBuf> = (told.iter())
+            .filter(|one| one.0.ends_with("file"))
+            .map(|one| fs::canonicalize(root.join(&one.2)).expect("a file"))
+            .collect();
+        let once: BTreeSet<PathBuf> = media.iter().cloned().collect();
+        prop_assert_eq!(once.len(), media.len(), "told twice");
+        prop_assert_eq!(&once, &reachable(root));
+        let sorted = |(mut told, files): (Vec<(String, String, String)>, u64)| {
+            told.sort();
+            (told, files)
+        };
+        prop_assert_eq!(sorted((told, media.len() as u64)), sorted(found(root, &locations, 1_000_000)));
+    }
 }

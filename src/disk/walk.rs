@@ -6,15 +6,16 @@ use std::fs;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use super::ignored::Ignored;
+use super::progress::{Link, Progress};
 use super::rules::{Kinds, Rule, Rules, of_file, of_folder};
 use crate::matching::Normal;
-use crate::platform::files::{Inode, is_gone, named};
+use crate::platform::files::{Inode, bytes_of, is_gone, named};
 use crate::platform::mutex::lock;
-use crate::platform::names::{FolderReader, Kind};
+use crate::platform::names::{FolderId, FolderReader, Kind};
 use crate::platform::thread::on_several;
 
 /// Threads beside the caller's. Most of the time goes into the system's calls, and on a network into waiting.
@@ -53,20 +54,27 @@ pub struct Question<'q> {
 #[derive(Debug, Default)]
 pub struct Walked {
     /// Findings, each of four texts that NULs follow: what it is; why; the path; and a sentence. `folder`: it is to be walked
-    /// yet; these come last. `file`: a media file that is not listed without a doubt; why: the rule that leaves it out if it is not listed at
-    /// all. `left_out`: a folder; why: the rule, or `loop`. `unreadable`: why: the number of the system's error. `twin_folder`
-    /// and `twin_file`: another name in that folder, or in one above, differs from its own in case or composition only.
+    /// yet; these come last, with `walk`: a walk that is not over; why: its number. `file`: a media file that is not listed without a doubt; why: the rule that leaves it out if it is not listed at
+    /// all. `left_out`: a folder; why: the rule, `loop`, or `linked`: it was read by another path, and the sentence is its real one.
+    /// `link`: a link to a folder that a call without progress does not follow. `unreadable`: why: the number of the system's
+    /// error. `twin_folder` and `twin_file`: another name in that folder, or in one above, differs from its own in case or
+    /// composition only.
     pub text: Vec<u8>,
     /// Media files, whether they are listed or not.
     pub files: u64,
 }
 
 impl Walked {
-    fn put(&mut self, what: &str, why: &str, path: &[u8], sentence: &[u8]) {
+    pub(super) fn put(&mut self, what: &str, why: &str, path: &[u8], sentence: &[u8]) {
         for text in [what.as_bytes(), why.as_bytes(), path, sentence] {
             self.text.extend_from_slice(text);
             self.text.push(0);
         }
+    }
+
+    /// That the walk with this number is not over.
+    pub fn goes_on(&mut self, number: u64) {
+        self.put("walk", &number.to_string(), b"", b"");
     }
 
     fn folder(&mut self, path: &[u8], twin: bool) {
@@ -91,11 +99,17 @@ fn innermost(locations: &[Location], folder: &[u8]) -> Option<usize> {
     around.max_by_key(|at| locations[*at].folder.len())
 }
 
-/// Walks. Links to folders are followed, but for those that lead to a folder above them. What goes meanwhile is passed over.
+/// Walks. What goes meanwhile is passed over.
+///
+/// With `progress` each real folder is read once below a location: folders that link to each other would be walked in every
+/// order else. Links wait until a call has no folder of its own to walk, and are followed then; without `progress` they are told.
+/// The second is whether the walk is over.
 #[must_use]
-pub fn walk(question: &Question<'_>) -> Walked {
-    let walk = Walk {
+pub fn walk(question: &Question<'_>, progress: Option<&mut Progress>) -> (Walked, bool) {
+    let mut walk = Walk {
         question,
+        slots: Vec::new(),
+        progress: None,
         places: (question.locations.iter().enumerate())
             .map(|(at, location)| (location.folder.as_slice(), at))
             .collect(),
@@ -112,8 +126,21 @@ pub fn walk(question: &Question<'_>) -> Walked {
         next: AtomicUsize::new(0),
         spent: AtomicUsize::new(0),
     };
-    let count = question.folders.len();
-    let whole: Mutex<Walked> = Mutex::default();
+    let mut refused = Walked::default();
+    let mut starts: Vec<Start<'_>> = (question.folders.iter())
+        .map(|(twin, folder)| Start::Folder(*twin, folder))
+        .collect();
+    if let Some(progress) = progress {
+        let folders = question.locations.iter().map(|location| location.folder.as_slice());
+        walk.slots = folders.chain([&b""[..]]).map(|folder| progress.slot(folder)).collect();
+        if starts.is_empty() {
+            walk.follow(progress, &mut starts, &mut refused);
+        }
+        walk.progress = Some(Mutex::new(progress));
+    }
+    let walk = walk;
+    let count = starts.len();
+    let whole = Mutex::new(refused);
     let left: Mutex<Vec<(usize, Walked)>> = Mutex::default();
     let some = if count > SOME * SOME { SOME } else { 1 };
     on_several(OTHERS.min(count.saturating_sub(1) / some), || {
@@ -121,12 +148,12 @@ pub fn walk(question: &Question<'_>) -> Walked {
         let (mut found, mut rest) = (Walked::default(), Vec::new());
         loop {
             let at = walk.next.fetch_add(some, Ordering::Relaxed);
-            let Some(taken) = question.folders.get(at..).filter(|taken| !taken.is_empty()) else {
+            let Some(taken) = starts.get(at..).filter(|taken| !taken.is_empty()) else {
                 break;
             };
             let mut left = Walked::default();
-            for (twin, folder) in &taken[..taken.len().min(some)] {
-                walk.below(&mut reader, folder, *twin, &mut files, &mut found, &mut left);
+            for start in &taken[..taken.len().min(some)] {
+                walk.below(&mut reader, start, &mut files, &mut found, &mut left);
             }
             if !left.text.is_empty() {
                 rest.push((at, left));
@@ -139,15 +166,27 @@ pub fn walk(question: &Question<'_>) -> Walked {
         lock(&left).append(&mut rest);
     });
     let (mut whole, mut left) = (std::mem::take(&mut *lock(&whole)), std::mem::take(&mut *lock(&left)));
+    let has_no_links = walk.progress.is_none_or(|progress| lock(&progress).has_no_links());
+    let is_over = question.folders.is_empty() && left.is_empty() && has_no_links;
     left.sort_unstable_by_key(|(at, _)| *at);
     for (_, rest) in left {
         whole.text.extend_from_slice(&rest.text);
     }
-    whole
+    (whole, is_over)
+}
+
+/// Where a walk begins.
+enum Start<'s> {
+    Folder(bool, &'s [u8]),
+    /// Its folder counts as read already.
+    Link(Arc<Link>),
 }
 
 struct Walk<'w> {
     question: &'w Question<'w>,
+    /// The place of each location in the progress, and behind them that of what lies outside of all.
+    slots: Vec<usize>,
+    progress: Option<Mutex<&'w mut Progress>>,
     /// The locations by their folders, and the folders that have one in them.
     places: HashMap<&'w [u8], usize>,
     above: HashSet<&'w [u8]>,
@@ -163,6 +202,8 @@ struct Folder {
     /// The location that it lies in.
     place: Option<usize>,
     twin: bool,
+    /// It counts as read already.
+    begun: bool,
 }
 
 /// A media file of which it is not known yet whether it is listed.
@@ -178,7 +219,8 @@ struct Name {
     bytes: Vec<u8>,
     /// The first of them, in their order.
     begin: u64,
-    is_link: bool,
+    /// Of a link: which folder it leads to.
+    link: Option<FolderId>,
     twin: bool,
 }
 
@@ -194,20 +236,53 @@ struct Above<'f> {
 }
 
 impl Walk<'_> {
-    /// Walks a folder. What there is no time for is handed back.
+    /// The links that wait, where no other one led to the same folder.
+    fn follow(&self, progress: &mut Progress, starts: &mut Vec<Start<'_>>, walked: &mut Walked) {
+        let links = progress.follow(|progress, link| {
+            let place = innermost(self.question.locations, &link.path);
+            let is_new = progress.begin(self.slot(place), link.id);
+            if !is_new {
+                self.put_linked(&link.path, place, walked);
+            }
+            is_new
+        });
+        starts.extend(links.into_iter().map(Start::Link));
+    }
+
+    fn slot(&self, place: Option<usize>) -> usize {
+        self.slots[place.unwrap_or(self.question.locations.len())]
+    }
+
+    /// That a folder was read by another path.
+    fn put_linked(&self, path: &[u8], place: Option<usize>, walked: &mut Walked) {
+        if !self.location(place).is_some_and(|own| own.is_others) {
+            let real = fs::canonicalize(named(path)).unwrap_or_default();
+            walked.put("left_out", "linked", path, bytes_of(&real));
+        }
+    }
+
+    /// Walks a folder. What there is no time for is handed back, or waits.
     fn below(
         &self,
         reader: &mut FolderReader,
-        folder: &[u8],
-        twin: bool,
+        start: &Start<'_>,
         files: &mut Vec<File>,
         walked: &mut Walked,
         left: &mut Walked,
     ) {
+        let (path, twin) = match start {
+            Start::Folder(twin, path) => (*path, *twin),
+            Start::Link(link) => (link.path.as_slice(), link.twin),
+        };
+        let place = innermost(self.question.locations, path);
+        if let (Start::Link(link), Some(progress), true) = (start, &self.progress, self.is_over()) {
+            return lock(progress).put_back(link);
+        }
         let mut stack = vec![Folder {
-            path: folder.to_vec(),
-            place: innermost(self.question.locations, folder),
+            path: path.to_vec(),
+            place,
             twin,
+            begun: matches!(start, Start::Link(_)),
         }];
         while !self.is_over()
             && let Some(folder) = stack.pop()
@@ -253,7 +328,7 @@ impl Walk<'_> {
         {
             return;
         }
-        let names = match reader.read(path) {
+        let (id, names) = match reader.read(path) {
             Ok(names) => names,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => {
@@ -268,6 +343,12 @@ impl Walk<'_> {
             }
         };
         self.spent.fetch_add(1 + names.len(), Ordering::Relaxed);
+        if !folder.begun
+            && let Some(progress) = &self.progress
+            && !lock(progress).begin(self.slot(folder.place), id)
+        {
+            return self.put_linked(path, folder.place, walked);
+        }
         let start = path.strip_suffix(b"/").unwrap_or(path);
         let kinds = own.map_or_else(|| Kinds::of(&[]), |own| own.kinds);
         let any_extension = !self.question.rules.has(Rule::Extension);
@@ -275,9 +356,9 @@ impl Walk<'_> {
         for (name, kind) in names {
             ignores |= name == b".plexignore";
             let is_media = !is_others && (any_extension || kinds.has(name));
-            let (is_folder, is_link) = match kind {
-                Kind::Folder => (true, false),
-                Kind::Other => (false, false),
+            let (is_folder, link) = match kind {
+                Kind::Folder => (true, None),
+                Kind::Other => (false, None),
                 Kind::Link | Kind::Unknown => match look(&joined(start, name)) {
                     Ok(found) => found,
                     Err(error) => {
@@ -293,7 +374,7 @@ impl Walk<'_> {
                 names.push(Name {
                     bytes: name.to_vec(),
                     begin: begin_of(name),
-                    is_link,
+                    link,
                     twin: folder.twin,
                 });
             }
@@ -352,15 +433,23 @@ impl Walk<'_> {
                 walked.put("left_out", rule.name(), &path, &line);
             }
             self.enter_locations(&path, name.twin, stack);
-        } else if rule.is_none() && name.is_link && leads_up(&path) {
+        } else if rule.is_none() && name.link.is_some() && leads_up(&path) {
             if !is_others {
                 walked.put("left_out", "loop", &path, b"");
+            }
+        } else if let (Some(id), None) = (name.link, place) {
+            let twin = name.twin;
+            match &self.progress {
+                Some(progress) => lock(progress).wait(Link { path, twin, id }),
+                None if is_others => {}
+                None => walked.put("link", "", &path, b""),
             }
         } else {
             stack.push(Folder {
                 path,
                 place: place.or(around),
                 twin: name.twin,
+                begun: false,
             });
         }
     }
@@ -377,6 +466,7 @@ impl Walk<'_> {
                     path: locations[at].folder.clone(),
                     place: Some(at),
                     twin,
+                    begun: false,
                 });
             }
         }
@@ -434,13 +524,16 @@ fn joined(folder: &[u8], name: &[u8]) -> Vec<u8> {
     [folder, b"/", name].concat()
 }
 
-/// Whether there is a folder, and whether a link leads there. A link that leads nowhere, or in a circle, is no folder.
-fn look(path: &[u8]) -> io::Result<(bool, bool)> {
+/// Whether there is a folder, and which one, if a link leads there. A link that leads nowhere, or in a circle, is no folder.
+fn look(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
     let path = named(path);
     match fs::metadata(&path) {
-        Ok(facts) if facts.is_dir() => Ok((true, fs::symlink_metadata(&path)?.is_symlink())),
-        Ok(_) => Ok((false, false)),
-        Err(error) if is_gone(&error) => Ok((false, false)),
+        Ok(facts) if facts.is_dir() => {
+            let is_link = fs::symlink_metadata(&path)?.is_symlink();
+            Ok((true, is_link.then(|| FolderId::of(&facts))))
+        }
+        Ok(_) => Ok((false, None)),
+        Err(error) if is_gone(&error) => Ok((false, None)),
         Err(error) => Err(error),
     }
 }

@@ -200,7 +200,7 @@ impl Forks for Inner {
         held.extend(self.reading.hold());
         held.extend([self.images.hold()]);
         held.extend(self.maintenance.hold());
-        held.push(self.queries.hold());
+        held.extend(self.queries.hold());
         held.extend(self.sync.hold());
         held
     }

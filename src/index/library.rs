@@ -166,13 +166,22 @@ impl Library {
             .items_below(&self.query().call(&self.inner), path, after, limit, which, then)
     }
 
-    /// Walks folders of this machine for a while: what there is that is not listed without a doubt. Sends no request.
+    /// Walks folders of this machine for a while: what there is that is not listed without a doubt, handed to `then`. `number`:
+    /// of the walk that goes on with this call; 0 begins one. Sends no request.
     ///
     /// # Errors
-    /// [`crate::error::Status::InvalidArgument`] for a path that none can be; [`crate::error::Status::LibraryNotFound`]; the
-    /// store's.
-    pub fn walk(&self, folders: &[(bool, &[u8])], rules: Rules, most: usize) -> Result<Walked> {
-        self.inner.queries.walk(&self.selection, folders, rules, most)
+    /// [`crate::error::Status::InvalidArgument`] for a path that none can be, or a walk that is not known;
+    /// [`crate::error::Status::LibraryNotFound`]; the store's; that of `then`.
+    pub fn walk<R>(
+        &self,
+        number: Option<u64>,
+        folders: &[(bool, &[u8])],
+        (rules, most): (Rules, usize),
+        then: impl FnOnce(&Walked) -> Result<R>,
+    ) -> Result<R> {
+        self.inner
+            .queries
+            .walk(&self.selection, number, folders, (rules, most), then)
     }
 
     /// The rating key of the item with this path, if a fast lookup knows it, handed to `then`.

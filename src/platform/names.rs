@@ -2,9 +2,11 @@
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::ffi::CStr;
+use std::fs;
 use std::io;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 
 /// What a name is, as far as the folder says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,16 @@ pub enum Kind {
     Other,
     /// The file system does not say.
     Unknown,
+}
+
+/// A folder by its device and inode, whatever its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FolderId(u64, u64);
+
+impl FolderId {
+    pub fn of(facts: &fs::Metadata) -> Self {
+        Self(facts.dev(), facts.ino())
+    }
 }
 
 /// Reads folders one after the other.
@@ -30,29 +42,31 @@ pub struct FolderReader {
 }
 
 impl FolderReader {
-    /// The names in a folder, but for itself and the one above, in no order.
+    /// Which folder it is, and the names in it, but for itself and the one above, in no order.
     ///
     /// # Errors
     /// The operating system's: then nothing is known of the folder.
-    pub fn read(&mut self, path: &[u8]) -> io::Result<impl ExactSizeIterator<Item = (&[u8], Kind)>> {
+    pub fn read(&mut self, path: &[u8]) -> io::Result<(FolderId, impl ExactSizeIterator<Item = (&[u8], Kind)>)> {
         self.names.clear();
         self.ends.clear();
-        self.fill(path)?;
+        let id = self.fill(path)?;
         let (names, mut start) = (self.names.as_slice(), 0);
-        Ok(self.ends.iter().map(move |(end, kind)| {
+        let names = self.ends.iter().map(move |(end, kind)| {
             let name = &names[start..*end];
             start = *end;
             (name, *kind)
-        }))
+        });
+        Ok((id, names))
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn fill(&mut self, path: &[u8]) -> io::Result<()> {
+    fn fill(&mut self, path: &[u8]) -> io::Result<FolderId> {
         // d_ino, d_off, d_reclen, d_type, and the name with its NUL.
         const LENGTH: usize = 16;
         const TYPE: usize = 18;
         const NAME: usize = 19;
-        let folder = self.open(path)?;
+        let folder = fs::File::from(self.open(path)?);
+        let id = FolderId::of(&folder.metadata()?);
         self.room.resize(32 << 10, 0);
         loop {
             let (number, room) = (folder.as_raw_fd(), self.room.as_mut_ptr());
@@ -62,7 +76,7 @@ impl FolderReader {
                 return Err(io::Error::last_os_error());
             };
             if filled == 0 {
-                return Ok(());
+                return Ok(id);
             }
             let mut rest = self.room.get(..filled).unwrap_or_default();
             while let Some(length) = rest.get(LENGTH..).and_then(<[u8]>::first_chunk) {
@@ -128,9 +142,10 @@ impl FolderReader {
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    fn fill(&mut self, path: &[u8]) -> io::Result<()> {
+    fn fill(&mut self, path: &[u8]) -> io::Result<FolderId> {
         use super::files::{bytes_of, named};
-        for entry in std::fs::read_dir(named(path))? {
+        let id = FolderId::of(&fs::metadata(named(path))?);
+        for entry in fs::read_dir(named(path))? {
             let entry = entry?;
             let kind = match entry.file_type() {
                 Ok(kind) if kind.is_dir() => Kind::Folder,
@@ -141,7 +156,7 @@ impl FolderReader {
             self.names.extend_from_slice(bytes_of(entry.file_name().as_ref()));
             self.ends.push((self.names.len(), kind));
         }
-        Ok(())
+        Ok(id)
     }
 }
 

@@ -5,7 +5,7 @@ use super::{FolderReader, Kind};
 use crate::platform::files::bytes_of;
 
 fn names(reader: &mut FolderReader, folder: &std::path::Path) -> BTreeMap<Vec<u8>, Kind> {
-    let found = reader.read(bytes_of(folder)).expect("a folder");
+    let (_, found) = reader.read(bytes_of(folder)).expect("a folder");
     found.map(|(name, kind)| (name.to_vec(), kind)).collect()
 }
 
@@ -33,6 +33,8 @@ fn all_names_of_each_folder_are_read() {
         );
     }
     assert_eq!(names(&mut reader, &root.join("link")).len(), 1);
+    let mut id = |name| reader.read(bytes_of(&root.join(name))).expect("a folder").0;
+    assert!(id("link") == id("0") && id("0") != id("1"));
     // More than fits into one call.
     let many = root.join("many");
     fs::create_dir(&many).expect("a folder");
@@ -42,6 +44,6 @@ fn all_names_of_each_folder_are_read() {
     assert_eq!(names(&mut reader, &many).len(), 2000);
     assert!(reader.read(bytes_of(&root.join("none"))).is_err());
     assert!(reader.read(bytes_of(&root.join("0/file 0"))).is_err());
-    assert!(reader.read(b"/").is_ok_and(|names| names.len() > 1));
+    assert!(reader.read(b"/").is_ok_and(|(_, names)| names.len() > 1));
     assert!(reader.read(b"").is_err());
 }

@@ -102,11 +102,20 @@ impl Queries {
         Err(super::driver::images_lost())
     }
 
-    /// Walks folders of this machine for a while: what there is that is not listed without a doubt.
+    /// Walks folders of this machine for a while: what there is that is not listed without a doubt. `number`: of the walk that
+    /// goes on with this call; 0 begins one. One whose `then` fails stays as it was before the call.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] for a path that is none; as [`Queries::items_below`].
-    pub fn walk(&self, library: &Selection, folders: &[(bool, &[u8])], rules: Rules, most: usize) -> Result<Walked> {
+    /// [`Status::InvalidArgument`] for a path that is none, or a walk that is not known; as [`Queries::items_below`]; that of
+    /// `then`.
+    pub fn walk<R>(
+        &self,
+        library: &Selection,
+        number: Option<u64>,
+        folders: &[(bool, &[u8])],
+        (rules, most): (Rules, usize),
+        then: impl FnOnce(&Walked) -> Result<R>,
+    ) -> Result<R> {
         for (_, folder) in folders {
             self.shown.check_path(folder)?;
             if !folder.starts_with(b"/") {
@@ -125,7 +134,7 @@ impl Queries {
             };
             locations(&snapshot, scope, self.reading.mappings())
         };
-        Ok(disk::walk(&disk::Question {
+        let question = disk::Question {
             folders,
             locations: &locations,
             rules,
@@ -135,7 +144,29 @@ impl Queries {
                 self.reading
                     .lookup_keys(library, paths.iter().copied(), |key| each(key.is_some()));
             },
-        }))
+        };
+        let Some(given) = number else {
+            return then(&disk::walk(&question, None).0);
+        };
+        let (number, mut progress) = self.walks.take(given)?;
+        let (mut walked, is_over) = disk::walk(&question, Some(&mut progress));
+        if !is_over {
+            walked.goes_on(number);
+        }
+        let taken = then(&walked);
+        match &taken {
+            Ok(_) if is_over => {}
+            Ok(_) => {
+                progress.commit();
+                self.walks.keep(number, progress);
+            }
+            Err(_) if given == 0 => {}
+            Err(_) => {
+                progress.undo();
+                self.walks.keep(number, progress);
+            }
+        }
+        taken
     }
 }
 

@@ -14,6 +14,7 @@ mod planner;
 mod room;
 mod samples;
 mod shown;
+mod walks;
 
 pub use answer::{Answer, Candidate, FolderFacts, Match};
 pub use below::Which;

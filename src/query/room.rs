@@ -7,6 +7,7 @@ use super::answer::Answer;
 use super::planner::QueryState;
 use super::samples::MappingSamples;
 use super::shown::Shown;
+use super::walks::Walks;
 use crate::error::{Result, Status};
 use crate::freshness::Policy;
 use crate::model::Rung;
@@ -28,6 +29,7 @@ pub struct Queries {
     pub(super) counters: Arc<Counters>,
     pub(super) shown: Shown,
     pub(super) samples: MappingSamples,
+    pub(super) walks: Walks,
     /// When a wait for changes last ended since the server has to be asked, on the coarse clock.
     pub(super) due_told_ms: AtomicU64,
 }
@@ -50,13 +52,17 @@ impl Queries {
             clock,
             counters,
             samples: MappingSamples::default(),
+            walks: Walks::default(),
             due_told_ms: AtomicU64::new(0),
         }
     }
 
     /// Its locks, held through a fork.
-    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
-        MappingSamples::hold(self, |queries| &queries.samples)
+    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
+        [
+            MappingSamples::hold(self, |queries| &queries.samples),
+            Walks::hold(self, |queries| &queries.walks),
+        ]
     }
 
     /// Refuses what no path can be.

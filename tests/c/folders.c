@@ -4,6 +4,7 @@
 #include "block.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* 1,200 generated movies, one of two files, and two more. */
 #define FILES 1204
@@ -72,7 +73,8 @@ static const char *walked(const char *folders, size_t length, size_t count, uint
     while (at < page.length) {
         const char *what = text + at, *why = what + strlen(what) + 1, *path = why + strlen(why) + 1;
         const char *line = path + strlen(path) + 1;
-        used += (size_t)snprintf(told + used, sizeof told - used, "%s %s %s;", what, why, strrchr(path, 0x2f) + 1);
+        const char *name = strrchr(path, 0x2f);
+        used += (size_t)snprintf(told + used, sizeof told - used, "%s %s %s;", what, why, name == NULL ? "" : name + 1);
         at = (size_t)(line + strlen(line) + 1 - text);
     }
     return told;
@@ -85,6 +87,35 @@ static void make(const char *folder, const char *name)
     snprintf(path, sizeof path, "%s/%s", folder, name);
     file = fopen(path, "w");
     CHECK(file != NULL && fputs("x", file) >= 0 && fclose(file) == 0);
+}
+
+/* A walk that goes on: its link is followed when no folder is left, and then it is over. */
+static void walk_with_links(const char *root)
+{
+    char link[1100], given[4200], number[32];
+    const char *told;
+    plexindex_buffer nothing = {NULL, 0, 0};
+    uint64_t files = 0;
+    int length;
+    snprintf(link, sizeof link, "%s/link", root);
+    CHECK(symlink("below", link) == 0);
+    length = snprintf(given, sizeof given, "folder%c%s%c", 0, root, 0);
+    CHECK(strstr(walked(given, (size_t)length, 1, &files), "link  link;") != NULL);
+    length = snprintf(given, sizeof given, "walk%c0%cfolder%c%s%cfolder%c%s/below%c", 0, 0, 0, root, 0, 0, root, 0);
+    told = walked(given, (size_t)length, 3, &files);
+    CHECK(strstr(told, "link  link;") == NULL && strstr(told, "walk ") != NULL);
+    CHECK(sscanf(strstr(told, "walk "), "walk %31[0-9]", number) == 1);
+    while (strstr(told, "folder  below;") != NULL) {
+        length = snprintf(given, sizeof given, "walk%c%s%cfolder%c%s/below%c", 0, number, 0, 0, root, 0);
+        told = walked(given, (size_t)length, 2, &files);
+    }
+    length = snprintf(given, sizeof given, "walk%c%s%c", 0, number, 0);
+    told = walked(given, (size_t)length, 1, &files);
+    CHECK(strcmp(told, "left_out linked link;") == 0 && files == 0);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, given, (size_t)length, 1, 1, 1, &files, &nothing, NULL), "is over");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, "walk\0-1", 8, 1, 1, 1, &files, &nothing, NULL), "is no number");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, "walk\0" "0\0walk\0" "0", 14, 2, 1, 1, &files, &nothing, NULL), "twice");
+    CHECK(unlink(link) == 0);
 }
 
 /* A folder that no library has: its media files are told, those of the folder below by the next call. */
@@ -109,6 +140,7 @@ static void walk_a_disk(const char *store)
     length = snprintf(given, sizeof given, "twin_folder%c%s%cfolder%c%s%c", 0, below, 0, 0, root, 0);
     CHECK(strstr(walked(given, (size_t)length, 2, &files), "twin_file  4.mkv;") != NULL && files >= 1);
     CHECK(strcmp(walked("", 0, 0, &files), "") == 0 && files == 0);
+    walk_with_links(root);
     CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_walk(library, given, (size_t)length, 2, 1, 1, &files, &nothing, NULL), "");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, given, (size_t)length, 1, 1, 1, &files, &nothing, NULL), "count");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, "x\0/x", 5, 1, 1, 1, &files, &nothing, NULL), "'x'");

@@ -15,7 +15,7 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import Server, ServerFactory
-from plexindex import _left_out
+from plexindex import _left_out, _walked
 from plexindex._cli import arguments
 
 FILMS = ("Alpha (2001)", "Beta (2002)", "Gamma (2003)")
@@ -706,6 +706,40 @@ def test_links_loops_and_names_that_are_no_text(index: plexindex.Index, tree: Tr
             ("not_in_plex", os.fsdecode(odd), "not_scanned"),
         ]
     )
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_folders_that_link_to_each_other_are_read_once(
+    tmp_path: Path, start_server: ServerFactory, monkeypatch: pytest.MonkeyPatch, outside: bool
+) -> None:
+    films, count = tmp_path / "films", 9
+    pool = tmp_path / "pool" if outside else films
+    films.mkdir()
+    names = [f"Film {number} (2001)" for number in range(count)]
+    for name in names:
+        make(pool / name / f"{name}.mkv")
+        for other in names:
+            if other != name:
+                (pool / name / other).symlink_to(pool / other)
+        if outside:
+            (films / name).symlink_to(pool / name)
+    server = serve(tmp_path, start_server, ([films], [films / name / f"{name}.mkv" for name in names]))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        index.refresh()
+        found = index.compare(films)
+        lines = list(found)
+        assert (found.files, found.listed) == (count, count)
+        assert len(lines) == count * (count - 1)
+        assert {(one.what, one.reason_code) for one in lines} == {("left_out", "linked")}
+        first = next(one for one in lines if one.path == str(films / names[0] / names[1]))
+        assert first.reason == f"it leads to {pool / names[1]}, which is compared already, by another path"
+        # A call whose room was too small is made again, and nothing is missing or told twice.
+        monkeypatch.setattr(_walked, "_FIRST_ROOM", 64)
+        monkeypatch.setattr(_walked, "_ROOM", 64)
+        monkeypatch.setattr(_walked, "_NAMES", 3)
+        again = index.compare(films)
+        assert sorted(one.path for one in again) == sorted(one.path for one in lines)
+        assert again.files == count
 
 
 def test_links_that_lead_nowhere_or_above(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:

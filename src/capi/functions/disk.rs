@@ -14,8 +14,9 @@ use crate::index::{Rules, Which};
 /// Walks folders of this machine for a while, and tells what there is that is not listed without a doubt. Sends no request.
 /// plexindex_items_not_on_disk() is the other direction.
 ///
-/// `library`: one, or all of them: what lies in a folder that only others have is not told. `folders`: `count` folders, each
-/// given as two texts that NULs follow, `folder` or `twin_folder` and the full path; `length` bytes in all. `rules`: those of
+/// `library`: one, or all of them: what lies in a folder that only others have is not told. `folders`: `count` pairs of texts
+/// that NULs follow, `length` bytes in all: `folder` or `twin_folder` and the full path; and `walk`, once, and a number, 0 to begin
+/// a walk that goes on with further calls. `rules`: those of
 /// PLEXINDEX_RULE_* that hold. Outside every library's folder only EXTENSION, HIDDEN, SYSTEM and EMPTY do. `limit`: after so
 /// many names, 1 to 1,000,000, and after 200 ms, the call ends with the folder that it reads.
 ///
@@ -23,21 +24,26 @@ use crate::index::{Rules, Which};
 /// of which a NUL follows every one: what it is; why; the path; and the line of a .plexignore, or nothing.
 ///
 /// - `folder`, `twin_folder`: it is to be walked yet. These come last. Give these to the next call, before those that you kept back: then
-///   folders come by their names, and few wait. Without any the walk is over.
+///   folders come by their names, and few wait.
+/// - `walk`: behind them. The walk is not over. Why: its number, for the next call. Call without a folder when none is left: then
+///   links are followed. A walk that is given up needs no call: an index remembers the 64 that went on last.
 /// - `file`, `twin_file`: a media file that plexindex_lookup_key() does not know; ask plexindex_match_path(). Why: the name of the
 ///   rule that leaves it out unless it is listed, such as `hidden` for PLEXINDEX_RULE_HIDDEN, or nothing.
-/// - `left_out`: a folder. Why: the name of a rule, or `loop` for a link that leads to a folder above it.
+/// - `left_out`: a folder. Why: the name of a rule; `loop` for a link that leads to a folder above it; `linked` for a folder that
+///   was read already, by another path: the last text is its real path.
+/// - `link`: a link to a folder, which is not followed: only without `walk`.
 /// - `unreadable`: a folder or a link. Why: the number of the system's error.
 ///
 /// Of a `twin_` another name in its folder, or of a folder above it, differs in case or composition only: a lookup may find the
-/// other one. Files outside every library's folder are all told of: a lookup may find one below another root. Links to folders
-/// are followed. The findings are lost with PLEXINDEX_BUFFER_TOO_SMALL: enlarge the buffer
-/// and call again.
+/// other one. Files outside every library's folder are all told of: a lookup may find one below another root. A walk reads each
+/// real folder (device and inode) once below a location, and follows links when all that is reached without them was read: which
+/// of two is followed depends on their paths only. The findings are lost with PLEXINDEX_BUFFER_TOO_SMALL: enlarge the buffer
+/// and call again with the same texts.
 ///
 /// The call has three threads beside the caller's, which end before it returns.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND for a library that
-/// is not known.
+/// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT, also for a walk that is over or with which another
+/// call goes on; PLEXINDEX_LIBRARY_NOT_FOUND for a library that is not known.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
@@ -71,23 +77,39 @@ pub unsafe extern "C" fn plexindex_walk(
         if limit == 0 || limit > 1_000_000 {
             return refuse(format!("limit is {limit}: give 1 to 1000000"));
         }
-        let found = library.walk(&pairs(folders, count)?, rules, limit)?;
-        *files = found.files;
-        write_bytes(page, &found.text)
+        let (number, folders) = pairs(folders, count)?;
+        library.walk(number, &folders, (rules, limit), |found| {
+            *files = found.files;
+            write_bytes(page, &found.text)
+        })
     })
 }
 
-fn pairs(folders: &[u8], count: usize) -> Result<Vec<(bool, &[u8])>> {
-    let texts = split(folders, count.saturating_mul(2), "folders")?;
-    let folder = |pair: &[&'_ [u8]]| match pair[0] {
-        b"folder" => Ok(false),
-        b"twin_folder" => Ok(true),
-        other => refuse(format!(
-            "folders: '{}' stands before a path: give 'folder' or 'twin_folder'",
-            String::from_utf8_lossy(other)
-        )),
-    };
-    texts.chunks_exact(2).map(|pair| Ok((folder(pair)?, pair[1]))).collect()
+/// The number of the walk, if one is given, and the folders.
+type Pairs<'f> = (Option<u64>, Vec<(bool, &'f [u8])>);
+
+fn pairs(given: &[u8], count: usize) -> Result<Pairs<'_>> {
+    let texts = split(given, count.saturating_mul(2), "folders")?;
+    let (mut number, mut folders) = (None, Vec::with_capacity(count));
+    for pair in texts.chunks_exact(2) {
+        let text = || String::from_utf8_lossy(pair[1]);
+        match pair[0] {
+            b"folder" => folders.push((false, pair[1])),
+            b"twin_folder" => folders.push((true, pair[1])),
+            b"walk" if number.is_some() => return refuse("folders: 'walk' stands there twice: give one walk a call"),
+            b"walk" => match text().parse() {
+                Ok(parsed) => number = Some(parsed),
+                Err(_) => return refuse(format!("folders: walk '{}' is no number: give 0 to begin one", text())),
+            },
+            other => {
+                return refuse(format!(
+                    "folders: '{}' stands before a path: give 'folder', 'twin_folder' or 'walk'",
+                    String::from_utf8_lossy(other)
+                ));
+            }
+        }
+    }
+    Ok((number, folders))
 }
 
 /// Those of the items that plexindex_items_below() gives whose files are not on this machine's disk, as mappings name them

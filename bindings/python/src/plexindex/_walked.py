@@ -35,6 +35,8 @@ _TEXTS = {
     "no_library": "no library has a folder above it",
     "mapping_missing": "Plex lists it below another root: a mapping is missing",
     "loop": "the link leads to a folder above it",
+    "linked": "it leads to {}, which is compared already, by another path",
+    "linked_itself": "it is compared already, by a link to it",
 }
 
 
@@ -67,15 +69,18 @@ class Walk:
         left = [top]
         twins: set[bytes] = set()
         room = _FIRST_ROOM
-        while left:
+        # A walk that goes on from call to call reads each folder once. Without a folder it follows links.
+        walk: bytes | None = b"0"
+        while walk is not None:
             given = left[-_FOLDERS:]
             del left[-_FOLDERS:]
             given.reverse()
             if twins:
                 text = b"".join([b"%sfolder\0%b\0" % (b"twin_" if one in twins else b"", one) for one in given])
             else:
-                text = b"folder\0" + b"\0folder\0".join(given) + b"\0"
-            arguments = text, len(text), len(given), rules, _NAMES, ctypes.byref(count)
+                text = b"folder\0" + b"\0folder\0".join(given) + b"\0" if given else b""
+            text = b"walk\0%b\0%b" % (walk, text)
+            arguments = text, len(text), len(given) + 1, rules, _NAMES, ctypes.byref(count)
             found = index._do(index._native.walk, *arguments, library=asked, reserve=room).split(b"\0")
             room = _ROOM
             self.files += count.value
@@ -85,7 +90,7 @@ class Walk:
             files: list[OnDisk] = []
             at = 0
             for what, why, path, line in zip(found[::4], found[1::4], found[2::4], found[3::4]):
-                if what in (b"folder", b"twin_folder"):
+                if what in (b"folder", b"twin_folder", b"walk"):
                     break
                 at += 4
                 if what in (b"file", b"twin_file"):
@@ -94,8 +99,11 @@ class Walk:
                     differences.append(self.not_read(path, int(why), self._places.owners(path)))
                 else:
                     rule = why.decode()
-                    text_of_it = _TEXTS["loop"] if rule == "loop" else _text(rule, line)
+                    text_of_it = _text_of_link(rule, path, line) or _text(rule, line)
                     differences.append(Difference("left_out", path, None, rule, text_of_it, self._places.owners(path)))
+            walk = found[-4] if found[-5:-4] == [b"walk"] else None
+            if walk is not None:
+                del found[-5:-1]
             kinds, rest = found[at:-1:4], found[at + 2 :: 4]
             if b"twin_folder" in kinds:
                 twins.update([path for what, path in zip(kinds, rest) if what == b"twin_folder"])
@@ -219,6 +227,13 @@ def _mapping_missing(path: bytes, listed: bytes) -> str:
     text = _TEXTS["mapping_missing"]
     # They may differ in case, and then a mapping would be of a single file.
     return text if host == os.fsdecode(path) else f"{text}: give {host} as the server's {server}"
+
+
+def _text_of_link(why: str, path: bytes, real: bytes) -> str | None:
+    """Why what a link leads to is not compared. ``real``: where that is."""
+    if why == "linked":
+        return _TEXTS["linked_itself" if real == path else "linked"].format(os.fsdecode(real))
+    return _TEXTS.get(why)
 
 
 def _text(rule: str, line: bytes) -> str:

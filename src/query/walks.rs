@@ -1,0 +1,57 @@
+//! Walks of disks that go on over several calls.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use crate::disk::Progress;
+use crate::error::{Result, refuse};
+use crate::platform::fork::{Release, hold};
+use crate::platform::mutex::lock;
+
+/// How many walks are remembered: a host that gives one up does not say so.
+const KEPT: usize = 64;
+
+/// The walks that are not over, the one that went on last behind the others.
+#[derive(Default)]
+pub struct Walks(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    last: u64,
+    walks: VecDeque<(u64, Progress)>,
+}
+
+impl Walks {
+    /// Its lock, held through a fork.
+    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
+        Box::new(hold(owner, |owner| &within(owner).0))
+    }
+
+    /// A walk by its number; 0 begins one. While a call has it no other one does.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::InvalidArgument`] for one that is not remembered.
+    pub fn take(&self, number: u64) -> Result<(u64, Progress)> {
+        let mut kept = lock(&self.0);
+        if number == 0 {
+            kept.last += 1;
+            return Ok((kept.last, Progress::default()));
+        }
+        let found = kept.walks.iter().position(|(known, _)| *known == number);
+        let Some(walk) = found.and_then(|at| kept.walks.remove(at)) else {
+            return refuse(format!(
+                "walk {number} is over, another call goes on with it, or {KEPT} others went on since: begin one with 0"
+            ));
+        };
+        Ok(walk)
+    }
+
+    /// Remembers a walk that is not over.
+    pub fn keep(&self, number: u64, progress: Progress) {
+        let mut kept = lock(&self.0);
+        if kept.walks.len() >= KEPT {
+            kept.walks.pop_front();
+        }
+        kept.walks.push_back((number, progress));
+    }
+}
