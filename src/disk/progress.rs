@@ -24,6 +24,8 @@ pub struct Progress {
     /// Those that were found, and those of them whose folders count as read already.
     links: Vec<Arc<Link>>,
     followed: Vec<Arc<Link>>,
+    /// A link was followed.
+    follows: bool,
     before: Before,
 }
 
@@ -46,8 +48,14 @@ impl Progress {
         })
     }
 
-    /// Begins to read a folder. Returns `false` if it was read below this location before.
+    /// Begins to read a folder that was reached without a link, or below one. Returns `false` if it was read below this location
+    /// before. That takes a link: a file system may give folders one number, and would have all but the first left out.
     pub(super) fn begin(&mut self, slot: usize, id: FolderId) -> bool {
+        self.begin_by_link(slot, id) || !self.follows
+    }
+
+    /// The same for what a link leads to.
+    pub(super) fn begin_by_link(&mut self, slot: usize, id: FolderId) -> bool {
         let is_new = self.read[slot].1.insert(id);
         if is_new {
             self.before.added.push((slot, id));
@@ -69,6 +77,7 @@ impl Progress {
     /// links to a folder is followed depends on nothing else.
     pub(super) fn follow(&mut self, mut begin: impl FnMut(&mut Self, &Link) -> bool) -> Vec<Arc<Link>> {
         self.before.lists = Some([self.links.clone(), self.followed.clone()]);
+        self.follows = true;
         if self.followed.is_empty() {
             let mut found = std::mem::take(&mut self.links);
             found.sort_unstable();

@@ -240,7 +240,7 @@ impl Walk<'_> {
     fn follow(&self, progress: &mut Progress, starts: &mut Vec<Start<'_>>, walked: &mut Walked) {
         let links = progress.follow(|progress, link| {
             let place = innermost(self.question.locations, &link.path);
-            let is_new = progress.begin(self.slot(place), link.id);
+            let is_new = progress.begin_by_link(self.slot(place), link.id);
             if !is_new {
                 self.put_linked(&link.path, place, walked);
             }

@@ -216,3 +216,21 @@ fn what_is_listed_mapped_or_recorded_is_sure_wherever_it_lies() {
         assert_eq!((found.rung, found.confidence), (rung, Confidence::High), "{asked}");
     }
 }
+
+#[test]
+fn a_path_of_many_such_folders_costs_no_more_for_each() {
+    let none = Mappings::default();
+    let view = library(&["/data/tv"], &[episode("Lost", "Pilot", LOST)], &none);
+    let views = [&view];
+    let name = LOST.rsplit('/').next().expect("a name");
+    // Each of them is looked at, since each is above the title: with all others for each this would not end.
+    for folder in ["other", "sample x", ".x", "lost"] {
+        let asked = format!("/{}/Lost/{name}", vec![folder; 20_000].join("/"));
+        let found = climb(&views, Scope::All, &none, asked.as_bytes());
+        assert_eq!(
+            (found.confidence, found.reason),
+            (Confidence::High, Reason::PathTells),
+            "{folder}"
+        );
+    }
+}

@@ -13,6 +13,7 @@ use crate::model::ItemType;
 /// Copies lie anywhere, unless the listed path has that folder too: then a location does. Samples and extras lie below a folder
 /// with the item's title or its season. Above such a folder a name is a person's choice: `Other/Lost/Season 01`.
 pub fn is_apart(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_>, common: usize) -> bool {
+    let mut around = None;
     let mut folders = named(asked).enumerate().skip(common.max(1));
     folders.any(|(at, text)| {
         let name = LowerName(text.as_bytes());
@@ -23,9 +24,9 @@ pub fn is_apart(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_>, com
         if !is_video(item) || !is_beside(name) {
             return false;
         }
-        let place = Beside::new(item, asked, at);
+        let around = around.get_or_insert_with(|| Around::of(item, asked));
         let is_sample = name.is(b"sample") || name.is(b"samples");
-        place.is_below_title() || is_sample && place.title != Some(at) && is_elsewhere()
+        around.is_below_title(at, name) || is_sample && around.title != Some(at) && is_elsewhere()
     })
 }
 
@@ -51,48 +52,44 @@ fn is_beside(name: LowerName<'_>) -> bool {
     name.is_of_samples() || name.ends_as_a_sample() || name.is_of_extras() || name.begins(b".")
 }
 
-/// Where such a folder stands among those of its path.
-struct Beside {
-    at: usize,
-    /// The folder with the item's title: the one next to the file that is called by it alone.
+/// The folders by which it is told what lies below them.
+struct Around {
+    /// The folder with the item's title that is next to the file: one that may be such a folder itself if there is no other.
     title: Option<usize>,
-    has_season_above: bool,
-    /// The file lies in it, and its name is nobody's choice.
-    is_plain: bool,
+    /// The outermost one of a season.
+    season: usize,
 }
 
-impl Beside {
-    fn new(item: &ItemRef<'_>, asked: &Normal<'_>, at: usize) -> Self {
+impl Around {
+    fn of(item: &ItemRef<'_>, asked: &Normal<'_>) -> Self {
         let title = naming(item).and_then(Words::of);
-        let (mut called, mut by_chance, mut has_season_above, mut is_plain) = (None, None, false, false);
+        let (mut called, mut by_chance, mut season) = (None, None, 0);
         let mut words = Words::new();
         for (place, text) in named(asked).enumerate().skip(1) {
-            let name = LowerName(text.as_bytes());
-            if place == at {
-                is_plain = at == 1 && !name.may_be_of_choice() && !name.begins(b".");
-            }
             if !words.fold(text) {
                 continue;
             }
             if title.as_ref().is_some_and(|title| title.is_in(&words)) {
-                let found = if is_beside(name) { &mut by_chance } else { &mut called };
+                let is_beside = is_beside(LowerName(text.as_bytes()));
+                let found = if is_beside { &mut by_chance } else { &mut called };
                 found.get_or_insert(place);
             }
-            has_season_above |= place > at && season_in(&words).is_some();
+            if season_in(&words).is_some() {
+                season = place;
+            }
         }
         Self {
-            at,
             title: called.or(by_chance),
-            has_season_above,
-            is_plain,
+            season,
         }
     }
 
-    fn is_below_title(&self) -> bool {
+    /// Whether the folder at this place is kept apart from an item, which lies above it.
+    fn is_below_title(&self, at: usize, name: LowerName<'_>) -> bool {
         match self.title {
-            Some(title) if title == self.at => self.has_season_above,
-            Some(title) => title > self.at,
-            None => self.has_season_above || self.is_plain,
+            Some(title) if title != at => title > at,
+            Some(_) => self.season > at,
+            None => self.season > at || at == 1 && !name.may_be_of_choice() && !name.begins(b"."),
         }
     }
 }

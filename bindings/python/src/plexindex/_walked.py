@@ -36,7 +36,7 @@ _TEXTS = {
     "mapping_missing": "Plex lists it below another root: a mapping is missing",
     "loop": "the link leads to a folder above it",
     "linked": "it leads to {}, which is compared already, by another path",
-    "linked_itself": "it is compared already, by a link to it",
+    "linked_itself": "it is compared already, by another path",
 }
 
 
@@ -232,7 +232,7 @@ def _mapping_missing(path: bytes, listed: bytes) -> str:
 def _text_of_link(why: str, path: bytes, real: bytes) -> str | None:
     """Why what a link leads to is not compared. ``real``: where that is."""
     if why == "linked":
-        return _TEXTS["linked_itself" if real == path else "linked"].format(os.fsdecode(real))
+        return _TEXTS["linked_itself" if real in (path, b"") else "linked"].format(os.fsdecode(real))
     return _TEXTS.get(why)
 
 
