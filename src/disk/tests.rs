@@ -12,7 +12,7 @@ use super::ignored::Ignored;
 use super::rules::{of_file, of_folder};
 use super::{Kinds, Location, Progress, Question, Rule, Rules, walk};
 use crate::model::LibraryKind;
-use crate::platform::files::bytes_of;
+use crate::platform::files::{bytes_of, named};
 
 fn all() -> Rules {
     Rules::of_bits((1 << Rule::ALL.len()) - 1).expect("each bit is of a rule")
@@ -503,6 +503,22 @@ fn reachable(root: &Path) -> BTreeSet<PathBuf> {
     media
 }
 
+/// Makes such a tree: its folders.
+fn plant(top: &Path, folders: &[(Index, &str)], links: &[(Index, Index)]) -> Vec<PathBuf> {
+    let mut all = vec![top.join("media")];
+    for (number, (above, name)) in folders.iter().enumerate() {
+        let own = all[above.index(all.len())].join(name);
+        make(&own, &format!("{number}.mkv"));
+        all.push(own);
+    }
+    for (number, (from, to)) in links.iter().enumerate() {
+        let targets = [&all[..], &[top.to_path_buf(), top.join("media/none")]].concat();
+        let link = all[from.index(all.len())].join(format!("link {}", number % 7));
+        let _ = std::os::unix::fs::symlink(&targets[to.index(targets.len())], link);
+    }
+    all
+}
+
 /// Folders, each in one of those before it; links, each in a folder and to one, or to what is above all; and where a walk begins.
 type Tree = (Vec<(Index, &'static str)>, Vec<(Index, Index)>, Index);
 
@@ -522,17 +538,7 @@ proptest! {
     fn any_tree_with_links_is_read_once((folders, links, begin) in tree(), most in 1..40_usize) {
         let place = tempfile::tempdir().expect("a folder");
         let top = fs::canonicalize(place.path()).expect("a folder");
-        let mut all = vec![top.join("media")];
-        for (number, (above, name)) in folders.iter().enumerate() {
-            let own = all[above.index(all.len())].join(name);
-            make(&own, &format!("{number}.mkv"));
-            all.push(own);
-        }
-        for (number, (from, to)) in links.iter().enumerate() {
-            let targets = [&all[..], &[top.clone(), top.join("media/none")]].concat();
-            let link = all[from.index(all.len())].join(format!("link {}", number % 7));
-            let _ = std::os::unix::fs::symlink(&targets[to.index(targets.len())], link);
-        }
+        let all = plant(&top, &folders, &links);
         // What is read by another path may lie outside of the location.
         let root = &all[begin.index(all.len())];
         let locations = [location(root, false)];
@@ -549,5 +555,39 @@ proptest! {
             (told, files)
         };
         prop_assert_eq!(sorted((told, media.len() as u64)), sorted(found(root, &locations, 1_000_000)));
+    }
+
+    /// Locations within each other and beside each other, reached by links too; some are of libraries that are not asked.
+    #[test]
+    fn any_locations_are_walked_the_same_way_each_time(
+        (folders, links, begin) in tree(),
+        places in proptest::collection::vec((any::<Index>(), any::<bool>()), 1..4),
+        most in 1..40_usize,
+    ) {
+        let place = tempfile::tempdir().expect("a folder");
+        let top = fs::canonicalize(place.path()).expect("a folder");
+        let all = plant(&top, &folders, &links);
+        let begin = &all[begin.index(all.len())];
+        let mut locations: Vec<Location> = Vec::new();
+        for (at, is_others) in places {
+            let one = location(&all[at.index(all.len())], is_others);
+            if locations.iter().all(|known| known.folder != one.folder) {
+                locations.push(one);
+            }
+        }
+        for root in [&top, begin] {
+            let (mut told, files) = found(root, &locations, most);
+            told.sort();
+            let (mut whole, all_files) = found(root, &locations, 1_000_000);
+            whole.sort();
+            prop_assert_eq!((&told, files), (&whole, all_files));
+            let mut once = BTreeSet::new();
+            for one in told.iter().filter(|one| one.0.ends_with("file")) {
+                let path = root.join(&one.2);
+                let within = locations.iter().filter(|location| path.starts_with(named(location.folder.as_slice())));
+                let around = within.map(|location| location.folder.as_slice()).max_by_key(|folder| folder.len());
+                prop_assert!(once.insert((around, fs::canonicalize(&path).expect("a file"))), "twice: {:?}", one);
+            }
+        }
     }
 }

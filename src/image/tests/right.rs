@@ -163,6 +163,16 @@ proptest! {
                 }
                 let fast = fast_lookup(&views, scope, &none, path.as_bytes());
                 prop_assert_eq!(fast.map(|hit| hit.rating_key), high.map(|high| high.item.rating_key));
+                // What lies beside a file and is called as it is is another file.
+                let (folder, name) = path.rsplit_once('/').expect("a file in a folder");
+                for apart in ["Sample", "Featurettes", "Deleted Scenes/x", "#recycle", ".Trash-1/files", "Plex Versions/4k"] {
+                    let copy = format!("{folder}/{apart}/{name}");
+                    let found = climb(&views, scope, &none, copy.as_bytes());
+                    let is_flat = apart.ends_with("/x") && !below.contains('/');
+                    prop_assert!(found.confidence != Confidence::High || is_flat, "{}: {:?}", copy, found.reason);
+                    let fast = fast_lookup(&views, scope, &none, copy.as_bytes());
+                    prop_assert_eq!(fast.is_some(), found.confidence == Confidence::High, "{}", copy);
+                }
             }
         }
     }
