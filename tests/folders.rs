@@ -219,6 +219,14 @@ fn a_folder_below_another_root_is_sure_where_only_that_differs() -> Anything {
         ("/mnt/nas/Alpha", Confidence::High, Reason::OnlyRootDiffers),
         ("/mnt/nas/Alpha/Season 02", Confidence::High, Reason::OnlyRootDiffers),
         ("/mnt/nas/Delta (1999)", Confidence::High, Reason::OnlyRootDiffers),
+        ("/mnt/nas/Other/Alpha", Confidence::High, Reason::OnlyRootDiffers),
+        // A copy is another folder.
+        ("/mnt/nas/#recycle/Alpha", Confidence::Low, Reason::NoEvidence),
+        (
+            "/mnt/nas/.Trash-1000/files/Alpha/Season 02",
+            Confidence::Low,
+            Reason::NoEvidence,
+        ),
         // Several folders are called so.
         ("/mnt/nas/Other/Season 01", Confidence::Low, Reason::SeveralItems),
         // A library owns it, and does not list it.
