@@ -413,6 +413,32 @@ fn folders_that_link_to_each_other_are_read_once() {
     }
 }
 
+/// A call that ends while its threads take links gives none of them up.
+#[test]
+fn many_links_are_followed_once_whatever_the_length_of_calls() {
+    const FOLDERS: usize = 400;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (root, pool) = (folder.path().join("films"), folder.path().join("pool"));
+    fs::create_dir(&root).expect("a folder");
+    for number in 0..FOLDERS {
+        make(&pool, &format!("{number}/new.mkv"));
+        for name in ["first", "further"] {
+            let name = root.join(format!("{name} {number}"));
+            std::os::unix::fs::symlink(pool.join(number.to_string()), name).expect("a link");
+        }
+    }
+    for most in [1, 7, 20, 50] {
+        let (told, files) = lines(&root, &[location(&root, false)], most);
+        assert!(files.iter().all(|file| file.starts_with("first ")), "{most}: {files:?}");
+        let linked = told.iter().filter(|line| line.starts_with("left_out linked further "));
+        assert_eq!(
+            (linked.count(), told.len(), files.len()),
+            (FOLDERS, FOLDERS, FOLDERS),
+            "{most} names a call"
+        );
+    }
+}
+
 #[test]
 fn which_of_two_links_is_followed_depends_on_their_names_only() {
     let folder = tempfile::tempdir().expect("a folder");

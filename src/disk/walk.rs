@@ -275,9 +275,6 @@ impl Walk<'_> {
             Start::Link(link) => (link.path.as_slice(), link.twin),
         };
         let place = innermost(self.question.locations, path);
-        if let (Start::Link(link), Some(progress), true) = (start, &self.progress, self.is_over()) {
-            return lock(progress).put_back(link);
-        }
         let mut stack = vec![Folder {
             path: path.to_vec(),
             place,
@@ -293,7 +290,10 @@ impl Walk<'_> {
             }
         }
         for folder in stack.into_iter().rev() {
-            left.folder(&folder.path, folder.twin);
+            match (start, &self.progress) {
+                (Start::Link(link), Some(progress)) if folder.begun => lock(progress).put_back(link),
+                _ => left.folder(&folder.path, folder.twin),
+            }
         }
     }
 
