@@ -16,6 +16,8 @@ pub mod names;
 pub mod rows;
 pub mod sole;
 pub mod stamp;
+#[cfg(test)]
+pub mod statements;
 pub mod swap;
 pub mod thread;
 mod walk;

@@ -24,8 +24,15 @@ enum By<'q> {
     Title(&'q str),
 }
 
-/// Items with the place of their library: so many as an answer holds, and the count of all.
-type Items = (Vec<(usize, Item)>, usize);
+/// What the libraries that answer have.
+struct Items {
+    /// With the place of their library: as many as an answer holds.
+    items: Vec<(usize, Item)>,
+    /// The count of all.
+    total: usize,
+    /// A fetched library had another listing by then than the snapshot says.
+    is_outrun: bool,
+}
 
 impl Queries {
     pub fn match_guid<R>(&self, call: &Call<'_>, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
@@ -76,24 +83,28 @@ impl By<'_> {
             return Ok(items);
         }
         let queries = turn.queries;
-        let mut items = Vec::new();
-        let mut total = 0;
+        let mut all = Items {
+            items: Vec::new(),
+            total: 0,
+            is_outrun: false,
+        };
         for (at, row) in turn.snapshot.asked(turn.scope).iter().enumerate() {
             if !self.is_answered_by(turn, row)? {
                 continue;
             }
             let reading = Instant::now();
-            let (some, count) = match self {
-                By::Guid(guid) => queries.store.items_with_guid(row.id, guid, LIMIT)?,
-                By::Title(title) => queries.store.items_with_title(row.id, title, LIMIT)?,
+            let hits = match self {
+                By::Guid(guid) => queries.store.items_with_guid(row, guid, LIMIT)?,
+                By::Title(title) => queries.store.items_with_title(row, title, LIMIT)?,
             };
             queries.counters.spent(Spent::Store, reading.elapsed());
             queries.counters.spent(Spent::Away, reading.elapsed());
-            total += count;
-            items.extend(some.into_iter().map(|item| (at, item)));
+            all.total += hits.total;
+            all.items.extend(hits.items.into_iter().map(|item| (at, item)));
+            all.is_outrun |= row.generation.is_fetched() && !hits.is_current;
         }
-        items.truncate(LIMIT);
-        Ok(found.get_or_init(|| (items, total)))
+        all.items.truncate(LIMIT);
+        Ok(found.get_or_init(|| all))
     }
 }
 
@@ -117,10 +128,7 @@ impl Question for By<'_> {
     }
 
     fn is_outrun(&self, turn: &Turn<'_>, found: &OnceCell<Items>) -> Result<bool> {
-        self.read(turn, found)?;
-        let rows = turn.snapshot.asked(turn.scope).iter();
-        let answering = rows.filter(|row| row.generation.is_fetched());
-        Ok(!turn.queries.store.still_answer(&answering)?)
+        Ok(self.read(turn, found)?.is_outrun)
     }
 
     /// The store is asked, not the images.
@@ -132,7 +140,7 @@ impl Question for By<'_> {
     fn unverified(&self, turn: &Turn<'_>, found: &OnceCell<Items>) -> Result<Vec<Unverified>> {
         let snapshot = turn.snapshot;
         let first = places(turn.scope, snapshot.rows.len()).start;
-        let (items, _) = self.read(turn, found)?;
+        let Items { items, .. } = self.read(turn, found)?;
         let mut unverified = Vec::new();
         for (at, item) in items {
             let (place, key) = (first + at, item.rating_key.as_str());
@@ -208,7 +216,7 @@ impl Question for By<'_> {
             return Err(error);
         }
         let now = turn.now_ms;
-        let (items, total) = self.read(turn, found)?;
+        let Items { items, total, .. } = self.read(turn, found)?;
         let (total, unverified) = (*total, self.unverified(turn, found)?);
         let what = match self {
             By::Guid(guid) => format!("the GUID '{guid}'"),

@@ -211,6 +211,8 @@ impl Slot {
     /// Closes it, if it is open.
     pub fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
+        #[cfg(test)]
+        super::statements::record(&open.connection);
         if self.journal.is_lost(&self.folder) {
             self.journal.losses.fetch_add(1, Ordering::AcqRel);
             abandon(&open.connection, &self.folder, &self.journal);

@@ -1,6 +1,6 @@
 //! What a limit on the folder needs: what it takes, which library was asked for longest ago, and its listing gone.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::folder::NAME;
 use super::history::begin_anew;
@@ -22,6 +22,13 @@ const GIVEN_BACK: i64 = 1_000;
 pub struct Evictable {
     pub id: LibraryId,
     pub title: String,
+}
+
+/// Whether this listing still answers.
+pub fn answers(connection: &Connection, row: &LibraryRow) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation = ?2")?
+        .exists(params![row.id, row.generation])
 }
 
 impl Store {
@@ -64,9 +71,8 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn give_back(&self) -> Result<bool> {
-        let free = |connection: &rusqlite::Connection| {
-            connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0))
-        };
+        let free =
+            |connection: &Connection| connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
         let before = self.read(free)?;
         if before == 0 {
             return Ok(false);
@@ -143,10 +149,8 @@ impl Store {
     /// [`crate::error::Status::Store`].
     pub fn still_answer<'r>(&self, rows: &(impl Iterator<Item = &'r LibraryRow> + Clone)) -> Result<bool> {
         self.read(|connection| {
-            let mut answers = connection
-                .prepare_cached("SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation = ?2")?;
             for row in rows.clone() {
-                if !answers.exists(params![row.id, row.generation])? {
+                if !answers(connection, row)? {
                     return Ok(false);
                 }
             }

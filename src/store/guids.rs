@@ -1,11 +1,12 @@
 //! Items by GUID. The index is made when it is first asked: most hosts never do.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::{Cells, FromCells, list};
-use super::indexing::{Found, Indexed};
-use super::items::{FROM, ItemRow};
+use super::indexing::{Found, Hits, Indexed};
+use super::items::{ABOVE, ItemRow};
+use super::libraries::LibraryRow;
 use super::open::Store;
 use super::texts::Texts;
 use crate::error::Result;
@@ -15,10 +16,11 @@ fn hash(guid: &str) -> i64 {
     xxh3_64(guid.as_bytes()).cast_signed()
 }
 
-/// An item's row number, its GUIDs and its show's.
+/// An item's row number, its GUIDs, its season's and its show's.
 pub struct Carrier {
     pub id: i64,
     texts: Texts,
+    season_guid: String,
     show_guid: String,
 }
 
@@ -27,6 +29,7 @@ impl FromCells for Carrier {
         Ok(Self {
             id: cells.get("i.id")?,
             texts: cells.get("i.texts")?,
+            season_guid: cells.get("coalesce(p.guid, '')")?,
             show_guid: cells.get("coalesce(s.guid, '')")?,
         })
     }
@@ -44,7 +47,7 @@ impl Indexed for Carrier {
     }
 
     fn keys(&self) -> impl Iterator<Item = i64> {
-        [&self.texts.guid, &self.show_guid]
+        [&self.texts.guid, &self.season_guid, &self.show_guid]
             .into_iter()
             .chain(&self.texts.guids)
             .filter(|one| !one.is_empty())
@@ -53,26 +56,38 @@ impl Indexed for Carrier {
 }
 
 impl Store {
-    /// The listed items that have this GUID, as their own or as an external id; a show's own gives its episodes.
-    /// At most `limit`, with the count of all.
-    pub fn items_with_guid(&self, library: LibraryId, guid: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
-        // Without the index every row is read.
-        let by_index = if self.is_indexed::<Carrier>(library) {
-            "JOIN guids g ON g.item = i.id AND g.hash = ?2"
-        } else {
-            ""
-        };
-        self.read(|connection| {
-            let mut found = Found::new(limit);
-            let mut select = connection.prepare_cached(&format!(
-                "SELECT {} {FROM} {by_index} JOIN libraries l ON l.id = i.library WHERE i.library = ?1 AND ?2 = ?2 \
-                 AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
-                list::<ItemRow>()
-            ))?;
-            let has =
-                |item: &Item| item.guid == guid || item.show_guid == guid || item.guids.iter().any(|one| one == guid);
-            found.add_those(&mut select, params![library, hash(guid)], has)?;
-            Ok((found.items, found.total))
+    /// The listed items that have this GUID, as their own or as an external id, and those of the season, album, show or artist
+    /// that has it: at most `limit`.
+    pub fn items_with_guid(&self, row: &LibraryRow, guid: &str, limit: usize) -> Result<Hits> {
+        self.find_indexed::<Carrier>(row, |connection, is_indexed| {
+            with_guid(connection, row.id, guid, limit, is_indexed)
         })
     }
+}
+
+/// The items with this GUID; without the index every row is read.
+pub fn with_guid(
+    connection: &Connection,
+    library: LibraryId,
+    guid: &str,
+    limit: usize,
+    is_indexed: bool,
+) -> rusqlite::Result<Found> {
+    let (from, order) = if is_indexed {
+        ("guids g CROSS JOIN items i ON i.id = g.item AND g.hash = ?2", "g.item")
+    } else {
+        ("items i", "i.id")
+    };
+    let mut found = Found::new(limit);
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT {} FROM {from} CROSS JOIN libraries l ON l.id = i.library {ABOVE} WHERE i.library = ?1 AND ?2 = ?2 \
+         AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY {order}",
+        list::<ItemRow>()
+    ))?;
+    let has = |item: &Item| {
+        let own = [&item.guid, &item.season_guid, &item.show_guid];
+        own.into_iter().chain(&item.guids).any(|one| one == guid)
+    };
+    found.add_those(&mut select, params![library, hash(guid)], has)?;
+    Ok(found)
 }

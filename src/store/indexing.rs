@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use rusqlite::types::ToSql;
-use rusqlite::{Params, Statement, params};
+use rusqlite::{Connection, OptionalExtension, Params, Statement, params};
 
 use super::columns::{FromCells, list, read};
-use super::items::{FROM, ItemRow};
+use super::evicting::answers;
+use super::items::{ABOVE, ItemRow};
+use super::libraries::LibraryRow;
 use super::open::Store;
 use super::patience::Patience;
 use super::tx::Tx;
@@ -16,8 +18,10 @@ use crate::model::{Item, LibraryId};
 /// How long a query waits for other writers until an index is made: without one it takes longer, and is answered.
 const SHORTLY: Duration = Duration::from_secs(1);
 
-/// Rows that one transaction indexes.
-const SLICE: i64 = 20_000;
+/// Row numbers that one transaction indexes, or looks through in the order of the table.
+const SLICE: i64 = if cfg!(test) { 20 } else { 20_000 };
+/// Rows of other libraries that each call may look through again, before it is noted that they were.
+const FEW: i64 = if cfg!(test) { 2 } else { 100 };
 
 /// What an item has in an index.
 pub trait Indexed: FromCells {
@@ -48,8 +52,29 @@ pub fn forget<I: Indexed>(tx: &Tx<'_>, library: LibraryId, item: &I) -> rusqlite
 }
 
 impl Store {
-    /// Brings an index of a library up to date. `false` where the store cannot be written: the rows know the same.
-    pub(super) fn is_indexed<I: Indexed>(&self, library: LibraryId) -> bool {
+    /// Finds items of a library in an index that is brought up to date first. `find` is called with `false` where the index
+    /// cannot be stored: the rows know the same.
+    pub(super) fn find_indexed<I: Indexed>(
+        &self,
+        row: &LibraryRow,
+        mut find: impl FnMut(&Connection, bool) -> rusqlite::Result<Found>,
+    ) -> Result<Hits> {
+        // Mostly the index lacks nothing, and all is read in one transaction.
+        let known = self.read(|connection| {
+            let lacks = gap::<I>(connection, row.id)?.is_some_and(|gap| gap.is_worth_closing());
+            (!lacks)
+                .then(|| hits(connection, row, find(connection, true)?))
+                .transpose()
+        })?;
+        if let Some(hits) = known {
+            return Ok(hits);
+        }
+        let is_indexed = self.is_indexed::<I>(row.id);
+        self.read(|connection| hits(connection, row, find(connection, is_indexed)?))
+    }
+
+    /// Brings an index of a library up to date. `false` where the store cannot be written.
+    fn is_indexed<I: Indexed>(&self, library: LibraryId) -> bool {
         let _held = Patience::now().at_most(SHORTLY).hold();
         let done = self.index::<I>(library);
         if let Err(error) = &done {
@@ -63,27 +88,36 @@ impl Store {
 
     /// The same in slices.
     fn index<I: Indexed>(&self, library: LibraryId) -> Result<()> {
-        let (upto, columns) = (I::UPTO, list::<I>());
+        let columns = list::<I>();
         loop {
-            let behind: bool = self.read(|connection| {
-                connection
-                    .prepare_cached(&format!(
-                        "SELECT EXISTS (SELECT 1 FROM libraries l JOIN items i ON i.library = l.id \
-                         WHERE l.id = ?1 AND i.id > l.{upto})"
-                    ))?
-                    .query_row([library], |row| row.get(0))
-            })?;
-            if !behind {
+            let Some(lacking) = self.read(|connection| gap::<I>(connection, library))? else {
+                return Ok(());
+            };
+            if lacking.first.is_none() {
+                // Where others write now, a later call notes it.
+                if lacking.is_worth_closing()
+                    && let Some(Err(error)) = self.try_write(|tx| note_others::<I>(tx, library))
+                {
+                    log::debug!("how far the index of {} is was not noted: {error}", I::NAME);
+                }
                 return Ok(());
             }
             self.write(|tx| {
                 let c = tx.connection;
+                let Some(IndexGap {
+                    first: Some(first),
+                    last,
+                    ..
+                }) = gap::<I>(c, library)?
+                else {
+                    return Ok(());
+                };
+                let last = last.min(first.saturating_add(SLICE - 1));
                 let rows: Vec<I> = c
                     .prepare_cached(&format!(
-                        "SELECT {columns} {FROM} JOIN libraries l ON l.id = i.library \
-                         WHERE l.id = ?1 AND i.id > l.{upto} ORDER BY i.id LIMIT ?2"
+                        "SELECT {columns} FROM items i {ABOVE} WHERE +i.library = ?1 AND i.id BETWEEN ?2 AND ?3"
                     ))?
-                    .query_map(params![library, SLICE], read)?
+                    .query_map(params![library, first, last], read)?
                     .collect::<rusqlite::Result<_>>()?;
                 let mut entries: Vec<(I::Key, i64)> = rows
                     .iter()
@@ -94,21 +128,94 @@ impl Store {
                 for (key, item) in entries {
                     add.execute(params![library, key, item])?;
                 }
-                if let Some(last) = rows.last() {
-                    c.prepare_cached(&format!("UPDATE libraries SET {upto} = ?2 WHERE id = ?1"))?
-                        .execute(params![library, last.item()])?;
-                }
-                Ok(())
+                note::<I>(c, library, last)
             })?;
         }
     }
+}
+
+/// What an index of a library may lack.
+struct IndexGap {
+    /// Up to this row it lacks nothing.
+    upto: i64,
+    /// The first row of the library behind that.
+    first: Option<i64>,
+    /// The last row of all libraries: later ones get higher numbers.
+    last: i64,
+}
+
+impl IndexGap {
+    /// Rows of the library came, or so many of others that not each call should look through them.
+    fn is_worth_closing(&self) -> bool {
+        self.first.is_some() || self.last - self.upto > FEW
+    }
+}
+
+/// What an index lacks; `None` where no row of any library came since.
+fn gap<I: Indexed>(c: &Connection, library: LibraryId) -> rusqlite::Result<Option<IndexGap>> {
+    let stands = c
+        .prepare_cached(&format!(
+            "SELECT {}, last_item FROM libraries CROSS JOIN store WHERE id = ?1",
+            I::UPTO
+        ))?
+        .query_row([library], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+        .optional()?;
+    let Some((upto, last)) = stands.filter(|(upto, last)| upto < last) else {
+        return Ok(None);
+    };
+    // Mostly it is near, or nothing is.
+    let near = upto.saturating_add(SLICE);
+    let mut first: Option<i64> = c
+        .prepare_cached("SELECT id FROM items WHERE +library = ?1 AND id > ?2 AND id <= ?3 ORDER BY id LIMIT 1")?
+        .query_row(params![library, upto, near], |row| row.get(0))
+        .optional()?;
+    if first.is_none() && near < last {
+        first = c
+            .prepare_cached("SELECT min(+id) FROM items WHERE library = ?1 AND id > ?2")?
+            .query_row(params![library, near], |row| row.get(0))?;
+    }
+    Ok(Some(IndexGap { upto, first, last }))
+}
+
+/// Notes that the rows that came are those of other libraries.
+fn note_others<I: Indexed>(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
+    match gap::<I>(tx.connection, library)? {
+        Some(IndexGap { first: None, last, .. }) => note::<I>(tx.connection, library, last),
+        _ => Ok(()),
+    }
+}
+
+/// Notes up to which row the index has all of the library.
+fn note<I: Indexed>(c: &Connection, library: LibraryId, upto: i64) -> rusqlite::Result<()> {
+    c.prepare_cached(&format!("UPDATE libraries SET {} = ?2 WHERE id = ?1", I::UPTO))?
+        .execute(params![library, upto])?;
+    Ok(())
+}
+
+/// What was found in a library.
+#[derive(Debug, PartialEq)]
+pub struct Hits {
+    /// At most as many as were asked for.
+    pub items: Vec<Item>,
+    /// The count of all.
+    pub total: usize,
+    /// The listing that the caller knows answered: else what was found may be less than there was.
+    pub is_current: bool,
+}
+
+fn hits(c: &Connection, row: &LibraryRow, found: Found) -> rusqlite::Result<Hits> {
+    Ok(Hits {
+        items: found.items,
+        total: found.total,
+        is_current: answers(c, row)?,
+    })
 }
 
 /// Items found so far: at most `limit`, and the count of all.
 pub struct Found {
     pub items: Vec<Item>,
     pub total: usize,
-    limit: usize,
+    pub limit: usize,
 }
 
 impl Found {

@@ -12,7 +12,7 @@ use super::texts::Texts;
 use crate::error::Result;
 use crate::model::{Generation, Item, ItemType, LibraryId, Sequence};
 
-/// A row of `items`, with its season's and its show's: what a SELECT over [`FROM`] reads.
+/// A row of `items`, with its season's and its show's: what a SELECT from `items i` and [`ABOVE`] reads.
 pub struct ItemRow {
     /// The number of the row.
     pub id: i64,
@@ -22,10 +22,14 @@ pub struct ItemRow {
     pub since: Sequence,
 }
 
-/// The tables that an [`ItemRow`] is read from.
-pub const FROM: &str = "FROM items i \
-     LEFT JOIN parents p ON p.id = i.parent AND p.above IS NOT NULL \
+/// Joins the season and the show of `items i`.
+pub const ABOVE: &str = "LEFT JOIN parents p ON p.id = i.parent AND p.above IS NOT NULL \
      LEFT JOIN parents s ON s.id = coalesce(p.above, i.parent)";
+
+/// A library of at most so many pages is read by its index and sorted, page by page.
+const PAGES: i64 = 4;
+/// Row numbers that a page looks through for each of its items, before it goes on by the library's index.
+const DENSE: i64 = 64;
 
 impl FromCells for ItemRow {
     fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
@@ -169,7 +173,7 @@ impl Store {
 /// The item of a library, in a generation, that has this rating key.
 fn item_by_key() -> String {
     format!(
-        "SELECT {} {FROM} WHERE i.library = ?1 AND i.rating_key = ?3 AND i.born <= ?2 \
+        "SELECT {} FROM items i {ABOVE} WHERE i.library = ?1 AND i.rating_key = ?3 AND i.born <= ?2 \
          AND (i.died IS NULL OR i.died > ?2)",
         list::<ItemRow>()
     )
@@ -185,6 +189,10 @@ fn check_whole(connection: &Connection, library: LibraryId, generation: Generati
         .query_row(params![library, generation], |_| Ok(()))
 }
 
+/// The rows of a generation with a number above `after`, by number, at most `limit`.
+///
+/// The rows of a listing follow each other, so a large library is read in the order of the table. Where other libraries' rows
+/// lie between, its index finds the next ones: to sort them for each page would take the square of their number.
 pub fn batch(
     connection: &Connection,
     library: LibraryId,
@@ -192,17 +200,38 @@ pub fn batch(
     after: i64,
     limit: usize,
 ) -> rusqlite::Result<Vec<ItemRow>> {
-    connection
-        .prepare_cached(&format!(
-            "SELECT {} {FROM} WHERE i.library = ?1 AND i.id > ?3 AND i.born <= ?2 \
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let listed: i64 = connection
+        .prepare_cached("SELECT listed_items FROM libraries WHERE id = ?1")?
+        .query_row([library], |row| row.get(0))
+        .optional()?
+        .unwrap_or(0);
+    let mut rows: Vec<ItemRow> = Vec::new();
+    let mut after = after;
+    if listed > most.saturating_mul(PAGES) {
+        let last = after.saturating_add(most.saturating_mul(DENSE));
+        let mut dense = connection.prepare_cached(&format!(
+            "SELECT {} FROM items i {ABOVE} WHERE +i.library = ?1 AND i.id > ?3 AND i.id <= ?5 AND i.born <= ?2 \
              AND (i.died IS NULL OR i.died > ?2) ORDER BY i.id LIMIT ?4 + 0",
             list::<ItemRow>()
-        ))?
-        .query_map(
-            params![library, generation, after, i64::try_from(limit).unwrap_or(i64::MAX)],
-            read,
-        )?
-        .collect()
+        ))?;
+        for row in dense.query_map(params![library, generation, after, most, last], read)? {
+            rows.push(row?);
+        }
+        after = last;
+    }
+    if rows.len() < limit {
+        let left = i64::try_from(limit - rows.len()).unwrap_or(i64::MAX);
+        let mut sparse = connection.prepare_cached(&format!(
+            "SELECT {} FROM items i {ABOVE} WHERE i.library = ?1 AND i.id > ?3 AND i.born <= ?2 \
+             AND (i.died IS NULL OR i.died > ?2) ORDER BY i.id LIMIT ?4 + 0",
+            list::<ItemRow>()
+        ))?;
+        for row in sparse.query_map(params![library, generation, after, left], read)? {
+            rows.push(row?);
+        }
+    }
+    Ok(rows)
 }
 
 /// The row of an item that a generation shows, and its digest.

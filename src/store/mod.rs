@@ -75,9 +75,15 @@ mod for_tests;
 #[cfg(test)]
 mod history_tests;
 #[cfg(test)]
+mod indexing_tests;
+#[cfg(test)]
 mod listing_tests;
 #[cfg(test)]
+mod plan_tests;
+#[cfg(test)]
 mod random_tests;
+#[cfg(test)]
+mod statements;
 #[cfg(test)]
 mod store_tests;
 

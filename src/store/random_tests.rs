@@ -404,8 +404,8 @@ impl World {
             }
             17 => {
                 let row = self.row(user, uuid);
-                self.store.items_with_guid(row.id, "imdb://1", 16).expect("found");
-                self.store.items_with_title(row.id, "title 1", 16).expect("found");
+                self.store.items_with_guid(&row, "imdb://1", 16).expect("found");
+                self.store.items_with_title(&row, "title 1", 16).expect("found");
             }
             19 | 20 => self.read_feed(user),
             21 if self.dice.roll(2) == 0 => {

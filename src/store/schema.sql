@@ -81,7 +81,7 @@ CREATE TABLE libraries (
     match_bytes        INTEGER NOT NULL DEFAULT 0,   -- that they take, for the size limit
     matches_image      TEXT    NOT NULL DEFAULT '',  -- image of the confirmed matches
     matches_compacted  INTEGER NOT NULL DEFAULT 0,   -- changes up to here are in it
-    guids_upto         INTEGER NOT NULL DEFAULT 0,   -- items up to this id are in the GUID index
+    guids_upto         INTEGER NOT NULL DEFAULT 0,   -- its items up to this id, which may be another's, are in the GUID index
     titles_upto        INTEGER NOT NULL DEFAULT 0,   -- and in the title index
     -- what the feed can tell of it
     feed_from          INTEGER NOT NULL DEFAULT 0,   -- what happened up to here it cannot: 'list again'

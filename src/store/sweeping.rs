@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::columns::{Cells, FromCells, list, read};
 use super::guids::Carrier;
 use super::indexing::forget;
+use super::items::ABOVE;
 use super::open::Store;
 use super::titles::Titled;
 use super::tx::Tx;
@@ -100,8 +101,7 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
          AND (l.generation <= 0 OR i.since <= l.feed_from) AND NOT EXISTS (SELECT 1 FROM listings n WHERE n.library = l.id AND n.begun_seq < i.since)",
     ] {
         let mut rows = c.prepare_cached(&format!(
-            "SELECT {} FROM libraries l JOIN items i ON i.library = l.id LEFT JOIN parents p ON p.id = i.parent \
-             AND p.above IS NOT NULL LEFT JOIN parents s ON s.id = coalesce(p.above, i.parent) WHERE {whose} LIMIT ?1 + 0",
+            "SELECT {} FROM libraries l JOIN items i ON i.library = l.id {ABOVE} WHERE {whose} LIMIT ?1 + 0",
             list::<Dead>()
         ))?;
         let before = dead.len();
@@ -127,7 +127,7 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     let ended = c
         .prepare_cached(
             "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
-             JOIN matches m ON m.library = l.id WHERE l.dead_matches AND m.epoch <> l.epoch LIMIT ?1 + 0)",
+             CROSS JOIN matches m ON m.library = l.id WHERE l.dead_matches AND m.epoch <> l.epoch LIMIT ?1 + 0)",
         )?
         .execute([slice])?;
     if evicted == 0 && slice > 0 {

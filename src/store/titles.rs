@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::columns::{Cells, FromCells, list, read};
-use super::indexing::{Found, Indexed};
-use super::items::{FROM, ItemRow};
+use super::indexing::{Found, Hits, Indexed};
+use super::items::{ABOVE, ItemRow};
+use super::libraries::LibraryRow;
 use super::open::Store;
 use super::texts::Texts;
 use crate::error::Result;
 use crate::matching::text::{fold_title, has_all_words};
-use crate::model::{Item, LibraryId};
+use crate::model::LibraryId;
 
 /// An item's row number, its title, and its show's.
 pub struct Titled {
@@ -54,14 +55,14 @@ impl Indexed for Titled {
 }
 
 /// What the index would give, from the rows themselves.
-fn without_index(
+pub fn without_index(
     connection: &Connection,
     library: LibraryId,
     wanted: &str,
     limit: usize,
-) -> rusqlite::Result<(Vec<Item>, usize)> {
+) -> rusqlite::Result<Found> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {} {FROM} JOIN libraries l ON l.id = i.library WHERE i.library = ?1 AND i.born <= l.generation \
+        "SELECT {} FROM items i {ABOVE} JOIN libraries l ON l.id = i.library WHERE i.library = ?1 AND i.born <= l.generation \
          AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
         list::<ItemRow>()
     ))?;
@@ -82,44 +83,51 @@ fn without_index(
     }
     let total = equal.len();
     equal.truncate(limit);
-    Ok((equal, total))
+    Ok(Found {
+        items: equal,
+        total,
+        limit,
+    })
+}
+
+/// The same by the index.
+pub fn by_index(connection: &Connection, library: LibraryId, wanted: &str, limit: usize) -> rusqlite::Result<Found> {
+    let mut found = Found::new(limit);
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT {} FROM titles t CROSS JOIN items i ON i.id = t.item CROSS JOIN libraries l ON l.id = i.library {ABOVE} \
+         WHERE t.library = ?1 AND t.fold = ?2 AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) \
+         ORDER BY t.item",
+        list::<ItemRow>()
+    ))?;
+    found.add(&mut select, params![library, wanted])?;
+    if found.total == 0 {
+        let mut folds =
+            connection.prepare_cached("SELECT DISTINCT fold FROM titles WHERE library = ?1 ORDER BY fold")?;
+        let mut rows = folds.query([library])?;
+        let mut fitting = Vec::new();
+        while let Some(row) = rows.next()? {
+            let fold = row.get_ref(0)?.as_str().unwrap_or_default();
+            if has_all_words(fold, wanted) {
+                fitting.push(fold.to_owned());
+            }
+        }
+        // The shorter title says less beside what was asked for.
+        fitting.sort_by_key(String::len);
+        for fold in &fitting {
+            found.add(&mut select, params![library, fold])?;
+        }
+    }
+    Ok(found)
 }
 
 impl Store {
     /// The listed items whose title, or whose show's, is this one but for case, accents and punctuation; when
-    /// there are none, those that have all its words. At most `limit`, with the count of all.
-    pub fn items_with_title(&self, library: LibraryId, title: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
+    /// there are none, those that have all its words: at most `limit`.
+    pub fn items_with_title(&self, row: &LibraryRow, title: &str, limit: usize) -> Result<Hits> {
         let wanted = fold_title(title);
-        if !self.is_indexed::<Titled>(library) {
-            return self.read(|connection| without_index(connection, library, &wanted, limit));
-        }
-        self.read(|connection| {
-            let mut found = Found::new(limit);
-            let mut select = connection.prepare_cached(&format!(
-                "SELECT {} {FROM} JOIN titles t ON t.item = i.id JOIN libraries l ON l.id = i.library \
-                 WHERE t.library = ?1 AND t.fold = ?2 \
-                 AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
-                list::<ItemRow>()
-            ))?;
-            found.add(&mut select, params![library, wanted])?;
-            if found.total == 0 {
-                let mut folds =
-                    connection.prepare_cached("SELECT DISTINCT fold FROM titles WHERE library = ?1 ORDER BY fold")?;
-                let mut rows = folds.query([library])?;
-                let mut fitting = Vec::new();
-                while let Some(row) = rows.next()? {
-                    let fold = row.get_ref(0)?.as_str().unwrap_or_default();
-                    if has_all_words(fold, &wanted) {
-                        fitting.push(fold.to_owned());
-                    }
-                }
-                // The shorter title says less beside what was asked for.
-                fitting.sort_by_key(String::len);
-                for fold in &fitting {
-                    found.add(&mut select, params![library, fold])?;
-                }
-            }
-            Ok((found.items, found.total))
+        self.find_indexed::<Titled>(row, |connection, is_indexed| {
+            let find = if is_indexed { by_index } else { without_index };
+            find(connection, row.id, &wanted, limit)
         })
     }
 }

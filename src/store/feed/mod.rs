@@ -20,7 +20,7 @@ use self::moved::merged;
 pub use self::told::{Page, Place, Position, Told};
 use super::changes::ChangeKind;
 use super::columns::{list, read};
-use super::items::{FROM, ItemRow, digest};
+use super::items::{ABOVE, ItemRow, digest};
 use super::libraries::one_library;
 use super::lines::{NO_END, end_of, line};
 use super::open::Store;
@@ -244,8 +244,11 @@ fn item(c: &Connection, id: i64) -> rusqlite::Result<Option<Item>> {
     if id == 0 {
         return Ok(None);
     }
-    c.prepare_cached(&format!("SELECT {} {FROM} WHERE i.id = ?1", list::<ItemRow>()))?
-        .query_row([id], read::<ItemRow>)
-        .optional()
-        .map(|row| row.map(|row| row.item))
+    c.prepare_cached(&format!(
+        "SELECT {} FROM items i {ABOVE} WHERE i.id = ?1",
+        list::<ItemRow>()
+    ))?
+    .query_row([id], read::<ItemRow>)
+    .optional()
+    .map(|row| row.map(|row| row.item))
 }

@@ -1,0 +1,191 @@
+//! Items by GUID, by title and in pages: the same with an index and without, whatever other libraries have between.
+
+use super::for_tests::{NOW_MS, count, endpoint, finish, listed, movie, opened, probed, server};
+use super::guids::with_guid;
+use super::titles::without_index;
+use super::{LibraryRow, Put, Store, TableOp};
+use crate::matching::text::fold_title;
+use crate::model::{IdentityId, Item, ItemType, Sequence};
+
+/// An episode: ten of them are a season, two seasons are a show.
+fn episode(number: usize) -> Item {
+    let (show, season) = (number / 20, number / 10);
+    Item {
+        kind: ItemType::Episode,
+        title: format!("Part {number}"),
+        guid: format!("plex://episode/{number}"),
+        guids: vec![format!("tvdb://{number}")],
+        show_title: format!("Show {show}"),
+        show_rating_key: format!("s{show}"),
+        show_guid: format!("plex://show/{show}"),
+        season_title: format!("Season {season}"),
+        season_rating_key: format!("e{season}"),
+        season_guid: format!("plex://season/{season}"),
+        ..movie(&number.to_string(), &format!("/data/{number}.mkv"))
+    }
+}
+
+/// Three libraries, listed one after the other; then each gets single items in turn.
+fn mixed() -> (tempfile::TempDir, Store, IdentityId, Vec<LibraryRow>) {
+    let (folder, store) = opened();
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let rows = probed(&store, identity, &["a", "b", "c"], NOW_MS);
+    for (row, items) in rows.iter().zip([60, 5, 60]) {
+        let items: Vec<Item> = (0..items).map(episode).collect();
+        listed(&store, identity, row, &items);
+    }
+    let rows: Vec<LibraryRow> = rows
+        .iter()
+        .map(|row| store.library_row(row.id).expect("a row"))
+        .collect();
+    for number in 60..75 {
+        for row in &rows {
+            store.merge_items(row, &[episode(number)], None).expect("merged");
+        }
+    }
+    (folder, store, identity, rows)
+}
+
+fn keys(items: &[Item]) -> Vec<&str> {
+    items.iter().map(|item| item.rating_key.as_str()).collect()
+}
+
+#[test]
+fn each_item_comes_once_in_the_pages_of_a_library_that_lies_between_others() {
+    let (_folder, store, _, rows) = mixed();
+    for row in &rows {
+        let all = store.items_after(row.id, row.generation, 0, 1_000).expect("read");
+        assert!(all.is_sorted_by_key(|(id, _)| *id));
+        let expected = count(
+            &store,
+            &format!("SELECT count(*) FROM items WHERE library = {}", row.id.0),
+        );
+        assert_eq!(i64::try_from(all.len()).ok(), Some(expected));
+        for limit in [1, 2, 7, 64] {
+            let (mut after, mut paged) = (0, Vec::new());
+            loop {
+                let page = store.items_after(row.id, row.generation, after, limit).expect("read");
+                assert!(page.len() <= limit);
+                let Some((last, _)) = page.last() else { break };
+                after = *last;
+                paged.extend(page);
+            }
+            assert_eq!(paged, all, "{limit} a page");
+        }
+    }
+}
+
+#[test]
+fn an_index_finds_what_all_rows_have() {
+    let (_folder, store, identity, rows) = mixed();
+    let guids = [
+        ("plex://episode/62", 1),
+        ("tvdb://3", 1),
+        ("plex://season/0", 10),
+        ("plex://show/0", 20),
+        ("plex://show/3", 15),
+        ("plex://season/7", 5),
+        ("plex://show/9", 0),
+    ];
+    for (guid, count) in guids {
+        assert_eq!(
+            store.items_with_guid(&rows[0], guid, 16).expect("found").total,
+            count,
+            "{guid}"
+        );
+    }
+    let check = |row: &LibraryRow| {
+        for (guid, _) in guids {
+            let indexed = store.items_with_guid(row, guid, 16).expect("found");
+            let read = store.read(|c| with_guid(c, row.id, guid, 16, false)).expect("read");
+            assert_eq!(
+                (indexed.items, indexed.total, indexed.is_current),
+                (read.items, read.total, true),
+                "{guid}"
+            );
+        }
+        for title in ["part 7", "PART 70", "show 3", "part", "nothing"] {
+            let indexed = store.items_with_title(row, title, 1_000).expect("found");
+            let read = store
+                .read(|c| without_index(c, row.id, &fold_title(title), 1_000))
+                .expect("read");
+            assert_eq!(indexed.total, read.total, "{title}");
+            let (mut indexed, mut read) = (keys(&indexed.items), keys(&read.items));
+            (indexed.sort_unstable(), read.sort_unstable());
+            assert_eq!(indexed, read, "{title}");
+        }
+    };
+    rows.iter().for_each(check);
+    // What comes to one library is no row of another's, and is noted as such.
+    let upto = || {
+        count(
+            &store,
+            &format!("SELECT guids_upto FROM libraries WHERE id = {}", rows[1].id.0),
+        )
+    };
+    let before = upto();
+    let mut listing = store.begin_listing(&rows[0], NOW_MS).expect("begun");
+    let items: Vec<Item> = (0..200).map(episode).collect();
+    store
+        .store_page(&mut listing, &items, Sequence(u64::MAX >> 1))
+        .expect("stored");
+    check(&rows[1]);
+    assert_eq!(upto(), count(&store, "SELECT last_item FROM store"));
+    assert!(upto() > before);
+    check(&rows[2]);
+    check(&finish(&store, identity, &mut listing));
+    check(&rows[1]);
+}
+
+#[test]
+fn who_follows_tables_hears_what_is_new_of_them() {
+    let (_folder, store) = opened();
+    let terms = Put {
+        expires_ms: None,
+        now_ms: NOW_MS,
+        limit: 1 << 20,
+    };
+    let put = |table: &'static str, name: &'static str| {
+        let (table, name) = (table.as_bytes(), name.as_bytes());
+        store
+            .write_tables(
+                &[TableOp::Put {
+                    table,
+                    name,
+                    value: b"x",
+                }],
+                &terms,
+            )
+            .expect("written");
+    };
+    put("a", "one");
+    let all = store.tables_since(None, true).expect("patient").expect("read");
+    assert_eq!((all.tables.expect("all").len(), all.written.len()), (1, 1));
+    put("a", "two");
+    let new = store
+        .tables_since(Some((all.sequence, 1)), true)
+        .expect("patient")
+        .expect("read");
+    assert_eq!((new.tables, new.written.len()), (None, 1));
+    put("b", "three");
+    let new = store
+        .tables_since(Some((new.sequence, 1)), true)
+        .expect("patient")
+        .expect("read");
+    assert_eq!((new.tables.expect("another one").len(), new.written.len()), (2, 3));
+}
+
+#[test]
+fn matches_that_wait_are_counted_and_the_oldest_go_first() {
+    let (_folder, store, identity, rows) = mixed();
+    let paths: Vec<String> = (0..100).map(|n| format!("/h/{n:03}.mkv")).collect();
+    for some in paths.chunks(70) {
+        let pairs: Vec<(&[u8], &str)> = some.iter().map(|path| (path.as_bytes(), "1")).collect();
+        store.record_matches(&rows[0], &pairs).expect("recorded");
+    }
+    assert_eq!(store.lagging(100).expect("read"), [(identity, rows[0].id)]);
+    assert_eq!(store.lagging(10_000).expect("read"), []);
+    assert!(store.evict_matches(3_000).expect("evicted") > 50);
+    let left = super::for_tests::matches(&store, rows[0].id);
+    assert!(left.len() < 50 && left.iter().all(|(path, _)| path.as_slice() > b"/h/050.mkv".as_slice()));
+}
