@@ -319,6 +319,37 @@ fn two_films() -> Standin {
 }
 
 #[test]
+fn the_guid_of_a_season_or_album_gives_what_is_below_it_and_says_whose_it_is() {
+    for (library, words) in [
+        (LibrarySpec::shows(80), ["season", "show"]),
+        (LibrarySpec::music(100), ["album", "artist"]),
+    ] {
+        let server = Standin::builder().library(library.plain()).start().expect("starts");
+        let folder = tempfile::tempdir().expect("a folder");
+        let index = open(options(&server, folder.path()), &clock());
+        let library = index.library("1").expect("a handle");
+        index.refresh(&library.query(), false).expect("listed");
+        let (_, item) = index.items(&library, 0, 1).expect("read").remove(0);
+        let below = [
+            (item.season_guid, item.season_rating_key),
+            (item.show_guid, item.show_rating_key),
+        ];
+        for ((guid, rating_key), word) in below.iter().zip(words) {
+            let found = index.match_guid(&library.query(), guid).expect("an answer");
+            assert_eq!(found.status, Status::Ambiguous, "{guid}");
+            let message = found.message.as_str();
+            assert!(message.contains(&format!("that of the {word} '")), "{message}");
+            assert!(
+                message.contains(&format!(", /library/metadata/{rating_key}: it has ")),
+                "{message}"
+            );
+            assert_eq!(message.contains("of which 16 are given"), found.total > 16, "{message}");
+            assert_eq!(found.candidates.len(), found.total.min(16));
+        }
+    }
+}
+
+#[test]
 fn an_invalidated_item_is_not_answered_by_guid_or_title_before_it_is_confirmed() {
     let server = two_films();
     let folder = tempfile::tempdir().expect("a folder");

@@ -143,7 +143,7 @@ impl Library {
         }
     }
 
-    /// The items with a GUID: the server's own, or an external id such as `imdb://tt1254207`.
+    /// The items with a GUID, as [`Query::match_guid`].
     ///
     /// # Errors
     /// As [`Query::match_path`].

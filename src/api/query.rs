@@ -215,7 +215,8 @@ impl<'q> Query<'q> {
         })?
     }
 
-    /// The items with a GUID: the server's own, or an external id such as `imdb://tt1254207`.
+    /// The items with a GUID: the server's own, or an external id such as `imdb://tt1254207`. That of a show, season, artist or
+    /// album gives the items below it, at most 16, with its key in the [message](Match::message).
     ///
     /// # Errors
     /// As [`Query::match_path`].

@@ -12,8 +12,9 @@ use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::text::fold_title;
 use crate::matching::{Found, LIMIT, Normal};
-use crate::model::{Confidence, IdentityId, Item, Reason};
+use crate::model::{Confidence, IdentityId, Item, ItemType, Reason};
 use crate::reading::places;
+use crate::source::Kind;
 use crate::stats::Spent;
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
@@ -106,6 +107,42 @@ impl By<'_> {
         all.items.truncate(LIMIT);
         Ok(found.get_or_init(|| all))
     }
+}
+
+/// GUID, rating key and title of an item's show or artist, or of its season or album.
+fn parent_of(item: &Item, is_show: bool) -> [&str; 3] {
+    if is_show {
+        [&item.show_guid, &item.show_rating_key, &item.show_title]
+    } else {
+        [&item.season_guid, &item.season_rating_key, &item.season_title]
+    }
+}
+
+/// Says which show, artist, season or album has this GUID, where these items are all of one.
+fn parent_with(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind) -> Option<String> {
+    let (_, first) = items.first()?;
+    let is_show = first.show_guid == guid;
+    let [own, rating_key, title] = parent_of(first, is_show);
+    let is_of_it = |(_, item): &(usize, Item)| parent_of(item, is_show)[..2] == [guid, rating_key];
+    if own != guid || rating_key.is_empty() || !items.iter().all(is_of_it) {
+        return None;
+    }
+    let word = match (first.kind, is_show) {
+        (ItemType::Track, true) => "artist",
+        (ItemType::Track, false) => "album",
+        (_, true) => "show",
+        (_, false) => "season",
+    };
+    let given = items.len();
+    let most = if given < total {
+        format!(", of which {given} are given")
+    } else {
+        String::new()
+    };
+    Some(format!(
+        "the GUID '{guid}' is that of the {word} '{title}', {}: it has {total} items{most}",
+        kind.key(rating_key)
+    ))
 }
 
 /// The libraries asked that were never fetched.
@@ -262,7 +299,8 @@ impl Question for By<'_> {
             answer.message = &message;
         } else if answer.status == Status::Ambiguous {
             message = match self {
-                By::Guid(_) => format!("{total} items have {what}"),
+                By::Guid(guid) => parent_with(guid, items, total, queries.reading.kind())
+                    .unwrap_or_else(|| format!("{total} items have {what}")),
                 By::Title(_) => format!("{total} items have {what}, or are of a show with it"),
             };
             answer.message = &message;

@@ -160,7 +160,8 @@ pub unsafe extern "C" fn plexindex_items_below(
 }
 
 /// The items with this GUID: `plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or that of a legacy agent. The GUID of a
-/// show gives its episodes. One item is PLEXINDEX_OK, several are PLEXINDEX_AMBIGUOUS.
+/// show or season gives its episodes, that of an artist or album its tracks; the message names it with its key. One item is
+/// PLEXINDEX_OK, several are PLEXINDEX_AMBIGUOUS: at most 16 of them are given, with the count of all.
 ///
 /// `query`: `text` is the GUID. `answer`: as for plexindex_match_path().
 ///

@@ -202,7 +202,8 @@ class Index(Changing):
     ) -> Match:
         """The item with this GUID: ``plex://…``, ``imdb://tt…``, ``tmdb://…``, ``tvdb://…``, or a legacy agent's.
 
-        A show's GUID gives its episodes: ambiguous, unless there is but one.
+        The GUID of a show, season, artist or album gives the items below it, at most 16: ambiguous, unless there is but
+        one. The ``message`` names it, with its key and the count of all.
         """
         if not isinstance(guid, str):
             raise TypeError(f"guid must be str, not {type(guid).__name__}")
