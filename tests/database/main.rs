@@ -14,6 +14,7 @@ mod damaged;
 mod folders;
 mod gone;
 mod numbers;
+mod odd;
 mod opening;
 mod recorded;
 mod same;

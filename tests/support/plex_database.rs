@@ -147,7 +147,7 @@ pub fn recorded(month: &str) -> Vec<u8> {
 pub fn next_change(database: &Connection) -> i64 {
     database
         .query_row(
-            "SELECT coalesce(max(changed_at), 0) + 1 FROM metadata_items",
+            "SELECT coalesce(max(changed_at), 0) + 1 FROM metadata_items WHERE typeof(changed_at) = 'integer'",
             [],
             |row| row.get(0),
         )

@@ -15,7 +15,7 @@ use crate::model::{Item, Library};
 
 use super::super::bounds::Bounds;
 use super::super::contract::{Changes, Known};
-use super::cells::numbers;
+use super::cells::{number, numbers};
 use super::items::Items;
 use super::listing::{section, types};
 use super::mark::{Mark, rows_of};
@@ -200,20 +200,22 @@ fn moved(slice: &Slice, section: i64, since: &Mark) -> rusqlite::Result<Option<M
     };
     let (mut ids, mut elsewhere) = (BTreeSet::new(), Vec::new());
     let mut above = Vec::new();
-    if now.top != since.top {
-        let mut statement = connection
-            .prepare_cached("SELECT id, metadata_type, library_section_id FROM metadata_items WHERE changed_at > ?1")?;
+    {
+        // Rows whose cell is no whole number may have changed: texts and blobs stand behind all numbers.
+        let mut statement = connection.prepare_cached(
+            "SELECT id, metadata_type, library_section_id FROM metadata_items WHERE changed_at > ?1 OR changed_at IS NULL",
+        )?;
         let mut rows = statement.query([base.changed])?;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
-            if row.get::<_, Option<i64>>(2)? != Some(section) {
+            if number(row, 2)? != Some(section) {
                 elsewhere.push(id.to_string());
                 if elsewhere.len() > MOST {
                     return Ok(None);
                 }
                 continue;
             }
-            match row.get::<_, Option<i64>>(1)? {
+            match number(row, 1)? {
                 // A show, a season, an artist, an album: all below it.
                 Some(2 | 3 | 8 | 9 | 14) => above.push(id),
                 _ => drop(ids.insert(id)),
@@ -234,7 +236,7 @@ fn moved(slice: &Slice, section: i64, since: &Mark) -> rusqlite::Result<Option<M
         let mut rows = statement.query([parent])?;
         while let Some(row) = rows.next()? {
             let id = row.get(0)?;
-            match row.get::<_, Option<i64>>(1)? {
+            match number(row, 1)? {
                 Some(3 | 9 | 14) => above.push(id),
                 _ => drop(ids.insert(id)),
             }

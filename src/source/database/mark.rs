@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::cells::number;
 use super::place::State;
 
 /// How many of the rows that changed last are remembered: so many may go at once without a new listing.
@@ -44,18 +45,20 @@ const UNSETTLED: char = '~';
 impl Mark {
     /// The counters as they are now. All by an index, at any size.
     pub fn read(connection: &Connection, state: &State) -> rusqlite::Result<Self> {
-        let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         // SQLite keeps the highest number that it gave to a row, whatever became of the row.
         let given = |table: &str| {
             connection.query_row(
-                "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = ?1",
+                "SELECT max(seq) FROM sqlite_sequence WHERE name = ?1",
                 [table],
-                |row| row.get::<_, i64>(0),
+                |row| Ok(number(row, 0)?.unwrap_or(0)),
             )
         };
         let mut top = Vec::with_capacity(TOP);
+        // When a row changed whose cell is no whole number is not known. Texts and blobs stand behind all numbers.
         let mut changed = connection.prepare(
-            "SELECT changed_at, id FROM metadata_items WHERE changed_at > 0 ORDER BY changed_at DESC, id DESC LIMIT ?1",
+            "SELECT changed_at, id FROM metadata_items WHERE changed_at BETWEEN 1 AND 9223372036854775807 \
+             AND typeof(changed_at) = 'integer' ORDER BY changed_at DESC, id DESC LIMIT ?1",
         )?;
         let mut rows = changed.query([i64::try_from(TOP).unwrap_or(i64::MAX)])?;
         while let Some(row) = rows.next()? {
@@ -63,12 +66,12 @@ impl Mark {
         }
         Ok(Self {
             file: state.file,
-            items: number("SELECT coalesce(max(id), 0) FROM metadata_items")?.max(given("metadata_items")?),
-            parts: number("SELECT coalesce(max(id), 0) FROM media_parts")?.max(given("media_parts")?),
+            items: count("SELECT coalesce(max(id), 0) FROM metadata_items")?.max(given("metadata_items")?),
+            parts: count("SELECT coalesce(max(id), 0) FROM media_parts")?.max(given("media_parts")?),
             trash: [
-                number("SELECT count(*) FROM metadata_items WHERE deleted_at IS NOT NULL")?,
-                number("SELECT count(*) FROM media_items WHERE deleted_at IS NOT NULL")?,
-                number("SELECT count(*) FROM media_parts WHERE deleted_at IS NOT NULL")?,
+                count("SELECT count(*) FROM metadata_items WHERE deleted_at IS NOT NULL")?,
+                count("SELECT count(*) FROM media_items WHERE deleted_at IS NOT NULL")?,
+                count("SELECT count(*) FROM media_parts WHERE deleted_at IS NOT NULL")?,
             ],
             top,
         })
@@ -85,7 +88,9 @@ impl Mark {
         if self.file != now.file || self.items > now.items || self.parts > now.parts {
             return Ok(None);
         }
-        let mut statement = connection.prepare_cached("SELECT changed_at FROM metadata_items WHERE id = ?1")?;
+        let mut statement = connection.prepare_cached(
+            "SELECT changed_at FROM metadata_items WHERE id = ?1 AND typeof(changed_at) IN ('integer', 'null')",
+        )?;
         let mut base = None;
         for (place, (changed, id)) in self.top.iter().enumerate() {
             let stands: Option<Option<i64>> = statement.query_row([id], |row| row.get(0)).optional()?;

@@ -64,7 +64,7 @@ pub fn with_path(connection: &Connection, libraries: &[Library], spellings: &[Ve
         };
         let mut rows = found.query([spelling])?;
         while let Some(row) = rows.next()? {
-            ids.extend(row.get::<_, Option<i64>>(0)?);
+            ids.extend(number(row, 0)?);
         }
     }
     let mut items = Vec::new();
