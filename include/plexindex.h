@@ -923,7 +923,8 @@ int32_t plexindex_items_below(const struct plexindex_library_handle *library,
                               struct plexindex_buffer *error);
 
 // The items with this GUID: `plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or that of a legacy agent. The GUID of a
-// show gives its episodes. One item is PLEXINDEX_OK, several are PLEXINDEX_AMBIGUOUS.
+// show or season gives its episodes, that of an artist or album its tracks; the message names it with its key. One item is
+// PLEXINDEX_OK, several are PLEXINDEX_AMBIGUOUS: at most 16 of them are given, with the count of all.
 //
 // `query`: `text` is the GUID. `answer`: as for plexindex_match_path().
 //
@@ -1094,7 +1095,8 @@ int32_t plexindex_host_path(const struct plexindex_handle *handle,
 
 // Records that the item with this key has this path. A recorded match is stored, never expires, and answers first.
 //
-// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key or rating key, UTF-8.
+// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key or rating key, UTF-8. A
+// rating key has at most 255 bytes; a longer one is PLEXINDEX_INVALID_ARGUMENT, here and wherever a key is given.
 //
 // Returns PLEXINDEX_OK once the match is stored, for every process; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE or
 // PLEXINDEX_STORE_FULL; PLEXINDEX_LIBRARY_NOT_FOUND when the library is not known and the server cannot be asked.

@@ -12,6 +12,10 @@ use crate::platform::wipe::wipe;
 
 pub use ids::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, Sequence, TableId, TableImage};
 
+/// Bytes of the longest key of an item, a show or a library. Plex's are numbers: of a longer one nothing is stored, since each
+/// process keeps keys in memory.
+pub const LONGEST_KEY: usize = 255;
+
 /// What kind of item it is. Only leaves own files; shows, seasons, artists and albums appear in the answers for folders only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]

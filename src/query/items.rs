@@ -26,7 +26,7 @@ enum By<'q> {
 }
 
 /// What the libraries that answer have.
-struct Items {
+struct ItemHits {
     /// With the place of their library: as many as an answer holds.
     items: Vec<(usize, Item)>,
     /// The count of all.
@@ -79,12 +79,12 @@ impl By<'_> {
     }
 
     /// What the store finds in the libraries that answer; read once a turn.
-    fn read<'f>(&self, turn: &Turn<'_>, found: &'f OnceCell<Items>) -> Result<&'f Items> {
+    fn read<'f>(&self, turn: &Turn<'_>, found: &'f OnceCell<ItemHits>) -> Result<&'f ItemHits> {
         if let Some(items) = found.get() {
             return Ok(items);
         }
         let queries = turn.queries;
-        let mut all = Items {
+        let mut all = ItemHits {
             items: Vec::new(),
             total: 0,
             is_outrun: false,
@@ -154,30 +154,30 @@ fn unfetched_rows<'t>(turn: &Turn<'t>) -> impl Iterator<Item = &'t LibraryRow> +
 }
 
 impl Question for By<'_> {
-    type Found<'t> = OnceCell<Items>;
+    type Found<'t> = OnceCell<ItemHits>;
     const VERIFIES_FIRST: bool = false;
 
-    fn find(&self, _: &Turn<'_>, _: &mut OnceCell<Items>) {}
+    fn find(&self, _: &Turn<'_>, _: &mut OnceCell<ItemHits>) {}
 
     /// A GUID or title may be of any.
-    fn asks_for(&self, turn: &Turn<'_>, _: &OnceCell<Items>, each: &mut dyn FnMut(usize)) {
+    fn asks_for(&self, turn: &Turn<'_>, _: &OnceCell<ItemHits>, each: &mut dyn FnMut(usize)) {
         places(turn.scope, turn.snapshot.rows.len()).for_each(each);
     }
 
-    fn is_outrun(&self, turn: &Turn<'_>, found: &OnceCell<Items>) -> Result<bool> {
+    fn is_outrun(&self, turn: &Turn<'_>, found: &OnceCell<ItemHits>) -> Result<bool> {
         Ok(self.read(turn, found)?.is_outrun)
     }
 
     /// The store is asked, not the images.
-    fn is_lost(&self, _: &Turn<'_>, _: &OnceCell<Items>) -> bool {
+    fn is_lost(&self, _: &Turn<'_>, _: &OnceCell<ItemHits>) -> bool {
         false
     }
 
     /// Which of the items were invalidated, or one of their files, and not verified since.
-    fn unverified(&self, turn: &Turn<'_>, found: &OnceCell<Items>) -> Result<Vec<Unverified>> {
+    fn unverified(&self, turn: &Turn<'_>, found: &OnceCell<ItemHits>) -> Result<Vec<Unverified>> {
         let snapshot = turn.snapshot;
         let first = places(turn.scope, snapshot.rows.len()).start;
-        let Items { items, .. } = self.read(turn, found)?;
+        let ItemHits { items, .. } = self.read(turn, found)?;
         let mut unverified = Vec::new();
         for (at, item) in items {
             let (place, key) = (first + at, item.rating_key.as_str());
@@ -195,7 +195,7 @@ impl Question for By<'_> {
     }
 
     /// A library that was never fetched answers with what a search found a while ago.
-    fn is_settled(&self, turn: &Turn<'_>, _: &OnceCell<Items>, _: bool) -> Result<bool> {
+    fn is_settled(&self, turn: &Turn<'_>, _: &OnceCell<ItemHits>, _: bool) -> Result<bool> {
         for row in unfetched_rows(turn) {
             if self.is_answered_by(turn, row)? {
                 return Ok(true);
@@ -211,7 +211,7 @@ impl Question for By<'_> {
         }
     }
 
-    fn stale(&self, turn: &Turn<'_>, _: &OnceCell<Items>) -> Vec<LibraryRow> {
+    fn stale(&self, turn: &Turn<'_>, _: &OnceCell<ItemHits>) -> Vec<LibraryRow> {
         let now = turn.now_ms;
         let rows = turn.snapshot.asked(turn.scope).iter();
         rows.filter(|row| need(&turn.queries.sync.age(row), &turn.queries.policy, now) != Need::Nothing)
@@ -220,7 +220,7 @@ impl Question for By<'_> {
     }
 
     /// A GUID or title lies in no folder.
-    fn missing(&self, _: &Turn<'_>, _: &OnceCell<Items>) -> Vec<LibraryRow> {
+    fn missing(&self, _: &Turn<'_>, _: &OnceCell<ItemHits>) -> Vec<LibraryRow> {
         Vec::new()
     }
 
@@ -241,7 +241,7 @@ impl Question for By<'_> {
     fn answer<R>(
         &self,
         turn: &Turn<'_>,
-        found: &OnceCell<Items>,
+        found: &OnceCell<ItemHits>,
         state: QueryState,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
@@ -253,7 +253,7 @@ impl Question for By<'_> {
             return Err(error);
         }
         let now = turn.now_ms;
-        let Items { items, total, .. } = self.read(turn, found)?;
+        let ItemHits { items, total, .. } = self.read(turn, found)?;
         let (total, unverified) = (*total, self.unverified(turn, found)?);
         let what = match self {
             By::Guid(guid) => format!("the GUID '{guid}'"),

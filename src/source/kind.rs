@@ -1,7 +1,7 @@
 //! What is known of a kind of source without asking it, and so also while an index is offline.
 
 use crate::error::{Error, Result, Status};
-use crate::model::Token;
+use crate::model::{LONGEST_KEY, Token};
 
 use super::event::Event;
 
@@ -63,9 +63,19 @@ impl Kind {
     /// The rating key in a public key, or the text itself where it is none: hosts may give either.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] for what is neither.
+    /// [`Status::InvalidArgument`] for what is neither, and for more than [`LONGEST_KEY`] bytes.
     pub fn rating_key<'k>(&self, key: &'k str) -> Result<&'k str> {
         let rating_key = key.strip_prefix(self.key_prefix).unwrap_or(key);
+        if rating_key.len() > LONGEST_KEY {
+            let begin: String = rating_key.chars().take(32).collect();
+            return Err(Error::new(
+                Status::InvalidArgument,
+                format!(
+                    "the key that begins with '{begin}' has {} bytes: keys have at most {LONGEST_KEY}",
+                    rating_key.len()
+                ),
+            ));
+        }
         if rating_key.is_empty() || rating_key.contains(['/', '\0']) {
             return Err(Error::new(
                 Status::InvalidArgument,
@@ -76,5 +86,25 @@ impl Kind {
             ));
         }
         Ok(rating_key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::Status;
+    use crate::model::LONGEST_KEY;
+    use crate::source::plex::KIND;
+
+    #[test]
+    fn a_key_has_an_end() {
+        let longest = "7".repeat(LONGEST_KEY);
+        assert_eq!(KIND.rating_key(&longest), Ok(longest.as_str()));
+        assert_eq!(KIND.rating_key(&KIND.key(&longest)), Ok(longest.as_str()));
+        for longer in [format!("{longest}7"), KIND.key(&"\u{e4}".repeat(20_000))] {
+            let error = KIND.rating_key(&longer).expect_err("refused");
+            assert_eq!(error.status, Status::InvalidArgument);
+            assert!(error.message.contains("keys have at most 255"), "{error}");
+            assert!(error.message.len() < 200, "{error}");
+        }
     }
 }

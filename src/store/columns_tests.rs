@@ -76,6 +76,24 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
     assert_eq!(read::<LibraryRow>(""), columns(&store, "libraries", &own));
 }
 
+/// In Plex's own database a cell may hold anything. Here none does: no reading of a number can meet a text.
+#[test]
+fn each_column_refuses_what_is_not_of_its_type() {
+    let (_folder, store) = opened();
+    let lax: Vec<String> = store
+        .read(|connection| {
+            connection
+                .prepare(
+                    "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT strict \
+                     AND name NOT LIKE 'sqlite%'",
+                )?
+                .query_map([], |row| row.get(0))?
+                .collect()
+        })
+        .expect("read");
+    assert_eq!(lax, [""; 0]);
+}
+
 #[test]
 #[allow(clippy::too_many_lines)] // each field by itself
 fn whatever_an_item_has_is_stored_and_makes_it_another_one() {

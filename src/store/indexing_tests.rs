@@ -111,7 +111,8 @@ fn an_index_finds_what_all_rows_have() {
                 .expect("read");
             assert_eq!(indexed.total, read.total, "{title}");
             let (mut indexed, mut read) = (keys(&indexed.items), keys(&read.items));
-            (indexed.sort_unstable(), read.sort_unstable());
+            indexed.sort_unstable();
+            read.sort_unstable();
             assert_eq!(indexed, read, "{title}");
         }
     };

@@ -9,7 +9,8 @@ use crate::capi::types::{Buffer, Handle, LibraryHandle};
 
 /// Records that the item with this key has this path. A recorded match is stored, never expires, and answers first.
 ///
-/// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key or rating key, UTF-8.
+/// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key or rating key, UTF-8. A
+/// rating key has at most 255 bytes; a longer one is PLEXINDEX_INVALID_ARGUMENT, here and wherever a key is given.
 ///
 /// Returns PLEXINDEX_OK once the match is stored, for every process; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE or
 /// PLEXINDEX_STORE_FULL; PLEXINDEX_LIBRARY_NOT_FOUND when the library is not known and the server cannot be asked.

@@ -48,11 +48,9 @@ impl Mark {
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         // SQLite keeps the highest number that it gave to a row, whatever became of the row.
         let given = |table: &str| {
-            connection.query_row(
-                "SELECT max(seq) FROM sqlite_sequence WHERE name = ?1",
-                [table],
-                |row| Ok(number(row, 0)?.unwrap_or(0)),
-            )
+            connection.query_row("SELECT max(seq) FROM sqlite_sequence WHERE name = ?1", [table], |row| {
+                Ok(number(row, 0)?.unwrap_or(0))
+            })
         };
         let mut top = Vec::with_capacity(TOP);
         // When a row changed whose cell is no whole number is not known. Texts and blobs stand behind all numbers.

@@ -22,6 +22,8 @@ pub enum Told {
     Events(Vec<Event>),
     /// It is JSON, but neither a notification nor a webhook.
     Foreign,
+    /// It is the JSON of servers of 2015 and before.
+    Ancient,
     /// It is no JSON object.
     NoJson,
 }
@@ -33,7 +35,14 @@ pub fn parse(json: &[u8]) -> Told {
         return Told::NoJson;
     };
     let mut events = Vec::new();
+    let is_ancient = |body: &Map<String, Value>| body.contains_key("_children") || body.contains_key("_elementType");
+    if is_ancient(&body) {
+        return Told::Ancient;
+    }
     if let Some(Value::Object(inner)) = body.get("NotificationContainer") {
+        if is_ancient(inner) {
+            return Told::Ancient;
+        }
         notification(inner, &mut events);
         return Told::Events(events);
     }
@@ -57,6 +66,7 @@ pub fn read(json: &[u8]) -> Result<Vec<Event>> {
         Told::NoJson => refuse(
             "the body is no JSON object: give the field 'payload' of the webhook, or the notification's text, as it came",
         ),
+        Told::Ancient => refuse("the body is the JSON of servers of 2015 and before (`_children`): update the server"),
         Told::Foreign => refuse(
             "the body is JSON, but neither a webhook of Plex (it has 'event') nor a notification (it has \
              'NotificationContainer', 'TimelineEntry' or 'ActivityNotification')",
@@ -230,7 +240,7 @@ impl Lines {
         }
         match parse(&data) {
             Told::Events(events) => events.into_iter().all(each),
-            Told::Foreign | Told::NoJson => true,
+            Told::Foreign | Told::Ancient | Told::NoJson => true,
         }
     }
 }

@@ -164,6 +164,14 @@ fn events_of_no_concern_are_passed_over_and_what_is_no_event_is_reported() {
     );
     assert_eq!(events(r#"{"NotificationContainer":{"type":"new","What":[{}]}}"#), []);
     assert_eq!(parse(br#"{"a":1}"#), Told::Foreign);
+    for old in [
+        r#"{"_elementType":"NotificationContainer","type":"timeline","size":1,"_children":[{"_elementType":"TimelineEntry"}]}"#,
+        r#"{"NotificationContainer":{"type":"timeline","_children":[{"_elementType":"TimelineEntry","itemID":1}]}}"#,
+    ] {
+        assert_eq!(parse(old.as_bytes()), Told::Ancient);
+        let error = super::read(old.as_bytes()).expect_err("refused");
+        assert!(error.message.contains("update the server"), "{error}");
+    }
     assert_eq!(parse(b"[1]"), Told::NoJson);
     assert_eq!(parse(b""), Told::NoJson);
 }

@@ -6,6 +6,8 @@ use ureq::Body;
 use ureq::http::request::Builder;
 use ureq::http::{Method, Request, StatusCode, response};
 
+use crate::model::LONGEST_KEY;
+
 use super::super::{Bounds, RequestKind};
 use super::body::{self, Broken, Measured, Progress};
 use super::client::PlexHttp;
@@ -128,6 +130,14 @@ impl PlexHttp {
             },
             _ => asked.broken(broken, 0),
         })?;
+        if let Lists::Rows(rows) = lists
+            && rows.has_long_keys
+        {
+            log::warn!(
+                "{}: keys of more than {LONGEST_KEY} bytes are left out, and items that have no other",
+                question.what
+            );
+        }
         if head.is_ancient || !head.is_plex {
             return Err(asked.not_plex(head.is_ancient));
         }

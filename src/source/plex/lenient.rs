@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::model::{ItemType, LibraryKind};
+use crate::model::{ItemType, LONGEST_KEY, LibraryKind};
 
 /// What a scalar of foreign JSON may become.
 pub(super) trait FromScalar: Sized {
@@ -175,6 +175,15 @@ impl<'de, T: FromScalar> Visitor<'de> for LenientVisitor<T> {
 /// The next value of a map as a `T`, where that is possible.
 pub(super) fn scalar<'de, T: FromScalar, A: MapAccess<'de>>(map: &mut A) -> Result<Option<T>, A::Error> {
     Ok(map.next_value::<Lenient<T>>()?.0)
+}
+
+/// Empties a key that is longer than any: what has none is left out. Gives whether it was.
+pub(super) fn refuse_long(key: &mut String) -> bool {
+    let is_long = key.len() > LONGEST_KEY;
+    if is_long {
+        key.clear();
+    }
+    is_long
 }
 
 /// The next value of a map as a text, into memory that is there; empty where that is not possible.

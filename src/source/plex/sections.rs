@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde::de::MapAccess;
 
-use crate::model::{Change, Library, LibraryKind, Trust, uuid_of_section};
+use crate::model::{Change, LONGEST_KEY, Library, LibraryKind, Trust, uuid_of_section};
 
-use super::lenient::{Elements, LIST_LIMIT, Object, push_new, scalar};
+use super::lenient::{Elements, LIST_LIMIT, Object, push_new, refuse_long, scalar};
 
 /// When Plex says that a library changed. Neither of them is reliable by itself: `docs/design.md`, 'Freshness'.
 #[derive(Clone, Copy, Default)]
@@ -112,6 +112,12 @@ impl Object for Directories<'_> {
     fn after_element(&mut self) -> bool {
         let mut library = std::mem::take(&mut self.library);
         std::mem::take(&mut self.clocks).tell(&mut library.change);
+        if refuse_long(&mut library.section) {
+            log::warn!(
+                "the library '{}' is left out: its key has more than {LONGEST_KEY} bytes",
+                library.title
+            );
+        }
         // Without a section id nothing can be asked of it; and no server has so many.
         if !library.section.is_empty() && self.libraries.len() < LIST_LIMIT {
             self.libraries.push(library);

@@ -5,11 +5,11 @@
 
 use std::io::{BufReader, Read};
 
-use serde::de::{DeserializeSeed, MapAccess};
+use serde::de::{DeserializeSeed, Error as _, MapAccess};
 
 use crate::model::{Item, ItemType, Library};
 
-use super::lenient::{Elements, Fields, Object, push_new, scalar, text};
+use super::lenient::{Elements, Fields, Object, push_new, refuse_long, scalar, text};
 use super::sanitize::{Sanitized, sanitize};
 use super::sections::Directories;
 
@@ -18,7 +18,8 @@ use super::sections::Directories;
 pub(super) struct Head {
     /// There was a `MediaContainer`: a Plex server, or something that plays one, answered.
     pub is_plex: bool,
-    /// There was a `_children`: the JSON of servers of 2015 and before, which nothing here reads.
+    /// There was a `_children` or `_elementType`: the JSON of servers of 2015 and before, which nothing here reads. The rest of
+    /// such a reply is not looked at.
     pub is_ancient: bool,
     /// `totalSize`.
     pub total: Option<u64>,
@@ -81,6 +82,8 @@ pub(super) struct Rows<'a> {
     kept: usize,
     /// The reply has more than that, or takes more than [`KEPT`].
     is_over: bool,
+    /// Keys were left out, for they were longer than any.
+    pub has_long_keys: bool,
     /// In which order the rows were updated, as far as they say.
     pub updated: Newest,
     /// What an item is when it does not say.
@@ -104,6 +107,7 @@ impl<'a> Rows<'a> {
             most: u64::MAX,
             kept: 0,
             is_over: false,
+            has_long_keys: false,
             updated: Newest::default(),
             kind,
             sink,
@@ -221,9 +225,12 @@ fn read<'de, R: serde_json::de::Read<'de>>(
         lists,
         go_on,
     };
-    Fields(&mut reply).deserialize(&mut deserializer)?;
+    let parsed = Fields(&mut reply).deserialize(&mut deserializer);
     let head = reply.head;
-    deserializer.end()?;
+    if !head.is_ancient {
+        parsed?;
+        deserializer.end()?;
+    }
     Ok(head)
 }
 
@@ -245,7 +252,7 @@ impl Object for Reply<'_, '_> {
     fn field_of(name: &str) -> Option<ReplyField> {
         match name {
             "MediaContainer" => Some(ReplyField::MediaContainer),
-            "_children" => Some(ReplyField::Children),
+            "_children" | "_elementType" => Some(ReplyField::Children),
             _ => None,
         }
     }
@@ -262,7 +269,7 @@ impl Object for Reply<'_, '_> {
             }
             ReplyField::Children => {
                 self.head.is_ancient = true;
-                map.next_value::<serde::de::IgnoredAny>().map(drop)
+                Err(A::Error::custom("`_children`"))
             }
         }
     }
@@ -320,7 +327,7 @@ impl Object for Container<'_, '_> {
             }
             (ContainerField::Children, _) => {
                 self.head.is_ancient = true;
-                map.next_value::<serde::de::IgnoredAny>()?;
+                return Err(A::Error::custom("`_children`"));
             }
             (ContainerField::Metadata | ContainerField::Directory, _) => {
                 map.next_value::<serde::de::IgnoredAny>()?;
@@ -418,6 +425,13 @@ impl Object for Row<'_, '_> {
         let rows = &mut *self.rows;
         rows.count += 1;
         let mut item = std::mem::replace(&mut self.item, rows.blank());
+        for key in [
+            &mut item.rating_key,
+            &mut item.show_rating_key,
+            &mut item.season_rating_key,
+        ] {
+            rows.has_long_keys |= refuse_long(key);
+        }
         // Without a key there is nothing to name, as of hidden seasons; albums of photos are none of theirs.
         if item.season_rating_key.is_empty() || !matches!(item.kind, ItemType::Episode | ItemType::Track) {
             item.season_rating_key.clear();

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::model::{Change, LibraryKind, Trust};
+use crate::model::{Change, LONGEST_KEY, LibraryKind, Trust};
 
 use super::super::lenient::LIST_LIMIT;
 use super::*;
@@ -217,6 +217,35 @@ fn rows_without_a_key_count_and_stay_behind() {
 }
 
 #[test]
+fn keys_that_are_longer_than_any_are_left_out() {
+    let (longest, longer) = ("k".repeat(LONGEST_KEY), "k".repeat(LONGEST_KEY + 1));
+    let reply = listing(&json!([
+        { "ratingKey": longer },
+        { "ratingKey": longest, "type": "episode", "parentRatingKey": longer, "parentTitle": "Season 1", "grandparentRatingKey": longer },
+        { "ratingKey": "2", "type": "episode", "parentRatingKey": longest, "grandparentRatingKey": longest },
+    ]));
+    let (_, count, items) = rows(reply.to_string().as_bytes());
+    assert_eq!((count, items.len()), (3, 2));
+    assert_eq!(
+        (items[0].rating_key.as_str(), items[0].show_rating_key.as_str()),
+        (longest.as_str(), "")
+    );
+    assert_eq!(
+        (items[0].season_rating_key.as_str(), items[0].season_title.as_str()),
+        ("", "")
+    );
+    assert_eq!(
+        (&items[1].season_rating_key, &items[1].show_rating_key),
+        (&longest, &longest)
+    );
+    let found = libraries(&json!({ "MediaContainer": { "Directory": [{ "key": longer }, { "key": longest }] } }));
+    assert_eq!(
+        found.iter().map(|library| &library.section).collect::<Vec<_>>(),
+        [&longest]
+    );
+}
+
+#[test]
 fn odd_types_cost_the_field_and_not_the_row() {
     let items = items(&listing(&json!([
         { "ratingKey": 55, "type": 1, "title": 300, "year": "2008", "index": "7", "parentIndex": 0.0,
@@ -294,6 +323,14 @@ fn what_is_not_plex_shows() {
             true,
         ),
         (r#"{"MediaContainer":{"_children":[]}}"#, true, true),
+        // As an old server's `/identity`, and cut off.
+        (
+            r#"{"_elementType":"MediaContainer","machineIdentifier":"a","version":"0.9"}"#,
+            false,
+            true,
+        ),
+        (r#"{"_elementType":"MediaContainer","_children":[{"a":"#, false, true),
+        (r#"{"size":1,"_children":[{"_elementType":"Video","#, false, true),
         ("[]", false, false),
         ("7", false, false),
     ] {
