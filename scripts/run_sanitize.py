@@ -2,8 +2,8 @@
 
     address   the C programs and the header in C and C++, under AddressSanitizer with its leak check, and under UBSan:
               the library, SQLite and the programs are instrumented
-    python    main job, errors, tables, edits, fork: with the runtime loaded first. Leaks with no frame of the library
-              in them are CPython's own, and pass
+    python    main job, errors, tables, edits, fork, the accelerator: with the runtime loaded first. Leaks with no frame
+              of the library in them are CPython's own, and pass
     thread    the unit tests that have threads in them, under ThreadSanitizer, the standard library instrumented too:
               this needs a nightly compiler with its source (rustup component add --toolchain nightly rust-src)
     miri      unit tests of index files, overlay and the ladder, in an interpreter that sees undefined behaviour: this
@@ -31,7 +31,7 @@ CC = os.environ.get("CC", "cc")
 # What the Python tests of the main job, errors, tables, edits, fork and threads are.
 PYTHON_TESTS = [
     *("test_answers", "test_bad_input", "test_edits", "test_lifetime", "test_log", "test_matching"),
-    *("test_processes", "test_changes", "test_stash2plex", "test_progress"),
+    *("test_processes", "test_changes", "test_stash2plex", "test_progress", "test_accelerator"),
 ]
 # Unit tests that Miri runs in some seconds each. Those that map files or call C it cannot run; those that try thousands
 # of inputs or very long paths take it many minutes.
@@ -173,10 +173,12 @@ def instrumented(kind: Kind) -> list[Row]:
 
 
 def python() -> list[Row]:
-    """The package, with the instrumented library in it."""
+    """The package, with the instrumented library and accelerator in it."""
     kind = address_kind()
     begin = time.monotonic()
     built = show([CARGO, "test", *locked(), *kind.cargo, "--test=capi_c", "--no-run"], ignore, variables=kind.variables)
+    accelerator = [CARGO, "build", *locked(), *kind.cargo, "--package=plexindex-accelerator"]
+    built = built or show(accelerator, ignore, variables=kind.variables)
     built = built or show([CARGO, "build", *locked(), "--package=plexindex-standin"], ignore)
     if built:
         return [Row("python: did not build", 0, 1, time.monotonic() - begin)]

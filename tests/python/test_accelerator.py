@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import pickle
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from struct import Struct
@@ -19,11 +20,48 @@ from typing import Any
 import plexindex
 import pytest
 from conftest import Server
-from plexindex import _accelerator
+from plexindex import _accelerator, _native
 from plexindex.compat import MatchCache
 
 WANTED = sys.implementation.name == "cpython" and sys.version_info >= (3, 10)
 accelerated = pytest.mark.skipif(_accelerator.load() is None, reason="ctypes is asked for, or this Python is too old")
+
+
+@pytest.fixture(autouse=True, params=["plain", "collecting"])
+def collector(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test twice, the second time with a collection at every allocation that may have one: it runs finalizers."""
+    before = gc.get_threshold()
+    if request.param == "collecting":
+        gc.set_threshold(1)
+    yield
+    gc.set_threshold(*before)
+
+
+class Finalized:
+    """In a cycle of its own: the collector calls what it is given."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.call, self.me = call, self
+
+    def __del__(self) -> None:
+        self.call()
+
+
+def collected_in(work: Callable[[], Any], *calls: Callable[[], object]) -> Any:
+    """What `work` gives while the next collection makes these calls. CPython 3.12 and newer make them behind it."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.disable()
+    try:
+        for call in calls:
+            Finalized(call)
+        gc.set_threshold(1)
+        gc.enable()
+        return work()
+    finally:
+        gc.set_threshold(*before)
+        gc.enable()
+        gc.collect()
 
 
 def paths_of(server: Server, count: int) -> list[str]:
@@ -439,3 +477,69 @@ def test_numbers_are_read_as_struct_reads_them() -> None:
     match = plexindex.Match(b"")
     with pytest.raises(Exception, match="unpack_from requires a buffer"):
         _ = match.status
+
+
+@accelerated
+def test_a_list_may_shrink_while_its_keys_are_looked_up(index: plexindex.Index, server: Server) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    plain = paths_of(server, 40)
+    keys = movies.lookup_keys(plain)
+    for left in (0, 1, 300):
+        paths = plain * 100
+        found = collected_in(lambda: movies.lookup_keys(paths), lambda: paths.__delitem__(slice(left, None)))  # noqa: B023
+        assert len(paths) == left
+        assert found in (keys * 100, (keys * 100)[:left])
+
+
+@accelerated
+def test_a_list_may_shrink_while_it_is_refused(index: plexindex.Index) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    # Nothing else has these texts, and a finalizer runs where an exception is made for the first.
+    paths = [f"/host/\udcff{number}" for number in range(300)]
+    assert collected_in(lambda: movies.lookup_keys(paths), paths.clear) in ([], [None] * 300)
+    pairs = [(f"/host/\udcff{number}", "7") for number in range(300)]
+    assert collected_in(lambda: movies.record_matches(pairs), pairs.clear) is None
+    assert (paths, pairs) == ([], [])
+
+
+@accelerated
+def test_a_block_may_shrink_while_it_is_read() -> None:
+    right = tuple(range(12))
+    refused: list[int] = []
+    read = _accelerator.load().numbers(b"=12q", lambda block, *_: refused.append(len(block)))
+    for _ in range(100):
+        block = bytearray(Struct("=12q").pack(*right))
+        kept: list[bytes] = []
+
+        def shrink() -> None:
+            block.clear()  # noqa: B023
+            kept.extend(b"\xff" * 97 for _ in range(50))  # noqa: B023
+            kept.extend(bytes([number]) * 97 for number in range(50))  # noqa: B023
+
+        assert collected_in(lambda: read(block), shrink) in (right, None)  # noqa: B023
+    assert set(refused) <= {0}
+
+
+@accelerated
+def test_a_table_may_be_closed_when_another_is_let_go_of(tmp_path: Path) -> None:
+    cache = MatchCache(tmp_path)
+    cache.set_match("Movies", "/a", "7")
+    assert [cache.get_match("Movies", "/a") for _ in range(2)] == ["7", "7"]
+    table = cache._table
+    handle = table.handles["Movies"]
+    function = ctypes.cast(_native.load().fast_table_lookup, ctypes.c_void_p).value
+
+    class Owner:
+        def __del__(self) -> None:
+            cache.close()
+
+    cells: dict[str, Any] = dict(table.cells)
+    cells["Shows"] = ctypes.addressof(handle), Owner()
+    get_match = _accelerator.load().get_match(function, cells, ctypes.addressof(table.counts), lambda *_: "slow")
+    assert get_match("Shows", "/a") == "7"
+    del cells["Shows"]
+    # Now only the function itself has the owner, until it is asked for another library.
+    assert get_match("Movies", "/a") == "slow"
+    assert not handle.value, "the cache was closed"

@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Buffer, Kept, Lookup, Method, addresses, bind, bound, exactly, given, none, text, utf8};
+use super::{Buffer, Kept, Lookup, Method, addresses, bind, bound, exactly, given, item, none, text, utf8};
 
 /// `plexindex_lookup_keys`.
 type LookupKeys = unsafe extern "C" fn(*const c_void, *const c_char, usize, usize, *mut Buffer, *mut Buffer) -> i32;
@@ -83,10 +83,9 @@ unsafe extern "C" fn lookup_key(own: *mut PyObject, path: *mut PyObject) -> *mut
     // SAFETY: bound by `bind_one`; the path is the caller's until this returns.
     unsafe {
         let one: &One<Lookup> = bound(own);
-        let handle = *one.cell;
         match text(path) {
-            Some(path) if !handle.is_null() => {
-                let key = (one.function)(handle, path.as_ptr());
+            Some(path) if !(*one.cell).is_null() => {
+                let key = (one.function)(*one.cell, path.as_ptr());
                 if key.is_null() { none() } else { given(key) }
             }
             _ => one.slow(path),
@@ -95,7 +94,7 @@ unsafe extern "C" fn lookup_key(own: *mut PyObject, path: *mut PyObject) -> *mut
 }
 
 unsafe extern "C" fn lookup_keys(own: *mut PyObject, paths: *mut PyObject) -> *mut PyObject {
-    // SAFETY: bound by `bind_many`. Nothing here runs code of Python's, so the list stays as it is.
+    // SAFETY: bound by `bind_many`. The list may change from here on: its items are read one by one.
     unsafe {
         let one: &One<LookupKeys> = bound(own);
         if (*one.cell).is_null() || py::PyList_Check(paths) == 0 {
@@ -136,8 +135,12 @@ unsafe fn fill(one: &One<LookupKeys>, paths: *mut PyObject, count: usize, found:
         let end = count.min(begin + AT_ONCE);
         asked.clear();
         for at in begin..end {
-            // SAFETY: within the list, whose items are alive.
-            match unsafe { utf8(py::PyList_GetItem(paths, at.cast_signed())) } {
+            // SAFETY: a list, under Python's lock.
+            let Some(path) = (unsafe { item(paths, at) }) else {
+                return Filled::Oddly;
+            };
+            // SAFETY: kept until its bytes are copied.
+            match unsafe { utf8(path.0) } {
                 // A NUL within it is seen by the library, which counts them.
                 Some(path @ [_, _, ..]) => asked.extend_from_slice(path),
                 _ => return Filled::Oddly,
@@ -149,7 +152,7 @@ unsafe fn fill(one: &One<LookupKeys>, paths: *mut PyObject, count: usize, found:
                 capacity: keys.len(),
                 length: 0,
             };
-            // SAFETY: the handle is open, and the buffers are ours.
+            // SAFETY: the handle is open or NULL, which is refused; the buffers are ours.
             let status = unsafe {
                 (one.function)(
                     *one.cell,

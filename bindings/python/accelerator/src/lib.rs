@@ -4,8 +4,9 @@
 //! Whatever is not plain (bytes, a path object, what is no UTF-8, an index that is closed, a wrong argument) is left to the
 //! function in Python that it stands in for. So that one says what is right, and this file only what is fast.
 //!
-//! Every function but those of `record` and `door` runs under Python's lock, which a close holds too: a handle that is not NULL
-//! is open until it returns.
+//! Every function but those of `record` and `door` runs under Python's lock, which a close holds too. But Python may run any code,
+//! and other threads, where it allocates a container or an exception, and where a reference is let go of. So a handle, and a
+//! pointer into what can change, is read behind that, and used before the next.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
@@ -136,6 +137,24 @@ impl Drop for Kept {
     fn drop(&mut self) {
         // SAFETY: only Python drops these, under its lock.
         unsafe { py::Py_DecRef(self.0) };
+    }
+}
+
+/// An item of a list, as a reference of its own: a finalizer may change the list while the item is read. `None`, and no
+/// exception set, where the list has become shorter.
+///
+/// # Safety
+/// `list` is a list, and the caller has Python's lock.
+#[inline]
+unsafe fn item(list: *mut PyObject, at: usize) -> Option<Kept> {
+    // SAFETY: the caller's promise; nothing runs between the two calls.
+    unsafe {
+        let item = py::PyList_GetItem(list, at.cast_signed());
+        if item.is_null() {
+            py::PyErr_Clear();
+            return None;
+        }
+        Some(Kept::new(item))
     }
 }
 

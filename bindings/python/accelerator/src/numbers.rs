@@ -111,10 +111,16 @@ unsafe extern "C" fn read(
     // SAFETY: bound by `bind_read`; the arguments are the caller's until this returns.
     unsafe {
         let numbers: &Numbers = bound(own);
-        match place(numbers, arguments, count, names) {
-            Some(at) => tuple(numbers, at),
-            None => slow(&numbers.slow, arguments, count, names),
+        // Before the block is looked at: here a finalizer may run, and change a `bytearray`.
+        let found = py::PyTuple_New(numbers.fields.len().cast_signed());
+        if found.is_null() {
+            return null_mut();
         }
+        if let Some(at) = place(numbers, arguments, count, names) {
+            return filled(found, numbers, at);
+        }
+        py::Py_DecRef(found);
+        slow(&numbers.slow, arguments, count, names)
     }
 }
 
@@ -125,9 +131,18 @@ unsafe fn place(
     count: Py_ssize_t,
     names: *mut PyObject,
 ) -> Option<*const c_char> {
-    // SAFETY: the caller's references. A block does not change while this runs under Python's lock.
+    // SAFETY: the caller's references. The block is looked at last, and nothing runs until its numbers are read.
     unsafe {
         if !(1..=2).contains(&count) || !(names.is_null() || py::PyTuple_Size(names) == 0) {
+            return None;
+        }
+        let at = if count == 2 {
+            py::PyLong_AsSsize_t(*arguments.add(1))
+        } else {
+            0
+        };
+        if at < 0 {
+            py::PyErr_Clear();
             return None;
         }
         let block = *arguments;
@@ -138,28 +153,15 @@ unsafe fn place(
         } else {
             return None;
         };
-        let at = if count == 2 {
-            py::PyLong_AsSsize_t(*arguments.add(1))
-        } else {
-            0
-        };
-        if at < 0 {
-            py::PyErr_Clear();
-            return None;
-        }
         let end = at.unsigned_abs().checked_add(numbers.size)?;
         (end <= length.unsigned_abs()).then(|| data.cast_const().add(at.unsigned_abs()))
     }
 }
 
-/// A tuple of the numbers at this place, of which all bytes are there.
-unsafe fn tuple(numbers: &Numbers, mut at: *const c_char) -> *mut PyObject {
+/// The tuple with the numbers at this place, of which all bytes are there. A number is no container: making one runs nothing.
+unsafe fn filled(found: *mut PyObject, numbers: &Numbers, mut at: *const c_char) -> *mut PyObject {
     // SAFETY: the caller's promise; the tuple is new and takes over each number.
     unsafe {
-        let found = py::PyTuple_New(numbers.fields.len().cast_signed());
-        if found.is_null() {
-            return null_mut();
-        }
         for (place, number) in numbers.fields.iter().enumerate() {
             let object = match number {
                 Number::Byte => py::PyLong_FromLong(at.cast::<u8>().read().into()),

@@ -7,7 +7,7 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Buffer, Kept, Method, addresses, bind, bound, exactly, none, slow, text};
+use super::{Buffer, Kept, Method, addresses, bind, bound, exactly, item, none, slow, text};
 
 /// `plexindex_record_match`.
 type Record = unsafe extern "C" fn(*const c_void, *const c_char, usize, *const c_char, usize, *mut Buffer) -> i32;
@@ -195,24 +195,24 @@ unsafe extern "C" fn record_matches(
 
 /// The paths and the keys of a list of pairs, each followed by a NUL, and how many they are; `None` where Python has to look.
 unsafe fn joined(pairs: *mut PyObject) -> Option<(Vec<u8>, Vec<u8>, usize)> {
-    // SAFETY: the list is alive, and so are its items: nothing here runs code of Python's.
+    // SAFETY: the list is alive. Each pair is kept until its texts are copied, and they are its own: a tuple does not change.
     unsafe {
         if py::PyList_CheckExact(pairs) == 0 {
             return None;
         }
-        let count = py::PyList_Size(pairs);
+        let count = py::PyList_Size(pairs).unsigned_abs();
         let (mut paths, mut keys): (Vec<u8>, Vec<u8>) = Default::default();
         for at in 0..count {
-            let pair = py::PyList_GetItem(pairs, at);
-            if py::PyTuple_CheckExact(pair) == 0 || py::PyTuple_Size(pair) != 2 {
+            let pair = item(pairs, at)?;
+            if py::PyTuple_CheckExact(pair.0) == 0 || py::PyTuple_Size(pair.0) != 2 {
                 return None;
             }
-            let path: &CStr = text(py::PyTuple_GetItem(pair, 0))?;
-            let key: &CStr = text(py::PyTuple_GetItem(pair, 1))?;
+            let path: &CStr = text(py::PyTuple_GetItem(pair.0, 0))?;
+            let key: &CStr = text(py::PyTuple_GetItem(pair.0, 1))?;
             paths.extend_from_slice(path.to_bytes_with_nul());
             keys.extend_from_slice(key.to_bytes_with_nul());
         }
-        Some((paths, keys, count.unsigned_abs()))
+        Some((paths, keys, count))
     }
 }
 
@@ -244,29 +244,30 @@ unsafe fn written<F: Copy>(
 /// Registers a call, and gives the library's handle, which stays open until [`arrive`]; `None` where Python has to make the
 /// call, or to refuse it.
 unsafe fn depart<F>(recorder: &Recorder<F>) -> Option<*const c_void> {
-    // SAFETY: under Python's lock, so that no close comes between a look at the handles and the entry in `calls`.
+    if recorder.is_away.replace(true) {
+        return None;
+    }
+    // SAFETY: under Python's lock. A close empties the cells and then waits for those in `calls`, so the cells are read behind
+    // the entry, and nothing runs in between.
     unsafe {
-        let library = *recorder.library_cell;
-        if (*recorder.index_cell).is_null() || library.is_null() || recorder.is_away.get() {
-            return None;
-        }
         let ends = py::PyDict_GetItemString(recorder.ending.0, c"_thread".as_ptr());
         let me = PyThread_get_thread_ident();
-        if ends != py::Py_None() || !name_thread(recorder, me) {
-            py::PyErr_Clear();
-            return None;
-        }
-        let born = py::PyObject_GetAttrString(recorder.forks.0, c"number".as_ptr());
-        let told = !born.is_null()
-            && py::PyDict_SetItem(recorder.calls.0, recorder.flight.0, born) == 0
-            && py::PyDict_SetItem(recorder.inside.0, recorder.flight.0, recorder.thread.get().1) == 0;
-        py::Py_XDECREF(born);
-        if !told {
+        if ends == py::Py_None() && name_thread(recorder, me) {
+            let born = py::PyObject_GetAttrString(recorder.forks.0, c"number".as_ptr());
+            let told = !born.is_null()
+                && py::PyDict_SetItem(recorder.calls.0, recorder.flight.0, born) == 0
+                && py::PyDict_SetItem(recorder.inside.0, recorder.flight.0, recorder.thread.get().1) == 0;
+            let library = *recorder.library_cell;
+            let is_open = !(*recorder.index_cell).is_null() && !library.is_null();
+            py::Py_XDECREF(born);
+            if told && is_open {
+                return Some(library);
+            }
             strike_off(recorder);
-            return None;
         }
-        recorder.is_away.set(true);
-        Some(library)
+        py::PyErr_Clear();
+        recorder.is_away.set(false);
+        None
     }
 }
 

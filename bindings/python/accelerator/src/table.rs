@@ -137,27 +137,33 @@ unsafe fn found_lowered(tables: &Tables, handle: *const c_void, path: *mut PyObj
 /// The handle of a library's table; NULL where it is not known, or the index was closed.
 #[inline]
 unsafe fn handle_of(tables: &Tables, library: *mut PyObject) -> *const c_void {
-    if let Some(known) = &*tables.last.borrow()
-        && known.name.0 == library
-    {
-        // SAFETY: the pair is kept.
-        let handle = unsafe { *known.cell };
-        if !handle.is_null() {
-            return handle;
-        }
+    let handle = handle_asked_last(tables, library);
+    if !handle.is_null() {
+        return handle;
     }
-    // SAFETY: the caller's promise.
-    unsafe { handle_in(tables, library) }
+    // SAFETY: the caller's promise. A handle is read only behind what this may run.
+    unsafe { look_up(tables, library) };
+    handle_asked_last(tables, library)
 }
 
-/// The same, read in the dict.
+/// The same where this library was the last one that was asked for.
+#[inline]
+fn handle_asked_last(tables: &Tables, library: *mut PyObject) -> *const c_void {
+    match &*tables.last.borrow() {
+        // SAFETY: the pair is kept.
+        Some(known) if known.name.0 == library => unsafe { *known.cell },
+        _ => null(),
+    }
+}
+
+/// Finds the library in the dict, and keeps it as the last one asked for. To let go of the one before may run any code.
 #[inline(never)]
-unsafe fn handle_in(tables: &Tables, library: *mut PyObject) -> *const c_void {
+unsafe fn look_up(tables: &Tables, library: *mut PyObject) {
     // SAFETY: the object is alive, and so is what the dict leads to.
     unsafe {
         // Only `str` itself has no code of its own for hashes and comparisons.
         if py::PyUnicode_CheckExact(library) == 0 {
-            return null();
+            return;
         }
         let pair = py::PyDict_GetItemWithError(tables.cells.0, library);
         let cell = if pair.is_null() {
@@ -168,20 +174,15 @@ unsafe fn handle_in(tables: &Tables, library: *mut PyObject) -> *const c_void {
         let cell = if cell.is_null() { null_mut() } else { address(cell) };
         if cell.is_null() {
             py::PyErr_Clear();
-            return null();
+            return;
         }
-        let cell = cell.cast::<*const c_void>().cast_const();
-        let handle = *cell;
-        if !handle.is_null() {
-            let known = Known {
-                name: Kept::new(library),
-                cell,
-                _pair: Kept::new(pair),
-            };
-            // Let go of when nothing is borrowed any more.
-            let before = tables.last.replace(Some(known));
-            drop(before);
-        }
-        handle
+        let known = Known {
+            name: Kept::new(library),
+            cell: cell.cast::<*const c_void>().cast_const(),
+            _pair: Kept::new(pair),
+        };
+        // Let go of when nothing is borrowed any more.
+        let before = tables.last.replace(Some(known));
+        drop(before);
     }
 }
