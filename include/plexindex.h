@@ -484,8 +484,11 @@ typedef struct plexindex_progress {
 } plexindex_progress;
 
 // Receives how far a fetch has come, at least every 100 ms while a call waits for the server. Runs on the thread that
-// made the call. Return 0 to go on. Anything else ends the call with PLEXINDEX_ABORTED; what was fetched is kept for
-// the next one. The callback may call plexindex functions, but not plexindex_close() of the same handle.
+// made the call. Return 0 to go on. Anything else ends the call with PLEXINDEX_ABORTED, also where all is fetched by then;
+// what was fetched is kept for the next one. After the last page of a fetch it is called once more.
+//
+// The callback may call any plexindex function but plexindex_close() of the same handle. The fetch goes on meanwhile. A call
+// that needs what is being fetched waits for that, and then asks the server for what it still needs.
 //
 // It must return. A thread that is ended in it (pthread_exit, pthread_cancel) sleeps for ever instead, on Linux, and
 // keeps what the call holds.
@@ -757,9 +760,9 @@ const char *plexindex_version(void);
 const char *plexindex_status_name(int32_t status);
 
 // The text of this thread's last error: a status from 100 on. It names the input and the remedy. UTF-8,
-// NUL-terminated, never NULL, and empty before the first error. It belongs to the thread and is valid until the
-// thread's next plexindex call. A text that is too long ends in `…`. Where calls are made on threads that the runtime
-// chooses, give each call a buffer of its own instead: the argument `error` (plexindex_buffer).
+// NUL-terminated, never NULL, and empty before the first error. It belongs to the thread and is valid until
+// the thread's next call that fails; no other call ends it. A text that is too long ends in `…`. Where calls are made on
+// threads that the runtime chooses, give each call a buffer of its own instead: the argument `error` (plexindex_buffer).
 const char *plexindex_last_error_message(void);
 
 // Opens an index. Reads the disk only and sends no request. Several handles and several processes may have the same
@@ -812,7 +815,8 @@ int32_t plexindex_library(const struct plexindex_handle *handle,
 //
 // `path`: the file system's bytes, NUL-terminated.
 //
-// Returns the key, NUL-terminated. It belongs to the thread and is valid until the thread's next plexindex call.
+// Returns the key, NUL-terminated. It belongs to the thread and is valid until the thread's next call of
+// plexindex_lookup_key() or plexindex_table_lookup(), on any handle; no other function ends it.
 // NULL says that a fast lookup does not know: the path is not known, ambiguous, of low confidence or invalidated, or
 // this process has to read a change first. Ask plexindex_match_path() then. NULL arguments give NULL.
 //
@@ -1328,7 +1332,8 @@ int32_t plexindex_table(const struct plexindex_handle *handle,
 //
 // `name`: NUL-terminated. For a name that holds a NUL use plexindex_table_get().
 //
-// Returns the value, NUL-terminated. It belongs to the thread and is valid until the thread's next plexindex call.
+// Returns the value, NUL-terminated. It belongs to the thread and is valid until the thread's next call of
+// plexindex_lookup_key() or plexindex_table_lookup(), on any handle; no other function ends it.
 // NULL says that a fast lookup does not know: there is no value, it has expired, it has more than 1,000 bytes or holds a
 // NUL, or this process has to read a change first. Ask plexindex_table_get() then. NULL arguments give NULL.
 //

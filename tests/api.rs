@@ -581,6 +581,47 @@ fn progress_is_told_and_ends_the_call() -> Anything {
     Ok(())
 }
 
+/// All is fetched when a quick fetch tells of its progress for the only time. Its answer counts all the same.
+#[test]
+fn the_last_word_of_a_progress_callback_counts() -> Anything {
+    let at = Scene::new(20);
+    let (path, key) = at.path(3);
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    let stopped = movies.query().progress(|_| ControlFlow::Break(())).match_path(&path);
+    assert_eq!(stopped.map_err(|error| error.kind()).err(), Some(ErrorKind::Aborted));
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        movies.query().progress(|_| std::panic::panic_any(17)).refresh_fully()
+    }));
+    assert_eq!(panicked.expect_err("a panic").downcast_ref(), Some(&17));
+    // What was fetched is kept.
+    let found = movies.query().offline().match_path(&path)?;
+    assert_eq!(found.item().map(|item| &item.key), Some(&key));
+    Ok(())
+}
+
+/// The fetch goes on meanwhile, so that a fetch within waits for it and does not wait for ever.
+#[test]
+fn a_progress_callback_may_fetch_what_is_being_fetched() -> Anything {
+    let at = Scene::new(5_000);
+    let (path, _) = at.path(3);
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 60 }).on(Kind::Listing).times(4));
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    let mut within = Vec::new();
+    let tell = |_: &plexindex::Progress<'_>| {
+        within.push(movies.refresh().and_then(|_| movies.match_path(&path)));
+        ControlFlow::Continue(())
+    };
+    assert_eq!(movies.query().progress(tell).refresh()?, plexindex::Refreshed::Done);
+    assert!(!within.is_empty());
+    for found in within {
+        assert!(found?.item().is_some());
+    }
+    Ok(())
+}
+
 /// The fetch ends with the call, the panic goes on, and other calls find nothing held.
 #[test]
 fn a_panic_in_a_progress_callback_goes_on_and_holds_nothing() -> Anything {

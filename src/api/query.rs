@@ -127,11 +127,12 @@ impl<'q> Query<'q> {
         self
     }
 
-    /// `tell` hears on this thread how far a fetch has come, some ten times a second. [`ControlFlow::Break`] ends the call
-    /// with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); what was fetched is kept, and the next call goes on from there.
+    /// `tell` hears on this thread how far a fetch has come, some ten times a second and once behind the last page.
+    /// [`ControlFlow::Break`] ends the call with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted), also where all is fetched by
+    /// then; what was fetched is kept, and the next call goes on from there.
     ///
-    /// It may look things up, and must not fetch from the same index: that would wait for this call, which waits for `tell`.
-    /// A panic in it ends the call in the same way, and then goes on.
+    /// It may use the same index, and fetch from it. The fetch goes on meanwhile; a call that needs what is being fetched waits
+    /// for that. A panic in it ends the call in the same way, and then goes on.
     pub fn progress(mut self, tell: impl FnMut(&Progress<'_>) -> ControlFlow<()> + 'q) -> Self {
         self.progress = Some(RefCell::new(Box::new(tell)));
         self

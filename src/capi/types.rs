@@ -153,8 +153,11 @@ pub struct Progress {
 }
 
 /// Receives how far a fetch has come, at least every 100 ms while a call waits for the server. Runs on the thread that
-/// made the call. Return 0 to go on. Anything else ends the call with PLEXINDEX_ABORTED; what was fetched is kept for
-/// the next one. The callback may call plexindex functions, but not plexindex_close() of the same handle.
+/// made the call. Return 0 to go on. Anything else ends the call with PLEXINDEX_ABORTED, also where all is fetched by then;
+/// what was fetched is kept for the next one. After the last page of a fetch it is called once more.
+///
+/// The callback may call any plexindex function but plexindex_close() of the same handle. The fetch goes on meanwhile. A call
+/// that needs what is being fetched waits for that, and then asks the server for what it still needs.
 ///
 /// It must return. A thread that is ended in it (pthread_exit, pthread_cancel) sleeps for ever instead, on Linux, and
 /// keeps what the call holds.

@@ -187,11 +187,11 @@ impl Syncing {
             ));
         };
         let report = Report::default();
-        let aborted = || report.abort.load(Ordering::Relaxed);
+        let is_aborted = || report.abort.load(Ordering::Relaxed);
         let begun = Instant::now();
         let bounds = Bounds {
             deadline: call.until,
-            aborted: &aborted,
+            aborted: &is_aborted,
         };
         let job = SyncJob {
             sync: self,
@@ -200,7 +200,7 @@ impl Syncing {
             report: &report,
         };
         let mut silence_was_told = false;
-        let mut tell = || {
+        let mut tell = |working: bool| {
             self.flights.keep(&self.store, self.clock.now_ms());
             source.interrupt_overrun();
             // While it lasts: who waits wants to know for what.
@@ -224,7 +224,7 @@ impl Syncing {
                     total,
                     elapsed: begun.elapsed(),
                 });
-                if !go_on && !report.abort.swap(true, Ordering::Relaxed) {
+                if !go_on && !report.abort.swap(true, Ordering::Relaxed) && working {
                     source.interrupt(); // it may be waiting for an answer
                 }
             }
@@ -240,16 +240,20 @@ impl Syncing {
             job.keep_what_was_learned();
             done
         };
-        let done = on_worker(work, TICK, &mut tell);
+        let done = on_worker(work, TICK, || tell(true));
         self.counters.spent(Spent::Away, begun.elapsed());
         if done.is_ok() {
             if report.fetching.load(Ordering::Relaxed) {
-                tell(); // the last state, so that a bar can end full
+                tell(false); // the last state, so that a bar can end full
             }
             // Who found that there was nothing to ask has not heard from the server.
             if self.is_local() || self.counters.read().requests != asked {
                 self.back_off.end();
             }
+        }
+        // Whenever the host says so, the call ends: it may have said so when the work was done.
+        if is_aborted() {
+            return Err(aborted());
         }
         done
     }

@@ -1,6 +1,6 @@
 /*
- * Progress is told on the caller's thread, in order, and can end the call; what was fetched until then is kept. The
- * callback may call plexindex itself.
+ * Progress is told on the caller's thread, in order, and each call of it can end the call, the last one too; what was
+ * fetched until then is kept. The callback may call plexindex itself, and fetch what the call fetches.
  */
 #include "block.h"
 
@@ -19,6 +19,7 @@ struct watcher {
     uint64_t items;
     uint64_t elapsed_ms;
     int calls;
+    uint32_t flags; /* of a fetch within */
 };
 
 /* Before a call. */
@@ -56,6 +57,20 @@ static int32_t watch(void *user, const plexindex_progress *progress)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(watcher->handle, &stats, NULL));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(watcher->handle, NULL, NULL));
     return watcher->stop_at != 0 && progress->items >= watcher->stop_at;
+}
+
+/* Fetches all of the library in the middle of a fetch of it, then says no: by now there is nothing left to end. */
+static int32_t fetch_within(void *user, const plexindex_progress *progress)
+{
+    struct watcher *watcher = user;
+    plexindex_query query = query_of(watcher->movies, watcher->path);
+    if (progress->library.length == 0 || watcher->calls++ > 0) {
+        return 0;
+    }
+    query.flags = watcher->flags;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher->handle, &query, NULL));
+    check_match(watcher->handle, watcher->movies, watcher->path, PLEXINDEX_OK, harness("key 5"));
+    return watcher->stop_at != 0;
 }
 
 int main(int argc, char **argv)
@@ -101,6 +116,27 @@ int main(int argc, char **argv)
     begin(&watcher, 0);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, NULL));
     CHECK(watcher.calls == 0);
+
+    /* The last call of it counts as the others do. All is fetched by then, and kept. */
+    begin(&watcher, MOVIES);
+    query.flags = PLEXINDEX_QUERY_FULL;
+    CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query, NULL), "host");
+    CHECK(watcher.items == MOVIES);
+
+    /* A fetch of the same library within waits for the one that is under way, which goes on meanwhile; then it fetches. */
+    begin(&watcher, 0);
+    watcher.flags = PLEXINDEX_QUERY_FULL;
+    query.progress = fetch_within;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, NULL));
+    CHECK(watcher.calls > 0);
+
+    /* One that comes when all is fetched costs nothing. What says no behind it ends the call, which had nothing left to do. */
+    begin(&watcher, 1);
+    watcher.flags = 0;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(watcher.handle, NULL));
+    query.flags = 0;
+    CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query, NULL), "host");
+    CHECK(watcher.calls > 0);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(watcher.handle, NULL));
     return 0;
 }

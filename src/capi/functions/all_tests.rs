@@ -503,6 +503,62 @@ fn a_library_within_a_query_or_an_edit_is_aligned() {
     scene.close();
 }
 
+/// What the header says of the life of a key and of an error's text: no other function ends it.
+#[test]
+fn a_key_and_an_errors_text_last_until_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scene = Scene::new(folder.path());
+    let (value, error) = (c"the value", c"query is NULL");
+    // SAFETY: all of it is there.
+    let (kept, told) = unsafe {
+        let put = plexindex_table_put(
+            scene.table,
+            c"n".as_ptr(),
+            1,
+            value.as_ptr(),
+            9,
+            0,
+            u64::MAX,
+            null_mut(),
+        );
+        assert_eq!(put, Status::Ok as i32, "{}", message());
+        // It reads what was written, so that the fast lookup knows it.
+        let got = plexindex_table_get(scene.table, c"n".as_ptr(), 1, <*mut Buffer>::good(&scene), null_mut());
+        assert_eq!(got, Status::Ok as i32);
+        let kept = plexindex_table_lookup(scene.table, c"n".as_ptr());
+        assert!(!kept.is_null(), "{}", message());
+        let refused = plexindex_refresh(scene.handle, null(), null_mut());
+        assert_eq!(refused, Status::NullPointer as i32);
+        (kept, plexindex_last_error_message())
+    };
+    let lookups = ["plexindex_lookup_key", "plexindex_table_lookup"];
+    for (name, function) in functions() {
+        let each =
+            (0..function.count()).flat_map(|at| [Wrong::Null, Wrong::Odd, Wrong::Full].map(|wrong| Some((at, wrong))));
+        let calls: Vec<_> = if function.count() == 0 {
+            vec![None]
+        } else {
+            each.collect()
+        };
+        for wrong in calls {
+            let given = if lookups.contains(&name) {
+                None
+            } else {
+                function.call(&scene, wrong)
+            };
+            // SAFETY: texts of this thread.
+            let (key, text) = unsafe { (CStr::from_ptr(kept), CStr::from_ptr(told)) };
+            assert_eq!(key, value, "{name} {wrong:?}");
+            let failed = matches!(given, Some(Given::Status(status)) if status >= 100);
+            assert!(failed || text == error, "{name} {wrong:?}: {text:?}");
+            // SAFETY: the handle is open.
+            let again = unsafe { plexindex_refresh(scene.handle, null(), null_mut()) };
+            assert_eq!(again, Status::NullPointer as i32);
+        }
+    }
+    scene.close();
+}
+
 /// A defect behind a function is a status, or what stands for nothing; the handle goes on working.
 #[test]
 fn a_panic_behind_any_function_stays_there() {

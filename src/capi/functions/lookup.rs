@@ -16,7 +16,8 @@ use crate::platform::bytes::nul_in;
 ///
 /// `path`: the file system's bytes, NUL-terminated.
 ///
-/// Returns the key, NUL-terminated. It belongs to the thread and is valid until the thread's next plexindex call.
+/// Returns the key, NUL-terminated. It belongs to the thread and is valid until the thread's next call of
+/// plexindex_lookup_key() or plexindex_table_lookup(), on any handle; no other function ends it.
 /// NULL says that a fast lookup does not know: the path is not known, ambiguous, of low confidence or invalidated, or
 /// this process has to read a change first. Ask plexindex_match_path() then. NULL arguments give NULL.
 ///

@@ -38,9 +38,9 @@ pub extern "C" fn plexindex_status_name(status: i32) -> *const c_char {
 }
 
 /// The text of this thread's last error: a status from 100 on. It names the input and the remedy. UTF-8,
-/// NUL-terminated, never NULL, and empty before the first error. It belongs to the thread and is valid until the
-/// thread's next plexindex call. A text that is too long ends in `…`. Where calls are made on threads that the runtime
-/// chooses, give each call a buffer of its own instead: the argument `error` (plexindex_buffer).
+/// NUL-terminated, never NULL, and empty before the first error. It belongs to the thread and is valid until
+/// the thread's next call that fails; no other call ends it. A text that is too long ends in `…`. Where calls are made on
+/// threads that the runtime chooses, give each call a buffer of its own instead: the argument `error` (plexindex_buffer).
 #[unsafe(no_mangle)]
 pub extern "C" fn plexindex_last_error_message() -> *const c_char {
     guard_value(c"".as_ptr(), last_error_message)

@@ -57,7 +57,8 @@ pub unsafe extern "C" fn plexindex_table(
 ///
 /// `name`: NUL-terminated. For a name that holds a NUL use plexindex_table_get().
 ///
-/// Returns the value, NUL-terminated. It belongs to the thread and is valid until the thread's next plexindex call.
+/// Returns the value, NUL-terminated. It belongs to the thread and is valid until the thread's next call of
+/// plexindex_lookup_key() or plexindex_table_lookup(), on any handle; no other function ends it.
 /// NULL says that a fast lookup does not know: there is no value, it has expired, it has more than 1,000 bytes or holds a
 /// NUL, or this process has to read a change first. Ask plexindex_table_get() then. NULL arguments give NULL.
 ///
