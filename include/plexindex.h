@@ -484,8 +484,8 @@ typedef struct plexindex_progress {
 } plexindex_progress;
 
 // Receives how far a fetch has come, at least every 100 ms while a call waits for the server. Runs on the thread that
-// made the call. Return 0 to go on. Anything else ends the call with PLEXINDEX_ABORTED, also where all is fetched by then;
-// what was fetched is kept for the next one. After the last page of a fetch it is called once more.
+// made the call. Return 0 to go on. Anything else ends the call with PLEXINDEX_ABORTED, also where all is fetched by then:
+// it is not called again, and what was fetched is kept for the next call. After the last page of a fetch it is called once more.
 //
 // The callback may call any plexindex function but plexindex_close() of the same handle. The fetch goes on meanwhile. A call
 // that needs what is being fetched waits for that, and then asks the server for what it still needs.

@@ -202,6 +202,23 @@ func TestProgressIsReportedAndCanEndACall(t *testing.T) {
 	same(t, []any{done, err}, []any{true, nil})
 }
 
+// A quick fetch tells of its progress once, when all is fetched.
+func TestTheLastWordOfAProgressFunctionCounts(t *testing.T) {
+	movies := library(t, opened(t), "Movies")
+	for times := 0; times < 20; times++ {
+		func() {
+			defer func() { same(t, recover(), "mine") }()
+			_, _ = movies.Refresh(Ask{Full: true, Progress: func(Progress) bool { panic("mine") }})
+			t.Fatal("the panic is lost")
+		}()
+	}
+	_, err := movies.Refresh(Ask{Full: true, Progress: func(Progress) bool { return false }})
+	same(t, errors.Is(err, Aborted), true)
+	found, err := movies.Match(told.Movies[0].Path, Ask{Offline: true})
+	must(t, err)
+	same(t, found.Item.Key, told.Movies[0].Key)
+}
+
 func TestCloseWaitsForCallsInFlight(t *testing.T) {
 	index := opened(t, slowly)
 	movies := library(t, index, "Movies")

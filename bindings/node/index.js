@@ -296,8 +296,11 @@ class Index {
     signal?.addEventListener('abort', wake);
     try {
       const given = [this._handle, query.memory, ...more];
-      if (name === 'refresh' || name === 'wait_for_changes') return await this._call(name, ...given);
-      return (await this._fill(name, given, 16384 + (text?.length ?? 0) * 4)).bytes;
+      const answer = name === 'refresh' || name === 'wait_for_changes'
+        ? await this._call(name, ...given)
+        : (await this._fill(name, given, 16384 + (text?.length ?? 0) * 4)).bytes;
+      if (known.raised) throw known.raised.error;
+      return answer;
     } catch (error) {
       if (known.raised) throw known.raised.error;
       if (error.code === 'ABORTED') {

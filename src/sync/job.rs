@@ -210,7 +210,7 @@ impl Syncing {
             }
             // Also while no library is fetched yet, with nothing to tell of: the host may want to stop a call that waits for
             // the libraries' list, or for another process.
-            if let Some(progress) = call.progress {
+            if let Some(progress) = call.progress.filter(|_| !is_aborted()) {
                 let fetching = report.fetching.load(Ordering::Relaxed);
                 let (library, items, total) = if fetching {
                     let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
@@ -224,7 +224,8 @@ impl Syncing {
                     total,
                     elapsed: begun.elapsed(),
                 });
-                if !go_on && !report.abort.swap(true, Ordering::Relaxed) && working {
+                report.abort.store(!go_on, Ordering::Relaxed);
+                if !go_on && working {
                     source.interrupt(); // it may be waiting for an answer
                 }
             }

@@ -19,6 +19,7 @@ struct watcher {
     uint64_t items;
     uint64_t elapsed_ms;
     int calls;
+    int has_stopped; /* it is not called again */
     uint32_t flags; /* of a fetch within */
 };
 
@@ -29,12 +30,14 @@ static void begin(struct watcher *watcher, uint64_t stop_at)
     watcher->items = 0;
     watcher->elapsed_ms = 0;
     watcher->calls = 0;
+    watcher->has_stopped = 0;
 }
 
 static int32_t watch(void *user, const plexindex_progress *progress)
 {
     struct watcher *watcher = user;
     plexindex_statistics stats;
+    CHECK(!watcher->has_stopped);
     CHECK(pthread_equal(pthread_self(), watcher->thread));
     CHECK(progress->size >= sizeof *progress);
     if (progress->library.length == 0) {
@@ -56,7 +59,8 @@ static int32_t watch(void *user, const plexindex_progress *progress)
     stats.size = sizeof stats;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(watcher->handle, &stats, NULL));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(watcher->handle, NULL, NULL));
-    return watcher->stop_at != 0 && progress->items >= watcher->stop_at;
+    watcher->has_stopped = watcher->stop_at != 0 && progress->items >= watcher->stop_at;
+    return watcher->has_stopped;
 }
 
 /* Fetches all of the library in the middle of a fetch of it, then says no: by now there is nothing left to end. */

@@ -86,6 +86,21 @@ def test_a_callback_that_returns_false_ends_the_call(slow: plexindex.Index, serv
     assert slow.match_path("Movies", last_path(server), progress=lambda _: None).rung == "exact"
 
 
+def test_the_last_word_of_a_callback_counts(open_index: OpenIndex, server: Server) -> None:
+    # A quick fetch tells of its progress once, when all is fetched.
+    index = open_index()
+
+    def refuse(progress: plexindex.Progress) -> None:
+        raise StopError(progress.items)
+
+    for _ in range(5):
+        with pytest.raises(StopError):
+            index.refresh("Movies", full=True, progress=refuse)
+    with pytest.raises(plexindex.AbortedError, match="stopped"):
+        index.refresh("Movies", full=True, progress=lambda _: False)
+    assert index.match_path("Movies", last_path(server), offline=True).rung == "exact"
+
+
 def test_a_callback_may_use_the_index(slow: plexindex.Index, server: Server) -> None:
     shows = slow.library("TV Shows")
     shows.refresh()

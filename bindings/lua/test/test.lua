@@ -124,6 +124,39 @@ test("progress is reported, and can end a call", function()
    same(library:refresh(), true)
 end)
 
+-- A quick fetch tells of its progress once, when all is fetched.
+test("the last word of a progress function counts", function()
+   local library = opened():library("Movies")
+   local mine = {}
+   for _ = 1, 20 do
+      local ok, raised = pcall(function() library:refresh { full = true, progress = function() error(mine) end } end)
+      assert(not ok); same(raised, mine)
+   end
+   fails("ABORTED", library.refresh, library, { full = true, progress = function() return false end })
+   same(library:match(movies[1].path, { offline = true }).item.key, movies[1].key)
+end)
+
+ffi.cdef [[ int fork(void); int waitpid(int, int *, int); void _exit(int); ]]
+
+-- Also while a progress function of the parent runs, of which the child has a copy: there closing is refused.
+test("a forked child closes its index", function()
+   local index = opened()
+   local function exit_code_of(work)
+      local child = ffi.C.fork()
+      if child == 0 then ffi.C._exit(work() and 0 or 3) end
+      local status = ffi.new("int[1]")
+      ffi.C.waitpid(child, status, 0)
+      return status[0] / 256
+   end
+   local within
+   index:library("Movies"):refresh { progress = function()
+      within = exit_code_of(function() return not pcall(index.close, index) end)
+   end }
+   same(within, 0)
+   same(exit_code_of(function() index:close(); return pcall(index.library, index, "Movies") == false end), 0)
+   same(index:library("Movies"):match(movies[1].path).item.key, movies[1].key)
+end)
+
 test("statistics, facts, and what is recorded", function()
    local index = opened()
    local library = index:library("Movies")

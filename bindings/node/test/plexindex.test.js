@@ -101,6 +101,18 @@ test('progress is reported, and can end a call', async (t) => {
   assert.strictEqual(await library.refresh(), true);
 });
 
+// A quick fetch tells of its progress once, when all is fetched.
+test('the last word of a progress function counts', async (t) => {
+  const library = (await opened(t)).library('Movies');
+  const raise = () => { throw new RangeError('mine'); };
+  await assert.rejects(library.match(movies[0].path, { progress: raise }), { name: 'RangeError' });
+  for (let times = 0; times < 20; times += 1) {
+    await assert.rejects(library.refresh({ full: true, progress: raise }), { name: 'RangeError' });
+  }
+  await assert.rejects(library.refresh({ full: true, progress: () => false }), { code: 'ABORTED' });
+  assert.strictEqual((await library.match(movies[0].path, { offline: true })).item.key, movies[0].key);
+});
+
 test('a long call does not block the loop, and close waits for it', async (t) => {
   const index = await opened(t, slowly);
   let ticks = 0;

@@ -107,6 +107,34 @@ class TestPlexindex < Minitest::Test
     assert movies.refresh
   end
 
+  # A quick fetch tells of its progress once, when all is fetched.
+  def test_the_last_word_of_a_progress_block_counts
+    movies = opened.library("Movies")
+    assert_raises(RangeError) { movies.match(MOVIES[0]["path"]) { raise RangeError, "mine" } }
+    20.times do
+      assert_raises(RangeError) { movies.refresh(full: true) { raise RangeError, "mine" } }
+    end
+    assert_equal :aborted, assert_raises(Plexindex::Error) { movies.refresh(full: true) { false } }.code
+    assert_equal MOVIES[0]["key"], movies.match(MOVIES[0]["path"], offline: true).item.key
+  end
+
+  # The thread and its call do not exist in the child.
+  def test_a_closing_child_waits_for_no_thread_of_its_parent
+    index = opened(**SLOWLY)
+    begun = Queue.new
+    fetching = Thread.new { index.library("Movies").refresh { begun << true } }
+    begun.pop
+    child = fork do
+      index.close
+      exit!(index.closed? ? 0 : 3)
+    end
+    Timeout.timeout(30) { Process.wait(child) }
+    assert_equal 0, $?.exitstatus
+    assert fetching.value, "the parent's call goes on"
+  ensure
+    Process.kill(:KILL, child) unless $?&.pid == child
+  end
+
   def test_a_long_call_lets_other_threads_run_and_close_waits_for_it
     index = opened(**SLOWLY)
     begun = Queue.new

@@ -7,7 +7,8 @@ module Plexindex
 
     def initialize(handle)
       @handle = handle
-      @flying = 0
+      # By process: in a forked child the calls of the parent's other threads do not exist.
+      @flying = Hash.new(0)
       @closed = false
       @mutex = Mutex.new
       @idle = ConditionVariable.new
@@ -15,19 +16,24 @@ module Plexindex
 
     # Work that a close waits for.
     def during
+      process = Process.pid
       @mutex.synchronize do
         raise ClosedError if @closed
 
-        @flying += 1
+        @flying[process] += 1
       end
       begin
         yield
       ensure
         @mutex.synchronize do
-          @flying -= 1
-          @idle.broadcast if @flying.zero?
+          @flying[process] -= 1
+          @idle.broadcast if idle?
         end
       end
+    end
+
+    def idle?
+      @flying[Process.pid].zero?
     end
 
     # Without a lock: the interpreter's own is held from the question whether it is open to the answer.
@@ -38,8 +44,8 @@ module Plexindex
     def close
       handle = @mutex.synchronize do
         @closed = true
-        Native.call(:wake_waiting, @handle) unless @flying.zero?
-        @idle.wait(@mutex) until @flying.zero?
+        Native.call(:wake_waiting, @handle) unless idle?
+        @idle.wait(@mutex) until idle?
         @handle.tap { @handle = nil }
       end
       Native.call(:close, handle) if handle
@@ -199,10 +205,12 @@ module Plexindex
             Native.fill(name, *given, reserve: 16_384 + (text ? text.bytesize * 4 : 0))[1]
           end
         rescue Error => e
-          raise watch.raised if watch.raised
           raise ClosedError if e.code == :aborted && @session.closed?
 
           raise
+        ensure
+          # Whatever became of the call.
+          raise watch.raised if watch.raised
         end
       end
     end
