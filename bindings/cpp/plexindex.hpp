@@ -934,6 +934,12 @@ struct EditReport {
 /// @cond
 namespace detail {
 
+/// Whether there is a text; a copy of it.
+inline bool copied(std::string &into, const char *text) {
+    into.assign(text == nullptr ? "" : text);
+    return text != nullptr;
+}
+
 inline std::int64_t deadline_ms(const std::optional<milliseconds> &deadline, bool none) noexcept {
     if (none) return PLEXINDEX_NO_DEADLINE;
     if (!deadline.has_value()) return 0;
@@ -1156,12 +1162,14 @@ template <class Policy> class BasicLibrary : detail::Caller<Policy> {
 
 public:
     /// The fast lookup: the key of the item with this path, where the index has it at hand with high confidence; else
-    /// empty, and match() is to be asked. It never blocks and allocates nothing. The key belongs to the thread, and is
-    /// valid until the thread's next call of plexindex.
-    [[nodiscard]] std::string_view lookup_key(PathRef path) const {
-        const char *key = path.terminated([&](const char *text) { return plexindex_lookup_key(raw(), text); });
-        return key == nullptr ? std::string_view() : std::string_view(key);
+    /// empty, and match() is to be asked. It never blocks.
+    [[nodiscard]] std::string lookup_key(PathRef path) const {
+        const char *key = looked_up(path);
+        return key == nullptr ? std::string() : std::string(key);
     }
+    /// lookup_key() into the memory of an earlier key: without an allocation when that is large enough. Whether the key is
+    /// known; the text is empty otherwise.
+    bool lookup_key_into(std::string &key, PathRef path) const { return detail::copied(key, looked_up(path)); }
     /// lookup_key() for many paths.
     [[nodiscard]] Of<Keys> lookup_keys(const Paths &paths) const {
         Keys keys;
@@ -1328,6 +1336,10 @@ private:
 
     /// NULL where the index was closed, or this was moved from: no call takes it then.
     const plexindex_library_handle *raw() const noexcept { return this->handle() == nullptr ? nullptr : library_; }
+    // It belongs to the thread until its next fast lookup.
+    const char *looked_up(const PathRef &path) const {
+        return path.terminated([&](const char *text) { return plexindex_lookup_key(raw(), text); });
+    }
 
     Of<Status> refreshed(const Ask &ask, std::uint32_t flags) const {
         detail::Failure failure;
@@ -1383,12 +1395,14 @@ template <class Policy> class BasicTable : detail::Caller<Policy> {
     template <class T> using Of = typename Base::template Of<T>;
 
 public:
-    /// The fast lookup: the value of this name, where the index has it at hand; nothing where get() is to be asked. It
-    /// belongs to the thread, and is valid until the thread's next call of plexindex.
-    [[nodiscard]] std::optional<std::string_view> lookup(PathRef name) const {
-        const char *value = name.terminated([&](const char *text) { return plexindex_table_lookup(raw(), text); });
-        return value == nullptr ? std::nullopt : std::optional<std::string_view>(value);
+    /// The fast lookup: the value of this name, where the index has it at hand; nothing where get() is to be asked.
+    [[nodiscard]] std::optional<std::string> lookup(PathRef name) const {
+        const char *value = looked_up(name);
+        return value == nullptr ? std::nullopt : std::optional<std::string>(value);
     }
+    /// lookup() into the memory of an earlier value: without an allocation when that is large enough. Whether it is known; the
+    /// text is empty otherwise.
+    bool lookup_into(std::string &value, PathRef name) const { return detail::copied(value, looked_up(name)); }
     /// The value of this name.
     [[nodiscard]] Of<std::optional<std::string>> get(std::string_view name) const {
         detail::Failure failure;
@@ -1448,6 +1462,10 @@ public:
     /// @cond
     /// NULL where the index was closed, or this was moved from.
     const plexindex_table_handle *raw() const noexcept { return this->handle() == nullptr ? nullptr : table_; }
+    // It belongs to the thread until its next fast lookup.
+    const char *looked_up(const PathRef &name) const {
+        return name.terminated([&](const char *text) { return plexindex_table_lookup(raw(), text); });
+    }
     /// @endcond
 
 private:

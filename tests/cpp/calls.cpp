@@ -189,6 +189,7 @@ void memory(const px::Library &movies) {
     px::Match match = movies.match(twin);
     px::Block block = movies.match_paths({exact, twin});
     px::Keys keys = movies.lookup_keys({exact, twin});
+    std::string key = movies.lookup_key(exact);
     const px::Paths paths{exact, twin};
     const std::string_view view(exact);
     const px::Ask offline{{}, false, true, {}};
@@ -197,7 +198,8 @@ void memory(const px::Library &movies) {
     CHECK(movies.match_into(match, view, offline) == px::Status::ok);
     movies.match_paths_into(block, paths);
     movies.lookup_keys_into(keys, paths);
-    CHECK(movies.lookup_key(view) == "/library/metadata/900001");
+    CHECK(!movies.lookup_key_into(key, "/nowhere") && key.empty());
+    CHECK(movies.lookup_key_into(key, view) && key == "/library/metadata/900001");
     for (const px::Item candidate : block[1].candidates()) CHECK(!candidate.title().empty());
     CHECK(allocations == before);
     px::Match fresh = movies.match(exact);
@@ -374,6 +376,10 @@ void writes(const px::Index &index, const px::Library &movies) {
     CHECK(movies.match("/host/a.mkv").rung() == px::Rung::confirmed);
     movies.record_matches({"/host/b.mkv", "/host/c.mkv"}, {"900002", "900003"});
     CHECK(movies.lookup_key("/host/c.mkv") == "/library/metadata/900003");
+    // A key stays what it is, whatever is looked up next.
+    const auto one = movies.lookup_key("/host/b.mkv"), other = movies.lookup_key("/host/c.mkv");
+    CHECK(one == "/library/metadata/900002" && other == "/library/metadata/900003");
+    CHECK(movies.lookup_key("/host/b.mkv") != movies.lookup_key("/host/c.mkv"));
     refused(px::Status::invalid_argument, "keys", [&] { movies.record_matches({"/a"}, {"1", "2"}); });
     movies.invalidate_path("/host/a.mkv");
     movies.invalidate_item("900003");
@@ -405,7 +411,13 @@ void tables(const px::Index &index) {
     table.put("a", "one", px::ttl_never, 1 << 20);
     table.put("b", value, 0ms, 1 << 20);
     CHECK(table.get("a") == "one" && table.lookup("a") == "one"sv && !table.lookup("b") && table.get("b") == value && table.contains("a"));
+    table.put("d", "four", px::ttl_never, 1 << 20);
+    CHECK(table.get("d") == "four");
+    const auto one = table.lookup("a"), four = table.lookup("d");
+    CHECK(one == "one"sv && four == "four"sv);
+    table.remove("d");
     std::string into;
+    CHECK(table.lookup_into(into, "a") && into == "one" && !table.lookup_into(into, "e") && into.empty());
     CHECK(table.get_into(into, "b") && into == value && !table.get_into(into, "c") && into.empty());
     CHECK(table.next() == "a" && table.next("a") == "b" && !table.next("b"));
     index.write(px::Write().put(table, "c", "three").remove(table, "a"), px::ttl_never, 1 << 20);
