@@ -39,6 +39,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"runtime"
 	"runtime/cgo"
 	"sync"
@@ -252,9 +253,11 @@ func flag(on bool, value C.uint32_t) C.uint32_t {
 type Index struct {
 	// How many calls are in flight; less than zero once Close has begun.
 	flying atomic.Int64
-	idle   chan struct{}
-	mutex  sync.Mutex
-	handle *C.plexindex_handle
+	// The process that they are counted in: a forked child has none of its parent's threads.
+	process int
+	idle    chan struct{}
+	mutex   sync.Mutex
+	handle  *C.plexindex_handle
 }
 
 // closed is what Close adds to the calls in flight.
@@ -308,7 +311,7 @@ func Open(options Options) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	index := &Index{handle: *out, idle: make(chan struct{}, 1)}
+	index := &Index{process: os.Getpid(), handle: *out, idle: make(chan struct{}, 1)}
 	runtime.SetFinalizer(index, func(index *Index) { _ = index.Close() })
 	return index, nil
 }
@@ -349,7 +352,7 @@ func (i *Index) Close() error {
 		return nil
 	}
 	runtime.SetFinalizer(i, nil)
-	if i.flying.Add(closed) != closed {
+	if i.flying.Add(closed) != closed && i.process == os.Getpid() {
 		i.wakeWaiting()
 		for i.flying.Load() != closed {
 			<-i.idle

@@ -407,11 +407,23 @@ func TestPlexsOwnDatabaseIsNamedByAnOption(t *testing.T) {
 	same(t, err != nil && strings.Contains(err.Error(), "/nowhere/plex.db"), true)
 }
 
-func TestTheExampleFindsAFile(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "match")
-	if said, err := exec.Command("go", "build", "-o", program, "./examples/match").CombinedOutput(); err != nil {
+func built(t *testing.T, folder string) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "program")
+	if said, err := exec.Command("go", "build", "-o", program, folder).CombinedOutput(); err != nil {
 		t.Fatal(string(said))
 	}
+	return program
+}
+
+func TestAClosingChildWaitsForNoThreadOfItsParent(t *testing.T) {
+	url, token := os.Getenv("PLEXINDEX_TEST_SLOW_URL"), os.Getenv("PLEXINDEX_TEST_TOKEN")
+	said, err := exec.Command(built(t, "./test/fork"), url, token, t.TempDir()).CombinedOutput()
+	same(t, []any{string(said), err}, []any{"", nil})
+}
+
+func TestTheExampleFindsAFile(t *testing.T) {
+	program := built(t, "./examples/match")
 	url, token := os.Getenv("PLEXINDEX_TEST_URL"), os.Getenv("PLEXINDEX_TEST_TOKEN")
 	printed, err := exec.Command(program, url, token, t.TempDir(), "Movies", told.Movies[0].Path).Output()
 	must(t, err)
