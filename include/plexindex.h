@@ -1217,8 +1217,8 @@ int32_t plexindex_watch_stop(const struct plexindex_handle *handle,
 // `body`, `length`: a webhook's JSON (the field `payload` of what Plex sends), the whole multipart form with that
 // field, or the text of a notification from the server's WebSocket or event stream.
 //
-// Returns PLEXINDEX_OK once the event is stored, for every process, and for events that name no change;
-// PLEXINDEX_INVALID_ARGUMENT for any other body; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
+// Returns PLEXINDEX_OK once the event is stored, for every process, and for events that name no change, or are of another
+// server (`Server.uuid` of a webhook); PLEXINDEX_INVALID_ARGUMENT for any other body; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 //
 // Precondition: `handle` must be NULL or open; `body` NULL or valid.
 int32_t plexindex_notify(const struct plexindex_handle *handle,

@@ -726,7 +726,7 @@ fn notified(body: &[u8]) -> [u64; 6] {
     seen
 }
 
-const HOOK: &str = r#"{"event":"library.new","user":false,"owner":true,"Server":{"title":"Home","uuid":"m"},"Metadata":{"librarySectionType":"movie","ratingKey":"108","librarySectionID":1,"type":"movie","title":"X","addedAt":1579478991}}"#;
+const HOOK: &str = r#"{"event":"library.new","user":false,"owner":true,"Server":{"title":"Home","uuid":"5a4d1e8f0c6b4792a3d8e1f5b7c09d2468ace013"},"Metadata":{"librarySectionType":"movie","ratingKey":"108","librarySectionID":1,"type":"movie","title":"X","addedAt":1579478991}}"#;
 
 #[test]
 fn webhooks_and_notifications_that_the_host_received_are_understood() {
@@ -759,6 +759,43 @@ fn webhooks_and_notifications_that_the_host_received_are_understood() {
     ] {
         assert_eq!(notified(nothing.as_bytes()), NOTHING, "{nothing}");
     }
+}
+
+#[test]
+fn a_webhook_of_another_server_costs_nothing() {
+    let ours = "5a4d1e8f0c6b4792a3d8e1f5b7c09d2468ace013";
+    let other = HOOK.replace(ours, "0000000000000000000000000000000000000000");
+    assert_eq!(notified(other.as_bytes()), NOTHING);
+    let form = format!("--b\r\nContent-Disposition: form-data; name=\"payload\"\r\n\r\n{other}\r\n--b--\r\n");
+    assert_eq!(notified(form.as_bytes()), NOTHING);
+    for nameless in [
+        HOOK.replace(&format!(r#","uuid":"{ours}""#), ""),
+        HOOK.replace(ours, ""),
+        HOOK.replace(ours, &ours.to_uppercase()),
+    ] {
+        assert_eq!(notified(nameless.as_bytes()), MERGED, "{nameless}");
+    }
+}
+
+#[test]
+fn before_the_servers_name_is_known_every_webhook_counts() {
+    let server = movies(30);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let (path, _) = path_of(&server, 1, 0);
+    // With a deadline the first answer leaves out which server it is.
+    let movies = library(&index);
+    let quick = QueryOptions {
+        deadline: Deadline::In(Duration::from_secs(60)),
+        ..movies.query()
+    };
+    let found = index.match_path(&quick, path.as_bytes());
+    assert_eq!(found.expect("an answer").status, Status::Ok);
+    assert_eq!(requests(&server)[0], 0, "its name was not asked for");
+    let hints = || index.stats().expect("counted").hints;
+    let before = hints();
+    index.notify(HOOK.as_bytes()).expect("understood");
+    assert_eq!(hints(), before + 1);
 }
 
 #[test]

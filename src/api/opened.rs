@@ -217,7 +217,7 @@ impl Index {
     }
 
     /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: the next
-    /// question about what changed asks the server. Sends no request.
+    /// question about what changed asks the server. Webhooks of another server are ignored. Sends no request.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a body that is neither; the store's.

@@ -15,7 +15,7 @@ use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 use crate::platform::thread::{NO_THREAD, Worker};
 use crate::reading::Reading;
-use crate::source::{Bounds, Event, Source};
+use crate::source::{Bounds, Event, Notification, Source};
 use crate::stats::Counters;
 use crate::store::{Mark, Patience, Store};
 
@@ -239,9 +239,26 @@ impl Events {
                  webhook, or the notification's text",
             );
         };
-        let events = (self.reading.kind().read_events)(json)?;
+        let Notification { server, events } = (self.reading.kind().read_events)(json)?;
+        if let Some(server) = server
+            && self.is_another(&server)?
+        {
+            log::debug!("a webhook of another server ({server}) is ignored");
+            return Ok(());
+        }
         self.counters.told(events.len() as u64);
         self.note(&Debouncer::at_once(events))
+    }
+
+    /// Whether this is another server's machine identifier than the one that is read.
+    fn is_another(&self, server: &str) -> Result<bool> {
+        self.reading.catch_up()?;
+        let Some(identity) = self.reading.identity() else {
+            return Ok(false);
+        };
+        let ours = self.store.machine_identifier(identity)?;
+        // Until the identifier is known, a URL or the name of a file stands in for it: both have a ':', and no identifier has.
+        Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
     }
 
     fn note(&self, marks: &[Mark]) -> Result<()> {

@@ -399,7 +399,7 @@ impl Index {
     }
 
     /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: what
-    /// changed is probed or verified by the next query about it. Sends no request.
+    /// changed is probed or verified by the next query about it. Webhooks of another server are ignored. Sends no request.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for a body that is neither; the store's.

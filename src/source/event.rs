@@ -1,5 +1,14 @@
 //! What a server tells of its own accord. Hints, never data: they say where to look again.
 
+/// What a host received and handed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notification {
+    /// Machine identifier of the server that sent it; `None` when it did not say.
+    pub server: Option<String>,
+    /// The events in it; perhaps none.
+    pub events: Vec<Event>,
+}
+
 /// Something that a server told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, Status};
 use crate::model::{LONGEST_KEY, Token};
 
-use super::event::Event;
+use super::event::Notification;
 
 /// A kind of source: how its items are addressed, and how to read what its servers send to others.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Kind {
     /// A public key is this and the item's rating key.
     pub key_prefix: &'static str,
     /// Reads the JSON of a notification or webhook that a host received; [`Status::InvalidArgument`] when it is none.
-    pub read_events: fn(&[u8]) -> Result<Vec<Event>>,
+    pub read_events: fn(&[u8]) -> Result<Notification>,
     /// What else a host gives to have edits and events, where this kind has neither.
     pub beside: Option<&'static str>,
 }

@@ -18,7 +18,7 @@ pub mod plex;
 pub use bounds::Bounds;
 pub use contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Placed, Resume, Source, WantedPath};
 pub use edit::{EditRequest, FieldChange, Lock};
-pub use event::Event;
+pub use event::{Event, Notification};
 pub use kind::{Kind, View, Viewer};
 pub use meter::{Meter, RequestKind};
 pub use open::{check, kind, open, premise, view, view_aside};

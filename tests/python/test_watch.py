@@ -121,7 +121,7 @@ def test_without_a_server_a_watch_is_refused(open_index: OpenIndex) -> None:
 
 HOOK: dict[str, Any] = {
     "event": "library.new",
-    "Server": {"title": "Home", "uuid": "m"},
+    "Server": {"title": "Home", "uuid": "5a4d1e8f0c6b4792a3d8e1f5b7c09d2468ace013"},
     "Metadata": {"librarySectionID": 1, "ratingKey": "108", "type": "movie", "title": "Ü"},
 }
 
@@ -144,6 +144,7 @@ FORM = (
         ({"TimelineEntry": {"sectionID": 1, "itemID": 1001, "state": 9}}, 1),
         ({"ActivityNotification": {"event": "ended", "Activity": {"type": "library.update.section"}}}, 1),
         ({"event": "media.play", "Metadata": {"librarySectionID": 1}}, 0),
+        (HOOK | {"Server": {"title": "Theirs", "uuid": "0" * 40}}, 0),
     ],
 )
 def test_what_the_host_was_told(index: plexindex.Index, server: Server, body: Any, requests: int) -> None:

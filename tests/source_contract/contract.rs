@@ -387,19 +387,19 @@ pub fn events_that_hosts_receive_are_read<R: Rig>() {
     let rig = R::new(3);
     let (source, library) = source_of(&rig);
     let (key, _) = rig.paths().swap_remove(1);
-    let read = source.kind().read_events;
-    let events = read(rig.notification(&library.section, &key).as_bytes()).expect("read");
+    let read_events = source.kind().read_events;
+    let read = read_events(rig.notification(&library.section, &key).as_bytes()).expect("read");
     let [
         Event::Changed {
             section, rating_key, ..
         },
-    ] = &events[..]
+    ] = &read.events[..]
     else {
-        panic!("{events:?}")
+        panic!("{read:?}")
     };
     assert_eq!((section.as_deref(), rating_key), (Some(library.section.as_str()), &key));
     for none in ["", "[1]", "{\"a\":1}", "\u{0}"] {
-        let refused = read(none.as_bytes()).expect_err("it tells nothing");
+        let refused = read_events(none.as_bytes()).expect_err("it tells nothing");
         assert_eq!(refused.status, Status::InvalidArgument, "{none:?}");
     }
 }

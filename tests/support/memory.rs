@@ -10,8 +10,8 @@ use std::time::Duration;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{Change, Item, ItemType, Library, LibraryKind, Server, Trust};
 use plexindex::source::{
-    Abilities, Bounds, Changes, Delta, EditRequest, Event, FieldChange, Kind, Known, Meter, PageEnd, PageRequest,
-    Placed, RequestKind, Resume, Source, WantedPath,
+    Abilities, Bounds, Changes, Delta, EditRequest, Event, FieldChange, Kind, Known, Meter, Notification, PageEnd,
+    PageRequest, Placed, RequestKind, Resume, Source, WantedPath,
 };
 
 /// What is known of every server in memory.
@@ -419,20 +419,24 @@ fn key(made: &mut u64) -> String {
 }
 
 /// `{"section": …, "changed": key}` or `"deleted"`.
-fn read_events(json: &[u8]) -> Result<Vec<Event>> {
+fn read_events(json: &[u8]) -> Result<Notification> {
     let refuse = || Error::new(Status::InvalidArgument, "the body is no event of a server in memory");
     let body: serde_json::Value = serde_json::from_slice(json).map_err(|_| refuse())?;
     let text = |name: &str| body.get(name).and_then(|it| it.as_str()).map(str::to_owned);
     let section = text("section");
-    match (text("changed"), text("deleted")) {
-        (Some(rating_key), _) => Ok(vec![Event::Changed {
+    let event = match (text("changed"), text("deleted")) {
+        (Some(rating_key), _) => Event::Changed {
             section,
             rating_key,
             stamp: None,
-        }]),
-        (None, Some(rating_key)) => Ok(vec![Event::Deleted { section, rating_key }]),
-        (None, None) => Err(refuse()),
-    }
+        },
+        (None, Some(rating_key)) => Event::Deleted { section, rating_key },
+        (None, None) => return Err(refuse()),
+    };
+    Ok(Notification {
+        server: None,
+        events: vec![event],
+    })
 }
 
 struct MemorySource {

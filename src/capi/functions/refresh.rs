@@ -73,8 +73,8 @@ pub unsafe extern "C" fn plexindex_watch_stop(handle: *const Handle, error: *mut
 /// `body`, `length`: a webhook's JSON (the field `payload` of what Plex sends), the whole multipart form with that
 /// field, or the text of a notification from the server's WebSocket or event stream.
 ///
-/// Returns PLEXINDEX_OK once the event is stored, for every process, and for events that name no change;
-/// PLEXINDEX_INVALID_ARGUMENT for any other body; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
+/// Returns PLEXINDEX_OK once the event is stored, for every process, and for events that name no change, or are of another
+/// server (`Server.uuid` of a webhook); PLEXINDEX_INVALID_ARGUMENT for any other body; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 ///
 /// # Safety
 /// `handle` must be NULL or open; `body` NULL or valid.

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::super::event::Event;
+use super::super::event::{Event, Notification};
 use crate::error::{Error, Result, Status};
 
 /// The longest event that is read; the longest seen are a few kilobytes.
@@ -31,12 +31,37 @@ pub enum Told {
 /// Reads the JSON of a notification, in either shape, or of a webhook.
 #[must_use]
 pub fn parse(json: &[u8]) -> Told {
-    let Ok(Value::Object(body)) = serde_json::from_slice::<Value>(json) else {
-        return Told::NoJson;
-    };
+    object(json).map_or(Told::NoJson, |body| told(&body))
+}
+
+/// The same, with what is wrong with a body that tells nothing, and which server it is of: webhooks say so.
+pub fn read(json: &[u8]) -> Result<Notification> {
+    let refuse = |text| Err(Error::new(Status::InvalidArgument, text));
+    let body = object(json);
+    match body.as_ref().map_or(Told::NoJson, told) {
+        Told::Events(events) => Ok(Notification {
+            server: body.and_then(|body| id(body.get("Server")?.get("uuid"))),
+            events,
+        }),
+        Told::NoJson => refuse(
+            "the body is no JSON object: give the field 'payload' of the webhook, or the notification's text, as it came",
+        ),
+        Told::Ancient => refuse("the body is the JSON of servers of 2015 and before (`_children`): update the server"),
+        Told::Foreign => refuse(
+            "the body is JSON, but neither a webhook of Plex (it has 'event') nor a notification (it has \
+             'NotificationContainer', 'TimelineEntry' or 'ActivityNotification')",
+        ),
+    }
+}
+
+fn object(json: &[u8]) -> Option<Map<String, Value>> {
+    serde_json::from_slice(json).ok()
+}
+
+fn told(body: &Map<String, Value>) -> Told {
     let mut events = Vec::new();
     let is_ancient = |body: &Map<String, Value>| body.contains_key("_children") || body.contains_key("_elementType");
-    if is_ancient(&body) {
+    if is_ancient(body) {
         return Told::Ancient;
     }
     if let Some(Value::Object(inner)) = body.get("NotificationContainer") {
@@ -46,7 +71,7 @@ pub fn parse(json: &[u8]) -> Told {
         notification(inner, &mut events);
         return Told::Events(events);
     }
-    if notification(&body, &mut events) {
+    if notification(body, &mut events) {
         return Told::Events(events);
     }
     match text(body.get("event")) {
@@ -55,22 +80,6 @@ pub fn parse(json: &[u8]) -> Told {
             Told::Events(events)
         }
         None => Told::Foreign,
-    }
-}
-
-/// The same, with what is wrong with a body that tells nothing.
-pub fn read(json: &[u8]) -> Result<Vec<Event>> {
-    let refuse = |text| Err(Error::new(Status::InvalidArgument, text));
-    match parse(json) {
-        Told::Events(events) => Ok(events),
-        Told::NoJson => refuse(
-            "the body is no JSON object: give the field 'payload' of the webhook, or the notification's text, as it came",
-        ),
-        Told::Ancient => refuse("the body is the JSON of servers of 2015 and before (`_children`): update the server"),
-        Told::Foreign => refuse(
-            "the body is JSON, but neither a webhook of Plex (it has 'event') nor a notification (it has \
-             'NotificationContainer', 'TimelineEntry' or 'ActivityNotification')",
-        ),
     }
 }
 

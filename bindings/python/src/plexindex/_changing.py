@@ -80,7 +80,8 @@ class Changing(Reporting):
         server. The call itself sends no request.
 
         ``body`` is a webhook (the JSON of its field ``payload``, as text or parsed, or the whole multipart body) or a
-        notification of the server. An event without a change is no error. Anything else is an InvalidArgumentError.
+        notification of the server. An event without a change, or of another server, is no error. Anything else is an
+        InvalidArgumentError.
         """
         if isinstance(body, str):
             raw = _convert.text_bytes("body", body)
