@@ -66,8 +66,8 @@
 // plexindex_query.flags: the call sends no request, and answers with what is known.
 #define PLEXINDEX_QUERY_OFFLINE 1
 
-// plexindex_query.flags: plexindex_refresh() fetches a full listing, even if the server reports no change. Other calls
-// ignore the flag.
+// plexindex_query.flags: plexindex_refresh() fetches a full listing, even if the server reports no change, and believes
+// it, however much smaller it is. Other calls ignore the flag.
 #define PLEXINDEX_QUERY_FULL 2
 
 // plexindex_query.flags: plexindex_match_path() and plexindex_match_folder() wait for nothing: no request, no other thread,
@@ -168,8 +168,12 @@
 // plexindex_answer.reason: the folder lies above those of libraries, and holds several shows, artists or items.
 #define PLEXINDEX_REASON_ABOVE_LOCATIONS 13
 
+// plexindex_answer.reason: it is not listed, and the server, which may have it, could not be asked or did not answer in
+// time. With PLEXINDEX_ANSWER_STALE. The status is PLEXINDEX_NOT_YET where the call's deadline came first.
+#define PLEXINDEX_REASON_UNAVAILABLE 14
+
 // plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request
-// was allowed.
+// was allowed; or the server would have to be asked for what is not listed, and gave no answer.
 #define PLEXINDEX_ANSWER_STALE 1
 
 // plexindex_compare_paths(): the two paths have the same components.
@@ -411,7 +415,8 @@ typedef struct plexindex_options {
     int64_t deadline_ms;
     // How long making a connection may take, in milliseconds. 0: 5,000.
     int64_t connect_timeout_ms;
-    // How long the server may be silent before and within an answer, in milliseconds. 0: 60,000.
+    // How long the server may be silent before and within an answer, in milliseconds. 0: 60,000. Requests that are no
+    // refresh and list nothing end after 15,000 in any case.
     int64_t read_timeout_ms;
     // For how many milliseconds a request is tried again after a failure that may pass. 0: 30,000. PLEXINDEX_NO_RETRY:
     // it is not tried again.

@@ -118,7 +118,7 @@ pub struct Options {
     pub deadline: Option<Duration>,
     /// How long a connection may take. 5 s by default.
     pub connect_timeout: Duration,
-    /// How long the server may be silent while it owes an answer. 60 s by default.
+    /// How long the server may be silent while it owes an answer. 60 s by default. A question that lists nothing waits 15 s at most.
     pub read_timeout: Duration,
     /// For how long a request that failed in a way that passes is tried again. 30 s by default.
     pub retry_for: Duration,

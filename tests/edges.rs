@@ -1,8 +1,10 @@
 //! What broke the rules of freshness once.
 
+#[path = "support/hooked.rs"]
+mod hooked;
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
@@ -128,7 +130,7 @@ fn questions_that_fail_are_as_rare_as_others() {
         let answer = index
             .match_path(&within(&library, 400), path.as_bytes())
             .expect("an answer");
-        assert_eq!(answer.status, Status::NotFound);
+        assert_eq!((answer.status, answer.reason), (Status::NotYet, Reason::Unavailable));
     }
     let asked = requests(&at.server);
     assert!(
@@ -152,7 +154,12 @@ fn a_miss_in_a_fresh_library_waits_for_no_server_that_is_gone() {
         let begun = Instant::now();
         let path = format!("/data/movies/nowhere{number}.mkv");
         let answer = library.match_path(path.as_bytes()).expect("an answer");
-        assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::NotListed));
+        assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::Unavailable));
+        assert!(
+            answer.stale && answer.message.contains("could not be asked"),
+            "{}",
+            answer.message
+        );
         took.push(begun.elapsed());
     }
     assert!(
@@ -179,7 +186,7 @@ fn many_threads_that_miss_do_not_wait_in_turn_for_a_server_that_hangs() {
                 let library = index.library("Movies").expect("a handle");
                 let path = format!("/data/movies/nowhere{number}.mkv");
                 let answer = library.match_path(path.as_bytes()).expect("an answer");
-                assert_eq!(answer.status, Status::NotFound);
+                assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::Unavailable));
             });
         }
     });
@@ -189,6 +196,125 @@ fn many_threads_that_miss_do_not_wait_in_turn_for_a_server_that_hangs() {
         "{:?}, {asked:?}: one second each is what one question takes",
         begun.elapsed()
     );
+}
+
+#[test]
+fn a_miss_that_a_silent_server_did_not_answer_says_so() {
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    let (known, _) = path_of(&at.server, 1, 7);
+    at.server.fault(Fault::new(Action::Delay { ms: 600_000 }).times(0));
+    let missed = |index: &Index, library: &Library, number: u32, hurried: bool| {
+        let path = format!("/data/movies/New{number} (2020)/New{number}.mkv");
+        let query = if hurried { within(library, 300) } else { library.query() };
+        let answer = index.match_path(&query, path.as_bytes()).expect("an answer");
+        assert_eq!(answer.reason, Reason::Unavailable, "{}", answer.message);
+        assert!(answer.stale, "{}", answer.message);
+        assert!(answer.message.contains("could not be asked"), "{}", answer.message);
+        answer.status
+    };
+    assert_eq!(missed(&index, &library, 0, true), Status::NotYet);
+    let asked = requests(&at.server)[5];
+    // At once, whoever asks: the server is left alone.
+    assert_eq!(missed(&index, &library, 1, true), Status::NotYet);
+    assert_eq!(
+        missed(&index, &library, 0, false),
+        Status::NotFound,
+        "no deadline ran out"
+    );
+    let folder = b"/data/movies/Nowhere (2020)";
+    let told = index.match_folder_with(&library.query(), folder, |answer, _| Ok((answer.reason, answer.stale)));
+    assert_eq!(told.expect("an answer"), (Reason::Unavailable, true));
+    let other = at.open();
+    let same = other.library("Movies").expect("a handle");
+    assert_eq!(missed(&other, &same, 2, true), Status::NotYet);
+    assert_eq!(missed(&other, &same, 3, false), Status::NotFound);
+    assert_eq!(requests(&at.server)[5], asked);
+    let found = library.match_path(known.as_bytes()).expect("an answer");
+    assert_eq!(
+        (found.status, found.stale),
+        (Status::Ok, false),
+        "this one needs no server"
+    );
+    // It answers again, and a listing says what there is.
+    at.server.clear_faults();
+    at.clock.advance_ms(1_000);
+    other.refresh(&same.query(), true).expect("listed");
+    let path = b"/data/movies/New3 (2020)/New3.mkv";
+    let answer = same.match_path(path).expect("an answer");
+    assert_eq!(
+        (answer.reason, answer.stale),
+        (Reason::NotListed, false),
+        "{}",
+        answer.message
+    );
+    at.clock.advance_ms(31_000);
+    let answer = library.match_path(path).expect("an answer");
+    assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::NotListed));
+    assert!(!answer.stale);
+}
+
+#[test]
+fn a_question_waits_less_for_a_silent_server_than_a_listing() {
+    type Asked = Vec<(&'static str, Option<Duration>)>;
+    const LESS: Option<Duration> = Some(Duration::from_secs(15));
+    let at = Scene::movies(30);
+    let asked: Arc<Mutex<Asked>> = Arc::default();
+    let hook: hooked::Hook = {
+        let asked = Arc::clone(&asked);
+        Arc::new(move |what, silence| asked.lock().expect("no panic").push((what, silence)))
+    };
+    let index = hooked::open(at.options.clone(), &at.clock, hook);
+    let library = index.library("Movies").expect("a handle");
+    let asked = || std::mem::take(&mut *asked.lock().expect("no panic"));
+    let (path, _) = path_of(&at.server, 1, 3);
+    library.match_path(path.as_bytes()).expect("an answer");
+    let listed = asked();
+    assert!(listed.contains(&("libraries", LESS)), "{listed:?}");
+    assert!(listed.contains(&("page", None)), "{listed:?}");
+    library.match_path(b"/data/movies/new.mkv").expect("an answer");
+    assert_eq!(asked(), [("libraries", LESS), ("path", LESS)]);
+    library.invalidate_path(path.as_bytes()).expect("invalidated");
+    library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(asked(), [("items", LESS)]);
+    index.refresh(&library.query(), true).expect("listed");
+    assert!(asked().iter().all(|(_, silence)| silence.is_none()));
+    at.clock.advance_ms(HOUR_MS);
+    index.refresh(&library.query(), false).expect("fresh");
+    assert_eq!(asked(), [("libraries", None)]);
+}
+
+#[test]
+fn what_needs_a_server_that_is_gone_says_so_while_it_is_left_alone() {
+    let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
+    let (index, library) = at.listed();
+    at.server.refuse();
+    at.server.close_connections();
+    let missed = |number: u32| {
+        let path = format!("/data/movies/New{number} (2020)/New{number}.mkv");
+        let answer = index
+            .match_path(&within(&library, 60_000), path.as_bytes())
+            .expect("an answer");
+        assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::Unavailable));
+        assert!(
+            answer.stale && answer.message.contains("could not be asked"),
+            "{}",
+            answer.message
+        );
+    };
+    missed(1);
+    missed(2);
+    at.clock.advance_ms(HOUR_MS);
+    missed(3);
+    missed(4);
+    let guid = index
+        .match_guid(&library.query(), "plex://movie/none")
+        .expect("an answer");
+    assert_eq!((guid.reason, guid.stale), (Reason::Unavailable, true));
+    assert!(guid.message.contains("could not be asked"), "{}", guid.message);
+    let outside = library.match_path(b"/elsewhere/New (2020)/New.mkv").expect("an answer");
+    assert_eq!((outside.reason, outside.stale), (Reason::Unavailable, true));
+    assert!(outside.message.contains("mapping"), "{}", outside.message);
 }
 
 #[test]

@@ -442,7 +442,7 @@ fn a_library_may_go_at_any_moment_of_its_being_listed_anew() {
         let (evictor, answers) = (Arc::new(limited), Arc::new(AtomicU64::new(0)));
         let hook: hooked::Hook = {
             let (evictor, answers) = (Arc::clone(&evictor), Arc::clone(&answers));
-            Arc::new(move |_| {
+            Arc::new(move |_, _| {
                 if answers.fetch_add(1, Ordering::SeqCst) == moment {
                     stats(&evictor);
                 }

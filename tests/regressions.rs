@@ -571,7 +571,7 @@ fn what_is_invalidated_during_a_verification_stays_so() {
         let again = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let hook: hooked::Hook = {
             let (again, index) = (again.clone(), open(options(&server, folder.path()), &clock()));
-            std::sync::Arc::new(move |asked| {
+            std::sync::Arc::new(move |asked, _| {
                 if asked == "items" && again.swap(false, std::sync::atomic::Ordering::Relaxed) {
                     invalidate(&index);
                 }

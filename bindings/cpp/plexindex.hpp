@@ -121,6 +121,7 @@ enum class Reason : std::uint8_t {
     several_episodes = PLEXINDEX_REASON_SEVERAL_EPISODES,
     empty = PLEXINDEX_REASON_EMPTY,
     above_locations = PLEXINDEX_REASON_ABOVE_LOCATIONS,
+    unavailable = PLEXINDEX_REASON_UNAVAILABLE,
 };
 
 /// What the name of a library is: `PLEXINDEX_SELECT_*`.

@@ -51,6 +51,7 @@ public static class Plexindex
     public const int REASON_SEVERAL_EPISODES = 11;
     public const int REASON_EMPTY = 12;
     public const int REASON_ABOVE_LOCATIONS = 13;
+    public const int REASON_UNAVAILABLE = 14;
     public const int ANSWER_STALE = 1;
     public const int PATHS_EQUAL = 65536;
     public const int PATHS_UNDER = 131072;

@@ -43,6 +43,7 @@ const (
 	ReasonSeveralEpisodes  Reason = C.PLEXINDEX_REASON_SEVERAL_EPISODES
 	ReasonEmpty            Reason = C.PLEXINDEX_REASON_EMPTY
 	ReasonAboveLocations   Reason = C.PLEXINDEX_REASON_ABOVE_LOCATIONS
+	ReasonUnavailable      Reason = C.PLEXINDEX_REASON_UNAVAILABLE
 )
 
 // A Kind is Plex's number of a type.

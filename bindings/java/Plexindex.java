@@ -51,6 +51,7 @@ public interface Plexindex extends Library {
     int REASON_SEVERAL_EPISODES = 11;
     int REASON_EMPTY = 12;
     int REASON_ABOVE_LOCATIONS = 13;
+    int REASON_UNAVAILABLE = 14;
     int ANSWER_STALE = 1;
     int PATHS_EQUAL = 65536;
     int PATHS_UNDER = 131072;

@@ -120,6 +120,8 @@ words! {
         Empty "empty"
         /// The folder lies above the folders of libraries, and holds several shows or items.
         AboveLocations "above_locations"
+        /// It is not listed, and the server, which may have it, could not be asked or did not answer in time.
+        Unavailable "unavailable"
     }
 }
 

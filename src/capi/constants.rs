@@ -35,8 +35,8 @@ pub const PLEXINDEX_MAPPING_SERVER_PATTERN: i32 = 4;
 
 /// plexindex_query.flags: the call sends no request, and answers with what is known.
 pub const PLEXINDEX_QUERY_OFFLINE: u32 = 1;
-/// plexindex_query.flags: plexindex_refresh() fetches a full listing, even if the server reports no change. Other calls
-/// ignore the flag.
+/// plexindex_query.flags: plexindex_refresh() fetches a full listing, even if the server reports no change, and believes
+/// it, however much smaller it is. Other calls ignore the flag.
 pub const PLEXINDEX_QUERY_FULL: u32 = 2;
 /// plexindex_query.flags: plexindex_match_path() and plexindex_match_folder() wait for nothing: no request, no other thread,
 /// no read of the database. Where the answer needs that it is PLEXINDEX_NOT_YET: ask again without the flag. Other calls
@@ -110,9 +110,12 @@ pub const PLEXINDEX_REASON_SEVERAL_EPISODES: u8 = 11;
 pub const PLEXINDEX_REASON_EMPTY: u8 = 12;
 /// plexindex_answer.reason: the folder lies above those of libraries, and holds several shows, artists or items.
 pub const PLEXINDEX_REASON_ABOVE_LOCATIONS: u8 = 13;
+/// plexindex_answer.reason: it is not listed, and the server, which may have it, could not be asked or did not answer in
+/// time. With PLEXINDEX_ANSWER_STALE. The status is PLEXINDEX_NOT_YET where the call's deadline came first.
+pub const PLEXINDEX_REASON_UNAVAILABLE: u8 = 14;
 
 /// plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request
-/// was allowed.
+/// was allowed; or the server would have to be asked for what is not listed, and gave no answer.
 pub const PLEXINDEX_ANSWER_STALE: u8 = 1;
 
 /// plexindex_compare_paths(): the two paths have the same components.

@@ -327,6 +327,7 @@ fn listen(events: &Events, source: &dyn Source, common: &Common) {
     let aborted = || common.is_stopped();
     let bounds = Bounds {
         deadline: None,
+        silence: None,
         aborted: &aborted,
     };
     let mut pause = FIRST_PAUSE;

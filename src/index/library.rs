@@ -10,7 +10,7 @@ use crate::error::{Result, room};
 use crate::matching::Scope;
 use crate::query::{Answer, FolderFacts, Match, Which, tidy};
 use crate::reading::{PERSISTENCE, Reading, Resolved, Selection, Selector, cleared_again};
-use crate::sync::{Call, Progress};
+use crate::sync::{Call, Progress, QUESTION_SILENCE};
 
 /// What a call may do, and whom it tells.
 #[derive(Clone, Copy, Default)]
@@ -31,6 +31,7 @@ impl<'q> QueryOptions<'q> {
         Call {
             library: self.library.map(|library| &library.selection),
             until: None,
+            silence: Some(QUESTION_SILENCE),
             offline: self.offline,
             progress: self.progress,
         }
@@ -47,6 +48,7 @@ impl<'q> QueryOptions<'q> {
                 Deadline::Default => inner.deadline.and_then(within),
                 Deadline::In(time) => within(time),
             },
+            silence: Some(QUESTION_SILENCE),
             offline: self.offline,
             progress: self.progress,
         }

@@ -489,6 +489,8 @@ pub enum Reason {
     Empty = 12,
     /// The folder lies above the folders of libraries, and holds several shows or items.
     AboveLocations = 13,
+    /// It is not listed, and the server, which may have it, could not be asked or did not answer in time.
+    Unavailable = 14,
 }
 
 /// A secret: it shows as `***`, reaches neither disk nor log, and is in memory once for all that have it. The last of them

@@ -98,6 +98,25 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// Marks an answer for which the server had to be asked and gave no answer: what is missing here may be there. `hurried`: the
+    /// call has a deadline, so time was up by its wish.
+    pub(super) fn lacks_the_server(&mut self, failure: Option<&Error>, hurried: bool) {
+        let Some(failure) = failure.filter(|_| self.rung != Rung::Confirmed) else {
+            return;
+        };
+        self.stale = true;
+        if self.status == Status::NotFound {
+            if hurried && failure.status == Status::Timeout {
+                self.status = Status::NotYet;
+            }
+            // A store that cannot be written is no server that is away.
+            let is_of_server = failure.status as i32 >= Status::Connect as i32;
+            if is_of_server && matches!(self.reason, Reason::NotListed | Reason::NoLocation | Reason::Empty) {
+                self.reason = Reason::Unavailable;
+            }
+        }
+    }
+
     /// The item, when there is just one.
     #[must_use]
     pub fn item(&self) -> Option<&Found<'a>> {

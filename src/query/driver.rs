@@ -102,11 +102,6 @@ impl<Q: Question> Known<'_, '_, Q> {
         self.libraries.set(libraries);
         any
     }
-
-    /// The same for a search: not of a server that just failed.
-    fn any_searchable(&self, libraries: Vec<LibraryRow>) -> bool {
-        self.any(libraries) && self.turn.queries.sync.left_alone(0).is_none()
-    }
 }
 
 impl<Q: Question> Facts for Known<'_, '_, Q> {
@@ -142,7 +137,8 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
     }
 
     fn unfetched(&self) -> bool {
-        self.any_searchable(self.question.unfetched(self.turn))
+        // Not of a server that just failed: bringing up to date says so.
+        self.any(self.question.unfetched(self.turn)) && self.turn.queries.sync.left_alone(0).is_none()
     }
 
     fn stale(&self) -> bool {
@@ -151,7 +147,7 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
 
     fn missing(&self) -> bool {
         // What has not moved has no more than was listed.
-        !self.turn.queries.sync.is_local() && self.any_searchable(self.question.missing(self.turn, self.found))
+        !self.turn.queries.sync.is_local() && self.any(self.question.missing(self.turn, self.found))
     }
 }
 
@@ -357,10 +353,26 @@ impl Queries {
             Step::GiveUp => return Err(images_lost()),
             Step::Rebuild => return self.reading.rebuild_broken(),
             Step::Verify => self.sync.verify(call, unverified).err(),
-            Step::SearchUnfetched(identity) => question.search(&self.sync, call, identity, libraries, true)?,
+            Step::SearchUnfetched(identity) => question
+                .search(&self.sync, call, identity, libraries, true)?
+                // Then the listing follows, in the time that is left.
+                .filter(|error| error.status != Status::Timeout),
             Step::Refresh => return self.freshen(call, libraries, state),
-            Step::Probe(identity) => self.sync.probe_for_path(call, identity, libraries, state.since)?,
-            Step::Search(identity) => question.search(&self.sync, call, identity, libraries, false)?,
+            Step::Probe(identity) | Step::Search(identity) => {
+                state.failure = self.sync.left_alone(0);
+                if state.failure.is_some() {
+                    return Ok(());
+                }
+                let failed = match step {
+                    Step::Probe(_) => self.sync.probe_for_path(call, identity, libraries, state.since)?,
+                    _ => question.search(&self.sync, call, identity, libraries, false)?,
+                };
+                if failed.is_none() {
+                    // Nor is it asked again soon after it gave another call no answer.
+                    state.failure = self.sync.failed_for_path(identity, libraries)?;
+                }
+                failed
+            }
         };
         failure.map_or(Ok(()), |error| self.back_off_after(state, error))
     }
@@ -421,10 +433,8 @@ impl Queries {
             Ok(Status::Ok) => Ok(()),
             Ok(late) => {
                 if late == Status::NeedsWarm && !unfetched {
-                    self.sync.back_off().begin(&Error::new(
-                        Status::Timeout,
-                        format!("{} did not answer within the deadline", self.reading.kind().asked),
-                    ));
+                    let text = format!("{} did not answer within the deadline", self.reading.kind().asked);
+                    return self.back_off_after(state, Error::new(Status::Timeout, text));
                 }
                 state.late = Some(late);
                 Ok(())

@@ -1,7 +1,5 @@
 //! Why an answer is what it is, in a sentence.
 
-use std::fmt::Write;
-
 use super::answer::Answer;
 use super::room::Queries;
 use crate::error::{Error, Status};
@@ -92,7 +90,12 @@ impl Queries {
         let path = self.shown.path(raw);
         let kind = self.reading.kind();
         if answer.status == Status::Ok {
-            return self.evident(answer, &path, raw) + &beside.unlisted();
+            let mut text = self.evident(answer, &path, raw) + &beside.unlisted();
+            // What would be listed with this very path may be new.
+            if let Some(error) = failure.filter(|_| answer.reason == Reason::NotListed) {
+                text.push_str(&told_of_failure(error, kind));
+            }
+            return text;
         }
         let mut text = match (answer.status, answer.reason) {
             (Status::NeedsWarm, _) if rows.is_empty() => too_late(rows, kind),
@@ -158,7 +161,7 @@ impl Queries {
         text.push_str(&beside.unlisted());
         text.push_str(leading_up(raw));
         if let Some(error) = failure {
-            let _ = write!(text, " (and {}: {error})", cannot(error, kind));
+            text.push_str(&told_of_failure(error, kind));
         }
         text
     }
@@ -279,9 +282,14 @@ pub fn told_of_folder(
     };
     text.push_str(leading_up(raw));
     if let Some(error) = failure {
-        let _ = write!(text, " (and {}: {error})", cannot(error, kind));
+        text.push_str(&told_of_failure(error, kind));
     }
     text
+}
+
+/// That the server gave no answer, behind another sentence.
+pub fn told_of_failure(error: &Error, kind: &Kind) -> String {
+    format!(" (and {}: {error})", cannot(error, kind))
 }
 
 /// What is below a folder, by the libraries that have it.

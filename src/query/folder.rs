@@ -360,6 +360,7 @@ impl Question for FolderQuestion<'_> {
             message = told_of_folder(queries, &answer, outcome, rows, asked, state.failure.as_ref());
             answer.message = &message;
         }
+        answer.lacks_the_server(state.failure.as_ref(), turn.call.until.is_some());
         self.facts.set(FolderFacts {
             kind: outcome.kind,
             items: outcome.items,

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::answer::Answer;
 use super::driver::{Question, Turn};
+use super::explain::told_of_failure;
 use super::planner::QueryState;
 use super::room::Queries;
 use crate::error::{Error, Result, Status, refuse};
@@ -305,6 +306,12 @@ impl Question for By<'_> {
             };
             answer.message = &message;
         }
+        let unanswered;
+        if let Some(error) = state.failure.as_ref().filter(|_| answer.status == Status::NotFound) {
+            unanswered = format!("{}{}", answer.message, told_of_failure(error, queries.reading.kind()));
+            answer.message = &unanswered;
+        }
+        answer.lacks_the_server(state.failure.as_ref(), turn.call.until.is_some());
         queries.hand_over(&state, &answer, then)
     }
 }

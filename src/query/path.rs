@@ -443,6 +443,7 @@ impl Question for PathQuestion<'_> {
             && !self.is_remembered(turn, outcome, state.has_searched())?;
         answer.stale =
             outcome.rung != Rung::Confirmed && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
+        answer.lacks_the_server(state.failure.as_ref(), turn.call.until.is_some());
         queries.hand_over(&state, &answer, then)
     }
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 pub struct Bounds<'a> {
     /// When the call must have ended, retries and pauses included; `None` leaves the source's own time-outs.
     pub deadline: Option<Instant>,
+    /// How long the source may be silent, where that is less than what it allows itself.
+    pub silence: Option<Duration>,
     /// Asked between pieces of work and during pauses; `true` ends the call with [`crate::error::Status::Aborted`].
     pub aborted: &'a (dyn Fn() -> bool + Sync),
 }
@@ -15,6 +17,7 @@ impl Bounds<'_> {
     /// No bounds but the source's own time-outs.
     pub const NONE: Bounds<'static> = Bounds {
         deadline: None,
+        silence: None,
         aborted: &|| false,
     };
 

@@ -98,6 +98,7 @@ pub use libraries::LibraryRow;
 pub use listings::{Finished, Listing};
 pub use matches::Recorded;
 pub use open::{Store, Timeline};
+pub use path_searches::ProbeOutcome;
 pub use patience::Patience;
 pub use state::State;
 pub use tables::{Put, TableOp, TableRow, TableState, Written};

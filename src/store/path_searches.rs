@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::open::Store;
-use crate::error::Result;
+use crate::error::{Result, Status};
 use crate::model::{IdentityId, LibraryId, PathSearch};
 
 /// Path searches older than this are forgotten: a day, longer than any pause between two of them.
@@ -11,6 +11,20 @@ const FORGOTTEN_MS: i64 = 86_400_000;
 
 /// The library number of a probe for a path that is not listed.
 const PROBE: LibraryId = LibraryId(0);
+
+/// In the place of what was found, for a probe that the server answered; the status of its failure for another.
+const ANSWERED: i64 = 1;
+
+/// What became of a probe for a path that is not listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeOutcome {
+    /// It is under way, or its process was killed.
+    UnderWay,
+    /// The server answered.
+    Answered,
+    /// It failed, or a search after it did: with this status, where this version knows it.
+    Failed(Option<Status>),
+}
 
 /// For how long a premise is kept: another file, or another URL, has another one.
 const PREMISE_KEPT_MS: i64 = 400 * 86_400_000;
@@ -49,14 +63,33 @@ impl Store {
         })
     }
 
-    /// When the last probe was made because a path was not listed.
-    pub fn last_probe_for_path(&self, identity: IdentityId) -> Result<Option<i64>> {
-        Ok(self.path_search(identity, PROBE, 0)?.map(|probe| probe.last_ms))
+    /// When the server was last asked whether anything moved, because a path was not listed, and what became of that.
+    pub fn last_probe_for_path(&self, identity: IdentityId) -> Result<Option<(i64, ProbeOutcome)>> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT last_ms, found FROM path_searches WHERE identity = ?1 AND library = ?2 AND hash = 0",
+                )?
+                .query_row(params![identity, PROBE], |row| {
+                    let outcome = match row.get::<_, i64>(1)? {
+                        0 => ProbeOutcome::UnderWay,
+                        ANSWERED => ProbeOutcome::Answered,
+                        status => ProbeOutcome::Failed(i32::try_from(status).ok().and_then(Status::from_number)),
+                    };
+                    Ok((row.get(0)?, outcome))
+                })
+                .optional()
+        })
     }
 
     /// Notes such a probe.
-    pub fn note_probe_for_path(&self, identity: IdentityId, now_ms: i64) -> Result<()> {
-        self.note_path_search(identity, PROBE, 0, now_ms, false)
+    pub fn note_probe_for_path(&self, identity: IdentityId, now_ms: i64, outcome: ProbeOutcome) -> Result<()> {
+        let found = match outcome {
+            ProbeOutcome::UnderWay => 0,
+            ProbeOutcome::Answered => ANSWERED,
+            ProbeOutcome::Failed(status) => i64::from(status.unwrap_or(Status::Timeout) as i32),
+        };
+        self.note_outcome(identity, PROBE, 0, now_ms, found)
     }
 
     /// Whether what a source depends on was found to be so, within a day. The hash is that of its words.
@@ -87,6 +120,10 @@ impl Store {
         now_ms: i64,
         found: bool,
     ) -> Result<()> {
+        self.note_outcome(identity, library, hash, now_ms, found.into())
+    }
+
+    fn note_outcome(&self, identity: IdentityId, library: LibraryId, hash: u64, now_ms: i64, found: i64) -> Result<()> {
         self.write(|tx| {
             tx.connection
                 .prepare_cached(

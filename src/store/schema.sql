@@ -207,7 +207,7 @@ CREATE TABLE path_searches ( -- what the server was asked about: paths that were
     identity INTEGER NOT NULL,
     first_ms INTEGER NOT NULL,
     last_ms  INTEGER NOT NULL,
-    found    INTEGER NOT NULL,
+    found    INTEGER NOT NULL,             -- 0 or 1; of a probe: 0 under way, 1 answered, else the status of its failure
     PRIMARY KEY (identity, library, hash)
 ) STRICT, WITHOUT ROWID;
 

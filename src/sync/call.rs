@@ -4,6 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::reading::Selection;
 
+/// How long a server may be silent while one question waits for it. Listings have the time that the options allow: a server
+/// that is scanning needs it for a page.
+pub const QUESTION_SILENCE: Duration = Duration::from_secs(15);
+
 /// What a call asks about, how long it may take, and whether it may ask the server.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
@@ -11,6 +15,8 @@ pub struct Call<'a> {
     pub library: Option<&'a Selection>,
     /// When it must have ended: all its jobs share this moment.
     pub until: Option<Instant>,
+    /// How long the server may be silent; `None` for as long as the options allow.
+    pub silence: Option<Duration>,
     /// The server is not asked.
     pub offline: bool,
     /// Told how far a fetch has come, on the caller's thread; `false` stops it.

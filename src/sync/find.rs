@@ -19,7 +19,7 @@ use crate::matching::point::{file_name, is_same_file, title_in};
 use crate::matching::text::{fold_title, has_all_words};
 use crate::model::{IdentityId, Item, Sequence};
 use crate::source::{Bounds, WantedPath};
-use crate::store::{LibraryRow, Patience};
+use crate::store::{LibraryRow, Patience, ProbeOutcome};
 
 /// How long asking waits for other writers where an answer is at hand.
 pub const SHORTLY: Duration = Duration::from_secs(1);
@@ -57,8 +57,43 @@ impl Syncing {
         searches.is_ok_and(|(_, count)| count < SEARCHES_UNFETCHED)
     }
 
+    /// What kept the server from answering when it was asked because of a path less than half a minute ago, by this or another
+    /// process: it is not asked again yet. Not where the libraries were seen to be current since.
+    pub fn failed_for_path(&self, identity: IdentityId, libraries: &[LibraryRow]) -> Result<Option<Error>> {
+        let now = self.clock.now_ms();
+        let Some((last, ProbeOutcome::Failed(status))) = self.store.last_probe_for_path(identity)? else {
+            return Ok(None);
+        };
+        if freshness::may_ask_for_a_path(Some(last), now) || libraries.iter().all(|row| row.checked_ms > last) {
+            return Ok(None);
+        }
+        Ok(Some(Error::new(
+            status.unwrap_or(Status::Timeout),
+            format!(
+                "{} gave no answer {} s ago, and is asked again in {} s",
+                self.reading.kind().asked,
+                (now - last) / 1_000,
+                (last + ASK_AGAIN_MS - now + 999) / 1_000,
+            ),
+        )))
+    }
+
+    /// Notes what became of asking because of a path, for all processes.
+    fn note_answered<T>(&self, identity: IdentityId, done: &Result<T>) {
+        let outcome = match done {
+            Ok(_) => ProbeOutcome::Answered,
+            // By the host: the next question asks.
+            Err(error) if error.status == Status::Aborted => ProbeOutcome::UnderWay,
+            Err(error) => ProbeOutcome::Failed(Some(error.status)),
+        };
+        let noted = self.store.note_probe_for_path(identity, self.clock.now_ms(), outcome);
+        if let Err(error) = noted {
+            log::debug!("whether the server answered could not be noted: {error}");
+        }
+    }
+
     /// Probes, and merges what moved: a path is missing that may be new. Not again within half a
-    /// minute, and not for what was shown after `since`. Gives the server's failure, if it was more than late.
+    /// minute, and not for what was shown after `since`. Gives the server's failure.
     pub fn probe_for_path(
         &self,
         call: &Call<'_>,
@@ -66,13 +101,16 @@ impl Syncing {
         owners_without_it: &[LibraryRow],
         since: Sequence,
     ) -> Result<Option<Error>> {
-        let may = |sync: &Self| {
+        // One that is under way is waited for. Who waited for it and finds it so still finds that its process was killed.
+        let may = || -> Result<bool> {
+            let last = self.store.last_probe_for_path(identity)?;
+            let over = last.filter(|(_, outcome)| *outcome != ProbeOutcome::UnderWay);
             Ok(freshness::may_ask_for_a_path(
-                sync.store.last_probe_for_path(identity)?,
-                sync.clock.now_ms(),
+                over.map(|(at, _)| at),
+                self.clock.now_ms(),
             ))
         };
-        if !may(self)? {
+        if !may()? {
             return Ok(None);
         }
         let _held = Patience::now().at_most(SHORTLY).hold();
@@ -84,18 +122,19 @@ impl Syncing {
                 ..job.bounds
             };
             job.single_flight_within(bounds, "path_probe", || {
-                if !may(self)? {
+                if !may()? {
                     return Ok(());
                 }
-                self.store.note_probe_for_path(identity, self.clock.now_ms())?;
-                for row in owners_without_it {
-                    job.bring_one(row, row.id, since, Why::Missing)?;
-                }
-                Ok(())
+                self.store
+                    .note_probe_for_path(identity, self.clock.now_ms(), ProbeOutcome::UnderWay)?;
+                let mut owners = owners_without_it.iter();
+                let done = owners.try_for_each(|row| job.bring_one(row, row.id, since, Why::Missing).map(drop));
+                self.note_answered(identity, &done);
+                done
             })?;
             Ok(())
         });
-        Ok(failure(done))
+        Ok(done.err())
     }
 
     /// A path as the host spells it, then as each mapping does that fits.
@@ -255,19 +294,17 @@ impl Syncing {
                     let had = matches!(found, Ok(true));
                     self.store
                         .note_path_search(identity, row.id, hash, self.clock.now_ms(), had)?;
+                    if found.is_err() && !unfetched {
+                        self.note_answered(identity, &found);
+                    }
                     found?;
                 }
                 Ok(())
             })?;
             asked.ok_or_else(|| job.late())
         });
-        Ok(failure(done))
+        Ok(done.err())
     }
-}
-
-/// What went wrong, for the answer: a reply that came too late is as good as none.
-fn failure(done: Result<()>) -> Option<Error> {
-    done.err().filter(|error| error.status != Status::Timeout)
 }
 
 impl SyncJob<'_> {

@@ -191,6 +191,7 @@ impl Syncing {
         let begun = Instant::now();
         let bounds = Bounds {
             deadline: call.until,
+            silence: call.silence,
             aborted: &is_aborted,
         };
         let job = SyncJob {

@@ -10,7 +10,7 @@ use crate::freshness;
 use crate::image::ImageBuilder;
 use crate::model::{Generation, IdentityId, ImageKind, Item, Library, Sequence};
 use crate::platform::thread::NO_THREAD;
-use crate::source::{Delta, PageEnd, PageRequest, Resume};
+use crate::source::{Bounds, Delta, PageEnd, PageRequest, Resume};
 use crate::stats::Spent;
 use crate::store::{Finished, Folder, LibraryRow, Listing};
 
@@ -61,6 +61,14 @@ impl Page {
 impl SyncJob<'_> {
     /// Makes a full listing, or goes on with one that was cut off.
     pub fn list(&self, row: &LibraryRow) -> Result<()> {
+        let bounds = Bounds {
+            silence: None,
+            ..self.bounds
+        };
+        SyncJob { bounds, ..*self }.list_patiently(row)
+    }
+
+    fn list_patiently(&self, row: &LibraryRow) -> Result<()> {
         let sync = self.sync;
         let now = sync.clock.now_ms();
         let begun = Instant::now();

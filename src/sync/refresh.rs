@@ -56,6 +56,8 @@ impl Syncing {
 
     /// Brings the libraries of a call up to date, and asks for items of them that were invalidated.
     pub fn refresh(&self, call: &Call<'_>, why: Why) -> Result<Status> {
+        // It is there to list: what it asks before may take as long as a page.
+        let call = &Call { silence: None, ..*call };
         match self.refresh_listings(call, why)? {
             Status::Ok => self.verify_invalidated(call),
             late => Ok(late),

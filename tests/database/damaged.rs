@@ -84,8 +84,8 @@ fn a_damaged_log_holds_up_no_call() {
         let stopped = AtomicBool::new(false);
         let aborted = || stopped.swap(true, Ordering::Relaxed);
         let aborted = Bounds {
-            deadline: None,
             aborted: &aborted,
+            ..Bounds::NONE
         };
         let error = soon(|| PlexDatabase::new(&server.folder).libraries(aborted)).expect_err("stopped");
         assert_eq!(error.status, Status::Aborted);
@@ -342,8 +342,8 @@ fn a_fork_waits_for_no_statement_that_lasts() {
         forked.load(Ordering::Relaxed)
     };
     let bounds = Bounds {
-        deadline: None,
         aborted: &aborted,
+        ..Bounds::NONE
     };
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| {

@@ -156,6 +156,31 @@ def test_ctrl_c_reaches_a_call_that_waits_for_a_silent_server(cli: Cli, server: 
     assert "interrupted" in said
 
 
+def test_a_server_that_gives_no_answer_is_told_from_a_file_that_is_missing(cli: Cli, server: Server) -> None:
+    paths = [f"/data/movies/New {number} (2020)/New {number}.mkv" for number in range(3)]
+    cli.good("warm")
+    cli.good("warm", "--dir", cli.home / "other")
+    for kind in ("sections", "search"):
+        server.fault(kind=kind, action="delay", ms=600_000, count=0)
+    for path in paths:
+        done = cli.run("match", "--deadline", "0.5", path)
+        assert done.returncode == 7, done
+        assert "the server could not be asked" in done.stdout
+    # The server is left alone for a while, and no deadline ran out.
+    server.reset()
+    assert cli.run("match", paths[0]).returncode == 3
+    answer = cli.json("match", paths[1])
+    assert (answer["status"], answer["reason_code"], answer["stale"]) == ("not_found", "unavailable", True)
+    assert cli.run("folder", "/data/movies/New 3 (2020)").returncode == 3
+    assert cli.run("match", "--offline", paths[0]).returncode == 1, "by wish"
+    assert server.requests() == 0
+    server.stop()
+    for path in paths:
+        done = cli.run("match", "--deadline", "1", "--dir", cli.home / "other", path)
+        assert done.returncode == 3, done
+        assert "the server could not be asked" in done.stdout
+
+
 def wait_for_request(server: Server) -> None:
     """Until the server was asked something."""
     while server.requests() == 0:

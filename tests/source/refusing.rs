@@ -183,6 +183,7 @@ fn a_host_that_stops_is_heard_while_arguments_are_tried() {
     let asked = std::sync::atomic::AtomicU32::new(0);
     let bounds = Bounds {
         deadline: None,
+        silence: None,
         aborted: &|| asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 20,
     };
     let request = plexindex::source::plex::RowsRequest {

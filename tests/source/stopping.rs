@@ -36,6 +36,7 @@ const PAGE: RowsRequest<'static> = RowsRequest {
 fn soon() -> Bounds<'static> {
     Bounds {
         deadline: Some(Instant::now() + Duration::from_millis(200)),
+        silence: None,
         aborted: &|| false,
     }
 }
@@ -45,6 +46,7 @@ fn a_deadline_that_has_passed_asks_nothing() {
     let (server, client) = standin();
     let bounds = Bounds {
         deadline: Some(Instant::now()),
+        silence: None,
         aborted: &|| false,
     };
     let error = client.plex.libraries(bounds).unwrap_err();
@@ -102,10 +104,31 @@ fn silence_has_a_limit_of_its_own() {
 }
 
 #[test]
+fn a_call_may_allow_less_silence_but_not_more() {
+    let (server, client) = standin();
+    let patient = client_with(&server.url(), |options| {
+        options.read_timeout = Duration::from_millis(100);
+    });
+    server.fault(Fault::new(Action::Delay { ms: LONG }).times(0));
+    let within = |silence| Bounds {
+        silence: Some(silence),
+        ..Bounds::NONE
+    };
+    let error = client.plex.libraries(within(Duration::from_millis(100))).unwrap_err();
+    assert_eq!(error.status, Status::Timeout);
+    assert!(error.message.contains("silent for 0.1 s"), "{error}");
+    assert!(!error.message.contains("read_timeout"), "it would not help: {error}");
+    let error = patient.plex.libraries(within(Duration::from_secs(60))).unwrap_err();
+    assert!(error.message.contains("silent for 0.1 s"), "{error}");
+    assert!(error.message.contains("read_timeout"), "{error}");
+}
+
+#[test]
 fn the_host_can_stop_before_and_between() {
     let (server, client) = standin();
     let stopped = Bounds {
         deadline: None,
+        silence: None,
         aborted: &|| true,
     };
     assert_eq!(client.plex.libraries(stopped).unwrap_err().status, Status::Aborted);
@@ -114,6 +137,7 @@ fn the_host_can_stop_before_and_between() {
     let rows = AtomicU32::new(0);
     let midway = Bounds {
         deadline: None,
+        silence: None,
         aborted: &|| rows.load(Ordering::Relaxed) >= 10,
     };
     let mut sink = |_| {
@@ -134,6 +158,7 @@ fn an_interrupt_ends_the_waiting_of_those_who_want_to_stop() {
         let waiting = scope.spawn(|| {
             client.plex.libraries(Bounds {
                 deadline: None,
+                silence: None,
                 aborted: &|| stop.load(Ordering::SeqCst),
             })
         });

@@ -352,6 +352,7 @@ pub fn a_call_ends_with_its_bounds<R: Rig>() {
     };
     let aborted = Bounds {
         deadline: None,
+        silence: None,
         aborted: &|| true,
     };
     let status = |bounds| {
@@ -367,6 +368,7 @@ pub fn a_call_ends_with_its_bounds<R: Rig>() {
     );
     let within = |time| Bounds {
         deadline: Some(Instant::now() + time),
+        silence: None,
         aborted: &|| false,
     };
     assert_eq!(status(within(Duration::ZERO)), Err(Status::Timeout));

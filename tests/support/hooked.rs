@@ -1,16 +1,18 @@
 //! A real server, and a test that is called in the middle of asking it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use plexindex::error::Result;
 use plexindex::index::{Index, ManualClock};
 use plexindex::model::{Item, Library, Server};
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
-use plexindex::source::{Abilities, Bounds, Kind, PageEnd, PageRequest, Placed, Source};
+use plexindex::source::{Abilities, Bounds, Kind, PageEnd, PageRequest, Placed, Source, WantedPath};
 
-/// Called when an answer has come and nothing was made of it yet, with what was asked for.
-pub type Hook = Arc<dyn Fn(&'static str) + Send + Sync>;
+/// Called when an answer has come and nothing was made of it yet, with what was asked for, and how long the server might have
+/// been silent.
+pub type Hook = Arc<dyn Fn(&'static str, Option<Duration>) + Send + Sync>;
 
 struct Hooked {
     plex: PlexHttp,
@@ -32,19 +34,31 @@ impl Source for Hooked {
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         let came = self.plex.libraries(bounds);
-        (self.hook)("libraries");
+        (self.hook)("libraries", bounds.silence);
         came
     }
 
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         let came = self.plex.page(request, bounds, items);
-        (self.hook)("page");
+        (self.hook)("page", bounds.silence);
         came
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
         let came = self.plex.items(rating_keys, bounds);
-        (self.hook)("items");
+        (self.hook)("items", bounds.silence);
+        came
+    }
+
+    fn find_path(
+        &self,
+        library: &Library,
+        wanted: &WantedPath<'_>,
+        bounds: Bounds<'_>,
+        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+    ) -> Result<bool> {
+        let came = self.plex.find_path(library, wanted, bounds, is_it);
+        (self.hook)("path", bounds.silence);
         came
     }
 

@@ -286,6 +286,7 @@ abi.constants.REASON_CONTRADICTED = 10
 abi.constants.REASON_SEVERAL_EPISODES = 11
 abi.constants.REASON_EMPTY = 12
 abi.constants.REASON_ABOVE_LOCATIONS = 13
+abi.constants.REASON_UNAVAILABLE = 14
 abi.constants.ANSWER_STALE = 1
 abi.constants.PATHS_EQUAL = 65536
 abi.constants.PATHS_UNDER = 131072

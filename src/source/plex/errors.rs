@@ -27,8 +27,10 @@ pub(super) struct Asked<'a> {
     pub has_token: bool,
     /// How long a connection may take.
     pub connect_timeout: Duration,
-    /// How long the server may be silent.
+    /// How long the server may be silent by the options.
     pub read_timeout: Duration,
+    /// And for this request.
+    pub silence: Duration,
 }
 
 /// Seconds for people: `5`, `0.25`.
@@ -183,10 +185,17 @@ impl Asked<'_> {
         if timeout == Timeout::Global {
             return self.timeout();
         }
-        let limit = Seconds(self.read_timeout);
+        let more = if self.silence == self.read_timeout {
+            ", or allow a longer read_timeout"
+        } else {
+            ""
+        };
         self.error(
             Status::Timeout,
-            format!("the server was silent for {limit}; it may be busy with a scan: try again, or allow a longer read_timeout"),
+            format!(
+                "the server was silent for {}; it may be busy with a scan: try again later{more}",
+                Seconds(self.silence)
+            ),
         )
     }
 

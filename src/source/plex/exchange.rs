@@ -89,6 +89,7 @@ impl PlexHttp {
             has_token: self.token.is_some(),
             connect_timeout: self.transport.connect_timeout(),
             read_timeout: self.transport.read_timeout(),
+            silence: self.transport.read_timeout(),
         }
     }
 
@@ -100,7 +101,11 @@ impl PlexHttp {
         bounds: &Bounds<'_>,
         lists: &mut Lists<'_>,
     ) -> std::result::Result<Outcome<Head>, Failure> {
-        let asked = self.asked(&question.what, question.with_token, target);
+        let limit = self.transport.read_timeout();
+        let asked = Asked {
+            silence: bounds.silence.map_or(limit, |silence| silence.min(limit)),
+            ..self.asked(&question.what, question.with_token, target)
+        };
         let mut request = self.request(Method::GET, target, question.with_token);
         request = request.header("Accept", "application/json").header(
             "Accept-Encoding",
@@ -180,7 +185,7 @@ impl PlexHttp {
             self.transport.open_stream(request, self.silence, bounds.aborted)
         } else {
             let _owed = self.owed.begin();
-            self.transport.send(request, left).map(Some)
+            self.transport.send(request, left, asked.silence).map(Some)
         };
         let response = sent.map_err(|error| {
             measured.head_came();

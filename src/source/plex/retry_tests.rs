@@ -75,6 +75,7 @@ fn a_deadline_bounds_the_pauses() {
     let pause = FakePause::new();
     let bounds = Bounds {
         deadline: Some(pause.now() + Duration::from_millis(100)),
+        silence: None,
         aborted: &|| false,
     };
     let error = run(&pause, Duration::from_secs(30), &bounds, &"it", || {
@@ -86,6 +87,7 @@ fn a_deadline_bounds_the_pauses() {
 
     let late = Bounds {
         deadline: Some(pause.now()),
+        silence: None,
         aborted: &|| false,
     };
     let error = run(&pause, Duration::ZERO, &late, &"the rows", || Ok(())).unwrap_err();
@@ -110,6 +112,7 @@ fn the_host_can_stop_a_pause() {
     let asked = AtomicU32::new(0);
     let bounds = Bounds {
         deadline: None,
+        silence: None,
         aborted: &|| asked.fetch_add(1, Ordering::Relaxed) >= 4,
     };
     let error = run(&pause, Duration::from_secs(30), &bounds, &"it", || {

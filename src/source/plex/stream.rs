@@ -27,7 +27,7 @@ impl PlexHttp {
         sink: &mut dyn FnMut(Event) -> bool,
     ) -> std::result::Result<Outcome<()>, Failure> {
         let asked = Asked {
-            read_timeout: self.silence,
+            silence: self.silence,
             connect_timeout: self.transport.connect_timeout().min(transport::STREAM_CONNECT),
             ..self.asked(&What::Events, true, target)
         };

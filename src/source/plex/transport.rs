@@ -84,7 +84,7 @@ impl Transport {
         self.read_timeout
     }
 
-    /// Sends a request and waits for the head of its answer, whatever its status.
+    /// Sends a request and waits for the head of its answer, whatever its status. `silence` is how long nothing may come.
     ///
     /// # Errors
     /// What [`super::errors`] makes sense of.
@@ -92,12 +92,13 @@ impl Transport {
         &self,
         request: Request<()>,
         left: Option<Duration>,
+        silence: Duration,
     ) -> std::result::Result<Response<Body>, ureq::Error> {
         if request.method() == Method::PUT {
             // An empty body has a length; without any, one in pieces would be announced, which not every server takes.
-            self.send_with(request.map(|()| &b""[..]), left)
+            self.send_with(request.map(|()| &b""[..]), left, silence)
         } else {
-            self.send_with(request, left)
+            self.send_with(request, left, silence)
         }
     }
 
@@ -105,13 +106,18 @@ impl Transport {
         &self,
         request: Request<impl AsSendBody>,
         left: Option<Duration>,
+        silence: Duration,
     ) -> std::result::Result<Response<Body>, ureq::Error> {
         let agent = self.agent();
-        let request = match left {
-            Some(left) => agent.configure_request(request).timeout_global(Some(left)).build(),
-            None => request,
-        };
-        agent.run(request)
+        if left.is_none() && silence == self.read_timeout {
+            return agent.run(request);
+        }
+        let request = agent
+            .configure_request(request)
+            .timeout_global(left)
+            .timeout_per_read(Some(silence))
+            .timeout_per_write(Some(silence));
+        agent.run(request.build())
     }
 
     /// Forgets the connections without using them; those of calls in flight end with their calls.

@@ -63,6 +63,7 @@ REASON_CONTRADICTED = 10
 REASON_SEVERAL_EPISODES = 11
 REASON_EMPTY = 12
 REASON_ABOVE_LOCATIONS = 13
+REASON_UNAVAILABLE = 14
 
 ANSWER_STALE = 1
 
@@ -185,6 +186,7 @@ REASONS = (
     "several_episodes",
     "empty",
     "above_locations",
+    "unavailable",
 )
 REQUESTS = ("identity", "probe", "page", "delta", "find_path", "confirm", "edit", "events")
 

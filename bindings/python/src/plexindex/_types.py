@@ -41,4 +41,5 @@ ReasonCode = Literal[
     "several_episodes",
     "empty",
     "above_locations",
+    "unavailable",
 ]

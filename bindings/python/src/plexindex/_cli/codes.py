@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from .. import _errors as e
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._answers import Match
+    from .._many import Folder
+
 OK = 0
 NOT_ALL = 1
 USAGE = 2
@@ -66,6 +71,27 @@ def of(error: Exception, *, hurried: bool = False, database: bool = False) -> in
     return DEFECT
 
 
-def of_answers(*, missing: int, late: int, unfetched: int) -> int:
-    """The exit code for so many answers that are none: those that came late, and whose library was never fetched."""
-    return NOT_YET if late else LIBRARY if unfetched else NOT_ALL if missing else OK
+class Misses:
+    """How many answers are none, and why: for the exit code."""
+
+    def __init__(self, *, offline: bool) -> None:
+        self.missing = self.late = self.unfetched = self.unanswered = 0
+        self._offline = offline
+
+    def count(self, answer: Match | Folder) -> None:
+        """Counts an answer if it is none."""
+        self.missing += not answer
+        self.unfetched += answer.reason_code == "not_fetched"
+        self.late += answer.status in ("not_yet", "needs_warm")
+        # The server would know. It is not asked with --offline.
+        self.unanswered += answer.reason_code in ("unavailable", "unconfirmed") and not self._offline
+
+    def code(self) -> int:
+        """The exit code."""
+        if self.late:
+            return NOT_YET
+        if self.unfetched:
+            return LIBRARY
+        if self.unanswered:
+            return SERVER
+        return NOT_ALL if self.missing else OK

@@ -49,6 +49,7 @@ _RUNGS = (
 _WHY = {
     "not found: no_location": "in no folder of a library; a mapping may be missing",
     "not found: not_listed": "in a folder of a library, but the server does not list them (yet)",
+    "not found: unavailable": "the server could not be asked whether it lists them",
     "not found: not_fetched": "their library was never fetched: run `plexindex warm`",
     "ambiguous": "several items fit equally well",
 }

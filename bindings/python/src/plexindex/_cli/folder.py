@@ -26,9 +26,9 @@ _CANDIDATES = 10
 
 def folder(options: argparse.Namespace) -> int:
     """Tells what the folders are."""
-    missing = late = unfetched = 0
     bar = Bar()
     settings = Settings(options)
+    misses = codes.Misses(offline=settings.silent)
     if settings.silent:
         settings.expect_folder()
         if not settings.has_store():
@@ -44,9 +44,7 @@ def folder(options: argparse.Namespace) -> int:
                 bar.drop()
                 raise
             bar.done()
-            missing += not answer
-            unfetched += answer.reason_code == "not_fetched"
-            late += answer.status in ("not_yet", "needs_warm")
+            misses.count(answer)
             if options.json:
                 output.say_json(folder_dict(path, answer))
             else:
@@ -57,7 +55,7 @@ def folder(options: argparse.Namespace) -> int:
                         output.say_json({"folder": os.fsdecode(path), "item": item.to_dict()})
                     else:
                         say(f"    {item_text(item)}\n      {output.one_line(item.path or '')}")
-    return codes.of_answers(missing=missing, late=late, unfetched=unfetched)
+    return misses.code()
 
 
 def _below(index: Index, library: Library | None, path: bytes, answer: Folder, *, silent: bool) -> Iterator[Item]:

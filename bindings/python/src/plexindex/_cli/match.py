@@ -33,9 +33,10 @@ def match(options: argparse.Namespace) -> int:
         raise UsageError("a path that is no single item has no key: with --missing give --format paths")
     show = _SHOWN[shape]
     counts: dict[str, int] = {}
-    low = total = missing = late = unfetched = 0
+    low = total = 0
     bar = Bar()
     settings = Settings(options)
+    misses = codes.Misses(offline=settings.silent)
     if settings.silent:
         settings.expect_folder()
         if not settings.has_store():
@@ -58,9 +59,7 @@ def match(options: argparse.Namespace) -> int:
                 if error is not None and total == 0:
                     raise error
                 total += 1
-                missing += not answer
-                unfetched += answer.reason_code == "not_fetched"
-                late += answer.status in ("not_yet", "needs_warm")
+                misses.count(answer)
                 low += answer.confidence == "low" and bool(answer)
                 found = answer.rung if answer else _STATUSES.get(answer.status, answer.status)
                 counts[found] = counts.get(found, 0) + 1
@@ -69,8 +68,8 @@ def match(options: argparse.Namespace) -> int:
     if total == 0 and not options.quiet:
         output.note("no path was given: the list is empty")
     if total > 1 and not options.quiet:
-        _sum_up(total, missing, low, counts)
-    return codes.of_answers(missing=missing, late=late, unfetched=unfetched)
+        _sum_up(total, misses.missing, low, counts)
+    return misses.code()
 
 
 def _sum_up(total: int, missing: int, low: int, counts: dict[str, int]) -> None:

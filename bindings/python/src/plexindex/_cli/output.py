@@ -154,6 +154,7 @@ _OPTIONS = (
     ("another cache_dir", "another --dir"),
     ("a cache_dir ", "a --dir "),
     ("cache_dir ", "the folder "),
+    (", or allow a longer read_timeout", ""),
     ("server_url", "--url"),
     ("ca_file", "--ca-file"),
     ("size_limit", "--size-limit"),
