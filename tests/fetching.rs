@@ -11,7 +11,7 @@ use plexindex::error::Status;
 use plexindex::index::{Deadline, QueryOptions};
 use plexindex::model::{Reason, Rung};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin, Token};
-use support::{HOUR_MS, Scene, clock, movies, open, options, path_of, requests};
+use support::{HOUR_MS, Scene, clock, movies, open, options, path_of, remove, requests};
 use worker::until;
 
 #[test]
@@ -118,6 +118,65 @@ fn a_library_that_shrank_much_is_believed_the_second_time() {
         library.match_path(path.as_bytes()).expect("an answer").status,
         Status::NotFound
     );
+}
+
+/// Removes so many of the first movies.
+fn lose(server: &Standin, count: usize) {
+    let keys: Vec<u64> = server.paths(1).iter().take(count).map(|(key, _)| *key).collect();
+    remove(server, &keys);
+}
+
+#[test]
+fn a_library_that_goes_on_shrinking_is_believed_the_second_time_too() {
+    let at = Scene::movies(100);
+    let (_index, library) = at.listed();
+    let (gone, _) = path_of(&at.server, 1, 3);
+    lose(&at.server, 40);
+    at.clock.advance_ms(HOUR_MS);
+    let status = || {
+        let answer = library.match_path(gone.as_bytes()).expect("an answer");
+        (answer.status, answer.stale)
+    };
+    assert_eq!(status(), (Status::Ok, true), "a disk may be missing");
+    // It changes more often than it is listed.
+    lose(&at.server, 1);
+    at.clock.advance_ms(40_000);
+    assert_eq!(status(), (Status::Ok, true), "that is too soon");
+    lose(&at.server, 1);
+    at.clock.advance_ms(40_000);
+    assert_eq!(status(), (Status::NotFound, false));
+    assert_eq!(library.lookup_key(gone.as_bytes(), str::to_owned), None);
+}
+
+#[test]
+fn a_listing_that_is_asked_for_in_full_is_believed_at_once() {
+    let at = Scene::movies(100);
+    let (index, library) = at.listed();
+    let (gone, _) = path_of(&at.server, 1, 3);
+    lose(&at.server, 60);
+    at.clock.advance_ms(HOUR_MS);
+    assert_eq!(index.refresh(&library.query(), false).expect("listed"), Status::Ok);
+    assert!(
+        library.lookup_key(gone.as_bytes(), |_| ()).is_some(),
+        "a disk may be missing"
+    );
+    assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
+    assert_eq!(library.lookup_key(gone.as_bytes(), str::to_owned), None);
+    let answer = library.match_path(gone.as_bytes()).expect("an answer");
+    assert_eq!((answer.status, answer.stale), (Status::NotFound, false));
+}
+
+#[test]
+fn a_listing_that_was_held_back_while_the_clock_was_ahead_is_followed_by_another() {
+    let at = Scene::movies(100);
+    let (_index, library) = at.listed();
+    let (gone, _) = path_of(&at.server, 1, 3);
+    lose(&at.server, 40);
+    at.clock.advance_ms(24 * HOUR_MS);
+    let status = || library.match_path(gone.as_bytes()).expect("an answer").status;
+    assert_eq!(status(), Status::Ok, "a disk may be missing");
+    at.clock.advance_ms(-23 * HOUR_MS);
+    assert_eq!(status(), Status::NotFound);
 }
 
 #[test]

@@ -69,8 +69,8 @@ CREATE TABLE libraries (
     provisional        INTEGER NOT NULL DEFAULT 0,   -- 1: made during a scan; 2: it disagreed with itself
     begun_seq          INTEGER NOT NULL DEFAULT 0,   -- change sequence when it began
     due_seq            INTEGER NOT NULL DEFAULT 0,   -- change sequence when the library was invalidated
-    shrunk             INTEGER NOT NULL DEFAULT -1,  -- items of a listing that was much smaller, and waits for a second one
-    shrunk_ms          INTEGER NOT NULL DEFAULT 0,   -- when that was
+    shrunk             INTEGER NOT NULL DEFAULT -1,  -- items of the last listing that was much smaller; -1: a second one is not waited for
+    shrunk_ms          INTEGER NOT NULL DEFAULT 0,   -- when the first of these was
     -- what is derived from it
     image              TEXT    NOT NULL DEFAULT '',  -- image of the listing
     image_seq          INTEGER NOT NULL DEFAULT 0,   -- single items that came or went up to here are in it

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::job::{SyncJob, Syncing};
 use crate::error::Result;
 use crate::freshness;
-use crate::model::{Item, Library, Sequence};
+use crate::model::{Item, Library, Sequence, Trust};
 use crate::source::{Changes, Delta, Known};
 use crate::stats::Spent;
 use crate::store::{LibraryRow, Listing};
@@ -21,6 +21,8 @@ struct Ours<'o> {
     listing: Option<&'o Listing>,
     /// The change sequence before the first page: what came or went singly since is newer.
     begun: Sequence,
+    /// It may lose any number of items at once.
+    may_shrink: bool,
 }
 
 impl Known for Ours<'_> {
@@ -67,11 +69,16 @@ impl Known for Ours<'_> {
 
     fn may_shrink_to(&self, items: u64) -> Result<bool> {
         // Than it was before: what was just added makes no room for what goes.
-        Ok(!freshness::shrank_too_much(self.row.items, items))
+        Ok(self.may_shrink || !freshness::shrank_too_much(self.row.items, items))
     }
 }
 
 impl SyncJob<'_> {
+    /// Whether a source is exact and complete: what it does not list is gone, however much that is.
+    pub fn is_beyond_doubt(&self, library: &Library) -> bool {
+        library.change.trust == Trust::Exact && self.source.abilities().changes == Delta::Complete
+    }
+
     /// Merges what changed; `false` when only a full listing tells what did.
     pub fn delta(&self, row: &LibraryRow) -> Result<bool> {
         let sync = self.sync;
@@ -87,6 +94,7 @@ impl SyncJob<'_> {
             since: &row.listed_token,
             listing: None,
             begun: sync.store.totals()?.sequence,
+            may_shrink: self.is_beyond_doubt(&row.library),
         };
         let Some(items) = self.take_in(&row.library, &ours)? else {
             return Ok(false);
@@ -117,6 +125,7 @@ impl SyncJob<'_> {
             since: &listing.change.token,
             listing: Some(listing),
             begun: self.sync.store.totals()?.sequence,
+            may_shrink: self.is_beyond_doubt(shown),
         };
         self.take_in(shown, &ours)
     }

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::job::{SyncJob, aborted, cleared};
+use super::refresh::Why;
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::image::ImageBuilder;
@@ -59,16 +60,16 @@ impl Page {
 }
 
 impl SyncJob<'_> {
-    /// Makes a full listing, or goes on with one that was cut off.
-    pub fn list(&self, row: &LibraryRow) -> Result<()> {
+    /// Makes a full listing, or goes on with one that was cut off. `why` it is made decides whether it is believed at once.
+    pub fn list(&self, row: &LibraryRow, why: Why) -> Result<()> {
         let bounds = Bounds {
             silence: None,
             ..self.bounds
         };
-        SyncJob { bounds, ..*self }.list_patiently(row)
+        SyncJob { bounds, ..*self }.list_patiently(row, why)
     }
 
-    fn list_patiently(&self, row: &LibraryRow) -> Result<()> {
+    fn list_patiently(&self, row: &LibraryRow, why: Why) -> Result<()> {
         let sync = self.sync;
         let now = sync.clock.now_ms();
         let begun = Instant::now();
@@ -114,7 +115,7 @@ impl SyncJob<'_> {
             listing = sync.store.begin_listing(row, sync.clock.now_ms())?;
             builder = Some(self.builder(row, &listing));
         }
-        self.complete(row, listing, builder, begun)
+        self.complete(row, listing, builder, begun, why)
     }
 
     /// Whether what was listed goes with what is left. What changed in between may come behind it, where the source tells all of
@@ -378,6 +379,7 @@ impl SyncJob<'_> {
         mut listing: Listing,
         builder: Option<ImageBuilder>,
         begun: Instant,
+        why: Why,
     ) -> Result<()> {
         let sync = self.sync;
         let (identity, shown) = self.probe(false)?;
@@ -397,13 +399,15 @@ impl SyncJob<'_> {
         let now_ms = sync.clock.now_ms();
         if row.generation.is_fetched()
             && freshness::shrank_too_much(row.items, items)
+            && why != Why::Full
+            && !self.is_beyond_doubt(&shown.library)
             && !sync
                 .store
                 .hold_back_listing(identity, &listing, items, now_ms, freshness::PROVISIONAL_MS)?
         {
             log::warn!(
                 "'{}' shrank from {} items to {items}: a disk may not be mounted; the old listing answers until a second \
-                 one agrees",
+                 one, a minute later, is much smaller too",
                 row.library.title,
                 row.items
             );

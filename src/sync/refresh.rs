@@ -27,7 +27,9 @@ pub enum Why {
     Missing,
     /// The host wants to know that it is current, be its time over or not.
     Now,
-    /// The host wants all of it listed anew.
+    /// Items were invalidated, and the source tells of none singly: all of it is listed anew.
+    Unverified,
+    /// The host wants all of it listed anew, and believes what comes.
     Full,
 }
 
@@ -166,7 +168,7 @@ impl SyncJob<'_> {
             if let Ok(now) = sync.store.library_row(id)
                 && now.present
                 && (now.begun_sequence > since || now.begun_sequence != wanted.begun_sequence)
-                && (why == Why::Full || self.need(&now, why) == Need::Nothing)
+                && (matches!(why, Why::Unverified | Why::Full) || self.need(&now, why) == Need::Nothing)
             {
                 return Ok(None);
             }
@@ -179,13 +181,14 @@ impl SyncJob<'_> {
                         if !self.delta(row)? {
                             // What was merged is not listed yet: a listing that has no more than before has not shrunk.
                             let items = row.items;
-                            self.list(&LibraryRow {
+                            let row = LibraryRow {
                                 items,
                                 ..sync.store.library_row(id)?
-                            })?;
+                            };
+                            self.list(&row, why)?;
                         }
                     }
-                    Need::Listing => self.list(row)?,
+                    Need::Listing => self.list(row, why)?,
                 },
                 None => {} // the server does not show it any more
             }
@@ -204,7 +207,7 @@ impl SyncJob<'_> {
         let (listed, shown) = (&row.listed_token, &row.library.change);
         let probed = || freshness::need_when_probed(&age, listed, shown, told_all, &self.sync.policy, now);
         match why {
-            Why::Full => Need::Listing,
+            Why::Unverified | Why::Full => Need::Listing,
             // A disk that is missing is not looked for at every query.
             Why::Missing if age.held_back => Need::Nothing,
             Why::Due | Why::Now

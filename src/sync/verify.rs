@@ -116,7 +116,7 @@ impl Syncing {
             // Then a listing tells, and ends all that was invalidated before it.
             let rows: Vec<LibraryRow> = unverified.iter().map(|one| one.row.clone()).collect();
             return self
-                .bring_up_to_date(call, &rows, self.reading.snapshot().sequence(), Why::Full)
+                .bring_up_to_date(call, &rows, self.reading.snapshot().sequence(), Why::Unverified)
                 .map(|_| ());
         }
         let Some(identity) = self.reading.identity() else {
