@@ -839,3 +839,34 @@ fn a_path_that_leads_up_is_taken_as_it_stands_and_the_answer_says_so() {
     let found = library.match_path(b"/data/movies/a..b.mkv").expect("an answer");
     assert!(!found.message.contains("'..'"), "{}", found.message);
 }
+
+#[test]
+fn what_a_fetch_brought_is_found_by_the_first_lookup_of_every_thread() {
+    const THREADS: usize = 4;
+    let mut missed = Vec::new();
+    for _ in 0..30 {
+        let at = Scene::movies(100);
+        let index = at.open();
+        let library = index.library("Movies").expect("a handle");
+        let paths = at.server.paths(1);
+        let paths: Vec<&[u8]> = paths
+            .iter()
+            .map(|(_, path)| path.as_deref().expect("all have files").as_bytes())
+            .collect();
+        let together = std::sync::Barrier::new(THREADS);
+        missed.push(std::thread::scope(|scope| {
+            let look = || {
+                together.wait();
+                // One of them fetches, and the others go on with what is left of their calls while it looks up.
+                let found = library.match_path(paths[0]).expect("an answer");
+                assert_eq!(found.status, Status::Ok);
+                let unknown = paths.iter().filter(|path| library.lookup_key(path, |_| ()).is_none());
+                unknown.count()
+            };
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(look)).collect();
+            let counts = threads.into_iter().map(|one| one.join().expect("no panic"));
+            counts.sum::<usize>()
+        }));
+    }
+    assert!(missed.iter().all(|missed| *missed == 0), "{missed:?}");
+}

@@ -459,11 +459,11 @@ impl Reading {
         self.try_catch_up().then(|| self.snapshot.read())
     }
 
-    /// Brings the snapshot up to date unless another thread is at it, or is reading.
+    /// Brings the snapshot up to date. Waits for another thread that is at it, or is reading, but only for a moment.
     fn try_catch_up(&self) -> bool {
-        let Some(_catching_up) = try_lock(&self.catching_up) else {
+        let Some(_catching_up) = self.store.short.lock(&self.catching_up) else {
             return false;
         };
-        matches!(self.catch_up_locked(false), Ok(true))
+        self.is_current() || matches!(self.catch_up_locked(false), Ok(true))
     }
 }

@@ -141,7 +141,9 @@ impl Reading {
 
     /// Libraries that were fetched for a call were read by it: other processes may evict them from now on.
     pub fn have_read(&self, libraries: &[LibraryId]) {
-        if let Err(error) = self.store.have_read(libraries) {
+        // It is a commit as any other: lookups find the snapshot current when the call returns.
+        let noted = self.store.have_read(libraries);
+        if let Err(error) = noted.and_then(|is_noted| if is_noted { self.read_on() } else { Ok(()) }) {
             log::debug!("that libraries were read could not be noted, and is soon taken for granted: {error}");
         }
     }

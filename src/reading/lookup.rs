@@ -10,7 +10,7 @@ impl Reading {
     /// Hands the rating key of the item with this path to `then`, if a fast lookup knows it.
     ///
     /// Two loads tell that nothing was committed since the snapshot; the rest are loads from mapped memory. After a
-    /// commit, here or in another process, the change is read first, unless another thread is reading it.
+    /// commit, here or in another process, the change is read first, by this thread or by the one that is at it.
     pub fn lookup_key<R>(&self, library: &Selection, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
         if path.is_empty() {
             return None;

@@ -116,20 +116,20 @@ impl Store {
         Ok(libraries.into_iter().map(|(library, _)| library).collect())
     }
 
-    /// Libraries that were fetched for a call were read by it.
+    /// Libraries that were fetched for a call were read by it. Gives whether that was noted anew.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn have_read(&self, libraries: &[LibraryId]) -> Result<()> {
+    pub fn have_read(&self, libraries: &[LibraryId]) -> Result<bool> {
         if libraries.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let wanted: Vec<LibraryId> = self.read(|connection| {
             let mut wanted = connection.prepare_cached("SELECT id FROM libraries WHERE wanted_ms <> 0")?;
             wanted.query_map([], |row| row.get(0))?.collect()
         })?;
         if !wanted.iter().any(|id| libraries.contains(id)) {
-            return Ok(());
+            return Ok(false);
         }
         self.write(|tx| {
             let mut read = tx
@@ -138,7 +138,7 @@ impl Store {
             for library in libraries {
                 read.execute([library])?;
             }
-            Ok(())
+            Ok(true)
         })
     }
 

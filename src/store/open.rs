@@ -19,7 +19,7 @@ use crate::image::{CounterPage, State as PageState};
 use crate::model::{ImageName, Sequence, TableImage};
 use crate::platform::clock::coarse_ms;
 use crate::platform::files;
-use crate::platform::mutex::{lock, try_lock};
+use crate::platform::mutex::{ShortLock, lock, try_lock};
 use crate::platform::stamp::FolderStamp;
 
 /// An open store. Usable from many threads; every call is short, and none waits for the network.
@@ -51,6 +51,8 @@ pub struct Store {
     pub(super) is_chosen: AtomicBool,
     /// How often those who wait for a commit were woken without one.
     pub(super) woken: AtomicU64,
+    /// How lookups wait for other threads.
+    pub short: ShortLock,
 }
 
 /// A library as the write at this moment left it, with nothing invalidated: the next one need not read it.
@@ -96,6 +98,7 @@ impl Store {
             line_of: AtomicU64::new(0),
             is_chosen: AtomicBool::new(false),
             woken: AtomicU64::new(0),
+            short: ShortLock::default(),
             listed: Listed::default(),
         };
         if store.opens_by_its_state() {

@@ -121,8 +121,8 @@ impl Store {
     }
 
     /// What happened after `since`, which is of this timeline, oldest first, with the sequence up to which it is told. `None` when so much
-    /// happened, or such things, that [`Store::state_at`] has to be read again. With `patient` unset: `None` at once
-    /// when another thread is reading.
+    /// happened, or such things, that [`Store::state_at`] has to be read again. With `patient` unset: `None`
+    /// when another thread goes on reading.
     pub fn changes(
         &self,
         identity: Option<IdentityId>,
@@ -154,7 +154,7 @@ impl Store {
         let read = if patient {
             Some(self.read(work))
         } else {
-            self.try_read(work)
+            self.read_shortly(work)
         };
         if self.timeline() != timeline {
             return read.map(|read| read.map(|(now, _)| (now, None)));

@@ -177,7 +177,7 @@ impl Store {
         if patient {
             Some(self.read(work))
         } else {
-            self.try_read(work)
+            self.read_shortly(work)
         }
     }
 

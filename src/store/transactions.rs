@@ -26,14 +26,28 @@ impl Store {
     /// Reads when no other thread does and the connection is open; `None` otherwise, at once. An error when another
     /// process keeps the database locked: this waits for none.
     pub(super) fn try_read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Option<Result<T>> {
+        self.read_with(&try_lock, work)
+    }
+
+    /// The same, for lookups: another thread that reads is waited for, for a moment.
+    pub(super) fn read_shortly<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Option<Result<T>> {
+        self.read_with(&|slot| self.short.lock(slot), work)
+    }
+
+    /// The same; `lock` locks a connection.
+    fn read_with<'s, T>(
+        &'s self,
+        lock: &dyn Fn(&'s Mutex<Slot>) -> Option<MutexGuard<'s, Slot>>,
+        work: impl FnMut(&Connection) -> rusqlite::Result<T>,
+    ) -> Option<Result<T>> {
         let mut work = in_one(work);
         let mut hasty = |connection: &Connection| {
             let _hasty = Hasty::new(connection)?;
             work(connection)
         };
-        let mut slot = self.open_slot().or_else(|| {
+        let mut slot = self.open_slot(lock).or_else(|| {
             self.open_late(Duration::ZERO);
-            self.open_slot()
+            self.open_slot(lock)
         })?;
         let known = self.folder.broken();
         match self.run(&mut slot, &mut hasty) {
@@ -57,7 +71,7 @@ impl Store {
             connection.busy_timeout(BUSY)?;
             work(connection)
         };
-        if let Some(mut slot) = self.open_slot()
+        if let Some(mut slot) = self.open_slot(&try_lock)
             && let Done::Returned(done) = self.run(&mut slot, &mut patient)
         {
             return done;
@@ -67,14 +81,17 @@ impl Store {
 
     /// The connection that can be read with at once, if there is one: the writer's as long as it is the only one. None is
     /// opened: that takes its time, and may wait for the process that makes or recovers the database.
-    fn open_slot(&self) -> Option<MutexGuard<'_, Slot>> {
+    fn open_slot<'s>(
+        &'s self,
+        lock: &dyn Fn(&'s Mutex<Slot>) -> Option<MutexGuard<'s, Slot>>,
+    ) -> Option<MutexGuard<'s, Slot>> {
         let is_open = |slot: &MutexGuard<'_, Slot>| slot.id().is_some();
-        let reader = try_lock(&self.connections.reader)?;
+        let reader = lock(&self.connections.reader)?;
         if is_open(&reader) {
             return Some(reader);
         }
         drop(reader);
-        try_lock(&self.connections.writer).filter(is_open)
+        lock(&self.connections.writer).filter(is_open)
     }
 
     /// Opens a connection where none was opened yet, since the state file told enough. Waits for no thread, and for other

@@ -18,7 +18,7 @@ use crate::options::Ttl;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{self, Forks, Release, Side, hold};
 use crate::platform::map::MapMode;
-use crate::platform::mutex::{lock, try_lock};
+use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, Swap};
 use crate::store::{Folder, Put, Store, TableOp, TableRow, TableState};
 use view::{Found, Snapshot, TableView};
@@ -215,7 +215,7 @@ impl Tables {
             return Some((snapshot, seen));
         }
         drop(snapshot);
-        let _catching_up = try_lock(&self.catching_up)?;
+        let _catching_up = self.store.short.lock(&self.catching_up)?;
         matches!(self.catch_up_locked(false), Ok(true)).then(|| {
             let snapshot = self.snapshot.read();
             let seen = look(&snapshot);

@@ -64,8 +64,7 @@ def open(
         max_age: After how long a full listing is due even if the server's clocks show no change. None: never.
         deadline: How long a call may take that names no deadline itself. None: no limit; 0: next to no time.
         connect_timeout: How long a connection may take.
-        read_timeout: How long the server may be silent while it owes an answer. Questions that list nothing wait 15 s at
-            most.
+        read_timeout: How long the server may be silent while it owes an answer. A question without a listing: 15 s.
         retry_for: For how long a request is tried again after a failure that may pass. 0: not at all.
         ca_file: PEM file with certificate authorities to trust besides the system's.
         accept_invalid_certs: Accept any certificate, with a warning in the log.
