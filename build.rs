@@ -115,6 +115,7 @@ fn prepare(source: &str) -> String {
     let source = source
         // Any C function pointer may be NULL; of an `Option` of a type's name cbindgen makes a struct.
         .replace("Option<ProgressFn>", "ProgressFn")
+        .replace("Option<RenewTokenFn>", "RenewTokenFn")
         .replace("Option<LogFn>", "LogFn")
         // No function takes or returns the enum, so its width is no part of the ABI: no need to spell it for each
         // version of C and C++.

@@ -325,7 +325,7 @@ typedef enum plexindex_status {
     PLEXINDEX_CONNECT = 300,
     // The server's certificate is refused, or TLS failed in another way.
     PLEXINDEX_TLS = 301,
-    // The server refuses the token (401).
+    // The server refuses the token (401), or the token expired (498): set a new one.
     PLEXINDEX_UNAUTHORIZED = 302,
     // The server does not allow this to the token's user (403).
     PLEXINDEX_FORBIDDEN = 303,
@@ -387,6 +387,34 @@ typedef struct plexindex_mapping {
     struct plexindex_bytes to;
 } plexindex_mapping;
 
+// The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is. It may be NULL when
+// `capacity` is 0. With PLEXINDEX_OK and with every answer status, `length` is the number of bytes written. With
+// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed, and the memory holds nothing of use: enlarge it and call again. An
+// answer to one query has 16 candidates at most. It seldom takes more than 8 KiB, but no size is enough for any title and
+// path.
+//
+// As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8, and a
+// NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a call that
+// did not fail. A text that does not fit is cut, and ends in `…` if that fits; `length` is its whole length then, which is
+// not below `capacity`. No other call changes it. Where the runtime chooses the thread of a call, as that of Go does, this
+// is the only way to the text. Its memory may be that of the answer, but not of what the call reads, such as a query's
+// text. A buffer that cannot be one is refused before the call does anything, and no other output is written then.
+typedef struct plexindex_buffer {
+    // The caller's memory.
+    void *data;
+    // Its size in bytes.
+    size_t capacity;
+    // Out: bytes written, or needed.
+    size_t length;
+} plexindex_buffer;
+
+// Gives a new token: writes it to `token->data`, which has room for `token->capacity` bytes, and its length to `token->length`,
+// and returns 0. Anything else: there is none now. Runs on a thread that made a call which the server refused for its token (401,
+// or 498: it expired); the call is then made once more, and fails only when that is refused too and no older answer stands in. One
+// thread at a time is here, the others wait for it. A callback without a new token is not called again for 15 seconds.
+// It may call plexindex functions, but not plexindex_close() of the same handle, and must return, as plexindex_progress_fn must.
+typedef int32_t (*plexindex_renew_token_fn)(void *user, struct plexindex_buffer *token);
+
 // How to open an index. Zero the struct, set `size` to sizeof(plexindex_options), then set what you need. A zero field
 // means its default. A newer header's larger struct is accepted while the fields that this version does not know are
 // zero, and refused with PLEXINDEX_UNSUPPORTED otherwise.
@@ -401,7 +429,8 @@ typedef struct plexindex_options {
     // The token. It is sent in a header, to this server only, and never stored.
     struct plexindex_bytes token;
     // A name for the user whose view of the server this is. Default: the token. Set it when the token changes now and
-    // then: a new token of the same user keeps what the index holds.
+    // then: a new token of the same user keeps what the index holds. A JSON Web Token that names its key pair and its user
+    // (`thumbprint`, `username`) keeps it without that, once the server has accepted it.
     struct plexindex_bytes user;
     // A PEM file with certificate authorities to trust besides the system's.
     struct plexindex_bytes ca_file;
@@ -450,28 +479,12 @@ typedef struct plexindex_options {
     // never written. Alone it needs neither `server_url` nor `token`, and no request is sent. The index then shows all libraries
     // of the server. Default: none; an empty one is none. It is never searched for.
     struct plexindex_bytes database;
+    // Called for a new token when the server refuses the one that there is; may be NULL. plexindex_set_token() sets one at any
+    // time.
+    plexindex_renew_token_fn renew_token;
+    // Passed to `renew_token` unchanged.
+    void *renew_token_user;
 } plexindex_options;
-
-// The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is. It may be NULL when
-// `capacity` is 0. With PLEXINDEX_OK and with every answer status, `length` is the number of bytes written. With
-// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed, and the memory holds nothing of use: enlarge it and call again. An
-// answer to one query has 16 candidates at most. It seldom takes more than 8 KiB, but no size is enough for any title and
-// path.
-//
-// As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8, and a
-// NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a call that
-// did not fail. A text that does not fit is cut, and ends in `…` if that fits; `length` is its whole length then, which is
-// not below `capacity`. No other call changes it. Where the runtime chooses the thread of a call, as that of Go does, this
-// is the only way to the text. Its memory may be that of the answer, but not of what the call reads, such as a query's
-// text. A buffer that cannot be one is refused before the call does anything, and no other output is written then.
-typedef struct plexindex_buffer {
-    // The caller's memory.
-    void *data;
-    // Its size in bytes.
-    size_t capacity;
-    // Out: bytes written, or needed.
-    size_t length;
-} plexindex_buffer;
 
 // How far a fetch has come. Valid during the callback only.
 typedef struct plexindex_progress {
@@ -783,6 +796,23 @@ const char *plexindex_last_error_message(void);
 int32_t plexindex_open(const struct plexindex_options *options,
                        struct plexindex_handle **out_handle,
                        struct plexindex_buffer *error);
+
+// Replaces the token of an open index. Sends no request. Calls that are under way go on with the token that they began with.
+//
+// Where `options.user` was given, all that the index holds stays. Otherwise the index answers nothing of what the earlier token was
+// shown before the server has accepted this one, which the next call finds out. Then it goes on with what it holds of this very
+// token, or of the user whom a JSON Web Token names with its key pair (`thumbprint`, `username`), or begins anew. A failure that
+// was remembered is forgotten, and a watch goes on with the new token.
+//
+// `token`, `length`: as options.token; NULL and 0 for none. Read during the call only.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT for what no token can be; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open.
+int32_t plexindex_set_token(const struct plexindex_handle *handle,
+                            const char *token,
+                            size_t length,
+                            struct plexindex_buffer *error);
 
 // Closes an index. Its counters are written, and no thread of the library runs afterwards. NULL is fine.
 //

@@ -44,7 +44,7 @@ pub enum Status {
     Connect = 300,
     /// The server's certificate is refused, or TLS failed in another way.
     Tls = 301,
-    /// The server refuses the token (401).
+    /// The server refuses the token (401), or the token expired (498): set a new one.
     Unauthorized = 302,
     /// The server does not allow this to the token's user (403).
     Forbidden = 303,

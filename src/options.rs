@@ -1,6 +1,7 @@
 //! How an index is opened: every choice of the host, checked before anything is touched.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Result, refuse};
@@ -79,6 +80,29 @@ impl Mapping {
     }
 }
 
+/// Gives a new token when the server refuses the one that an index has: called on the thread of a call that was refused, by
+/// one thread at a time, and never on a thread of the library. `None`: there is none now.
+#[derive(Clone)]
+pub struct Renewal(Arc<dyn Fn() -> Option<Token> + Send + Sync>);
+
+impl Renewal {
+    /// Calls `renew`.
+    pub fn new(renew: impl Fn() -> Option<Token> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(renew))
+    }
+
+    /// A new token, if there is one.
+    pub(crate) fn call(&self) -> Option<Token> {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Renewal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Renewal")
+    }
+}
+
 /// Everything that a host may choose.
 ///
 /// A plain struct: name what you choose, and take the rest from [`Options::new`]. A later version may have more fields, so
@@ -108,6 +132,9 @@ pub struct Options {
     pub database: Option<PathBuf>,
     /// The token, sent in a header to this server only.
     pub token: Option<Token>,
+    /// Asked for a new token when the server refuses this one (401), or it expired (498): the call is then repeated. None by
+    /// default: [`crate::Index::set_token`] sets one at any time.
+    pub renewal: Option<Renewal>,
     /// Whose view this is, when the host knows better than the token (which may change weekly).
     pub user: Option<String>,
     /// How long a listing is fresh. 1 h by default.
@@ -152,6 +179,7 @@ impl Default for Options {
             server_url: None,
             database: None,
             token: None,
+            renewal: None,
             user: None,
             library_ttl: Ttl::For(Duration::from_secs(3600)),
             max_age: Duration::from_secs(24 * 3600),

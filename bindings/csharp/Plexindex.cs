@@ -137,6 +137,14 @@ public static class Plexindex
     }
 
     [StructLayout(LayoutKind.Sequential)]
+    public struct Buffer
+    {
+        public IntPtr @data;
+        public UIntPtr @capacity;
+        public UIntPtr @length;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
     public struct Options
     {
         public UIntPtr @size;
@@ -161,14 +169,8 @@ public static class Plexindex
         public long @slow_ms;
         public ulong @size_limit;
         public Bytes @database;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    public struct Buffer
-    {
-        public IntPtr @data;
-        public UIntPtr @capacity;
-        public UIntPtr @length;
+        public IntPtr @renew_token;
+        public IntPtr @renew_token_user;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -325,6 +327,9 @@ public static class Plexindex
     }
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    public delegate int RenewTokenFn(IntPtr user, IntPtr token);
+
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     public delegate int ProgressFn(IntPtr user, IntPtr progress);
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
@@ -344,6 +349,9 @@ public static class Plexindex
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_open(ref Options options, out IntPtr out_handle, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_set_token(IntPtr handle, IntPtr token, UIntPtr length, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_close(IntPtr handle, ref Buffer error);

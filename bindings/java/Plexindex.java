@@ -138,7 +138,16 @@ public interface Plexindex extends Library {
         public Mapping(Pointer at) { super(at); read(); }
     }
 
-    @FieldOrder({"size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit", "database"})
+    @FieldOrder({"data", "capacity", "length"})
+    class Buffer extends Structure {
+        public Pointer data;
+        public long capacity;
+        public long length;
+        public Buffer() { }
+        public Buffer(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit", "database", "renew_token", "renew_token_user"})
     class Options extends Structure {
         public long size;
         public Bytes cache_dir;
@@ -162,17 +171,10 @@ public interface Plexindex extends Library {
         public long slow_ms;
         public long size_limit;
         public Bytes database;
+        public RenewTokenFn renew_token;
+        public Pointer renew_token_user;
         public Options() { }
         public Options(Pointer at) { super(at); read(); }
-    }
-
-    @FieldOrder({"data", "capacity", "length"})
-    class Buffer extends Structure {
-        public Pointer data;
-        public long capacity;
-        public long length;
-        public Buffer() { }
-        public Buffer(Pointer at) { super(at); read(); }
     }
 
     @FieldOrder({"size", "library", "items", "total", "elapsed_ms"})
@@ -336,6 +338,10 @@ public interface Plexindex extends Library {
         public Answers(Pointer at) { super(at); read(); }
     }
 
+    interface RenewTokenFn extends Callback {
+        int call(Pointer user, Pointer token);
+    }
+
     interface ProgressFn extends Callback {
         int call(Pointer user, Pointer progress);
     }
@@ -349,6 +355,7 @@ public interface Plexindex extends Library {
     String plexindex_status_name(int status);
     String plexindex_last_error_message();
     int plexindex_open(Options options, PointerByReference out_handle, Buffer error);
+    int plexindex_set_token(Pointer handle, byte[] token, long length, Buffer error);
     int plexindex_close(Pointer handle, Buffer error);
     int plexindex_library(Pointer handle, int kind, byte[] selector, long length, PointerByReference out_library, Buffer error);
     String plexindex_lookup_key(Pointer library, byte[] path);

@@ -83,7 +83,7 @@ pub enum ErrorKind {
     Connect,
     /// The server's certificate is refused, or TLS failed in another way.
     Tls,
-    /// The server refuses the token (401).
+    /// The server refuses the token (401), or the token expired (498): set a new one.
     Unauthorized,
     /// The server does not allow this to the token's user (403).
     Forbidden,

@@ -17,7 +17,7 @@ mod words;
 pub use crate::edit::{EditReport, Edited};
 pub use crate::index::ChangeKind;
 pub use crate::model::{ItemType, LibraryKind, Token};
-pub use crate::options::{Mapping, MappingKind, Options, Pattern, Ttl};
+pub use crate::options::{Mapping, MappingKind, Options, Pattern, Renewal, Ttl};
 pub use crate::reading::Selector;
 pub use crate::source::{FieldChange, Lock, RequestKind};
 pub use answer::{Folder, Item, Match};

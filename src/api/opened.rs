@@ -12,6 +12,7 @@ use super::query::{Query, Refreshed};
 use super::stats::Stats;
 use super::table::{Table, TableChange, Terms, write};
 use crate::index;
+use crate::model::Token;
 use crate::options::Options;
 use crate::reading::Selector;
 
@@ -184,6 +185,18 @@ impl Index {
     /// looks at, then call this, and the wait ends. Where no call waits it does nothing.
     pub fn wake_waiting(&self) {
         self.index.wake_waiting();
+    }
+
+    /// Replaces the token, in all handles of this index. Sends no request; what is under way goes on with the earlier one.
+    ///
+    /// With [`Options::user`] all that the index holds stays. Without it nothing of the earlier token's is answered before the
+    /// server has accepted this one: then it is what the index holds of this very token, or of the user whom a JSON Web Token names
+    /// with its key pair. [`Options::renewal`] is asked for a token when the server refuses this one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what no token can be; the store's.
+    pub fn set_token(&self, token: Option<Token>) -> Result<()> {
+        Ok(self.index.set_token(token)?)
     }
 
     /// Makes a full listing of every library due, and forgets all recorded matches.

@@ -1,15 +1,21 @@
 //! The options and the mappings that an index is opened with, checked.
 
+use std::ffi::c_void;
 use std::time::Duration;
 
 use super::constants as c;
 use super::strings::{check_flags, check_reserved, decoded, null, sized};
-use super::types::{self, Options};
+use super::types::{self, Buffer, Options, RenewTokenFn};
 use crate::error::{Error, Result, Status, refuse};
 use crate::model::Token;
 use crate::options::MappingKind::{HostToServer, ServerToHost};
-use crate::options::{self, Ttl};
+use crate::options::{self, Renewal, Ttl};
 use crate::platform::files;
+use crate::platform::thread::lent;
+use crate::platform::wipe::wipe;
+
+/// Room for a token: a JSON Web Token has some 700 bytes.
+const LONGEST_TOKEN: usize = 16 << 10;
 
 /// Options as the caller chose them.
 pub struct CheckedOptions {
@@ -40,6 +46,12 @@ pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
     }
 }
 
+/// The text of a token: neither copied, for a copy would have to be wiped, nor shown, as the usual text does.
+pub fn token_text<'t>(token: &'t [u8], what: &str) -> Result<&'t str> {
+    std::str::from_utf8(token)
+        .map_err(|_| Error::new(Status::InvalidArgument, format!("{what} is not UTF-8: copy it again")))
+}
+
 /// # Safety
 /// `given` must be NULL or valid.
 pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
@@ -68,6 +80,8 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
         slow_ms,
         size_limit,
         database,
+        renew_token,
+        renew_token_user,
     } = unsafe { sized(given, "options") }?;
     let known = c::PLEXINDEX_OPEN_OFFLINE
         | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS
@@ -80,9 +94,7 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
         (
             cache_dir.get("options.cache_dir")?,
             server_url.text("options.server_url")?,
-            // Neither copied, for a copy would have to be wiped, nor shown, as the usual text does.
-            std::str::from_utf8(token.get("options.token")?)
-                .map_err(|_| Error::new(Status::InvalidArgument, "options.token is not UTF-8: copy it again"))?,
+            token_text(token.get("options.token")?, "options.token")?,
             user.text("options.user")?,
             ca_file.get("options.ca_file")?,
             database.get("options.database")?,
@@ -105,6 +117,7 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
             server_url,
             database: (!database.is_empty()).then(|| files::named(database)),
             token: Token::new(token),
+            renewal: renew_token.map(|call| renewal(call, renew_token_user)),
             user,
             library_ttl,
             max_age: time(max_age_ms, default.max_age, "max_age_ms")?,
@@ -134,6 +147,37 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
             obfuscate_paths: flags & c::PLEXINDEX_OPEN_OBFUSCATE_PATHS != 0,
         },
         log_level,
+    })
+}
+
+/// The host's function for a new token, as the index calls it.
+fn renewal(call: RenewTokenFn, user: *mut c_void) -> Renewal {
+    struct User(*mut c_void);
+    // SAFETY: the host is told that the function runs on the threads that it makes calls on.
+    unsafe impl Send for User {}
+    // SAFETY: as above.
+    unsafe impl Sync for User {}
+    let user = User(user);
+    // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `lent`.
+    let call: unsafe extern "C-unwind" fn(*mut c_void, *mut Buffer) -> i32 = unsafe { std::mem::transmute(call) };
+    Renewal::new(move || {
+        let user = &user;
+        let mut bytes = vec![0; LONGEST_TOKEN];
+        let mut buffer = Buffer {
+            data: bytes.as_mut_ptr().cast(),
+            capacity: bytes.len(),
+            length: 0,
+        };
+        let place = &raw mut buffer;
+        // SAFETY: the caller gave this function for this purpose; the buffer outlives the call.
+        let status = lent(|| unsafe { call(user.0, place) });
+        let given = bytes.get(..buffer.length).filter(|_| status == 0);
+        let token = given.and_then(|given| Token::new(std::str::from_utf8(given).ok()?));
+        if status == 0 && token.is_none() {
+            log::warn!("renew_token gave no token: write its text, and its length, or return 1");
+        }
+        wipe(&mut bytes);
+        token
     })
 }
 

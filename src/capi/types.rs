@@ -62,7 +62,8 @@ pub struct Options {
     /// The token. It is sent in a header, to this server only, and never stored.
     pub token: Bytes,
     /// A name for the user whose view of the server this is. Default: the token. Set it when the token changes now and
-    /// then: a new token of the same user keeps what the index holds.
+    /// then: a new token of the same user keeps what the index holds. A JSON Web Token that names its key pair and its user
+    /// (`thumbprint`, `username`) keeps it without that, once the server has accepted it.
     pub user: Bytes,
     /// A PEM file with certificate authorities to trust besides the system's.
     pub ca_file: Bytes,
@@ -111,6 +112,11 @@ pub struct Options {
     /// never written. Alone it needs neither `server_url` nor `token`, and no request is sent. The index then shows all libraries
     /// of the server. Default: none; an empty one is none. It is never searched for.
     pub database: Bytes,
+    /// Called for a new token when the server refuses the one that there is; may be NULL. plexindex_set_token() sets one at any
+    /// time.
+    pub renew_token: Option<RenewTokenFn>,
+    /// Passed to `renew_token` unchanged.
+    pub renew_token_user: *mut c_void,
 }
 
 /// A query. Zero the struct, set `size` to sizeof(plexindex_query), then set what you need.
@@ -163,6 +169,13 @@ pub struct Progress {
 /// It must return. A thread that is ended in it (pthread_exit, pthread_cancel) sleeps for ever instead, on Linux, and
 /// keeps what the call holds.
 pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const Progress) -> i32;
+
+/// Gives a new token: writes it to `token->data`, which has room for `token->capacity` bytes, and its length to `token->length`,
+/// and returns 0. Anything else: there is none now. Runs on a thread that made a call which the server refused for its token (401,
+/// or 498: it expired); the call is then made once more, and fails only when that is refused too and no older answer stands in. One
+/// thread at a time is here, the others wait for it. A callback without a new token is not called again for 15 seconds.
+/// It may call plexindex functions, but not plexindex_close() of the same handle, and must return, as plexindex_progress_fn must.
+pub type RenewTokenFn = unsafe extern "C" fn(user: *mut c_void, token: *mut Buffer) -> i32;
 
 /// Receives a log line. Runs on the thread that called plexindex_drain_log(). `message` is UTF-8, not NUL-terminated,
 /// and valid during the callback only. It holds no token, and no full path unless `level` is PLEXINDEX_LOG_DEBUG. The

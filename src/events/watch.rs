@@ -52,6 +52,8 @@ struct State {
     stop: bool,
     /// The listening thread has ended.
     deaf: bool,
+    /// The pause before it connects again is over.
+    again: bool,
 }
 
 impl Common {
@@ -80,14 +82,14 @@ impl Common {
     fn pause(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
         let mut state = self.lock();
-        while !state.stop {
+        while !state.stop && !std::mem::take(&mut state.again) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return true;
             }
             state = self.wait(state, left);
         }
-        false
+        !state.stop
     }
 }
 
@@ -168,6 +170,7 @@ impl Events {
                 debouncer: Debouncer::new(intervals),
                 stop: false,
                 deaf: false,
+                again: false,
             }),
             changed: Condvar::new(),
             begun: Instant::now(),
@@ -210,6 +213,16 @@ impl Events {
         let watch = lock(&self.watch).take();
         if let Some(watch) = watch {
             watch.end();
+        }
+    }
+
+    /// The token was replaced: the server is listened to with the new one.
+    pub fn token_replaced(&self) {
+        let watch = lock(&self.watch);
+        if let (Some(watch), Some(source)) = (&*watch, &self.source) {
+            watch.common.lock().again = true;
+            watch.common.changed.notify_all();
+            source.interrupt_events();
         }
     }
 
@@ -326,9 +339,8 @@ impl Drop for Deaf<'_> {
 fn listen(events: &Events, source: &dyn Source, common: &Common) {
     let aborted = || common.is_stopped();
     let bounds = Bounds {
-        deadline: None,
-        silence: None,
         aborted: &aborted,
+        ..Bounds::NONE
     };
     let mut pause = FIRST_PAUSE;
     let mut warned = false;

@@ -9,10 +9,10 @@ use super::inner::Inner;
 use super::library::{Library, QueryOptions};
 use super::timing::Timed;
 use crate::edit::{Edit, EditReport};
-use crate::error::{Result, Status};
+use crate::error::{Error, Result, Status};
 use crate::events::DebounceIntervals;
 use crate::matching::propose::Proposal;
-use crate::model::Server;
+use crate::model::{Server, Token};
 use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::query::{self, Answer, Changes, FolderFacts, LibraryFacts, Match};
@@ -129,7 +129,11 @@ impl Index {
             Err(then) => then,
         };
         let _timed = self.timed("match_path", query, None);
-        self.inner.queries.match_path(&query.call(&self.inner), path, then)
+        let queries = &self.inner.queries;
+        let mut then = Some(then);
+        self.inner.asking(&query.call(&self.inner), |call| {
+            queries.match_path(call, path, |answer| take(&mut then)?(answer))
+        })
     }
 
     /// The same where it needs no wait, be it for a request, another thread or the database; else [`Status::NotYet`].
@@ -157,10 +161,18 @@ impl Index {
         &self,
         query: &QueryOptions<'_>,
         paths: &[&[u8]],
-        each: impl FnMut(&Answer<'_>),
+        mut each: impl FnMut(&Answer<'_>),
     ) -> Result<()> {
         let _timed = self.timed("match_paths", query, Some(paths.len()));
-        self.inner.queries.match_paths(&query.call(&self.inner), paths, each)
+        // Those that have their answers are not asked again.
+        let mut answered = 0;
+        self.inner.asking(&query.call(&self.inner), |call| {
+            let left = paths.get(answered..).unwrap_or_default();
+            self.inner.queries.match_paths(call, left, |answer| {
+                answered += 1;
+                each(answer);
+            })
+        })
     }
 
     /// The answer for a folder, borrowed by `then`, with what it says besides.
@@ -179,7 +191,11 @@ impl Index {
             Err(then) => then,
         };
         let _timed = self.timed("match_folder", query, None);
-        self.inner.queries.match_folder(&query.call(&self.inner), path, then)
+        let queries = &self.inner.queries;
+        let mut then = Some(then);
+        self.inner.asking(&query.call(&self.inner), |call| {
+            queries.match_folder(call, path, |answer, facts| take(&mut then)?(answer, facts))
+        })
     }
 
     /// The same where it needs no wait, as [`Index::match_path_at_once`].
@@ -216,7 +232,11 @@ impl Index {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let _timed = self.timed("match_guid", query, None);
-        self.inner.queries.match_guid(&query.call(&self.inner), guid, then)
+        let queries = &self.inner.queries;
+        let mut then = Some(then);
+        self.inner.asking(&query.call(&self.inner), |call| {
+            queries.match_guid(call, guid, |answer| take(&mut then)?(answer))
+        })
     }
 
     /// The items with a title: equal but for case, accents and punctuation, else with all its words; a show's title
@@ -239,7 +259,11 @@ impl Index {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let _timed = self.timed("search_title", query, None);
-        self.inner.queries.search_title(&query.call(&self.inner), title, then)
+        let queries = &self.inner.queries;
+        let mut then = Some(then);
+        self.inner.asking(&query.call(&self.inner), |call| {
+            queries.search_title(call, title, |answer| take(&mut then)?(answer))
+        })
     }
 
     /// The items of a library as they are stored, those after `cursor` (0 to begin), at most `limit`: each with the
@@ -301,6 +325,15 @@ impl Index {
         self.inner.queries.wake_waiting();
     }
 
+    /// Replaces the token. What is under way goes on with the one that it began with. Where the options name no user, nothing
+    /// of the earlier token's is answered before the server has accepted this one.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for what no token can be; the store's.
+    pub fn set_token(&self, token: Option<Token>) -> Result<()> {
+        self.inner.set_token(token)
+    }
+
     /// Makes a full listing of every library due, and forgets all confirmed matches.
     ///
     /// # Errors
@@ -331,7 +364,8 @@ impl Index {
     pub fn refresh(&self, query: &QueryOptions<'_>, full: bool) -> Result<Status> {
         let _timed = self.timed("refresh", query, None);
         let why = if full { Why::Full } else { Why::Due };
-        self.inner.sync.refresh(&query.call(&self.inner), why)
+        self.inner
+            .asking(&query.call(&self.inner), |call| self.inner.sync.refresh(call, why))
     }
 
     /// The same where listings are fresh, too: one request tells whether anything changed.
@@ -340,7 +374,8 @@ impl Index {
     /// As [`Index::refresh`].
     pub fn check(&self, query: &QueryOptions<'_>) -> Result<Status> {
         let _timed = self.timed("check", query, None);
-        self.inner.sync.refresh(&query.call(&self.inner), Why::Now)
+        self.inner
+            .asking(&query.call(&self.inner), |call| self.inner.sync.refresh(call, Why::Now))
     }
 
     /// The libraries that are known, asked for when none is.
@@ -348,7 +383,8 @@ impl Index {
     /// # Errors
     /// As [`Index::refresh`], when none is known yet.
     pub fn libraries(&self, query: &QueryOptions<'_>) -> Result<Vec<LibraryFacts>> {
-        self.inner.queries.libraries(&query.call(&self.inner))
+        self.inner
+            .asking(&query.call(&self.inner), |call| self.inner.queries.libraries(call))
     }
 
     /// The same as JSON: an array of objects.
@@ -417,7 +453,9 @@ impl Index {
     /// [`Status::InvalidArgument`] for an edit that makes no sense, above all one without items; [`Status::NotOnServer`] when
     /// items do not exist; [`Status::Offline`]; the server's; the store's.
     pub fn edit_items(&self, query: &QueryOptions<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
-        self.inner.editing.edit_items(&query.call(&self.inner), edit, report)
+        let editing = &self.inner.editing;
+        self.inner
+            .asking(&query.call(&self.inner), |call| editing.edit_items(call, edit, report))
     }
 
     /// Asks the server who it is and which libraries it shows, whatever is known: for finding out what is wrong. Costs
@@ -427,7 +465,9 @@ impl Index {
     /// # Errors
     /// The server's; [`Status::Offline`]; the store's.
     pub fn ask_server(&self, query: &QueryOptions<'_>) -> Result<(Server, Duration, usize)> {
-        let told = self.inner.sync.ask_server(&query.call(&self.inner))?;
+        let told = self
+            .inner
+            .asking(&query.call(&self.inner), |call| self.inner.sync.ask_server(call))?;
         self.inner.reading.catch_up()?;
         Ok(told)
     }
@@ -498,6 +538,12 @@ impl Index {
     pub fn close(self) -> Result<()> {
         self.inner.close()
     }
+}
+
+/// What an answer is handed to: once, however often the call is made.
+fn take<T>(then: &mut Option<T>) -> Result<T> {
+    then.take()
+        .ok_or_else(|| Error::new(Status::Panic, "an answer was handed over twice: a defect in plexindex"))
 }
 
 impl Drop for Index {

@@ -4,21 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::renewing::Renewing;
 use super::timing::Timed;
 use crate::edit::Editing;
-use crate::error::Result;
+use crate::error::{Result, Status};
 use crate::events::Events;
 use crate::maintenance::{Images, Maintenance};
 use crate::matching::Mappings;
+use crate::model::Token;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{self, Forks, Release, Side};
 use crate::query::Queries;
 use crate::reading::{Reading, Selector};
-use crate::source::{self, Source};
+use crate::source::{self, Source, Tokens};
 use crate::stats::{Counters, Stats};
 use crate::store::Store;
-use crate::sync::Syncing;
+use crate::sync::{Call, Syncing};
 use crate::tables::Tables;
 
 /// How often the folder is looked at by who asks for statistics.
@@ -42,6 +44,7 @@ pub(crate) struct Inner {
     pub events: Arc<Events>,
     pub editing: Editing,
     pub queries: Arc<Queries>,
+    pub renewing: Renewing,
     closed: AtomicBool,
 }
 
@@ -77,6 +80,10 @@ impl Inner {
             Arc::clone(&clock),
             Arc::clone(&counters),
             source.as_deref().map_or_else(|| source::kind(options), Source::kind),
+            source
+                .as_deref()
+                .and_then(Source::tokens)
+                .unwrap_or_else(|| Tokens::new(options.token.clone())),
             options,
         ));
         reading.reload()?;
@@ -106,6 +113,7 @@ impl Inner {
                 options,
             )),
             closed: AtomicBool::new(false),
+            renewing: Renewing::new(options.renewal.clone()),
             editing: Editing::new(
                 Arc::clone(&store),
                 Arc::clone(&reading),
@@ -130,6 +138,54 @@ impl Inner {
     /// Starts the clock of a call. `what` is its name as hosts know it.
     pub fn timed<'a>(&'a self, what: &'static str, library: Option<&'a Selector>, many: Option<usize>) -> Timed<'a> {
         Timed::begin(&self.counters, self.slow, what, library, many)
+    }
+
+    /// Replaces the token.
+    pub fn set_token(&self, token: Option<Token>) -> Result<()> {
+        if let Some(token) = &token {
+            source::check_token(token)?;
+        }
+        if self.reading.set_token(token)? {
+            self.sync.forget_failures();
+            self.events.token_replaced();
+        }
+        Ok(())
+    }
+
+    /// Makes a call, and makes it again where the server refused the token and there is another one by then.
+    pub fn asking<R>(&self, call: &Call<'_>, mut ask: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
+        let refused = match ask(call) {
+            Err(error) if error.status == Status::Unauthorized => error,
+            done => return done,
+        };
+        let is_new = self.reading.tokens.current().number() != call.session;
+        if !is_new && !call.renews {
+            return Err(refused);
+        }
+        let renewed = is_new || self.renew(call);
+        let again = Call {
+            session: self.reading.tokens.current().number(),
+            renews: false,
+            // Without a new token what is known is all there is.
+            offline: call.offline || !renewed,
+            ..*call
+        };
+        if renewed {
+            self.sync.forget_failures();
+        }
+        ask(&again).map_err(|error| if renewed { error } else { refused })
+    }
+
+    /// Asks the host for a new token, unless another thread does: gives whether there is one by then.
+    fn renew(&self, call: &Call<'_>) -> bool {
+        let is_renewed = || self.reading.tokens.current().number() != call.session;
+        self.renewing
+            .renew(self.reading.now_ms(), call.until, &is_renewed, &|token| {
+                if let Err(error) = self.set_token(Some(token)) {
+                    log::warn!("the new token cannot be used: {error}");
+                }
+            });
+        is_renewed()
     }
 
     pub fn close(&self) -> Result<()> {
@@ -196,7 +252,7 @@ impl Inner {
 impl Forks for Inner {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         // What a call holds while it waits for the store, which is held next.
-        let mut held: Vec<Box<dyn Release>> = vec![self.events.hold()];
+        let mut held: Vec<Box<dyn Release>> = vec![Renewing::hold(&self, |inner| &inner.renewing), self.events.hold()];
         held.extend(self.reading.hold());
         held.extend([self.images.hold()]);
         held.extend(self.maintenance.hold());
@@ -211,6 +267,7 @@ impl Forks for Inner {
             self.maintenance.after_fork();
             self.sync.after_fork();
             self.events.after_fork();
+            self.renewing.after_fork();
         }
     }
 }

@@ -32,6 +32,8 @@ impl<'q> QueryOptions<'q> {
             library: self.library.map(|library| &library.selection),
             until: None,
             silence: Some(QUESTION_SILENCE),
+            session: 0, // it asks nothing
+            renews: false,
             offline: self.offline,
             progress: self.progress,
         }
@@ -49,6 +51,8 @@ impl<'q> QueryOptions<'q> {
                 Deadline::In(time) => within(time),
             },
             silence: Some(QUESTION_SILENCE),
+            session: inner.reading.tokens.current().number(),
+            renews: inner.renewing.is_possible(),
             offline: self.offline,
             progress: self.progress,
         }
@@ -146,7 +150,8 @@ impl Library {
             return given;
         }
         let _timed = self.inner.timed("match_path", Some(self.selector()), None);
-        queries.match_path(&query.call(&self.inner), path, copied)
+        self.inner
+            .asking(&query.call(&self.inner), |call| queries.match_path(call, path, copied))
     }
 
     /// Files below a folder, of which the listed path comes behind `after`: an answer with so many candidates, if there are
@@ -214,7 +219,8 @@ impl Library {
         let pairs = checked;
         let sync = &self.inner.sync;
         for _ in 0..PERSISTENCE {
-            let (identity, row) = sync.find_library(&self.selection, "record a match", &query.call(&self.inner))?;
+            let find = |call: &Call<'_>| sync.find_library(&self.selection, "record a match", call);
+            let (identity, row) = self.inner.asking(&query.call(&self.inner), find)?;
             if let Some(at) = self.inner.maintenance.record_matches(identity, &row, &pairs)? {
                 // A thread that writes reads on: a fast lookup of this process must not have to.
                 self.reading.apply_recorded(identity, row.id, at, &pairs)?;
@@ -267,9 +273,10 @@ impl Library {
     /// # Errors
     /// As there.
     pub fn edit_items(&self, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
-        self.inner
-            .editing
-            .edit_items(&self.query().call(&self.inner), edit, report)
+        let editing = &self.inner.editing;
+        self.inner.asking(&self.query().call(&self.inner), |call| {
+            editing.edit_items(call, edit, report)
+        })
     }
 }
 

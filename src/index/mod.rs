@@ -4,6 +4,7 @@
 mod handle;
 mod inner;
 mod library;
+mod renewing;
 mod timing;
 
 pub use crate::disk::{Rule, Rules};

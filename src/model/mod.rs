@@ -3,14 +3,12 @@
 //! Words are those of `docs/design.md`, 'Vocabulary'. Everything here is plain data.
 
 mod ids;
-
-use std::fmt;
-use std::sync::Arc;
+mod token;
 
 use crate::platform::map::prefetch;
-use crate::platform::wipe::wipe;
 
 pub use ids::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, Sequence, TableId, TableImage};
+pub use token::{Claims, Token};
 
 /// Bytes of the longest key of an item, a show or a library. Plex's are numbers: of a longer one nothing is stored, since each
 /// process keeps keys in memory.
@@ -491,40 +489,6 @@ pub enum Reason {
     AboveLocations = 13,
     /// It is not listed, and the server, which may have it, could not be asked or did not answer in time.
     Unavailable = 14,
-}
-
-/// A secret: it shows as `***`, reaches neither disk nor log, and is in memory once for all that have it. The last of them
-/// overwrites it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(Arc<Secret>);
-
-#[derive(PartialEq, Eq)]
-struct Secret(String);
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        wipe(&mut std::mem::take(&mut self.0).into_bytes());
-    }
-}
-
-impl Token {
-    /// Keeps `text`; an empty text is no token.
-    #[must_use]
-    pub fn new(text: &str) -> Option<Self> {
-        (!text.is_empty()).then(|| Self(Arc::new(Secret(text.to_owned()))))
-    }
-
-    /// The secret itself, for the one header that carries it and for hashing.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// When a server was asked about a path that was not listed.

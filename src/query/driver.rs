@@ -374,7 +374,7 @@ impl Queries {
                 failed
             }
         };
-        failure.map_or(Ok(()), |error| self.back_off_after(state, error))
+        failure.map_or(Ok(()), |error| self.back_off_after(call, state, error))
     }
 
     /// What the call's library is in this snapshot; `None` when that is not known.
@@ -406,7 +406,11 @@ impl Queries {
                 state.late = Some(Status::NeedsWarm);
                 Ok(())
             }
-            Err(error) if call.library.is_none() && error.status != Status::Aborted => {
+            Err(error)
+                if call.library.is_none()
+                    && error.status != Status::Aborted
+                    && !self.sync.renews_after(call, &error) =>
+            {
                 state.failure = Some(error);
                 Ok(())
             }
@@ -434,17 +438,23 @@ impl Queries {
             Ok(late) => {
                 if late == Status::NeedsWarm && !unfetched {
                     let text = format!("{} did not answer within the deadline", self.reading.kind().asked);
-                    return self.back_off_after(state, Error::new(Status::Timeout, text));
+                    return self.back_off_after(call, state, Error::new(Status::Timeout, text));
                 }
                 state.late = Some(late);
                 Ok(())
             }
-            Err(error) => self.back_off_after(state, error),
+            Err(error) => self.back_off_after(call, state, error),
         }
     }
 
     /// Keeps an error for the answer, unless it ends the call. What cannot be stored is no reason to keep back what is.
-    fn back_off_after(&self, state: &mut QueryState, error: Error) -> Result<()> {
+    fn back_off_after(&self, call: &Call<'_>, state: &mut QueryState, error: Error) -> Result<()> {
+        if self.sync.renews_after(call, &error) {
+            if call.renews {
+                self.sync.back_off().begin(&error); // other calls do not wait for the new token
+            }
+            return Err(error);
+        }
         if error.status == Status::Aborted || (error.status as i32) < Status::Store as i32 {
             return Err(error);
         }

@@ -141,7 +141,9 @@ impl Queries {
             });
             match answered {
                 Ok(()) => {}
-                Err(error) if error.status == Status::Aborted => return Err(error),
+                Err(error) if error.status == Status::Aborted || self.sync.renews_after(&call, &error) => {
+                    return Err(error);
+                }
                 // Nothing could be fetched for the first: that concerns all of them.
                 Err(error) if place == 0 && error.status as i32 >= 200 => return Err(error),
                 Err(error) => {

@@ -12,15 +12,18 @@ use crate::error::Result;
 use crate::image::{Change as Overlaid, Image, ImageKind};
 use crate::maintenance::{Images, Limit};
 use crate::matching::Mappings;
+use crate::model::Token;
 use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::swap::{Guard, Swap};
-use crate::source::{self, Kind, View, Viewer};
+use crate::source::{self, Kind, Session, Tokens, View, Viewer};
 use crate::stats::{Counters, Spent};
-use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, NEVER_FORGOTTEN, Store, Timeline, USE_NOTED_MS};
+use crate::store::{
+    Change, ChangeKind, Endpoint, LibraryRow, NEVER_FORGOTTEN, SameUser, Store, Timeline, USE_NOTED_MS,
+};
 
 /// How many matches of one write are added to the snapshot as they are; more are compacted at once, and read anew.
 const APPLIED: usize = 1024;
@@ -38,6 +41,7 @@ pub struct Reading {
     view: Option<View>,
     /// The same while what is asked first is put aside.
     view_aside: Option<View>,
+    pub tokens: Arc<Tokens>,
     is_aside: AtomicBool,
     /// What it depends on whether it is, in words, by a look from outside.
     premise: Option<Box<dyn Fn() -> Option<String> + Send + Sync>>,
@@ -63,6 +67,7 @@ struct Lost {
 }
 
 impl Reading {
+    #[allow(clippy::too_many_arguments)] // the rooms below it
     pub fn new(
         store: Arc<Store>,
         images: Arc<Images>,
@@ -70,6 +75,7 @@ impl Reading {
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
         kind: &'static Kind,
+        tokens: Arc<Tokens>,
         options: &Options,
     ) -> Self {
         Self {
@@ -82,6 +88,7 @@ impl Reading {
             counters,
             view: source::view(options),
             view_aside: source::view_aside(options),
+            tokens,
             is_aside: AtomicBool::new(false),
             premise: source::premise(options),
             is_premise_recalled: AtomicBool::new(false),
@@ -101,11 +108,12 @@ impl Reading {
     }
 
     /// Its locks, held through a fork, in the order in which calls take them.
-    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 3] {
+    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 4] {
         [
             Box::new(hold(self, |all| &all.rebuilding)),
             Box::new(hold(self, |all| &all.catching_up)),
             Box::new(hold(self, |all| &all.wanted)),
+            Box::new(hold(self, |all| &all.tokens.0)),
         ]
     }
 
@@ -142,22 +150,66 @@ impl Reading {
 
     /// Where this index asks, and as whom. The store knows users by a secret of its database, which may be made anew.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        let view = if self.is_aside.load(Ordering::Acquire) {
-            &self.view_aside
-        } else {
-            &self.view
-        };
-        view.as_ref().map(|View { place, viewer }| Endpoint {
+        self.endpoint_of(&self.tokens.current())
+    }
+
+    /// The same with the token of one call.
+    pub fn endpoint_of(&self, session: &Session) -> Option<Endpoint> {
+        self.active_view().map(|View { place, viewer }| Endpoint {
             url: place.clone(),
-            who: match viewer {
+            who: match (viewer, &session.token) {
                 // One byte more than a token's: what was confirmed for a named user is never inherited.
-                Viewer::Named(user) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
-                Viewer::Holder(token) => self.store.fingerprint(token.reveal()),
-                Viewer::Anyone => Vec::new(),
+                (Viewer::Named(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
+                (Viewer::Holder, Some(token)) => self.store.fingerprint(token.reveal()),
+                (Viewer::Holder, None) => Vec::new(),
                 // Two bytes more: no token inherits from it, nor does it from one.
-                Viewer::Reader => [self.store.fingerprint("the server's own files"), vec![0, 0]].concat(),
+                (Viewer::Reader, _) => [self.store.fingerprint("the server's own files"), vec![0, 0]].concat(),
             },
         })
+    }
+
+    /// Whose token that of a call claims to be, and until when: nothing is answered by it before the server accepted the token.
+    pub fn same_user(&self, session: &Session) -> Option<SameUser> {
+        let is_by_token = self.active_view().is_some_and(|view| view.viewer == Viewer::Holder);
+        let claims = session.claims.as_ref().filter(|_| is_by_token)?;
+        Some(SameUser {
+            hash: claims
+                .user
+                .as_ref()
+                .map(|user| self.store.keyed(format!("same {user}").as_bytes())),
+            until_ms: claims.expires_ms,
+        })
+    }
+
+    fn active_view(&self) -> Option<&View> {
+        let is_aside = self.is_aside.load(Ordering::Acquire);
+        let view = if is_aside { &self.view_aside } else { &self.view };
+        view.as_ref()
+    }
+
+    /// Replaces the token. Where it says whose view this is, nothing of the earlier one is answered from now on. Gives whether
+    /// it is another token.
+    pub fn set_token(&self, token: Option<Token>) -> Result<bool> {
+        let _catching_up = lock(&self.catching_up);
+        if self.tokens.current().token == token {
+            return Ok(false);
+        }
+        let is_shown = |view: &Option<View>| view.as_ref().is_some_and(|view| view.viewer == Viewer::Holder);
+        let same_view = !is_shown(&self.view) && !is_shown(&self.view_aside);
+        if !same_view {
+            // Before the token: a call that begins with the new one finds nothing that the old one was shown.
+            let empty = Snapshot {
+                number: self.snapshot.read().number + 1,
+                ..Snapshot::default()
+            };
+            self.snapshot.replace(empty);
+        }
+        self.tokens.replace(token, same_view);
+        if !same_view {
+            self.use_noted.store(0, Ordering::Relaxed);
+            self.reload_locked()?;
+        }
+        Ok(true)
     }
 
     /// Notes whether what is asked first is put aside: then it is another view.

@@ -17,6 +17,7 @@ use super::database::PlexDatabase;
 use super::edit::EditRequest;
 use super::event::Event;
 use super::kind::Kind;
+use super::tokens::Tokens;
 
 /// For how long a file that was read before is waited for: its server restarts.
 const RESTART: Duration = Duration::from_secs(15);
@@ -304,6 +305,10 @@ impl Source for Beside {
 
     fn is_limited(&self) -> bool {
         self.is_aside() && self.server.is_limited()
+    }
+
+    fn tokens(&self) -> Option<Arc<Tokens>> {
+        self.server.tokens()
     }
 
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {

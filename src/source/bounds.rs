@@ -11,6 +11,8 @@ pub struct Bounds<'a> {
     pub silence: Option<Duration>,
     /// Asked between pieces of work and during pauses; `true` ends the call with [`crate::error::Status::Aborted`].
     pub aborted: &'a (dyn Fn() -> bool + Sync),
+    /// The number of the token that the call began with ([`super::Session::number`]); 0: the current one.
+    pub session: u64,
 }
 
 impl Bounds<'_> {
@@ -19,6 +21,7 @@ impl Bounds<'_> {
         deadline: None,
         silence: None,
         aborted: &|| false,
+        session: 0,
     };
 
     /// The time left until the deadline; `None` without one, zero when it has passed.

@@ -10,6 +10,7 @@ use super::bounds::Bounds;
 use super::edit::EditRequest;
 use super::event::Event;
 use super::kind::Kind;
+use super::tokens::Tokens;
 
 /// What a source can do. What it cannot is not asked of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -372,6 +373,11 @@ pub trait Source: Send + Sync {
     /// Whether the server is asked for less, because of what was learned, than another version might give.
     fn is_limited(&self) -> bool {
         false
+    }
+
+    /// The token that its server is asked with, where there is one: the host may replace it.
+    fn tokens(&self) -> Option<Arc<Tokens>> {
+        None
     }
 
     /// Called before a fork: takes the locks that another thread may hold at that moment, for a child would find them locked

@@ -1,7 +1,7 @@
 //! What is known of a kind of source without asking it, and so also while an index is offline.
 
 use crate::error::{Error, Result, Status};
-use crate::model::{LONGEST_KEY, Token};
+use crate::model::LONGEST_KEY;
 
 use super::event::Notification;
 
@@ -36,10 +36,8 @@ pub struct View {
 pub enum Viewer {
     /// A user whom the host named: tokens may change.
     Named(String),
-    /// Who has this token.
-    Holder(Token),
-    /// Any caller sees the same.
-    Anyone,
+    /// Who has the token that is used; without one any caller sees the same.
+    Holder,
     /// Who can read the server's own files, and so sees all that it has: no token's view.
     Reader,
 }

@@ -14,6 +14,7 @@ mod kind;
 mod meter;
 mod open;
 pub mod plex;
+mod tokens;
 
 pub use bounds::Bounds;
 pub use contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Placed, Resume, Source, WantedPath};
@@ -22,3 +23,5 @@ pub use event::{Event, Notification};
 pub use kind::{Kind, View, Viewer};
 pub use meter::{Meter, RequestKind};
 pub use open::{check, kind, open, premise, view, view_aside};
+pub use plex::check_token;
+pub use tokens::{Session, State as TokensState, Tokens};

@@ -59,11 +59,7 @@ pub fn premise(options: &Options) -> Option<Box<dyn Fn() -> Option<String> + Sen
 fn server_view(options: &Options) -> Option<View> {
     options.server_url.as_deref().map(|url| View {
         place: url.trim_end_matches('/').to_owned(),
-        viewer: match (&options.user, &options.token) {
-            (Some(user), _) => Viewer::Named(user.clone()),
-            (None, Some(token)) => Viewer::Holder(token.clone()),
-            (None, None) => Viewer::Anyone,
-        },
+        viewer: options.user.clone().map_or(Viewer::Holder, Viewer::Named),
     })
 }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, FileControl};
 use super::explain::{explain, is_broken};
 use super::folder::Folder;
 use super::patience::BUSY;
-use super::schema::{MADE, connect, failure, journal, warn_of_network};
+use super::schema::{OLDEST, add_columns, connect, failure, journal, warn_of_network};
 use crate::error::{Error, Result, Status};
 use crate::platform::files::Inode;
 use crate::platform::lock::{OpenLock, Taken};
@@ -265,8 +265,23 @@ impl Slot {
     pub fn open_within(&mut self, patience: Duration) -> Result<()> {
         if self.open.is_none() {
             self.open = Some(self.open_now(patience)?);
+            if let Err(error) = self.bring_up_to_date(patience) {
+                self.close();
+                return Err(explain(&error, &self.folder));
+            }
         }
         Ok(())
+    }
+
+    /// A database that an older version made gets what it lacks.
+    fn bring_up_to_date(&self, patience: Duration) -> rusqlite::Result<()> {
+        let Some(Open { connection, .. }) = &self.open else {
+            return Ok(());
+        };
+        let Ok(_alone) = self.journal.alone(patience) else {
+            return Err(failure(rusqlite::ffi::SQLITE_BUSY));
+        };
+        add_columns(connection)
     }
 
     /// The id of the store that is open.
@@ -361,7 +376,7 @@ fn open(folder: &Folder, sole: Sole, patience: Duration) -> rusqlite::Result<Ope
          PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = {CHECKPOINT};",
     ))?;
     let made: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if made < MADE {
+    if made < OLDEST {
         // It got its name when it was whole; so this is an empty file, or not a store's, or lacks columns.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }

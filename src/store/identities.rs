@@ -1,6 +1,6 @@
 //! Whose view of which server: servers and identities.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::endpoints::{Endpoint, TOKEN, leads_to};
 use super::history::begin_anew;
@@ -18,6 +18,15 @@ pub const USE_NOTED_MS: i64 = 86_400_000;
 
 /// In the place of when an identity was used: that is not noted, for it is never forgotten.
 pub const NEVER_FORGOTTEN: i64 = i64::MAX;
+
+/// What a token says of its user. Hearsay, until the server accepted that very token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SameUser {
+    /// Equal for tokens of one user and one key pair; `None` where the token does not say both.
+    pub hash: Option<[u8; 32]>,
+    /// When the token expires, Unix ms.
+    pub until_ms: i64,
+}
 
 /// What the machine identifier of a server begins with that was not asked for it yet; its URL follows.
 const UNNAMED: char = '?';
@@ -38,22 +47,50 @@ impl Store {
     /// identifier was not asked for it yet.
     pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
         self.write(|tx| {
-            let connection = tx.connection;
-            let name = match server.machine_identifier.as_str() {
-                "" => &format!("{UNNAMED}{}", endpoint.url),
-                name => name,
+            let identity = identity_at(tx, endpoint, server)?;
+            leads_to(tx, endpoint, identity)?;
+            Ok(identity)
+        })
+    }
+
+    /// The identity of the user that a token claims to be of, as this URL led to it before. It says which server is asked,
+    /// and nothing more: the server has not accepted the token.
+    pub fn claimed(&self, endpoint: &Endpoint, user: SameUser) -> Result<Option<IdentityId>> {
+        self.read(|connection| claimed_at(connection, endpoint, user))
+    }
+
+    /// [`Store::reached`], once the server accepted this very token: leads to the identity of the user that it claims to be of,
+    /// if there is one, and remembers that until the token expires.
+    pub fn accepted(&self, endpoint: &Endpoint, server: &Server, user: SameUser, now_ms: i64) -> Result<IdentityId> {
+        self.write(|tx| {
+            let c = tx.connection;
+            let known = match server.machine_identifier.as_str() {
+                "" => claimed_at(c, endpoint, user)?,
+                name => c
+                    .prepare_cached(
+                        "SELECT i.id FROM identities i JOIN servers s ON s.id = i.server WHERE i.same_user = ?1 \
+                         AND s.machine_identifier IN (?2, ?3) ORDER BY s.machine_identifier = ?2 DESC, i.used_ms DESC",
+                    )?
+                    .query_row(params![user.hash, name, format!("{UNNAMED}{}", endpoint.url)], |row| {
+                        row.get(0)
+                    })
+                    .optional()?,
             };
-            let id = server_number(tx, name, &server.version)?;
-            connection.execute(
-                "INSERT OR IGNORE INTO identities (server, who) VALUES (?1, ?2)",
-                params![id, endpoint.who],
-            )?;
-            let identity: IdentityId = connection.query_row(
-                "SELECT id FROM identities WHERE server = ?1 AND who = ?2",
-                params![id, endpoint.who],
-                |row| row.get(0),
+            let identity = known.map_or_else(|| identity_at(tx, endpoint, server), Ok)?;
+            c.execute(
+                "UPDATE identities SET same_user = ?2 WHERE id = ?1 AND same_user IS NOT ?2",
+                params![identity, user.hash],
             )?;
             leads_to(tx, endpoint, identity)?;
+            c.execute(
+                "UPDATE endpoints SET until_ms = ?3 WHERE url = ?1 AND who = ?2",
+                params![endpoint.url, endpoint.who, user.until_ms],
+            )?;
+            // But for its own: a server may have another idea of the time.
+            c.execute(
+                "DELETE FROM endpoints WHERE until_ms BETWEEN 1 AND ?3 AND NOT (url = ?1 AND who = ?2)",
+                params![endpoint.url, endpoint.who, now_ms],
+            )?;
             Ok(identity)
         })
     }
@@ -72,7 +109,8 @@ impl Store {
             let known: Option<IdentityId> = tx
                 .connection
                 .query_row(
-                    "SELECT id FROM identities WHERE server = ?1 AND who = ?2 AND id <> ?3",
+                    "SELECT id FROM identities WHERE server = ?1 AND id <> ?3 AND (who = ?2 \
+                     OR same_user = (SELECT same_user FROM identities WHERE id = ?3)) ORDER BY who = ?2 DESC",
                     params![id, endpoint.who, unnamed],
                     |row| row.get(0),
                 )
@@ -164,6 +202,35 @@ impl Store {
         })?;
         unused.into_iter().try_for_each(|unused| self.clear(unused))
     }
+}
+
+/// The identity of whoever asks at an endpoint, noted when it is new.
+fn identity_at(tx: &Tx<'_>, endpoint: &Endpoint, server: &Server) -> rusqlite::Result<IdentityId> {
+    let name = match server.machine_identifier.as_str() {
+        "" => &format!("{UNNAMED}{}", endpoint.url),
+        name => name,
+    };
+    let id = server_number(tx, name, &server.version)?;
+    tx.connection.execute(
+        "INSERT OR IGNORE INTO identities (server, who) VALUES (?1, ?2)",
+        params![id, endpoint.who],
+    )?;
+    tx.connection.query_row(
+        "SELECT id FROM identities WHERE server = ?1 AND who = ?2",
+        params![id, endpoint.who],
+        |row| row.get(0),
+    )
+}
+
+/// Where tokens of this user led at this URL.
+fn claimed_at(connection: &Connection, endpoint: &Endpoint, user: SameUser) -> rusqlite::Result<Option<IdentityId>> {
+    connection
+        .prepare_cached(
+            "SELECT i.id FROM endpoints e JOIN identities i ON i.id = e.identity WHERE e.url = ?1 AND i.same_user = ?2 \
+             ORDER BY i.used_ms DESC",
+        )?
+        .query_row(params![endpoint.url, user.hash], |row| row.get(0))
+        .optional()
 }
 
 fn empty(tx: &Tx<'_>, identity: IdentityId) -> rusqlite::Result<()> {

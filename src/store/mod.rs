@@ -93,7 +93,7 @@ pub use facts::Facts;
 pub use feed::{Page as FeedPage, Place as FeedPlace, Position as FeedPosition, Told};
 pub use folder::Folder;
 pub use hints::Mark;
-pub use identities::{NEVER_FORGOTTEN, USE_NOTED_MS};
+pub use identities::{NEVER_FORGOTTEN, SameUser, USE_NOTED_MS};
 pub use libraries::LibraryRow;
 pub use listings::{Finished, Listing};
 pub use matches::Recorded;

@@ -53,6 +53,13 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "a row for each address and user",
     ),
     (
+        "until_ms BETWEEN 1 AND",
+        "SCAN endpoints",
+        "a row for each address and user",
+    ),
+    ("i.used_ms DESC", SORT, "a row for each user of a server"),
+    ("ORDER BY who = ?2 DESC", SORT, "a row for each user of a server"),
+    (
         "(SELECT sequence FROM changes ORDER BY id DESC LIMIT 1)",
         "SCAN changes",
         "the last row and no other",

@@ -3,14 +3,35 @@
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::patience::BUSY;
 use crate::platform::files;
 
-/// `user_version` of what is made from this `schema.sql`. `docs/design.md`, 'The store', says when it changes. Less than this
-/// says a database that lacks columns, made by a build before the first release.
+/// `user_version` of what is made from this `schema.sql`. `docs/design.md`, 'The store', says when it changes.
 pub const MADE: i64 = 10;
+
+/// The lowest `user_version` that [`add_columns`] brings up to date. Less than this says a database that lacks more columns.
+pub const OLDEST: i64 = 9;
+
+/// Adds the columns that a database of a lower `user_version` lacks. Older processes go on with what it is then.
+pub fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
+    let made = || connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
+    if made()? >= MADE {
+        return Ok(());
+    }
+    let tx = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
+    if made()? < MADE {
+        tx.execute_batch(
+            "ALTER TABLE identities ADD COLUMN same_user BLOB; \
+             ALTER TABLE endpoints ADD COLUMN until_ms INTEGER NOT NULL DEFAULT 0; \
+             DELETE FROM guids; UPDATE libraries SET guids_upto = 0;",
+        )?;
+        tx.pragma_update(None, "user_version", MADE)?;
+    }
+    tx.commit()
+}
 
 /// The journal mode that is wanted.
 pub fn journal(wal: bool) -> &'static str {

@@ -28,6 +28,7 @@ CREATE TABLE identities (    -- whose view of which server: the partition of eve
     cleared INTEGER NOT NULL DEFAULT 0,    -- the host emptied it: nothing is inherited from others any more
     used_ms INTEGER NOT NULL DEFAULT 0,    -- when a process last answered from it, to the day
     feed_from INTEGER NOT NULL DEFAULT 0,  -- what happened up to here the feed cannot tell: libraries went
+    same_user BLOB,                        -- keyed hash of what tokens of this user say that the server accepted; NULL: nothing
     UNIQUE (server, who)
 ) STRICT;
 
@@ -35,6 +36,7 @@ CREATE TABLE endpoints (     -- which identity a URL led to last: what makes ope
     url      TEXT    NOT NULL,
     who      BLOB    NOT NULL,
     identity INTEGER NOT NULL REFERENCES identities (id),
+    until_ms INTEGER NOT NULL DEFAULT 0,   -- when the token expires that `who` stands for; 0: never
     PRIMARY KEY (url, who)
 ) STRICT, WITHOUT ROWID;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::for_tests::{DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, server};
-use super::{ChangeKind, Store};
+use super::{ChangeKind, SameUser, Store};
 use crate::model::{Generation, Sequence, Server};
 
 #[test]
@@ -356,7 +356,80 @@ fn a_database_that_lacks_columns_is_set_aside_and_a_newer_one_is_not() {
         !is_set_aside(super::schema::MADE + 1),
         "it may have more, and nothing less"
     );
-    assert!(is_set_aside(super::schema::MADE - 1));
+    assert!(is_set_aside(super::schema::OLDEST - 1));
+}
+
+#[test]
+fn a_database_of_the_version_before_gets_the_columns_that_it_lacks_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), true).expect("opens");
+    let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
+    let row = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
+    store.record_matches(&row, &[(b"/host/1.mkv", "1")]).expect("recorded");
+    drop(store);
+    let connection = rusqlite::Connection::open(folder.path().join("plexindex-2.db")).expect("connects");
+    connection
+        .execute_batch(
+            "ALTER TABLE identities DROP COLUMN same_user; ALTER TABLE endpoints DROP COLUMN until_ms; \
+             PRAGMA user_version = 9",
+        )
+        .expect("as it was");
+    drop(connection);
+    let user = SameUser {
+        hash: Some([1; 32]),
+        until_ms: NOW_MS + DAY_MS,
+    };
+    for _ in 0..2 {
+        let stores: Vec<Store> = std::thread::scope(|scope| {
+            let open = || Store::open(folder.path(), true).expect("opens");
+            let each: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+            each.into_iter().map(|one| one.join().expect("no panic")).collect()
+        });
+        let store = &stores[0];
+        assert_eq!(store.identity(&endpoint("http://a")).expect("read"), Some(mine));
+        assert_eq!(matches(store, row.id).len(), 1, "what was recorded is there");
+        let again = store.accepted(&endpoint("http://a"), &server("one"), user, NOW_MS);
+        assert_eq!(again.expect("written"), mine);
+    }
+    assert!(!folder.path().join("plexindex-2.db.broken").exists());
+}
+
+#[test]
+fn what_the_server_accepted_is_remembered_until_the_token_expires() {
+    let (_folder, store) = opened();
+    let token = |number: u8| super::Endpoint {
+        who: vec![number; 32],
+        ..endpoint("http://a")
+    };
+    let user = |weeks: i64| SameUser {
+        hash: Some([1; 32]),
+        until_ms: NOW_MS + weeks * 7 * DAY_MS,
+    };
+    let accepted = |number: u8, weeks: i64, now_ms: i64| {
+        let server = server(if number == 1 { "one" } else { "" });
+        store
+            .accepted(&token(number), &server, user(weeks), now_ms)
+            .expect("noted")
+    };
+    let known = |number: u8| store.identity(&token(number)).expect("read");
+    let ann = accepted(1, 1, NOW_MS);
+    assert_eq!(accepted(2, 2, NOW_MS + DAY_MS), ann, "the same user");
+    assert_eq!((known(1), known(2)), (Some(ann), Some(ann)), "both are good");
+    assert_eq!(accepted(3, 3, NOW_MS + 8 * DAY_MS), ann);
+    assert_eq!((known(1), known(2)), (None, Some(ann)), "the first one has expired");
+    // A server may have another idea of the time: what it accepts just now is remembered all the same.
+    assert_eq!(accepted(1, 1, NOW_MS + 8 * DAY_MS), ann);
+    assert_eq!(known(1), Some(ann));
+    // Who is not named is known by the token only.
+    let nobody = SameUser { hash: None, ..user(3) };
+    let one = store
+        .accepted(&token(4), &server("one"), nobody, NOW_MS)
+        .expect("noted");
+    let two = store
+        .accepted(&token(5), &server("one"), nobody, NOW_MS)
+        .expect("noted");
+    assert!(one != two && one != ann && two != ann);
 }
 
 #[test]

@@ -62,6 +62,11 @@ impl BackOff {
         }
     }
 
+    /// What was wrong may be over: the next call asks.
+    pub fn forget(&self) {
+        *lock(&self.failure) = None;
+    }
+
     /// The server's last failure, unless it is so old that less than `left_ms` of its time is left.
     pub fn last(&self, left_ms: i64) -> Option<Error> {
         // A clock that was set back does not make it last longer.

@@ -17,6 +17,10 @@ pub struct Call<'a> {
     pub until: Option<Instant>,
     /// How long the server may be silent; `None` for as long as the options allow.
     pub silence: Option<Duration>,
+    /// The number of the token that the index had when the call began.
+    pub session: u64,
+    /// That the server refuses the token ends the call, and no old answer stands in: it is repeated with another token.
+    pub renews: bool,
     /// The server is not asked.
     pub offline: bool,
     /// Told how far a fetch has come, on the caller's thread; `false` stops it.

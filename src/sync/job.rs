@@ -20,9 +20,9 @@ use crate::platform::fork::Release;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_worker;
 use crate::reading::{Reading, age};
-use crate::source::{Abilities, Bounds, EditRequest, Placed, Source};
+use crate::source::{Abilities, Bounds, EditRequest, Placed, Session, Source};
 use crate::stats::{Counters, Spent};
-use crate::store::{LibraryRow, Patience, Store};
+use crate::store::{Endpoint, LibraryRow, Patience, Store};
 
 /// How often the host hears of progress.
 const TICK: Duration = Duration::from_millis(100);
@@ -58,6 +58,8 @@ pub struct Syncing {
 pub struct SyncJob<'a> {
     pub sync: &'a Syncing,
     pub source: &'a dyn Source,
+    /// The token that it asks with.
+    pub session: &'a Session,
     pub bounds: Bounds<'a>,
     pub report: &'a Report,
 }
@@ -130,6 +132,17 @@ impl Syncing {
         self.source.as_deref().and_then(Source::why_aside)
     }
 
+    /// What went wrong before says nothing of the token that there is now.
+    pub fn forget_failures(&self) {
+        self.back_off.forget();
+        self.in_vain_ms.store(i64::MIN / 2, Ordering::Relaxed);
+    }
+
+    /// Whether the call is to be made again with another token, for the server refuses the one that it began with.
+    pub fn renews_after(&self, call: &Call<'_>, error: &Error) -> bool {
+        error.status == Status::Unauthorized && (call.renews || self.reading.tokens.current().number() != call.session)
+    }
+
     /// What went wrong the last time.
     pub fn back_off(&self) -> &BackOff {
         &self.back_off
@@ -186,6 +199,14 @@ impl Syncing {
                 "the server would have to be asked, but the index has no server_url and no database, or is offline",
             ));
         };
+        // With another view the libraries that the call has read are another user's.
+        let Some(session) = self.reading.tokens.current_for(call.session) else {
+            return Err(Error::new(
+                Status::Unauthorized,
+                "the token was replaced by one of another user during this call, or by one that the server has not \
+                 accepted yet: call again",
+            ));
+        };
         let report = Report::default();
         let is_aborted = || report.abort.load(Ordering::Relaxed);
         let begun = Instant::now();
@@ -193,10 +214,12 @@ impl Syncing {
             deadline: call.until,
             silence: call.silence,
             aborted: &is_aborted,
+            session: session.number(),
         };
         let job = SyncJob {
             sync: self,
             source,
+            session: &session,
             bounds,
             report: &report,
         };
@@ -285,9 +308,14 @@ impl SyncJob<'_> {
         done
     }
 
+    /// Where it asks, and as whom.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.sync.reading.endpoint_of(self.session)
+    }
+
     /// Whose view of which server this is, as far as it was ever found out.
     pub fn identity(&self) -> Result<Option<IdentityId>> {
-        match &self.sync.reading.endpoint() {
+        match &self.endpoint() {
             Some(endpoint) => self.sync.store.identity(endpoint),
             None => Ok(None),
         }
@@ -326,11 +354,11 @@ impl SyncJob<'_> {
     /// Tells the source what this process, or another one, found the server to refuse.
     fn recall_what_was_learned(&self) {
         let known = self.identity().and_then(|identity| match identity {
-            Some(identity) => self.sync.store.refusals(identity),
-            None => Ok(String::new()),
+            Some(identity) => self.sync.store.refusals(identity).map(Some),
+            None => Ok(None), // what this process found out still holds
         });
         match known {
-            Ok(known) => self.source.recall(&known),
+            Ok(known) => known.iter().for_each(|known| self.source.recall(known)),
             Err(error) => log::debug!("what the server refuses is not known, and may be found out again: {error}"),
         }
     }

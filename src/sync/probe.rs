@@ -88,40 +88,47 @@ impl SyncJob<'_> {
     /// server that was never asked keeps the name of its URL for now: one request less before the first answer.
     pub fn probe(&self, quick: bool) -> Result<(IdentityId, Vec<LibraryRow>)> {
         let sync = self.sync;
-        let Some(endpoint) = &sync.reading.endpoint() else {
+        let Some(endpoint) = &self.endpoint() else {
             return Err(Error::new(
                 Status::Offline,
                 "the index has no server_url and no database",
             ));
         };
-        let mut identity = sync.store.identity(endpoint)?;
-        let named = match identity {
+        let known = sync.store.identity(endpoint)?;
+        // Of a token that is new here.
+        let user = sync.reading.same_user(self.session).filter(|_| known.is_none());
+        let claimed = user.map_or(Ok(None), |user| sync.store.claimed(endpoint, user))?;
+        let named = match known.or(claimed) {
             Some(identity) => sync.store.is_named(identity)?,
             None => false,
         };
-        if !named && !quick {
-            let server = self.source.server(self.bounds)?;
-            identity = Some(match identity {
-                Some(unnamed) => sync.store.name_server(unnamed, endpoint, &server)?,
-                None => sync.store.reached(endpoint, &server)?,
-            });
-        }
+        let server = (!named && !quick)
+            .then(|| self.source.server(self.bounds))
+            .transpose()?;
         let begun = sync.store.totals()?.sequence;
         let shown = self.source.libraries(self.bounds)?;
-        if let Some(known) = identity
-            && self.looks_different(known, &shown)?
+        // From here on the server has accepted this very token.
+        let now = sync.clock.now_ms();
+        let reached = |server: &Server| match user {
+            Some(user) => sync.store.accepted(endpoint, server, user, now),
+            None => sync.store.reached(endpoint, server),
+        };
+        let mut identity = match known {
+            Some(known) => known,
+            None => reached(server.as_ref().unwrap_or(&Server::default()))?,
+        };
+        if let Some(server) = &server
+            && !sync.store.is_named(identity)?
         {
+            identity = sync.store.name_server(identity, endpoint, server)?;
+        }
+        if self.looks_different(identity, &shown)? {
             let server = self.source.server(self.bounds)?;
-            if server.machine_identifier != sync.store.machine_identifier(known)? {
+            if server.machine_identifier != sync.store.machine_identifier(identity)? {
                 log::warn!("another server answers behind this URL: nothing of the old one is answered");
-                identity = Some(sync.store.reached(endpoint, &server)?);
+                identity = reached(&server)?;
             }
         }
-        let identity = match identity {
-            Some(identity) => identity,
-            None => sync.store.reached(endpoint, &Server::default())?,
-        };
-        let now = sync.clock.now_ms();
         let storing = Instant::now();
         let rows = sync.store.probed(identity, &shown, begun, now, &|row, library| {
             freshness::is_current(&age(row), &row.listed_token, &library.change, &sync.policy, now)

@@ -51,8 +51,7 @@ impl Syncing {
         // A call that asks for them does so for all: the others wake at the same commit, and do not wait for it.
         let at_once = Bounds {
             deadline: Some(Instant::now()),
-            silence: None,
-            aborted: &|| false,
+            ..Bounds::NONE
         };
         let now_ms = || self.clock.now_ms();
         let done = self

@@ -182,9 +182,8 @@ fn a_host_that_stops_is_heard_while_arguments_are_tried() {
     let (_server, client) = refusing(&["sort=id"], 400);
     let asked = std::sync::atomic::AtomicU32::new(0);
     let bounds = Bounds {
-        deadline: None,
-        silence: None,
         aborted: &|| asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 20,
+        ..Bounds::NONE
     };
     let request = plexindex::source::plex::RowsRequest {
         section: "1",

@@ -137,8 +137,7 @@ fn no_pause_goes_beyond_the_deadline() {
     // Room for the first pause, at most 313 ms, and never for the second, at least 375 ms.
     let bounds = Bounds {
         deadline: Some(Instant::now() + Duration::from_millis(550)),
-        silence: None,
-        aborted: &|| false,
+        ..Bounds::NONE
     };
     let error = client.plex.libraries(bounds).unwrap_err();
     assert_eq!(error.status, Status::Starting);

@@ -36,8 +36,7 @@ const PAGE: RowsRequest<'static> = RowsRequest {
 fn soon() -> Bounds<'static> {
     Bounds {
         deadline: Some(Instant::now() + Duration::from_millis(200)),
-        silence: None,
-        aborted: &|| false,
+        ..Bounds::NONE
     }
 }
 
@@ -46,8 +45,7 @@ fn a_deadline_that_has_passed_asks_nothing() {
     let (server, client) = standin();
     let bounds = Bounds {
         deadline: Some(Instant::now()),
-        silence: None,
-        aborted: &|| false,
+        ..Bounds::NONE
     };
     let error = client.plex.libraries(bounds).unwrap_err();
     assert_eq!(error.status, Status::Timeout);
@@ -127,18 +125,16 @@ fn a_call_may_allow_less_silence_but_not_more() {
 fn the_host_can_stop_before_and_between() {
     let (server, client) = standin();
     let stopped = Bounds {
-        deadline: None,
-        silence: None,
         aborted: &|| true,
+        ..Bounds::NONE
     };
     assert_eq!(client.plex.libraries(stopped).unwrap_err().status, Status::Aborted);
     assert_eq!(server.stats().total, 0);
 
     let rows = AtomicU32::new(0);
     let midway = Bounds {
-        deadline: None,
-        silence: None,
         aborted: &|| rows.load(Ordering::Relaxed) >= 10,
+        ..Bounds::NONE
     };
     let mut sink = |_| {
         rows.fetch_add(1, Ordering::Relaxed);
@@ -157,9 +153,8 @@ fn an_interrupt_ends_the_waiting_of_those_who_want_to_stop() {
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| {
             client.plex.libraries(Bounds {
-                deadline: None,
-                silence: None,
                 aborted: &|| stop.load(Ordering::SeqCst),
+                ..Bounds::NONE
             })
         });
         while server.stats().total == 0 {

@@ -351,9 +351,8 @@ pub fn a_call_ends_with_its_bounds<R: Rig>() {
         size: 10,
     };
     let aborted = Bounds {
-        deadline: None,
-        silence: None,
         aborted: &|| true,
+        ..Bounds::NONE
     };
     let status = |bounds| {
         source
@@ -368,8 +367,7 @@ pub fn a_call_ends_with_its_bounds<R: Rig>() {
     );
     let within = |time| Bounds {
         deadline: Some(Instant::now() + time),
-        silence: None,
-        aborted: &|| false,
+        ..Bounds::NONE
     };
     assert_eq!(status(within(Duration::ZERO)), Err(Status::Timeout));
     if !rig.fail(Failure::Slow) {

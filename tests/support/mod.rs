@@ -139,6 +139,18 @@ impl Scene {
         open(self.options.clone(), &self.clock)
     }
 
+    /// The same with another token.
+    pub fn with_token(&self, token: &str) -> Index {
+        let token = Token::new(token);
+        open(
+            Options {
+                token,
+                ..self.options.clone()
+            },
+            &self.clock,
+        )
+    }
+
     /// The same, and the library of movies.
     pub fn opened(&self) -> (Index, Library) {
         let index = self.open();

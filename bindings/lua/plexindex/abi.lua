@@ -6,8 +6,8 @@ typedef struct plexindex_library_handle plexindex_library_handle;
 typedef struct plexindex_table_handle plexindex_table_handle;
 typedef struct plexindex_bytes plexindex_bytes;
 typedef struct plexindex_mapping plexindex_mapping;
-typedef struct plexindex_options plexindex_options;
 typedef struct plexindex_buffer plexindex_buffer;
+typedef struct plexindex_options plexindex_options;
 typedef struct plexindex_progress plexindex_progress;
 typedef struct plexindex_query plexindex_query;
 typedef struct plexindex_text plexindex_text;
@@ -18,6 +18,7 @@ typedef struct plexindex_edit_report plexindex_edit_report;
 typedef struct plexindex_table_op plexindex_table_op;
 typedef struct plexindex_statistics plexindex_statistics;
 typedef struct plexindex_answers plexindex_answers;
+typedef int32_t (*plexindex_renew_token_fn)(void * user, plexindex_buffer * token);
 typedef int32_t (*plexindex_progress_fn)(void * user, const plexindex_progress * progress);
 typedef void (*plexindex_log_fn)(void * user, int32_t level, const char * message, size_t length);
 struct plexindex_bytes {
@@ -29,6 +30,11 @@ struct plexindex_mapping {
   uint32_t reserved;
   plexindex_bytes from;
   plexindex_bytes to;
+};
+struct plexindex_buffer {
+  void * data;
+  size_t capacity;
+  size_t length;
 };
 struct plexindex_options {
   size_t size;
@@ -53,11 +59,8 @@ struct plexindex_options {
   int64_t slow_ms;
   uint64_t size_limit;
   plexindex_bytes database;
-};
-struct plexindex_buffer {
-  void * data;
-  size_t capacity;
-  size_t length;
+  plexindex_renew_token_fn renew_token;
+  void * renew_token_user;
 };
 struct plexindex_progress {
   size_t size;
@@ -185,6 +188,7 @@ const char * plexindex_version(void);
 const char * plexindex_status_name(int32_t status);
 const char * plexindex_last_error_message(void);
 int32_t plexindex_open(const plexindex_options * options, plexindex_handle ** out_handle, plexindex_buffer * error);
+int32_t plexindex_set_token(const plexindex_handle * handle, const char * token, size_t length, plexindex_buffer * error);
 int32_t plexindex_close(plexindex_handle * handle, plexindex_buffer * error);
 int32_t plexindex_library(const plexindex_handle * handle, int32_t kind, const char * selector, size_t length, const plexindex_library_handle ** out_library, plexindex_buffer * error);
 const char * plexindex_lookup_key(const plexindex_library_handle * library, const char * path);
@@ -357,8 +361,8 @@ abi.statuses.LIST_AGAIN = 402
 -- The fields of each struct, in order.
 abi.structs.plexindex_bytes = { "data", "length" }
 abi.structs.plexindex_mapping = { "kind", "reserved", "from", "to" }
-abi.structs.plexindex_options = { "size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit", "database" }
 abi.structs.plexindex_buffer = { "data", "capacity", "length" }
+abi.structs.plexindex_options = { "size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit", "database", "renew_token", "renew_token_user" }
 abi.structs.plexindex_progress = { "size", "library", "items", "total", "elapsed_ms" }
 abi.structs.plexindex_query = { "size", "library", "text", "deadline_ms", "flags", "reserved", "progress", "progress_user" }
 abi.structs.plexindex_text = { "offset", "length" }

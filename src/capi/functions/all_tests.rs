@@ -339,6 +339,7 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
         plexindex_status_name(_),
         plexindex_last_error_message(),
         plexindex_open(_, _, _),
+        plexindex_set_token(_, _, _, _),
         plexindex_close(_, _),
         plexindex_library(_, _, _, _, _, _),
         plexindex_lookup_key(_, _),

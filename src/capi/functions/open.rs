@@ -4,11 +4,12 @@ use std::ffi::{CStr, c_char};
 
 use crate::capi::constants as c;
 use crate::capi::guard::{guard, guard_value, last_error_message};
-use crate::capi::handles::Opened;
+use crate::capi::handles::{Opened, opened};
 use crate::capi::options;
-use crate::capi::strings::{aligned, out};
+use crate::capi::strings::{aligned, bytes, out};
 use crate::capi::types::{Buffer, Handle, Options};
 use crate::error::Status;
+use crate::model::Token;
 
 /// The crate's version, NUL-terminated.
 const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
@@ -71,6 +72,34 @@ pub unsafe extern "C" fn plexindex_open(
         let options = unsafe { options::options(options) }?;
         *slot = Opened::open(options)?.into_handle();
         Ok(Status::Ok)
+    })
+}
+
+/// Replaces the token of an open index. Sends no request. Calls that are under way go on with the token that they began with.
+///
+/// Where `options.user` was given, all that the index holds stays. Otherwise the index answers nothing of what the earlier token was
+/// shown before the server has accepted this one, which the next call finds out. Then it goes on with what it holds of this very
+/// token, or of the user whom a JSON Web Token names with its key pair (`thumbprint`, `username`), or begins anew. A failure that
+/// was remembered is forgotten, and a watch goes on with the new token.
+///
+/// `token`, `length`: as options.token; NULL and 0 for none. Read during the call only.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT for what no token can be; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_set_token(
+    handle: *const Handle,
+    token: *const c_char,
+    length: usize,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (opened, token) = unsafe { (opened(handle)?, bytes(token, length, "token")?) };
+        let token = options::token_text(token, "the token")?;
+        opened.index().set_token(Token::new(token))
     })
 }
 

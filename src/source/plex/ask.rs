@@ -7,7 +7,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::Item;
 
 use super::super::bounds::Bounds;
-use super::client::{PlexHttp, scrubbed};
+use super::client::PlexHttp;
 use super::question::{Fate, MOST_ROWS, PAGES, Question};
 use super::retry::{self, Failure};
 use super::rows::{Rows, RowsEnd, RowsRequest};
@@ -63,7 +63,7 @@ impl PlexHttp {
             }
         };
         self.meter.paused(begun.elapsed().saturating_sub(busy));
-        answered.map_err(|error| scrubbed(error, self.token.as_ref()))
+        answered.map_err(|error| self.scrubbed(error))
     }
 
     /// Asks once, unless the server refuses what the question is about.

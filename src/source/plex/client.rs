@@ -10,7 +10,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::Token;
 use crate::options::Options;
 
-use super::super::Meter;
+use super::super::{Meter, Tokens};
 use super::body::{Buffers, Way};
 use super::owed::Owed;
 use super::refusal::Refusals;
@@ -30,7 +30,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub struct PlexHttp {
     pub(super) base: Base,
     pub(super) client_identifier: HeaderValue,
-    pub(super) token: Option<Token>,
+    pub(super) tokens: Arc<Tokens>,
     pub(super) transport: Transport,
     pub(super) meter: Arc<dyn Meter>,
     pub(super) pause: Arc<dyn Pause>,
@@ -58,6 +58,7 @@ impl fmt::Debug for PlexHttp {
 /// What options say of a server, once it was found to be usable.
 pub struct Checked {
     base: Base,
+    tokens: Arc<Tokens>,
     transport: Transport,
 }
 
@@ -72,7 +73,11 @@ impl Checked {
                 "there is no server_url, and so no server to ask: set it, such as http://127.0.0.1:32400",
             ));
         };
-        let base = Base::parse(url).map_err(|error| scrubbed(error, options.token.as_ref()))?;
+        let tokens = Tokens::new(options.token.clone());
+        let base = Base::parse(url).map_err(|mut error| {
+            error.message = tokens.scrubbed(error.message);
+            error
+        })?;
         if base.origin.secure && !tls::Tls::AVAILABLE {
             return Err(Error::new(
                 Status::InvalidArgument,
@@ -83,17 +88,11 @@ impl Checked {
                 ),
             ));
         }
-        if let Some(token) = &options.token
-            && (token.reveal().is_empty() || !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()))
-        {
-            return Err(Error::new(
-                Status::InvalidArgument,
-                "the token holds characters that no token has, such as a space or the end of a line: trim it",
-            ));
-        }
+        options.token.as_ref().map_or(Ok(()), check_token)?;
         Ok(Self {
             base,
-            transport: Transport::new(options)?,
+            transport: Transport::new(options, Arc::clone(&tokens))?,
+            tokens,
         })
     }
 }
@@ -125,7 +124,7 @@ impl PlexHttp {
         Ok(Self {
             base: server.base,
             client_identifier,
-            token: options.token.clone(),
+            tokens: server.tokens,
             transport: server.transport,
             meter,
             pause: Arc::new(RealPause),
@@ -139,6 +138,17 @@ impl PlexHttp {
             refusals: Refusals::default(),
             upgraded: OnceLock::new(),
         })
+    }
+
+    /// Whether a token is sent with requests that need one.
+    pub(super) fn has_token(&self) -> bool {
+        self.tokens.current().token.is_some()
+    }
+
+    /// The last line of defence: a server may echo a token in what it sends, and that may end in a text of ours.
+    pub(super) fn scrubbed(&self, mut error: Error) -> Error {
+        error.message = self.tokens.scrubbed(error.message);
+        error
     }
 
     /// What the server is asked without.
@@ -164,15 +174,16 @@ impl PlexHttp {
     }
 }
 
-/// The last line of defence: a server may echo a token in what it sends, and that may end in a text of ours.
-pub(super) fn scrubbed(mut error: Error, token: Option<&Token>) -> Error {
-    // A shorter one is part of ordinary words.
-    const TELLING: usize = 8;
-    if let Some(token) = token
-        && token.reveal().len() >= TELLING
-        && error.message.contains(token.reveal())
-    {
-        error.message = error.message.replace(token.reveal(), "***");
+/// Refuses a token that no header can carry. Its text is not shown.
+///
+/// # Errors
+/// [`Status::InvalidArgument`].
+pub fn check_token(token: &Token) -> Result<()> {
+    if token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
     }
-    error
+    Err(Error::new(
+        Status::InvalidArgument,
+        "the token holds characters that no token has, such as a space or the end of a line: trim it",
+    ))
 }

@@ -213,6 +213,12 @@ impl Asked<'_> {
         let starting = "the server is starting, or busy with its own database: try again in a minute";
         match status {
             401 => self.unauthorized().into(),
+            498 => self
+                .error(
+                    Status::Unauthorized,
+                    "the token expired (498): renew it, and set the new one",
+                )
+                .into(),
             403 => self
                 .error(
                     Status::Forbidden,

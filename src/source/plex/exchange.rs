@@ -16,7 +16,7 @@ use super::question::{Question, What};
 use super::refused::Refused;
 use super::retry::{self, Failure};
 use super::tls;
-use super::transport::TOKEN_PLACE;
+use super::transport::token_place;
 use super::url::{Origin, Redirect, Target};
 use super::wire::{Head, Lists};
 
@@ -82,11 +82,12 @@ impl PlexHttp {
     }
 
     pub(super) fn asked<'a>(&self, what: &'a What<'_>, with_token: bool, target: &'a Target) -> Asked<'a> {
+        let has_token = self.has_token();
         Asked {
             what,
             target,
-            with_token: with_token && self.token.is_some(),
-            has_token: self.token.is_some(),
+            with_token: with_token && has_token,
+            has_token,
             connect_timeout: self.transport.connect_timeout(),
             read_timeout: self.transport.read_timeout(),
             silence: self.transport.read_timeout(),
@@ -106,7 +107,7 @@ impl PlexHttp {
             silence: bounds.silence.map_or(limit, |silence| silence.min(limit)),
             ..self.asked(&question.what, question.with_token, target)
         };
-        let mut request = self.request(Method::GET, target, question.with_token);
+        let mut request = self.request(Method::GET, target, question.with_token, bounds);
         request = request.header("Accept", "application/json").header(
             "Accept-Encoding",
             if self.is_packed(target) { "gzip" } else { "identity" },
@@ -229,7 +230,7 @@ impl PlexHttp {
         Ok(Outcome::Done(Answer { measured, parts, body }))
     }
 
-    pub(super) fn request(&self, method: Method, target: &Target, with_token: bool) -> Builder {
+    pub(super) fn request(&self, method: Method, target: &Target, with_token: bool, bounds: &Bounds<'_>) -> Builder {
         let request = Request::builder()
             .method(method)
             .uri(target.url())
@@ -239,10 +240,11 @@ impl PlexHttp {
             .header("X-Plex-Platform", std::env::consts::OS)
             .header("X-Plex-Device", std::env::consts::OS)
             .header("X-Plex-Device-Name", "plexindex");
-        if with_token && self.token.is_some() {
-            request.header("X-Plex-Token", TOKEN_PLACE)
-        } else {
-            request
+        match self.tokens.get(bounds.session) {
+            Some(session) if with_token && session.token.is_some() => {
+                request.header("X-Plex-Token", token_place(session.number()))
+            }
+            _ => request,
         }
     }
 }

@@ -49,8 +49,7 @@ use crate::model::{Item, Library, Server};
 use crate::platform::fork::{Release, hold};
 
 use self::body::Progress;
-use self::client::scrubbed;
-pub use self::client::{Checked, PlexHttp};
+pub use self::client::{Checked, PlexHttp, check_token};
 pub use self::events::{Told, parse as parse_event};
 use self::exchange::Outcome;
 pub(in crate::source) use self::lenient::push_new;
@@ -72,6 +71,7 @@ use super::edit::EditRequest;
 use super::event::Event;
 use super::kind::Kind;
 use super::meter::RequestKind;
+use super::tokens::Tokens;
 
 /// What is known of every Plex Media Server.
 pub static KIND: Kind = Kind {
@@ -191,7 +191,7 @@ impl Source for PlexHttp {
             self.follow(&address, &what, true, |target| {
                 let asked = self.asked(&what, true, target);
                 let put = self
-                    .request(Method::PUT, target, true)
+                    .request(Method::PUT, target, true, &bounds)
                     .header("Accept", "application/json");
                 Ok(match self.deliver(put, &asked, RequestKind::Edit, &bounds)? {
                     Outcome::Done(answer) => {
@@ -203,12 +203,12 @@ impl Source for PlexHttp {
                 })
             })
         })
-        .map_err(|error| scrubbed(error, self.token.as_ref()))
+        .map_err(|error| self.scrubbed(error))
     }
 
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         self.follow(EVENTS, &What::Events, true, |target| self.listen(target, &bounds, sink))
-            .map_err(|failure| scrubbed(failure.into_error(), self.token.as_ref()))
+            .map_err(|failure| self.scrubbed(failure.into_error()))
     }
 
     fn interrupt_events(&self) {
@@ -225,6 +225,10 @@ impl Source for PlexHttp {
 
     fn is_limited(&self) -> bool {
         !self.refusals.all().is_empty()
+    }
+
+    fn tokens(&self) -> Option<Arc<Tokens>> {
+        Some(Arc::clone(&self.tokens))
     }
 
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {

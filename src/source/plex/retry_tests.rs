@@ -75,8 +75,7 @@ fn a_deadline_bounds_the_pauses() {
     let pause = FakePause::new();
     let bounds = Bounds {
         deadline: Some(pause.now() + Duration::from_millis(100)),
-        silence: None,
-        aborted: &|| false,
+        ..Bounds::NONE
     };
     let error = run(&pause, Duration::from_secs(30), &bounds, &"it", || {
         Err::<(), _>(passing(None))
@@ -87,8 +86,7 @@ fn a_deadline_bounds_the_pauses() {
 
     let late = Bounds {
         deadline: Some(pause.now()),
-        silence: None,
-        aborted: &|| false,
+        ..Bounds::NONE
     };
     let error = run(&pause, Duration::ZERO, &late, &"the rows", || Ok(())).unwrap_err();
     assert_eq!(error.status, Status::Timeout);
@@ -111,9 +109,8 @@ fn the_host_can_stop_a_pause() {
     let pause = FakePause::new();
     let asked = AtomicU32::new(0);
     let bounds = Bounds {
-        deadline: None,
-        silence: None,
         aborted: &|| asked.fetch_add(1, Ordering::Relaxed) >= 4,
+        ..Bounds::NONE
     };
     let error = run(&pause, Duration::from_secs(30), &bounds, &"it", || {
         Err::<(), _>(passing(Some(Duration::from_secs(20))))

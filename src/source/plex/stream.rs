@@ -31,7 +31,7 @@ impl PlexHttp {
             connect_timeout: self.transport.connect_timeout().min(transport::STREAM_CONNECT),
             ..self.asked(&What::Events, true, target)
         };
-        let request = self.request(Method::GET, target, true);
+        let request = self.request(Method::GET, target, true, bounds);
         let request = request.header("Accept", "text/event-stream");
         let Answer { measured, parts, body } = match self.deliver(request, &asked, RequestKind::Events, bounds)? {
             Outcome::Done(answer) => answer,

@@ -22,10 +22,10 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, AsSendBody, Body};
 
 use crate::error::Result;
-use crate::model::Token;
 use crate::options::Options;
 use crate::platform::wipe::wipe;
 
+use super::super::Tokens;
 use super::tls::Tls;
 
 /// How long an unused connection is kept. Plex closes them after 20 s; one closed by it in the very moment of use
@@ -36,11 +36,17 @@ const IDLE: Duration = Duration::from_secs(15);
 /// the thread that ends the stream waits for it. What is slower is tried again.
 pub(super) const STREAM_CONNECT: Duration = Duration::from_millis(800);
 
-/// The header that carries the token, as it stands in a request's head where the token shall come.
-const PLACEHOLDER: &[u8] = b"x-plex-token: ***\r\n";
+/// The header that carries the token, as it stands in a request's head where the token shall come: its number follows, and
+/// [`PLACE_ENDS`].
+const PLACEHOLDER: &[u8] = b"x-plex-token: *";
 
-/// The value to set the header `X-Plex-Token` to: it becomes the token on the wire.
-pub(super) const TOKEN_PLACE: &str = "***";
+/// What stands behind the number of a token.
+const PLACE_ENDS: &[u8] = b"*\r\n";
+
+/// The value to set the header `X-Plex-Token` to: it becomes the token of this number on the wire.
+pub(super) fn token_place(number: u64) -> String {
+    format!("*{number}*")
+}
 
 /// The connections to the server.
 pub(super) struct Transport {
@@ -49,7 +55,7 @@ pub(super) struct Transport {
     /// The event stream's own, so that it can be ended alone.
     pub(super) stream: Mutex<Option<Agent>>,
     cuts: AtomicU64,
-    token: Option<Token>,
+    tokens: Arc<Tokens>,
     tls: Tls,
     connect_timeout: Duration,
     read_timeout: Duration,
@@ -60,14 +66,14 @@ impl Transport {
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`] about `ca_file`.
-    pub fn new(options: &Options) -> Result<Self> {
+    pub fn new(options: &Options, tokens: Arc<Tokens>) -> Result<Self> {
         // Zero is 'at once' to some systems and 'never' to others; sums of very long times overflow.
         let sane = |time: Duration| time.clamp(Duration::from_millis(1), Duration::from_secs(24 * 3600));
         Ok(Self {
             agent: Mutex::default(),
             cuts: AtomicU64::new(0),
             stream: Mutex::default(),
-            token: options.token.clone(),
+            tokens,
             tls: Tls::new(options)?,
             connect_timeout: sane(options.connect_timeout),
             read_timeout: sane(options.read_timeout),
@@ -204,7 +210,7 @@ impl Transport {
                 limit: tcp_limit,
             })
             .chain(self.tls.connector())
-            .chain(DiscreetConnector(self.token.clone()));
+            .chain(DiscreetConnector(Arc::clone(&self.tokens)));
         Agent::with_parts(config, connector, ResolveHere)
     }
 }
@@ -291,7 +297,7 @@ impl Resolver for ResolveHere {
 
 /// Wraps each connection so that it puts the token into the requests that have a place for it.
 #[derive(Debug)]
-struct DiscreetConnector(Option<Token>);
+struct DiscreetConnector(Arc<Tokens>);
 
 impl<In: Wire> Connector<In> for DiscreetConnector {
     type Out = Discreet<In>;
@@ -303,16 +309,16 @@ impl<In: Wire> Connector<In> for DiscreetConnector {
     ) -> std::result::Result<Option<Self::Out>, ureq::Error> {
         Ok(chained.map(|inner| Discreet {
             inner,
-            token: self.0.clone(),
+            tokens: Arc::clone(&self.0),
         }))
     }
 }
 
-/// A connection that knows the token, so that nothing above it does.
+/// A connection that knows the tokens, so that nothing above it does.
 #[derive(Debug)]
 struct Discreet<In> {
     inner: In,
-    token: Option<Token>,
+    tokens: Arc<Tokens>,
 }
 
 impl<In: Wire> Wire for Discreet<In> {
@@ -321,10 +327,16 @@ impl<In: Wire> Wire for Discreet<In> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> std::result::Result<(), ureq::Error> {
-        let Some(token) = &self.token else {
+        let output = self.inner.buffers().output();
+        let Some((number, place)) = find_place(output.get(..amount).unwrap_or_default()) else {
             return self.inner.transmit_output(amount, timeout);
         };
-        let (amount, place) = put_in(self.inner.buffers().output(), amount, token.reveal().as_bytes())?;
+        // Who asks with it holds it.
+        let session = self.tokens.get(number).filter(|session| session.number() == number);
+        let Some(token) = session.as_ref().and_then(|session| session.token.as_ref()) else {
+            return Err(io::Error::other("the token of this request was replaced").into());
+        };
+        let (amount, place) = put_in(output, amount, place, token.reveal().as_bytes())?;
         let sent = self.inner.transmit_output(amount, timeout);
         // The connection keeps this memory, and does not clean it.
         if let Some(place) = self.inner.buffers().output().get_mut(place) {
@@ -346,26 +358,26 @@ impl<In: Wire> Wire for Discreet<In> {
     }
 }
 
+/// Where in a request's head a token shall come, and the number of which one.
+fn find_place(head: &[u8]) -> Option<(u64, Range<usize>)> {
+    let line = head.windows(PLACEHOLDER.len()).position(|part| part == PLACEHOLDER)?;
+    let number_at = line + PLACEHOLDER.len();
+    let rest = head.get(number_at..)?;
+    let digits = rest.windows(PLACE_ENDS.len()).position(|part| part == PLACE_ENDS)?;
+    let number = std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok()?;
+    Some((number, number_at - 1..number_at + digits + 1))
+}
+
 /// Puts the token in its place in the first `amount` bytes of `output`, and returns how many there are then, and where it is.
-fn put_in(output: &mut [u8], amount: usize, token: &[u8]) -> io::Result<(usize, Range<usize>)> {
-    let Some(line) = output
-        .get(..amount)
-        .and_then(|head| head.windows(PLACEHOLDER.len()).position(|part| part == PLACEHOLDER))
-    else {
-        return Ok((amount, 0..0));
-    };
-    let end = line + PLACEHOLDER.len() - b"\r\n".len();
-    let start = end - TOKEN_PLACE.len();
-    let longer = amount + token.len() - TOKEN_PLACE.len().min(amount);
+fn put_in(output: &mut [u8], amount: usize, place: Range<usize>, token: &[u8]) -> io::Result<(usize, Range<usize>)> {
+    let longer = amount + token.len() - place.len();
+    let room = io::Error::other("the request has no room for its token");
     if longer > output.len() {
-        return Err(io::Error::other("the request has no room for its token"));
+        return Err(room);
     }
-    output.copy_within(end..amount, start + token.len());
-    let place = start..start + token.len();
-    output
-        .get_mut(place.clone())
-        .ok_or_else(|| io::Error::other("the request has no room for its token"))?
-        .copy_from_slice(token);
+    output.copy_within(place.end..amount, place.start + token.len());
+    let place = place.start..place.start + token.len();
+    output.get_mut(place.clone()).ok_or(room)?.copy_from_slice(token);
     Ok((longer, place))
 }
 
@@ -375,11 +387,13 @@ mod tests {
 
     #[test]
     fn the_token_takes_its_place() {
-        let head = b"GET / HTTP/1.1\r\nhost: plex\r\nx-plex-token: ***\r\naccept: a\r\n\r\n";
-        for token in ["", "x", "abc", "a-long-token-of-some-length"] {
+        let head = b"GET / HTTP/1.1\r\nhost: plex\r\nx-plex-token: *12*\r\naccept: a\r\n\r\n";
+        for token in ["", "x", "abcd", "a-long-token-of-some-length"] {
             let mut output = [0; 256];
             output[..head.len()].copy_from_slice(head);
-            let (amount, place) = put_in(&mut output, head.len(), token.as_bytes()).unwrap();
+            let (number, place) = find_place(&output[..head.len()]).unwrap();
+            assert_eq!((number, &output[place.clone()]), (12, token_place(12).as_bytes()));
+            let (amount, place) = put_in(&mut output, head.len(), place, token.as_bytes()).unwrap();
             assert_eq!(&output[place], token.as_bytes());
             assert_eq!(
                 std::str::from_utf8(&output[..amount]).unwrap(),
@@ -387,8 +401,15 @@ mod tests {
             );
         }
         let mut tight = *head;
-        assert!(put_in(&mut tight, head.len(), b"longer").is_err());
-        let mut other = *b"GET /***";
-        assert_eq!(put_in(&mut other, 8, b"secret").unwrap(), (8, 0..0));
+        let (_, place) = find_place(&tight).unwrap();
+        assert!(put_in(&mut tight, head.len(), place, b"longer").is_err());
+        for other in [
+            "GET /***",
+            "x-plex-token: **\r\n",
+            "x-plex-token: *1",
+            "x-plex-token: *a*\r\n",
+        ] {
+            assert_eq!(find_place(other.as_bytes()), None, "{other}");
+        }
     }
 }

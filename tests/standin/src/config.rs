@@ -159,6 +159,8 @@ pub struct Token {
     pub libraries: Option<Vec<u32>>,
     /// Owners may edit, scan and ask `/library`; others get 403 (Plex API notes §1, §5).
     pub owner: bool,
+    /// It was a JSON Web Token, and its time is over: 498.
+    pub expired: bool,
 }
 
 impl Default for Token {
@@ -167,6 +169,7 @@ impl Default for Token {
             token: String::new(),
             libraries: None,
             owner: true,
+            expired: false,
         }
     }
 }
@@ -186,6 +189,7 @@ impl Token {
             token: token.to_owned(),
             libraries: Some(libraries.into_iter().collect()),
             owner: false,
+            ..Token::default()
         }
     }
 

@@ -246,6 +246,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
         414 => "URI Too Long",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        498 => "Invalid Token",
         500 => "Internal Server Error",
         501 => "Not Implemented",
         502 => "Bad Gateway",

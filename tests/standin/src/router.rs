@@ -45,6 +45,9 @@ pub(crate) fn answer(shared: &Arc<Shared>, ask: &Ask<'_>, kind: Kind) -> Answer 
     let Some(token) = admitted(&state, ask) else {
         return Reply::html(401).into();
     };
+    if token.expired {
+        return Reply::html(498).into();
+    }
     if request.method == "GET" && state.config.refuse_arguments.iter().any(|one| has(ask, one)) {
         return Reply::html(state.config.refuse_status).into();
     }

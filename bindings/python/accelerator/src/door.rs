@@ -47,6 +47,9 @@ struct Options {
     slow_ms: i64,
     size_limit: i64,
     database: Bytes,
+    /// A callback has no GIL here: Python renews the token where it hears that it was refused.
+    renew_token: *const c_void,
+    renew_token_user: *mut c_void,
 }
 
 type Open = unsafe extern "C" fn(*const Options, *mut *mut c_void, *mut c_void) -> i32;
@@ -242,6 +245,8 @@ unsafe fn opened(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*mu
             slow_ms: number(slow)?,
             size_limit: number(limit)?,
             database: bytes_of(database)?,
+            renew_token: null(),
+            renew_token_user: null_mut(),
         };
         let mut handle = null_mut();
         // Other threads go on meanwhile: the folder may have to be waited for.

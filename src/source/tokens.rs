@@ -1,0 +1,136 @@
+//! The token of an open index, which its host may replace. What is under way goes on with the one that it began with: what a
+//! token may see is never stored for the user of another.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, Weak};
+
+use crate::model::{Claims, Token};
+use crate::platform::mutex::lock;
+
+/// A token, from when it was given until it is replaced and nothing uses it any more.
+pub struct Session {
+    number: u64,
+    pub token: Option<Token>,
+    pub claims: Option<Claims>,
+}
+
+/// The tokens that an index had since it was opened.
+pub struct Tokens(pub Mutex<State>);
+
+/// What is known of them.
+pub struct State {
+    current: Arc<Session>,
+    /// Those that were replaced and are still used.
+    replaced: Vec<Weak<Session>>,
+    /// The first one of the view that the current one has.
+    view_since: u64,
+}
+
+impl Session {
+    fn new(number: u64, token: Option<Token>) -> Arc<Self> {
+        let claims = token.as_ref().and_then(Token::claims);
+        Arc::new(Self { number, token, claims })
+    }
+
+    /// Counts the tokens of an index, from 1.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl Tokens {
+    /// The first one.
+    #[must_use]
+    pub fn new(token: Option<Token>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            current: Session::new(1, token),
+            replaced: Vec::new(),
+            view_since: 1,
+        })))
+    }
+
+    /// The one that was given last.
+    #[must_use]
+    pub fn current(&self) -> Arc<Session> {
+        Arc::clone(&lock(&self.0).current)
+    }
+
+    /// The one of this number, as long as it is used; 0 is the current one.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<Arc<Session>> {
+        let state = lock(&self.0);
+        if number == 0 || number == state.current.number {
+            return Some(Arc::clone(&state.current));
+        }
+        let mut replaced = state.replaced.iter().filter_map(Weak::upgrade);
+        replaced.find(|one| one.number == number)
+    }
+
+    /// The text without anything of a token that is used.
+    #[must_use]
+    pub fn scrubbed(&self, text: String) -> String {
+        let state = lock(&self.0);
+        let replaced = state.replaced.iter().filter_map(Weak::upgrade);
+        let sessions = replaced.chain([Arc::clone(&state.current)]);
+        sessions.fold(text, |text, session| match &session.token {
+            Some(token) => token.scrubbed(text),
+            None => text,
+        })
+    }
+
+    /// The current one, if its view is that of a call that began with the token of this number.
+    #[must_use]
+    pub fn current_for(&self, number: u64) -> Option<Arc<Session>> {
+        let state = lock(&self.0);
+        (number >= state.view_since).then(|| Arc::clone(&state.current))
+    }
+
+    /// Replaces the token. `same_view`: what is shown does not depend on it.
+    pub fn replace(&self, token: Option<Token>, same_view: bool) {
+        let mut state = lock(&self.0);
+        let next = Session::new(state.current.number + 1, token);
+        if !same_view {
+            state.view_since = next.number;
+        }
+        let before = std::mem::replace(&mut state.current, next);
+        state.replaced.retain(|one| one.strong_count() > 0);
+        state.replaced.push(Arc::downgrade(&before));
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_was_replaced_is_there_while_it_is_used() {
+        let text = |session: Option<Arc<Session>>| session?.token.as_ref().map(|token| token.reveal().to_owned());
+        let tokens = Tokens::new(Token::new("the-first-one"));
+        let first = tokens.current();
+        tokens.replace(Token::new("the-second-one"), false);
+        assert_eq!(text(tokens.get(first.number())).as_deref(), Some("the-first-one"));
+        assert_eq!(text(tokens.get(0)).as_deref(), Some("the-second-one"));
+        let echo = "the-first-one or the-second-one".to_owned();
+        assert_eq!(tokens.scrubbed(echo.clone()), "*** or ***");
+        assert!(tokens.current_for(first.number()).is_none(), "of another view");
+        let number = first.number();
+        drop(first);
+        assert!(tokens.get(number).is_none());
+        assert_eq!(
+            tokens.scrubbed(echo),
+            "the-first-one or ***",
+            "nothing can echo it any more"
+        );
+        let second = tokens.current();
+        tokens.replace(None, true);
+        let third = tokens.current_for(second.number()).expect("of the same view");
+        assert!(third.token.is_none());
+    }
+}

@@ -1,0 +1,547 @@
+//! A token that is renewed is the same user, and no other token opens what that user was shown.
+
+mod support;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
+use std::time::{Duration, Instant};
+
+use plexindex::Renewal;
+use plexindex::error::Status;
+use plexindex::index::{Index, Library, QueryOptions};
+use plexindex::model::{Rung, Token};
+use plexindex::options::{Options, Ttl};
+use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, Standin, Token as Admitted};
+use support::{HOUR_MS, NOW_MS, Scene, add, offline, open, path_of, requests};
+
+const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
+
+fn base64url(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for nth in 0..=chunk.len() {
+            text.push(LETTERS[(bits >> (18 - 6 * nth) & 63) as usize] as char);
+        }
+    }
+    text
+}
+
+/// A token as plexapi gets it, of a week, which only its number and its signature tell from others of the user.
+fn jwt(thumbprint: &str, username: Option<&str>, week: i64) -> String {
+    let issued = (NOW_MS + week * WEEK_MS) / 1_000;
+    let mut payload = serde_json::json!({
+        "aud": ["plex.tv", "a-client"], "iss": "plex.tv", "iat": issued, "exp": issued + WEEK_MS / 1_000,
+        "thumbprint": thumbprint,
+    });
+    if let Some(username) = username {
+        payload["username"] = username.into();
+    }
+    let signature = format!("signature {week} of Plex, which nobody here can verify");
+    [
+        r#"{"alg":"EdDSA","typ":"JWT"}"#.to_owned(),
+        payload.to_string(),
+        signature,
+    ]
+    .map(|part| base64url(part.as_bytes()))
+    .join(".")
+}
+
+fn anns(week: i64) -> String {
+    jwt("ann's key pair", Some("ann"), week)
+}
+
+/// From now on the server admits these alone.
+fn admit(server: &Standin, tokens: &[&str]) {
+    let tokens: Vec<Admitted> = tokens.iter().map(|token| Admitted::owner(token)).collect();
+    server.change(|state| state.tokens = tokens);
+}
+
+/// The server's tokens have expired.
+fn expire(server: &Standin) {
+    server.change(|state| state.tokens.iter_mut().for_each(|token| token.expired = true));
+}
+
+fn set(index: &Index, token: &str) {
+    index.set_token(Token::new(token)).expect("set");
+}
+
+/// A server with a library of 60 films that admits one token, which the options have.
+fn scene(token: &str) -> Scene {
+    let at = Scene::movies(60).with(|options| {
+        options.token = Token::new(token);
+        options.retry_for = Duration::ZERO;
+    });
+    admit(&at.server, &[token]);
+    at
+}
+
+/// The same with films that were listed, and a match that was recorded.
+fn used(at: &Scene) -> (Index, Library, String) {
+    let (index, library) = at.listed();
+    let (_, key) = path_of(&at.server, 1, 3);
+    library.record_matches(&[(b"/host/a.mkv", &key)]).expect("recorded");
+    at.server.reset();
+    (index, library, key)
+}
+
+/// Waits for something that other threads do.
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let late = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < late, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// What a path is without a request.
+fn at_hand(index: &Index, library: &Library, path: &str) -> Option<String> {
+    let found = index.match_path(&offline(library), path.as_bytes()).ok()?;
+    found.item.map(|item| item.item.rating_key)
+}
+
+/// What ten weeks cost, with the token of each: requests by kind, and what the feed told.
+fn ten_weeks(at: &Scene, token: impl Fn(i64) -> String, anew: bool) -> ([u64; 6], usize) {
+    let (mut index, mut library, key) = used(at);
+    let mut cursor = index.changes(&library.query(), "", false, 100).expect("a cursor").token;
+    let mut told = 0;
+    for week in 1..=10 {
+        at.clock.advance_ms(WEEK_MS);
+        admit(&at.server, &[&token(week)]);
+        add(&at.server, &[format!("/data/movies/new {week}.mkv")]);
+        if anew {
+            index.close().expect("closes");
+            let options = Options {
+                token: Token::new(&token(week)),
+                ..at.options.clone()
+            };
+            index = open(options, &at.clock);
+            library = index.library("Movies").expect("a handle");
+        } else {
+            set(&index, &token(week));
+        }
+        index.check(&library.query()).expect("checked");
+        let answer = index.match_path(&library.query(), b"/host/a.mkv").expect("an answer");
+        assert_eq!(
+            answer.item.map(|item| item.item.rating_key).as_ref(),
+            Some(&key),
+            "week {week}"
+        );
+        // A cursor that does not hold is an error.
+        match index.changes(&library.query(), &cursor, false, 100) {
+            Ok(page) => {
+                told += page.changes.len();
+                cursor = page.token;
+            }
+            Err(error) => {
+                assert_eq!(error.status, Status::ListAgain);
+                cursor = index.changes(&library.query(), "", false, 100).expect("a cursor").token;
+            }
+        }
+    }
+    (requests(&at.server), told)
+}
+
+#[test]
+fn ten_renewals_cost_no_request_and_every_cursor_holds() {
+    // No full listing is due by age.
+    let scene = |token: &str| scene(token).with(|options| options.max_age = Duration::from_secs(1_000 * 24 * 3_600));
+    let without = ten_weeks(&scene("the-same-all-along"), |_| "the-same-all-along".to_owned(), false);
+    assert_eq!(without.1, 10, "a film a week");
+    for anew in [false, true] {
+        assert_eq!(ten_weeks(&scene(&anns(0)), anns, anew), without, "opened anew: {anew}");
+    }
+    // A user whom the host names is the same whatever the token says.
+    let named = scene("token-0").with(|options| options.user = Some("ann".to_owned()));
+    assert_eq!(
+        ten_weeks(&named, |week| format!("token {week}").replace(' ', "-"), false).1,
+        10
+    );
+    // As for each other token: the library is listed anew each week, and no cursor holds.
+    let plain = ten_weeks(&scene("token-0"), |week| format!("token-{week}"), false);
+    assert!(
+        plain.1 == 0 && plain.0[5] > without.0[5],
+        "{plain:?} against {without:?}"
+    );
+}
+
+#[test]
+fn nothing_is_answered_before_the_server_accepted_the_token() {
+    let at = scene(&anns(0));
+    let (index, library, key) = used(&at);
+    let (path, listed) = path_of(&at.server, 1, 5);
+    assert_eq!(at_hand(&index, &library, &path), Some(listed.clone()));
+    admit(&at.server, &[&anns(1)]);
+    set(&index, &anns(1));
+    let nothing = |index: &Index, library: &Library| {
+        assert_eq!(at_hand(index, library, &path), None);
+        assert_eq!(at_hand(index, library, "/host/a.mkv"), None);
+        assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), None);
+        assert!(index.changes(&library.query(), "", true, 10).is_err());
+        assert_eq!(index.stats().expect("statistics").items, 0);
+    };
+    nothing(&index, &library);
+    // Nor is it in another process that opens the folder with that token.
+    let other = at.with_token(&anns(1));
+    let theirs = other.library("Movies").expect("a handle");
+    nothing(&other, &theirs);
+    assert_eq!(requests(&at.server)[5], 0);
+    // The first question asks the server. It costs the probe.
+    let answer = index.match_path(&library.query(), b"/host/a.mkv").expect("an answer");
+    assert_eq!(answer.item.map(|item| item.item.rating_key), Some(key.clone()));
+    assert_eq!(answer.rung, Rung::Confirmed);
+    assert_eq!(requests(&at.server), [0, 1, 0, 0, 0, 1]);
+    // From now on the token alone opens it, until it expires: also elsewhere, and without a server.
+    assert_eq!(at_hand(&other, &theirs, "/host/a.mkv"), Some(key));
+    assert_eq!(at_hand(&at.with_token(&anns(1)), &theirs, &path), Some(listed));
+    assert_eq!(requests(&at.server)[5], 1);
+}
+
+#[test]
+fn a_forged_token_opens_nothing() {
+    let at = scene(&anns(0));
+    let (index, library, _) = used(&at);
+    let (path, _) = path_of(&at.server, 1, 5);
+    // It says what Ann's says. The server refuses it, whenever it is asked.
+    let mut forged = anns(0);
+    forged.push_str("forged");
+    for opened in [None, Some(at.with_token(&forged))] {
+        let index = opened.as_ref().unwrap_or(&index);
+        if opened.is_none() {
+            set(index, &forged);
+        }
+        let mine = index.library("Movies").expect("a handle");
+        for _ in 0..3 {
+            let error = index.match_path(&mine.query(), path.as_bytes()).expect_err("refused");
+            assert_eq!(error.status, Status::Unauthorized);
+            assert_eq!(at_hand(index, &mine, &path), None);
+            assert_eq!(at_hand(index, &mine, "/host/a.mkv"), None);
+            at.clock.advance_ms(HOUR_MS);
+        }
+    }
+    // Her own opens hers again, with what was recorded.
+    set(&index, &anns(0));
+    assert!(at_hand(&index, &library, "/host/a.mkv").is_some());
+}
+
+#[test]
+fn two_users_of_one_key_pair_are_two() {
+    let (ann, bob) = (anns(0), jwt("ann's key pair", Some("bob"), 0));
+    let at = scene(&ann);
+    let (index, library, _) = used(&at);
+    admit(&at.server, &[&ann, &bob]);
+    set(&index, &bob);
+    assert_eq!(at_hand(&index, &library, "/host/a.mkv"), None);
+    index.check(&library.query()).expect("asked");
+    assert!(requests(&at.server)[2] > 0, "it is listed for Bob");
+    library.record_matches(&[(b"/host/b.mkv", "1001")]).expect("recorded");
+    set(&index, &ann);
+    assert!(at_hand(&index, &library, "/host/a.mkv").is_some());
+    assert_eq!(at_hand(&index, &library, "/host/b.mkv"), None, "Bob recorded that");
+    // Each is renewed as who he is.
+    let (ann, bob) = (anns(1), jwt("ann's key pair", Some("bob"), 1));
+    admit(&at.server, &[&ann, &bob]);
+    for (token, path) in [(&bob, "/host/b.mkv"), (&ann, "/host/a.mkv")] {
+        at.server.reset();
+        set(&index, token);
+        let answer = index.match_path(&library.query(), path.as_bytes()).expect("an answer");
+        assert_eq!(answer.rung, Rung::Confirmed, "{path}");
+        assert_eq!(requests(&at.server), [0, 1, 0, 0, 0, 1]);
+    }
+}
+
+#[test]
+fn a_user_whose_name_changed_or_is_not_told_is_another() {
+    let at = scene(&anns(0));
+    let (index, library, _) = used(&at);
+    for other in [
+        jwt("ann's key pair", Some("ann-marie"), 1),
+        jwt("ann's key pair", None, 1),
+        jwt("another key pair", Some("ann"), 1),
+        jwt("", Some("ann"), 1),
+        jwt("ann's key pair", Some(""), 1),
+        "no-json-web-token".to_owned(),
+        anns(1).replace('.', "!"),
+    ] {
+        admit(&at.server, &[&other]);
+        at.server.reset();
+        set(&index, &other);
+        index.check(&library.query()).expect("asked");
+        assert!(requests(&at.server)[2] > 0, "listed anew");
+    }
+    // Of one who is not named the same token is the same view, and another token is another one.
+    for (token, is_new) in [
+        (jwt("ann's key pair", None, 1), false),
+        (jwt("ann's key pair", None, 2), true),
+    ] {
+        admit(&at.server, &[&token]);
+        at.server.reset();
+        set(&index, &token);
+        index.check(&library.query()).expect("asked");
+        assert_eq!(requests(&at.server)[2] > 0, is_new);
+    }
+}
+
+#[test]
+fn the_same_user_is_known_at_another_url_and_at_no_other_server() {
+    let at = scene(&anns(0));
+    let (index, _, _) = used(&at);
+    index.close().expect("closes");
+    admit(&at.server, &[&anns(1)]);
+    let options = |url: String| Options {
+        server_url: Some(url),
+        token: Token::new(&anns(1)),
+        ..at.options.clone()
+    };
+    let elsewhere = open(options(at.server.url().replace("127.0.0.1", "localhost")), &at.clock);
+    let library = elsewhere.library("Movies").expect("a handle");
+    let answer = elsewhere
+        .match_path(&library.query(), b"/host/a.mkv")
+        .expect("an answer");
+    assert_eq!(answer.rung, Rung::Confirmed);
+    assert_eq!(requests(&at.server)[2], 0, "it is not listed anew");
+    let other = support::movies(20);
+    other.change(|state| state.identity.machine_identifier = "another server".to_owned());
+    admit(&other, &[&anns(1)]);
+    let theirs = open(options(other.url()), &at.clock);
+    let library = theirs.library("Movies").expect("a handle");
+    let answer = theirs.match_path(&library.query(), b"/host/a.mkv").expect("an answer");
+    assert_ne!(answer.rung, Rung::Confirmed);
+}
+
+#[test]
+fn a_call_goes_on_with_the_token_that_it_began_with() {
+    let (ann, bob) = (anns(0), jwt("bob's key pair", Some("bob"), 0));
+    let server = Standin::builder()
+        .library(LibrarySpec::new(LibraryKind::Movie, 5_000))
+        .start()
+        .expect("starts");
+    let at = Scene::of(server).with(|options| options.token = Token::new(&ann));
+    admit(&at.server, &[&ann]);
+    let (index, library) = at.opened();
+    // Each page takes longer than the host waits for its progress.
+    at.server.fault(Fault::new(Action::Delay { ms: 150 }).on(Kind::Listing));
+    let replaced = AtomicU32::new(0);
+    let progress = |_: &plexindex::index::Progress<'_>| {
+        if requests(&at.server)[2] > 0 && replaced.fetch_add(1, Ordering::SeqCst) == 0 {
+            set(&index, &bob);
+        }
+        true
+    };
+    let query = QueryOptions {
+        progress: Some(&progress),
+        ..library.query()
+    };
+    // The server admits Ann alone: with Bob's token the listing would fail.
+    index.refresh(&query, true).expect("listed");
+    assert!(replaced.load(Ordering::SeqCst) > 0, "replaced during the listing");
+    let (path, key) = path_of(&at.server, 1, 4_000);
+    assert_eq!(at_hand(&index, &library, &path), None, "Bob was shown nothing");
+    set(&index, &ann);
+    assert_eq!(at_hand(&index, &library, &path), Some(key));
+}
+
+/// An index whose host renews the token of Ann each time that it is asked; and how often it was.
+fn renewing(at: &Scene) -> (Index, Library, Arc<AtomicU32>) {
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let options = Options {
+        renewal: Some(Renewal::new(move || {
+            let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+            Token::new(&anns(number.into()))
+        })),
+        ..at.options.clone()
+    };
+    let index = open(options, &at.clock);
+    let library = index.library("Movies").expect("a handle");
+    (index, library, asked)
+}
+
+#[test]
+fn a_token_that_is_refused_or_expired_is_renewed_and_the_call_made_again() {
+    let at = scene(&anns(0));
+    let (_, _, key) = used(&at);
+    let (index, library, asked) = renewing(&at);
+    for (week, expired) in [(1, false), (2, true)] {
+        at.clock.advance_ms(2 * HOUR_MS);
+        if expired {
+            expire(&at.server);
+            at.server
+                .change(|state| state.tokens.push(Admitted::owner(&anns(week))));
+        } else {
+            admit(&at.server, &[&anns(week)]);
+        }
+        at.server.reset();
+        let answer = index
+            .match_path(&library.query(), b"/not/there.mkv")
+            .expect("an answer");
+        assert_ne!(answer.status, Status::Ok);
+        assert_eq!(i64::from(asked.load(Ordering::SeqCst)), week);
+        assert_eq!(at_hand(&index, &library, "/host/a.mkv").as_ref(), Some(&key));
+        assert_eq!(requests(&at.server)[2], 0, "nothing is listed anew");
+    }
+    // Each kind of call that asks the server.
+    let calls: [&dyn Fn() -> plexindex::error::Result<()>; 7] = [
+        &|| index.refresh(&library.query(), true).map(|_| ()),
+        &|| index.check(&library.query()).map(|_| ()),
+        &|| index.ask_server(&QueryOptions::default()).map(|_| ()),
+        &|| index.match_paths_with(&library.query(), &[b"/a.mkv", b"/b.mkv"], |_| ()),
+        &|| index.match_guid(&library.query(), "plex://movie/none").map(|_| ()),
+        &|| index.search_title(&library.query(), "No such title").map(|_| ()),
+        &|| index.match_folder_with(&library.query(), b"/nowhere", |_, _| Ok(())),
+    ];
+    for (nth, call) in calls.iter().enumerate() {
+        let week = i64::from(asked.load(Ordering::SeqCst)) + 1;
+        at.clock.advance_ms(25 * HOUR_MS);
+        admit(&at.server, &[&anns(week)]);
+        call().unwrap_or_else(|error| panic!("call {nth}: {error}"));
+        assert_eq!(i64::from(asked.load(Ordering::SeqCst)), week, "call {nth}");
+    }
+}
+
+#[test]
+fn many_threads_renew_once_and_each_on_no_thread_of_the_library() {
+    const THREADS: usize = 16;
+    let at = scene(&anns(0));
+    used(&at);
+    let threads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&threads);
+    let renewal = Renewal::new(move || {
+        seen.lock().expect("a lock").push(std::thread::current().id());
+        Token::new(&anns(1))
+    });
+    let options = Options {
+        renewal: Some(renewal),
+        ..at.options.clone()
+    };
+    let index = open(options, &at.clock);
+    at.clock.advance_ms(2 * HOUR_MS);
+    admit(&at.server, &[&anns(1)]);
+    let begin = Barrier::new(THREADS);
+    let callers: Vec<_> = std::thread::scope(|scope| {
+        let each: Vec<_> = (0..THREADS)
+            .map(|nth| {
+                let (index, begin) = (&index, &begin);
+                scope.spawn(move || {
+                    let library = index.library("Movies").expect("a handle");
+                    begin.wait();
+                    for path in 0..20 {
+                        let path = format!("/new/{nth}/{path}.mkv");
+                        index.match_path(&library.query(), path.as_bytes()).expect("an answer");
+                    }
+                    std::thread::current().id()
+                })
+            })
+            .collect();
+        each.into_iter().map(|one| one.join().expect("no panic")).collect()
+    });
+    let renewed = threads.lock().expect("a lock").clone();
+    assert_eq!(renewed.len(), 1, "once for all threads");
+    assert!(callers.contains(&renewed[0]), "on a thread of the host's");
+}
+
+#[test]
+fn without_a_new_token_old_answers_stand_in_and_the_host_is_not_asked_all_the_time() {
+    let at = scene(&anns(0));
+    used(&at);
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let (path, key) = path_of(&at.server, 1, 5);
+    let options = Options {
+        renewal: Some(Renewal::new(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            None
+        })),
+        library_ttl: Ttl::AtOnce,
+        ..at.options.clone()
+    };
+    let index = open(options, &at.clock);
+    let library = index.library("Movies").expect("a handle");
+    expire(&at.server);
+    for round in 1..=3 {
+        at.server.reset();
+        for _ in 0..10 {
+            let answer = index
+                .match_path(&library.query(), path.as_bytes())
+                .expect("an old answer");
+            assert_eq!(answer.item.map(|item| item.item.rating_key).as_ref(), Some(&key));
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), round);
+        assert_eq!(requests(&at.server)[5], 1, "as without a function");
+        at.clock.advance_ms(16_000);
+    }
+    let error = index.refresh(&library.query(), true).expect_err("refused");
+    assert_eq!(error.status, Status::Unauthorized);
+    assert!(error.message.contains("the token expired (498): renew it"), "{error}");
+    let failure = index.stats().expect("statistics").last_failure.expect("a failure");
+    assert!(failure.contains("the token expired (498)"), "{failure}");
+}
+
+/// What a host's function asks.
+type Inside = (Arc<Index>, Library);
+
+#[test]
+fn a_function_that_asks_the_index_itself_does_not_wait_for_itself() {
+    let at = scene(&anns(0));
+    used(&at);
+    let slot: Arc<Mutex<Option<Inside>>> = Arc::default();
+    let inside = Arc::clone(&slot);
+    let options = Options {
+        renewal: Some(Renewal::new(move || {
+            let held = inside.lock().expect("a lock");
+            let (index, library) = held.as_ref().expect("an index");
+            let error = index.refresh(&library.query(), true).expect_err("refused");
+            assert_eq!(error.status, Status::Unauthorized);
+            Token::new(&anns(1))
+        })),
+        ..at.options.clone()
+    };
+    let index = Arc::new(open(options, &at.clock));
+    let library = index.library("Movies").expect("a handle");
+    *slot.lock().expect("a lock") = Some((Arc::clone(&index), index.library("Movies").expect("a handle")));
+    admit(&at.server, &[&anns(1)]);
+    index.check(&library.query()).expect("renewed");
+    slot.lock().expect("a lock").take();
+}
+
+#[test]
+fn a_token_that_cannot_be_one_is_refused_and_not_shown() {
+    let at = scene("the-first-token");
+    let (index, library, _) = used(&at);
+    for bad in ["with a space", "two\nlines", "für"] {
+        let error = index.set_token(Token::new(bad)).expect_err(bad);
+        assert_eq!(error.status, Status::InvalidArgument);
+        assert!(!error.message.contains(bad), "{error}");
+    }
+    assert!(
+        at_hand(&index, &library, "/host/a.mkv").is_some(),
+        "the first one is still there"
+    );
+    // Without any the server wants one.
+    index.set_token(None).expect("set");
+    let error = index.check(&library.query()).expect_err("refused");
+    assert!(error.message.contains("none was given"), "{error}");
+    // A failure that was remembered is no failure of the next one.
+    set(&index, "the-first-token");
+    index.check(&library.query()).expect("admitted");
+}
+
+#[test]
+fn a_watch_goes_on_with_the_new_token() {
+    let at = scene(&anns(0));
+    let (index, library, _) = used(&at);
+    index.watch_start().expect("watches");
+    let listening = |token: &str, more: u64| {
+        until(&format!("the server is listened to with {token}"), || {
+            at.server.stats().of(Kind::Events) >= more
+        });
+    };
+    listening("the first", 1);
+    let before = at.server.stats().of(Kind::Events);
+    admit(&at.server, &[&anns(1)]);
+    set(&index, &anns(1));
+    index.check(&library.query()).expect("accepted");
+    listening("the second", before + 1);
+    index.watch_stop();
+}
