@@ -53,6 +53,7 @@ programs! {
     options_default,
     progress,
     reload,
+    renewal,
     server_gone,
     tables,
     threads,

@@ -528,6 +528,28 @@ fn a_token_that_cannot_be_one_is_refused_and_not_shown() {
 }
 
 #[test]
+fn who_waits_for_changes_hears_that_the_server_has_to_be_asked() {
+    let at = scene(&anns(0));
+    let (index, library, _) = used(&at);
+    let cursor = index.changes(&library.query(), "", false, 10).expect("a cursor").token;
+    admit(&at.server, &[&anns(1)]);
+    let waited = std::thread::scope(|scope| {
+        let waits = scope.spawn(|| index.wait_for_changes(&library.query(), &cursor));
+        set(&index, &anns(1));
+        waits.join().expect("no panic")
+    });
+    assert_eq!(waited, Ok(Status::Ok));
+    let error = index
+        .changes(&library.query(), &cursor, false, 10)
+        .expect_err("not yet");
+    assert!(error.message.contains("has not accepted the new token yet"), "{error}");
+    index.check(&library.query()).expect("accepted");
+    index
+        .changes(&library.query(), &cursor, false, 10)
+        .expect("the cursor holds");
+}
+
+#[test]
 fn a_watch_goes_on_with_the_new_token() {
     let at = scene(&anns(0));
     let (index, library, _) = used(&at);

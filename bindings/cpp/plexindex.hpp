@@ -395,12 +395,34 @@ private:
 /// An open handle, which the index and its libraries and tables share.
 struct Opened {
     plexindex_handle *handle = nullptr;
+    std::function<std::string()> renew_token;
 
     Opened() = default;
     Opened(const Opened &) = delete;
     Opened &operator=(const Opened &) = delete;
     ~Opened() { plexindex_close(handle, nullptr); }
 };
+
+/// plexindex_renew_token_fn: the host's function, called through C, which nothing may be thrown through.
+inline std::int32_t renew_token(void *user, plexindex_buffer *token) {
+#if defined(__cpp_exceptions)
+    try {
+#endif
+        const std::string given = static_cast<const Opened *>(user)->renew_token();
+        if (given.empty() || given.size() > token->capacity) return 1;
+        std::memcpy(token->data, given.data(), given.size());
+        token->length = given.size();
+        return 0;
+#if defined(__cpp_exceptions)
+#if defined(__GLIBCXX__)
+    } catch (abi::__forced_unwind &) {
+        throw; // the end of the thread: no one may stop it
+#endif
+    } catch (...) {
+        return 1;
+    }
+#endif
+}
 
 inline plexindex_handle *handle_of(const std::shared_ptr<Opened> &opened) noexcept {
     return opened == nullptr ? nullptr : opened->handle;
@@ -520,6 +542,9 @@ struct Options {
     std::string server_url{};
     /// The token.
     std::string token{};
+    /// Gives a new token, or an empty one, when the server refuses the one that there is: called on the thread of a call that was
+    /// refused, which is then made again. One thread at a time is in it. What it throws is as an empty one.
+    std::function<std::string()> renew_token{};
     /// A name for the user whose view of the server this is. Default: the token.
     std::string user{};
     /// A PEM file with certificate authorities to trust besides the system's.
@@ -1576,6 +1601,11 @@ public:
         raw.slow_ms = options.slow.count();
         raw.size_limit = options.size_limit;
         raw.database = detail::bytes(options.database.native());
+        if (options.renew_token) {
+            opened->renew_token = options.renew_token;
+            raw.renew_token = detail::renew_token;
+            raw.renew_token_user = opened.get();
+        }
         const std::int32_t status = plexindex_open(&raw, &opened->handle, failure.buffer());
         return Base::given(status, failure, BasicIndex(std::move(opened)));
     }
@@ -1620,6 +1650,12 @@ public:
             plexindex_table_write(this->handle(), ops.data(), ops.size(), ttl.count(), limit, failure.buffer()), failure);
     }
 
+    /// Replaces the token; an empty one is none. Sends no request, and calls under way go on as they began. Without
+    /// Options::user nothing of the earlier token's is answered before the server has accepted this one.
+    Of<void> set_token(std::string_view token) const {
+        detail::Failure failure;
+        return this->done(plexindex_set_token(this->handle(), token.data(), token.size(), failure.buffer()), failure);
+    }
     /// Makes each wait_for_changes() that is under way call its progress now.
     Of<void> wake_waiting() const {
         detail::Failure failure;

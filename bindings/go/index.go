@@ -64,6 +64,19 @@ func (i *Index) Notify(body string) error {
 	return err
 }
 
+// SetToken replaces the token; an empty one is none. It sends no request, and calls under way go on as they began.
+// Without Options.User nothing of the earlier token's is answered before the server has accepted this one. After a call
+// that fails with Unauthorized (401, or 498: the token expired), set a new one and call again.
+func (i *Index) SetToken(token string) error {
+	var memory arena
+	defer memory.free()
+	given := memory.bytes(token)
+	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_set_token(i.handle, given.data, given.length, failed)
+	})
+	return err
+}
+
 // InvalidateAll invalidates all libraries.
 func (i *Index) InvalidateAll() error {
 	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_invalidate_all(i.handle, failed) })

@@ -179,7 +179,8 @@ function plexindex.open(options)
          if value then flags = bit.bor(flags, FLAGS[name]) end
       elseif name ~= "mappings" then
          local ok, field = pcall(function() return given[name] end)
-         if not ok or name == "size" or name == "flags" or name == "mappings_count" or name == "reserved" then
+         if not ok or name == "size" or name == "flags" or name == "mappings_count" or name == "reserved"
+            or name:find("^renew_token") then
             error("there is no option " .. tostring(name), 2)
          end
          if type(field) == "cdata" and type(value) == "string" then
@@ -537,6 +538,14 @@ function Index:watch_stop() tell(self, C.plexindex_watch_stop) end
 function Index:notify(body)
    checked(body, "a body")
    tell(self, function(handle, failed) return C.plexindex_notify(handle, body, #body, failed) end)
+end
+
+-- Replaces the token; nil is none. Sends no request. Without the option `user` nothing of the earlier token's is answered before
+-- the server has accepted this one. After a call that fails with UNAUTHORIZED (401, or 498: the token expired), set a new one
+-- and call again.
+function Index:set_token(token)
+   token = checked(token or "", "a token")
+   tell(self, function(handle, failed) return C.plexindex_set_token(handle, token, #token, failed) end)
 end
 
 -- Invalidates all libraries.

@@ -136,6 +136,7 @@ export class Index {
   watchStart(): Promise<void>;
   watchStop(): Promise<void>;
   notify(body: Text): Promise<void>;
+  setToken(token: string | null): Promise<void>;
   invalidateAll(): Promise<void>;
   clear(): Promise<void>;
 }

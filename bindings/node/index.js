@@ -360,6 +360,16 @@ class Index {
     await this._call('notify', this._handle, bytes, bytes.length);
   }
 
+  /**
+   * Replaces the token; null is none. Sends no request, and calls under way go on as they began. Without the option `user`
+   * nothing of the earlier token's is answered before the server has accepted this one. After a call that fails with the
+   * code UNAUTHORIZED (401, or 498: the token expired), set a new one and call again.
+   */
+  async setToken(token) {
+    const bytes = toBytes(token ?? '');
+    await this._call('set_token', this._handle, bytes, bytes.length);
+  }
+
   /** Invalidates all libraries. */
   async invalidateAll() {
     await this._call('invalidate_all', this._handle);
@@ -620,7 +630,7 @@ class Table {
 async function open(options) {
   const filled = new Struct('options');
   const known = new Map(Object.keys(filled.layout.fields).map((name) => [camel(name), name]));
-  for (const name of ['size', 'flags', 'reserved', 'mappings', 'mappingsCount']) known.delete(name);
+  for (const name of ['size', 'flags', 'reserved', 'mappings', 'mappingsCount', 'renewToken', 'renewTokenUser']) known.delete(name);
   let flags = 0;
   for (const [name, value] of Object.entries(options)) {
     if (known.has(name)) filled.set(known.get(name), value);

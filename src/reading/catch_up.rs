@@ -181,6 +181,11 @@ impl Reading {
         })
     }
 
+    /// Whether the token was replaced, and the server has not accepted the one that there is.
+    pub fn awaits_acceptance(&self) -> bool {
+        self.snapshot.read().identity.is_none() && self.tokens.current().number() > 1
+    }
+
     fn active_view(&self) -> Option<&View> {
         let is_aside = self.is_aside.load(Ordering::Acquire);
         let view = if is_aside { &self.view_aside } else { &self.view };

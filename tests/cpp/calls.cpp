@@ -486,6 +486,27 @@ void facts(const px::Index &index, const px::Library &movies) {
     CHECK(px::abi_version() == PLEXINDEX_ABI_VERSION && std::strlen(px::version()) > 0);
 }
 
+void renewal(const setting &setting) {
+    px::Options options = options_for(setting);
+    int calls = 0;
+    options.token = "no-longer-good";
+    options.renew_token = [&] {
+        if (++calls == 2) throw Thrown{9};
+        return std::string(setting.token);
+    };
+    const px::Index index = px::Index::open(options);
+    CHECK(index.library("Movies").refresh() == px::Status::ok && calls == 1);
+    index.set_token("refused");
+    try {
+        index.library("Movies").refresh();
+        CHECK(false);
+    } catch (const px::Error &error) {
+        CHECK(error.status() == px::Status::unauthorized && calls == 2);
+    }
+    index.set_token(setting.token);
+    CHECK(index.library("Movies").refresh() == px::Status::ok && calls == 2);
+}
+
 void logs(const setting &setting) {
     px::Options options = options_for(setting);
     options.log_level = px::LogLevel::info;
@@ -585,6 +606,7 @@ int main(int argc, char **argv) {
     tables(index);
     facts(index, movies);
     threads(movies);
+    renewal(setting);
     logs(setting);
     options(setting);
     writes(index, movies);

@@ -64,6 +64,70 @@ fn no_file_holds_the_token_or_the_user() {
     assert_nowhere(folder.path(), USER);
 }
 
+/// A JSON Web Token of Perpetua's, by its number: its parts, and what it claims.
+fn web_token(number: u32) -> (String, Vec<String>) {
+    // {"exp":4102444800,"thumbprint":"0123456789abcdef-of-her-keys","username":"Perpetua Featherstonehaugh",
+    //  "email":"perpetua@example.org"}
+    let payload = "eyJleHAiOjQxMDI0NDQ4MDAsInRodW1icHJpbnQiOiIwMTIzNDU2Nzg5YWJjZGVmLW9mLWhlci1rZXlzIiwidXNlcm5hbWUiOiJQZXJwZX\
+                   R1YSBGZWF0aGVyc3RvbmVoYXVnaCIsImVtYWlsIjoicGVycGV0dWFAZXhhbXBsZS5vcmcifQ";
+    let signature = format!("c2lnbmF0dXJlLW9mLVBsZXgt{number:04}");
+    let token = format!("eyJhbGciOiJFZERTQSJ9.{payload}.{signature}");
+    let claims = [
+        "0123456789abcdef-of-her-keys",
+        USER,
+        "perpetua@example.org",
+        "4102444800",
+    ];
+    let mut secrets: Vec<String> = claims.map(str::to_owned).into();
+    secrets.extend([
+        token.clone(),
+        payload.to_owned(),
+        signature,
+        format!(r#"["{}","{USER}"]"#, claims[0]),
+    ]);
+    (token, secrets)
+}
+
+#[test]
+fn no_file_log_line_or_error_holds_a_web_token_its_parts_or_its_claims() {
+    let (tokens, secrets): (Vec<_>, Vec<_>) = (0..3).map(web_token).unzip();
+    let server = Standin::builder()
+        .tokens(tokens[..2].iter().map(|token| plexindex_standin::Token::owner(token)))
+        .library(plexindex_standin::LibrarySpec::movies(50))
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 3);
+    assert_eq!(answer(&library, &path).expect("an answer"), key);
+    // Renewed, and accepted; then one that the server refuses.
+    index.set_token(Token::new(&tokens[1])).expect("set");
+    assert_eq!(answer(&library, &path).expect("an answer"), key);
+    index.set_token(Token::new(&tokens[2])).expect("set");
+    let mut told = vec![answer(&library, &path).expect_err("refused").to_string()];
+    told.push(
+        index
+            .set_token(Token::new(&format!("{} ", tokens[0])))
+            .expect_err("refused")
+            .to_string(),
+    );
+    told.push(format!(
+        "{:?} {:?}",
+        index.stats().expect("statistics"),
+        Token::new(&tokens[0])
+    ));
+    let nowhere = || {
+        for secret in secrets.iter().flatten() {
+            assert_nowhere(folder.path(), secret);
+            assert!(told.iter().all(|text| !text.contains(secret)), "{told:?}");
+        }
+    };
+    nowhere();
+    index.close().expect("closes");
+    nowhere();
+}
+
 #[test]
 fn users_and_tokens_are_told_apart_all_the_same() {
     let server = Standin::builder()

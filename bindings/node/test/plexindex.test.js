@@ -155,6 +155,9 @@ test('statistics, facts, and what is recorded', async (t) => {
   assert.strictEqual((await library.matchGuid('imdb://tt0000000')).status, 'NOT_FOUND');
   await library.invalidateItem(movies[4].key);
   await library.invalidate();
+  await index.setToken('refused');
+  await assert.rejects(index.library().refresh(), { code: 'UNAUTHORIZED' });
+  await index.setToken(token);
   await index.invalidateAll();
   await index.watchStart();
   await index.watchStop();

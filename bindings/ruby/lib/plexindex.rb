@@ -49,7 +49,7 @@ module Plexindex
   def self.open(cache_dir:, mappings: [], **options)
     flags, fields = options.partition { |name, _| FLAGS.key?(name) }
     filled = Native::Struct.new("options", cache_dir: cache_dir)
-    known = Native.fields("options").keys - %i[size flags reserved mappings mappings_count]
+    known = Native.fields("options").keys - %i[size flags reserved mappings mappings_count renew_token renew_token_user]
     fields.each do |name, value|
       raise ArgumentError, "there is no option #{name}" unless known.include?(name)
 

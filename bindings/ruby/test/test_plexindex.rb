@@ -198,6 +198,9 @@ class TestPlexindex < Minitest::Test
     assert_equal :not_found, movies.match_guid("imdb://tt0000000").status
     movies.invalidate_item(MOVIES[4]["key"])
     movies.invalidate
+    index.token = "refused"
+    assert_equal :unauthorized, assert_raises(Plexindex::Error) { index.library.refresh }.status
+    index.token = TOKEN
     index.invalidate_all
     index.watch { nil }
     assert_raises(Plexindex::Error) { index.notify("no event") }

@@ -172,15 +172,18 @@ impl Queries {
             if !is_known {
                 seen = Some((shown, Instant::now()));
                 self.reading.catch_up()?;
-                let (identity, library) = self.asked_for(call)?;
-                reader.check(identity, library)?;
-                if self.store.feed_has(identity, library, (reader.line, reader.position))? {
-                    return Ok(Status::Ok);
+                if !self.reading.awaits_acceptance() {
+                    let (identity, library) = self.asked_for(call)?;
+                    reader.check(identity, library)?;
+                    if self.store.feed_has(identity, library, (reader.line, reader.position))? {
+                        return Ok(Status::Ok);
+                    }
                 }
             }
             if looks_at_age {
                 looked_at_age = Some(Instant::now());
-                if self.is_something_due(call)? && self.may_tell_due() {
+                let is_due = self.reading.awaits_acceptance() || self.is_something_due(call)?;
+                if is_due && self.may_tell_due() {
                     return Ok(Status::Ok);
                 }
             }
@@ -252,15 +255,18 @@ impl Queries {
             Some((library, resolved)) => match resolved? {
                 Resolved::Scope(Scope::All) => None,
                 Resolved::Scope(Scope::One(place)) => snapshot.rows.get(place),
+                Resolved::Unknown if self.reading.awaits_acceptance() => None,
                 Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched()),
                 Resolved::Unknown => return Err(library.unknown(&snapshot, self.reading.kind())),
             },
         };
         let Some(identity) = snapshot.identity else {
-            return Err(Error::new(
-                Status::LibraryNotFound,
-                "no library was ever fetched: do so first (refresh)",
-            ));
+            let why = if self.reading.awaits_acceptance() {
+                "the server has not accepted the new token yet: ask it first (refresh)"
+            } else {
+                "no library was ever fetched: do so first (refresh)"
+            };
+            return Err(Error::new(Status::LibraryNotFound, why));
         };
         Ok((identity, row.map(|row: &LibraryRow| row.id)))
     }

@@ -37,15 +37,12 @@ const IDLE: Duration = Duration::from_secs(15);
 pub(super) const STREAM_CONNECT: Duration = Duration::from_millis(800);
 
 /// The header that carries the token, as it stands in a request's head where the token shall come: its number follows, and
-/// [`PLACE_ENDS`].
-const PLACEHOLDER: &[u8] = b"x-plex-token: *";
-
-/// What stands behind the number of a token.
-const PLACE_ENDS: &[u8] = b"*\r\n";
+/// the end of the line.
+const PLACEHOLDER: &[u8] = b"x-plex-token: ***";
 
 /// The value to set the header `X-Plex-Token` to: it becomes the token of this number on the wire.
 pub(super) fn token_place(number: u64) -> String {
-    format!("*{number}*")
+    format!("***{number}")
 }
 
 /// The connections to the server.
@@ -363,9 +360,9 @@ fn find_place(head: &[u8]) -> Option<(u64, Range<usize>)> {
     let line = head.windows(PLACEHOLDER.len()).position(|part| part == PLACEHOLDER)?;
     let number_at = line + PLACEHOLDER.len();
     let rest = head.get(number_at..)?;
-    let digits = rest.windows(PLACE_ENDS.len()).position(|part| part == PLACE_ENDS)?;
+    let digits = rest.windows(2).position(|part| part == b"\r\n")?;
     let number = std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok()?;
-    Some((number, number_at - 1..number_at + digits + 1))
+    Some((number, number_at - "***".len()..number_at + digits))
 }
 
 /// Puts the token in its place in the first `amount` bytes of `output`, and returns how many there are then, and where it is.
@@ -387,7 +384,7 @@ mod tests {
 
     #[test]
     fn the_token_takes_its_place() {
-        let head = b"GET / HTTP/1.1\r\nhost: plex\r\nx-plex-token: *12*\r\naccept: a\r\n\r\n";
+        let head = b"GET / HTTP/1.1\r\nhost: plex\r\nx-plex-token: ***12\r\naccept: a\r\n\r\n";
         for token in ["", "x", "abcd", "a-long-token-of-some-length"] {
             let mut output = [0; 256];
             output[..head.len()].copy_from_slice(head);
@@ -405,9 +402,9 @@ mod tests {
         assert!(put_in(&mut tight, head.len(), place, b"longer").is_err());
         for other in [
             "GET /***",
-            "x-plex-token: **\r\n",
-            "x-plex-token: *1",
-            "x-plex-token: *a*\r\n",
+            "x-plex-token: ***\r\n",
+            "x-plex-token: ***1",
+            "x-plex-token: ***a\r\n",
         ] {
             assert_eq!(find_place(other.as_bytes()), None, "{other}");
         }

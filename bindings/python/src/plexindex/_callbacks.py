@@ -14,10 +14,11 @@ import ctypes
 
 # The part of functools that is written in C: the rest takes 2 ms to import.
 from _functools import partial  # type: ignore[import-not-found]
+from _thread import get_ident, interrupt_main
 from time import monotonic
 
-from . import _ending
-from ._native import LOG_FN, PROGRESS_FN, CProgress
+from . import _convert, _ending
+from ._native import LOG_FN, PROGRESS_FN, RENEW_TOKEN_FN, CBuffer, CProgress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,6 +122,51 @@ class Watch:
             self.reporting = False
 
 
+class Renewal:
+    """Gives the library the tokens of a host's callable, on the thread of the call that needs one."""
+
+    __slots__ = ("_raised", "_renew")
+
+    def __init__(self, renew: Callable[[], str | None]) -> None:
+        self._renew = renew
+        # What the callable raised, by thread.
+        self._raised: dict[int, BaseException] = {}
+
+    @property
+    def error(self) -> BaseException | None:
+        """None: one failure does not end what follows it."""
+        return None
+
+    @error.setter
+    def error(self, error: BaseException) -> None:
+        self._raised[get_ident()] = error
+        if isinstance(error, KeyboardInterrupt):
+            interrupt_main()
+
+    def taken_error(self) -> BaseException | None:
+        """What the callable raised on this thread, once."""
+        return self._raised.pop(get_ident(), None)
+
+    def goes_on(self, address: int) -> bool:
+        """Writes a token into the plexindex_buffer at this address; False: there is none now."""
+        self._raised.pop(get_ident(), None)
+        token = self._renew()
+        raw = None if token is None else _convert.text_bytes("token", token)
+        buffer = CBuffer.from_address(address)
+        if not raw or len(raw) > buffer.capacity:
+            return False
+        ctypes.memmove(buffer.data, raw, len(raw))
+        buffer.length = len(raw)
+        return True
+
+
+def renewal_callback(renewal: Renewal) -> Any:
+    """A plexindex_renew_token_fn that asks this one. Its `user` pointer must be NULL."""
+    answers = _progress_answers(renewal)
+    next(answers)
+    return RENEW_TOKEN_FN(partial(max, key=answers.send))
+
+
 def progress_callback(watch: Watch) -> Any:
     """A plexindex_progress_fn that tells this watch. Its `user` pointer must be NULL."""
     answers = _progress_answers(watch)
@@ -128,7 +174,7 @@ def progress_callback(watch: Watch) -> Any:
     return PROGRESS_FN(partial(max, key=answers.send))
 
 
-def _progress_answers(watch: Watch) -> Generator[int, int, None]:
+def _progress_answers(watch: Watch | Renewal) -> Generator[int, int, None]:
     # Each call sends `user`, which is 0, then the address of the struct; C returns the one with the larger answer.
     # So 0 then -1 returns 0, 'go on', and after a failure each answer is larger than the one before, which returns
     # the address: not 0, 'stop'.

@@ -25,6 +25,19 @@ class Changing(Reporting):
         """Whether it can be used: ``close`` was not called."""
         return self._open
 
+    def set_token(self, token: str | None) -> None:
+        """Replaces the token, as ``index.token = …`` does. Sends no request; calls under way go on as they began.
+
+        Where ``user`` was given, all that the index holds stays. Otherwise nothing of the earlier token's is answered
+        before the server has accepted this one, which the next question finds out. Then it is what the index holds of
+        this very token, or of the user whom a JSON Web Token names with its key pair. Raises InvalidArgumentError for
+        what no token can be. A callable is given to :func:`plexindex.open`, and called by itself.
+        """
+        raw = b"" if token is None else _convert.text_bytes("token", token)
+        self._tell(self._native.set_token, raw or None, len(raw), library=self)
+
+    token = property(None, set_token, doc="The token, which can be set and not read: see :meth:`set_token`.")
+
     def edit_items(
         self,
         library: str | int | Chosen,

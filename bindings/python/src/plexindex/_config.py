@@ -18,11 +18,63 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+class TokenCommand:
+    """A command that prints the token: run when a token is needed, and again for a new one."""
+
+    __slots__ = ("_command", "_first", "_source")
+
+    def __init__(self, command: str, source: str) -> None:
+        self._command, self._source = command, source
+        self._first: str | None = None
+
+    def first(self) -> str:
+        """The token that the first call will give."""
+        if self._first is None:
+            self._first = self._run()
+        return self._first
+
+    def __call__(self) -> str:
+        """The token that it prints. No shell is in between."""
+        first, self._first = self._first, None
+        return self._run() if first is None else first
+
+    def _run(self) -> str:
+        import shlex
+        import subprocess
+
+        # Neither its output nor its arguments: they may hold what is secret.
+        try:
+            words = shlex.split(self._command)
+            done = subprocess.run(  # noqa: S603 - the user's own
+                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=False
+            )
+        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+            why = getattr(error, "strerror", None) or (
+                "it took longer than 60 s"
+                if isinstance(error, subprocess.TimeoutExpired)
+                else "its quotes do not match"
+            )
+            raise InvalidArgumentError(f"{self._source}: the command cannot be run: {why}") from None
+        if done.returncode:
+            raise InvalidArgumentError(f"{self._source}: the command failed with exit code {done.returncode}")
+        token = done.stdout.decode("utf-8", "replace").strip()
+        if not token:
+            raise InvalidArgumentError(f"{self._source}: the command printed nothing: it should print the token")
+        return token
+
+
 class Named(NamedTuple):
     """A value, and where it is from."""
 
     value: str | None
     source: str
+    renew: TokenCommand | None = None
+    """What gives a token, and a new one when that is refused; instead of a value."""
+
+    @property
+    def is_given(self) -> bool:
+        """Whether there is a value, or what gives one."""
+        return bool(self.value or self.renew)
 
 
 class Layer(NamedTuple):
@@ -68,10 +120,19 @@ def find(
             Layer(url, token),
             Layer(
                 variable("PLEXINDEX_URL"),
-                token_of(variable("PLEXINDEX_TOKEN"), variable("PLEXINDEX_TOKEN_FILE")),
+                token_of(
+                    variable("PLEXINDEX_TOKEN"),
+                    variable("PLEXINDEX_TOKEN_FILE"),
+                    variable("PLEXINDEX_TOKEN_COMMAND"),
+                ),
             ),
             Layer(variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")),
-            Layer(Named(auth.get("server_baseurl"), path), Named(auth.get("server_token"), path)),
+            Layer(
+                Named(auth.get("server_baseurl"), path),
+                # plexapi needs a token there; ours goes first.
+                _by_command(Named(ours.get("token_command"), f"{path}, [plexindex] token_command"))
+                or Named(auth.get("server_token"), path),
+            ),
         ]
         chosen_url, chosen_token = _chosen(layers)
     if size_limit is None:
@@ -91,7 +152,7 @@ def find(
 
 
 # What the section [plexindex] of plexapi's file may say.
-_SETTINGS = ("dir", "database", "size_limit", "mappings")
+_SETTINGS = ("dir", "database", "size_limit", "token_command", "mappings")
 
 
 def _ours(section: dict[str, str], path: str) -> dict[str, str]:
@@ -162,7 +223,7 @@ def default_folder() -> str:
 def _chosen(layers: list[Layer]) -> tuple[Named, Named]:
     """The first server and the first token."""
     at = next((number for number, layer in enumerate(layers) if layer.url.value), len(layers))
-    by = next((number for number, layer in enumerate(layers) if layer.token.value), len(layers))
+    by = next((number for number, layer in enumerate(layers) if layer.token.is_given), len(layers))
     url = layers[at].url if at < len(layers) else NOTHING
     if url.value and not re.match("https?://", url.value.strip(), re.IGNORECASE):
         # What is wrong with that is told when it is opened, before what there is to say of tokens.
@@ -190,12 +251,17 @@ def variable(name: str) -> Named:
     return Named(os.environ.get(name) or None, name)
 
 
-def token_of(token: Named, file: Named) -> Named:
-    """A token that is given, or stands in a file."""
-    if token.value is not None and file.value is not None:
-        raise InvalidArgumentError(f"{token.source} and {file.source} are both given: give one of them")
+def _by_command(command: Named) -> Named | None:
+    return Named(None, command.source, TokenCommand(command.value, command.source)) if command.value else None
+
+
+def token_of(token: Named, file: Named, command: Named = NOTHING) -> Named:
+    """A token that is given, or stands in a file, or that a command prints."""
+    given = [one.source for one in (token, file, command) if one.value is not None]
+    if len(given) > 1:
+        raise InvalidArgumentError(f"{given[0]} and {given[1]} are both given: give one of them")
     if file.value is None:
-        return token
+        return _by_command(command) or token
     try:
         with open(os.path.expanduser(file.value), encoding="utf-8") as lines:
             text = lines.read().strip()

@@ -105,6 +105,11 @@ class Unasked:
                 return library
         return grown(self).library(title, section=section, uuid=uuid)
 
+    def _set_token(self, token: "Any") -> None:
+        grown(self).set_token(token)
+
+    token = property(None, _set_token)
+
     def _quickly(self, title: str) -> "Any":
         try:
             raw = title.encode()

@@ -106,7 +106,10 @@ class TlsError(ServerError):
 
 
 class UnauthorizedError(ServerError):
-    """The server refused the token (401)."""
+    """The server refused the token (401), or the token expired (498).
+
+    What a callable raised that was asked for a new one is its ``__cause__``.
+    """
 
     status = c.UNAUTHORIZED
 

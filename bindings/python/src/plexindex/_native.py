@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Callbacks take addresses as plain integers: nothing is built for them before Python runs (see _callbacks.py).
 PROGRESS_FN = ctypes.CFUNCTYPE(c_int32, c_size_t, c_size_t)
+RENEW_TOKEN_FN = ctypes.CFUNCTYPE(c_int32, c_size_t, c_size_t)
 LOG_FN = ctypes.CFUNCTYPE(None, c_size_t, c_int32, c_size_t, c_size_t)
 
 
@@ -65,6 +66,8 @@ class COptions(Structure):
         ("slow_ms", c_int64),
         ("size_limit", c_uint64),
         ("database", CBytes),
+        ("renew_token", RENEW_TOKEN_FN),
+        ("renew_token_user", c_void_p),
     ]
 
 
@@ -185,6 +188,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "last_error_message": (c_char_p, ()),
     "open": (c_int32, (POINTER(COptions), POINTER(c_void_p), _BUFFER)),
     "close": (c_int32, (c_void_p, _BUFFER)),
+    "set_token": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
     "library": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, POINTER(c_void_p), _BUFFER)),
     "lookup_key": (c_char_p, (c_void_p, c_char_p)),
     "lookup_keys": (c_int32, (c_void_p, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER)),

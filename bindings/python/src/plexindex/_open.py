@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from ._errors import Error
     from ._index import Index
     from ._mapping import MappingArg
-    from ._types import PathArg
+    from ._types import PathArg, Renew, TokenArg
 
 
 def open(
     cache_dir: "PathArg | None" = None,
     server_url: "str | None" = None,
-    token: "str | None" = None,
+    token: "TokenArg" = None,
     *,
     user: "str | None" = None,
     library_ttl: "float | None" = 3600.0,
@@ -57,9 +57,13 @@ def open(
     Args:
         cache_dir: Folder for the store; made, readable by its owner only, when it does not exist. None: see above.
         server_url: Base URL, such as ``http://127.0.0.1:32400``. Without it the store or ``database`` answers.
-        token: The Plex token. Sent to this server only, never stored, never logged.
+        token: The Plex token. Sent to this server only, never stored, never logged. Or a callable that gives one: it is
+            called here, and again on the thread of a call that the server refused for its token (401), or because it
+            expired (498): once for all threads, and then the call is made again. None from it, the same token again or
+            an exception: there is none now, and the answers of the store stand in; it is not called for 15 seconds.
         user: A name for the user whose view of the server this is. None: the token. Set it when the token changes now
-            and then: a new token of the same user keeps what the index holds.
+            and then: a new token of the same user keeps what the index holds. JSON Web Tokens that name their key pair
+            and their user (``thumbprint``, ``username``) keep it without that, once the server has accepted them.
         library_ttl: How long a listing is fresh. 0: never; None: until it is invalidated.
         max_age: After how long a full listing is due even if the server's clocks show no change. None: never.
         deadline: How long a call may take that names no deadline itself. None: no limit; 0: next to no time.
@@ -99,9 +103,11 @@ def open(
     if isinstance(mappings, (str, bytes, dict)):
         kind = type(mappings).__name__
         raise TypeError(f"mappings must be a list of pairs, as [('/mnt/media', '/data/media')], not {kind}")
+    text, renew = (token(), token) if callable(token) else (token, None)
     if cache_dir is None:
-        found = _configured(server_url, token, size_limit, database, mappings)
-        cache_dir, server_url, token, size_limit, database, mappings = found
+        found = _configured(server_url, text, size_limit, database, mappings)
+        cache_dir, server_url, text, renew_found, size_limit, database, mappings = found
+        renew = renew or renew_found
     if mappings:
         mappings = list(mappings)
     folder = _convert.folder_bytes("cache_dir", cache_dir)
@@ -116,7 +122,7 @@ def open(
     texts = (
         folder,
         _text("server_url", server_url),
-        _text("token", token),
+        _text("token", text),
         _text("user", user),
         None if ca_file is None else _convert.folder_bytes("ca_file", ca_file),
         None if database is None else _convert.folder_bytes("database", database),
@@ -138,9 +144,11 @@ def open(
         ms("slow", slow, none=c.NEVER_SLOW),
         0 if size_limit is None else _whole("size_limit", size_limit, 2**63 - 1),
     )
-    index: Index = _door.enter(_accelerator.library_path(), texts, numbers, rules, progress)
+    index: Index | None = None
+    if renew is None:
+        index = _door.enter(_accelerator.library_path(), texts, numbers, rules, progress)
     if index is None:
-        index = _opened(texts, numbers, rules, progress)
+        index = _opened(texts, numbers, rules, progress, renew)
     given = {
         "user": user,
         "library_ttl": library_ttl,
@@ -162,7 +170,7 @@ def open(
         "obfuscate_paths": obfuscate_paths,
         "log_level": log_level,
     }
-    index._recipe = _open_again, (os.fsdecode(os.path.abspath(folder)), server_url, token is not None, given)
+    index._recipe = _open_again, (os.fsdecode(os.path.abspath(folder)), server_url, text is not None, given)
     return index
 
 
@@ -217,11 +225,12 @@ def _opened_again(folder: str, server_url: "str | None", has_token: bool, given:
     found = _again.get(name)
     if found is not None and found.is_open:
         return found
-    token = None
+    token: TokenArg = None
     if has_token and server_url is not None:
         from ._config import NOTHING, Named, find
 
-        token = find(Named(server_url, "the pickled index"), NOTHING).token.value
+        found_token = find(Named(server_url, "the pickled index"), NOTHING).token
+        token = found_token.renew or found_token.value
         if token is None:
             raise refused(
                 f"the index of {server_url} was pickled, without its token: set PLEXINDEX_TOKEN, or name the token in "
@@ -243,10 +252,18 @@ def _configured(
         Named(server_url, "server_url"), Named(token, "token"), size_limit=size_limit, database=database, mappings=rules
     )
     os.makedirs(os.path.dirname(os.path.abspath(found.folder)), exist_ok=True)
-    return found.folder, found.url.value, found.token.value, found.size_limit, found.database, found.mappings
+    renew = found.token.renew
+    token = renew() if renew is not None else found.token.value
+    return found.folder, found.url.value, token, renew, found.size_limit, found.database, found.mappings
 
 
-def _opened(texts: "_door.Texts", numbers: "_door.Numbers", rules: "_door.Rules", progress: "ProgressArg") -> "Index":
+def _opened(
+    texts: "_door.Texts",
+    numbers: "_door.Numbers",
+    rules: "_door.Rules",
+    progress: "ProgressArg",
+    renew: "Renew | None",
+) -> "Index":
     """The same through ctypes."""
     import ctypes
 
@@ -266,7 +283,13 @@ def _opened(texts: "_door.Texts", numbers: "_door.Numbers", rules: "_door.Rules"
         *numbers[10:],
         text(texts[5]),
     )
-    return Index(_native.load(), options, progress)
+    if renew is None:
+        return Index(_native.load(), options, progress)
+    from ._callbacks import Renewal, renewal_callback
+
+    renewal = Renewal(renew)
+    options.renew_token = renewal_callback(renewal)
+    return Index(_native.load(), options, progress, renewal)
 
 
 def _log_level(level: "int | str | None") -> int:

@@ -25,7 +25,19 @@ def _open(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> In
         options.setdefault("accept_invalid_certs", True)
     elif isinstance(verify, str):
         options.setdefault("ca_file", verify)
-    return open_index(cache_dir, server_url=server._baseurl, token=server._token or None, **options)
+    options.setdefault("user", _user_of(server))
+    return open_index(cache_dir, server_url=server._baseurl, token=lambda: server._token or None, **options)
+
+
+def _user_of(server: Any) -> str | None:
+    """The account of the server's token, where plexapi has asked for it already."""
+    account = vars(server).get("_myPlexAccount")
+    facts = {} if account is None else vars(account)
+    # Of another token it would be another user.
+    if not server._token or server._token not in (facts.get("_token"), facts.get("authToken")):
+        return None
+    name = facts.get("uuid") or facts.get("id")
+    return f"plex.tv {name}" if isinstance(name, (str, int)) else None
 
 
 def _check(name: str, wanted: str, given: Any, attributes: Iterable[str]) -> None:
@@ -39,7 +51,9 @@ def from_server(plex: Any, cache_dir: PathArg | None = None, **options: Any) -> 
 
     ``cache_dir``: the folder of the command unless given, ``~/.cache/plexindex`` as a rule, with the mappings of
     plexapi's ``config.ini``; ``options`` are those of :func:`plexindex.open`. No request is sent before a question
-    needs one. The token is kept as ``plexindex.open`` keeps it: in memory only.
+    needs one. The token is kept as ``plexindex.open`` keeps it: in memory only. When the server refuses it, or it
+    expired, the index looks whether plexapi's object has another one, and goes on with that. Where plexapi has asked
+    for the account of the token before (``plex.myPlexAccount()``), that is the ``user``.
     """
     _check("from_server", "plexapi.server.PlexServer", plex, ("_baseurl", "_token", "library"))
     return ServerIndex(plex, _open(plex, cache_dir, options))

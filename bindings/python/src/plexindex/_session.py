@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Union
 
-    from ._callbacks import ProgressArg
+    from ._callbacks import ProgressArg, Renewal
     from ._calls import Call, Flight
     from ._native import COptions, Native
 
@@ -29,7 +29,16 @@ def unasked(native: Native, handle: int | None) -> dict[str, Any]:
     """The attributes of a session of which nothing was asked, but for those that it has from its opening."""
     # Where the accelerator finds the handle: empty as soon as a close begins.
     cell = ctypes.c_void_p(handle)
-    return {"_native": native, "_selected": {}, "_tables": {}, "_calls": {}, "_wakeup": None, "_cell": cell}
+    renewal = None, None
+    return {
+        "_native": native,
+        "_selected": {},
+        "_tables": {},
+        "_calls": {},
+        "_wakeup": None,
+        "_cell": cell,
+        "_renewal": renewal,
+    }
 
 
 class Session:
@@ -46,14 +55,19 @@ class Session:
     _calls: dict[Call | Flight, int]
     _wakeup: Any
     _cell: ctypes.c_void_p
+    _renewal: tuple[Renewal | None, Any]
 
-    def __init__(self, native: Native, options: COptions, progress: ProgressArg) -> None:
+    def __init__(
+        self, native: Native, options: COptions, progress: ProgressArg, renewal: Renewal | None = None
+    ) -> None:
         self._open = False
         self._progress = progress
         self._hides_paths = bool(options.flags & c.OPEN_OBFUSCATE_PATHS)
         self._cache_dir = os.fsdecode(options.cache_dir.data or b"")
         self.__dict__.update(unasked(native, None))
         self._closing = closing_lock()
+        # The library calls it for as long as it is open.
+        self._renewal = renewal, options.renew_token
         # How another process opens the same: a function and its arguments. It holds no token.
         self._recipe: tuple[Any, ...] | None = None
         self._handle: int | None = None
@@ -261,6 +275,8 @@ class Session:
 
     def _failure(self, status: int, text: bytes | None = None) -> Error:
         failure = self._native.error(status, text)
+        if status == c.UNAUTHORIZED and self._renewal[0] is not None:
+            failure.__cause__ = self._renewal[0].taken_error()
         _log.drain(self._native)
         return failure
 

@@ -6,8 +6,8 @@ Those that name a class of the package stand beside it: ``LibraryArg``, ``Progre
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import Literal, Protocol, Union
+from collections.abc import Callable, Iterable
+from typing import Literal, Optional, Protocol, Union
 
 PathArg = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
@@ -19,6 +19,9 @@ class HasRatingKey(Protocol):
     def ratingKey(self) -> Union[int, str, None]:  # noqa: N802
         """Its rating key."""
 
+
+Renew = Callable[[], Optional[str]]
+TokenArg = Union[str, Renew, None]
 
 KeyArg = Union[str, int, HasRatingKey]
 FieldArg = Union[str, int, float, Iterable[str], None]

@@ -156,6 +156,14 @@ module Plexindex
       nil
     end
 
+    # Replaces the token; nil is none. Sends no request, and calls under way go on as they began. Without the option `user`
+    # nothing of the earlier token's is answered before the server has accepted this one. After :unauthorized (401, or 498:
+    # the token expired), set a new one and call again.
+    def token=(token)
+      bytes = Native.bytes(token.to_s)
+      call(:set_token) { |handle| [handle, bytes, bytes.bytesize] }
+    end
+
     # Invalidates all libraries.
     def invalidate_all
       call(:invalidate_all) { |handle| [handle] }

@@ -439,6 +439,12 @@ def _common(command: argparse.ArgumentParser) -> None:
         "--token-file", type=_given, metavar="FILE", help="a file that holds the token and nothing else"
     )
     server.add_argument(
+        "--token-command",
+        type=_given,
+        metavar="COMMAND",
+        help="a command that prints the token; run again for a new one when the server refuses it, or it expired",
+    )
+    server.add_argument(
         "--token",
         type=_given,
         metavar="TOKEN",

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 HELP = """\
 server, token and folder are looked for in this order:
-  1. flags: --url, --token-file or --token, --database, --dir, --size-limit, --mapping
-  2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_DATABASE, PLEXINDEX_DIR,
-     PLEXINDEX_SIZE_LIMIT
+  1. flags: --url, --token-file, --token-command or --token, --database, --dir, --size-limit, --mapping
+  2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_TOKEN_COMMAND,
+     PLEXINDEX_DATABASE, PLEXINDEX_DIR, PLEXINDEX_SIZE_LIMIT
   3. plexapi's environment: PLEXAPI_AUTH_SERVER_BASEURL, PLEXAPI_AUTH_SERVER_TOKEN
   4. plexapi's file, ~/.config/plexapi/config.ini or what PLEXAPI_CONFIG_PATH names:
          [auth]
@@ -33,6 +33,7 @@ server, token and folder are looked for in this order:
          dir = /var/cache/plexindex
          database = /var/lib/plexmediaserver/Library/Application Support/Plex Media Server
          size_limit = 2G
+         token_command = pass show plex/token
          mappings =
              /mnt/media -> /data/media
 Quotes round a value of [plexindex] are none of it, and a name that is not among these is told as a warning.
@@ -53,24 +54,35 @@ class Settings:
     """What was found, and where."""
 
     __slots__ = ("ca_file", "database", "deadline", "flag_names_folder", "folder", "insecure", "mappings", "offline",
-                 "size_limit", "token", "token_from", "url", "url_from", "user", "verbose")  # fmt: skip
+                 "renew", "size_limit", "token", "token_from", "url", "url_from", "user", "verbose")  # fmt: skip
 
     def __init__(self, options: argparse.Namespace) -> None:
-        given = {"--url": options.url, "--token": options.token, "--token-file": options.token_file}
+        given = {
+            "--url": options.url,
+            "--token": options.token,
+            "--token-file": options.token_file,
+            "--token-command": options.token_command,
+        }
         unused = [flag for flag, value in given.items() if options.no_server and value is not None]
         if unused:
             raise UsageError(f"--no-server asks no server: leave {' and '.join(unused)} out, or --no-server")
         found = _config.find(
             Named(options.url, "--url"),
-            _config.token_of(Named(options.token, "--token"), Named(options.token_file, "--token-file")),
+            _config.token_of(
+                Named(options.token, "--token"),
+                Named(options.token_file, "--token-file"),
+                Named(options.token_command, "--token-command"),
+            ),
             no_server=options.no_server,
             folder=options.dir,
             size_limit=options.size_limit,
             database=options.database,
             mappings=[Mapping.host_prefix(*rule) for given in options.mapping or () for rule in _spelled(*given)],
         )
-        self.url, self.url_from = found.url
-        self.token, self.token_from = found.token
+        self.url, self.url_from = found.url.value, found.url.source
+        self.renew = found.token.renew
+        self.token: str | None = found.token.value if self.renew is None else self.renew.first()
+        self.token_from: str = found.token.source
         self.folder: str = found.folder
         self.flag_names_folder: bool = options.dir is not None
         self.size_limit: int | None = found.size_limit
@@ -138,4 +150,4 @@ class Settings:
             "slow": 1.0 if self.verbose else None,
             **options,
         }
-        return open(self.folder, self.url, self.token, **chosen)  # type: ignore[arg-type]
+        return open(self.folder, self.url, self.renew or self.token, **chosen)  # type: ignore[arg-type]

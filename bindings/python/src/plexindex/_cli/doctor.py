@@ -12,7 +12,7 @@ from .._errors import ForbiddenError, ServerError, StoreError, UnauthorizedError
 from .._open import open as open_index
 from .._places import Places
 from .._walked import Walk
-from . import codes, commands, output, sample
+from . import codes, commands, output, sample, token
 from .codes import UsageError
 from .config import Settings
 from .output import count, say, share
@@ -209,6 +209,7 @@ def _server(report: Report, settings: Settings, index: Index) -> bool:
         report.good(f"{named} answers")
         what = f"the token (from {settings.token_from}) is refused" if settings.token else "it wants a token"
         report.bad(f"{what}: {error}", codes.TOKEN)
+        _token(report, settings, facts, "")
         return False
     except ServerError as error:
         report.bad(f"{named} cannot be asked: {error}", codes.SERVER)
@@ -221,10 +222,17 @@ def _server(report: Report, settings: Settings, index: Index) -> bool:
         report.note(f"no token is given, and the server wants none: it shows {shown}")
     else:
         report.good(f"the token (from {settings.token_from}) is good: it shows {shown}")
+        _token(report, settings, facts, server.machine_identifier)
     if not server.libraries:
         report.bad("the server shows no library to this token's user")
     _are_one(report, settings, server)
     return True
+
+
+def _token(report: Report, settings: Settings, facts: dict[str, object], server: str) -> None:
+    if settings.token is not None:
+        renews = settings.renew is not None
+        token.tell(report, facts, settings.token, server=server, renews=renews, database=settings.database)
 
 
 def _are_one(report: Report, settings: Settings, server: ServerInfo) -> None:

@@ -1,0 +1,88 @@
+"""What `plexindex doctor` says of the token itself: when it expires, and whether it is the server's own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import time
+
+from . import output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    class Report(Protocol):
+        """What was found."""
+
+        def good(self, text: str) -> None:
+            """Something is as it should be."""
+
+        def note(self, text: str) -> None:
+            """Something is worth knowing."""
+
+_SOON = 24 * 3600.0
+_PREFERENCES = "Preferences.xml"
+
+
+def tell(
+    report: Report, facts: dict[str, object], token: str, *, server: str, renews: bool, database: str | None
+) -> None:
+    """Adds to the report, and to its facts of the server. ``server`` is the machine identifier; empty: not known."""
+    claims = claims_of(token)
+    expires = claims.get("exp")
+    facts["token_expires"] = None
+    if isinstance(expires, (int, float)) and not isinstance(expires, bool) and 0 < expires < 1e11:
+        facts["token_expires"] = int(expires)
+        left = expires - time.time()
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(expires))
+        who = "it is renewed by itself" if renews else "renew it until then, or give what renews it: --token-command"
+        if left <= 0:
+            report.note(
+                f"the token expired on {when}: {'the command is asked for a new one' if renews else 'renew it'}"
+            )
+        elif left < _SOON and not renews:
+            report.note(f"the token expires in {output.short(left)}, on {when}: {who}")
+        else:
+            report.good(f"the token expires on {when}: {who}")
+        if not (claims.get("thumbprint") and claims.get("username")):
+            report.note(
+                "the token does not name its user: each new one is another user to plexindex, which lists every "
+                "library anew; give --user, or ask for the scope 'username' with the token"
+            )
+    audience = claims.get("aud")
+    meant = audience if isinstance(audience, list) else [audience]
+    facts["token_is_the_servers"] = bool(server and server in meant) or _stands_in_preferences(token, database)
+    if facts["token_is_the_servers"]:
+        report.note(
+            "this is the server's own token: a client that uses it may change how plex.tv knows the server, and break "
+            "its remote access; give plexindex a token of its own"
+        )
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """What a JSON Web Token says; nothing of another one. Nobody has verified it."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _stands_in_preferences(token: str, database: str | None) -> bool:
+    """Whether the server that a database is of uses this token itself."""
+    folder = os.path.abspath(database) if database else ""
+    while len(folder) > 1:
+        try:
+            with open(os.path.join(folder, _PREFERENCES), encoding="utf-8", errors="replace") as file:
+                own = re.search(r'\bPlexOnlineToken="([^"]+)"', file.read(1 << 20))
+        except OSError:
+            folder = os.path.dirname(folder)
+            continue
+        return own is not None and own[1] == token
+    return False

@@ -1,0 +1,62 @@
+/*
+ * A host whose token is refused: its function gives another one, on the thread of the call, and the call is made again; and
+ * a token that the host sets itself.
+ */
+#include "block.h"
+
+#include <pthread.h>
+
+struct renewal {
+    const char *token;
+    pthread_t thread;
+    int calls;
+    int32_t status;
+    size_t length;
+};
+
+static int32_t renew(void *user, plexindex_buffer *token)
+{
+    struct renewal *renewal = user;
+    renewal->calls++;
+    renewal->thread = pthread_self();
+    CHECK(token->capacity >= 4096 && token->length == 0);
+    memcpy(token->data, renewal->token, strlen(renewal->token));
+    token->length = renewal->length == 0 ? strlen(renewal->token) : renewal->length;
+    return renewal->status;
+}
+
+int main(int argc, char **argv)
+{
+    const struct setting setting = setting_of(argc, argv);
+    struct renewal renewal = {setting.token, pthread_self(), 0, 0, 0};
+    plexindex_options options = options_of(&setting);
+    plexindex_query query = query_of(NULL, NULL);
+    plexindex_handle *handle;
+    options.token = bytes_of("no-longer-good");
+    options.renew_token = renew;
+    options.renew_token_user = &renewal;
+    handle = opened(&options);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
+    CHECK(renewal.calls == 1 && pthread_equal(renewal.thread, pthread_self()));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
+    CHECK(renewal.calls == 1);
+
+    /* Without a new one, with one that says it is longer than its room, and soon after: the call fails as it did. */
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_set_token(handle, "refused", 7, NULL));
+    renewal.length = (size_t)-1;
+    CHECK_REFUSED(PLEXINDEX_UNAUTHORIZED, plexindex_refresh(handle, &query, NULL), "401");
+    CHECK(renewal.calls == 2);
+    CHECK_REFUSED(PLEXINDEX_UNAUTHORIZED, plexindex_refresh(handle, &query, NULL), "401");
+    CHECK(renewal.calls == 2);
+
+    /* The host sets one. */
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_set_token(handle, setting.token, strlen(setting.token), NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, "a b", 3, NULL), "trim it");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, "\xff", 1, NULL), "UTF-8");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_set_token(handle, NULL, 1, NULL), "token is NULL");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_set_token(handle, NULL, 0, NULL));
+    CHECK_REFUSED(PLEXINDEX_UNAUTHORIZED, plexindex_refresh(handle, &query, NULL), "none was given");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    return 0;
+}
