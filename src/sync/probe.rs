@@ -106,8 +106,10 @@ impl SyncJob<'_> {
             .then(|| self.source.server(self.bounds))
             .transpose()?;
         let begun = sync.store.totals()?.sequence;
+        let was_aside = self.source.is_aside();
         let shown = self.source.libraries(self.bounds)?;
-        // From here on the server has accepted this very token.
+        // From here on the server has accepted this very token: not where a file may have answered in its place.
+        let user = user.filter(|_| self.source.is_aside() == was_aside);
         let now = sync.clock.now_ms();
         let reached = |server: &Server| match user {
             Some(user) => sync.store.accepted(endpoint, server, user, now),

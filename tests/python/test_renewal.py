@@ -179,6 +179,9 @@ def test_from_server_follows_plexapi_and_takes_its_account(server: Server, used:
         path = server.paths()[3]["path"]
         assert index.match_path("Movies", path).item is not None
         index.refresh("Movies")
+        admit(server, jwt(3))
+        index.token = jwt(3)
+        assert index.match_path("Movies", "/host/a.mkv").rung == "confirmed"
     assert server.get("stats")["requests"]["listing"] == 0
 
 

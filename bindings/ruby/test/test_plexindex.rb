@@ -199,7 +199,7 @@ class TestPlexindex < Minitest::Test
     movies.invalidate_item(MOVIES[4]["key"])
     movies.invalidate
     index.token = "refused"
-    assert_equal :unauthorized, assert_raises(Plexindex::Error) { index.library.refresh }.status
+    assert_equal :unauthorized, assert_raises(Plexindex::Error) { index.library.refresh }.code
     index.token = TOKEN
     index.invalidate_all
     index.watch { nil }

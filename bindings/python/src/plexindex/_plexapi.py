@@ -95,6 +95,11 @@ class ServerIndex(_HoldsToken):
         self.index = index
         """The :class:`plexindex.Index`."""
 
+    def _set_token(self, token: str | None) -> None:
+        self.index.set_token(token)
+
+    token = property(None, _set_token, doc="As that of :class:`plexindex.Index`.")
+
     def section(self, section: Any) -> SectionIndex:
         """A library by its plexapi object, or by its title, which plexapi then asks for."""
         if isinstance(section, str):
