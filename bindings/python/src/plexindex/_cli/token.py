@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         def note(self, text: str) -> None:
             """Something is worth knowing."""
 
+
 _SOON = 24 * 3600.0
 _PREFERENCES = "Preferences.xml"
 
