@@ -23,7 +23,7 @@ GROUPS = [
     (
         "open",
         "Opening and closing",
-        r"plexindex_(open|close|handle|options|mapping)$|PLEXINDEX_(OPEN|MAPPING|TTL|NO_RETRY|NEVER_SLOW)",
+        r"plexindex_(open|close|handle|options|mapping|set_token|renew_token_fn)$|PLEXINDEX_(OPEN|MAPPING|TTL|NO_RETRY|NEVER_SLOW)",
     ),
     (
         "match",
