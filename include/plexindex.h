@@ -853,11 +853,13 @@ int32_t plexindex_library(const struct plexindex_handle *handle,
 // Returns the key, NUL-terminated. It belongs to the thread and is valid until the thread's next call of
 // plexindex_lookup_key() or plexindex_table_lookup(), on any handle; no other function ends it.
 // NULL says that a fast lookup does not know: the path is not known, ambiguous, of low confidence or invalidated, or
-// this process has to read a change first. Ask plexindex_match_path() then. NULL arguments give NULL.
+// this process has to read a change first, such as the first listing that another process made. Ask plexindex_match_path()
+// then. NULL arguments give NULL.
 //
-// It never blocks, never sends a request and never calls back. Once the library's images are open it takes no lock,
-// allocates nothing and makes no system call, except that twice a second it looks whether the store is still there. It
-// answers from an expired listing too: only plexindex_match_path() renews one.
+// It never sends a request and never calls back. When nothing changed since the last one, it waits for nothing, takes no
+// lock, allocates nothing and makes no system call, except that twice a second it checks whether the store is still there.
+// After a change it waits at most 200 ms for a thread of this process that reads it. It answers from an expired listing
+// too: only plexindex_match_path() renews one.
 //
 // Precondition: `library` must be NULL or a handle of an open index; `path` NULL or NUL-terminated.
 const char *plexindex_lookup_key(const struct plexindex_library_handle *library,
@@ -1372,8 +1374,9 @@ int32_t plexindex_table(const struct plexindex_handle *handle,
 // NULL says that a fast lookup does not know: there is no value, it has expired, it has more than 1,000 bytes or holds a
 // NUL, or this process has to read a change first. Ask plexindex_table_get() then. NULL arguments give NULL.
 //
-// It never blocks and never calls back. When nothing was written since the last one, it takes no lock, allocates nothing
-// and makes no system call, except that twice a second it checks whether the store is still there.
+// It never calls back. When nothing was written since the last one, it waits for nothing: it takes no lock, allocates nothing and
+// makes no system call, except that twice a second it checks whether the store is still there. After a write it waits at
+// most 200 ms for a thread of this process that reads what is new.
 //
 // Precondition: `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.
 const char *plexindex_table_lookup(const struct plexindex_table_handle *table,

@@ -766,6 +766,10 @@ fn a_webhook_of_another_server_costs_nothing() {
     let ours = "5a4d1e8f0c6b4792a3d8e1f5b7c09d2468ace013";
     let other = HOOK.replace(ours, "0000000000000000000000000000000000000000");
     assert_eq!(notified(other.as_bytes()), NOTHING);
+    // No server of Plex is called so, and none of these is ours.
+    for odd in ["x".repeat(65), "-1".to_owned(), "a\\u0000b".to_owned()] {
+        assert_eq!(notified(HOOK.replace(ours, &odd).as_bytes()), NOTHING, "{odd}");
+    }
     let form = format!("--b\r\nContent-Disposition: form-data; name=\"payload\"\r\n\r\n{other}\r\n--b--\r\n");
     assert_eq!(notified(form.as_bytes()), NOTHING);
     for nameless in [

@@ -1188,7 +1188,7 @@ template <class Policy> class BasicLibrary : detail::Caller<Policy> {
 
 public:
     /// The fast lookup: the key of the item with this path, where the index has it at hand with high confidence; else
-    /// empty, and match() is to be asked. It never blocks.
+    /// empty, and match() is to be asked. It waits for 200 ms at most.
     [[nodiscard]] std::string lookup_key(PathRef path) const {
         const char *key = looked_up(path);
         return key == nullptr ? std::string() : std::string(key);

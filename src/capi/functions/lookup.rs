@@ -19,11 +19,13 @@ use crate::platform::bytes::nul_in;
 /// Returns the key, NUL-terminated. It belongs to the thread and is valid until the thread's next call of
 /// plexindex_lookup_key() or plexindex_table_lookup(), on any handle; no other function ends it.
 /// NULL says that a fast lookup does not know: the path is not known, ambiguous, of low confidence or invalidated, or
-/// this process has to read a change first. Ask plexindex_match_path() then. NULL arguments give NULL.
+/// this process has to read a change first, such as the first listing that another process made. Ask plexindex_match_path()
+/// then. NULL arguments give NULL.
 ///
-/// It never blocks, never sends a request and never calls back. Once the library's images are open it takes no lock,
-/// allocates nothing and makes no system call, except that twice a second it looks whether the store is still there. It
-/// answers from an expired listing too: only plexindex_match_path() renews one.
+/// It never sends a request and never calls back. When nothing changed since the last one, it waits for nothing, takes no
+/// lock, allocates nothing and makes no system call, except that twice a second it checks whether the store is still there.
+/// After a change it waits at most 200 ms for a thread of this process that reads it. It answers from an expired listing
+/// too: only plexindex_match_path() renews one.
 ///
 /// # Safety
 /// `library` must be NULL or a handle of an open index; `path` NULL or NUL-terminated.

@@ -62,8 +62,9 @@ pub unsafe extern "C" fn plexindex_table(
 /// NULL says that a fast lookup does not know: there is no value, it has expired, it has more than 1,000 bytes or holds a
 /// NUL, or this process has to read a change first. Ask plexindex_table_get() then. NULL arguments give NULL.
 ///
-/// It never blocks and never calls back. When nothing was written since the last one, it takes no lock, allocates nothing
-/// and makes no system call, except that twice a second it checks whether the store is still there.
+/// It never calls back. When nothing was written since the last one, it waits for nothing: it takes no lock, allocates nothing and
+/// makes no system call, except that twice a second it checks whether the store is still there. After a write it waits at
+/// most 200 ms for a thread of this process that reads what is new.
 ///
 /// # Safety
 /// `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.

@@ -40,7 +40,7 @@ pub fn read(json: &[u8]) -> Result<Notification> {
     let body = object(json);
     match body.as_ref().map_or(Told::NoJson, told) {
         Told::Events(events) => Ok(Notification {
-            server: body.and_then(|body| id(body.get("Server")?.get("uuid"))),
+            server: body.as_ref().and_then(server_of),
             events,
         }),
         Told::NoJson => refuse(
@@ -52,6 +52,12 @@ pub fn read(json: &[u8]) -> Result<Notification> {
              'NotificationContainer', 'TimelineEntry' or 'ActivityNotification')",
         ),
     }
+}
+
+/// Which server sent it: any text, since one that no server of Plex has is not this one either.
+fn server_of(body: &Map<String, Value>) -> Option<String> {
+    let uuid = body.get("Server")?.get("uuid")?.as_str()?.trim();
+    (!uuid.is_empty()).then(|| uuid.to_owned())
 }
 
 fn object(json: &[u8]) -> Option<Map<String, Value>> {
