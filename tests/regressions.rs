@@ -160,6 +160,58 @@ fn an_item_that_came_after_one_went_is_found_by_guid_and_title() {
     assert_eq!((by_guid(2), by_title(2)), (Status::NotFound, Status::NotFound));
 }
 
+/// Words are for when no library has the title, however many films with them come first.
+#[test]
+fn a_title_of_one_library_wins_over_its_words_in_the_titles_of_others() {
+    let film = |title: &str| ItemSpec::file(title, &format!("/data/films/{title}.mkv"));
+    let crowd: Vec<String> = (0..20).map(|n| format!("Found {n}")).collect();
+    for (titles, shows_first) in [
+        (crowd, false),
+        (vec!["Lost - Found".to_owned()], false),
+        (vec!["Lost - Found".to_owned()], true),
+    ] {
+        let (films, shows) = if shows_first { (2, 1) } else { (1, 2) };
+        let mut libraries = [
+            LibrarySpec::movies(0).title("Films").locations(["/data/films"]),
+            LibrarySpec::shows(0).title("Shows").locations(["/data/shows"]),
+        ];
+        if shows_first {
+            libraries.reverse();
+        }
+        let [first, second] = libraries;
+        let episode = ItemSpec::episode("Found", 1, 1, "Pilot", "/data/shows/Found/S01E01.mkv").key(9001);
+        let at = Scene::of(
+            Standin::builder()
+                .library(first.plain())
+                .library(second.plain())
+                .items(films, titles.iter().map(|title| film(title)))
+                .items(shows, [episode])
+                .start()
+                .expect("starts"),
+        );
+        let index = at.open();
+        let all = QueryOptions::default();
+        let found = index.search_title(&all, "Found").expect("an answer");
+        assert_eq!((found.status, found.total), (Status::Ok, 1), "{}", found.message);
+        assert_eq!(found.item.expect("an item").item.rating_key, "9001");
+        // And words still give what they gave, where no library has the title.
+        at.server
+            .change(|state| state.remove_items(&[9001], false))
+            .expect("removed");
+        index.refresh(&all, true).expect("listed");
+        let found = index.search_title(&all, "Found").expect("an answer");
+        assert_eq!(
+            (found.total, found.candidates.len()),
+            (titles.len(), titles.len().min(16))
+        );
+        assert!(
+            found.message.starts_with("no item has the title 'Found'"),
+            "{}",
+            found.message
+        );
+    }
+}
+
 #[test]
 fn a_recorded_match_verifies_its_path_and_item_in_all_processes() {
     let at = Scene::movies(20);

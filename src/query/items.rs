@@ -11,7 +11,6 @@ use super::planner::QueryState;
 use super::room::Queries;
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
-use crate::matching::text::fold_title;
 use crate::matching::{Found, LIMIT, Normal};
 use crate::model::{Confidence, IdentityId, Item, ItemType, Reason};
 use crate::reading::places;
@@ -32,6 +31,8 @@ struct ItemHits {
     items: Vec<(usize, Item)>,
     /// The count of all.
     total: usize,
+    /// No library has an item with the title: these have its words.
+    by_words: bool,
     /// A fetched library had another listing by then than the snapshot says.
     is_outrun: bool,
 }
@@ -67,18 +68,6 @@ impl By<'_> {
         }
     }
 
-    /// Whether items were found for the words of their titles: none is called so.
-    fn fits_by_words(&self, items: &[(usize, Item)]) -> bool {
-        let By::Title(title) = self else { return false };
-        let wanted = fold_title(title);
-        let is_called = |item: &Item| {
-            [&item.title, &item.show_title]
-                .iter()
-                .any(|title| fold_title(title) == wanted)
-        };
-        !items.iter().any(|(_, item)| is_called(item))
-    }
-
     /// What the store finds in the libraries that answer; read once a turn.
     fn read<'f>(&self, turn: &Turn<'_>, found: &'f OnceCell<ItemHits>) -> Result<&'f ItemHits> {
         if let Some(items) = found.get() {
@@ -88,6 +77,7 @@ impl By<'_> {
         let mut all = ItemHits {
             items: Vec::new(),
             total: 0,
+            by_words: true,
             is_outrun: false,
         };
         for (at, row) in turn.snapshot.asked(turn.scope).iter().enumerate() {
@@ -101,9 +91,15 @@ impl By<'_> {
             };
             queries.counters.spent(Spent::Store, reading.elapsed());
             queries.counters.spent(Spent::Away, reading.elapsed());
+            all.is_outrun |= row.generation.is_fetched() && !hits.is_current;
+            // A title of one library is better than words of all others.
+            match (all.by_words, hits.by_words) {
+                (false, true) => continue,
+                (true, false) => (all.items, all.total, all.by_words) = (Vec::new(), 0, false),
+                _ => {}
+            }
             all.total += hits.total;
             all.items.extend(hits.items.into_iter().map(|item| (at, item)));
-            all.is_outrun |= row.generation.is_fetched() && !hits.is_current;
         }
         all.items.truncate(LIMIT);
         Ok(found.get_or_init(|| all))
@@ -254,7 +250,9 @@ impl Question for By<'_> {
             return Err(error);
         }
         let now = turn.now_ms;
-        let ItemHits { items, total, .. } = self.read(turn, found)?;
+        let ItemHits {
+            items, total, by_words, ..
+        } = self.read(turn, found)?;
         let (total, unverified) = (*total, self.unverified(turn, found)?);
         let what = match self {
             By::Guid(guid) => format!("the GUID '{guid}'"),
@@ -292,7 +290,7 @@ impl Question for By<'_> {
                 By::Title(_) => format!("no item of the libraries asked has {what}, or all its words in its title"),
             };
             answer.message = &message;
-        } else if self.fits_by_words(items) {
+        } else if *by_words {
             message = format!(
                 "no item has {what}: {total} {} all its words",
                 if total == 1 { "has" } else { "have" }

@@ -199,6 +199,8 @@ pub struct Hits {
     pub items: Vec<Item>,
     /// The count of all.
     pub total: usize,
+    /// Nothing has the title: these have its words.
+    pub by_words: bool,
     /// The listing that the caller knows answered: else what was found may be less than there was.
     pub is_current: bool,
 }
@@ -207,6 +209,7 @@ fn hits(c: &Connection, row: &LibraryRow, found: Found) -> rusqlite::Result<Hits
     Ok(Hits {
         items: found.items,
         total: found.total,
+        by_words: found.by_words,
         is_current: answers(c, row)?,
     })
 }
@@ -215,6 +218,8 @@ fn hits(c: &Connection, row: &LibraryRow, found: Found) -> rusqlite::Result<Hits
 pub struct Found {
     pub items: Vec<Item>,
     pub total: usize,
+    /// Nothing has the title: these have its words.
+    pub by_words: bool,
     pub limit: usize,
 }
 
@@ -223,6 +228,7 @@ impl Found {
         Self {
             items: Vec::new(),
             total: 0,
+            by_words: false,
             limit,
         }
     }

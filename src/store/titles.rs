@@ -77,7 +77,8 @@ pub fn without_index(
             fitting.extend(fits.map(|fold| (fold.len(), fold, item.clone())));
         }
     }
-    if equal.is_empty() {
+    let by_words = equal.is_empty();
+    if by_words {
         fitting.sort_by(|(a_length, a, _), (b_length, b, _)| (a_length, a).cmp(&(b_length, b)));
         equal.extend(fitting.into_iter().map(|(.., item)| item));
     }
@@ -86,6 +87,7 @@ pub fn without_index(
     Ok(Found {
         items: equal,
         total,
+        by_words,
         limit,
     })
 }
@@ -100,7 +102,8 @@ pub fn by_index(connection: &Connection, library: LibraryId, wanted: &str, limit
         list::<ItemRow>()
     ))?;
     found.add(&mut select, params![library, wanted])?;
-    if found.total == 0 {
+    found.by_words = found.total == 0;
+    if found.by_words {
         let mut folds =
             connection.prepare_cached("SELECT DISTINCT fold FROM titles WHERE library = ?1 ORDER BY fold")?;
         let mut rows = folds.query([library])?;
