@@ -62,6 +62,11 @@ fn collection() -> Vec<Item> {
         film("Trailers", "/data/films/Trailers (2001)/Trailers (2001).mkv"),
         film("The Sample", "/data/films/The Sample (2001)/The Sample (2001).mkv"),
         film("Home", "/data/films/Home (2001)/Home (2001).mkv"),
+        film("Sample", "/data/films/Sample (2001)/Sample (2001).mkv"),
+        film("Samples", "/data/films/Samples (2001)/Samples (2001).mkv"),
+        film("Extras", "/data/films/Extras (2001)/Extras (2001).mkv"),
+        film("Bonus", "/data/films/Bonus (2001)/Bonus (2001).mkv"),
+        film("Bonus Disc", "/data/films/Bonus Disc (2001)/Bonus Disc (2001).mkv"),
     ]
 }
 
@@ -161,6 +166,41 @@ fn what_lies_among_extras_samples_or_what_was_deleted_is_another_file() {
     check(paths.iter().map(|path| (path.as_str(), Reason::Contradicted)));
 }
 
+/// The folder with the year is the film's, and the one in it is of its extras, although both have the title.
+#[test]
+fn a_film_named_like_a_folder_of_extras_has_extras_too() {
+    let mut paths = Vec::new();
+    for (title, folders) in [
+        (
+            "Sample",
+            ["Sample", "sample", "Samples", "Sample (2001)-sample", "Extras"],
+        ),
+        ("Samples", ["Samples", "samples", "Sample", "!samples", "Extras"]),
+        (
+            "Extras",
+            ["Extras", "extras", "Extra", "Extras of Extras (2001)", "Sample"],
+        ),
+        ("Bonus", ["Bonus", "bonus", "bonus disc", "Bonus Disc (2001)", "Extras"]),
+        (
+            "Bonus Disc",
+            ["Bonus Disc", "bonus disc", "Bonus", "The Bonus Disc", "Sample"],
+        ),
+    ] {
+        for folder in folders {
+            for named in ["(2001)", "2001 1080p", "(UK) (2001)", "{tmdb-1}", "[tmdbid=1]"] {
+                paths.push(format!("/nas/{title} {named}/{folder}/{title} (2001).mkv"));
+            }
+            paths.push(format!("/nas/{title} (2001)/{folder}/Disc 1/{title} (2001).mkv"));
+        }
+    }
+    // So it is for shows, as it was for those whose folder with the year is not named like one of extras: `Other (2006)`.
+    for show in ["Sample", "Extras", "Other"] {
+        paths.push(format!("/nas/{show} (2006)/{show}/{show} - S03E01.mkv"));
+        paths.push(format!("/nas/{show} (2006)/Season 03/{show}/{show} - S03E01.mkv"));
+    }
+    check(paths.iter().map(|path| (path.as_str(), Reason::Contradicted)));
+}
+
 #[test]
 fn names_that_only_look_like_it_lose_nothing() {
     let (root, tells) = (Reason::OnlyRootDiffers, Reason::PathTells);
@@ -176,6 +216,18 @@ fn names_that_only_look_like_it_lose_nothing() {
         ("/nas/Trailers/Trailers (2001).mkv", tells),
         ("/nas/The Sample (2001)/The Sample (2001).mkv", root),
         ("/nas/The Sample (2001).mkv", tells),
+        ("/nas/Sample (2001)/Sample (2001).mkv", tells),
+        ("/nas/Sample (2001) [1080p]/Sample (2001).mkv", tells),
+        ("/nas/Sample/Sample (2001).mkv", tells),
+        ("/nas/Sample (2001)/Disc 1/Sample (2001).mkv", tells),
+        ("/nas/Extras (2001)/Extras (2001).mkv", tells),
+        ("/nas/Extras/Extras (2001)/Extras (2001).mkv", tells),
+        ("/nas/Extras/Extras (2001) [1080p]/Extras (2001).mkv", tells),
+        ("/nas/Bonus/Bonus (2001).mkv", tells),
+        ("/nas/Bonus Disc (2001)/Bonus Disc (2001).mkv", tells),
+        ("/nas/Extras (2006)/Season 03/Extras - S03E01.mkv", tells),
+        ("/nas/Extras/Extras (2006)/Season 03/Extras - S03E01.mkv", tells),
+        ("/nas/Sample (2006)/Sample - S03E01.mkv", tells),
         ("/nas/Deep/Season 03/Deep - S03E01 - Crime-Scene.mkv", root),
         ("/nas/x/Deep - S03E01 - Crime-Scene.mkv", tells),
         // Roots and categories of a person's choice.

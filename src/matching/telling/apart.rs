@@ -1,11 +1,11 @@
 //! Whether a path lies where copies, samples and extras do: it ends as the listed one, and is another file.
 
-use super::names::{named, naming};
+use super::names::{has_number, named, naming};
 use crate::matching::lower_name::LowerName;
 use crate::matching::normal::Normal;
 use crate::matching::numbered::season_in;
 use crate::matching::outcome::ItemRef;
-use crate::matching::words::Words;
+use crate::matching::words::{Gap, Words, year};
 use crate::model::ItemType;
 
 /// Whether one of the folders that only the path asked for has, `common` components from its end, keeps what is in it apart.
@@ -52,6 +52,18 @@ fn is_beside(name: LowerName<'_>) -> bool {
     name.is_of_samples() || name.ends_as_a_sample() || name.is_of_extras() || name.begins(b".")
 }
 
+/// Whether a folder has the item's title by itself, and its year or number behind that: extras have neither. So `Extras (2010)` is
+/// the film's, and `Bonus Disc (2010)` is not that of the film `Bonus`.
+fn is_identified(text: &str, words: &Words, title: &Words) -> bool {
+    let Some(end) = words.title_at(0, title) else {
+        return false;
+    };
+    let is_year = |at: usize| year(words.word(at)).is_some();
+    (is_year(end) || matches!(words.before(end), Gap::Bracket | Gap::Round))
+        && ((end..words.len()).any(is_year) || has_number(text))
+        && !LowerName(text.as_bytes()).ends_as_a_sample()
+}
+
 /// The folders by which it is told what lies below them.
 struct Around {
     /// The folder with the item's title that is next to the file: one that may be such a folder itself if there is no other.
@@ -69,9 +81,9 @@ impl Around {
             if !words.fold(text) {
                 continue;
             }
-            if title.as_ref().is_some_and(|title| title.is_in(&words)) {
-                let is_beside = is_beside(LowerName(text.as_bytes()));
-                let found = if is_beside { &mut by_chance } else { &mut called };
+            if let Some(title) = title.as_ref().filter(|title| title.is_in(&words)) {
+                let may_be = is_beside(LowerName(text.as_bytes())) && !is_identified(text, &words, title);
+                let found = if may_be { &mut by_chance } else { &mut called };
                 found.get_or_insert(place);
             }
             if season_in(&words).is_some() {
