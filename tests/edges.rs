@@ -318,6 +318,66 @@ fn what_needs_a_server_that_is_gone_says_so_while_it_is_left_alone() {
 }
 
 #[test]
+fn what_a_server_is_not_asked_after_it_failed_is_no_miss() {
+    for hangs in [false, true] {
+        let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
+        let (index, library) = at.listed();
+        let ask = |index: &Index, number: u32| {
+            let library = index.library("Movies").expect("a handle");
+            let path = format!("/data/movies/New{number} (2020)/New{number}.mkv");
+            let answer = index
+                .match_path(&within(&library, 60_000), path.as_bytes())
+                .expect("an answer");
+            let late = hangs && answer.stale;
+            let expected = if late { Status::NotYet } else { Status::NotFound };
+            assert_eq!(answer.status, expected, "{}", answer.message);
+            (answer.reason, answer.stale)
+        };
+        assert_eq!(ask(&index, 1), (Reason::NotListed, false), "it was searched");
+        at.clock.advance_ms(5_000);
+        at.server.reset();
+        assert_eq!(
+            ask(&at.open(), 2),
+            (Reason::NotListed, false),
+            "the server has not failed"
+        );
+        assert_eq!(requests(&at.server)[5], 0, "nor is it asked so soon");
+        // Another process finds that it fails.
+        let other = at.open();
+        let movies = other.library("Movies").expect("a handle");
+        if hangs {
+            at.server.fault(Fault::new(Action::Delay { ms: 60_000 }));
+            let late = other.refresh(&within(&movies, 300), true).expect("late");
+            assert_eq!(late, Status::NeedsWarm);
+        } else {
+            at.server.refuse();
+            at.server.close_connections();
+            other.refresh(&movies.query(), true).expect_err("refused");
+        }
+        at.server.reset();
+        for pause_ms in [0, 16_000, 13_000] {
+            at.clock.advance_ms(pause_ms);
+            for index in [&index, &other, &at.open()] {
+                assert_eq!(
+                    ask(index, 3),
+                    (Reason::Unavailable, true),
+                    "hangs: {hangs}, after {pause_ms} ms"
+                );
+            }
+        }
+        assert_eq!(requests(&at.server)[5], 0, "it is not asked more often for that");
+        // It is there again, and another process sees it.
+        if hangs {
+            at.server.clear_faults();
+        } else {
+            at.server.reopen();
+        }
+        other.refresh(&library.query(), true).expect("listed");
+        assert_eq!(ask(&at.open(), 4), (Reason::NotListed, false), "hangs: {hangs}");
+    }
+}
+
+#[test]
 fn what_was_confirmed_under_a_second_url_stays_when_the_server_gets_its_name() {
     let server = movies(300);
     let folder = tempfile::tempdir().expect("a folder");

@@ -5,6 +5,7 @@
 //! one search whether the server has it all the same. Only what comes back and is exactly this file counts; what
 //! does not come back proves nothing. The store remembers what was asked, so that processes do not ask in turn.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -12,13 +13,13 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::call::Call;
 use super::job::{SyncJob, Syncing};
 use super::refresh::Why;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{self, ASK_AGAIN_MS, SEARCHES_UNFETCHED};
 use crate::matching::Normal;
 use crate::matching::point::{file_name, is_same_file, title_in};
 use crate::matching::text::{fold_title, has_all_words};
 use crate::model::{IdentityId, Item, Sequence};
-use crate::source::{Bounds, WantedPath};
+use crate::source::{Bounds, RequestKind, WantedPath};
 use crate::store::{LibraryRow, Patience, ProbeOutcome};
 
 /// How long asking waits for other writers where an answer is at hand.
@@ -308,6 +309,37 @@ impl Syncing {
 }
 
 impl SyncJob<'_> {
+    /// Notes for all processes that the server gave this trip no answer, where it just gave one because of a path: other paths
+    /// that it is not asked about for that are not missing since. `asked`: the requests before the trip.
+    pub fn note_failure(&self, error: &Error, asked: [u64; RequestKind::COUNT]) {
+        let sync = self.sync;
+        // Who was late after it waited for another one's trip, or while rows came, has not seen it fail.
+        let is_silent = || sync.counters.read().requests != asked && self.report.items.load(Ordering::Relaxed) == 0;
+        if sync.is_local()
+            || error.status.meaning() != Meaning::NotNow
+            || error.status == Status::Timeout && !is_silent()
+        {
+            return;
+        }
+        let answered = |identity| -> Result<bool> {
+            let last = sync.store.last_probe_for_path(identity)?;
+            Ok(last.is_some_and(|(at, outcome)| {
+                outcome == ProbeOutcome::Answered && !freshness::may_ask_for_a_path(Some(at), sync.clock.now_ms())
+            }))
+        };
+        let _held = Patience::now().at_most(SHORTLY).hold();
+        let noted = self.identity().and_then(|identity| match identity {
+            Some(identity) if answered(identity)? => {
+                let outcome = ProbeOutcome::Failed(Some(error.status));
+                sync.store.note_probe_for_path(identity, sync.clock.now_ms(), outcome)
+            }
+            _ => Ok(()),
+        });
+        if let Err(error) = noted {
+            log::debug!("that the server gave no answer could not be noted: {error}");
+        }
+    }
+
     /// Whether the server has this path in a library; what it has is merged.
     fn search_path(&self, row: &LibraryRow, wanted: &WantedPath<'_>, path: &[u8]) -> Result<bool> {
         let mappings = self.sync.reading.mappings();

@@ -259,10 +259,15 @@ impl Syncing {
         let patience = Patience::now().until(bounds.deadline);
         let work = || {
             let _held = patience.hold();
-            job.settle_premise()?;
-            job.recall_what_was_learned();
-            let done = work(&job);
-            job.keep_what_was_learned();
+            let done = job.settle_premise().and_then(|()| {
+                job.recall_what_was_learned();
+                let done = work(&job);
+                job.keep_what_was_learned();
+                done
+            });
+            if let Err(error) = &done {
+                job.note_failure(error, asked);
+            }
             done
         };
         let done = on_worker(work, TICK, || tell(true));
