@@ -12,7 +12,20 @@ from pathlib import Path
 from time import perf_counter
 
 from . import chart, goals, machine, markdown, peers, rightness
-from .measure import cold, fetching, folders, languages, lookups, native, processes, refreshing, right, sizes, writing
+from .measure import (
+    cold,
+    fetching,
+    folders,
+    languages,
+    lookups,
+    native,
+    processes,
+    refreshing,
+    right,
+    sizes,
+    sustained,
+    writing,
+)
 from .results import Results
 from .run import BENCH, Run
 from .timing import WrongAnswerError
@@ -26,6 +39,7 @@ MEASURES = {
     "fetching": fetching.measure,
     "cold": cold.measure,
     "writing": writing.measure,
+    "sustained": sustained.measure,
     "sizes": sizes.measure,
     "folders": folders.measure,
     "refreshing": refreshing.measure,
@@ -34,7 +48,14 @@ SCALING = "scaling"
 """Other sizes: lookups, so that the chart of sizes has them all, and of a million what has a number to reach."""
 SCALES = {
     1_000: (lookups.scale, native.scale),
-    1_000_000: (lookups.scale, native.scale, folders.scale, fetching.measure, sizes.measure),
+    1_000_000: (
+        lookups.scale,
+        native.scale,
+        folders.scale,
+        fetching.measure,
+        sizes.measure,
+        sustained.measure,
+    ),
 }
 RIGHT = "right"
 """Has worlds of its own."""
