@@ -4,9 +4,10 @@
 /// Index files, the views that answer from them, the counter page.
 pub mod image {
     pub use crate::image::{
-        Change, CounterPage, Entries, EntriesBuilder, Image, ImageBuilder, ImageKind, ImageMeta, Kept, LibraryFacts,
-        LibraryView, State,
+        Change, CounterPage, Image, ImageBuilder, ImageKind, ImageMeta, LibraryFacts, LibraryView, Record,
+        RecordSegment, RecordSegmentBuilder, State, Stored, record_hash,
     };
+    pub use crate::model::TableId;
     pub use crate::platform::map::MapMode;
 }
 

@@ -173,10 +173,11 @@ fn an_image_that_is_lost_or_damaged_is_made_anew() {
         },
     ];
     for damage in damages {
-        let [path] = &images(folder.path())[..] else {
-            panic!("one image: {:?}", images(folder.path()))
-        };
-        damage(path);
+        let segments = images(folder.path());
+        assert!(!segments.is_empty());
+        for path in &segments {
+            damage(path);
+        }
         let index = open(folder.path());
         let films = table(&index, "Films");
         assert_eq!(get(&films, name).as_deref(), Some(name));
@@ -365,14 +366,15 @@ fn files_that_were_replaced_go_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(folder.path());
     let films = table(&index, "Films");
-    for round in 0..3 {
+    for round in 0..24 {
         fill(&films, round * 3_000);
-        assert_eq!(images(folder.path()).len(), 1);
+        let count = images(folder.path()).len();
+        assert!(count <= 12, "{count} after {round}");
     }
-    assert_eq!(
-        get(&films, "/films/10.mkv\u{e9}").as_deref(),
-        Some("/films/10.mkv\u{e9}")
-    );
+    for n in [10, 35_000, 71_999] {
+        let name = format!("/films/{n}.mkv\u{e9}");
+        assert_eq!(get(&films, &name), Some(name));
+    }
 }
 
 #[test]

@@ -10,7 +10,10 @@ use plexindex::fuzzing::xxh3_64;
 
 use super::input::{Input, folder, patched};
 use super::ladder::against::{host_rule, listing, matches, mixed_items, movie};
-use crate::image::{Entries, EntriesBuilder, Image, Kept, LibraryFacts, LibraryView, MapMode};
+use crate::image::{
+    Image, LibraryFacts, LibraryView, MapMode, Record, RecordSegment, RecordSegmentBuilder, Stored, TableId,
+    record_hash,
+};
 use crate::matching::{Mappings, Normal, Scope, climb, climb_folder, fast_lookup};
 use crate::model::Item;
 
@@ -20,6 +23,7 @@ const AT_SUMS: usize = 16 + 18 * 8;
 const AT_SUMS_SUM: usize = 16 + 20 * 8;
 const AT_HEAD_SUM: usize = 504;
 const SEAL: u64 = 7;
+const TABLE: TableId = TableId(3);
 
 /// A value, unless it is long, and its expiry.
 type Entry = (Option<Vec<u8>>, Option<i64>);
@@ -82,7 +86,8 @@ impl Whole {
         names.extend([b"".to_vec(), b"\0\xff".to_vec(), b"gone".to_vec()]);
         let folder = folder();
         let place = folder.path().join("entries.image");
-        let mut builder = EntriesBuilder::default();
+        names.sort();
+        let mut builder = RecordSegmentBuilder::new(Some(&place));
         for (n, name) in names.iter().enumerate().take(42) {
             let value = match n % 7 {
                 0 => None,
@@ -90,7 +95,18 @@ impl Whole {
                 _ => Some(name.as_slice()),
             };
             let expires_ms = (n % 3 == 0).then_some(i64::try_from(n).unwrap_or(0) * 1_000_000_007);
-            builder.push(name, Kept { value, expires_ms });
+            let stored = Stored {
+                value,
+                length: value.map_or(70_000, |value| value.len() as u64),
+                expires_ms,
+            };
+            let record = Record {
+                table: TABLE,
+                name,
+                row: 7,
+                state: (n % 5 > 0).then_some(stored),
+            };
+            builder.push(&record).expect("room");
         }
         builder.finish(&place, SEAL).expect("an image is made");
         let mut whole = Self {
@@ -115,7 +131,7 @@ impl Whole {
             .expect("fresh images answer")
             .into_iter()
             .collect();
-        let image = Entries::open(&whole.place, MapMode::Read, SEAL).expect("a fresh image opens");
+        let image = RecordSegment::open(&whole.place, MapMode::Read, SEAL).expect("a fresh segment opens");
         whole.told_entries = whole
             .tell_entries(&image)
             .into_iter()
@@ -175,15 +191,23 @@ impl Whole {
         (!broken()).then_some(told)
     }
 
-    fn tell_entries(&self, image: &Entries) -> Vec<Result<Option<Entry>, ()>> {
-        let find = |name: &Vec<u8>| {
-            let hash = xxh3_64(name);
-            match image.find(name, hash, image.first(hash)) {
-                Ok(found) => Ok(found.map(|kept| (kept.value.map(<[u8]>::to_vec), kept.expires_ms))),
-                Err(_) => Err(()),
-            }
+    fn tell_entries(&self, segment: &RecordSegment) -> Vec<Result<Option<Entry>, ()>> {
+        let own = |record: Record<'_>| {
+            let state = record
+                .state
+                .map(|stored| (stored.value.map(<[u8]>::to_vec), stored.expires_ms));
+            state.unwrap_or_default()
         };
-        self.names.iter().map(find).collect()
+        let find = |name: &Vec<u8>| {
+            let hash = record_hash(TABLE, name);
+            let found = segment.find((TABLE, name), hash, segment.first(hash));
+            found.map(|found| found.map(own)).map_err(|_| ())
+        };
+        let next = |name: &Vec<u8>| {
+            let next = segment.seek((TABLE, name)).and_then(|place| segment.next(place));
+            next.map(|next| next.map(|(record, _)| own(record))).map_err(|_| ())
+        };
+        self.names.iter().flat_map(|name| [find(name), next(name)]).collect()
     }
 }
 
@@ -218,12 +242,13 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
 
 fn table(whole: &Whole, bytes: &[u8], sealed: bool) {
     std::fs::write(&whole.place, bytes).expect("written");
-    let Ok(image) = Entries::open(&whole.place, MapMode::Read, SEAL) else {
+    let Ok(image) = RecordSegment::open(&whole.place, MapMode::Read, SEAL) else {
         return;
     };
     let told = whole.tell_entries(&image);
     if !sealed {
-        for ((found, wanted), name) in told.iter().zip(&whole.told_entries).zip(&whole.names) {
+        let names = whole.names.iter().flat_map(|name| [name, name]);
+        for ((found, wanted), name) in told.iter().zip(&whole.told_entries).zip(names) {
             assert!(
                 found.as_ref().is_ok_and(|found| found == wanted) || found.is_err(),
                 "{name:?}: {found:?}"

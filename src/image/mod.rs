@@ -3,20 +3,20 @@
 
 mod chains;
 mod counters;
-mod entry_overlay;
 mod file;
 mod folders;
 mod log;
+mod memtable;
 mod overlay;
 mod page;
 mod view;
 
 pub use counters::State;
-pub use entry_overlay::{EntryOverlay, Overlaid};
 pub use file::{
-    Entries, EntriesBuilder, FirstEntry, Image, ImageBuilder, ImageKind, ImageMeta, Kept, log_unusable, put_varint,
-    varint,
+    FirstRecord, Image, ImageBuilder, ImageKind, ImageMeta, Record, RecordCursor, RecordSegment, RecordSegmentBuilder,
+    Stored, log_unusable, put_varint, record_hash, varint,
 };
+pub use memtable::{OwnedRecord, OwnedValue, RecordMemtable};
 pub use overlay::{CAPACITY as OVERLAY_CAPACITY, Change};
 pub use page::{CounterPage, HOLDS_MS};
 pub use view::{LibraryFacts, LibraryView};

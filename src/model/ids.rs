@@ -110,12 +110,10 @@ pub struct ImageName {
     pub number: u32,
 }
 
-/// The name of a table's image: what it is made of, and when.
+/// The name of a segment of records: when it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TableImage {
-    /// Of which table.
-    pub table: TableId,
-    /// The change sequence up to which it is true.
+pub struct SegmentName {
+    /// The change sequence of the write that named it.
     pub sequence: Sequence,
     /// As in [`ImageName`].
     pub number: u32,

@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, FileControl};
 use super::explain::{explain, is_broken};
 use super::folder::Folder;
 use super::patience::BUSY;
-use super::schema::{OLDEST, add_columns, connect, failure, journal, warn_of_network};
+use super::schema::{OLDEST, connect, failure, journal, upgrade, warn_of_network};
 use crate::error::{Error, Result, Status};
 use crate::platform::files::Inode;
 use crate::platform::lock::{OpenLock, Taken};
@@ -281,7 +281,7 @@ impl Slot {
         let Ok(_alone) = self.journal.alone(patience) else {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY));
         };
-        add_columns(connection)
+        upgrade(connection)
     }
 
     /// The id of the store that is open.

@@ -3,7 +3,7 @@
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::folder::NAME;
-use crate::model::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, Sequence, TableId, TableImage};
+use crate::model::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, SegmentName, Sequence, TableId};
 
 /// `SQLite` has 64 bits with a sign: what has none keeps its bits.
 macro_rules! column {
@@ -33,12 +33,6 @@ column!(Sequence, u64::cast_signed, i64::cast_unsigned);
 impl ToSql for ImageName {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(image_text(self).into())
-    }
-}
-
-impl ToSql for TableImage {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(table_image_text(self).into())
     }
 }
 
@@ -79,25 +73,20 @@ pub fn image_name(text: &str) -> Option<ImageName> {
     (image_text(&name) == text).then_some(name)
 }
 
-/// The name of a table's image as the database has it, and as its file begins.
-pub fn table_image_text(name: &TableImage) -> String {
-    let TableImage {
-        table,
-        sequence,
-        number,
-    } = name;
-    format!("{NAME}-t{table}-{sequence}-{number:x}")
+/// The name of a segment of records as the database has it, and as its file begins.
+pub fn segment_text(name: &SegmentName) -> String {
+    let SegmentName { sequence, number } = name;
+    format!("{NAME}-r{sequence}-{number:x}")
 }
 
-/// The inverse of [`table_image_text`]; `None` where there is no image, or none of this format.
-pub fn table_image(text: &str) -> Option<TableImage> {
-    let mut parts = text.strip_prefix(NAME)?.strip_prefix("-t")?.split('-');
-    let name = TableImage {
-        table: TableId(parts.next()?.parse().ok()?),
+/// The inverse of [`segment_text`]; `None` where there is no segment, or none of this format.
+pub fn segment_name(text: &str) -> Option<SegmentName> {
+    let mut parts = text.strip_prefix(NAME)?.strip_prefix("-r")?.split('-');
+    let name = SegmentName {
         sequence: Sequence(parts.next()?.parse().ok()?),
         number: u32::from_str_radix(parts.next()?, 16).ok()?,
     };
-    (table_image_text(&name) == text).then_some(name)
+    (segment_text(&name) == text).then_some(name)
 }
 
 #[cfg(test)]

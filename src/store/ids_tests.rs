@@ -24,16 +24,15 @@ fn the_name_of_an_image_is_read_as_it_is_written() {
 }
 
 #[test]
-fn the_name_of_a_table_s_image_is_read_as_it_is_written() {
-    let name = TableImage {
-        table: TableId(7),
+fn the_name_of_a_segment_is_read_as_it_is_written() {
+    let name = SegmentName {
         sequence: Sequence(u64::MAX),
         number: 0xAB,
     };
-    let text = table_image_text(&name);
-    assert_eq!(text, format!("{NAME}-t7-18446744073709551615-ab"));
-    assert_eq!((table_image(&text), image_name(&text)), (Some(name), None));
-    for other in ["", "t7-8-9", &format!("{text}-5"), &text.replace("-t", "-l")] {
-        assert_eq!(table_image(other), None, "{other}");
+    let text = segment_text(&name);
+    assert_eq!(text, format!("{NAME}-r18446744073709551615-ab"));
+    assert_eq!((segment_name(&text), image_name(&text)), (Some(name), None));
+    for other in ["", "r8-9", &format!("{text}-5"), &text.replace("-r", "-l")] {
+        assert_eq!(segment_name(other), None, "{other}");
     }
 }

@@ -1,14 +1,16 @@
 //! The files of images: their names, and which of them go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
 
 use super::folder::{Folder, NAME};
-use super::ids::{image_name, image_text, table_image, table_image_text};
+use super::ids::{image_name, image_text, segment_name, segment_text};
 use super::open::Store;
+use super::records::manifest;
+use super::tx::sequence_of;
 use crate::error::Result;
-use crate::model::{Generation, ImageKind, ImageName, LibraryId, Sequence, TableId, TableImage};
+use crate::model::{Generation, ImageKind, ImageName, LibraryId, SegmentName, Sequence};
 use crate::platform::files;
 
 /// What the names of images end in.
@@ -35,15 +37,14 @@ impl Folder {
         }
     }
 
-    /// The image of a table. Its names are the host's: no mappings are in it.
-    pub fn table_image(&self, name: &TableImage) -> PathBuf {
-        self.path().join(format!("{}-0{IMAGE}", table_image_text(name)))
+    /// The segment with this name. What it holds is the host's: no mappings are in it.
+    pub fn segment(&self, name: &SegmentName) -> PathBuf {
+        self.path().join(format!("{}-0{IMAGE}", segment_text(name)))
     }
 
-    /// A name for an image of a table, as [`Folder::image_name`].
-    pub fn table_image_name(table: TableId, sequence: Sequence) -> TableImage {
-        TableImage {
-            table,
+    /// A name for a segment that this write makes.
+    pub fn new_segment_name(sequence: Sequence) -> SegmentName {
+        SegmentName {
             sequence,
             number: u32::from_le_bytes(files::random().unwrap_or_default()),
         }
@@ -75,9 +76,9 @@ impl Folder {
     pub fn sweep_images(&self, files: &[Found], named: &Named) {
         for file in files {
             let stem = file.name.strip_suffix(IMAGE).and_then(|name| name.rsplit_once('-'));
-            let dead = match stem.map(|(stem, _)| (image_name(stem), table_image(stem))) {
+            let dead = match stem.map(|(stem, _)| (image_name(stem), segment_name(stem))) {
                 Some((Some(name), _)) => named.image(&name),
-                Some((_, Some(name))) => named.table(&name),
+                Some((_, Some(name))) => named.segment(&name),
                 _ => Fate::Unknown,
             };
             let old = file.age_s.is_none_or(|age| age >= YOUNG_S);
@@ -109,7 +110,9 @@ enum Fate {
 #[derive(Default)]
 pub struct Named {
     images: HashMap<(ImageKind, LibraryId), (Option<ImageName>, Sequence)>,
-    tables: HashMap<TableId, (Option<TableImage>, Sequence)>,
+    segments: HashSet<SegmentName>,
+    /// The change sequence of that moment.
+    sequence: Sequence,
 }
 
 impl Named {
@@ -130,13 +133,14 @@ impl Named {
         }
     }
 
-    fn table(&self, name: &TableImage) -> Fate {
-        match self.tables.get(&name.table) {
-            None => Fate::Dead,
-            Some((Some(named), _)) if named == name => Fate::Named,
-            // `table_compacted` names none that is behind.
-            Some((_, upto)) if name.sequence < *upto => Fate::Dead,
-            Some(_) => Fate::Unknown,
+    /// A segment gets its name within the write that the name says.
+    fn segment(&self, name: &SegmentName) -> Fate {
+        if self.segments.contains(name) {
+            Fate::Named
+        } else if name.sequence <= self.sequence {
+            Fate::Dead
+        } else {
+            Fate::Unknown
         }
     }
 }
@@ -165,13 +169,8 @@ impl Store {
                     named.images.insert((kind, library), (image, row.get(at + 1)?));
                 }
             }
-            let mut tables =
-                connection.prepare_cached("SELECT id, image, compacted FROM tables WHERE name IS NOT NULL")?;
-            let mut rows = tables.query([])?;
-            while let Some(row) = rows.next()? {
-                let image = table_image(&row.get::<_, String>(1)?);
-                named.tables.insert(row.get(0)?, (image, row.get(2)?));
-            }
+            named.segments = manifest(connection)?.segments.iter().map(|one| one.name).collect();
+            named.sequence = sequence_of(connection)?;
             Ok(named)
         })
     }

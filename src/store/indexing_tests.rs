@@ -3,7 +3,7 @@
 use super::for_tests::{NOW_MS, count, endpoint, finish, listed, movie, opened, probed, server};
 use super::guids::with_guid;
 use super::titles::without_index;
-use super::{LibraryRow, Put, Store, TableOp};
+use super::{LibraryRow, Store};
 use crate::matching::text::fold_title;
 use crate::model::{IdentityId, Item, ItemType, Sequence};
 
@@ -140,44 +140,6 @@ fn an_index_finds_what_all_rows_have() {
     check(&rows[2]);
     check(&finish(&store, identity, &mut listing));
     check(&rows[1]);
-}
-
-#[test]
-fn who_follows_tables_hears_what_is_new_of_them() {
-    let (_folder, store) = opened();
-    let terms = Put {
-        expires_ms: None,
-        now_ms: NOW_MS,
-        limit: 1 << 20,
-    };
-    let put = |table: &'static str, name: &'static str| {
-        let (table, name) = (table.as_bytes(), name.as_bytes());
-        store
-            .write_tables(
-                &[TableOp::Put {
-                    table,
-                    name,
-                    value: b"x",
-                }],
-                &terms,
-            )
-            .expect("written");
-    };
-    put("a", "one");
-    let all = store.tables_since(None, true).expect("patient").expect("read");
-    assert_eq!((all.tables.expect("all").len(), all.written.len()), (1, 1));
-    put("a", "two");
-    let new = store
-        .tables_since(Some((all.sequence, 1)), true)
-        .expect("patient")
-        .expect("read");
-    assert_eq!((new.tables, new.written.len()), (None, 1));
-    put("b", "three");
-    let new = store
-        .tables_since(Some((new.sequence, 1)), true)
-        .expect("patient")
-        .expect("read");
-    assert_eq!((new.tables.expect("another one").len(), new.written.len()), (2, 3));
 }
 
 #[test]

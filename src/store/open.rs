@@ -9,14 +9,14 @@ use super::connection::Slot;
 use super::connections::Connections;
 use super::explain::{explain, is_broken};
 use super::folder::Folder;
-use super::ids::{image_text, table_image_text};
+use super::ids::{image_text, segment_text};
 use super::opened::{Opened, is_fresh, repair, warn_of_page};
 use super::patience::BUSY;
 use super::state_file::{Kept, KeptEndpoint, find};
 use super::tx::{Living, sequence_of};
 use crate::error::{Error, Result, Status};
 use crate::image::{CounterPage, State as PageState};
-use crate::model::{ImageName, Sequence, TableImage};
+use crate::model::{ImageName, SegmentName, Sequence};
 use crate::platform::clock::coarse_ms;
 use crate::platform::files;
 use crate::platform::mutex::{ShortLock, lock, try_lock};
@@ -238,10 +238,10 @@ impl Store {
         self.seal_of(&image_text(name))
     }
 
-    /// The same for the image of a table.
+    /// The same for a segment of records.
     #[must_use]
-    pub fn table_seal(&self, name: &TableImage) -> u64 {
-        self.seal_of(&table_image_text(name))
+    pub fn segment_seal(&self, name: &SegmentName) -> u64 {
+        self.seal_of(&segment_text(name))
     }
 
     fn seal_of(&self, name: &str) -> u64 {

@@ -64,13 +64,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "SCAN changes",
         "the last row and no other",
     ),
-    // Tables of the host.
-    ("e.sequence > max(t.compacted, ?1)", "SCAN t", TABLES),
-    (
-        "ORDER BY e.sequence",
-        SORT,
-        "what is new in several tables, told in one order",
-    ),
     // Pages and indexes of items.
     ("LIMIT ?4 + 0", "SEARCH i USING INDEX items_key (library=?)", SPARSE),
     ("LIMIT ?4 + 0", SORT, SPARSE),

@@ -11,8 +11,11 @@ CREATE TABLE store (
     requests  INTEGER NOT NULL DEFAULT 0,  -- over the store's life
     answers   INTEGER NOT NULL DEFAULT 0,
     evictions INTEGER NOT NULL DEFAULT 0,
-    last_item INTEGER NOT NULL DEFAULT 0   -- the last number of an item that is reserved. None is ever used again: the
+    last_item INTEGER NOT NULL DEFAULT 0,  -- the last number of an item that is reserved. None is ever used again: the
                                            -- indexes of GUIDs and titles remember how far they are
+    segments  TEXT    NOT NULL DEFAULT '', -- of records, the newest first: name and number of records of each
+    merged    INTEGER NOT NULL DEFAULT 0,  -- records of up to this change sequence are in segments
+    manifest  INTEGER NOT NULL DEFAULT 0   -- change sequence when segments or tables changed last
 ) STRICT;
 
 CREATE TABLE servers (
@@ -225,24 +228,19 @@ CREATE TABLE leases (        -- who fetches, where the file system has no locks
     until_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE tables (        -- what a host keeps itself; a table is made when something is put into it
-    id        INTEGER PRIMARY KEY AUTOINCREMENT, -- no number is ever used twice: processes remember them
-    name      BLOB    UNIQUE,              -- NULL: it was cleared, and its entries are to be swept
-    entries   INTEGER NOT NULL DEFAULT 0,  -- those that are stored, expired ones included
-    bytes     INTEGER NOT NULL DEFAULT 0,  -- that they take
-    loose     INTEGER NOT NULL DEFAULT 0,  -- writes since its image was made
-    image     TEXT    NOT NULL DEFAULT '',
-    compacted INTEGER NOT NULL DEFAULT 0,  -- what was written up to here is in the image
-    changed   INTEGER NOT NULL             -- change sequence when it was made or compacted: then it is read anew
+CREATE TABLE tables (        -- of the host; a table is made when something is put into it
+    id      INTEGER PRIMARY KEY AUTOINCREMENT, -- no number is ever used twice: segments have records of it
+    name    BLOB    UNIQUE,                -- NULL: it was cleared, and its records are to be swept
+    entries INTEGER NOT NULL DEFAULT 0,    -- in segments, expired ones included
+    bytes   INTEGER NOT NULL DEFAULT 0,    -- that they take
+    swept   INTEGER NOT NULL DEFAULT 0     -- of one that was cleared: records up to this row are gone
 ) STRICT;
 
-CREATE TABLE entries (
+CREATE TABLE records (       -- the log of what tables hold. A later record of a name replaces an earlier one
+    id         INTEGER PRIMARY KEY,        -- places::place_of(sequence, number)
     in_table   INTEGER NOT NULL REFERENCES tables (id),
     name       BLOB    NOT NULL,
     expires_ms INTEGER,                    -- NULL: never
-    sequence   INTEGER NOT NULL,           -- change sequence when it was put or removed: others read what is new by it
-    value      BLOB,                       -- NULL: it was removed; the row goes when the table is compacted
-    PRIMARY KEY (in_table, name)
+    value      BLOB                        -- NULL: it was removed
 ) STRICT;
-CREATE INDEX entries_age ON entries (in_table, sequence);
-CREATE INDEX entries_expiry ON entries (expires_ms) WHERE expires_ms IS NOT NULL;
+CREATE INDEX records_expiry ON records (expires_ms) WHERE expires_ms IS NOT NULL;

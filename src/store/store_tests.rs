@@ -360,7 +360,7 @@ fn a_database_that_lacks_columns_is_set_aside_and_a_newer_one_is_not() {
 }
 
 #[test]
-fn a_database_of_the_version_before_gets_the_columns_that_it_lacks_once() {
+fn a_database_of_a_version_before_is_brought_up_to_date_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path(), true).expect("opens");
     let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
@@ -372,6 +372,21 @@ fn a_database_of_the_version_before_gets_the_columns_that_it_lacks_once() {
     connection
         .execute_batch(
             "ALTER TABLE identities DROP COLUMN same_user; ALTER TABLE endpoints DROP COLUMN until_ms; \
+             ALTER TABLE store DROP COLUMN segments; ALTER TABLE store DROP COLUMN merged; \
+             ALTER TABLE store DROP COLUMN manifest; DROP TABLE records; DROP TABLE tables; \
+             CREATE TABLE tables (id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB UNIQUE, entries INTEGER NOT NULL DEFAULT 0, \
+             bytes INTEGER NOT NULL DEFAULT 0, loose INTEGER NOT NULL DEFAULT 0, image TEXT NOT NULL DEFAULT '', \
+             compacted INTEGER NOT NULL DEFAULT 0, changed INTEGER NOT NULL) STRICT; \
+             CREATE TABLE entries (in_table INTEGER NOT NULL REFERENCES tables (id), name BLOB NOT NULL, expires_ms INTEGER, \
+             sequence INTEGER NOT NULL, value BLOB, PRIMARY KEY (in_table, name)) STRICT; \
+             CREATE INDEX entries_age ON entries (in_table, sequence); \
+             CREATE INDEX entries_expiry ON entries (expires_ms) WHERE expires_ms IS NOT NULL; \
+             INSERT INTO tables (id, name, entries, bytes, image, changed) SELECT 1, x'61', 2, 138, 'x', sequence FROM store; \
+             INSERT INTO tables (id, changed) SELECT 2, sequence FROM store; \
+             INSERT INTO entries SELECT 1, x'01', NULL, sequence + 1, x'07' FROM store; \
+             INSERT INTO entries SELECT 1, x'02', 9, sequence + 1, x'' FROM store; \
+             INSERT INTO entries SELECT 1, x'03', NULL, sequence + 1, NULL FROM store; \
+             INSERT INTO entries SELECT 2, x'01', NULL, sequence + 1, x'08' FROM store; \
              PRAGMA user_version = 9",
         )
         .expect("as it was");
@@ -389,6 +404,17 @@ fn a_database_of_the_version_before_gets_the_columns_that_it_lacks_once() {
         let store = &stores[0];
         assert_eq!(store.identity(&endpoint("http://a")).expect("read"), Some(mine));
         assert_eq!(matches(store, row.id).len(), 1, "what was recorded is there");
+        let tables = store.records_since(None, 10, true).expect("patient").expect("read");
+        let rows: Vec<_> = tables
+            .rows
+            .iter()
+            .map(|one| (one.name.clone(), one.value.clone()))
+            .collect();
+        let kept = [
+            (vec![1], Some((Some(vec![7]), 1))),
+            (vec![2], Some((Some(Vec::new()), 0))),
+        ];
+        assert_eq!(rows, kept, "and what hosts keep");
         let again = store.accepted(&endpoint("http://a"), &server("one"), user, NOW_MS);
         assert_eq!(again.expect("written"), mine);
     }

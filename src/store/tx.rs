@@ -126,12 +126,13 @@ impl Drop for Hasty<'_> {
     }
 }
 
-/// The change sequence, as the connection sees it. A transaction that tells a change says its number there, and writes no
-/// other page for it.
+/// The change sequence, as the connection sees it. A transaction that adds a change or a record says its number there, and
+/// writes no other page for it. A record has the lower half of it: the upper one is the same for all of a database.
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection
         .prepare_cached(
-            "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0)) FROM store",
+            "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0), \
+             (sequence & ~0xFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 31)) FROM store",
         )?
         .query_row([], |row| row.get(0))
 }

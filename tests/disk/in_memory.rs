@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plexindex::index::{Index, Library, ManualClock};
+use plexindex::options::{Options, Ttl};
+use plexindex::tables::{Op, Terms};
 
 use super::broken::{answer, used};
 use super::full::limit_files;
@@ -209,4 +211,77 @@ fn matches_are_not_passed_over_while_their_index_file_is_lost() {
     library.invalidate_path(b"/host/20.mkv").expect("invalidated");
     assert_eq!(answer(&library, "/host/20.mkv").expect("an answer"), "NoLocation");
     assert!(library.lookup_key(b"/host/20.mkv", |_| ()).is_none());
+}
+
+#[test]
+fn tables_are_answered_where_no_segment_can_be_written() {
+    play_to_the_end("tables");
+}
+
+/// In a worker: see the test above.
+pub fn tables(_: &[&str]) {
+    const KEEP: Terms = Terms {
+        ttl: Ttl::Never,
+        limit: u64::MAX,
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock: Arc<ManualClock> = clock();
+    let open = || {
+        let options = Options {
+            cache_dir: folder.path().into(),
+            ..Options::default()
+        };
+        Index::open_with_clock(options, clock.clone()).expect("it opens")
+    };
+    let index = open();
+    let films = index.tables().table(b"films", false).expect("a table");
+    let names: Vec<String> = (0..3_000).map(|number| format!("/films/{number}.mkv")).collect();
+    let ops: Vec<Op<'_>> = names
+        .iter()
+        .map(|name| Op::Put(&films, name.as_bytes(), name.as_bytes()))
+        .collect();
+    films.tables().write(&ops, &KEEP).expect("stored");
+    films.put(b"/films/7.mkv", b"other", &KEEP).expect("stored");
+    films.remove(b"/films/8.mkv").expect("removed");
+    index.close().expect("closes");
+    let lost = take_away(folder.path());
+    assert!(!lost.is_empty());
+    let index = writing(open);
+    let films = index.tables().table(b"films", false).expect("a table");
+    let get = |name: &str| {
+        let mut found = None;
+        let mut take = |value: &[u8]| found = Some(String::from_utf8_lossy(value).into_owned());
+        films.get(name.as_bytes(), usize::MAX, &mut take).expect("an answer");
+        found
+    };
+    let right = |what: &str| {
+        for (number, name) in names.iter().enumerate() {
+            let wanted = match number {
+                7 => Some("other".to_owned()),
+                8 => None,
+                _ => Some(name.clone()),
+            };
+            assert_eq!(get(name), wanted, "{what}");
+        }
+        assert_eq!(films.count().expect("counted"), 2_999, "{what}");
+    };
+    right("in memory");
+    writing(|| films.put(b"/films/new.mkv", b"new", &KEEP)).expect("stored");
+    assert_eq!(get("/films/new.mkv").as_deref(), Some("new"));
+    writing(|| films.remove(b"/films/new.mkv")).expect("removed");
+    right("after changes");
+    assert_eq!(index_files(folder.path()), Vec::<PathBuf>::new());
+    // A minute later the next large write makes a file of all.
+    limit_files(libc::RLIM_INFINITY);
+    clock.advance_ms(61_000);
+    let again: Vec<Op<'_>> = names[100..800]
+        .iter()
+        .map(|name| Op::Put(&films, name.as_bytes(), name.as_bytes()))
+        .collect();
+    films.tables().write(&again, &KEEP).expect("stored");
+    assert_eq!(index_files(folder.path()).len(), 1);
+    right("in a file again");
+    let late = open();
+    assert_eq!(late.tables().count().expect("counted"), 2_999);
+    say("done");
 }

@@ -43,6 +43,7 @@ fn worker() {
         ("no file", in_memory::no_file),
         ("made once", in_memory::made_once),
         ("less and less", in_memory::less_and_less),
+        ("tables", in_memory::tables),
         ("masked", secrecy::masked),
         ("power", power::power),
         ("every write", every_write::every_write),

@@ -21,7 +21,6 @@ mod below;
 mod body;
 mod builder;
 mod bytes;
-mod entries;
 #[cfg(test)]
 mod for_tests;
 mod layout;
@@ -30,15 +29,16 @@ mod order;
 mod parts;
 mod read;
 mod record;
+mod records;
 mod sorter;
 mod spool;
 mod table;
 
 pub use builder::{ImageBuilder, ImageMeta};
-pub use entries::{Entries, EntriesBuilder, FirstEntry, Kept};
 pub use layout::{ImageKind, put_varint, varint};
 pub use names::name_hash;
 pub use read::Image;
+pub use records::{FirstRecord, Record, RecordCursor, RecordSegment, RecordSegmentBuilder, Stored, record_hash};
 
 use std::path::Path;
 

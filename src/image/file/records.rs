@@ -1,0 +1,434 @@
+//! A segment of records: what hosts keep by exact name, in one immutable file. Head, check sums and hash table are those of
+//! every index file.
+//!
+//! | part | what |
+//! |---|---|
+//! | records | one behind the other, in the order of table and name |
+//! | paths | hash table over the names' hashes: [`super::table`] |
+//! | order | every [`STEP`]th record, so that a name is found by bisection |
+//!
+//! A record begins at a multiple of four bytes: the length of its name (varint), the name, the table (varint), the row of
+//! the store (8 bytes), the state (varint: 0 removed, 1 a long value, which only the store has, else the value's length plus
+//! two); then, unless it is removed, Unix ms of its expiry plus one (varint; 0: never), and the length of a long value
+//! (varint) or the value.
+
+use std::io;
+use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::body::{self, Body, Out, too_large};
+use super::bytes::{Checked, Read};
+use super::layout::{BLOCK, Head, LONGEST_VARINT, put_varint, u32_at, u64_at, varint};
+use super::read::refuse;
+use super::spool::reserve;
+use super::table::{self, Slots, Table, upper};
+use crate::error::Result;
+use crate::model::TableId;
+use crate::platform::map::{FileBytes, MapMode};
+
+/// In the place of the normal form's version, which is never 0.
+const BYTES: u32 = 0;
+/// Records between two of those that can be found by their place.
+const STEP: u64 = 16;
+/// Bytes of a record's numbers, at most.
+const NUMBERS: usize = 4 * LONGEST_VARINT + 8;
+
+/// A record of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'r> {
+    /// The table.
+    pub table: TableId,
+    /// The entry's name.
+    pub name: &'r [u8],
+    /// The row of the store that it was read from.
+    pub row: i64,
+    /// What the name has; `None`: it was removed.
+    pub state: Option<Stored<'r>>,
+}
+
+/// A value as segments and memtables have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored<'r> {
+    /// The value; `None`: a long one, which only the store has.
+    pub value: Option<&'r [u8]>,
+    /// Its length.
+    pub length: u64,
+    /// From then on it is not given any more, Unix ms.
+    pub expires_ms: Option<i64>,
+}
+
+impl Record<'_> {
+    /// Table and name: what records are sorted by.
+    #[must_use]
+    pub fn key(&self) -> (TableId, &[u8]) {
+        (self.table, self.name)
+    }
+}
+
+/// The hash of a name in a table.
+#[inline]
+#[must_use]
+pub fn record_hash(table: TableId, name: &[u8]) -> u64 {
+    xxh3_64_with_seed(name, table.0.cast_unsigned())
+}
+
+/// Writes a segment from records in their order.
+pub struct RecordSegmentBuilder {
+    body: Body,
+    records: u64,
+    /// Upper half of the hash, and the record: by the upper bits of the hash.
+    slots: Vec<Vec<u64>>,
+    order: Vec<u8>,
+    head: Head,
+    /// The hash table under way: where it begins, and which bucket is next.
+    table: Option<(usize, Slots, usize)>,
+}
+
+impl RecordSegmentBuilder {
+    /// The slots are sorted in so many parts, so that no part takes long.
+    pub const PARTS: usize = 256;
+
+    /// A segment in memory, or in a file beside `place`.
+    #[must_use]
+    pub fn new(place: Option<&Path>) -> Self {
+        let out = place.map_or(Out::Memory(Vec::new()), |path| Out::Beside(path.to_path_buf()));
+        Self {
+            body: Body::new(out),
+            records: 0,
+            slots: vec![Vec::new(); Self::PARTS],
+            order: Vec::new(),
+            head: Head {
+                form: BYTES,
+                ..Head::default()
+            },
+            table: None,
+        }
+    }
+
+    /// How many records it has.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Adds a record, behind all that come before it in the order of [`Record::key`].
+    ///
+    /// # Errors
+    /// The disk's; no memory; more than 16 GiB.
+    pub fn push(&mut self, record: &Record<'_>) -> io::Result<()> {
+        let at = self.body.at();
+        let begin = at.next_multiple_of(4);
+        let number = u32::try_from(begin / 4).map_err(|_| too_large())?;
+        let value = record.state.and_then(|stored| stored.value).unwrap_or_default();
+        let out = self.body.tail(begin - at + record.name.len() + NUMBERS + value.len())?;
+        out.resize(out.len() + begin - at, 0);
+        put_varint(out, record.name.len() as u64);
+        out.extend_from_slice(record.name);
+        put_varint(out, record.table.0.cast_unsigned());
+        out.extend_from_slice(&record.row.to_le_bytes());
+        match record.state {
+            None => put_varint(out, 0),
+            Some(stored) => {
+                put_varint(out, stored.value.map_or(1, |value| value.len() as u64 + 2));
+                put_varint(out, stored.expires_ms.map_or(0, |ms| ms.max(0).cast_unsigned() + 1));
+                match stored.value {
+                    Some(value) => out.extend_from_slice(value),
+                    None => put_varint(out, stored.length),
+                }
+            }
+        }
+        self.body.settle()?;
+        let hash = record_hash(record.table, record.name);
+        let bucket = &mut self.slots[usize::from(hash.to_be_bytes()[0])];
+        reserve(bucket, 1)?;
+        bucket.push(u64::from(upper(hash)) << 32 | u64::from(number));
+        if self.records.is_multiple_of(STEP) {
+            reserve(&mut self.order, 4)?;
+            self.order.extend_from_slice(&number.to_le_bytes());
+        }
+        self.records += 1;
+        Ok(())
+    }
+
+    /// Makes a part of the hash table behind the last record; gives whether there are more to make.
+    ///
+    /// # Errors
+    /// As [`RecordSegmentBuilder::push`].
+    pub fn index_some(&mut self) -> io::Result<bool> {
+        let (begin, mut slots, bucket) = if let Some(table) = self.table.take() {
+            table
+        } else {
+            self.head.records = self.body.end_part(BLOCK, 1)?;
+            let records = usize::try_from(self.records).map_err(|_| too_large())?;
+            self.head.path_homes = table::homes(records) as u64;
+            (self.body.at(), Slots::new(records), 0)
+        };
+        if bucket < Self::PARTS {
+            let mut part = std::mem::take(&mut self.slots[bucket]);
+            part.sort_unstable();
+            for slot in part {
+                let entry = u32::try_from(slot & 0xFFFF_FFFF).unwrap_or(0);
+                slots.put(slot & !0xFFFF_FFFF, entry, &mut self.body)?;
+            }
+            self.table = Some((begin, slots, bucket + 1));
+            return Ok(true);
+        }
+        slots.end(&mut self.body)?;
+        self.head.paths = self.body.end_part(begin, 8)?;
+        let begin = self.body.at();
+        self.body.put(&self.order)?;
+        self.head.order = self.body.end_part(begin, 4)?;
+        Ok(false)
+    }
+
+    fn end(mut self, seal: u64) -> io::Result<Out> {
+        if self.head.order.at == 0 {
+            while self.index_some()? {}
+        }
+        self.head.items = self.records;
+        self.head.seal = seal;
+        self.body.finish(&mut self.head)
+    }
+
+    /// Ends the segment and gives it its name.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; there is no file of that name then.
+    pub fn finish(self, path: &Path, seal: u64) -> Result<()> {
+        let written = self.end(seal).and_then(|out| body::keep(out, path));
+        body::cannot_write(written, path)
+    }
+
+    /// Ends a segment that stands in for a file that cannot be written.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn finish_in_memory(self) -> Result<RecordSegment> {
+        let place = Path::new("in memory");
+        match body::cannot_write(self.end(0), place)? {
+            Out::Memory(bytes) => RecordSegment::new(FileBytes::from(bytes), 0).map_err(|why| refuse(place, why)),
+            _ => Err(refuse(place, "it is a file")),
+        }
+    }
+}
+
+/// Where a segment has the first record of a hash, or none; or that this cannot be told.
+#[derive(Clone, Copy)]
+pub struct FirstRecord(Read<Option<u32>>);
+
+impl FirstRecord {
+    /// There is none.
+    pub const NONE: Self = Self(Ok(None));
+}
+
+/// An open segment of records.
+pub struct RecordSegment {
+    file: Checked,
+    names: Table,
+    head: Head,
+}
+
+/// A place between two records of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordCursor(usize);
+
+impl RecordCursor {
+    /// Before the first record.
+    pub const BEGIN: Self = Self(BLOCK);
+}
+
+impl RecordSegment {
+    /// Opens the segment at `path`, as [`super::Image::open`] does.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`]: make it anew.
+    pub fn open(path: &Path, mode: MapMode, seal: u64) -> Result<Self> {
+        let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
+        Self::new(bytes, seal).map_err(|why| refuse(path, why))
+    }
+
+    fn new(bytes: FileBytes, seal: u64) -> std::result::Result<Self, &'static str> {
+        let head = Head::decode(&bytes)?;
+        if head.form != BYTES || head.seal != seal {
+            return Err("it was made for another name, or for another store");
+        }
+        Ok(Self {
+            names: Table::new(head.paths, head.path_homes),
+            file: Checked::new(bytes, &head)?,
+            head,
+        })
+    }
+
+    /// A check failed.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.file.is_broken()
+    }
+
+    /// How many records it has, removals included.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.head.items
+    }
+
+    /// Brings the slot of a hash into the cache.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        self.file.prefetch(self.names.at(hash));
+    }
+
+    /// Where it has the first record of this hash. Loads the record.
+    #[inline]
+    #[must_use]
+    pub fn first(&self, hash: u64) -> FirstRecord {
+        let first = self.names.first(&self.file, hash);
+        if let Ok(Some(number)) = first {
+            // A name and its value rarely take more.
+            for line in 0..3 {
+                self.file.prefetch(number as usize * 4 + line * 64);
+            }
+        }
+        FirstRecord(first)
+    }
+
+    /// The record of this name. `first`: what [`RecordSegment::first`] gave.
+    ///
+    /// # Errors
+    /// A check failed: nothing that it says counts.
+    #[inline]
+    pub fn find(&self, key: (TableId, &[u8]), hash: u64, first: FirstRecord) -> Read<Option<Record<'_>>> {
+        let Some(number) = first.0? else {
+            return Ok(None);
+        };
+        match self.named(number, key)? {
+            Some(record) => Ok(Some(record)),
+            None => self.find_further(key, hash),
+        }
+    }
+
+    /// The same where the first record of the hash has another name.
+    #[cold]
+    #[inline(never)]
+    fn find_further(&self, key: (TableId, &[u8]), hash: u64) -> Read<Option<Record<'_>>> {
+        let mut found = None;
+        self.names.find(&self.file, hash, |number| {
+            found = self.named(number, key)?;
+            Ok(found.is_some())
+        })?;
+        Ok(found)
+    }
+
+    /// The record, if it has this name.
+    #[inline]
+    fn named(&self, number: u32, (table, name): (TableId, &[u8])) -> Read<Option<Record<'_>>> {
+        let at = number as usize * 4;
+        let bytes = self.file.up_to(at, name.len() + NUMBERS)?;
+        let (length, begin) = varint(bytes).ok_or_else(|| self.file.fail())?;
+        if length != name.len() as u64 || bytes.get(begin..begin + name.len()) != Some(name) {
+            return Ok(None);
+        }
+        let (record, _) = self.rest(at, &bytes[begin..begin + name.len()], begin + name.len())?;
+        Ok((record.table == table).then_some(record))
+    }
+
+    /// The record at this byte, and where the next one begins.
+    fn record_at(&self, at: usize) -> Read<(Record<'_>, usize)> {
+        let bytes = self.file.up_to(at, LONGEST_VARINT)?;
+        let (length, used) = varint(bytes).ok_or_else(|| self.file.fail())?;
+        let length = usize::try_from(length).map_err(|_| self.file.fail())?;
+        let name = self.file.slice(at + used, length)?;
+        self.rest(at, name, used + length)
+    }
+
+    /// What stands behind the name of the record at this byte, `used` bytes from there; and where the next one begins.
+    #[inline]
+    fn rest<'s>(&'s self, at: usize, name: &'s [u8], used: usize) -> Read<(Record<'s>, usize)> {
+        let begin = at + used;
+        let bytes = self.file.up_to(begin, NUMBERS)?;
+        let broken = || self.file.fail();
+        let (table, wide) = varint(bytes).ok_or_else(broken)?;
+        let row = u64_at(bytes.get(..wide + 8).ok_or_else(broken)?, wide).cast_signed();
+        let mut used = wide + 8;
+        let mut number = || {
+            let (number, length) = varint(bytes.get(used..)?)?;
+            used += length;
+            Some(number)
+        };
+        let kind = number().ok_or_else(broken)?;
+        let mut state = None;
+        if kind > 0 {
+            let expires = number().ok_or_else(broken)?;
+            let length = if kind == 1 {
+                number().ok_or_else(broken)?
+            } else {
+                kind - 2
+            };
+            let here = if kind == 1 { 0 } else { length };
+            let here = self
+                .file
+                .slice(begin + used, usize::try_from(here).map_err(|_| broken())?)?;
+            used += here.len();
+            state = Some(Stored {
+                value: (kind > 1).then_some(here),
+                length,
+                expires_ms: expires.checked_sub(1).map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+            });
+        }
+        let record = Record {
+            table: TableId(table.cast_signed()),
+            name,
+            row,
+            state,
+        };
+        let end = begin + used;
+        Ok((record, end.next_multiple_of(4)))
+    }
+
+    /// The record behind this place, and the place behind it; `None` at the end.
+    ///
+    /// # Errors
+    /// As [`RecordSegment::find`].
+    pub fn next(&self, cursor: RecordCursor) -> Read<Option<(Record<'_>, RecordCursor)>> {
+        let end = self.head.records.byte(self.head.records.len(), 1);
+        if cursor.0 >= end {
+            return Ok(None);
+        }
+        let (record, next) = self.record_at(cursor.0)?;
+        Ok(Some((record, RecordCursor(next))))
+    }
+
+    /// The place before the first record that is not before this key.
+    ///
+    /// # Errors
+    /// As [`RecordSegment::find`].
+    pub fn seek(&self, key: (TableId, &[u8])) -> Read<RecordCursor> {
+        let places = self.head.order;
+        let place = |index: usize| {
+            let bytes = self.file.slice(places.byte(index, 4), 4)?;
+            Ok(RecordCursor(u32_at(bytes, 0) as usize * 4))
+        };
+        let (mut low, mut high) = (0, usize::try_from(self.head.items.div_ceil(STEP)).unwrap_or(usize::MAX));
+        while low < high {
+            let middle = low.midpoint(high);
+            let (record, _) = self.record_at(place(middle)?.0)?;
+            if record.key() < key {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let mut cursor = if low == 0 { RecordCursor::BEGIN } else { place(low - 1)? };
+        while let Some((record, next)) = self.next(cursor)? {
+            if record.key() >= key {
+                break;
+            }
+            cursor = next;
+        }
+        Ok(cursor)
+    }
+}
+
+#[cfg(test)]
+#[path = "records_tests.rs"]
+mod tests;

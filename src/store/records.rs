@@ -1,0 +1,454 @@
+//! The log of what hosts keep in tables. A row is one record: a value under a name, or its removal. The log is the truth;
+//! segments, which are found by name, are made from it.
+//!
+//! A row leaves the log when it is dead: replaced by a later one, a removal that a segment holds, or of a table that was
+//! cleared. Rows that no segment has are few: the write that would make them many makes a segment.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::ids::{segment_name, segment_text};
+use super::open::Store;
+use super::places::{NUMBER, end_of, place_of};
+use super::tx::{Tx, sequence_of};
+use crate::error::Result;
+use crate::model::{SegmentName, Sequence, TableId};
+use crate::platform::files;
+
+/// Rows of cleared tables that one write looks at.
+const SWEPT: i64 = 400;
+
+/// Which segments there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manifest {
+    /// The change sequence when segments or tables changed last.
+    pub changed: Sequence,
+    /// Records of up to this change sequence are in segments.
+    pub merged: Sequence,
+    /// The newest first.
+    pub segments: Vec<NamedSegment>,
+}
+
+/// A segment as the manifest names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamedSegment {
+    /// Its name.
+    pub name: SegmentName,
+    /// How many records it has.
+    pub records: u64,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableRow {
+    /// The store's own number of it.
+    pub id: TableId,
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Entries that segments have, expired ones included.
+    pub entries: i64,
+    /// Bytes that they take.
+    pub bytes: i64,
+}
+
+/// A record as the log has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordRow {
+    /// Its row.
+    pub id: i64,
+    /// The table.
+    pub table: TableId,
+    /// The entry's name.
+    pub name: Vec<u8>,
+    /// The value, unless that is a long one, and its length; `None`: it was removed.
+    pub value: Option<(Option<Vec<u8>>, u64)>,
+    /// From then on it is not given any more, Unix ms.
+    pub expires_ms: Option<i64>,
+}
+
+/// What is new.
+#[derive(Clone, Debug)]
+pub struct RecordsState {
+    /// The change sequence of that moment.
+    pub sequence: Sequence,
+    /// Manifest and tables, where these changed.
+    pub manifest: Option<(Manifest, Vec<TableRow>)>,
+    /// Records since then; with a manifest, those that its segments lack.
+    pub rows: Vec<RecordRow>,
+}
+
+/// The log at one moment.
+pub struct RecordLog<'c> {
+    connection: &'c Connection,
+    /// The change sequence of that moment.
+    pub sequence: Sequence,
+}
+
+/// A write of records under way.
+pub struct RecordTx<'t> {
+    tx: &'t Tx<'t>,
+    /// The log as it was before.
+    pub log: RecordLog<'t>,
+}
+
+/// The manifest, as the connection sees it.
+pub fn manifest(connection: &Connection) -> rusqlite::Result<Manifest> {
+    connection
+        .prepare_cached("SELECT manifest, merged, segments FROM store")?
+        .query_row([], |row| {
+            Ok(Manifest {
+                changed: row.get(0)?,
+                merged: row.get(1)?,
+                segments: segments_of(row.get_ref(2)?.as_str()?),
+            })
+        })
+}
+
+/// The inverse of [`text_of`].
+fn segments_of(text: &str) -> Vec<NamedSegment> {
+    let each = text.split_ascii_whitespace().filter_map(|one| {
+        let (name, records) = one.split_once(':')?;
+        Some(NamedSegment {
+            name: segment_name(name)?,
+            records: records.parse().ok()?,
+        })
+    });
+    each.collect()
+}
+
+fn text_of(segments: &[NamedSegment]) -> String {
+    let each = segments
+        .iter()
+        .map(|one| format!("{}:{}", segment_text(&one.name), one.records));
+    each.collect::<Vec<_>>().join(" ")
+}
+
+fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableRow>> {
+    connection
+        .prepare_cached("SELECT id, name, entries, bytes FROM tables WHERE name IS NOT NULL")?
+        .query_map([], |row| {
+            Ok(TableRow {
+                id: row.get(0)?,
+                name: row.get(1)?,
+                entries: row.get(2)?,
+                bytes: row.get(3)?,
+            })
+        })?
+        .collect()
+}
+
+/// Records of later writes than this, in their order. `long`: longer values are left in the log.
+fn rows_since(connection: &Connection, since: Sequence, long: usize) -> rusqlite::Result<Vec<RecordRow>> {
+    connection
+        .prepare_cached(
+            "SELECT id, in_table, name, length(value), CASE WHEN length(value) <= ?2 THEN value END, expires_ms \
+             FROM records WHERE id > ?1 ORDER BY id",
+        )?
+        .query_map(params![end_of(since), i64::try_from(long).unwrap_or(i64::MAX)], |row| {
+            let length: Option<i64> = row.get(3)?;
+            let value = length.map(|length| Ok::<_, rusqlite::Error>((row.get(4)?, length.cast_unsigned())));
+            Ok(RecordRow {
+                id: row.get(0)?,
+                table: row.get(1)?,
+                name: row.get(2)?,
+                value: value.transpose()?,
+                expires_ms: row.get(5)?,
+            })
+        })?
+        .collect()
+}
+
+/// What is new since a snapshot; all of it where that is of another manifest, or `None`.
+fn state(
+    connection: &Connection,
+    since: Option<(Sequence, Sequence)>,
+    now: Sequence,
+    long: usize,
+) -> rusqlite::Result<RecordsState> {
+    if let Some((since, _)) = since
+        && since == now
+    {
+        return Ok(RecordsState {
+            sequence: now,
+            manifest: None,
+            rows: Vec::new(),
+        });
+    }
+    let manifest = manifest(connection)?;
+    let known = since.filter(|(since, changed)| *since <= now && *changed == manifest.changed);
+    let from = known.map_or(manifest.merged, |(since, _)| since);
+    Ok(RecordsState {
+        sequence: now,
+        rows: rows_since(connection, from, long)?,
+        manifest: match known {
+            Some(_) => None,
+            None => Some((manifest, tables(connection)?)),
+        },
+    })
+}
+
+/// Which write a row of the log is of: equal for those of one write.
+#[must_use]
+pub fn write_of(row: i64) -> i64 {
+    row & !NUMBER
+}
+
+/// The last row that a write of this change sequence may have made.
+#[must_use]
+pub fn last_row(sequence: Sequence) -> i64 {
+    end_of(sequence)
+}
+
+impl Store {
+    /// Removes the files of segments that are not named any more. Processes that have one mapped keep it until they let go.
+    pub fn remove_segments(&self, names: &[SegmentName]) {
+        for name in names {
+            let _ = files::remove(&self.folder.segment(name));
+        }
+    }
+
+    /// What is new since a snapshot of this change sequence and manifest; `None`: all. The result is `None` when not
+    /// `patient` and the call would have to wait. Values of more than `long` bytes stay in the log.
+    pub fn records_since(
+        &self,
+        since: Option<(Sequence, Sequence)>,
+        long: usize,
+        patient: bool,
+    ) -> Option<Result<RecordsState>> {
+        let work = |connection: &Connection| state(connection, since, sequence_of(connection)?, long);
+        if patient {
+            Some(self.read(work))
+        } else {
+            self.read_shortly(work)
+        }
+    }
+
+    /// Writes records in one transaction. `work` may be run again.
+    pub fn write_records<T>(&self, mut work: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.write(|tx| {
+            let log = RecordLog {
+                connection: tx.connection,
+                sequence: Sequence(tx.sequence.0 - 1),
+            };
+            let records = RecordTx { tx, log };
+            let done = work(&records)?;
+            records.sweep_cleared()?;
+            Ok(done)
+        })
+    }
+
+    /// Removes all tables and records.
+    pub fn clear_records(&self) -> Result<()> {
+        self.write(|tx| {
+            for statement in [
+                "DELETE FROM records",
+                "DELETE FROM tables",
+                "UPDATE store SET segments = ''",
+            ] {
+                tx.connection.prepare_cached(statement)?.execute([])?;
+            }
+            manifest_changed(tx)
+        })
+    }
+
+    /// Reads the log in one transaction. `work` may be run again.
+    pub fn read_records<T>(&self, mut work: impl FnMut(&RecordLog<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.read(|connection| {
+            let sequence = sequence_of(connection)?;
+            work(&RecordLog { connection, sequence })
+        })
+    }
+
+    /// Hands the value of this row to `then` when it has at most `room` bytes: a larger one is not read. Gives its length;
+    /// `None` when the row is gone.
+    pub fn long_value(&self, row: i64, room: usize, then: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT length(value), CASE WHEN length(value) <= ?2 THEN value END FROM records \
+                 WHERE id = ?1 AND value IS NOT NULL",
+            )?;
+            let mut rows = statement.query(params![row, i64::try_from(room).unwrap_or(i64::MAX)])?;
+            let Some(row) = rows.next()? else {
+                return Ok(None);
+            };
+            if let Ok(value) = row.get_ref(1)?.as_blob() {
+                then(value);
+            }
+            Ok(Some(usize::try_from(row.get::<_, i64>(0)?).unwrap_or(0)))
+        })
+    }
+}
+
+/// Readers load manifest and tables anew. The last record may go in the same write, so its number is kept here.
+fn manifest_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached("UPDATE store SET manifest = ?1, sequence = ?1")?
+        .execute([tx.sequence])
+        .map(|_| ())
+}
+
+impl RecordLog<'_> {
+    /// What is new since a snapshot, as [`Store::records_since`].
+    pub fn state(&self, since: Option<(Sequence, Sequence)>, long: usize) -> rusqlite::Result<RecordsState> {
+        state(self.connection, since, self.sequence, long)
+    }
+
+    /// Rows behind this one, in their order, at most so many, without their values.
+    pub fn rows_after(&self, row: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
+        self.rows("id > ?1 ORDER BY id LIMIT ?2", row, most)
+    }
+
+    /// Rows that have expired by then, at most so many, without their values.
+    pub fn expired(&self, now_ms: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
+        self.rows("expires_ms <= ?1 ORDER BY expires_ms LIMIT ?2", now_ms, most)
+    }
+
+    fn rows(&self, which: &str, from: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
+        self.connection
+            .prepare_cached(&format!(
+                "SELECT id, in_table, name, length(value), expires_ms FROM records WHERE {which}"
+            ))?
+            .query_map(params![from, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+                Ok(RecordRow {
+                    id: row.get(0)?,
+                    table: row.get(1)?,
+                    name: row.get(2)?,
+                    value: row
+                        .get::<_, Option<i64>>(3)?
+                        .map(|length| (None, length.cast_unsigned())),
+                    expires_ms: row.get(4)?,
+                })
+            })?
+            .collect()
+    }
+
+    /// One row, with its value unless that is a long one.
+    pub fn row(&self, id: i64, long: usize) -> rusqlite::Result<Option<(Option<Vec<u8>>, u64)>> {
+        let value = self
+            .connection
+            .prepare_cached(
+                "SELECT length(value), CASE WHEN length(value) <= ?2 THEN value END FROM records WHERE id = ?1",
+            )?
+            .query_row(params![id, i64::try_from(long).unwrap_or(i64::MAX)], |row| {
+                Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?))
+            })
+            .optional()?;
+        Ok(value.and_then(|(length, value)| Some((value, length?.cast_unsigned()))))
+    }
+}
+
+impl RecordTx<'_> {
+    /// The change sequence of this write.
+    #[must_use]
+    pub fn sequence(&self) -> Sequence {
+        self.tx.sequence
+    }
+
+    /// Adds a record at the end of the log; gives its row.
+    pub fn add(
+        &self,
+        table: TableId,
+        name: &[u8],
+        value: Option<&[u8]>,
+        expires_ms: Option<i64>,
+    ) -> rusqlite::Result<i64> {
+        let id = place_of(self.tx.sequence, self.tx.next_change());
+        self.tx
+            .connection
+            .prepare_cached("INSERT INTO records (id, in_table, name, expires_ms, value) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![id, table, name, expires_ms, value])?;
+        Ok(id)
+    }
+
+    /// Removes a row that is dead.
+    pub fn delete(&self, row: i64) -> rusqlite::Result<()> {
+        self.tx
+            .connection
+            .prepare_cached("DELETE FROM records WHERE id = ?1")?
+            .execute([row])
+            .map(|_| ())
+    }
+
+    /// Makes a table.
+    pub fn make_table(&self, name: &[u8]) -> rusqlite::Result<TableId> {
+        let c = self.tx.connection;
+        c.prepare_cached("INSERT INTO tables (name) VALUES (?1)")?
+            .execute([name])?;
+        let id = c.last_insert_rowid();
+        manifest_changed(self.tx)?;
+        Ok(TableId(id))
+    }
+
+    /// Clears a table, whatever its size: its number is dead, and its records are swept with later writes.
+    pub fn clear_table(&self, id: TableId) -> rusqlite::Result<()> {
+        self.tx
+            .connection
+            .prepare_cached("UPDATE tables SET name = NULL WHERE id = ?1")?
+            .execute([id])?;
+        manifest_changed(self.tx)
+    }
+
+    /// Names the segments, the newest first. Records of up to this write are in them.
+    pub fn name_segments(&self, segments: &[NamedSegment]) -> rusqlite::Result<()> {
+        self.tx
+            .connection
+            .prepare_cached("UPDATE store SET segments = ?1, merged = ?2")?
+            .execute(params![text_of(segments), self.tx.sequence])?;
+        manifest_changed(self.tx)
+    }
+
+    /// Puts one segment in the place of some that follow one another, if the manifest names these still.
+    pub fn replace_segments(&self, old: &[SegmentName], new: NamedSegment) -> rusqlite::Result<bool> {
+        let mut segments = manifest(self.tx.connection)?.segments;
+        let places = segments.windows(old.len());
+        let Some(at) = places
+            .map(|some| some.iter().map(|one| one.name).eq(old.iter().copied()))
+            .position(|is| is)
+        else {
+            return Ok(false);
+        };
+        segments.splice(at..at + old.len(), [new]);
+        self.tx
+            .connection
+            .prepare_cached("UPDATE store SET segments = ?1")?
+            .execute([text_of(&segments)])?;
+        manifest_changed(self.tx)?;
+        Ok(true)
+    }
+
+    /// Notes what segments have of a table.
+    pub fn count(&self, table: TableId, entries: i64, bytes: i64) -> rusqlite::Result<()> {
+        self.tx
+            .connection
+            .prepare_cached("UPDATE tables SET entries = ?2, bytes = ?3 WHERE id = ?1")?
+            .execute(params![table, entries, bytes])
+            .map(|_| ())
+    }
+
+    /// Removes some records of tables that were cleared, and those tables of which none is left.
+    fn sweep_cleared(&self) -> rusqlite::Result<()> {
+        let c = self.tx.connection;
+        let cleared: Option<(TableId, i64)> = c
+            .prepare_cached("SELECT id, swept FROM tables WHERE name IS NULL LIMIT 1")?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((id, from)) = cleared else {
+            return Ok(());
+        };
+        let upto: Option<i64> = c
+            .prepare_cached("SELECT max(id) FROM (SELECT id FROM records WHERE id > ?1 ORDER BY id LIMIT ?2)")?
+            .query_row(params![from, SWEPT], |row| row.get(0))?;
+        let Some(upto) = upto else {
+            c.prepare_cached("DELETE FROM tables WHERE id = ?1")?.execute([id])?;
+            return Ok(());
+        };
+        c.prepare_cached("DELETE FROM records WHERE id > ?1 AND id <= ?2 AND in_table = ?3")?
+            .execute(params![from, upto, id])?;
+        c.prepare_cached("UPDATE tables SET swept = ?2 WHERE id = ?1")?
+            .execute(params![id, upto])
+            .map(|_| ())
+    }
+}
+
+#[cfg(test)]
+#[path = "records_tests.rs"]
+mod tests;

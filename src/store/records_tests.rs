@@ -1,0 +1,127 @@
+use super::super::for_tests::opened;
+use super::*;
+use crate::model::SegmentName;
+
+fn put(store: &Store, table: &[u8], name: &[u8]) -> Sequence {
+    store
+        .write_records(|tx| {
+            let (_, tables) = tx.log.state(None, 10)?.manifest.unwrap_or_default();
+            let known = tables.iter().find(|one| one.name == table).map(|one| one.id);
+            let id = known.map_or_else(|| tx.make_table(table), Ok)?;
+            tx.add(id, name, Some(b"value"), Some(9))?;
+            Ok(tx.sequence())
+        })
+        .expect("written")
+}
+
+fn all_rows(store: &Store) -> Vec<RecordRow> {
+    store.read_records(|log| log.rows_after(0, usize::MAX)).expect("read")
+}
+
+fn state(store: &Store, since: Option<(Sequence, Sequence)>) -> RecordsState {
+    store.records_since(since, 10, true).expect("patient").expect("read")
+}
+
+#[test]
+fn readers_get_what_is_new_and_all_of_it_where_the_manifest_changed() {
+    let (_folder, store) = opened();
+    let first = put(&store, b"a", b"one");
+    let all = state(&store, None);
+    let (manifest, tables) = all.manifest.expect("all");
+    assert_eq!(
+        (all.sequence, manifest.changed, tables.len(), all.rows.len()),
+        (first, first, 1, 1)
+    );
+    let second = put(&store, b"a", b"two");
+    let new = state(&store, Some((first, manifest.changed)));
+    assert_eq!(
+        (new.sequence, new.manifest.is_none(), new.rows.len()),
+        (second, true, 1)
+    );
+    assert_eq!(state(&store, Some((second, manifest.changed))).rows, []);
+    put(&store, b"b", b"three");
+    let new = state(&store, Some((second, manifest.changed)));
+    let (_, tables) = new.manifest.expect("another table");
+    assert_eq!((tables.len(), new.rows.len()), (2, 3), "none is in a segment");
+    assert!(store.try_read(|_| Ok(())).is_some());
+}
+
+#[test]
+fn rows_are_read_in_their_order_and_leave_when_they_are_dead() {
+    let (_folder, store) = opened();
+    for name in [&b"one"[..], b"two", b"three"] {
+        put(&store, b"a", name);
+    }
+    let rows = all_rows(&store);
+    let names: Vec<&[u8]> = rows.iter().map(|row| &row.name[..]).collect();
+    assert_eq!(names, [&b"one"[..], b"two", b"three"]);
+    let log = |work: &dyn Fn(&RecordLog<'_>) -> usize| store.read_records(|log| Ok(work(log))).expect("read");
+    assert_eq!(log(&|log| log.rows_after(rows[0].id, 1).expect("read").len()), 1);
+    assert_eq!(log(&|log| log.expired(8, 10).expect("read").len()), 0);
+    assert_eq!(log(&|log| log.expired(9, 2).expect("read").len()), 2);
+    assert_eq!(
+        log(&|log| usize::from(log.row(rows[0].id, 4).expect("read") == Some((None, 5)))),
+        1
+    );
+    let mut value = Vec::new();
+    let mut take = |bytes: &[u8]| value = bytes.to_vec();
+    assert_eq!(store.long_value(rows[1].id, 100, &mut take).expect("read"), Some(5));
+    assert_eq!(value, b"value");
+    store.write_records(|tx| tx.delete(rows[1].id)).expect("deleted");
+    assert_eq!(store.long_value(rows[1].id, 100, &mut |_| ()).expect("read"), None);
+}
+
+#[test]
+fn segments_are_named_and_replaced_where_they_are_named_still() {
+    let (_folder, store) = opened();
+    let last = put(&store, b"a", b"one");
+    let named = |number| NamedSegment {
+        name: SegmentName { sequence: last, number },
+        records: 7,
+    };
+    let all = [named(1), named(2), named(3)];
+    let merged = store
+        .write_records(|tx| {
+            tx.name_segments(&all)?;
+            Ok(tx.sequence())
+        })
+        .expect("named");
+    let (manifest, tables) = state(&store, None).manifest.expect("all");
+    assert_eq!((&manifest.segments[..], manifest.merged), (&all[..], merged));
+    assert_eq!(state(&store, None).rows, [], "they are in segments");
+    let replace = |old: &[u32], new| {
+        let old: Vec<SegmentName> = old.iter().map(|number| named(*number).name).collect();
+        store
+            .write_records(|tx| tx.replace_segments(&old, named(new)))
+            .expect("written")
+    };
+    assert!(!replace(&[1, 3], 9));
+    assert!(replace(&[2, 3], 4));
+    assert!(!replace(&[2, 3], 5));
+    let (manifest, _) = state(&store, None).manifest.expect("all");
+    assert_eq!(manifest.segments, [named(1), named(4)]);
+    store
+        .write_records(|tx| tx.count(tables[0].id, 3, 300))
+        .expect("counted");
+    let (_, tables) = state(&store, None).manifest.expect("all");
+    assert_eq!((tables[0].entries, tables[0].bytes), (3, 300));
+}
+
+#[test]
+fn records_of_cleared_tables_are_swept_by_later_writes() {
+    let (_folder, store) = opened();
+    for number in 0..1_000_u32 {
+        put(&store, b"a", &number.to_le_bytes());
+    }
+    put(&store, b"b", b"kept");
+    let (_, tables) = state(&store, None).manifest.expect("all");
+    let id = tables.iter().find(|one| one.name == b"a").expect("a table").id;
+    store.write_records(|tx| tx.clear_table(id)).expect("cleared");
+    for _ in 0..4 {
+        put(&store, b"b", b"more");
+    }
+    let rows = all_rows(&store);
+    assert_eq!(rows.len(), 5, "all of the other table");
+    store.clear_records().expect("cleared");
+    assert_eq!(all_rows(&store), []);
+}
