@@ -58,6 +58,24 @@ def _both(*all_of: Callable[[Row], bool]) -> Callable[[Row], bool]:
     return lambda row: all(one(row) for one in all_of)
 
 
+def _sustained(size: int) -> list[Goal]:
+    """Recording that goes on at this many stored."""
+    goals = []
+    for who, shown in (
+        ("plexindex record_match", "record_match"),
+        ("plexindex.compat set_match", "drop-in `set_match`"),
+    ):
+        peers = ("sqlite3", "diskcache")
+        mean = _both(_of("sqlite3", 1.0, who), _of("diskcache", 1 / 3, who))
+        what = f"{shown}, mean in one go, {size:,} stored"
+        goals.append(
+            Goal(what, "sustained single: mean", size, "≤ sqlite3's, ≤ 1/3 of diskcache's", mean, who, against=peers)
+        )
+        what = f"{shown}, longest of 10,000 calls, {size:,} stored"
+        goals.append(Goal(what, "sustained single: longest", size, "≤ 10 ms", _within(10e-3, who), who))
+    return goals
+
+
 LOOKUP = "plexindex plexindex_lookup_key"
 BATCH = "plexindex plexindex_lookup_keys"
 ANSWER = "plexindex plexindex_match_path"
@@ -75,108 +93,7 @@ GOALS = (
         "that go to the log. Tried: an index and a column less, statements kept, a key that lets SQLite "
         "append, no reading of what the call before it wrote.",
     ),
-    Goal(
-        "record_match, mean in one go, 10,000 stored",
-        "sustained single: mean",
-        10_000,
-        "≤ sqlite3's, ≤ 1/3 of diskcache's",
-        _both(_of("sqlite3", 1.0, "plexindex record_match"), _of("diskcache", 1 / 3, "plexindex record_match")),
-        ours="plexindex record_match",
-        against=("sqlite3", "diskcache"),
-    ),
-    Goal(
-        "record_match, longest of 10,000 calls, 10,000 stored",
-        "sustained single: longest",
-        10_000,
-        "≤ 10 ms",
-        _within(10e-3, "plexindex record_match"),
-        ours="plexindex record_match",
-    ),
-    Goal(
-        "drop-in `set_match`, mean in one go, 10,000 stored",
-        "sustained single: mean",
-        10_000,
-        "≤ sqlite3's, ≤ 1/3 of diskcache's",
-        _both(_of("sqlite3", 1.0, "plexindex.compat set_match"), _of("diskcache", 1 / 3, "plexindex.compat set_match")),
-        ours="plexindex.compat set_match",
-        against=("sqlite3", "diskcache"),
-    ),
-    Goal(
-        "drop-in `set_match`, longest of 10,000 calls, 10,000 stored",
-        "sustained single: longest",
-        10_000,
-        "≤ 10 ms",
-        _within(10e-3, "plexindex.compat set_match"),
-        ours="plexindex.compat set_match",
-    ),
-    Goal(
-        "record_match, mean in one go, 100,000 stored",
-        "sustained single: mean",
-        100_000,
-        "≤ sqlite3's, ≤ 1/3 of diskcache's",
-        _both(_of("sqlite3", 1.0, "plexindex record_match"), _of("diskcache", 1 / 3, "plexindex record_match")),
-        ours="plexindex record_match",
-        against=("sqlite3", "diskcache"),
-    ),
-    Goal(
-        "record_match, longest of 10,000 calls, 100,000 stored",
-        "sustained single: longest",
-        100_000,
-        "≤ 10 ms",
-        _within(10e-3, "plexindex record_match"),
-        ours="plexindex record_match",
-    ),
-    Goal(
-        "drop-in `set_match`, mean in one go, 100,000 stored",
-        "sustained single: mean",
-        100_000,
-        "≤ sqlite3's, ≤ 1/3 of diskcache's",
-        _both(_of("sqlite3", 1.0, "plexindex.compat set_match"), _of("diskcache", 1 / 3, "plexindex.compat set_match")),
-        ours="plexindex.compat set_match",
-        against=("sqlite3", "diskcache"),
-    ),
-    Goal(
-        "drop-in `set_match`, longest of 10,000 calls, 100,000 stored",
-        "sustained single: longest",
-        100_000,
-        "≤ 10 ms",
-        _within(10e-3, "plexindex.compat set_match"),
-        ours="plexindex.compat set_match",
-    ),
-    Goal(
-        "record_match, mean in one go, 1,000,000 stored",
-        "sustained single: mean",
-        1_000_000,
-        "≤ sqlite3's, ≤ 1/3 of diskcache's",
-        _both(_of("sqlite3", 1.0, "plexindex record_match"), _of("diskcache", 1 / 3, "plexindex record_match")),
-        ours="plexindex record_match",
-        against=("sqlite3", "diskcache"),
-    ),
-    Goal(
-        "record_match, longest of 10,000 calls, 1,000,000 stored",
-        "sustained single: longest",
-        1_000_000,
-        "≤ 10 ms",
-        _within(10e-3, "plexindex record_match"),
-        ours="plexindex record_match",
-    ),
-    Goal(
-        "drop-in `set_match`, mean in one go, 1,000,000 stored",
-        "sustained single: mean",
-        1_000_000,
-        "≤ sqlite3's, ≤ 1/3 of diskcache's",
-        _both(_of("sqlite3", 1.0, "plexindex.compat set_match"), _of("diskcache", 1 / 3, "plexindex.compat set_match")),
-        ours="plexindex.compat set_match",
-        against=("sqlite3", "diskcache"),
-    ),
-    Goal(
-        "drop-in `set_match`, longest of 10,000 calls, 1,000,000 stored",
-        "sustained single: longest",
-        1_000_000,
-        "≤ 10 ms",
-        _within(10e-3, "plexindex.compat set_match"),
-        ours="plexindex.compat set_match",
-    ),
+    *(goal for size in (10_000, 100_000, 1_000_000) for goal in _sustained(size)),
     Goal(
         "record in a batch, 100,000, each",
         "record, batch",
