@@ -82,16 +82,16 @@ def measure(run: Run, world: World) -> None:
         peer = make(folder / str(number))
         run.say(f"{world.size:,}: {peer.name}: records in one go")
         known, share = world.size, 10 if run.quick else 1
-        for some in chunks(records(0, known), 10_000):
+        for some in chunks(records(world, 0, known), 10_000):
             peer.fill(some)
         before = handed_over()
-        calls[peer.name] = timed(records(known, SINGLES // share), peer.put)
-        recorded = sum(len(path) + len(key) for path, key in records(known, SINGLES // share))
+        calls[peer.name] = timed(records(world, known, SINGLES // share), peer.put)
+        recorded = sum(len(path) + len(key) for path, key in records(world, known, SINGLES // share))
         written[peer.name] = (handed_over() - before) / recorded
         if not isinstance(peer, (DropIn, peers.ConsumerMatches)):
-            again = chunks(records(known + SINGLES, BATCHES * BATCH // share), BATCH)
+            again = chunks(records(world, known + SINGLES, BATCHES * BATCH // share), BATCH)
             batches[peer.name] = [once(lambda some=some, peer=peer: peer.fill(some)) / BATCH for some in again]  # type: ignore[misc]
-        for path, key in [*records(0, 1), *records(known + len(calls[peer.name]) // 2, 1)]:
+        for path, key in [*records(world, 0, 1), *records(world, known + len(calls[peer.name]) // 2, 1)]:
             if peer.get(path) != key:
                 raise WrongAnswerError(f"{peer.name} did not keep {path!r}")
         peer.close()
@@ -109,11 +109,11 @@ def measure(run: Run, world: World) -> None:
         row.add(name, Spread.of([times]), ours=name.startswith("plexindex"), ranked=not note, note=note)
 
 
-def records(begin: int, count: int) -> Iterator[tuple[str, str]]:
-    """Files that no library lists, each with a key."""
+def records(world: World, begin: int, count: int) -> Iterator[tuple[str, str]]:
+    """Files that no library lists, each with the key of an item."""
     for number in range(begin, begin + count):
         name = f"A Film That Is Recorded {number} ({1950 + number % 70})"
-        yield f"/mnt/recorded/{name}/{name} - 1080p.mkv", f"/library/metadata/{number}"
+        yield f"/mnt/recorded/{name}/{name} - 1080p.mkv", world.pairs[number % len(world.pairs)][1]
 
 
 def chunks(pairs: Iterator[tuple[str, str]], size: int) -> Iterator[Pairs]:
