@@ -39,7 +39,7 @@ pub struct Tables {
     /// Held while a thread makes segments anew.
     pub(super) rebuilding: Mutex<()>,
     /// What is in memory because its file cannot be written.
-    pub(super) stand_in: Mutex<Option<StandIn>>,
+    pub(super) stand_in: Swap<Option<StandIn>>,
     /// When a segment may be written again, Unix ms.
     pub(super) due_ms: AtomicI64,
 }
@@ -80,7 +80,7 @@ impl Tables {
             catching_up: Mutex::new(()),
             merging: Mutex::new(None),
             rebuilding: Mutex::new(()),
-            stand_in: Mutex::new(None),
+            stand_in: Swap::new(None),
             due_ms: AtomicI64::new(i64::MIN),
         });
         fork::watch(&tables);
@@ -218,7 +218,8 @@ impl Tables {
             .iter()
             .map(|named| self.segment(named, before, timeline))
             .collect();
-        let kept = lock(&self.stand_in);
+        // No lock: within a write that would be taken behind the writer's, and a fork takes them the other way round.
+        let kept = self.stand_in.read();
         let stands_in = kept
             .as_ref()
             .filter(|one| one.timeline == timeline && one.changed == manifest.changed);
@@ -287,13 +288,13 @@ impl Forks for Tables {
             Box::new(hold(&self, |all| &all.rebuilding)),
             Box::new(hold(&self, |all| &all.merging)),
             Box::new(hold(&self, |all| &all.catching_up)),
-            Box::new(hold(&self, |all| &all.stand_in)),
         ]
     }
 
     fn after(&self, side: &Side) {
         if let Side::Child(alone) = side {
             self.snapshot.reset_after_fork(alone);
+            self.stand_in.reset_after_fork(alone);
             // Its file is the parent's.
             if let Some(mut merging) = try_lock(&self.merging) {
                 std::mem::forget(merging.take());

@@ -30,7 +30,7 @@ impl Tables {
         if now_ms >= self.due_ms.load(Ordering::Relaxed) {
             let of = (timeline, changed);
             match self.store.write_records(|tx| self.rebuild_in_file(tx, of)) {
-                Ok(None) => *lock(&self.stand_in) = None,
+                Ok(None) => self.stand_in.replace(None),
                 Ok(Some(error)) => self.cannot_write(&error, now_ms),
                 Err(error) => self.cannot_write(&error.to_string(), now_ms),
             }
@@ -38,7 +38,8 @@ impl Tables {
         }
         let is_due = now_ms >= self.due_ms.load(Ordering::Relaxed);
         if !is_due {
-            *lock(&self.stand_in) = Some(self.store.read_records(|log| rebuild_in_memory(log, timeline))?);
+            let made = self.store.read_records(|log| rebuild_in_memory(log, timeline))?;
+            self.stand_in.replace(Some(made));
         }
         // What was read of damaged files is not taken over.
         let _catching_up = lock(&self.catching_up);
