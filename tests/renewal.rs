@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use plexindex::Renewal;
 use plexindex::error::Status;
-use plexindex::index::{Index, Library, QueryOptions};
+use plexindex::index::{Deadline, Index, Library, QueryOptions};
 use plexindex::model::{Rung, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, Standin, Token as Admitted};
@@ -223,6 +223,31 @@ fn a_forged_token_opens_nothing() {
     // Her own opens hers again, with what was recorded.
     set(&index, &anns(0));
     assert!(at_hand(&index, &library, "/host/a.mkv").is_some());
+    // That hers was renewed and accepted says nothing of another one.
+    admit(&at.server, &[&anns(1)]);
+    set(&index, &anns(1));
+    index.check(&library.query()).expect("accepted");
+    set(&index, &(anns(1) + "forged"));
+    index.check(&library.query()).expect_err("refused");
+    assert_eq!(at_hand(&index, &library, "/host/a.mkv"), None);
+}
+
+#[test]
+fn a_user_whom_the_host_names_is_not_who_the_token_claims_to_be() {
+    let at = scene(&anns(0));
+    used(&at);
+    let named = at.with(|options| options.user = Some("ann".to_owned()));
+    let (index, library) = named.opened();
+    index.check(&library.query()).expect("asked");
+    assert_eq!(at_hand(&index, &library, "/host/a.mkv"), None, "another view");
+    library
+        .record_matches(&[(b"/host/named.mkv", "1001")])
+        .expect("recorded");
+    // Nor does the token open what is the named user's.
+    let by_token = named.with(|options| options.user = None);
+    let (index, library) = by_token.opened();
+    assert_eq!(at_hand(&index, &library, "/host/named.mkv"), None);
+    assert!(at_hand(&index, &library, "/host/a.mkv").is_some());
 }
 
 #[test]
@@ -284,27 +309,37 @@ fn a_user_whose_name_changed_or_is_not_told_is_another() {
 }
 
 #[test]
-fn the_same_user_is_known_at_another_url_and_at_no_other_server() {
+fn the_same_token_is_known_at_another_url_and_a_new_one_where_that_user_was_known() {
     let at = scene(&anns(0));
-    let (index, _, _) = used(&at);
-    index.close().expect("closes");
-    admit(&at.server, &[&anns(1)]);
-    let options = |url: String| Options {
-        server_url: Some(url),
-        token: Token::new(&anns(1)),
-        ..at.options.clone()
+    used(&at);
+    admit(&at.server, &[&anns(0), &anns(1), &anns(2)]);
+    let there = at.server.url().replace("127.0.0.1", "localhost");
+    let confirmed = |url: &str, token: &str| {
+        at.server.reset();
+        let index = open(at_url(&at, url.to_owned(), token), &at.clock);
+        let library = index.library("Movies").expect("a handle");
+        let answer = index.match_path(&library.query(), b"/host/a.mkv").expect("an answer");
+        let is_confirmed = answer.rung == Rung::Confirmed;
+        assert_eq!(
+            requests(&at.server)[2] == 0,
+            is_confirmed,
+            "listed anew if it is another user"
+        );
+        is_confirmed
     };
-    let elsewhere = open(options(at.server.url().replace("127.0.0.1", "localhost")), &at.clock);
-    let library = elsewhere.library("Movies").expect("a handle");
-    let answer = elsewhere
-        .match_path(&library.query(), b"/host/a.mkv")
-        .expect("an answer");
-    assert_eq!(answer.rung, Rung::Confirmed);
-    assert_eq!(requests(&at.server)[2], 0, "it is not listed anew");
+    // Her server under another name: the very token that it accepted is worth the same there.
+    assert!(confirmed(&there, &anns(0)));
+    assert!(confirmed(&there, &anns(1)), "from now on she is known at both");
+    assert!(confirmed(&at.server.url(), &anns(2)));
+    // A URL that never led to hers. Her name in a token is not enough.
+    let moved = at.server.url().replace("127.0.0.1", "127.1");
+    admit(&at.server, &[&anns(3)]);
+    assert!(!confirmed(&moved, &anns(3)));
+    // At another server no token is.
     let other = support::movies(20);
     other.change(|state| state.identity.machine_identifier = "another server".to_owned());
-    admit(&other, &[&anns(1)]);
-    let theirs = open(options(other.url()), &at.clock);
+    admit(&other, &[&anns(2)]);
+    let theirs = open(at_url(&at, other.url(), &anns(2)), &at.clock);
     let library = theirs.library("Movies").expect("a handle");
     let answer = theirs.match_path(&library.query(), b"/host/a.mkv").expect("an answer");
     assert_ne!(answer.rung, Rung::Confirmed);
@@ -566,4 +601,144 @@ fn a_watch_goes_on_with_the_new_token() {
     index.check(&library.query()).expect("accepted");
     listening("the second", before + 1);
     index.watch_stop();
+}
+
+/// A token of these claims that Plex never signed.
+fn forged() -> String {
+    anns(0) + "forged"
+}
+
+/// Options for a server at another URL, in the same folder.
+fn at_url(at: &Scene, url: String, token: &str) -> Options {
+    Options {
+        server_url: Some(url),
+        token: Token::new(token),
+        ..at.options.clone()
+    }
+}
+
+/// A server at another URL with the same machine identifier and the same films, that admits this token and shows these libraries.
+fn impostor(at: &Scene, token: &str, libraries: Option<Vec<u32>>) -> Standin {
+    let server = support::movies(60);
+    server.change(|state| {
+        state.tokens = vec![Admitted {
+            libraries,
+            ..Admitted::owner(token)
+        }];
+    });
+    let name = |server: &Standin| server.read().identity.machine_identifier.clone();
+    assert_eq!(name(&server), name(&at.server));
+    server
+}
+
+#[test]
+fn another_server_at_the_url_opens_nothing_also_when_it_does_not_say_who_it_is() {
+    for quick in [false, true] {
+        let at = scene(&anns(0));
+        let (index, library, _) = used(&at);
+        let (path, _) = path_of(&at.server, 1, 5);
+        at.server.change(|state| {
+            state.identity.machine_identifier = "another".to_owned();
+            state.tokens = vec![Admitted {
+                libraries: Some(Vec::new()),
+                ..Admitted::owner(&forged())
+            }];
+        });
+        at.server.fault(
+            Fault::new(Action::Status {
+                status: 500,
+                retry_after: None,
+            })
+            .on(Kind::Identity)
+            .times(0),
+        );
+        set(&index, &forged());
+        let query = QueryOptions {
+            deadline: if quick {
+                Deadline::In(Duration::from_secs(20))
+            } else {
+                Deadline::None
+            },
+            ..library.query()
+        };
+        index.match_path(&query, path.as_bytes()).expect_err("no answer");
+        let nothing = |index: &Index| {
+            let library = index.library("Movies").expect("a handle");
+            assert_eq!(at_hand(index, &library, &path), None, "quick: {quick}");
+            assert_eq!(at_hand(index, &library, "/host/a.mkv"), None, "quick: {quick}");
+        };
+        nothing(&index);
+        nothing(&at.with_token(&forged()));
+        // Nor when it does say so.
+        at.server.clear_faults();
+        at.clock.advance_ms(HOUR_MS);
+        index.check(&QueryOptions::default()).expect("asked");
+        nothing(&index);
+        set(&index, &anns(0));
+        assert!(at_hand(&index, &library, "/host/a.mkv").is_some(), "hers is as it was");
+    }
+}
+
+#[test]
+fn a_server_at_another_url_that_says_it_is_hers_opens_and_changes_nothing() {
+    for libraries in [None, Some(Vec::new())] {
+        let at = scene(&anns(0));
+        let (index, library, _) = used(&at);
+        let (path, key) = path_of(&at.server, 1, 5);
+        let other = impostor(&at, &forged(), libraries.clone());
+        let theirs = open(at_url(&at, other.url(), &forged()), &at.clock);
+        let mine = theirs.library("Movies").expect("a handle");
+        theirs.check(&QueryOptions::default()).expect("asked");
+        if libraries.is_some() {
+            assert_eq!(at_hand(&theirs, &mine, &path), None);
+        } else {
+            // It lists the same items, and is told nothing of what was recorded for hers.
+            theirs.refresh(&mine.query(), true).expect("listed");
+        }
+        assert_eq!(at_hand(&theirs, &mine, "/host/a.mkv"), None, "{libraries:?}");
+        // The token that it accepted is worth nothing at her server's URL.
+        let here = at.with_token(&forged());
+        assert_eq!(at_hand(&here, &here.library("Movies").expect("a handle"), &path), None);
+        assert_eq!(at_hand(&index, &library, &path), Some(key), "{libraries:?}");
+        // Hers is renewed as ever.
+        admit(&at.server, &[&anns(1)]);
+        set(&index, &anns(1));
+        let answer = index.match_path(&library.query(), b"/host/a.mkv").expect("an answer");
+        assert_eq!(answer.rung, Rung::Confirmed);
+    }
+}
+
+#[test]
+fn a_token_that_has_expired_opens_nothing_before_the_server_accepted_it_again() {
+    let at = scene(&anns(0)).with(|options| options.max_age = Duration::from_secs(1_000 * 24 * 3_600));
+    let (index, _, key) = used(&at);
+    index.close().expect("closes");
+    let reopened = || {
+        let (index, library) = at.opened();
+        let found = at_hand(&index, &library, "/host/a.mkv");
+        (index, library, found)
+    };
+    let (index, library, found) = reopened();
+    assert_eq!(found.as_ref(), Some(&key));
+    at.clock.advance_ms(WEEK_MS + HOUR_MS);
+    // What was open goes on: the server accepted it.
+    assert_eq!(at_hand(&index, &library, "/host/a.mkv").as_ref(), Some(&key));
+    let pairs: Vec<(String, &str)> = (0..2_000).map(|nth| (format!("/host/{nth}.mkv"), &*key)).collect();
+    let pairs: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (path.as_bytes(), *key)).collect();
+    library.record_matches(&pairs).expect("recorded"); // so many that all is read anew
+    assert_eq!(at_hand(&index, &library, "/host/1999.mkv").as_ref(), Some(&key));
+    index.close().expect("closes");
+    let (index, library, found) = reopened();
+    assert_eq!(found, None, "nothing is opened by an expired token");
+    // A server that has another idea of the time accepts it: it is remembered for a day.
+    index.check(&library.query()).expect("accepted");
+    assert_eq!(requests(&at.server), [0, 1, 0, 0, 0, 1]);
+    assert_eq!(at_hand(&index, &library, "/host/a.mkv").as_ref(), Some(&key));
+    index.close().expect("closes");
+    at.clock.advance_ms(23 * HOUR_MS);
+    let (index, _, found) = reopened();
+    assert_eq!(found.as_ref(), Some(&key));
+    index.close().expect("closes");
+    at.clock.advance_ms(2 * HOUR_MS);
+    assert_eq!(reopened().2, None);
 }

@@ -157,6 +157,11 @@ impl Reading {
     pub fn endpoint_of(&self, session: &Session) -> Option<Endpoint> {
         self.active_view().map(|View { place, viewer }| Endpoint {
             url: place.clone(),
+            until_ms: match (viewer, &session.claims) {
+                (Viewer::Holder, Some(claims)) => claims.expires_ms,
+                _ => 0,
+            },
+            given_ms: session.given_ms(|| self.clock.now_ms()),
             who: match (viewer, &session.token) {
                 // One byte more than a token's: what was confirmed for a named user is never inherited.
                 (Viewer::Named(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
@@ -168,17 +173,12 @@ impl Reading {
         })
     }
 
-    /// Whose token that of a call claims to be, and until when: nothing is answered by it before the server accepted the token.
+    /// Whose token that of a call claims to be: nothing is answered by it before the server accepted the token.
     pub fn same_user(&self, session: &Session) -> Option<SameUser> {
         let is_by_token = self.active_view().is_some_and(|view| view.viewer == Viewer::Holder);
         let claims = session.claims.as_ref().filter(|_| is_by_token)?;
-        Some(SameUser {
-            hash: claims
-                .user
-                .as_ref()
-                .map(|user| self.store.keyed(format!("same {user}").as_bytes())),
-            until_ms: claims.expires_ms,
-        })
+        let user = claims.user.as_ref()?;
+        Some(self.store.keyed(format!("same {user}").as_bytes()))
     }
 
     /// Whether the token was replaced, and the server has not accepted the one that there is.

@@ -2,7 +2,7 @@
 //! token may see is never stored for the user of another.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::model::{Claims, Token};
 use crate::platform::mutex::lock;
@@ -12,6 +12,7 @@ pub struct Session {
     number: u64,
     pub token: Option<Token>,
     pub claims: Option<Claims>,
+    given_ms: OnceLock<i64>,
 }
 
 /// The tokens that an index had since it was opened.
@@ -29,13 +30,25 @@ pub struct State {
 impl Session {
     fn new(number: u64, token: Option<Token>) -> Arc<Self> {
         let claims = token.as_ref().and_then(Token::claims);
-        Arc::new(Self { number, token, claims })
+        let given_ms = OnceLock::new();
+        Arc::new(Self {
+            number,
+            token,
+            claims,
+            given_ms,
+        })
     }
 
     /// Counts the tokens of an index, from 1.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// When it was first used to answer, Unix ms: `now` at the first call.
+    #[must_use]
+    pub fn given_ms(&self, now: impl FnOnce() -> i64) -> i64 {
+        *self.given_ms.get_or_init(now)
     }
 }
 

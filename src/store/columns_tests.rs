@@ -184,6 +184,8 @@ fn whatever_an_item_has_is_stored_and_makes_it_another_one() {
     let endpoint = Endpoint {
         url: "http://a".to_owned(),
         who: Vec::new(),
+        until_ms: 0,
+        given_ms: 0,
     };
     let identity = store.reached(&endpoint, &Server::default()).expect("reached");
     let library = Library {

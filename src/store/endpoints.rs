@@ -14,6 +14,20 @@ pub struct Endpoint {
     pub url: String,
     /// The user's name, or what stands for the token.
     pub who: Vec<u8>,
+    /// When that token expires, Unix ms; 0: never.
+    pub until_ms: i64,
+    /// When the token was given to this index, Unix ms. What had expired by then leads nowhere; what expires later goes on.
+    pub given_ms: i64,
+}
+
+/// For so long a token is remembered that a server accepted after it had expired: the server has another idea of the time.
+const ACCEPTED_LATE_MS: i64 = 86_400_000;
+
+impl Endpoint {
+    /// Whether the token had expired when it was given.
+    pub(super) fn is_expired(&self) -> bool {
+        (1..=self.given_ms).contains(&self.until_ms)
+    }
 }
 
 /// Bytes that stand for a token; a user who was named has one more.
@@ -37,8 +51,11 @@ pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusq
         );
     };
     connection
-        .prepare_cached("SELECT identity FROM endpoints WHERE url = ?1 AND who = ?2")?
-        .query_row(params![endpoint.url, endpoint.who], |row| row.get(0))
+        .prepare_cached("SELECT identity FROM endpoints WHERE url = ?1 AND who = ?2 AND (NOT ?3 OR until_ms > ?4)")?
+        .query_row(
+            params![endpoint.url, endpoint.who, endpoint.is_expired(), endpoint.given_ms],
+            |row| row.get(0),
+        )
         .optional()
 }
 
@@ -63,11 +80,21 @@ pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite
     )))
 }
 
-/// Notes that an endpoint leads to an identity.
+/// Notes that an endpoint leads to an identity, until its token expires. That the URL led there by tokens that have expired
+/// need not be known any longer.
 pub fn leads_to(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusqlite::Result<()> {
+    let until_ms = if endpoint.is_expired() {
+        endpoint.given_ms.saturating_add(ACCEPTED_LATE_MS)
+    } else {
+        endpoint.until_ms
+    };
     tx.connection.execute(
-        "INSERT OR REPLACE INTO endpoints (url, who, identity) VALUES (?1, ?2, ?3)",
-        params![endpoint.url, endpoint.who, identity],
+        "INSERT OR REPLACE INTO endpoints (url, who, identity, until_ms) VALUES (?1, ?2, ?3, ?4)",
+        params![endpoint.url, endpoint.who, identity, until_ms],
+    )?;
+    tx.connection.execute(
+        "DELETE FROM endpoints WHERE url = ?1 AND identity = ?2 AND who <> ?3 AND until_ms BETWEEN 1 AND ?4",
+        params![endpoint.url, identity, endpoint.who, endpoint.given_ms],
     )?;
     tx.libraries_changed(IdentityId::ALL)
 }

@@ -18,6 +18,8 @@ pub fn endpoint(url: &str) -> Endpoint {
     Endpoint {
         url: url.to_owned(),
         who: vec![7; 32],
+        until_ms: 0,
+        given_ms: 0,
     }
 }
 

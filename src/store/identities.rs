@@ -1,6 +1,6 @@
 //! Whose view of which server: servers and identities.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::endpoints::{Endpoint, TOKEN, leads_to};
 use super::history::begin_anew;
@@ -19,14 +19,8 @@ pub const USE_NOTED_MS: i64 = 86_400_000;
 /// In the place of when an identity was used: that is not noted, for it is never forgotten.
 pub const NEVER_FORGOTTEN: i64 = i64::MAX;
 
-/// What a token says of its user. Hearsay, until the server accepted that very token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SameUser {
-    /// Equal for tokens of one user and one key pair; `None` where the token does not say both.
-    pub hash: Option<[u8; 32]>,
-    /// When the token expires, Unix ms.
-    pub until_ms: i64,
-}
+/// Equal for tokens of one user and one key pair, as they say. Hearsay, until the server accepted that very token.
+pub type SameUser = [u8; 32];
 
 /// What the machine identifier of a server begins with that was not asked for it yet; its URL follows.
 const UNNAMED: char = '?';
@@ -43,56 +37,57 @@ impl Store {
         })
     }
 
-    /// Notes that this endpoint led to this server: gives the identity, made when it is new. A server without a machine
-    /// identifier was not asked for it yet.
-    pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
-        self.write(|tx| {
-            let identity = identity_at(tx, endpoint, server)?;
-            leads_to(tx, endpoint, identity)?;
-            Ok(identity)
-        })
-    }
-
     /// The identity of the user that a token claims to be of, as this URL led to it before. It says which server is asked,
     /// and nothing more: the server has not accepted the token.
     pub fn claimed(&self, endpoint: &Endpoint, user: SameUser) -> Result<Option<IdentityId>> {
-        self.read(|connection| claimed_at(connection, endpoint, user))
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT i.id FROM endpoints e JOIN identities i ON i.id = e.identity \
+                     WHERE e.url = ?1 AND i.same_user = ?2 ORDER BY i.used_ms DESC",
+                )?
+                .query_row(params![endpoint.url, user], |row| row.get(0))
+                .optional()
+        })
     }
 
-    /// [`Store::reached`], once the server accepted this very token: leads to the identity of the user that it claims to be of,
-    /// if there is one, and remembers that until the token expires.
-    pub fn accepted(&self, endpoint: &Endpoint, server: &Server, user: SameUser, now_ms: i64) -> Result<IdentityId> {
+    /// Notes that the server accepted this very token, of the user that [`Store::claimed`] gave.
+    pub fn accepted_claim(&self, endpoint: &Endpoint, claimed: IdentityId) -> Result<()> {
         self.write(|tx| {
-            let c = tx.connection;
-            let known = match server.machine_identifier.as_str() {
-                "" => claimed_at(c, endpoint, user)?,
-                name => c
-                    .prepare_cached(
-                        "SELECT i.id FROM identities i JOIN servers s ON s.id = i.server WHERE i.same_user = ?1 \
-                         AND s.machine_identifier IN (?2, ?3) ORDER BY s.machine_identifier = ?2 DESC, i.used_ms DESC",
-                    )?
-                    .query_row(params![user.hash, name, format!("{UNNAMED}{}", endpoint.url)], |row| {
-                        row.get(0)
-                    })
-                    .optional()?,
+            // It may be one of a database that was set aside.
+            tx.connection
+                .query_row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
+            leads_to(tx, endpoint, claimed)
+        })
+    }
+
+    /// Notes that this endpoint led to this server, which accepted the token: gives the identity, made when it is new. A server
+    /// without a machine identifier was not asked for it yet.
+    pub fn accepted(&self, endpoint: &Endpoint, server: &Server, user: Option<SameUser>) -> Result<IdentityId> {
+        self.write(|tx| {
+            let name = match server.machine_identifier.as_str() {
+                "" => &format!("{UNNAMED}{}", endpoint.url),
+                name => name,
             };
-            let identity = known.map_or_else(|| identity_at(tx, endpoint, server), Ok)?;
-            c.execute(
-                "UPDATE identities SET same_user = ?2 WHERE id = ?1 AND same_user IS NOT ?2",
-                params![identity, user.hash],
-            )?;
+            let identity = match known_at(tx, endpoint, name, user)? {
+                Some(known) => known,
+                None => new_identity(tx, endpoint, name, &server.version)?,
+            };
+            if user.is_some() {
+                tx.connection.execute(
+                    "UPDATE identities SET same_user = ?2 WHERE id = ?1 AND same_user IS NOT ?2",
+                    params![identity, user],
+                )?;
+            }
             leads_to(tx, endpoint, identity)?;
-            c.execute(
-                "UPDATE endpoints SET until_ms = ?3 WHERE url = ?1 AND who = ?2",
-                params![endpoint.url, endpoint.who, user.until_ms],
-            )?;
-            // But for its own: a server may have another idea of the time.
-            c.execute(
-                "DELETE FROM endpoints WHERE until_ms BETWEEN 1 AND ?3 AND NOT (url = ?1 AND who = ?2)",
-                params![endpoint.url, endpoint.who, now_ms],
-            )?;
             Ok(identity)
         })
+    }
+
+    /// The same of a token that says nothing of its user.
+    #[cfg(test)]
+    pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
+        self.accepted(endpoint, server, None)
     }
 
     /// Whether it is known which server an identity is of.
@@ -106,18 +101,18 @@ impl Store {
         // In one transaction: what a host records meanwhile is handed over, or finds its library gone and is recorded again.
         self.write(|tx| {
             let id = server_number(tx, &server.machine_identifier, &server.version)?;
-            let known: Option<IdentityId> = tx
+            let user = tx
                 .connection
-                .query_row(
-                    "SELECT id FROM identities WHERE server = ?1 AND id <> ?3 AND (who = ?2 \
-                     OR same_user = (SELECT same_user FROM identities WHERE id = ?3)) ORDER BY who = ?2 DESC",
-                    params![id, endpoint.who, unnamed],
-                    |row| row.get(0),
-                )
-                .optional()?;
-            let Some(known) = known else {
-                tx.connection
-                    .execute("UPDATE identities SET server = ?2 WHERE id = ?1", params![unnamed, id])?;
+                .query_row("SELECT same_user FROM identities WHERE id = ?1", [unnamed], |row| {
+                    row.get(0)
+                })?;
+            let known = known_at(tx, endpoint, &server.machine_identifier, user)?;
+            let Some(known) = known.filter(|known| *known != unnamed) else {
+                // One whose token had expired keeps the name of its URL: `new_identity` says why.
+                tx.connection.execute(
+                    "UPDATE OR IGNORE identities SET server = ?2 WHERE id = ?1",
+                    params![unnamed, id],
+                )?;
                 tx.libraries_changed(IdentityId::ALL)?;
                 return Ok(unnamed);
             };
@@ -204,33 +199,48 @@ impl Store {
     }
 }
 
-/// The identity of whoever asks at an endpoint, noted when it is new.
-fn identity_at(tx: &Tx<'_>, endpoint: &Endpoint, server: &Server) -> rusqlite::Result<IdentityId> {
-    let name = match server.machine_identifier.as_str() {
-        "" => &format!("{UNNAMED}{}", endpoint.url),
-        name => name,
-    };
-    let id = server_number(tx, name, &server.version)?;
-    tx.connection.execute(
-        "INSERT OR IGNORE INTO identities (server, who) VALUES (?1, ?2)",
-        params![id, endpoint.who],
-    )?;
-    tx.connection.query_row(
-        "SELECT id FROM identities WHERE server = ?1 AND who = ?2",
-        params![id, endpoint.who],
-        |row| row.get(0),
-    )
+/// The identity that this server may open to whoever asks at an endpoint. A server is believed to be the one that it says it is
+/// where its URL led to it before, and where it gets the very token, or the user's name, that opened the identity: not for
+/// what a token claims, which anyone can write, nor for a token that has expired, which others may have.
+fn known_at(
+    tx: &Tx<'_>,
+    endpoint: &Endpoint,
+    name: &str,
+    user: Option<SameUser>,
+) -> rusqlite::Result<Option<IdentityId>> {
+    tx.connection
+        .prepare_cached(
+            "SELECT i.id FROM servers s JOIN identities i ON i.server = s.id LEFT JOIN endpoints e ON e.identity = i.id \
+             WHERE s.machine_identifier = ?1 AND ((i.who = ?2 OR e.who = ?2) AND (NOT ?4 OR e.url = ?3) \
+             OR e.url = ?3 AND i.same_user = ?5) ORDER BY e.url = ?3 DESC, i.used_ms DESC",
+        )?
+        .query_row(
+            params![name, endpoint.who, endpoint.url, endpoint.is_expired(), user],
+            |row| row.get(0),
+        )
+        .optional()
 }
 
-/// Where tokens of this user led at this URL.
-fn claimed_at(connection: &Connection, endpoint: &Endpoint, user: SameUser) -> rusqlite::Result<Option<IdentityId>> {
-    connection
-        .prepare_cached(
-            "SELECT i.id FROM endpoints e JOIN identities i ON i.id = e.identity WHERE e.url = ?1 AND i.same_user = ?2 \
-             ORDER BY i.used_ms DESC",
-        )?
-        .query_row(params![endpoint.url, user.hash], |row| row.get(0))
-        .optional()
+/// A new identity. Where there is one of this server already, which a token that has expired does not open, it gets the name
+/// of the URL.
+fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str, version: &str) -> rusqlite::Result<IdentityId> {
+    let add = |name: &str| {
+        let id = server_number(tx, name, version)?;
+        let added = tx.connection.execute(
+            "INSERT OR IGNORE INTO identities (server, who) VALUES (?1, ?2)",
+            params![id, endpoint.who],
+        )?;
+        Ok::<_, rusqlite::Error>((id, added > 0))
+    };
+    let (server, _) = match add(name)? {
+        (_, false) => add(&format!("{UNNAMED}{}", endpoint.url))?,
+        added => added,
+    };
+    tx.connection.query_row(
+        "SELECT id FROM identities WHERE server = ?1 AND who = ?2",
+        params![server, endpoint.who],
+        |row| row.get(0),
+    )
 }
 
 fn empty(tx: &Tx<'_>, identity: IdentityId) -> rusqlite::Result<()> {

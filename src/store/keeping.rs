@@ -61,7 +61,11 @@ fn used_ms(connection: &Connection, identity: IdentityId) -> rusqlite::Result<i6
 impl Store {
     /// What the state file says of this endpoint, if the store was opened by it: once, since it is of that moment.
     pub(super) fn kept_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<IdentityId>, State)> {
-        let kept = lock(&self.kept).take().filter(|kept| kept.form == form())?;
+        // Whether a server accepted an expired token, the database says.
+        let is_expired = endpoint.is_some_and(Endpoint::is_expired);
+        let kept = lock(&self.kept)
+            .take()
+            .filter(|kept| kept.form == form() && !is_expired)?;
         let asked = of(endpoint);
         let view = kept.views.into_iter().find(|view| view.endpoint == asked)?;
         let rows = view.libraries.iter().map(|cells| read_kept::<LibraryRow>(cells));

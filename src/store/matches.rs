@@ -128,7 +128,8 @@ impl Store {
     }
 
     /// Confirmed matches that others recorded for the same library of the same server, under another token, of items
-    /// that the listing under way has too: what this token's user may see as well. Those known already are left out.
+    /// that the listing under way has too: what this token's user may see as well. Those known already are left out. Only
+    /// at a URL that led to both: a server at another one may say that it is this server, and list whatever it likes.
     pub fn matches_of_others(&self, identity: IdentityId, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
         self.write(|tx| {
             fold(tx)?;
@@ -137,6 +138,8 @@ impl Store {
                     "SELECT DISTINCT m.path, m.rating_key FROM libraries own \
                      JOIN identities me ON me.id = ?1 JOIN identities other ON other.server = me.server AND other.id <> me.id \
                      AND NOT me.cleared AND length(me.who) = ?4 AND length(other.who) = ?4 \
+                     AND EXISTS (SELECT 1 FROM endpoints mine JOIN endpoints same ON same.url = mine.url \
+                     WHERE mine.identity = me.id AND same.identity = other.id) \
                      JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid \
                      JOIN matches m ON m.library = theirs.id AND m.epoch = theirs.epoch \
                      WHERE own.id = ?2 \

@@ -53,12 +53,12 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "a row for each address and user",
     ),
     (
-        "until_ms BETWEEN 1 AND",
-        "SCAN endpoints",
+        "LEFT JOIN endpoints e",
+        "SCAN e LEFT-JOIN",
         "a row for each address and user",
     ),
+    ("FROM endpoints mine", "SCAN mine", "a row for each address and user"),
     ("i.used_ms DESC", SORT, "a row for each user of a server"),
-    ("ORDER BY who = ?2 DESC", SORT, "a row for each user of a server"),
     (
         "(SELECT sequence FROM changes ORDER BY id DESC LIMIT 1)",
         "SCAN changes",

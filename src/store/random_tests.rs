@@ -148,6 +148,8 @@ impl World {
             let endpoint = Endpoint {
                 url: "http://server".to_owned(),
                 who: vec![n; 32],
+                until_ms: 0,
+                given_ms: 0,
             };
             let server = Server {
                 machine_identifier: "machine".to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::for_tests::{DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, server};
-use super::{ChangeKind, SameUser, Store};
+use super::{ChangeKind, Endpoint, Store};
 use crate::model::{Generation, Sequence, Server};
 
 #[test]
@@ -391,10 +391,6 @@ fn a_database_of_a_version_before_is_brought_up_to_date_once() {
         )
         .expect("as it was");
     drop(connection);
-    let user = SameUser {
-        hash: Some([1; 32]),
-        until_ms: NOW_MS + DAY_MS,
-    };
     for _ in 0..2 {
         let stores: Vec<Store> = std::thread::scope(|scope| {
             let open = || Store::open(folder.path(), true).expect("opens");
@@ -415,47 +411,110 @@ fn a_database_of_a_version_before_is_brought_up_to_date_once() {
             (vec![2], Some((Some(Vec::new()), 0))),
         ];
         assert_eq!(rows, kept, "and what hosts keep");
-        let again = store.accepted(&endpoint("http://a"), &server("one"), user, NOW_MS);
+        let again = store.accepted(&endpoint("http://a"), &server("one"), Some([1; 32]));
         assert_eq!(again.expect("written"), mine);
     }
     assert!(!folder.path().join("plexindex-2.db.broken").exists());
 }
 
+/// A token by its number, which expires after so many weeks, given on this day.
+fn token(number: u8, weeks: i64, day: i64) -> Endpoint {
+    Endpoint {
+        who: vec![number; 32],
+        until_ms: NOW_MS + weeks * 7 * DAY_MS,
+        given_ms: NOW_MS + day * DAY_MS,
+        ..endpoint("http://a")
+    }
+}
+
 #[test]
 fn what_the_server_accepted_is_remembered_until_the_token_expires() {
     let (_folder, store) = opened();
-    let token = |number: u8| super::Endpoint {
-        who: vec![number; 32],
-        ..endpoint("http://a")
-    };
-    let user = |weeks: i64| SameUser {
-        hash: Some([1; 32]),
-        until_ms: NOW_MS + weeks * 7 * DAY_MS,
-    };
-    let accepted = |number: u8, weeks: i64, now_ms: i64| {
-        let server = server(if number == 1 { "one" } else { "" });
-        store
-            .accepted(&token(number), &server, user(weeks), now_ms)
-            .expect("noted")
-    };
-    let known = |number: u8| store.identity(&token(number)).expect("read");
-    let ann = accepted(1, 1, NOW_MS);
-    assert_eq!(accepted(2, 2, NOW_MS + DAY_MS), ann, "the same user");
-    assert_eq!((known(1), known(2)), (Some(ann), Some(ann)), "both are good");
-    assert_eq!(accepted(3, 3, NOW_MS + 8 * DAY_MS), ann);
-    assert_eq!((known(1), known(2)), (None, Some(ann)), "the first one has expired");
-    // A server may have another idea of the time: what it accepts just now is remembered all the same.
-    assert_eq!(accepted(1, 1, NOW_MS + 8 * DAY_MS), ann);
-    assert_eq!(known(1), Some(ann));
+    let (first, user) = (server("one"), Some([1; 32]));
+    let known = |endpoint: &Endpoint| store.identity(endpoint).expect("read");
+    let ann = store.accepted(&token(1, 1, 0), &first, user).expect("noted");
+    let claimed = store.claimed(&token(2, 2, 1), [1; 32]).expect("read");
+    assert_eq!(claimed, Some(ann), "the same user");
+    store.accepted_claim(&token(2, 2, 1), ann).expect("noted");
+    assert_eq!(store.accepted(&token(3, 2, 1), &first, user).expect("noted"), ann);
+    for day in 0..7 {
+        let both = [1, 2].map(|number| known(&token(number, number.into(), day)));
+        assert_eq!(both, [Some(ann); 2], "both are good");
+    }
+    assert_eq!(known(&token(1, 1, 7)), None, "the first one has expired");
+    // A server may have another idea of the time: what it accepts is remembered for a day all the same.
+    for day in [8, 10] {
+        assert_eq!(known(&token(1, 1, day)), None);
+        assert_eq!(store.accepted(&token(1, 1, day), &first, user).expect("noted"), ann);
+        assert_eq!(known(&token(1, 1, day)), Some(ann));
+    }
+    // That a URL led to Ann's is known as long as anything of hers is.
+    let rows = "SELECT count(*) FROM endpoints";
+    assert_eq!(count(&store, rows), 3);
+    assert_eq!(store.accepted(&token(4, 9, 30), &first, user).expect("noted"), ann);
+    assert_eq!(count(&store, rows), 1);
     // Who is not named is known by the token only.
-    let nobody = SameUser { hash: None, ..user(3) };
-    let one = store
-        .accepted(&token(4), &server("one"), nobody, NOW_MS)
-        .expect("noted");
-    let two = store
-        .accepted(&token(5), &server("one"), nobody, NOW_MS)
-        .expect("noted");
+    let one = store.accepted(&token(5, 9, 30), &first, None).expect("noted");
+    let two = store.accepted(&token(6, 9, 30), &first, None).expect("noted");
     assert!(one != two && one != ann && two != ann);
+}
+
+#[test]
+fn a_server_at_another_url_opens_what_the_very_token_opened_and_nothing_that_it_claims() {
+    let (_folder, store) = opened();
+    let (first, user) = (server("one"), Some([1; 32]));
+    let elsewhere = |number, weeks, day| Endpoint {
+        url: "http://b".to_owned(),
+        ..token(number, weeks, day)
+    };
+    let accepted = |endpoint: &Endpoint, user| store.accepted(endpoint, &first, user).expect("noted");
+    let ann = accepted(&token(1, 1, 0), user);
+    accepted(&token(2, 2, 7), user);
+    // Another URL of hers: a token that was accepted at the first one is known there, and from then on she is.
+    assert_eq!(accepted(&elsewhere(2, 2, 8), user), ann);
+    assert_eq!(accepted(&elsewhere(3, 3, 15), user), ann);
+    assert_eq!(accepted(&token(3, 3, 15), user), ann);
+    // At a third one neither what a token claims opens hers, nor one of hers that has expired.
+    let third = |number, weeks, day| Endpoint {
+        url: "http://c".to_owned(),
+        ..token(number, weeks, day)
+    };
+    assert_eq!(store.claimed(&third(4, 3, 15), [1; 32]).expect("read"), None);
+    let forged = accepted(&third(4, 3, 15), user);
+    assert_ne!(forged, ann);
+    for expired in [1, 2] {
+        let other = accepted(&third(expired, expired.into(), 15), None);
+        assert!(other != ann && other != forged, "{expired}");
+        let named = store.name_server(other, &third(expired, expired.into(), 15), &first);
+        assert_eq!(named.expect("named"), other, "{expired}");
+    }
+    // What that server accepted is worth nothing at hers, where the same user goes on.
+    assert_eq!(store.identity(&token(4, 3, 15)).expect("read"), None);
+    assert_eq!(accepted(&token(5, 4, 16), user), ann);
+}
+
+#[test]
+fn an_endpoint_keeps_its_expiry_when_its_server_gets_a_name() {
+    let (_folder, store) = opened();
+    let here = token(1, 1, 0);
+    let named = store.accepted(&token(1, 1, 0), &server("one"), None).expect("noted");
+    let there = Endpoint {
+        url: "http://b".to_owned(),
+        ..here
+    };
+    let unnamed = store.accepted(&there, &Server::default(), None).expect("noted");
+    assert_ne!(unnamed, named);
+    assert_eq!(
+        store.name_server(unnamed, &there, &server("one")).expect("named"),
+        named
+    );
+    assert_eq!(count(&store, "SELECT count(*) FROM endpoints WHERE until_ms = 0"), 0);
+    let late = Endpoint {
+        given_ms: NOW_MS + 7 * DAY_MS,
+        ..there.clone()
+    };
+    let known = [there, late].map(|endpoint| store.identity(&endpoint).expect("read"));
+    assert_eq!(known, [Some(named), None]);
 }
 
 #[test]

@@ -95,14 +95,14 @@ impl SyncJob<'_> {
             ));
         };
         let known = sync.store.identity(endpoint)?;
-        // Of a token that is new here.
-        let user = sync.reading.same_user(self.session).filter(|_| known.is_none());
-        let claimed = user.map_or(Ok(None), |user| sync.store.claimed(endpoint, user))?;
-        let named = match known.or(claimed) {
-            Some(identity) => sync.store.is_named(identity)?,
-            None => false,
+        let user = sync.reading.same_user(self.session);
+        let claimed = match (known, user) {
+            (None, Some(user)) => sync.store.claimed(endpoint, user)?,
+            _ => None,
         };
-        let server = (!named && !quick)
+        let expected = known.or(claimed);
+        let is_named = expected.map_or(Ok(false), |identity| sync.store.is_named(identity))?;
+        let mut server = (!is_named && !quick)
             .then(|| self.source.server(self.bounds))
             .transpose()?;
         let begun = sync.store.totals()?.sequence;
@@ -110,26 +110,39 @@ impl SyncJob<'_> {
         let shown = self.source.libraries(self.bounds)?;
         // From here on the server has accepted this very token: not where a file may have answered in its place.
         let user = user.filter(|_| self.source.is_aside() == was_aside);
+        let claimed = claimed.filter(|_| user.is_some());
         let now = sync.clock.now_ms();
-        let reached = |server: &Server| match user {
-            Some(user) => sync.store.accepted(endpoint, server, user, now),
-            None => sync.store.reached(endpoint, server),
-        };
-        let mut identity = match known {
-            Some(known) => known,
-            None => reached(server.as_ref().unwrap_or(&Server::default()))?,
+        // Whatever has to be asked is asked before anything is believed: a request that fails leaves all as it was.
+        let mut is_another = false;
+        if let Some(expected) = expected {
+            let looks_different = self.looks_different(expected, &shown)?;
+            if looks_different && server.is_none() {
+                server = Some(self.source.server(self.bounds)?);
+            }
+            is_another = (is_named || looks_different)
+                && match &server {
+                    Some(server) => server.machine_identifier != sync.store.machine_identifier(expected)?,
+                    None => false,
+                };
+        }
+        if is_another {
+            log::warn!("another server answers behind this URL: nothing of the old one is answered");
+        }
+        let mut identity = match (known, claimed) {
+            (Some(known), _) if !is_another => known,
+            (None, Some(claimed)) if !is_another => {
+                sync.store.accepted_claim(endpoint, claimed)?;
+                claimed
+            }
+            _ => {
+                let server = server.clone().unwrap_or_default();
+                sync.store.accepted(endpoint, &server, user)?
+            }
         };
         if let Some(server) = &server
             && !sync.store.is_named(identity)?
         {
             identity = sync.store.name_server(identity, endpoint, server)?;
-        }
-        if self.looks_different(identity, &shown)? {
-            let server = self.source.server(self.bounds)?;
-            if server.machine_identifier != sync.store.machine_identifier(identity)? {
-                log::warn!("another server answers behind this URL: nothing of the old one is answered");
-                identity = reached(&server)?;
-            }
         }
         let storing = Instant::now();
         let rows = sync.store.probed(identity, &shown, begun, now, &|row, library| {
