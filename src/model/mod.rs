@@ -3,6 +3,7 @@
 //! Words are those of `docs/design.md`, 'Vocabulary'. Everything here is plain data.
 
 mod ids;
+mod scrub;
 mod token;
 
 use crate::platform::map::prefetch;

@@ -4,11 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::scrub::scrub;
 use crate::platform::wipe::wipe;
-
-/// A piece of a token of so many bytes is no ordinary word.
-const PIECE: usize = 8;
 
 /// A secret: it shows as `***`, reaches neither disk nor log, and is in memory once for all that have it. The last of them
 /// overwrites it.
@@ -75,34 +74,55 @@ impl Token {
         Some(Claims { user, expires_ms })
     }
 
-    /// The text without the token, its pieces, and what it claims: a server may echo any of these, cut off or not.
+    /// The text without these tokens and what they claim: a server may echo any of it, in part and encoded.
     #[must_use]
-    pub fn scrubbed(&self, mut text: String) -> String {
-        text = without_pieces(&text, self.reveal());
-        let claims = self.payload().and_then(|mut json| {
-            let claims = serde_json::from_slice::<serde_json::Value>(&json).ok();
-            wipe(&mut json);
-            claims
-        });
-        for claim in claims
-            .iter()
-            .filter_map(|claims| claims.as_object())
-            .flat_map(serde_json::Map::values)
-        {
-            if let Some(claim) = claim.as_str().filter(|claim| claim.len() >= PIECE) {
-                text = text.replace(claim, "***");
+    pub fn scrub(tokens: &[&Self], text: &str) -> String {
+        let mut claims = Vec::new();
+        for token in tokens {
+            for mut json in token.parts().into_iter().flatten().filter_map(base64url) {
+                // Their names are ordinary words.
+                if let Ok(Value::Object(fields)) = serde_json::from_slice(&json) {
+                    fields.into_iter().for_each(|(_, value)| add_texts(value, &mut claims));
+                }
+                wipe(&mut json);
             }
         }
-        text
+        let own = tokens.iter().map(|token| token.reveal().as_bytes());
+        let secrets: Vec<&[u8]> = own.chain(claims.iter().map(Vec::as_slice)).collect();
+        let scrubbed = scrub(text, &secrets);
+        for claim in &mut claims {
+            wipe(claim);
+        }
+        scrubbed
     }
 
-    /// The middle of the three parts of a JSON Web Token, decoded.
-    fn payload(&self) -> Option<Vec<u8>> {
+    /// The head and the claims of a JSON Web Token, encoded.
+    fn parts(&self) -> Option<[&str; 2]> {
         let mut parts = self.reveal().split('.');
         let [Some(head), Some(payload), Some(signature), None] = std::array::from_fn(|_| parts.next()) else {
             return None;
         };
-        (!head.is_empty() && !signature.is_empty()).then(|| base64url(payload))?
+        (!head.is_empty() && !signature.is_empty()).then_some([head, payload])
+    }
+
+    /// Its claims, decoded.
+    fn payload(&self) -> Option<Vec<u8>> {
+        let [_, payload] = self.parts()?;
+        base64url(payload)
+    }
+}
+
+/// Adds each text and number in a value, and each name in it: some claims are lists, and some say who has what.
+fn add_texts(value: Value, to: &mut Vec<Vec<u8>>) {
+    match value {
+        Value::String(text) => to.push(text.into_bytes()),
+        Value::Number(number) => to.push(number.to_string().into_bytes()),
+        Value::Array(values) => values.into_iter().for_each(|value| add_texts(value, to)),
+        Value::Object(fields) => fields.into_iter().for_each(|(name, value)| {
+            to.push(name.into_bytes());
+            add_texts(value, to);
+        }),
+        Value::Null | Value::Bool(_) => {}
     }
 }
 
@@ -116,27 +136,6 @@ impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
-}
-
-/// The text with `***` in the place of each piece of a secret. A secret that is shorter than a piece is part of ordinary words.
-fn without_pieces(text: &str, secret: &str) -> String {
-    let mut scrubbed = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        let mut length = PIECE;
-        while rest.get(..length).is_some_and(|piece| secret.contains(piece)) {
-            length += 1;
-        }
-        let length = if length > PIECE {
-            scrubbed.push_str("***");
-            length - 1
-        } else {
-            scrubbed.push(next);
-            next.len_utf8()
-        };
-        rest = &rest[length..];
-    }
-    scrubbed
 }
 
 /// Decodes base64 of the alphabet for URLs, without padding.
@@ -206,23 +205,27 @@ mod tests {
 
     #[test]
     fn a_text_loses_each_piece_of_the_token_and_each_claim() {
-        // {"username":"Perpetua"}
-        let token = token("eyJ1c2VybmFtZSI6IlBlcnBldHVhIn0");
+        // {"username":"Perpetua","of":[{"ann@example.org":["a-server-of-hers"]}],"exp":4102444800}
+        let token = token(
+            "eyJ1c2VybmFtZSI6IlBlcnBldHVhIiwib2YiOlt7ImFubkBleGFtcGxlLm9yZyI6WyJhLXNlcnZlci1vZi1oZXJzIl19XSwiZXhwIjo0MTAyNDQ0\
+             ODAwfQ",
+        );
         let whole = token.reveal().to_owned();
         for (text, scrubbed) in [
             (format!("a {whole} b"), "a *** b"),
             (format!("title=\"{}\"", &whole[3..20]), "title=\"***\""),
             (format!("é{}é{}é", &whole[..8], &whole[9..30]), "é***é***é"),
+            (whole.replace('.', "%2E"), "***"),
             ("it is Perpetua's".to_owned(), "it is ***'s"),
+            (
+                "of ann%40example.org: a-server-of-hers, until 4102444800".to_owned(),
+                "of ***: ***, until ***",
+            ),
             ("nothing of it".to_owned(), "nothing of it"),
         ] {
-            assert_eq!(token.scrubbed(text), scrubbed);
+            assert_eq!(Token::scrub(&[&token], &text), scrubbed);
         }
-        assert_eq!(
-            Token::new("short")
-                .expect("a token")
-                .scrubbed("a short text".to_owned()),
-            "a short text"
-        );
+        let short = Token::new("short").expect("a token");
+        assert_eq!(Token::scrub(&[&short], "a short text"), "a short text");
     }
 }

@@ -82,14 +82,13 @@ impl Tokens {
 
     /// The text without anything of a token that is used.
     #[must_use]
-    pub fn scrubbed(&self, text: String) -> String {
+    pub fn scrubbed(&self, text: &str) -> String {
         let state = lock(&self.0);
         let replaced = state.replaced.iter().filter_map(Weak::upgrade);
-        let sessions = replaced.chain([Arc::clone(&state.current)]);
-        sessions.fold(text, |text, session| match &session.token {
-            Some(token) => token.scrubbed(text),
-            None => text,
-        })
+        let sessions: Vec<_> = replaced.chain([Arc::clone(&state.current)]).collect();
+        // All at once: one may begin as another does.
+        let tokens: Vec<&Token> = sessions.iter().filter_map(|session| session.token.as_ref()).collect();
+        Token::scrub(&tokens, text)
     }
 
     /// The current one, if its view is that of a call that began with the token of this number.
@@ -131,13 +130,13 @@ mod tests {
         assert_eq!(text(tokens.get(first.number())).as_deref(), Some("the-first-one"));
         assert_eq!(text(tokens.get(0)).as_deref(), Some("the-second-one"));
         let echo = "the-first-one or the-second-one".to_owned();
-        assert_eq!(tokens.scrubbed(echo.clone()), "*** or ***");
+        assert_eq!(tokens.scrubbed(&echo), "*** or ***");
         assert!(tokens.current_for(first.number()).is_none(), "of another view");
         let number = first.number();
         drop(first);
         assert!(tokens.get(number).is_none());
         assert_eq!(
-            tokens.scrubbed(echo),
+            tokens.scrubbed(&echo),
             "the-first-one or ***",
             "nothing can echo it any more"
         );

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::ptr::null_mut;
 
 use plexindex::capi::types as capi;
+use plexindex::index::QueryOptions;
 use plexindex::model::Token;
 use plexindex::options::Options;
-use plexindex_standin::{Kind, Standin};
+use plexindex_standin::{Action, Fault, Kind, Standin};
 
 use super::broken::{answer, spoil, used};
 use crate::support::{clock, open, options, path_of};
@@ -67,15 +68,21 @@ fn no_file_holds_the_token_or_the_user() {
 /// A JSON Web Token of Perpetua's, by its number: its parts, and what it claims.
 fn web_token(number: u32) -> (String, Vec<String>) {
     // {"exp":4102444800,"thumbprint":"0123456789abcdef-of-her-keys","username":"Perpetua Featherstonehaugh",
-    //  "email":"perpetua@example.org"}
+    //  "email":"perpetua@example.org","scope":["friends&family","of-Perpetua"],
+    //  "servers":{"hers-at-home":{"address":"192.0.2.77:32400"}}}
     let payload = "eyJleHAiOjQxMDI0NDQ4MDAsInRodW1icHJpbnQiOiIwMTIzNDU2Nzg5YWJjZGVmLW9mLWhlci1rZXlzIiwidXNlcm5hbWUiOiJQZXJwZX\
-                   R1YSBGZWF0aGVyc3RvbmVoYXVnaCIsImVtYWlsIjoicGVycGV0dWFAZXhhbXBsZS5vcmcifQ";
+                   R1YSBGZWF0aGVyc3RvbmVoYXVnaCIsImVtYWlsIjoicGVycGV0dWFAZXhhbXBsZS5vcmciLCJzY29wZSI6WyJmcmllbmRzJmZhbWlseSIs\
+                   Im9mLVBlcnBldHVhIl0sInNlcnZlcnMiOnsiaGVycy1hdC1ob21lIjp7ImFkZHJlc3MiOiIxOTIuMC4yLjc3OjMyNDAwIn19fQ";
     let signature = format!("c2lnbmF0dXJlLW9mLVBsZXgt{number:04}");
     let token = format!("eyJhbGciOiJFZERTQSJ9.{payload}.{signature}");
     let claims = [
         "0123456789abcdef-of-her-keys",
         USER,
         "perpetua@example.org",
+        "friends&family",
+        "of-Perpetua",
+        "hers-at-home",
+        "192.0.2.77:32400",
         "4102444800",
     ];
     let mut secrets: Vec<String> = claims.map(str::to_owned).into();
@@ -112,6 +119,51 @@ fn no_file_log_line_or_error_holds_a_web_token_its_parts_or_its_claims() {
             .expect_err("refused")
             .to_string(),
     );
+    // A server that says what it refuses, cut off or encoded as in an address, a page, or an address in a page.
+    let percent = |text: &str| {
+        text.bytes()
+            .fold(String::new(), |all, byte| format!("{all}%{byte:02X}"))
+    };
+    let entities = |text: &str| {
+        text.chars()
+            .fold(String::new(), |all, one| format!("{all}&#{};", u32::from(one)))
+    };
+    let cut_off = |text: &str| text[..text.len() - 1].to_owned();
+    let in_part = |text: &str| {
+        text.replace('%', "%25")
+            .replace('.', "%2E")
+            .replace('@', "%40")
+            .replace(' ', "+")
+    };
+    for (secret, spelled) in secrets[2].iter().flat_map(|secret| {
+        let spellings: [&dyn Fn(&str) -> String; 6] = [
+            &str::to_owned,
+            &str::to_uppercase,
+            &percent,
+            &entities,
+            &cut_off,
+            &|text| in_part(text).replace('%', "&#x25;"),
+        ];
+        spellings.map(|spelled| (secret, spelled(secret)))
+    }) {
+        server.clear_faults();
+        let body = format!("<html><title>[{spelled}]</title>");
+        server.fault(
+            Fault::new(Action::Body {
+                status: 400,
+                content_type: "text/html".to_owned(),
+                body,
+            })
+            .times(0),
+        );
+        let error = index
+            .ask_server(&QueryOptions::default())
+            .expect_err("refused")
+            .to_string();
+        assert!(error.contains("***"), "{secret}: {error}");
+        assert!(!error.contains(&spelled), "{error}");
+        told.push(error);
+    }
     told.push(format!(
         "{:?} {:?}",
         index.stats().expect("statistics"),

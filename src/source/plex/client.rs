@@ -75,7 +75,7 @@ impl Checked {
         };
         let tokens = Tokens::new(options.token.clone());
         let base = Base::parse(url).map_err(|mut error| {
-            error.message = tokens.scrubbed(error.message);
+            error.message = tokens.scrubbed(&error.message);
             error
         })?;
         if base.origin.secure && !tls::Tls::AVAILABLE {
@@ -147,7 +147,7 @@ impl PlexHttp {
 
     /// The last line of defence: a server may echo a token in what it sends, and that may end in a text of ours.
     pub(super) fn scrubbed(&self, mut error: Error) -> Error {
-        error.message = self.tokens.scrubbed(error.message);
+        error.message = self.tokens.scrubbed(&error.message);
         error
     }
 

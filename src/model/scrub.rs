@@ -1,0 +1,182 @@
+//! Taking secrets out of a text: whole or cut off, and however the text spells them.
+
+/// A piece of a secret of so many bytes is no ordinary word.
+const PIECE: usize = 8;
+
+/// So often a text may be encoded: a server that quotes an address in an address does it twice.
+const ENCODINGS: usize = 4;
+
+/// The longest spelling of one character that is decoded.
+const SPELLING: usize = 10;
+
+/// A byte as it is meant, and the bytes of the text that stand for it.
+#[derive(Clone, Copy)]
+struct Meant {
+    byte: u8,
+    from: usize,
+    to: usize,
+}
+
+/// The text with `***` in the place of each piece of a secret. A secret that is shorter than a piece is part of ordinary words.
+pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
+    let mut hidden = vec![false; text.len()];
+    let mut meant: Vec<Meant> = (0..)
+        .zip(text.bytes())
+        .map(|(from, byte)| Meant {
+            byte,
+            from,
+            to: from + 1,
+        })
+        .collect();
+    for _ in 0..=ENCODINGS {
+        hide(&meant, secrets, &mut hidden);
+        let decoded = decode(&meant);
+        if decoded.len() == meant.len() {
+            break;
+        }
+        meant = decoded;
+    }
+    let mut scrubbed = String::with_capacity(text.len());
+    let mut was_hidden = false;
+    for (at, one) in text.char_indices() {
+        let is_hidden = hidden[at..at + one.len_utf8()].contains(&true);
+        match (is_hidden, was_hidden) {
+            (false, _) => scrubbed.push(one),
+            (true, false) => scrubbed.push_str("***"),
+            (true, true) => {}
+        }
+        was_hidden = is_hidden;
+    }
+    scrubbed
+}
+
+/// Marks what stands for a piece of a secret. Each place is looked at: pieces of two secrets may overlap.
+fn hide(meant: &[Meant], secrets: &[&[u8]], hidden: &mut [bool]) {
+    for start in 0..meant.len() {
+        let rest = &meant[start..];
+        let longest = secrets.iter().map(|secret| longest_piece(rest, secret)).max();
+        if let Some(length) = longest.filter(|length| *length >= PIECE) {
+            hidden[rest[0].from..rest[length - 1].to].fill(true);
+        }
+    }
+}
+
+/// How many bytes from the beginning of the text stand in the secret too.
+fn longest_piece(rest: &[Meant], secret: &[u8]) -> usize {
+    let same = |(one, own): &(&Meant, &u8)| {
+        one.byte.eq_ignore_ascii_case(own) || (one.byte, **own) == (b'+', b' ') // as forms encode it
+    };
+    (0..secret.len())
+        .map(|at| rest.iter().zip(&secret[at..]).take_while(same).count())
+        .max()
+        .unwrap_or(0)
+}
+
+/// The same with each character decoded that is spelled as in an address, a page or a JSON text.
+fn decode(meant: &[Meant]) -> Vec<Meant> {
+    let mut decoded = Vec::with_capacity(meant.len());
+    let mut at = 0;
+    while at < meant.len() {
+        let mut head = [0; SPELLING];
+        for (byte, one) in head.iter_mut().zip(&meant[at..]) {
+            *byte = one.byte;
+        }
+        if let Some((bytes, length)) = spelled(&head) {
+            let (from, to) = (meant[at].from, meant[at + length - 1].to);
+            decoded.extend(bytes.into_iter().map(|byte| Meant { byte, from, to }));
+            at += length;
+        } else {
+            decoded.push(meant[at]);
+            at += 1;
+        }
+    }
+    decoded
+}
+
+/// The character that a text begins with, and how many bytes spell it, where these are more than its own.
+fn spelled(head: &[u8; SPELLING]) -> Option<(Vec<u8>, usize)> {
+    let number = |digits: &[u8], base| {
+        let is_digit = |digit: &u8| char::from(*digit).is_digit(base);
+        let digits = std::str::from_utf8(digits).ok()?;
+        digits.bytes().all(|digit| is_digit(&digit)).then_some(())?;
+        u32::from_str_radix(digits, base).ok()
+    };
+    let encoded = |code: u32| Some(char::from_u32(code)?.to_string().into_bytes());
+    match head {
+        [b'%', digits @ ..] => Some((vec![u8::try_from(number(&digits[..2], 16)?).ok()?], 3)),
+        [b'\\', b'u', digits @ ..] => Some((encoded(number(&digits[..4], 16)?)?, 6)),
+        [b'&', rest @ ..] => {
+            let end = rest.iter().position(|byte| *byte == b';')?;
+            let bytes = match &rest[..end] {
+                b"amp" => b"&".to_vec(),
+                b"lt" => b"<".to_vec(),
+                b"gt" => b">".to_vec(),
+                b"quot" => b"\"".to_vec(),
+                b"apos" => b"'".to_vec(),
+                [b'#', b'x' | b'X', digits @ ..] => encoded(number(digits, 16)?)?,
+                [b'#', digits @ ..] => encoded(number(digits, 10)?)?,
+                _ => return None,
+            };
+            Some((bytes, end + 2))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scrub;
+
+    fn scrubbed(text: &str) -> String {
+        scrub(
+            text,
+            &[
+                b"secret-1",
+                b"secret-12-long",
+                b"ann@example.org",
+                "Zo\u{eb} & Ann Lee".as_bytes(),
+            ],
+        )
+    }
+
+    #[test]
+    fn a_secret_goes_however_it_is_spelled() {
+        for text in [
+            "ann@example.org",
+            "ANN@Example.org",
+            "ann%40example.org",
+            "ann%40example%2eorg",
+            "ann%2540example.org",
+            "%61%6e%6e%40%65xample.org",
+            "ann&#64;example.org",
+            "ann&#x40;example&#46;org",
+            "ann\\u0040example.org",
+            "ann&amp;#64;example.org",
+            "Zo\u{eb} & Ann Lee",
+            "Zo\u{eb} &amp; Ann&#32;Lee",
+            "Zo%C3%AB+%26+Ann+Lee",
+            "secret-12-long",
+            "secret-12%2Dlong",
+        ] {
+            assert_eq!(scrubbed(&format!("a {text}.")), "a ***.", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_piece_of_eight_bytes_goes_and_what_only_looks_like_one_stays() {
+        for (text, expected) in [
+            ("nn@example.o and @example", "*** and ***"),
+            ("secret-1secret-12-lo", "***"),
+            ("xsecret-12-long", "x***"),
+            ("secret- and example.", "secret- and ***"),
+            (
+                "example% 5% &; &#; &#x; &bogus; \\u00 %zz %",
+                "example% 5% &; &#; &#x; &bogus; \\u00 %zz %",
+            ),
+            ("&#1114112; &#xD800; é", "&#1114112; &#xD800; é"),
+            ("", ""),
+        ] {
+            assert_eq!(scrubbed(text), expected, "{text}");
+        }
+    }
+}
