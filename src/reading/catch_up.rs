@@ -150,12 +150,12 @@ impl Reading {
 
     /// Where this index asks, and as whom. The store knows users by a secret of its database, which may be made anew.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        self.endpoint_of(&self.tokens.current())
+        self.endpoint_of(&self.tokens.current(), self.is_aside.load(Ordering::Acquire))
     }
 
-    /// The same with the token of one call.
-    pub fn endpoint_of(&self, session: &Session) -> Option<Endpoint> {
-        self.active_view().map(|View { place, viewer }| Endpoint {
+    /// The same with the token of one call, and whether it found that what is asked first is put aside.
+    pub fn endpoint_of(&self, session: &Session, is_aside: bool) -> Option<Endpoint> {
+        self.view_of(is_aside).map(|View { place, viewer }| Endpoint {
             url: place.clone(),
             until_ms: match (viewer, &session.claims) {
                 (Viewer::Holder, Some(claims)) => claims.expires_ms,
@@ -174,8 +174,8 @@ impl Reading {
     }
 
     /// Whose token that of a call claims to be: nothing is answered by it before the server accepted the token.
-    pub fn same_user(&self, session: &Session) -> Option<SameUser> {
-        let is_by_token = self.active_view().is_some_and(|view| view.viewer == Viewer::Holder);
+    pub fn same_user(&self, session: &Session, is_aside: bool) -> Option<SameUser> {
+        let is_by_token = self.view_of(is_aside).is_some_and(|view| view.viewer == Viewer::Holder);
         let claims = session.claims.as_ref().filter(|_| is_by_token)?;
         let user = claims.user.as_ref()?;
         Some(self.store.keyed(format!("same {user}").as_bytes()))
@@ -186,8 +186,7 @@ impl Reading {
         self.snapshot.read().identity.is_none() && self.tokens.current().number() > 1
     }
 
-    fn active_view(&self) -> Option<&View> {
-        let is_aside = self.is_aside.load(Ordering::Acquire);
+    fn view_of(&self, is_aside: bool) -> Option<&View> {
         let view = if is_aside { &self.view_aside } else { &self.view };
         view.as_ref()
     }

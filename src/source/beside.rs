@@ -30,6 +30,8 @@ pub struct Beside {
     url: String,
     aside: AtomicBool,
     file: Mutex<File>,
+    /// The same with the file, and with the server alone, for good: one job asks one of them. These have none.
+    settled: Option<[Box<Beside>; 2]>,
 }
 
 /// That this file is of this server, in words.
@@ -59,14 +61,17 @@ const NOT_ITS: &str = "is not what the server has";
 
 impl Beside {
     /// Neither is asked anything yet.
-    pub fn new(database: Arc<PlexDatabase>, server: Arc<dyn Source>, url: &str) -> Self {
-        Self {
-            database,
-            server,
+    pub fn new(database: &Arc<PlexDatabase>, server: &Arc<dyn Source>, url: &str) -> Self {
+        let made = |is_aside, settled| Self {
+            database: Arc::clone(database),
+            server: Arc::clone(server),
             url: url.to_owned(),
-            aside: AtomicBool::new(false),
+            aside: AtomicBool::new(is_aside),
             file: Mutex::default(),
-        }
+            settled,
+        };
+        let settled = [false, true].map(|is_aside| Box::new(made(is_aside, None)));
+        made(false, Some(settled))
     }
 
     fn file(&self) -> Option<&PlexDatabase> {
@@ -181,6 +186,11 @@ impl Source for Beside {
 
     fn is_aside(&self) -> bool {
         self.aside.load(Ordering::Acquire)
+    }
+
+    fn settled(&self) -> Option<&dyn Source> {
+        let [file, server] = self.settled.as_ref()?;
+        Some(if self.is_aside() { &**server } else { &**file })
     }
 
     fn why_aside(&self) -> Option<String> {

@@ -214,6 +214,11 @@ pub trait Source: Send + Sync {
         false
     }
 
+    /// What it is now that it heard whether the premise holds, and stays whatever it hears later. `None`: itself.
+    fn settled(&self) -> Option<&dyn Source> {
+        None
+    }
+
     /// Why it does, for people, where [`Source::is_aside`].
     fn why_aside(&self) -> Option<String> {
         None

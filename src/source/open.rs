@@ -106,7 +106,7 @@ pub fn open(
     let database = database.map(|named| Arc::new(PlexDatabase::with_clock(named, Arc::clone(clock))));
     Ok(match (database, server) {
         (Some(database), Some((server, url))) => {
-            Some(Arc::new(Beside::new(database, server, url.trim_end_matches('/'))))
+            Some(Arc::new(Beside::new(&database, &server, url.trim_end_matches('/'))))
         }
         (Some(database), None) => Some(database),
         (None, server) => server.map(|(server, _)| server),

@@ -57,6 +57,7 @@ pub struct Syncing {
 /// One trip to the server: bounded by the call's deadline and the host's patience.
 pub struct SyncJob<'a> {
     pub sync: &'a Syncing,
+    /// What is asked, as the job found it settled: the whole job asks one source, and stores for whom that one answers.
     pub source: &'a dyn Source,
     /// The token that it asks with.
     pub session: &'a Session,
@@ -259,7 +260,8 @@ impl Syncing {
         let patience = Patience::now().until(bounds.deadline);
         let work = || {
             let _held = patience.hold();
-            let done = job.settle_premise().and_then(|()| {
+            let done = job.settle_premise().and_then(|source| {
+                let job = SyncJob { source, ..job };
                 job.recall_what_was_learned();
                 let done = work(&job);
                 job.keep_what_was_learned();
@@ -289,7 +291,7 @@ impl Syncing {
     }
 }
 
-impl SyncJob<'_> {
+impl<'a> SyncJob<'a> {
     pub fn single_flight<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
         self.single_flight_within(self.bounds, what, work)
     }
@@ -315,7 +317,7 @@ impl SyncJob<'_> {
 
     /// Where it asks, and as whom.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        self.sync.reading.endpoint_of(self.session)
+        self.sync.reading.endpoint_of(self.session, self.source.is_aside())
     }
 
     /// Whose view of which server this is, as far as it was ever found out.
@@ -326,8 +328,8 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Finds out whether what the source depends on is so, unless it is known for today.
-    fn settle_premise(&self) -> Result<()> {
+    /// Finds out whether what the source depends on is so, unless it is known for today. Gives what is to be asked then.
+    fn settle_premise(&self) -> Result<&'a dyn Source> {
         let (source, sync) = (self.source, self.sync);
         if let Some(premise) = source.premise(self.bounds) {
             let (hash, now) = (xxh3_64(premise.as_bytes()), sync.clock.now_ms());
@@ -352,8 +354,9 @@ impl SyncJob<'_> {
             };
             source.settle(holds);
         }
-        sync.reading.set_aside(source.is_aside());
-        Ok(())
+        let settled = source.settled().unwrap_or(source);
+        sync.reading.set_aside(settled.is_aside());
+        Ok(settled)
     }
 
     /// Tells the source what this process, or another one, found the server to refuse.

@@ -95,7 +95,7 @@ impl SyncJob<'_> {
             ));
         };
         let known = sync.store.identity(endpoint)?;
-        let user = sync.reading.same_user(self.session);
+        let user = sync.reading.same_user(self.session, self.source.is_aside());
         let claimed = match (known, user) {
             (None, Some(user)) => sync.store.claimed(endpoint, user)?,
             _ => None,
@@ -106,11 +106,8 @@ impl SyncJob<'_> {
             .then(|| self.source.server(self.bounds))
             .transpose()?;
         let begun = sync.store.totals()?.sequence;
-        let was_aside = self.source.is_aside();
         let shown = self.source.libraries(self.bounds)?;
-        // From here on the server has accepted this very token: not where a file may have answered in its place.
-        let user = user.filter(|_| self.source.is_aside() == was_aside);
-        let claimed = claimed.filter(|_| user.is_some());
+        // From here on the server has accepted this very token.
         let now = sync.clock.now_ms();
         // Whatever has to be asked is asked before anything is believed: a request that fails leaves all as it was.
         let mut is_another = false;

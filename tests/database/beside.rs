@@ -9,7 +9,7 @@ use plexindex::index::{Deadline, Index, ManualClock, QueryOptions};
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex::source::{FieldChange, Lock};
-use plexindex_standin::{ItemSpec, Kind, LibraryKind, LibrarySpec, Standin};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin};
 use std::sync::Arc;
 
 use crate::alone::{films, path};
@@ -315,4 +315,40 @@ fn a_file_that_was_read_is_read_while_its_server_is_away() {
     let unknown = opened(with(&folder.path().join("other"), &server, &http), &clock);
     let failed = unknown.refresh(&QueryOptions::default(), true).expect_err("no server");
     assert_eq!(failed.status, Status::Connect);
+}
+
+#[test]
+fn a_job_asks_one_of_the_two_whatever_others_find_meanwhile() {
+    let (folder, server, _) = films(30);
+    let (clock, store) = (clock(), folder.path().join("store"));
+    let http = serving(31);
+    let index = opened(with(&store, &server, &http), &clock);
+    let title = |index: &Index| {
+        let query = QueryOptions {
+            offline: true,
+            ..QueryOptions::default()
+        };
+        index.libraries(&query).expect("libraries")[0].library.title.clone()
+    };
+    // The file is not the server's, and the server takes long to say who it is.
+    http.fault(Fault::new(Action::Delay { ms: 1_000 }).on(Kind::Identity));
+    http.change(|state| state.library_mut(1).expect("a library").title = "As the token sees it".to_owned());
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| index.check(&QueryOptions::default()));
+        while http.stats().of(Kind::Identity) == 0 {
+            std::thread::yield_now();
+        }
+        // Meanwhile they are one, as another thread finds the next day.
+        http.change(|state| state.remove_items(&[31], true)).expect("removed");
+        clock.advance_ms(25 * HOUR_MS);
+        assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
+        first.join().expect("no panic").expect("checked");
+    });
+    assert_eq!(index.why_aside(), None);
+    assert_eq!(title(&index), "Films");
+    let token_only = Options {
+        database: None,
+        ..with(&store, &server, &http)
+    };
+    assert_eq!(title(&opened(token_only, &clock)), "As the token sees it");
 }
