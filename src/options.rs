@@ -81,7 +81,8 @@ impl Mapping {
 }
 
 /// Gives a new token when the server refuses the one that an index has: called on the thread of a call that was refused, by
-/// one thread at a time, and never on a thread of the library. `None`: there is none now.
+/// one thread at a time, and never on a thread of the library. `None`: there is none now. Other calls wait for the new token
+/// until their deadline, and for [`Options::read_timeout`] at most; then they end as without one.
 #[derive(Clone)]
 pub struct Renewal(Arc<dyn Fn() -> Option<Token> + Send + Sync>);
 

@@ -540,6 +540,96 @@ fn a_function_that_asks_the_index_itself_does_not_wait_for_itself() {
     slot.lock().expect("a lock").take();
 }
 
+type Slot = Arc<Mutex<Option<Arc<Inside>>>>;
+
+/// An index whose host renews its token so; and what its function may ask by then.
+fn renewed_by(
+    options: Options,
+    at: &Scene,
+    renew: impl Fn(&Inside) -> Option<Token> + Send + Sync + 'static,
+) -> (Arc<Index>, Slot) {
+    let slot = Slot::default();
+    let inside = Arc::clone(&slot);
+    let options = Options {
+        renewal: Some(Renewal::new(move || {
+            let asked = Arc::clone(inside.lock().expect("a lock").as_ref().expect("an index"));
+            renew(&asked)
+        })),
+        ..options
+    };
+    (Arc::new(open(options, &at.clock)), slot)
+}
+
+fn inside(index: &Arc<Index>) -> Arc<Inside> {
+    Arc::new((Arc::clone(index), index.library("Movies").expect("a handle")))
+}
+
+#[test]
+fn a_function_that_waits_for_another_threads_call_does_not_wait_for_ever() {
+    let at = scene(&anns(0));
+    used(&at);
+    let (path, key) = path_of(&at.server, 1, 5);
+    let options = Options {
+        read_timeout: Duration::from_millis(200),
+        library_ttl: Ttl::AtOnce,
+        ..at.options.clone()
+    };
+    let (index, slot) = renewed_by(options, &at, move |(index, library)| {
+        std::thread::scope(|scope| {
+            let refused = scope.spawn(|| index.refresh(&library.query(), true).expect_err("refused"));
+            let stale = scope.spawn(|| {
+                index
+                    .match_path(&library.query(), path.as_bytes())
+                    .expect("an old answer")
+            });
+            let error = refused.join().expect("no panic");
+            assert_eq!(error.status, Status::Unauthorized);
+            assert!(error.message.contains("the token expired (498)"), "{error}");
+            let answer = stale.join().expect("no panic");
+            assert_eq!(answer.item.map(|item| item.item.rating_key).as_ref(), Some(&key));
+        });
+        Token::new(&anns(1))
+    });
+    *slot.lock().expect("a lock") = Some(inside(&index));
+    admit(&at.server, &[&anns(0)]);
+    expire(&at.server);
+    at.server.change(|state| state.tokens.push(Admitted::owner(&anns(1))));
+    let library = index.library("Movies").expect("a handle");
+    index.refresh(&library.query(), true).expect("renewed");
+    slot.lock().expect("a lock").take();
+}
+
+#[test]
+fn a_function_may_ask_another_index_which_renews_its_own_token() {
+    let at = scene(&anns(0));
+    used(&at);
+    let elsewhere = Options {
+        cache_dir: at.options.cache_dir.join("elsewhere"),
+        ..at.options.clone()
+    };
+    let renewals = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&renewals);
+    // The second one's function asks the first one, whose function is under way on this thread.
+    let (second, second_asks) = renewed_by(elsewhere, &at, move |(first, library)| {
+        let error = first.refresh(&library.query(), true).expect_err("refused");
+        assert_eq!(error.status, Status::Unauthorized);
+        count.fetch_add(1, Ordering::SeqCst);
+        Token::new(&anns(1))
+    });
+    let (first, first_asks) = renewed_by(at.options.clone(), &at, |(second, library)| {
+        second.refresh(&library.query(), true).expect("renewed");
+        Token::new(&anns(1))
+    });
+    *first_asks.lock().expect("a lock") = Some(inside(&second));
+    *second_asks.lock().expect("a lock") = Some(inside(&first));
+    admit(&at.server, &[&anns(1)]);
+    let library = first.library("Movies").expect("a handle");
+    first.check(&library.query()).expect("renewed");
+    assert_eq!(renewals.load(Ordering::SeqCst), 1);
+    first_asks.lock().expect("a lock").take();
+    second_asks.lock().expect("a lock").take();
+}
+
 #[test]
 fn a_token_that_cannot_be_one_is_refused_and_not_shown() {
     let at = scene("the-first-token");

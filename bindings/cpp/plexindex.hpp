@@ -543,7 +543,8 @@ struct Options {
     /// The token.
     std::string token{};
     /// Gives a new token, or an empty one, when the server refuses the one that there is: called on the thread of a call that was
-    /// refused, which is then made again. One thread at a time is in it. What it throws is as an empty one.
+    /// refused, which is then made again. One thread at a time is in it; other calls that need the token wait until their
+    /// deadline, and for `read_timeout` at most. What it throws is as an empty one.
     std::function<std::string()> renew_token{};
     /// A name for the user whose view of the server this is. Default: the token.
     std::string user{};

@@ -113,7 +113,7 @@ impl Inner {
                 options,
             )),
             closed: AtomicBool::new(false),
-            renewing: Renewing::new(options.renewal.clone()),
+            renewing: Renewing::new(options),
             editing: Editing::new(
                 Arc::clone(&store),
                 Arc::clone(&reading),

@@ -1,34 +1,39 @@
 //! Asking the host for a new token: on the thread of a call that was refused, one thread at a time.
 
-use std::cell::Cell;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::model::Token;
-use crate::options::Renewal;
+use crate::options::{Options, Renewal};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::{lock, try_lock};
 
 /// For so long the host is not asked again that had no new token.
 const PAUSE_MS: i64 = 15_000;
-/// How often a thread that waits for another one's renewal looks whether the call has still time.
-const TICK: Duration = Duration::from_millis(100);
 
 thread_local! {
-    /// This thread is in the host's function: a call that it makes there does not renew the token.
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
+    /// Its address tells threads apart that live. The standard library's number would leave a destructor on the host's thread,
+    /// which runs after the library is unloaded.
+    static MARK: u8 = const { 0 };
+}
+
+fn this_thread() -> usize {
+    MARK.with(|mark| std::ptr::from_ref(mark).addr())
 }
 
 /// The host's function, and whether a thread is in it.
 pub(crate) struct Renewing {
     renewal: Option<Renewal>,
+    /// The longest wait for another thread's renewal: the host's function may itself wait for the call that waits here.
+    longest: Duration,
     state: Mutex<State>,
     ended: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    under_way: bool,
+    /// The thread in the host's function: a call that it makes there does not renew the token.
+    under_way: Option<usize>,
     /// When the host had no new token, Unix ms.
     in_vain_ms: Option<i64>,
 }
@@ -38,24 +43,24 @@ struct UnderWay<'r>(&'r Renewing);
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        INSIDE.set(false);
-        lock(&self.0.state).under_way = false;
+        lock(&self.0.state).under_way = None;
         self.0.ended.notify_all();
     }
 }
 
 impl Renewing {
-    pub fn new(renewal: Option<Renewal>) -> Self {
+    pub fn new(options: &Options) -> Self {
         Self {
-            renewal,
+            renewal: options.renewal.clone(),
+            longest: options.read_timeout,
             state: Mutex::default(),
             ended: Condvar::new(),
         }
     }
 
-    /// Whether a call that is refused now asks the host.
+    /// Whether a call that is refused asks the host.
     pub fn is_possible(&self) -> bool {
-        self.renewal.is_some() && !INSIDE.get()
+        self.renewal.is_some()
     }
 
     /// Its lock, held through a fork.
@@ -63,32 +68,34 @@ impl Renewing {
         Box::new(hold(owner, |owner| &within(owner).state))
     }
 
-    /// In a child the thread that was in the host's function does not exist.
+    /// In a child only this thread exists. It goes on where the host forked in its function.
     pub fn after_fork(&self) {
         if let Some(mut state) = try_lock(&self.state) {
-            state.under_way = false;
+            state.under_way = state.under_way.filter(|thread| *thread == this_thread());
         }
     }
 
-    /// Hands a new token to `set`, unless `is_renewed` before that. Waits while another thread is at it.
+    /// Hands a new token to `set`, unless `is_renewed` before that. Waits while another thread is at it, until `until` and
+    /// no longer than for a silent server.
     pub fn renew(&self, now_ms: i64, until: Option<Instant>, is_renewed: &dyn Fn() -> bool, set: &dyn Fn(Token)) {
         let Some(renewal) = &self.renewal else { return };
-        let mut state = lock(&self.state);
-        while state.under_way {
-            if until.is_some_and(|until| until <= Instant::now()) {
-                return;
-            }
-            let waited = self.ended.wait_timeout(state, TICK);
-            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
-        let in_vain = |since: i64| (0..PAUSE_MS).contains(&now_ms.saturating_sub(since));
-        if is_renewed() || state.in_vain_ms.is_some_and(in_vain) {
+        let this = this_thread();
+        let state = lock(&self.state);
+        if state.under_way == Some(this) {
             return;
         }
-        state.under_way = true;
+        let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+        let waited = self
+            .ended
+            .wait_timeout_while(state, left.min(self.longest), |state| state.under_way.is_some());
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let in_vain = |since: i64| (0..PAUSE_MS).contains(&now_ms.saturating_sub(since));
+        if state.under_way.is_some() || is_renewed() || state.in_vain_ms.is_some_and(in_vain) {
+            return;
+        }
+        state.under_way = Some(this);
         drop(state);
         let ends = UnderWay(self);
-        INSIDE.set(true);
         if let Some(token) = renewal.call() {
             set(token);
         }

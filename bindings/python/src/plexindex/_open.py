@@ -61,6 +61,7 @@ def open(
             called here, and again on the thread of a call that the server refused for its token (401), or because it
             expired (498): once for all threads, and then the call is made again. None from it, the same token again or
             an exception: there is none now, and the answers of the store stand in; it is not called for 15 seconds.
+            Calls of other threads wait for the new token until their deadline, and for ``read_timeout`` at most.
         user: A name for the user whose view of the server this is. None: the token. Set it when the token changes now
             and then: a new token of the same user keeps what the index holds. JSON Web Tokens that name their key pair
             and their user (``thumbprint``, ``username``) keep it without that, once the server has accepted them.
