@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import pickle
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -153,6 +155,55 @@ def test_what_a_callable_raises_is_the_cause(server: Server, tmp_path: Path) -> 
         with pytest.raises(plexindex.UnauthorizedError) as refused:
             index.refresh("Movies")
         assert refused.value.__cause__ is problem
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("by", ["another thread", "the callable"])
+def test_a_fork_while_the_callable_runs(server: Server, used: Path, by: str) -> None:
+    now = [1]
+    entered, forked = threading.Event(), threading.Event()
+    children: list[int] = []
+
+    def fork() -> None:
+        children.append(os.fork())
+        if children == [0]:
+            signal.alarm(30)
+
+    def renew() -> str:
+        if now[0] == 2 and not entered.is_set():
+            entered.set()
+            if by == "the callable":
+                fork()
+            else:
+                forked.wait(30)
+        return jwt(now[0])
+
+    with plexindex.open(used, server.url, renew) as index:
+        now[0] = 2
+        admit(server, jwt(2))
+        asking = threading.Thread(target=index.refresh, args=("Movies",), kwargs={"full": True})
+        if by == "the callable":
+            index.refresh("Movies", full=True)
+        else:
+            asking.start()
+            assert entered.wait(30)
+            fork()
+        if children == [0]:
+            code = 1
+            try:
+                for now[0] in (3, 4):
+                    admit(server, jwt(now[0]))
+                    index.refresh("Movies", full=True)
+                code = 0
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(children[0], 0)
+        admit(server, jwt(2))
+        forked.set()
+        if asking.ident is not None:
+            asking.join()
+        index.refresh("Movies", full=True)
+        assert status == 0
 
 
 def test_a_pickled_index_finds_its_token_again(server: Server, used: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ that sends several values in turn.
 from __future__ import annotations
 
 import ctypes
+import os
 
 # The part of functools that is written in C: the rest takes 2 ms to import.
 from _functools import partial  # type: ignore[import-not-found]
@@ -24,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Any, Optional, Protocol
+    from weakref import WeakSet
 
     class Opened(Protocol):
         """What a call is made on."""
@@ -162,9 +164,33 @@ class Renewal:
 
 def renewal_callback(renewal: Renewal) -> Any:
     """A plexindex_renew_token_fn that asks this one. Its `user` pointer must be NULL."""
-    answers = _progress_answers(renewal)
+    from weakref import WeakSet
+
+    global _renewals
+    if _renewals is None:
+        _renewals = WeakSet()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_begin_anew)
+    call = partial(max)
+    call.renewal = renewal
+    _begin(call)
+    _renewals.add(call)
+    return RENEW_TOKEN_FN(call)
+
+
+_renewals: WeakSet[Any] | None = None
+
+
+def _begin(call: Any) -> None:
+    answers = _progress_answers(call.renewal)
     next(answers)
-    return RENEW_TOKEN_FN(partial(max, key=answers.send))
+    call.keywords["key"] = answers.send
+
+
+def _begin_anew() -> None:
+    # A thread that was in the host's callable does not exist in the child: its generator never ends.
+    for call in list(_renewals or ()):
+        _begin(call)
 
 
 def progress_callback(watch: Watch) -> Any:
