@@ -172,8 +172,8 @@
 // time. With PLEXINDEX_ANSWER_STALE. The status is PLEXINDEX_NOT_YET where the call's deadline came first.
 #define PLEXINDEX_REASON_UNAVAILABLE 14
 
-// plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request
-// was allowed; or the server would have to be asked for what is not listed, and gave no answer.
+// plexindex_answer.flags: the answer may be out of date. Its listing has expired, and the server could not be asked or the call
+// may send no request. Or nothing is listed, and the server, which may know more, gave no answer.
 #define PLEXINDEX_ANSWER_STALE 1
 
 // plexindex_compare_paths(): the two paths have the same components.
@@ -301,7 +301,7 @@ typedef enum plexindex_status {
     PLEXINDEX_NOT_FOUND = 1,
     // Several items fit equally well; the answer lists them, best first.
     PLEXINDEX_AMBIGUOUS = 2,
-    // The deadline came first. The same call, made again, goes on where this one stopped.
+    // The call's deadline came before its answer was complete. The same call, made again, goes on where this one stopped.
     PLEXINDEX_NOT_YET = 3,
     // The server cannot answer within such a short deadline. Fetch the library once without one (`plexindex warm`).
     PLEXINDEX_NEEDS_WARM = 4,
@@ -339,17 +339,19 @@ typedef enum plexindex_status {
     PLEXINDEX_BAD_ANSWER = 307,
     // The server failed: it answered 5xx, or with another status that is not expected.
     PLEXINDEX_SERVER_ERROR = 308,
-    // The server did not answer within the deadline or the time-outs.
+    // The server was silent for longer than the time-outs, or than the deadline of a call that cannot be continued: an edit,
+    // or a question about the server itself. Other calls with a deadline say 'not yet' or 'needs warm' instead.
     PLEXINDEX_TIMEOUT = 309,
     // The server redirects to another host. The token is not sent there.
     PLEXINDEX_REDIRECTED = 310,
     // A request is needed, but the call or the index is offline, or there is no server URL.
     PLEXINDEX_OFFLINE = 311,
-    // The server has no library with this title, section id or uuid.
+    // The server has no library with this title, section id or uuid. Or the call needs a library, and none was ever fetched, or
+    // the server has not accepted a new token yet: ask the server first.
     PLEXINDEX_LIBRARY_NOT_FOUND = 400,
     // Two libraries have this title.
     PLEXINDEX_LIBRARY_AMBIGUOUS = 401,
-    // What changed since the token is not known any more: list again, in full.
+    // The feed does not know any more what changed since the cursor: list again, in full.
     PLEXINDEX_LIST_AGAIN = 402,
 } plexindex_status;
 
@@ -451,8 +453,8 @@ typedef struct plexindex_options {
     int64_t deadline_ms;
     // How long making a connection may take, in milliseconds. 0: 5,000.
     int64_t connect_timeout_ms;
-    // How long the server may be silent before and within an answer, in milliseconds. 0: 60,000. Requests that are no
-    // refresh and list nothing end after 15,000 in any case.
+    // How long the server may be silent before and within an answer, in milliseconds. 0: 60,000. A request that lists nothing
+    // waits 15,000 at most, unless plexindex_refresh() sends it.
     int64_t read_timeout_ms;
     // For how many milliseconds a request is tried again after a failure that may pass. 0: 30,000. PLEXINDEX_NO_RETRY:
     // it is not tried again.
@@ -805,11 +807,15 @@ int32_t plexindex_open(const struct plexindex_options *options,
                        struct plexindex_buffer *error);
 
 // Replaces the token of an open index. Sends no request. Calls that are under way go on with the token that they began with.
+// A watch connects again with the new one. A failure that was remembered is forgotten.
 //
-// Where `options.user` was given, all that the index holds stays. Otherwise the index answers nothing of what the earlier token was
-// shown before the server has accepted this one, which the next call finds out. Then it goes on with what it holds of this very
-// token, or of the user whom a JSON Web Token names with its key pair (`thumbprint`, `username`), or begins anew. A failure that
-// was remembered is forgotten, and a watch goes on with the new token.
+// With `options.user` all that the index holds stays, and answers at once.
+//
+// Without it the index answers nothing until the server has accepted the new token. The next call that may send a request finds that
+// out. Until then plexindex_changes_json() and plexindex_notify() give PLEXINDEX_LIBRARY_NOT_FOUND ('the server has not accepted the
+// new token yet'). Then the index holds again what it held for this same token, or for the same user: a JSON Web Token names its
+// user by its key pair and its name (`thumbprint`, `username`). Cursors of the feed hold, too. For any other token the index
+// begins anew: libraries are listed again, and plexindex_changes_json() gives PLEXINDEX_LIST_AGAIN for earlier cursors.
 //
 // `token`, `length`: as options.token; NULL and 0 for none. Read during the call only.
 //
@@ -1175,7 +1181,8 @@ int32_t plexindex_record_matches(const struct plexindex_library_handle *library,
 // Invalidates a path. Its recorded match is removed. An item that lists the path is not answered for it again until
 // one request has verified it.
 //
-// Returns PLEXINDEX_OK, also for a path that is not known; an error of the arguments or of the store.
+// Returns PLEXINDEX_OK, also for a path that is not known; PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted a new token,
+// as plexindex_notify(); an error of the arguments or of the store.
 //
 // Precondition: pointers must be NULL or valid; `library` must be a handle of an open index (all libraries are fine).
 int32_t plexindex_invalidate_path(const struct plexindex_library_handle *library,
@@ -1213,7 +1220,8 @@ int32_t plexindex_invalidate_all(const struct plexindex_handle *handle, struct p
 // identifier and the counters of the store's life stay. Where no server is named, that is the one whose answers are given: the
 // newest that the store holds.
 //
-// Returns PLEXINDEX_OK; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
+// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted a new token, as plexindex_notify();
+// PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 //
 // Precondition: `handle` must be NULL or open.
 int32_t plexindex_clear(const struct plexindex_handle *handle,
@@ -1261,8 +1269,11 @@ int32_t plexindex_watch_stop(const struct plexindex_handle *handle,
 // `body`, `length`: a webhook's JSON (the field `payload` of what Plex sends), the whole multipart form with that
 // field, or the text of a notification from the server's WebSocket or event stream.
 //
-// Returns PLEXINDEX_OK once the event is stored, for every process, and for events that name no change, or are of another
-// server (`Server.uuid` of a webhook); PLEXINDEX_INVALID_ARGUMENT for any other body; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
+// Returns PLEXINDEX_OK once the event is stored, for every process; also where nothing has to be stored: for an event that names
+// no change or is of another server (`Server.uuid` of a webhook), and while the index knows no library.
+// PLEXINDEX_LIBRARY_NOT_FOUND after plexindex_set_token() until the server has accepted the new token: nothing is stored, so
+// call plexindex_refresh() with PLEXINDEX_QUERY_PROBE or ask a question, and then call this again. PLEXINDEX_INVALID_ARGUMENT for any other body;
+// PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 //
 // Precondition: `handle` must be NULL or open; `body` NULL or valid.
 int32_t plexindex_notify(const struct plexindex_handle *handle,
@@ -1270,14 +1281,14 @@ int32_t plexindex_notify(const struct plexindex_handle *handle,
                          size_t length,
                          struct plexindex_buffer *error);
 
-// What was added, removed, changed and moved since a token was given, in the order in which the index learned it. Sends no
+// What was added, removed, changed and moved since a cursor was given, in the order in which the index learned it. Sends no
 // request: plexindex_refresh() asks the server. Every listing, change, event and verification of any process counts.
 //
-// `query`: `library` is one library, or NULL for all. `text` is the token, empty to begin: then the page is empty and its
-// token is that of now; with PLEXINDEX_QUERY_FULL all items come as additions first. `limit`: how many items a page tells
-// of, 1 to 10,000. `json`: receives an object, UTF-8: `{"changes":[…],"token","more"}`. Give `token` to the next call; `more`
-// says that it has something now. Calls that follow `more` end with what was there at the first of them, however fast others
-// write: what came since is told from the last token on. A change is `{"change","library","section","path","from","from_key","item"}`:
+// `query`: `library` is one library, or NULL for all. `text` is the cursor, empty to begin: then the page is empty and its
+// cursor is that of now; with PLEXINDEX_QUERY_FULL all items come as additions first. `limit`: how many items a page tells
+// of, 1 to 10,000. `json`: receives an object, UTF-8: `{"changes":[…],"token","more"}`. `token` is the cursor: give it to the next
+// call. `more` says that that one has something now. Calls that follow `more` end with what was there at the first of them, however fast others
+// write: what came since is told from the last cursor on. A change is `{"change","library","section","path","from","from_key","item"}`:
 //
 // - `change` is `added`, `removed`, `changed`, `moved` or `list_again`. The last one says that the library has to be listed
 //   again (PLEXINDEX_QUERY_FULL, in that library): it was listed for the first time, came or went, got another title or
@@ -1290,16 +1301,17 @@ int32_t plexindex_notify(const struct plexindex_handle *handle,
 // - Who keeps the items of each file takes the item (by `from_key`, else its key) away from `from` and from `path`, and
 //   puts it to `path` unless it was removed. A file may be of several items.
 //
-// A token is at most 200 bytes of ASCII without NUL, and outlives processes. It is of one store, server and user, and of the
-// library if one was named: one of all libraries may be asked of a single one, and becomes a token of that. Readers cost
-// nothing while they do not read. After a kill a reader that goes on with the last token that it kept misses nothing, and
+// A cursor is at most 200 bytes of ASCII without NUL, and outlives processes. It is of one store, server and user, and of the
+// library if one was named: one of all libraries may be asked of a single one, and becomes a cursor of that. Readers cost
+// nothing while they do not read. After a kill a reader that goes on with the last cursor that it kept misses nothing, and
 // sees again what it read since. Changes are kept for 30 days and in some 64 MiB, and go before listings where `size_limit`
 // is reached.
 //
-// Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when what changed since is not known any more, or the token
+// Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when what changed since is not known any more, or the cursor
 // is of another store, server, user or library, or of what a power cut or a restored copy undid: begin anew with
-// PLEXINDEX_QUERY_FULL; PLEXINDEX_INVALID_ARGUMENT for what is
-// no token; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was ever fetched; PLEXINDEX_BUFFER_TOO_SMALL.
+// PLEXINDEX_QUERY_FULL; PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was
+// ever fetched, and after plexindex_set_token() until the server has accepted the new token ('the server has not accepted the new
+// token yet: ask it first (refresh)'); PLEXINDEX_BUFFER_TOO_SMALL.
 //
 // Precondition: as plexindex_match_path().
 int32_t plexindex_changes_json(const struct plexindex_handle *handle,
@@ -1308,7 +1320,7 @@ int32_t plexindex_changes_json(const struct plexindex_handle *handle,
                                struct plexindex_buffer *json,
                                struct plexindex_buffer *error);
 
-// Waits until plexindex_changes_json() has something since a token was given, by whatever process, or until the server has to
+// Waits until plexindex_changes_json() has something since a cursor was given, by whatever process, or until the server has to
 // be asked before that is known: a listing has expired, or an event said that something changed. Then call
 // plexindex_refresh() and plexindex_changes_json(). A handle says so once a second at most, whatever the server does. Sends no
 // request itself.

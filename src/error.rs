@@ -17,7 +17,7 @@ pub enum Status {
     NotFound = 1,
     /// Several items fit equally well; the answer lists them, best first.
     Ambiguous = 2,
-    /// The deadline came first. The same call, made again, goes on where this one stopped.
+    /// The call's deadline came before its answer was complete. The same call, made again, goes on where this one stopped.
     NotYet = 3,
     /// The server cannot answer within such a short deadline. Fetch the library once without one (`plexindex warm`).
     NeedsWarm = 4,
@@ -58,18 +58,20 @@ pub enum Status {
     BadAnswer = 307,
     /// The server failed: it answered 5xx, or with another status that is not expected.
     ServerError = 308,
-    /// The server did not answer within the deadline or the time-outs.
+    /// The server was silent for longer than the time-outs, or than the deadline of a call that cannot be continued: an edit,
+    /// or a question about the server itself. Other calls with a deadline say 'not yet' or 'needs warm' instead.
     Timeout = 309,
     /// The server redirects to another host. The token is not sent there.
     Redirected = 310,
     /// A request is needed, but the call or the index is offline, or there is no server URL.
     Offline = 311,
 
-    /// The server has no library with this title, section id or uuid.
+    /// The server has no library with this title, section id or uuid. Or the call needs a library, and none was ever fetched, or
+    /// the server has not accepted a new token yet: ask the server first.
     LibraryNotFound = 400,
     /// Two libraries have this title.
     LibraryAmbiguous = 401,
-    /// What changed since the token is not known any more: list again, in full.
+    /// The feed does not know any more what changed since the cursor: list again, in full.
     ListAgain = 402,
 }
 

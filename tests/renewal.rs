@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use plexindex::Renewal;
 use plexindex::error::Status;
-use plexindex::index::{Deadline, Index, Library, QueryOptions};
+use plexindex::index::{Deadline, DebounceIntervals, Index, Library, QueryOptions};
 use plexindex::model::{Rung, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, Standin, Token as Admitted};
@@ -84,6 +84,16 @@ fn used(at: &Scene) -> (Index, Library, String) {
     library.record_matches(&[(b"/host/a.mkv", &key)]).expect("recorded");
     at.server.reset();
     (index, library, key)
+}
+
+/// As fast as a test wants it.
+fn quick() -> DebounceIntervals {
+    DebounceIntervals {
+        quiet_ms: 20,
+        apart_ms: 0,
+        settle_ms: 100,
+        ..DebounceIntervals::default()
+    }
 }
 
 /// Waits for something that other threads do.
@@ -672,6 +682,62 @@ fn who_waits_for_changes_hears_that_the_server_has_to_be_asked() {
     index
         .changes(&library.query(), &cursor, false, 10)
         .expect("the cursor holds");
+}
+
+#[test]
+fn an_event_is_not_lost_before_the_server_accepted_the_token() {
+    let at = scene(&anns(0));
+    let (index, library, _) = used(&at);
+    let told = br#"{"TimelineEntry":{"sectionID":1,"state":5}}"#;
+    index.watch_start_at(quick()).expect("watches");
+    let hints = || index.stats().expect("statistics").hints;
+    until("what may have been missed is noted", || hints() > 0);
+    at.server.change(|state| state.tokens.push(Admitted::owner(&anns(1))));
+    set(&index, &anns(1));
+    // Nothing can be stored yet: the host hears of it, and the watch keeps what it hears.
+    let error = index.notify(told).expect_err("whose view it is is not known");
+    assert_eq!(error.status, Status::LibraryNotFound);
+    assert!(error.message.contains("has not accepted the new token yet"), "{error}");
+    // The server has not noticed yet that the first connection ended.
+    until("the server is listened to with the new token", || {
+        at.server.listeners() == 2
+    });
+    let (events, before) = (index.stats().expect("statistics").events, hints());
+    add(&at.server, &["/data/movies/new.mkv".to_owned()]);
+    until("the event came", || index.stats().expect("statistics").events > events);
+    assert_eq!(hints(), before);
+    index.check(&library.query()).expect("accepted");
+    until("it is noted", || hints() > before);
+    index.notify(told).expect("noted");
+    index.watch_stop();
+}
+
+#[test]
+fn what_a_host_says_is_wrong_is_not_lost_before_the_server_accepted_the_token() {
+    let at = scene(&anns(0));
+    let (index, library, key) = used(&at);
+    admit(&at.server, &[&anns(1)]);
+    set(&index, &anns(1));
+    let calls: [(&str, &dyn Fn() -> plexindex::error::Result<()>); 5] = [
+        ("path", &|| library.invalidate_path(b"/host/a.mkv")),
+        ("item", &|| library.invalidate_item(&key)),
+        ("library", &|| library.invalidate()),
+        ("all", &|| index.invalidate_all()),
+        ("clear", &|| index.clear()),
+    ];
+    for (what, call) in calls {
+        let error = call().expect_err(what);
+        assert_eq!(error.status, Status::LibraryNotFound, "{what}");
+        assert!(error.message.contains("has not accepted the new token yet"), "{error}");
+    }
+    index.check(&library.query()).expect("accepted");
+    for (what, call) in calls {
+        call().unwrap_or_else(|error| panic!("{what}: {error}"));
+    }
+    // Nothing is left that could be wrong.
+    for (what, call) in calls {
+        call().unwrap_or_else(|error| panic!("{what}, cleared: {error}"));
+    }
 }
 
 #[test]

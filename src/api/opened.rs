@@ -233,7 +233,9 @@ impl Index {
     /// question about what changed asks the server. Webhooks of another server are ignored. Sends no request.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a body that is neither; the store's.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a body that is neither;
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) while the server has not accepted a new token:
+    /// nothing is stored, so notify again once it has; the store's.
     pub fn notify(&self, body: impl AsRef<[u8]>) -> Result<()> {
         Ok(self.index.notify(body.as_ref())?)
     }

@@ -114,8 +114,8 @@ pub const PLEXINDEX_REASON_ABOVE_LOCATIONS: u8 = 13;
 /// time. With PLEXINDEX_ANSWER_STALE. The status is PLEXINDEX_NOT_YET where the call's deadline came first.
 pub const PLEXINDEX_REASON_UNAVAILABLE: u8 = 14;
 
-/// plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request
-/// was allowed; or the server would have to be asked for what is not listed, and gave no answer.
+/// plexindex_answer.flags: the answer may be out of date. Its listing has expired, and the server could not be asked or the call
+/// may send no request. Or nothing is listed, and the server, which may know more, gave no answer.
 pub const PLEXINDEX_ANSWER_STALE: u8 = 1;
 
 /// plexindex_compare_paths(): the two paths have the same components.

@@ -77,8 +77,8 @@ pub struct Options {
     pub deadline_ms: i64,
     /// How long making a connection may take, in milliseconds. 0: 5,000.
     pub connect_timeout_ms: i64,
-    /// How long the server may be silent before and within an answer, in milliseconds. 0: 60,000. Requests that are no
-    /// refresh and list nothing end after 15,000 in any case.
+    /// How long the server may be silent before and within an answer, in milliseconds. 0: 60,000. A request that lists nothing
+    /// waits 15,000 at most, unless plexindex_refresh() sends it.
     pub read_timeout_ms: i64,
     /// For how many milliseconds a request is tried again after a failure that may pass. 0: 30,000. PLEXINDEX_NO_RETRY:
     /// it is not tried again.

@@ -281,7 +281,8 @@ impl Events {
         self.reading.catch_up()?;
         let identity = self.reading.identity();
         let Some(identity) = identity else {
-            return Ok(()); // nothing is known, so nothing can be out of date
+            // Nothing is known, so nothing can be out of date; unless it is not known yet whose view this is.
+            return self.reading.check_accepted();
         };
         self.store.mark(identity, marks)?;
         self.counters.noted();
@@ -390,7 +391,15 @@ fn keep_notes(events: &Events, common: &Common) {
             let noted = events.note(&marks);
             state = common.lock();
             if let Err(error) = noted {
-                log::warn!("what the server told could not be noted, it is tried again: {error}");
+                // Until a call asks the server with the new token nothing is wrong.
+                let level = match error.status {
+                    Status::LibraryNotFound => log::Level::Debug,
+                    _ => log::Level::Warn,
+                };
+                log::log!(
+                    level,
+                    "what the server told could not be noted, it is tried again: {error}"
+                );
                 state.debouncer.put_back(marks, common.now_ms());
             }
             continue;

@@ -438,7 +438,8 @@ impl Index {
     /// changed is probed or verified by the next query about it. Webhooks of another server are ignored. Sends no request.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] for a body that is neither; the store's.
+    /// [`Status::InvalidArgument`] for a body that is neither; [`Status::LibraryNotFound`] while the server has not accepted
+    /// a new token; the store's.
     pub fn notify(&self, body: &[u8]) -> Result<()> {
         self.inner.events.notify(body)
     }

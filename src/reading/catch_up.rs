@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::snapshot::{Came, Snapshot};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 use crate::image::{Change as Overlaid, Image, ImageKind};
 use crate::maintenance::{Images, Limit};
 use crate::matching::Mappings;
@@ -184,6 +184,15 @@ impl Reading {
     /// Whether the token was replaced, and the server has not accepted the one that there is.
     pub fn awaits_acceptance(&self) -> bool {
         self.snapshot.read().identity.is_none() && self.tokens.current().number() > 1
+    }
+
+    /// Refuses what needs to know whose view this is, while the server has not accepted a token that replaced another one.
+    pub fn check_accepted(&self) -> Result<()> {
+        if self.awaits_acceptance() {
+            let why = "the server has not accepted the new token yet: ask it first (refresh)";
+            return Err(Error::new(Status::LibraryNotFound, why));
+        }
+        Ok(())
     }
 
     fn view_of(&self, is_aside: bool) -> Option<&View> {

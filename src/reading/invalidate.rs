@@ -27,10 +27,11 @@ impl Reading {
     /// Tells the store something, until it concerns what answers: what is cleared, or gets its name, in between lives under
     /// other numbers. `tell` gives what it told of; `None` when there is nothing to tell.
     pub fn insist(&self, mut tell: impl FnMut() -> Result<Option<Told>>) -> Result<()> {
-        for _ in 0..PERSISTENCE {
+        for attempt in 0..PERSISTENCE {
             self.catch_up()?;
             let Some((identity, libraries)) = tell()? else {
-                return Ok(());
+                // After a write that was made there is nothing more to tell.
+                return if attempt == 0 { self.check_accepted() } else { Ok(()) };
             };
             self.catch_up()?;
             let snapshot = self.snapshot();

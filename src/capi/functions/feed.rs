@@ -8,14 +8,14 @@ use crate::capi::strings::out;
 use crate::capi::types::{Buffer, Handle, Query};
 use crate::error::{Status, refuse};
 
-/// What was added, removed, changed and moved since a token was given, in the order in which the index learned it. Sends no
+/// What was added, removed, changed and moved since a cursor was given, in the order in which the index learned it. Sends no
 /// request: plexindex_refresh() asks the server. Every listing, change, event and verification of any process counts.
 ///
-/// `query`: `library` is one library, or NULL for all. `text` is the token, empty to begin: then the page is empty and its
-/// token is that of now; with PLEXINDEX_QUERY_FULL all items come as additions first. `limit`: how many items a page tells
-/// of, 1 to 10,000. `json`: receives an object, UTF-8: `{"changes":[…],"token","more"}`. Give `token` to the next call; `more`
-/// says that it has something now. Calls that follow `more` end with what was there at the first of them, however fast others
-/// write: what came since is told from the last token on. A change is `{"change","library","section","path","from","from_key","item"}`:
+/// `query`: `library` is one library, or NULL for all. `text` is the cursor, empty to begin: then the page is empty and its
+/// cursor is that of now; with PLEXINDEX_QUERY_FULL all items come as additions first. `limit`: how many items a page tells
+/// of, 1 to 10,000. `json`: receives an object, UTF-8: `{"changes":[…],"token","more"}`. `token` is the cursor: give it to the next
+/// call. `more` says that that one has something now. Calls that follow `more` end with what was there at the first of them, however fast others
+/// write: what came since is told from the last cursor on. A change is `{"change","library","section","path","from","from_key","item"}`:
 ///
 /// - `change` is `added`, `removed`, `changed`, `moved` or `list_again`. The last one says that the library has to be listed
 ///   again (PLEXINDEX_QUERY_FULL, in that library): it was listed for the first time, came or went, got another title or
@@ -28,16 +28,17 @@ use crate::error::{Status, refuse};
 /// - Who keeps the items of each file takes the item (by `from_key`, else its key) away from `from` and from `path`, and
 ///   puts it to `path` unless it was removed. A file may be of several items.
 ///
-/// A token is at most 200 bytes of ASCII without NUL, and outlives processes. It is of one store, server and user, and of the
-/// library if one was named: one of all libraries may be asked of a single one, and becomes a token of that. Readers cost
-/// nothing while they do not read. After a kill a reader that goes on with the last token that it kept misses nothing, and
+/// A cursor is at most 200 bytes of ASCII without NUL, and outlives processes. It is of one store, server and user, and of the
+/// library if one was named: one of all libraries may be asked of a single one, and becomes a cursor of that. Readers cost
+/// nothing while they do not read. After a kill a reader that goes on with the last cursor that it kept misses nothing, and
 /// sees again what it read since. Changes are kept for 30 days and in some 64 MiB, and go before listings where `size_limit`
 /// is reached.
 ///
-/// Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when what changed since is not known any more, or the token
+/// Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when what changed since is not known any more, or the cursor
 /// is of another store, server, user or library, or of what a power cut or a restored copy undid: begin anew with
-/// PLEXINDEX_QUERY_FULL; PLEXINDEX_INVALID_ARGUMENT for what is
-/// no token; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was ever fetched; PLEXINDEX_BUFFER_TOO_SMALL.
+/// PLEXINDEX_QUERY_FULL; PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was
+/// ever fetched, and after plexindex_set_token() until the server has accepted the new token ('the server has not accepted the new
+/// token yet: ask it first (refresh)'); PLEXINDEX_BUFFER_TOO_SMALL.
 ///
 /// # Safety
 /// As plexindex_match_path().
@@ -63,7 +64,7 @@ pub unsafe extern "C" fn plexindex_changes_json(
     })
 }
 
-/// Waits until plexindex_changes_json() has something since a token was given, by whatever process, or until the server has to
+/// Waits until plexindex_changes_json() has something since a cursor was given, by whatever process, or until the server has to
 /// be asked before that is known: a listing has expired, or an event said that something changed. Then call
 /// plexindex_refresh() and plexindex_changes_json(). A handle says so once a second at most, whatever the server does. Sends no
 /// request itself.

@@ -76,11 +76,15 @@ pub unsafe extern "C" fn plexindex_open(
 }
 
 /// Replaces the token of an open index. Sends no request. Calls that are under way go on with the token that they began with.
+/// A watch connects again with the new one. A failure that was remembered is forgotten.
 ///
-/// Where `options.user` was given, all that the index holds stays. Otherwise the index answers nothing of what the earlier token was
-/// shown before the server has accepted this one, which the next call finds out. Then it goes on with what it holds of this very
-/// token, or of the user whom a JSON Web Token names with its key pair (`thumbprint`, `username`), or begins anew. A failure that
-/// was remembered is forgotten, and a watch goes on with the new token.
+/// With `options.user` all that the index holds stays, and answers at once.
+///
+/// Without it the index answers nothing until the server has accepted the new token. The next call that may send a request finds that
+/// out. Until then plexindex_changes_json() and plexindex_notify() give PLEXINDEX_LIBRARY_NOT_FOUND ('the server has not accepted the
+/// new token yet'). Then the index holds again what it held for this same token, or for the same user: a JSON Web Token names its
+/// user by its key pair and its name (`thumbprint`, `username`). Cursors of the feed hold, too. For any other token the index
+/// begins anew: libraries are listed again, and plexindex_changes_json() gives PLEXINDEX_LIST_AGAIN for earlier cursors.
 ///
 /// `token`, `length`: as options.token; NULL and 0 for none. Read during the call only.
 ///

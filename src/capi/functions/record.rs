@@ -73,7 +73,8 @@ pub unsafe extern "C" fn plexindex_record_matches(
 /// Invalidates a path. Its recorded match is removed. An item that lists the path is not answered for it again until
 /// one request has verified it.
 ///
-/// Returns PLEXINDEX_OK, also for a path that is not known; an error of the arguments or of the store.
+/// Returns PLEXINDEX_OK, also for a path that is not known; PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted a new token,
+/// as plexindex_notify(); an error of the arguments or of the store.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index (all libraries are fine).
@@ -144,7 +145,8 @@ pub unsafe extern "C" fn plexindex_invalidate_all(handle: *const Handle, error: 
 /// identifier and the counters of the store's life stay. Where no server is named, that is the one whose answers are given: the
 /// newest that the store holds.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
+/// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted a new token, as plexindex_notify();
+/// PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 ///
 /// # Safety
 /// `handle` must be NULL or open.

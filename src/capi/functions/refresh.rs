@@ -73,8 +73,11 @@ pub unsafe extern "C" fn plexindex_watch_stop(handle: *const Handle, error: *mut
 /// `body`, `length`: a webhook's JSON (the field `payload` of what Plex sends), the whole multipart form with that
 /// field, or the text of a notification from the server's WebSocket or event stream.
 ///
-/// Returns PLEXINDEX_OK once the event is stored, for every process, and for events that name no change, or are of another
-/// server (`Server.uuid` of a webhook); PLEXINDEX_INVALID_ARGUMENT for any other body; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
+/// Returns PLEXINDEX_OK once the event is stored, for every process; also where nothing has to be stored: for an event that names
+/// no change or is of another server (`Server.uuid` of a webhook), and while the index knows no library.
+/// PLEXINDEX_LIBRARY_NOT_FOUND after plexindex_set_token() until the server has accepted the new token: nothing is stored, so
+/// call plexindex_refresh() with PLEXINDEX_QUERY_PROBE or ask a question, and then call this again. PLEXINDEX_INVALID_ARGUMENT for any other body;
+/// PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 ///
 /// # Safety
 /// `handle` must be NULL or open; `body` NULL or valid.

@@ -261,11 +261,8 @@ impl Queries {
             },
         };
         let Some(identity) = snapshot.identity else {
-            let why = if self.reading.awaits_acceptance() {
-                "the server has not accepted the new token yet: ask it first (refresh)"
-            } else {
-                "no library was ever fetched: do so first (refresh)"
-            };
+            self.reading.check_accepted()?;
+            let why = "no library was ever fetched: do so first (refresh)";
             return Err(Error::new(Status::LibraryNotFound, why));
         };
         Ok((identity, row.map(|row: &LibraryRow| row.id)))

@@ -28,10 +28,12 @@ class Changing(Reporting):
     def set_token(self, token: str | None) -> None:
         """Replaces the token, as ``index.token = …`` does. Sends no request; calls under way go on as they began.
 
-        Where ``user`` was given, all that the index holds stays. Otherwise nothing of the earlier token's is answered
-        before the server has accepted this one, which the next question finds out. Then it is what the index holds of
-        this very token, or of the user whom a JSON Web Token names with its key pair. Raises InvalidArgumentError for
-        what no token can be. A callable is given to :func:`plexindex.open`, and called by itself.
+        With ``user`` all that the index holds stays, and answers at once. Without it the index answers nothing until
+        the server has accepted the new token, which the next question finds out. Then everything is back if the token
+        is the same, or a JSON Web Token of the same key pair and user. For any other token the index begins anew.
+
+        Raises InvalidArgumentError if the text cannot be a token. To have the index ask for a new token by itself, give
+        :func:`plexindex.open` a callable.
         """
         raw = b"" if token is None else _convert.text_bytes("token", token)
         self._tell(self._native.set_token, raw or None, len(raw), library=self)
@@ -94,7 +96,8 @@ class Changing(Reporting):
 
         ``body`` is a webhook (the JSON of its field ``payload``, as text or parsed, or the whole multipart body) or a
         notification of the server. An event without a change, or of another server, is no error. Anything else is an
-        InvalidArgumentError.
+        InvalidArgumentError. LibraryNotFoundError until the server has accepted a new token: nothing is stored, so ask
+        a question, and notify again.
         """
         if isinstance(body, str):
             raw = _convert.text_bytes("body", body)
