@@ -1278,8 +1278,8 @@ public:
     /// Brings the library up to date now, and asks the server once whether anything changed while the listing is fresh, too.
     Of<Status> check(const Ask &ask = {}) const { return refreshed(ask, PLEXINDEX_QUERY_PROBE); }
 
-    /// What was added, removed, changed and moved since a token was given, as the JSON object of plexindex_changes_json(): about
-    /// so many items, and the token to go on from. Without a token there is nothing yet, and the token is that of now; with
+    /// What was added, removed, changed and moved since a cursor was given, as the JSON object of plexindex_changes_json(): about
+    /// so many items, and the cursor to go on from. Without a cursor there is nothing yet, and the cursor is that of now; with
     /// `full` all items come as additions first. Sends no request.
     [[nodiscard]] Of<std::string> changes_json(std::string_view token = {}, std::size_t limit = 1000, bool full = false) const {
         const detail::Query query(raw(), token, {}, full ? PLEXINDEX_QUERY_FULL : 0);

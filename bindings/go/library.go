@@ -198,15 +198,15 @@ type Change struct {
 	Item json.RawMessage
 }
 
-// Changes is a page of the feed. Give Token to the next call; More says that it has something now.
+// Changes is a page of the feed. Give the cursor, Token, to the next call; More says that it has something now.
 type Changes struct {
 	Changes []Change
 	Token   string
 	More    bool
 }
 
-// Changes gives what was added, removed, changed and moved since a token, in the order in which the index learned it.
-// Without a token it gives no changes, and the token of now; with Ask.Full all items come first. It sends no request.
+// Changes gives what was added, removed, changed and moved since a cursor, in the order in which the index learned it.
+// Without a cursor it gives no changes, and the cursor of now; with Ask.Full all items come first. It sends no request.
 // The error ListAgain says to begin anew with Full.
 func (l *Library) Changes(token string, limit int, ask ...Ask) (page Changes, err error) {
 	_, err = l.index.query(l.handle, token, first(ask), func(query *C.plexindex_query) (Status, error) {
@@ -217,7 +217,7 @@ func (l *Library) Changes(token string, limit int, ask ...Ask) (page Changes, er
 	return page, err
 }
 
-// WaitForChanges waits until Changes has something since the token, or until Refresh has to ask the server before that
+// WaitForChanges waits until Changes has something since the cursor, or until Refresh has to ask the server before that
 // is known. It gives false when the deadline came first. Ask.Done ends it.
 func (l *Library) WaitForChanges(token string, ask ...Ask) (bool, error) {
 	status, err := l.index.query(l.handle, token, first(ask), func(query *C.plexindex_query) (Status, error) {

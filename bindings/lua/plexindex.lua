@@ -393,8 +393,8 @@ function Library:refresh(ask)
 end
 jit.off(Library.refresh, true)
 
--- What was added, removed, changed and moved since a token, in the order in which the index learned it, as JSON with
--- `changes`, `token` and `more`. Without a token no changes, and the token of now; with `ask.full` all items come first.
+-- What was added, removed, changed and moved since a cursor, in the order in which the index learned it, as JSON with
+-- `changes`, `token` and `more`. Without a cursor no changes, and the cursor of now; with `ask.full` all items come first.
 -- Sends no request. The code "LIST_AGAIN" says to begin anew with `full`.
 function Library:changes_json(token, ask)
    ask = ask or {}
@@ -407,10 +407,10 @@ function Library:changes_json(token, ask)
 end
 jit.off(Library.changes_json, true)
 
--- Waits until changes_json() has something since the token, or until refresh() has to ask the server before that is
+-- Waits until changes_json() has something since the cursor, or until refresh() has to ask the server before that is
 -- known. false when the deadline came first; `ask.progress` ends it by false.
 function Library:wait_for_changes(token, ask)
-   return query(self._index, self._handle, checked(token, "a token"), ask, function(handle, asked)
+   return query(self._index, self._handle, checked(token, "a cursor"), ask, function(handle, asked)
       return call(function(failed) return C.plexindex_wait_for_changes(handle, asked, failed) end) == statuses.OK
    end)
 end

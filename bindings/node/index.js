@@ -486,8 +486,8 @@ class Library {
   }
 
   /**
-   * What was added, removed, changed and moved since a token, in the order in which the index learned it; without a
-   * token none, and the token of now; with `full` all items come first. Sends no request: refresh() does, and has to be
+   * What was added, removed, changed and moved since a cursor, in the order in which the index learned it; without a
+   * cursor none, and the cursor of now; with `full` all items come first. Sends no request: refresh() does, and has to be
    * called once before. `more` says that the next call has something. The code 'LIST_AGAIN' says to begin anew with `full`.
    */
   async changes(token, { full = false, limit = PAGE } = {}) {
@@ -496,7 +496,7 @@ class Library {
   }
 
   /**
-   * Waits until changes() has something since the token, or until refresh() has to ask the server before that is known.
+   * Waits until changes() has something since the cursor, or until refresh() has to ask the server before that is known.
    * False when the deadline came first. `signal` ends it.
    */
   async waitForChanges(token, options = {}) {

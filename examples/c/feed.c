@@ -9,7 +9,7 @@
 
 static char message[1024]; /* of the last error */
 static plexindex_buffer error = {.data = message, .capacity = sizeof message};
-static char place[256]; /* a token is 200 bytes at most */
+static char place[256]; /* a cursor is 200 bytes at most */
 
 /* Prints the changes since `place`, page by page, and moves it on: what was printed is not told again. */
 static int32_t tell(const plexindex_handle *index, const char *file)

@@ -1,4 +1,4 @@
-//! The feed: what changed since a token.
+//! The feed: what changed since a cursor.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// What changed since a token was given, oldest first: [`Index::changes`](crate::Index::changes).
+/// What changed since a cursor was given, oldest first: [`Index::changes`](crate::Index::changes).
 ///
 /// Read some hundred at a time while you iterate. After an error it ends.
 #[derive(Clone)]
@@ -77,7 +77,7 @@ pub struct Changes {
     library: Option<Arc<index::Library>>,
     token: Option<String>,
     page: vec::IntoIter<index::FeedChange>,
-    /// The token behind the page, until that was read to its end.
+    /// The cursor behind the page, until that was read to its end.
     next: Option<String>,
     more: bool,
 }
@@ -97,7 +97,7 @@ impl Changes {
             next: None,
             more: true,
         };
-        // The token of now is that of this call, and what is wrong with a token is said at once.
+        // The cursor of now is that of this call, and what is wrong with a cursor is said at once.
         changes.read(full)?;
         Ok(changes)
     }

@@ -268,7 +268,7 @@ impl Library {
         }
     }
 
-    /// What changed in this library since a token was given, which is of this library or of all:
+    /// What changed in this library since a cursor was given, which is of this library or of all:
     /// [`Index::changes`](crate::Index::changes).
     ///
     /// # Errors

@@ -125,12 +125,12 @@ impl Index {
         self.query().refresh()
     }
 
-    /// What was added, removed, changed and moved since a token was given, in all libraries, in the order in which the index
-    /// learned it: every listing, event and verification of any process counts. Without a token there is nothing yet, and
+    /// What was added, removed, changed and moved since a cursor was given, in all libraries, in the order in which the index
+    /// learned it: every listing, event and verification of any process counts. Without a cursor there is nothing yet, and
     /// [`Changes::token`] is that of now.
     ///
-    /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A token outlives processes.
-    /// It is of one store, server and user. After a kill, who goes on from the last token that was kept misses nothing.
+    /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A cursor outlives processes.
+    /// It is of one store, server and user. After a kill, who goes on from the last cursor that was kept misses nothing.
     ///
     /// ```
     /// # let server = plexindex_standin::Standin::builder()
@@ -146,12 +146,12 @@ impl Index {
     /// let _ = index.refresh()?;
     /// let mut changes = index.listing_and_changes()?; // all there is, as added
     /// assert_eq!(changes.by_ref().count(), 20);
-    /// let token = changes.token().unwrap().to_owned();
+    /// let cursor = changes.token().unwrap().to_owned();
     /// # let (key, _) = server.paths(1).remove(0);
     /// # server.change(|state| state.remove_items(&[key], true))?;
     /// // … the server loses a film …
     /// let _ = index.query().refresh_fully()?;
-    /// for change in index.changes(Some(&token))? {
+    /// for change in index.changes(Some(&cursor))? {
     ///     let change = change?;
     ///     match change.kind {
     ///         ChangeKind::Added | ChangeKind::Changed => { /* change.item has it */ }
@@ -166,8 +166,8 @@ impl Index {
     ///
     /// # Errors
     /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) where what happened since is not known any more, after 30 days or 64
-    /// MiB of changes, or the token is of another store, server or user: begin anew with [`Index::listing_and_changes`].
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no token;
+    /// MiB of changes, or the cursor is of another store, server or user: begin anew with [`Index::listing_and_changes`].
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no cursor;
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) while nothing was ever fetched; the store's.
     pub fn changes(&self, token: Option<&str>) -> Result<Changes> {
         Changes::new(&self.index, None, token, false)

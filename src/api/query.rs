@@ -268,7 +268,7 @@ impl<'q> Query<'q> {
         Ok(refreshed(self.ask(|query| self.index.refresh(query, true))?))
     }
 
-    /// Waits until [`Changes`](crate::Changes) has something since a token was given, by whatever process: that is seen within
+    /// Waits until [`Changes`](crate::Changes) has something since a cursor was given, by whatever process: that is seen within
     /// 100 ms. Sends no request. It costs next to nothing; where processes do not share memory (some network file systems) it
     /// asks the database once a second.
     ///
@@ -289,17 +289,17 @@ impl<'q> Query<'q> {
     ///
     /// let _ = index.refresh()?;
     /// let _watch = index.watch()?; // events of the server end the wait
-    /// let mut token = index.changes(None)?.token().unwrap().to_owned();
+    /// let mut cursor = index.changes(None)?.token().unwrap().to_owned();
     /// # let mut rounds = 0;
     /// loop {
-    ///     match index.query().deadline(Duration::from_millis(100)).wait_for_changes(&token)? {
+    ///     match index.query().deadline(Duration::from_millis(100)).wait_for_changes(&cursor)? {
     ///         Waited::Something => {
     ///             let _ = index.refresh()?; // where the server has to be asked
-    ///             let mut changes = index.changes(Some(&token))?;
+    ///             let mut changes = index.changes(Some(&cursor))?;
     ///             for change in &mut changes {
     ///                 println!("{}", change?);
     ///             }
-    ///             token = changes.token().unwrap().to_owned(); // keep it: it outlives this process
+    ///             cursor = changes.token().unwrap().to_owned(); // keep it: it outlives this process
     ///         }
     ///         _ => println!("nothing yet"),
     ///     }

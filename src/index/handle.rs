@@ -285,11 +285,11 @@ impl Index {
         Ok(self.inner.reading.mappings().on_host(path))
     }
 
-    /// What happened since a token was given, in the query's library or in all, at most about `limit` items: with the token
-    /// of then. Without a token the one of now, or, with `full`, the listing as additions. Sends no request.
+    /// What happened since a cursor was given, in the query's library or in all, at most about `limit` items: with the cursor
+    /// of then. Without a cursor the one of now, or, with `full`, the listing as additions. Sends no request.
     ///
     /// # Errors
-    /// [`Status::ListAgain`] where what happened since is not known any more; [`Status::InvalidArgument`] for what is no token;
+    /// [`Status::ListAgain`] where what happened since is not known any more; [`Status::InvalidArgument`] for what is no cursor;
     /// [`Status::LibraryNotFound`] while nothing was fetched; the store's.
     pub fn changes(&self, query: &QueryOptions<'_>, token: &str, full: bool, limit: usize) -> Result<Changes> {
         let _timed = self.timed("changes", query, None);
@@ -311,7 +311,7 @@ impl Index {
         self.inner.reading.kind().key(rating_key)
     }
 
-    /// Waits until something happened since a token was given, or the server has to be asked before that is known: then
+    /// Waits until something happened since a cursor was given, or the server has to be asked before that is known: then
     /// [`Status::Ok`]. [`Status::NotYet`] when the deadline comes first.
     ///
     /// # Errors

@@ -170,7 +170,7 @@ int main(int argc, char **argv)
     CHECK(count_of(json, "\"change\":") == 3 && requests() == i);
     free(json);
 
-    /* Another library's token; and one of a store that is no more. */
+    /* Another library's cursor; and one of a store that is no more. */
     CHECK_STATUS(PLEXINDEX_OK, page(movies, begun, 0, 10, &json)); /* one of all libraries holds for each */
     free(json);
     CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 10000, "\"change\"") == FILES);
@@ -184,7 +184,7 @@ int main(int argc, char **argv)
     query.flags = PLEXINDEX_QUERY_OFFLINE;
     CHECK_STATUS(PLEXINDEX_NOT_YET, plexindex_wait_for_changes(handle, &query, NULL));
     query.text = bytes_of("");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_wait_for_changes(handle, &query, NULL), "token");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_wait_for_changes(handle, &query, NULL), "no cursor");
     start(&waiting, &thread);
     atomic_store(&waiting.ends, 1);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_wake_waiting(handle, NULL));

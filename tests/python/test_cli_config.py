@@ -149,7 +149,7 @@ def test_a_name_that_the_file_s_section_does_not_have_is_told(cli: Cli, server: 
     ignored = f"plexindex: WARNING: {path}, [plexindex] %s: it is no setting, and is ignored; %s"
     assert cli.run("libraries").stderr.splitlines() == [
         ignored % ("mapping", "did you mean mappings?"),
-        ignored % ("frobnicate", "there are dir, database, size_limit, token_command and mappings"),
+        ignored % ("frobnicate", "there are dir, database, size_limit, token_command, user and mappings"),
     ]
 
 
@@ -193,3 +193,33 @@ def test_a_token_that_is_refused_says_where_it_is_from(cli: Cli, server: Server,
     file.write_text("two words\x01")
     done = cli.run("libraries", **ours)
     assert (done.returncode, done.stderr.endswith("; the token is from PLEXINDEX_TOKEN_FILE\n")) == (2, True), done
+
+
+def test_the_user_is_found_beside_the_token(cli: Cli, server: Server, tmp_path: Path) -> None:
+    """Two tokens of one user: the second one lists nothing anew."""
+    tokens = ("token-1", "token-2")
+    server.post("tokens", {"tokens": [{"token": token} for token in tokens]})
+
+    def listings(*arguments: object, config: str = "", **variables: str) -> list[int]:
+        """How often each token's holder listed the libraries, in a store of their own."""
+        store = {"PLEXINDEX_DIR": str(tmp_path / f"store {len(list(tmp_path.glob('store *')))}")}
+        counts = []
+        for token in tokens:
+            write_config(cli, auth(server, token) + config)
+            server.reset()
+            given: dict[str, Any] = {name: text or token for name, text in {**variables, **store}.items()}
+            done = cli.run("warm", *arguments, **given)
+            assert done.returncode == 0, done.stderr
+            counts.append(int(server.get("stats")["requests"]["listing"]))
+        return counts
+
+    anew = listings()
+    assert anew[0] == anew[1] > 0
+    once = [anew[0], 0]
+    assert listings("--user", "ann") == once
+    assert listings(PLEXINDEX_USER="ann") == once
+    assert listings(config="[plexindex]\nuser = ann\n") == once
+    ours = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": ""}
+    assert listings(PLEXINDEX_USER="ann", **ours) == once
+    # Whose the token of the environment is, the file does not know.
+    assert listings(config="[plexindex]\nuser = ann\n", **ours) == anew

@@ -1,4 +1,4 @@
-"""The feed: what changed since a token, as a program that follows it sees it."""
+"""The feed: what changed since a cursor, as a program that follows it sees it."""
 
 from __future__ import annotations
 
@@ -193,9 +193,9 @@ def test_what_cannot_be_told_says_list_again(index: plexindex.Index, open_index:
         other.changes(of_movies, "TV Shows")
     with pytest.raises(plexindex.InvalidArgumentError, match="of one library: name that library"):
         other.changes(of_movies)
-    with pytest.raises(plexindex.InvalidArgumentError, match="'banana' is no token"):
+    with pytest.raises(plexindex.InvalidArgumentError, match="'banana' is no cursor"):
         other.changes("banana")
-    with pytest.raises(plexindex.InvalidArgumentError, match="begins without a token"):
+    with pytest.raises(plexindex.InvalidArgumentError, match="begins without a cursor"):
         other.changes(of_movies, "Movies", full=True)
 
 
@@ -379,7 +379,7 @@ def test_the_command_tells_people_and_scripts(server: Server, tmp_path: Path) ->
     cli.run("warm")
     begun = cli.run("changes")
     token = begun.stdout.split()[-1]
-    assert (begun.returncode, begun.stdout) == (0, f"token: {token}\n")
+    assert (begun.returncode, begun.stdout) == (0, f"cursor: {token}\n")
     assert "--since" in begun.stderr
     film = {"title": "New", "year": 2026, "files": ["/data/movies/New.mkv"]}
     server.post("items/add", {"library": 1, "items": [film]})
@@ -430,7 +430,7 @@ def test_who_follows_as_a_person_hears_the_token(server: Server, tmp_path: Path)
         assert follower.stdout.readline().startswith("added: New")
         assert follower.stdout.readline() == "  /data/movies/New.mkv\n"
         token = follower.stdout.readline()
-        assert token.startswith("token: ") and token != begun
+        assert token.startswith("cursor: ") and token != begun
         follower.send_signal(signal.SIGINT)
         assert follower.wait(30) == 130
     assert "nothing is known to have changed" in cli.run("changes", "--since", token.split()[-1]).stderr

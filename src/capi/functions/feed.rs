@@ -56,7 +56,7 @@ pub unsafe extern "C" fn plexindex_changes_json(
         if limit == 0 || limit > 10_000 {
             return refuse(format!("limit is {limit}: give 1 to 10000"));
         }
-        let token = query.utf8("the token")?;
+        let token = query.utf8("the cursor")?;
         let text = opened
             .index()
             .changes_json(&query.options(), token, query.full(), limit)?;
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn plexindex_wait_for_changes(
         let (opened, query) = unsafe { (opened(handle)?, query::query(query)?) };
         opened
             .index()
-            .wait_for_changes(&query.options(), query.utf8("the token")?)
+            .wait_for_changes(&query.options(), query.utf8("the cursor")?)
     })
 }
 

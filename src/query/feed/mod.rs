@@ -94,13 +94,13 @@ pub struct Changes {
 }
 
 impl Queries {
-    /// What happened since a token was given, at most about `limit` items; with an empty one, where a reader begins: now, or
-    /// with a full listing as additions. A token of all libraries, asked of one, becomes a token of that one. Sends no
+    /// What happened since a cursor was given, at most about `limit` items; with an empty one, where a reader begins: now, or
+    /// with a full listing as additions. A cursor of all libraries, asked of one, becomes a cursor of that one. Sends no
     /// request. Pages that follow one another end with what was committed when the first of them was read: else a writer that
     /// is faster than the reader would keep it reading.
     pub fn changes(&self, call: &Call<'_>, token: &str, full: bool, limit: usize) -> Result<Changes> {
         if full && !token.is_empty() {
-            return refuse("a full listing begins without a token");
+            return refuse("a full listing begins without a cursor");
         }
         self.reading.catch_up()?;
         let (identity, library) = self.asked_for(call)?;
@@ -149,7 +149,7 @@ impl Queries {
         })
     }
 
-    /// Waits until there is something since a token was given ([`Status::Ok`]), or the deadline comes ([`Status::NotYet`]).
+    /// Waits until there is something since a cursor was given ([`Status::Ok`]), or the deadline comes ([`Status::NotYet`]).
     /// Something is also that the server has to be asked: an event said so, or a listing has expired.
     pub fn wait_for_changes(&self, call: &Call<'_>, token: &str) -> Result<Status> {
         let begun = Instant::now();

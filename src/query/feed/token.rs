@@ -55,7 +55,7 @@ impl Token {
         let Some(token) = parse(text).filter(|token| token.to_text() == text) else {
             let shown: String = text.chars().take(40).collect();
             return refuse(format!(
-                "'{shown}' is no token of the feed: give one as it was given, or none to begin"
+                "'{shown}' is no cursor of the feed: give one as it was given, or none to begin"
             ));
         };
         Ok(token)
@@ -66,7 +66,7 @@ impl Token {
         let again = |what: &str| {
             Err(Error::new(
                 Status::ListAgain,
-                format!("the token is of another {what}: list again, in full"),
+                format!("the cursor is of another {what}: list again, in full"),
             ))
         };
         if self.identity != identity {
@@ -76,7 +76,7 @@ impl Token {
             (None, _) => Ok(()),
             (Some(of), Some(library)) if of == library => Ok(()),
             (Some(_), Some(_)) => again("library, or this one was forgotten and came back"),
-            (Some(_), None) => refuse("the token is of one library: name that library, or begin without a token"),
+            (Some(_), None) => refuse("the cursor is of one library: name that library, or begin without a cursor"),
         }
     }
 }
@@ -189,7 +189,7 @@ mod tests {
         ] {
             let error = Token::from_text(text).expect_err(text);
             assert_eq!(error.status, Status::InvalidArgument, "{text}");
-            assert!(error.message.contains("no token of the feed"), "{}", error.message);
+            assert!(error.message.contains("no cursor of the feed"), "{}", error.message);
         }
     }
 }

@@ -82,6 +82,7 @@ class Layer(NamedTuple):
 
     url: Named
     token: Named
+    user: str | None = None
 
 
 class Found(NamedTuple):
@@ -89,6 +90,7 @@ class Found(NamedTuple):
 
     url: Named
     token: Named
+    user: str | None
     folder: str
     size_limit: int | None
     database: str | None
@@ -103,12 +105,14 @@ def find(
     token: Named = NOTHING,
     *,
     no_server: bool = False,
+    user: str | None = None,
     folder: str | None = None,
     size_limit: int | None = None,
     database: str | os.PathLike[str] | None = None,
     mappings: Iterable[Mapping] = (),
 ) -> Found:
-    """The configuration; what is given here goes first. A token is used only for the server that it stands beside.
+    """The configuration; what is given here goes first. A token is used only for the server that it stands beside,
+    and a user only for a token that stands beside it or below.
 
     ``no_server``: none is looked for, nor a token.
     """
@@ -117,7 +121,7 @@ def find(
     chosen_url = chosen_token = NOTHING
     if not no_server:
         layers = [
-            Layer(url, token),
+            Layer(url, token, user),
             Layer(
                 variable("PLEXINDEX_URL"),
                 token_of(
@@ -125,6 +129,7 @@ def find(
                     variable("PLEXINDEX_TOKEN_FILE"),
                     variable("PLEXINDEX_TOKEN_COMMAND"),
                 ),
+                variable("PLEXINDEX_USER").value,
             ),
             Layer(variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")),
             Layer(
@@ -132,9 +137,11 @@ def find(
                 # plexapi needs a token there; ours goes first.
                 _by_command(Named(ours.get("token_command"), f"{path}, [plexindex] token_command"))
                 or Named(auth.get("server_token"), path),
+                ours.get("user"),
             ),
         ]
         chosen_url, chosen_token = _chosen(layers)
+        user = _user_of(layers)
     if size_limit is None:
         size_limit = _size_from(variable("PLEXINDEX_SIZE_LIMIT")) or _size_from(
             Named(ours.get("size_limit"), f"{path}, [plexindex] size_limit")
@@ -144,6 +151,7 @@ def find(
     return Found(
         chosen_url,
         chosen_token,
+        user,
         os.path.expanduser(folder or variable("PLEXINDEX_DIR").value or ours.get("dir") or default_folder()),
         size_limit,
         None if database is None else os.path.expanduser(os.fspath(database)),
@@ -152,7 +160,7 @@ def find(
 
 
 # What the section [plexindex] of plexapi's file may say.
-_SETTINGS = ("dir", "database", "size_limit", "token_command", "mappings")
+_SETTINGS = ("dir", "database", "size_limit", "token_command", "user", "mappings")
 
 
 def _ours(section: dict[str, str], path: str) -> dict[str, str]:
@@ -238,6 +246,14 @@ def _chosen(layers: list[Layer]) -> tuple[Named, Named]:
                 "and is sent nowhere else: give a token for this server, or set PLEXINDEX_TOKEN"
             )
     return url, token
+
+
+def _user_of(layers: list[Layer]) -> str | None:
+    """The first user, down to where the token stands: further down nobody knows whose that is."""
+    for layer in layers:
+        if layer.user or layer.token.is_given:
+            return layer.user
+    return None
 
 
 def _normal(url: str) -> str:

@@ -179,7 +179,7 @@ class LibraryAmbiguousError(LibraryError, LookupError):
 
 
 class ListAgainError(Error):
-    """What changed since the token is not known any more, or it is of another store, server, user or library: read
+    """What changed since the cursor is not known any more, or it is of another store, server, user or library: read
     everything anew, with ``changes(full=True)``.
     """
 

@@ -1,4 +1,4 @@
-"""What changed since a token: read from the store, page by page, and waited for."""
+"""What changed since a cursor: read from the store, page by page, and waited for."""
 
 from __future__ import annotations
 
@@ -113,11 +113,11 @@ def _item(facts: dict[str, Any], index: Index | None) -> Item:
 
 
 class Changes:
-    """What changed since a token was given: an iterator of :class:`Change`, oldest first. Made by
+    """What changed since a cursor was given: an iterator of :class:`Change`, oldest first. Made by
     :meth:`Index.changes`.
 
     They are read a page at a time while you iterate. Keep :attr:`token` once you have done what the changes ask for:
-    who goes on from a token misses nothing, and sees again at most what came behind it.
+    who goes on from a cursor misses nothing, and sees again at most what came behind it.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Changes:
         full: bool,
     ) -> None:
         if since == "":
-            raise InvalidArgumentError("since is empty: give a token, or None to begin")
+            raise InvalidArgumentError("since is empty: give a cursor, or None to begin")
         self._index, self._library, self._full = index, library, full
         self.token: str | None = since
         """Where to go on: behind the last page that was iterated to its end. None while the first one of a full listing
@@ -143,13 +143,13 @@ class Changes:
         self._next: str | None = None
         self._more = True
         self._page: Iterator[dict[str, Any]] = iter(())
-        # The token of now is that, and not of when it is iterated; and what is wrong with a token is said at once.
+        # The cursor of now is that, and not of when it is iterated; and what is wrong with a cursor is said at once.
         self._read()
         self.age = oldest(asked_of(index, library))
 
     def _read(self) -> None:
         index = self._index
-        raw = _convert.text_bytes("token", self.token or "")
+        raw = _convert.text_bytes("cursor", self.token or "")
         flags = c.QUERY_FULL if self._full and self.token is None else 0
         reserve = _PAGE * _BYTES_PER_CHANGE
         query = index._native.changes_json, self._library, raw, None, flags, None
@@ -255,7 +255,7 @@ def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool)
 def watch(
     index: Index, since: str | None, library: LibraryArg, timeout: float | None, offline: bool, progress: ProgressArg
 ) -> Iterator[Changes]:
-    """What changes from now on, or since a token, each time that something did."""
+    """What changes from now on, or since a cursor, each time that something did."""
     import time
 
     until = None if timeout is None else time.monotonic() + timeout
@@ -277,7 +277,7 @@ def watch(
         silent = offline or now < silent_until
         ends = [_FOREVER if until is None else until, silent_until if silent and not offline else _FOREVER]
         wait = index._native.wait_for_changes
-        raw = _convert.text_bytes("token", token or "")
+        raw = _convert.text_bytes("cursor", token or "")
         left = max(min(ends) - now, 0.001)
         status, _ = index._query(wait, library, raw, left, c.QUERY_OFFLINE if silent else 0, progress, buffer=False)
         if status == c.OK and not silent:

@@ -301,19 +301,19 @@ class Index(Changing):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Changes:
-        """What was added, removed, changed and moved since a token was given, in a library or all: iterate over it.
+        """What was added, removed, changed and moved since a cursor was given, in a library or all: iterate over it.
 
-        The first call, without ``since``, gives the token of now; with ``full`` all items as additions, and then that
-        token. The server is asked where a listing has expired, or, with ``check``, now, by one request; not if
+        The first call, without ``since``, gives the cursor of now; with ``full`` all items as additions, and then that
+        cursor. The server is asked where a listing has expired, or, with ``check``, now, by one request; not if
         ``offline``. If it does not answer, what is known is told (:attr:`Changes.stale`); :attr:`Changes.age` says how
         old that is. Raises ListAgainError when what changed since is not known any more, after 30 days or 64 MiB of
         changes: begin anew with ``full``. Raises TimeoutError when the deadline came before anything was fetched, or,
-        with ``full``, all. Tokens outlive processes. With a ``library`` a token of all becomes one of that library.
+        with ``full``, all. Cursors outlive processes. With a ``library`` a cursor of all becomes one of that library.
         """
         from . import _feed
 
         if since and full:
-            raise InvalidArgumentError("a full listing begins without a token: leave since or full out")
+            raise InvalidArgumentError("a full listing begins without a cursor: leave since or full out")
         missed = None
         if not offline:
             missed = _feed.bring_up_to_date(self, library, deadline, progress, always=check, whole=full)
@@ -332,7 +332,7 @@ class Index(Changing):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Iterator[Change]:
-        """What changes from now on, or since a token: waits for the next :class:`Change`, for ever or ``timeout``
+        """What changes from now on, or since a cursor: waits for the next :class:`Change`, for ever or ``timeout``
         seconds.
 
         What any process learns is told within a tenth of a second. The server is asked when a listing has expired, and,
@@ -351,7 +351,7 @@ class Index(Changing):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Iterator[Changes]:
-        """The same as :class:`Changes`, one each time that something may have changed: with their tokens, for a reader
+        """The same as :class:`Changes`, one each time that something may have changed: with their cursors, for a reader
         that goes on where it stopped. The first one comes at once. Iterate over each: what was not read comes again.
         """
         from . import _feed
@@ -659,7 +659,7 @@ class Library(Chosen):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Changes:
-        """What changed in this library since a token was given: :meth:`Index.changes`."""
+        """What changed in this library since a cursor was given: :meth:`Index.changes`."""
         return self._index.changes(
             since, self, full=full, check=check, deadline=deadline, offline=offline, progress=progress
         )

@@ -49,10 +49,10 @@ def open(
 
     Several processes may open the same folder, and one process may open it several times. All times are in seconds.
 
-    Without a folder it is opened as the command ``plexindex`` does: folder, server, token, Plex's database, mappings
-    and limit come from the environment (``PLEXINDEX_URL``, ``PLEXINDEX_TOKEN``, …) and from plexapi's ``config.ini``,
-    unless they are given; ``plexindex --help`` lists the places. A token from there is sent to the server that it
-    stands beside, and to no other.
+    Without a folder it is opened as the command ``plexindex`` does: folder, server, token, user, Plex's database,
+    mappings and limit come from the environment (``PLEXINDEX_URL``, ``PLEXINDEX_TOKEN``, …) and from plexapi's
+    ``config.ini``, unless they are given; ``plexindex --help`` lists the places. A token from there is sent to the
+    server that it stands beside, and to no other.
 
     Args:
         cache_dir: Folder for the store; made, readable by its owner only, when it does not exist. None: see above.
@@ -106,8 +106,8 @@ def open(
         raise TypeError(f"mappings must be a list of pairs, as [('/mnt/media', '/data/media')], not {kind}")
     text, renew = (token(), token) if callable(token) else (token, None)
     if cache_dir is None:
-        found = _configured(server_url, text, size_limit, database, mappings)
-        cache_dir, server_url, text, renew_found, size_limit, database, mappings = found
+        found = _configured(server_url, text, user, size_limit, database, mappings)
+        cache_dir, server_url, text, renew_found, user, size_limit, database, mappings = found
         renew = renew or renew_found
     if mappings:
         mappings = list(mappings)
@@ -242,7 +242,7 @@ def _opened_again(folder: str, server_url: "str | None", has_token: bool, given:
 
 
 def _configured(
-    server_url: "Any", token: "Any", size_limit: "Any", database: "Any", mappings: "Any"
+    server_url: "Any", token: "Any", user: "Any", size_limit: "Any", database: "Any", mappings: "Any"
 ) -> "tuple[Any, ...]":
     """What is not given, from the environment and from plexapi's file."""
     from ._config import Named, find
@@ -250,12 +250,17 @@ def _configured(
 
     rules = [as_mapping(rule) for rule in mappings]
     found = find(
-        Named(server_url, "server_url"), Named(token, "token"), size_limit=size_limit, database=database, mappings=rules
+        Named(server_url, "server_url"),
+        Named(token, "token"),
+        user=user,
+        size_limit=size_limit,
+        database=database,
+        mappings=rules,
     )
     os.makedirs(os.path.dirname(os.path.abspath(found.folder)), exist_ok=True)
     renew = found.token.renew
     token = renew() if renew is not None else found.token.value
-    return found.folder, found.url.value, token, renew, found.size_limit, found.database, found.mappings
+    return found.folder, found.url.value, token, renew, found.user, found.size_limit, found.database, found.mappings
 
 
 def _opened(

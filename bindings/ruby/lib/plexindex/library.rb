@@ -91,14 +91,14 @@ module Plexindex
       @index.query(:refresh, @handle, nil, progress: progress, **ask) == Native::CONSTANTS["OK"]
     end
 
-    # What was added, removed, changed and moved since a token, in the order in which the index learned it: a hash with
-    # "changes", "token" and "more". Without a token no changes, and the token of now; with `full` all items come first.
+    # What was added, removed, changed and moved since a cursor, in the order in which the index learned it: a hash with
+    # "changes", "token" and "more". Without a cursor no changes, and the cursor of now; with `full` all items come first.
     # Sends no request. The code :list_again says to begin anew with `full`.
     def changes(token = "", full: false, limit: PAGE)
       JSON.parse(@index.query(:changes_json, @handle, Native.bytes(token), limit, full: full).force_encoding("UTF-8"))
     end
 
-    # Waits until `changes` has something since the token, or until `refresh` has to ask the server before that is
+    # Waits until `changes` has something since the cursor, or until `refresh` has to ask the server before that is
     # known. False when the deadline came first; the block ends it by false.
     def wait_for_changes(token, **ask, &progress)
       @index.query(:wait_for_changes, @handle, Native.bytes(token), progress: progress, **ask) == Native::CONSTANTS["OK"]

@@ -286,11 +286,11 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command = _command(
         commands,
         "changes",
-        "tell what was added, removed, changed and moved since a token",
-        "The first call gives a token, which outlives processes; the next one, with that token, what changed since, "
-        "and a new token, as its last line: scripts read --json. The server is asked where a listing has expired, "
+        "tell what was added, removed, changed and moved since a cursor",
+        "The first call gives a cursor, which outlives processes; the next one, with that cursor, what changed since, "
+        "and a new cursor, as its last line: scripts read --json. The server is asked where a listing has expired, "
         "which is after an hour, or with --check: until then what the server changed is not told, unless another "
-        "process asked, or --follow heard of it. A token of all libraries becomes one of the library that --library "
+        "process asked, or --follow heard of it. A cursor of all libraries becomes one of the library that --library "
         "names. A library of which more than 20 items, and more than a fifth, changed at once is to be listed again, "
         "with --full.",
         "  plexindex changes\n"
@@ -299,12 +299,12 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "  plexindex changes --full --json --library Movies\n\n"
         "JSON: an object a change, with change (added, removed, changed, moved, list_again), item, path, from (where a "
         "file was that moved), from_key (the rating key before, where it is another one), library and section; at "
-        "last, with --follow after each time that something changed, an object with token, age (for how many "
-        "seconds the listing has not been seen to be current) and stale (the server was to be asked, and did not "
+        "last, with --follow after each time that something changed, an object with token (the cursor), age (for how "
+        "many seconds the listing has not been seen to be current) and stale (the server was to be asked, and did not "
         "answer).",
         "changes",
     )
-    command.add_argument("--since", metavar="TOKEN", help="tell what changed since this token was given")
+    command.add_argument("--since", metavar="CURSOR", help="tell what changed since this cursor was given")
     command.add_argument("--full", action="store_true", help="begin with all items, as added")
     command.add_argument(
         "--check", action="store_true", help="ask the server now whether anything changed, by one request, as diff does"
@@ -442,7 +442,8 @@ def _common(command: argparse.ArgumentParser) -> None:
         "--token-command",
         type=_given,
         metavar="COMMAND",
-        help="a command that prints the token; run again for a new one when the server refuses it, or it expired",
+        help="a command that prints the token, run at each start, without a shell, for 60 seconds at most; run "
+        "again for a new one when the server refuses it, or it expired",
     )
     server.add_argument(
         "--token",
@@ -452,7 +453,10 @@ def _common(command: argparse.ArgumentParser) -> None:
         "PLEXINDEX_TOKEN in the environment",
     )
     server.add_argument(
-        "--user", type=_given, metavar="NAME", help="whose view of the server it is, where tokens change"
+        "--user",
+        type=_given,
+        metavar="NAME",
+        help="a name for the token's user: a new token of the same name keeps what the store holds",
     )
     server.add_argument(
         "--database",

@@ -1,4 +1,4 @@
-"""`plexindex changes`: what was added, removed, changed and moved since a token, for people and for scripts."""
+"""`plexindex changes`: what was added, removed, changed and moved since a cursor, for people and for scripts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def changes(options: argparse.Namespace) -> int:
     if options.full and options.since:
         raise UsageError("--full begins anew: leave --since out")
     if options.since == "":
-        raise UsageError("argument --since: it is empty: give a token, or leave the option out")
+        raise UsageError("argument --since: it is empty: give a cursor, or leave the option out")
     if options.follow and options.deadline is not None:
         raise UsageError("--follow goes on until Ctrl-C: leave --deadline out")
     settings = Settings(options)
@@ -64,11 +64,11 @@ def _tell(index: Index, found: Changes, options: argparse.Namespace) -> None:
         count += 1
         _show(index, change, options)
     if options.json:
-        _say_token(found)
+        _say_cursor(found)
     else:
-        say(f"token: {found.token}")
+        say(f"cursor: {found.token}")
         if not options.since and not options.full:
-            output.remark("from now on: give this token with --since to hear what changed; --full lists what there is")
+            output.remark("from now on: give this cursor with --since to hear what changed; --full lists what there is")
         elif not count:
             asked = "" if found.age is None else f"; that was so {output.ago(found.age)}"
             hint = "" if options.check or options.offline else " (--check asks now)"
@@ -90,14 +90,14 @@ def _follow(
             told = True
             _show(index, change, options)
         if options.json and found.token != token:
-            _say_token(found)
+            _say_cursor(found)
         elif told and not options.json:
-            say(f"token: {found.token}")
+            say(f"cursor: {found.token}")
         token = found.token
         sys.stdout.flush()
 
 
-def _say_token(found: Changes) -> None:
+def _say_cursor(found: Changes) -> None:
     age = None if found.age is None else round(found.age, 3)
     output.say_json({"token": found.token, "age": age, "stale": found.stale})
 

@@ -29,14 +29,16 @@ exit codes:
   1    a path is no single item; diff or doctor found something; clear was declined
   2    the command line, environment, configuration file or Plex's database is wrong
   3    the server cannot be reached, or failed; or its database cannot be read now
-  4    the server refused the token
+  4    the server refused the token (401, 498), or its user may not do this (403)
   5    the store cannot be opened, read or written
   6    no such library, or two of that name; or what is asked was never fetched
-  7    the deadline came first: the same command goes on where it stopped
-  8    what changed since the token is not known any more: begin anew (changes --full)
+  7    the deadline came first: repeat the command; on needs_warm, run warm first
+  8    what changed since the cursor is no longer known: begin anew (changes --full)
   70   a defect in plexindex, or in its installation
   74   standard input cannot be read, or standard output written
-  130  interrupted with Ctrl-C"""
+  130  interrupted with Ctrl-C
+of several paths the code is 7 if one of them was late, else 6, else 3, else 1
+a server that refuses the token or is away does not fail a command that has an older answer: it says 'stale' in JSON"""
 
 
 class UsageError(Exception):

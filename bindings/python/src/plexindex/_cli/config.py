@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 HELP = """\
 server, token and folder are looked for in this order:
-  1. flags: --url, --token-file, --token-command or --token, --database, --dir, --size-limit, --mapping
+  1. flags: --url, --token-file, --token-command or --token, --user, --database, --dir, --size-limit, --mapping
   2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_TOKEN_COMMAND,
-     PLEXINDEX_DATABASE, PLEXINDEX_DIR, PLEXINDEX_SIZE_LIMIT
+     PLEXINDEX_USER, PLEXINDEX_DATABASE, PLEXINDEX_DIR, PLEXINDEX_SIZE_LIMIT
   3. plexapi's environment: PLEXAPI_AUTH_SERVER_BASEURL, PLEXAPI_AUTH_SERVER_TOKEN
   4. plexapi's file, ~/.config/plexapi/config.ini or what PLEXAPI_CONFIG_PATH names:
          [auth]
@@ -34,10 +34,14 @@ server, token and folder are looked for in this order:
          database = /var/lib/plexmediaserver/Library/Application Support/Plex Media Server
          size_limit = 2G
          token_command = pass show plex/token
+         user = ann
          mappings =
              /mnt/media -> /data/media
-Quotes round a value of [plexindex] are none of it, and a name that is not among these is told as a warning.
-A token is sent only to the server that it stands beside. The folder is ~/.cache/plexindex where none is named."""
+Quotes around a value of [plexindex] are removed. A name that is not among these causes a warning.
+A token is sent only to the server that it stands beside. A user counts for a token at the same place or a later one.
+The command of --token-command runs at each start, for 60 seconds at most, and again when the server refuses the
+token or it expired. If it fails at the start, the exit code is 2. The folder is ~/.cache/plexindex where none is
+named."""
 
 
 def _spelled(host: str, server: str) -> list[tuple[str, str]]:
@@ -74,6 +78,7 @@ class Settings:
                 Named(options.token_command, "--token-command"),
             ),
             no_server=options.no_server,
+            user=options.user,
             folder=options.dir,
             size_limit=options.size_limit,
             database=options.database,
@@ -88,7 +93,7 @@ class Settings:
         self.size_limit: int | None = found.size_limit
         self.database: str | None = found.database
         self.mappings = found.mappings
-        self.user: str | None = options.user
+        self.user = found.user
         self.ca_file: str | None = options.ca_file
         self.insecure: bool = options.insecure
         self.offline: bool = options.offline
