@@ -12,6 +12,7 @@ package plexindex
 #include "plexindex.h"
 
 extern int32_t plexindexGoProgress(void *user, plexindex_progress *progress);
+extern int32_t plexindexGoRenewToken(void *user, plexindex_buffer *token);
 extern void plexindexGoLog(void *user, int32_t level, char *message, size_t length);
 
 static int32_t report(void *user, const plexindex_progress *progress) {
@@ -26,6 +27,11 @@ static void receive(void *user, int32_t level, const char *message, size_t lengt
 static void ask_progress(plexindex_query *query, uintptr_t user) {
     query->progress = report;
     query->progress_user = (void *)user;
+}
+
+static void ask_token(plexindex_options *options, uintptr_t user) {
+    options->renew_token = plexindexGoRenewToken;
+    options->renew_token_user = (void *)user;
 }
 
 static int32_t drain(uintptr_t user, plexindex_buffer *error) {
@@ -212,6 +218,10 @@ type Mapping struct {
 // Options say how to open an index: the fields of plexindex_options. Zero is the default of each.
 type Options struct {
 	CacheDir, ServerURL, Token, User, CAFile string
+	// RenewToken gives a new token, or "" for none now, when the server refuses the one that there is, or it expired. It runs
+	// on the thread of the call that was refused, which is then made again. One goroutine at a time is in it. If it panics
+	// there is no new token. It must not call Close.
+	RenewToken func() string
 	// Plex's own database, or a folder in which it lies: docs/plex-database.md.
 	Database string
 	// TTLAtOnce, TTLNever.
@@ -258,6 +268,8 @@ type Index struct {
 	idle    chan struct{}
 	mutex   sync.Mutex
 	handle  *C.plexindex_handle
+	// Of the renewer, until Close.
+	renewal cgo.Handle
 }
 
 // closed is what Close adds to the calls in flight.
@@ -306,12 +318,18 @@ func Open(options Options) (*Index, error) {
 		given.mappings = (*C.plexindex_mapping)(rules)
 		given.mappings_count = C.size_t(count)
 	}
+	var renewal cgo.Handle
+	if options.RenewToken != nil {
+		renewal = cgo.NewHandle(options.RenewToken)
+		C.ask_token(given, C.uintptr_t(renewal))
+	}
 	out := (**C.plexindex_handle)(memory.zeroed(8))
 	_, err := call(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_open(given, out, failed) })
 	if err != nil {
+		forget(renewal)
 		return nil, err
 	}
-	index := &Index{process: os.Getpid(), handle: *out, idle: make(chan struct{}, 1)}
+	index := &Index{process: os.Getpid(), handle: *out, idle: make(chan struct{}, 1), renewal: renewal}
 	runtime.SetFinalizer(index, func(index *Index) { _ = index.Close() })
 	return index, nil
 }
@@ -360,7 +378,31 @@ func (i *Index) Close() error {
 	}
 	_, err := call(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_close(i.handle, failed) })
 	i.handle = nil
+	forget(i.renewal)
 	return err
+}
+
+func forget(renewal cgo.Handle) {
+	if renewal != 0 {
+		renewal.Delete()
+	}
+}
+
+//export plexindexGoRenewToken
+func plexindexGoRenewToken(user unsafe.Pointer, token *C.plexindex_buffer) (none C.int32_t) {
+	// A panic must not go through C. The call goes on as without a new token.
+	defer func() {
+		if recover() != nil {
+			none = 1
+		}
+	}()
+	given := cgo.Handle(uintptr(user)).Value().(func() string)()
+	if given == "" || C.size_t(len(given)) > token.capacity {
+		return 1
+	}
+	C.memcpy(token.data, unsafe.Pointer(stringData(given)), C.size_t(len(given)))
+	token.length = C.size_t(len(given))
+	return 0
 }
 
 // wakeWaiting makes the calls that wait look whether they are to end.

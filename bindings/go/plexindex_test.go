@@ -202,6 +202,45 @@ func TestProgressIsReportedAndCanEndACall(t *testing.T) {
 	same(t, []any{done, err}, []any{true, nil})
 }
 
+func TestATokenIsRenewedAndTheCallMadeAgain(t *testing.T) {
+	asked := 0
+	answers := []func() string{
+		func() string { return "" },
+		func() string { panic("mine") },
+		func() string { return strings.Repeat("x", 1<<20) },
+		func() string { return os.Getenv("PLEXINDEX_TEST_TOKEN") },
+	}
+	renewing := func(options *Options) {
+		options.Token = "refused"
+		options.RenewToken = func() string {
+			asked++
+			runtime.GC()
+			return answers[asked-1]()
+		}
+	}
+	for range answers[1:] {
+		all, err := opened(t, renewing).Library("")
+		must(t, err)
+		_, err = all.Refresh()
+		same(t, errors.Is(err, Unauthorized), true)
+	}
+	movies, err := opened(t, renewing).Library("Movies")
+	must(t, err)
+	var group sync.WaitGroup
+	for at := 0; at < 8; at++ {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			answer, err := movies.Match(told.Movies[0].Path)
+			if err != nil || answer.Item == nil || answer.Item.Key != told.Movies[0].Key {
+				t.Error(answer, err)
+			}
+		}()
+	}
+	group.Wait()
+	same(t, asked, 4)
+}
+
 // A quick fetch tells of its progress once, when all is fetched.
 func TestTheLastWordOfAProgressFunctionCounts(t *testing.T) {
 	movies := library(t, opened(t), "Movies")

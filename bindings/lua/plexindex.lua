@@ -169,18 +169,38 @@ local function open_handle(index)
    return index._handle
 end
 
+-- A plexindex_renew_token_fn, to be freed once the index is closed. It keeps the index from being collected only while it runs.
+local function renewal_callback(renew_token, index)
+   local weak = setmetatable({ index = index }, { __mode = "v" })
+   return ffi.cast("plexindex_renew_token_fn", function(_, buffer)
+      local asking = weak.index
+      local before = asking and asking._reporting
+      if asking then asking._reporting = true end
+      -- What is raised must not go through C.
+      local ok, token = pcall(renew_token)
+      if asking then asking._reporting = before end
+      if not ok or type(token) ~= "string" or token == "" or #token > buffer.capacity then return 1 end
+      ffi.copy(buffer.data, token, #token)
+      buffer.length = #token
+      return 0
+   end)
+end
+
 -- Opens an index. The options are the fields of plexindex_options, its flags by name (`offline = true`), and
 -- `mappings`, a list of `{ side = "host", from = …, to = …, pattern = false }`.
+--
+-- `renew_token` is a function that gives a new token, or nil for none now, when the server refuses the one that there is or it
+-- expired. The call that was refused is then made again. If the function raises there is no new token. It must not close the index.
 function plexindex.open(options)
    local given = ffi.new("plexindex_options")
    local flags = 0
    for name, value in pairs(options) do
       if FLAGS[name] then
          if value then flags = bit.bor(flags, FLAGS[name]) end
-      elseif name ~= "mappings" then
+      elseif name ~= "mappings" and name ~= "renew_token" then
          local ok, field = pcall(function() return given[name] end)
          if not ok or name == "size" or name == "flags" or name == "mappings_count" or name == "reserved"
-            or name:find("^renew_token") then
+            or name == "renew_token_user" then
             error("there is no option " .. tostring(name), 2)
          end
          if type(field) == "cdata" and type(value) == "string" then
@@ -201,20 +221,33 @@ function plexindex.open(options)
    end
    given.size, given.flags = ffi.sizeof("plexindex_options"), flags
    given.mappings, given.mappings_count = mappings, #rules
+   local index = setmetatable({ _reporting = false }, Index)
+   local renewal = options.renew_token and renewal_callback(options.renew_token, index)
+   given.renew_token = renewal
    local out = ffi.new("plexindex_handle *[1]")
-   call(function(failed) return C.plexindex_open(given, out, failed) end)
+   local opened, raised = pcall(call, function(failed) return C.plexindex_open(given, out, failed) end)
+   if not opened then
+      if renewal then renewal:free() end
+      error(raised, 0)
+   end
    -- The finaliser closes an index that is collected without close().
-   local handle = ffi.gc(out[0], function(lost) C.plexindex_close(lost, nil) end)
-   return setmetatable({ _handle = handle, _reporting = false }, Index)
+   index._handle = ffi.gc(out[0], function(lost)
+      C.plexindex_close(lost, nil)
+      if renewal then renewal:free() end
+   end)
+   index._renewal = renewal
+   return index
 end
 
 -- Closes the index. Later calls fail with the code "CLOSED". From within a progress function it is refused.
 function Index:close()
    if self._handle == nil then return end
-   if self._reporting then error("an index cannot be closed from its progress function", 2) end
-   local handle = ffi.gc(self._handle, nil)
-   self._handle = nil
-   call(function(failed) return C.plexindex_close(handle, failed) end)
+   if self._reporting then error("an index cannot be closed from its progress function, or while it asks for a token", 2) end
+   local handle, renewal = ffi.gc(self._handle, nil), self._renewal
+   self._handle, self._renewal = nil, nil
+   local closed, raised = pcall(call, function(failed) return C.plexindex_close(handle, failed) end)
+   if renewal then renewal:free() end
+   if not closed then error(raised, 0) end
 end
 
 -- A library by its uuid, title or section id; without a name all of them. Sends no request: the first question to a

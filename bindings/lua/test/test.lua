@@ -124,6 +124,41 @@ test("progress is reported, and can end a call", function()
    same(library:refresh(), true)
 end)
 
+test("a token is renewed, and the call made again", function()
+   local given = { "", 7, function() error("mine") end, token }
+   local asked, index = 0, nil
+   local function renew()
+      asked = asked + 1
+      collectgarbage()
+      local raised = select(2, pcall(index.close, index))
+      assert(tostring(raised):find("while it asks for a token"), tostring(raised))
+      local one = given[asked]
+      return type(one) == "function" and one() or one
+   end
+   for _ = 1, 3 do
+      index = opened { token = "refused", renew_token = renew }
+      local all = index:library()
+      fails("UNAUTHORIZED", all.refresh, all)
+   end
+   index = opened { token = "refused", renew_token = renew }
+   same(index:library("Movies"):match(movies[1].path).item.key, movies[1].key)
+   same(asked, 4)
+   -- A call often made is compiled: it calls for no token from there.
+   for _ = 1, 1000 do
+      for _, one in ipairs(movies) do same(index:library("Movies"):lookup_key(one.path), one.key) end
+   end
+   local ok, raised = pcall(plexindex.open, { cache_dir = new_folder(), renew_token_user = 1 })
+   assert(not ok and tostring(raised):find("there is no option renew_token_user"), tostring(raised))
+   -- What it takes of the engine comes back: there is room for some hundreds of callbacks.
+   for at = 1, 1500 do
+      local made = plexindex.open { cache_dir = folders[#folders], renew_token = renew }
+      if at % 2 == 0 then made:close() end
+      made = nil
+      if at % 50 == 0 then collectgarbage() end
+   end
+   fails("INVALID_ARGUMENT", plexindex.open, { cache_dir = "", renew_token = renew })
+end)
+
 -- A quick fetch tells of its progress once, when all is fetched.
 test("the last word of a progress function counts", function()
    local library = opened():library("Movies")

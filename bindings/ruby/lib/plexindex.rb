@@ -46,7 +46,11 @@ module Plexindex
 
   # Opens an index; with a block it is closed behind that. The options are the fields of plexindex_options, its flags
   # by name (`offline: true`), and `mappings`: hashes with `from`, `to`, `side` (:host or :server) and `pattern`.
-  def self.open(cache_dir:, mappings: [], **options)
+  #
+  # `renew_token` is a proc that gives a new token, or nil for none now, when the server refuses the one that there is or it
+  # expired. It runs in the thread of the call that was refused, which is then made again; one thread at a time is in it.
+  # If it raises there is no new token. It must not close the index.
+  def self.open(cache_dir:, mappings: [], renew_token: nil, **options)
     flags, fields = options.partition { |name, _| FLAGS.key?(name) }
     filled = Native::Struct.new("options", cache_dir: cache_dir)
     known = Native.fields("options").keys - %i[size flags reserved mappings mappings_count renew_token renew_token_user]
@@ -59,9 +63,10 @@ module Plexindex
     rules = mappings.map { |rule| mapping(**rule) }
     filled[:mappings] = rules.map { |rule| rule.memory[0, rule.memory.size] }.join unless rules.empty?
     filled[:mappings_count] = rules.size
+    filled[:renew_token] = renewal = renew_token && renewal_closure(renew_token)
     out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
     Native.call(:open, filled.memory, out)
-    index = Index.new(out.ptr.to_i)
+    index = Index.new(out.ptr.to_i, renewal)
     return index unless block_given?
 
     begin
@@ -76,6 +81,27 @@ module Plexindex
     Native::Struct.new("mapping", kind: Native::CONSTANTS[kind], from: from, to: to)
   end
   private_class_method :mapping
+
+  # A plexindex_renew_token_fn. What is raised must not go through C.
+  def self.renewal_closure(renew_token)
+    fields = Native.fields("buffer")
+    Fiddle::Closure::BlockCaller.new(Fiddle::TYPE_INT, [Fiddle::TYPE_VOIDP, Fiddle::TYPE_VOIDP]) do |_, at|
+      before = Thread.current[:plexindex_reporting]
+      Thread.current[:plexindex_reporting] = true
+      token = renew_token.call
+      bytes = token ? Native.bytes(token) : ""
+      next 1 if bytes.empty? || bytes.bytesize > at[fields[:capacity][0], 8].unpack1("Q<")
+
+      Fiddle::Pointer.new(at[fields[:data][0], 8].unpack1("Q<"))[0, bytes.bytesize] = bytes
+      at[fields[:length][0], 8] = [bytes.bytesize].pack("Q<")
+      0
+    rescue Exception # rubocop:disable Lint/RescueException
+      1
+    ensure
+      Thread.current[:plexindex_reporting] = before
+    end
+  end
+  private_class_method :renewal_closure
 
   # How a path compares with each of others: hashes with `equal`, `under`, and `common` components from the end.
   def self.compare_paths(path, others)

@@ -27,7 +27,7 @@ class TestPlexindex < Minitest::Test
   end
 
   def opened(**options)
-    @indexes << Plexindex.open(cache_dir: @folder, server_url: URL, token: TOKEN, retry_ms: -1, **options)
+    @indexes << Plexindex.open(**{ cache_dir: @folder, server_url: URL, token: TOKEN, retry_ms: -1 }, **options)
     @indexes.last
   end
 
@@ -171,6 +171,41 @@ class TestPlexindex < Minitest::Test
     index = opened(**SLOWLY)
     assert_raises(ThreadError) { index.library("Movies").refresh { index.close } }
     assert_equal 0, index.stats["listings"]
+  end
+
+  def test_a_token_is_renewed_in_the_thread_of_the_call
+    given = [nil, "", -> { raise "mine" }, -> { 7 }, TOKEN]
+    threads = []
+    renew = lambda do
+      threads << Thread.current
+      GC.start
+      one = given.shift
+      one.respond_to?(:call) ? one.call : one
+    end
+    given.size.pred.times do
+      index = opened(cache_dir: Dir.mktmpdir("none", @folder), token: "refused", renew_token: renew)
+      GC.start
+      assert_equal :unauthorized, assert_raises(Plexindex::Error) { index.library("Movies").refresh }.code
+    end
+    movies = opened(token: "refused", renew_token: renew).library("Movies")
+    found = Array.new(4) { Thread.new { movies.match(MOVIES[0]["path"]).item.key } }.map(&:value)
+    assert_equal [MOVIES[0]["key"]] * 4, found
+    assert_equal 5, threads.size
+    assert_equal [Thread.current] * 4, threads.first(4)
+    refute_equal Thread.current, threads.last
+    assert_raises(ArgumentError) { opened(renew_token_user: 1) }
+  end
+
+  def test_an_index_is_not_closed_while_it_asks_for_a_token
+    raised = nil
+    index = opened(token: "refused", renew_token: lambda do
+      index.close
+    rescue ThreadError => e
+      raised = e
+      TOKEN
+    end)
+    assert index.library("Movies").refresh
+    assert_match(/while it asks for a token/, raised.message)
   end
 
   def test_statistics_facts_and_what_is_recorded

@@ -5,8 +5,10 @@ module Plexindex
   class Session
     attr_reader :handle
 
-    def initialize(handle)
+    # `renewal`: the closure that the library calls for a token, kept as long as the handle.
+    def initialize(handle, renewal)
       @handle = handle
+      @renewal = renewal
       # By process: in a forked child the calls of the parent's other threads do not exist.
       @flying = Hash.new(0)
       @closed = false
@@ -69,15 +71,15 @@ module Plexindex
 
   # An open index. Any number of threads may use it at once. One that is collected without `close` is closed then.
   class Index
-    def initialize(handle)
-      @session = Session.new(handle)
+    def initialize(handle, renewal = nil)
+      @session = Session.new(handle, renewal)
       ObjectSpace.define_finalizer(self, Session.finaliser(@session))
     end
 
     # Closes the index, after the calls that other threads have in flight; fetches are cut short. These and later calls
     # raise ClosedError.
     def close
-      raise ThreadError, "an index cannot be closed from its progress block" if Thread.current[:plexindex_reporting]
+      raise ThreadError, "an index cannot be closed from its progress block, or while it asks for a token" if Thread.current[:plexindex_reporting]
 
       @session.close
       nil

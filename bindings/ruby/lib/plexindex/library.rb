@@ -143,7 +143,10 @@ module Plexindex
         "edit", library: @handle, keys: items, keys_count: items_count, changes: pairs, changes_count: changes.size,
                 deadline_ms: deadline_ms, lock: Native::CONSTANTS.fetch("EDIT_#{lock.upcase}")
       )
-      @index.call(:edit_items) { |index| [index, edit.memory, report.memory] }
+      # What other threads raise here waits until C has returned: it may call for a token.
+      Thread.handle_interrupt(Object => :never) do
+        @index.call(:edit_items) { |index| [index, edit.memory, report.memory] }
+      end
       told(report, states[0, items_count])
     rescue Error => e
       e.report = told(report, states[0, items_count])
