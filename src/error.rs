@@ -58,8 +58,8 @@ pub enum Status {
     BadAnswer = 307,
     /// The server failed: it answered 5xx, or with another status that is not expected.
     ServerError = 308,
-    /// The server was silent for longer than the time-outs, or than the deadline of a call that cannot be continued: an edit,
-    /// or a question about the server itself. Other calls with a deadline say 'not yet' or 'needs warm' instead.
+    /// The server was silent for longer than the time-outs. Or the deadline came, in a call that has nothing to go on with later:
+    /// an edit, a question about the server, a refresh while no library is known. Other calls say 'not yet' or 'needs warm' then.
     Timeout = 309,
     /// The server redirects to another host. The token is not sent there.
     Redirected = 310,
