@@ -16,6 +16,8 @@ export interface Options {
   cacheDir: Text;
   serverUrl?: string;
   token?: string;
+  /** Gives a new token at once, or null for none now, when the server refuses the one that there is or it expired. */
+  renewToken?: () => string | null;
   user?: string;
   caFile?: Text;
   /** Plex's own database, or a folder in which it lies: docs/plex-database.md. */

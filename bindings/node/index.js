@@ -190,6 +190,26 @@ function report(user, at) {
   }
 }
 
+// The functions for new tokens by number, as those of progress.
+const renewals = new Map();
+let renewing = null;
+const BUFFER = layout('buffer');
+
+function renew(user, at) {
+  try {
+    const token = renewals.get(BigInt(user ?? 0))?.();
+    const bytes = token ? toBytes(token) : Buffer.alloc(0);
+    const { data, capacity, length } = BUFFER.fields;
+    if (bytes.length === 0 || bytes.length > Number(koffi.decode(at, capacity.offset, 'size_t'))) return 1;
+    // No view: the memory is the library's, and goes with the call.
+    koffi.encode(koffi.decode(at, data.offset, 'void *'), 'uint8_t', [...bytes], bytes.length);
+    koffi.encode(at, length.offset, 'size_t', bytes.length);
+    return 0;
+  } catch {
+    return 1;
+  }
+}
+
 const PROGRESS = layout('progress');
 
 function readProgress(at) {
@@ -204,13 +224,16 @@ function readProgress(at) {
 // --- The index -----------------------------------------------------------------------------------------------------
 
 // An index that is collected without close() is closed then: calls in flight keep it.
-const collected = new FinalizationRegistry((handle) => load().close(handle, null));
+const collected = new FinalizationRegistry(({ handle, renewal }) => {
+  load().close(handle, null);
+  renewals.delete(renewal);
+});
 
 class Index {
   /** Made by open(). */
-  constructor(handle) {
-    hide(this, { _handle: handle, _flying: 0, _idle: null, _closing: null });
-    collected.register(this, handle, this);
+  constructor(handle, renewal) {
+    hide(this, { _handle: handle, _renewal: renewal, _flying: 0, _idle: null, _closing: null });
+    collected.register(this, { handle, renewal }, this);
   }
 
   /**
@@ -234,6 +257,7 @@ class Index {
     const handle = this._handle;
     this._handle = null;
     await call('close', [handle]);
+    renewals.delete(this._renewal);
   }
 
   /**
@@ -626,6 +650,10 @@ class Table {
 /**
  * Opens an index. The options are the fields of plexindex_options, in camel case: `cacheDir`, `serverUrl`, `token`,
  * `libraryTtlMs`…; its flags by name (`offline: true`); and `mappings`, a list of `{ side, from, to, pattern }`.
+ *
+ * `renewToken` is a function that returns a new token, or null for none now, when the server refuses the one that there is
+ * or it expired; the call that was refused is then made again. It runs in the loop while the call's thread waits, so it has to
+ * have the token at hand: a promise is none. If it throws there is no new token.
  */
 async function open(options) {
   const filled = new Struct('options');
@@ -635,7 +663,7 @@ async function open(options) {
   for (const [name, value] of Object.entries(options)) {
     if (known.has(name)) filled.set(known.get(name), value);
     else if (name in OPEN_FLAGS) flags |= value ? OPEN_FLAGS[name] : 0;
-    else if (name !== 'mappings') throw new TypeError(`there is no option ${name}`);
+    else if (name !== 'mappings' && name !== 'renewToken') throw new TypeError(`there is no option ${name}`);
   }
   filled.set('flags', flags);
   const rules = (options.mappings ?? []).map(({ side = 'host', from, to, pattern = false }) => {
@@ -645,9 +673,23 @@ async function open(options) {
   filled.kept.push(rules);
   filled.set('mappings', Buffer.concat(rules.map((rule) => rule.memory)));
   filled.set('mappings_count', rules.length);
+  let renewal = null;
+  if (options.renewToken) {
+    numbers += 1;
+    renewal = BigInt(numbers);
+    renewals.set(renewal, options.renewToken);
+    renewing ??= koffi.register(renew, callbacks.plexindex_renew_token_fn);
+    filled.set('renew_token', renewing);
+    filled.set('renew_token_user', renewal);
+  }
   const out = Buffer.alloc(8);
-  await call('open', [filled.memory, out]);
-  return new Index(out.readBigUInt64LE());
+  try {
+    await call('open', [filled.memory, out]);
+  } catch (error) {
+    renewals.delete(renewal);
+    throw error;
+  }
+  return new Index(out.readBigUInt64LE(), renewal);
 }
 
 /** How a path compares with each of others: `{ equal, under, common }`, common being components from the end. */

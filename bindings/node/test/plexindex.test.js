@@ -101,6 +101,26 @@ test('progress is reported, and can end a call', async (t) => {
   assert.strictEqual(await library.refresh(), true);
 });
 
+test('a token is renewed, and the call made again', async (t) => {
+  const given = [null, '', () => { throw new RangeError('mine'); }, () => Promise.resolve(token), 'x'.repeat(1 << 20), token];
+  let asked = 0;
+  const renewToken = () => {
+    global.gc?.();
+    const one = given[asked];
+    asked += 1;
+    return typeof one === 'function' ? one() : one;
+  };
+  for (const _ of given.slice(1)) {
+    const index = await opened(t, { token: 'refused', renewToken });
+    await assert.rejects(index.library().refresh(), { code: 'UNAUTHORIZED' });
+  }
+  const library = (await opened(t, { token: 'refused', renewToken })).library('Movies');
+  const answers = await Promise.all(movies.slice(0, 8).map(({ path }) => library.match(path)));
+  assert.deepStrictEqual(answers.map((answer) => answer.item.key), movies.slice(0, 8).map(({ key }) => key));
+  assert.strictEqual(asked, given.length);
+  await assert.rejects(plexindex.open({ cacheDir: '', renewToken }), { code: 'INVALID_ARGUMENT' });
+});
+
 // A quick fetch tells of its progress once, when all is fetched.
 test('the last word of a progress function counts', async (t) => {
   const library = (await opened(t)).library('Movies');
