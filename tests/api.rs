@@ -330,7 +330,7 @@ fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
     let listed = movies.item(&items[7].key)?.expect("listed");
     assert_eq!((&items[7].paths, &items[7].guid), (&listed.paths, &listed.guid));
     assert_eq!(items[7].library_title.as_deref(), Some("Movies"));
-    let token = all.token().expect("a token").to_owned();
+    let token = all.token().expect("a cursor").to_owned();
     tokens.dedup();
     // Who stops within a listing goes on behind the page that was read to its end.
     let rest = movies.changes(Some(&tokens[0]))?.collect::<Result<Vec<_>, _>>()?;
@@ -397,7 +397,7 @@ fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
 fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
     let at = Scene::new(20);
     let index = at.open_listed()?;
-    let token = index.changes(None)?.token().expect("a token").to_owned();
+    let token = index.changes(None)?.token().expect("a cursor").to_owned();
     let (key, other) = (at.path(3).1, at.open());
     let waited = index
         .query()
@@ -424,7 +424,7 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
     })?;
     let mut all = index.changes(Some(&token))?;
     assert_eq!(all.by_ref().count(), 1);
-    let token = all.token().expect("a token").to_owned();
+    let token = all.token().expect("a cursor").to_owned();
 
     let broken = index
         .query()

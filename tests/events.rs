@@ -168,7 +168,7 @@ fn a_deleted_item_is_asked_for_once_and_others_are_not() {
 fn who_waits_for_changes_hears_of_deleted_items() {
     let w = watched();
     let all = QueryOptions::default();
-    let begun = w.index.changes(&all, "", false, 10).expect("a token").token;
+    let begun = w.index.changes(&all, "", false, 10).expect("a cursor").token;
     let keys: Vec<u64> = (7..10)
         .map(|at| path_of(&w.server, 1, at).1.parse().expect("a number"))
         .collect();

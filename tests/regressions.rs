@@ -716,7 +716,7 @@ fn an_iteration_of_changes_ends_with_what_was_there_when_it_began() {
     let at = Scene::movies(10);
     let (index, library) = at.listed();
     let all = QueryOptions::default();
-    let mut token = index.changes(&all, "", false, 1).expect("a token").token;
+    let mut token = index.changes(&all, "", false, 1).expect("a cursor").token;
     let come = |name: &str| {
         let path = format!("/data/movies/{name}.mkv");
         support::add(&at.server, std::slice::from_ref(&path));

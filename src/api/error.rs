@@ -107,7 +107,7 @@ pub enum ErrorKind {
     LibraryNotFound,
     /// Two libraries have this title.
     LibraryAmbiguous,
-    /// What changed since the token is not known any more: list again, in full.
+    /// What changed since the cursor is not known any more: list again, in full.
     ListAgain,
     /// A defect in plexindex. Please report it.
     Defect,

@@ -1,6 +1,6 @@
 //! The feed of changes: read from where a reader was, in pages, and waited for.
 
-mod token;
+mod cursor;
 
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -18,7 +18,7 @@ use crate::platform::clock::coarse_ms;
 use crate::reading::{Resolved, places};
 use crate::store::{FeedPage, LibraryRow, Told};
 use crate::sync::{Call, Progress};
-use token::Token;
+use cursor::FeedCursor;
 
 /// How often a waiting call tells the host that it waits, where nothing is committed.
 const TOLD: Duration = Duration::from_millis(200);
@@ -106,7 +106,7 @@ impl Queries {
         let (identity, library) = self.asked_for(call)?;
         let mut reader = if token.is_empty() {
             let (line, position) = self.store.feed_begin(identity, library, full)?;
-            Token {
+            FeedCursor {
                 line,
                 identity,
                 library,
@@ -114,9 +114,9 @@ impl Queries {
                 end: None,
             }
         } else {
-            let mut reader = Token::from_text(token)?;
+            let mut reader = FeedCursor::from_text(token)?;
             reader.check(identity, library)?;
-            // Of the other libraries nothing is told, so what it gives is no token of all.
+            // Of the other libraries nothing is told, so the cursor that it gives is not of all.
             reader.library = library;
             reader
         };
@@ -153,7 +153,7 @@ impl Queries {
     /// Something is also that the server has to be asked: an event said so, or a listing has expired.
     pub fn wait_for_changes(&self, call: &Call<'_>, token: &str) -> Result<Status> {
         let begun = Instant::now();
-        let reader = Token::from_text(token)?;
+        let reader = FeedCursor::from_text(token)?;
         let mut looked_at_age: Option<Instant> = None;
         // What the counter page showed when the database was asked, and when that was.
         let mut seen: Option<(Option<u64>, Instant)> = None;

@@ -5,16 +5,16 @@ use crate::error::{Error, Result, Status, refuse};
 use crate::model::{Generation, IdentityId, LibraryId, Sequence};
 use crate::store::{FeedPlace, FeedPosition};
 
-/// The first part of a token: another version is of another plexindex.
+/// The first part of a cursor: another version is of another plexindex.
 const VERSION: &str = "c1";
-/// What a token of a full listing has in the place of the log's.
+/// What a cursor of a full listing has in the place of the log's.
 const FULL: &str = "full";
 /// What stands before the end of an iteration.
 const END: &str = "to";
 
 /// A reader of the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Token {
+pub struct FeedCursor {
     pub line: i64,
     pub identity: IdentityId,
     /// `None`: all libraries.
@@ -24,7 +24,7 @@ pub struct Token {
     pub end: Option<Sequence>,
 }
 
-impl Token {
+impl FeedCursor {
     pub fn to_text(self) -> String {
         let Self {
             line,
@@ -51,17 +51,17 @@ impl Token {
     }
 
     pub fn from_text(text: &str) -> Result<Self> {
-        // Numbers may be written in several ways, and a token in one.
-        let Some(token) = parse(text).filter(|token| token.to_text() == text) else {
+        // A number has several spellings, a cursor only one.
+        let Some(cursor) = parse(text).filter(|cursor| cursor.to_text() == text) else {
             let shown: String = text.chars().take(40).collect();
             return refuse(format!(
                 "'{shown}' is no cursor of the feed: give one as it was given, or none to begin"
             ));
         };
-        Ok(token)
+        Ok(cursor)
     }
 
-    /// Refuses a token of another identity, of this store or of another, and of another library.
+    /// Refuses a cursor of another identity, of this store or of another, and of another library.
     pub fn check(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
         let again = |what: &str| {
             Err(Error::new(
@@ -81,7 +81,7 @@ impl Token {
     }
 }
 
-fn parse(text: &str) -> Option<Token> {
+fn parse(text: &str) -> Option<FeedCursor> {
     let mut parts = text.split('.');
     if parts.next()? != VERSION {
         return None;
@@ -112,7 +112,7 @@ fn parse(text: &str) -> Option<Token> {
         Some(_) => return None,
         None => None,
     };
-    parts.next().is_none().then_some(Token {
+    parts.next().is_none().then_some(FeedCursor {
         line,
         identity,
         library,
@@ -125,8 +125,8 @@ fn parse(text: &str) -> Option<Token> {
 mod tests {
     use super::*;
 
-    fn token(position: FeedPosition) -> Token {
-        Token {
+    fn cursor(position: FeedPosition) -> FeedCursor {
+        FeedCursor {
             line: 0x7edc_ba98_7654_3210,
             identity: IdentityId(7),
             library: None,
@@ -151,12 +151,12 @@ mod tests {
         for position in [log, full] {
             for library in [None, Some(LibraryId(9))] {
                 for end in [None, Some(Sequence(1 << 41))] {
-                    let token = Token {
+                    let cursor = FeedCursor {
                         library,
                         end,
-                        ..token(position)
+                        ..cursor(position)
                     };
-                    assert_eq!(Token::from_text(&token.to_text()), Ok(token));
+                    assert_eq!(FeedCursor::from_text(&cursor.to_text()), Ok(cursor));
                 }
             }
         }
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused_by_name() {
-        let given = token(FeedPosition::Log(FeedPlace {
+        let given = cursor(FeedPosition::Log(FeedPlace {
             sequence: Sequence(5),
             n: 0,
             told: 0,
@@ -187,7 +187,7 @@ mod tests {
             "c1.0.0.0.-5.0.0",
             "c1.0.0.0.full.1.1",
         ] {
-            let error = Token::from_text(text).expect_err(text);
+            let error = FeedCursor::from_text(text).expect_err(text);
             assert_eq!(error.status, Status::InvalidArgument, "{text}");
             assert!(error.message.contains("no cursor of the feed"), "{}", error.message);
         }
