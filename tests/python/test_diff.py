@@ -169,6 +169,10 @@ def test_the_server_is_asked_first_with_one_request(index: plexindex.Index, tree
 def test_a_server_that_is_away_is_told_with_the_age(tmp_path: Path, tree: Tree) -> None:
     cli = Cli(tmp_path, tree.server)
     assert "the listing was current just now" in cli.run("diff", tree.media).stderr
+    tree.server.post("tokens", {"tokens": [{"token": tree.server.token, "expired": True}]})
+    for command in (("diff", tree.media), ("changes", "--check")):
+        done = cli.run(*command)
+        assert (done.returncode, "the server refused the token:" in " ".join(done.stderr.split())) == (0, True), done
     tree.server.stop()
     done = cli.run("diff", tree.media)
     assert (done.returncode, "the server did not answer" in done.stderr) == (0, True)

@@ -69,6 +69,8 @@ class Comparison:
         """The server could not be asked, or not within the deadline: an older listing was compared."""
         self.late = False
         """The deadline came before the server had told all."""
+        self.refused = False
+        """The server refused the token, or does not allow this to its user."""
         self.age: float | None = None
         """Seconds since the listing was last seen to be current, when the comparison began; of several the oldest."""
         self.seconds = 0.0
@@ -160,7 +162,7 @@ class Comparison:
     def _bring_up_to_date(self) -> None:
         index, asked = self._index, self._places.asked
         missed = None if self._offline else bring_up_to_date(index, asked, None, None, always=True)
-        self.stale, self.late = missed is not None, missed == "late"
+        self.stale, self.late, self.refused = missed is not None, missed == "late", missed == "refused"
         recipe = index._recipe[1] if index._recipe else (None, None, None, {})
         self._renames.may_ask = not (self._offline or missed or recipe[1] is None or recipe[3].get("offline"))
         if self.late:

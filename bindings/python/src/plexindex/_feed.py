@@ -9,12 +9,14 @@ from . import _constants as c
 from . import _convert
 from ._accelerator import TEXT
 from ._errors import (
+    ForbiddenError,
     InvalidArgumentError,
     LibraryNotFoundError,
     OfflineError,
     ServerError,
     StoreError,
     TimeoutError,
+    UnauthorizedError,
 )
 from ._items import ITEM_FIELDS, ITEM_SIZE, NUMBER, Item
 from ._library import Chosen
@@ -137,6 +139,8 @@ class Changes:
         """The server could not be asked, or not within the deadline: it may know more."""
         self.late = False
         """The deadline came before the server had told all."""
+        self.refused = False
+        """The server refused the token, or does not allow this to its user."""
         self.age: float | None = None
         """Seconds since the listing was last seen to be current, when this was made; of several libraries the oldest.
         What happened on the server since is not told. None: nothing was fetched yet."""
@@ -146,6 +150,10 @@ class Changes:
         # The cursor of now is that, and not of when it is iterated; and what is wrong with a cursor is said at once.
         self._read()
         self.age = oldest(asked_of(index, library))
+
+    def _note(self, missed: str | None) -> None:
+        """What :func:`bring_up_to_date` gave."""
+        self.stale, self.late, self.refused = missed is not None, missed == "late", missed == "refused"
 
     def _read(self) -> None:
         index = self._index
@@ -214,9 +222,10 @@ def bring_up_to_date(
 ) -> str | None:
     """Asks the server where a listing has expired, as a match does, or always: whether anything changed.
 
-    None: what is known is current. ``"late"``: the deadline came first. ``"away"``: the server gave no answer, or none
-    that could be stored, and old listings are known: of one library that is asked at least, or of each where they have
-    to be ``whole``; else it raises. For one who ``waits`` that of any library will do: those that are asked may come.
+    None: what is known is current. ``"late"``: the deadline came first. ``"refused"``: the server refused the token.
+    ``"away"``: it gave no answer, or none that could be stored. The last two only where old listings are known: of one
+    library that is asked at least, or of each where they have to be ``whole``; else it raises. For one who ``waits``
+    that of any library will do: those that are asked may come.
     """
     known = asked_of(index, library)
     fresh = bool(known) and all(one.fresh for one in known)
@@ -230,7 +239,9 @@ def bring_up_to_date(
         listed = [one.age is not None for one in (index.libraries(offline=True) if waits else known)]
         if not any(listed) or (whole and not all(listed)):
             raise
-        return None if fresh and isinstance(error, OfflineError) else "away"
+        if fresh and isinstance(error, OfflineError):
+            return None
+        return "refused" if isinstance(error, (UnauthorizedError, ForbiddenError)) else "away"
     return None if status == c.OK else "late"
 
 
@@ -266,7 +277,7 @@ def watch(
         silent_until = time.monotonic() + _PAUSE
     found = Changes(index, since, library, False)
     while True:
-        found.stale, found.late = missed is not None, missed == "late"
+        found._note(missed)
         yield found
         token = found.token
         if found._next is not None:

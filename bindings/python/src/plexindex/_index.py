@@ -320,7 +320,7 @@ class Index(Changing):
         if missed == "late" or (full and offline):
             _feed.expect_listed(self, library, late=missed == "late", whole=full)
         found = _feed.Changes(self, since, library, full)
-        found.stale, found.late = missed is not None, missed == "late"
+        found._note(missed)
         return found
 
     def watch_changes(

@@ -301,7 +301,7 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "file was that moved), from_key (the rating key before, where it is another one), library and section; at "
         "last, with --follow after each time that something changed, an object with token (the cursor), age (for how "
         "many seconds the listing has not been seen to be current) and stale (the server was to be asked, and did not "
-        "answer).",
+        "answer, or refused the token).",
         "changes",
     )
     command.add_argument("--since", metavar="CURSOR", help="tell what changed since this cursor was given")

@@ -50,7 +50,7 @@ def changes(options: argparse.Namespace) -> int:
         finally:
             bar.drop()
         if found.stale:
-            why = "the deadline came first" if found.late else f"{settings.asked} did not answer"
+            why = "the deadline came first" if found.late else output.why_none(settings.asked, refused=found.refused)
             output.complain(f"{why}: {settings.asked} may know more")
         _tell(index, found, options)
         if options.follow:

@@ -127,7 +127,8 @@ def _sum_up(found: Comparison, asked: str) -> None:
 def _how_old(found: Comparison, age: float, asked: str) -> str:
     """What was compared, and why it may be old."""
     if found.stale and not found.renames_unknown:
-        why = f"the deadline came before {asked} had told all" if found.late else f"{asked} did not answer"
+        late = f"the deadline came before {asked} had told all"
+        why = late if found.late else output.why_none(asked, refused=found.refused)
         return f"{why}: compared with what it listed {'a moment ago' if age < 2 else output.ago(age)}"
     text = f"the listing was current {output.ago(age)}"
     if found.renames_unknown:

@@ -134,6 +134,11 @@ def _base64(name: str) -> str:
     return base64.b64encode(os.fsencode(name)).decode()
 
 
+def why_none(asked: str, *, refused: bool) -> str:
+    """Why there is no new answer."""
+    return f"{asked} refused the token" if refused else f"{asked} did not answer"
+
+
 def complain(text: str) -> None:
     """What went wrong, on standard error."""
     sys.stdout.flush()
