@@ -410,18 +410,19 @@ typedef struct plexindex_buffer {
     size_t length;
 } plexindex_buffer;
 
-// Gives a new token when the server refuses the one that there is (401), or that one expired (498). Writes it to
+// Gives a new token after the server refused the present one (401), or said that it expired (498). Writes it to
 // `token->data`, where there is room for `token->capacity` bytes (16,384), and its length to `token->length`, and returns 0.
-// Any other result says that there is no new token now.
+// Any other result, or the same token again, says that there is no new token now.
 //
 // Runs on the thread of the call that the server refused. With a new token that call is made once more. Without one, older
 // answers stand in, a call that has none gives PLEXINDEX_UNAUTHORIZED, and the callback is not called for 15 seconds.
 //
-// One thread at a time is in the callback of an index. Other calls that need a new token wait for it, until their deadline and for
-// `options.read_timeout_ms` at most. Then they go on as without a new token: a callback may wait for another thread's call.
+// One thread at a time is in the callback of an index. Other calls that need a new token wait for the callback, until their
+// deadline and for `options.read_timeout_ms` at most; then they go on as without a new token. So the callback may wait for
+// another thread's call.
 //
-// It may call plexindex functions, but not plexindex_close() of the same handle. What it calls on the same handle calls it not
-// again; what it calls on another handle renews that one's token. It must return, as plexindex_progress_fn must.
+// It may call plexindex functions, but not plexindex_close() of the same handle. A call on the same handle does not renew the
+// token; a call on another handle renews that handle's token. It must return, as plexindex_progress_fn must.
 typedef int32_t (*plexindex_renew_token_fn)(void *user, struct plexindex_buffer *token);
 
 // How to open an index. Zero the struct, set `size` to sizeof(plexindex_options), then set what you need. A zero field
@@ -811,15 +812,18 @@ int32_t plexindex_open(const struct plexindex_options *options,
 //
 // With `options.user` all that the index holds stays, and answers at once.
 //
-// Without it the index answers nothing until the server has accepted the new token. The next call that may send a request finds that
-// out. Until then plexindex_changes_json() and plexindex_notify() give PLEXINDEX_LIBRARY_NOT_FOUND ('the server has not accepted the
-// new token yet'). Then the index holds again what it held for this same token, or for the same user: a JSON Web Token names its
-// user by its key pair and its name (`thumbprint`, `username`). Cursors of the feed hold, too. For any other token the index
-// begins anew: libraries are listed again, and plexindex_changes_json() gives PLEXINDEX_LIST_AGAIN for earlier cursors.
+// Without it the index answers nothing until the server has accepted the new token. The next call that may send a request finds
+// that out. Until then plexindex_changes_json() and plexindex_notify() give PLEXINDEX_LIBRARY_NOT_FOUND ('the server has not
+// accepted the new token yet').
+//
+// Once the server has accepted it, the index holds again what it held for this same token, or for the same user: a JSON Web
+// Token names its user by its key pair and its name (`thumbprint`, `username`). Cursors of the feed hold, too. For any other
+// token the index begins anew: libraries are listed again, and plexindex_changes_json() gives PLEXINDEX_LIST_AGAIN for earlier
+// cursors.
 //
 // `token`, `length`: as options.token; NULL and 0 for none. Read during the call only.
 //
-// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT for what no token can be; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE.
+// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT for a text that cannot be a token; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE.
 //
 // Precondition: pointers must be NULL or valid; `handle` must be open.
 int32_t plexindex_set_token(const struct plexindex_handle *handle,
@@ -1271,9 +1275,9 @@ int32_t plexindex_watch_stop(const struct plexindex_handle *handle,
 //
 // Returns PLEXINDEX_OK once the event is stored, for every process; also where nothing has to be stored: for an event that names
 // no change or is of another server (`Server.uuid` of a webhook), and while the index knows no library.
-// PLEXINDEX_LIBRARY_NOT_FOUND after plexindex_set_token() until the server has accepted the new token: nothing is stored, so
-// call plexindex_refresh() with PLEXINDEX_QUERY_PROBE or ask a question, and then call this again. PLEXINDEX_INVALID_ARGUMENT for any other body;
-// PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
+// PLEXINDEX_LIBRARY_NOT_FOUND after plexindex_set_token() until the server has accepted the new token: the event is not stored.
+// Call plexindex_refresh() with PLEXINDEX_QUERY_PROBE, or ask a question, and then call this again. PLEXINDEX_INVALID_ARGUMENT
+// for any other body; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 //
 // Precondition: `handle` must be NULL or open; `body` NULL or valid.
 int32_t plexindex_notify(const struct plexindex_handle *handle,
@@ -1286,9 +1290,9 @@ int32_t plexindex_notify(const struct plexindex_handle *handle,
 //
 // `query`: `library` is one library, or NULL for all. `text` is the cursor, empty to begin: then the page is empty and its
 // cursor is that of now; with PLEXINDEX_QUERY_FULL all items come as additions first. `limit`: how many items a page tells
-// of, 1 to 10,000. `json`: receives an object, UTF-8: `{"changes":[…],"token","more"}`. `token` is the cursor: give it to the next
-// call. `more` says that that one has something now. Calls that follow `more` end with what was there at the first of them, however fast others
-// write: what came since is told from the last cursor on. A change is `{"change","library","section","path","from","from_key","item"}`:
+// of, 1 to 10,000. `json`: receives an object, UTF-8: `{"changes":[…],"token","more"}`. `token` is the cursor for the next call.
+// `more` says that this next call has something now. Calls that follow `more` end with what was there at the first of them, however
+// fast others write: what came since is told from the last cursor on. A change is `{"change","library","section","path","from","from_key","item"}`:
 //
 // - `change` is `added`, `removed`, `changed`, `moved` or `list_again`. The last one says that the library has to be listed
 //   again (PLEXINDEX_QUERY_FULL, in that library): it was listed for the first time, came or went, got another title or
@@ -1310,8 +1314,7 @@ int32_t plexindex_notify(const struct plexindex_handle *handle,
 // Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when what changed since is not known any more, or the cursor
 // is of another store, server, user or library, or of what a power cut or a restored copy undid: begin anew with
 // PLEXINDEX_QUERY_FULL; PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was
-// ever fetched, and after plexindex_set_token() until the server has accepted the new token ('the server has not accepted the new
-// token yet: ask it first (refresh)'); PLEXINDEX_BUFFER_TOO_SMALL.
+// ever fetched, and after plexindex_set_token() until the server has accepted the new token; PLEXINDEX_BUFFER_TOO_SMALL.
 //
 // Precondition: as plexindex_match_path().
 int32_t plexindex_changes_json(const struct plexindex_handle *handle,

@@ -268,7 +268,7 @@ type Index struct {
 	idle    chan struct{}
 	mutex   sync.Mutex
 	handle  *C.plexindex_handle
-	// Of the renewer, until Close.
+	// Of Options.RenewToken, until Close.
 	renewal cgo.Handle
 }
 

@@ -653,7 +653,7 @@ class Table {
  *
  * `renewToken` is a function that returns a new token, or null for none now, when the server refuses the one that there is
  * or it expired; the call that was refused is then made again. It runs in the loop while the call's thread waits, so it has to
- * have the token at hand: a promise is none. If it throws there is no new token.
+ * have the token at hand: a promise counts as no token. If it throws there is no new token.
  */
 async function open(options) {
   const filled = new Struct('options');

@@ -170,18 +170,19 @@ pub struct Progress {
 /// keeps what the call holds.
 pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const Progress) -> i32;
 
-/// Gives a new token when the server refuses the one that there is (401), or that one expired (498). Writes it to
+/// Gives a new token after the server refused the present one (401), or said that it expired (498). Writes it to
 /// `token->data`, where there is room for `token->capacity` bytes (16,384), and its length to `token->length`, and returns 0.
-/// Any other result says that there is no new token now.
+/// Any other result, or the same token again, says that there is no new token now.
 ///
 /// Runs on the thread of the call that the server refused. With a new token that call is made once more. Without one, older
 /// answers stand in, a call that has none gives PLEXINDEX_UNAUTHORIZED, and the callback is not called for 15 seconds.
 ///
-/// One thread at a time is in the callback of an index. Other calls that need a new token wait for it, until their deadline and for
-/// `options.read_timeout_ms` at most. Then they go on as without a new token: a callback may wait for another thread's call.
+/// One thread at a time is in the callback of an index. Other calls that need a new token wait for the callback, until their
+/// deadline and for `options.read_timeout_ms` at most; then they go on as without a new token. So the callback may wait for
+/// another thread's call.
 ///
-/// It may call plexindex functions, but not plexindex_close() of the same handle. What it calls on the same handle calls it not
-/// again; what it calls on another handle renews that one's token. It must return, as plexindex_progress_fn must.
+/// It may call plexindex functions, but not plexindex_close() of the same handle. A call on the same handle does not renew the
+/// token; a call on another handle renews that handle's token. It must return, as plexindex_progress_fn must.
 pub type RenewTokenFn = unsafe extern "C" fn(user: *mut c_void, token: *mut Buffer) -> i32;
 
 /// Receives a log line. Runs on the thread that called plexindex_drain_log(). `message` is UTF-8, not NUL-terminated,

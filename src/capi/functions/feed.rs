@@ -13,9 +13,9 @@ use crate::error::{Status, refuse};
 ///
 /// `query`: `library` is one library, or NULL for all. `text` is the cursor, empty to begin: then the page is empty and its
 /// cursor is that of now; with PLEXINDEX_QUERY_FULL all items come as additions first. `limit`: how many items a page tells
-/// of, 1 to 10,000. `json`: receives an object, UTF-8: `{"changes":[…],"token","more"}`. `token` is the cursor: give it to the next
-/// call. `more` says that that one has something now. Calls that follow `more` end with what was there at the first of them, however fast others
-/// write: what came since is told from the last cursor on. A change is `{"change","library","section","path","from","from_key","item"}`:
+/// of, 1 to 10,000. `json`: receives an object, UTF-8: `{"changes":[…],"token","more"}`. `token` is the cursor for the next call.
+/// `more` says that this next call has something now. Calls that follow `more` end with what was there at the first of them, however
+/// fast others write: what came since is told from the last cursor on. A change is `{"change","library","section","path","from","from_key","item"}`:
 ///
 /// - `change` is `added`, `removed`, `changed`, `moved` or `list_again`. The last one says that the library has to be listed
 ///   again (PLEXINDEX_QUERY_FULL, in that library): it was listed for the first time, came or went, got another title or
@@ -37,8 +37,7 @@ use crate::error::{Status, refuse};
 /// Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when what changed since is not known any more, or the cursor
 /// is of another store, server, user or library, or of what a power cut or a restored copy undid: begin anew with
 /// PLEXINDEX_QUERY_FULL; PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was
-/// ever fetched, and after plexindex_set_token() until the server has accepted the new token ('the server has not accepted the new
-/// token yet: ask it first (refresh)'); PLEXINDEX_BUFFER_TOO_SMALL.
+/// ever fetched, and after plexindex_set_token() until the server has accepted the new token; PLEXINDEX_BUFFER_TOO_SMALL.
 ///
 /// # Safety
 /// As plexindex_match_path().

@@ -80,15 +80,18 @@ pub unsafe extern "C" fn plexindex_open(
 ///
 /// With `options.user` all that the index holds stays, and answers at once.
 ///
-/// Without it the index answers nothing until the server has accepted the new token. The next call that may send a request finds that
-/// out. Until then plexindex_changes_json() and plexindex_notify() give PLEXINDEX_LIBRARY_NOT_FOUND ('the server has not accepted the
-/// new token yet'). Then the index holds again what it held for this same token, or for the same user: a JSON Web Token names its
-/// user by its key pair and its name (`thumbprint`, `username`). Cursors of the feed hold, too. For any other token the index
-/// begins anew: libraries are listed again, and plexindex_changes_json() gives PLEXINDEX_LIST_AGAIN for earlier cursors.
+/// Without it the index answers nothing until the server has accepted the new token. The next call that may send a request finds
+/// that out. Until then plexindex_changes_json() and plexindex_notify() give PLEXINDEX_LIBRARY_NOT_FOUND ('the server has not
+/// accepted the new token yet').
+///
+/// Once the server has accepted it, the index holds again what it held for this same token, or for the same user: a JSON Web
+/// Token names its user by its key pair and its name (`thumbprint`, `username`). Cursors of the feed hold, too. For any other
+/// token the index begins anew: libraries are listed again, and plexindex_changes_json() gives PLEXINDEX_LIST_AGAIN for earlier
+/// cursors.
 ///
 /// `token`, `length`: as options.token; NULL and 0 for none. Read during the call only.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT for what no token can be; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE.
+/// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT for a text that cannot be a token; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.

@@ -38,7 +38,7 @@ server, token and folder are looked for in this order:
          mappings =
              /mnt/media -> /data/media
 Quotes around a value of [plexindex] are removed. A name that is not among these causes a warning.
-A token is sent only to the server that it stands beside. A user counts for a token at the same place or a later one.
+A token is sent only to the server that it stands beside. A user is used for a token from the same place or a later one.
 The command of --token-command runs at each start, for 60 seconds at most, and again when the server refuses the
 token or it expired. If it fails at the start, the exit code is 2. The folder is ~/.cache/plexindex where none is
 named."""
