@@ -523,6 +523,28 @@ fn without_a_new_token_old_answers_stand_in_and_the_host_is_not_asked_all_the_ti
     assert!(failure.contains("the token expired (498)"), "{failure}");
 }
 
+#[test]
+fn without_a_new_token_and_with_nothing_stored_a_call_says_that_it_was_refused() {
+    let at = scene(&anns(0));
+    let options = Options {
+        renewal: Some(Renewal::new(|| None)),
+        ..at.options.clone()
+    };
+    let index = open(options, &at.clock);
+    let all = QueryOptions::default();
+    let (path, _) = path_of(&at.server, 1, 5);
+    expire(&at.server);
+    let told = [
+        index.libraries(&all).map(drop),
+        index.match_path(&all, path.as_bytes()).map(drop),
+        index.refresh(&all, true).map(drop),
+    ];
+    for (number, result) in told.into_iter().enumerate() {
+        let error = result.expect_err(&format!("call {number}"));
+        assert_eq!(error.status, Status::Unauthorized, "{error}");
+    }
+}
+
 /// What a host's function asks.
 type Inside = (Arc<Index>, Library);
 

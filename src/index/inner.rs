@@ -172,8 +172,13 @@ impl Inner {
         };
         if renewed {
             self.sync.forget_failures();
+            return ask(&again);
         }
-        ask(&again).map_err(|error| if renewed { error } else { refused })
+        match ask(&again) {
+            // Nothing is known: an empty list would look like an answer.
+            Ok(_) if self.reading.snapshot().rows.is_empty() => Err(refused),
+            known => known.map_err(|_| refused),
+        }
     }
 
     /// Asks the host for a new token, unless another thread does: gives whether there is one by then.
