@@ -24,8 +24,8 @@ use crate::matching::normal::normal_form;
 use crate::matching::{Form, Mappings, Normal};
 use crate::model::Item;
 
-/// Records that an overlay takes before it must be compacted into an image.
-pub const CAPACITY: usize = 4096;
+/// Records that an overlay takes before it must be compacted into an image: twice as many as the items that wait for it.
+pub const CAPACITY: usize = 8192;
 /// Nodes of one kind: items have several parts, and parts may have a second path by a mapping.
 const NODES: usize = CAPACITY * 8;
 

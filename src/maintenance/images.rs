@@ -14,6 +14,12 @@ use crate::platform::map::MapMode;
 use crate::stats::{Counters, Spent};
 use crate::store::{Folder, LibraryRow, Store};
 
+/// A listing's image is made anew when one item came or went for so many that it has …
+const ITEMS_A_CHANGE: u64 = 256;
+/// … within these bounds: a new process reads these changes, and a memtable takes them.
+const FEWEST_CHANGES: u64 = 512;
+const MOST_CHANGES: u64 = 4096;
+
 /// The images of one store under one set of mappings.
 pub struct Images {
     store: Arc<Store>,
@@ -83,12 +89,24 @@ impl Images {
         self.compact(identity, row.id)
             .or_else(|error| self.keep_in_memory(ImageKind::Matches, row, &error))?;
         if row.generation.is_fetched() {
-            self.build(row, row.generation)
-                .and_then(|name| self.store.set_image(identity, &name))
+            self.compact_listing(identity, row)
                 .or_else(|error| self.keep_in_memory(ImageKind::Listing, row, &error))?;
         }
         self.store.sweep_images();
         Ok(())
+    }
+
+    /// Returns whether so many single items came or went that the listing's image is made anew. The number grows with the
+    /// image, so that a change costs the same bytes at every size: of a million items and 50 changes a minute, each 78 minutes.
+    pub fn has_many_changes(&self, row: &LibraryRow) -> Result<bool> {
+        let many = (row.items / ITEMS_A_CHANGE).clamp(FEWEST_CHANGES, MOST_CHANGES);
+        Ok(self.store.unmerged_items(row.id)? >= many)
+    }
+
+    /// Puts the single items that came or went into a new image of the listing.
+    pub fn compact_listing(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+        let name = self.build(row, row.generation)?;
+        self.store.set_image(identity, &name)
     }
 
     /// Makes the image of a generation; gives its name.

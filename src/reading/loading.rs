@@ -15,7 +15,7 @@ use crate::store::{Change, ChangeKind, LibraryRow, State};
 const REPLACED: u32 = 32;
 
 /// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
-fn usable(image: Option<&Arc<Image>>) -> bool {
+pub(super) fn usable(image: Option<&Arc<Image>>) -> bool {
     image.is_some_and(|image| !image.is_broken() && !image.stands_in())
 }
 
@@ -25,36 +25,52 @@ impl Reading {
     /// An image that was replaced is removed at once: its name may have been read before that, and its file be gone by the
     /// time it is opened. Then another one is named by now.
     pub(super) fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
-        let mut loaded = self.load_once()?;
+        let mut loaded = self.load_once(true)?;
+        if !loaded.1.is_empty() {
+            // Continued memtables are full of changes that later ones replaced.
+            loaded = self.load_once(false)?;
+        }
         for _ in 0..REPLACED {
             let (snapshot, _) = &loaded;
             if !snapshot.incomplete || self.store.totals()?.sequence == snapshot.sequence() {
                 break;
             }
-            loaded = self.load_once()?;
+            loaded = self.load_once(false)?;
         }
         Ok(loaded)
     }
 
-    fn load_once(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
+    /// With `continues`, a library whose images are those of the last snapshot goes on with its memtable: only the changes
+    /// since are read, however many there are since the image was made.
+    fn load_once(&self, continues: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
         self.recall_premise()?;
-        let (identity, state) = self
-            .store
-            .state_at(self.endpoint().as_ref(), &|row| self.images.raise(row))?;
+        let before = self.snapshot.read();
+        let known = |row: &mut LibraryRow| {
+            let stored = row.clone();
+            self.images.raise(row);
+            let is_same = *row == stored && before.timeline == self.store.timeline() && before.continues(row).is_some();
+            (continues && is_same).then(|| before.sequence())
+        };
+        let (identity, state) = self.store.state_at(self.endpoint().as_ref(), &known)?;
         let State {
             sequence,
             timeline,
             libraries,
             changes,
+            continued,
             used_ms,
         } = state;
         if used_ms != 0 {
             self.use_noted.store(used_ms, Ordering::Relaxed);
         }
-        let before = self.snapshot.read();
         let views = libraries
             .iter()
             .map(|row| {
+                if continued.contains(&row.id)
+                    && let Some(view) = before.continues(row)
+                {
+                    return Arc::clone(view);
+                }
                 let known = before
                     .rows
                     .iter()

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::asked::Asked;
+use super::loading::usable;
 use crate::freshness::Age;
-use crate::image::{Change as Overlaid, LibraryView};
+use crate::image::{Change as Overlaid, Image, LibraryView};
 use crate::matching::{Mappings, Normal, Scope, View};
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
 use crate::store::{Change, ChangeKind, LibraryRow, Timeline};
@@ -43,6 +44,34 @@ impl Snapshot {
     /// The library at this place is asked for now.
     pub fn ask_for(&self, place: usize, now_ms: i64) {
         self.asked[place].at(now_ms);
+    }
+
+    /// The view of a library whose row, later, still names the images that this view has, and of which nothing changed that
+    /// the change log does not tell.
+    pub fn continues(&self, row: &LibraryRow) -> Option<&Arc<LibraryView>> {
+        let place = self.rows.iter().position(|old| old.id == row.id)?;
+        let (old, view) = (&self.rows[place], &self.views[place]);
+        let is_usable =
+            |image: &Option<Arc<Image>>, is_named: bool| image.is_none() && !is_named || usable(image.as_ref());
+        // A listing that was finished, and an invalidation of all paths, end invalidations without a word in the log.
+        let is_same = (
+            old.generation,
+            old.listed_sequence,
+            old.begun_sequence,
+            old.due_sequence,
+            old.epoch,
+        ) == (
+            row.generation,
+            row.listed_sequence,
+            row.begun_sequence,
+            row.due_sequence,
+            row.epoch,
+        ) && (old.image, old.image_sequence) == (row.image, row.image_sequence)
+            && (old.matches_image, old.matches_compacted) == (row.matches_image, row.matches_compacted)
+            && (&old.library.uuid, &old.library.locations) == (&row.library.uuid, &row.library.locations)
+            && is_usable(&view.image, row.generation.is_fetched())
+            && is_usable(&view.matches, row.matches_image.is_some());
+        is_same.then_some(view)
     }
 
     /// The libraries of a scope.

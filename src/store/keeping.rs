@@ -75,6 +75,7 @@ impl Store {
             timeline: self.timeline(),
             libraries: rows.collect::<rusqlite::Result<_>>().ok()?,
             changes: changes.collect::<rusqlite::Result<_>>().ok()?,
+            continued: Vec::new(),
             used_ms: view.used_ms,
         };
         *lock(&self.kept_at) = Some((kept.sequence, asked));

@@ -7,6 +7,7 @@ use super::columns::{self, Cells, FromCells, list, read};
 use super::ids::image_name;
 use super::open::Store;
 use super::pending::PENDING;
+use super::places::end_in_sql;
 use super::tx::{Living, Tx};
 use crate::error::Result;
 use crate::model::{
@@ -203,6 +204,20 @@ impl Store {
                 .query_row([identity], |row| {
                     Ok([row.get(0)?, row.get(1)?, row.get(2)?].map(i64::cast_unsigned))
                 })
+        })
+    }
+
+    /// Counts single items that came or went since the listing's image was made.
+    pub fn unmerged_items(&self, library: LibraryId) -> Result<u64> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(concat!(
+                    "SELECT count(*) FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > (SELECT ",
+                    end_in_sql!("image_seq"),
+                    " FROM libraries WHERE id = ?1)",
+                ))?
+                .query_row([library], |row| row.get::<_, i64>(0))
+                .map(i64::cast_unsigned)
         })
     }
 

@@ -13,7 +13,7 @@ use super::places::end_of;
 use super::tx::sequence_of;
 use super::unverified::unverified_of;
 use crate::error::Result;
-use crate::model::{IdentityId, Sequence};
+use crate::model::{IdentityId, LibraryId, Sequence};
 
 /// Everything that a process needs in order to answer, read at one moment.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +25,10 @@ pub struct State {
     /// The libraries that the last probe showed, in the server's order.
     pub libraries: Vec<LibraryRow>,
     /// Confirmed matches and single items that came or went since their images were made, oldest first; then what is not
-    /// to be answered.
+    /// to be answered. Of [`State::continued`] libraries all that happened since.
     pub changes: Vec<Change>,
+    /// Libraries of which only the changes since an earlier state were read.
+    pub continued: Vec<LibraryId>,
     /// When the identity was last noted to be used, Unix ms: 0 where that has to be asked, [`NEVER_FORGOTTEN`] where it is
     /// not noted.
     ///
@@ -36,14 +38,18 @@ pub struct State {
 
 /// Everything that a process needs for an identity, as the rows say it.
 pub fn state_of(connection: &Connection, timeline: Timeline, identity: Option<IdentityId>) -> rusqlite::Result<State> {
-    state(connection, timeline, identity, &|_| ())
+    state(connection, timeline, identity, &|_| None)
 }
+
+/// Returns the sequence up to which the caller knows all changes of a library, if it goes on from there. It may raise the
+/// sequences up to which the library's images are known.
+pub type KnownUpTo<'k> = dyn Fn(&mut LibraryRow) -> Option<Sequence> + 'k;
 
 fn state(
     connection: &Connection,
     timeline: Timeline,
     identity: Option<IdentityId>,
-    known: &dyn Fn(&mut LibraryRow),
+    known: &KnownUpTo<'_>,
 ) -> rusqlite::Result<State> {
     let Some(identity) = identity else {
         return Ok(State {
@@ -53,13 +59,28 @@ fn state(
         });
     };
     let mut libraries = libraries(connection, identity)?;
-    libraries.iter_mut().for_each(known);
+    let sequence = sequence_of(connection)?;
     let mut changes = Vec::new();
-    for row in &libraries {
+    let mut continued = Vec::new();
+    let listed = list::<Change>();
+    for row in &mut libraries {
+        let since = known(row).filter(|since| *since <= sequence);
+        if let Some(since) = since
+            && trimmed_of(connection)? <= since
+        {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {listed} FROM changes WHERE id > ?1 AND library = ?2 AND kind IN (1, 2, 3, 4, 5, 6, 8, 9) \
+                 ORDER BY id"
+            ))?;
+            for one in statement.query_map(params![end_of(since), row.id], read::<Change>)? {
+                changes.push(one?);
+            }
+            continued.push(row.id);
+            continue;
+        }
         let mut statement = connection.prepare_cached(&format!(
-            "SELECT {} FROM changes WHERE id > ?4 AND library = ?2 AND (kind IN (1, 2) AND sequence > ?1 \
-             OR kind IN (8, 9) AND sequence > ?3) ORDER BY id",
-            list::<Change>()
+            "SELECT {listed} FROM changes WHERE id > ?4 AND library = ?2 AND (kind IN (1, 2) AND sequence > ?1 \
+             OR kind IN (8, 9) AND sequence > ?3) ORDER BY id"
         ))?;
         let found = statement.query_map(
             params![
@@ -74,15 +95,23 @@ fn state(
             changes.push(one?);
         }
     }
-    let sequence = sequence_of(connection)?;
-    changes.extend(unverified_of(connection, identity, sequence)?);
+    let unverified = unverified_of(connection, identity, sequence)?;
+    changes.extend(unverified.into_iter().filter(|one| !continued.contains(&one.library)));
     Ok(State {
         sequence,
         timeline,
         libraries,
         changes,
+        continued,
         ..State::default()
     })
+}
+
+/// The change sequence up to which the log is not whole any more.
+fn trimmed_of(connection: &Connection) -> rusqlite::Result<Sequence> {
+    connection
+        .prepare_cached("SELECT trimmed FROM store")?
+        .query_row([], |row| row.get(0))
 }
 
 impl Store {
@@ -93,15 +122,13 @@ impl Store {
     }
 
     /// The same for the identity that an endpoint leads to, which is given too. Of one moment: otherwise the sequence could
-    /// say that the commit shows which made the identity known. `known` may say of a library up to which sequences its
-    /// matches and single items are known already.
-    pub fn state_at(
-        &self,
-        endpoint: Option<&Endpoint>,
-        known: &dyn Fn(&mut LibraryRow),
-    ) -> Result<(Option<IdentityId>, State)> {
+    /// say that the commit shows which made the identity known. Of libraries that are `known`
+    /// up to a sequence which is still in the log only what happened since is read.
+    pub fn state_at(&self, endpoint: Option<&Endpoint>, known: &KnownUpTo<'_>) -> Result<(Option<IdentityId>, State)> {
         if let Some((identity, mut state)) = self.kept_state(endpoint) {
-            state.libraries.iter_mut().for_each(known);
+            for row in &mut state.libraries {
+                let _ = known(row); // the first state continues none
+            }
             return Ok((identity, state));
         }
         self.read_first(|connection| {
@@ -135,10 +162,7 @@ impl Store {
             if now == since {
                 return Ok((now, Some(Vec::new())));
             }
-            let trimmed: Sequence = connection
-                .prepare_cached("SELECT trimmed FROM store")?
-                .query_row([], |row| row.get(0))?;
-            if trimmed > since || now < since {
+            if trimmed_of(connection)? > since || now < since {
                 return Ok((now, None));
             }
             let found: Vec<Change> = connection

@@ -560,3 +560,41 @@ fn items_that_were_found_singly_between_two_evictions_are_swept() {
         assert_eq!(count(&store, "SELECT count(*) FROM items"), 1, "{round}");
     }
 }
+
+#[test]
+fn a_state_that_is_continued_reads_only_what_came_since() {
+    let (_folder, store) = opened();
+    let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
+    let row = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
+    let add = |n: usize| {
+        let item = movie(&format!("n{n}"), &format!("/data/new {n}.mkv"));
+        store.merge_items(&row, &[item], None).expect("merged");
+    };
+    let read = |since: Option<Sequence>| {
+        let (_, state) = store
+            .state_at(Some(&endpoint("http://a")), &|_| since)
+            .expect("a state");
+        (state.changes.len(), state.continued.len(), state.sequence)
+    };
+    (0..500).for_each(add);
+    store.invalidate_item(mine, &[row.id], "1").expect("invalidated");
+    let (changes, continued, before) = read(None);
+    assert_eq!((changes, continued), (501, 0));
+    assert_eq!((500, 1, 501), {
+        let begun = Sequence(before.0 - 500);
+        let (changes, continued, now) = read(Some(begun));
+        (changes, continued, now.0 - begun.0 + u64::from(now == before))
+    });
+    add(500);
+    store.caught_up(mine, &row, before, 502, NOW_MS, false).expect("noted");
+    let (changes, continued, now) = read(Some(before));
+    assert_eq!((changes, continued), (1, 1), "of {before:?} to {now:?}");
+    // A log that is not whole since then, and a state of a time to come: all is read.
+    assert_eq!(read(Some(Sequence(now.0 + 1))).1, 0);
+    store
+        .write(|tx| super::changes::trim(tx, Sequence(before.0 + 1)))
+        .expect("trimmed");
+    assert_eq!(read(Some(before)).0, 502);
+    assert_eq!(store.unmerged_items(row.id).expect("counted"), 501);
+}

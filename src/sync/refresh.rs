@@ -7,6 +7,7 @@ use super::call::Call;
 use super::job::{SyncJob, Syncing, cleared};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
+use crate::matching::Scope;
 use crate::model::{LibraryId, Sequence};
 use crate::platform::mutex::lock;
 use crate::reading::{PERSISTENCE, Resolved, cleared_again};
@@ -60,10 +61,64 @@ impl Syncing {
     pub fn refresh(&self, call: &Call<'_>, why: Why) -> Result<Status> {
         // It is there to list: what it asks before may take as long as a page.
         let call = &Call { silence: None, ..*call };
-        match self.refresh_listings(call, why)? {
-            Status::Ok => self.verify_invalidated(call),
-            late => Ok(late),
+        let done = match self.refresh_listings(call, why)? {
+            Status::Ok => self.verify_invalidated(call)?,
+            late => late,
+        };
+        if done == Status::Ok {
+            self.compact_listings(call)?;
         }
+        Ok(done)
+    }
+
+    /// Makes the images of listings anew that many changes lie over, here and not in a lookup's time.
+    fn compact_listings(&self, call: &Call<'_>) -> Result<()> {
+        let (identity, rows) = {
+            let snapshot = self.reading.snapshot();
+            let Some(identity) = snapshot.identity else {
+                return Ok(());
+            };
+            let scope = match call.library.map(|library| library.resolve(&snapshot)).transpose()? {
+                None => Scope::All,
+                Some(Resolved::Scope(scope)) => scope,
+                Some(Resolved::Unknown) => return Ok(()),
+            };
+            (identity, snapshot.asked(scope).to_vec())
+        };
+        // Another thread or process that makes one makes it for all.
+        let at_once = Bounds {
+            deadline: Some(Instant::now()),
+            ..Bounds::NONE
+        };
+        let now_ms = || self.clock.now_ms();
+        let mut any = false;
+        for row in rows.iter().filter(|row| row.generation.is_fetched()) {
+            if !self.images.has_many_changes(row)? {
+                continue;
+            }
+            let what = format!("image{}", row.id.0.rem_euclid(LOCKS));
+            let made = self.flights.single_flight(&self.store, &now_ms, &what, at_once, || {
+                let now = self.store.library_row(row.id)?;
+                if !now.present || !self.images.has_many_changes(&now)? {
+                    return Ok(false);
+                }
+                self.images.compact_listing(identity, &now)?;
+                Ok(true)
+            });
+            match made {
+                Ok(made) => any |= made == Some(true),
+                // The call did what it is there for.
+                Err(error) => log::warn!(
+                    "the listing of '{}' could not be put into a new image; the next refresh tries again: {error}",
+                    row.library.title
+                ),
+            }
+        }
+        if any {
+            self.store.sweep_images();
+            self.reading.catch_up()?;
+        }
+        Ok(())
     }
 
     fn refresh_listings(&self, call: &Call<'_>, why: Why) -> Result<Status> {

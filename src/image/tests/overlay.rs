@@ -26,18 +26,18 @@ fn it_takes_so_many_changes_and_no_more() {
     while overlay.push(matched(taken, "1"), &none).is_ok() {
         taken += 1;
     }
-    assert_eq!(taken, 4096);
+    assert_eq!(taken, 8192);
     assert_eq!(overlay.len(), taken);
     assert_eq!(overlay.push(matched(0, "2"), &none), Err(Full));
     assert_eq!(overlay.changes().count(), taken);
-    assert_eq!(overlay.changes().nth(4095), Some(&matched(4095, "1")));
+    assert_eq!(overlay.changes().nth(8191), Some(&matched(8191, "1")));
 }
 
 #[test]
 fn an_item_with_very_many_files_fills_it_without_harm() {
     let none = Mappings::default();
     let films = library(&[], &[movie("1", &["/mnt/a.mkv"])], &none);
-    let parts: Vec<String> = (0..40_000).map(|n| format!("/mnt/{n}.mkv")).collect();
+    let parts: Vec<String> = (0..80_000).map(|n| format!("/mnt/{n}.mkv")).collect();
     let item = Item {
         parts,
         ..movie("1", &[])
