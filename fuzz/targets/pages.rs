@@ -27,7 +27,7 @@ fn page(place: &Path, data: &[u8]) {
     for (at, word) in WORDS.into_iter().enumerate() {
         words[word] = match at {
             0 if like_one & 1 == 0 => u64::from_le_bytes(*b"PLXCOUNT"),
-            1 if like_one & 2 == 0 => 1,
+            1 if like_one & 2 == 0 => 2,
             2 if like_one & 4 == 0 => STORE,
             5 if like_one & 8 == 0 => 0,
             4 if like_one & 16 == 0 => words[16],
@@ -56,9 +56,9 @@ fn page(place: &Path, data: &[u8]) {
     };
     let ours = length >= PAGE
         && word(0) == Some(u64::from_le_bytes(*b"PLXCOUNT"))
-        && word(1) == Some(1)
+        && word(1) == Some(2)
         && word(2) == Some(STORE)
-        && word(18) == Some(0);
+        && word(18).is_some_and(|incarnation| incarnation % 2 == 0);
     let found = CounterPage::existing(place, STORE).expect("a file that can be read");
     assert_eq!(found.is_some(), ours);
     // The store is fresh, or a writer would wait until all have noticed.

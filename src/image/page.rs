@@ -15,7 +15,7 @@ use crate::platform::map::{PAGE, SharedPage};
 
 /// `PLXCOUNT`, and the layout's version in the next word.
 const MAGIC: u64 = u64::from_le_bytes(*b"PLXCOUNT");
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 // Positions in words. The counters lie on a cache line of their own, apart from what never changes.
 const AT_MAGIC: usize = 0;
@@ -23,8 +23,8 @@ const AT_VERSION: usize = 1;
 const AT_STORE: usize = 2;
 const AT_PENDING: usize = 16;
 const AT_DONE: usize = 17;
-/// Not 0: another page has taken this one's place.
-const AT_RETIRED: usize = 18;
+/// Counts how often the page was retired and filled anew. Odd: it is retired, and not filled yet.
+const AT_INCARNATION: usize = 18;
 /// Answers of processes that wrote nothing, which the store's counters lack.
 const AT_ANSWERS: usize = 24;
 /// Calls that wait for a commit, and those that were killed while they did: where it is 0 a commit wakes none.
@@ -42,12 +42,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct CounterPage {
     page: SharedPage,
     file: Inode,
+    /// As it was when it was mapped: any other says that this one is retired.
+    incarnation: u64,
 }
 
 impl CounterPage {
-    /// Maps the page at `path`, making it when it is missing or belongs to another store (`store_id`). A page is never
-    /// changed in size or cleared: others may have it mapped. One that loses its place says so to those. Both counters of a new page are 0: call
-    /// [`CounterPage::repair`] under the database's write lock before it is relied upon.
+    /// Maps the page at `path`, making it when it is missing. One that is retired, or belongs to another store (`store_id`), is
+    /// filled anew in its place: others may have the file mapped, so it is neither replaced nor shortened, and a word in it says
+    /// to those that it is not theirs any more. Both counters of a new page are 0: call [`CounterPage::repair`] under the
+    /// database's write lock before it is relied upon.
     ///
     /// A missing page may have been removed, and others may have it mapped: it is made when they have noticed. A store that is
     /// `fresh` has none yet: nothing was ever committed to it.
@@ -85,12 +88,12 @@ impl CounterPage {
     /// # Errors
     /// When there is a file that cannot be mapped.
     pub fn existing(path: &Path, store_id: u64) -> io::Result<Option<Self>> {
-        let found = Self::any(path)?;
-        Ok(found.filter(|page| page.word(AT_STORE) == store_id && !page.is_retired()))
+        let found = Self::mapped(path)?;
+        Ok(found.filter(|page| page.is_of(store_id) && !page.is_retired()))
     }
 
-    /// The page, if there is one, whose ever it is.
-    fn any(path: &Path) -> io::Result<Option<Self>> {
+    /// The file at the path, whatever is in it; `None` where there is none, or not a whole one.
+    fn mapped(path: &Path) -> io::Result<Option<Self>> {
         let file = match files::existing(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -100,24 +103,38 @@ impl CounterPage {
         };
         let page = match SharedPage::map(&file) {
             Ok(page) => page,
-            // Too short: not ours, to be replaced.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             Err(error) => return Err(error),
         };
-        let found = Self {
-            page,
+        Ok(Some(Self {
             file: Inode::of_open(&file)?,
-        };
-        let is_page = found.word(AT_MAGIC) == MAGIC && found.word(AT_VERSION) == VERSION;
-        Ok(is_page.then_some(found))
+            // Before all else is read: who fills it anew meanwhile changes it.
+            incarnation: page.words()[AT_INCARNATION].load(Ordering::SeqCst),
+            page,
+        }))
     }
 
-    /// Writes a fresh page under another name and renames it into place.
+    /// Whether it was filled for this store.
+    fn is_of(&self, store_id: u64) -> bool {
+        [(AT_MAGIC, MAGIC), (AT_VERSION, VERSION), (AT_STORE, store_id)]
+            .into_iter()
+            .all(|(at, word)| self.word(at) == word)
+    }
+
+    /// Makes a page, or fills the file that is there.
     fn make(path: &Path, store_id: u64, fresh: bool) -> io::Result<()> {
-        let old = Self::any(path)?;
-        // Those who have it mapped must not go on believing it.
-        old.iter().for_each(Self::retire);
-        if !fresh && old.is_none_or(|old| old.word(AT_STORE) != store_id) {
+        // A file that is no page, no process maps; and it may be a link to one that is precious.
+        if let Some(page) = Self::mapped(path)?.filter(|page| page.word(AT_MAGIC) == MAGIC) {
+            // Those who have it mapped must not go on believing it.
+            page.retire();
+            // Others may have one mapped that was removed before this one came.
+            if !fresh && !page.is_of(store_id) {
+                wait_coarse(NOTICED);
+            }
+            page.fill(store_id);
+            return Ok(());
+        }
+        if !fresh {
             Self::take_away(path, false)?;
         }
         let mut bytes = [0; PAGE];
@@ -133,8 +150,22 @@ impl CounterPage {
         written
     }
 
-    /// Takes away what has the page's name, and returns when all who have a page mapped have noticed: from then on they
-    /// ask the database. With `noticed` set they have, unless there was one again.
+    /// Makes a retired page that of a store. A kill in between leaves it retired. A writer that was within its transaction may
+    /// still note its number here: that makes the counters differ, or leads a reader to the database.
+    fn fill(&self, store_id: u64) {
+        let words = self.page.words();
+        let retired = words[AT_INCARNATION].load(Ordering::SeqCst) | 1;
+        for at in [AT_DONE, AT_PENDING, AT_ANSWERS] {
+            words[at].store(0, Ordering::SeqCst);
+        }
+        for (at, word) in [(AT_MAGIC, MAGIC), (AT_VERSION, VERSION), (AT_STORE, store_id)] {
+            words[at].store(word, Ordering::SeqCst);
+        }
+        words[AT_INCARNATION].store(retired.wrapping_add(1), Ordering::SeqCst);
+    }
+
+    /// Takes away what has the page's name, where this process cannot map it, and returns when all who have a page mapped have
+    /// noticed: from then on they ask the database. With `noticed` set they have, unless there was one again.
     ///
     /// # Errors
     /// When it cannot be removed.
@@ -157,9 +188,9 @@ impl CounterPage {
         !self.is_retired() && Inode::of(path) == Some(self.file)
     }
 
-    /// Another page takes its place: processes that have this one mapped ask the database from now on.
+    /// It is not the store's any more: processes that have it mapped ask the database from now on.
     pub fn retire(&self) {
-        self.page.words()[AT_RETIRED].store(1, Ordering::SeqCst);
+        self.page.words()[AT_INCARNATION].fetch_or(1, Ordering::SeqCst);
         self.wake();
     }
 
@@ -180,10 +211,11 @@ impl CounterPage {
         self.page.words()[AT_ANSWERS].swap(0, Ordering::Relaxed)
     }
 
-    /// Whether another page took its place.
+    /// Whether it was retired since it was mapped, or before.
+    #[inline]
     #[must_use]
     pub fn is_retired(&self) -> bool {
-        self.page.words()[AT_RETIRED].load(Ordering::SeqCst) != 0
+        self.page.words()[AT_INCARNATION].load(Ordering::SeqCst) != self.incarnation || self.incarnation % 2 == 1
     }
 
     /// Before the commit of transaction `sequence`, under the database's write lock.
@@ -243,7 +275,6 @@ impl CounterPage {
     }
 
     fn word(&self, at: usize) -> u64 {
-        // What never changes after the file has its name needs no order.
-        self.page.words()[at].load(Ordering::Relaxed)
+        self.page.words()[at].load(Ordering::SeqCst)
     }
 }

@@ -293,12 +293,14 @@ impl Images {
             // Of the change that names it, other processes hear.
             ImageKind::Matches => self.compact(identity, row.id),
             ImageKind::Listing => {
-                let Some(name) = &row.image else {
-                    let name = self.build(row, row.generation)?;
-                    return self.store.set_image(identity, &name);
+                // A damaged file may be mapped by others: the new one has a name of its own.
+                let Some(name) = row.image.as_ref().filter(|name| !self.has_file(name)) else {
+                    self.compact_listing(identity, row)?;
+                    self.store.sweep_images();
+                    return Ok(());
                 };
-                // Under the name that the database has: other processes may have a good one of it, made under other
-                // mappings. Later changes lie on it once more, which changes nothing.
+                // A missing one is made under the name that the database has: other processes may have a good one of it,
+                // made under other mappings. Later changes lie on it once more, which changes nothing.
                 self.build_as(name, row, row.generation, row.image_sequence)?;
                 self.open_file(kind, row).map(|_| ()).ok_or_else(|| {
                     Error::new(
@@ -308,6 +310,12 @@ impl Images {
                 })
             }
         }
+    }
+
+    /// Whether a file has the name of this image, made under our mappings.
+    fn has_file(&self, name: &ImageName) -> bool {
+        let path = self.store.folder().image(name, self.mappings.digest());
+        path.symlink_metadata().is_ok_and(|facts| facts.is_file())
     }
 
     /// Makes what an image would hold, which cannot be written for this reason.

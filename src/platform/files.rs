@@ -87,6 +87,16 @@ pub fn fresh(path: &Path) -> io::Result<File> {
     make_in(&folder, &name).map_err(|error| explain(error, path))
 }
 
+/// A file of this process alone, which is gone when it is closed. It has the name for a moment.
+///
+/// # Errors
+/// As [`private`].
+pub fn unnamed(path: &Path) -> io::Result<File> {
+    let file = fresh(path)?;
+    remove(path)?;
+    Ok(file)
+}
+
 /// Fills `to` from a byte of a file on, wherever the file is read or written next.
 ///
 /// # Errors

@@ -72,10 +72,10 @@ impl Store {
         let changes = view.changes.iter().map(|cells| read_kept::<Change>(cells));
         let state = State {
             sequence: kept.sequence,
+            continued: Vec::new(),
             timeline: self.timeline(),
             libraries: rows.collect::<rusqlite::Result<_>>().ok()?,
             changes: changes.collect::<rusqlite::Result<_>>().ok()?,
-            continued: Vec::new(),
             used_ms: view.used_ms,
         };
         *lock(&self.kept_at) = Some((kept.sequence, asked));

@@ -43,6 +43,8 @@ fn images_that_are_damaged_before_they_are_opened_are_made_anew() {
         for path in &files {
             way(path);
         }
+        let bytes = |path: &PathBuf| fs::read(path).ok();
+        let left: Vec<_> = files.iter().filter_map(|path| Some((path, bytes(path)?))).collect();
         let index = open(options(&server, folder.path()), &clock());
         let library = index.library("Movies").expect("a handle");
         server.reset();
@@ -59,6 +61,14 @@ fn images_that_are_damaged_before_they_are_opened_are_made_anew() {
             0,
             "{what}: made from the database, not from the server"
         );
+        // Another process may have mapped them: none is renamed over.
+        for (path, damaged) in left {
+            assert!(
+                bytes(path).is_none_or(|now| now == damaged),
+                "{what}: {}",
+                path.display()
+            );
+        }
         index.close().expect("closes");
         // They are as good as new: the next process answers fast lookups at once.
         let index = open(options(&server, folder.path()), &clock());

@@ -32,8 +32,11 @@ impl Temporary {
         })
     }
 
-    /// Gives it its name: `path` is always the whole old file or the whole new one.
+    /// Gives it its name. A file that has the name stays: another process was faster, and others may have it mapped.
     pub fn keep(mut self, path: &Path) -> io::Result<()> {
+        if path.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
+            return Ok(());
+        }
         let renamed = self.name.as_ref().map_or(Ok(()), |name| files::rename(name, path));
         if renamed.is_ok() {
             self.name = None;

@@ -59,9 +59,7 @@ impl Spool {
                 Some(file) => file,
                 none => {
                     let name = temporary(place);
-                    let file = files::fresh(&name)?;
-                    files::remove(&name)?;
-                    none.insert(file)
+                    none.insert(files::unnamed(&name)?)
                 }
             };
             file.write_all(&self.tail)?;

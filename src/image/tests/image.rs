@@ -150,7 +150,7 @@ fn matches_know_when_they_were_recorded() {
 }
 
 #[test]
-fn files_are_replaced_whole_and_private() {
+fn files_are_whole_and_private_and_never_replaced() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("library.image");
@@ -180,11 +180,20 @@ fn files_are_replaced_whole_and_private() {
             ("0f4d", 1, 9, 0)
         );
         write(2, 10);
+        let same = Image::open(&path, mode, 7).expect("opens");
+        assert_eq!(
+            (same.generation(), same.items_count()),
+            (1, 1000),
+            "another may have it mapped"
+        );
+        std::fs::remove_file(&path).expect("removed");
+        write(2, 10);
         let new = Image::open(&path, mode, 7).expect("opens");
         assert_eq!((new.generation(), new.items_count(), new.parts_count()), (2, 10, 20));
         // A process that has the old file open goes on with it.
         assert_eq!(old.items().count(), 1000);
         old.verify().expect("is whole");
+        std::fs::remove_file(&path).expect("removed");
         write(1, 1000);
     }
     let names: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").collect();

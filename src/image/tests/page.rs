@@ -97,7 +97,7 @@ fn a_late_writer_takes_nothing_back() {
 }
 
 #[test]
-fn the_page_of_another_store_is_replaced_and_says_so() {
+fn the_page_of_another_store_is_filled_anew_in_its_place_and_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("counters");
     let old = CounterPage::open(&path, 7, true).expect("opens");
@@ -112,9 +112,37 @@ fn the_page_of_another_store_is_replaced_and_says_so() {
     );
     old.repair(41);
     assert_eq!(old.state(), State::Pending);
-    assert_ne!(fs::metadata(&path).expect("is there").ino(), before);
+    assert_eq!(fs::metadata(&path).expect("is there").ino(), before);
+    // What a writer notes late, that had it mapped, leads readers to the database.
+    old.begin(50);
+    old.commit(50);
+    assert_ne!(new.state(), State::Equal(0));
+    new.repair(7);
     assert!(new.is_at(&path) && !old.is_at(&path));
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+}
+
+#[test]
+fn a_retired_page_is_filled_anew_also_where_that_was_cut_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("counters");
+    let first = CounterPage::open(&path, 7, true).expect("opens");
+    let file = fs::metadata(&path).expect("is there").ino();
+    for round in 1..4 {
+        let other = CounterPage::open(&path, 7, true).expect("opens");
+        other.repair(round);
+        assert_eq!(other.state(), State::Equal(round));
+        other.retire();
+        assert!(
+            CounterPage::existing(&path, 7).expect("mapped").is_none(),
+            "it is retired"
+        );
+        assert_eq!(other.state(), State::Pending);
+        let new = CounterPage::open(&path, 7, false).expect("opens");
+        assert_eq!((new.state(), first.state()), (State::Equal(0), State::Pending));
+        assert!(new.is_at(&path) && !other.is_at(&path));
+        assert_eq!(fs::metadata(&path).expect("is there").ino(), file);
+    }
 }
 
 #[test]
