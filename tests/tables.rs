@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use plexindex::error::Status;
-use plexindex::index::{Index, QueryOptions};
+use plexindex::index::{Index, QueryOptions, witness};
 use plexindex::options::{Options, Ttl};
 use plexindex::tables::{LONGEST_NAME, Op, Table, Terms};
 use worker::{Worker, rounds, say, told, until};
@@ -580,6 +580,107 @@ fn a_kill_loses_nothing_and_leaves_nothing_half() {
         assert_eq!(shows.next(None).expect("asked"), Some(last.to_string().into_bytes()));
         assert_eq!(shows.count().expect("counted"), 1);
         said = last;
+    }
+}
+
+/// A folder as a process leaves it that is killed at a step, and how many writes had returned.
+type Left = (tempfile::TempDir, u32);
+
+/// The folder that is heard, what was left of it at each step, and the writes that returned.
+static HEARD: std::sync::Mutex<Option<(PathBuf, Vec<Left>, u32)>> = std::sync::Mutex::new(None);
+
+fn copy(folder: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().expect("a folder");
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("copied");
+    }
+    copy
+}
+
+fn hear(step: witness::Step<'_>) -> std::io::Result<()> {
+    let (at, to) = match step {
+        witness::Step::Make(at) | witness::Step::Remove(at) => (at, None),
+        witness::Step::Rename(at, to) => (at, Some(to)),
+        _ => return Ok(()),
+    };
+    let mut heard = HEARD.lock().expect("no panic");
+    let Some((folder, left, returned)) = heard.as_mut().filter(|(folder, ..)| at.starts_with(folder)) else {
+        return Ok(());
+    };
+    left.push((copy(folder), *returned));
+    if let Some(to) = to {
+        // It has its name, and the manifest does not name it.
+        let renamed = copy(folder);
+        let name = |path: &Path| renamed.path().join(path.file_name().expect("a name"));
+        std::fs::rename(name(at), name(to)).expect("renamed");
+        left.push((renamed, *returned));
+    }
+    Ok(())
+}
+
+/// What so many writes leave: of each, 600 names, of which the next write removes every third.
+fn after(writes: u32) -> std::collections::BTreeSet<u32> {
+    let all = (0..writes).flat_map(|write| write * 600..write * 600 + 600);
+    all.filter(|name| name % 3 != 0 || name / 600 + 1 == writes).collect()
+}
+
+/// At each step of making, naming and merging segments, and of removing them; then the same where the power was cut, which takes
+/// what was written to files that were not forced to the disk.
+#[test]
+fn a_kill_or_a_power_cut_at_any_step_of_a_segment_loses_nothing() {
+    witness::listen(hear);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().canonicalize().expect("a path");
+    let writes = 18_u32;
+    {
+        let index = open(&place);
+        let films = table(&index, "Films");
+        put(&films, "0", "0");
+        *HEARD.lock().expect("no panic") = Some((place.clone(), Vec::new(), 0));
+        for write in 0..writes {
+            let first = write * 600;
+            let new: Vec<String> = (first..first + 600).map(|name| name.to_string()).collect();
+            let old: Vec<String> = (first.saturating_sub(600)..first)
+                .filter(|name| name % 3 == 0)
+                .map(|name| name.to_string())
+                .collect();
+            let gone = old.iter().map(|name| Op::Remove(&films, name.as_bytes()));
+            let put = new.iter().map(|name| Op::Put(&films, name.as_bytes(), name.as_bytes()));
+            films
+                .tables()
+                .write(&gone.chain(put).collect::<Vec<_>>(), &KEEP)
+                .expect("stored");
+            if let Some((_, _, returned)) = &mut *HEARD.lock().expect("no panic") {
+                *returned = write + 1;
+            }
+        }
+    }
+    let (_, left, _) = HEARD.lock().expect("no panic").take().expect("heard");
+    assert!(left.len() > 60, "{} steps", left.len());
+    for (nth, (folder, returned)) in left.into_iter().enumerate() {
+        for is_cut in [false, true] {
+            for image in images(folder.path()).into_iter().filter(|_| is_cut) {
+                std::fs::write(image, b"").expect("written");
+            }
+            let index = open(folder.path());
+            let films = table(&index, "Films");
+            let mut found = std::collections::BTreeSet::new();
+            let mut last = None;
+            while let Some(name) = films.next(last.as_deref()).expect("asked") {
+                let text = String::from_utf8(name.clone()).expect("a text");
+                assert_eq!(get(&films, &text), Some(text.clone()), "step {nth}");
+                found.insert(text.parse().expect("a number"));
+                last = Some(name);
+            }
+            let is_right = |writes| found == after(writes) || writes == 0 && found.len() == 1;
+            assert!(
+                is_right(returned) || is_right(returned + 1),
+                "step {nth}, {returned} writes returned, cut: {is_cut}: {} names",
+                found.len()
+            );
+            assert_eq!(films.count().expect("counted"), found.len() as u64, "step {nth}");
+        }
     }
 }
 
