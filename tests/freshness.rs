@@ -708,7 +708,7 @@ fn questions_of_a_clock_that_was_ahead_spend_none_of_todays() {
 fn images(at: &Scene) -> Vec<String> {
     let files = std::fs::read_dir(at.folder()).expect("the folder");
     let names = files.filter_map(|entry| entry.expect("an entry").file_name().into_string().ok());
-    let mut images: Vec<String> = names.filter(|name| name.ends_with(".image")).collect();
+    let mut images: Vec<String> = names.filter(|name| name.contains(".image")).collect();
     images.sort();
     images
 }

@@ -598,11 +598,12 @@ fn copy(folder: &Path) -> tempfile::TempDir {
     copy
 }
 
+#[allow(clippy::unnecessary_wraps)] // a witness may refuse a step
 fn hear(step: witness::Step<'_>) -> std::io::Result<()> {
     let (at, to) = match step {
         witness::Step::Make(at) | witness::Step::Remove(at) => (at, None),
         witness::Step::Rename(at, to) => (at, Some(to)),
-        _ => return Ok(()),
+        _ => return Ok(()), // a lock, or what is forced to the disk
     };
     let mut heard = HEARD.lock().expect("no panic");
     let Some((folder, left, returned)) = heard.as_mut().filter(|(folder, ..)| at.starts_with(folder)) else {
