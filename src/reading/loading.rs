@@ -6,18 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::asked::Asked;
 use super::catch_up::Reading;
-use super::snapshot::{Came, Snapshot, last_ones};
+use super::snapshot::{Came, Snapshot, last_ones, usable};
 use crate::error::Result;
-use crate::image::{Image, ImageKind, LibraryFacts, LibraryView, OVERLAY_CAPACITY};
+use crate::image::{ImageKind, LibraryFacts, LibraryView, OVERLAY_CAPACITY};
 use crate::store::{Change, ChangeKind, LibraryRow, State};
 
 /// How often the state is read again whose images were replaced before they could be opened.
 const REPLACED: u32 = 32;
-
-/// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
-pub(super) fn usable(image: Option<&Arc<Image>>) -> bool {
-    image.is_some_and(|image| !image.is_broken() && !image.stands_in())
-}
 
 impl Reading {
     /// A snapshot of now, and the libraries whose changes did not all fit.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::asked::Asked;
-use super::loading::usable;
 use crate::freshness::Age;
 use crate::image::{Change as Overlaid, Image, LibraryView};
 use crate::matching::{Mappings, Normal, Scope, View};
@@ -122,6 +121,11 @@ impl Snapshot {
             })
             .collect()
     }
+}
+
+/// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
+pub(super) fn usable(image: Option<&Arc<Image>>) -> bool {
+    image.is_some_and(|image| !image.is_broken() && !image.stands_in())
 }
 
 /// What the rules of freshness want to know of a library.
