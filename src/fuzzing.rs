@@ -4,10 +4,10 @@
 /// Index files, the views that answer from them, the counter page.
 pub mod image {
     pub use crate::image::{
-        Change, CounterPage, Image, ImageBuilder, ImageKind, ImageMeta, LibraryFacts, LibraryView, Record,
-        RecordSegment, RecordSegmentBuilder, State, Stored, record_hash,
+        Change, CounterPage, Image, ImageBuilder, ImageMeta, LibraryFacts, LibraryView, Matches, Record, RecordSegment,
+        RecordSegmentBuilder, RecordSegments, State, Stored, match_value, record_hash,
     };
-    pub use crate::model::TableId;
+    pub use crate::model::{Sequence, TableId};
     pub use crate::platform::map::MapMode;
 }
 

@@ -89,12 +89,11 @@ mod platform;
 mod query;
 mod reading;
 #[doc(hidden)]
+pub mod records;
+#[doc(hidden)]
 pub mod source;
 #[doc(hidden)]
 pub mod stats;
 mod store;
 mod sync;
-#[doc(hidden)]
-pub mod tables;
-
 pub use api::*;

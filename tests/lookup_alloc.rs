@@ -22,9 +22,12 @@ mod options;
 mod platform;
 mod read_path;
 
-use image::{Change, Image, ImageBuilder, ImageKind, ImageMeta, LibraryFacts, LibraryView};
+use image::{
+    Change, Image, ImageBuilder, ImageMeta, LibraryFacts, LibraryView, Matches, Record, RecordSegmentBuilder,
+    RecordSegments, Stored, match_value,
+};
 use matching::{Mappings, Scope, climb, fast_lookup};
-use model::{Item, Rung};
+use model::{Item, Rung, Sequence, TableId};
 use options::{Mapping, MappingKind, Pattern};
 use read_path::movie;
 
@@ -61,9 +64,8 @@ static COUNTING: Counting = Counting;
 
 const ITEMS: usize = 20_000;
 
-fn image(kind: ImageKind, mappings: &Mappings, fill: impl FnOnce(&mut ImageBuilder)) -> Arc<Image> {
+fn image(mappings: &Mappings, fill: impl FnOnce(&mut ImageBuilder)) -> Arc<Image> {
     let mut builder = ImageBuilder::new(ImageMeta {
-        kind,
         generation: 1,
         mappings: mappings.clone(),
         ..ImageMeta::default()
@@ -73,15 +75,37 @@ fn image(kind: ImageKind, mappings: &Mappings, fill: impl FnOnce(&mut ImageBuild
 }
 
 fn view(location: &str, items: impl Iterator<Item = Item>, mappings: &Mappings) -> LibraryView {
-    let listing = image(ImageKind::Listing, mappings, |builder| {
+    let listing = image(mappings, |builder| {
         items.for_each(|item| builder.push(&item));
     });
-    let matches = image(ImageKind::Matches, mappings, |builder| {
-        for number in 0..100 {
-            let path = format!("/host/{number}.mkv");
-            builder.push_match(path.as_bytes(), &(100_000 + number).to_string(), 1);
-        }
-    });
+    let mut recorded: Vec<(String, Vec<u8>)> = (0..100)
+        .map(|number| {
+            (
+                format!("/host/{number}.mkv"),
+                match_value(&(100_000 + number).to_string(), Sequence(1)),
+            )
+        })
+        .collect();
+    recorded.sort();
+    let mut builder = RecordSegmentBuilder::new(None);
+    for (path, value) in &recorded {
+        let state = Stored {
+            value: Some(value),
+            length: value.len() as u64,
+            expires_ms: None,
+        };
+        let record = Record {
+            table: TableId(1),
+            is_path: true,
+            name: path.as_bytes(),
+            row: 1,
+            state: Some(state),
+        };
+        builder.push(&record).expect("memory");
+    }
+    let segment = Arc::new(builder.finish_in_memory().expect("is made"));
+    let segments = Arc::new(RecordSegments::new(vec![segment]));
+    let matches = Matches::new(segments, TableId(1), 100, Sequence(0));
     let facts = LibraryFacts {
         locations: vec![location.to_owned()],
         listed_at: 1,

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use plexindex::fuzzing::xxh3_64;
 
 use super::input::{Input, folder, patched};
-use super::ladder::against::{host_rule, listing, matches, mixed_items, movie};
+use super::ladder::against::{Recorded, host_rule, listing, match_segment, matches_in, mixed_items, movie};
 use crate::image::{
-    Image, LibraryFacts, LibraryView, MapMode, Record, RecordSegment, RecordSegmentBuilder, Stored, TableId,
+    Image, LibraryFacts, LibraryView, MapMode, Matches, Record, RecordSegment, RecordSegmentBuilder, Stored, TableId,
     record_hash,
 };
 use crate::matching::{Mappings, Normal, Scope, climb, climb_folder, fast_lookup};
@@ -75,10 +75,10 @@ impl Whole {
             questions.extend(texts.map(String::into_bytes));
         }
         questions.truncate(24);
-        let recorded: [(&[u8], &str, u64); 3] = [
-            (b"/rec/\xff.mkv", "101", 1),
-            (b"/rec/b.mkv", "102", 2),
-            (b"/mnt/films/Other/Film.mkv", "101", 9),
+        let recorded: [Recorded<'_>; 3] = [
+            (b"/rec/\xff.mkv", Some("101"), 1),
+            (b"/rec/b.mkv", Some("102"), 2),
+            (b"/mnt/films/Other/Film.mkv", Some("101"), 9),
         ];
         questions.push(b"/REC/B.mkv".to_vec());
         let long = vec![b'v'; 700];
@@ -102,6 +102,7 @@ impl Whole {
             };
             let record = Record {
                 table: TABLE,
+                is_path: false,
                 name,
                 row: 7,
                 state: (n % 5 > 0).then_some(stored),
@@ -109,10 +110,15 @@ impl Whole {
             builder.push(&record).expect("room");
         }
         builder.finish(&place, SEAL).expect("an image is made");
+        let entries = std::fs::read(&place).expect("the image");
+        let builder = match_segment(&recorded, 1, Some(&place));
+        builder.finish(&place, SEAL).expect("an image is made");
+        let matches = std::fs::read(&place).expect("the image");
+        std::fs::write(&place, &entries).expect("written");
         let mut whole = Self {
             listing: listing(&items, &mappings),
-            matches: matches(&recorded),
-            entries: std::fs::read(&place).expect("the image"),
+            matches,
+            entries,
             mappings,
             questions,
             keys: items.iter().map(|item| item.rating_key.clone()).collect(),
@@ -148,20 +154,23 @@ impl Whole {
         matches: Option<Vec<u8>>,
         which: &Range<usize>,
     ) -> Option<Vec<(usize, String)>> {
-        let open = |bytes: Option<Vec<u8>>| bytes.map(Image::in_memory).transpose();
-        let (listing, matches) = (open(listing).ok()?.map(Arc::new), open(matches).ok()?.map(Arc::new));
+        let listing = listing.map(Image::in_memory).transpose().ok()?.map(Arc::new);
+        let place = self.place.with_extension("matches");
+        let open = |bytes: Vec<u8>| {
+            std::fs::write(&place, bytes).expect("written");
+            RecordSegment::open(&place, MapMode::Read, SEAL)
+        };
+        let matches = matches.map(open).transpose().ok()?.map(|one| matches_in(vec![one]));
         let facts = LibraryFacts {
             uuid: "uuid".into(),
             locations: vec!["/mnt/films".into()],
             listed_at: 5,
             fetched: true,
         };
-        let view = LibraryView::new(facts, &self.mappings, listing.clone(), matches.clone(), Arc::default());
+        let view = LibraryView::new(facts, &self.mappings, listing.clone(), matches, Arc::default());
         let broken = || {
-            [&listing, &matches]
-                .into_iter()
-                .flatten()
-                .any(|image| image.is_broken())
+            listing.as_ref().is_some_and(|image| image.is_broken())
+                || view.matches.as_ref().is_some_and(Matches::are_lost)
         };
         let views = [&view];
         let mut told = Vec::new();

@@ -8,7 +8,7 @@ use super::types::TableHandle;
 use crate::error::{Error, Result, Status, refuse};
 use crate::platform::fork::{self, Forks, Release};
 use crate::platform::mutex::lock;
-use crate::tables::{Table, Tables};
+use crate::records::{Table, Tables};
 
 /// Handles of tables that an index gives out.
 const MOST: usize = 10_000;

@@ -30,12 +30,12 @@ struct Inner {
 pub struct OwnedRecord {
     /// The table.
     pub table: TableId,
+    /// As in [`Record`].
+    pub is_path: bool,
     /// The entry's name.
     pub name: Box<[u8]>,
     /// Its row of the store.
     pub row: i64,
-    /// The row of the record that it replaces; 0: none.
-    pub replaces: i64,
     /// What the name has; `None`: it was removed.
     pub state: Option<OwnedValue>,
 }
@@ -57,6 +57,7 @@ impl OwnedRecord {
     pub fn borrow(&self) -> Record<'_> {
         Record {
             table: self.table,
+            is_path: self.is_path,
             name: &self.name,
             row: self.row,
             state: self.state.as_ref().map(|stored| Stored {

@@ -1,9 +1,12 @@
-//! One library as the ladder sees it: an image of its listing, one of its confirmed matches, and the overlay on both.
+//! One library as the ladder sees it: an image of its listing, its confirmed matches, and the overlay on both.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::file::Image;
+use super::matches::{Matches, Place, Sole};
 use super::overlay::{Change, Overlay, Record};
+use super::segments::Lost;
 use crate::matching::normal::normal_form;
 use crate::matching::{First, Form, Found, ItemRef, Mappings, Normal, Spelling, Stamp, View, lies_under};
 use crate::model::{Item, Rung};
@@ -28,7 +31,7 @@ pub struct LibraryView {
     /// The newest complete listing; `None` when there is none, or it is empty.
     pub image: Option<Arc<Image>>,
     /// The confirmed matches; `None` when there are none.
-    pub matches: Option<Arc<Image>>,
+    pub matches: Option<Matches>,
     /// What changed since both.
     pub overlay: Arc<Overlay>,
     /// Normal forms of the folders, as the server sees them …
@@ -44,7 +47,7 @@ impl LibraryView {
         facts: LibraryFacts,
         mappings: &Mappings,
         image: Option<Arc<Image>>,
-        matches: Option<Arc<Image>>,
+        matches: Option<Matches>,
         overlay: Arc<Overlay>,
     ) -> Self {
         let (mut locations, mut hosts) = (Vec::new(), Vec::new());
@@ -59,7 +62,7 @@ impl LibraryView {
         let ours = |image: &Arc<Image>| image.library() == facts.uuid;
         Self {
             image: image.filter(ours),
-            matches: matches.filter(ours),
+            matches,
             facts,
             overlay,
             locations: locations.into_boxed_slice(),
@@ -73,6 +76,30 @@ impl LibraryView {
         Normal::with(path, |path| {
             self.recorded(path, |hit| each(self.facts(hit).1));
         });
+    }
+
+    /// How many matches are confirmed.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub fn recorded_count(&self) -> Result<u64, Lost> {
+        let mut newest: HashMap<&[u8], bool> = HashMap::new();
+        for record in self.overlay.records() {
+            match &record.change {
+                Change::Matched { path, .. } => drop(newest.insert(path, true)),
+                Change::Forgotten { path } => drop(newest.insert(path, false)),
+                _ => {}
+            }
+        }
+        let mut count = self.matches.as_ref().map_or(0, |matches| matches.count.cast_signed());
+        for (path, is) in newest {
+            let was = match &self.matches {
+                Some(matches) => matches.has(path)?,
+                None => false,
+            };
+            count += i64::from(is) - i64::from(was);
+        }
+        Ok(u64::try_from(count).unwrap_or(0))
     }
 
     /// The newest record that says whether and how the item is listed; `None` leaves it to the image.
@@ -124,15 +151,16 @@ impl LibraryView {
     /// hash of its normal form.
     #[inline]
     fn sole_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, Rung)> {
-        let recorded = match &self.matches {
-            Some(matches) if matches.may_have(form) => Some(matches.sole(path, matches.first(form, path.len()))?),
-            _ => None,
-        };
+        let recorded = self
+            .matches
+            .as_ref()
+            .map_or(Sole::None, |matches| matches.sole(path, form));
         match recorded {
             _ if self.broken() => None,
-            None => Some((rating_key, Rung::Exact)),
+            Sole::None => Some((rating_key, Rung::Exact)),
             // Listed under the item that it was recorded with: nothing can be said against it.
-            Some(recorded) => (recorded == rating_key).then_some((rating_key, Rung::Confirmed)),
+            Sole::Match(recorded) => (recorded == rating_key).then_some((rating_key, Rung::Confirmed)),
+            Sole::Unsure => None,
         }
     }
 
@@ -184,8 +212,8 @@ fn hit_of(record: &Record, part: usize) -> Hit<'_> {
 pub enum Hit<'v> {
     /// Listed in the image: the entry's number.
     Listed(u32),
-    /// Recorded in the image of matches: the entry's number.
-    Matched(u32),
+    /// Recorded before that.
+    Matched(Place),
     /// Part of an added item.
     Added(&'v Record, u32),
     /// Recorded since.
@@ -228,8 +256,9 @@ impl View for LibraryView {
         }
         // Nothing is listed that could speak against what the host recorded.
         if !self.facts.fetched {
-            let matches = self.matches.as_ref()?;
-            let rating_key = matches.sole(path.raw(), matches.first(path.hash(), 2 * path.raw().len()))?;
+            let Sole::Match(rating_key) = self.matches.as_ref()?.sole(path.raw(), path.hash()) else {
+                return None;
+            };
             let outdated = changed && self.overlay.about_item(rating_key).next().is_some();
             return (!outdated && !self.broken()).then_some((rating_key, Rung::Confirmed));
         }
@@ -256,7 +285,10 @@ impl View for LibraryView {
 
     #[inline]
     fn expect(&self, hash: u64) {
-        for image in [&self.matches, &self.image].into_iter().flatten() {
+        if let Some(matches) = &self.matches {
+            matches.prefetch(hash);
+        }
+        if let Some(image) = &self.image {
             image.expect(hash);
         }
     }
@@ -274,9 +306,9 @@ impl View for LibraryView {
 
     fn recorded<'v>(&'v self, path: &Normal<'_>, mut each: impl FnMut(Hit<'v>)) {
         if let Some(matches) = &self.matches {
-            matches.paths(path, |entry, _| {
-                if self.overlay.is_empty() || self.match_of(path, entry.path).is_none() {
-                    each(Hit::Matched(entry.number));
+            matches.each(path, |place, raw| {
+                if self.overlay.is_empty() || self.match_of(path, raw).is_none() {
+                    each(Hit::Matched(place));
                 }
             });
         }
@@ -327,7 +359,10 @@ impl View for LibraryView {
 
     fn facts<'v>(&'v self, hit: Hit<'v>) -> (&'v str, &'v [u8]) {
         match (hit, &self.image, &self.matches) {
-            (Hit::Listed(number), Some(image), _) | (Hit::Matched(number), _, Some(image)) => image.facts(number),
+            (Hit::Listed(number), Some(image), _) => image.facts(number),
+            (Hit::Matched(place), _, Some(matches)) => {
+                matches.get(place).map_or(("", b""), |(key, path, _)| (key, path))
+            }
             (Hit::Added(record, part), ..) => added(record).map_or(("", b""), |item| {
                 let path = item.parts.get(part as usize);
                 (&item.rating_key, path.map_or(b"", |path| path.as_bytes()))
@@ -361,7 +396,7 @@ impl View for LibraryView {
         let listed = |came: u64| came.max(self.facts.listed_at);
         let (sequence, order) = match (hit, &self.image, &self.matches) {
             (Hit::Listed(number), Some(image), _) => (listed(image.came_at(number)), 0),
-            (Hit::Matched(number), _, Some(matches)) => (matches.recorded_at(number), 0),
+            (Hit::Matched(place), _, Some(matches)) => (matches.get(place).map_or(0, |(_, _, given)| given.0), 0),
             (Hit::Added(record, _), ..) => match &record.change {
                 Change::Added { sequence, .. } => (listed(*sequence), record.order),
                 _ => (0, 0),
@@ -402,10 +437,7 @@ impl View for LibraryView {
 
     #[inline]
     fn broken(&self) -> bool {
-        let broken = |image: &Option<Arc<Image>>| match image {
-            Some(image) => image.is_broken(),
-            None => false,
-        };
-        broken(&self.image) || broken(&self.matches)
+        self.image.as_ref().is_some_and(|image| image.is_broken())
+            || self.matches.as_ref().is_some_and(Matches::are_lost)
     }
 }

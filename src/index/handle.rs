@@ -17,11 +17,11 @@ use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::query::{self, Answer, Changes, FolderFacts, LibraryFacts, Match};
 use crate::reading::Selector;
+use crate::records::Tables;
 use crate::source::{self, Meter, Source};
 use crate::stats::{Counters, Stats};
 use crate::store::{Facts as StoreFacts, Store};
 use crate::sync::Why;
-use crate::tables::Tables;
 
 /// An open index. Usable from any thread; cheap calls never wait for expensive ones.
 #[derive(Debug)]

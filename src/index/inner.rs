@@ -17,11 +17,11 @@ use crate::platform::clock::Clock;
 use crate::platform::fork::{self, Forks, Release, Side};
 use crate::query::Queries;
 use crate::reading::{Reading, Selector};
+use crate::records::{Records, Tables};
 use crate::source::{self, Source, Tokens};
 use crate::stats::{Counters, Stats};
 use crate::store::Store;
 use crate::sync::{Call, Syncing};
-use crate::tables::Tables;
 
 /// How often the folder is looked at by who asks for statistics.
 const LOOKED_AT_MS: i64 = 1_000;
@@ -58,7 +58,13 @@ impl Inner {
     ) -> Result<Arc<Self>> {
         let mappings = Mappings::new(&options.mappings)?;
         let store = Arc::new(store);
-        let tables = Tables::new(Arc::clone(&store), Arc::clone(&clock), options.no_mmap);
+        let records = Records::new(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            options.no_mmap,
+            options.matches_limit,
+        );
+        let tables = Tables::new(Arc::clone(&store), Arc::clone(&records), Arc::clone(&clock));
         let images = Arc::new(Images::new(
             Arc::clone(&store),
             mappings.clone(),
@@ -68,14 +74,14 @@ impl Inner {
         ));
         let maintenance = Arc::new(Maintenance::new(
             Arc::clone(&store),
-            Arc::clone(&images),
             Arc::clone(&counters),
-            options.matches_limit,
+            Arc::clone(&records),
             source.is_none(),
         ));
         let reading = Arc::new(Reading::new(
             Arc::clone(&store),
             Arc::clone(&images),
+            records,
             mappings,
             Arc::clone(&clock),
             Arc::clone(&counters),
@@ -213,10 +219,11 @@ impl Inner {
             .keep_within_limit(LOOKED_AT_MS, Some(Instant::now() + TIDIED), self.reading.now_ms());
         let totals = self.store.totals()?;
         let identity = self.reading.identity();
-        let [libraries, items, matches] = match identity {
+        let [libraries, items] = match identity {
             Some(identity) => self.store.counts(identity)?,
-            None => [0; 3],
+            None => [0; 2],
         };
+        let matches = self.reading.count_matches()?;
         Ok(Stats {
             items,
             matches,
@@ -260,7 +267,7 @@ impl Forks for Inner {
         let mut held: Vec<Box<dyn Release>> = vec![Renewing::hold(&self, |inner| &inner.renewing), self.events.hold()];
         held.extend(self.reading.hold());
         held.extend([self.images.hold()]);
-        held.extend(self.maintenance.hold());
+        held.push(self.maintenance.hold());
         held.extend(self.queries.hold());
         held.extend(self.sync.hold());
         held

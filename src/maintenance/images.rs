@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::in_memory::{InMemory, InPlace, name_of};
+use super::in_memory::{InMemory, InPlace};
 use crate::error::{Error, Result, Status};
-use crate::image::{Image, ImageBuilder, ImageKind, ImageMeta, log_unusable};
+use crate::image::{Image, ImageBuilder, ImageMeta, log_unusable};
 use crate::matching::Mappings;
-use crate::model::{Generation, IdentityId, ImageName, LibraryId, Sequence};
+use crate::model::{Generation, IdentityId, ImageName, Sequence};
 use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
 use crate::platform::map::MapMode;
@@ -54,9 +54,9 @@ impl Images {
     }
 
     /// What stands in for an image that could not be written, else the file.
-    pub fn open(&self, kind: ImageKind, row: &LibraryRow) -> Option<Arc<Image>> {
-        let stands_in = self.in_memory.of(kind, row, self.store.timeline());
-        stands_in.or_else(|| self.open_file(kind, row))
+    pub fn open(&self, row: &LibraryRow) -> Option<Arc<Image>> {
+        let stands_in = self.in_memory.of(row, self.store.timeline());
+        stands_in.or_else(|| self.open_file(row))
     }
 
     /// Says of a library what images in memory know of it beyond its files.
@@ -84,13 +84,11 @@ impl Images {
         self.in_memory.tried(self.clock.now_ms());
     }
 
-    /// Makes room for changes that are too many to lie over an image: they are put into new ones.
-    pub fn make_both(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
-        self.compact(identity, row.id)
-            .or_else(|error| self.keep_in_memory(ImageKind::Matches, row, &error))?;
+    /// Makes room for changes that are too many to lie over an image: they are put into a new one.
+    pub fn make_anew(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
         if row.generation.is_fetched() {
             self.compact_listing(identity, row)
-                .or_else(|error| self.keep_in_memory(ImageKind::Listing, row, &error))?;
+                .or_else(|error| self.keep_in_memory(row, &error))?;
         }
         self.store.sweep_images();
         Ok(())
@@ -112,7 +110,7 @@ impl Images {
     /// Makes the image of a generation; gives its name.
     pub fn build(&self, row: &LibraryRow, generation: Generation) -> Result<ImageName> {
         let sequence = self.store.totals()?.sequence;
-        let name = Folder::image_name(ImageKind::Listing, row.id, generation, sequence);
+        let name = Folder::image_name(row.id, generation, sequence);
         self.build_as(&name, row, generation, sequence)?;
         Ok(name)
     }
@@ -147,47 +145,18 @@ impl Images {
 
     /// What makes the image of a generation, as it stands at a change sequence.
     pub fn builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ImageBuilder {
-        let name = Folder::image_name(ImageKind::Listing, row.id, generation, sequence);
+        let name = Folder::image_name(row.id, generation, sequence);
         let place = self.store.folder().image(&name, self.mappings.digest());
         ImageBuilder::beside(self.meta_of_listing(row, generation, sequence), &place)
     }
 
     fn meta_of_listing(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ImageMeta {
         ImageMeta {
-            kind: ImageKind::Listing,
             library: row.library.uuid.clone(),
             generation: generation.0.cast_unsigned(),
             sequence: sequence.0,
             mappings: self.mappings.clone(),
         }
-    }
-
-    /// What makes the image of a library's confirmed matches, and the change sequence up to which it knows them.
-    fn matches_builder(
-        &self,
-        row: &LibraryRow,
-        sequence: Sequence,
-        in_memory: bool,
-    ) -> Result<(ImageBuilder, Sequence)> {
-        let meta = ImageMeta {
-            kind: ImageKind::Matches,
-            library: row.library.uuid.clone(),
-            generation: row.generation.0.cast_unsigned(),
-            sequence: sequence.0,
-            mappings: Mappings::default(),
-        };
-        let mut builder = if in_memory {
-            ImageBuilder::new(meta)
-        } else {
-            let name = Folder::image_name(ImageKind::Matches, row.id, row.generation, sequence);
-            let place = self.store.folder().image(&name, meta.mappings.digest());
-            ImageBuilder::beside(meta, &place)
-        };
-        // The sequence of the very read: what is committed later is not in the file.
-        let upto = self.store.for_each_match(row.id, &mut |path, rating_key, sequence| {
-            builder.push_match(path, rating_key, sequence.0);
-        })?;
-        Ok((builder, upto))
     }
 
     /// Writes an image under this name.
@@ -205,31 +174,9 @@ impl Images {
         Ok(())
     }
 
-    /// Puts the confirmed matches of a library into a new image, so that new processes need not read them one by one.
-    pub fn compact(&self, identity: IdentityId, library: LibraryId) -> Result<()> {
-        let begun = Instant::now();
-        let row = self.store.library_row(library)?;
-        let before = self.store.totals()?.sequence;
-        let (builder, compacted) = self.matches_builder(&row, before, false)?;
-        let name = Folder::image_name(ImageKind::Matches, library, row.generation, compacted);
-        let path = self.store.folder().image(&name, Mappings::default().digest());
-        builder.finish(&path, self.store.seal(&name))?;
-        self.store.compacted(identity, row.epoch, &name)?;
-        self.store.sweep_images();
-        self.counters.spent(Spent::Image, begun.elapsed());
-        Ok(())
-    }
-
     /// The image that the database names, if it can be opened.
-    fn open_file(&self, kind: ImageKind, row: &LibraryRow) -> Option<Arc<Image>> {
-        match kind {
-            ImageKind::Listing => self.open_image(row.image.as_ref(), &self.mappings),
-            ImageKind::Matches => self.open_image(row.matches_image.as_ref(), &Mappings::default()),
-        }
-    }
-
-    fn open_image(&self, name: Option<&ImageName>, mappings: &Mappings) -> Option<Arc<Image>> {
-        let name = name?;
+    fn open_file(&self, row: &LibraryRow) -> Option<Arc<Image>> {
+        let (name, mappings) = (row.image.as_ref()?, &self.mappings);
         let path = self.store.folder().image(name, mappings.digest());
         let mode = if self.no_mmap || !self.store.folder().shares_memory() {
             MapMode::Read
@@ -248,68 +195,62 @@ impl Images {
     }
 
     /// Makes an image anew, or what stands in for it; not one that the database does not name any more.
-    pub fn remake(&self, identity: IdentityId, kind: ImageKind, row: &LibraryRow) -> Result<()> {
-        match self.remake_named(identity, kind, row) {
+    pub fn remake(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+        match self.remake_named(identity, row) {
             // Replaced meanwhile, with its rows: the caller reads what answers now.
-            Err(_) if !self.is_named(kind, row) => Ok(()),
+            Err(_) if !self.is_named(row) => Ok(()),
             done => done,
         }
     }
 
     /// Whether the database names the image that this row does, of the same generation.
-    fn is_named(&self, kind: ImageKind, row: &LibraryRow) -> bool {
+    fn is_named(&self, row: &LibraryRow) -> bool {
         let now = self.store.library_row(row.id);
-        now.is_ok_and(|now| now.generation == row.generation && name_of(kind, &now) == name_of(kind, row))
+        now.is_ok_and(|now| now.generation == row.generation && now.image == row.image)
     }
 
-    fn remake_named(&self, identity: IdentityId, kind: ImageKind, row: &LibraryRow) -> Result<()> {
-        if !self.is_named(kind, row) {
+    fn remake_named(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+        if !self.is_named(row) {
             return Ok(());
         }
         // Another process may have made it meanwhile.
-        let stood_in = self.in_memory.of(kind, row, self.store.timeline()).is_some();
-        let tried = if stood_in && self.open_file(kind, row).is_some() {
+        let stood_in = self.in_memory.of(row, self.store.timeline()).is_some();
+        let tried = if stood_in && self.open_file(row).is_some() {
             Ok(())
         } else {
-            self.make_file(identity, kind, row)
+            self.make_file(identity, row)
         };
         match tried {
-            Ok(()) => self.in_memory.forget(kind, row.id),
+            Ok(()) => self.in_memory.forget(row.id),
             Err(_) if stood_in => {}
-            Err(error) => return self.keep_in_memory(kind, row, &error),
+            Err(error) => return self.keep_in_memory(row, &error),
         }
         Ok(())
     }
 
     /// Makes an image anew, and sees that it can be opened.
-    fn make_file(&self, identity: IdentityId, kind: ImageKind, row: &LibraryRow) -> Result<()> {
-        if self.in_memory.of(kind, row, self.store.timeline()).is_none() {
+    fn make_file(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+        if self.in_memory.of(row, self.store.timeline()).is_none() {
             log::warn!(
                 "an image of '{}' is missing or damaged; it is made anew",
                 row.library.title
             );
         }
-        match kind {
-            // Of the change that names it, other processes hear.
-            ImageKind::Matches => self.compact(identity, row.id),
-            ImageKind::Listing => {
-                // A damaged file may be mapped by others: the new one has a name of its own.
-                let Some(name) = row.image.as_ref().filter(|name| !self.has_file(name)) else {
-                    self.compact_listing(identity, row)?;
-                    self.store.sweep_images();
-                    return Ok(());
-                };
-                // A missing one is made under the name that the database has: other processes may have a good one of it,
-                // made under other mappings. Later changes lie on it once more, which changes nothing.
-                self.build_as(name, row, row.generation, row.image_sequence)?;
-                self.open_file(kind, row).map(|_| ()).ok_or_else(|| {
-                    Error::new(
-                        Status::Store,
-                        format!("the image of '{}' cannot be opened", row.library.title),
-                    )
-                })
-            }
-        }
+        // A damaged file may be mapped by others: the new one has a name of its own.
+        let Some(name) = row.image.as_ref().filter(|name| !self.has_file(name)) else {
+            self.compact_listing(identity, row)?;
+            self.store.sweep_images();
+            return Ok(());
+        };
+        // A missing one is made under the name that the database has: other processes may have a good one of it, made under
+        // other mappings. Later changes lie on it once more, which changes nothing.
+        self.build_as(name, row, row.generation, row.image_sequence)?;
+        self.open_file(row).map(|_| ()).ok_or_else(|| {
+            Error::new(
+                Status::Store,
+                format!("the image of '{}' cannot be opened", row.library.title),
+            )
+        })
     }
 
     /// Whether a file has the name of this image, made under our mappings.
@@ -319,29 +260,22 @@ impl Images {
     }
 
     /// Makes what an image would hold, which cannot be written for this reason.
-    fn keep_in_memory(&self, kind: ImageKind, row: &LibraryRow, why: &Error) -> Result<()> {
+    fn keep_in_memory(&self, row: &LibraryRow, why: &Error) -> Result<()> {
         log::warn!(
             "{why}; what it would hold of '{}' is kept in memory, and the file is tried again later",
             row.library.title
         );
         let begun = Instant::now();
         let timeline = self.store.timeline();
-        let (builder, upto) = match kind {
-            ImageKind::Listing => {
-                let upto = self.store.totals()?.sequence;
-                (self.listing_in_memory(row, upto)?, upto)
-            }
-            ImageKind::Matches => self.matches_builder(row, row.matches_compacted, true)?,
-        };
+        let upto = self.store.totals()?.sequence;
+        let builder = self.listing_in_memory(row, upto)?;
         let image = Arc::new(builder.finish_in_memory().and_then(Image::in_memory)?);
         self.counters.spent(Spent::Image, begun.elapsed());
         let in_place = InPlace {
             library: row.id,
-            kind,
             timeline,
-            name: name_of(kind, row),
+            name: row.image,
             generation: row.generation,
-            epoch: row.epoch,
             upto,
             image,
         };

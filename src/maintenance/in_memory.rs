@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::image::{Image, ImageKind};
-use crate::model::{Epoch, Generation, ImageName, LibraryId, Sequence};
+use crate::image::Image;
+use crate::model::{Generation, ImageName, LibraryId, Sequence};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 use crate::store::{LibraryRow, Timeline};
@@ -26,14 +26,11 @@ pub(super) struct InMemory {
 /// An image in the place of a file.
 pub(super) struct InPlace {
     pub library: LibraryId,
-    pub kind: ImageKind,
     /// What it was made from: a copy of the store that is put back has files of the same names.
     pub timeline: Timeline,
     /// As the database has it; `None` when it names no file yet.
     pub name: Option<ImageName>,
     pub generation: Generation,
-    /// Matches of another one are dead.
-    pub epoch: Epoch,
     /// The change sequence up to which it knows everything.
     pub upto: Sequence,
     pub image: Arc<Image>,
@@ -49,20 +46,12 @@ impl Default for InMemory {
     }
 }
 
-/// The name that the database has for a library's file; empty when there is none.
-pub(super) fn name_of(kind: ImageKind, row: &LibraryRow) -> Option<ImageName> {
-    match kind {
-        ImageKind::Listing => row.image,
-        ImageKind::Matches => row.matches_image,
-    }
-}
-
 impl InPlace {
     /// Whether it stands in for a file of this library as it is now.
     fn is_of(&self, row: &LibraryRow, timeline: Timeline) -> bool {
-        (self.library, self.generation, self.epoch) == (row.id, row.generation, row.epoch)
+        (self.library, self.generation) == (row.id, row.generation)
             && self.timeline == timeline
-            && self.name == name_of(self.kind, row)
+            && self.name == row.image
     }
 }
 
@@ -73,9 +62,9 @@ impl InMemory {
     }
 
     /// What stands in for this library's file.
-    pub fn of(&self, kind: ImageKind, row: &LibraryRow, timeline: Timeline) -> Option<Arc<Image>> {
+    pub fn of(&self, row: &LibraryRow, timeline: Timeline) -> Option<Arc<Image>> {
         let images = lock(&self.images);
-        let own = images.iter().find(|one| one.kind == kind && one.is_of(row, timeline));
+        let own = images.iter().find(|one| one.is_of(row, timeline));
         own.map(|one| Arc::clone(&one.image))
     }
 
@@ -87,10 +76,8 @@ impl InMemory {
     /// Says of a library what these images know of it beyond its files.
     pub fn raise(&self, row: &mut LibraryRow, timeline: Timeline) {
         for one in lock(&self.images).iter() {
-            match one.kind {
-                _ if !one.is_of(row, timeline) => {}
-                ImageKind::Listing => row.image_sequence = row.image_sequence.max(one.upto),
-                ImageKind::Matches => row.matches_compacted = row.matches_compacted.max(one.upto),
+            if one.is_of(row, timeline) {
+                row.image_sequence = row.image_sequence.max(one.upto);
             }
         }
     }
@@ -107,13 +94,13 @@ impl InMemory {
     }
 
     /// Forgets what stands in for this library's file, of whatever generation.
-    pub fn forget(&self, kind: ImageKind, library: LibraryId) {
-        lock(&self.images).retain(|one| (one.library, one.kind) != (library, kind));
+    pub fn forget(&self, library: LibraryId) {
+        lock(&self.images).retain(|one| one.library != library);
     }
 
     /// Takes one in; the files are tried again in a while, if that is not so already.
     pub fn keep(&self, one: InPlace, now_ms: i64) {
-        self.forget(one.kind, one.library);
+        self.forget(one.library);
         lock(&self.images).push(one);
         let due = now_ms.saturating_add(self.wait_ms.load(Ordering::Relaxed));
         self.due_ms.fetch_min(due, Ordering::Relaxed);

@@ -1,20 +1,18 @@
-//! What keeps a store small and quick: matches recorded and compacted, invalidations lifted, dead rows swept.
+//! What keeps a store small and quick: matches recorded, invalidations lifted, dead rows swept.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::images::Images;
 use crate::error::Result;
 use crate::matching::normal::normal_form;
-use crate::model::{IdentityId, LibraryId, Sequence};
+use crate::model::{IdentityId, Sequence};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
+use crate::records::Records;
 use crate::stats::{Counters, Spent};
 use crate::store::{Invalid, LibraryRow, Patience, Recorded, Store, Timeline};
 
-/// Changes that wait before they are compacted into an image: what a new process reads one by one.
-const COMPACT_AFTER: u64 = 1024;
 /// How long writing the counters waits for other writers.
 const SHORTLY: Duration = Duration::from_secs(1);
 /// Rows swept in one transaction.
@@ -23,42 +21,28 @@ pub(super) const SWEEP: usize = 2_000;
 /// The upkeep of one store.
 pub struct Maintenance {
     store: Arc<Store>,
-    images: Arc<Images>,
+    records: Arc<Records>,
     counters: Arc<Counters>,
-    matches_limit: u64,
     /// No listing comes that would sweep.
     sweeps: bool,
-    /// Held by the thread that compacts matches into images.
-    compacting: Mutex<()>,
     /// Counts of this handle that the store has not been told yet begin here.
     flushed: Mutex<(u64, u64)>,
 }
 
 impl Maintenance {
-    pub fn new(
-        store: Arc<Store>,
-        images: Arc<Images>,
-        counters: Arc<Counters>,
-        matches_limit: u64,
-        sweeps: bool,
-    ) -> Self {
+    pub fn new(store: Arc<Store>, counters: Arc<Counters>, records: Arc<Records>, sweeps: bool) -> Self {
         Self {
             store,
-            images,
+            records,
             counters,
-            matches_limit,
             sweeps,
-            compacting: Mutex::new(()),
             flushed: Mutex::new((0, 0)),
         }
     }
 
     /// Its locks, held through a fork.
-    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
-        [
-            Box::new(hold(self, |all| &all.compacting)),
-            Box::new(hold(self, |all| &all.flushed)),
-        ]
+    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
+        Box::new(hold(self, |all| &all.flushed))
     }
 
     /// In the child of a fork: what the parent counted is the parent's to tell the store.
@@ -119,13 +103,15 @@ impl Maintenance {
         pairs: &[(&[u8], &str)],
     ) -> Result<Option<(Timeline, Sequence)>> {
         let begun = Instant::now();
-        let stored = self.store.record_matches(row, pairs);
+        let stored = self
+            .store
+            .record_matches(row, pairs, |tx| self.records.flush_when_many(tx, pairs.len()));
         self.counters.spent(Spent::Store, begun.elapsed());
         self.counters.spent(Spent::Away, begun.elapsed());
         let Some(Recorded {
             at,
-            waiting,
             unverified,
+            then: merged,
         }) = stored?
         else {
             return Ok(None);
@@ -134,32 +120,13 @@ impl Maintenance {
         let paths = pairs.iter().map(|(path, _)| *path);
         let is_key = |key: &str| pairs.iter().any(|(_, own)| *own == key);
         self.verified(identity, row, &unverified, paths, is_key)?;
-        // The matches are in the store: what becomes of the image is no error of this call.
-        if waiting > COMPACT_AFTER {
-            let begun = Instant::now();
-            if let Err(error) = self.compact_all(identity, row.id) {
-                log::warn!("confirmed matches could not be put into an image; the next ones are tried again: {error}");
-            }
-            self.counters.spent(Spent::Away, begun.elapsed());
-        }
-        Ok(Some(at))
-    }
-
-    /// Compacts this library's matches, and those that keep changes for too long.
-    fn compact_all(&self, identity: IdentityId, library: LibraryId) -> Result<()> {
-        // One thread is enough; the others' changes are compacted the next time.
-        let Ok(_compacting) = self.compacting.try_lock() else {
-            return Ok(());
-        };
-        self.store.evict_matches(self.matches_limit)?;
-        self.images.compact(identity, library)?;
-        for (identity, library) in self.store.lagging(4 * COMPACT_AFTER)? {
-            self.images.compact(identity, library)?;
-        }
-        if self.sweeps {
+        let begun = Instant::now();
+        if merged.is_some() && self.sweeps {
             self.sweep();
         }
-        Ok(())
+        self.records.merge_some(pairs.len(), merged.as_deref());
+        self.counters.spent(Spent::Away, begun.elapsed());
+        Ok(Some(at))
     }
 
     /// What these paths are was confirmed, and the items whose rating keys `is_key` knows: of what was `unverified` before that

@@ -42,11 +42,6 @@ number! {
     Sequence(u64)
 }
 
-number! {
-    /// A library's number for its confirmed matches: those of another epoch are dead.
-    Epoch(i64)
-}
-
 impl IdentityId {
     /// Stands for every identity, where something is told of all.
     pub const ALL: Self = Self(0);
@@ -85,21 +80,9 @@ impl Sequence {
     }
 }
 
-/// What an image holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum ImageKind {
-    /// The items of a complete listing.
-    #[default]
-    Listing,
-    /// Confirmed matches: entries with a rating key and the generation they were recorded at.
-    Matches,
-}
-
 /// The name of an image: what it is made of, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ImageName {
-    /// What it holds.
-    pub kind: ImageKind,
     /// Of which library.
     pub library: LibraryId,
     /// Of which generation of its listing.

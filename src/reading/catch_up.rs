@@ -9,7 +9,7 @@ use super::snapshot::{Came, Snapshot};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result, Status};
-use crate::image::{Change as Overlaid, Image, ImageKind};
+use crate::image::{Change as Overlaid, Image, LibraryView, Lost as SegmentsLost};
 use crate::maintenance::{Images, Limit};
 use crate::matching::Mappings;
 use crate::model::Token;
@@ -19,6 +19,7 @@ use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::swap::{Guard, Swap};
+use crate::records::{OpenSegments, Records};
 use crate::source::{self, Kind, Session, Tokens, View, Viewer};
 use crate::stats::{Counters, Spent};
 use crate::store::{
@@ -33,6 +34,7 @@ pub struct Reading {
     kind: &'static Kind,
     pub(super) store: Arc<Store>,
     pub(super) images: Arc<Images>,
+    pub(super) records: Arc<Records>,
     pub limit: Limit,
     pub(super) mappings: Mappings,
     pub(super) clock: Arc<dyn Clock>,
@@ -63,7 +65,9 @@ pub struct Reading {
 /// Images of a snapshot that are missing or damaged.
 struct Lost {
     identity: Option<IdentityId>,
-    files: Vec<(ImageKind, LibraryRow)>,
+    listings: Vec<LibraryRow>,
+    /// The segments of what hosts recorded.
+    segments: Option<Arc<OpenSegments>>,
 }
 
 impl Reading {
@@ -71,6 +75,7 @@ impl Reading {
     pub fn new(
         store: Arc<Store>,
         images: Arc<Images>,
+        records: Arc<Records>,
         mappings: Mappings,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
@@ -83,6 +88,7 @@ impl Reading {
             limit: Limit::new(Arc::clone(&store), Arc::clone(&clock), options.size_limit),
             store,
             images,
+            records,
             mappings,
             clock,
             counters,
@@ -129,7 +135,7 @@ impl Reading {
 
     /// Whether images that could not be written are to be tried again.
     pub fn images_are_due(&self) -> bool {
-        self.images.are_due()
+        self.images.are_due() || self.records.are_due()
     }
 
     /// What was read last.
@@ -286,7 +292,7 @@ impl Reading {
         let snapshot = self.snapshot.read();
         // Of another timeline the same number says something else.
         let follows = snapshot.identity == Some(identity)
-            && snapshot.timeline == timeline
+            && snapshot.open.timeline == timeline
             && self.store.timeline() == timeline
             && snapshot.sequence().next() == sequence
             && !snapshot.outdated.load(Ordering::Acquire);
@@ -333,7 +339,7 @@ impl Reading {
     /// The caller holds `catching_up`.
     fn catch_up_locked(&self, patient: bool) -> Result<bool> {
         let snapshot = self.snapshot.read();
-        let (since, timeline) = (snapshot.sequence(), snapshot.timeline);
+        let (since, timeline) = (snapshot.sequence(), snapshot.open.timeline);
         let Some(changes) = self.store.changes(snapshot.identity, since, timeline, patient) else {
             return Ok(false);
         };
@@ -387,9 +393,11 @@ impl Reading {
             let (Some(identity), false, true) = (identity, full.is_empty(), attempt < 2) else {
                 break;
             };
-            // More changed than an overlay holds: put it into images, then read again.
+            // More changed than an overlay holds: put it into segments and images, then read again.
+            let open = Arc::clone(&self.snapshot.read().open);
+            self.records.rebuild(&open)?;
             for row in full {
-                self.images.make_both(identity, &row)?;
+                self.images.make_anew(identity, &row)?;
                 if attempt > 0 {
                     self.store.invalidate_all_paths(identity, row.id)?;
                 }
@@ -407,20 +415,41 @@ impl Reading {
         }
     }
 
+    /// How many matches are confirmed, in what was read last.
+    pub fn count_matches(&self) -> Result<u64> {
+        self.rebuild_lost()?;
+        let counted = |snapshot: &Snapshot| -> std::result::Result<u64, SegmentsLost> {
+            snapshot.views.iter().map(|view| view.recorded_count()).sum()
+        };
+        let count = counted(&self.snapshot.read());
+        if let Ok(count) = count {
+            return Ok(count);
+        }
+        self.rebuild_broken()?;
+        Ok(counted(&self.snapshot.read()).unwrap_or(0))
+    }
+
     /// Makes the images anew that are missing or damaged.
     pub fn rebuild_broken(&self) -> Result<()> {
         // What another thread has made meanwhile is not lost any more.
         let _making = lock(&self.rebuilding);
         self.images.prune(&self.snapshot.read().rows);
-        let Lost { identity, files } = self.lost();
-        let Some(identity) = identity.filter(|_| !files.is_empty()) else {
+        let Lost {
+            identity,
+            listings,
+            segments,
+        } = self.lost();
+        let Some(identity) = identity.filter(|_| !listings.is_empty() || segments.is_some()) else {
             if self.images.are_due() {
                 self.images.tried();
             }
             return Ok(());
         };
-        for (kind, row) in &files {
-            self.images.remake(identity, *kind, row)?;
+        if let Some(open) = segments {
+            self.records.rebuild(&open)?;
+        }
+        for row in &listings {
+            self.images.remake(identity, row)?;
         }
         self.images.tried();
         self.reload()
@@ -435,18 +464,13 @@ impl Reading {
                 image.is_broken() || again && self.images.stands_in(image)
             })
         };
-        let mut files = Vec::new();
-        for (row, view) in snapshot.rows.iter().zip(&snapshot.views) {
-            if bad(view.image.as_ref(), row.generation.is_fetched()) {
-                files.push((ImageKind::Listing, row.clone()));
-            }
-            if bad(view.matches.as_ref(), row.matches_image.is_some()) {
-                files.push((ImageKind::Matches, row.clone()));
-            }
-        }
+        let views = snapshot.rows.iter().zip(&snapshot.views);
+        let is_lost =
+            |(row, view): &(&LibraryRow, &Arc<LibraryView>)| bad(view.image.as_ref(), row.generation.is_fetched());
         Lost {
             identity: snapshot.identity,
-            files,
+            listings: views.filter(is_lost).map(|(row, _)| row.clone()).collect(),
+            segments: (snapshot.open.are_lost() || self.records.are_due()).then(|| Arc::clone(&snapshot.open)),
         }
     }
 
@@ -497,14 +521,14 @@ impl Reading {
         let noted = self.use_noted.load(Ordering::Relaxed);
         (0..USE_NOTED_MS).contains(&now_ms.saturating_sub(noted))
             && !self.limit_is_due(now_ms)
-            && self.store.is_current_in(snapshot.timeline, snapshot.sequence())
+            && self.store.is_current_in(snapshot.open.timeline, snapshot.sequence())
             && !snapshot.outdated.load(Ordering::Acquire)
     }
 
     /// Whether the snapshot shows all that was committed, for the price of some loads.
     fn is_current(&self) -> bool {
         let snapshot = self.snapshot.read();
-        self.store.is_current_in(snapshot.timeline, snapshot.sequence())
+        self.store.is_current_in(snapshot.open.timeline, snapshot.sequence())
     }
 
     /// A current snapshot that lacks no image: without that of the matches, the listing might say something else.
@@ -517,7 +541,7 @@ impl Reading {
     #[inline]
     fn current(&self) -> Option<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_current_in(snapshot.timeline, snapshot.sequence()) {
+        if self.store.is_current_in(snapshot.open.timeline, snapshot.sequence()) {
             return Some(snapshot);
         }
         drop(snapshot);

@@ -8,11 +8,40 @@ use super::asked::Asked;
 use super::catch_up::Reading;
 use super::snapshot::{Came, Snapshot, last_ones, usable};
 use crate::error::Result;
-use crate::image::{ImageKind, LibraryFacts, LibraryView, OVERLAY_CAPACITY};
-use crate::store::{Change, ChangeKind, LibraryRow, State};
+use crate::image::{LibraryFacts, LibraryView, Matches, OVERLAY_CAPACITY};
+use crate::model::Sequence;
+use crate::records::OpenSegments;
+use crate::store::{Change, ChangeKind, KnownUpto, LibraryRow, Manifest, State};
 
 /// How often the state is read again whose images were replaced before they could be opened.
 const REPLACED: u32 = 32;
+
+/// What a reading knows beyond the rows: images in memory, and its last snapshot, if libraries may go on with that.
+struct Known<'r> {
+    reading: &'r Reading,
+    before: Option<&'r Snapshot>,
+}
+
+impl KnownUpto for Known<'_> {
+    fn raise(&self, row: &mut LibraryRow) {
+        self.reading.images.raise(row);
+    }
+
+    fn recorded(&self, manifest: &Manifest) -> Sequence {
+        self.reading.records.known_upto(manifest)
+    }
+
+    fn continues(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence> {
+        let mut raised = row.clone();
+        self.raise(&mut raised);
+        let before = self.before?;
+        let is_same = raised == *row
+            && before.open.timeline == self.reading.store.timeline()
+            && before.open.manifest == *manifest
+            && before.continues(row).is_some();
+        is_same.then(|| before.sequence())
+    }
+}
 
 impl Reading {
     /// A snapshot of now, and the libraries whose changes did not all fit.
@@ -40,21 +69,25 @@ impl Reading {
     fn load_once(&self, continues: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
         self.recall_premise()?;
         let before = self.snapshot.read();
-        let known = |row: &mut LibraryRow| {
-            let stored = row.clone();
-            self.images.raise(row);
-            let is_same = *row == stored && before.timeline == self.store.timeline() && before.continues(row).is_some();
-            (continues && is_same).then(|| before.sequence())
+        let known = Known {
+            reading: self,
+            before: continues.then_some(&*before),
         };
         let (identity, state) = self.store.state_at(self.endpoint().as_ref(), &known)?;
         let State {
             sequence,
             timeline,
             libraries,
+            manifest,
             changes,
             continued,
             used_ms,
         } = state;
+        let open = self.records.open(timeline, manifest);
+        if !continued.is_empty() && !Arc::ptr_eq(&open, &before.open) {
+            drop(before);
+            return self.load_once(false);
+        }
         if used_ms != 0 {
             self.use_noted.store(used_ms, Ordering::Relaxed);
         }
@@ -69,15 +102,13 @@ impl Reading {
                 let known = before
                     .rows
                     .iter()
-                    .position(|old| old.id == row.id && before.timeline == timeline)
+                    .position(|old| old.id == row.id && before.open.timeline == timeline)
                     .map(|place| (&before.rows[place], &*before.views[place]));
-                Arc::new(self.view(row, known))
+                Arc::new(self.view(row, known, &open, sequence))
             })
             .collect::<Vec<Arc<LibraryView>>>();
-        let incomplete = libraries.iter().zip(&views).any(|(row, view)| {
-            (row.generation.is_fetched() && view.image.is_none())
-                || (row.matches_image.is_some() && view.matches.is_none())
-        });
+        let lacks = |(row, view): (&LibraryRow, &Arc<LibraryView>)| row.generation.is_fetched() && view.image.is_none();
+        let incomplete = open.are_lost() || libraries.iter().zip(&views).any(lacks);
         let asked = libraries
             .iter()
             .map(|row| {
@@ -91,7 +122,7 @@ impl Reading {
             outdated: AtomicBool::new(false),
             number: before.number + 1,
             sequence: AtomicU64::new(sequence.0),
-            timeline,
+            open,
             identity,
             rows: libraries,
             views,
@@ -119,17 +150,23 @@ impl Reading {
 
     /// The view of a library: its images, taken over from the last snapshot where they are the same. Names of another timeline
     /// say nothing.
-    fn view(&self, row: &LibraryRow, known: Option<(&LibraryRow, &LibraryView)>) -> LibraryView {
+    fn view(
+        &self,
+        row: &LibraryRow,
+        known: Option<(&LibraryRow, &LibraryView)>,
+        open: &OpenSegments,
+        now: Sequence,
+    ) -> LibraryView {
         let image = match known {
             Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),
-            _ => self.images.open(ImageKind::Listing, row),
+            _ => self.images.open(row),
         };
-        let matches = match known {
-            Some((old, view)) if old.matches_image == row.matches_image && usable(view.matches.as_ref()) => {
-                view.matches.clone()
-            }
-            _ => self.images.open(ImageKind::Matches, row),
-        };
+        // Without any, lookups need not look.
+        let matches = row.matches.and_then(|table| {
+            let [count, _] = open.counts(table, [row.merged_matches.cast_signed(), 0]);
+            let count = u64::try_from(count).unwrap_or(0);
+            (count > 0 || open.are_lost()).then(|| Matches::new(Arc::clone(&open.segments), table, count, now))
+        });
         let facts = LibraryFacts {
             uuid: row.library.uuid.clone(),
             locations: row.library.locations.clone(),

@@ -9,7 +9,8 @@ use crate::freshness::Age;
 use crate::image::{Change as Overlaid, Image, LibraryView};
 use crate::matching::{Mappings, Normal, Scope, View};
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
-use crate::store::{Change, ChangeKind, LibraryRow, Timeline};
+use crate::records::OpenSegments;
+use crate::store::{Change, ChangeKind, LibraryRow};
 
 /// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
 #[derive(Default)]
@@ -18,8 +19,8 @@ pub struct Snapshot {
     pub number: u64,
     /// Up to here every commit shows.
     pub(super) sequence: AtomicU64,
-    /// The timeline that this is of.
-    pub(super) timeline: Timeline,
+    /// The segments of what hosts recorded, and the timeline that all of this is of.
+    pub(super) open: Arc<OpenSegments>,
     /// Whose view of which server; `None` until the server was first reached.
     pub identity: Option<IdentityId>,
     /// The libraries, in the server's order.
@@ -50,26 +51,23 @@ impl Snapshot {
     pub fn continues(&self, row: &LibraryRow) -> Option<&Arc<LibraryView>> {
         let place = self.rows.iter().position(|old| old.id == row.id)?;
         let (old, view) = (&self.rows[place], &self.views[place]);
-        let is_usable =
-            |image: &Option<Arc<Image>>, is_named: bool| image.is_none() && !is_named || usable(image.as_ref());
         // A listing that was finished, and an invalidation of all paths, end invalidations without a word in the log.
         let is_same = (
             old.generation,
             old.listed_sequence,
             old.begun_sequence,
             old.due_sequence,
-            old.epoch,
+            old.matches,
         ) == (
             row.generation,
             row.listed_sequence,
             row.begun_sequence,
             row.due_sequence,
-            row.epoch,
+            row.matches,
         ) && (old.image, old.image_sequence) == (row.image, row.image_sequence)
-            && (old.matches_image, old.matches_compacted) == (row.matches_image, row.matches_compacted)
             && (&old.library.uuid, &old.library.locations) == (&row.library.uuid, &row.library.locations)
-            && is_usable(&view.image, row.generation.is_fetched())
-            && is_usable(&view.matches, row.matches_image.is_some());
+            && (view.image.is_none() && !row.generation.is_fetched() || usable(view.image.as_ref()))
+            && view.matches.as_ref().is_none_or(|matches| !matches.are_lost());
         is_same.then_some(view)
     }
 
@@ -86,7 +84,10 @@ impl Snapshot {
     /// The item that came with this change, where this snapshot has it and it is the same in a later one: to read it from the
     /// store takes as long as all the rest of the change.
     pub fn item_of(&self, change: &Change, later: &Self) -> Option<Arc<Item>> {
-        if change.kind != ChangeKind::Added || change.sequence > self.sequence() || self.timeline != later.timeline {
+        if change.kind != ChangeKind::Added
+            || change.sequence > self.sequence()
+            || self.open.timeline != later.open.timeline
+        {
             return None;
         }
         let generation = |snapshot: &Self| {

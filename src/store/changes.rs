@@ -4,7 +4,6 @@ use rusqlite::params;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::columns::{self, Cells, FromCells};
-use super::pending::fold_many;
 use super::places::{end_of, place_of};
 use super::tx::{Living, Tx};
 
@@ -29,9 +28,9 @@ pub struct Change {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(i64)]
 pub enum ChangeKind {
-    /// The host confirmed a match.
+    /// The host confirmed a match: a record, and no row of its own.
     Matched = 1,
-    /// A confirmed match was removed.
+    /// A confirmed match was removed: likewise.
     Forgotten = 2,
     /// A path is not to be answered before it was confirmed.
     UnverifiedPath = 3,
@@ -57,7 +56,7 @@ pub enum ChangeKind {
 impl ChangeKind {
     fn from_number(number: i64) -> Self {
         match number {
-            1 => Self::Matched,
+            1 => Self::Matched, // in the state file
             2 => Self::Forgotten,
             3 => Self::UnverifiedPath,
             4 => Self::UnverifiedItem,
@@ -98,25 +97,6 @@ impl FromCells for Change {
 }
 
 impl Tx<'_> {
-    /// The cells of a match that is confirmed, for many of them.
-    pub fn matched(
-        &self,
-        told: &mut columns::Insert<'_>,
-        library: &Living,
-        path: &[u8],
-        rating_key: &str,
-    ) -> rusqlite::Result<()> {
-        told.run(&[
-            ("id", &place_of(self.sequence, self.next_change())),
-            ("sequence", &self.sequence),
-            ("identity", &library.identity),
-            ("library", &library.id),
-            ("kind", &ChangeKind::Matched),
-            ("path", &path),
-            ("rating_key", &rating_key),
-        ])
-    }
-
     /// Tells other processes what this transaction does to a library. The path and the rating key are empty where it
     /// concerns none.
     pub fn change(
@@ -183,22 +163,19 @@ const KEPT: u64 = 4 * TRIM_EVERY;
 /// Keeps the table of changes from growing without bound, whatever is or is not recorded and compacted.
 pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     if tx.sequence.0.is_multiple_of(TRIM_EVERY) {
-        fold_many(tx, u64::MAX)?;
         trim(tx, Sequence(tx.sequence.0.saturating_sub(KEPT)))?;
     }
     Ok(())
 }
 
-/// Forgets changes up to a sequence. What a library's images lack stays: its matches, and single items that came or
-/// went; and what its feed tells. All else is for those who have read an earlier state; they read all of it again.
+/// Forgets changes up to a sequence. What a library's image lacks stays: single items that came or went; and what
+/// its feed tells. All else is for those who have read an earlier state; they read all of it again.
 pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached(
             "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
              WHERE l.id = changes.library AND l.identity > 0 \
-             AND (changes.kind IN (1, 2) AND changes.sequence > l.matches_compacted \
-             OR changes.kind = 1 AND changes.sequence > (SELECT folded FROM store) AND changes.sequence > l.epoch_seq \
-             OR changes.kind IN (8, 9) AND changes.sequence > min(l.image_seq, l.feed_from) \
+             AND (changes.kind IN (8, 9) AND changes.sequence > min(l.image_seq, l.feed_from) \
              OR changes.kind = 11 AND changes.sequence > l.feed_from))",
         )?
         .execute(params![upto, end_of(upto)])?;

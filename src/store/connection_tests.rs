@@ -130,7 +130,7 @@ fn a_second_connection_is_opened_when_a_read_waits_or_before_the_first_write() {
     let open = || Store::open(place.path(), true).expect("opens");
     let has_two = |store: &Store| lock(&store.connections.reader).id().is_some();
     let store = open();
-    let (_, state) = store.state_at(None, &|_| None).expect("read");
+    let (_, state) = store.state_at(None, &super::state::RowsOnly).expect("read");
     let changes = |store: &Store, patient| store.changes(None, state.sequence, state.timeline, patient);
     assert!(matches!(changes(&store, false), Some(Ok(_))), "it is asked at once");
     assert!(!has_two(&store));

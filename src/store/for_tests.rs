@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::matches::Recorded;
 use super::{Endpoint, Finished, LibraryRow, Listing, Store};
 use crate::model::{Change, IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
 
@@ -81,13 +82,12 @@ pub fn listed(store: &Store, identity: IdentityId, row: &LibraryRow, items: &[It
 }
 
 pub fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)> {
-    let mut found = BTreeSet::new();
-    store
-        .for_each_match(library, &mut |path, key, _| {
-            found.insert((path.to_vec(), key.to_owned()));
-        })
-        .expect("read");
-    found
+    store.all_matches(library).expect("read").into_iter().collect()
+}
+
+/// Records matches, without making a segment of them.
+pub fn record_pairs(store: &Store, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Option<Recorded<()>> {
+    store.record_matches(row, pairs, |_| Ok(())).expect("recorded")
 }
 
 pub fn count(store: &Store, query: &str) -> i64 {

@@ -132,6 +132,7 @@ impl Store {
             for (from, to) in both {
                 hand_over(tx, from, to)?;
             }
+            tx.libraries_changed(known)?;
             for library in libraries(tx.connection, known)? {
                 begin_anew(tx, library.id)?; // some were another identity's until now
             }

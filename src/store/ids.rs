@@ -3,7 +3,7 @@
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::folder::NAME;
-use crate::model::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, SegmentName, Sequence, TableId};
+use crate::model::{Generation, IdentityId, ImageName, LibraryId, SegmentName, Sequence, TableId};
 
 /// `SQLite` has 64 bits with a sign: what has none keeps its bits.
 macro_rules! column {
@@ -26,7 +26,6 @@ macro_rules! column {
 column!(IdentityId, |number| number, |number| number);
 column!(LibraryId, |number| number, |number| number);
 column!(TableId, |number| number, |number| number);
-column!(Epoch, |number| number, |number| number);
 column!(Generation, |number| number, |number| number);
 column!(Sequence, u64::cast_signed, i64::cast_unsigned);
 
@@ -36,35 +35,21 @@ impl ToSql for ImageName {
     }
 }
 
-/// The letter of a kind, in the names of images.
-fn letter(kind: ImageKind) -> char {
-    match kind {
-        ImageKind::Listing => 'l',
-        ImageKind::Matches => 'm',
-    }
-}
-
 /// The name of an image as the database has it, and as its file begins.
 pub fn image_text(name: &ImageName) -> String {
     let ImageName {
-        kind,
         library,
         generation,
         sequence,
         number,
     } = name;
-    format!("{NAME}-{}{library}-{generation}-{sequence}-{number:x}", letter(*kind))
+    format!("{NAME}-l{library}-{generation}-{sequence}-{number:x}")
 }
 
 /// The inverse of [`image_text`]; `None` where there is no image, or none of this format.
 pub fn image_name(text: &str) -> Option<ImageName> {
-    let rest = text.strip_prefix(NAME)?.strip_prefix('-')?;
-    let kind = [ImageKind::Listing, ImageKind::Matches]
-        .into_iter()
-        .find(|kind| rest.starts_with(letter(*kind)))?;
-    let mut parts = rest[1..].split('-');
+    let mut parts = text.strip_prefix(NAME)?.strip_prefix("-l")?.split('-');
     let name = ImageName {
-        kind,
         library: LibraryId(parts.next()?.parse().ok()?),
         generation: Generation(parts.next()?.parse().ok()?),
         sequence: Sequence(parts.next()?.parse().ok()?),

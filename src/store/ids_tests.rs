@@ -3,21 +3,20 @@ use super::*;
 #[test]
 fn the_name_of_an_image_is_read_as_it_is_written() {
     let name = ImageName {
-        kind: ImageKind::Matches,
         library: LibraryId(7 << 32),
         generation: Generation(3),
         sequence: Sequence(u64::MAX),
         number: 0xAB,
     };
     let text = image_text(&name);
-    assert_eq!(text, format!("{NAME}-m30064771072-3-18446744073709551615-ab"));
+    assert_eq!(text, format!("{NAME}-l30064771072-3-18446744073709551615-ab"));
     assert_eq!(image_name(&text), Some(name));
     for other in [
         "",
-        "m1-2-3-4",
-        "plexindex-1-m1-2-3-4",
+        "l1-2-3-4",
+        "plexindex-1-l1-2-3-4",
         &format!("{text}-5"),
-        &text.replace("-m", "-k"),
+        &text.replace("-l", "-k"),
     ] {
         assert_eq!(image_name(other), None, "{other}");
     }

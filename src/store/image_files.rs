@@ -10,7 +10,7 @@ use super::open::Store;
 use super::records::manifest;
 use super::tx::sequence_of;
 use crate::error::Result;
-use crate::model::{Generation, ImageKind, ImageName, LibraryId, SegmentName, Sequence};
+use crate::model::{Generation, ImageName, LibraryId, SegmentName, Sequence};
 use crate::platform::files;
 
 /// What the names of images end in.
@@ -27,9 +27,8 @@ impl Folder {
     }
 
     /// A name for an image: of what it is made and when, so that no two contents ever share one.
-    pub fn image_name(kind: ImageKind, library: LibraryId, generation: Generation, sequence: Sequence) -> ImageName {
+    pub fn image_name(library: LibraryId, generation: Generation, sequence: Sequence) -> ImageName {
         ImageName {
-            kind,
             library,
             generation: Generation(generation.0.max(0)),
             sequence,
@@ -109,7 +108,7 @@ enum Fate {
 /// What the database says of images, at one moment.
 #[derive(Default)]
 pub struct Named {
-    images: HashMap<(ImageKind, LibraryId), (Option<ImageName>, Sequence)>,
+    images: HashMap<LibraryId, (Option<ImageName>, Sequence)>,
     segments: HashSet<SegmentName>,
     /// The change sequence of that moment.
     sequence: Sequence,
@@ -118,14 +117,11 @@ pub struct Named {
 impl Named {
     fn image(&self, name: &ImageName) -> Fate {
         // Numbers of libraries are never used again, and a library is stored before an image of it is made.
-        let Some((named, upto)) = self.images.get(&(name.kind, name.library)) else {
+        let Some((named, upto)) = self.images.get(&name.library) else {
             return Fate::Dead;
         };
-        // `set_image`, `finish_listing` and `compacted` name none that is behind what was named before.
-        let behind = match name.kind {
-            ImageKind::Listing => name.sequence < *upto,
-            ImageKind::Matches => name.sequence <= *upto,
-        };
+        // `set_image` and `finish_listing` name none that is behind what was named before.
+        let behind = name.sequence < *upto;
         match named {
             Some(named) if named == name => Fate::Named,
             _ if behind => Fate::Dead,
@@ -158,16 +154,12 @@ impl Store {
     fn named_images(&self) -> Result<Named> {
         self.read(|connection| {
             let mut named = Named::default();
-            let mut libraries = connection.prepare_cached(
-                "SELECT id, image, image_seq, matches_image, matches_compacted FROM libraries WHERE identity > 0",
-            )?;
+            let mut libraries =
+                connection.prepare_cached("SELECT id, image, image_seq FROM libraries WHERE identity > 0")?;
             let mut rows = libraries.query([])?;
             while let Some(row) = rows.next()? {
-                let library = row.get(0)?;
-                for (kind, at) in [(ImageKind::Listing, 1), (ImageKind::Matches, 3)] {
-                    let image = image_name(&row.get::<_, String>(at)?);
-                    named.images.insert((kind, library), (image, row.get(at + 1)?));
-                }
+                let image = image_name(&row.get::<_, String>(1)?);
+                named.images.insert(row.get(0)?, (image, row.get(2)?));
             }
             named.segments = manifest(connection)?.segments.iter().map(|one| one.name).collect();
             named.sequence = sequence_of(connection)?;

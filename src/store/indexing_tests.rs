@@ -141,18 +141,3 @@ fn an_index_finds_what_all_rows_have() {
     check(&finish(&store, identity, &mut listing));
     check(&rows[1]);
 }
-
-#[test]
-fn matches_that_wait_are_counted_and_the_oldest_go_first() {
-    let (_folder, store, identity, rows) = mixed();
-    let paths: Vec<String> = (0..100).map(|n| format!("/h/{n:03}.mkv")).collect();
-    for some in paths.chunks(70) {
-        let pairs: Vec<(&[u8], &str)> = some.iter().map(|path| (path.as_bytes(), "1")).collect();
-        store.record_matches(&rows[0], &pairs).expect("recorded");
-    }
-    assert_eq!(store.lagging(100).expect("read"), [(identity, rows[0].id)]);
-    assert_eq!(store.lagging(10_000).expect("read"), []);
-    assert!(store.evict_matches(3_000).expect("evicted") > 50);
-    let left = super::for_tests::matches(&store, rows[0].id);
-    assert!(left.len() < 50 && left.iter().all(|(path, _)| path.as_slice() > b"/h/050.mkv".as_slice()));
-}

@@ -4,9 +4,8 @@ use rusqlite::params;
 
 use super::items::visible;
 use super::libraries::{LibraryRow, one_library};
-use super::matches::forget;
+use super::matches::{drop_matches, forget, forget_item};
 use super::open::Store;
-use super::pending::fold;
 use super::tx::Tx;
 use super::unverified::mark_unverified;
 use crate::error::Result;
@@ -23,7 +22,7 @@ impl Store {
     ) -> Result<()> {
         self.write(|tx| {
             for (library, exact) in confirmed {
-                forget(tx, identity, *library, exact)?;
+                forget(tx, *library, exact)?;
             }
             for (library, path) in listed {
                 mark_unverified(tx, identity, *library, path, "")?;
@@ -36,7 +35,7 @@ impl Store {
     pub fn invalidate_item(&self, identity: IdentityId, libraries: &[LibraryId], rating_key: &str) -> Result<()> {
         self.write(|tx| {
             for library in libraries {
-                forget_item(tx, identity, *library, rating_key)?;
+                forget_item(tx, *library, rating_key)?;
                 mark_unverified(tx, identity, *library, b"", rating_key)?;
             }
             Ok(())
@@ -71,28 +70,19 @@ impl Store {
     /// every library of the identity.
     pub fn invalidate_libraries(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
         self.write(|tx| {
-            tx.connection.execute(
-                "UPDATE libraries SET due_seq = ?3, epoch = epoch + 1, dead_matches = 1, match_count = 0, match_bytes = 0, matches_image = '', \
-                 matches_compacted = ?3, epoch_seq = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2)",
-                params![identity, library, tx.sequence],
-            )?;
+            let libraries: Vec<LibraryId> = tx
+                .connection
+                .prepare_cached(
+                    "UPDATE libraries SET due_seq = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) RETURNING id",
+                )?
+                .query_map(params![identity, library, tx.sequence], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            for library in libraries {
+                drop_matches(tx, library)?;
+            }
             tx.libraries_changed(identity)
         })
     }
-}
-
-/// Forgets the confirmed matches of an item.
-pub fn forget_item(tx: &Tx<'_>, identity: IdentityId, library: LibraryId, rating_key: &str) -> rusqlite::Result<()> {
-    fold(tx)?;
-    let paths: Vec<Vec<u8>> = tx
-        .connection
-        .prepare_cached("SELECT path FROM matches WHERE library = ?1 AND rating_key = ?2")?
-        .query_map(params![library, rating_key], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    for path in paths {
-        forget(tx, identity, library, &path)?;
-    }
-    Ok(())
 }
 
 /// Has an item confirmed before it is answered again; gives whether the library lists it. Also where a listing under way has

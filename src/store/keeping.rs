@@ -10,6 +10,7 @@ use super::identities::NEVER_FORGOTTEN;
 use super::libraries::{LibraryRow, libraries_as};
 use super::open::Store;
 use super::opened::is_fresh;
+use super::records::manifest_as;
 use super::state::{State, state_of};
 use super::state_file::{Files, Kept, KeptEndpoint, KeptView, keep};
 use crate::image::State as PageState;
@@ -74,6 +75,7 @@ impl Store {
             sequence: kept.sequence,
             continued: Vec::new(),
             timeline: self.timeline(),
+            manifest: read_kept(&view.manifest).ok()?,
             libraries: rows.collect::<rusqlite::Result<_>>().ok()?,
             changes: changes.collect::<rusqlite::Result<_>>().ok()?,
             used_ms: view.used_ms,
@@ -136,6 +138,7 @@ impl Store {
                 endpoint: of(endpoint),
                 identity: Some(identity.0),
                 used_ms: used_ms(connection, identity)?,
+                manifest: manifest_as(connection, cells_of)?,
                 libraries: libraries_as(connection, identity, cells_of)?,
                 changes: state
                     .changes

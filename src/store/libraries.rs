@@ -6,12 +6,11 @@ use rusqlite::{Connection, Row, params};
 use super::columns::{self, Cells, FromCells, list, read};
 use super::ids::image_name;
 use super::open::Store;
-use super::pending::PENDING;
-use super::places::end_in_sql;
+use super::places::end_of;
 use super::tx::{Living, Tx};
 use crate::error::Result;
 use crate::model::{
-    Change, Epoch, Generation, Hint, IdentityId, ImageName, Library, LibraryId, LibraryKind, Sequence, Trust,
+    Change, Generation, Hint, IdentityId, ImageName, Library, LibraryId, LibraryKind, Sequence, TableId, Trust,
 };
 
 /// A library as the store has it.
@@ -58,12 +57,10 @@ pub struct LibraryRow {
     pub image: Option<ImageName>,
     /// Single items that came or went up to this sequence are in it.
     pub image_sequence: Sequence,
-    /// Confirmed matches of other epochs are dead.
-    pub epoch: Epoch,
-    /// Image of the confirmed matches; `None`: none yet.
-    pub matches_image: Option<ImageName>,
-    /// Changes up to this sequence are in it.
-    pub matches_compacted: Sequence,
+    /// The table of its confirmed matches; `None`: nothing was recorded.
+    pub matches: Option<TableId>,
+    /// How many of them segments have.
+    pub merged_matches: u64,
     /// What an event said of it, and no probe has followed up yet.
     pub hint: Hint,
 }
@@ -114,9 +111,10 @@ impl FromCells for LibraryRow {
             due_sequence,
             image: image_name(&cells.get::<String>("image")?),
             image_sequence: cells.get("image_seq")?,
-            epoch: cells.get("epoch")?,
-            matches_image: image_name(&cells.get::<String>("matches_image")?),
-            matches_compacted: cells.get("matches_compacted")?,
+            matches: cells.get("(SELECT id FROM tables WHERE library = libraries.id)")?,
+            merged_matches: cells
+                .get::<Option<i64>>("(SELECT entries FROM tables WHERE library = libraries.id)")?
+                .map_or(0, i64::cast_unsigned),
             hint: Hint::from_number(cells.get("hint")?),
         })
     }
@@ -168,13 +166,16 @@ impl Tx<'_> {
     /// belongs to a database that was set aside. No number of a library is ever used twice.
     pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<Living> {
         self.connection
-            .prepare_cached("SELECT identity, generation, epoch FROM libraries WHERE id = ?1 AND identity > 0")?
+            .prepare_cached(
+                "SELECT identity, generation, (SELECT id FROM tables WHERE library = libraries.id) FROM libraries \
+                 WHERE id = ?1 AND identity > 0",
+            )?
             .query_row([library], |row| {
                 Ok(Living {
                     id: library,
                     identity: row.get(0)?,
                     generation: row.get(1)?,
-                    epoch: row.get(2)?,
+                    matches: row.get(2)?,
                 })
             })
     }
@@ -191,32 +192,26 @@ impl Store {
         self.read(|connection| one_library(connection, id))
     }
 
-    /// How many libraries, items and confirmed matches an identity has now.
-    pub fn counts(&self, identity: IdentityId) -> Result<[u64; 3]> {
+    /// How many libraries and items an identity has now.
+    pub fn counts(&self, identity: IdentityId) -> Result<[u64; 2]> {
         self.read(|connection| {
             connection
-                .prepare_cached(&format!(
-                    "SELECT count(*), coalesce(sum(listed_items), 0), coalesce(sum(match_count), 0) + \
-                     (SELECT count(*) FROM (SELECT DISTINCT c.library, c.path {PENDING} AND l.identity = ?1 AND l.present \
-                     AND NOT EXISTS (SELECT 1 FROM matches m WHERE m.library = l.id AND m.path = c.path AND m.epoch = l.epoch))) \
-                     FROM libraries WHERE identity = ?1 AND present",
-                ))?
-                .query_row([identity], |row| {
-                    Ok([row.get(0)?, row.get(1)?, row.get(2)?].map(i64::cast_unsigned))
-                })
+                .prepare_cached(
+                    "SELECT count(*), coalesce(sum(listed_items), 0) FROM libraries WHERE identity = ?1 AND present",
+                )?
+                .query_row([identity], |row| Ok([row.get(0)?, row.get(1)?].map(i64::cast_unsigned)))
         })
     }
 
     /// Counts single items that came or went since the listing's image was made.
     pub fn unmerged_items(&self, library: LibraryId) -> Result<u64> {
         self.read(|connection| {
+            let upto: Sequence = connection
+                .prepare_cached("SELECT image_seq FROM libraries WHERE id = ?1")?
+                .query_row([library], |row| row.get(0))?;
             connection
-                .prepare_cached(concat!(
-                    "SELECT count(*) FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > (SELECT ",
-                    end_in_sql!("image_seq"),
-                    " FROM libraries WHERE id = ?1)",
-                ))?
-                .query_row([library], |row| row.get::<_, i64>(0))
+                .prepare_cached("SELECT count(*) FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2")?
+                .query_row(params![library, end_of(upto)], |row| row.get::<_, i64>(0))
                 .map(i64::cast_unsigned)
         })
     }
@@ -302,7 +297,7 @@ pub fn disown(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> 
         .execute(params![of, tx.sequence])?;
     tx.connection
         .prepare_cached(&format!(
-            "UPDATE libraries SET identity = -id, present = 0, image = '', matches_image = '' WHERE {which} = ?1"
+            "UPDATE libraries SET identity = -id, present = 0, image = '' WHERE {which} = ?1"
         ))?
         .execute([of])?;
     Ok(())

@@ -1,10 +1,13 @@
 //! Single defects of listings and of items that are merged meanwhile, each as it once was, and how it has to be.
 
+use super::changes::trim;
 use super::connection::{CHECKPOINT, CHECKPOINT_OF_LISTING};
-use super::for_tests::{NOW_MS, count, endpoint, finish, listed, movie, opened, paths, probed, sequence, server};
+use super::for_tests::{
+    NOW_MS, count, endpoint, finish, listed, movie, opened, paths, probed, record_pairs, sequence, server,
+};
 use super::{Finished, Folder};
 use crate::error::{Result, Status};
-use crate::model::{ImageKind, Item};
+use crate::model::Item;
 use crate::platform::mutex::lock;
 
 #[test]
@@ -12,11 +15,11 @@ fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    store.record_matches(&row, &[(b"/h/1.mkv", "1")]).expect("recorded");
+    record_pairs(&store, &row, &[(b"/h/1.mkv", "1")]);
     store.invalidate_libraries(identity, None).expect("invalidated");
     listed(&store, identity, &store.library_row(row.id).expect("a row"), &[]);
     while store.sweep(1).expect("swept") {}
-    assert_eq!(count(&store, "SELECT count(*) FROM matches"), 0);
+    assert_eq!(count(&store, "SELECT count(*) FROM records"), 0);
 }
 
 #[test]
@@ -143,11 +146,9 @@ fn a_file_that_lacks_changes_which_are_forgotten_is_not_the_listing_s() {
         .merge_items(&row, &[movie("2", "/data/2.mkv")], None)
         .expect("merged");
     let now = sequence(&store);
-    let name = |kind, sequence| Folder::image_name(kind, row.id, row.generation, sequence);
-    store.set_image(identity, &name(ImageKind::Listing, now)).expect("set");
-    store
-        .compacted(identity, row.epoch, &name(ImageKind::Matches, now))
-        .expect("compacted");
+    let name = |sequence| Folder::image_name(row.id, row.generation, sequence);
+    store.set_image(identity, &name(now)).expect("set");
+    store.write(|tx| trim(tx, now)).expect("trimmed");
     store
         .store_page(&mut listing, &[movie("1", "/data/3.mkv")], now)
         .expect("stored");
@@ -156,7 +157,7 @@ fn a_file_that_lacks_changes_which_are_forgotten_is_not_the_listing_s() {
         items: 2,
         provisional: false,
         partial: false,
-        image: Some(name(ImageKind::Listing, listing.begun_sequence)),
+        image: Some(name(listing.begun_sequence)),
         now_ms: NOW_MS,
     };
     let row = store.finish_listing(identity, &listing, &finished).expect("finished");

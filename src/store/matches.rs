@@ -1,129 +1,67 @@
-//! Confirmed matches: what hosts recorded as true.
+//! Confirmed matches: what hosts recorded as true. They are records of a table that the library has.
 
 use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::changes::{ChangeKind, trim};
-use super::columns::Insert;
 use super::endpoints::TOKEN;
 use super::libraries::LibraryRow;
 use super::listings::Listing;
-use super::open::{Store, Timeline};
-use super::pending::{Filling, PENDING, fold, fold_many, set_folded, size_of};
-use super::places::end_in_sql;
+use super::open::Store;
+use super::places::end_of;
+use super::records::{RecordTx, manifest};
+use super::timeline::Timeline;
 use super::tx::{Living, Tx, sequence_of};
 use super::unverified::{Invalid, unverified_in};
 use crate::error::Result;
-use crate::model::{Epoch, IdentityId, ImageName, LibraryId, Sequence};
-
-/// Matches that may answer: of an identity's library, and of its epoch.
-const LIVING: &str = "FROM matches m JOIN libraries l ON l.id = m.library AND l.identity > 0 AND l.epoch = m.epoch";
-
-/// Every so many transactions the changes that wait are counted: that reads each of them.
-const COUNTED: u64 = 256;
-/// As many matches at once go into their table right away, and what waits is counted.
-const BATCH: usize = 64;
+use crate::image::{match_of, match_value};
+use crate::model::{IdentityId, LibraryId, Sequence, TableId};
 
 /// What [`Store::record_matches`] did, and found in the store.
-pub struct Recorded {
+pub struct Recorded<T> {
     /// The timeline and the change sequence of the write.
     pub at: (Timeline, Sequence),
-    /// How many changes wait to be compacted; 0 where they were not counted.
-    pub waiting: u64,
     /// What is invalidated of the library, as [`Store::unverified`]: some of it may be what was recorded.
     pub unverified: Vec<Invalid>,
+    /// What was done besides.
+    pub then: T,
 }
 
+/// A match: the rating key, and the change sequence at which a host gave it.
+type Match = (String, Sequence);
+
 impl Store {
-    /// Stores confirmed matches in one transaction. `None` when the library is not in the store any more: it was cleared,
-    /// and has another number by now.
-    pub fn record_matches(&self, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<Option<Recorded>> {
+    /// Stores confirmed matches in one transaction, with what `then` does besides. `None` when the library is not in the store
+    /// any more: it was cleared, and has another number by now.
+    pub fn record_matches<T>(
+        &self,
+        row: &LibraryRow,
+        pairs: &[(&[u8], &str)],
+        mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<Recorded<T>>> {
         // Before it: the write may go to another database than the one that was read.
         let timeline = self.timeline();
         self.write(|tx| {
             // As it is by now: it may have got another identity and another listing since the caller read it.
             let known = tx.left.filter(|library| library.id == row.id);
-            let Some(library) = known.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
+            let Some(mut library) = known.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
                 return Ok(None);
             };
-            let now = tx.sequence;
             let unverified = match known {
                 Some(_) => Vec::new(),
                 None => unverified_but(tx, &library, pairs)?,
             };
+            let table = table_of(tx, &mut library)?;
             tx.leaves.set(Some(library).filter(|_| unverified.is_empty()));
-            let is_batch = pairs.len() >= BATCH;
-            if is_batch {
-                fold(tx)?;
-                let each = pairs.iter().map(|(path, key)| (*path, *key, now));
-                record(tx, &library, each.collect())?;
-            } else {
-                for (path, key) in pairs {
-                    tx.change(library.identity, library.id, ChangeKind::Matched, path, key)?;
-                }
+            let records = RecordTx::new(tx);
+            for (path, key) in pairs {
+                records.add(table, path, Some(&match_value(key, tx.sequence)), None)?;
             }
-            let waiting = if is_batch || now.0.is_multiple_of(COUNTED) {
-                waiting(tx, row.id)?
-            } else {
-                0
-            };
             Ok(Some(Recorded {
-                at: (timeline, now),
-                waiting,
+                at: (timeline, tx.sequence),
                 unverified,
+                then: then(&records)?,
             }))
-        })
-    }
-
-    /// Hands every living confirmed match of a library to `each`: path, rating key, and the change sequence at which
-    /// it was recorded. Gives the change sequence of that moment.
-    pub fn for_each_match(&self, library: LibraryId, each: &mut dyn FnMut(&[u8], &str, Sequence)) -> Result<Sequence> {
-        self.read(|connection| {
-            let mut pending: HashMap<Vec<u8>, (String, Sequence)> = HashMap::new();
-            {
-                let mut statement = connection.prepare_cached(&format!(
-                    "SELECT c.path, c.rating_key, c.sequence {PENDING} AND c.library = ?1 ORDER BY c.id"
-                ))?;
-                let mut rows = statement.query([library])?;
-                while let Some(row) = rows.next()? {
-                    pending.insert(row.get(0)?, (row.get(1)?, row.get(2)?));
-                }
-            }
-            let mut statement = connection.prepare_cached(
-                "SELECT m.path, m.rating_key, m.sequence FROM matches m JOIN libraries l ON l.id = m.library \
-                 WHERE m.library = ?1 AND m.epoch = l.epoch",
-            )?;
-            let mut rows = statement.query([library])?;
-            while let Some(row) = rows.next()? {
-                let path = row.get_ref(0)?.as_blob().unwrap_or_default();
-                if pending.is_empty() || !pending.contains_key(path) {
-                    let key = row.get_ref(1)?.as_str().unwrap_or_default();
-                    each(path, key, row.get(2)?);
-                }
-            }
-            for (path, (key, sequence)) in &pending {
-                each(path, key, *sequence);
-            }
-            sequence_of(connection)
-        })
-    }
-
-    /// Notes a new image of confirmed matches, of this epoch, that holds all changes up to its sequence; and forgets changes
-    /// that every library has compacted.
-    pub fn compacted(&self, identity: IdentityId, epoch: Epoch, image: &ImageName) -> Result<()> {
-        self.write(|tx| {
-            let done = tx.connection.execute(
-                "UPDATE libraries SET matches_image = ?3, matches_compacted = ?4 \
-                 WHERE id = ?1 AND epoch = ?2 AND matches_compacted < ?4",
-                params![image.library, epoch, image, image.sequence],
-            )?;
-            if done == 0 {
-                // Invalidated meanwhile, or another process compacted more: changes that this file lacks may be gone already.
-                return Ok(());
-            }
-            trim(tx, image.sequence)?;
-            tx.libraries_changed(identity)
         })
     }
 
@@ -131,88 +69,92 @@ impl Store {
     /// that the listing under way has too: what this token's user may see as well. Those known already are left out. Only
     /// at a URL that led to both: a server at another one may say that it is this server, and list whatever it likes.
     pub fn matches_of_others(&self, identity: IdentityId, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
-        self.write(|tx| {
-            fold(tx)?;
-            tx.connection
+        self.read(|c| {
+            let others: Vec<LibraryId> = c
                 .prepare_cached(
-                    "SELECT DISTINCT m.path, m.rating_key FROM libraries own \
+                    "SELECT theirs.id FROM libraries own \
                      JOIN identities me ON me.id = ?1 JOIN identities other ON other.server = me.server AND other.id <> me.id \
-                     AND NOT me.cleared AND length(me.who) = ?4 AND length(other.who) = ?4 \
+                     AND NOT me.cleared AND length(me.who) = ?3 AND length(other.who) = ?3 \
                      AND EXISTS (SELECT 1 FROM endpoints mine JOIN endpoints same ON same.url = mine.url \
                      WHERE mine.identity = me.id AND same.identity = other.id) \
-                     JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid \
-                     JOIN matches m ON m.library = theirs.id AND m.epoch = theirs.epoch \
-                     WHERE own.id = ?2 \
-                     AND EXISTS (SELECT 1 FROM items i WHERE i.library = own.id AND i.rating_key = m.rating_key \
-                     AND i.born <= ?3 AND (i.died IS NULL OR i.died > ?3)) \
-                     AND NOT EXISTS (SELECT 1 FROM matches k WHERE k.library = own.id AND k.path = m.path) \
-                     ORDER BY m.sequence",
+                     JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2",
                 )?
-                .query_map(
-                    params![identity, listing.library, listing.generation, TOKEN],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
-                )?
-                .collect()
-        })
-    }
-
-    /// Libraries whose matches were compacted so long ago that `most` changes or more are kept for them, with their
-    /// identities.
-    pub fn lagging(&self, most: u64) -> Result<Vec<(IdentityId, LibraryId)>> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(concat!(
-                    "SELECT identity, id FROM libraries l WHERE identity > 0 AND (match_count > 0 OR EXISTS (SELECT 1 \
-                     FROM changes c WHERE c.id > (SELECT ",
-                    end_in_sql!("folded"),
-                    " FROM store) AND c.kind = 1 AND c.library = l.id)) AND (SELECT count(*) FROM changes WHERE id > ",
-                    end_in_sql!("matches_compacted"),
-                    ") >= ?1",
-                ))?
-                .query_map([most.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
-        })
-    }
-
-    /// Removes the oldest confirmed matches while they take more than `limit` bytes: living ones, for the dead are swept
-    /// anyway. Gives how many went.
-    pub fn evict_matches(&self, limit: u64) -> Result<u64> {
-        self.write(|tx| {
-            fold_many(tx, limit)?;
-            let taken: i64 = tx.connection.query_row(
-                "SELECT coalesce(sum(match_bytes), 0) FROM libraries WHERE identity > 0",
-                [],
-                |row| row.get(0),
-            )?;
-            let surplus = taken.cast_unsigned().saturating_sub(limit);
-            if surplus == 0 {
-                return Ok(0);
-            }
-            // A tenth more than needed, so that the next write does not evict again.
-            let surplus = surplus + limit / 10;
-            let oldest: Vec<(LibraryId, Vec<u8>, IdentityId)> = {
-                let mut freed = 0;
-                let mut oldest = Vec::new();
-                let mut statement = tx.connection.prepare_cached(&format!(
-                    "SELECT m.library, m.path, m.rating_key, l.identity {LIVING} ORDER BY m.sequence"
-                ))?;
-                let mut rows = statement.query([])?;
-                while let Some(row) = rows.next()? {
-                    if freed >= surplus {
-                        break;
+                .query_map(params![identity, listing.library, TOKEN], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            let mut found: Vec<(Sequence, Vec<u8>, String)> = Vec::new();
+            if !others.is_empty() {
+                let own = all_of(c, listing.library)?;
+                let mut lists = c.prepare_cached(
+                    "SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND born <= ?3 \
+                     AND (died IS NULL OR died > ?3)",
+                )?;
+                for other in others {
+                    for (path, (key, given)) in all_of(c, other)? {
+                        if !own.contains_key(&path)
+                            && lists.exists(params![listing.library, key, listing.generation])?
+                        {
+                            found.push((given, path, key));
+                        }
                     }
-                    let path = row.get_ref(1)?.as_blob().unwrap_or_default();
-                    freed += size_of(path, row.get_ref(2)?.as_str().unwrap_or_default()).cast_unsigned();
-                    oldest.push((row.get(0)?, path.to_vec(), row.get(3)?));
                 }
-                oldest
-            };
-            for (library, path, identity) in &oldest {
-                forget(tx, *identity, *library, path)?;
             }
-            Ok(oldest.len() as u64)
+            found.sort_unstable();
+            Ok(found.into_iter().map(|(_, path, key)| (path, key)).collect())
         })
     }
+}
+
+#[cfg(test)]
+impl Store {
+    /// All confirmed matches of a library, as the log has them.
+    pub fn all_matches(&self, library: LibraryId) -> Result<std::collections::BTreeMap<Vec<u8>, String>> {
+        let all = self.read(|connection| all_of(connection, library))?;
+        Ok(all.into_iter().map(|(path, (key, _))| (path, key)).collect())
+    }
+}
+
+/// The number of the table of a library's matches, if something was recorded.
+fn table_at(connection: &Connection, library: LibraryId) -> rusqlite::Result<Option<TableId>> {
+    connection
+        .prepare_cached("SELECT id FROM tables WHERE library = ?1")?
+        .query_row([library], |row| row.get(0))
+        .optional()
+}
+
+/// The same, made where there is none.
+fn table_of(tx: &Tx<'_>, library: &mut Living) -> rusqlite::Result<TableId> {
+    if let Some(table) = library.matches {
+        return Ok(table);
+    }
+    tx.connection
+        .prepare_cached("INSERT INTO tables (library) VALUES (?1)")?
+        .execute([library.id])?;
+    let table = TableId(tx.connection.last_insert_rowid());
+    library.matches = Some(table);
+    Ok(table)
+}
+
+/// All confirmed matches of a library, by path. Reads the whole log.
+pub fn all_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<HashMap<Vec<u8>, Match>> {
+    let mut found = HashMap::new();
+    let Some(table) = table_at(connection, library)? else {
+        return Ok(found);
+    };
+    let beside = sequence_of(connection)?;
+    let mut statement = connection.prepare_cached("SELECT name, value FROM records WHERE in_table = ?1 ORDER BY id")?;
+    let mut rows = statement.query([table])?;
+    while let Some(row) = rows.next()? {
+        let path = row.get_ref(0)?.as_blob()?;
+        match row.get_ref(1)?.as_blob_or_null()? {
+            Some(value) => {
+                if let Some((key, given)) = match_of(value, beside) {
+                    found.insert(path.to_vec(), (key.to_owned(), given));
+                }
+            }
+            None => drop(found.remove(path)),
+        }
+    }
+    Ok(found)
 }
 
 /// What is invalidated of a library, without the paths that are recorded now.
@@ -237,41 +179,27 @@ fn verify(tx: &Tx<'_>, library: LibraryId, path: &[u8], given: Sequence) -> rusq
     Ok(())
 }
 
-/// Puts confirmed matches into their table, each with the change sequence at which the host gave it, and tells of each. None
-/// waits: the caller has folded those that did.
-fn record(tx: &Tx<'_>, library: &Living, mut matches: Vec<(&[u8], &str, Sequence)>) -> rusqlite::Result<()> {
-    // In the order of the table's tree. Of two of a path the later one stays.
-    matches.sort_by_key(|(path, _, _)| *path);
-    let mut filling = Filling::new(tx, library.id, library.epoch, matches.len())?;
-    let mut told = Insert::new(tx.connection, "INSERT INTO changes");
-    for (path, rating_key, given) in matches {
-        filling.put(path, rating_key, given)?;
-        tx.matched(&mut told, library, path, rating_key)?;
-    }
-    filling.end()?;
-    set_folded(tx, tx.sequence)
-}
-
-/// Gives a library what hosts told another one that it stands for from now on: the living matches, unless it has newer
-/// ones itself, and what was invalidated.
+/// Gives a library what hosts told another one that it stands for from now on: the matches, unless it has newer ones itself,
+/// and what was invalidated. The caller tells of it.
 pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
-    fold(tx)?;
-    let given: Vec<(Vec<u8>, String, Sequence)> = tx
-        .connection
-        .prepare_cached(
-            "SELECT m.path, m.rating_key, m.sequence FROM matches m \
-             JOIN libraries a ON a.id = m.library AND a.epoch = m.epoch JOIN libraries b ON b.id = ?2 \
-             WHERE m.library = ?1 AND NOT EXISTS (SELECT 1 FROM matches k WHERE k.library = b.id AND k.path = m.path \
-             AND k.epoch = b.epoch AND k.sequence >= m.sequence)",
-        )?
-        .query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    let library = tx.expect_library(to)?;
-    for (path, _, given) in &given {
+    let own = all_of(tx.connection, to)?;
+    let given = all_of(tx.connection, from)?;
+    for (path, (_, given)) in &given {
         verify(tx, to, path, *given)?;
     }
-    let each = given.iter().map(|(path, key, given)| (&path[..], &key[..], *given));
-    record(tx, &library, each.collect())?;
+    if own.is_empty() {
+        drop_matches(tx, to)?;
+        tx.connection
+            .execute("UPDATE tables SET library = ?2 WHERE library = ?1", [from, to])?;
+    } else {
+        let table = table_of(tx, &mut tx.expect_library(to)?)?;
+        let records = RecordTx::new(tx);
+        let is_newer = |path: &Vec<u8>, given: Sequence| own.get(path).is_none_or(|(_, own)| *own < given);
+        for (path, (key, given)) in given.iter().filter(|(path, (_, given))| is_newer(path, *given)) {
+            records.add(table, path, Some(&match_value(key, *given)), None)?;
+        }
+        drop_matches(tx, from)?;
+    }
     tx.connection.execute(
         "INSERT INTO unverified (library, path, rating_key, sequence) \
          SELECT ?2, path, rating_key, sequence FROM unverified WHERE library = ?1 \
@@ -281,39 +209,55 @@ pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Resul
     Ok(())
 }
 
-/// Changes of a library that wait to be compacted into its image.
-fn waiting(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<u64> {
+/// Removes all matches of a library, whatever their number: their rows are swept by later writes.
+pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.connection
-        .prepare_cached(concat!(
-            "SELECT count(*) FROM changes WHERE id > (SELECT ",
-            end_in_sql!("matches_compacted"),
-            " FROM libraries WHERE id = ?1)",
-        ))?
-        .query_row([library], |row| row.get::<_, i64>(0))
-        .map(i64::cast_unsigned)
+        .prepare_cached("UPDATE tables SET library = NULL WHERE library = ?1")?
+        .execute([library])?;
+    Ok(())
 }
 
-/// Removes a match, and tells of it if it was living.
-pub fn forget(tx: &Tx<'_>, identity: IdentityId, library: LibraryId, path: &[u8]) -> rusqlite::Result<()> {
-    fold(tx)?;
+/// Removes a match.
+pub fn forget(tx: &Tx<'_>, library: LibraryId, path: &[u8]) -> rusqlite::Result<()> {
+    if let Some(table) = table_at(tx.connection, library)? {
+        RecordTx::new(tx).add(table, path, None, None)?;
+    }
+    Ok(())
+}
+
+/// Removes the confirmed matches of an item. Reads the whole log: matches have no index by item, which each record would pay
+/// for.
+pub fn forget_item(tx: &Tx<'_>, library: LibraryId, rating_key: &str) -> rusqlite::Result<()> {
     let c = tx.connection;
-    let living: Option<i64> = c
-        .prepare_cached(
-            "SELECT rating_key FROM matches WHERE library = ?1 AND path = ?2 \
-             AND epoch = (SELECT epoch FROM libraries WHERE id = ?1)",
-        )?
-        .query_row(params![library, path], |row| {
-            Ok(size_of(path, row.get_ref(0)?.as_str().unwrap_or_default()))
-        })
-        .optional()?;
-    c.prepare_cached("DELETE FROM matches WHERE library = ?1 AND path = ?2")?
-        .execute(params![library, path])?;
-    let Some(bytes) = living else {
+    let Some(table) = table_at(c, library)? else {
         return Ok(());
     };
-    c.prepare_cached(
-        "UPDATE libraries SET match_count = max(match_count - 1, 0), match_bytes = max(match_bytes - ?2, 0) WHERE id = ?1",
-    )?
-    .execute(params![library, bytes])?;
-    tx.change(identity, library, ChangeKind::Forgotten, path, "")
+    let merged = end_of(manifest(c)?.merged);
+    let is_of = |value: Option<&[u8]>| {
+        let read = value.and_then(|value| match_of(value, tx.sequence));
+        read.is_some_and(|(key, _)| key == rating_key)
+    };
+    // What segments have is current, unless it was recorded anew since.
+    let mut newer: HashMap<Vec<u8>, bool> = HashMap::new();
+    let mut paths: Vec<Vec<u8>> = Vec::new();
+    for (from, upto) in [(merged, i64::MAX), (0, merged)] {
+        let mut statement = c.prepare_cached(
+            "SELECT name, value FROM records WHERE id > ?1 AND id <= ?2 AND in_table = ?3 ORDER BY id",
+        )?;
+        let mut rows = statement.query(params![from, upto, table])?;
+        while let Some(row) = rows.next()? {
+            let path = row.get_ref(0)?.as_blob()?;
+            let is = is_of(row.get_ref(1)?.as_blob_or_null()?);
+            if from > 0 {
+                newer.insert(path.to_vec(), is);
+            } else if is && !newer.contains_key(path) {
+                paths.push(path.to_vec());
+            }
+        }
+    }
+    paths.extend(newer.into_iter().filter_map(|(path, is)| is.then_some(path)));
+    for path in paths {
+        RecordTx::new(tx).add(table, &path, None, None)?;
+    }
+    Ok(())
 }

@@ -4,9 +4,9 @@ use rusqlite::params;
 
 use super::adding::{Adding, Shared};
 use super::changes::ChangeKind;
-use super::invalidation::forget_item;
 use super::items::{digest, visible};
 use super::libraries::{LibraryRow, renew};
+use super::matches::forget_item;
 use super::open::Store;
 use super::seen;
 use super::tx::{Living, Tx};
@@ -62,9 +62,9 @@ impl Store {
     }
 
     /// The same, with what hosts confirmed of it: it was asked for, and does not come back.
-    pub fn lose_item(&self, identity: IdentityId, row: &LibraryRow, rating_key: &str) -> Result<()> {
+    pub fn lose_item(&self, row: &LibraryRow, rating_key: &str) -> Result<()> {
         self.write(|tx| {
-            forget_item(tx, identity, row.id, rating_key)?;
+            forget_item(tx, row.id, rating_key)?;
             remove(tx, row, rating_key)
         })
     }

@@ -51,7 +51,6 @@ mod listings;
 mod matches;
 mod merging;
 mod path_searches;
-mod pending;
 mod places;
 mod probes;
 mod records;
@@ -60,9 +59,11 @@ mod seen;
 mod state;
 mod sweeping;
 mod texts;
+mod timeline;
 mod titles;
 mod totals;
 mod unverified;
+mod upgrade;
 
 #[cfg(test)]
 mod columns_tests;
@@ -97,9 +98,14 @@ pub use identities::{NEVER_FORGOTTEN, SameUser, USE_NOTED_MS};
 pub use libraries::LibraryRow;
 pub use listings::{Finished, Listing};
 pub use matches::Recorded;
-pub use open::{Store, Timeline};
+pub use open::Store;
 pub use path_searches::ProbeOutcome;
 pub use patience::Patience;
-pub use records::{Manifest, NamedSegment, RecordLog, RecordRow, RecordTx, RecordsState, TableRow, last_row, write_of};
-pub use state::State;
+pub use records::{
+    Collection, Manifest, NamedSegment, RecordLog, RecordRow, RecordTx, RecordsState, TableRow, last_row, write_of,
+};
+#[cfg(test)]
+pub use state::RowsOnly;
+pub use state::{KnownUpto, State};
+pub use timeline::Timeline;
 pub use unverified::Invalid;

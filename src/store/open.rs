@@ -13,6 +13,7 @@ use super::ids::{image_text, segment_text};
 use super::opened::{Opened, is_fresh, repair, warn_of_page};
 use super::patience::BUSY;
 use super::state_file::{Kept, KeptEndpoint, find};
+use super::timeline::Timeline;
 use super::tx::{Living, sequence_of};
 use crate::error::{Error, Result, Status};
 use crate::image::{CounterPage, State as PageState};
@@ -63,14 +64,6 @@ pub struct Left {
 
 /// What the listing of a change (its sequence and number) changed, in pairs of rows: kept while the feed tells it in pages.
 pub type Listed = Mutex<Option<(Timeline, (Sequence, i64), Arc<Vec<(i64, i64)>>)>>;
-
-/// The history that a change sequence, and the name of an image, belong to. Those of another timeline say nothing: another
-/// database has the name, such as a copy that was put back, or its log was lost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timeline {
-    opened: u64,
-    losses: u64,
-}
 
 impl Store {
     /// Opens the store in `folder`, making what is missing. A database that is none, or is broken, is set aside.

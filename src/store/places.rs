@@ -18,11 +18,3 @@ pub fn end_of(sequence: Sequence) -> i64 {
 
 /// The bits of a place that are the number within the transaction.
 pub const NUMBER: i64 = 0x7FFF_FFFF;
-
-/// [`end_of`] of a column, in SQL.
-macro_rules! end_in_sql {
-    ($column:literal) => {
-        concat!("(((", $column, " & 0xFFFFFFFF) << 31) | 0x7FFFFFFF)")
-    };
-}
-pub(super) use end_in_sql;

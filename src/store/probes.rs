@@ -6,7 +6,6 @@ use super::history::{begin_anew, note_day};
 use super::libraries::{LibraryRow, disown, libraries, renew, upsert};
 use super::matches::hand_over;
 use super::open::Store;
-use super::pending::fold;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Change, IdentityId, Library, LibraryId, Sequence};
@@ -90,12 +89,11 @@ fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Resu
     if !some {
         return Ok(());
     }
-    // Before one is disowned: what waits of it would go with it.
-    fold(tx)?;
     let gone: Vec<(LibraryId, bool)> = c
         .prepare_cached(
-            "SELECT id, match_count > 0 FROM libraries l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \
-             AND (match_count = 0 OR generation > 0 OR EXISTS (SELECT 1 FROM items WHERE library = l.id))",
+            "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
+             FROM libraries) l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \
+             AND (NOT matches OR generation > 0 OR EXISTS (SELECT 1 FROM items WHERE library = l.id))",
         )?
         .query_map(params![identity, before_ms], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::changes::trim;
+use super::for_tests::record_pairs;
 use super::*;
 use crate::error::Status;
-use crate::model::{Change, IdentityId, ImageKind, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
+use crate::model::{Change, IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
 
 /// A little randomness that a failure can be repeated with.
 struct Dice(u64);
@@ -32,8 +33,6 @@ const DAY_MS: i64 = 86_400_000;
 struct Expected {
     items: BTreeMap<String, Item>,
     matches: BTreeMap<Vec<u8>, String>,
-    /// What is in the image of the matches, if one is named.
-    image: BTreeMap<Vec<u8>, String>,
 }
 
 /// A user's view of the server.
@@ -313,8 +312,7 @@ impl World {
             .map(|(path, key)| (path.into_bytes(), key.to_string()))
             .collect();
         let given: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (&path[..], &key[..])).collect();
-        let stored = self.store.record_matches(&row, &given);
-        assert!(stored.expect("recorded").is_some());
+        assert!(record_pairs(&self.store, &row, &given).is_some());
         let expected = self.expected(user, uuid);
         expected.matches.extend(pairs);
     }
@@ -423,13 +421,8 @@ impl World {
             _ => {
                 let row = self.row(user, uuid);
                 let sequence = self.store.totals().expect("totals").sequence;
-                let name = |kind| Folder::image_name(kind, row.id, row.generation, sequence);
-                self.store
-                    .compacted(identity, row.epoch, &name(ImageKind::Matches))
-                    .expect("compacted");
-                self.store.set_image(identity, &name(ImageKind::Listing)).expect("set");
-                let expected = self.expected(user, uuid);
-                expected.image = expected.matches.clone();
+                let name = Folder::image_name(row.id, row.generation, sequence);
+                self.store.set_image(identity, &name).expect("set");
             }
         }
         format!("step {what} of user {user} on {uuid}")
@@ -440,7 +433,6 @@ impl World {
         let store = &self.store;
         for user in &self.users {
             let state = store.state(Some(user.identity)).expect("state");
-            let mut all = 0;
             for row in &state.libraries {
                 let nothing = Expected::default();
                 let expected = user.expected.get(row.library.uuid.as_str()).unwrap_or(&nothing);
@@ -458,23 +450,14 @@ impl World {
                 assert_eq!(by_key.len(), items.len(), "an item is listed twice after {after}");
                 assert_eq!(by_key, expected.items, "items of {} after {after}", row.library.uuid);
                 assert_eq!(row.items, items.len() as u64, "the count of items after {after}");
-                let mut matches = BTreeMap::new();
-                store
-                    .for_each_match(row.id, &mut |path, key, _| {
-                        matches.insert(path.to_vec(), key.to_owned());
-                    })
-                    .expect("matches");
+                let matches: BTreeMap<Vec<u8>, String> = for_tests::matches(store, row.id).into_iter().collect();
                 assert_eq!(
                     matches, expected.matches,
                     "matches of {} after {after}",
                     row.library.uuid
                 );
-                all += matches.len() as u64;
-                // What a process makes of an image and what was told since.
+                // What a process is told.
                 let mut seen = BTreeMap::new();
-                if row.matches_image.is_some() {
-                    seen.clone_from(&expected.image);
-                }
                 for change in state.changes.iter().filter(|change| change.library == row.id) {
                     match change.kind {
                         ChangeKind::Matched => drop(seen.insert(change.path.clone(), change.rating_key.clone())),
@@ -484,16 +467,10 @@ impl World {
                 }
                 assert_eq!(seen, matches, "what others know of {} after {after}", row.library.uuid);
             }
-            let [_, _, counted] = store.counts(user.identity).expect("counted");
-            assert_eq!(counted, all, "the count of matches after {after}");
         }
         let twice = "SELECT count(*) FROM (SELECT 1 FROM items WHERE died IS NULL GROUP BY library, rating_key \
                      HAVING count(*) > 1)";
         assert_eq!(self.count(twice), 0, "an item lives twice after {after}");
-        let miscounted = "SELECT count(*) FROM libraries l WHERE identity > 0 AND (match_count, match_bytes) <> \
-                          (SELECT count(*), coalesce(sum(length(path) + length(rating_key) + 64), 0) FROM matches m \
-                          WHERE m.library = l.id AND m.epoch = l.epoch)";
-        assert_eq!(self.count(miscounted), 0, "matches are miscounted after {after}");
     }
 
     /// Who follows the feed has what is listed.
@@ -541,8 +518,8 @@ impl World {
             "SELECT count(*) FROM items WHERE library NOT IN (SELECT id FROM libraries)",
             "SELECT count(*) FROM items i JOIN libraries l ON l.id = i.library WHERE i.died <= l.generation \
              AND l.id NOT IN (SELECT library FROM listings)",
-            "SELECT count(*) FROM matches m WHERE NOT EXISTS (SELECT 1 FROM libraries l WHERE l.id = m.library \
-             AND l.epoch = m.epoch)",
+            "SELECT count(*) FROM records WHERE in_table NOT IN (SELECT id FROM tables WHERE library IS NOT NULL)",
+            "SELECT count(*) FROM tables WHERE library NOT IN (SELECT id FROM libraries)",
             "SELECT count(*) FROM parents WHERE library NOT IN (SELECT id FROM libraries)",
             "SELECT count(*) FROM parents WHERE above IS NOT NULL AND above NOT IN (SELECT id FROM parents)",
             "SELECT count(*) FROM items WHERE parent IS NOT NULL AND parent NOT IN (SELECT id FROM parents)",

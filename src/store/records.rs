@@ -1,11 +1,13 @@
-//! The log of what hosts keep in tables. A row is one record: a value under a name, or its removal. The log is the truth;
-//! segments, which are found by name, are made from it.
+//! The log of what hosts record by exact name: entries of their tables, and confirmed matches, whose table is a library's. A
+//! row is one record: a value under a name, or its removal. The log is the truth; segments, which are found by name, are made
+//! from it.
 //!
 //! A row leaves the log when it is dead: replaced by a later one, a removal that a segment holds, or of a table that was
 //! cleared. Rows that no segment has are few: the write that would make them many makes a segment.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::columns::{Cells, FromCells, list, read};
 use super::ids::{segment_name, segment_text};
 use super::open::Store;
 use super::places::{NUMBER, end_of, place_of};
@@ -50,6 +52,17 @@ pub struct TableRow {
     pub bytes: i64,
 }
 
+/// A table of whatever kind, and what segments have of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Collection {
+    /// The store's own number of it.
+    pub id: TableId,
+    /// It has the confirmed matches of a library: names are paths.
+    pub is_paths: bool,
+    /// As in [`TableRow`].
+    pub counts: [i64; 2],
+}
+
 /// A record as the log has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordRow {
@@ -90,17 +103,26 @@ pub struct RecordTx<'t> {
     pub log: RecordLog<'t>,
 }
 
+impl FromCells for Manifest {
+    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            changed: cells.get("manifest")?,
+            merged: cells.get("merged")?,
+            segments: segments_of(&cells.get::<String>("segments")?),
+        })
+    }
+}
+
 /// The manifest, as the connection sees it.
 pub fn manifest(connection: &Connection) -> rusqlite::Result<Manifest> {
+    manifest_as(connection, read)
+}
+
+/// The same, its row read in this way.
+pub fn manifest_as<T>(connection: &Connection, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
     connection
-        .prepare_cached("SELECT manifest, merged, segments FROM store")?
-        .query_row([], |row| {
-            Ok(Manifest {
-                changed: row.get(0)?,
-                merged: row.get(1)?,
-                segments: segments_of(row.get_ref(2)?.as_str()?),
-            })
-        })
+        .prepare_cached(&format!("SELECT {} FROM store", list::<Manifest>()))?
+        .query_row([], read)
 }
 
 /// The inverse of [`text_of`].
@@ -136,13 +158,27 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableRow>> {
         .collect()
 }
 
-/// Records of later writes than this, in their order. `long`: longer values are left in the log.
+/// Records of hosts' tables of later writes than this, in their order. `long`: longer values are left in the log.
 fn rows_since(connection: &Connection, since: Sequence, long: usize) -> rusqlite::Result<Vec<RecordRow>> {
+    rows_with_values(
+        connection,
+        "AND in_table IN (SELECT id FROM tables WHERE name IS NOT NULL)",
+        since,
+        long,
+    )
+}
+
+fn rows_with_values(
+    connection: &Connection,
+    which: &str,
+    since: Sequence,
+    long: usize,
+) -> rusqlite::Result<Vec<RecordRow>> {
     connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT id, in_table, name, length(value), CASE WHEN length(value) <= ?2 THEN value END, expires_ms \
-             FROM records WHERE id > ?1 ORDER BY id",
-        )?
+             FROM records WHERE id > ?1 {which} ORDER BY id",
+        ))?
         .query_map(params![end_of(since), i64::try_from(long).unwrap_or(i64::MAX)], |row| {
             let length: Option<i64> = row.get(3)?;
             let value = length.map(|length| Ok::<_, rusqlite::Error>((row.get(4)?, length.cast_unsigned())));
@@ -225,27 +261,19 @@ impl Store {
     /// Writes records in one transaction. `work` may be run again.
     pub fn write_records<T>(&self, mut work: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.write(|tx| {
-            let log = RecordLog {
-                connection: tx.connection,
-                sequence: Sequence(tx.sequence.0 - 1),
-            };
-            let records = RecordTx { tx, log };
+            let records = RecordTx::new(tx);
             let done = work(&records)?;
-            records.sweep_cleared()?;
+            sweep_cleared(tx.connection)?;
             Ok(done)
         })
     }
 
-    /// Removes all tables and records.
-    pub fn clear_records(&self) -> Result<()> {
+    /// Clears all tables of hosts.
+    pub fn clear_tables(&self) -> Result<()> {
         self.write(|tx| {
-            for statement in [
-                "DELETE FROM records",
-                "DELETE FROM tables",
-                "UPDATE store SET segments = ''",
-            ] {
-                tx.connection.prepare_cached(statement)?.execute([])?;
-            }
+            tx.connection
+                .prepare_cached("UPDATE tables SET name = NULL WHERE name IS NOT NULL")?
+                .execute([])?;
             manifest_changed(tx)
         })
     }
@@ -292,9 +320,50 @@ impl RecordLog<'_> {
         state(self.connection, since, self.sequence, long)
     }
 
+    /// The segments that there are.
+    pub fn manifest(&self) -> rusqlite::Result<Manifest> {
+        manifest(self.connection)
+    }
+
+    /// The tables of whatever kind that are not cleared.
+    pub fn collections(&self) -> rusqlite::Result<Vec<Collection>> {
+        self.connection
+            .prepare_cached(
+                "SELECT id, library IS NOT NULL, entries, bytes FROM tables WHERE name IS NOT NULL OR library IS NOT NULL",
+            )?
+            .query_map([], |row| {
+                Ok(Collection {
+                    id: row.get(0)?,
+                    is_paths: row.get(1)?,
+                    counts: [row.get(2)?, row.get(3)?],
+                })
+            })?
+            .collect()
+    }
+
+    /// How many records are of later writes than this.
+    pub fn count_since(&self, since: Sequence) -> rusqlite::Result<usize> {
+        self.connection
+            .prepare_cached("SELECT count(*) FROM records WHERE id > ?1")?
+            .query_row([end_of(since)], |row| row.get::<_, i64>(0))
+            .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    /// Records of later writes than this, with values unless these are longer.
+    pub fn rows_since(&self, since: Sequence, long: usize) -> rusqlite::Result<Vec<RecordRow>> {
+        rows_with_values(self.connection, "", since, long)
+    }
+
     /// Rows behind this one, in their order, at most so many, without their values.
     pub fn rows_after(&self, row: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
         self.rows("id > ?1 ORDER BY id LIMIT ?2", row, most)
+    }
+
+    /// The same of confirmed matches.
+    pub fn matches_after(&self, row: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
+        let which = "id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE library IS NOT NULL) \
+                     ORDER BY id LIMIT ?2";
+        self.rows(which, row, most)
     }
 
     /// Rows that have expired by then, at most so many, without their values.
@@ -336,7 +405,16 @@ impl RecordLog<'_> {
     }
 }
 
-impl RecordTx<'_> {
+impl<'t> RecordTx<'t> {
+    /// Within a write.
+    pub(super) fn new(tx: &'t Tx<'t>) -> Self {
+        let log = RecordLog {
+            connection: tx.connection,
+            sequence: Sequence(tx.sequence.0 - 1),
+        };
+        Self { tx, log }
+    }
+
     /// The change sequence of this write.
     #[must_use]
     pub fn sequence(&self) -> Sequence {
@@ -351,12 +429,17 @@ impl RecordTx<'_> {
         value: Option<&[u8]>,
         expires_ms: Option<i64>,
     ) -> rusqlite::Result<i64> {
-        let id = place_of(self.tx.sequence, self.tx.next_change());
+        let id = self.next_row();
         self.tx
             .connection
             .prepare_cached("INSERT INTO records (id, in_table, name, expires_ms, value) VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(params![id, table, name, expires_ms, value])?;
         Ok(id)
+    }
+
+    /// The number of a row behind all others.
+    pub fn next_row(&self) -> i64 {
+        place_of(self.tx.sequence, self.tx.next_change())
     }
 
     /// Removes a row that is dead.
@@ -416,37 +499,36 @@ impl RecordTx<'_> {
     }
 
     /// Notes what segments have of a table.
-    pub fn count(&self, table: TableId, entries: i64, bytes: i64) -> rusqlite::Result<()> {
+    pub fn count(&self, table: TableId, [entries, bytes]: [i64; 2]) -> rusqlite::Result<()> {
         self.tx
             .connection
             .prepare_cached("UPDATE tables SET entries = ?2, bytes = ?3 WHERE id = ?1")?
             .execute(params![table, entries, bytes])
             .map(|_| ())
     }
+}
 
-    /// Removes some records of tables that were cleared, and those tables of which none is left.
-    fn sweep_cleared(&self) -> rusqlite::Result<()> {
-        let c = self.tx.connection;
-        let cleared: Option<(TableId, i64)> = c
-            .prepare_cached("SELECT id, swept FROM tables WHERE name IS NULL LIMIT 1")?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let Some((id, from)) = cleared else {
-            return Ok(());
-        };
-        let upto: Option<i64> = c
-            .prepare_cached("SELECT max(id) FROM (SELECT id FROM records WHERE id > ?1 ORDER BY id LIMIT ?2)")?
-            .query_row(params![from, SWEPT], |row| row.get(0))?;
-        let Some(upto) = upto else {
-            c.prepare_cached("DELETE FROM tables WHERE id = ?1")?.execute([id])?;
-            return Ok(());
-        };
-        c.prepare_cached("DELETE FROM records WHERE id > ?1 AND id <= ?2 AND in_table = ?3")?
-            .execute(params![from, upto, id])?;
-        c.prepare_cached("UPDATE tables SET swept = ?2 WHERE id = ?1")?
-            .execute(params![id, upto])
-            .map(|_| ())
-    }
+/// Removes some records of tables that were cleared, and those tables of which none is left. Gives whether there may be more.
+pub fn sweep_cleared(c: &Connection) -> rusqlite::Result<bool> {
+    let cleared: Option<(TableId, i64)> = c
+        .prepare_cached("SELECT id, swept FROM tables WHERE name IS NULL AND library IS NULL LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((id, from)) = cleared else {
+        return Ok(false);
+    };
+    let upto: Option<i64> = c
+        .prepare_cached("SELECT max(id) FROM (SELECT id FROM records WHERE id > ?1 ORDER BY id LIMIT ?2)")?
+        .query_row(params![from, SWEPT], |row| row.get(0))?;
+    let Some(upto) = upto else {
+        c.prepare_cached("DELETE FROM tables WHERE id = ?1")?.execute([id])?;
+        return Ok(true);
+    };
+    c.prepare_cached("DELETE FROM records WHERE id > ?1 AND id <= ?2 AND in_table = ?3")?
+        .execute(params![from, upto, id])?;
+    c.prepare_cached("UPDATE tables SET swept = ?2 WHERE id = ?1")?
+        .execute(params![id, upto])?;
+    Ok(true)
 }
 
 #[cfg(test)]

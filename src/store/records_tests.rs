@@ -1,4 +1,4 @@
-use super::super::for_tests::opened;
+use super::super::for_tests::{NOW_MS, endpoint, matches as matches_of, opened, probed, record_pairs, server};
 use super::*;
 use crate::model::SegmentName;
 
@@ -101,7 +101,7 @@ fn segments_are_named_and_replaced_where_they_are_named_still() {
     let (manifest, _) = state(&store, None).manifest.expect("all");
     assert_eq!(manifest.segments, [named(1), named(4)]);
     store
-        .write_records(|tx| tx.count(tables[0].id, 3, 300))
+        .write_records(|tx| tx.count(tables[0].id, [3, 300]))
         .expect("counted");
     let (_, tables) = state(&store, None).manifest.expect("all");
     assert_eq!((tables[0].entries, tables[0].bytes), (3, 300));
@@ -122,6 +122,26 @@ fn records_of_cleared_tables_are_swept_by_later_writes() {
     }
     let rows = all_rows(&store);
     assert_eq!(rows.len(), 5, "all of the other table");
-    store.clear_records().expect("cleared");
+    store.clear_tables().expect("cleared");
+    while store.sweep(1).expect("swept") {}
     assert_eq!(all_rows(&store), []);
+}
+
+#[test]
+fn confirmed_matches_are_records_of_their_library_s_table() {
+    let (_folder, store) = opened();
+    put(&store, b"a", b"one");
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    record_pairs(&store, &row, &[(b"/h/1.mkv", "1"), (b"/h/2.mkv", "2")]);
+    assert_eq!(state(&store, None).rows.len(), 1, "hosts' tables have one");
+    let matches = store.read_records(|log| log.matches_after(0, 9)).expect("read");
+    let names: Vec<&[u8]> = matches.iter().map(|row| &row.name[..]).collect();
+    assert_eq!(names, [&b"/h/1.mkv"[..], b"/h/2.mkv"]);
+    let of_paths = |log: &RecordLog<'_>| Ok(log.collections()?.iter().filter(|one| one.is_paths).count());
+    assert_eq!(store.read_records(of_paths).expect("read"), 1);
+    assert_eq!(store.read_records(|log| log.count_since(Sequence(0))).expect("read"), 3);
+    store.clear_tables().expect("cleared");
+    while store.sweep(1).expect("swept") {}
+    assert_eq!(matches_of(&store, row.id).len(), 2, "tables are cleared without them");
 }

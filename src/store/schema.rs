@@ -3,58 +3,16 @@
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 
 use super::patience::BUSY;
 use crate::platform::files;
 
 /// `user_version` of what is made from this `schema.sql`. `docs/design.md`, 'The store', says when it changes.
-pub const MADE: i64 = 11;
+pub const MADE: i64 = 12;
 
-/// The lowest `user_version` that [`upgrade`] brings up to date. A database of a lower one is set aside.
+/// The lowest `user_version` that [`super::upgrade::upgrade`] brings up to date. A database of a lower one is set aside.
 pub const OLDEST: i64 = 9;
-
-/// To 10: who is the same user under another token. GUIDs of seasons and albums are indexed too.
-const TO_10: &str = "ALTER TABLE identities ADD COLUMN same_user BLOB; \
-     ALTER TABLE endpoints ADD COLUMN until_ms INTEGER NOT NULL DEFAULT 0; \
-     DELETE FROM guids; UPDATE libraries SET guids_upto = 0;";
-
-/// To 11, behind the tables of `schema.sql` that it brings: entries of hosts' tables are records of a log.
-const TO_11: &str = "ALTER TABLE store ADD COLUMN segments TEXT NOT NULL DEFAULT ''; \
-     ALTER TABLE store ADD COLUMN merged INTEGER NOT NULL DEFAULT 0; \
-     ALTER TABLE store ADD COLUMN manifest INTEGER NOT NULL DEFAULT 0; \
-     INSERT INTO records (id, in_table, name, expires_ms, value) \
-     SELECT ((sequence & 0xFFFFFFFF) << 31) | (row_number() OVER (PARTITION BY sequence ORDER BY in_table, e.name) - 1), \
-     in_table, e.name, expires_ms, value FROM entries e JOIN tables t ON t.id = in_table AND t.name IS NOT NULL \
-     WHERE value IS NOT NULL; \
-     DROP TABLE entries; DELETE FROM tables WHERE name IS NULL; UPDATE tables SET entries = 0, bytes = 0; \
-     ALTER TABLE tables DROP COLUMN loose; ALTER TABLE tables DROP COLUMN image; \
-     ALTER TABLE tables DROP COLUMN compacted; ALTER TABLE tables DROP COLUMN changed; \
-     ALTER TABLE tables ADD COLUMN swept INTEGER NOT NULL DEFAULT 0;";
-
-/// Brings a database of a lower `user_version` up to date, in one transaction.
-pub fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
-    let made = || connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-    if made()? >= MADE {
-        return Ok(());
-    }
-    let tx = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    // Another process may have been faster.
-    let from = made()?;
-    if from < 10 {
-        tx.execute_batch(TO_10)?;
-    }
-    if from < 11 {
-        let schema = schema();
-        let records = schema.find("CREATE TABLE records").unwrap_or(schema.len());
-        tx.execute_batch(&schema[records..])?;
-        tx.execute_batch(TO_11)?;
-    }
-    if from < MADE {
-        tx.pragma_update(None, "user_version", MADE)?;
-    }
-    tx.commit()
-}
 
 /// The journal mode that is wanted.
 pub fn journal(wal: bool) -> &'static str {
@@ -119,7 +77,7 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
 }
 
 /// The statements of `schema.sql`, which the database keeps as they are and reads at each open: without the comments.
-fn schema() -> String {
+pub fn schema() -> String {
     let without = |line: &str| line.split("--").next().unwrap_or_default().trim_end().to_owned();
     include_str!("schema.sql")
         .lines()

@@ -7,7 +7,6 @@ CREATE TABLE store (
     secret    BLOB    NOT NULL,            -- key of the hash that stands for a token
     sequence  INTEGER NOT NULL,            -- the change sequence
     trimmed   INTEGER NOT NULL DEFAULT 0,  -- changes up to here were removed
-    folded    INTEGER NOT NULL DEFAULT 0,  -- matches told up to here are in the table, later ones in changes
     requests  INTEGER NOT NULL DEFAULT 0,  -- over the store's life
     answers   INTEGER NOT NULL DEFAULT 0,
     evictions INTEGER NOT NULL DEFAULT 0,
@@ -79,13 +78,6 @@ CREATE TABLE libraries (
     -- what is derived from it
     image              TEXT    NOT NULL DEFAULT '',  -- image of the listing
     image_seq          INTEGER NOT NULL DEFAULT 0,   -- single items that came or went up to here are in it
-    epoch              INTEGER NOT NULL DEFAULT 0,   -- confirmed matches of other epochs are dead
-    epoch_seq          INTEGER NOT NULL DEFAULT 0,   -- change sequence when that one began: matches told before are dead too
-    dead_matches       INTEGER NOT NULL DEFAULT 0,   -- there may be some
-    match_count        INTEGER NOT NULL DEFAULT 0,   -- in the table; others wait in changes
-    match_bytes        INTEGER NOT NULL DEFAULT 0,   -- that they take, for the size limit
-    matches_image      TEXT    NOT NULL DEFAULT '',  -- image of the confirmed matches
-    matches_compacted  INTEGER NOT NULL DEFAULT 0,   -- changes up to here are in it
     guids_upto         INTEGER NOT NULL DEFAULT 0,   -- its items up to this id, which may be another's, are in the GUID index
     titles_upto        INTEGER NOT NULL DEFAULT 0,   -- and in the title index
     -- what the feed can tell of it
@@ -166,15 +158,6 @@ CREATE TABLE seen (          -- items that a listing found again, by page
     PRIMARY KEY (library, page)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE matches (       -- confirmed by the host; what it confirmed lately is in changes only
-    library     INTEGER NOT NULL REFERENCES libraries (id),
-    path        BLOB    NOT NULL,
-    rating_key  TEXT    NOT NULL,
-    epoch       INTEGER NOT NULL,
-    sequence    INTEGER NOT NULL,
-    PRIMARY KEY (library, path)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE unverified (    -- invalidated: not answered again before a request confirmed the item
     library    INTEGER NOT NULL REFERENCES libraries (id),
     path       BLOB    NOT NULL,           -- empty: the item with the rating key
@@ -228,15 +211,19 @@ CREATE TABLE leases (        -- who fetches, where the file system has no locks
     until_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE tables (        -- of the host; a table is made when something is put into it
+CREATE TABLE tables (        -- what hosts record by exact name; a table is made when something is put into it
     id      INTEGER PRIMARY KEY AUTOINCREMENT, -- no number is ever used twice: segments have records of it
-    name    BLOB    UNIQUE,                -- NULL: it was cleared, and its records are to be swept
+    name    BLOB    UNIQUE,                -- of a host's table
+    library INTEGER,                       -- of the confirmed matches of a library. Neither: it was cleared, and is to be swept
     entries INTEGER NOT NULL DEFAULT 0,    -- in segments, expired ones included
     bytes   INTEGER NOT NULL DEFAULT 0,    -- that they take
     swept   INTEGER NOT NULL DEFAULT 0     -- of one that was cleared: records up to this row are gone
 ) STRICT;
 
-CREATE TABLE records (       -- the log of what tables hold. A later record of a name replaces an earlier one
+CREATE UNIQUE INDEX tables_library ON tables (library) WHERE library IS NOT NULL;
+
+CREATE TABLE records (       -- the log of what tables hold. A later record of a name replaces an earlier one. Of a confirmed
+                             -- match the name is the path, and the value the change sequence when it was given and the key
     id         INTEGER PRIMARY KEY,        -- places::place_of(sequence, number)
     in_table   INTEGER NOT NULL REFERENCES tables (id),
     name       BLOB    NOT NULL,

@@ -18,7 +18,7 @@ use crate::platform::files;
 use crate::platform::stamp::{Compared, Stamp, boot};
 
 /// The file's first bytes, with the number of its form.
-const MAGIC: &[u8; 8] = b"PLXSTAT2";
+const MAGIC: &[u8; 8] = b"PLXSTAT3";
 /// Of the check sum behind all else.
 const SUM: usize = 8;
 /// A file that is longer is not read.
@@ -50,6 +50,8 @@ pub struct KeptView {
     pub identity: Option<i64>,
     /// When the identity was last noted to be used, Unix ms; `i64::MAX`: that is not noted.
     pub used_ms: i64,
+    /// The segments of what hosts recorded.
+    pub manifest: Vec<Value>,
     pub libraries: Vec<Vec<Value>>,
     pub changes: Vec<Vec<Value>>,
 }
@@ -142,6 +144,7 @@ fn written(kept: &Kept, files: &[u8]) -> Vec<u8> {
         };
         let identity = view.identity.map_or(Value::Null, Value::Integer);
         put_cells(&mut to, &[url, who, identity, Value::Integer(view.used_ms)]);
+        put_cells(&mut to, &view.manifest);
         for rows in [&view.libraries, &view.changes] {
             put_count(&mut to, rows.len());
             for cells in rows {
@@ -180,12 +183,14 @@ fn read(bytes: &[u8], files: &[u8]) -> Option<Kept> {
             Value::Integer(identity) => Some(identity),
             _ => None,
         };
+        let manifest = take_cells(from)?;
         let libraries = take_rows(from)?;
         let changes = take_rows(from)?;
         kept.views.push(KeptView {
             endpoint,
             identity,
             used_ms,
+            manifest,
             libraries,
             changes,
         });

@@ -17,6 +17,7 @@ fn kept() -> Kept {
         endpoint,
         identity: Some(3),
         used_ms: i64::MAX,
+        manifest: row(),
         libraries: vec![row(), row()],
         changes: vec![row()],
     };

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::for_tests::{DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, server};
-use super::{ChangeKind, Endpoint, Store};
+use super::for_tests::{
+    DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, record_pairs, server,
+};
+use super::matches::all_of;
+use super::{ChangeKind, Endpoint, KnownUpto, LibraryRow, Manifest, Store};
 use crate::model::{Generation, Sequence, Server};
 
 #[test]
@@ -53,7 +56,7 @@ fn a_match_that_was_recorded_while_a_server_gets_its_name_is_kept() {
             for n in 0..2_000 {
                 let path = format!("/h/{thread}/{n}.mkv").into_bytes();
                 let row = &rows[(n + thread) % 2];
-                match store.record_matches(row, &[(&path, "1")]).expect("recorded") {
+                match record_pairs(&store, row, &[(&path, "1")]) {
                     Some(_) => recorded.insert((path, "1".to_owned())),
                     None => break, // the host records it again, under the name
                 };
@@ -102,7 +105,7 @@ fn what_is_recorded_in_a_library_that_moved_is_told_to_those_who_see_it_now() {
         .expect("named");
     let before = store.totals().expect("totals").sequence;
     // By a process that has not heard of the name.
-    store.record_matches(&row, &[(b"/h/1.mkv", "1")]).expect("recorded");
+    record_pairs(&store, &row, &[(b"/h/1.mkv", "1")]);
     let (_, changes) = store
         .changes(Some(known), before, store.timeline(), true)
         .expect("patient")
@@ -123,10 +126,8 @@ fn an_invalidation_and_the_newer_match_survive_the_naming_of_a_server() {
         .expect("reached");
     let old = probed(&store, known, &["films"], NOW_MS).remove(0);
     let row = probed(&store, unnamed, &["films"], NOW_MS).remove(0);
-    store
-        .record_matches(&row, &[(b"/h/1.mkv", "1"), (b"/h/2.mkv", "1")])
-        .expect("recorded");
-    store.record_matches(&old, &[(b"/h/1.mkv", "2")]).expect("recorded");
+    record_pairs(&store, &row, &[(b"/h/1.mkv", "1"), (b"/h/2.mkv", "1")]);
+    record_pairs(&store, &old, &[(b"/h/1.mkv", "2")]);
     store
         .invalidate_paths(unnamed, &[(row.id, b"/h/3.mkv")], &[])
         .expect("invalidated");
@@ -177,11 +178,9 @@ fn a_store_whose_numbers_are_used_up_is_made_anew() {
                 .execute("UPDATE store SET sequence = sequence | 0xFFFFFFFE", [])
         })
         .expect("written");
-    store
-        .record_matches(&rows[0], &[(b"/h/1.mkv", "1")])
-        .expect("the last but one");
+    record_pairs(&store, &rows[0], &[(b"/h/1.mkv", "1")]);
     assert_eq!(matches(&store, rows[0].id).len(), 1);
-    let recorded = store.record_matches(&rows[0], &[(b"/h/2.mkv", "1")]).expect("a store");
+    let recorded = record_pairs(&store, &rows[0], &[(b"/h/2.mkv", "1")]);
     assert!(recorded.is_none(), "the library is not in the new one");
     let now = store.totals().expect("totals").sequence;
     assert_ne!(now.0 >> 32, first.0 >> 32);
@@ -194,12 +193,12 @@ fn what_was_written_between_two_matches_is_read() {
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let rows = probed(&store, identity, &["films", "shows"], NOW_MS);
     let record = |path: &[u8]| {
-        let recorded = store.record_matches(&rows[0], &[(path, "1")]).expect("recorded");
+        let recorded = record_pairs(&store, &rows[0], &[(path, "1")]);
         recorded.map(|recorded| recorded.unverified.len())
     };
     assert_eq!(record(b"/h/1.mkv"), Some(0));
     assert_eq!(record(b"/h/2.mkv"), Some(0), "as the first one left it");
-    store.record_matches(&rows[1], &[(b"/h/3.mkv", "1")]).expect("recorded");
+    record_pairs(&store, &rows[1], &[(b"/h/3.mkv", "1")]);
     assert_eq!(record(b"/h/4.mkv"), Some(0));
     store
         .invalidate_paths(identity, &[(rows[0].id, b"/h/5.mkv")], &[])
@@ -211,35 +210,10 @@ fn what_was_written_between_two_matches_is_read() {
         .expect("invalidated");
     let many: Vec<Vec<u8>> = (0..100).map(|n| format!("/h/many {n}.mkv").into_bytes()).collect();
     let many: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "1")).collect();
-    store.record_matches(&rows[0], &many).expect("recorded");
+    record_pairs(&store, &rows[0], &many);
     assert_eq!(matches(&store, rows[0].id).len(), 100, "of the epoch that is now");
     store.clear(identity).expect("cleared");
     assert_eq!(record(b"/h/8.mkv"), None);
-}
-
-#[test]
-fn dead_matches_do_not_push_out_living_ones() {
-    let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
-    let rows = probed(&store, identity, &["films", "shows"], NOW_MS);
-    let paths: Vec<Vec<u8>> = (0..500).map(|n| format!("/h/{n:04}.mkv").into_bytes()).collect();
-    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (&path[..], "1")).collect();
-    store.record_matches(&rows[0], &pairs[..50]).expect("recorded");
-    store.record_matches(&rows[1], &pairs).expect("recorded");
-    store
-        .invalidate_libraries(identity, Some(rows[1].id))
-        .expect("invalidated");
-    assert_eq!(
-        store.evict_matches(10_000).expect("evicted"),
-        0,
-        "only the dead take more"
-    );
-    assert_eq!(matches(&store, rows[0].id).len(), 50);
-    store.record_matches(&rows[1], &pairs[..100]).expect("recorded");
-    assert!(store.evict_matches(10_000).expect("evicted") > 0);
-    let left = matches(&store, rows[0].id).len() + matches(&store, rows[1].id).len();
-    assert!((100..140).contains(&left), "{left} of 150, at some 80 bytes each");
-    assert_eq!(matches(&store, rows[1].id).len(), 100, "the oldest go first");
 }
 
 #[test]
@@ -253,7 +227,7 @@ fn a_library_that_the_server_does_not_show_any_more_leaves_its_matches_only() {
         &rows[1],
         &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
     );
-    store.record_matches(&rows[1], &[(b"/h/1.mkv", "1")]).expect("recorded");
+    record_pairs(&store, &rows[1], &[(b"/h/1.mkv", "1")]);
     let sweep = || while store.sweep(100).expect("swept") {};
     for days in 0..60 {
         probed(&store, identity, &["films"], NOW_MS + days * DAY_MS);
@@ -271,7 +245,6 @@ fn a_library_that_the_server_does_not_show_any_more_leaves_its_matches_only() {
     // It comes back: nothing is listed, and what was confirmed is there, in all that a new process reads.
     let row = probed(&store, identity, &["films", "shows"], NOW_MS + 61 * DAY_MS).remove(1);
     assert_eq!(row.generation, Generation(0));
-    assert_eq!(store.counts(identity).expect("counted")[2], 1);
     assert_eq!(matches(&store, row.id).len(), 1);
     let changes = store.state(Some(identity)).expect("state").changes;
     assert_eq!(changes.iter().map(|one| one.library).collect::<Vec<_>>(), [row.id]);
@@ -319,13 +292,9 @@ fn a_match_is_as_new_as_its_write_whatever_listing_its_caller_knew() {
     // The listing finishes between the caller's read and its write.
     let now = listed(&store, identity, &before, &[movie("2", "/data/1.mkv")]);
     assert!(now.generation > before.generation);
-    store
-        .record_matches(&before, &[(b"/data/1.mkv", "3")])
-        .expect("recorded");
-    let mut recorded = Sequence::default();
-    store
-        .for_each_match(row.id, &mut |_, _, sequence| recorded = sequence)
-        .expect("read");
+    record_pairs(&store, &before, &[(b"/data/1.mkv", "3")]);
+    let all = store.read(|connection| all_of(connection, row.id)).expect("read");
+    let (_, recorded) = all[b"/data/1.mkv".as_slice()];
     let now = store.library_row(row.id).expect("a row");
     assert!(recorded > now.listed_sequence, "the listing that is older overrules it");
     let told = store.state(Some(identity)).expect("state").changes;
@@ -366,7 +335,6 @@ fn a_database_of_a_version_before_is_brought_up_to_date_once() {
     let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
     let row = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
-    store.record_matches(&row, &[(b"/host/1.mkv", "1")]).expect("recorded");
     drop(store);
     let connection = rusqlite::Connection::open(folder.path().join("plexindex-2.db")).expect("connects");
     connection
@@ -387,6 +355,24 @@ fn a_database_of_a_version_before_is_brought_up_to_date_once() {
              INSERT INTO entries SELECT 1, x'02', 9, sequence + 1, x'' FROM store; \
              INSERT INTO entries SELECT 1, x'03', NULL, sequence + 1, NULL FROM store; \
              INSERT INTO entries SELECT 2, x'01', NULL, sequence + 1, x'08' FROM store; \
+             ALTER TABLE store ADD COLUMN folded INTEGER NOT NULL DEFAULT 0; UPDATE store SET folded = sequence + 2; \
+             ALTER TABLE libraries ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0; \
+             ALTER TABLE libraries ADD COLUMN epoch_seq INTEGER NOT NULL DEFAULT 0; \
+             ALTER TABLE libraries ADD COLUMN dead_matches INTEGER NOT NULL DEFAULT 0; \
+             ALTER TABLE libraries ADD COLUMN match_count INTEGER NOT NULL DEFAULT 0; \
+             ALTER TABLE libraries ADD COLUMN match_bytes INTEGER NOT NULL DEFAULT 0; \
+             ALTER TABLE libraries ADD COLUMN matches_image TEXT NOT NULL DEFAULT ''; \
+             ALTER TABLE libraries ADD COLUMN matches_compacted INTEGER NOT NULL DEFAULT 0; \
+             CREATE TABLE matches (library INTEGER NOT NULL REFERENCES libraries (id), path BLOB NOT NULL, \
+             rating_key TEXT NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (library, path)) \
+             STRICT, WITHOUT ROWID; \
+             INSERT INTO matches SELECT l.id, x'61', '1', 0, sequence + 1 FROM libraries l, store; \
+             INSERT INTO matches SELECT l.id, x'62', '2', 0, sequence + 1 FROM libraries l, store; \
+             INSERT INTO matches SELECT l.id, x'63', '3', 7, sequence + 1 FROM libraries l, store; \
+             INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key) \
+             SELECT (((sequence + 3) & 0xFFFFFFFF) << 31), sequence + 3, 1, l.id, 1, x'62', '5' FROM libraries l, store; \
+             INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key) \
+             SELECT (((sequence + 3) & 0xFFFFFFFF) << 31) + 1, sequence + 3, 1, l.id, 1, x'64', '4' FROM libraries l, store; \
              PRAGMA user_version = 9",
         )
         .expect("as it was");
@@ -399,11 +385,24 @@ fn a_database_of_a_version_before_is_brought_up_to_date_once() {
         });
         let store = &stores[0];
         assert_eq!(store.identity(&endpoint("http://a")).expect("read"), Some(mine));
-        assert_eq!(matches(store, row.id).len(), 1, "what was recorded is there");
+        let recorded = [(b"a", "1"), (b"b", "5"), (b"d", "4")];
+        let recorded = recorded.map(|(path, key)| (path.to_vec(), key.to_owned()));
+        assert_eq!(
+            matches(store, row.id),
+            BTreeSet::from(recorded),
+            "what was recorded is there"
+        );
         let tables = store.records_since(None, 10, true).expect("patient").expect("read");
-        let rows: Vec<_> = tables
-            .rows
+        let (manifest, tables) = tables.manifest.expect("all");
+        let sequence = store.totals().expect("totals").sequence;
+        assert!(
+            manifest.merged <= sequence && manifest.segments.len() == 1,
+            "it is made anew"
+        );
+        let log = store.read_records(|log| log.rows_since(Sequence(0), 10)).expect("read");
+        let rows: Vec<_> = log
             .iter()
+            .filter(|one| tables.iter().any(|table| table.id == one.table))
             .map(|one| (one.name.clone(), one.value.clone()))
             .collect();
         let kept = [
@@ -561,6 +560,21 @@ fn items_that_were_found_singly_between_two_evictions_are_swept() {
     }
 }
 
+/// One who knows all up to a change sequence.
+struct From(Option<Sequence>);
+
+impl KnownUpto for From {
+    fn raise(&self, _row: &mut LibraryRow) {}
+
+    fn recorded(&self, manifest: &Manifest) -> Sequence {
+        manifest.merged
+    }
+
+    fn continues(&self, _row: &LibraryRow, _manifest: &Manifest) -> Option<Sequence> {
+        self.0
+    }
+}
+
 #[test]
 fn a_state_that_is_continued_reads_only_what_came_since() {
     let (_folder, store) = opened();
@@ -573,7 +587,7 @@ fn a_state_that_is_continued_reads_only_what_came_since() {
     };
     let read = |since: Option<Sequence>| {
         let (_, state) = store
-            .state_at(Some(&endpoint("http://a")), &|_| since)
+            .state_at(Some(&endpoint("http://a")), &From(since))
             .expect("a state");
         (state.changes.len(), state.continued.len(), state.sequence)
     };

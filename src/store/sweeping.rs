@@ -7,6 +7,7 @@ use super::guids::Carrier;
 use super::indexing::forget;
 use super::items::ABOVE;
 use super::open::Store;
+use super::records::sweep_cleared;
 use super::titles::Titled;
 use super::tx::Tx;
 use crate::error::Result;
@@ -18,8 +19,13 @@ impl Store {
         // Shows and seasons of which the last episode was swept can be told only by reading all episodes.
         let shows = self.orphans.load(Ordering::Relaxed);
         let left = self.write(|tx| {
+            tx.connection
+                .prepare_cached(
+                    "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                )?
+                .execute([])?;
             let swept = sweep_slice(tx, slice)?;
-            if swept.rows > 0 {
+            if sweep_cleared(tx.connection)? || swept.rows > 0 {
                 self.orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
                 return Ok(true);
             }
@@ -118,27 +124,11 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
         c.prepare_cached("DELETE FROM items WHERE id = ?1")?
             .execute([row.guids.id])?;
     }
-    let disowned = c
-        .prepare_cached(
-            "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
-             JOIN matches m ON m.library = l.id WHERE l.identity < 0 LIMIT ?1 + 0)",
-        )?
-        .execute([slice])?;
-    let ended = c
-        .prepare_cached(
-            "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
-             CROSS JOIN matches m ON m.library = l.id WHERE l.dead_matches AND m.epoch <> l.epoch LIMIT ?1 + 0)",
-        )?
-        .execute([slice])?;
     if evicted == 0 && slice > 0 {
         c.execute("UPDATE libraries SET dead_items = 0 WHERE dead_items", [])?;
     }
-    // Of an empty page nothing was looked for.
-    if ended == 0 && slice > 0 {
-        c.execute("UPDATE libraries SET dead_matches = 0 WHERE dead_matches", [])?;
-    }
     Ok(Swept {
-        rows: dead.len() + disowned + ended,
+        rows: dead.len(),
         of_shows: dead.iter().any(|row| row.of_show),
     })
 }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::connection::{CHECKPOINT, CHECKPOINT_OF_LISTING};
 use super::patience::BUSY;
 
-use crate::model::{Epoch, Generation, IdentityId, LibraryId, Sequence};
+use crate::model::{Generation, IdentityId, LibraryId, Sequence, TableId};
 
 /// A write transaction under way.
 pub struct Tx<'c> {
@@ -31,7 +31,8 @@ pub struct Living {
     pub id: LibraryId,
     pub identity: IdentityId,
     pub generation: Generation,
-    pub epoch: Epoch,
+    /// The table of its confirmed matches.
+    pub matches: Option<TableId>,
 }
 
 impl<'c> Tx<'c> {

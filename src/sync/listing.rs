@@ -9,7 +9,7 @@ use super::refresh::Why;
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::image::ImageBuilder;
-use crate::model::{Generation, IdentityId, ImageKind, Item, Library, Sequence};
+use crate::model::{Generation, IdentityId, Item, Library, Sequence};
 use crate::platform::thread::NO_THREAD;
 use crate::source::{Bounds, Delta, PageEnd, PageRequest, Resume};
 use crate::stats::Spent;
@@ -415,7 +415,7 @@ impl SyncJob<'_> {
         }
         // A row that came twice is an item once: then the store knows better.
         let builder = builder.filter(|_| items == listing.keyed);
-        let name = Folder::image_name(ImageKind::Listing, row.id, listing.generation, listing.begun_sequence);
+        let name = Folder::image_name(row.id, listing.generation, listing.begun_sequence);
         let write = |builder: ImageBuilder| sync.images.write(builder, &name, row);
         // Where it is sure that the image will be needed, it is written while the store says what is gone.
         let sure = listing.changed || !row.generation.is_fetched();

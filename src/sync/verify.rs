@@ -143,7 +143,7 @@ impl Syncing {
                 if let Some(placed) = found {
                     self.merge_elsewhere(placed)?;
                 }
-                self.store.lose_item(identity, row, rating_key)?;
+                self.store.lose_item(row, rating_key)?;
                 let whence = if found.is_some() { "its library" } else { "the server" };
                 log::info!("item {rating_key} is gone from {whence}; it is answered no more");
             }

@@ -183,7 +183,7 @@ fn matches_that_an_invalidation_killed_are_swept() {
         "{sizes:?}"
     );
     index.close().expect("closes");
-    assert_eq!(count(folder.path(), "matches"), 0, "dead matches stay");
+    assert_eq!(count(folder.path(), "records"), 0, "dead matches stay");
     assert!(count(folder.path(), "changes") < 5_000, "changes stay");
 }
 

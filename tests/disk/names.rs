@@ -10,7 +10,7 @@ use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
 use super::broken::answer;
 use crate::support::{clock, movies, open, options, path_of};
 
-/// The image of a kind (`l`: the listing, `m`: the matches) that is the newest of its library.
+/// The image of a kind (`l`: the listing, `r`: what was recorded) that is the newest of its library.
 fn newest(folder: &Path, kind: &str) -> PathBuf {
     let begin = format!("plexindex-2-{kind}");
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
@@ -97,7 +97,7 @@ fn a_listing_and_matches_under_each_others_names_are_neither() {
     let server = movies(60);
     let folder = tempfile::tempdir().expect("a folder");
     let index = used(&server, folder.path(), 3);
-    swap(&newest(folder.path(), "l"), &newest(folder.path(), "m"));
+    swap(&newest(folder.path(), "l"), &newest(folder.path(), "r"));
     assert_right(&server, folder.path(), &index, 3, "exchanged");
 }
 
@@ -106,7 +106,7 @@ fn an_older_generation_does_not_come_back_under_the_name_of_a_newer_one() {
     let server = movies(60);
     let folder = tempfile::tempdir().expect("a folder");
     let index = used(&server, folder.path(), 3);
-    let [listing, matches] = ["l", "m"].map(|kind| fs::read(newest(folder.path(), kind)).expect("read"));
+    let [listing, matches] = ["l", "r"].map(|kind| fs::read(newest(folder.path(), kind)).expect("read"));
     exchange(&server, 3, 7);
     index.refresh(&QueryOptions::default(), true).expect("listed");
     let (library, (_, key)) = (index.library("Movies").expect("a handle"), path_of(&server, 1, 9));
@@ -114,7 +114,7 @@ fn an_older_generation_does_not_come_back_under_the_name_of_a_newer_one() {
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
     library.record_matches(&pairs).expect("recorded");
     replace(&newest(folder.path(), "l"), &listing);
-    replace(&newest(folder.path(), "m"), &matches);
+    replace(&newest(folder.path(), "r"), &matches);
     assert_right(&server, folder.path(), &index, 9, "an older generation");
 }
 
@@ -126,7 +126,7 @@ fn index_files_of_another_store_are_not_taken_for_ours() {
     let [here, there] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
     let (here, there) = (here.path(), there.path());
     let (own, other) = (used(&ours, here, 3), used(&theirs, there, 9));
-    for kind in ["l", "m"] {
+    for kind in ["l", "r"] {
         swap(&newest(here, kind), &newest(there, kind));
     }
     assert_right(&ours, here, &own, 3, "another store's");

@@ -366,7 +366,7 @@ fn a_store_that_a_newer_version_added_to_goes_on() {
     // Within a format there are only additions: docs/design.md, 'The store'.
     let newer = |sql: &str| database(folder.path()).execute_batch(sql).expect("added");
     newer(
-        "ALTER TABLE items ADD COLUMN newer TEXT; ALTER TABLE matches ADD COLUMN newer INTEGER DEFAULT 0;
+        "ALTER TABLE items ADD COLUMN newer TEXT; ALTER TABLE records ADD COLUMN newer INTEGER DEFAULT 0;
          ALTER TABLE libraries ADD COLUMN newer INTEGER DEFAULT 0;
          CREATE TABLE newer (one INTEGER PRIMARY KEY, two TEXT) STRICT; INSERT INTO newer VALUES (1, 'kept');
          CREATE INDEX newer_items ON items (newer); PRAGMA user_version = 99",

@@ -201,30 +201,35 @@ pub fn half_a_commit(words: &[&str]) {
     database.execute_batch("BEGIN IMMEDIATE").expect("begun");
     let sequence: i64 = database
         .query_row(
-            "SELECT max(store.sequence, max(changes.sequence)) + 1 FROM store, changes",
+            "SELECT max(store.sequence, max(changes.sequence), (store.sequence & ~0xFFFFFFFF) | \
+             (coalesce((SELECT max(id) FROM records), 0) >> 31)) + 1 FROM store, changes",
             [],
             |row| row.get(0),
         )
         .expect("a number");
     page.write_all_at(&sequence.to_ne_bytes(), 16 * 8).expect("pending");
-    let (library, identity): (i64, i64) = database
-        .query_row("SELECT id, identity FROM libraries", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+    let library: i64 = database
+        .query_row("SELECT id FROM libraries", [], |row| row.get(0))
         .expect("the library");
     database
-        .execute(
-            "INSERT OR REPLACE INTO matches (library, path, rating_key, epoch, sequence) VALUES (?1, ?2, ?3, 0, ?4)",
-            rusqlite::params![library, path.as_bytes(), key, sequence],
-        )
-        .expect("a match");
+        .execute("INSERT OR IGNORE INTO tables (library) VALUES (?1)", [library])
+        .expect("a table");
+    // The lower half of the change sequence in groups of seven bits, then the key.
+    let mut value = Vec::new();
+    let mut given = sequence & 0xFFFF_FFFF;
+    while given >= 0x80 {
+        value.push(given.to_le_bytes()[0] | 0x80);
+        given >>= 7;
+    }
+    value.push(given.to_le_bytes()[0]);
+    value.extend_from_slice(key.as_bytes());
     database
         .execute(
-            "INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key) \
-             VALUES ((?1 & 0xFFFFFFFF) << 31, ?1, ?2, ?3, 1, ?4, ?5)",
-            rusqlite::params![sequence, identity, library, path.as_bytes(), key],
+            "INSERT INTO records (id, in_table, name, value) \
+             SELECT (?1 & 0xFFFFFFFF) << 31, id, ?3, ?4 FROM tables WHERE library = ?2",
+            rusqlite::params![sequence, library, path.as_bytes(), value],
         )
-        .expect("a change");
+        .expect("a match");
     database
         .execute("UPDATE store SET sequence = ?1", [sequence])
         .expect("the sequence");

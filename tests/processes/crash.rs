@@ -88,7 +88,7 @@ pub fn a_kill_loses_no_confirmed_match() {
 
 fn compacted(folder: &Path) -> bool {
     database(folder)
-        .query_row("SELECT matches_image <> '' FROM libraries", [], |row| row.get(0))
+        .query_row("SELECT segments <> '' FROM store", [], |row| row.get(0))
         .expect("a row")
 }
 

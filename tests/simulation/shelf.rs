@@ -1,4 +1,4 @@
-//! What a host's own tables may hold: a model of [`plexindex::tables`].
+//! What a host's own tables may hold: a model of [`plexindex::records`].
 
 use std::collections::BTreeMap;
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::body::{self, Body, Out, cannot_write, failed, too_large};
-use super::layout::{BLOCK, Head, ImageKind};
+use super::layout::{BLOCK, Head};
 use super::names;
 use super::order::{Arrays, Place};
 use super::parts::{both, mark, put_keys, put_names, put_paths};
@@ -26,8 +26,6 @@ use crate::platform::bytes::same;
 /// What an image is of.
 #[derive(Clone, Debug, Default)]
 pub struct ImageMeta {
-    /// What it holds.
-    pub kind: ImageKind,
     /// The library's uuid, of up to 255 bytes.
     pub library: String,
     /// The listing's generation.
@@ -238,18 +236,6 @@ impl ImageBuilder {
         self.records.settle()
     }
 
-    /// Adds a match that was confirmed at this change sequence: of [`ImageKind::Matches`] only.
-    pub fn push_match(&mut self, path: &[u8], rating_key: &str, sequence: u64) {
-        self.attempt(|image| {
-            image.reserve(1, path.len() + rating_key.len())?;
-            let entry = image.align()?;
-            image.entry(path, FIRST, Place::new(entry, 0, 0, 0))?;
-            record::put_match(image.records.tail(0)?, rating_key, sequence);
-            image.items += 1;
-            image.records.settle()
-        });
-    }
-
     /// Writes the image under another name beside `path`, and renames it into place: `path` is always the
     /// whole old file or the whole new one. Opening needs its `seal`.
     ///
@@ -294,7 +280,6 @@ impl ImageBuilder {
         let place = body.place();
         let place = place.as_deref();
         let mut head = Head {
-            kind: self.meta.kind,
             form: form_tag(),
             generation: self.meta.generation,
             sequence: self.meta.sequence,
@@ -321,10 +306,7 @@ impl ImageBuilder {
             put_names(self.names, &mut head, &mut body)?;
             Ok(twins)
         })?;
-        head.order = match self.meta.kind {
-            ImageKind::Listing => arrays.finish(&mut body)?,
-            ImageKind::Matches => body.end_part(body.at(), 4)?,
-        };
+        head.order = arrays.finish(&mut body)?;
 
         mark(twins, &mut body)?;
         let out = body.finish(&mut head)?;
@@ -343,17 +325,13 @@ impl ImageBuilder {
         u32::try_from(self.records.at() / 4).map_err(|_| too_large())
     }
 
-    /// Appends a listed entry, or one of a match, and puts it into the tables; the records are aligned. Gives the byte where
+    /// Appends a listed entry, and puts it into the tables; the records are aligned. Gives the byte where
     /// its path begins.
     fn entry(&mut self, path: &[u8], flags: u8, place: Place) -> io::Result<usize> {
         self.parts += 1;
-        let listing = self.meta.kind == ImageKind::Listing;
         // What leads from a further file to the item.
         let target = if flags & FIRST == 0 { place.item } else { place.entry };
         self.put_path(path, flags, target, place.entry, |image, form| {
-            if !listing {
-                return Ok(());
-            }
             image.listed.push(form, place.beside())?;
             match names::name_hash(form) {
                 Some(hash) => image.names.push(hash & !0xFFFF_FFFF, place.entry),

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::bytes::{Broken, Read};
-use super::layout::ImageKind;
 use super::read::{Image, refuse};
 use super::record::{self, BARE, Entry, SHOW};
 use crate::error::Result;
@@ -17,12 +16,6 @@ impl Image {
     /// As [`Image::open`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
         Self::new(FileBytes::from(bytes)).map_err(|why| refuse(Path::new("in memory"), why))
-    }
-
-    /// What it holds.
-    #[must_use]
-    pub fn kind(&self) -> ImageKind {
-        self.head.kind
     }
 
     /// The generation of the listing; for matches, of when the image was made.

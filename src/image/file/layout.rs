@@ -2,7 +2,15 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use crate::model::ImageKind;
+/// What a file holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FileKind {
+    /// The items of a complete listing.
+    #[default]
+    Listing,
+    /// Records of hosts: confirmed matches and tables.
+    Records,
+}
 
 /// The bytes under one check sum, and the head's size.
 pub const BLOCK: usize = 4096;
@@ -46,7 +54,7 @@ impl Part {
 /// The head, decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
-    pub kind: ImageKind,
+    pub kind: FileKind,
     pub form: u32,
     pub length: u64,
     pub generation: u64,
@@ -85,8 +93,8 @@ impl Head {
             slot.copy_from_slice(&word.to_le_bytes());
         }
         let kind = match self.kind {
-            ImageKind::Listing => 0,
-            ImageKind::Matches => 1,
+            FileKind::Listing => 0,
+            FileKind::Records => 1,
         };
         out[AT_KIND] = kind;
         let uuid = self.uuid.as_bytes();
@@ -113,9 +121,9 @@ impl Head {
         let uuid = head[AT_UUID + 1..AT_SUM].get(..usize::from(head[AT_UUID]));
         let mut decoded = Self {
             kind: if head[AT_KIND] == 0 {
-                ImageKind::Listing
+                FileKind::Listing
             } else {
-                ImageKind::Matches
+                FileKind::Records
             },
             form: u32_at(head, 12),
             uuid: uuid

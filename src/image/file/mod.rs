@@ -35,10 +35,12 @@ mod spool;
 mod table;
 
 pub use builder::{ImageBuilder, ImageMeta};
-pub use layout::{ImageKind, put_varint, varint};
+pub use layout::{put_varint, varint};
 pub use names::name_hash;
 pub use read::Image;
-pub use records::{FirstRecord, Record, RecordCursor, RecordSegment, RecordSegmentBuilder, Stored, record_hash};
+pub use records::{
+    FirstRecord, Record, RecordCursor, RecordSegment, RecordSegmentBuilder, Stored, path_hash, record_hash,
+};
 
 use std::path::Path;
 

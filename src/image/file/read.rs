@@ -278,15 +278,6 @@ impl Image {
             .and_then(|at| record::came_at(&self.file, at))
             .unwrap_or(0)
     }
-
-    /// The change sequence at which an entry of [`ImageKind::Matches`] was recorded.
-    #[must_use]
-    pub fn recorded_at(&self, number: u32) -> u64 {
-        self.entry(number)
-            .and_then(|entry| self.item_at(&entry))
-            .and_then(|at| record::recorded_at(&self.file, at))
-            .unwrap_or(0)
-    }
 }
 
 pub(super) fn refuse(path: &Path, why: &str) -> Error {

@@ -20,7 +20,7 @@ use std::io;
 
 use super::body::Body;
 use super::bytes::{Checked, Read};
-use super::layout::{BLOCK, LONGEST_VARINT, put_varint, u32_at, u64_at, unzigzag, varint, zigzag};
+use super::layout::{BLOCK, LONGEST_VARINT, put_varint, u32_at, unzigzag, varint, zigzag};
 use super::spool::reserve;
 use crate::matching::{Fold, Form, Found, GuidRef, ItemRef, Season};
 use crate::model::{Item, ItemType};
@@ -56,7 +56,6 @@ const WITH_SHOW: u8 = 8;
 const WITH_NUMBERS: u8 = 16;
 const WITH_YEAR: u8 = 32;
 const WITH_MORE: u8 = 64;
-const IS_MATCH: u8 = 128;
 /// Beside the type: it came singly, and the change sequence of that stands at its end.
 const SINGLE: u8 = 64;
 /// Beside the type: the title stands in the path.
@@ -250,13 +249,6 @@ pub fn put_item(out: &mut Vec<u8>, item: &Item, title: Option<usize>, above: Opt
     }
 }
 
-/// Appends what stands behind the entry of a confirmed match.
-pub fn put_match(out: &mut Vec<u8>, rating_key: &str, sequence: u64) {
-    out.extend_from_slice(&[ItemType::Other.number(), IS_MATCH]);
-    put_bytes(out, rating_key.as_bytes());
-    out.extend_from_slice(&sequence.to_le_bytes());
-}
-
 /// Appends the show of an item; the caller has aligned `out`.
 pub fn put_show(out: &mut Vec<u8>, item: &Item) {
     let guid = Packed::of(&item.show_guid);
@@ -334,16 +326,6 @@ pub fn sole<'i>(file: &'i Checked, number: u32, path: &[u8]) -> Read<Option<(&'i
     }
 }
 
-/// The change sequence that a match was recorded at; 0 for other items.
-pub fn recorded_at(file: &Checked, item: usize) -> Read<u64> {
-    let mut cursor = Cursor::new(file, item + 1);
-    if cursor.byte()? & IS_MATCH == 0 {
-        return Ok(0);
-    }
-    cursor.bytes()?;
-    Ok(u64_at(cursor.take(8)?, 0))
-}
-
 /// What else stands in an item.
 #[derive(Default)]
 pub struct Rest {
@@ -399,13 +381,6 @@ fn fill_from<'i>(mut cursor: Cursor<'i>, item: &mut ItemRef<'i>) -> Read<Rest> {
     let kind = ItemType::from_number(first & !(SINGLE | TITLE_ABOVE));
     let flags = cursor.byte()?;
     *item = ItemRef::key_only(cursor.text()?);
-    if flags & IS_MATCH != 0 {
-        cursor.take(8)?;
-        return Ok(Rest {
-            end: cursor.at,
-            ..Rest::default()
-        });
-    }
     item.key_only = false;
     item.kind = kind;
     item.title = if first & TITLE_ABOVE != 0 {

@@ -19,16 +19,16 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::body::{self, Body, Out, too_large};
 use super::bytes::{Checked, Read};
-use super::layout::{BLOCK, Head, LONGEST_VARINT, put_varint, u32_at, u64_at, varint};
+use super::layout::{BLOCK, FileKind, Head, LONGEST_VARINT, put_varint, u32_at, u64_at, varint};
 use super::read::refuse;
 use super::spool::reserve;
 use super::table::{self, Slots, Table, upper};
 use crate::error::Result;
+use crate::matching::Normal;
+use crate::matching::normal::form_tag;
 use crate::model::TableId;
 use crate::platform::map::{FileBytes, MapMode};
 
-/// In the place of the normal form's version, which is never 0.
-const BYTES: u32 = 0;
 /// Records between two of those that can be found by their place.
 const STEP: u64 = 16;
 /// Bytes of a record's numbers, at most.
@@ -39,6 +39,8 @@ const NUMBERS: usize = 4 * LONGEST_VARINT + 8;
 pub struct Record<'r> {
     /// The table.
     pub table: TableId,
+    /// The name is a path: it is found by the hash of its normal form.
+    pub is_path: bool,
     /// The entry's name.
     pub name: &'r [u8],
     /// The row of the store that it was read from.
@@ -64,6 +66,16 @@ impl Record<'_> {
     pub fn key(&self) -> (TableId, &[u8]) {
         (self.table, self.name)
     }
+
+    /// The hash that it is found by.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        if self.is_path {
+            Normal::with(self.name, |path| path_hash(self.table, path.hash()))
+        } else {
+            record_hash(self.table, self.name)
+        }
+    }
 }
 
 /// The hash of a name in a table.
@@ -71,6 +83,13 @@ impl Record<'_> {
 #[must_use]
 pub fn record_hash(table: TableId, name: &[u8]) -> u64 {
     xxh3_64_with_seed(name, table.0.cast_unsigned())
+}
+
+/// The hash of a path in a table of paths, from that of its normal form.
+#[inline]
+#[must_use]
+pub fn path_hash(table: TableId, form: u64) -> u64 {
+    form ^ table.0.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 /// Writes a segment from records in their order.
@@ -99,7 +118,8 @@ impl RecordSegmentBuilder {
             slots: vec![Vec::new(); Self::PARTS],
             order: Vec::new(),
             head: Head {
-                form: BYTES,
+                kind: FileKind::Records,
+                form: form_tag(),
                 ..Head::default()
             },
             table: None,
@@ -125,7 +145,7 @@ impl RecordSegmentBuilder {
         out.resize(out.len() + begin - at, 0);
         put_varint(out, record.name.len() as u64);
         out.extend_from_slice(record.name);
-        put_varint(out, record.table.0.cast_unsigned());
+        put_varint(out, record.table.0.cast_unsigned() << 1 | u64::from(record.is_path));
         out.extend_from_slice(&record.row.to_le_bytes());
         match record.state {
             None => put_varint(out, 0),
@@ -139,7 +159,7 @@ impl RecordSegmentBuilder {
             }
         }
         self.body.settle()?;
-        let hash = record_hash(record.table, record.name);
+        let hash = record.hash();
         let bucket = &mut self.slots[usize::from(hash.to_be_bytes()[0])];
         reserve(bucket, 1)?;
         bucket.push(u64::from(upper(hash)) << 32 | u64::from(number));
@@ -250,8 +270,11 @@ impl RecordSegment {
 
     fn new(bytes: FileBytes, seal: u64) -> std::result::Result<Self, &'static str> {
         let head = Head::decode(&bytes)?;
-        if head.form != BYTES || head.seal != seal {
+        if head.kind != FileKind::Records || head.seal != seal {
             return Err("it was made for another name, or for another store");
+        }
+        if head.form != form_tag() {
+            return Err("paths were normalized in another way when it was made");
         }
         Ok(Self {
             names: Table::new(head.paths, head.path_homes),
@@ -319,6 +342,26 @@ impl RecordSegment {
         Ok(found)
     }
 
+    /// Hands each record of this hash to `each` with its number, until it says that it has enough. Others may be among them.
+    ///
+    /// # Errors
+    /// As [`RecordSegment::find`].
+    #[inline]
+    pub fn of_hash<'s>(&'s self, hash: u64, mut each: impl FnMut(u32, Record<'s>) -> bool) -> Read<()> {
+        self.names.find(&self.file, hash, |number| {
+            let (record, _) = self.record_at(number as usize * 4)?;
+            Ok(each(number, record))
+        })
+    }
+
+    /// The record of a number that [`RecordSegment::of_hash`] gave.
+    ///
+    /// # Errors
+    /// As [`RecordSegment::find`].
+    pub fn record(&self, number: u32) -> Read<Record<'_>> {
+        Ok(self.record_at(number as usize * 4)?.0)
+    }
+
     /// The record, if it has this name.
     #[inline]
     fn named(&self, number: u32, (table, name): (TableId, &[u8])) -> Read<Option<Record<'_>>> {
@@ -376,7 +419,8 @@ impl RecordSegment {
             });
         }
         let record = Record {
-            table: TableId(table.cast_signed()),
+            table: TableId((table >> 1).cast_signed()),
+            is_path: table & 1 == 1,
             name,
             row,
             state,

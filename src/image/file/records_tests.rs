@@ -15,6 +15,7 @@ fn stored(value: &[u8]) -> Stored<'_> {
 fn record<'r>(table: TableId, name: &'r [u8], row: i64, state: impl Into<Option<Stored<'r>>>) -> Record<'r> {
     Record {
         table,
+        is_path: false,
         name,
         row,
         state: state.into(),

@@ -1,12 +1,16 @@
 //! The ladder beside the naive one: what libraries are made of, and one question to both. The fuzz targets in `fuzz/` use
 //! this file too.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::naive::{self, Naive, Rule};
-use crate::image::{Change, Image, ImageBuilder, ImageKind, ImageMeta, LibraryFacts, LibraryView};
+use crate::image::{
+    Change, Image, ImageBuilder, ImageMeta, LibraryFacts, LibraryView, Matches, Record, RecordSegment,
+    RecordSegmentBuilder, RecordSegments, Stored, match_value,
+};
 use crate::matching::{LIMIT, Mappings, Scope, climb, fast_lookup};
-use crate::model::{Confidence, Item, ItemType};
+use crate::model::{Confidence, Item, ItemType, Sequence, TableId};
 use crate::options::{Mapping, MappingKind, Pattern};
 
 pub const ROOTS: [&str; 12] = [
@@ -68,7 +72,6 @@ pub fn listing(items: &[Item], mappings: &Mappings) -> Vec<u8> {
         generation: 1,
         sequence: 7,
         mappings: mappings.clone(),
-        ..ImageMeta::default()
     });
     for item in items {
         builder.push(item);
@@ -76,17 +79,52 @@ pub fn listing(items: &[Item], mappings: &Mappings) -> Vec<u8> {
     builder.finish_in_memory().expect("an image is made")
 }
 
-/// An image of confirmed matches: path, rating key, generation.
-pub fn matches(recorded: &[(&[u8], &str, u64)]) -> Vec<u8> {
-    let mut builder = ImageBuilder::new(ImageMeta {
-        kind: ImageKind::Matches,
-        library: "uuid".into(),
-        ..ImageMeta::default()
-    });
+/// The table of the matches.
+pub const MATCHES: TableId = TableId(3);
+
+/// A match that was recorded, or forgotten: path, rating key, change sequence.
+pub type Recorded<'r> = (&'r [u8], Option<&'r str>, u64);
+
+/// A segment of confirmed matches. `row`: of all its records.
+pub fn match_segment(recorded: &[Recorded<'_>], row: i64, place: Option<&Path>) -> RecordSegmentBuilder {
+    let mut recorded = recorded.to_vec();
+    recorded.sort_unstable();
+    let mut builder = RecordSegmentBuilder::new(place);
     for (path, rating_key, sequence) in recorded {
-        builder.push_match(path, rating_key, *sequence);
+        let value = rating_key.map(|rating_key| match_value(rating_key, Sequence(sequence)));
+        let state = value.as_ref().map(|value| Stored {
+            value: Some(value),
+            length: value.len() as u64,
+            expires_ms: None,
+        });
+        let record = Record {
+            table: MATCHES,
+            is_path: true,
+            name: path,
+            row,
+            state,
+        };
+        builder.push(&record).expect("memory");
     }
-    builder.finish_in_memory().expect("an image is made")
+    builder
+}
+
+/// Confirmed matches in segments, the newest first.
+pub fn matches_in(segments: Vec<RecordSegment>) -> Matches {
+    let count = segments.iter().map(RecordSegment::records).sum();
+    let segments = RecordSegments::new(segments.into_iter().map(Arc::new).collect());
+    Matches::new(Arc::new(segments), MATCHES, count, Sequence(0))
+}
+
+/// The same in one segment.
+pub fn matches(recorded: &[(&[u8], &str, u64)]) -> Matches {
+    let recorded: Vec<_> = recorded
+        .iter()
+        .map(|(path, key, at)| (*path, Some(*key), *at))
+        .collect();
+    matches_in(vec![
+        match_segment(&recorded, 1, None).finish_in_memory().expect("made"),
+    ])
 }
 
 /// What a library is made of.
@@ -174,7 +212,7 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibraryView, Naive) {
         .iter()
         .map(|(path, key, at)| (path.as_slice(), key.as_str(), *at))
         .collect();
-    let recorded = (!recorded.is_empty()).then(|| open(matches(&recorded)));
+    let recorded = (!recorded.is_empty()).then(|| matches(&recorded));
     let facts = LibraryFacts {
         uuid: "uuid".into(),
         locations: setup.locations.clone(),

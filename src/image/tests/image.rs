@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
 use super::against::host_rule;
-use super::{listing, matches, movie};
+use super::against::{Recorded, match_segment, matches, matches_in};
+use super::{listing, movie};
 use crate::error::Status;
-use crate::image::{Image, ImageBuilder, ImageKind, ImageMeta, LibraryFacts, LibraryView};
+use crate::image::matches::Sole;
+use crate::image::{Image, ImageBuilder, ImageMeta, LibraryFacts, LibraryView};
 use crate::matching::{GuidRef, ItemRef, Mappings, Normal, Scope, Spelling, fast_lookup};
 use crate::model::{Item, ItemType, Rung};
 use crate::platform::map::MapMode;
@@ -133,20 +135,41 @@ fn an_empty_image_answers() {
 }
 
 #[test]
-fn matches_know_when_they_were_recorded() {
-    let image = Image::from_bytes(matches(&[(b"/a/\xff.mkv", "12", 3), (b"/A/x.mkv", "13", u64::MAX)])).expect("opens");
-    assert_eq!(image.kind(), ImageKind::Matches);
-    let mut found = Vec::new();
-    for path in [&b"/a/\xff.mkv"[..], b"/a/x.mkv", b"/A/\xff.mkv"] {
+fn matches_know_when_they_were_recorded_and_the_newest_of_a_path_counts() {
+    let segment = |recorded: &[Recorded<'_>], row| match_segment(recorded, row, None).finish_in_memory().expect("made");
+    let matches = matches_in(vec![
+        segment(&[(b"/a/\xff.mkv", Some("12"), 3), (b"/A/gone.mkv", None, 0)], 2),
+        segment(
+            &[
+                (b"/A/x.mkv", Some("13"), 2),
+                (b"/a/\xff.mkv", Some("11"), 1),
+                (b"/A/gone.mkv", Some("14"), 1),
+            ],
+            1,
+        ),
+    ]);
+    let found = |path: &[u8]| {
+        let mut found = Vec::new();
         Normal::with(path, |path| {
-            image.paths(path, |entry, raw| {
-                let key = image.rating_key(entry.number).to_owned();
-                found.push((key, image.recorded_at(entry.number), raw));
+            matches.each(path, |place, _| {
+                let (key, path, at) = matches.get(place).expect("sound");
+                found.push((key.to_owned(), path.to_vec(), at.0));
             });
         });
-    }
-    assert_eq!(found, [("12".to_owned(), 3, true), ("13".to_owned(), u64::MAX, false)]);
-    assert!(image.items().all(|(_, item)| item.key_only));
+        found
+    };
+    assert_eq!(found(b"/a/\xff.mkv"), [("12".to_owned(), b"/a/\xff.mkv".to_vec(), 3)]);
+    assert_eq!(found(b"/a/x.mkv"), [("13".to_owned(), b"/A/x.mkv".to_vec(), 2)]);
+    assert_eq!(found(b"/A/\xff.mkv"), []);
+    assert_eq!(found(b"/A/gone.mkv"), []);
+    let sole = |path: &[u8]| Normal::with(path, |path| matches.sole(path.raw(), path.hash()));
+    assert_eq!(sole(b"/a/\xff.mkv"), Sole::Match("12"));
+    assert_eq!(sole(b"/A/gone.mkv"), Sole::None);
+    assert_eq!(sole(b"/a/other.mkv"), Sole::None);
+    assert_eq!(sole(b"/a/x.mkv"), Sole::Unsure, "another spelling was recorded");
+    assert_eq!(matches.has(b"/A/gone.mkv"), Ok(false));
+    assert_eq!(matches.has(b"/A/x.mkv"), Ok(true));
+    assert_eq!(matches.has(b"/a/x.mkv"), Ok(false));
 }
 
 #[test]
@@ -210,17 +233,11 @@ fn an_image_of_another_library_is_as_good_as_none() {
             uuid: uuid.into(),
             ..LibraryFacts::default()
         };
-        LibraryView::new(
-            facts,
-            &Mappings::default(),
-            Some(image.clone()),
-            Some(image),
-            Arc::default(),
-        )
+        LibraryView::new(facts, &Mappings::default(), Some(image), None, Arc::default())
     };
     let (ours, other) = (open("uuid"), open("another"));
-    assert!(ours.image.is_some() && ours.matches.is_some());
-    assert!(other.image.is_none() && other.matches.is_none());
+    assert!(ours.image.is_some());
+    assert!(other.image.is_none());
 }
 
 #[test]
@@ -289,38 +306,24 @@ fn an_image_that_is_made_in_runs_beside_its_file_is_the_one_that_is_made_in_memo
         mappings: host_rule(),
         ..ImageMeta::default()
     };
-    for matches in [false, true] {
-        let meta = || ImageMeta {
-            kind: if matches {
-                ImageKind::Matches
-            } else {
-                ImageKind::Listing
-            },
-            ..meta()
-        };
-        let fill = |mut builder: ImageBuilder| {
-            for (n, item) in items.iter().enumerate() {
-                if matches {
-                    builder.push_match(format!("/a/{}", n * 7919 % 3000).as_bytes(), &item.rating_key, n as u64);
-                } else {
-                    builder.push(item);
-                }
-            }
-            builder
-        };
-        let in_memory = fill(ImageBuilder::new(meta())).finish_in_memory().expect("made");
-        let begun = fill(ImageBuilder::beside(meta(), &path));
-        let names = || std::fs::read_dir(folder.path()).expect("a folder").count();
-        assert_eq!(names(), 1, "what is sorted has no name");
-        begun.finish(&path, 0).expect("made");
-        assert_eq!(names(), 1);
-        assert!(std::fs::read(&path).expect("a file") == in_memory, "matches: {matches}");
-        Image::from_bytes(in_memory).expect("opens").verify().expect("sound");
-        std::fs::remove_file(&path).expect("removed");
-        // One that is given up leaves nothing.
-        drop(fill(ImageBuilder::beside(meta(), &path)));
-        assert_eq!(names(), 0);
-    }
+    let fill = |mut builder: ImageBuilder| {
+        for item in &items {
+            builder.push(item);
+        }
+        builder
+    };
+    let in_memory = fill(ImageBuilder::new(meta())).finish_in_memory().expect("made");
+    let begun = fill(ImageBuilder::beside(meta(), &path));
+    let names = || std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(names(), 1, "what is sorted has no name");
+    begun.finish(&path, 0).expect("made");
+    assert_eq!(names(), 1);
+    assert!(std::fs::read(&path).expect("a file") == in_memory);
+    Image::from_bytes(in_memory).expect("opens").verify().expect("sound");
+    std::fs::remove_file(&path).expect("removed");
+    // One that is given up leaves nothing.
+    drop(fill(ImageBuilder::beside(meta(), &path)));
+    assert_eq!(names(), 0);
 }
 
 #[test]
@@ -371,7 +374,6 @@ fn what_was_recorded_under_another_spelling_counts() {
     };
     let asked = |recorded: &str, key: &str| {
         let matches = matches(&[(recorded.as_bytes(), key, 1)]);
-        let matches = Arc::new(Image::from_bytes(matches).expect("an image opens"));
         let view = LibraryView::new(
             facts.clone(),
             &none,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::{Image, LibraryFacts, LibraryView};
 use crate::matching::Mappings;
 use crate::model::Item;
-use against::{listing, matches, movie};
+use against::{listing, movie};
 
 /// A fetched library with these folders and items, without matches.
 pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> LibraryView {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::super::open::{Listed, Timeline};
+use super::super::open::Listed;
 use super::super::texts::Texts;
+use super::super::timeline::Timeline;
 use super::log::Entry;
 use crate::platform::mutex::try_lock;
 

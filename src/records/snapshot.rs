@@ -1,11 +1,12 @@
-//! One moment of the tables, ready to answer from: segments, the newest first, under a memtable.
+//! One moment of hosts' tables, ready to answer from: segments, the newest first, under a memtable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-use crate::image::{FirstRecord, OwnedRecord, OwnedValue, Record, RecordMemtable, RecordSegment, Stored, record_hash};
+use super::segments::OpenSegments;
+use crate::image::{FirstRecord, Lost, OwnedRecord, OwnedValue, Record, RecordMemtable, Stored};
 use crate::model::{Sequence, TableId};
-use crate::store::{Manifest, RecordRow, TableRow, Timeline};
+use crate::store::{RecordRow, TableRow};
 
 /// Bytes that an entry takes beside its name and value, for the limit.
 const ENTRY: u64 = 64;
@@ -19,15 +20,11 @@ pub struct Snapshot {
     pub number: u64,
     /// Up to here every commit shows.
     sequence: AtomicU64,
-    pub timeline: Timeline,
-    pub manifest: Manifest,
+    pub open: Arc<OpenSegments>,
     pub tables: Vec<TableCount>,
-    /// In the order of the manifest; or one that stands in for files that cannot be written.
-    pub segments: Vec<Arc<RecordSegment>>,
-    pub stands_in: bool,
     pub memtable: RecordMemtable,
-    /// A segment cannot be opened, or the memtable has no room: only the log knows.
-    lost: AtomicBool,
+    /// The memtable has no room: only the log knows.
+    is_full: AtomicBool,
 }
 
 /// A table and what it has.
@@ -36,10 +33,6 @@ pub struct TableCount {
     entries: AtomicI64,
     bytes: AtomicI64,
 }
-
-/// A check of a segment failed, or one is missing: those of the manifest of this change sequence have to be made anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SegmentsLost(pub Sequence);
 
 /// Bytes that an entry takes, for the limit.
 pub fn size_of(name: &[u8], length: u64) -> i64 {
@@ -79,12 +72,14 @@ impl TableCount {
 }
 
 impl Snapshot {
-    pub fn new(number: u64, sequence: Sequence, timeline: Timeline, manifest: Manifest, tables: Vec<TableRow>) -> Self {
+    pub fn new(number: u64, sequence: Sequence, open: Arc<OpenSegments>, mut tables: Vec<TableRow>) -> Self {
+        for table in &mut tables {
+            [table.entries, table.bytes] = open.counts(table.id, [table.entries, table.bytes]);
+        }
         Self {
             number,
             sequence: AtomicU64::new(sequence.0),
-            timeline,
-            manifest,
+            open,
             tables: tables.into_iter().map(TableCount::new).collect(),
             ..Self::default()
         }
@@ -102,7 +97,7 @@ impl Snapshot {
 
     /// What a later state has to differ in to be read whole.
     pub fn since(&self) -> (Sequence, Sequence) {
-        (self.sequence(), self.manifest.changed)
+        (self.sequence(), self.open.manifest.changed)
     }
 
     /// The table of this number.
@@ -121,34 +116,40 @@ impl Snapshot {
     /// Whether segments have to be made anew.
     #[inline]
     pub fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Acquire)
+        self.is_full() || self.open.are_lost()
     }
 
-    pub fn set_lost(&self) {
-        self.lost.store(true, Ordering::Release);
+    /// From now on it answers nothing: all of it is read anew.
+    pub fn set_outdated(&self) {
+        self.is_full.store(true, Ordering::Release);
+    }
+
+    /// Whether the log has more than the memtable takes.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Acquire)
     }
 
     /// Adds a row of the log. One thread at a time.
     pub fn apply(&self, row: RecordRow) {
-        self.push(owned(row, 0));
+        self.push(owned(row, false));
     }
 
     /// Adds a record. One thread at a time.
-    pub fn push(&self, mut record: OwnedRecord) {
+    pub fn push(&self, record: OwnedRecord) {
         let Some(table) = self.count_of(record.table) else {
             return; // of a table that was cleared
         };
-        let hash = record_hash(record.table, &record.name);
+        let hash = record.borrow().hash();
         let Ok(before) = self.find((record.table, &record.name), hash, self.first(hash)) else {
             return;
         };
         if before.is_some_and(|before| before.row >= record.row) {
             return; // it is here already
         }
-        record.replaces = before.map_or(0, |record| record.row);
         let (gone, new) = (counted(before.as_ref()), counted(Some(&record.borrow())));
         if self.memtable.push(record, hash).is_err() {
-            self.set_lost();
+            self.set_outdated();
         } else {
             table.add([new[0] - gone[0], new[1] - gone[1]]);
         }
@@ -157,53 +158,27 @@ impl Snapshot {
     /// Brings what a lookup of this hash reads first into the cache; gives where the oldest segment, the largest, has it.
     #[inline]
     pub fn first(&self, hash: u64) -> FirstRecord {
-        let Some((oldest, newer)) = self.segments.split_last() else {
-            return FirstRecord::NONE;
-        };
-        for segment in newer {
-            segment.prefetch(hash);
-        }
-        oldest.first(hash)
+        self.open.segments.first(hash)
     }
 
     /// The newest record of a name. `first`: what [`Snapshot::first`] gave.
     #[inline]
-    pub fn find(
-        &self,
-        key: (TableId, &[u8]),
-        hash: u64,
-        first: FirstRecord,
-    ) -> Result<Option<Record<'_>>, SegmentsLost> {
-        if self.is_lost() {
-            return Err(self.broken());
+    pub fn find(&self, key: (TableId, &[u8]), hash: u64, first: FirstRecord) -> Result<Option<Record<'_>>, Lost> {
+        if self.is_full() {
+            return Err(Lost);
         }
         if let Some(record) = self.memtable.find(key, hash) {
             return Ok(Some(record));
         }
-        let Some((oldest, newer)) = self.segments.split_last() else {
-            return Ok(None);
-        };
-        for segment in newer {
-            match segment.find(key, hash, segment.first(hash)) {
-                Ok(None) => {}
-                Ok(found) => return Ok(found),
-                Err(_) => return Err(self.broken()),
-            }
-        }
-        oldest.find(key, hash, first).map_err(|_| self.broken())
-    }
-
-    #[cold]
-    fn broken(&self) -> SegmentsLost {
-        self.set_lost();
-        SegmentsLost(self.manifest.changed)
+        self.open.segments.find(key, hash, first)
     }
 
     /// The first name of a table behind `after` that any part has, removed or not.
-    pub fn next_name(&self, table: TableId, after: Option<&[u8]>) -> Result<Option<&[u8]>, SegmentsLost> {
+    pub fn next_name(&self, table: TableId, after: Option<&[u8]>) -> Result<Option<&[u8]>, Lost> {
         if self.is_lost() {
-            return Err(self.broken());
+            return Err(Lost);
         }
+        let broken = |_| self.open.segments.set_lost();
         let is_behind = |name: &[u8]| after.is_none_or(|after| name > after);
         let mut next: Option<&[u8]> = None;
         let mut consider = |name| {
@@ -216,11 +191,9 @@ impl Snapshot {
                 consider(&record.name);
             }
         }
-        for segment in &self.segments {
-            let mut cursor = segment
-                .seek((table, after.unwrap_or_default()))
-                .map_err(|_| self.broken())?;
-            while let Some((record, following)) = segment.next(cursor).map_err(|_| self.broken())? {
+        for segment in self.open.segments.list() {
+            let mut cursor = segment.seek((table, after.unwrap_or_default())).map_err(broken)?;
+            while let Some((record, following)) = segment.next(cursor).map_err(broken)? {
                 if record.table == table && is_behind(record.name) {
                     consider(record.name);
                     break;
@@ -236,12 +209,12 @@ impl Snapshot {
 }
 
 /// A record of the log as memory keeps it.
-pub fn owned(row: RecordRow, replaces: i64) -> OwnedRecord {
+pub fn owned(row: RecordRow, is_path: bool) -> OwnedRecord {
     OwnedRecord {
         table: row.table,
+        is_path,
         name: row.name.into(),
         row: row.id,
-        replaces,
         state: row.value.map(|(value, length)| OwnedValue {
             value: value.map(Vec::into_boxed_slice),
             length,

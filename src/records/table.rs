@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::catch_up::{MAX_RETRIES, Tables, Terms, check_name, counted};
 use super::snapshot::{Snapshot, has_expired};
+use super::tables::{MAX_RETRIES, Tables, Terms, check_name, counted};
 use crate::error::Result;
 use crate::image::record_hash;
 use crate::model::TableId;

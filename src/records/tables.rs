@@ -1,24 +1,18 @@
 //! The tables of a store, and how the snapshot that answers is kept up to date.
 
-use std::collections::HashMap;
-use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 
-use super::merge::SlicedMerge;
-use super::snapshot::{LONG, SegmentsLost, Snapshot};
+use super::segments::Records;
+use super::snapshot::{LONG, Snapshot};
 use crate::error::{Error, Result, Status, refuse};
-use crate::image::{RecordSegment, log_unusable};
-use crate::model::{Sequence, TableId};
+use crate::image::Lost;
 use crate::options::Ttl;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{self, Forks, Release, Side, hold};
-use crate::platform::map::MapMode;
-use crate::platform::mutex::{lock, try_lock};
+use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, Swap};
-use crate::store::{NamedSegment, RecordsState, Store, Timeline, last_row};
+use crate::store::{RecordsState, Store, Timeline, last_row};
 
-/// How long no segment is made after one that could not be written.
-pub(super) const PAUSE_MS: i64 = 60_000;
 /// How often tables are read again whose segments were replaced before they could be opened.
 const REPLACED: u32 = 32;
 /// How often an answer is looked for again whose segment was found to be damaged, or whose value went meanwhile.
@@ -29,31 +23,11 @@ pub const LONGEST_NAME: usize = 1 << 20;
 /// The tables of a store. Usable from any thread.
 pub struct Tables {
     pub(super) store: Arc<Store>,
+    pub(super) records: Arc<Records>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) mode: MapMode,
     pub(super) snapshot: Swap<Snapshot>,
     /// Held while a thread brings the snapshot up to date.
     pub(super) catching_up: Mutex<()>,
-    /// The merge under way, of which each write makes a slice.
-    pub(super) merging: Mutex<Option<SlicedMerge>>,
-    /// Held while a thread makes segments anew.
-    pub(super) rebuilding: Mutex<()>,
-    /// What is in memory because its file cannot be written.
-    pub(super) stand_in: Swap<Option<StandIn>>,
-    /// When a segment may be written again, Unix ms.
-    pub(super) due_ms: AtomicI64,
-}
-
-/// A segment in the place of those that the manifest names.
-pub(super) struct StandIn {
-    pub timeline: Timeline,
-    /// Of which manifest.
-    pub changed: Sequence,
-    /// It has the records up to this change sequence.
-    pub upto: Sequence,
-    pub segment: Arc<RecordSegment>,
-    /// Entries and bytes of each table in it.
-    pub counts: HashMap<TableId, [i64; 2]>,
 }
 
 /// How long values are kept, and how many.
@@ -66,22 +40,13 @@ pub struct Terms {
 }
 
 impl Tables {
-    pub(crate) fn new(store: Arc<Store>, clock: Arc<dyn Clock>, no_mmap: bool) -> Arc<Self> {
-        let mode = if no_mmap || !store.folder().shares_memory() {
-            MapMode::Read
-        } else {
-            MapMode::Map
-        };
+    pub(crate) fn new(store: Arc<Store>, records: Arc<Records>, clock: Arc<dyn Clock>) -> Arc<Self> {
         let tables = Arc::new(Self {
             store,
+            records,
             clock,
-            mode,
             snapshot: Swap::new(Snapshot::default()),
             catching_up: Mutex::new(()),
-            merging: Mutex::new(None),
-            rebuilding: Mutex::new(()),
-            stand_in: Swap::new(None),
-            due_ms: AtomicI64::new(i64::MIN),
         });
         fork::watch(&tables);
         tables
@@ -96,18 +61,26 @@ impl Tables {
     }
 
     /// Gives what `find` finds in a snapshot that shows all that was committed; segments that are lost are made anew.
-    pub(super) fn answer<T>(&self, find: impl Fn(&Snapshot) -> std::result::Result<T, SegmentsLost>) -> Result<T> {
+    pub(super) fn answer<T>(&self, find: impl Fn(&Snapshot) -> std::result::Result<T, Lost>) -> Result<T> {
         for _ in 0..MAX_RETRIES {
             let snapshot = self.caught_up()?;
-            let lost = match find(&snapshot) {
-                Ok(found) if !snapshot.is_lost() => return Ok(found),
-                Ok(_) => SegmentsLost(snapshot.manifest.changed),
-                Err(lost) => lost,
-            };
-            drop(snapshot);
-            self.rebuild(lost)?;
+            if let Ok(found) = find(&snapshot)
+                && !snapshot.is_lost()
+            {
+                return Ok(found);
+            }
+            self.rebuild(snapshot)?;
         }
         Err(self.damaged_again())
+    }
+
+    /// Has segments made anew that this snapshot lacks.
+    pub(super) fn rebuild(&self, lost: Guard<'_, Snapshot>) -> Result<()> {
+        let open = Arc::clone(&lost.open);
+        drop(lost);
+        self.records.rebuild(&open)?;
+        let _catching_up = lock(&self.catching_up);
+        self.reload()
     }
 
     pub(super) fn damaged_again(&self) -> Error {
@@ -128,7 +101,7 @@ impl Tables {
     pub(super) fn current<B>(&self, look: impl Fn(&Snapshot) -> B) -> Option<(Guard<'_, Snapshot>, B)> {
         let snapshot = self.snapshot.read();
         let seen = look(&snapshot);
-        if self.store.is_current_in(snapshot.timeline, snapshot.sequence()) {
+        if self.store.is_current_in(snapshot.open.timeline, snapshot.sequence()) {
             return Some((snapshot, seen));
         }
         drop(snapshot);
@@ -143,7 +116,7 @@ impl Tables {
     /// The same, waiting for what has to be waited for.
     pub(super) fn caught_up(&self) -> Result<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_current_in(snapshot.timeline, snapshot.sequence()) && !snapshot.is_lost() {
+        if self.store.is_current_in(snapshot.open.timeline, snapshot.sequence()) && !snapshot.is_lost() {
             return Ok(snapshot);
         }
         drop(snapshot);
@@ -173,14 +146,15 @@ impl Tables {
 
     /// Reads all of it. The caller holds `catching_up`.
     pub(super) fn reload(&self) -> Result<()> {
-        self.snapshot.read().set_lost();
+        self.snapshot.read().set_outdated();
         self.catch_up_locked(true).map(|_| ())
     }
 
     fn catch_up_once(&self, patient: bool) -> Result<bool> {
         let timeline = self.store.timeline();
         let before = self.snapshot.read();
-        let since = (before.number > 0 && before.timeline == timeline && !before.is_lost()).then(|| before.since());
+        let since =
+            (before.number > 0 && before.open.timeline == timeline && !before.is_lost()).then(|| before.since());
         if since.is_none() && !patient {
             return Ok(false); // reading everything may take milliseconds
         }
@@ -205,65 +179,23 @@ impl Tables {
         Ok(true)
     }
 
-    /// A snapshot of a state that was read whole; segments are taken over from the one before.
+    /// A snapshot of a state that was read whole.
     pub(super) fn load(&self, before: &Snapshot, timeline: Timeline, state: RecordsState) -> Snapshot {
         let RecordsState {
             sequence,
             manifest,
             rows,
         } = state;
-        let (manifest, mut tables) = manifest.unwrap_or_default();
-        let opened: Option<Vec<_>> = manifest
-            .segments
-            .iter()
-            .map(|named| self.segment(named, before, timeline))
-            .collect();
-        // No lock: within a write that would be taken behind the writer's, and a fork takes them the other way round.
-        let kept = self.stand_in.read();
-        let stands_in = kept
-            .as_ref()
-            .filter(|one| one.timeline == timeline && one.changed == manifest.changed);
-        let mut from = Sequence(0);
-        if let Some(one) = stands_in {
-            from = one.upto;
-            for table in &mut tables {
-                [table.entries, table.bytes] = one.counts.get(&table.id).copied().unwrap_or_default();
-            }
-        }
-        let mut snapshot = Snapshot::new(before.number + 1, sequence, timeline, manifest, tables);
-        match (stands_in, opened) {
-            (Some(one), _) => {
-                snapshot.segments = vec![Arc::clone(&one.segment)];
-                snapshot.stands_in = true;
-            }
-            (None, Some(opened)) => snapshot.segments = opened,
-            (None, None) => snapshot.set_lost(),
-        }
+        let (manifest, tables) = manifest.unwrap_or_default();
+        let open = self.records.open(timeline, manifest);
+        let upto = open.upto();
+        let snapshot = Snapshot::new(before.number + 1, sequence, open, tables);
         for row in rows {
-            if row.id > last_row(from) {
+            if row.id > last_row(upto) {
                 snapshot.apply(row);
             }
         }
         snapshot
-    }
-
-    /// A segment that the manifest names, if it can be opened. Names of another timeline say nothing of the file.
-    fn segment(&self, named: &NamedSegment, before: &Snapshot, timeline: Timeline) -> Option<Arc<RecordSegment>> {
-        let known = before.manifest.segments.iter().position(|one| one.name == named.name);
-        if let Some(known) = known.filter(|_| before.timeline == timeline && !before.stands_in)
-            && let Some(segment) = before.segments.get(known)
-            && !segment.is_broken()
-        {
-            return Some(Arc::clone(segment));
-        }
-        let path = self.store.folder().segment(&named.name);
-        match RecordSegment::open(&path, self.mode, self.store.segment_seal(&named.name)) {
-            Ok(segment) => Some(Arc::new(segment)),
-            Err(error) => {
-                log_unusable("a segment of tables", &path, &error);
-                None
-            }
-        }
     }
 }
 
@@ -284,21 +216,12 @@ pub(super) fn check_name(what: &str, name: &[u8]) -> Result<()> {
 
 impl Forks for Tables {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        vec![
-            Box::new(hold(&self, |all| &all.rebuilding)),
-            Box::new(hold(&self, |all| &all.merging)),
-            Box::new(hold(&self, |all| &all.catching_up)),
-        ]
+        vec![Box::new(hold(&self, |all| &all.catching_up))]
     }
 
     fn after(&self, side: &Side) {
         if let Side::Child(alone) = side {
             self.snapshot.reset_after_fork(alone);
-            self.stand_in.reset_after_fork(alone);
-            // Its file is the parent's.
-            if let Some(mut merging) = try_lock(&self.merging) {
-                std::mem::forget(merging.take());
-            }
         }
     }
 }

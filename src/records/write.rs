@@ -3,14 +3,14 @@
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::mem;
-use std::sync::atomic::Ordering;
 
-use super::catch_up::{MAX_RETRIES, Tables, Terms, check_name};
+use super::compaction::Stopped;
 use super::merge::SMALLEST;
-use super::snapshot::{LONG, SegmentsLost, Snapshot, counted, owned};
+use super::snapshot::{LONG, Snapshot, counted, owned};
 use super::table::{Op, Table};
+use super::tables::{MAX_RETRIES, Tables, Terms, check_name};
 use crate::error::Result;
-use crate::image::{OwnedRecord, OwnedValue, Record, record_hash};
+use crate::image::{Lost, OwnedRecord, OwnedValue, Record, record_hash};
 use crate::model::{SegmentName, Sequence, TableId};
 use crate::options::Ttl;
 use crate::platform::mutex::lock;
@@ -22,23 +22,6 @@ const EXPIRED: usize = 10;
 const EVICTED: usize = 10_000;
 /// Rows of the log that are read at a time.
 const ROWS: usize = 64;
-/// A write that cannot go on: a segment was found to be damaged, or `SQLite` failed.
-pub(super) enum Stopped {
-    Lost(SegmentsLost),
-    Failed(rusqlite::Error),
-}
-
-impl From<SegmentsLost> for Stopped {
-    fn from(lost: SegmentsLost) -> Self {
-        Self::Lost(lost)
-    }
-}
-
-impl From<rusqlite::Error> for Stopped {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Failed(error)
-    }
-}
 
 /// A write that was committed.
 struct Written {
@@ -48,8 +31,8 @@ struct Written {
     records: Vec<OwnedRecord>,
     /// The manifest is another one: all of it has to be read.
     is_anew: bool,
-    /// Segments that are in another one now.
-    merged: Vec<SegmentName>,
+    /// Segments that are in another one now; `None`: no segment was made.
+    merged: Option<Vec<SegmentName>>,
 }
 
 /// Records of a write under way, and of other processes that the snapshot lacks.
@@ -82,7 +65,7 @@ impl<'b> Batch<'b> {
     }
 
     /// The newest record of a name.
-    fn find(&self, key: (TableId, &[u8])) -> std::result::Result<Option<Record<'_>>, SegmentsLost> {
+    fn find(&self, key: (TableId, &[u8])) -> std::result::Result<Option<Record<'_>>, Lost> {
         let hash = record_hash(key.0, key.1);
         if let Some(last) = self.last.get(&hash) {
             // Another name may have the same hash.
@@ -111,16 +94,15 @@ impl<'b> Batch<'b> {
         value: Option<&[u8]>,
         expires_ms: Option<i64>,
     ) -> std::result::Result<(), Stopped> {
-        let before = self.find((table, name))?;
-        let (replaces, counts) = (before.map_or(0, |record| record.row), counted(before.as_ref()));
+        let counts = counted(self.find((table, name))?.as_ref());
         if value.is_none() && counts[0] == 0 {
             return Ok(());
         }
         let record = OwnedRecord {
             table,
+            is_path: false,
             name: name.into(),
             row: self.tx.add(table, name, value, expires_ms)?,
-            replaces,
             state: value.map(|value| OwnedValue {
                 value: (value.len() <= LONG).then(|| value.into()),
                 length: value.len() as u64,
@@ -252,7 +234,7 @@ impl Tables {
                     self.publish(written);
                     return Ok(());
                 }
-                Err(lost) => self.rebuild(lost)?,
+                Err(_) => self.rebuild(self.caught_up()?)?,
             }
         }
         Err(self.damaged_again())
@@ -263,19 +245,19 @@ impl Tables {
     /// # Errors
     /// The store's.
     pub fn clear(&self) -> Result<()> {
-        self.store.clear_records()?;
+        self.store.clear_tables()?;
         self.store.sweep_images();
         Ok(())
     }
 
     /// Nothing is written where segments have to be made anew first.
-    fn write_once(&self, ops: &[Op<'_>], terms: &Terms) -> Result<std::result::Result<Written, SegmentsLost>> {
+    fn write_once(&self, ops: &[Op<'_>], terms: &Terms) -> Result<std::result::Result<Written, Lost>> {
         let lost = Cell::new(None);
         let done = self.store.write_records(|tx| {
             self.write_in(tx, ops, terms).map_err(|stopped| match stopped {
                 Stopped::Failed(error) => error,
-                Stopped::Lost(what) => {
-                    lost.set(Some(what));
+                Stopped::Lost => {
+                    lost.set(Some(Lost));
                     rusqlite::Error::InvalidQuery // rolls back
                 }
             })
@@ -286,7 +268,7 @@ impl Tables {
     fn write_in(&self, tx: &RecordTx<'_>, ops: &[Op<'_>], terms: &Terms) -> std::result::Result<Written, Stopped> {
         let timeline = self.store.timeline();
         let before = self.snapshot.read();
-        let is_known = before.number > 0 && before.timeline == timeline && !before.is_lost();
+        let is_known = before.number > 0 && before.open.timeline == timeline && !before.is_lost();
         let mut state = tx.log.state(is_known.then(|| before.since()), LONG)?;
         let newer = if state.manifest.is_some() {
             Vec::new()
@@ -296,13 +278,12 @@ impl Tables {
         let loaded = state.manifest.is_some().then(|| self.load(&before, timeline, state));
         let base = loaded.as_ref().unwrap_or(&before);
         if base.is_lost() {
-            return Err(SegmentsLost(base.manifest.changed).into());
+            return Err(Stopped::Lost);
         }
         let mut batch = Batch::new(tx, base);
         for row in newer {
-            let old = batch.find((row.table, &row.name))?;
-            let (replaces, counts) = (old.map_or(0, |record| record.row), counted(old.as_ref()));
-            batch.push(owned(row, replaces), counts);
+            let counts = counted(batch.find((row.table, &row.name))?.as_ref());
+            batch.push(owned(row, false), counts);
         }
         batch.own = batch.records.len();
         let now_ms = self.clock.now_ms();
@@ -328,16 +309,12 @@ impl Tables {
         batch.expire(now_ms)?;
         batch.evict(terms.limit)?;
         let many = base.memtable.len() + batch.records.len() > usize::try_from(SMALLEST).unwrap_or(usize::MAX);
-        let merged = if many && now_ms >= self.due_ms.load(Ordering::Relaxed) {
-            self.flush(&batch, now_ms)?
-        } else {
-            None
-        };
+        let merged = if many { self.records.flush(tx, now_ms)? } else { None };
         Ok(Written {
             timeline,
             at: tx.sequence(),
             is_anew: merged.is_some() || batch.own > 0 || !batch.made.is_empty() || !batch.cleared.is_empty(),
-            merged: merged.unwrap_or_default(),
+            merged,
             records: batch.records.split_off(batch.own),
         })
     }
@@ -352,7 +329,7 @@ impl Tables {
             let _catching_up = lock(&self.catching_up);
             let snapshot = self.snapshot.read();
             // Of another timeline the same number says something else.
-            if snapshot.timeline == written.timeline
+            if snapshot.open.timeline == written.timeline
                 && self.store.timeline() == written.timeline
                 && snapshot.sequence().next() == written.at
                 && !snapshot.is_lost()
@@ -363,8 +340,7 @@ impl Tables {
                 snapshot.caught_up_to(written.at);
             }
         }
-        self.store.remove_segments(&written.merged);
-        self.merge_some(count, !written.merged.is_empty() || written.is_anew);
+        self.records.merge_some(count, written.merged.as_deref());
     }
 }
 

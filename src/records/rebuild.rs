@@ -4,46 +4,53 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use super::catch_up::{StandIn, Tables};
-use super::snapshot::{LONG, SegmentsLost, size_of};
+use super::segments::{OpenSegments, Records, StandIn, same};
+use super::snapshot::{LONG, size_of};
 use crate::error::Result;
-use crate::image::{Record, RecordSegmentBuilder, Stored};
+use crate::image::{Record, RecordSegmentBuilder, RecordSegments, Stored};
 use crate::model::{Sequence, TableId};
 use crate::platform::mutex::lock;
-use crate::store::{Folder, NamedSegment, RecordLog, RecordRow, RecordTx, Timeline};
+use crate::store::{Collection, Folder, NamedSegment, RecordLog, RecordRow, RecordTx, Timeline};
 
-impl Tables {
-    /// Makes segments anew that are missing or damaged: one of all that the log has, in memory where no file can be written.
-    pub(super) fn rebuild(&self, SegmentsLost(changed): SegmentsLost) -> Result<()> {
+impl Records {
+    /// Makes one segment of all that the log has, in memory where no file can be written: these are missing or damaged, or the
+    /// log has more than can lie over them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn rebuild(&self, known: &OpenSegments) -> Result<()> {
         let _rebuilding = lock(&self.rebuilding);
-        let snapshot = self.caught_up()?;
-        let timeline = snapshot.timeline;
-        // Another thread or process may have made them.
-        if snapshot.manifest.changed != changed || snapshot.stands_in && !snapshot.is_lost() {
+        let timeline = self.store.timeline();
+        let changed = self.store.read_records(|log| Ok(log.manifest()?.changed))?;
+        let stand_in = self.stand_in_of(timeline, changed);
+        // Another thread or process may have made it.
+        if (known.timeline, known.manifest.changed) != (timeline, changed)
+            || !same(known.stand_in.as_ref(), stand_in.as_ref())
+        {
             return Ok(());
         }
-        drop(snapshot);
-        log::warn!("the index of tables is missing or damaged; it is made anew");
+        if known.are_lost() {
+            log::warn!("the index of what hosts recorded is missing or damaged; it is made anew");
+        }
         let now_ms = self.clock.now_ms();
-        if now_ms >= self.due_ms.load(Ordering::Relaxed) {
+        if self.may_write(now_ms) {
             let of = (timeline, changed);
             match self.store.write_records(|tx| self.rebuild_in_file(tx, of)) {
-                Ok(None) => self.stand_in.replace(None),
+                Ok(None) => {
+                    self.written();
+                    self.stand_in.replace(None);
+                }
                 Ok(Some(error)) => self.cannot_write(&error, now_ms),
                 Err(error) => self.cannot_write(&error.to_string(), now_ms),
             }
             self.store.sweep_images();
         }
-        let is_due = now_ms >= self.due_ms.load(Ordering::Relaxed);
-        if !is_due {
+        if !self.may_write(now_ms) {
             let made = self.store.read_records(|log| rebuild_in_memory(log, timeline))?;
-            self.stand_in.replace(Some(made));
+            self.stand_in.replace(Some(Arc::new(made)));
         }
-        // What was read of damaged files is not taken over.
-        let _catching_up = lock(&self.catching_up);
-        self.reload()
+        Ok(())
     }
 
     /// Gives why it cannot be done; nothing is to be done where the manifest is another one by now.
@@ -66,8 +73,8 @@ impl Tables {
         for row in all.dead() {
             tx.delete(row.id)?;
         }
-        for (id, [entries, bytes]) in all.counts() {
-            tx.count(id, entries, bytes)?;
+        for (id, counts) in all.counts() {
+            tx.count(id, counts)?;
         }
         Ok(None)
     }
@@ -76,20 +83,19 @@ impl Tables {
 /// The whole log without its values, by name and with the newest row of each first.
 struct AllRecords {
     changed: Sequence,
-    tables: Vec<TableId>,
+    collections: Vec<Collection>,
     rows: Vec<RecordRow>,
 }
 
 impl AllRecords {
     fn read(log: &RecordLog<'_>) -> rusqlite::Result<Self> {
-        let (manifest, tables) = log.state(None, 0)?.manifest.unwrap_or_default();
-        let tables: Vec<TableId> = tables.iter().map(|table| table.id).collect();
+        let collections = log.collections()?;
         let mut rows = log.rows_after(0, usize::MAX)?;
-        rows.retain(|row| tables.contains(&row.table));
+        rows.retain(|row| collections.iter().any(|one| one.id == row.table));
         rows.sort_by(|a, b| (a.table, &a.name, b.id).cmp(&(b.table, &b.name, a.id)));
         Ok(Self {
-            changed: manifest.changed,
-            tables,
+            changed: log.manifest()?.changed,
+            collections,
             rows,
         })
     }
@@ -114,7 +120,7 @@ impl AllRecords {
 
     /// Entries and bytes of each table.
     fn counts(&self) -> HashMap<TableId, [i64; 2]> {
-        let mut counts: HashMap<TableId, [i64; 2]> = self.tables.iter().map(|id| (*id, [0; 2])).collect();
+        let mut counts: HashMap<TableId, [i64; 2]> = self.collections.iter().map(|one| (one.id, [0; 2])).collect();
         for row in self.live() {
             let length = row.value.as_ref().map_or(0, |(_, length)| *length);
             let count = counts.entry(row.table).or_default();
@@ -129,6 +135,7 @@ impl AllRecords {
             let (value, length) = log.row(row.id, LONG).map_err(io::Error::other)?.unwrap_or_default();
             builder.push(&Record {
                 table: row.table,
+                is_path: self.collections.iter().any(|one| one.id == row.table && one.is_paths),
                 name: &row.name,
                 row: row.id,
                 state: Some(Stored {
@@ -148,11 +155,12 @@ fn rebuild_in_memory(log: &RecordLog<'_>, timeline: Timeline) -> rusqlite::Resul
     let no_memory = |_| rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM);
     let built = all.segment(log, None).map_err(no_memory);
     let segment = built.and_then(|builder| builder.finish_in_memory().map_err(|_| no_memory(io::Error::other(""))));
+    let segment = segment.map_err(|error| rusqlite::Error::SqliteFailure(error, None))?;
     Ok(StandIn {
         timeline,
         changed: all.changed,
         upto: log.sequence,
-        segment: Arc::new(segment.map_err(|error| rusqlite::Error::SqliteFailure(error, None))?),
+        segments: Arc::new(RecordSegments::new(vec![Arc::new(segment)])),
         counts: all.counts(),
     })
 }
