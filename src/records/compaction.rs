@@ -236,36 +236,40 @@ impl Records {
         ))
     }
 
-    /// Makes a slice of the merge under way, behind a write of so many records; begins one where too many segments are of like
-    /// size. `merged`: segments that the write put into another one.
+    /// Makes a slice of a merge, behind a write of so many records; begins one where too many segments are of like size, also
+    /// while larger ones are being merged: these take long, and smaller ones would pile up. `merged`: segments that the write put
+    /// into another one.
     pub fn merge_some(&self, written: usize, merged: Option<&[SegmentName]>) {
         self.store.remove_segments(merged.unwrap_or_default());
         let Some(mut merging) = try_lock(&self.merging) else {
             return;
         };
-        if merging.is_none() && merged.is_some() {
-            *merging = self.next_merge();
+        if merged.is_some() {
+            let next = self.next_merge(&merging);
+            merging.extend(next);
         }
-        let Some(merge) = &mut *merging else { return };
+        let Some(merge) = merging.last_mut() else { return };
         let step = merge.step((PACE * written).clamp(PACE, SLICE.max(LEAST_PACE * written)));
         match step {
             Ok(true) => {}
             Ok(false) => {
-                if let Some(done) = merging.take()
+                if let Some(done) = merging.pop()
                     && let Err(error) = self.end_merge(done)
                 {
                     log::debug!("segments are merged later: {error}");
                 }
-                *merging = self.next_merge();
+                let next = self.next_merge(&merging);
+                merging.extend(next);
             }
             Err(error) => {
-                *merging = None;
+                merging.clear();
                 self.cannot_write(&error.to_string(), self.clock.now_ms());
             }
         }
     }
 
-    fn next_merge(&self) -> Option<SlicedMerge> {
+    /// A merge of segments that are newer than those of the merges under way.
+    fn next_merge(&self, under_way: &[SlicedMerge]) -> Option<SlicedMerge> {
         if !self.may_write(self.clock.now_ms()) {
             return None;
         }
@@ -279,9 +283,15 @@ impl Records {
             return None;
         }
         let list = open.segments.list();
-        let sizes: Vec<u64> = list.iter().map(|segment| segment.records()).collect();
+        let named = &open.manifest.segments;
+        let newest = under_way.last().and_then(|merge| merge.names.first());
+        let free = newest.and_then(|newest| named.iter().position(|one| one.name == *newest));
+        let sizes: Vec<u64> = list[..free.unwrap_or(list.len())]
+            .iter()
+            .map(|segment| segment.records())
+            .collect();
         let (at, count) = due(&sizes)?;
-        let names = open.manifest.segments[at..at + count].iter().map(|one| one.name);
+        let names = named[at..at + count].iter().map(|one| one.name);
         let place = self.store.folder().segment(&Folder::new_segment_name(sequence));
         Some(SlicedMerge::new(
             timeline,

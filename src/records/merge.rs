@@ -236,6 +236,41 @@ mod tests {
     }
 
     #[test]
+    fn who_merges_in_slices_never_merges_much_at_once() {
+        // Of a merge under way: how many segments behind its first one there are, and records left to merge.
+        let (mut segments, mut under_way) = (Vec::<u64>::new(), Vec::<(usize, usize, u64)>::new());
+        for writes in 0..8_000 {
+            let taken = absorbed(SMALLEST, &segments);
+            let new = SMALLEST + segments.drain(..taken).sum::<u64>();
+            assert!(new <= AT_ONCE, "{new} at once, of {segments:?} after {writes}");
+            segments.insert(0, new);
+            let mut budget = 8 * SMALLEST;
+            loop {
+                let free = under_way
+                    .last()
+                    .map_or(segments.len(), |(behind, ..)| segments.len() - behind);
+                if let Some((at, count)) = due(&segments[..free]) {
+                    let records = segments[at..at + count].iter().sum();
+                    under_way.push((segments.len() - at, count, records));
+                }
+                let Some((behind, count, left)) = under_way.last_mut() else {
+                    break;
+                };
+                let some = budget.min(*left);
+                (*left, budget) = (*left - some, budget - some);
+                if *left > 0 {
+                    break;
+                }
+                let at = segments.len() - *behind;
+                let merged = segments[at..at + *count].iter().sum::<u64>();
+                segments.splice(at..at + *count, [merged]);
+                under_way.pop();
+            }
+            assert!(segments.len() <= 40, "{segments:?} after {writes}");
+        }
+    }
+
+    #[test]
     fn hosts_that_never_merge_in_slices_leave_few_segments_too() {
         let mut segments = Vec::<u64>::new();
         for _ in 0..4_000 {

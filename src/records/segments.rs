@@ -26,8 +26,8 @@ pub struct Records {
     /// Bytes that the confirmed matches of all libraries may take.
     pub(super) matches_limit: u64,
     open: Swap<Arc<OpenSegments>>,
-    /// The merge under way, of which each write makes a slice.
-    pub(super) merging: Mutex<Option<SlicedMerge>>,
+    /// The merges under way: each write makes a slice of the last, which is of newer and smaller segments than those before it.
+    pub(super) merging: Mutex<Vec<SlicedMerge>>,
     /// Held while a thread makes segments anew.
     pub(super) rebuilding: Mutex<()>,
     /// What is in memory because its file cannot be written.
@@ -100,7 +100,7 @@ impl Records {
             mode,
             matches_limit,
             open: Swap::new(Arc::default()),
-            merging: Mutex::new(None),
+            merging: Mutex::default(),
             rebuilding: Mutex::new(()),
             stand_in: Swap::new(None),
             due_ms: AtomicI64::new(i64::MIN),
@@ -213,9 +213,9 @@ impl Forks for Records {
         if let Side::Child(alone) = side {
             self.open.reset_after_fork(alone);
             self.stand_in.reset_after_fork(alone);
-            // Its file is the parent's.
+            // Their files are the parent's.
             if let Some(mut merging) = try_lock(&self.merging) {
-                std::mem::forget(merging.take());
+                std::mem::forget(std::mem::take(&mut *merging));
             }
         }
     }
