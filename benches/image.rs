@@ -1,7 +1,6 @@
 //! The read path alone, below the index: `cargo bench --bench image`. Questions are asked in random order over distinct
 //! paths, laid out in memory in that order, as a host would make them.
 
-#![allow(dead_code, unused_imports)] // modules are included whole
 #![allow(missing_docs)]
 
 use std::path::PathBuf;
@@ -10,26 +9,17 @@ use std::sync::{Arc, OnceLock};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
-#[path = "../src/error.rs"]
-mod error;
-#[path = "../src/image/mod.rs"]
-mod image;
-#[path = "../src/matching/mod.rs"]
-mod matching;
-#[path = "../src/model/mod.rs"]
-mod model;
-#[path = "../src/options.rs"]
-mod options;
-#[path = "../src/platform/mod.rs"]
-mod platform;
+use plexindex::fuzzing::{image, matching};
+use plexindex::model;
+
 #[path = "../tests/read_path/mod.rs"]
 mod read_path;
 
+use image::MapMode;
+use image::Swap;
 use image::{CounterPage, Image, ImageBuilder, ImageMeta, LibraryFacts, LibraryView};
 use matching::{Mappings, Normal, Scope, climb, climb_folder, fast_lookup};
 use model::Item;
-use platform::map::MapMode;
-use platform::swap::Swap;
 use read_path::{Random, movie};
 
 const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];

@@ -3,12 +3,10 @@
 
 /// Index files, the views that answer from them, the counter page.
 pub mod image {
-    pub use crate::image::{
-        Change, CounterPage, Image, ImageBuilder, ImageMeta, LibraryFacts, LibraryView, Matches, Record, RecordSegment,
-        RecordSegmentBuilder, RecordSegments, State, Stored, match_value, record_hash,
-    };
+    pub use crate::engine::for_fuzzing::*;
     pub use crate::model::{Sequence, TableId};
     pub use crate::platform::map::MapMode;
+    pub use crate::platform::swap::Swap;
 }
 
 /// Paths and the ladder.

@@ -70,16 +70,15 @@ mod api;
 pub mod capi;
 mod disk;
 mod edit;
+mod engine;
 #[doc(hidden)]
 pub mod error;
 mod events;
 mod freshness;
 #[doc(hidden)]
 pub mod fuzzing;
-mod image;
 #[doc(hidden)]
 pub mod index;
-mod maintenance;
 mod matching;
 #[doc(hidden)]
 pub mod model;
@@ -87,13 +86,16 @@ pub mod model;
 pub mod options;
 mod platform;
 mod query;
-mod reading;
-#[doc(hidden)]
-pub mod records;
 #[doc(hidden)]
 pub mod source;
 #[doc(hidden)]
 pub mod stats;
-mod store;
 mod sync;
+
+/// Hosts' own tables.
+#[doc(hidden)]
+pub mod tables {
+    pub use crate::engine::{LONGEST_NAME, Op, Table, Tables, Terms};
+}
+
 pub use api::*;

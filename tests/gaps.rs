@@ -152,5 +152,5 @@ fn the_list_is_what_the_tests_and_the_code_say() {
             "line {number} names {place}, and src/ has no such place"
         );
     }
-    assert!(!is_there("store::connection::BUS") && !is_there("store::nowhere::BUSY"));
+    assert!(!is_there("engine::sql::connection::BUS") && !is_there("engine::sql::nowhere::BUSY"));
 }

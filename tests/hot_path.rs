@@ -11,7 +11,7 @@ use std::process::Command;
 use plexindex::error::Status;
 use plexindex::index::{Library, Selector};
 use plexindex::options::Ttl;
-use plexindex::records::{Op, Table, Terms};
+use plexindex::tables::{Op, Table, Terms};
 use support::{clock, movies, open, options};
 
 /// Counts what this thread allocates.

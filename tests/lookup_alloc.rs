@@ -8,10 +8,16 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// The parts of it that a lookup reads.
+#[path = "../src/engine"]
+mod engine {
+    pub mod memtable;
+    pub mod segment;
+    pub mod version_page;
+    pub mod view;
+}
 #[path = "../src/error.rs"]
 mod error;
-#[path = "../src/image/mod.rs"]
-mod image;
 #[path = "../src/matching/mod.rs"]
 mod matching;
 #[path = "../src/model/mod.rs"]
@@ -22,10 +28,11 @@ mod options;
 mod platform;
 mod read_path;
 
-use image::{
-    Change, Image, ImageBuilder, ImageMeta, LibraryFacts, LibraryView, Matches, Record, RecordSegmentBuilder,
-    RecordSegments, Stored, match_value,
+use engine::memtable::Change;
+use engine::segment::{
+    Image, ImageBuilder, ImageMeta, Matches, Record, RecordSegmentBuilder, RecordSegments, Stored, match_value,
 };
+use engine::view::{LibraryFacts, LibraryView};
 use matching::{Mappings, Scope, climb, fast_lookup};
 use model::{Item, Rung, Sequence, TableId};
 use options::{Mapping, MappingKind, Pattern};

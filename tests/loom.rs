@@ -6,7 +6,7 @@
 #![cfg(loom)]
 #![allow(dead_code)] // modules are included whole
 
-#[path = "../src/image/counters.rs"]
+#[path = "../src/engine/version_page/counters.rs"]
 mod counters;
 /// Stands in for the module beside `swap`.
 mod fork {

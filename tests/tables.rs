@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use plexindex::error::Status;
 use plexindex::index::{Index, QueryOptions, witness};
 use plexindex::options::{Options, Ttl};
-use plexindex::records::{LONGEST_NAME, Op, Table, Terms};
+use plexindex::tables::{LONGEST_NAME, Op, Table, Terms};
 use worker::{Worker, rounds, say, told, until};
 
 const KEEP: Terms = Terms {

@@ -1,8 +1,8 @@
 //! The ladder over small libraries against the naive ladder of the library's own tests: lists, and nothing but scans.
 
-#[path = "../../src/image/tests/against.rs"]
+#[path = "../../src/engine/view/tests/against.rs"]
 pub mod against;
-#[path = "../../src/image/tests/naive.rs"]
+#[path = "../../src/engine/view/tests/naive.rs"]
 pub mod naive;
 
 use std::cell::RefCell;
@@ -13,6 +13,7 @@ use against::{FOLDERS, NAMES, ROOTS, Setup, build, compare, compiled, movie};
 use naive::Rule;
 
 use super::input::Input;
+use crate::image as parts;
 use crate::image::{Change, LibraryView};
 use crate::matching::{GROUP, Mappings, Rooms, Scope, fast_lookup, fast_lookup_all};
 use crate::model::Item;

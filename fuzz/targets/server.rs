@@ -189,7 +189,7 @@ pub fn fill(folder: &std::path::Path) {
         .match_path(b"/mnt/films/Film 4 (1999)/Film 4.mkv")
         .expect("answered");
     let table = index.tables().table(b"kept", false).expect("a table");
-    let keep = plexindex::records::Terms {
+    let keep = plexindex::tables::Terms {
         ttl: plexindex::options::Ttl::Never,
         limit: u64::MAX,
     };

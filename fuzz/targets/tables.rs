@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use plexindex::index::{Index, ManualClock};
 use plexindex::options::Ttl;
-use plexindex::records::{Op, Table, Terms};
+use plexindex::tables::{Op, Table, Terms};
 
 use super::input::{Input, folder};
 use super::server::{self, NOW_MS};

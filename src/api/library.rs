@@ -11,8 +11,8 @@ use super::feed::Changes;
 use super::paths::bytes_of;
 use super::query::{Query, Refreshed};
 use crate::edit::EditReport;
+use crate::engine::Selector;
 use crate::index::{self, Which};
-use crate::reading::Selector;
 use crate::source::{FieldChange, Lock};
 
 /// How many items are read at a time.

@@ -15,10 +15,10 @@ mod table;
 mod words;
 
 pub use crate::edit::{EditReport, Edited};
+pub use crate::engine::Selector;
 pub use crate::index::ChangeKind;
 pub use crate::model::{ItemType, LibraryKind, Token};
 pub use crate::options::{Mapping, MappingKind, Options, Pattern, Renewal, Ttl};
-pub use crate::reading::Selector;
 pub use crate::source::{FieldChange, Lock, RequestKind};
 pub use answer::{Folder, Item, Match};
 pub use edit::EditError;

@@ -11,10 +11,10 @@ use super::library::Library;
 use super::query::{Query, Refreshed};
 use super::stats::Stats;
 use super::table::{Table, TableChange, Terms, write};
+use crate::engine::Selector;
 use crate::index;
 use crate::model::Token;
 use crate::options::Options;
-use crate::reading::Selector;
 
 /// An open index: a cheap handle, to clone and to use from any thread.
 ///

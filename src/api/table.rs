@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::error::Result;
+use crate::engine;
 use crate::error::refuse;
 use crate::index;
 use crate::options::Ttl;
-use crate::records;
 
 /// What the host keeps itself: values by exact name, with an expiry. No server is asked about them. A cheap handle, to clone
 /// and to use from any thread and process; it keeps its index open.
@@ -24,7 +24,7 @@ use crate::records;
 #[derive(Clone)]
 pub struct Table {
     index: Arc<index::Index>,
-    table: Arc<records::Table>,
+    table: Arc<engine::Table>,
 }
 
 /// How long values are kept, and how many.
@@ -47,8 +47,8 @@ impl Default for Terms {
 }
 
 impl Terms {
-    fn inside(self) -> records::Terms {
-        records::Terms {
+    fn inside(self) -> engine::Terms {
+        engine::Terms {
             ttl: self.ttl,
             limit: self.limit.unwrap_or(u64::MAX),
         }
@@ -83,11 +83,11 @@ pub enum TableChange<'c> {
 }
 
 impl<'c> TableChange<'c> {
-    fn inside(&self) -> (&'c Table, records::Op<'c>) {
+    fn inside(&self) -> (&'c Table, engine::Op<'c>) {
         match *self {
-            Self::Put { table, name, value } => (table, records::Op::Put(&table.table, name, value)),
-            Self::Remove { table, name } => (table, records::Op::Remove(&table.table, name)),
-            Self::Clear { table } => (table, records::Op::Clear(&table.table)),
+            Self::Put { table, name, value } => (table, engine::Op::Put(&table.table, name, value)),
+            Self::Remove { table, name } => (table, engine::Op::Remove(&table.table, name)),
+            Self::Clear { table } => (table, engine::Op::Clear(&table.table)),
         }
     }
 }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use super::constants as c;
 use super::strings::given;
 use super::types::TableHandle;
+use crate::engine::{Table, Tables};
 use crate::error::{Error, Result, Status, refuse};
 use crate::platform::fork::{self, Forks, Release};
 use crate::platform::mutex::lock;
-use crate::records::{Table, Tables};
 
 /// Handles of tables that an index gives out.
 const MOST: usize = 10_000;

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::engine::Reading;
+use crate::engine::{LibraryRow, Store};
 use crate::error::{Error, Result, Status, no_room, refuse, room};
 use crate::events::Events;
 use crate::matching::text::distance;
 use crate::model::{IdentityId, ItemType};
-use crate::reading::Reading;
 use crate::source::{EditRequest, FieldChange, Kind, Lock};
-use crate::store::{LibraryRow, Store};
 use crate::sync::{Call, Syncing};
 
 /// Items of one request. Thousands were refused by servers for the length of the address; other clients use so many.

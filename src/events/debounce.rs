@@ -7,10 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::engine::Mark;
 use crate::freshness::{PROVISIONAL_MS, SETTLING_MS};
 use crate::model::Hint;
 use crate::source::Event;
-use crate::store::Mark;
 
 /// How long things wait, in milliseconds.
 #[derive(Clone, Copy, Debug)]

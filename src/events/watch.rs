@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use super::body::json_of;
 use super::debounce::{DebounceIntervals, Debouncer};
+use crate::engine::Reading;
+use crate::engine::{Mark, Patience, Store};
 use crate::error::{Error, Result, Status, refuse};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 use crate::platform::thread::{NO_THREAD, Worker};
-use crate::reading::Reading;
 use crate::source::{Bounds, Event, Notification, Source};
 use crate::stats::Counters;
-use crate::store::{Mark, Patience, Store};
 
 /// The pause before the first attempt to connect again; doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

@@ -9,6 +9,9 @@ use super::inner::Inner;
 use super::library::{Library, QueryOptions};
 use super::timing::Timed;
 use crate::edit::{Edit, EditReport};
+use crate::engine::Selector;
+use crate::engine::Tables;
+use crate::engine::{Facts as StoreFacts, Store};
 use crate::error::{Error, Result, Status};
 use crate::events::DebounceIntervals;
 use crate::matching::propose::Proposal;
@@ -16,11 +19,8 @@ use crate::model::{Server, Token};
 use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::query::{self, Answer, Changes, FolderFacts, LibraryFacts, Match};
-use crate::reading::Selector;
-use crate::records::Tables;
 use crate::source::{self, Meter, Source};
 use crate::stats::{Counters, Stats};
-use crate::store::{Facts as StoreFacts, Store};
 use crate::sync::Why;
 
 /// An open index. Usable from any thread; cheap calls never wait for expensive ones.

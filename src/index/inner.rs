@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 use super::renewing::Renewing;
 use super::timing::Timed;
 use crate::edit::Editing;
+use crate::engine::Store;
+use crate::engine::{Images, Maintenance};
+use crate::engine::{Reading, Selector};
+use crate::engine::{Records, Tables};
 use crate::error::{Result, Status};
 use crate::events::Events;
-use crate::maintenance::{Images, Maintenance};
 use crate::matching::Mappings;
 use crate::model::Token;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{self, Forks, Release, Side};
 use crate::query::Queries;
-use crate::reading::{Reading, Selector};
-use crate::records::{Records, Tables};
 use crate::source::{self, Source, Tokens};
 use crate::stats::{Counters, Stats};
-use crate::store::Store;
 use crate::sync::{Call, Syncing};
 
 /// How often the folder is looked at by who asks for statistics.

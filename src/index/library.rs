@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use super::inner::Inner;
 use crate::disk::{Rules, Walked};
 use crate::edit::{Edit, EditReport};
+use crate::engine::{PERSISTENCE, Reading, Resolved, Selection, Selector, cleared_again};
 use crate::error::{Result, room};
 use crate::matching::Scope;
 use crate::query::{Answer, FolderFacts, Match, Which, tidy};
-use crate::reading::{PERSISTENCE, Reading, Resolved, Selection, Selector, cleared_again};
 use crate::sync::{Call, Progress, QUESTION_SILENCE};
 
 /// What a call may do, and whom it tells.

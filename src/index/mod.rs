@@ -9,6 +9,8 @@ mod timing;
 
 pub use crate::disk::{Rule, Rules};
 pub use crate::edit::{Edit, EditReport, Edited};
+pub use crate::engine::Facts as StoreFacts;
+pub use crate::engine::Selector;
 #[doc(hidden)]
 pub use crate::events::DebounceIntervals;
 pub use crate::matching::propose::Proposal;
@@ -16,8 +18,6 @@ pub use crate::platform::clock::{Clock, ManualClock, SystemClock, hold_coarse};
 #[doc(hidden)]
 pub use crate::platform::witness;
 pub use crate::query::{Answer, Candidate, ChangeKind, Changes, FeedChange, FolderFacts, LibraryFacts, Match, Which};
-pub use crate::reading::Selector;
-pub use crate::store::Facts as StoreFacts;
 pub use crate::sync::Progress;
 pub use handle::Index;
 pub use library::{Deadline, Library, QueryOptions};

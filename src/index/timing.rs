@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::reading::Selector;
+use crate::engine::Selector;
 use crate::source::RequestKind;
 use crate::stats::{CallBegun, Counters, Stats};
 

@@ -1,4 +1,4 @@
-//! What a climb asks of one library. `image` implements it; tests implement it by a linear scan.
+//! What a climb asks of one library. `engine::view` implements it; tests implement it by a linear scan.
 
 use super::normal::{Normal, Spelling};
 use super::outcome::{Found, ItemRef};

@@ -1,10 +1,10 @@
 //! Answers: borrowed from the snapshot, or copied out of it.
 
+use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::{FolderOutcome, Found, Outcome};
 use crate::model::{Confidence, Item, ItemType, Library, Reason, Rung};
 use crate::source::Kind;
-use crate::store::LibraryRow;
 
 /// The answer for a path or GUID; valid while it is borrowed.
 #[derive(Clone, Copy, Debug)]

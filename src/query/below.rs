@@ -8,13 +8,13 @@ use super::answer::{Answer, FolderFacts};
 use super::path::tidy;
 use super::room::Queries;
 use crate::disk::{self, Kinds, Location, Rules, Walked};
+use crate::engine::{Resolved, Selection, Snapshot, places};
 use crate::error::{Error, Result, Status, refuse};
 use crate::matching::{FileBelow, Found, Mappings, Normal, Scope, View, files_below};
 use crate::model::LibraryKind;
 use crate::platform::files::named;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_several;
-use crate::reading::{Resolved, Selection, Snapshot, places};
 use crate::sync::Call;
 
 /// How often images are made anew for one page that finds them damaged each time.

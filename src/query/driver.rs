@@ -5,13 +5,13 @@ use std::cell::Cell;
 use super::answer::Answer;
 use super::planner::{Facts, Libraries, ListStep, QueryState, Step};
 use super::room::Queries;
+use crate::engine::{LibraryRow, Patience};
+use crate::engine::{Reading, Resolved, Snapshot, Wanted};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::is_stale;
 use crate::matching::Scope;
 use crate::model::{Generation, IdentityId};
 use crate::platform::swap::Guard;
-use crate::reading::{Reading, Resolved, Snapshot, Wanted};
-use crate::store::{LibraryRow, Patience};
 use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Syncing, Unverified, Why};
 
 /// One turn of a query: what it reads from.

@@ -2,12 +2,12 @@
 
 use super::answer::Answer;
 use super::room::Queries;
+use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::FolderOutcome;
 use crate::matching::normal::{Shape, normal_form};
 use crate::model::{LibraryKind, Reason, Rung};
 use crate::source::Kind;
-use crate::store::LibraryRow;
 use crate::sync::cannot;
 
 /// What is known beside an answer, for its sentence.

@@ -10,6 +10,8 @@ use super::first_file::first_file;
 use super::path::tidy;
 use super::planner::QueryState;
 use super::room::Queries;
+use crate::engine::LibraryRow;
+use crate::engine::places;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{
@@ -18,8 +20,6 @@ use crate::matching::{
 };
 use crate::model::{Confidence, IdentityId, ItemType, LibraryKind, Reason, Rung};
 use crate::platform::files::{bytes_of, named};
-use crate::reading::places;
-use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
 
 /// A folder that is asked for, normalised once.

@@ -9,14 +9,14 @@ use super::driver::{Question, Turn};
 use super::explain::told_of_failure;
 use super::planner::QueryState;
 use super::room::Queries;
+use crate::engine::LibraryRow;
+use crate::engine::places;
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::{Found, LIMIT, Normal};
 use crate::model::{Confidence, IdentityId, Item, ItemType, Reason};
-use crate::reading::places;
 use crate::source::Kind;
 use crate::stats::Spent;
-use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
 
 /// What items are asked for by.

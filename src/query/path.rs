@@ -7,12 +7,12 @@ use super::driver::{Question, Turn};
 use super::explain::{Beside, folder_of};
 use super::planner::QueryState;
 use super::room::Queries;
+use crate::engine::LibraryRow;
+use crate::engine::{Snapshot, Wanted, places};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{First, Normal, Outcome, Scope, Spelling, View, climb, climb_normal};
 use crate::model::{Confidence, IdentityId, Reason, Rung};
-use crate::reading::{Snapshot, Wanted, places};
-use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
 
 /// A path without empty components and `.`, which mean nothing; `None` where it has none of them. `..` stays: where it leads

@@ -8,15 +8,15 @@ use super::planner::QueryState;
 use super::samples::MappingSamples;
 use super::shown::Shown;
 use super::walks::Walks;
+use crate::engine::Reading;
+use crate::engine::Store;
 use crate::error::{Result, Status};
 use crate::freshness::Policy;
 use crate::model::Rung;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
-use crate::reading::Reading;
 use crate::stats::Counters;
-use crate::store::Store;
 use crate::sync::Syncing;
 
 /// The queries of one handle.

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::engine::Store;
 use crate::error::{Result, refuse};
 use crate::platform::bytes::nul_in;
-use crate::store::Store;
 
 /// Bytes of the hash that are shown: enough to tell the paths of a log apart.
 const SHOWN: usize = 5;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::reading::Selection;
+use crate::engine::Selection;
 
 /// How long a server may be silent while one question waits for it. Listings have the time that the options allow: a server
 /// that is scanning needs it for a page.

@@ -4,12 +4,12 @@
 use std::time::Instant;
 
 use super::job::{SyncJob, Syncing};
+use crate::engine::{LibraryRow, Listing};
 use crate::error::Result;
 use crate::freshness;
 use crate::model::{Item, Library, Sequence, Trust};
 use crate::source::{Changes, Delta, Known};
 use crate::stats::Spent;
-use crate::store::{LibraryRow, Listing};
 
 /// What the index has of a library.
 struct Ours<'o> {

@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::call::Call;
 use super::job::{SyncJob, Syncing};
 use super::refresh::Why;
+use crate::engine::{LibraryRow, Patience, ProbeOutcome};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{self, ASK_AGAIN_MS, SEARCHES_UNFETCHED};
 use crate::matching::Normal;
@@ -20,7 +21,6 @@ use crate::matching::point::{file_name, is_same_file, title_in};
 use crate::matching::text::{fold_title, has_all_words};
 use crate::model::{IdentityId, Item, Sequence};
 use crate::source::{Bounds, RequestKind, WantedPath};
-use crate::store::{LibraryRow, Patience, ProbeOutcome};
 
 /// How long asking waits for other writers where an answer is at hand.
 pub const SHORTLY: Duration = Duration::from_secs(1);

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::engine::Store;
 use crate::error::Result;
 use crate::platform::files;
 use crate::platform::fork::{Release, hold};
 use crate::platform::lock::FileLock;
 use crate::platform::mutex::lock;
 use crate::source::Bounds;
-use crate::store::Store;
 
 /// How long a lease lasts that is not renewed.
 const LEASE_MS: i64 = 60_000;

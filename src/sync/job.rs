@@ -10,19 +10,19 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::back_off::BackOff;
 use super::call::{Call, Progress};
 use super::flight::Flights;
+use crate::engine::{Endpoint, LibraryRow, Patience, Store};
+use crate::engine::{Images, Maintenance};
+use crate::engine::{Reading, age};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{Age, Policy};
-use crate::maintenance::{Images, Maintenance};
 use crate::model::{IdentityId, Server};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_worker;
-use crate::reading::{Reading, age};
 use crate::source::{Abilities, Bounds, EditRequest, Placed, Session, Source};
 use crate::stats::{Counters, Spent};
-use crate::store::{Endpoint, LibraryRow, Patience, Store};
 
 /// How often the host hears of progress.
 const TICK: Duration = Duration::from_millis(100);

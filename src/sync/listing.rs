@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use super::job::{SyncJob, aborted, cleared};
 use super::refresh::Why;
+use crate::engine::ImageBuilder;
+use crate::engine::{Finished, Folder, LibraryRow, Listing};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
-use crate::image::ImageBuilder;
 use crate::model::{Generation, IdentityId, Item, Library, Sequence};
 use crate::platform::thread::NO_THREAD;
 use crate::source::{Bounds, Delta, PageEnd, PageRequest, Resume};
 use crate::stats::Spent;
-use crate::store::{Finished, Folder, LibraryRow, Listing};
 
 /// How many pages may wait to be stored: a source that reads many at once goes on meanwhile.
 const WAITING: usize = 6;

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::call::Call;
 use super::job::{SyncJob, Syncing};
+use crate::engine::LibraryRow;
+use crate::engine::{PERSISTENCE, Resolved, Selection, Selector, age, cleared_again};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;
 use crate::model::{IdentityId, Library, Sequence, Server};
-use crate::reading::{PERSISTENCE, Resolved, Selection, Selector, age, cleared_again};
 use crate::stats::Spent;
-use crate::store::LibraryRow;
 
 impl Syncing {
     /// Asks for the libraries and their change tokens, and stores them.

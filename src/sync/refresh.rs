@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use super::call::Call;
 use super::job::{SyncJob, Syncing, cleared};
+use crate::engine::LibraryRow;
+use crate::engine::{PERSISTENCE, Resolved, cleared_again};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::matching::Scope;
 use crate::model::{LibraryId, Sequence};
 use crate::platform::mutex::lock;
-use crate::reading::{PERSISTENCE, Resolved, cleared_again};
 use crate::source::{Bounds, Delta};
-use crate::store::LibraryRow;
 
 /// How often a library is looked for that others clear at the same time.
 const MOVES: u32 = 8;

@@ -8,12 +8,12 @@ use std::time::Instant;
 use super::call::Call;
 use super::job::Syncing;
 use super::refresh::Why;
+use crate::engine::{Invalid, LibraryRow};
+use crate::engine::{Resolved, Snapshot, places};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::matching::{Folders, Invalidated, Scope};
 use crate::model::LibraryId;
-use crate::reading::{Resolved, Snapshot, places};
 use crate::source::{Bounds, Placed};
-use crate::store::{Invalid, LibraryRow};
 
 /// An item that was invalidated, or the path that it is found by.
 pub struct Unverified {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use plexindex::index::{Index, Library, ManualClock};
 use plexindex::options::{Options, Ttl};
-use plexindex::records::{Op, Terms};
+use plexindex::tables::{Op, Terms};
 
 use super::broken::{answer, used};
 use super::full::limit_files;

@@ -1,4 +1,4 @@
-//! What a host's own tables may hold: a model of [`plexindex::records`].
+//! What a host's own tables may hold: a model of [`plexindex::tables`].
 
 use std::collections::BTreeMap;
 

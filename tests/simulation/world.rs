@@ -10,8 +10,8 @@ use plexindex::error::{Error, Status};
 use plexindex::index::{Deadline, Edit, EditReport, Index, Match, QueryOptions, Selector, hold_coarse};
 use plexindex::model::{Confidence, Token as Secret};
 use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
-use plexindex::records::{Op, Terms};
 use plexindex::source::{Delta, Event, FieldChange, Lock, Resume};
+use plexindex::tables::{Op, Terms};
 
 use crate::disk;
 use crate::memory::{Fault, Knobs, Memory, Token};

@@ -10,8 +10,8 @@ use crate::capi::options::ttl;
 use crate::capi::strings::{aligned, bytes, check_reserved, null, out, unsupported};
 use crate::capi::table_handles::{Kept, kept, one};
 use crate::capi::types::{Buffer, Handle, TableHandle, TableOp};
+use crate::engine::{Op, Terms};
 use crate::error::{Result, Status, refuse, room};
-use crate::records::{Op, Terms};
 
 /// Gives a handle for a table of the host's own values. A table holds values by name, both any bytes. It is stored in the
 /// index's folder, for every process that opens that. It has nothing to do with libraries: no query reads it, and no

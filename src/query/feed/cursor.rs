@@ -1,9 +1,9 @@
 //! Where a reader of the feed is, as a text that outlives processes. It names the line of the store, the identity and the library that
 //! it is of, and is refused elsewhere.
 
+use crate::engine::{FeedPlace, FeedPosition};
 use crate::error::{Error, Result, Status, refuse};
 use crate::model::{Generation, IdentityId, LibraryId, Sequence};
-use crate::store::{FeedPlace, FeedPosition};
 
 /// The first part of a cursor: another version is of another plexindex.
 const VERSION: &str = "c1";

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::room::Queries;
+use crate::engine::{FeedPage, LibraryRow, Told};
+use crate::engine::{Resolved, places};
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::Scope;
 use crate::model::{IdentityId, Item, LibraryId};
 use crate::platform::clock::coarse_ms;
-use crate::reading::{Resolved, places};
-use crate::store::{FeedPage, LibraryRow, Told};
 use crate::sync::{Call, Progress};
 use cursor::FeedCursor;
 

@@ -1,0 +1,285 @@
+//! The images of a store: made from it, opened, compacted, swept; and what stands in for those that cannot be written.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::in_memory::{InMemory, InPlace};
+use crate::engine::segment::{Image, ImageBuilder, ImageMeta, log_unusable};
+use crate::engine::sql::{Folder, LibraryRow, Store};
+use crate::error::{Error, Result, Status};
+use crate::matching::Mappings;
+use crate::model::{Generation, IdentityId, ImageName, Sequence};
+use crate::platform::clock::Clock;
+use crate::platform::fork::Release;
+use crate::platform::map::MapMode;
+use crate::stats::{Counters, Spent};
+
+/// A listing's image is made anew when one item came or went for so many that it has …
+const ITEMS_A_CHANGE: u64 = 256;
+/// … within these bounds: a new process reads these changes, and a memtable takes them.
+const FEWEST_CHANGES: u64 = 512;
+const MOST_CHANGES: u64 = 4096;
+
+/// The images of one store under one set of mappings.
+pub struct Images {
+    store: Arc<Store>,
+    mappings: Mappings,
+    clock: Arc<dyn Clock>,
+    counters: Arc<Counters>,
+    no_mmap: bool,
+    in_memory: InMemory,
+}
+
+impl Images {
+    pub fn new(
+        store: Arc<Store>,
+        mappings: Mappings,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+        no_mmap: bool,
+    ) -> Self {
+        Self {
+            store,
+            mappings,
+            clock,
+            counters,
+            no_mmap,
+            in_memory: InMemory::default(),
+        }
+    }
+
+    /// Its locks, held through a fork.
+    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
+        InMemory::hold(self, |images| &images.in_memory)
+    }
+
+    /// What stands in for an image that could not be written, else the file.
+    pub fn open(&self, row: &LibraryRow) -> Option<Arc<Image>> {
+        let stands_in = self.in_memory.of(row, self.store.timeline());
+        stands_in.or_else(|| self.open_file(row))
+    }
+
+    /// Says of a library what images in memory know of it beyond its files.
+    pub fn raise(&self, row: &mut LibraryRow) {
+        self.in_memory.raise(row, self.store.timeline());
+    }
+
+    /// Whether files that could not be written are to be tried again.
+    pub fn are_due(&self) -> bool {
+        self.in_memory.is_due(|| self.clock.now_ms())
+    }
+
+    /// Whether this image stands in for a file.
+    pub fn stands_in(&self, image: &Arc<Image>) -> bool {
+        self.in_memory.holds(image)
+    }
+
+    /// Forgets what stands in for files of other libraries than these.
+    pub fn prune(&self, rows: &[LibraryRow]) {
+        self.in_memory.prune(rows, self.store.timeline());
+    }
+
+    /// Files were tried: the next time is later.
+    pub fn tried(&self) {
+        self.in_memory.tried(self.clock.now_ms());
+    }
+
+    /// Makes room for changes that are too many to lie over an image: they are put into a new one.
+    pub fn make_anew(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+        if row.generation.is_fetched() {
+            self.compact_listing(identity, row)
+                .or_else(|error| self.keep_in_memory(row, &error))?;
+        }
+        self.store.sweep_images();
+        Ok(())
+    }
+
+    /// Returns whether so many single items came or went that the listing's image is made anew. The number grows with the
+    /// image, so that a change costs the same bytes at every size: of a million items and 50 changes a minute, each 78 minutes.
+    pub fn has_many_changes(&self, row: &LibraryRow) -> Result<bool> {
+        let many = (row.items / ITEMS_A_CHANGE).clamp(FEWEST_CHANGES, MOST_CHANGES);
+        Ok(self.store.unmerged_items(row.id)? >= many)
+    }
+
+    /// Puts the single items that came or went into a new image of the listing.
+    pub fn compact_listing(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+        let name = self.build(row, row.generation)?;
+        self.store.set_image(identity, &name)
+    }
+
+    /// Makes the image of a generation; gives its name.
+    pub fn build(&self, row: &LibraryRow, generation: Generation) -> Result<ImageName> {
+        let sequence = self.store.totals()?.sequence;
+        let name = Folder::image_name(row.id, generation, sequence);
+        self.build_as(&name, row, generation, sequence)?;
+        Ok(name)
+    }
+
+    fn build_as(&self, name: &ImageName, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<()> {
+        let begun = Instant::now();
+        let builder = self.listing_builder(row, generation, sequence)?;
+        self.counters.spent(Spent::Image, begun.elapsed());
+        self.write(builder, name, row)
+    }
+
+    /// What makes the image of a stored generation.
+    fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ImageBuilder> {
+        ImageBuilder::expect_beside(row.items)?;
+        self.fill(self.builder(row, generation, sequence), row, generation)
+    }
+
+    /// The same in memory.
+    fn listing_in_memory(&self, row: &LibraryRow, sequence: Sequence) -> Result<ImageBuilder> {
+        ImageBuilder::expect(row.items)?;
+        let builder = ImageBuilder::new(self.meta_of_listing(row, row.generation, sequence));
+        self.fill(builder, row, row.generation)
+    }
+
+    fn fill(&self, mut builder: ImageBuilder, row: &LibraryRow, generation: Generation) -> Result<ImageBuilder> {
+        self.store.for_each_item(row.id, generation, &mut |item, came| {
+            builder.push_single(&item, came.0);
+            Ok(())
+        })?;
+        Ok(builder)
+    }
+
+    /// What makes the image of a generation, as it stands at a change sequence.
+    pub fn builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ImageBuilder {
+        let name = Folder::image_name(row.id, generation, sequence);
+        let place = self.store.folder().image(&name, self.mappings.digest());
+        ImageBuilder::beside(self.meta_of_listing(row, generation, sequence), &place)
+    }
+
+    fn meta_of_listing(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ImageMeta {
+        ImageMeta {
+            library: row.library.uuid.clone(),
+            generation: generation.0.cast_unsigned(),
+            sequence: sequence.0,
+            mappings: self.mappings.clone(),
+        }
+    }
+
+    /// Writes an image under this name.
+    pub fn write(&self, builder: ImageBuilder, name: &ImageName, row: &LibraryRow) -> Result<()> {
+        let begun = Instant::now();
+        let path = self.store.folder().image(name, self.mappings.digest());
+        let info = builder.finish(&path, self.store.seal(name))?;
+        self.counters.spent(Spent::Image, begun.elapsed());
+        log::debug!(
+            "image of '{}': {} items, {} bytes",
+            row.library.title,
+            info.items,
+            info.bytes
+        );
+        Ok(())
+    }
+
+    /// The image that the database names, if it can be opened.
+    fn open_file(&self, row: &LibraryRow) -> Option<Arc<Image>> {
+        let (name, mappings) = (row.image.as_ref()?, &self.mappings);
+        let path = self.store.folder().image(name, mappings.digest());
+        let mode = if self.no_mmap || !self.store.folder().shares_memory() {
+            MapMode::Read
+        } else {
+            MapMode::Map
+        };
+        match Image::open(&path, mode, self.store.seal(name)) {
+            // Made by a host with other rules: the paths that its rules made are not ours.
+            Ok(image) if image.mappings() != mappings.digest() => None,
+            Ok(image) => Some(Arc::new(image)),
+            Err(error) => {
+                log_unusable("an image", &path, &error);
+                None
+            }
+        }
+    }
+
+    /// Makes an image anew, or what stands in for it; not one that the database does not name any more.
+    pub fn remake(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+        match self.remake_named(identity, row) {
+            // Replaced meanwhile, with its rows: the caller reads what answers now.
+            Err(_) if !self.is_named(row) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Whether the database names the image that this row does, of the same generation.
+    fn is_named(&self, row: &LibraryRow) -> bool {
+        let now = self.store.library_row(row.id);
+        now.is_ok_and(|now| now.generation == row.generation && now.image == row.image)
+    }
+
+    fn remake_named(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+        if !self.is_named(row) {
+            return Ok(());
+        }
+        // Another process may have made it meanwhile.
+        let stood_in = self.in_memory.of(row, self.store.timeline()).is_some();
+        let tried = if stood_in && self.open_file(row).is_some() {
+            Ok(())
+        } else {
+            self.make_file(identity, row)
+        };
+        match tried {
+            Ok(()) => self.in_memory.forget(row.id),
+            Err(_) if stood_in => {}
+            Err(error) => return self.keep_in_memory(row, &error),
+        }
+        Ok(())
+    }
+
+    /// Makes an image anew, and sees that it can be opened.
+    fn make_file(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+        if self.in_memory.of(row, self.store.timeline()).is_none() {
+            log::warn!(
+                "an image of '{}' is missing or damaged; it is made anew",
+                row.library.title
+            );
+        }
+        // A damaged file may be mapped by others: the new one has a name of its own.
+        let Some(name) = row.image.as_ref().filter(|name| !self.has_file(name)) else {
+            self.compact_listing(identity, row)?;
+            self.store.sweep_images();
+            return Ok(());
+        };
+        // A missing one is made under the name that the database has: other processes may have a good one of it, made under
+        // other mappings. Later changes lie on it once more, which changes nothing.
+        self.build_as(name, row, row.generation, row.image_sequence)?;
+        self.open_file(row).map(|_| ()).ok_or_else(|| {
+            Error::new(
+                Status::Store,
+                format!("the image of '{}' cannot be opened", row.library.title),
+            )
+        })
+    }
+
+    /// Whether a file has the name of this image, made under our mappings.
+    fn has_file(&self, name: &ImageName) -> bool {
+        let path = self.store.folder().image(name, self.mappings.digest());
+        path.symlink_metadata().is_ok_and(|facts| facts.is_file())
+    }
+
+    /// Makes what an image would hold, which cannot be written for this reason.
+    fn keep_in_memory(&self, row: &LibraryRow, why: &Error) -> Result<()> {
+        log::warn!(
+            "{why}; what it would hold of '{}' is kept in memory, and the file is tried again later",
+            row.library.title
+        );
+        let begun = Instant::now();
+        let timeline = self.store.timeline();
+        let upto = self.store.totals()?.sequence;
+        let builder = self.listing_in_memory(row, upto)?;
+        let image = Arc::new(builder.finish_in_memory().and_then(Image::in_memory)?);
+        self.counters.spent(Spent::Image, begun.elapsed());
+        let in_place = InPlace {
+            library: row.id,
+            timeline,
+            name: row.image,
+            generation: row.generation,
+            upto,
+            image,
+        };
+        self.in_memory.keep(in_place, self.clock.now_ms());
+        Ok(())
+    }
+}

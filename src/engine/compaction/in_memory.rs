@@ -1,0 +1,121 @@
+//! Images that can be neither opened nor written. What they would hold is made from the store once, and kept in the
+//! memory of this process; the file is tried again after a while, then after twice as long each time.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::engine::segment::Image;
+use crate::engine::sql::{LibraryRow, Timeline};
+use crate::model::{Generation, ImageName, LibraryId, Sequence};
+use crate::platform::fork::{Release, hold};
+use crate::platform::mutex::lock;
+
+/// When a file that could not be written is tried again.
+const FIRST_MS: i64 = 60_000;
+/// At the latest.
+const LAST_MS: i64 = 3_600_000;
+
+/// What stands in for images.
+pub(super) struct InMemory {
+    images: Mutex<Vec<InPlace>>,
+    /// When the files are tried again, Unix ms.
+    due_ms: AtomicI64,
+    wait_ms: AtomicI64,
+}
+
+/// An image in the place of a file.
+pub(super) struct InPlace {
+    pub library: LibraryId,
+    /// What it was made from: a copy of the store that is put back has files of the same names.
+    pub timeline: Timeline,
+    /// As the database has it; `None` when it names no file yet.
+    pub name: Option<ImageName>,
+    pub generation: Generation,
+    /// The change sequence up to which it knows everything.
+    pub upto: Sequence,
+    pub image: Arc<Image>,
+}
+
+impl Default for InMemory {
+    fn default() -> Self {
+        Self {
+            images: Mutex::new(Vec::new()),
+            due_ms: AtomicI64::new(i64::MAX),
+            wait_ms: AtomicI64::new(FIRST_MS),
+        }
+    }
+}
+
+impl InPlace {
+    /// Whether it stands in for a file of this library as it is now.
+    fn is_of(&self, row: &LibraryRow, timeline: Timeline) -> bool {
+        (self.library, self.generation) == (row.id, row.generation)
+            && self.timeline == timeline
+            && self.name == row.image
+    }
+}
+
+impl InMemory {
+    /// Locked through a fork.
+    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
+        Box::new(hold(owner, |owner| &within(owner).images))
+    }
+
+    /// What stands in for this library's file.
+    pub fn of(&self, row: &LibraryRow, timeline: Timeline) -> Option<Arc<Image>> {
+        let images = lock(&self.images);
+        let own = images.iter().find(|one| one.is_of(row, timeline));
+        own.map(|one| Arc::clone(&one.image))
+    }
+
+    /// Forgets what no library of these has a use for.
+    pub fn prune(&self, rows: &[LibraryRow], timeline: Timeline) {
+        lock(&self.images).retain(|one| rows.iter().any(|row| one.is_of(row, timeline)));
+    }
+
+    /// Says of a library what these images know of it beyond its files.
+    pub fn raise(&self, row: &mut LibraryRow, timeline: Timeline) {
+        for one in lock(&self.images).iter() {
+            if one.is_of(row, timeline) {
+                row.image_sequence = row.image_sequence.max(one.upto);
+            }
+        }
+    }
+
+    /// Whether files are to be tried again.
+    pub fn is_due(&self, now_ms: impl FnOnce() -> i64) -> bool {
+        let due = self.due_ms.load(Ordering::Relaxed);
+        due != i64::MAX && now_ms() >= due
+    }
+
+    /// Whether this image stands in for a file that is still to be tried.
+    pub fn holds(&self, image: &Arc<Image>) -> bool {
+        lock(&self.images).iter().any(|one| Arc::ptr_eq(&one.image, image))
+    }
+
+    /// Forgets what stands in for this library's file, of whatever generation.
+    pub fn forget(&self, library: LibraryId) {
+        lock(&self.images).retain(|one| one.library != library);
+    }
+
+    /// Takes one in; the files are tried again in a while, if that is not so already.
+    pub fn keep(&self, one: InPlace, now_ms: i64) {
+        self.forget(one.library);
+        lock(&self.images).push(one);
+        let due = now_ms.saturating_add(self.wait_ms.load(Ordering::Relaxed));
+        self.due_ms.fetch_min(due, Ordering::Relaxed);
+    }
+
+    /// After files were tried: when they are tried the next time.
+    pub fn tried(&self, now_ms: i64) {
+        let due = if lock(&self.images).is_empty() {
+            self.wait_ms.store(FIRST_MS, Ordering::Relaxed);
+            i64::MAX
+        } else {
+            let wait = self.wait_ms.load(Ordering::Relaxed);
+            self.wait_ms.store((wait * 2).min(LAST_MS), Ordering::Relaxed);
+            now_ms.saturating_add(wait)
+        };
+        self.due_ms.store(due, Ordering::Relaxed);
+    }
+}

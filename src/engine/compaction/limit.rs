@@ -1,0 +1,155 @@
+//! A limit on what the folder takes: libraries that were asked for longest ago are evicted, one by one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::upkeep::SWEEP;
+use crate::engine::sql::{Patience, Store};
+use crate::error::Result;
+use crate::model::LibraryId;
+use crate::platform::clock::Clock;
+
+/// How long this waits for other writers.
+const SHORTLY: Duration = Duration::from_secs(1);
+/// No time: the folder is looked at by the next call.
+const UNFINISHED: i64 = i64::MIN;
+
+/// The limit of one handle on its folder.
+pub struct Limit {
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    bytes: Option<u64>,
+    /// When the folder was looked at last, Unix ms; [`UNFINISHED`]: something is left to be done.
+    looked_ms: AtomicI64,
+    /// A thread is evicting. No lock: a fork would wait for it, and it may take its time.
+    evicting: AtomicBool,
+    /// The log says that the limit is too small.
+    said: AtomicBool,
+}
+
+/// Until it is dropped, a thread evicts.
+struct Busy<'l>(&'l AtomicBool);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl Limit {
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, bytes: Option<u64>) -> Self {
+        Self {
+            store,
+            clock,
+            bytes,
+            looked_ms: AtomicI64::new(UNFINISHED),
+            evicting: AtomicBool::new(false),
+            said: AtomicBool::new(false),
+        }
+    }
+
+    /// In the child of a fork: the thread that evicts goes on in the parent only.
+    pub fn after_fork(&self) {
+        self.evicting.store(false, Ordering::Release);
+    }
+
+    /// The limit; `None`: there is none.
+    pub fn bytes(&self) -> Option<u64> {
+        self.bytes
+    }
+
+    /// Bytes by which what has to stay is more than the limit.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn exceeded(&self) -> Result<u64> {
+        self.bytes
+            .map_or(Ok(0), |limit| Ok(self.store.bytes_kept()?.saturating_sub(limit)))
+    }
+
+    /// Whether the folder takes more.
+    pub fn is_over(&self) -> bool {
+        self.bytes.is_some_and(|limit| self.store.folder().disk_bytes() > limit)
+    }
+
+    /// Whether the folder has to be looked at: it was not within this time, or what was begun then is not done.
+    pub fn is_due(&self, every_ms: i64, now_ms: i64) -> bool {
+        self.bytes.is_some() && {
+            let looked_ms = self.looked_ms.load(Ordering::Relaxed);
+            !(0..every_ms).contains(&now_ms.saturating_sub(looked_ms))
+        }
+    }
+
+    /// Brings the folder within the limit, as far as that can be done until then. The libraries that `stays` names are being
+    /// read. An error is no caller's: its answer does not need this.
+    pub fn keep(&self, until: Option<Instant>, now_ms: i64, stays: &dyn Fn(LibraryId) -> bool) {
+        let Some(limit) = self.bytes else { return };
+        if self.evicting.swap(true, Ordering::AcqRel) {
+            return; // one thread is enough
+        }
+        let _busy = Busy(&self.evicting);
+        let _held = Patience::now().at_most(SHORTLY).until(until).hold();
+        let done = self.evict_down_to(limit, until, stays);
+        if let Err(error) = &done {
+            log::warn!("the folder could not be brought within size_limit; it is tried again later: {error}");
+        }
+        let looked_ms = if matches!(done, Ok(false)) { UNFINISHED } else { now_ms };
+        self.looked_ms.store(looked_ms, Ordering::Relaxed);
+    }
+
+    /// Whether all was done that can be done.
+    fn evict_down_to(&self, limit: u64, until: Option<Instant>, stays: &dyn Fn(LibraryId) -> bool) -> Result<bool> {
+        let late = || until.is_some_and(|until| self.clock.has_come(until));
+        loop {
+            if self.store.folder().disk_bytes() <= limit {
+                self.said.store(false, Ordering::Relaxed);
+                return Ok(true);
+            }
+            // What went before counts until it is swept: no library goes for that.
+            while self.store.sweep(SWEEP)? {
+                if late() {
+                    return Ok(false);
+                }
+            }
+            self.store.sweep_images();
+            while self.store.give_back()? {
+                if late() {
+                    return Ok(false);
+                }
+            }
+            self.store.settle();
+            // Of the log what others still read stays a moment longer.
+            let kept = self.store.bytes_kept()?;
+            if kept <= limit {
+                self.said.store(false, Ordering::Relaxed);
+                return Ok(true);
+            }
+            // What the feed tells of the past goes before what answers.
+            if self.store.forget_history()? {
+                continue;
+            }
+            // Sweeping may have taken long.
+            let now_ms = self.clock.now_ms();
+            let libraries = self.store.evictable(now_ms)?;
+            let Some(library) = libraries.iter().find(|one| !stays(one.id)) else {
+                // A call that reads one looks again at its end.
+                if libraries.is_empty() && !self.said.swap(true, Ordering::Relaxed) {
+                    log::warn!(
+                        "{} takes {kept} bytes, more than size_limit={limit}, and all of it has to stay: recorded matches, \
+                         what the host keeps, and the library asked for last; raise size_limit",
+                        self.store.folder().path().display()
+                    );
+                }
+                return Ok(true);
+            };
+            if self.store.evict(library.id, now_ms)? {
+                log::info!(
+                    "'{}' was asked for longest ago, and goes: {kept} bytes are more than size_limit={limit}; the next \
+                     question fetches it again",
+                    library.title
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What keeps a store small and quick: matches recorded, invalidations lifted, dead rows swept.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::engine::records::Records;
+use crate::engine::sql::{Invalid, LibraryRow, Patience, Recorded, Store, Timeline};
+use crate::error::Result;
+use crate::matching::normal::normal_form;
+use crate::model::{IdentityId, Sequence};
+use crate::platform::fork::{Release, hold};
+use crate::platform::mutex::lock;
+use crate::stats::{Counters, Spent};
+
+/// How long writing the counters waits for other writers.
+const SHORTLY: Duration = Duration::from_secs(1);
+/// Rows swept in one transaction.
+pub(super) const SWEEP: usize = 2_000;
+
+/// The upkeep of one store.
+pub struct Maintenance {
+    store: Arc<Store>,
+    records: Arc<Records>,
+    counters: Arc<Counters>,
+    /// No listing comes that would sweep.
+    sweeps: bool,
+    /// Counts of this handle that the store has not been told yet begin here.
+    flushed: Mutex<(u64, u64)>,
+}
+
+impl Maintenance {
+    pub fn new(store: Arc<Store>, counters: Arc<Counters>, records: Arc<Records>, sweeps: bool) -> Self {
+        Self {
+            store,
+            records,
+            counters,
+            sweeps,
+            flushed: Mutex::new((0, 0)),
+        }
+    }
+
+    /// Its locks, held through a fork.
+    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
+        Box::new(hold(self, |all| &all.flushed))
+    }
+
+    /// In the child of a fork: what the parent counted is the parent's to tell the store.
+    pub fn after_fork(&self) {
+        if let Ok(mut flushed) = self.flushed.try_lock() {
+            *flushed = self.counters.begin_child();
+        }
+    }
+
+    /// Adds what this handle counted to the counters of the store's life.
+    pub fn flush_counters(&self) -> Result<()> {
+        let mut flushed = lock(&self.flushed);
+        // Read behind the lock: another thread's newer numbers must not be flushed before these.
+        let now = self.counters.totals();
+        if *flushed == now {
+            return Ok(());
+        }
+        // They are not worth waiting for.
+        let _held = Patience::now().at_most(SHORTLY).hold();
+        if self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1)? {
+            *flushed = now;
+        } else {
+            log::debug!("other processes write to the store: the counters are written later, or never");
+        }
+        Ok(())
+    }
+
+    /// The same for a handle that is closed. Answers alone are counted on the counter page, which costs no write; the next
+    /// write of counters takes them along.
+    pub fn flush_at_the_end(&self) -> Result<()> {
+        {
+            let mut flushed = lock(&self.flushed);
+            let now = self.counters.totals();
+            if now.0 == flushed.0 && self.store.count_on_page(now.1 - flushed.1) {
+                *flushed = now;
+                return Ok(());
+            }
+        }
+        self.flush_counters()
+    }
+
+    /// Sweeps what was cleared.
+    pub fn cleared(&self) {
+        if self.sweeps {
+            self.sweep();
+        }
+        self.store.sweep_images();
+        // What was removed went through the log, which is larger by it until it is emptied.
+        self.store.settle();
+    }
+
+    /// Gives the timeline and the change sequence of the write; `None` when the library was cleared meanwhile, and has to be
+    /// looked for again.
+    pub fn record_matches(
+        &self,
+        identity: IdentityId,
+        row: &LibraryRow,
+        pairs: &[(&[u8], &str)],
+    ) -> Result<Option<(Timeline, Sequence)>> {
+        let begun = Instant::now();
+        let stored = self
+            .store
+            .record_matches(row, pairs, |tx| self.records.flush_when_many(tx, pairs.len()));
+        self.counters.spent(Spent::Store, begun.elapsed());
+        self.counters.spent(Spent::Away, begun.elapsed());
+        let Some(Recorded {
+            at,
+            unverified,
+            then: merged,
+        }) = stored?
+        else {
+            return Ok(None);
+        };
+        // What the host records ends an earlier invalidation, whatever the spelling of its path.
+        let paths = pairs.iter().map(|(path, _)| *path);
+        let is_key = |key: &str| pairs.iter().any(|(_, own)| *own == key);
+        self.verified(identity, row, &unverified, paths, is_key)?;
+        let begun = Instant::now();
+        if merged.is_some() && self.sweeps {
+            self.sweep();
+        }
+        self.records.merge_some(pairs.len(), merged.as_deref());
+        self.counters.spent(Spent::Away, begun.elapsed());
+        Ok(Some(at))
+    }
+
+    /// What these paths are was confirmed, and the items whose rating keys `is_key` knows: of what was `unverified` before that
+    /// was asked, nothing about them is any more. What was invalidated since stays so.
+    pub fn verified<'p>(
+        &self,
+        identity: IdentityId,
+        row: &LibraryRow,
+        unverified: &[Invalid],
+        paths: impl Iterator<Item = &'p [u8]>,
+        is_key: impl Fn(&str) -> bool,
+    ) -> Result<()> {
+        if unverified.is_empty() {
+            return Ok(());
+        }
+        let forms: HashSet<Vec<u8>> = paths.map(normal_form).collect();
+        for invalid in unverified {
+            let (path, rating_key, _) = invalid;
+            let confirmed = if path.is_empty() {
+                is_key(rating_key)
+            } else {
+                forms.contains(&normal_form(path))
+            };
+            if confirmed {
+                self.store.verified(identity, row.id, invalid)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sweeps dead rows, a slice at a time, and files that are not needed.
+    pub fn sweep(&self) {
+        for _ in 0..50 {
+            match self.store.sweep(SWEEP) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    log::warn!("dead rows could not be swept: {error}");
+                    break;
+                }
+            }
+        }
+        self.store.sweep_images();
+    }
+}

@@ -1,0 +1,296 @@
+//! What changed since the images were made: appended by one writer, read by all without a lock.
+//!
+//! Every change is a record. Records are found by the normal form of a path, by rating key, and added items by the file
+//! names of their parts too, through hash chains that run from the newest record to the oldest: what counts is the newest
+//! record that says something about the question. A record is complete before the head of its chain leads to it, so a
+//! reader sees all of it or nothing.
+//!
+//! | question | answered by the newest of |
+//! |---|---|
+//! | the confirmed match of exactly this path | `Matched`, `Forgotten` |
+//! | the item with this key | `Added`, `Removed` |
+//! | is the path invalidated | `UnverifiedPath`; `VerifiedPath`, `Matched` |
+//! | is the item invalidated | `UnverifiedItem`; `VerifiedItem`, `Matched` |
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use once_cell::race::OnceBox;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::chains::{Chains, Full, Node};
+use super::log::Log;
+use crate::matching::normal::normal_form;
+use crate::matching::{Form, Mappings, Normal};
+use crate::model::Item;
+
+/// Records that an overlay takes before it must be compacted into an image: twice as many as the items that wait for it.
+pub const CAPACITY: usize = 8192;
+/// Nodes of one kind: items have several parts, and parts may have a second path by a mapping.
+const NODES: usize = CAPACITY * 8;
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The host recorded this match.
+    Matched {
+        /// The path, in the host's bytes.
+        path: Vec<u8>,
+        /// The item's rating key.
+        rating_key: String,
+        /// The change sequence then.
+        sequence: u64,
+    },
+    /// The confirmed match of exactly this path was removed.
+    Forgotten {
+        /// The path it was recorded with.
+        path: Vec<u8>,
+    },
+    /// The path was invalidated: no answer for it before a request confirmed one.
+    UnverifiedPath {
+        /// Any spelling of the path.
+        path: Vec<u8>,
+    },
+    /// A request confirmed the path's answer.
+    VerifiedPath {
+        /// Any spelling of the path.
+        path: Vec<u8>,
+    },
+    /// The item was invalidated, with all its paths.
+    UnverifiedItem {
+        /// Its rating key.
+        rating_key: String,
+    },
+    /// A request confirmed the item.
+    VerifiedItem {
+        /// Its rating key.
+        rating_key: String,
+    },
+    /// The server returned this item: new, or changed. It takes the place of what was known under its rating key.
+    Added {
+        /// The item with all its parts.
+        item: Arc<Item>,
+        /// The change sequence when it came.
+        sequence: u64,
+    },
+    /// The item was removed.
+    Removed {
+        /// Its rating key.
+        rating_key: String,
+    },
+}
+
+/// The changes since an image.
+#[derive(Default)]
+pub struct Overlay {
+    /// Made with the first change, so that an overlay without any costs a load.
+    inner: OnceBox<Inner>,
+}
+
+struct Inner {
+    records: Log<Record>,
+    /// How many records readers may see.
+    length: AtomicU32,
+    paths: Chains,
+    keys: Chains,
+    names: Chains,
+}
+
+/// A change as it is kept.
+pub struct Record {
+    pub change: Change,
+    /// From 1 on, in the order of appending.
+    pub order: u64,
+    /// Normal forms, in the order of the change's paths: of `Added` those of its parts, then [`Record::mapped`]'s.
+    pub forms: Vec<Box<[u8]>>,
+    /// Of `Added`: which part is called what on the host.
+    pub mapped: Vec<(usize, Vec<u8>)>,
+}
+
+impl Overlay {
+    /// Whether nothing was appended yet.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inner.get().is_none()
+    }
+
+    /// How many changes it holds.
+    #[must_use]
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.inner
+            .get()
+            .map_or(0, |inner| inner.length.load(Ordering::Acquire) as usize)
+    }
+
+    /// Appends a change. One thread at a time: the caller holds a lock. `mappings` are those of the image.
+    ///
+    /// # Errors
+    /// [`Full`]: the change is not, or not wholly, in the overlay, and the caller must compact.
+    pub fn push(&self, change: Change, mappings: &Mappings) -> Result<(), Full> {
+        let inner = self.inner.get_or_init(|| {
+            Box::new(Inner {
+                records: Log::new(),
+                length: AtomicU32::new(0),
+                paths: Chains::new(NODES),
+                keys: Chains::new(NODES),
+                names: Chains::new(NODES),
+            })
+        });
+        inner.push(change, mappings)
+    }
+
+    /// The changes, oldest first.
+    #[cfg(test)]
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        let inner = self.inner.get();
+        (0..self.len()).filter_map(move |index| Some(&inner?.records.get(index)?.change))
+    }
+
+    /// All records, the oldest first.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        let inner = self.inner.get();
+        let count = inner.map_or(0, |inner| inner.length.load(Ordering::Acquire) as usize);
+        (0..count).filter_map(move |index| inner?.records.get(index))
+    }
+
+    /// The records about this path, newest first, each with the number of the form that fits.
+    pub fn about_path(&self, path: &Normal<'_>) -> impl Iterator<Item = (&Record, usize)> {
+        let form = path.form();
+        let inner = self.inner.get();
+        let hash = path.hash();
+        inner
+            .into_iter()
+            .flat_map(move |inner| inner.paths.walk(hash).map(move |node| inner.record(node)))
+            .flatten()
+            .filter(move |(record, at)| record.forms.get(*at).is_some_and(|own| **own == *form))
+    }
+
+    /// The records about the item with this key, newest first.
+    pub fn about_item(&self, rating_key: &str) -> impl Iterator<Item = &Record> {
+        let inner = self.inner.get();
+        let hash = if inner.is_some() {
+            xxh3_64(rating_key.as_bytes())
+        } else {
+            0
+        };
+        inner
+            .into_iter()
+            .flat_map(move |inner| inner.keys.walk(hash).map(move |node| inner.record(node)))
+            .flatten()
+            .map(|(record, _)| record)
+            .filter(move |record| record.change.rating_key() == Some(rating_key))
+    }
+
+    /// The added items that have a part with this path's file name, each with the part and how many components it has in
+    /// common with the path.
+    pub fn alike(&self, path: &Normal<'_>) -> impl Iterator<Item = (&Record, usize, usize)> {
+        let form = Form::done(path.form());
+        let inner = self.inner.get();
+        let hash = if inner.is_some() {
+            crate::engine::segment::name_hash(path.form())
+        } else {
+            None
+        };
+        inner
+            .zip(hash)
+            .into_iter()
+            .flat_map(move |(inner, hash)| inner.names.walk(hash).map(move |node| inner.record(node)))
+            .flatten()
+            .map(move |(record, part)| {
+                let common = record.forms.get(part).map_or(0, |own| Form::done(own).common(form));
+                (record, part, common)
+            })
+            .filter(|(_, _, common)| *common > 0)
+    }
+}
+
+impl Inner {
+    fn record(&self, node: &Node) -> Option<(&Record, usize)> {
+        let record = self.records.get(node.record as usize)?;
+        Some((record, node.form as usize))
+    }
+
+    fn push(&self, change: Change, mappings: &Mappings) -> Result<(), Full> {
+        let index = self.length.load(Ordering::Relaxed);
+        if index as usize >= CAPACITY {
+            return Err(Full);
+        }
+        let mut mapped = Vec::new();
+        let forms: Vec<Box<[u8]>> = match &change {
+            Change::Added { item, .. } => {
+                for (part, path) in item.parts.iter().enumerate() {
+                    mapped.extend(mappings.to_host(path.as_bytes()).map(|host| (part, host)));
+                }
+                let hosts = mapped.iter().map(|(_, host)| normal_form(host));
+                let listed = item.parts.iter().map(|path| normal_form(path.as_bytes()));
+                listed.chain(hosts).map(Vec::into_boxed_slice).collect()
+            }
+            other => other
+                .path()
+                .map(|path| normal_form(path).into_boxed_slice())
+                .into_iter()
+                .collect(),
+        };
+        let hashes: Vec<u64> = forms.iter().map(|form| xxh3_64(form)).collect();
+        let names: Vec<Option<u64>> = match &change {
+            Change::Added { item, .. } => forms[..item.parts.len()]
+                .iter()
+                .map(|form| crate::engine::segment::name_hash(form))
+                .collect(),
+            _ => Vec::new(),
+        };
+        let key = change.rating_key().map(|key| xxh3_64(key.as_bytes()));
+        let record = Record {
+            change,
+            order: u64::from(index) + 1,
+            forms,
+            mapped,
+        };
+        if !self.records.set(index as usize, record) {
+            return Err(Full);
+        }
+        // The key last: an added item hides what the image has under its key only once its own paths can be found.
+        for (form, hash) in hashes.into_iter().enumerate() {
+            self.paths.link(hash, index, form)?;
+        }
+        for (part, hash) in names.into_iter().enumerate() {
+            if let Some(hash) = hash {
+                self.names.link(hash, index, part)?;
+            }
+        }
+        if let Some(hash) = key {
+            self.keys.link(hash, index, 0)?;
+        }
+        self.length.store(index + 1, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl Change {
+    /// The item that it is about.
+    #[must_use]
+    pub fn rating_key(&self) -> Option<&str> {
+        match self {
+            Self::Matched { rating_key, .. }
+            | Self::UnverifiedItem { rating_key }
+            | Self::VerifiedItem { rating_key }
+            | Self::Removed { rating_key } => Some(rating_key),
+            Self::Added { item, .. } => Some(&item.rating_key),
+            Self::Forgotten { .. } | Self::UnverifiedPath { .. } | Self::VerifiedPath { .. } => None,
+        }
+    }
+
+    /// The path that it is about, but for an added item's.
+    #[must_use]
+    pub fn path(&self) -> Option<&[u8]> {
+        match self {
+            Self::Matched { path, .. }
+            | Self::Forgotten { path }
+            | Self::UnverifiedPath { path }
+            | Self::VerifiedPath { path } => Some(path),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The records of tables that no segment has yet: appended by one thread, read by all without a lock.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use once_cell::race::OnceBox;
+
+use super::chains::{Chains, Full};
+use super::log::Log;
+use crate::engine::segment::{Record, Stored};
+use crate::model::TableId;
+
+/// Records that a memtable takes.
+const CAPACITY: usize = 8192;
+
+/// Records by table and name; of two of a name the later one counts.
+#[derive(Default)]
+pub struct RecordMemtable {
+    /// Made with the first record, so that a memtable without any costs a load.
+    inner: OnceBox<Inner>,
+}
+
+struct Inner {
+    records: Log<OwnedRecord>,
+    length: AtomicU32,
+    names: Chains,
+}
+
+/// A record that owns its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedRecord {
+    /// The table.
+    pub table: TableId,
+    /// As in [`Record`].
+    pub is_path: bool,
+    /// The entry's name.
+    pub name: Box<[u8]>,
+    /// Its row of the store.
+    pub row: i64,
+    /// What the name has; `None`: it was removed.
+    pub state: Option<OwnedValue>,
+}
+
+/// A value that owns its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedValue {
+    /// The value; `None`: a long one, which only the store has.
+    pub value: Option<Box<[u8]>>,
+    /// Its length.
+    pub length: u64,
+    /// From then on it is not given any more, Unix ms.
+    pub expires_ms: Option<i64>,
+}
+
+impl OwnedRecord {
+    /// The record that this owns.
+    #[must_use]
+    pub fn borrow(&self) -> Record<'_> {
+        Record {
+            table: self.table,
+            is_path: self.is_path,
+            name: &self.name,
+            row: self.row,
+            state: self.state.as_ref().map(|stored| Stored {
+                value: stored.value.as_deref(),
+                length: stored.length,
+                expires_ms: stored.expires_ms,
+            }),
+        }
+    }
+}
+
+impl RecordMemtable {
+    /// Appends a record. One thread at a time: the caller holds a lock.
+    ///
+    /// # Errors
+    /// [`Full`]: it is not in the memtable.
+    pub fn push(&self, record: OwnedRecord, hash: u64) -> Result<(), Full> {
+        let inner = self.inner.get_or_init(|| {
+            Box::new(Inner {
+                records: Log::new(),
+                length: AtomicU32::new(0),
+                names: Chains::new(CAPACITY),
+            })
+        });
+        let index = inner.length.load(Ordering::Relaxed);
+        if index as usize >= CAPACITY || !inner.records.set(index as usize, record) {
+            return Err(Full);
+        }
+        inner.names.link(hash, index, 0)?;
+        inner.length.store(index + 1, Ordering::Release);
+        Ok(())
+    }
+
+    /// How many records it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner
+            .get()
+            .map_or(0, |inner| inner.length.load(Ordering::Acquire) as usize)
+    }
+
+    /// Its records, the oldest first.
+    pub fn records(&self) -> impl Iterator<Item = &OwnedRecord> {
+        let inner = self.inner.get();
+        (0..self.len()).filter_map(move |index| inner?.records.get(index))
+    }
+
+    /// The newest record of a name.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, (table, name): (TableId, &[u8]), hash: u64) -> Option<Record<'_>> {
+        let inner = self.inner.get()?;
+        inner
+            .names
+            .walk(hash)
+            .filter_map(|node| inner.records.get(node.record as usize))
+            .find(|record| record.table == table && *record.name == *name)
+            .map(OwnedRecord::borrow)
+    }
+}

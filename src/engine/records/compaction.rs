@@ -1,0 +1,330 @@
+//! Segments made of what the log has beyond them, and merged with others of like size.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::merge::{Merging, Run, SMALLEST, SlicedMerge, absorbed, due};
+use super::segments::{OpenSegments, Records};
+use super::snapshot::{LONG, counted, owned};
+use crate::engine::memtable::OwnedRecord;
+use crate::engine::segment::{Lost, Record, RecordCursor, RecordSegmentBuilder};
+use crate::engine::sql::{Collection, Folder, NamedSegment, RecordTx};
+use crate::error::Result;
+use crate::model::{SegmentName, TableId};
+use crate::platform::mutex::try_lock;
+
+/// Records that are merged for each one that is written: a merge is done before the next one is due.
+const PACE: usize = 8;
+/// Records that a write merges at most, about a millisecond; a large one as many for each record that it writes as a merge needs.
+const SLICE: usize = 4_096;
+const LEAST_PACE: usize = 4;
+/// Rows that one write looks at because the confirmed matches take more than the limit.
+const EVICTED: usize = 10_000;
+/// Rows of the log that are read at a time.
+const ROWS: usize = 64;
+/// A write of fewer matches than this counts the records that no segment has every so many writes.
+const COUNTED: u64 = 64;
+
+/// A write that cannot go on: a segment was found to be damaged, or `SQLite` failed.
+pub(super) enum Stopped {
+    Lost,
+    Failed(rusqlite::Error),
+}
+
+impl From<Lost> for Stopped {
+    fn from(_: Lost) -> Self {
+        Self::Lost
+    }
+}
+
+impl From<rusqlite::Error> for Stopped {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Records that no segment has, by name, and what of the log is dead once a segment has them.
+struct Unmerged {
+    newest: BTreeMap<(TableId, Vec<u8>), OwnedRecord>,
+    collections: Vec<Collection>,
+    dead: Vec<i64>,
+}
+
+impl Unmerged {
+    /// Reads them. Counts become those of the segments with them.
+    fn read(tx: &RecordTx<'_>, open: &OpenSegments) -> std::result::Result<Self, Stopped> {
+        let mut unmerged = Self {
+            newest: BTreeMap::new(),
+            collections: tx.log.collections()?,
+            dead: Vec::new(),
+        };
+        for one in &mut unmerged.collections {
+            one.counts = open.counts(one.id, one.counts);
+        }
+        for row in tx.log.rows_since(open.upto(), LONG)? {
+            let Some(is_path) = unmerged.collection(row.table).map(|one| one.is_paths) else {
+                continue; // of a table that was cleared: it is swept
+            };
+            let record = owned(row, is_path);
+            unmerged.replace(open, &record)?;
+        }
+        Ok(unmerged)
+    }
+
+    fn collection(&mut self, table: TableId) -> Option<&mut Collection> {
+        self.collections.iter_mut().find(|one| one.id == table)
+    }
+
+    /// Puts a record in the place of the one of the same name.
+    fn replace(&mut self, open: &OpenSegments, record: &OwnedRecord) -> std::result::Result<(), Stopped> {
+        if record.state.is_none() {
+            // The segment has it, and hides what older ones have.
+            self.dead.push(record.row);
+        }
+        let now = counted(Some(&record.borrow()));
+        let before = match self.newest.entry((record.table, record.name.to_vec())) {
+            Entry::Occupied(mut before) => {
+                let before = before.insert(record.clone());
+                if before.state.is_some() {
+                    self.dead.push(before.row);
+                }
+                counted(Some(&before.borrow()))
+            }
+            Entry::Vacant(place) => {
+                let borrowed = record.borrow();
+                let hash = borrowed.hash();
+                let first = open.segments.first(hash);
+                let before = open.segments.find(borrowed.key(), hash, first)?;
+                self.dead
+                    .extend(before.filter(|before| before.state.is_some()).map(|before| before.row));
+                let before = counted(before.as_ref());
+                place.insert(record.clone());
+                before
+            }
+        };
+        if let Some(collection) = self.collection(record.table) {
+            let counts = collection.counts;
+            collection.counts = [counts[0] + now[0] - before[0], counts[1] + now[1] - before[1]];
+        }
+        Ok(())
+    }
+
+    /// Removes the confirmed matches recorded longest ago while all take more than this.
+    fn evict(&mut self, tx: &RecordTx<'_>, open: &OpenSegments, limit: u64) -> std::result::Result<(), Stopped> {
+        let mut from = 0;
+        for _ in 0..EVICTED / ROWS {
+            if self.match_bytes() <= limit {
+                return Ok(());
+            }
+            let rows = tx.log.matches_after(from, ROWS)?;
+            let Some(last) = rows.last() else {
+                return Ok(());
+            };
+            from = last.id;
+            for row in rows {
+                let newest = self.newest.get(&(row.table, row.name.clone()));
+                if newest.is_none_or(|newest| newest.row == row.id) && self.match_bytes() > limit {
+                    self.dead.push(row.id);
+                    let removal = OwnedRecord {
+                        table: row.table,
+                        is_path: true,
+                        name: row.name.into(),
+                        row: tx.next_row(),
+                        state: None,
+                    };
+                    self.replace(open, &removal)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of all confirmed matches.
+    fn match_bytes(&self) -> u64 {
+        let matches = self.collections.iter().filter(|one| one.is_paths);
+        u64::try_from(matches.map(|one| one.counts[1]).sum::<i64>()).unwrap_or(0)
+    }
+}
+
+impl Records {
+    /// Makes a segment of the records that no segment has, once they are many. `written`: how many this write added.
+    pub fn flush_when_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<Option<Vec<SegmentName>>> {
+        let most = usize::try_from(SMALLEST).unwrap_or(usize::MAX);
+        let is_large = u64::try_from(written).is_ok_and(|written| written >= COUNTED);
+        if !is_large && !tx.sequence().0.is_multiple_of(COUNTED) {
+            return Ok(None);
+        }
+        let merged = self.known_upto(&tx.log.manifest()?);
+        if tx.log.count_since(merged)? <= most {
+            return Ok(None);
+        }
+        match self.flush(tx, self.clock.now_ms()) {
+            Ok(merged) => Ok(merged),
+            // Readers notice it, and have them made anew. What was recorded is in the log.
+            Err(Stopped::Lost) => Ok(None),
+            Err(Stopped::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Makes a segment of the records that no segment has, and names it. Gives the segments that are in it now; `None` where
+    /// it cannot be written: the log has these records.
+    pub(super) fn flush(
+        &self,
+        tx: &RecordTx<'_>,
+        now_ms: i64,
+    ) -> std::result::Result<Option<Vec<SegmentName>>, Stopped> {
+        if !self.may_write(now_ms) {
+            return Ok(None);
+        }
+        let open = self.open(self.store.timeline(), tx.log.manifest()?);
+        if open.are_lost() {
+            return Err(Stopped::Lost);
+        }
+        let mut unmerged = Unmerged::read(tx, &open)?;
+        unmerged.evict(tx, &open, self.matches_limit)?;
+        let list = open.segments.list();
+        let sizes: Vec<u64> = list.iter().map(|segment| segment.records()).collect();
+        let taken = if open.stand_in.is_some() {
+            list.len()
+        } else {
+            absorbed(unmerged.newest.len() as u64, &sizes)
+        };
+        let tables: Vec<TableId> = unmerged.collections.iter().map(|one| one.id).collect();
+        let merging = Merging {
+            tables: &tables,
+            is_last: taken == list.len(),
+        };
+        let sorted: Vec<Record<'_>> = unmerged.newest.values().map(OwnedRecord::borrow).collect();
+        let mut runs = vec![Run::Sorted(sorted.into_iter().peekable())];
+        let merged = list[..taken].iter();
+        runs.extend(merged.map(|segment| Run::Segment(segment, RecordCursor::BEGIN)));
+        let name = Folder::new_segment_name(tx.sequence());
+        let path = self.store.folder().segment(&name);
+        let mut builder = RecordSegmentBuilder::new(Some(&path));
+        let merged = merging.some(&mut runs, &mut builder, usize::MAX);
+        if list.iter().any(|segment| segment.is_broken()) {
+            return Err(open.segments.set_lost().into());
+        }
+        let records = builder.records();
+        let seal = self.store.segment_seal(&name);
+        let written = match merged {
+            Ok(_) if records == 0 => Ok(()),
+            Ok(_) => builder.finish(&path, seal).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = written {
+            self.cannot_write(&error, now_ms);
+            return Ok(None);
+        }
+        self.written();
+        let named = &open.manifest.segments;
+        let kept = if open.stand_in.is_some() {
+            &[][..]
+        } else {
+            &named[taken..]
+        };
+        let new = (records > 0).then_some(NamedSegment { name, records });
+        let segments: Vec<NamedSegment> = new.into_iter().chain(kept.iter().copied()).collect();
+        tx.name_segments(&segments)?;
+        for row in &unmerged.dead {
+            tx.delete(*row)?;
+        }
+        for one in &unmerged.collections {
+            tx.count(one.id, one.counts)?;
+        }
+        Ok(Some(
+            named[..named.len() - kept.len()].iter().map(|one| one.name).collect(),
+        ))
+    }
+
+    /// Makes a slice of a merge, behind a write of so many records; begins one where too many segments are of like size, also
+    /// while larger ones are being merged: these take long, and smaller ones would pile up. `merged`: segments that the write put
+    /// into another one.
+    pub fn merge_some(&self, written: usize, merged: Option<&[SegmentName]>) {
+        self.store.remove_segments(merged.unwrap_or_default());
+        let Some(mut merging) = try_lock(&self.merging) else {
+            return;
+        };
+        if merged.is_some() {
+            let next = self.next_merge(&merging);
+            merging.extend(next);
+        }
+        let Some(merge) = merging.last_mut() else { return };
+        let step = merge.step((PACE * written).clamp(PACE, SLICE.max(LEAST_PACE * written)));
+        match step {
+            Ok(true) => {}
+            Ok(false) => {
+                if let Some(done) = merging.pop()
+                    && let Err(error) = self.end_merge(done)
+                {
+                    log::debug!("segments are merged later: {error}");
+                }
+                let next = self.next_merge(&merging);
+                merging.extend(next);
+            }
+            Err(error) => {
+                merging.clear();
+                self.cannot_write(&error.to_string(), self.clock.now_ms());
+            }
+        }
+    }
+
+    /// A merge of segments that are newer than those of the merges under way.
+    fn next_merge(&self, under_way: &[SlicedMerge]) -> Option<SlicedMerge> {
+        if !self.may_write(self.clock.now_ms()) {
+            return None;
+        }
+        let timeline = self.store.timeline();
+        let read = self
+            .store
+            .read_records(|log| Ok((log.manifest()?, log.collections()?, log.sequence)));
+        let (manifest, collections, sequence) = read.ok()?;
+        let open = self.open(timeline, manifest);
+        if open.stand_in.is_some() || open.are_lost() {
+            return None;
+        }
+        let list = open.segments.list();
+        let all = &open.manifest.segments;
+        let newest = under_way.last().and_then(|merge| merge.names.first());
+        let free = newest.and_then(|newest| all.iter().position(|one| one.name == *newest));
+        let sizes: Vec<u64> = list[..free.unwrap_or(list.len())]
+            .iter()
+            .map(|segment| segment.records())
+            .collect();
+        let (at, count) = due(&sizes)?;
+        let names = all[at..at + count].iter().map(|one| one.name);
+        let place = self.store.folder().segment(&Folder::new_segment_name(sequence));
+        Some(SlicedMerge::new(
+            timeline,
+            names.zip(list[at..at + count].iter().cloned()).collect(),
+            collections.iter().map(|one| one.id).collect(),
+            at + count == list.len(),
+            &place,
+        ))
+    }
+
+    /// Names what a merge made, unless its inputs are not named any more.
+    fn end_merge(&self, merge: SlicedMerge) -> Result<()> {
+        let (timeline, names) = (merge.timeline, merge.names.clone());
+        let mut made = Some(merge.made());
+        let done = self.store.write_records(|tx| {
+            let Some(builder) = made.take().filter(|_| self.store.timeline() == timeline) else {
+                return Ok(None);
+            };
+            let name = Folder::new_segment_name(tx.sequence());
+            let new = NamedSegment {
+                name,
+                records: builder.records(),
+            };
+            if !tx.replace_segments(&names, new)? {
+                return Ok(None);
+            }
+            let finished = builder.finish(&self.store.folder().segment(&name), self.store.segment_seal(&name));
+            finished.map(|()| Some(())).map_err(|_| rusqlite::Error::InvalidQuery) // rolls back
+        })?;
+        if done.is_some() {
+            self.store.remove_segments(&names);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,283 @@
+//! Compaction: sorted runs of records merged into one segment.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::engine::segment::{Record, RecordCursor, RecordSegment, RecordSegmentBuilder};
+use crate::engine::sql::Timeline;
+use crate::model::{SegmentName, TableId};
+
+/// So many segments of like size are merged into one.
+const FANOUT: usize = 4;
+/// Records of the smallest segments.
+pub const SMALLEST: u64 = 512;
+/// A write merges so many records at once; a larger merge is made in slices.
+const AT_ONCE: u64 = 8_192;
+/// Segments of like size are merged at once when so many wait, however large: hosts that live too briefly to merge in slices
+/// would leave ever more.
+const TOO_MANY: usize = 12;
+
+/// Of like size: each step holds four times the one before.
+fn step_of(records: u64) -> u32 {
+    (records.max(1).div_ceil(SMALLEST)).ilog2() / 2
+}
+
+/// How many of the newest segments a write of so many records merges with them: those without which too many of like size
+/// would be left, as far as that takes no time.
+pub fn absorbed(records: u64, segments: &[u64]) -> usize {
+    let (mut sum, mut taken) = (records, 0);
+    loop {
+        let alike = like_size(step_of(sum), &segments[taken..]);
+        let more: u64 = segments[taken..taken + alike].iter().sum();
+        let small = sum + more <= AT_ONCE;
+        if alike + 1 < FANOUT || !small && alike + 1 < TOO_MANY {
+            return taken;
+        }
+        sum += more;
+        taken += alike;
+    }
+}
+
+/// Neighbours to be merged in slices: where they begin, and how many there are.
+pub fn due(segments: &[u64]) -> Option<(usize, usize)> {
+    (0..segments.len()).find_map(|at| {
+        let alike = 1 + like_size(step_of(segments[at]), &segments[at + 1..]);
+        (alike >= FANOUT).then_some((at, alike))
+    })
+}
+
+/// How many of the first segments are no larger than this step.
+fn like_size(step: u32, segments: &[u64]) -> usize {
+    segments.iter().take_while(|records| step_of(**records) <= step).count()
+}
+
+/// A sorted run of records.
+pub enum Run<'r> {
+    /// In memory.
+    Sorted(std::iter::Peekable<std::vec::IntoIter<Record<'r>>>),
+    /// A segment, from a place on.
+    Segment(&'r RecordSegment, RecordCursor),
+}
+
+impl<'r> Run<'r> {
+    fn peek(&mut self) -> io::Result<Option<Record<'r>>> {
+        match self {
+            Self::Sorted(records) => Ok(records.peek().copied()),
+            Self::Segment(segment, cursor) => {
+                let next = segment.next(*cursor).map_err(|_| damaged())?;
+                Ok(next.map(|(record, _)| record))
+            }
+        }
+    }
+
+    fn skip(&mut self) -> io::Result<()> {
+        match self {
+            Self::Sorted(records) => drop(records.next()),
+            Self::Segment(segment, cursor) => {
+                if let Some((_, next)) = segment.next(*cursor).map_err(|_| damaged())? {
+                    *cursor = next;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn damaged() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a segment of records is damaged")
+}
+
+/// Which records a merge leaves out.
+pub struct Merging<'m> {
+    /// Tables that there are: of others nothing is kept.
+    pub tables: &'m [TableId],
+    /// The oldest segment is among the runs: removals have nothing left to hide.
+    pub is_last: bool,
+}
+
+impl Merging<'_> {
+    /// Moves at most so many records of the runs, the newest first, into the segment; gives whether some are left.
+    pub fn some(&self, runs: &mut [Run<'_>], into: &mut RecordSegmentBuilder, most: usize) -> io::Result<bool> {
+        for _ in 0..most {
+            let mut least: Option<Record<'_>> = None;
+            for run in runs.iter_mut() {
+                if let Some(record) = run.peek()?
+                    && least.is_none_or(|least| record.key() < least.key())
+                {
+                    least = Some(record);
+                }
+            }
+            let Some(record) = least else {
+                return Ok(false);
+            };
+            for run in runs.iter_mut() {
+                if run.peek()?.is_some_and(|other| other.key() == record.key()) {
+                    run.skip()?;
+                }
+            }
+            let is_dead = record.state.is_none() && self.is_last || !self.tables.contains(&record.table);
+            if !is_dead {
+                into.push(&record)?;
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A merge of segments that is made in slices. The file has no name before it is whole.
+pub struct SlicedMerge {
+    pub timeline: Timeline,
+    /// Neighbours in the manifest, the newest first.
+    pub names: Vec<SegmentName>,
+    inputs: Vec<(Arc<RecordSegment>, RecordCursor)>,
+    tables: Vec<TableId>,
+    is_last: bool,
+    builder: RecordSegmentBuilder,
+    has_records: bool,
+}
+
+impl SlicedMerge {
+    /// `place`: beside this path the file is written.
+    pub fn new(
+        timeline: Timeline,
+        inputs: Vec<(SegmentName, Arc<RecordSegment>)>,
+        tables: Vec<TableId>,
+        is_last: bool,
+        place: &Path,
+    ) -> Self {
+        Self {
+            timeline,
+            names: inputs.iter().map(|(name, _)| *name).collect(),
+            inputs: inputs
+                .into_iter()
+                .map(|(_, segment)| (Arc::clone(&segment), RecordCursor::BEGIN))
+                .collect(),
+            tables,
+            is_last,
+            builder: RecordSegmentBuilder::new(Some(place)),
+            has_records: true,
+        }
+    }
+
+    /// Merges at most so many records; gives whether there is more to do.
+    pub fn step(&mut self, most: usize) -> io::Result<bool> {
+        if !self.has_records {
+            let parts = most * RecordSegmentBuilder::PARTS
+                / usize::try_from(self.builder.records().max(1)).unwrap_or(usize::MAX);
+            for _ in 0..parts.max(1) {
+                if !self.builder.index_some()? {
+                    return Ok(false);
+                }
+            }
+            return Ok(true);
+        }
+        let mut runs: Vec<Run<'_>> = self
+            .inputs
+            .iter()
+            .map(|(segment, cursor)| Run::Segment(segment, *cursor))
+            .collect();
+        let merging = Merging {
+            tables: &self.tables,
+            is_last: self.is_last,
+        };
+        self.has_records = merging.some(&mut runs, &mut self.builder, most)?;
+        let cursors: Vec<RecordCursor> = runs
+            .iter()
+            .filter_map(|run| match run {
+                Run::Segment(_, cursor) => Some(*cursor),
+                Run::Sorted(_) => None,
+            })
+            .collect();
+        for ((_, cursor), now) in self.inputs.iter_mut().zip(cursors) {
+            *cursor = now;
+        }
+        Ok(true)
+    }
+
+    /// What it made.
+    pub fn made(self) -> RecordSegmentBuilder {
+        self.builder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sizes after so many writes of the smallest segment, with every sliced merge made at once; and records written.
+    fn grown(writes: u64) -> (Vec<u64>, u64) {
+        let (mut segments, mut written) = (Vec::<u64>::new(), 0);
+        for _ in 0..writes {
+            let taken = absorbed(SMALLEST, &segments);
+            let new = SMALLEST + segments.drain(..taken).sum::<u64>();
+            segments.insert(0, new);
+            written += new;
+            while let Some((at, count)) = due(&segments) {
+                let merged = segments.splice(at..at + count, [0]).sum::<u64>();
+                segments[at] = merged;
+                written += merged;
+            }
+        }
+        (segments, written)
+    }
+
+    #[test]
+    fn a_record_is_written_a_logarithm_of_times_and_segments_are_few() {
+        for writes in [1, 4, 16, 200, 2_000] {
+            let (segments, written) = grown(writes);
+            let records = writes * SMALLEST;
+            assert_eq!(segments.iter().sum::<u64>(), records);
+            let steps = u64::from(step_of(records)) + 1;
+            assert!(written <= records * (steps + 1), "{writes}: {written} of {records}");
+            assert!(segments.len() as u64 <= 3 * steps, "{writes}: {segments:?}");
+            assert!(segments.is_sorted(), "{segments:?}");
+        }
+    }
+
+    #[test]
+    fn who_merges_in_slices_never_merges_much_at_once() {
+        // Of a merge under way: how many segments behind its first one there are, and records left to merge.
+        let (mut segments, mut under_way) = (Vec::<u64>::new(), Vec::<(usize, usize, u64)>::new());
+        for writes in 0..8_000 {
+            let taken = absorbed(SMALLEST, &segments);
+            let new = SMALLEST + segments.drain(..taken).sum::<u64>();
+            assert!(new <= AT_ONCE, "{new} at once, of {segments:?} after {writes}");
+            segments.insert(0, new);
+            let mut budget = 8 * SMALLEST;
+            loop {
+                let free = under_way
+                    .last()
+                    .map_or(segments.len(), |(behind, ..)| segments.len() - behind);
+                if let Some((at, count)) = due(&segments[..free]) {
+                    let records = segments[at..at + count].iter().sum();
+                    under_way.push((segments.len() - at, count, records));
+                }
+                let Some((behind, count, left)) = under_way.last_mut() else {
+                    break;
+                };
+                let some = budget.min(*left);
+                (*left, budget) = (*left - some, budget - some);
+                if *left > 0 {
+                    break;
+                }
+                let at = segments.len() - *behind;
+                let merged = segments[at..at + *count].iter().sum::<u64>();
+                segments.splice(at..at + *count, [merged]);
+                under_way.pop();
+            }
+            assert!(segments.len() <= 40, "{segments:?} after {writes}");
+        }
+    }
+
+    #[test]
+    fn hosts_that_never_merge_in_slices_leave_few_segments_too() {
+        let mut segments = Vec::<u64>::new();
+        for _ in 0..4_000 {
+            let taken = absorbed(SMALLEST, &segments);
+            let new = SMALLEST + segments.drain(..taken).sum::<u64>();
+            segments.insert(0, new);
+        }
+        assert!(segments.len() <= 4 * TOO_MANY, "{}: {segments:?}", segments.len());
+    }
+}

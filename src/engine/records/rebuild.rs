@@ -1,0 +1,166 @@
+//! Segments made anew from the log: in a file, or in memory where no file can be written.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::segments::{OpenSegments, Records, StandIn, same};
+use super::snapshot::{LONG, size_of};
+use crate::engine::segment::{Record, RecordSegmentBuilder, RecordSegments, Stored};
+use crate::engine::sql::{Collection, Folder, NamedSegment, RecordLog, RecordRow, RecordTx, Timeline};
+use crate::error::Result;
+use crate::model::{Sequence, TableId};
+use crate::platform::mutex::lock;
+
+impl Records {
+    /// Makes one segment of all that the log has, in memory where no file can be written: these are missing or damaged, or the
+    /// log has more than can lie over them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn rebuild(&self, known: &OpenSegments) -> Result<()> {
+        let _rebuilding = lock(&self.rebuilding);
+        let timeline = self.store.timeline();
+        let changed = self.store.read_records(|log| Ok(log.manifest()?.changed))?;
+        let stand_in = self.stand_in_of(timeline, changed);
+        // Another thread or process may have made it.
+        if (known.timeline, known.manifest.changed) != (timeline, changed)
+            || !same(known.stand_in.as_ref(), stand_in.as_ref())
+        {
+            return Ok(());
+        }
+        if known.are_lost() {
+            log::warn!("the index of what hosts recorded is missing or damaged; it is made anew");
+        }
+        let now_ms = self.clock.now_ms();
+        if self.may_write(now_ms) {
+            let of = (timeline, changed);
+            match self.store.write_records(|tx| self.rebuild_in_file(tx, of)) {
+                Ok(None) => {
+                    self.written();
+                    self.stand_in.replace(None);
+                }
+                Ok(Some(error)) => self.cannot_write(&error, now_ms),
+                Err(error) => self.cannot_write(&error.to_string(), now_ms),
+            }
+            self.store.sweep_images();
+        }
+        if !self.may_write(now_ms) {
+            let made = self.store.read_records(|log| rebuild_in_memory(log, timeline))?;
+            self.stand_in.replace(Some(Arc::new(made)));
+        }
+        Ok(())
+    }
+
+    /// Gives why it cannot be done; nothing is to be done where the manifest is another one by now.
+    fn rebuild_in_file(&self, tx: &RecordTx<'_>, of: (Timeline, Sequence)) -> rusqlite::Result<Option<String>> {
+        let all = AllRecords::read(&tx.log)?;
+        if (self.store.timeline(), all.changed) != of {
+            return Ok(None);
+        }
+        let name = Folder::new_segment_name(tx.sequence());
+        let path = self.store.folder().segment(&name);
+        let builder = match all.segment(&tx.log, Some(&path)) {
+            Ok(builder) => builder,
+            Err(error) => return Ok(Some(error.to_string())),
+        };
+        let records = builder.records();
+        if let Err(error) = builder.finish(&path, self.store.segment_seal(&name)) {
+            return Ok(Some(error.to_string()));
+        }
+        tx.name_segments(&[NamedSegment { name, records }])?;
+        for row in all.dead() {
+            tx.delete(row.id)?;
+        }
+        for (id, counts) in all.counts() {
+            tx.count(id, counts)?;
+        }
+        Ok(None)
+    }
+}
+
+/// The whole log without its values, by name and with the newest row of each first.
+struct AllRecords {
+    changed: Sequence,
+    collections: Vec<Collection>,
+    rows: Vec<RecordRow>,
+}
+
+impl AllRecords {
+    fn read(log: &RecordLog<'_>) -> rusqlite::Result<Self> {
+        let collections = log.collections()?;
+        let mut rows = log.rows_after(0, usize::MAX)?;
+        rows.retain(|row| collections.iter().any(|one| one.id == row.table));
+        rows.sort_by(|a, b| (a.table, &a.name, b.id).cmp(&(b.table, &b.name, a.id)));
+        Ok(Self {
+            changed: log.manifest()?.changed,
+            collections,
+            rows,
+        })
+    }
+
+    fn is_live(&self, at: usize) -> bool {
+        let key = |at: usize| (self.rows[at].table, &self.rows[at].name);
+        self.rows[at].value.is_some() && (at == 0 || key(at - 1) != key(at))
+    }
+
+    fn live(&self) -> impl Iterator<Item = &RecordRow> {
+        (0..self.rows.len())
+            .filter(|at| self.is_live(*at))
+            .map(|at| &self.rows[at])
+    }
+
+    /// Rows that were replaced, and removals.
+    fn dead(&self) -> impl Iterator<Item = &RecordRow> {
+        (0..self.rows.len())
+            .filter(|at| !self.is_live(*at))
+            .map(|at| &self.rows[at])
+    }
+
+    /// Entries and bytes of each table.
+    fn counts(&self) -> HashMap<TableId, [i64; 2]> {
+        let mut counts: HashMap<TableId, [i64; 2]> = self.collections.iter().map(|one| (one.id, [0; 2])).collect();
+        for row in self.live() {
+            let length = row.value.as_ref().map_or(0, |(_, length)| *length);
+            let count = counts.entry(row.table).or_default();
+            *count = [count[0] + 1, count[1] + size_of(&row.name, length)];
+        }
+        counts
+    }
+
+    fn segment(&self, log: &RecordLog<'_>, place: Option<&Path>) -> io::Result<RecordSegmentBuilder> {
+        let mut builder = RecordSegmentBuilder::new(place);
+        for row in self.live() {
+            let (value, length) = log.row(row.id, LONG).map_err(io::Error::other)?.unwrap_or_default();
+            builder.push(&Record {
+                table: row.table,
+                is_path: self.collections.iter().any(|one| one.id == row.table && one.is_paths),
+                name: &row.name,
+                row: row.id,
+                state: Some(Stored {
+                    value: value.as_deref(),
+                    length,
+                    expires_ms: row.expires_ms,
+                }),
+            })?;
+        }
+        Ok(builder)
+    }
+}
+
+/// What stands in for the segments that the manifest names.
+fn rebuild_in_memory(log: &RecordLog<'_>, timeline: Timeline) -> rusqlite::Result<StandIn> {
+    let all = AllRecords::read(log)?;
+    let no_memory = |_| rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM);
+    let built = all.segment(log, None).map_err(no_memory);
+    let segment = built.and_then(|builder| builder.finish_in_memory().map_err(|_| no_memory(io::Error::other(""))));
+    let segment = segment.map_err(|error| rusqlite::Error::SqliteFailure(error, None))?;
+    Ok(StandIn {
+        timeline,
+        changed: all.changed,
+        upto: log.sequence,
+        segments: Arc::new(RecordSegments::new(vec![Arc::new(segment)])),
+        counts: all.counts(),
+    })
+}

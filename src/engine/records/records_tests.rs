@@ -1,0 +1,355 @@
+//! Confirmed matches and hosts' tables, written in whatever order and read in three ways: from the log, by who keeps up with
+//! each write, and by who opens anew.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{OpenSegments, Records, Tables, Terms};
+use crate::engine::segment::Matches;
+use crate::engine::sql::{ChangeKind, Endpoint, KnownUpto, LibraryRow, Manifest, RecordLog, RowsOnly, Store};
+use crate::matching::Normal;
+use crate::model::{Change, IdentityId, Library, LibraryId, LibraryKind, Sequence, Server, Trust};
+use crate::options::Ttl;
+use crate::platform::clock::ManualClock;
+
+const LIBRARIES: [&str; 2] = ["films", "shows"];
+const LIMIT: u64 = 150_000;
+const ROOM: Terms = Terms {
+    ttl: Ttl::Never,
+    limit: u64::MAX,
+};
+
+/// Numbers that look like chance and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let word = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((word ^ (word >> 31)) % limit as u64).unwrap_or(0)
+    }
+}
+
+type Recorded = BTreeMap<Vec<u8>, String>;
+
+/// One process's view of the matches: segments, and what was told since.
+#[derive(Default)]
+struct Reader {
+    open: Arc<OpenSegments>,
+    since: Sequence,
+    rows: Vec<LibraryRow>,
+    told: Vec<(LibraryId, Vec<u8>, Option<String>)>,
+}
+
+struct World {
+    dice: Dice,
+    _folder: tempfile::TempDir,
+    store: Arc<Store>,
+    records: Arc<Records>,
+    tables: Arc<Tables>,
+    endpoint: Endpoint,
+    identity: IdentityId,
+    expected: [Recorded; 2],
+    /// The step that recorded each path last.
+    ages: [BTreeMap<Vec<u8>, usize>; 2],
+    entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    evicts: bool,
+    keeps_up: Reader,
+}
+
+struct Upto<'r>(&'r Records);
+
+impl KnownUpto for Upto<'_> {
+    fn raise(&self, row: &mut LibraryRow) {
+        RowsOnly.raise(row);
+    }
+
+    fn recorded(&self, manifest: &Manifest) -> Sequence {
+        self.0.known_upto(manifest)
+    }
+
+    fn continues(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence> {
+        RowsOnly.continues(row, manifest)
+    }
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Arc::new(Store::open(folder.path(), true).expect("the store opens"));
+        let clock = Arc::new(ManualClock::new(1_000));
+        let evicts = seed.is_multiple_of(2);
+        let limit = if evicts { LIMIT } else { u64::MAX };
+        let records = Records::new(Arc::clone(&store), clock.clone(), false, limit);
+        let tables = Tables::new(Arc::clone(&store), Arc::clone(&records), clock);
+        let endpoint = Endpoint {
+            url: "http://a".to_owned(),
+            who: vec![7; 32],
+            until_ms: 0,
+            given_ms: 0,
+        };
+        let server = Server {
+            machine_identifier: "one".to_owned(),
+            ..Server::default()
+        };
+        let identity = store.reached(&endpoint, &server).expect("reached");
+        let libraries = LIBRARIES.map(|uuid| Library {
+            section: uuid.to_owned(),
+            uuid: uuid.to_owned(),
+            title: uuid.to_owned(),
+            kind: LibraryKind::Movie,
+            locations: Vec::new(),
+            change: Change {
+                token: String::new(),
+                trust: Trust::default(),
+                busy: false,
+                scanned_ms: 0,
+            },
+        });
+        let now = store.totals().expect("totals").sequence;
+        store
+            .probed(identity, &libraries, now, 1_000, &|_, _| false)
+            .expect("probed");
+        Self {
+            dice: Dice(seed),
+            _folder: folder,
+            store,
+            records,
+            tables,
+            endpoint,
+            identity,
+            expected: Default::default(),
+            ages: Default::default(),
+            entries: BTreeMap::new(),
+            evicts,
+            keeps_up: Reader::default(),
+        }
+    }
+
+    fn row(&self, at: usize) -> LibraryRow {
+        let rows = self.store.libraries(self.identity).expect("rows");
+        rows.into_iter()
+            .find(|row| row.library.uuid == LIBRARIES[at])
+            .expect("it is there")
+    }
+
+    fn step(&mut self, number: usize) -> String {
+        let at = self.dice.roll(2);
+        let row = self.row(at);
+        let what = self.dice.roll(40);
+        match what {
+            0..24 => {
+                let count = [1, 1, 1, 3, 70, 700, 1_500][self.dice.roll(7)];
+                let spread = 1 + self.dice.roll(3_000);
+                let pairs: Vec<(Vec<u8>, String)> = (0..count)
+                    .map(|_| (self.dice.roll(spread), self.dice.roll(40)))
+                    // Another spelling of the same path is another match.
+                    .map(|(path, key)| (format!("/H/{}/{path}.mkv", ["x", "X"][path % 2]), key.to_string()))
+                    .map(|(path, key)| (path.into_bytes(), key))
+                    .collect();
+                let given: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (&path[..], &key[..])).collect();
+                let recorded = self
+                    .store
+                    .record_matches(&row, &given, |tx| self.records.flush_when_many(tx, given.len()));
+                let merged = recorded.expect("recorded").expect("a library").then;
+                self.records.merge_some(given.len(), merged.as_deref());
+                self.ages[at].extend(pairs.iter().map(|(path, _)| (path.clone(), number)));
+                self.expected[at].extend(pairs);
+            }
+            24..28 => {
+                let some: Vec<Vec<u8>> = self.expected[at].keys().step_by(7).take(3).cloned().collect();
+                let gone: Vec<(LibraryId, Vec<u8>)> = some.iter().map(|path| (row.id, path.clone())).collect();
+                self.store
+                    .invalidate_paths(self.identity, &[], &gone)
+                    .expect("invalidated");
+                for path in some {
+                    self.expected[at].remove(&path);
+                }
+            }
+            28..31 => {
+                let key = self.dice.roll(40).to_string();
+                self.store
+                    .invalidate_item(self.identity, &[row.id], &key)
+                    .expect("invalidated");
+                self.expected[at].retain(|_, own| *own != key);
+            }
+            31 => {
+                self.store
+                    .invalidate_libraries(self.identity, Some(row.id))
+                    .expect("invalidated");
+                self.expected[at].clear();
+            }
+            32 => while self.store.sweep(500).expect("swept") {},
+            33 => {
+                for file in self.store.folder().path().read_dir().expect("a folder").flatten() {
+                    let name = file.file_name().to_string_lossy().into_owned();
+                    if name.contains("-r") && self.dice.roll(2) == 0 {
+                        std::fs::remove_file(file.path()).expect("removed");
+                    }
+                }
+                self.keeps_up = Reader::default();
+            }
+            _ => {
+                let table = self.tables.table(b"t", false).expect("a table");
+                for _ in 0..[1, 30, 600][self.dice.roll(3)] {
+                    let name = format!("/h/x/{}.mkv", self.dice.roll(900)).into_bytes();
+                    let value = vec![b'v'; self.dice.roll(20)];
+                    table.put(&name, &value, &ROOM).expect("put");
+                    self.entries.insert(name, value);
+                }
+            }
+        }
+        format!("step {what}")
+    }
+
+    /// Brings a reader up to date, as a process does.
+    fn catch_up(&self, reader: &mut Reader) {
+        for _ in 0..4 {
+            let changes = self
+                .store
+                .changes(Some(self.identity), reader.since, reader.open.timeline, true)
+                .expect("patient")
+                .expect("read");
+            let (now, changes) = changes;
+            let changes = if let (Some(changes), false) = (changes, reader.open.are_lost()) {
+                changes
+            } else {
+                let (_, state) = self
+                    .store
+                    .state_at(Some(&self.endpoint), &Upto(&self.records))
+                    .expect("read");
+                reader.open = self.records.open(state.timeline, state.manifest);
+                reader.rows = state.libraries;
+                reader.told.clear();
+                reader.since = state.sequence;
+                if reader.open.are_lost() {
+                    self.records.rebuild(&reader.open).expect("made anew");
+                    continue;
+                }
+                state.changes
+            };
+            reader.since = reader.since.max(now);
+            for change in changes {
+                let told = match change.kind {
+                    ChangeKind::Matched => Some(change.rating_key),
+                    ChangeKind::Forgotten => None,
+                    _ => continue,
+                };
+                reader.told.push((change.library, change.path, told));
+            }
+            return;
+        }
+        panic!("segments are lost again and again");
+    }
+
+    fn seen(reader: &Reader, at: usize, paths: &[Vec<u8>]) -> Recorded {
+        let row = reader.rows.iter().find(|row| row.library.uuid == LIBRARIES[at]);
+        let mut seen = Recorded::new();
+        let Some(row) = row else { return seen };
+        if let Some(table) = row.matches {
+            let matches = Matches::new(Arc::clone(&reader.open.segments), table, 0, reader.since);
+            for path in paths {
+                Normal::with(path, |path| {
+                    matches.each(path, |place, raw| {
+                        let (key, own, _) = matches.get(place).expect("sound");
+                        assert_eq!(own, raw);
+                        seen.insert(own.to_vec(), key.to_owned());
+                    });
+                });
+                assert_eq!(matches.has(path), Ok(seen.contains_key(path)));
+            }
+        }
+        for (library, path, key) in &reader.told {
+            if *library == row.id {
+                match key {
+                    Some(key) => drop(seen.insert(path.clone(), key.clone())),
+                    None => drop(seen.remove(path)),
+                }
+            }
+        }
+        seen
+    }
+
+    fn check(&mut self, after: &str) {
+        let mut reader = std::mem::take(&mut self.keeps_up);
+        self.catch_up(&mut reader);
+        let mut anew = Reader::default();
+        self.catch_up(&mut anew);
+        let (mut youngest_gone, mut oldest_kept) = (0, usize::MAX);
+        for (at, uuid) in LIBRARIES.iter().enumerate() {
+            let stored = self.store.all_matches(self.row(at).id).expect("read");
+            if self.evicts {
+                // The oldest go, and nothing else.
+                let expected = &self.expected[at];
+                assert!(
+                    stored.iter().all(|(path, key)| expected.get(path) == Some(key)),
+                    "{after}"
+                );
+                for path in expected.keys() {
+                    let age = self.ages[at][path];
+                    if stored.contains_key(path) {
+                        oldest_kept = oldest_kept.min(age);
+                    } else {
+                        youngest_gone = youngest_gone.max(age);
+                    }
+                }
+                self.expected[at].clone_from(&stored);
+            }
+            assert_eq!(stored, self.expected[at], "the log, after {after}");
+            let paths: Vec<Vec<u8>> = (0..3_000)
+                .map(|path| format!("/H/{}/{path}.mkv", ["x", "X"][path % 2]).into_bytes())
+                .collect();
+            for (who, reader) in [("keeps up", &reader), ("opens anew", &anew)] {
+                let seen = Self::seen(reader, at, &paths);
+                assert_eq!(seen, stored, "who {who}, of {uuid}, after {after}");
+            }
+        }
+        assert!(
+            youngest_gone <= oldest_kept,
+            "a newer match went than one that stayed, after {after}"
+        );
+        self.keeps_up = reader;
+        let table = self.tables.table(b"t", false).expect("a table");
+        assert_eq!(
+            table.count().expect("counted"),
+            self.entries.len() as u64,
+            "after {after}"
+        );
+        for (name, value) in self.entries.iter().step_by(13) {
+            let mut found = Vec::new();
+            table
+                .get(name, usize::MAX, &mut |value| found = value.to_vec())
+                .expect("read");
+            assert_eq!(found, *value, "after {after}");
+        }
+        if self.evicts {
+            let bytes = |log: &RecordLog<'_>| {
+                let paths = log.collections()?.into_iter().filter(|one| one.is_paths);
+                Ok(paths.map(|one| one.counts[1]).sum::<i64>())
+            };
+            let bytes = self.store.read_records(bytes).expect("read");
+            assert!(bytes.cast_unsigned() <= LIMIT, "{bytes} after {after}");
+        }
+        let log = self
+            .store
+            .read_records(|log| log.count_since(Sequence(0)))
+            .expect("read");
+        let live: usize = self.entries.len() + self.expected.iter().map(BTreeMap::len).sum::<usize>();
+        if after.starts_with("step 32") {
+            assert!(log <= live + 2_500, "{log} rows of {live} after {after}");
+        }
+    }
+}
+
+#[test]
+fn matches_written_in_whatever_order_are_what_each_reader_sees() {
+    let seeds = std::env::var("PLEXINDEX_SEEDS").map_or(4, |seeds| seeds.parse().expect("a number"));
+    for seed in 0..seeds {
+        let mut world = World::new(seed);
+        for number in 0..60 {
+            let step = world.step(number);
+            world.check(&format!("{step}, number {number} of seed {seed}"));
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The open segments of a store, shared by all who read what hosts recorded.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::merge::SlicedMerge;
+use crate::engine::segment::{RecordSegment, RecordSegments, log_unusable};
+use crate::engine::sql::{Manifest, NamedSegment, Store, Timeline};
+use crate::model::{Sequence, TableId};
+use crate::platform::clock::Clock;
+use crate::platform::fork::{self, Forks, Release, Side, hold};
+use crate::platform::map::MapMode;
+use crate::platform::mutex::try_lock;
+use crate::platform::swap::Swap;
+
+/// How long no segment is made after one that could not be written; then twice as long each time, up to the last.
+const PAUSE_MS: i64 = 60_000;
+const LONGEST_PAUSE_MS: i64 = 3_600_000;
+
+/// What hosts recorded in a store: the log, and the segments made of it. Usable from any thread.
+pub struct Records {
+    pub(super) store: Arc<Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    mode: MapMode,
+    /// Bytes that the confirmed matches of all libraries may take.
+    pub(super) matches_limit: u64,
+    open: Swap<Arc<OpenSegments>>,
+    /// The merges under way: each write makes a slice of the last, which is of newer and smaller segments than those before it.
+    pub(super) merging: Mutex<Vec<SlicedMerge>>,
+    /// Held while a thread makes segments anew.
+    pub(super) rebuilding: Mutex<()>,
+    /// What is in memory because its file cannot be written.
+    pub(super) stand_in: Swap<Option<Arc<StandIn>>>,
+    /// When a segment may be written again, Unix ms.
+    due_ms: AtomicI64,
+    pause_ms: AtomicI64,
+}
+
+/// The segments that a manifest names, or what stands in for them.
+#[derive(Default)]
+pub struct OpenSegments {
+    pub timeline: Timeline,
+    pub manifest: Manifest,
+    /// In the order of the manifest.
+    pub segments: Arc<RecordSegments>,
+    pub(super) stand_in: Option<Arc<StandIn>>,
+}
+
+/// A segment in the place of those that a manifest names.
+pub(super) struct StandIn {
+    pub timeline: Timeline,
+    /// Of which manifest.
+    pub changed: Sequence,
+    /// It has the records up to this change sequence.
+    pub upto: Sequence,
+    pub segments: Arc<RecordSegments>,
+    /// Entries and bytes of each table in it.
+    pub counts: HashMap<TableId, [i64; 2]>,
+}
+
+/// Whether these are one.
+pub(super) fn same(one: Option<&Arc<StandIn>>, other: Option<&Arc<StandIn>>) -> bool {
+    one.map(Arc::as_ptr) == other.map(Arc::as_ptr)
+}
+
+impl OpenSegments {
+    /// Up to which change sequence they have what hosts recorded.
+    #[must_use]
+    pub fn upto(&self) -> Sequence {
+        self.stand_in.as_ref().map_or(self.manifest.merged, |one| one.upto)
+    }
+
+    /// Entries and bytes of a table in them, where the store says so many of the segments that it names.
+    #[must_use]
+    pub fn counts(&self, table: TableId, named: [i64; 2]) -> [i64; 2] {
+        self.stand_in
+            .as_ref()
+            .map_or(named, |one| one.counts.get(&table).copied().unwrap_or_default())
+    }
+
+    /// Whether they have to be made anew.
+    #[inline]
+    #[must_use]
+    pub fn are_lost(&self) -> bool {
+        self.segments.are_lost()
+    }
+}
+
+impl Records {
+    pub(crate) fn new(store: Arc<Store>, clock: Arc<dyn Clock>, no_mmap: bool, matches_limit: u64) -> Arc<Self> {
+        let mode = if no_mmap || !store.folder().shares_memory() {
+            MapMode::Read
+        } else {
+            MapMode::Map
+        };
+        let records = Arc::new(Self {
+            store,
+            clock,
+            mode,
+            matches_limit,
+            open: Swap::new(Arc::default()),
+            merging: Mutex::default(),
+            rebuilding: Mutex::new(()),
+            stand_in: Swap::new(None),
+            due_ms: AtomicI64::new(i64::MIN),
+            pause_ms: AtomicI64::new(PAUSE_MS),
+        });
+        fork::watch(&records);
+        records
+    }
+
+    /// The segments of a manifest. Names of another timeline say nothing of files.
+    ///
+    /// No lock: within a write that would be taken behind the writer's, and a fork takes them the other way round.
+    #[must_use]
+    pub fn open(&self, timeline: Timeline, manifest: Manifest) -> Arc<OpenSegments> {
+        let before = self.open.read();
+        let stand_in = self.stand_in_of(timeline, manifest.changed);
+        let is_same = before.timeline == timeline && before.manifest == manifest;
+        if is_same && same(before.stand_in.as_ref(), stand_in.as_ref()) && !before.are_lost() {
+            return Arc::clone(&before);
+        }
+        let segments = match &stand_in {
+            Some(one) => Arc::clone(&one.segments),
+            None => self.segments(&before, timeline, &manifest),
+        };
+        drop(before);
+        let open = Arc::new(OpenSegments {
+            timeline,
+            manifest,
+            segments,
+            stand_in,
+        });
+        self.open.replace(Arc::clone(&open));
+        open
+    }
+
+    /// Up to which change sequence segments have what hosts recorded, where this is the manifest.
+    #[must_use]
+    pub fn known_upto(&self, manifest: &Manifest) -> Sequence {
+        self.stand_in_of(self.store.timeline(), manifest.changed)
+            .map_or(manifest.merged, |one| one.upto)
+    }
+
+    pub(super) fn stand_in_of(&self, timeline: Timeline, changed: Sequence) -> Option<Arc<StandIn>> {
+        let stand_in = self.stand_in.read();
+        let is_of = |one: &&Arc<StandIn>| one.timeline == timeline && one.changed == changed;
+        stand_in.as_ref().filter(is_of).cloned()
+    }
+
+    fn segments(&self, before: &OpenSegments, timeline: Timeline, manifest: &Manifest) -> Arc<RecordSegments> {
+        let opened: Option<Vec<_>> = manifest
+            .segments
+            .iter()
+            .map(|named| self.segment(named, before, timeline))
+            .collect();
+        Arc::new(opened.map_or_else(RecordSegments::lost, RecordSegments::new))
+    }
+
+    /// A segment that the manifest names, if it can be opened.
+    fn segment(&self, named: &NamedSegment, before: &OpenSegments, timeline: Timeline) -> Option<Arc<RecordSegment>> {
+        let known = before.manifest.segments.iter().position(|one| one.name == named.name);
+        if let Some(known) = known.filter(|_| before.timeline == timeline && before.stand_in.is_none())
+            && let Some(segment) = before.segments.list().get(known)
+            && !segment.is_broken()
+        {
+            return Some(Arc::clone(segment));
+        }
+        let path = self.store.folder().segment(&named.name);
+        match RecordSegment::open(&path, self.mode, self.store.segment_seal(&named.name)) {
+            Ok(segment) => Some(Arc::new(segment)),
+            Err(error) => {
+                log_unusable("a segment of what hosts recorded", &path, &error);
+                None
+            }
+        }
+    }
+
+    /// Whether segments that could not be written are to be tried again.
+    #[must_use]
+    pub fn are_due(&self) -> bool {
+        self.stand_in.read().is_some() && self.may_write(self.clock.now_ms())
+    }
+
+    /// Whether a segment may be written: not for a while after one could not be.
+    pub(super) fn may_write(&self, now_ms: i64) -> bool {
+        now_ms >= self.due_ms.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn cannot_write(&self, error: &str, now_ms: i64) {
+        log::warn!("a segment of what hosts recorded cannot be written, and is tried again later: {error}");
+        let pause_ms = self.pause_ms.load(Ordering::Relaxed);
+        self.due_ms.store(now_ms.saturating_add(pause_ms), Ordering::Relaxed);
+        self.pause_ms
+            .store((2 * pause_ms).min(LONGEST_PAUSE_MS), Ordering::Relaxed);
+    }
+
+    pub(super) fn written(&self) {
+        self.pause_ms.store(PAUSE_MS, Ordering::Relaxed);
+    }
+}
+
+impl Forks for Records {
+    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        vec![
+            Box::new(hold(&self, |all| &all.rebuilding)),
+            Box::new(hold(&self, |all| &all.merging)),
+        ]
+    }
+
+    fn after(&self, side: &Side) {
+        if let Side::Child(alone) = side {
+            self.open.reset_after_fork(alone);
+            self.stand_in.reset_after_fork(alone);
+            // Their files are the parent's.
+            if let Some(mut merging) = try_lock(&self.merging) {
+                std::mem::forget(std::mem::take(&mut *merging));
+            }
+        }
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        fork::forget_dead();
+    }
+}

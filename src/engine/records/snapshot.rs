@@ -1,0 +1,231 @@
+//! One moment of hosts' tables, ready to answer from: segments, the newest first, under a memtable.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use super::segments::OpenSegments;
+use crate::engine::memtable::{OwnedRecord, OwnedValue, RecordMemtable};
+use crate::engine::segment::{FirstRecord, Lost, Record, Stored};
+use crate::engine::sql::{RecordRow, TableRow};
+use crate::model::{Sequence, TableId};
+
+/// Bytes that an entry takes beside its name and value, for the limit.
+const ENTRY: u64 = 64;
+/// Longer values stay in the store: segments and memory have the shorter ones.
+pub const LONG: usize = 1000;
+
+/// What lookups read. Records are added to it in place; anything else replaces it.
+#[derive(Default)]
+pub struct Snapshot {
+    /// Counts snapshots, from 1; 0 is the empty one before the first.
+    pub number: u64,
+    /// Up to here every commit shows.
+    sequence: AtomicU64,
+    pub open: Arc<OpenSegments>,
+    pub tables: Vec<TableCount>,
+    pub memtable: RecordMemtable,
+    /// The memtable has no room: only the log knows.
+    is_full: AtomicBool,
+}
+
+/// A table and what it has.
+pub struct TableCount {
+    pub row: TableRow,
+    entries: AtomicI64,
+    bytes: AtomicI64,
+}
+
+/// Bytes that an entry takes, for the limit.
+pub fn size_of(name: &[u8], length: u64) -> i64 {
+    i64::try_from(name.len() as u64 + length + ENTRY).unwrap_or(i64::MAX)
+}
+
+/// What a record adds to the entries and bytes of its table.
+pub fn counted(record: Option<&Record<'_>>) -> [i64; 2] {
+    match record {
+        Some(Record {
+            name,
+            state: Some(stored),
+            ..
+        }) => [1, size_of(name, stored.length)],
+        _ => [0, 0],
+    }
+}
+
+impl TableCount {
+    pub fn new(row: TableRow) -> Self {
+        Self {
+            entries: AtomicI64::new(row.entries),
+            bytes: AtomicI64::new(row.bytes),
+            row,
+        }
+    }
+
+    /// Its entries, and the bytes that they take.
+    pub fn now(&self) -> [i64; 2] {
+        [&self.entries, &self.bytes].map(|count| count.load(Ordering::Relaxed))
+    }
+
+    fn add(&self, [entries, bytes]: [i64; 2]) {
+        self.entries.fetch_add(entries, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Snapshot {
+    pub fn new(number: u64, sequence: Sequence, open: Arc<OpenSegments>, mut tables: Vec<TableRow>) -> Self {
+        for table in &mut tables {
+            [table.entries, table.bytes] = open.counts(table.id, [table.entries, table.bytes]);
+        }
+        Self {
+            number,
+            sequence: AtomicU64::new(sequence.0),
+            open,
+            tables: tables.into_iter().map(TableCount::new).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Up to which change sequence every commit shows.
+    #[inline]
+    pub fn sequence(&self) -> Sequence {
+        Sequence(self.sequence.load(Ordering::Acquire))
+    }
+
+    pub fn caught_up_to(&self, sequence: Sequence) {
+        self.sequence.store(sequence.0, Ordering::Release);
+    }
+
+    /// What a later state has to differ in to be read whole.
+    pub fn since(&self) -> (Sequence, Sequence) {
+        (self.sequence(), self.open.manifest.changed)
+    }
+
+    /// The table of this number.
+    pub fn count_of(&self, table: TableId) -> Option<&TableCount> {
+        self.tables.iter().find(|one| one.row.id == table)
+    }
+
+    /// Entries and bytes of all tables.
+    pub fn total(&self) -> [i64; 2] {
+        self.tables.iter().fold([0; 2], |sum, one| {
+            let now = one.now();
+            [sum[0] + now[0], sum[1] + now[1]]
+        })
+    }
+
+    /// Whether segments have to be made anew.
+    #[inline]
+    pub fn is_lost(&self) -> bool {
+        self.is_full() || self.open.are_lost()
+    }
+
+    /// From now on it answers nothing: all of it is read anew.
+    pub fn set_outdated(&self) {
+        self.is_full.store(true, Ordering::Release);
+    }
+
+    /// Whether the log has more than the memtable takes.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Acquire)
+    }
+
+    /// Adds a row of the log. One thread at a time.
+    pub fn apply(&self, row: RecordRow) {
+        self.push(owned(row, false));
+    }
+
+    /// Adds a record. One thread at a time.
+    pub fn push(&self, record: OwnedRecord) {
+        let Some(table) = self.count_of(record.table) else {
+            return; // of a table that was cleared
+        };
+        let hash = record.borrow().hash();
+        let Ok(before) = self.find((record.table, &record.name), hash, self.first(hash)) else {
+            return;
+        };
+        if before.is_some_and(|before| before.row >= record.row) {
+            return; // it is here already
+        }
+        let (gone, new) = (counted(before.as_ref()), counted(Some(&record.borrow())));
+        if self.memtable.push(record, hash).is_err() {
+            self.set_outdated();
+        } else {
+            table.add([new[0] - gone[0], new[1] - gone[1]]);
+        }
+    }
+
+    /// Brings what a lookup of this hash reads first into the cache; gives where the oldest segment, the largest, has it.
+    #[inline]
+    pub fn first(&self, hash: u64) -> FirstRecord {
+        self.open.segments.first(hash)
+    }
+
+    /// The newest record of a name. `first`: what [`Snapshot::first`] gave.
+    #[inline]
+    pub fn find(&self, key: (TableId, &[u8]), hash: u64, first: FirstRecord) -> Result<Option<Record<'_>>, Lost> {
+        if self.is_full() {
+            return Err(Lost);
+        }
+        if let Some(record) = self.memtable.find(key, hash) {
+            return Ok(Some(record));
+        }
+        self.open.segments.find(key, hash, first)
+    }
+
+    /// The first name of a table behind `after` that any part has, removed or not.
+    pub fn next_name(&self, table: TableId, after: Option<&[u8]>) -> Result<Option<&[u8]>, Lost> {
+        if self.is_lost() {
+            return Err(Lost);
+        }
+        let broken = |_| self.open.segments.set_lost();
+        let is_behind = |name: &[u8]| after.is_none_or(|after| name > after);
+        let mut next: Option<&[u8]> = None;
+        let mut consider = |name| {
+            if next.is_none_or(|next| name < next) {
+                next = Some(name);
+            }
+        };
+        for record in self.memtable.records() {
+            if record.table == table && is_behind(&record.name) {
+                consider(&record.name);
+            }
+        }
+        for segment in self.open.segments.list() {
+            let mut cursor = segment.seek((table, after.unwrap_or_default())).map_err(broken)?;
+            while let Some((record, following)) = segment.next(cursor).map_err(broken)? {
+                if record.table == table && is_behind(record.name) {
+                    consider(record.name);
+                    break;
+                }
+                if record.key() > (table, after.unwrap_or_default()) && record.table != table {
+                    break;
+                }
+                cursor = following;
+            }
+        }
+        Ok(next)
+    }
+}
+
+/// A record of the log as memory keeps it.
+pub fn owned(row: RecordRow, is_path: bool) -> OwnedRecord {
+    OwnedRecord {
+        table: row.table,
+        is_path,
+        name: row.name.into(),
+        row: row.id,
+        state: row.value.map(|(value, length)| OwnedValue {
+            value: value.map(Vec::into_boxed_slice),
+            length,
+            expires_ms: row.expires_ms,
+        }),
+    }
+}
+
+/// Whether a value is not given any more.
+#[inline]
+pub fn has_expired(stored: &Stored<'_>, now_ms: impl FnOnce() -> i64) -> bool {
+    stored.expires_ms.is_some_and(|ms| ms <= now_ms())
+}

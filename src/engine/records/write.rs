@@ -1,0 +1,355 @@
+//! Writing: records added to the log, segments made of them when they are many, and segments made anew.
+
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
+use std::mem;
+
+use super::compaction::Stopped;
+use super::merge::SMALLEST;
+use super::snapshot::{LONG, Snapshot, counted, owned};
+use super::table::{Op, Table};
+use super::tables::{MAX_RETRIES, Tables, Terms, check_name};
+use crate::engine::memtable::{OwnedRecord, OwnedValue};
+use crate::engine::segment::{Lost, Record, record_hash};
+use crate::engine::sql::{RecordTx, Timeline, last_row, write_of};
+use crate::error::Result;
+use crate::model::{SegmentName, Sequence, TableId};
+use crate::options::Ttl;
+use crate::platform::mutex::lock;
+
+/// Entries that one write removes because they have expired.
+const EXPIRED: usize = 10;
+/// Rows that one write looks at because all take more than the limit.
+const EVICTED: usize = 10_000;
+/// Rows of the log that are read at a time.
+const ROWS: usize = 64;
+
+/// A write that was committed.
+struct Written {
+    timeline: Timeline,
+    at: Sequence,
+    /// What it added.
+    records: Vec<OwnedRecord>,
+    /// The manifest is another one: all of it has to be read.
+    is_anew: bool,
+    /// Segments that are in another one now; `None`: no segment was made.
+    merged: Option<Vec<SegmentName>>,
+}
+
+/// Records of a write under way, and of other processes that the snapshot lacks.
+pub(super) struct Batch<'b> {
+    pub tx: &'b RecordTx<'b>,
+    pub base: &'b Snapshot,
+    pub records: Vec<OwnedRecord>,
+    /// Those before this one are of other writes.
+    own: usize,
+    /// The last record of each hash.
+    last: HashMap<u64, usize>,
+    /// What they add to the tables, beside the snapshot.
+    added: HashMap<TableId, [i64; 2]>,
+    made: Vec<(Vec<u8>, TableId)>,
+    cleared: HashSet<TableId>,
+}
+
+impl<'b> Batch<'b> {
+    fn new(tx: &'b RecordTx<'b>, base: &'b Snapshot) -> Self {
+        Self {
+            tx,
+            base,
+            records: Vec::new(),
+            own: 0,
+            last: HashMap::new(),
+            added: HashMap::new(),
+            made: Vec::new(),
+            cleared: HashSet::new(),
+        }
+    }
+
+    /// The newest record of a name.
+    fn find(&self, key: (TableId, &[u8])) -> std::result::Result<Option<Record<'_>>, Lost> {
+        let hash = record_hash(key.0, key.1);
+        if let Some(last) = self.last.get(&hash) {
+            // Another name may have the same hash.
+            let own = self.records[..=*last].iter().rev().map(OwnedRecord::borrow);
+            if let Some(record) = own.into_iter().find(|record| record.key() == key) {
+                return Ok(Some(record));
+            }
+        }
+        self.base.find(key, hash, self.base.first(hash))
+    }
+
+    fn push(&mut self, record: OwnedRecord, before: [i64; 2]) {
+        let now = counted(Some(&record.borrow()));
+        let added = self.added.entry(record.table).or_default();
+        *added = [added[0] + now[0] - before[0], added[1] + now[1] - before[1]];
+        self.last
+            .insert(record_hash(record.table, &record.name), self.records.len());
+        self.records.push(record);
+    }
+
+    /// Adds a record to the log. A removal of what is not there is none.
+    fn add(
+        &mut self,
+        table: TableId,
+        name: &[u8],
+        value: Option<&[u8]>,
+        expires_ms: Option<i64>,
+    ) -> std::result::Result<(), Stopped> {
+        let counts = counted(self.find((table, name))?.as_ref());
+        if value.is_none() && counts[0] == 0 {
+            return Ok(());
+        }
+        let record = OwnedRecord {
+            table,
+            is_path: false,
+            name: name.into(),
+            row: self.tx.add(table, name, value, expires_ms)?,
+            state: value.map(|value| OwnedValue {
+                value: (value.len() <= LONG).then(|| value.into()),
+                length: value.len() as u64,
+                expires_ms,
+            }),
+        };
+        self.push(record, counts);
+        Ok(())
+    }
+
+    /// The number of a table, if there is one.
+    fn table(&self, name: &[u8]) -> Option<TableId> {
+        let made = self.made.iter().rev().find(|(own, _)| own == name).map(|(_, id)| *id);
+        let known = || {
+            self.base
+                .tables
+                .iter()
+                .find(|one| one.row.name == name)
+                .map(|one| one.row.id)
+        };
+        made.or_else(known).filter(|id| !self.cleared.contains(id))
+    }
+
+    fn make_table(&mut self, name: &[u8]) -> std::result::Result<TableId, Stopped> {
+        if let Some(id) = self.table(name) {
+            return Ok(id);
+        }
+        let id = self.tx.make_table(name)?;
+        self.made.push((name.to_vec(), id));
+        Ok(id)
+    }
+
+    fn clear_table(&mut self, name: &[u8]) -> std::result::Result<(), Stopped> {
+        if let Some(id) = self.table(name) {
+            self.tx.clear_table(id)?;
+            self.cleared.insert(id);
+            self.added.remove(&id);
+        }
+        Ok(())
+    }
+
+    /// Tables that there are, with their entries and bytes.
+    pub fn tables(&self) -> impl Iterator<Item = (TableId, [i64; 2])> {
+        let known = self.base.tables.iter().map(|one| (one.row.id, one.now()));
+        let made = self.made.iter().map(|(_, id)| (*id, [0; 2]));
+        known
+            .chain(made)
+            .filter(|(id, _)| !self.cleared.contains(id))
+            .map(|(id, now)| {
+                let added = self.added.get(&id).copied().unwrap_or_default();
+                (id, [now[0] + added[0], now[1] + added[1]])
+            })
+    }
+
+    /// Bytes of all tables.
+    fn bytes(&self) -> u64 {
+        let bytes = self.tables().map(|(_, [_, bytes])| bytes).sum::<i64>();
+        u64::try_from(bytes).unwrap_or(0)
+    }
+
+    /// Removes some entries that have expired; not what this write put.
+    fn expire(&mut self, now_ms: i64) -> std::result::Result<(), Stopped> {
+        for row in self.tx.log.expired(now_ms, EXPIRED)? {
+            if !self.is_own(row.id) {
+                self.remove_row(row.id, row.table, &row.name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the entries written longest ago while all take more than this. What one write put goes together.
+    fn evict(&mut self, limit: u64) -> std::result::Result<(), Stopped> {
+        let (mut from, mut last_write) = (0, None);
+        for _ in 0..EVICTED / ROWS {
+            if self.bytes() <= limit {
+                return Ok(());
+            }
+            let rows = self.tx.log.rows_after(from, ROWS)?;
+            for row in &rows {
+                let is_together = last_write == Some(write_of(row.id));
+                if self.is_own(row.id) || !is_together && self.bytes() <= limit {
+                    return Ok(());
+                }
+                from = row.id;
+                if row.value.is_some() && self.remove_row(row.id, row.table, &row.name)? {
+                    last_write = Some(write_of(row.id));
+                }
+            }
+            if rows.is_empty() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn is_own(&self, row: i64) -> bool {
+        row > last_row(Sequence(self.tx.sequence().0 - 1))
+    }
+
+    /// Removes the entry of this row, where that is what its name has, and the row; gives whether there was an entry.
+    fn remove_row(&mut self, row: i64, table: TableId, name: &[u8]) -> std::result::Result<bool, Stopped> {
+        let is_current = self.tables().any(|(id, _)| id == table)
+            && self.find((table, name))?.is_some_and(|record| record.row == row);
+        if is_current {
+            self.add(table, name, None, None)?;
+        }
+        self.tx.delete(row)?;
+        Ok(is_current)
+    }
+}
+
+impl Tables {
+    /// Changes tables of this store, all or nothing, and removes others that have expired or, the oldest first, are beyond the
+    /// limit. What one call wrote goes together.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::InvalidArgument`]; the store's.
+    pub fn write(&self, ops: &[Op<'_>], terms: &Terms) -> Result<()> {
+        for op in ops {
+            if let Op::Put(_, name, _) | Op::Remove(_, name) = op {
+                check_name("entry", name)?;
+            }
+        }
+        for _ in 0..MAX_RETRIES {
+            // Within the write there is little to read then.
+            drop(self.caught_up()?);
+            match self.write_once(ops, terms)? {
+                Ok(written) => {
+                    self.publish(written);
+                    return Ok(());
+                }
+                Err(_) => self.rebuild(self.caught_up()?)?,
+            }
+        }
+        Err(self.damaged_again())
+    }
+
+    /// Removes all entries of all tables.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn clear(&self) -> Result<()> {
+        self.store.clear_tables()?;
+        self.store.sweep_images();
+        Ok(())
+    }
+
+    /// Nothing is written where segments have to be made anew first.
+    fn write_once(&self, ops: &[Op<'_>], terms: &Terms) -> Result<std::result::Result<Written, Lost>> {
+        let lost = Cell::new(None);
+        let done = self.store.write_records(|tx| {
+            self.write_in(tx, ops, terms).map_err(|stopped| match stopped {
+                Stopped::Failed(error) => error,
+                Stopped::Lost => {
+                    lost.set(Some(Lost));
+                    rusqlite::Error::InvalidQuery // rolls back
+                }
+            })
+        });
+        lost.get().map_or(done.map(Ok), |lost| Ok(Err(lost)))
+    }
+
+    fn write_in(&self, tx: &RecordTx<'_>, ops: &[Op<'_>], terms: &Terms) -> std::result::Result<Written, Stopped> {
+        let timeline = self.store.timeline();
+        let before = self.snapshot.read();
+        let is_known = before.number > 0 && before.open.timeline == timeline && !before.is_lost();
+        let mut state = tx.log.state(is_known.then(|| before.since()), LONG)?;
+        let newer = if state.manifest.is_some() {
+            Vec::new()
+        } else {
+            mem::take(&mut state.rows)
+        };
+        let loaded = state.manifest.is_some().then(|| self.load(&before, timeline, state));
+        let base = loaded.as_ref().unwrap_or(&before);
+        if base.is_lost() {
+            return Err(Stopped::Lost);
+        }
+        let mut batch = Batch::new(tx, base);
+        for row in newer {
+            let counts = counted(batch.find((row.table, &row.name))?.as_ref());
+            batch.push(owned(row, false), counts);
+        }
+        batch.own = batch.records.len();
+        let now_ms = self.clock.now_ms();
+        let expires_ms = match terms.ttl {
+            Ttl::Never => None,
+            Ttl::AtOnce => Some(now_ms),
+            Ttl::For(time) => Some(now_ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))),
+        };
+        for op in ops {
+            match op {
+                Op::Put(table, name, value) => {
+                    let id = batch.make_table(&table.name)?;
+                    batch.add(id, &spelled(table, name), Some(value), expires_ms)?;
+                }
+                Op::Remove(table, name) => {
+                    if let Some(id) = batch.table(&table.name) {
+                        batch.add(id, &spelled(table, name), None, None)?;
+                    }
+                }
+                Op::Clear(table) => batch.clear_table(&table.name)?,
+            }
+        }
+        batch.expire(now_ms)?;
+        batch.evict(terms.limit)?;
+        let many = base.memtable.len() + batch.records.len() > usize::try_from(SMALLEST).unwrap_or(usize::MAX);
+        let merged = if many { self.records.flush(tx, now_ms)? } else { None };
+        Ok(Written {
+            timeline,
+            at: tx.sequence(),
+            is_anew: merged.is_some() || batch.own > 0 || !batch.made.is_empty() || !batch.cleared.is_empty(),
+            merged,
+            records: batch.records.split_off(batch.own),
+        })
+    }
+
+    /// Has the snapshot show what was written, and goes on with the merge under way.
+    fn publish(&self, written: Written) {
+        let count = written.records.len();
+        if written.is_anew {
+            // An error is the next reader's: what was written is stored.
+            drop(self.caught_up());
+        } else {
+            let _catching_up = lock(&self.catching_up);
+            let snapshot = self.snapshot.read();
+            // Of another timeline the same number says something else.
+            if snapshot.open.timeline == written.timeline
+                && self.store.timeline() == written.timeline
+                && snapshot.sequence().next() == written.at
+                && !snapshot.is_lost()
+            {
+                for record in written.records {
+                    snapshot.push(record);
+                }
+                snapshot.caught_up_to(written.at);
+            }
+        }
+        self.records.merge_some(count, written.merged.as_deref());
+    }
+}
+
+/// An entry's name as the table stores it.
+fn spelled<'n>(table: &Table, name: &'n [u8]) -> std::borrow::Cow<'n, [u8]> {
+    if table.folds {
+        name.to_ascii_lowercase().into()
+    } else {
+        name.into()
+    }
+}

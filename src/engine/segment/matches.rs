@@ -1,0 +1,144 @@
+//! The confirmed matches of a library, as segments have them: records whose name is the path as the host gave it.
+
+use std::sync::Arc;
+
+use super::layout::{put_varint, varint};
+use super::records::{Record, path_hash};
+use super::segments::{Lost, RecordSegments};
+use crate::matching::Normal;
+use crate::model::{Sequence, TableId};
+
+/// The lower half of a change sequence: the upper one is the same for all of a store.
+const LOWER: u64 = 0xFFFF_FFFF;
+
+/// The value of a match: the change sequence at which the host gave it, and the rating key.
+#[must_use]
+pub fn match_value(rating_key: &str, given: Sequence) -> Vec<u8> {
+    let mut value = Vec::with_capacity(rating_key.len() + 5);
+    put_varint(&mut value, given.0 & LOWER);
+    value.extend_from_slice(rating_key.as_bytes());
+    value
+}
+
+/// The inverse of [`match_value`]; `beside`: any change sequence of the store.
+#[must_use]
+pub fn match_of(value: &[u8], beside: Sequence) -> Option<(&str, Sequence)> {
+    let (given, length) = varint(value)?;
+    let rating_key = std::str::from_utf8(value.get(length..)?).ok()?;
+    Some((rating_key, Sequence(beside.0 & !LOWER | given)))
+}
+
+/// The matches of a library that segments have.
+pub struct Matches {
+    segments: Arc<RecordSegments>,
+    table: TableId,
+    /// How many there are.
+    pub count: u64,
+    /// A change sequence of the store.
+    beside: Sequence,
+}
+
+/// Where a match stands: segment and number.
+pub type Place = (usize, u32);
+
+/// What was recorded of a path, where that is simple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sole<'m> {
+    /// Nothing, under any spelling.
+    None,
+    /// This item, under this spelling and no other.
+    Match(&'m str),
+    /// All that was recorded has to be looked at.
+    Unsure,
+}
+
+impl Matches {
+    /// Of the table that has the matches of a library.
+    #[must_use]
+    pub fn new(segments: Arc<RecordSegments>, table: TableId, count: u64, beside: Sequence) -> Self {
+        Self {
+            segments,
+            table,
+            count,
+            beside,
+        }
+    }
+
+    /// Whether the segments have to be made anew.
+    #[inline]
+    #[must_use]
+    pub fn are_lost(&self) -> bool {
+        self.segments.are_lost()
+    }
+
+    /// Loads what looking up paths of this hash begins with.
+    #[inline]
+    pub fn prefetch(&self, form: u64) {
+        self.segments.prefetch(path_hash(self.table, form));
+    }
+
+    /// What was recorded of a path. `form`: the hash of its normal form.
+    #[inline]
+    #[must_use]
+    pub fn sole(&self, path: &[u8], form: u64) -> Sole<'_> {
+        let mut newest: Option<Record<'_>> = None;
+        let mut has_others = false;
+        let read = self.segments.of_hash(path_hash(self.table, form), |_, record| {
+            if record.table == self.table && record.name == path {
+                newest = newest.or(Some(record));
+            } else {
+                has_others = true;
+            }
+            has_others
+        });
+        if read.is_err() || has_others {
+            return Sole::Unsure;
+        }
+        match newest {
+            Some(record) => self.read(&record).map_or(Sole::None, |(key, _)| Sole::Match(key)),
+            None => Sole::None,
+        }
+    }
+
+    /// Whether exactly this path was recorded.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub fn has(&self, path: &[u8]) -> Result<bool, Lost> {
+        Normal::with(path, |normal| {
+            let hash = path_hash(self.table, normal.hash());
+            let record = self
+                .segments
+                .find((self.table, path), hash, self.segments.first(hash))?;
+            Ok(record.is_some_and(|record| record.state.is_some()))
+        })
+    }
+
+    /// Gives `each` the matches whose paths have this normal form.
+    pub fn each(&self, path: &Normal<'_>, mut each: impl FnMut(Place, &[u8])) {
+        let hash = path_hash(self.table, path.hash());
+        let is_newest = |record: &Record<'_>| {
+            let newest = self.segments.find(record.key(), hash, self.segments.first(hash));
+            newest.is_ok_and(|newest| newest.is_some_and(|newest| newest.row == record.row))
+        };
+        let _marked: Result<(), Lost> = self.segments.of_hash(hash, |place, record| {
+            let is_of_path = || record.name == path.raw() || Normal::with(record.name, |own| own.form() == path.form());
+            if record.table == self.table && record.state.is_some() && is_of_path() && is_newest(&record) {
+                each(place, record.name);
+            }
+            false
+        });
+    }
+
+    /// Rating key, path and change sequence of a match.
+    #[must_use]
+    pub fn get(&self, place: Place) -> Option<(&str, &[u8], Sequence)> {
+        let record = self.segments.record(place)?;
+        let (rating_key, given) = self.read(&record)?;
+        Some((rating_key, record.name, given))
+    }
+
+    fn read<'m>(&self, record: &Record<'m>) -> Option<(&'m str, Sequence)> {
+        match_of(record.state?.value?, self.beside)
+    }
+}

@@ -1,0 +1,208 @@
+//! One moment of the store, ready to answer from: the libraries, their images, and what changed since.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::asked::Asked;
+use crate::engine::memtable::Change as Overlaid;
+use crate::engine::records::OpenSegments;
+use crate::engine::segment::Image;
+use crate::engine::sql::{Change, ChangeKind, LibraryRow};
+use crate::engine::view::LibraryView;
+use crate::freshness::Age;
+use crate::matching::{Mappings, Normal, Scope, View};
+use crate::model::{IdentityId, Item, LibraryId, Sequence};
+
+/// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
+#[derive(Default)]
+pub struct Snapshot {
+    /// Counts snapshots of this handle, from 1; 0 is the empty one before the first.
+    pub number: u64,
+    /// Up to here every commit shows.
+    pub(super) sequence: AtomicU64,
+    /// The segments of what hosts recorded, and the timeline that all of this is of.
+    pub(super) open: Arc<OpenSegments>,
+    /// Whose view of which server; `None` until the server was first reached.
+    pub identity: Option<IdentityId>,
+    /// The libraries, in the server's order.
+    pub rows: Vec<LibraryRow>,
+    /// Their images and overlays, in the same order.
+    pub views: Vec<Arc<LibraryView>>,
+    /// When each was asked for, in the same order.
+    pub(super) asked: Vec<Asked>,
+    /// What the rows say of freshness is out of date: a call that can wait reads them anew. Fast lookups ignore it.
+    pub(super) outdated: AtomicBool,
+    /// An image is missing, or was made under other mappings.
+    pub incomplete: bool,
+}
+
+impl Snapshot {
+    /// Up to which change sequence every commit shows.
+    pub fn sequence(&self) -> Sequence {
+        Sequence(self.sequence.load(Ordering::Acquire))
+    }
+
+    /// The library at this place is asked for now.
+    pub fn ask_for(&self, place: usize, now_ms: i64) {
+        self.asked[place].at(now_ms);
+    }
+
+    /// The view of a library whose row, later, still names the images that this view has, and of which nothing changed that
+    /// the change log does not tell.
+    pub fn continues(&self, row: &LibraryRow) -> Option<&Arc<LibraryView>> {
+        let place = self.rows.iter().position(|old| old.id == row.id)?;
+        let (old, view) = (&self.rows[place], &self.views[place]);
+        // A listing that was finished, and an invalidation of all paths, end invalidations without a word in the log.
+        let is_same = (
+            old.generation,
+            old.listed_sequence,
+            old.begun_sequence,
+            old.due_sequence,
+            old.matches,
+        ) == (
+            row.generation,
+            row.listed_sequence,
+            row.begun_sequence,
+            row.due_sequence,
+            row.matches,
+        ) && (old.image, old.image_sequence) == (row.image, row.image_sequence)
+            && (&old.library.uuid, &old.library.locations) == (&row.library.uuid, &row.library.locations)
+            && (view.image.is_none() && !row.generation.is_fetched() || usable(view.image.as_ref()))
+            && view.matches.as_ref().is_none_or(|matches| !matches.are_lost());
+        is_same.then_some(view)
+    }
+
+    /// The libraries of a scope.
+    pub fn asked(&self, scope: Scope) -> &[LibraryRow] {
+        &self.rows[places(scope, self.rows.len())]
+    }
+
+    /// Whether an item of a library, or the path that it was found by, is invalidated.
+    pub fn is_unverified(&self, place: usize, asked: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
+        self.views[place].is_unverified(asked, path, rating_key)
+    }
+
+    /// The item that came with this change, where this snapshot has it and it is the same in a later one: to read it from the
+    /// store takes as long as all the rest of the change.
+    pub fn item_of(&self, change: &Change, later: &Self) -> Option<Arc<Item>> {
+        if change.kind != ChangeKind::Added
+            || change.sequence > self.sequence()
+            || self.open.timeline != later.open.timeline
+        {
+            return None;
+        }
+        let generation = |snapshot: &Self| {
+            let row = snapshot.rows.iter().position(|row| row.id == change.library)?;
+            Some((row, snapshot.rows[row].generation))
+        };
+        let (place, own) = generation(self)?;
+        if generation(later)?.1 != own {
+            return None;
+        }
+        let newest = self.views[place]
+            .overlay
+            .about_item(&change.rating_key)
+            .find(|record| matches!(record.change, Overlaid::Added { .. } | Overlaid::Removed { .. }))?;
+        match &newest.change {
+            Overlaid::Added { item, sequence } if *sequence == change.sequence.0 => Some(Arc::clone(item)),
+            _ => None,
+        }
+    }
+
+    /// For each library, whether the path, as given or mapped, lies under one of its folders.
+    pub fn owners(&self, path: &Normal<'_>, mappings: &Mappings) -> Vec<bool> {
+        self.views
+            .iter()
+            .map(|view| {
+                view.owns(path)
+                    || mappings
+                        .to_server(path, |mapped| {
+                            Normal::with(mapped, |mapped| view.owns(mapped).then_some(()))
+                        })
+                        .is_some()
+            })
+            .collect()
+    }
+}
+
+/// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
+pub(super) fn usable(image: Option<&Arc<Image>>) -> bool {
+    image.is_some_and(|image| !image.is_broken() && !image.stands_in())
+}
+
+/// What the rules of freshness want to know of a library.
+pub fn age(row: &LibraryRow) -> Age {
+    Age {
+        listed: row.generation.is_fetched(),
+        listed_ms: row.listed_ms,
+        checked_ms: row.checked_ms,
+        provisional: row.provisional,
+        due: row.due,
+        held_back: row.held_back,
+        partial: row.partial,
+        items: row.items,
+        hint: row.hint,
+        trust: row.library.change.trust,
+        moved: false,
+    }
+}
+
+/// The libraries that a scope means.
+pub fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
+    match scope {
+        Scope::One(place) => place..place + 1,
+        Scope::All => 0..count,
+    }
+}
+
+/// Items that came, by library and rating key; `None`: it went again.
+pub type Came<'c> = HashMap<(LibraryId, &'c str), Option<Arc<Item>>>;
+
+/// The changes, without those of single items that came or went once more later.
+pub fn last_ones(changes: &[Change]) -> impl Iterator<Item = &Change> {
+    let single = |change: &Change| matches!(change.kind, ChangeKind::Added | ChangeKind::Removed);
+    let mut last = HashMap::new();
+    for (at, change) in changes.iter().enumerate().filter(|(_, change)| single(change)) {
+        last.insert((change.library, change.rating_key.as_str()), at);
+    }
+    changes.iter().enumerate().filter_map(move |(at, change)| {
+        let is_last = !single(change) || last.get(&(change.library, change.rating_key.as_str())) == Some(&at);
+        is_last.then_some(change)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, ChangeKind, last_ones};
+    use crate::model::{LibraryId, Sequence};
+
+    #[test]
+    fn of_an_item_that_came_again_the_last_change_counts() {
+        let change = |kind, library, key: &str| Change {
+            library: LibraryId(library),
+            kind,
+            path: Vec::new(),
+            rating_key: key.to_owned(),
+            sequence: Sequence::default(),
+        };
+        let changes = [
+            change(ChangeKind::Added, 1, "7"),
+            change(ChangeKind::Matched, 1, "7"),
+            change(ChangeKind::Removed, 1, "7"),
+            change(ChangeKind::Added, 2, "7"),
+            change(ChangeKind::Matched, 1, "7"),
+            change(ChangeKind::Added, 1, "8"),
+            change(ChangeKind::Added, 1, "7"),
+        ];
+        let told: Vec<usize> = last_ones(&changes)
+            .map(|one| {
+                changes
+                    .iter()
+                    .position(|change| std::ptr::eq(change, one))
+                    .expect("one of them")
+            })
+            .collect();
+        assert_eq!(told, [1, 3, 4, 5, 6]);
+    }
+}

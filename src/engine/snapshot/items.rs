@@ -1,0 +1,65 @@
+//! Items of the libraries, as they are stored.
+
+use std::iter;
+
+use super::catch_up::Reading;
+use super::selection::{Resolved, Selection};
+use crate::engine::sql::LibraryRow;
+use crate::error::{Result, refuse};
+use crate::matching::Scope;
+use crate::model::Item;
+
+impl Reading {
+    /// Those of a library after `cursor`, each with the cursor behind it.
+    pub fn items(&self, library: &Selection, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
+        loop {
+            self.catch_up()?;
+            let row = {
+                let snapshot = self.snapshot();
+                match library.resolve(&snapshot)? {
+                    Resolved::Scope(Scope::One(place)) => {
+                        snapshot.ask_for(place, self.clock.now_ms());
+                        snapshot.rows[place].clone()
+                    }
+                    Resolved::Scope(Scope::All) => {
+                        return refuse("items are listed one library at a time: name one");
+                    }
+                    Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched()),
+                    Resolved::Unknown => return Err(library.unknown(&snapshot, self.kind())),
+                }
+            };
+            // An empty page would be the end: of a listing that is not there, or of one that was evicted on the way.
+            if !row.generation.is_fetched() {
+                return Err(library.never_fetched());
+            }
+            let items = self.store.items_after(row.id, row.generation, cursor, limit)?;
+            // Evicted or listed anew meanwhile, some may have been swept before they were read.
+            if self.store.still_answer(&iter::once(&row))? {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// The one with this rating key.
+    pub fn item(&self, library: &Selection, rating_key: &str) -> Result<Option<Item>> {
+        loop {
+            self.catch_up()?;
+            let rows: Vec<LibraryRow> = {
+                let snapshot = self.snapshot();
+                match library.resolve(&snapshot)? {
+                    Resolved::Scope(scope) => snapshot.asked(scope).to_vec(),
+                    Resolved::Unknown => Vec::new(),
+                }
+            };
+            for row in &rows {
+                if let Some(item) = self.store.item(row.id, row.generation, rating_key)? {
+                    return Ok(Some(item));
+                }
+            }
+            let fetched = rows.iter().filter(|row| row.generation.is_fetched());
+            if self.store.still_answer(&fetched)? {
+                return Ok(None);
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Snapshots that are read anew, with what the one before has of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::asked::Asked;
+use super::catch_up::Reading;
+use super::data::{Came, Snapshot, last_ones, usable};
+use crate::engine::memtable::OVERLAY_CAPACITY;
+use crate::engine::records::OpenSegments;
+use crate::engine::segment::Matches;
+use crate::engine::sql::{Change, ChangeKind, KnownUpto, LibraryRow, Manifest, State};
+use crate::engine::view::{LibraryFacts, LibraryView};
+use crate::error::Result;
+use crate::model::Sequence;
+
+/// How often the state is read again whose images were replaced before they could be opened.
+const REPLACED: u32 = 32;
+
+/// What a reading knows beyond the rows: images in memory, and its last snapshot, if libraries may go on with that.
+struct Known<'r> {
+    reading: &'r Reading,
+    before: Option<&'r Snapshot>,
+}
+
+impl KnownUpto for Known<'_> {
+    fn raise(&self, row: &mut LibraryRow) {
+        self.reading.images.raise(row);
+    }
+
+    fn recorded(&self, manifest: &Manifest) -> Sequence {
+        self.reading.records.known_upto(manifest)
+    }
+
+    fn continues(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence> {
+        let mut raised = row.clone();
+        self.raise(&mut raised);
+        let before = self.before?;
+        let is_same = raised == *row
+            && before.open.timeline == self.reading.store.timeline()
+            && before.open.manifest == *manifest
+            && before.continues(row).is_some();
+        is_same.then(|| before.sequence())
+    }
+}
+
+impl Reading {
+    /// A snapshot of now, and the libraries whose changes did not all fit.
+    ///
+    /// An image that was replaced is removed at once: its name may have been read before that, and its file be gone by the
+    /// time it is opened. Then another one is named by now.
+    pub(super) fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
+        let mut loaded = self.load_once(true)?;
+        if !loaded.1.is_empty() {
+            // Continued memtables are full of changes that later ones replaced.
+            loaded = self.load_once(false)?;
+        }
+        for _ in 0..REPLACED {
+            let (snapshot, _) = &loaded;
+            if !snapshot.incomplete || self.store.totals()?.sequence == snapshot.sequence() {
+                break;
+            }
+            loaded = self.load_once(false)?;
+        }
+        Ok(loaded)
+    }
+
+    /// With `continues`, a library whose images are those of the last snapshot goes on with its memtable: only the changes
+    /// since are read, however many there are since the image was made.
+    fn load_once(&self, continues: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
+        self.recall_premise()?;
+        let before = self.snapshot.read();
+        let known = Known {
+            reading: self,
+            before: continues.then_some(&*before),
+        };
+        let (identity, state) = self.store.state_at(self.endpoint().as_ref(), &known)?;
+        let State {
+            sequence,
+            timeline,
+            libraries,
+            manifest,
+            changes,
+            continued,
+            used_ms,
+        } = state;
+        let open = self.records.open(timeline, manifest);
+        if !continued.is_empty() && !Arc::ptr_eq(&open, &before.open) {
+            drop(before);
+            return self.load_once(false);
+        }
+        if used_ms != 0 {
+            self.use_noted.store(used_ms, Ordering::Relaxed);
+        }
+        let views = libraries
+            .iter()
+            .map(|row| {
+                if continued.contains(&row.id)
+                    && let Some(view) = before.continues(row)
+                {
+                    return Arc::clone(view);
+                }
+                let known = before
+                    .rows
+                    .iter()
+                    .position(|old| old.id == row.id && before.open.timeline == timeline)
+                    .map(|place| (&before.rows[place], &*before.views[place]));
+                Arc::new(self.view(row, known, &open, sequence))
+            })
+            .collect::<Vec<Arc<LibraryView>>>();
+        let lacks = |(row, view): (&LibraryRow, &Arc<LibraryView>)| row.generation.is_fetched() && view.image.is_none();
+        let incomplete = open.are_lost() || libraries.iter().zip(&views).any(lacks);
+        let asked = libraries
+            .iter()
+            .map(|row| {
+                let place = before.rows.iter().position(|old| old.id == row.id);
+                Asked::new(row.asked_ms, place.map(|place| &before.asked[place]))
+            })
+            .collect();
+        let snapshot = Snapshot {
+            asked,
+            incomplete,
+            outdated: AtomicBool::new(false),
+            number: before.number + 1,
+            sequence: AtomicU64::new(sequence.0),
+            open,
+            identity,
+            rows: libraries,
+            views,
+        };
+        let mut full: Vec<LibraryRow> = Vec::new();
+        let came = self.came(&snapshot, &changes, Some(&before))?;
+        for change in last_ones(&changes) {
+            if !self.apply_with(&snapshot, change, &came)?
+                && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
+                && full.iter().all(|known| known.id != row.id)
+            {
+                full.push(row.clone());
+            }
+        }
+        // Those that change again and again fit, and would be told for ever.
+        let told = |row: &&LibraryRow| changes.iter().filter(|change| change.library == row.id).count();
+        let many = snapshot.rows.iter().filter(|row| told(row) > OVERLAY_CAPACITY);
+        full.extend(
+            many.filter(|row| full.iter().all(|known| known.id != row.id))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
+        Ok((snapshot, full))
+    }
+
+    /// The view of a library: its images, taken over from the last snapshot where they are the same. Names of another timeline
+    /// say nothing.
+    fn view(
+        &self,
+        row: &LibraryRow,
+        known: Option<(&LibraryRow, &LibraryView)>,
+        open: &OpenSegments,
+        now: Sequence,
+    ) -> LibraryView {
+        let image = match known {
+            Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),
+            _ => self.images.open(row),
+        };
+        // Without any, lookups need not look.
+        let matches = row.matches.and_then(|table| {
+            let [count, _] = open.counts(table, [row.merged_matches.cast_signed(), 0]);
+            let count = u64::try_from(count).unwrap_or(0);
+            (count > 0 || open.are_lost()).then(|| Matches::new(Arc::clone(&open.segments), table, count, now))
+        });
+        let facts = LibraryFacts {
+            uuid: row.library.uuid.clone(),
+            locations: row.library.locations.clone(),
+            listed_at: row.listed_sequence.0,
+            fetched: row.generation.is_fetched(),
+        };
+        LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
+    }
+
+    /// The items that came with these changes, which an earlier snapshot may have.
+    pub(super) fn came<'c>(
+        &self,
+        snapshot: &Snapshot,
+        changes: &'c [Change],
+        before: Option<&Snapshot>,
+    ) -> Result<Came<'c>> {
+        let mut came = HashMap::new();
+        let mut unknown = vec![Vec::new(); snapshot.rows.len()];
+        for change in last_ones(changes).filter(|change| change.kind == ChangeKind::Added) {
+            let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
+                continue;
+            };
+            let key = change.rating_key.as_str();
+            match before.and_then(|before| before.item_of(change, snapshot)) {
+                Some(item) => drop(came.insert((change.library, key), Some(item))),
+                None => unknown[place].push(key),
+            }
+        }
+        for (row, keys) in snapshot.rows.iter().zip(unknown).filter(|(_, keys)| !keys.is_empty()) {
+            let items = self.store.items_of(row.id, row.generation, &keys)?;
+            let keys = keys.into_iter().map(|key| (row.id, key));
+            came.extend(keys.zip(items.into_iter().map(|item| item.map(Arc::new))));
+        }
+        Ok(came)
+    }
+}

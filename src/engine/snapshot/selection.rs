@@ -1,0 +1,215 @@
+//! Which library is meant, and where it is in a snapshot.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::data::Snapshot;
+use crate::engine::sql::LibraryRow;
+use crate::error::{Error, Result, Status, refuse};
+use crate::matching::{Scope, text};
+use crate::source::Kind;
+
+/// How a library is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// A uuid, else a title, else a section id, else a title but for case: the first that fits.
+    Any(String),
+    /// A title; where no library has it, one that differs by case only.
+    Title(String),
+    /// A section id.
+    Section(String),
+    /// A uuid.
+    Uuid(String),
+    /// All libraries.
+    All,
+}
+
+/// What a selector means now.
+pub enum Resolved {
+    /// This scope.
+    Scope(Scope),
+    /// No known library fits.
+    Unknown,
+}
+
+/// A library, or all of them, by selector.
+#[derive(Debug)]
+pub struct Selection {
+    selector: Selector,
+    /// Where it was found last: the snapshot's number, and the index in it in the low 16 bits. One lookup in a million
+    /// compares titles.
+    place: AtomicU64,
+}
+
+impl Selection {
+    /// # Errors
+    /// [`Status::InvalidArgument`] for a selector without a name.
+    pub fn new(selector: Selector) -> Result<Self> {
+        if selector.name().is_empty() && selector != Selector::All {
+            return refuse(
+                "the library's name is empty: give a title, a section id or a uuid, or select all libraries",
+            );
+        }
+        Ok(Self {
+            selector,
+            place: AtomicU64::new(0),
+        })
+    }
+
+    /// How it was named.
+    pub fn selector(&self) -> &Selector {
+        &self.selector
+    }
+
+    /// Where it is in this snapshot.
+    pub fn resolve(&self, snapshot: &Snapshot) -> Result<Resolved> {
+        if self.selector == Selector::All {
+            return Ok(Resolved::Scope(Scope::All));
+        }
+        if let Some(place) = self.remembered(snapshot) {
+            return Ok(Resolved::Scope(Scope::One(place)));
+        }
+        let mut fitting = fitting(&self.selector, &snapshot.rows);
+        let Some(place) = fitting.next() else {
+            return Ok(Resolved::Unknown);
+        };
+        if let Some(other) = fitting.next() {
+            let ids: Vec<String> = [place, other]
+                .into_iter()
+                .chain(fitting)
+                .filter_map(|place| snapshot.rows.get(place))
+                .map(|row| format!("{} ({})", row.library.section, row.library.kind.name()))
+                .collect();
+            return Err(Error::new(
+                Status::LibraryAmbiguous,
+                format!(
+                    "{} libraries are called '{}': name one by its section id: {}",
+                    ids.len(),
+                    self.selector.name(),
+                    ids.join(", ")
+                ),
+            ));
+        }
+        self.place
+            .store(snapshot.number << 16 | place as u64, Ordering::Relaxed);
+        Ok(Resolved::Scope(Scope::One(place)))
+    }
+
+    /// Where it was found last, if that was in this snapshot.
+    pub fn remembered(&self, snapshot: &Snapshot) -> Option<usize> {
+        let place = self.place.load(Ordering::Relaxed);
+        (place >> 16 == snapshot.number && snapshot.number > 0).then(|| usize::try_from(place & 0xFFFF).unwrap_or(0))
+    }
+
+    /// The error for a library that the server does not have.
+    pub fn unknown(&self, snapshot: &Snapshot, kind: &Kind) -> Error {
+        let names: Vec<String> = snapshot
+            .rows
+            .iter()
+            .map(|row| format!("'{}' (section {})", row.library.title, row.library.section))
+            .collect();
+        let there_are = if names.is_empty() {
+            format!("no library is known; {}", kind.empty)
+        } else {
+            format!("there are {}", names.join(", "))
+        };
+        let meant = match &self.selector {
+            Selector::Any(name) | Selector::Title(name) => snapshot
+                .rows
+                .iter()
+                .map(|row| {
+                    (
+                        text::distance(&name.to_lowercase(), &row.library.title.to_lowercase()),
+                        row,
+                    )
+                })
+                .filter(|(far, row)| far * 3 <= name.chars().count().min(row.library.title.chars().count()))
+                .min_by_key(|(far, _)| *far)
+                .map(|(_, row)| format!("; did you mean '{}'?", row.library.title)),
+            _ => None,
+        };
+        Error::new(
+            Status::LibraryNotFound,
+            format!(
+                "{} has no library '{}': {there_are}{}",
+                kind.asked,
+                self.selector.name(),
+                meant.unwrap_or_default()
+            ),
+        )
+    }
+
+    /// The error for a library of which nothing is known, where no server is asked.
+    pub fn never_fetched(&self) -> Error {
+        let what = match self.selector {
+            Selector::All => "no library was fetched yet".to_owned(),
+            _ => format!("library '{}' was never fetched", self.selector.name()),
+        };
+        Error::new(Status::LibraryNotFound, format!("{what}: do so first (refresh)"))
+    }
+}
+
+/// Places of the rows that a selector fits; for [`Selector::Any`] those of the strongest meaning that fits.
+fn fitting<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Iterator<Item = usize> + 'r {
+    let by = |field: fn(&LibraryRow) -> &str, name: &str| rows.iter().any(|row| field(row) == name);
+    let (field, name): (fn(&LibraryRow) -> &str, &str) = match selector {
+        Selector::Any(name) if by(uuid, name) => (uuid, name),
+        Selector::Any(name) if by(section, name) && !by(title, name) => (section, name),
+        Selector::Any(name) | Selector::Title(name) => (title, name),
+        Selector::Section(name) => (section, name),
+        Selector::Uuid(name) => (uuid, name),
+        Selector::All => (uuid, ""),
+    };
+    let is_title = matches!(selector, Selector::Any(_) | Selector::Title(_));
+    let folded = (is_title && !by(field, name)).then(|| name.to_lowercase());
+    rows.iter()
+        .enumerate()
+        .filter(move |(_, row)| match &folded {
+            Some(folded) => field(row).to_lowercase() == *folded,
+            None => field(row) == name,
+        })
+        .map(|(place, _)| place)
+}
+
+fn uuid(row: &LibraryRow) -> &str {
+    &row.library.uuid
+}
+
+fn title(row: &LibraryRow) -> &str {
+    &row.library.title
+}
+
+fn section(row: &LibraryRow) -> &str {
+    &row.library.section
+}
+
+/// Whatever fits this name.
+impl From<&str> for Selector {
+    fn from(name: &str) -> Self {
+        Self::Any(name.to_owned())
+    }
+}
+
+/// Whatever fits this name.
+impl From<&String> for Selector {
+    fn from(name: &String) -> Self {
+        Self::Any(name.clone())
+    }
+}
+
+/// Whatever fits this name.
+impl From<String> for Selector {
+    fn from(name: String) -> Self {
+        Self::Any(name)
+    }
+}
+
+impl Selector {
+    /// The name given; empty for all.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Any(name) | Self::Title(name) | Self::Section(name) | Self::Uuid(name) => name,
+            Self::All => "",
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The state kept for the next process, when this one closes the store; and found again, when it opens it.
+
+use rusqlite::types::{ToSql, ToSqlOutput, Value};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::changes::{Change, ChangeKind};
+use super::columns::{cells_of, list, read_kept};
+use super::endpoints::{Endpoint, TOKEN, identity_of, one_of_several};
+use super::identities::NEVER_FORGOTTEN;
+use super::libraries::{LibraryRow, libraries_as};
+use super::open::Store;
+use super::opened::is_fresh;
+use super::records::manifest_as;
+use super::state::{State, state_of};
+use super::state_file::{Files, Kept, KeptEndpoint, KeptView, keep};
+use crate::engine::version_page::State as PageState;
+use crate::model::{IdentityId, Sequence};
+use crate::platform::clock::coarse_ms;
+use crate::platform::mutex::lock;
+
+/// A state with more changes than this is not kept: they are soon compacted.
+const CHANGES: usize = 1_024;
+
+/// What cells stand for: they are read by a build that has the same columns only.
+fn form() -> String {
+    format!("{}; {}", list::<LibraryRow>(), list::<Change>())
+}
+
+fn of(endpoint: Option<&Endpoint>) -> KeptEndpoint {
+    endpoint.map(|endpoint| (endpoint.url.clone(), endpoint.who.clone()))
+}
+
+/// The cells of a change, in the order in which they are read.
+fn cells_of_change(change: &Change) -> rusqlite::Result<Vec<Value>> {
+    let cells: [&dyn ToSql; 5] = [
+        &change.library,
+        &change.kind,
+        &change.path,
+        &change.rating_key,
+        &change.sequence,
+    ];
+    cells.iter().map(|cell| value_of(*cell)).collect()
+}
+
+fn value_of(cell: &dyn ToSql) -> rusqlite::Result<Value> {
+    Ok(match cell.to_sql()? {
+        ToSqlOutput::Owned(value) => value,
+        ToSqlOutput::Borrowed(value) => value.try_into()?,
+        _ => Value::Null,
+    })
+}
+
+/// When an identity was last noted to be used.
+fn used_ms(connection: &Connection, identity: IdentityId) -> rusqlite::Result<i64> {
+    let used: Option<i64> = connection
+        .prepare_cached("SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2")?
+        .query_row(params![identity, TOKEN], |row| row.get(0))
+        .optional()?;
+    Ok(used.unwrap_or(NEVER_FORGOTTEN))
+}
+
+impl Store {
+    /// What the state file says of this endpoint, if the store was opened by it: once, since it is of that moment.
+    pub(super) fn kept_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<IdentityId>, State)> {
+        // Whether a server accepted an expired token, the database says.
+        let is_expired = endpoint.is_some_and(Endpoint::is_expired);
+        let kept = lock(&self.kept)
+            .take()
+            .filter(|kept| kept.form == form() && !is_expired)?;
+        let asked = of(endpoint);
+        let view = kept.views.into_iter().find(|view| view.endpoint == asked)?;
+        let rows = view.libraries.iter().map(|cells| read_kept::<LibraryRow>(cells));
+        let changes = view.changes.iter().map(|cells| read_kept::<Change>(cells));
+        let state = State {
+            sequence: kept.sequence,
+            continued: Vec::new(),
+            timeline: self.timeline(),
+            manifest: read_kept(&view.manifest).ok()?,
+            libraries: rows.collect::<rusqlite::Result<_>>().ok()?,
+            changes: changes.collect::<rusqlite::Result<_>>().ok()?,
+            used_ms: view.used_ms,
+        };
+        *lock(&self.kept_at) = Some((kept.sequence, asked));
+        Some((view.identity.map(IdentityId), state))
+    }
+
+    /// Closes the connections, and keeps for the next process what it needs in order to open none, where this one had to.
+    pub fn close_and_keep(&self, endpoint: Option<&Endpoint>) {
+        let kept = self.worth_keeping(endpoint);
+        self.close();
+        let Some(kept) = kept else { return };
+        let opened = self.opened.newest();
+        // Taken when this process has put its log into the database.
+        let Some(files) = Files::of(&self.folder).filter(|files| opened.is_of_files(files)) else {
+            return;
+        };
+        let sequence = kept.sequence.0;
+        let is_still = || opened.state(coarse_ms()) == PageState::Equal(sequence) && opened.has_page();
+        if let Err(error) = keep(&self.folder, kept, &files, is_still) {
+            log::debug!("the next process opens the database itself: {error}");
+        }
+    }
+
+    /// What this endpoint leads to, as it is now, unless that is kept already; nothing where the database would have to be
+    /// opened, or waited for.
+    fn worth_keeping(&self, endpoint: Option<&Endpoint>) -> Option<Kept> {
+        let opened = self.opened.newest();
+        let PageState::Equal(now) = opened.state(coarse_ms()) else {
+            return None;
+        };
+        let now = Sequence(now);
+        let known = lock(&self.kept_at)
+            .as_ref()
+            .is_some_and(|(at, asked)| *at == now && *asked == of(endpoint));
+        if !self.believes || is_fresh(now) || known || !Files::of(&self.folder)?.are_settled() {
+            return None;
+        }
+        let timeline = self.timeline();
+        let view = self.try_read(|connection| {
+            let identity = identity_of(connection, endpoint)?;
+            // The next process is to tell which of several answers.
+            if endpoint.is_none()
+                && identity
+                    .map_or(Ok(None), |identity| one_of_several(connection, identity))?
+                    .is_some()
+            {
+                return Ok(None);
+            }
+            let state = state_of(connection, timeline, identity)?;
+            // What an item is that came singly, the rows say.
+            let is_needed = |change: &Change| change.kind == ChangeKind::Added;
+            let Some(identity) = identity.filter(|_| {
+                state.sequence == now && state.changes.len() <= CHANGES && !state.changes.iter().any(is_needed)
+            }) else {
+                return Ok(None);
+            };
+            Ok(Some(KeptView {
+                endpoint: of(endpoint),
+                identity: Some(identity.0),
+                used_ms: used_ms(connection, identity)?,
+                manifest: manifest_as(connection, cells_of)?,
+                libraries: libraries_as(connection, identity, cells_of)?,
+                changes: state
+                    .changes
+                    .iter()
+                    .map(cells_of_change)
+                    .collect::<rusqlite::Result<_>>()?,
+            }))
+        });
+        let view = view?.ok()??;
+        Some(Kept {
+            form: form(),
+            id: opened.id,
+            secret: opened.secret,
+            sequence: now,
+            views: vec![view],
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! Confirmed matches: what hosts recorded as true. They are records of a table that the library has.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::endpoints::TOKEN;
+use super::libraries::LibraryRow;
+use super::listings::Listing;
+use super::open::Store;
+use super::places::end_of;
+use super::records::{RecordTx, manifest};
+use super::timeline::Timeline;
+use super::tx::{Living, Tx, sequence_of};
+use super::unverified::{Invalid, unverified_in};
+use crate::engine::segment::{match_of, match_value};
+use crate::error::Result;
+use crate::model::{IdentityId, LibraryId, Sequence, TableId};
+
+/// What [`Store::record_matches`] did, and found in the store.
+pub struct Recorded<T> {
+    /// The timeline and the change sequence of the write.
+    pub at: (Timeline, Sequence),
+    /// What is invalidated of the library, as [`Store::unverified`]: some of it may be what was recorded.
+    pub unverified: Vec<Invalid>,
+    /// What was done besides.
+    pub then: T,
+}
+
+/// A match: the rating key, and the change sequence at which a host gave it.
+type Match = (String, Sequence);
+
+impl Store {
+    /// Stores confirmed matches in one transaction, with what `then` does besides. `None` when the library is not in the store
+    /// any more: it was cleared, and has another number by now.
+    pub fn record_matches<T>(
+        &self,
+        row: &LibraryRow,
+        pairs: &[(&[u8], &str)],
+        mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<Recorded<T>>> {
+        // Before it: the write may go to another database than the one that was read.
+        let timeline = self.timeline();
+        self.write(|tx| {
+            // As it is by now: it may have got another identity and another listing since the caller read it.
+            let known = tx.left.filter(|library| library.id == row.id);
+            let Some(mut library) = known.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
+                return Ok(None);
+            };
+            let unverified = match known {
+                Some(_) => Vec::new(),
+                None => unverified_but(tx, &library, pairs)?,
+            };
+            let table = table_of(tx, &mut library)?;
+            tx.leaves.set(Some(library).filter(|_| unverified.is_empty()));
+            let records = RecordTx::new(tx);
+            for (path, key) in pairs {
+                records.add(table, path, Some(&match_value(key, tx.sequence)), None)?;
+            }
+            Ok(Some(Recorded {
+                at: (timeline, tx.sequence),
+                unverified,
+                then: then(&records)?,
+            }))
+        })
+    }
+
+    /// Confirmed matches that others recorded for the same library of the same server, under another token, of items
+    /// that the listing under way has too: what this token's user may see as well. Those known already are left out. Only
+    /// at a URL that led to both: a server at another one may say that it is this server, and list whatever it likes.
+    pub fn matches_of_others(&self, identity: IdentityId, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
+        self.read(|c| {
+            let others: Vec<LibraryId> = c
+                .prepare_cached(
+                    "SELECT theirs.id FROM libraries own \
+                     JOIN identities me ON me.id = ?1 JOIN identities other ON other.server = me.server AND other.id <> me.id \
+                     AND NOT me.cleared AND length(me.who) = ?3 AND length(other.who) = ?3 \
+                     AND EXISTS (SELECT 1 FROM endpoints mine JOIN endpoints same ON same.url = mine.url \
+                     WHERE mine.identity = me.id AND same.identity = other.id) \
+                     JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2",
+                )?
+                .query_map(params![identity, listing.library, TOKEN], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            let mut found: Vec<(Sequence, Vec<u8>, String)> = Vec::new();
+            if !others.is_empty() {
+                let own = all_of(c, listing.library)?;
+                let mut lists = c.prepare_cached(
+                    "SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND born <= ?3 \
+                     AND (died IS NULL OR died > ?3)",
+                )?;
+                for other in others {
+                    for (path, (key, given)) in all_of(c, other)? {
+                        if !own.contains_key(&path)
+                            && lists.exists(params![listing.library, key, listing.generation])?
+                        {
+                            found.push((given, path, key));
+                        }
+                    }
+                }
+            }
+            found.sort_unstable();
+            Ok(found.into_iter().map(|(_, path, key)| (path, key)).collect())
+        })
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// All confirmed matches of a library, as the log has them.
+    pub fn all_matches(&self, library: LibraryId) -> Result<std::collections::BTreeMap<Vec<u8>, String>> {
+        let all = self.read(|connection| all_of(connection, library))?;
+        Ok(all.into_iter().map(|(path, (key, _))| (path, key)).collect())
+    }
+}
+
+/// The number of the table of a library's matches, if something was recorded.
+fn table_at(connection: &Connection, library: LibraryId) -> rusqlite::Result<Option<TableId>> {
+    connection
+        .prepare_cached("SELECT id FROM tables WHERE library = ?1")?
+        .query_row([library], |row| row.get(0))
+        .optional()
+}
+
+/// The same, made where there is none.
+fn table_of(tx: &Tx<'_>, library: &mut Living) -> rusqlite::Result<TableId> {
+    if let Some(table) = library.matches {
+        return Ok(table);
+    }
+    tx.connection
+        .prepare_cached("INSERT INTO tables (library) VALUES (?1)")?
+        .execute([library.id])?;
+    let table = TableId(tx.connection.last_insert_rowid());
+    library.matches = Some(table);
+    Ok(table)
+}
+
+/// All confirmed matches of a library, by path. Reads the whole log.
+pub fn all_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<HashMap<Vec<u8>, Match>> {
+    let mut found = HashMap::new();
+    let Some(table) = table_at(connection, library)? else {
+        return Ok(found);
+    };
+    let beside = sequence_of(connection)?;
+    let mut statement = connection.prepare_cached("SELECT name, value FROM records WHERE in_table = ?1 ORDER BY id")?;
+    let mut rows = statement.query([table])?;
+    while let Some(row) = rows.next()? {
+        let path = row.get_ref(0)?.as_blob()?;
+        match row.get_ref(1)?.as_blob_or_null()? {
+            Some(value) => {
+                if let Some((key, given)) = match_of(value, beside) {
+                    found.insert(path.to_vec(), (key.to_owned(), given));
+                }
+            }
+            None => drop(found.remove(path)),
+        }
+    }
+    Ok(found)
+}
+
+/// What is invalidated of a library, without the paths that are recorded now.
+fn unverified_but(tx: &Tx<'_>, library: &Living, pairs: &[(&[u8], &str)]) -> rusqlite::Result<Vec<Invalid>> {
+    let unverified = unverified_in(tx.connection, library.id)?;
+    if unverified.is_empty() {
+        return Ok(unverified);
+    }
+    for (path, _) in pairs {
+        verify(tx, library.id, path, tx.sequence)?;
+    }
+    unverified_in(tx.connection, library.id)
+}
+
+/// What a host recorded at this change sequence ends an invalidation before it.
+fn verify(tx: &Tx<'_>, library: LibraryId, path: &[u8], given: Sequence) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached(
+            "DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3",
+        )?
+        .execute(params![library, path, given])?;
+    Ok(())
+}
+
+/// Gives a library what hosts told another one that it stands for from now on: the matches, unless it has newer ones itself,
+/// and what was invalidated. The caller tells of it.
+pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
+    let own = all_of(tx.connection, to)?;
+    let given = all_of(tx.connection, from)?;
+    for (path, (_, given)) in &given {
+        verify(tx, to, path, *given)?;
+    }
+    if own.is_empty() {
+        drop_matches(tx, to)?;
+        tx.connection
+            .execute("UPDATE tables SET library = ?2 WHERE library = ?1", [from, to])?;
+    } else {
+        let table = table_of(tx, &mut tx.expect_library(to)?)?;
+        let records = RecordTx::new(tx);
+        let is_newer = |path: &Vec<u8>, given: Sequence| own.get(path).is_none_or(|(_, own)| *own < given);
+        for (path, (key, given)) in given.iter().filter(|(path, (_, given))| is_newer(path, *given)) {
+            records.add(table, path, Some(&match_value(key, *given)), None)?;
+        }
+        drop_matches(tx, from)?;
+    }
+    tx.connection.execute(
+        "INSERT INTO unverified (library, path, rating_key, sequence) \
+         SELECT ?2, path, rating_key, sequence FROM unverified WHERE library = ?1 \
+         ON CONFLICT (library, path, rating_key) DO UPDATE SET sequence = max(sequence, excluded.sequence)",
+        [from, to],
+    )?;
+    Ok(())
+}
+
+/// Removes all matches of a library, whatever their number: their rows are swept by later writes.
+pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached("UPDATE tables SET library = NULL WHERE library = ?1")?
+        .execute([library])?;
+    Ok(())
+}
+
+/// Removes a match.
+pub fn forget(tx: &Tx<'_>, library: LibraryId, path: &[u8]) -> rusqlite::Result<()> {
+    if let Some(table) = table_at(tx.connection, library)? {
+        RecordTx::new(tx).add(table, path, None, None)?;
+    }
+    Ok(())
+}
+
+/// Removes the confirmed matches of an item. Reads the whole log: matches have no index by item, which each record would pay
+/// for.
+pub fn forget_item(tx: &Tx<'_>, library: LibraryId, rating_key: &str) -> rusqlite::Result<()> {
+    let c = tx.connection;
+    let Some(table) = table_at(c, library)? else {
+        return Ok(());
+    };
+    let merged = end_of(manifest(c)?.merged);
+    let is_of = |value: Option<&[u8]>| {
+        let read = value.and_then(|value| match_of(value, tx.sequence));
+        read.is_some_and(|(key, _)| key == rating_key)
+    };
+    // What segments have is current, unless it was recorded anew since.
+    let mut newer: HashMap<Vec<u8>, bool> = HashMap::new();
+    let mut paths: Vec<Vec<u8>> = Vec::new();
+    for (from, upto) in [(merged, i64::MAX), (0, merged)] {
+        let mut statement = c.prepare_cached(
+            "SELECT name, value FROM records WHERE id > ?1 AND id <= ?2 AND in_table = ?3 ORDER BY id",
+        )?;
+        let mut rows = statement.query(params![from, upto, table])?;
+        while let Some(row) = rows.next()? {
+            let path = row.get_ref(0)?.as_blob()?;
+            let is = is_of(row.get_ref(1)?.as_blob_or_null()?);
+            if from > 0 {
+                newer.insert(path.to_vec(), is);
+            } else if is && !newer.contains_key(path) {
+                paths.push(path.to_vec());
+            }
+        }
+    }
+    paths.extend(newer.into_iter().filter_map(|(path, is)| is.then_some(path)));
+    for path in paths {
+        RecordTx::new(tx).add(table, &path, None, None)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,333 @@
+//! No statement of the store reads a whole table or sorts rows, unless it is named here with its reason.
+//!
+//! A statement that is one text in the code is found there. One that is made of several is recorded, in a process of its own, when
+//! a unit test of the store prepares it with `prepare_cached`; a text that is part of none fails too.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use regex::Regex;
+
+use super::Store;
+use super::for_tests::{endpoint, listed, movie, opened, probed, server};
+use super::statements::FILE;
+
+const SORT: &str = "USE TEMP B-TREE FOR ORDER BY";
+
+const ONE_ROW: &str = "the table has one row";
+const LIBRARIES: &str = "a row for each library";
+const LINES: &str = "histories are few: each but the newest ones is removed";
+const TABLES: &str = "a row for each table that a host keeps";
+const INVALIDATED: &str = "what was invalidated and not verified since is little, and all of a library's is meant";
+const SOME_GO: &str = "rows of a library that is gone: those that are found go, a slice at a time";
+const EACH_ROW: &str = "all rows of the library are compared or removed";
+const WITHOUT_INDEX: &str = "where the index cannot be stored";
+const SPARSE: &str = "a library of few pages, or a page behind rows of other libraries: once in a reading";
+const ORPHANS: &str = "once after episodes were swept: only all rows tell which show has none left";
+const RARE: &str = "when the folder takes too much";
+
+/// Steps of plans that are allowed: a part of the statement, or nothing for any, the step, and why.
+const ALLOWED: &[(&str, &str, &str)] = &[
+    ("", "SCAN store", ONE_ROW),
+    ("", "SCAN libraries", LIBRARIES),
+    ("", "SCAN tables", TABLES),
+    ("", "SCAN lines", LINES),
+    ("FROM lines ORDER BY begun DESC", SORT, LINES),
+    ("ORDER BY position, id", SORT, LIBRARIES),
+    ("ORDER BY feed_from, id", SORT, LIBRARIES),
+    ("AND generation > 0 ORDER BY id LIMIT 1", SORT, LIBRARIES),
+    ("ORDER BY wanted, CASE", SORT, LIBRARIES),
+    (
+        "GROUP BY i.id",
+        "USE TEMP B-TREE FOR GROUP BY",
+        "a row for each user of a server",
+    ),
+    (
+        "FROM endpoints WHERE identity",
+        "SCAN endpoints",
+        "a row for each address and user",
+    ),
+    (
+        "LEFT JOIN endpoints e",
+        "SCAN e LEFT-JOIN",
+        "a row for each address and user",
+    ),
+    ("FROM endpoints mine", "SCAN mine", "a row for each address and user"),
+    ("i.used_ms DESC", SORT, "a row for each user of a server"),
+    (
+        "(SELECT sequence FROM changes ORDER BY id DESC LIMIT 1)",
+        "SCAN changes",
+        "the last row and no other",
+    ),
+    // Pages and indexes of items.
+    ("LIMIT ?4 + 0", "SEARCH i USING INDEX items_key (library=?)", SPARSE),
+    ("LIMIT ?4 + 0", SORT, SPARSE),
+    (
+        "SELECT min(+id) FROM items",
+        "SEARCH items USING COVERING INDEX items_key (library=?)",
+        "once after thousands of rows of other libraries came",
+    ),
+    ("?2 = ?2", "SEARCH i USING INDEX items_key (library=?)", WITHOUT_INDEX),
+    ("?2 = ?2", SORT, WITHOUT_INDEX),
+    (
+        "JOIN libraries l ON l.id = i.library WHERE i.library = ?1",
+        "SEARCH i USING INDEX items_key (library=?)",
+        WITHOUT_INDEX,
+    ),
+    (
+        "JOIN libraries l ON l.id = i.library WHERE i.library = ?1",
+        SORT,
+        WITHOUT_INDEX,
+    ),
+    (
+        "SELECT DISTINCT fold FROM titles",
+        "SEARCH titles USING PRIMARY KEY (library=?)",
+        "no title is the one that was asked for: words may stand anywhere in one",
+    ),
+    // Listings.
+    (
+        "SELECT id FROM items WHERE library = ?1",
+        "SEARCH items USING COVERING INDEX items_key (library=?)",
+        EACH_ROW,
+    ),
+    (
+        "SELECT rating_key",
+        "SEARCH items USING INDEX items_key (library=?)",
+        EACH_ROW,
+    ),
+    (
+        "FROM seen WHERE library",
+        "SEARCH seen USING PRIMARY KEY (library=?)",
+        EACH_ROW,
+    ),
+    (
+        "EXISTS (SELECT 1 FROM items WHERE library = l.id)",
+        "SEARCH items USING COVERING INDEX items_key (library=?)",
+        "the first row and no other",
+    ),
+    (
+        "EXISTS (SELECT 1 FROM items i WHERE i.library = l.id)",
+        "SEARCH i EXISTS USING COVERING INDEX items_key (library=?)",
+        "the first row and no other",
+    ),
+    // What is swept.
+    ("LIMIT ?1 + 0", "SEARCH i USING INDEX items_key (library=?)", SOME_GO),
+    (
+        "DELETE FROM parents WHERE library IN",
+        "SEARCH parents USING COVERING INDEX parents_key (library=?)",
+        SOME_GO,
+    ),
+    (
+        "DELETE FROM unverified WHERE library IN",
+        "SEARCH unverified USING PRIMARY KEY (library=?)",
+        SOME_GO,
+    ),
+    ("DELETE FROM parents WHERE ?1", "SCAN parents", ORPHANS),
+    ("DELETE FROM parents WHERE ?1", "SCAN items", ORPHANS),
+    // Matches and what was invalidated.
+    (
+        "unverified WHERE library = ?1",
+        "SEARCH unverified USING PRIMARY KEY (library=?)",
+        INVALIDATED,
+    ),
+    (
+        "FROM unverified u",
+        "SEARCH u USING PRIMARY KEY (library=?)",
+        INVALIDATED,
+    ),
+    (
+        "FROM records WHERE in_table",
+        "SCAN records",
+        "all matches of a library are meant: a library went, or a listing under another token ends",
+    ),
+    // What is forgotten now and then.
+    (
+        "SELECT count(*) FROM items WHERE died",
+        "SCAN items USING COVERING INDEX items_dead",
+        "an entry of the index for each row that the feed keeps, once a listing",
+    ),
+    (
+        "CASE c.kind WHEN 11",
+        "SCAN c",
+        "only when the feed keeps too much, and up to the surplus",
+    ),
+    ("SELECT EXISTS (SELECT 1 FROM changes c", "SCAN c", RARE),
+    (
+        "SELECT EXISTS (SELECT 1 FROM changes c",
+        "SCAN i USING INDEX items_dead",
+        RARE,
+    ),
+    (
+        "DELETE FROM path_searches",
+        "SCAN path_searches",
+        "paths that were asked about lately; when some are old, or a library goes",
+    ),
+];
+
+/// What statements that have a plan begin with.
+const VERBS: [&str; 6] = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "REPLACE"];
+
+fn verb_of(text: &str) -> &str {
+    text.split(' ').next().unwrap_or_default()
+}
+
+/// The texts of this folder that are SQL: those that begin a statement, and others with a parameter. Of the code or of tests.
+fn texts(of_tests: bool) -> Vec<String> {
+    let literal = Regex::new(r#""((?:[^"\\]|\\.|\\\n)*)""#).expect("a pattern");
+    let line_end = Regex::new(r"\\\n\s*").expect("a pattern");
+    let parameter = Regex::new(r"\?[0-9]").expect("a pattern");
+    let mut texts = Vec::new();
+    for file in files(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/sql"))) {
+        let code = fs::read_to_string(&file).expect("read");
+        let name = file.to_string_lossy();
+        // What an upgrade runs, it runs once.
+        let is_test = ["_tests.rs", "for_tests.rs", "/upgrade.rs"]
+            .iter()
+            .any(|end| name.ends_with(end));
+        let (own, inline) = code.split_at(code.find("\nmod tests {").unwrap_or(code.len()));
+        let code = match (of_tests, is_test) {
+            (true, true) | (false, false) => own,
+            (true, false) => inline,
+            (false, true) => "",
+        };
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code: String = lines.flat_map(|line| [line, "\n"]).collect();
+        let found = literal
+            .captures_iter(&code)
+            .map(|found| line_end.replace_all(&found[1], "").into_owned());
+        texts.extend(
+            found.filter(|text| VERBS.contains(&verb_of(text)) && text.contains(' ') || parameter.is_match(text)),
+        );
+    }
+    texts
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder)
+        .expect("read")
+        .map(|entry| entry.expect("read").path());
+    let mut files = Vec::new();
+    for path in entries {
+        match path.is_dir() {
+            true => files.extend(self::files(&path)),
+            false if path.extension().is_some_and(|end| end == "rs") => files.push(path),
+            false => {}
+        }
+    }
+    files
+}
+
+/// What a statement looks like that is made of a text, with anything in the place of what is formatted into it.
+fn pattern(text: &str) -> Regex {
+    let formatted = Regex::new(r"\{[^}]*\}").expect("a pattern");
+    let parts: Vec<String> = formatted.split(text).map(regex::escape).collect();
+    let first = if VERBS.contains(&verb_of(text)) { "^" } else { "" };
+    Regex::new(&format!("(?s){first}{}", parts.join(".*"))).expect("a pattern")
+}
+
+/// Whether a text is all of a statement.
+fn is_whole(store: &Store, text: &str) -> bool {
+    store
+        .read(|connection| Ok(connection.prepare(text).is_ok()))
+        .expect("read")
+}
+
+/// The steps of a statement's plan that read a whole table, or all of a library, or sort.
+fn dear_steps(store: &Store, statement: &str) -> Vec<String> {
+    let dear = Regex::new(
+        r"^SCAN |TEMP B-TREE|AUTOMATIC|USING (COVERING )?(INDEX (items_key|parents_key|sqlite_autoindex_entries_1)|PRIMARY KEY) \((library|in_table)=\?\)",
+    );
+    let dear = dear.expect("a pattern");
+    let mut steps: Vec<String> = Vec::new();
+    let explained = store.read(|connection| {
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}"))?;
+        let mut rows = plan.raw_query();
+        while let Some(row) = rows.next()? {
+            steps.push(row.get("detail")?);
+        }
+        Ok(())
+    });
+    explained.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    // None of these is a table.
+    let free = |step: &str| {
+        step.starts_with("SCAN CONSTANT ROW") || step.starts_with("SCAN pragma_") || step.ends_with("VALUES CLAUSE")
+    };
+    steps
+        .into_iter()
+        .filter(|step| dear.is_match(step) && !free(step))
+        .collect()
+}
+
+/// The statements that the unit tests of the store run.
+fn recorded() -> BTreeSet<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("statements");
+    let program = std::env::current_exe().expect("this program");
+    let ran = Command::new(program)
+        .arg("engine::sql::")
+        .env(FILE, &file)
+        .output()
+        .expect("run");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+    let lines = fs::read_to_string(&file).expect("read");
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a text"))
+        .collect()
+}
+
+#[test]
+fn no_statement_reads_or_sorts_more_than_it_gives() {
+    if std::env::var_os(FILE).is_some() {
+        return; // in the process that is recorded
+    }
+    let (_folder, store) = opened();
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, identity, &["films"], 1).remove(0);
+    let items: Vec<_> = (0..200)
+        .map(|n| movie(&n.to_string(), &format!("/data/{n}.mkv")))
+        .collect();
+    listed(&store, identity, &row, &items);
+
+    let mut ran = recorded();
+    let own: Vec<(String, Regex)> = texts(false)
+        .into_iter()
+        .map(|text| (text.clone(), pattern(&text)))
+        .collect();
+    let of_tests: Vec<Regex> = texts(true).iter().map(|text| pattern(text)).collect();
+    let mut wrong = Vec::new();
+    for (text, pattern) in &own {
+        if is_whole(&store, text) {
+            ran.insert(text.clone());
+        } else if !ran.iter().any(|statement| pattern.is_match(statement)) {
+            wrong.push(format!("no unit test of the store prepares what has this text: {text}"));
+        }
+    }
+    let mut used = BTreeSet::new();
+    for statement in &ran {
+        if !VERBS.contains(&verb_of(statement)) {
+            continue;
+        }
+        if !own.iter().any(|(_, pattern)| pattern.is_match(statement)) {
+            if !of_tests.iter().any(|pattern| pattern.is_match(statement)) {
+                wrong.push(format!("neither the code nor a test has the text of: {statement}"));
+            }
+            continue;
+        }
+        for step in dear_steps(&store, statement) {
+            let allows = |(part, allowed, _): &(&str, &str, &str)| statement.contains(part) && *allowed == step;
+            match ALLOWED.iter().position(allows) {
+                Some(at) => _ = used.insert(at),
+                None => wrong.push(format!("{step}: {statement}")),
+            }
+        }
+    }
+    for (at, (part, step, why)) in ALLOWED.iter().enumerate() {
+        if !used.contains(&at) {
+            wrong.push(format!("named, and in no plan: {step} of '{part}' ({why})"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} found:\n{}", wrong.len(), wrong.join("\n"));
+}

@@ -1,0 +1,142 @@
+//! Items that a listing under way has found, a page a row: what it did not find is gone at its end.
+
+use rusqlite::{Connection, params};
+
+use super::tx::Tx;
+
+use crate::engine::segment::{put_varint, varint};
+use crate::model::LibraryId;
+
+/// Pages of `seen` from here on hold single items that were merged while a listing was under way.
+const MERGED_PAGES: i64 = 1 << 40;
+
+/// Notes the rows of a page, in any order.
+pub fn note_page(tx: &Tx<'_>, library: LibraryId, page: i64, ids: Vec<i64>) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached("INSERT OR REPLACE INTO seen (library, page, ids) VALUES (?1, ?2, ?3)")?
+        .execute(params![library, page, packed(ids)])?;
+    Ok(())
+}
+
+/// Notes an item that was merged singly: a listing under way must not mark it as gone. A page of its own, far behind.
+pub fn note_merged(tx: &Tx<'_>, library: LibraryId, id: i64) -> rusqlite::Result<()> {
+    note_page(tx, library, MERGED_PAGES + id, vec![id])
+}
+
+/// Whether items were merged singly while the listing was under way.
+pub fn has_merged(connection: &Connection, library: LibraryId) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM seen WHERE library = ?1 AND page >= ?2")?
+        .exists(params![library, MERGED_PAGES])
+}
+
+/// Forgets all pages of a library.
+pub fn forget(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached("DELETE FROM seen WHERE library = ?1")?
+        .execute([library])?;
+    Ok(())
+}
+
+/// The rows of all pages.
+pub fn all(connection: &Connection, library: LibraryId) -> rusqlite::Result<Seen> {
+    let mut runs = Vec::new();
+    let mut statement = connection.prepare_cached("SELECT ids FROM seen WHERE library = ?1")?;
+    let mut rows = statement.query([library])?;
+    while let Some(row) = rows.next()? {
+        unpack(row.get_ref(0)?.as_blob()?, &mut runs);
+    }
+    Ok(Seen::new(runs))
+}
+
+/// Numbers of rows as runs without gaps, in order. Rows that were stored together have numbers that follow each other, so
+/// there are few runs, however many rows.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Seen(Vec<(i64, i64)>);
+
+impl Seen {
+    /// Of runs in any order, each from its first number to its last one.
+    fn new(mut runs: Vec<(i64, i64)>) -> Self {
+        runs.sort_unstable();
+        runs.dedup_by(|next, run| {
+            let joins = next.0 <= run.1.saturating_add(1);
+            if joins {
+                run.1 = run.1.max(next.1);
+            }
+            joins
+        });
+        Self(runs)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.0.iter().map(|(first, last)| first.abs_diff(*last) + 1).sum()
+    }
+
+    /// Each of them.
+    pub fn ids(&self) -> impl Iterator<Item = i64> {
+        self.0.iter().flat_map(|(first, last)| *first..=*last)
+    }
+
+    /// Whether this one is among them.
+    pub fn has(&self, id: i64) -> bool {
+        let behind = self.0.partition_point(|(first, _)| *first <= id);
+        behind > 0 && id <= self.0[behind - 1].1
+    }
+}
+
+/// The cell of these numbers: for each run how far behind the last one it begins, and how long it is, less one (varints).
+fn packed(ids: Vec<i64>) -> Vec<u8> {
+    let mut cell = Vec::new();
+    let mut behind = 0;
+    for (first, last) in Seen::new(ids.into_iter().map(|id| (id, id)).collect()).0 {
+        put_varint(&mut cell, first.abs_diff(behind));
+        put_varint(&mut cell, first.abs_diff(last));
+        behind = last;
+    }
+    cell
+}
+
+fn unpack(mut cell: &[u8], runs: &mut Vec<(i64, i64)>) {
+    let mut behind = 0_i64;
+    while let Some((gap, used)) = varint(cell)
+        && let Some((more, used_too)) = varint(&cell[used..])
+    {
+        let first = behind.saturating_add_unsigned(gap);
+        behind = first.saturating_add_unsigned(more);
+        runs.push((first, behind));
+        cell = &cell[used + used_too..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Seen, packed, unpack};
+
+    #[test]
+    fn runs_are_what_was_noted() {
+        for ids in [
+            vec![],
+            vec![1],
+            vec![3, 1, 2, 2],
+            vec![1 << 40, 7, 8, 9, i64::MAX - 1, 0],
+            (0..3000).rev().filter(|id| id % 7 != 0).collect(),
+        ] {
+            let mut runs = Vec::new();
+            for page in ids.chunks(100) {
+                unpack(&packed(page.to_vec()), &mut runs);
+            }
+            let seen = Seen::new(runs);
+            let mut sorted = ids.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            assert_eq!(seen.len(), sorted.len() as u64);
+            assert!(seen.ids().eq(sorted.iter().copied()));
+            for id in &ids {
+                for near in [id - 1, *id, id + 1] {
+                    assert_eq!(seen.has(near), sorted.binary_search(&near).is_ok(), "{near}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! A whole view of the store at one moment, and what happened since.
+
+use std::sync::atomic::Ordering;
+
+use rusqlite::{Connection, Row, params};
+
+use super::changes::{Change, ChangeKind};
+use super::columns::{list, names, read};
+use super::endpoints::{Endpoint, identity_of, one_of_several};
+use super::libraries::{LibraryRow, libraries};
+use super::open::Store;
+use super::places::end_of;
+use super::records::{Manifest, manifest};
+use super::timeline::Timeline;
+use super::tx::sequence_of;
+use super::unverified::unverified_of;
+use crate::engine::segment::match_of;
+use crate::error::Result;
+use crate::model::{IdentityId, LibraryId, Sequence};
+
+/// Changes of more are not read one by one, but all of the state is.
+const MOST: i64 = 2_000;
+
+/// Everything that a process needs in order to answer, read at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The change sequence of that moment.
+    pub sequence: Sequence,
+    /// The timeline that this is of.
+    pub timeline: Timeline,
+    /// The libraries that the last probe showed, in the server's order.
+    pub libraries: Vec<LibraryRow>,
+    /// The segments of what hosts recorded.
+    pub manifest: Manifest,
+    /// Confirmed matches and single items that came or went since segments and images were made, oldest first; then what is
+    /// not to be answered. Of [`State::continued`] libraries all that happened since.
+    pub changes: Vec<Change>,
+    /// Libraries of which only the changes since an earlier state were read.
+    pub continued: Vec<LibraryId>,
+    /// When the identity was last noted to be used, Unix ms: 0 where that has to be asked, [`NEVER_FORGOTTEN`] where it is
+    /// not noted.
+    ///
+    /// [`NEVER_FORGOTTEN`]: super::NEVER_FORGOTTEN
+    pub used_ms: i64,
+}
+
+/// Everything that a process needs for an identity, as the rows say it.
+pub fn state_of(connection: &Connection, timeline: Timeline, identity: Option<IdentityId>) -> rusqlite::Result<State> {
+    state(connection, timeline, identity, &RowsOnly)
+}
+
+/// What a process knows beyond the files that the database names.
+pub trait KnownUpto {
+    /// Says up to which change sequences the single items of a library are known.
+    fn raise(&self, row: &mut LibraryRow);
+    /// Up to which change sequence what hosts recorded is known.
+    fn recorded(&self, manifest: &Manifest) -> Sequence;
+    /// Returns the sequence up to which the caller knows all changes of a library, if it goes on from there.
+    fn continues(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence>;
+}
+
+/// Only what the rows say is known.
+pub struct RowsOnly;
+
+impl KnownUpto for RowsOnly {
+    fn raise(&self, _row: &mut LibraryRow) {}
+
+    fn recorded(&self, manifest: &Manifest) -> Sequence {
+        manifest.merged
+    }
+
+    fn continues(&self, _row: &LibraryRow, _manifest: &Manifest) -> Option<Sequence> {
+        None
+    }
+}
+
+fn state(
+    connection: &Connection,
+    timeline: Timeline,
+    identity: Option<IdentityId>,
+    known: &dyn KnownUpto,
+) -> rusqlite::Result<State> {
+    let Some(identity) = identity else {
+        return Ok(State {
+            sequence: sequence_of(connection)?,
+            timeline,
+            ..State::default()
+        });
+    };
+    let mut libraries = libraries(connection, identity)?;
+    let sequence = sequence_of(connection)?;
+    let manifest = manifest(connection)?;
+    let known_upto = known.recorded(&manifest);
+    let mut changes = recorded_since(connection, Some(identity), known_upto, sequence, i64::MAX)?;
+    let mut continued = Vec::new();
+    let listed = list::<Change>();
+    for row in &mut libraries {
+        let since = known.continues(row, &manifest).filter(|since| *since <= sequence);
+        if let Some(since) = since
+            && trimmed_of(connection)? <= since
+        {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {listed}, id FROM changes WHERE id > ?1 AND library = ?2 AND kind IN (3, 4, 5, 6, 8, 9) \
+                 ORDER BY id"
+            ))?;
+            changes.retain(|(place, one)| one.library != row.id || *place > end_of(since));
+            for one in statement.query_map(params![end_of(since), row.id], placed)? {
+                changes.push(one?);
+            }
+            continued.push(row.id);
+            continue;
+        }
+        known.raise(row);
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT {listed}, id FROM changes WHERE id > ?3 AND library = ?1 AND kind IN (8, 9) AND sequence > ?2 ORDER BY id",
+        ))?;
+        let found = statement.query_map(params![row.id, row.image_sequence, end_of(row.image_sequence)], placed)?;
+        for one in found {
+            changes.push(one?);
+        }
+    }
+    let mut changes = in_order(changes);
+    let unverified = unverified_of(connection, identity, sequence)?;
+    changes.extend(unverified.into_iter().filter(|one| !continued.contains(&one.library)));
+    Ok(State {
+        sequence,
+        timeline,
+        libraries,
+        manifest,
+        changes,
+        continued,
+        ..State::default()
+    })
+}
+
+/// The change sequence up to which the logs are not whole any more: trimmed, or in segments.
+fn trimmed_of(connection: &Connection) -> rusqlite::Result<Sequence> {
+    connection
+        .prepare_cached("SELECT max(trimmed, merged) FROM store")?
+        .query_row([], |row| row.get(0))
+}
+
+/// A change, behind its place in the log.
+fn placed(row: &Row<'_>) -> rusqlite::Result<(i64, Change)> {
+    Ok((row.get(names::<Change>().len())?, read(row)?))
+}
+
+fn in_order(mut changes: Vec<(i64, Change)>) -> Vec<Change> {
+    changes.sort_by_key(|(place, _)| *place);
+    changes.into_iter().map(|(_, change)| change).collect()
+}
+
+/// Confirmed matches of later writes than this, and those that were removed, with their places.
+fn recorded_since(
+    connection: &Connection,
+    identity: Option<IdentityId>,
+    since: Sequence,
+    now: Sequence,
+    most: i64,
+) -> rusqlite::Result<Vec<(i64, Change)>> {
+    connection
+        .prepare_cached(
+            "SELECT r.id, t.library, r.name, r.value FROM records r JOIN tables t ON t.id = r.in_table \
+             JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?2 IS NULL OR l.identity = ?2) ORDER BY r.id LIMIT ?3",
+        )?
+        .query_map(params![end_of(since), identity, most], |row| {
+            let match_of = |value| match_of(value, now);
+            let given = row.get_ref(3)?.as_blob_or_null()?.and_then(match_of);
+            let change = Change {
+                library: row.get(1)?,
+                kind: given.map_or(ChangeKind::Forgotten, |_| ChangeKind::Matched),
+                path: row.get(2)?,
+                rating_key: given.map_or_else(String::new, |(key, _)| key.to_owned()),
+                sequence: given.map_or(now, |(_, given)| given),
+            };
+            Ok((row.get(0)?, change))
+        })?
+        .collect()
+}
+
+impl Store {
+    /// Everything that a process needs in order to answer for this identity.
+    #[cfg(test)]
+    pub fn state(&self, identity: Option<IdentityId>) -> Result<State> {
+        self.read(|connection| state_of(connection, self.timeline(), identity))
+    }
+
+    /// The same for the identity that an endpoint leads to, which is given too. Of one moment: otherwise the sequence could
+    /// say that the commit shows which made the identity known.
+    pub fn state_at(&self, endpoint: Option<&Endpoint>, known: &dyn KnownUpto) -> Result<(Option<IdentityId>, State)> {
+        if let Some((identity, mut state)) = self.kept_state(endpoint) {
+            for row in &mut state.libraries {
+                known.raise(row);
+            }
+            return Ok((identity, state));
+        }
+        self.read_first(|connection| {
+            // Before anything is read: a log that is lost meanwhile ends the timeline.
+            let timeline = self.timeline();
+            let identity = identity_of(connection, endpoint)?;
+            if endpoint.is_none()
+                && !self.is_chosen.load(Ordering::Relaxed)
+                && let Some(identity) = identity
+                && let Some(told) = one_of_several(connection, identity)?
+                && !self.is_chosen.swap(true, Ordering::Relaxed)
+            {
+                log::warn!("{told}");
+            }
+            Ok((identity, state(connection, timeline, identity, known)?))
+        })
+    }
+
+    /// What happened after `since`, which is of this timeline, oldest first, with the sequence up to which it is told. `None` when so much
+    /// happened, or such things, that [`Store::state_at`] has to be read again. With `patient` unset: `None`
+    /// when another thread goes on reading.
+    pub fn changes(
+        &self,
+        identity: Option<IdentityId>,
+        since: Sequence,
+        timeline: Timeline,
+        patient: bool,
+    ) -> Option<Result<(Sequence, Option<Vec<Change>>)>> {
+        let work = |connection: &Connection| {
+            let now = sequence_of(connection)?;
+            if now == since {
+                return Ok((now, Some(Vec::new())));
+            }
+            if trimmed_of(connection)? > since || now < since {
+                return Ok((now, None));
+            }
+            let mut found: Vec<(i64, Change)> = connection
+                .prepare_cached(&format!(
+                    "SELECT {}, id FROM changes WHERE id > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY id LIMIT ?3",
+                    list::<Change>()
+                ))?
+                .query_map(params![end_of(since), identity, MOST], placed)?
+                .collect::<rusqlite::Result<_>>()?;
+            let recorded = recorded_since(connection, identity, since, now, MOST)?;
+            let many = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MOST);
+            let again = many(&found) || many(&recorded) || found.iter().any(|(_, one)| one.kind == ChangeKind::Library);
+            found.extend(recorded);
+            Ok((now, (!again).then(|| in_order(found))))
+        };
+        let read = if patient {
+            Some(self.read(work))
+        } else {
+            self.read_shortly(work)
+        };
+        if self.timeline() != timeline {
+            return read.map(|read| read.map(|(now, _)| (now, None)));
+        }
+        read
+    }
+}

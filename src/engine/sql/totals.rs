@@ -1,0 +1,67 @@
+//! Counters of the store's life.
+
+use super::open::Store;
+use super::tx::sequence_of;
+use crate::engine::version_page::CounterPage;
+use crate::error::Result;
+use crate::model::Sequence;
+
+/// Counts over the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Requests over the store's life.
+    pub requests: u64,
+    /// Answers over the store's life.
+    pub answers: u64,
+    /// Libraries that were evicted over the store's life.
+    pub evictions: u64,
+    /// The change sequence.
+    pub sequence: Sequence,
+}
+
+impl Store {
+    /// Counts over the whole store.
+    pub fn totals(&self) -> Result<Totals> {
+        self.read(|connection| {
+            let sequence = sequence_of(connection)?;
+            connection.query_row("SELECT requests, answers, evictions FROM store", [], |row| {
+                Ok(Totals {
+                    requests: row.get::<_, i64>(0)?.cast_unsigned(),
+                    answers: row.get::<_, i64>(1)?.cast_unsigned() + self.counted_on_page(),
+                    sequence,
+                    evictions: row.get::<_, i64>(2)?.cast_unsigned(),
+                })
+            })
+        })
+    }
+
+    /// Adds to the counters of the store's life. Gives whether that was done: not while other processes write.
+    pub fn add_totals(&self, requests: u64, answers: u64) -> Result<bool> {
+        let counted = self.take_from_page();
+        let added = self.write_in_turn(|tx| {
+            tx.connection
+                .prepare_cached("UPDATE store SET requests = requests + ?1, answers = answers + ?2")?
+                .execute([requests.cast_signed(), (answers + counted).cast_signed()])?;
+            Ok(())
+        });
+        if !matches!(added, Ok(Some(()))) {
+            self.count_on_page(counted);
+        }
+        Ok(added?.is_some())
+    }
+
+    /// Counts answers on the counter page, for the next write of counters; `false` where there is no page.
+    pub fn count_on_page(&self, answers: u64) -> bool {
+        let opened = self.opened.newest();
+        let page = opened.page.as_ref().filter(|_| opened.has_page());
+        page.inspect(|page| page.count_answers(answers)).is_some()
+    }
+
+    fn counted_on_page(&self) -> u64 {
+        self.opened.newest().page.as_ref().map_or(0, CounterPage::answers)
+    }
+
+    fn take_from_page(&self) -> u64 {
+        self.opened.newest().page.as_ref().map_or(0, CounterPage::take_answers)
+    }
+}

@@ -1,0 +1,304 @@
+//! What a library lists below a folder: the image's range, without what changed since, and what came.
+
+use std::collections::HashSet;
+
+use super::library::LibraryView;
+use crate::engine::memtable::{Change, ChangeRecord as Record};
+use crate::engine::segment::Image;
+use crate::matching::{
+    Folders, Form, Held, Invalidated, ItemRef, LIMIT, ListedFile, Mappings, Member, Normal, Place, Season, View,
+    place_among,
+};
+use crate::model::Item;
+
+impl LibraryView {
+    /// The first entries of the items that changed since the image.
+    fn overridden_firsts(&self, image: &Image) -> Vec<u32> {
+        let mut firsts: Vec<u32> = self
+            .overlay
+            .records()
+            .filter_map(|record| match &record.change {
+                Change::Added { item, .. } => image.find(&item.rating_key),
+                Change::Removed { rating_key } => image.find(rating_key),
+                _ => None,
+            })
+            .collect();
+        firsts.sort_unstable();
+        firsts.dedup();
+        firsts
+    }
+
+    /// Whether a listed item has a file below a folder.
+    fn has_below(&self, rating_key: &str, folder: &[u8], mapped: bool) -> bool {
+        match &self.image {
+            Some(image) if self.overridden(rating_key).is_none() => {
+                let mut any = false;
+                if let Some(first) = image.find(rating_key) {
+                    image.entries_of(first, |entry| {
+                        any |= entry.is_mapped() == mapped && entry.form().below(folder, 0).0.is_eq();
+                    });
+                }
+                any
+            }
+            _ => self
+                .added_below(folder, mapped)
+                .any(|(item, ..)| item.rating_key == rating_key),
+        }
+    }
+
+    /// The paths of items that came since the image, or as mappings call them, with their forms: those below a folder.
+    pub(super) fn added_below<'v>(
+        &'v self,
+        folder: &[u8],
+        mapped: bool,
+    ) -> impl Iterator<Item = (&'v Item, &'v str, &'v [u8])> {
+        let folder = folder.to_vec();
+        let live = self
+            .overlay
+            .records()
+            .filter_map(|record| Some((record, self.live(record)?)));
+        live.flat_map(move |(record, item)| paths_of(record, item, mapped))
+            .filter(move |(_, _, form)| Form::done(form).below(&folder, 0).0.is_eq())
+    }
+}
+
+/// The paths of an added item, each with its form, or the form of what mappings make of it.
+fn paths_of<'v>(
+    record: &'v Record,
+    item: &'v Item,
+    mapped: bool,
+) -> impl Iterator<Item = (&'v Item, &'v str, &'v [u8])> {
+    let parts = item.parts.len();
+    let forms = record.forms.iter().enumerate();
+    forms.filter_map(move |(at, form)| {
+        let part = match at.checked_sub(parts) {
+            None if !mapped => at,
+            Some(host) if mapped => record.mapped.get(host)?.0,
+            _ => return None,
+        };
+        Some((item, item.parts.get(part)?.as_str(), &**form))
+    })
+}
+
+fn components(form: &[u8]) -> usize {
+    Form::done(form).back().count()
+}
+
+impl Folders for LibraryView {
+    fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> Held<'v> {
+        let mut held = Held::default();
+        let depth = components(folder);
+        let (mut image, mut others) = (None, Vec::new());
+        if let Some(known) = &self.image {
+            let within = known.below(folder, mapped);
+            if !within.is_empty() {
+                let hidden = if self.overlay.is_empty() {
+                    Vec::new()
+                } else {
+                    let firsts = self.overridden_firsts(known).into_iter();
+                    known.hidden_places(firsts, &within, folder, mapped)
+                };
+                others = known.gather(&within, &hidden, depth, &mut held);
+                image = Some(known);
+            }
+        }
+        if self.overlay.is_empty() {
+            return held;
+        }
+        let mut counted = HashSet::new();
+        for (item, path, form) in self.added_below(folder, mapped) {
+            held.files += 1;
+            if !counted.insert(item.rating_key.as_str()) {
+                continue;
+            }
+            held.items += 1;
+            let of_show = !item.show_rating_key.is_empty();
+            let below = components(form).saturating_sub(depth);
+            let member = Member::new(ItemRef::from(item), Season::of(item), path.as_bytes(), below, of_show);
+            let known = held
+                .members
+                .iter_mut()
+                .find(|known| of_show && known.of_show && known.item.show_rating_key == item.show_rating_key);
+            let is_counted = || image.is_some_and(|image| of_show && image.is_among(&others, &item.show_rating_key));
+            if let Some(known) = known {
+                known.meets(member.season);
+            } else if held.members.len() < LIMIT {
+                held.members.push(member);
+                held.total += 1;
+            } else if !is_counted() && (!of_show || counted.insert(item.show_rating_key.as_str())) {
+                held.total += 1;
+            }
+        }
+        held
+    }
+
+    fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, most: usize) -> Vec<Invalidated> {
+        let mut found: Vec<Invalidated> = Vec::new();
+        let mut consider = |rating_key: &str, path: &[u8]| {
+            let invalid = || Normal::with(path, |normal| self.is_unverified(normal, path, rating_key));
+            // One question for an item settles all the paths by which it is found.
+            match found.iter().position(|(known, _)| known == rating_key) {
+                Some(at) if found[at].1.iter().any(|known| known == path) || !invalid() => {}
+                Some(at) => found[at].1.push(path.to_vec()),
+                None if found.len() < most && invalid() => found.push((rating_key.to_owned(), vec![path.to_vec()])),
+                None => {}
+            }
+        };
+        for record in self.overlay.records() {
+            match &record.change {
+                Change::UnverifiedItem { rating_key } => match below {
+                    None => consider(rating_key, b""),
+                    Some((folder, mapped)) if self.has_below(rating_key, folder, mapped) => consider(rating_key, b""),
+                    Some(_) => {}
+                },
+                Change::UnverifiedPath { path } => Normal::with(path, |normal| {
+                    // By each of its names: as it is listed, and as mappings of both kinds lead to that.
+                    let mut hit = |hit| {
+                        let (rating_key, listed) = self.facts(hit);
+                        let lies_below = |(folder, mapped): (&[u8], bool)| {
+                            let is_below = |path: &[u8]| {
+                                Normal::with(path, |path| Form::done(path.form()).below(folder, 0).0.is_eq())
+                            };
+                            let host = || mappings.to_host(listed).is_some_and(|host| is_below(&host));
+                            is_below(path) || if mapped { host() } else { is_below(listed) }
+                        };
+                        if below.is_none_or(lies_below) {
+                            consider(rating_key, path);
+                        }
+                    };
+                    self.listed(normal, |found, _| hit(found));
+                    self.mapped(normal, |found, _| hit(found));
+                    mappings.to_server(normal, |server| {
+                        Normal::with(server, |server| self.listed(server, |found, _| hit(found)));
+                        None::<()>
+                    });
+                }),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    fn folders_alike(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize {
+        let form = Form::done(folder);
+        let mut best = least.max(1);
+        // Few: those of which a path was added.
+        let mut added: Vec<Vec<u8>> = Vec::new();
+        let live = self
+            .overlay
+            .records()
+            .filter_map(|record| Some((record, self.live(record)?)));
+        for (_, _, path) in live.flat_map(|(record, item)| paths_of(record, item, false)) {
+            let path = Form::done(path);
+            for depth in 1..path.back().count() {
+                let folder = path.first(depth);
+                let common = Form::done(&folder).common(form);
+                if common > best {
+                    (best, added) = (common, Vec::new());
+                }
+                if common == best && !added.contains(&folder) {
+                    added.push(folder);
+                }
+            }
+        }
+        let mut count = 0;
+        if let Some(image) = &self.image {
+            let hidden = || {
+                if self.overlay.is_empty() {
+                    Vec::new()
+                } else {
+                    self.overridden_firsts(image)
+                }
+            };
+            count = image.folders_alike(form, best, &hidden, |common, folder| {
+                if common > best {
+                    (best, added) = (common, Vec::new());
+                }
+                added.retain(|known| *known != folder);
+                each(common, folder);
+            });
+        }
+        count += added.len();
+        for folder in added {
+            each(best, folder);
+        }
+        count
+    }
+
+    fn files_below<'v>(
+        &'v self,
+        folder: &[u8],
+        mapped: bool,
+        after: Option<&[u8]>,
+        limit: usize,
+        each: &mut dyn FnMut(ListedFile<'v>),
+    ) {
+        let mut added: Vec<(&[u8], &Item, &str)> = Vec::new();
+        if !self.overlay.is_empty() {
+            let is_behind = |form: &[u8]| after.is_none_or(|after| form > after);
+            let below = self.added_below(folder, mapped).filter(|(_, _, form)| is_behind(form));
+            added.extend(below.map(|(item, path, form)| (form, item, path)));
+            added.sort_by_key(|(form, ..)| *form);
+        }
+        let mut added = added.into_iter().peekable();
+        let mut given = 0;
+        let mut last = Vec::new();
+        // Whether there is room for one more; what has the last one's form always has it.
+        let mut give = |file: ListedFile<'v>| {
+            if given >= limit && file.form != last {
+                return false;
+            }
+            given += 1;
+            last.clone_from(&file.form);
+            each(file);
+            true
+        };
+        let of_added = |(form, item, path): (&[u8], &'v Item, &'v str)| ListedFile {
+            form: form.to_vec(),
+            item: ItemRef::from(item),
+            path: path.as_bytes(),
+            is_of_several: item.parts.len() > 1,
+        };
+        if let Some(image) = &self.image {
+            let within = image.below(folder, mapped);
+            let hidden = if self.overlay.is_empty() || within.is_empty() {
+                Vec::new()
+            } else {
+                image.hidden_places(self.overridden_firsts(image).into_iter(), &within, folder, mapped)
+            };
+            let within = match after {
+                Some(after) => image.behind(&within, after),
+                None => within,
+            };
+            for place in within.filter(|place| hidden.binary_search(place).is_err()) {
+                let Some(entry) = image.at(place) else { return };
+                let form: Vec<u8> = entry.form().bytes().collect();
+                while let Some(added) = added.next_if(|(own, ..)| *own <= form.as_slice()) {
+                    if !give(of_added(added)) {
+                        return;
+                    }
+                }
+                let listed = entry.listed();
+                let (item, is_of_several) = image.item_of_files(listed);
+                let path = image.facts(listed).1;
+                if !give(ListedFile {
+                    form,
+                    item,
+                    path,
+                    is_of_several,
+                }) {
+                    return;
+                }
+            }
+        }
+        for added in added {
+            if !give(of_added(added)) {
+                return;
+            }
+        }
+    }
+
+    fn place(&self, folder: &[u8]) -> Place {
+        place_among(folder, self.own_folders())
+    }
+}

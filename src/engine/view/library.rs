@@ -1,0 +1,441 @@
+//! One library as the ladder sees it: an image of its listing, its confirmed matches, and the overlay on both.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::engine::memtable::{Change, ChangeRecord as Record, Overlay};
+use crate::engine::segment::{Image, Lost, Matches, Place, Sole};
+use crate::matching::normal::normal_form;
+use crate::matching::{First, Form, Found, ItemRef, Mappings, Normal, Spelling, Stamp, View, lies_under};
+use crate::model::{Item, Rung};
+
+/// What is known of a library beside its items.
+#[derive(Clone, Debug, Default)]
+pub struct LibraryFacts {
+    /// Plex's identifier of the library.
+    pub uuid: String,
+    /// Its folders, as the server sees them.
+    pub locations: Vec<String>,
+    /// The change sequence at which its listing began to answer.
+    pub listed_at: u64,
+    /// Whether a listing was ever completed.
+    pub fetched: bool,
+}
+
+/// One library at one moment. Immutable but for what is appended to its overlay.
+pub struct LibraryView {
+    /// What is known beside the items.
+    pub facts: LibraryFacts,
+    /// The newest complete listing; `None` when there is none, or it is empty.
+    pub image: Option<Arc<Image>>,
+    /// The confirmed matches; `None` when there are none.
+    pub matches: Option<Matches>,
+    /// What changed since both.
+    pub overlay: Arc<Overlay>,
+    /// Normal forms of the folders, as the server sees them …
+    locations: Box<[Box<[u8]>]>,
+    /// … and as server-to-host rules call them.
+    hosts: Box<[Box<[u8]>]>,
+}
+
+impl LibraryView {
+    /// Puts a view together. An image of another library, such as a copied file, is as good as none.
+    #[must_use]
+    pub fn new(
+        facts: LibraryFacts,
+        mappings: &Mappings,
+        image: Option<Arc<Image>>,
+        matches: Option<Matches>,
+        overlay: Arc<Overlay>,
+    ) -> Self {
+        let (mut locations, mut hosts) = (Vec::new(), Vec::new());
+        for location in facts.locations.iter().filter(|location| !location.is_empty()) {
+            locations.push(normal_form(location.as_bytes()).into_boxed_slice());
+            // Rules are written for files below the folder: `^/plex/media/(.*)`.
+            let below = format!("{location}/");
+            if let Some(host) = mappings.to_host(below.as_bytes()).filter(|host| !host.is_empty()) {
+                hosts.push(normal_form(&host).into_boxed_slice());
+            }
+        }
+        let ours = |image: &Arc<Image>| image.library() == facts.uuid;
+        Self {
+            image: image.filter(ours),
+            matches,
+            facts,
+            overlay,
+            locations: locations.into_boxed_slice(),
+            hosts: hosts.into_boxed_slice(),
+        }
+    }
+
+    /// Gives `each` the paths that matches were recorded with and that have the normal form of `path`: what an
+    /// invalidation of the path has to forget.
+    pub fn confirmed_paths(&self, path: &[u8], mut each: impl FnMut(&[u8])) {
+        Normal::with(path, |path| {
+            self.recorded(path, |hit| each(self.facts(hit).1));
+        });
+    }
+
+    /// How many matches are confirmed.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub fn recorded_count(&self) -> Result<u64, Lost> {
+        let mut newest: HashMap<&[u8], bool> = HashMap::new();
+        for record in self.overlay.records() {
+            match &record.change {
+                Change::Matched { path, .. } => drop(newest.insert(path, true)),
+                Change::Forgotten { path } => drop(newest.insert(path, false)),
+                _ => {}
+            }
+        }
+        let mut count = self.matches.as_ref().map_or(0, |matches| matches.count.cast_signed());
+        for (path, is) in newest {
+            let was = match &self.matches {
+                Some(matches) => matches.has(path)?,
+                None => false,
+            };
+            count += i64::from(is) - i64::from(was);
+        }
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// The newest record that says whether and how the item is listed; `None` leaves it to the image.
+    pub(super) fn overridden(&self, rating_key: &str) -> Option<&Record> {
+        self.overlay
+            .about_item(rating_key)
+            .find(|record| matches!(record.change, Change::Added { .. } | Change::Removed { .. }))
+    }
+
+    fn hides(&self, rating_key: &str) -> bool {
+        !self.overlay.is_empty() && self.overridden(rating_key).is_some()
+    }
+
+    /// The item of an added record, unless a newer record overrides it.
+    pub(super) fn live<'v>(&'v self, record: &'v Record) -> Option<&'v Item> {
+        let item = added(record)?;
+        let newest = self.overridden(&item.rating_key)?;
+        (newest.order == record.order).then_some(item)
+    }
+
+    /// The normal forms of its folders, as the server sees them and as server-to-host rules call them.
+    pub(super) fn own_folders(&self) -> impl Iterator<Item = &[u8]> {
+        self.locations.iter().chain(&self.hosts).map(|folder| &**folder)
+    }
+
+    /// The newest record about the match of exactly this path.
+    fn match_of<'v>(&'v self, path: &Normal<'_>, raw: &[u8]) -> Option<&'v Record> {
+        let about = |record: &&Record| {
+            matches!(record.change, Change::Matched { .. } | Change::Forgotten { .. })
+                && record.change.path() == Some(raw)
+        };
+        let mut records = self.overlay.about_path(path).map(|(record, _)| record);
+        records.find(about)
+    }
+
+    /// The item that the host recorded since the image for a path that equals itself only, where nothing is listed that
+    /// could speak against it.
+    fn sole_recorded<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, Rung)> {
+        if self.facts.fetched || path.is_text() {
+            return None;
+        }
+        let Change::Matched { rating_key, .. } = &self.match_of(path, path.raw())?.change else {
+            return None;
+        };
+        (!self.is_unverified(path, path.raw(), rating_key) && !self.broken()).then_some((rating_key, Rung::Confirmed))
+    }
+
+    /// Of a path that the image lists once: what was recorded before the image was made may say something else. `form`: the
+    /// hash of its normal form.
+    #[inline]
+    fn sole_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, Rung)> {
+        let recorded = self
+            .matches
+            .as_ref()
+            .map_or(Sole::None, |matches| matches.sole(path, form));
+        match recorded {
+            _ if self.broken() => None,
+            Sole::None => Some((rating_key, Rung::Exact)),
+            // Listed under the item that it was recorded with: nothing can be said against it.
+            Sole::Match(recorded) => (recorded == rating_key).then_some((rating_key, Rung::Confirmed)),
+            Sole::Unsure => None,
+        }
+    }
+
+    /// The listed paths of this normal form: those listed so, or those that a rule made so.
+    fn at_path<'v>(&'v self, path: &Normal<'_>, mapped: bool, mut each: impl FnMut(Hit<'v>, bool)) {
+        if let Some(image) = &self.image {
+            image.paths(path, |entry, raw| {
+                if entry.is_mapped() != mapped {
+                    return;
+                }
+                if self.overlay.is_empty() || !self.hides(image.rating_key(entry.number)) {
+                    each(Hit::Listed(entry.listed()), raw);
+                }
+            });
+        }
+        if self.overlay.is_empty() {
+            return;
+        }
+        for (record, form) in self.overlay.about_path(path) {
+            let Some(item) = self.live(record) else {
+                continue;
+            };
+            let (part, spelling) = match form.checked_sub(item.parts.len()) {
+                None if !mapped => (form, item.parts[form].as_bytes()),
+                Some(host) if mapped => {
+                    let (part, spelling) = &record.mapped[host];
+                    (*part, spelling.as_slice())
+                }
+                _ => continue,
+            };
+            each(hit_of(record, part), spelling == path.raw());
+        }
+    }
+}
+
+fn added(record: &Record) -> Option<&Item> {
+    match &record.change {
+        Change::Added { item, .. } => Some(item),
+        _ => None,
+    }
+}
+
+fn hit_of(record: &Record, part: usize) -> Hit<'_> {
+    Hit::Added(record, u32::try_from(part).unwrap_or(u32::MAX))
+}
+
+/// A path in a view.
+#[derive(Clone, Copy)]
+pub enum Hit<'v> {
+    /// Listed in the image: the entry's number.
+    Listed(u32),
+    /// Recorded before that.
+    Matched(Place),
+    /// Part of an added item.
+    Added(&'v Record, u32),
+    /// Recorded since.
+    Recorded(&'v Record),
+}
+
+impl View for LibraryView {
+    type Hit<'v> = Hit<'v>;
+
+    fn fetched(&self) -> bool {
+        self.facts.fetched
+    }
+
+    fn owns(&self, path: &Normal<'_>) -> bool {
+        let mut folders = self.locations.iter().chain(&self.hosts);
+        folders.any(|folder| lies_under(path.form(), folder))
+    }
+
+    fn below(&self, listed: &Normal<'_>) -> usize {
+        let length = |form: &[u8]| Form::done(form).back().count();
+        let above = self
+            .locations
+            .iter()
+            .filter(|folder| lies_under(listed.form(), folder))
+            .map(|folder| length(folder))
+            .min();
+        above.map_or(0, |above| length(listed.form()) - above)
+    }
+
+    #[inline]
+    fn may_be_recorded(&self) -> bool {
+        self.matches.is_some() || !self.overlay.is_empty()
+    }
+
+    #[inline]
+    fn sole<'v>(&'v self, path: &Normal<'_>, first: First) -> Option<(&'v str, Rung)> {
+        let changed = !self.overlay.is_empty();
+        if changed && self.overlay.about_path(path).next().is_some() {
+            return self.sole_recorded(path);
+        }
+        // Nothing is listed that could speak against what the host recorded.
+        if !self.facts.fetched {
+            let Sole::Match(rating_key) = self.matches.as_ref()?.sole(path.raw(), path.hash()) else {
+                return None;
+            };
+            let outdated = changed && self.overlay.about_item(rating_key).next().is_some();
+            return (!outdated && !self.broken()).then_some((rating_key, Rung::Confirmed));
+        }
+        let rating_key = self.image.as_ref()?.sole(path.raw(), first)?;
+        if changed && self.overlay.about_item(rating_key).next().is_some() {
+            return None;
+        }
+        self.sole_listed(path.raw(), path.hash(), rating_key)
+    }
+
+    #[inline]
+    fn sole_spelled<'v>(&'v self, path: &Spelling<'_>, first: First) -> Option<(&'v str, Rung)> {
+        // What changed is listed by the normal form only.
+        if !self.overlay.is_empty() || !self.facts.fetched {
+            return None;
+        }
+        let (rating_key, form) = self.image.as_ref()?.sole_spelled(path.raw(), first)?;
+        self.sole_listed(path.raw(), form, rating_key)
+    }
+
+    fn form_of<'v>(&'v self, path: &Spelling<'_>, first: First) -> Option<&'v [u8]> {
+        self.image.as_ref()?.form_of(path.raw(), first)
+    }
+
+    #[inline]
+    fn expect(&self, hash: u64) {
+        if let Some(matches) = &self.matches {
+            matches.prefetch(hash);
+        }
+        if let Some(image) = &self.image {
+            image.expect(hash);
+        }
+    }
+
+    #[inline]
+    fn first(&self, hash: u64, length: usize) -> First {
+        let image = self.image.as_ref();
+        image.map(|image| image.first(hash, length)).unwrap_or_default()
+    }
+
+    #[inline]
+    fn listed_first(&self, first: First) -> Option<Hit<'_>> {
+        first.0.map(|number| Hit::Listed(number.get()))
+    }
+
+    fn recorded<'v>(&'v self, path: &Normal<'_>, mut each: impl FnMut(Hit<'v>)) {
+        if let Some(matches) = &self.matches {
+            matches.each(path, |place, raw| {
+                if self.overlay.is_empty() || self.match_of(path, raw).is_none() {
+                    each(Hit::Matched(place));
+                }
+            });
+        }
+        for (record, _) in self.overlay.about_path(path) {
+            if let Change::Matched { path: raw, .. } = &record.change
+                && let Some(newest) = self.match_of(path, raw)
+                && newest.order == record.order
+            {
+                each(Hit::Recorded(record));
+            }
+        }
+    }
+
+    fn listed<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Hit<'v>, bool)) {
+        self.at_path(path, false, each);
+    }
+
+    fn mapped<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Hit<'v>, bool)) {
+        self.at_path(path, true, each);
+    }
+
+    fn alike<'v>(&'v self, path: &Normal<'_>, least: usize, mut each: impl FnMut(usize, Hit<'v>)) -> usize {
+        let mut best = least.max(1);
+        for (record, part, common) in self.overlay.alike(path) {
+            if common >= best && self.live(record).is_some() {
+                best = common;
+                each(common, hit_of(record, part));
+            }
+        }
+        match &self.image {
+            Some(image) => {
+                let hides = |rating_key: &str| self.hides(rating_key);
+                let hides: Option<&dyn Fn(&str) -> bool> = if self.overlay.is_empty() { None } else { Some(&hides) };
+                image.alike(path, best, hides, |common, entry| {
+                    each(common, Hit::Listed(entry.number));
+                })
+            }
+            None => 0,
+        }
+    }
+
+    fn find<'v>(&'v self, rating_key: &str) -> Option<Hit<'v>> {
+        match self.overridden(rating_key) {
+            Some(record) => self.live(record).map(|_| hit_of(record, 0)),
+            None => self.image.as_ref()?.find(rating_key).map(Hit::Listed),
+        }
+    }
+
+    fn facts<'v>(&'v self, hit: Hit<'v>) -> (&'v str, &'v [u8]) {
+        match (hit, &self.image, &self.matches) {
+            (Hit::Listed(number), Some(image), _) => image.facts(number),
+            (Hit::Matched(place), _, Some(matches)) => {
+                matches.get(place).map_or(("", b""), |(key, path, _)| (key, path))
+            }
+            (Hit::Added(record, part), ..) => added(record).map_or(("", b""), |item| {
+                let path = item.parts.get(part as usize);
+                (&item.rating_key, path.map_or(b"", |path| path.as_bytes()))
+            }),
+            (Hit::Recorded(record), ..) => (
+                record.change.rating_key().unwrap_or_default(),
+                record.change.path().unwrap_or_default(),
+            ),
+            _ => ("", b""),
+        }
+    }
+
+    fn item<'v>(&'v self, hit: Hit<'v>) -> ItemRef<'v> {
+        match (hit, &self.image) {
+            (Hit::Listed(number), Some(image)) => image.item(number),
+            (Hit::Added(record, _), _) => added(record).map_or(ItemRef::key_only(""), ItemRef::from),
+            _ => ItemRef::key_only(self.facts(hit).0),
+        }
+    }
+
+    fn show<'v>(&'v self, hit: Hit<'v>, found: &mut Found<'v>) {
+        if let (Hit::Listed(number), Some(image)) = (hit, &self.image) {
+            image.show(number, found);
+        } else {
+            (found.item, found.path) = (self.item(hit), self.facts(hit).1);
+        }
+    }
+
+    fn stamp(&self, hit: Hit<'_>) -> Stamp {
+        // What came singly before the listing began to answer was listed by it once more.
+        let listed = |came: u64| came.max(self.facts.listed_at);
+        let (sequence, order) = match (hit, &self.image, &self.matches) {
+            (Hit::Listed(number), Some(image), _) => (listed(image.came_at(number)), 0),
+            (Hit::Matched(place), _, Some(matches)) => (matches.get(place).map_or(0, |(_, _, given)| given.0), 0),
+            (Hit::Added(record, _), ..) => match &record.change {
+                Change::Added { sequence, .. } => (listed(*sequence), record.order),
+                _ => (0, 0),
+            },
+            (Hit::Recorded(record), ..) => match &record.change {
+                Change::Matched { sequence, .. } => (*sequence, record.order),
+                _ => (0, 0),
+            },
+            _ => (0, 0),
+        };
+        Stamp { sequence, order }
+    }
+
+    fn is_unverified(&self, question: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
+        if self.overlay.is_empty() {
+            return false;
+        }
+        let item = self
+            .overlay
+            .about_item(rating_key)
+            .find_map(|record| match record.change {
+                Change::UnverifiedItem { .. } => Some(true),
+                // An item that is added ends no mark in the store, which is what a handle reads that opens now.
+                Change::VerifiedItem { .. } | Change::Matched { .. } => Some(false),
+                _ => None,
+            });
+        let at = |path: &Normal<'_>| {
+            let mut records = self.overlay.about_path(path);
+            let newest = records.find_map(|(record, _)| match record.change {
+                Change::UnverifiedPath { .. } => Some(true),
+                Change::VerifiedPath { .. } | Change::Matched { .. } => Some(false),
+                _ => None,
+            });
+            newest == Some(true)
+        };
+        item == Some(true) || at(question) || (path != question.raw() && Normal::with(path, at))
+    }
+
+    #[inline]
+    fn broken(&self) -> bool {
+        self.image.as_ref().is_some_and(|image| image.is_broken())
+            || self.matches.as_ref().is_some_and(Matches::are_lost)
+    }
+}

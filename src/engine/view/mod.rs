@@ -1,0 +1,9 @@
+//! One library as `matching` sees it: the segment of its listing and its confirmed matches under a memtable.
+
+mod folders;
+mod library;
+
+pub use library::{LibraryFacts, LibraryView};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,310 @@
+//! The ladder beside the naive one: what libraries are made of, and one question to both. The fuzz targets in `fuzz/` use
+//! this file too.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::naive::{self, Naive, Rule};
+use super::parts::{
+    Change, Image, ImageBuilder, ImageMeta, LibraryFacts, LibraryView, Matches, Record, RecordSegment,
+    RecordSegmentBuilder, RecordSegments, Stored, match_value,
+};
+use crate::matching::{LIMIT, Mappings, Scope, climb, fast_lookup};
+use crate::model::{Confidence, Item, ItemType, Sequence, TableId};
+use crate::options::{Mapping, MappingKind, Pattern};
+
+pub const ROOTS: [&str; 12] = [
+    "/mnt",
+    "/mnt/media",
+    "/data",
+    "/data/media",
+    "/",
+    "",
+    r"C:\",
+    "c:/",
+    r"\\srv\share\",
+    r"\\?\C:\",
+    r"\\?\UNC\srv\share\",
+    "//srv/share",
+];
+pub const FOLDERS: [&str; 9] = [
+    "Films",
+    "films",
+    "Caf\u{e9}",
+    "cafe\u{301}",
+    "CD1",
+    "x",
+    r"a\b",
+    "İ",
+    "i\u{307}",
+];
+pub const NAMES: [&str; 9] = [
+    "01.mkv",
+    "01.MKV",
+    "Film.mkv",
+    "film.mkv",
+    "\u{e9}.mkv",
+    "e\u{301}.mkv",
+    r"AC\DC.mkv",
+    "DC.mkv",
+    "other.mkv",
+];
+
+/// A movie with these files.
+pub fn movie(rating_key: &str, parts: &[&str]) -> Item {
+    Item {
+        rating_key: rating_key.into(),
+        kind: ItemType::Movie,
+        title: format!("Title {rating_key}"),
+        year: 1999,
+        season: -1,
+        episode: -1,
+        guid: "plex://movie/5d776825880197001ec90a2f".into(),
+        parts: parts.iter().map(|path| (*path).to_owned()).collect(),
+        ..Item::default()
+    }
+}
+
+/// The bytes of a listing's image, of generation 1.
+pub fn listing(items: &[Item], mappings: &Mappings) -> Vec<u8> {
+    let mut builder = ImageBuilder::new(ImageMeta {
+        library: "uuid".into(),
+        generation: 1,
+        sequence: 7,
+        mappings: mappings.clone(),
+    });
+    for item in items {
+        builder.push(item);
+    }
+    builder.finish_in_memory().expect("an image is made")
+}
+
+/// The table of the matches.
+pub const MATCHES: TableId = TableId(3);
+
+/// A match that was recorded, or forgotten: path, rating key, change sequence.
+pub type Recorded<'r> = (&'r [u8], Option<&'r str>, u64);
+
+/// A segment of confirmed matches. `row`: of all its records.
+pub fn match_segment(recorded: &[Recorded<'_>], row: i64, place: Option<&Path>) -> RecordSegmentBuilder {
+    let mut recorded = recorded.to_vec();
+    recorded.sort_unstable();
+    let mut builder = RecordSegmentBuilder::new(place);
+    for (path, rating_key, sequence) in recorded {
+        let value = rating_key.map(|rating_key| match_value(rating_key, Sequence(sequence)));
+        let state = value.as_ref().map(|value| Stored {
+            value: Some(value),
+            length: value.len() as u64,
+            expires_ms: None,
+        });
+        let record = Record {
+            table: MATCHES,
+            is_path: true,
+            name: path,
+            row,
+            state,
+        };
+        builder.push(&record).expect("memory");
+    }
+    builder
+}
+
+/// Confirmed matches in segments, the newest first.
+pub fn matches_in(segments: Vec<RecordSegment>) -> Matches {
+    let count = segments.iter().map(RecordSegment::records).sum();
+    let segments = RecordSegments::new(segments.into_iter().map(Arc::new).collect());
+    Matches::new(Arc::new(segments), MATCHES, count, Sequence(0))
+}
+
+/// The same in one segment.
+pub fn matches(recorded: &[(&[u8], &str, u64)]) -> Matches {
+    let recorded: Vec<_> = recorded
+        .iter()
+        .map(|(path, key, at)| (*path, Some(*key), *at))
+        .collect();
+    matches_in(vec![
+        match_segment(&recorded, 1, None).finish_in_memory().expect("made"),
+    ])
+}
+
+/// What a library is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub locations: Vec<String>,
+    pub fetched: bool,
+    pub items: Vec<Item>,
+    pub recorded: Vec<(Vec<u8>, String, u64)>,
+    pub changes: Vec<Change>,
+}
+
+/// Items of several shapes: episodes, a film of two files, names that differ by case, another root, no file at all.
+pub fn mixed_items() -> Vec<Item> {
+    let episode = |n: i32| Item {
+        rating_key: format!("e{n}"),
+        kind: ItemType::Episode,
+        title: format!("Pilot {n}"),
+        year: 2008,
+        show_title: "A Show".into(),
+        show_rating_key: "77".into(),
+        show_guid: "plex://show/5d9c086fe9d5a1001f4d9fe6".into(),
+        season: 1,
+        episode: n,
+        guid: format!("com.plexapp.agents.thetvdb://81189/1/{n}?lang=en"),
+        parts: vec![format!("/mnt/tv/A Show/Season 01/S01E{n:02}.mkv")],
+        ..Item::default()
+    };
+    let mut items: Vec<Item> = (1..4).map(episode).collect();
+    items.push(movie(
+        "100",
+        &["/mnt/films/Caf\u{e9}/Film.mkv", "/mnt/films/Caf\u{e9}/Film - 4K.mkv"],
+    ));
+    items.push(movie("101", &["/mnt/films/Other/Film.mkv"]));
+    items.push(movie("102", &["/mnt/films/other/film.mkv", r"\\?\C:\Media\x.mkv"]));
+    items.push(movie("103", &[]));
+    items
+}
+
+/// The server's `/mnt` is the host's `/host`.
+pub fn host_rule() -> Mappings {
+    let rule = Mapping {
+        kind: MappingKind::ServerToHost,
+        from: Pattern::Prefix(b"/mnt".to_vec()),
+        to: b"/host".to_vec(),
+    };
+    Mappings::new(&[rule]).expect("rules compile")
+}
+
+/// The rules, for the ladder.
+pub fn compiled(rules: &[Rule]) -> Mappings {
+    let mappings: Vec<Mapping> = rules
+        .iter()
+        .map(|rule| Mapping {
+            kind: if rule.to_server {
+                MappingKind::HostToServer
+            } else {
+                MappingKind::ServerToHost
+            },
+            // Exact bytes, as the naive rules compare them.
+            from: Pattern::Regex(format!("^{}/", rule.from)),
+            to: format!("{}/", rule.to).into_bytes(),
+        })
+        .collect();
+    Mappings::new(&mappings).expect("rules compile")
+}
+
+/// The same library twice.
+pub fn build(setup: &Setup, mappings: &Mappings) -> (LibraryView, Naive) {
+    let mut naive = Naive {
+        locations: setup.locations.clone(),
+        fetched: setup.fetched,
+        items: setup.items.iter().map(|item| (item.clone(), (1, 0))).collect(),
+        matches: setup
+            .recorded
+            .iter()
+            .map(|(path, key, at)| (path.clone(), key.clone(), (*at, 0)))
+            .collect(),
+        ..Naive::default()
+    };
+    let open = |bytes| Arc::new(Image::in_memory(bytes).expect("an image opens"));
+    let image = setup.fetched.then(|| open(listing(&setup.items, mappings)));
+    let recorded: Vec<(&[u8], &str, u64)> = setup
+        .recorded
+        .iter()
+        .map(|(path, key, at)| (path.as_slice(), key.as_str(), *at))
+        .collect();
+    let recorded = (!recorded.is_empty()).then(|| matches(&recorded));
+    let facts = LibraryFacts {
+        uuid: "uuid".into(),
+        locations: setup.locations.clone(),
+        listed_at: 1,
+        fetched: setup.fetched,
+    };
+    let view = LibraryView::new(facts, mappings, image, recorded, Arc::default());
+    for change in &setup.changes {
+        view.overlay.push(change.clone(), mappings).expect("there is room");
+        naive.apply(change);
+    }
+    (view, naive)
+}
+
+/// Asks both, and compares all that they say.
+pub fn compare(
+    views: &[LibraryView],
+    naive: &[Naive],
+    one: Option<usize>,
+    rules: &[Rule],
+    mappings: &Mappings,
+    asked: &[u8],
+) {
+    let views: Vec<&LibraryView> = views.iter().collect();
+    let scope = one.map_or(Scope::All, Scope::One);
+    let got = climb(&views, scope, mappings, asked);
+    let wanted = naive::climb(naive, one, rules, asked);
+    let keys: Vec<_> = got
+        .found()
+        .iter()
+        .map(|found| (found.library, found.item.rating_key))
+        .collect();
+    // Made only when something is wrong: it takes longer than the answers.
+    let context = || {
+        format!(
+            "{:?}: {:?} {} {keys:?}, wanted {wanted:?}",
+            String::from_utf8_lossy(asked),
+            got.rung,
+            got.total
+        )
+    };
+    assert!(!got.broken, "{}", context());
+    assert_eq!(
+        (got.rung, got.confidence),
+        (wanted.rung, wanted.confidence),
+        "{}",
+        context()
+    );
+    assert_eq!(got.found().len(), wanted.found.len().min(LIMIT), "{}", context());
+    if wanted.found.len() <= LIMIT {
+        assert_eq!(got.total, wanted.found.len(), "{}", context());
+    } else {
+        assert!(got.total >= wanted.found.len(), "{}", context());
+    }
+    let mut seen = Vec::new();
+    for found in got.found() {
+        let id = (found.library, found.item.rating_key.to_owned());
+        let paths = wanted
+            .found
+            .get(&id)
+            .unwrap_or_else(|| panic!("{id:?} does not fit: {}", context()));
+        assert!(paths.iter().any(|path| path == found.path), "{}", context());
+        assert!(!seen.contains(&id), "twice: {}", context());
+        let listed = naive[found.library]
+            .items
+            .iter()
+            .find(|(item, _)| item.rating_key == id.1);
+        assert_eq!(found.item.key_only, listed.is_none(), "{}", context());
+        assert_eq!(
+            found.item.title,
+            listed.map_or("", |(item, _)| &item.title),
+            "{}",
+            context()
+        );
+        seen.push(id);
+    }
+    let unverified = got.found().iter().any(|best| {
+        let library = &naive[best.library];
+        library.is_unverified(asked, best.item.rating_key) || library.is_unverified(best.path, best.item.rating_key)
+    });
+    assert_eq!(got.unverified, unverified, "{}", context());
+    if !(unverified && got.total == 1) && wanted.found.len() <= LIMIT {
+        assert_eq!(got.reason, wanted.reason, "{}", context());
+    }
+    let sure = got.total == 1 && got.confidence == Confidence::High && !unverified;
+    let fast = fast_lookup(&views, scope, mappings, asked);
+    assert_eq!(fast.is_some(), sure, "{}\n{fast:?}", context());
+    if let Some(fast) = fast {
+        let best = &got.found()[0];
+        assert_eq!(
+            (fast.library, fast.rung, fast.rating_key),
+            (best.library, got.rung, best.item.rating_key)
+        );
+    }
+}

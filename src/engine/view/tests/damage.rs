@@ -1,0 +1,186 @@
+//! Damage never crashes and never makes a wrong answer: either opening fails, or the image says that it is broken, or the
+//! answer is the right one.
+
+use std::sync::Arc;
+
+use super::against::{host_rule, listing, mixed_items, movie};
+use crate::engine::segment::Image;
+use crate::engine::view::{LibraryFacts, LibraryView};
+use crate::matching::{Mappings, Normal, Scope, climb, climb_folder, files_below};
+use crate::model::Item;
+
+fn questions(items: &[Item]) -> Vec<Vec<u8>> {
+    let mut questions: Vec<Vec<u8>> = items
+        .iter()
+        .flat_map(|item| &item.parts)
+        .flat_map(|path| {
+            [
+                path.clone(),
+                path.replace("/mnt", "/host"),
+                path.replace("/mnt", "/x"),
+                path.to_uppercase(),
+            ]
+        })
+        .map(String::into_bytes)
+        .collect();
+    questions.push(b"/mnt/films/none.mkv".to_vec());
+    questions
+}
+
+/// Everything that an image says about all questions and items, or nothing when it is, or turns out to be, broken.
+fn told(image: Image, questions: &[Vec<u8>], mappings: &Mappings) -> Option<Vec<String>> {
+    let image = Arc::new(image);
+    let facts = LibraryFacts {
+        uuid: "uuid".into(),
+        fetched: true,
+        listed_at: 1,
+        ..LibraryFacts::default()
+    };
+    let view = LibraryView::new(facts, mappings, Some(image.clone()), None, Arc::default());
+    let views = [&view];
+    let mut told = Vec::new();
+    for question in questions {
+        let outcome = climb(&views, Scope::One(0), mappings, question);
+        if !outcome.broken {
+            told.push(format!("{outcome:?}"));
+        }
+        if image.is_broken() {
+            return None;
+        }
+    }
+    // Each takes as long as all of the others.
+    for question in questions.iter().step_by(5) {
+        // Its folder, and those above that.
+        let mut folder = question.as_slice();
+        while let Some(end) = folder.iter().rposition(|byte| *byte == b'/').filter(|end| *end > 0) {
+            folder = &folder[..end];
+            Normal::with(folder, |path| {
+                let outcome = climb_folder(&views, Scope::One(0), mappings, path);
+                let files = files_below(&views, Scope::One(0), mappings, path, None, 3);
+                told.push(format!("{outcome:?} {files:?}"));
+            });
+            if image.is_broken() {
+                return None;
+            }
+        }
+    }
+    for (number, item) in image.items() {
+        let text = format!("{number} {item:?} {:?}", image.find(item.rating_key));
+        let mut files = Vec::new();
+        image.files(number, |path| files.push(path.to_vec()));
+        told.push(format!("{text} {files:?}"));
+    }
+    (!image.is_broken()).then_some(told)
+}
+
+struct Subject {
+    bytes: Vec<u8>,
+    questions: Vec<Vec<u8>>,
+    mappings: Mappings,
+    wanted: Vec<String>,
+}
+
+impl Subject {
+    fn new(items: &[Item], questions: Vec<Vec<u8>>) -> Self {
+        let mappings = host_rule();
+        let bytes = listing(items, &mappings);
+        let image = Image::from_bytes(bytes.clone()).expect("an image opens");
+        image.verify().expect("a fresh image is whole");
+        let wanted = told(image, &questions, &mappings).expect("a fresh image answers");
+        Self {
+            bytes,
+            questions,
+            mappings,
+            wanted,
+        }
+    }
+
+    /// Whether the damage was noticed; if it was not, then every answer must be right.
+    fn survives(&self, bytes: Vec<u8>, what: &str) -> bool {
+        let Ok(image) = Image::from_bytes(bytes) else {
+            return false;
+        };
+        let told = told(image, &self.questions, &self.mappings);
+        if let Some(told) = &told {
+            assert_eq!(*told, self.wanted, "{what}");
+        }
+        told.is_some()
+    }
+}
+
+#[test]
+fn no_flipped_byte_goes_unnoticed_where_it_matters() {
+    let items = mixed_items();
+    let subject = Subject::new(&items, questions(&items));
+    let mut harmless = 0;
+    for at in 0..subject.bytes.len() {
+        let mut bytes = subject.bytes.clone();
+        bytes[at] ^= 1 << (at % 8);
+        harmless += usize::from(subject.survives(bytes, &format!("byte {at}")));
+    }
+    // Only what pads the head to a whole block is not covered by any sum, and it is never read.
+    assert_eq!(harmless, 4096 - 512);
+}
+
+#[test]
+fn no_shortened_file_opens() {
+    let items = mixed_items();
+    let subject = Subject::new(&items, questions(&items));
+    for length in 0..subject.bytes.len() {
+        assert!(Image::from_bytes(subject.bytes[..length].to_vec()).is_err(), "{length}");
+    }
+    let mut longer = subject.bytes.clone();
+    longer.push(0);
+    assert!(Image::from_bytes(longer).is_err());
+}
+
+#[test]
+fn damage_in_a_large_image_is_found_where_it_is_met() {
+    let items: Vec<Item> = (0..3000)
+        .map(|n| movie(&n.to_string(), &[&format!("/mnt/f/{}/{}.mkv", n / 7, n % 50)]))
+        .collect();
+    let questions = questions(&items[..40]);
+    let subject = Subject::new(&items, questions);
+    let mut state = 1u64;
+    let mut random = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap_or(0) % below
+    };
+    for round in 0..120 {
+        let mut bytes = subject.bytes.clone();
+        for _ in 0..=round % 3 {
+            let at = random(bytes.len());
+            bytes[at] = bytes[at].wrapping_add(1 + u8::try_from(random(255)).unwrap_or(0));
+        }
+        subject.survives(bytes, &format!("round {round}"));
+    }
+}
+
+#[test]
+fn a_right_sum_does_not_make_absurd_offsets_dangerous() {
+    use xxhash_rust::xxh3::xxh3_64;
+    let items = mixed_items();
+    let subject = Subject::new(&items, questions(&items));
+    let sums_at = subject.bytes.len() - 8 * (subject.bytes.len() - 4096).div_ceil(4096 + 8);
+    // Every sum is made to fit again after the damage, so that only the checks of bounds are left. Answers may be wrong
+    // then, as after an attack, but nothing may crash. Of the head what the parts are and where they lie, and not the sums.
+    for at in (24..16 + 18 * 8).chain(4096..sums_at) {
+        for value in [0, 0xFF] {
+            let mut bytes = subject.bytes.clone();
+            bytes[at] = value;
+            let table: Vec<u8> = bytes[4096..sums_at]
+                .chunks(4096)
+                .flat_map(|block| xxh3_64(block).to_le_bytes())
+                .collect();
+            bytes[sums_at..].copy_from_slice(&table);
+            let sum = xxh3_64(&table).to_le_bytes();
+            bytes[16 + 20 * 8..][..8].copy_from_slice(&sum);
+            let head = xxh3_64(&bytes[..504]).to_le_bytes();
+            bytes[504..512].copy_from_slice(&head);
+            let image = Image::from_bytes(bytes).expect("all sums fit");
+            told(image, &subject.questions, &subject.mappings);
+        }
+    }
+}

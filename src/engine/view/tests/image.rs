@@ -1,0 +1,393 @@
+use std::sync::Arc;
+
+use super::against::host_rule;
+use super::against::{Recorded, match_segment, matches, matches_in};
+use super::{listing, movie};
+use crate::engine::segment::Sole;
+use crate::engine::segment::{Image, ImageBuilder, ImageMeta};
+use crate::engine::view::{LibraryFacts, LibraryView};
+use crate::error::Status;
+use crate::matching::{GuidRef, ItemRef, Mappings, Normal, Scope, Spelling, fast_lookup};
+use crate::model::{Item, ItemType, Rung};
+use crate::platform::map::MapMode;
+
+fn open(items: &[Item]) -> Image {
+    Image::from_bytes(listing(items, &Mappings::default())).expect("an image opens")
+}
+
+fn files(image: &Image, rating_key: &str) -> Option<Vec<String>> {
+    let number = image.find(rating_key)?;
+    let mut files = Vec::new();
+    image.files(number, |path| files.push(String::from_utf8_lossy(path).into_owned()));
+    Some(files)
+}
+
+#[test]
+fn items_come_back_as_they_went_in() {
+    let mut items = vec![
+        movie("1", &["/a/x.mkv"]),
+        movie("2", &["/a/y.mkv", "/b/\u{c9}.mkv", r"C:\c\z.mkv", r"\\?\D:\e.mkv"]),
+        movie("3", &[]),
+        Item {
+            rating_key: "a key with spaces, \u{e9} and 200 more bytes: ".to_owned() + &"x".repeat(200),
+            kind: ItemType::Track,
+            title: "T".repeat(70_000),
+            year: -44,
+            season: 0,
+            episode: i32::MAX,
+            guid: "local://9".into(),
+            show_title: "Artist".into(),
+            parts: vec!["/".to_owned() + &"long/".repeat(14_000) + "x.flac"],
+            ..Item::default()
+        },
+        Item {
+            rating_key: "5".into(),
+            season: -1,
+            episode: i32::MIN,
+            year: i32::MAX,
+            ..Item::default()
+        },
+    ];
+    for (n, guid) in [
+        "plex://movie/5d776825880197001ec90a2f",
+        "plex://movie/5D776825880197001EC90A2F",
+        "plex://movie/5d776825880197001ec90a2",
+        "plex://film/5d776825880197001ec90a2f",
+        "plex://episode/000000000000000000000000",
+        "plex://clip/ffffffffffffffffffffffff",
+        "plex://season/5d776825880197001ec90a2f",
+        "plex://album/ffffffffffffffffffffffff",
+        "imdb://tt1",
+        "",
+    ]
+    .iter()
+    .enumerate()
+    {
+        items.push(Item {
+            rating_key: format!("g{n}"),
+            guid: (*guid).to_owned(),
+            show_guid: (*guid).to_owned(),
+            ..movie("", &[])
+        });
+    }
+    let image = open(&items);
+    assert_eq!(image.items_count(), items.len() as u64);
+    assert_eq!(image.items().count(), items.len());
+    for ((number, got), item) in image.items().zip(&items) {
+        let wanted = ItemRef {
+            guid: got.guid,
+            show_guid: got.show_guid,
+            ..ItemRef::from(item)
+        };
+        assert_eq!(got, wanted);
+        for (got, wanted) in [(got.guid, &item.guid), (got.show_guid, &item.show_guid)] {
+            assert_eq!(got.to_string(), *wanted);
+        }
+        assert_eq!(image.find(&item.rating_key), Some(number));
+        assert_eq!(files(&image, &item.rating_key).as_ref(), Some(&item.parts));
+    }
+    assert_eq!(image.find("absent"), None);
+    assert!(!image.is_broken());
+}
+
+#[test]
+fn plex_guids_are_packed() {
+    let image = open(&[movie("1", &[])]);
+    let (_, item) = image.items().next().expect("there is one");
+    assert!(matches!(
+        item.guid,
+        GuidRef::Plex {
+            what: "plex://movie/",
+            ..
+        }
+    ));
+}
+
+#[test]
+fn shows_are_kept_once() {
+    let episode = |n: usize| Item {
+        rating_key: n.to_string(),
+        show_title: "A show with a title that is quite long".into(),
+        show_rating_key: "7".into(),
+        ..movie("", &[&format!("/{n}")])
+    };
+    let few: Vec<Item> = (100..200).map(episode).collect();
+    let more: Vec<Item> = (100..300).map(episode).collect();
+    let growth = open(&more).bytes() - open(&few).bytes();
+    assert!(growth < 100 * 85, "{growth} bytes for 100 episodes");
+}
+
+#[test]
+fn an_empty_image_answers() {
+    let image = open(&[]);
+    assert_eq!(image.items().count(), 0);
+    assert_eq!(image.find("1"), None);
+    Normal::with(b"/a/x.mkv", |path| {
+        assert!(
+            image
+                .sole(path.raw(), image.first(path.hash(), path.raw().len()))
+                .is_none()
+        );
+        assert!(!image.may_have(path.hash()));
+        image.paths(path, |_, _| panic!("nothing is listed"));
+        assert_eq!(image.alike(path, 1, None, |_, _| panic!("nothing is listed")), 0);
+    });
+    assert!(!image.is_broken());
+}
+
+#[test]
+fn matches_know_when_they_were_recorded_and_the_newest_of_a_path_counts() {
+    let segment = |recorded: &[Recorded<'_>], row| match_segment(recorded, row, None).finish_in_memory().expect("made");
+    let matches = matches_in(vec![
+        segment(&[(b"/a/\xff.mkv", Some("12"), 3), (b"/A/gone.mkv", None, 0)], 2),
+        segment(
+            &[
+                (b"/A/x.mkv", Some("13"), 2),
+                (b"/a/\xff.mkv", Some("11"), 1),
+                (b"/A/gone.mkv", Some("14"), 1),
+            ],
+            1,
+        ),
+    ]);
+    let found = |path: &[u8]| {
+        let mut found = Vec::new();
+        Normal::with(path, |path| {
+            matches.each(path, |place, _| {
+                let (key, path, at) = matches.get(place).expect("sound");
+                found.push((key.to_owned(), path.to_vec(), at.0));
+            });
+        });
+        found
+    };
+    assert_eq!(found(b"/a/\xff.mkv"), [("12".to_owned(), b"/a/\xff.mkv".to_vec(), 3)]);
+    assert_eq!(found(b"/a/x.mkv"), [("13".to_owned(), b"/A/x.mkv".to_vec(), 2)]);
+    assert_eq!(found(b"/A/\xff.mkv"), []);
+    assert_eq!(found(b"/A/gone.mkv"), []);
+    let sole = |path: &[u8]| Normal::with(path, |path| matches.sole(path.raw(), path.hash()));
+    assert_eq!(sole(b"/a/\xff.mkv"), Sole::Match("12"));
+    assert_eq!(sole(b"/A/gone.mkv"), Sole::None);
+    assert_eq!(sole(b"/a/other.mkv"), Sole::None);
+    assert_eq!(sole(b"/a/x.mkv"), Sole::Unsure, "another spelling was recorded");
+    assert_eq!(matches.has(b"/A/gone.mkv"), Ok(false));
+    assert_eq!(matches.has(b"/A/x.mkv"), Ok(true));
+    assert_eq!(matches.has(b"/a/x.mkv"), Ok(false));
+}
+
+#[test]
+fn files_are_whole_and_private_and_never_replaced() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("library.image");
+    let write = |generation, count: usize| {
+        let mut builder = ImageBuilder::new(ImageMeta {
+            library: "0f4d".into(),
+            generation,
+            sequence: 9,
+            ..ImageMeta::default()
+        });
+        for n in 0..count {
+            builder.push(&movie(
+                &n.to_string(),
+                &[&format!("/a/{n}.mkv"), &format!("/b/{n}.mkv")],
+            ));
+        }
+        builder.finish(&path, 7).expect("is written")
+    };
+    let info = write(1, 1000);
+    assert_eq!((info.items, info.parts), (1000, 2000));
+    for mode in [MapMode::Map, MapMode::Read] {
+        let old = Image::open(&path, mode, 7).expect("opens");
+        assert_eq!(info.bytes, old.bytes());
+        assert!(Image::open(&path, mode, 8).is_err(), "made for another name");
+        assert_eq!(
+            (old.library(), old.generation(), old.sequence(), old.mappings()),
+            ("0f4d", 1, 9, 0)
+        );
+        write(2, 10);
+        let same = Image::open(&path, mode, 7).expect("opens");
+        assert_eq!(
+            (same.generation(), same.items_count()),
+            (1, 1000),
+            "another may have it mapped"
+        );
+        std::fs::remove_file(&path).expect("removed");
+        write(2, 10);
+        let new = Image::open(&path, mode, 7).expect("opens");
+        assert_eq!((new.generation(), new.items_count(), new.parts_count()), (2, 10, 20));
+        // A process that has the old file open goes on with it.
+        assert_eq!(old.items().count(), 1000);
+        old.verify().expect("is whole");
+        std::fs::remove_file(&path).expect("removed");
+        write(1, 1000);
+    }
+    let names: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").collect();
+    assert_eq!(names.len(), 1, "no temporary file is left");
+    let facts = std::fs::metadata(&path).expect("is there");
+    assert_eq!(facts.permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn an_image_of_another_library_is_as_good_as_none() {
+    let open = |uuid: &str| {
+        let image = Arc::new(open(&[movie("1", &["/a/x.mkv"])]));
+        let facts = LibraryFacts {
+            uuid: uuid.into(),
+            ..LibraryFacts::default()
+        };
+        LibraryView::new(facts, &Mappings::default(), Some(image), None, Arc::default())
+    };
+    let (ours, other) = (open("uuid"), open("another"));
+    assert!(ours.image.is_some());
+    assert!(other.image.is_none());
+}
+
+#[test]
+fn what_cannot_be_written_leaves_the_old_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("absent").join("library.image");
+    let error = ImageBuilder::new(ImageMeta::default())
+        .finish(&path, 7)
+        .expect_err("no such folder");
+    assert!(error.message.contains("library.image"), "{error}");
+    assert!(Image::open(&path, MapMode::Map, 7).is_err());
+}
+
+#[test]
+fn many_threads_may_verify_at_once() {
+    let items: Vec<Item> = (0..2000)
+        .map(|n| movie(&n.to_string(), &[&format!("/a/{n}.mkv")]))
+        .collect();
+    let image = Arc::new(open(&items));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(image.items().count(), 2000));
+        }
+    });
+    assert!(!image.is_broken());
+}
+
+#[test]
+fn an_image_that_is_made_in_runs_beside_its_file_is_the_one_that_is_made_in_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("plexindex-2-l1.image");
+    let mut items: Vec<Item> = (0..3000_usize)
+        .map(|n| {
+            let other = n * 7919 % 3000;
+            let own = format!("/mnt/Film {other}/Film {other} \u{e9}.mkv");
+            let shared = format!("/mnt/{}/disc {}/movie.mkv", n % 40, other % 11);
+            let twin = "/mnt/twice.mkv".to_owned();
+            let paths: &[&String] = match n % 10 {
+                0 => &[],
+                1 => &[&shared],
+                2 => &[&own, &shared],
+                3 => &[&twin, &own],
+                _ => &[&own],
+            };
+            let paths: Vec<&str> = paths.iter().map(|path| path.as_str()).collect();
+            Item {
+                title: if n % 2 == 0 {
+                    format!("Film {other}")
+                } else {
+                    format!("Other {n}")
+                },
+                ..movie(&n.to_string(), &paths)
+            }
+        })
+        .collect();
+    for (n, item) in items.iter_mut().enumerate().filter(|(n, _)| n % 3 == 0) {
+        item.kind = ItemType::Episode;
+        item.season = i32::try_from(n % 5).expect("few");
+        item.show_rating_key = format!("show {}", n % 200);
+        item.season_rating_key = format!("season {} of {}", item.season, n % 200);
+        item.season_guid = format!("plex://season/{:024x}", n % 1000);
+        item.show_title = item.show_rating_key.to_uppercase();
+    }
+    let meta = || ImageMeta {
+        library: "uuid".to_owned(),
+        mappings: host_rule(),
+        ..ImageMeta::default()
+    };
+    let fill = |mut builder: ImageBuilder| {
+        for item in &items {
+            builder.push(item);
+        }
+        builder
+    };
+    let in_memory = fill(ImageBuilder::new(meta())).finish_in_memory().expect("made");
+    let begun = fill(ImageBuilder::beside(meta(), &path));
+    let names = || std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(names(), 1, "what is sorted has no name");
+    begun.finish(&path, 0).expect("made");
+    assert_eq!(names(), 1);
+    assert!(std::fs::read(&path).expect("a file") == in_memory);
+    Image::from_bytes(in_memory).expect("opens").verify().expect("sound");
+    std::fs::remove_file(&path).expect("removed");
+    // One that is given up leaves nothing.
+    drop(fill(ImageBuilder::beside(meta(), &path)));
+    assert_eq!(names(), 0);
+}
+
+#[test]
+fn without_memory_for_an_image_there_is_a_status() {
+    assert!(ImageBuilder::expect(20_000).is_ok());
+    for items in [1 << 45, u64::MAX] {
+        let error = ImageBuilder::expect(items).expect_err("no machine has as much");
+        assert_eq!(error.status, Status::Store, "{error}");
+        assert!(error.message.contains("ulimit"), "{error}");
+    }
+}
+
+#[test]
+fn a_path_as_it_is_listed_needs_no_normal_form() {
+    let listed = [
+        "/m/\u{c9}t\u{e9}/\u{c9}.mkv",
+        "/m/\u{e9}.mkv",
+        "/m/e\u{301}.MKV",
+        "/m/夜.mkv",
+    ];
+    let items: Vec<Item> = (0..4).map(|n| movie(&n.to_string(), &[listed[n]])).collect();
+    let image = open(&items);
+    let spelled = |path: &str| {
+        let hash = Spelling::hash_of(path.as_bytes()).expect("it is not ASCII");
+        image.sole_spelled(path.as_bytes(), image.first(hash, 2 * path.len()))
+    };
+    for (path, key) in [(listed[0], "0"), (listed[3], "3")] {
+        let mut form = 0;
+        Normal::with(path.as_bytes(), |path| form = path.hash());
+        assert_eq!(spelled(path), Some((key, form)), "{path}");
+    }
+    // Two spellings of one path: which is meant is told by the normal form.
+    assert_eq!(spelled(listed[1]), None);
+    assert_eq!(spelled(listed[2]), None);
+    assert_eq!(spelled("/m/e\u{301}t\u{e9}/\u{c9}.mkv"), None);
+    assert_eq!(Spelling::hash_of(b"/m/a.mkv"), None);
+}
+
+#[test]
+fn what_was_recorded_under_another_spelling_counts() {
+    let none = Mappings::default();
+    let path = "/m/\u{c9}.mkv";
+    let image = Arc::new(open(&[movie("1", &[path]), movie("2", &["/m/2.mkv"])]));
+    let facts = LibraryFacts {
+        uuid: "uuid".into(),
+        fetched: true,
+        ..LibraryFacts::default()
+    };
+    let asked = |recorded: &str, key: &str| {
+        let matches = matches(&[(recorded.as_bytes(), key, 1)]);
+        let view = LibraryView::new(
+            facts.clone(),
+            &none,
+            Some(Arc::clone(&image)),
+            Some(matches),
+            Arc::default(),
+        );
+        let views = [&view];
+        let hit = fast_lookup(&views, Scope::One(0), &none, path.as_bytes())?;
+        Some((hit.rating_key.to_owned(), hit.rung))
+    };
+    assert_eq!(asked(path, "1"), Some(("1".to_owned(), Rung::Confirmed)));
+    assert_eq!(asked(path, "2"), Some(("2".to_owned(), Rung::Confirmed)));
+    assert_eq!(asked("/m/e\u{301}.mkv", "2"), Some(("2".to_owned(), Rung::Confirmed)));
+    assert_eq!(asked("/m/other.mkv", "2"), Some(("1".to_owned(), Rung::Exact)));
+}

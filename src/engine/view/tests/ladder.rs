@@ -1,0 +1,336 @@
+//! What the ladder promises, case by case. That it holds in general is shown in `random`.
+
+use std::sync::Arc;
+
+use super::{library, movie};
+use crate::engine::memtable::Change;
+use crate::engine::view::LibraryView;
+use crate::matching::{LIMIT, Mappings, Scope, climb, fast_lookup};
+use crate::model::{Confidence, Item, Reason, Rung};
+use crate::options::{Mapping, MappingKind, Pattern};
+
+/// Rung, confidence, reason and keys, best first, in a form that fits into a line.
+fn ask(views: &[&LibraryView], mappings: &Mappings, path: &str) -> (Rung, Confidence, Reason, Vec<String>) {
+    let scope = if views.len() == 1 { Scope::One(0) } else { Scope::All };
+    let outcome = climb(views, scope, mappings, path.as_bytes());
+    let keys = outcome
+        .found()
+        .iter()
+        .map(|found| found.item.rating_key.to_owned())
+        .collect();
+    (outcome.rung, outcome.confidence, outcome.reason, keys)
+}
+
+fn keys(keys: &[&str]) -> Vec<String> {
+    keys.iter().map(|key| (*key).to_owned()).collect()
+}
+
+const FOUND: (Confidence, Reason) = (Confidence::High, Reason::OnlyRootDiffers);
+
+#[test]
+fn the_same_name_in_many_folders_is_decided_by_the_folders() {
+    let items: Vec<Item> = (0..500)
+        .map(|n| {
+            movie(
+                &n.to_string(),
+                &[&format!("/plex/Quartet {}/Suite {}/01.flac", n / 10, n % 10)],
+            )
+        })
+        .collect();
+    let none = Mappings::default();
+    let music = library(&["/plex"], &items, &none);
+    let views = [&music];
+    let (rung, confidence, reason, found) = ask(&views, &none, "/nas/quartet 7/suite 3/01.flac");
+    assert_eq!(
+        (rung, (confidence, reason), found),
+        (Rung::Suffix, FOUND, keys(&["73"]))
+    );
+    let outcome = climb(&views, Scope::One(0), &none, b"/nas/elsewhere/suite 3/01.flac");
+    assert_eq!((outcome.rung, outcome.components, outcome.total), (Rung::Suffix, 2, 50));
+    assert_eq!((outcome.found().len(), outcome.reason), (LIMIT, Reason::SeveralItems));
+    let outcome = climb(&views, Scope::One(0), &none, b"/nas/x/y/01.flac");
+    assert_eq!(
+        (outcome.rung, outcome.components, outcome.total),
+        (Rung::FileName, 1, 500)
+    );
+    assert_eq!(outcome.confidence, Confidence::Low);
+    assert!(fast_lookup(&views, Scope::One(0), &none, b"/nas/x/y/01.flac").is_none());
+}
+
+#[test]
+fn under_a_folder_of_the_library_weak_rungs_stay_low() {
+    let none = Mappings::default();
+    let music = library(&["/music"], &[movie("1", &["/music/Birch/CD1/01.flac"])], &none);
+    let views = [&music];
+    let low = (Confidence::Low, Reason::NotListed);
+    let (rung, confidence, reason, found) = ask(&views, &none, "/music/Cedar/CD1/01.flac");
+    assert_eq!((rung, (confidence, reason), found), (Rung::Suffix, low, keys(&["1"])));
+    // Under no folder of a library: another root alone is a missing mapping, another folder another file.
+    let (rung, confidence, reason, found) = ask(&views, &none, "/elsewhere/Birch/CD1/01.flac");
+    assert_eq!((rung, (confidence, reason), found), (Rung::Suffix, FOUND, keys(&["1"])));
+    let low = (Confidence::Low, Reason::NoEvidence);
+    let (rung, confidence, reason, found) = ask(&views, &none, "/elsewhere/Cedar/CD1/01.flac");
+    assert_eq!((rung, (confidence, reason), found), (Rung::Suffix, low, keys(&["1"])));
+    // Asked of one library, in a folder of another's.
+    let other = library(&["/vinyl"], &[], &none);
+    let views = [&music, &other];
+    let outcome = climb(&views, Scope::One(0), &none, b"/vinyl/Birch/CD1/01.flac");
+    assert_eq!(
+        (outcome.rung, outcome.confidence, outcome.reason),
+        (Rung::Suffix, Confidence::Low, Reason::NotListed)
+    );
+    assert!(fast_lookup(&views, Scope::One(0), &none, b"/vinyl/Birch/CD1/01.flac").is_none());
+}
+
+#[test]
+fn a_miss_has_a_reason() {
+    let none = Mappings::default();
+    let films = library(&["/films"], &[], &none);
+    let mut unfetched = library(&["/tv"], &[], &none);
+    unfetched.facts.fetched = false;
+    for (views, path, wanted) in [
+        (vec![&films], "/films/x.mkv", Reason::NotListed),
+        (vec![&films], "/data/x.mkv", Reason::NoLocation),
+        (vec![&unfetched], "/tv/x.mkv", Reason::NotFetched),
+        (vec![&unfetched], "/data/x.mkv", Reason::NotFetched),
+        (vec![&films, &unfetched], "/films/x.mkv", Reason::NotListed),
+        (vec![&films, &unfetched], "/tv/x.mkv", Reason::NotFetched),
+        (vec![&films, &unfetched], "/data/x.mkv", Reason::NotFetched),
+    ] {
+        let (rung, confidence, reason, found) = ask(&views, &none, path);
+        assert_eq!(
+            (rung, confidence, reason, found),
+            (Rung::None, Confidence::None, wanted, keys(&[])),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn names_that_differ_by_case_are_no_guess() {
+    let none = Mappings::default();
+    let films = library(&[], &[movie("1", &["/f/A.mkv"]), movie("2", &["/f/a.mkv"])], &none);
+    let views = [&films];
+    assert_eq!(ask(&views, &none, "/f/a.mkv").3, keys(&["2"]));
+    assert_eq!(ask(&views, &none, "/f/A.mkv").3, keys(&["1"]));
+    let (rung, confidence, reason, found) = ask(&views, &none, "/F/a.mkv");
+    assert_eq!(
+        (rung, confidence, reason),
+        (Rung::Exact, Confidence::Low, Reason::SeveralItems)
+    );
+    assert_eq!(found, keys(&["2", "1"]), "the likelier one comes first");
+}
+
+#[test]
+fn a_file_of_two_items_is_ambiguous_and_two_files_of_one_item_are_not() {
+    let none = Mappings::default();
+    let shows = library(
+        &["/a", "/b"],
+        &[
+            movie("1", &["/s/e1e2.mkv"]),
+            movie("2", &["/s/e1e2.mkv"]),
+            movie("3", &["/a/4k/x.mkv", "/b/4k/x.mkv"]),
+        ],
+        &none,
+    );
+    let views = [&shows];
+    assert_eq!(
+        ask(&views, &none, "/s/e1e2.mkv"),
+        (Rung::Exact, Confidence::Low, Reason::SeveralItems, keys(&["1", "2"]))
+    );
+    assert_eq!(
+        ask(&views, &none, "/c/4k/x.mkv"),
+        (Rung::Suffix, FOUND.0, FOUND.1, keys(&["3"]))
+    );
+}
+
+#[test]
+fn folders_choose_among_libraries() {
+    let none = Mappings::default();
+    let hd = library(
+        &["/hd"],
+        &[movie("1", &["/hd/x.mkv"]), movie("3", &["/uhd/z.mkv"])],
+        &none,
+    );
+    let uhd = library(
+        &["/uhd"],
+        &[movie("2", &["/uhd/x.mkv"]), movie("4", &["/uhd/z.mkv"])],
+        &none,
+    );
+    let views = [&hd, &uhd];
+    assert_eq!(ask(&views, &none, "/uhd/x.mkv").3, keys(&["2"]));
+    // Both list it, but only one can own it.
+    assert_eq!(ask(&views, &none, "/uhd/z.mkv").3, keys(&["4"]));
+    // Under no folder of either: both have such a name.
+    let (rung, confidence, reason, found) = ask(&views, &none, "/data/x.mkv");
+    assert_eq!(
+        (rung, confidence, reason),
+        (Rung::FileName, Confidence::Low, Reason::SeveralLibraries)
+    );
+    assert_eq!(found.len(), 2);
+    // A new file of one library is not another's because it is called alike.
+    let (rung, confidence, _, found) = ask(&views, &none, "/hd/z.mkv");
+    assert_eq!(
+        (rung, confidence, found),
+        (Rung::FileName, Confidence::Low, keys(&["3"]))
+    );
+}
+
+#[test]
+fn mappings_make_paths_exact() {
+    let to_server = Mapping {
+        kind: MappingKind::HostToServer,
+        from: Pattern::Prefix(b"/data".to_vec()),
+        to: b"/mnt".to_vec(),
+    };
+    let to_host = Mapping {
+        kind: MappingKind::ServerToHost,
+        from: Pattern::Regex("^/mnt/(.*)".into()),
+        to: br"/stash/\1".to_vec(),
+    };
+    let items = [
+        movie("1", &["/mnt/a/01.mkv"]),
+        movie("2", &["/mnt/b/01.mkv", "/mnt/c/02.mkv"]),
+    ];
+    for rule in [to_server, to_host] {
+        let mappings = Mappings::new(std::slice::from_ref(&rule)).expect("rules compile");
+        let films = library(&["/mnt"], &items, &mappings);
+        let views = [&films];
+        let root = if rule.kind == MappingKind::HostToServer {
+            "/data"
+        } else {
+            "/stash"
+        };
+        for (path, key) in [("/a/01.mkv", "1"), ("/b/01.mkv", "2"), ("/C/02.mkv", "2")] {
+            let path = format!("{root}{path}");
+            let outcome = climb(&views, Scope::One(0), &mappings, path.as_bytes());
+            assert_eq!(
+                (outcome.rung, outcome.confidence),
+                (Rung::Mapped, Confidence::High),
+                "{path}"
+            );
+            assert_eq!(outcome.found()[0].item.rating_key, key);
+            assert!(outcome.found()[0].path.starts_with(b"/mnt/"), "the server's spelling");
+            let fast = fast_lookup(&views, Scope::One(0), &mappings, path.as_bytes()).expect("is sure");
+            assert_eq!((fast.rung, fast.rating_key), (Rung::Mapped, key));
+        }
+        // As mapped it lies under the folder: the name alone is not enough.
+        let (rung, confidence, ..) = ask(&views, &mappings, &format!("{root}/new/02.mkv"));
+        assert_eq!((rung, confidence), (Rung::FileName, Confidence::Low));
+        let (.., reason, _) = ask(&views, &mappings, &format!("{root}/new/03.mkv"));
+        assert_eq!(reason, Reason::NotListed);
+    }
+}
+
+#[test]
+fn confirmed_matches_sleep_wake_and_are_overruled() {
+    let none = Mappings::default();
+    let films = library(
+        &["/mnt"],
+        &[movie("1", &["/mnt/a.mkv"]), movie("2", &["/mnt/b.mkv"])],
+        &none,
+    );
+    let views = [&films];
+    let push = |change| films.overlay.push(change, &none).expect("there is room");
+    let matched = |path: &str, key: &str, sequence| Change::Matched {
+        path: path.into(),
+        rating_key: key.into(),
+        sequence,
+    };
+    let added = |key: &str, path: &str| Change::Added {
+        item: Arc::new(movie(key, &[path])),
+        sequence: 1,
+    };
+    // An unlisted item: the match sleeps, and the climb goes on.
+    push(matched("/host/x.mkv", "9", 1));
+    assert_eq!(ask(&views, &none, "/host/x.mkv").2, Reason::NoLocation);
+    // It wakes when the item is listed.
+    push(added("9", "/mnt/nine.mkv"));
+    assert_eq!(ask(&views, &none, "/host/x.mkv").0, Rung::Confirmed);
+    push(Change::Removed { rating_key: "9".into() });
+    assert_eq!(ask(&views, &none, "/host/x.mkv").0, Rung::None);
+    // Recorded after the listing, which says otherwise: the host knows better.
+    push(matched("/mnt/a.mkv", "2", 1));
+    assert_eq!(
+        ask(&views, &none, "/mnt/a.mkv"),
+        (Rung::Confirmed, Confidence::High, Reason::None, keys(&["2"]))
+    );
+    // Recorded before that listing: overruled.
+    push(matched("/mnt/a.mkv", "2", 0));
+    assert_eq!(
+        ask(&views, &none, "/mnt/a.mkv"),
+        (Rung::Exact, Confidence::High, Reason::None, keys(&["1"]))
+    );
+    push(matched("/mnt/a.mkv", "2", 1));
+    assert_eq!(ask(&views, &none, "/mnt/a.mkv").0, Rung::Confirmed);
+    push(added("3", "/mnt/a.mkv"));
+    assert_eq!(
+        ask(&views, &none, "/mnt/a.mkv").3,
+        keys(&["1", "3"]),
+        "two items list it, one since the match"
+    );
+    push(Change::Forgotten {
+        path: b"/mnt/a.mkv".to_vec(),
+    });
+    push(Change::Removed { rating_key: "3".into() });
+    assert_eq!(ask(&views, &none, "/mnt/a.mkv").0, Rung::Exact);
+}
+
+#[test]
+fn of_an_item_that_no_listing_holds_only_the_key_is_known() {
+    let none = Mappings::default();
+    let mut unfetched = library(&[], &[], &none);
+    unfetched.facts.fetched = false;
+    let matched = Change::Matched {
+        path: b"/a\xff.mkv".to_vec(),
+        rating_key: "9".into(),
+        sequence: 0,
+    };
+    unfetched.overlay.push(matched, &none).expect("there is room");
+    let views = [&unfetched];
+    let outcome = climb(&views, Scope::One(0), &none, b"/a\xff.mkv");
+    assert_eq!((outcome.rung, outcome.confidence), (Rung::Confirmed, Confidence::High));
+    assert!(outcome.found()[0].item.key_only);
+    assert_eq!(outcome.found()[0].path, b"/a\xff.mkv");
+}
+
+#[test]
+fn what_was_invalidated_is_answered_after_a_confirmation_only() {
+    let none = Mappings::default();
+    let films = library(&[], &[movie("1", &["/mnt/a.mkv", "/mnt/b.mkv"])], &none);
+    let views = [&films];
+    let push = |change| films.overlay.push(change, &none).expect("there is room");
+    let unverified = |path: &str| climb(&views, Scope::One(0), &none, path.as_bytes()).unverified;
+    push(Change::UnverifiedPath {
+        path: b"/MNT/a.mkv".to_vec(),
+    });
+    assert_eq!(ask(&views, &none, "/mnt/a.mkv").2, Reason::Unconfirmed);
+    assert!(fast_lookup(&views, Scope::One(0), &none, b"/mnt/a.mkv").is_none());
+    assert!(!unverified("/mnt/b.mkv"));
+    // By its end it is the same row, so it is invalidated from there, too.
+    assert!(unverified("/data/mnt/a.mkv"));
+    push(Change::VerifiedPath {
+        path: b"/mnt/a.mkv".to_vec(),
+    });
+    assert!(!unverified("/mnt/a.mkv"));
+    push(Change::UnverifiedItem { rating_key: "1".into() });
+    assert!(unverified("/mnt/a.mkv") && unverified("/mnt/b.mkv"));
+    push(Change::VerifiedItem { rating_key: "1".into() });
+    assert!(!unverified("/mnt/a.mkv") && !unverified("/mnt/b.mkv"));
+}
+
+#[test]
+fn long_and_strange_paths_are_asked_without_harm() {
+    let none = Mappings::default();
+    let long = format!("/mnt/{}/x.mkv", "d".repeat(65_536));
+    let films = library(&[], &[movie("1", &[&long]), movie("2", &["/mnt/y.mkv"])], &none);
+    let views = [&films];
+    assert_eq!(ask(&views, &none, &long).3, keys(&["1"]));
+    assert_eq!(ask(&views, &none, &long.to_uppercase()).3, keys(&["1"]));
+    for path in ["/", "//", "", "\\", "\\\\", "c:/", ".", "\u{301}"] {
+        assert_eq!(ask(&views, &none, path).0, Rung::None, "{path}");
+    }
+    for path in [&b"\xff"[..], b"/mnt/y.mkv\0", b"/mnt/\xff/y.mkv"] {
+        assert_eq!(climb(&views, Scope::One(0), &none, path).rung, Rung::None);
+    }
+}

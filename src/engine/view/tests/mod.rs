@@ -1,0 +1,44 @@
+//! Tests of what a hit reads, and of the ladder over it.
+
+mod against;
+mod apart;
+mod damage;
+mod folders;
+mod image;
+mod ladder;
+mod naive;
+mod overlay;
+mod page;
+mod random;
+mod right;
+mod swap;
+
+use std::sync::Arc;
+
+use super::{LibraryFacts, LibraryView};
+use crate::engine::segment::Image;
+use crate::matching::Mappings;
+use crate::model::Item;
+use against::{listing, movie};
+
+/// What the fuzz targets call `image`.
+mod parts {
+    pub use crate::engine::memtable::Change;
+    pub use crate::engine::segment::{
+        Image, ImageBuilder, ImageMeta, Matches, Record, RecordSegment, RecordSegmentBuilder, RecordSegments, Stored,
+        match_value,
+    };
+    pub use crate::engine::view::{LibraryFacts, LibraryView};
+}
+
+/// A fetched library with these folders and items, without matches.
+pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> LibraryView {
+    let facts = LibraryFacts {
+        uuid: "uuid".into(),
+        locations: locations.iter().map(|path| (*path).to_owned()).collect(),
+        listed_at: 1,
+        fetched: true,
+    };
+    let image = Image::from_bytes(listing(items, mappings)).expect("an image opens");
+    LibraryView::new(facts, mappings, Some(Arc::new(image)), None, Arc::default())
+}

@@ -1,0 +1,343 @@
+//! The ladder once more, written from `docs/design.md` alone: lists, and nothing but linear scans.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::parts::Change;
+use crate::model::{Confidence, Item, Reason, Rung};
+
+/// A library as lists.
+#[derive(Clone, Debug, Default)]
+pub struct Naive {
+    pub locations: Vec<String>,
+    pub fetched: bool,
+    /// Items with the moment they became known.
+    pub items: Vec<(Item, (u64, u64))>,
+    /// Recorded matches: path, rating key, moment.
+    pub matches: Vec<(Vec<u8>, String, (u64, u64))>,
+    pub unverified_paths: Vec<Vec<u8>>,
+    pub unverified_items: Vec<String>,
+    pub changes: u64,
+}
+
+/// One rule: this folder for that one, on the host's paths or on the server's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rule {
+    pub to_server: bool,
+    pub from: String,
+    pub to: String,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub rung: Rung,
+    pub confidence: Confidence,
+    pub reason: Reason,
+    /// Library and rating key of what fits equally well, each with the paths that do.
+    pub found: Fits,
+}
+
+thread_local! {
+    /// Forms that were asked for: scans ask for the same ones again and again.
+    static FORMS: RefCell<HashMap<Vec<u8>, Vec<u8>>> = RefCell::default();
+}
+
+pub fn form(path: &[u8]) -> Vec<u8> {
+    FORMS.with_borrow_mut(|known| {
+        if let Some(form) = known.get(path) {
+            return form.clone();
+        }
+        let form = made(path);
+        if known.len() == 4096 {
+            known.clear();
+        }
+        if path.len() < 512 {
+            known.insert(path.to_vec(), form.clone());
+        }
+        form
+    })
+}
+
+fn made(path: &[u8]) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(path) else {
+        return path.to_vec();
+    };
+    let letter = |text: &str| text.starts_with(|c: char| c.is_ascii_alphabetic());
+    let upper = text.to_ascii_uppercase();
+    let text = if upper.starts_with(r"\\?\UNC\") {
+        format!("//{}", &text[8..]).replace('\\', "/")
+    } else if upper.starts_with(r"\\?\") && letter(&text[4..]) && text[5..].starts_with(r":\") {
+        text[4..].replace('\\', "/")
+    } else if text.starts_with(r"\\") || (letter(text) && (text[1..].starts_with(r":\") || text[1..].starts_with(":/")))
+    {
+        text.replace('\\', "/")
+    } else {
+        text.to_owned()
+    };
+    let composed: String = text.nfc().collect();
+    let lower: String = composed.chars().flat_map(char::to_lowercase).collect();
+    lower.nfc().collect::<String>().into_bytes()
+}
+
+pub(super) fn components(form: &[u8]) -> Vec<&[u8]> {
+    form.split(|b| *b == b'/').filter(|c| !c.is_empty()).collect()
+}
+
+pub(super) fn under(path: &[u8], folder: &[u8]) -> bool {
+    let (path, folder) = (form(path), form(folder));
+    let (inner, outer) = (components(&path), components(&folder));
+    !folder.is_empty()
+        && path.starts_with(b"/") == folder.starts_with(b"/")
+        && inner.len() > outer.len()
+        && inner[..outer.len()] == outer[..]
+}
+
+fn common(a: &[u8], b: &[u8]) -> usize {
+    let (a, b) = (form(a), form(b));
+    let (a, b) = (components(&a), components(&b));
+    a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
+}
+
+/// Rules in the tests name folders in plain ASCII, so replacing them is cutting them off.
+pub(super) fn replaced(path: &[u8], rule: &Rule) -> Option<Vec<u8>> {
+    let rest = path.strip_prefix(rule.from.as_bytes())?;
+    rest.starts_with(b"/").then(|| [rule.to.as_bytes(), rest].concat())
+}
+
+pub(super) fn to_host(path: &[u8], rules: &[Rule]) -> Option<Vec<u8>> {
+    rules
+        .iter()
+        .filter(|rule| !rule.to_server)
+        .find_map(|rule| replaced(path, rule))
+        .filter(|host| host != path)
+}
+
+impl Naive {
+    pub fn apply(&mut self, change: &Change) {
+        self.changes += 1;
+        let moment = (1, self.changes);
+        let forget_item = |items: &mut Vec<String>, key: &str| items.retain(|known| known != key);
+        match change {
+            Change::Matched {
+                path,
+                rating_key,
+                sequence,
+            } => {
+                self.matches.retain(|(known, _, _)| known != path);
+                self.matches
+                    .push((path.clone(), rating_key.clone(), (*sequence, self.changes)));
+                self.unverified_paths.retain(|known| form(known) != form(path));
+                forget_item(&mut self.unverified_items, rating_key);
+            }
+            Change::Forgotten { path } => self.matches.retain(|(known, _, _)| known != path),
+            Change::UnverifiedPath { path } => self.unverified_paths.push(path.clone()),
+            Change::VerifiedPath { path } => self.unverified_paths.retain(|known| form(known) != form(path)),
+            Change::UnverifiedItem { rating_key } => self.unverified_items.push(rating_key.clone()),
+            Change::VerifiedItem { rating_key } => forget_item(&mut self.unverified_items, rating_key),
+            Change::Added { item, .. } => {
+                self.items.retain(|(known, _)| known.rating_key != item.rating_key);
+                self.items.push(((**item).clone(), moment));
+            }
+            Change::Removed { rating_key } => self.items.retain(|(known, _)| known.rating_key != *rating_key),
+        }
+    }
+
+    pub fn is_unverified(&self, path: &[u8], rating_key: &str) -> bool {
+        self.unverified_items.iter().any(|known| known == rating_key)
+            || self.unverified_paths.iter().any(|known| form(known) == form(path))
+    }
+
+    fn owns(&self, path: &[u8], rules: &[Rule]) -> bool {
+        let mut folders: Vec<Vec<u8>> = self
+            .locations
+            .iter()
+            .map(|folder| folder.clone().into_bytes())
+            .collect();
+        for folder in &self.locations {
+            folders.extend(to_host(format!("{folder}/").as_bytes(), rules));
+        }
+        let mut paths = vec![path.to_vec()];
+        paths.extend(
+            rules
+                .iter()
+                .filter(|rule| rule.to_server)
+                .filter_map(|rule| replaced(path, rule)),
+        );
+        paths
+            .iter()
+            .any(|path| folders.iter().any(|folder| under(path, folder)))
+    }
+
+    fn paths(&self) -> impl Iterator<Item = (&Item, &[u8], (u64, u64))> {
+        self.items
+            .iter()
+            .flat_map(|(item, moment)| item.parts.iter().map(move |path| (item, path.as_bytes(), *moment)))
+    }
+
+    /// Awake matches for this form.
+    fn confirmed(&self, path: &[u8], rules: &[Rule]) -> Vec<(String, Vec<u8>)> {
+        let mut awake = Vec::new();
+        for (recorded, key, moment) in self.matches.iter().filter(|(known, _, _)| form(known) == form(path)) {
+            if self.fetched && self.items.iter().all(|(item, _)| item.rating_key != *key) {
+                continue;
+            }
+            let listers: Vec<(&str, (u64, u64))> = self
+                .paths()
+                .filter(|(_, listed, _)| listed == recorded || to_host(listed, rules).as_ref() == Some(recorded))
+                .map(|(item, _, moment)| (item.rating_key.as_str(), moment))
+                .collect();
+            let own = listers.iter().any(|(lister, _)| lister == key);
+            let newer = listers.iter().any(|(lister, at)| lister != key && at > moment);
+            if own || !newer {
+                awake.push((key.clone(), recorded.clone()));
+            }
+        }
+        awake
+    }
+}
+
+/// Library, rating key, path, rank.
+type Fit = (usize, String, Vec<u8>, usize);
+/// Library and rating key, with the paths that fit.
+type Fits = BTreeMap<(usize, String), Vec<Vec<u8>>>;
+
+/// The best rank's fits, by item.
+fn best(fits: Vec<Fit>) -> Option<(usize, Fits)> {
+    let rank = fits.iter().map(|(_, _, _, rank)| *rank).max()?;
+    let mut found = Fits::new();
+    for (library, key, path, own) in fits {
+        if own == rank {
+            found.entry((library, key)).or_default().push(path);
+        }
+    }
+    Some((rank, found))
+}
+
+/// The paths listed in these libraries that have the form of `asked`.
+fn listed(libraries: &[Naive], group: &[usize], asked: &[u8]) -> Vec<Fit> {
+    let mut fits = Vec::new();
+    for n in group {
+        for (item, path, _) in libraries[*n].paths() {
+            if form(path) == form(asked) {
+                fits.push((*n, item.rating_key.clone(), path.to_vec(), usize::from(path == asked)));
+            }
+        }
+    }
+    fits
+}
+
+/// Rungs 1 to 3.
+fn strong(libraries: &[Naive], group: &[usize], rules: &[Rule], path: &[u8]) -> Option<(Rung, Fits)> {
+    let mut fits = Vec::new();
+    for n in group {
+        for (key, recorded) in libraries[*n].confirmed(path, rules) {
+            let raw = usize::from(recorded == path);
+            fits.push((*n, key, recorded, raw));
+        }
+    }
+    if let Some((_, found)) = best(fits) {
+        return Some((Rung::Confirmed, found));
+    }
+    if let Some((_, found)) = best(listed(libraries, group, path)) {
+        return Some((Rung::Exact, found));
+    }
+    let mut fits = Vec::new();
+    for n in group {
+        for (item, listed, _) in libraries[*n].paths() {
+            if let Some(host) = to_host(listed, rules).filter(|host| form(host) == form(path)) {
+                fits.push((*n, item.rating_key.clone(), listed.to_vec(), usize::from(host == path)));
+            }
+        }
+    }
+    for rule in rules.iter().filter(|rule| rule.to_server) {
+        if fits.is_empty() {
+            let asked = replaced(path, rule);
+            fits = asked.map(|asked| listed(libraries, group, &asked)).unwrap_or_default();
+        }
+    }
+    best(fits).map(|(_, found)| (Rung::Mapped, found))
+}
+
+/// Rungs 4 and 5.
+fn weak(libraries: &[Naive], group: &[usize], path: &[u8]) -> Option<(Rung, Fits)> {
+    std::str::from_utf8(path).ok()?;
+    let mut fits = Vec::new();
+    for n in group.iter().filter(|n| libraries[**n].fetched) {
+        for (item, listed, _) in libraries[*n].paths() {
+            fits.push((*n, item.rating_key.clone(), listed.to_vec(), common(listed, path)));
+        }
+    }
+    match best(fits)? {
+        (0, _) => None,
+        (1, found) => Some((Rung::FileName, found)),
+        (_, found) => Some((Rung::Suffix, found)),
+    }
+}
+
+/// Whether all of a listed path below the library's folder is the end of `path` too, two names at least, of which one
+/// folder tells something.
+fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
+    /// Of the names in these tests those that every disc or collection has.
+    const GENERAL: [&[u8]; 4] = [b"cd1", b"films", b"media", b"data"];
+    let form = form(listed);
+    let below = library
+        .locations
+        .iter()
+        .filter(|folder| under(listed, folder.as_bytes()))
+        .map(|folder| components(&form).len() - components(&self::form(folder.as_bytes())).len())
+        .max()
+        .unwrap_or(0);
+    let names = &components(&form)[components(&form).len() - below..];
+    let folders = &names[..below.saturating_sub(1)];
+    folders.iter().any(|name| !GENERAL.contains(name)) && common(listed, path) >= below
+}
+
+pub fn climb(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -> Answer {
+    let all = 0..libraries.len();
+    let asked: Vec<usize> = all.filter(|n| one.is_none_or(|one| one == *n)).collect();
+    // The library that owns the path, asked or not, should list it.
+    let owned = libraries.iter().any(|library| library.owns(path, rules));
+    let (owners, others): (Vec<usize>, Vec<usize>) = asked.iter().partition(|n| libraries[**n].owns(path, rules));
+    let judged = !owners.is_empty();
+    let responsible = if judged { &owners } else { &asked };
+    let missing = match (responsible.iter().all(|n| libraries[*n].fetched), judged) {
+        (false, _) => Reason::NotFetched,
+        (true, true) => Reason::NotListed,
+        (true, false) => Reason::NoLocation,
+    };
+    let groups = if one.is_some() {
+        vec![asked]
+    } else {
+        vec![owners, others]
+    };
+    let strong = groups.iter().find_map(|group| strong(libraries, group, rules, path));
+    let weak = || groups.iter().find_map(|group| weak(libraries, group, path));
+    let (rung, found) = strong.or_else(weak).unwrap_or_default();
+    let first = found.keys().next().map(|(library, _)| *library);
+    let one_library = found.keys().all(|(library, _)| Some(*library) == first);
+    let (confidence, reason) = match (found.len(), one_library) {
+        (0, _) => (Confidence::None, missing),
+        (1, _) if rung > Rung::Mapped && owned => (Confidence::Low, Reason::NotListed),
+        (1, _) if rung > Rung::Mapped => {
+            let ((library, _), listed) = found.iter().next().expect("there is one");
+            // No name in these tests carries a title.
+            let only_root = |listed: &Vec<u8>| only_root(&libraries[*library], path, listed);
+            if listed.iter().any(only_root) {
+                (Confidence::High, Reason::OnlyRootDiffers)
+            } else {
+                (Confidence::Low, Reason::NoEvidence)
+            }
+        }
+        (1, _) => (Confidence::High, Reason::None),
+        (_, true) => (Confidence::Low, Reason::SeveralItems),
+        (_, false) => (Confidence::Low, Reason::SeveralLibraries),
+    };
+    Answer {
+        rung,
+        confidence,
+        reason,
+        found,
+    }
+}

@@ -1,0 +1,173 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{library, movie};
+use crate::engine::memtable::Change;
+use crate::engine::memtable::{ChangeRecord as Record, Full, Overlay};
+use crate::engine::view::LibraryView;
+use crate::engine::view::library::Hit;
+use crate::matching::{Mappings, Scope, View, climb, fast_lookup};
+use crate::model::Item;
+
+fn matched(n: usize, key: &str) -> Change {
+    Change::Matched {
+        path: format!("/host/{n}.mkv").into_bytes(),
+        rating_key: key.into(),
+        sequence: 1,
+    }
+}
+
+#[test]
+fn it_takes_so_many_changes_and_no_more() {
+    let none = Mappings::default();
+    let overlay = Overlay::default();
+    assert!(overlay.is_empty());
+    let mut taken = 0;
+    while overlay.push(matched(taken, "1"), &none).is_ok() {
+        taken += 1;
+    }
+    assert_eq!(taken, 8192);
+    assert_eq!(overlay.len(), taken);
+    assert_eq!(overlay.push(matched(0, "2"), &none), Err(Full));
+    assert_eq!(overlay.changes().count(), taken);
+    assert_eq!(overlay.changes().nth(8191), Some(&matched(8191, "1")));
+}
+
+#[test]
+fn an_item_with_very_many_files_fills_it_without_harm() {
+    let none = Mappings::default();
+    let films = library(&[], &[movie("1", &["/mnt/a.mkv"])], &none);
+    let parts: Vec<String> = (0..80_000).map(|n| format!("/mnt/{n}.mkv")).collect();
+    let item = Item {
+        parts,
+        ..movie("1", &[])
+    };
+    let added = Change::Added {
+        item: Arc::new(item),
+        sequence: 1,
+    };
+    assert_eq!(films.overlay.push(added, &none), Err(Full));
+    // What was not wholly taken hides nothing.
+    assert!(fast_lookup(&[&films], Scope::One(0), &none, b"/mnt/a.mkv").is_some());
+}
+
+#[test]
+fn the_newest_counts_however_often_a_path_changes() {
+    let none = Mappings::default();
+    let films = library(&[], &[movie("1", &["/mnt/a.mkv"]), movie("2", &["/mnt/b.mkv"])], &none);
+    let views = [&films];
+    for n in 0..500 {
+        let key = if n % 2 == 0 { "1" } else { "2" };
+        films.overlay.push(matched(0, key), &none).expect("there is room");
+        let hit = fast_lookup(&views, Scope::One(0), &none, b"/host/0.mkv").expect("is confirmed");
+        assert_eq!(hit.rating_key, key);
+    }
+}
+
+#[test]
+fn forgetting_asks_for_the_spellings_that_were_recorded() {
+    let none = Mappings::default();
+    let films = library(&[], &[movie("1", &["/mnt/a.mkv"])], &none);
+    for path in ["/Host/A.mkv", "/host/a.mkv"] {
+        let change = Change::Matched {
+            path: path.into(),
+            rating_key: "1".into(),
+            sequence: 1,
+        };
+        films.overlay.push(change, &none).expect("there is room");
+    }
+    let recorded = |films: &LibraryView| {
+        let mut paths = Vec::new();
+        films.confirmed_paths(b"/HOST/a.mkv", |path| paths.push(path.to_vec()));
+        paths.sort();
+        paths
+    };
+    assert_eq!(recorded(&films), [b"/Host/A.mkv".to_vec(), b"/host/a.mkv".to_vec()]);
+    let forgotten = Change::Forgotten {
+        path: b"/Host/A.mkv".to_vec(),
+    };
+    films.overlay.push(forgotten, &none).expect("there is room");
+    assert_eq!(recorded(&films), [b"/host/a.mkv".to_vec()]);
+}
+
+/// Gives `each` the listed paths of the item with this rating key.
+fn files_of(view: &LibraryView, rating_key: &str, mut each: impl FnMut(&[u8])) {
+    match (view.find(rating_key), &view.image) {
+        (Some(Hit::Listed(number)), Some(image)) => image.files(number, each),
+        (
+            Some(Hit::Added(
+                Record {
+                    change: Change::Added { item, .. },
+                    ..
+                },
+                _,
+            )),
+            _,
+        ) => {
+            item.parts.iter().for_each(|path| each(path.as_bytes()));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn files_of_an_item_are_those_of_its_newest_state() {
+    let none = Mappings::default();
+    let films = library(&[], &[movie("1", &["/mnt/a.mkv", "/mnt/b.mkv"])], &none);
+    let paths_of = |key: &str| {
+        let mut paths = Vec::new();
+        files_of(&films, key, |path| {
+            paths.push(String::from_utf8_lossy(path).into_owned());
+        });
+        paths
+    };
+    assert_eq!(paths_of("1"), ["/mnt/a.mkv", "/mnt/b.mkv"]);
+    let added = Change::Added {
+        item: Arc::new(movie("1", &["/mnt/c.mkv"])),
+        sequence: 1,
+    };
+    films.overlay.push(added, &none).expect("there is room");
+    assert_eq!(paths_of("1"), ["/mnt/c.mkv"]);
+    assert!(films.find("1").is_some());
+    let removed = Change::Removed { rating_key: "1".into() };
+    films.overlay.push(removed, &none).expect("there is room");
+    assert_eq!(paths_of("1"), Vec::<String>::new());
+    assert!(films.find("1").is_none());
+}
+
+/// A reader never sees half a change: an item that moves is always at exactly one of its paths, or at the next one.
+#[test]
+fn readers_see_whole_changes_while_a_writer_appends() {
+    let none = Mappings::default();
+    let films = library(&[], &[movie("1", &["/mnt/0.mkv"])], &none);
+    let views = [&films];
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut asked = 0;
+                while !done.load(Ordering::Acquire) || asked == 0 {
+                    let before = films.overlay.len();
+                    let is_at = |n: usize| {
+                        let path = format!("/mnt/{n}.mkv");
+                        climb(&views, Scope::One(0), &none, path.as_bytes()).total == 1
+                    };
+                    // A change shows a moment before it counts: a writer that is stopped in between makes it a long one.
+                    assert!(
+                        is_at(before) || is_at(before + 1) || films.overlay.len() != before,
+                        "the item is nowhere"
+                    );
+                    asked += 1;
+                }
+            });
+        }
+        for n in 1..4000 {
+            let item = Arc::new(movie("1", &[&format!("/mnt/{n}.mkv")]));
+            films
+                .overlay
+                .push(Change::Added { item, sequence: 1 }, &none)
+                .expect("there is room");
+        }
+        done.store(true, Ordering::Release);
+    });
+}

@@ -1,0 +1,202 @@
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::engine::version_page::{CounterPage, State};
+
+#[test]
+fn processes_share_one_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("counters");
+    let one = CounterPage::open(&path, 7, true).expect("opens");
+    let other = CounterPage::open(&path, 7, true).expect("opens");
+    assert_eq!(one.state(), State::Equal(0));
+    one.begin(1);
+    assert_eq!(other.state(), State::Pending);
+    one.commit(1);
+    assert_eq!(other.state(), State::Equal(1));
+    // A writer died: another process repairs.
+    one.begin(2);
+    other.repair(1);
+    assert_eq!(one.state(), State::Equal(1));
+    one.begin(2);
+    other.repair(2);
+    assert_eq!(one.state(), State::Equal(2));
+    assert!(one.is_at(&path) && other.is_at(&path));
+    assert_eq!(
+        fs::metadata(&path).expect("is there").permissions().mode() & 0o777,
+        0o600
+    );
+}
+
+#[test]
+fn a_wait_ends_with_the_next_commit_by_another_map_of_the_page() {
+    const FOR_EVER: Duration = Duration::from_secs(600);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("counters");
+    let (one, other) = (CounterPage::open(&path, 7, true), CounterPage::open(&path, 7, true));
+    let (one, other) = (&one.expect("opens"), &other.expect("opens"));
+    // What was committed since `done` was read is not waited for.
+    let done = one.done();
+    other.commit(1);
+    one.wait(done, FOR_EVER);
+    let begun = Instant::now();
+    one.wait(one.done(), Duration::from_millis(20));
+    assert!(begun.elapsed() >= Duration::from_millis(20), "nothing was committed");
+    // Wherever the commit comes between the steps of the wait, it is noticed.
+    thread::scope(|threads| {
+        let (turn, turns) = channel::<u64>();
+        let (answer, answers) = channel();
+        threads.spawn(move || {
+            for done in turns {
+                while one.done() == done {
+                    one.wait(done, FOR_EVER);
+                }
+                answer.send(one.done()).expect("heard");
+            }
+        });
+        for number in 2..300 {
+            turn.send(number - 1).expect("waits");
+            if number % 3 == 0 {
+                thread::yield_now();
+            }
+            other.commit(number);
+            assert_eq!(answers.recv(), Ok(number));
+        }
+        turn.send(299).expect("waits");
+        other.repair(300);
+        assert_eq!(answers.recv(), Ok(300), "a repair changes what is shown, too");
+        drop(turn);
+    });
+    // Woken for nothing, it returns.
+    let returned = AtomicBool::new(false);
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            one.wait(one.done(), FOR_EVER);
+            returned.store(true, Ordering::SeqCst);
+        });
+        while !returned.load(Ordering::SeqCst) {
+            other.wake();
+            thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn a_late_writer_takes_nothing_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = CounterPage::open(&folder.path().join("counters"), 7, true).expect("opens");
+    page.begin(1);
+    page.begin(2);
+    page.commit(2);
+    page.commit(1);
+    assert_eq!(page.state(), State::Equal(2));
+}
+
+#[test]
+fn the_page_of_another_store_is_filled_anew_in_its_place_and_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("counters");
+    let old = CounterPage::open(&path, 7, true).expect("opens");
+    old.repair(40);
+    let before = fs::metadata(&path).expect("is there").ino();
+    let new = CounterPage::open(&path, 8, true).expect("opens");
+    assert_eq!(new.state(), State::Equal(0));
+    assert_eq!(
+        old.state(),
+        State::Pending,
+        "a process that has it mapped must not believe it any more"
+    );
+    old.repair(41);
+    assert_eq!(old.state(), State::Pending);
+    assert_eq!(fs::metadata(&path).expect("is there").ino(), before);
+    // What a writer notes late, that had it mapped, leads readers to the database.
+    old.begin(50);
+    old.commit(50);
+    assert_ne!(new.state(), State::Equal(0));
+    new.repair(7);
+    assert!(new.is_at(&path) && !old.is_at(&path));
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+}
+
+#[test]
+fn a_retired_page_is_filled_anew_also_where_that_was_cut_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("counters");
+    let first = CounterPage::open(&path, 7, true).expect("opens");
+    let file = fs::metadata(&path).expect("is there").ino();
+    for round in 1..4 {
+        let other = CounterPage::open(&path, 7, true).expect("opens");
+        other.repair(round);
+        assert_eq!(other.state(), State::Equal(round));
+        other.retire();
+        assert!(
+            CounterPage::existing(&path, 7).expect("mapped").is_none(),
+            "it is retired"
+        );
+        assert_eq!(other.state(), State::Pending);
+        let new = CounterPage::open(&path, 7, false).expect("opens");
+        assert_eq!((new.state(), first.state()), (State::Equal(0), State::Pending));
+        assert!(new.is_at(&path) && !other.is_at(&path));
+        assert_eq!(fs::metadata(&path).expect("is there").ino(), file);
+    }
+}
+
+#[test]
+fn a_short_or_foreign_file_is_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("counters");
+    for content in [&b""[..], b"short", &[0xAB; 8192]] {
+        fs::write(&path, content).expect("is written");
+        let page = CounterPage::open(&path, 7, true).expect("opens");
+        assert_eq!(page.state(), State::Equal(0));
+    }
+}
+
+#[test]
+fn all_who_open_it_first_get_the_same_page() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("counters");
+        let pages: Vec<CounterPage> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| CounterPage::open(&path, 7, true).expect("opens")))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().expect("no panic"))
+                .collect()
+        });
+        pages[0].repair(5);
+        assert!(pages.iter().all(|page| page.state() == State::Equal(5)));
+    }
+}
+
+#[test]
+fn no_page_without_a_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = CounterPage::open(&folder.path().join("absent/counters"), 7, true)
+        .err()
+        .expect("is refused");
+    assert!(error.message.contains("counters"), "{error}");
+    // A file in the folder's place would be there for good.
+    assert!(!folder.path().join("absent").exists());
+}
+
+#[test]
+fn a_link_that_leads_to_the_page_is_not_the_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("counters");
+    let page = CounterPage::open(&path, 7, true).expect("opens");
+    assert!(page.is_at(&path));
+    let elsewhere = folder.path().join("elsewhere");
+    fs::rename(&path, &elsewhere).expect("renamed");
+    std::os::unix::fs::symlink(&elsewhere, &path).expect("linked");
+    assert!(
+        !page.is_at(&path),
+        "those who look for it find a link, and make another"
+    );
+}

@@ -1,0 +1,165 @@
+//! The ladder against the naive one, over random libraries full of what is hard: repeated names, names that differ by
+//! case or composition, Windows and UNC spellings, bytes that are no text, files of several items, items of several files,
+//! mappings, matches that sleep or are overruled, and changes on top of all that.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::against::{FOLDERS, NAMES, ROOTS, Setup, build, compare, compiled};
+use super::movie;
+use super::naive::Rule;
+use crate::engine::memtable::Change;
+use crate::engine::view::LibraryView;
+use crate::matching::{GROUP, Rooms, Scope, fast_lookup, fast_lookup_all};
+use crate::model::Item;
+
+pub(super) fn path() -> impl Strategy<Value = String> {
+    let folders = proptest::collection::vec(proptest::sample::select(&FOLDERS[..]), 0..3);
+    let (root, name) = (
+        proptest::sample::select(&ROOTS[..]),
+        proptest::sample::select(&NAMES[..]),
+    );
+    (root, folders, name).prop_map(|(root, folders, name)| {
+        let separator = if root.contains('\\') { '\\' } else { '/' };
+        let mut path = root.to_owned();
+        for part in folders.iter().chain([&name]) {
+            if !path.is_empty() && !path.ends_with(separator) {
+                path.push(separator);
+            }
+            path.push_str(part);
+        }
+        path
+    })
+}
+
+/// Paths as a host may ask for them: some are no text.
+pub(super) fn question() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        12 => path().prop_map(String::into_bytes),
+        1 => path().prop_map(|path| [path.as_bytes(), b"\xff"].concat()),
+        1 => path().prop_map(|path| [b"\xe9", path.as_bytes()].concat()),
+    ]
+}
+
+pub(super) fn key() -> impl Strategy<Value = String> {
+    (0..14u8).prop_map(|n| n.to_string())
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let path = || question().prop_map(|path| path);
+    prop_oneof![
+        3 => (path(), key(), 0..3u64).prop_map(|(path, rating_key, sequence)| Change::Matched { path, rating_key, sequence }),
+        1 => path().prop_map(|path| Change::Forgotten { path }),
+        1 => path().prop_map(|path| Change::UnverifiedPath { path }),
+        1 => path().prop_map(|path| Change::VerifiedPath { path }),
+        1 => key().prop_map(|rating_key| Change::UnverifiedItem { rating_key }),
+        1 => key().prop_map(|rating_key| Change::VerifiedItem { rating_key }),
+        2 => item().prop_map(|item| Change::Added { item: Arc::new(item), sequence: 1 }),
+        1 => key().prop_map(|rating_key| Change::Removed { rating_key }),
+    ]
+}
+
+fn item() -> impl Strategy<Value = Item> {
+    (key(), proptest::collection::vec(path(), 0..4)).prop_map(|(key, paths)| {
+        let mut parts: Vec<&str> = paths.iter().map(String::as_str).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        movie(&key, &parts)
+    })
+}
+
+fn setup() -> impl Strategy<Value = Setup> {
+    let locations = proptest::collection::vec(
+        proptest::sample::select(&["/mnt/media", "/mnt", "/data/", r"C:\", r"\\srv\share", "/"][..])
+            .prop_map(str::to_owned),
+        0..2,
+    );
+    let many = proptest::collection::vec(proptest::collection::vec(path(), 1..3), 0..60);
+    let items = proptest::collection::vec(item(), 0..14);
+    let recorded = proptest::collection::vec((question(), key(), 0..3u64), 0..5);
+    let changes = proptest::collection::vec(change(), 0..14);
+    (locations, any::<bool>(), items, many, any::<bool>(), recorded, changes).prop_map(
+        |(locations, fetched, items, many, crowded, recorded, changes)| {
+            let mut by_key: BTreeMap<String, Item> = BTreeMap::new();
+            for item in items {
+                by_key.insert(item.rating_key.clone(), item);
+            }
+            // A crowd that shares few names, so that ranges get long.
+            for (n, paths) in many.iter().enumerate().filter(|_| crowded) {
+                let mut parts: Vec<&str> = paths.iter().map(String::as_str).collect();
+                parts.dedup();
+                by_key.insert(format!("c{n}"), movie(&format!("c{n}"), &parts));
+            }
+            let mut by_path: BTreeMap<Vec<u8>, (String, u64)> = BTreeMap::new();
+            for (path, key, generation) in recorded {
+                by_path.insert(path, (key, generation));
+            }
+            Setup {
+                locations,
+                // A library without a listing has no items but those that single requests brought.
+                items: if fetched {
+                    by_key.into_values().collect()
+                } else {
+                    Vec::new()
+                },
+                fetched,
+                recorded: by_path
+                    .into_iter()
+                    .map(|(path, (key, generation))| (path, key, generation))
+                    .collect(),
+                changes,
+            }
+        },
+    )
+}
+
+pub(super) fn rules() -> impl Strategy<Value = Vec<Rule>> {
+    let folders = || proptest::sample::select(&["/mnt", "/data", "/mnt/media", "/host"][..]).prop_map(str::to_owned);
+    let rule = (any::<bool>(), folders(), folders()).prop_map(|(to_server, from, to)| Rule { to_server, from, to });
+    proptest::collection::vec(rule, 0..3)
+}
+
+/// Each case asks some hundred questions. `PROPTEST_CASES` asks for more.
+pub(super) fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(80)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_ladder_is_the_naive_one(
+        setups in proptest::collection::vec(setup(), 1..4),
+        rules in rules(),
+        questions in proptest::collection::vec(question(), 1..12),
+    ) {
+        let mappings = compiled(&rules);
+        let (views, naive): (Vec<_>, Vec<_>) = setups.iter().map(|setup| build(setup, &mappings)).unzip();
+        let mut asked = questions;
+        // What is listed, recorded or changed is worth asking for, too.
+        for library in &naive {
+            asked.extend(library.items.iter().take(8).flat_map(|(item, _)| &item.parts).map(|path| path.clone().into_bytes()));
+            asked.extend(library.matches.iter().map(|(path, _, _)| path.clone()));
+        }
+        for path in &asked {
+            for one in (0..views.len()).map(Some).chain([None]) {
+                compare(&views, &naive, one, &rules, &mappings, path);
+            }
+        }
+        let views: Vec<&LibraryView> = views.iter().collect();
+        for scope in (0..views.len()).map(Scope::One).chain([Scope::All]) {
+            for group in asked.chunks(GROUP) {
+                let group: Vec<&[u8]> = group.iter().map(Vec::as_slice).collect();
+                let mut together = Vec::new();
+                fast_lookup_all(&views, scope, &mappings, &group, &mut Rooms::default(), |hit| together.push(hit.map(|hit| (hit.library, hit.rung, hit.rating_key))));
+                let alone = group.iter().map(|path| fast_lookup(&views, scope, &mappings, path).map(|hit| (hit.library, hit.rung, hit.rating_key)));
+                prop_assert_eq!(together, alone.collect::<Vec<_>>());
+            }
+        }
+    }
+}

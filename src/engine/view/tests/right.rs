@@ -1,0 +1,179 @@
+//! Right, or not sure: of a collection Plex lists one half, and all of it is asked for under a root that nothing maps. A
+//! listed file is found; one that is not listed is never another's item with high confidence.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::library;
+use crate::engine::view::LibraryView;
+use crate::matching::{Mappings, Scope, climb, fast_lookup};
+use crate::model::{Confidence, Item, ItemType, Reason};
+
+const ADJECTIVES: [&str; 6] = ["Quiet", "Golden", "Last", "The Broken", "Café", "Red"];
+const NOUNS: [&str; 5] = ["River", "Heat", "Summers of Émile", "Window & Door", "夜の海"];
+
+/// How files are named; the first few carry the title, in the file's name or in a folder.
+const FILMS: [&str; 9] = [
+    "{t} ({y})/{t} ({y}).mkv",
+    "{s}.{y}.1080p.BluRay.x264-GRP.mkv",
+    "{t} ({y}) {edition-E{d}}/{t} ({y}) {edition-E{d}}.mkv",
+    "{t} ({y})/movie.mkv",
+    "{t} ({y})/BDMV/STREAM/0001{d}.m2ts",
+    "box {n}/film{d}.mkv",
+    "film{n}.mkv",
+    "box {n}/VIDEO_TS/VTS_01_{d}.VOB",
+    "box {n}/BDMV/STREAM/0001{d}.m2ts",
+];
+const EPISODES: [&str; 5] = [
+    "{t}/Season 0{d}/{t} - S0{d}E0{e}.mkv",
+    "{s}.S0{d}E0{e}.720p.mkv",
+    "{t}/Season 0{d}/S0{d}E0{e}.mkv",
+    "{t}/Season 0{d}/0{e}.mkv",
+    "show {n}/S0{d}E0{e}.mkv",
+];
+const TRACKS: [&str; 3] = [
+    "{t}/Album {d}/0{e} - Intro.flac",
+    "{t}/Album {d}/CD1/0{e}.flac",
+    "mix {n}/0{e} Intro.flac",
+];
+const PHOTOS: [&str; 2] = ["Trip {n}/IMG_000{d}.JPG", "DCIM/{n}00CANON/IMG_000{d}.JPG"];
+
+#[derive(Clone, Debug)]
+struct File {
+    kind: ItemType,
+    item: Item,
+    below: String,
+    listed: bool,
+}
+
+fn file() -> impl Strategy<Value = File> {
+    let kinds = [ItemType::Movie, ItemType::Episode, ItemType::Track, ItemType::Photo];
+    let title = (0..ADJECTIVES.len(), 0..NOUNS.len());
+    let kind = proptest::sample::select(kinds.to_vec());
+    (
+        kind,
+        title,
+        any::<prop::sample::Index>(),
+        1..5_i32,
+        1..4_i32,
+        1..3_i32,
+        any::<bool>(),
+    )
+        .prop_map(|(kind, (adjective, noun), scheme, n, d, e, listed)| {
+            let schemes = match kind {
+                ItemType::Movie => &FILMS[..],
+                ItemType::Episode => &EPISODES,
+                ItemType::Track => &TRACKS,
+                _ => &PHOTOS,
+            };
+            let title = format!("{} {}", ADJECTIVES[adjective], NOUNS[noun]);
+            let year = 1950 + n * 10;
+            let below = schemes[scheme.index(schemes.len())]
+                .replace("{t}", &title)
+                .replace("{s}", &title.replace(' ', "."))
+                .replace("{y}", &year.to_string())
+                .replace("{n}", &n.to_string())
+                .replace("{d}", &d.to_string())
+                .replace("{e}", &e.to_string());
+            let show = matches!(kind, ItemType::Episode | ItemType::Track);
+            let item = Item {
+                kind,
+                title: if show { "Intro".into() } else { title.clone() },
+                show_title: if show { title } else { String::new() },
+                year,
+                season: if kind == ItemType::Track { 1 } else { d },
+                episode: e,
+                guid: "plex://movie/5d776825880197001ec90a2f".into(),
+                ..Item::default()
+            };
+            File {
+                kind,
+                item,
+                below,
+                listed,
+            }
+        })
+}
+
+const ROOTS: [(ItemType, &str); 4] = [
+    (ItemType::Movie, "/data/movies"),
+    (ItemType::Episode, "/data/tv"),
+    (ItemType::Track, "/data/music"),
+    (ItemType::Photo, "/data/photos"),
+];
+
+/// A library's number, a path below its folder, and the key under which it is listed, if it is.
+type Asked = (usize, String, Option<String>);
+
+/// The libraries, and each file's place below its library's folder with the key under which it is listed, if it is.
+fn collection(files: Vec<File>) -> (Vec<LibraryView>, Vec<Asked>) {
+    // One file a place, and one of each film and edition and of each episode: of a copy their item is right.
+    let of_what = |file: &File| {
+        let item = &file.item;
+        match file.kind {
+            ItemType::Movie => format!("{} {} {:?}", item.title, item.year, file.below.split_once('{')),
+            ItemType::Episode => format!("{} {} {}", item.show_title, item.season, item.episode),
+            _ => file.below.clone(),
+        }
+    };
+    let files: BTreeMap<String, File> = files.into_iter().map(|file| (of_what(&file), file)).collect();
+    let files: BTreeMap<String, File> = files.into_values().map(|file| (file.below.clone(), file)).collect();
+    let mut asked = Vec::new();
+    let mut views = Vec::new();
+    for (place, (kind, root)) in ROOTS.iter().enumerate() {
+        let mut items = Vec::new();
+        for (number, file) in files.values().enumerate().filter(|(_, file)| file.kind == *kind) {
+            let key = number.to_string();
+            if file.listed {
+                items.push(Item {
+                    rating_key: key.clone(),
+                    parts: vec![format!("{root}/{}", file.below)],
+                    ..file.item.clone()
+                });
+            }
+            asked.push((place, file.below.clone(), file.listed.then_some(key)));
+        }
+        views.push(library(&[root], &items, &Mappings::default()));
+    }
+    (views, asked)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_file_gets_another_s_item(files in proptest::collection::vec(file(), 1..60), root in "/(mnt|nas/media|x)") {
+        let (views, asked) = collection(files);
+        let views: Vec<&LibraryView> = views.iter().collect();
+        let none = Mappings::default();
+        for (library, below, key) in &asked {
+            let path = format!("{root}/{below}");
+            for scope in [Scope::One(*library), Scope::All] {
+                let found = climb(&views, scope, &none, path.as_bytes());
+                let high = found.single().filter(|_| found.confidence == Confidence::High);
+                if let Some(high) = high {
+                    prop_assert_eq!(Some(high.item.rating_key), key.as_deref(), "{}: {:?}", path, found.reason);
+                    prop_assert!(matches!(found.reason, Reason::OnlyRootDiffers | Reason::PathTells));
+                }
+                // Two names below the folder that no disc, card or season has: the root alone differs.
+                let well_named = below.split('/').count() > 1 && !below.starts_with("DCIM") || below.contains("GRP");
+                if key.is_some() && well_named {
+                    prop_assert!(high.is_some(), "{}: {:?} {:?}", path, found.rung, found.reason);
+                }
+                let fast = fast_lookup(&views, scope, &none, path.as_bytes());
+                prop_assert_eq!(fast.map(|hit| hit.rating_key), high.map(|high| high.item.rating_key));
+                // What lies beside a file and is called as it is is another file.
+                let (folder, name) = path.rsplit_once('/').expect("a file in a folder");
+                for apart in ["Sample", "Featurettes", "Deleted Scenes/x", "#recycle", ".Trash-1/files", "Plex Versions/4k"] {
+                    let copy = format!("{folder}/{apart}/{name}");
+                    let found = climb(&views, scope, &none, copy.as_bytes());
+                    let is_flat = apart.ends_with("/x") && !below.contains('/');
+                    prop_assert!(found.confidence != Confidence::High || is_flat, "{}: {:?}", copy, found.reason);
+                    let fast = fast_lookup(&views, scope, &none, copy.as_bytes());
+                    prop_assert_eq!(fast.is_some(), found.confidence == Confidence::High, "{}", copy);
+                }
+            }
+        }
+    }
+}
