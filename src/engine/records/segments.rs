@@ -155,7 +155,9 @@ impl Records {
             .iter()
             .map(|named| self.segment(named, before, timeline))
             .collect();
-        Arc::new(opened.map_or_else(RecordSegments::lost, RecordSegments::new))
+        Arc::new(opened.map_or_else(RecordSegments::lost, |list| {
+            RecordSegments::after(list, &before.segments)
+        }))
     }
 
     /// A segment that the manifest names, if it can be opened.

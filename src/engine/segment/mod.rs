@@ -21,6 +21,7 @@ mod below;
 mod body;
 mod builder;
 mod bytes;
+mod filter;
 #[cfg(test)]
 mod for_tests;
 mod layout;

@@ -301,6 +301,14 @@ impl RecordSegment {
         self.file.prefetch(self.names.at(hash));
     }
 
+    /// Gives `each` the upper halves of the hashes of its records.
+    ///
+    /// # Errors
+    /// As [`RecordSegment::find`].
+    pub fn uppers(&self, each: impl FnMut(u32)) -> Read<()> {
+        self.names.uppers(&self.file, each)
+    }
+
     /// Where it has the first record of this hash. Loads the record.
     #[inline]
     #[must_use]

@@ -1,15 +1,28 @@
 //! The segments of records of a store: immutable, the newest first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use once_cell::race::OnceBox;
+
+use super::filter::Filter;
 use super::records::{FirstRecord, Record, RecordSegment};
+use super::table::upper;
 use crate::model::TableId;
+
+/// So many records are put into the filter when segments are opened; more only once lookups are many.
+const FEW: usize = 1 << 16;
+/// So many lookups.
+const MANY: usize = 4_096;
 
 /// Segments, the newest first: of two records of a name the first that is found counts.
 #[derive(Default)]
 pub struct RecordSegments {
     list: Vec<Arc<RecordSegment>>,
+    /// What the segments but the oldest may have; it may have more.
+    filter: OnceBox<Arc<Filter>>,
+    /// Lookups without a filter.
+    lookups: AtomicUsize,
     lost: AtomicBool,
 }
 
@@ -21,19 +34,67 @@ impl RecordSegments {
     /// Puts them together.
     #[must_use]
     pub fn new(list: Vec<Arc<RecordSegment>>) -> Self {
-        Self {
+        Self::after(list, &Self::default())
+    }
+
+    /// The same where some were open `before`: a filter goes on with those that are new.
+    #[must_use]
+    pub fn after(list: Vec<Arc<RecordSegment>>, before: &Self) -> Self {
+        let segments = Self {
             list,
-            lost: AtomicBool::new(false),
+            ..Self::default()
+        };
+        let is_known = |one: &Arc<RecordSegment>| before.newer().iter().any(|known| Arc::ptr_eq(one, known));
+        let newer = segments.newer().iter();
+        let new: Vec<Arc<RecordSegment>> = newer.filter(|one| !is_known(one)).cloned().collect();
+        let known = before.filter.get().filter(|filter| !filter.is_too_small(count(&new)));
+        if let Some(filter) = known
+            && add(filter, &new)
+        {
+            let _ = segments.filter.set(Box::new(Arc::clone(filter)));
+        } else if count(segments.newer()) <= FEW {
+            segments.make_filter();
         }
+        segments
+    }
+
+    /// All but the oldest, the largest.
+    fn newer(&self) -> &[Arc<RecordSegment>] {
+        self.list.split_last().map_or(&[], |(_, newer)| newer)
+    }
+
+    #[cold]
+    fn make_filter(&self) {
+        let newer = self.newer();
+        let filter = Arc::new(Filter::new(count(newer)));
+        if newer.len() > 1 && add(&filter, newer) {
+            let _ = self.filter.set(Box::new(filter)); // another thread may have been faster
+        }
+    }
+
+    /// The segments that may have records of a hash, with their places: the oldest, or all.
+    #[inline]
+    fn with(&self, hash: u64) -> (usize, &[Arc<RecordSegment>]) {
+        if let Some(filter) = self.filter.get() {
+            let begin = if filter.may_have(upper(hash)) {
+                0
+            } else {
+                self.list.len().saturating_sub(1)
+            };
+            return (begin, &self.list[begin..]);
+        }
+        if self.list.len() > 2 && self.lookups.fetch_add(1, Ordering::Relaxed) == MANY {
+            self.make_filter();
+        }
+        (0, &self.list)
     }
 
     /// In the place of segments that cannot be opened.
     #[must_use]
     pub fn lost() -> Self {
-        Self {
-            list: Vec::new(),
-            lost: AtomicBool::new(true),
-        }
+        let segments = Self::default();
+        segments.set_lost();
+        segments
     }
 
     /// The segments.
@@ -60,7 +121,7 @@ impl RecordSegments {
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {
-        let Some((oldest, newer)) = self.list.split_last() else {
+        let Some((oldest, newer)) = self.with(hash).1.split_last() else {
             return FirstRecord::NONE;
         };
         for segment in newer {
@@ -72,7 +133,7 @@ impl RecordSegments {
     /// Brings the slots of a hash into the cache.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        for segment in &self.list {
+        for segment in self.with(hash).1 {
             segment.prefetch(hash);
         }
     }
@@ -86,7 +147,7 @@ impl RecordSegments {
         if self.are_lost() {
             return Err(Lost);
         }
-        let Some((oldest, newer)) = self.list.split_last() else {
+        let Some((oldest, newer)) = self.with(hash).1.split_last() else {
             return Ok(None);
         };
         for segment in newer {
@@ -114,7 +175,8 @@ impl RecordSegments {
             return Err(Lost);
         }
         let mut enough = false;
-        for (at, segment) in self.list.iter().enumerate() {
+        let (begin, segments) = self.with(hash);
+        for (at, segment) in (begin..).zip(segments) {
             let read = segment.of_hash(hash, |number, record| {
                 enough = each((at, number), record);
                 enough
@@ -133,4 +195,16 @@ impl RecordSegments {
         let record = self.list.get(at)?.record(number);
         record.map_err(|_| self.set_lost()).ok()
     }
+}
+
+fn count(segments: &[Arc<RecordSegment>]) -> usize {
+    let records = segments.iter().map(|one| one.records()).sum::<u64>();
+    usize::try_from(records).unwrap_or(usize::MAX)
+}
+
+/// Adds what segments have; `false`: one is damaged.
+fn add(filter: &Filter, segments: &[Arc<RecordSegment>]) -> bool {
+    segments
+        .iter()
+        .all(|segment| segment.uppers(|upper| filter.add(upper)).is_ok())
 }

@@ -93,6 +93,24 @@ impl Table {
         self.part.byte(home(hash, self.homes), 8)
     }
 
+    /// Gives `each` the upper halves of all hashes.
+    pub fn uppers(&self, file: &Checked, mut each: impl FnMut(u32)) -> Read<()> {
+        let slots = self.part.len();
+        let mut slot = 0;
+        while slot < slots {
+            let at = self.part.byte(slot, 8);
+            let here = ((BLOCK - at % BLOCK) / 8).clamp(1, slots - slot);
+            for bytes in file.slice(at, here * 8)?.as_chunks().0 {
+                let [kept, entry] = halves(u64::from_le_bytes(*bytes));
+                if entry != 0 {
+                    each(kept);
+                }
+            }
+            slot += here;
+        }
+        Ok(())
+    }
+
     /// The first entry whose hash has this upper half.
     #[inline]
     pub fn first(&self, file: &Checked, hash: u64) -> Read<Option<u32>> {
