@@ -658,7 +658,7 @@ fn an_answer_that_does_not_end_leaves_nothing_in_the_store() {
         .expect_err("more than a page");
     assert_eq!(error.status, Status::BadAnswer, "{error:?}");
     let database = rusqlite::Connection::open_with_flags(
-        folder.path().join("plexindex-2.db"),
+        folder.path().join("plexindex-3.db"),
         rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
     )
     .expect("opened");

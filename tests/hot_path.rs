@@ -190,10 +190,10 @@ fn a_hit_makes_no_system_call() {
     let checks = |line: &&str| {
         line.contains("stat")
             && [
-                "plexindex-2.page",
-                "plexindex-2.db\"",
-                "plexindex-2.db-wal\"",
-                "plexindex-2.db-shm\"",
+                "plexindex-3.page",
+                "plexindex-3.db\"",
+                "plexindex-3.db-wal\"",
+                "plexindex-3.db-shm\"",
             ]
             .iter()
             .any(|name| line.contains(name))

@@ -13,7 +13,7 @@ use plexindex::options::Options;
 use plexindex_standin::Standin;
 use support::{HOUR_MS, clock, movies, open, options, path_of};
 
-const NAME: &str = "plexindex-2";
+const NAME: &str = "plexindex-3";
 
 struct Started {
     server: Standin,

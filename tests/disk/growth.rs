@@ -14,7 +14,7 @@ use crate::worker::{database, rounds};
 const LOG: u64 = 6 << 20;
 
 fn size_of(folder: &Path) -> u64 {
-    let log = folder.join("plexindex-2.db-wal").metadata();
+    let log = folder.join("plexindex-3.db-wal").metadata();
     assert!(log.is_ok_and(|facts| facts.len() <= LOG), "the write-ahead log grows");
     count_as(folder, "page_count * page_size", "pragma_page_count, pragma_page_size")
 }

@@ -95,20 +95,20 @@ fn names() -> Vec<String> {
     let id = std::process::id();
     let mut names: Vec<String> = [
         "plexindex-client-id",
-        "plexindex-2.db",
-        "plexindex-2.db-wal",
-        "plexindex-2.db-shm",
-        "plexindex-2.db-journal",
-        "plexindex-2.page",
-        "plexindex-2-client.lock",
-        "plexindex-2-store.lock",
-        "plexindex-2-probe.lock",
+        "plexindex-3.db",
+        "plexindex-3.db-wal",
+        "plexindex-3.db-shm",
+        "plexindex-3.db-journal",
+        "plexindex-3.page",
+        "plexindex-3-client.lock",
+        "plexindex-3-store.lock",
+        "plexindex-3-probe.lock",
     ]
     .map(str::to_owned)
     .to_vec();
-    names.extend((0..64).map(|number| format!("plexindex-2-fetch{number}.lock")));
-    names.extend(["db", "trial", "room"].map(|what| format!("plexindex-2.{what}.{id}.new")));
-    names.push(format!("plexindex-2.{id}.new"));
+    names.extend((0..64).map(|number| format!("plexindex-3-fetch{number}.lock")));
+    names.extend(["db", "trial", "room"].map(|what| format!("plexindex-3.{what}.{id}.new")));
+    names.push(format!("plexindex-3.{id}.new"));
     names.push(format!("plexindex-client-id.{id}.new"));
     names
 }
@@ -169,7 +169,7 @@ fn a_planted_link_leads_nowhere() {
 #[test]
 fn a_hard_link_to_a_file_elsewhere_is_not_written_through() {
     let server = movies(20);
-    for name in ["plexindex-client-id", "plexindex-2-store.lock", "plexindex-2.page"] {
+    for name in ["plexindex-client-id", "plexindex-3-store.lock", "plexindex-3.page"] {
         let root = tempfile::tempdir().expect("a folder");
         let (folder, away) = (root.path().join("cache"), root.path().join("away"));
         fs::create_dir(&folder).expect("made");

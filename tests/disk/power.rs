@@ -50,7 +50,7 @@ struct Tape {
 
 static TAPE: Mutex<Option<Tape>> = Mutex::new(None);
 
-const MAPPED: [&str; 2] = ["plexindex-2.page", "plexindex-2.db-shm"];
+const MAPPED: [&str; 2] = ["plexindex-3.page", "plexindex-3.db-shm"];
 
 impl Tape {
     fn name(&self, path: &Path) -> Option<String> {
@@ -398,7 +398,7 @@ pub fn power(words: &[&str]) {
         library.record_matches(&[(b"/host/lost.mkv", &key)]).expect("recorded");
         copy(&root.join("before"), &cache);
         index.close().expect("closes");
-        spoil(&cache.join("plexindex-2.db"), "header");
+        spoil(&cache.join("plexindex-3.db"), "header");
         for entry in fs::read_dir(&cache).expect("the folder") {
             let path = entry.expect("an entry").path();
             let number = tape.make(tape.name(&path).expect("a file"));
@@ -429,7 +429,7 @@ pub fn power(words: &[&str]) {
     let events = tape.events;
     drop(index);
 
-    assert!(aside || !cache.join("plexindex-2.db.broken").exists());
+    assert!(aside || !cache.join("plexindex-3.db.broken").exists());
     let is_cut = |event: &Event| aside || matches!(event, Event::Sync(_) | Event::SyncNames | Event::Rename(..));
     // Where something was set aside, that is what is looked at.
     let end = if aside { first + 400 } else { events.len() };
@@ -454,7 +454,7 @@ pub fn power(words: &[&str]) {
         let begun = count(given, |event| matches!(event, Event::Begun));
         // What was in the log when it was last forced to the disk is there; without a log each commit is.
         let log = given.iter().rposition(|event| match event {
-            Event::Sync(file) => tape.files.get("plexindex-2.db-wal") == Some(file),
+            Event::Sync(file) => tape.files.get("plexindex-3.db-wal") == Some(file),
             _ => !has_log,
         });
         let kept = log.map_or(0, |log| count(&given[..=log], |event| matches!(event, Event::Done)));
@@ -462,7 +462,7 @@ pub fn power(words: &[&str]) {
         let done = count(given, |event| matches!(event, Event::Done));
         most_lost = most_lost.max(done.saturating_sub(there));
         assert!(
-            aside || !folder.join("plexindex-2.db.broken").exists(),
+            aside || !folder.join("plexindex-3.db.broken").exists(),
             "{what}: {:?}",
             warnings(&folder)
         );

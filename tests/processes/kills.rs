@@ -104,7 +104,7 @@ pub fn act(words: &[&str]) {
             ("record", [first, count]) => record(*first, *count),
             ("forget", [which]) => library.invalidate_path(path(*which).as_bytes()).expect("invalidated"),
             ("page", [which]) => {
-                std::fs::remove_file(Path::new(words[0]).join("plexindex-2.page")).expect("removed");
+                std::fs::remove_file(Path::new(words[0]).join("plexindex-3.page")).expect("removed");
                 record(*which, 1);
             }
             ("refresh", _) => {

@@ -665,7 +665,7 @@ impl World {
             55 => name.ends_with("-shm"),
             56 => name.ends_with("-wal"),
             57 => name.ends_with("-wal") || name.ends_with("-shm"),
-            58 => name == "plexindex-2.db",
+            58 => name == "plexindex-3.db",
             _ => true,
         });
         let what = [

@@ -258,7 +258,7 @@ pub fn open_at(words: &[&str]) -> Index {
 /// The database, opened past the library: for looking into it while nothing else in this process has it open.
 pub fn database(folder: &Path) -> rusqlite::Connection {
     let connection = rusqlite::Connection::open_with_flags(
-        folder.join("plexindex-2.db"),
+        folder.join("plexindex-3.db"),
         rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE,
     )
     .expect("the database opens");

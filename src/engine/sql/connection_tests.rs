@@ -14,10 +14,10 @@ fn with_log(from: &Path, to: &Path) {
     let store = Store::open(from, true).expect("opens");
     store.add_totals(7, 0).expect("written");
     for end in ["", "-wal"] {
-        let name = format!("plexindex-2.db{end}");
+        let name = format!("plexindex-3.db{end}");
         fs::copy(from.join(&name), to.join(&name)).expect("copied");
     }
-    assert!(fs::metadata(to.join("plexindex-2.db-wal")).expect("a log").len() > 0);
+    assert!(fs::metadata(to.join("plexindex-3.db-wal")).expect("a log").len() > 0);
 }
 
 fn slot(folder: &Folder) -> Slot {
@@ -39,7 +39,7 @@ fn gives_its_write_ahead_log_up_without_ever_sharing_memory() {
     );
     with_log(from.path(), to.path());
     // Where memory is not shared a file for it is of no use: whatever is there, it is not looked at.
-    let shared = to.path().join("plexindex-2.db-shm");
+    let shared = to.path().join("plexindex-3.db-shm");
     fs::write(&shared, "of another machine").expect("written");
     let folder = Folder::open(to.path()).expect("a folder").without_shared_memory();
     let mut slot = slot(&folder);
@@ -49,7 +49,7 @@ fn gives_its_write_ahead_log_up_without_ever_sharing_memory() {
         .query_row("SELECT requests FROM store", [], |row| row.get(0))
         .expect("a count");
     assert_eq!(requests, 7, "what was in the log is there");
-    assert!(!to.path().join("plexindex-2.db-wal").exists());
+    assert!(!to.path().join("plexindex-3.db-wal").exists());
     assert_eq!(fs::read(&shared).expect("as it was"), b"of another machine");
     // Others may open it too: nothing stays locked.
     assert_eq!(mode(&mut self::slot(&folder)), "truncate");
@@ -73,7 +73,7 @@ fn the_last_to_close_empties_the_log_and_leaves_it_in_its_place() {
     let place = tempfile::tempdir().expect("a folder");
     let open = || Store::open(place.path(), true).expect("opens");
     let log = || {
-        fs::metadata(place.path().join("plexindex-2.db-wal"))
+        fs::metadata(place.path().join("plexindex-3.db-wal"))
             .expect("a log")
             .len()
     };
@@ -83,7 +83,7 @@ fn the_last_to_close_empties_the_log_and_leaves_it_in_its_place() {
     assert!(log() > 0, "another one has it open");
     other.close();
     assert_eq!(log(), 0);
-    assert!(place.path().join("plexindex-2.db-shm").exists());
+    assert!(place.path().join("plexindex-3.db-shm").exists());
     assert_eq!(open().totals().expect("read").requests, 7);
 }
 
@@ -102,7 +102,7 @@ fn a_name_that_is_lost_just_after_it_was_known_is_noticed_by_the_next_write() {
         let place = tempfile::tempdir().expect("a folder");
         let store = Store::open(place.path(), true).expect("opens");
         looks_once(&store);
-        let name = place.path().join(format!("plexindex-2.{end}"));
+        let name = place.path().join(format!("plexindex-3.{end}"));
         fs::rename(&name, place.path().join("elsewhere")).expect("renamed");
         store.add_totals(1_000_000, 0).expect("written");
         assert!(name.exists(), "{end} is made anew");

@@ -7,9 +7,13 @@ use std::time::Instant;
 use super::explain::explain;
 use super::folder::{Folder, NAME, PATIENCE};
 use super::schema;
+use super::upgrade;
 use crate::error::{Error, Result, Status};
 use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
+
+/// The database of the format before this one.
+const EARLIER: &str = "plexindex-2.db";
 
 /// What `SQLite` puts beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -31,13 +35,36 @@ impl Folder {
         }
         let temporary = self.path().join(format!("{NAME}.db.{}.new", std::process::id()));
         drop(files::fresh(&temporary).map_err(cannot)?);
-        let done = schema::make(&temporary, self.shares_memory())
-            .map_err(|error| explain(&error, self))
-            .and_then(|()| self.name_database(&temporary).map_err(cannot));
+        let is_carried_over = upgrade::carry_over(&self.path().join(EARLIER), &temporary, self.shares_memory());
+        let made = if is_carried_over {
+            Ok(())
+        } else {
+            drop(files::fresh(&temporary).map_err(cannot)?);
+            schema::make(&temporary, self.shares_memory()).map_err(|error| explain(&error, self))
+        };
+        let done = made.and_then(|()| self.name_database(&temporary).map_err(cannot));
         if done.is_err() {
             let _ = files::remove(&temporary);
+        } else if is_carried_over {
+            self.remove_earlier();
         }
         done
+    }
+
+    /// Removes the files of the store that was carried over. A process with an earlier version of the library that has them open
+    /// goes on with new ones of its own, as after any removal.
+    fn remove_earlier(&self) {
+        log::warn!(
+            "the store in {} was of an earlier format: it was carried over; what uses an earlier version of the library \
+             beside this one goes on with files of its own",
+            self.path().display()
+        );
+        let prefix = EARLIER.trim_end_matches(".db");
+        for entry in std::fs::read_dir(self.path()).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
+                let _ = files::remove(&entry.path());
+            }
+        }
     }
 
     /// Gives a database that is whole its name. What stands beside it has its own before: the first process that opens it

@@ -312,14 +312,14 @@ fn a_database_that_lacks_columns_is_set_aside_and_a_newer_one_is_not() {
     let folder = tempfile::tempdir().expect("a folder");
     let is_set_aside = |version: i64| {
         drop(Store::open(folder.path(), true).expect("opens"));
-        let connection = rusqlite::Connection::open(folder.path().join("plexindex-2.db")).expect("connects");
+        let connection = rusqlite::Connection::open(folder.path().join("plexindex-3.db")).expect("connects");
         connection
             .pragma_update(None, "user_version", version)
             .expect("written");
         drop(connection);
         let store = Store::open(folder.path(), true).expect("opens");
         store.add_totals(1, 0).expect("written");
-        folder.path().join("plexindex-2.db.broken").exists()
+        folder.path().join("plexindex-3.db.broken").exists()
     };
     assert!(
         !is_set_aside(super::schema::MADE + 1),
@@ -336,7 +336,7 @@ fn a_database_of_a_version_before_is_brought_up_to_date_once() {
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
     let row = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
     drop(store);
-    let connection = rusqlite::Connection::open(folder.path().join("plexindex-2.db")).expect("connects");
+    let connection = rusqlite::Connection::open(folder.path().join("plexindex-3.db")).expect("connects");
     connection
         .execute_batch(
             "ALTER TABLE identities DROP COLUMN same_user; ALTER TABLE endpoints DROP COLUMN until_ms; \
@@ -413,7 +413,7 @@ fn a_database_of_a_version_before_is_brought_up_to_date_once() {
         let again = store.accepted(&endpoint("http://a"), &server("one"), Some([1; 32]));
         assert_eq!(again.expect("written"), mine);
     }
-    assert!(!folder.path().join("plexindex-2.db.broken").exists());
+    assert!(!folder.path().join("plexindex-3.db.broken").exists());
 }
 
 /// A token by its number, which expires after so many weeks, given on this day.

@@ -1,11 +1,14 @@
 //! Databases of earlier versions brought up to date.
 
+use std::path::Path;
+
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::places::place_of;
-use super::schema::{MADE, schema};
+use super::schema::{MADE, OLDEST, connect, failure, journal, schema};
 use crate::engine::segment::match_value;
 use crate::model::Sequence;
+use crate::platform::files;
 
 /// To 10: who is the same user under another token. GUIDs of seasons and albums are indexed too.
 const TO_10: &str = "ALTER TABLE identities ADD COLUMN same_user BLOB; \
@@ -33,7 +36,7 @@ const TO_12: &str = "UPDATE store SET sequence = max(sequence, coalesce((SELECT 
      ALTER TABLE libraries DROP COLUMN dead_matches; ALTER TABLE libraries DROP COLUMN match_count; \
      ALTER TABLE libraries DROP COLUMN match_bytes; ALTER TABLE libraries DROP COLUMN matches_image; \
      ALTER TABLE libraries DROP COLUMN matches_compacted; \
-     UPDATE store SET segments = 'plexindex-2-r0-0:0', merged = sequence, manifest = sequence \
+     UPDATE store SET segments = 'plexindex-3-r0-0:0', merged = sequence, manifest = sequence \
      WHERE EXISTS (SELECT 1 FROM records);";
 
 /// Confirmed matches as they were before 12: what waited in `changes` took the place of what was in the table.
@@ -71,6 +74,39 @@ fn carry_matches_over(connection: &Connection) -> rusqlite::Result<()> {
         ])?;
     }
     Ok(())
+}
+
+/// Copies a database of the format before this one, as it is in this moment, and brings the copy up to date. `false`: there is
+/// none that can be read; then nothing was made.
+pub fn carry_over(earlier: &Path, to: &Path, wal: bool) -> bool {
+    if !earlier.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
+        return false;
+    }
+    let done = copy(earlier, to, wal);
+    if let Err(error) = &done {
+        log::warn!("the store of an earlier format is not carried over, and stays where it is: {error}");
+        let _ = files::remove(to);
+    }
+    done.is_ok()
+}
+
+fn copy(earlier: &Path, to: &Path, wal: bool) -> rusqlite::Result<()> {
+    let unmade = |_| failure(rusqlite::ffi::SQLITE_CANTOPEN);
+    drop(files::fresh(to).map_err(unmade)?);
+    let from = connect(earlier)?;
+    let made: i64 = from.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if made < OLDEST {
+        return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
+    }
+    from.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    let copy = connect(to)?;
+    copy.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;")?;
+    upgrade(&copy)?;
+    // Images have names of the format before, and are made anew.
+    copy.execute("UPDATE libraries SET image = ''", [])?;
+    let wanted = journal(wal);
+    copy.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |_| Ok(()))?;
+    copy.close().map_err(|(_, error)| error)
 }
 
 /// Brings a database of a lower `user_version` up to date, in one transaction.

@@ -269,7 +269,7 @@ fn many_threads_may_verify_at_once() {
 #[test]
 fn an_image_that_is_made_in_runs_beside_its_file_is_the_one_that_is_made_in_memory() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("plexindex-2-l1.image");
+    let path = folder.path().join("plexindex-3-l1.image");
     let mut items: Vec<Item> = (0..3000_usize)
         .map(|n| {
             let other = n * 7919 % 3000;
