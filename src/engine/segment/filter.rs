@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use crate::platform::map::prefetch;
+
 /// Bits for each hash; with three of them set for it, one in some sixty that are not there seems to be.
 const BITS: usize = 16;
 
@@ -42,6 +44,12 @@ impl Filter {
     /// Whether so many more are too many.
     pub fn is_too_small(&self, more: usize) -> bool {
         (self.added.load(Ordering::Relaxed) + more) * BITS > self.words.len() * 64
+    }
+
+    /// Brings what tells of a hash into the cache.
+    #[inline]
+    pub fn prefetch(&self, upper: u32) {
+        prefetch(std::ptr::from_ref(self.word(bits(upper).0)).cast());
     }
 
     /// Whether a hash may have been added.

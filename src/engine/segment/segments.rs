@@ -133,8 +133,12 @@ impl RecordSegments {
     /// Brings the slots of a hash into the cache.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        for segment in self.with(hash).1 {
-            segment.prefetch(hash);
+        match (self.filter.get(), self.list.last()) {
+            (Some(filter), Some(oldest)) => {
+                filter.prefetch(upper(hash));
+                oldest.prefetch(hash);
+            }
+            _ => self.list.iter().for_each(|segment| segment.prefetch(hash)),
         }
     }
 
