@@ -11,7 +11,7 @@ use plexindex::error::Status;
 use plexindex::index::{Deadline, DebounceIntervals, Index, Library, QueryOptions};
 use plexindex::model::{Rung, Token};
 use plexindex::options::{Options, Ttl};
-use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, Standin, Token as Admitted};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin, Token as Admitted};
 use support::{HOUR_MS, NOW_MS, Scene, add, offline, open, path_of, requests};
 
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
@@ -957,4 +957,62 @@ fn another_server_opens_nothing_where_hers_was_never_asked_for_its_name() {
         set(&index, &anns(0));
         assert_eq!(at_hand(&index, &library, "/host/a.mkv").as_ref(), Some(&key));
     }
+}
+
+#[test]
+fn what_a_token_was_asked_for_and_shown_is_never_stored_for_another_user() {
+    let (ann, bob) = (anns(0), jwt("bob's key pair", Some("bob"), 0));
+    let spec = |title: &str| {
+        LibrarySpec::movies(0)
+            .plain()
+            .title(title)
+            .locations([format!("/data/{title}")])
+    };
+    let server = Standin::builder()
+        .library(spec("Films"))
+        .library(spec("Classics"))
+        .items(
+            1,
+            [1, 2].map(|n| ItemSpec::file(&format!("Film {n}"), &format!("/data/Films/{n}.mkv")).key(9000 + n)),
+        )
+        .items(2, [ItemSpec::file("Film 3", "/data/Classics/3.mkv").key(9003)])
+        .start()
+        .expect("starts");
+    let at = Scene::of(server).with(|options| options.token = Token::new(&ann));
+    admit(&at.server, &[&ann, &bob]);
+    let index = at.open();
+    set(&index, &bob);
+    index.refresh(&QueryOptions::default(), true).expect("listed for Bob");
+    set(&index, &ann);
+    index.refresh(&QueryOptions::default(), true).expect("listed for Ann");
+    let [films, classics] = ["Films", "Classics"].map(|title| index.library(title).expect("a handle"));
+    at.server
+        .change(|state| {
+            state.remove_items(&[9001], false)?;
+            state.add_items(
+                2,
+                vec![ItemSpec::file("Film 1", "/data/Classics/1.mkv").key(9001)],
+                false,
+            )
+        })
+        .expect("moved");
+    films.invalidate_item("9001").expect("invalidated");
+    at.server.reset();
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Metadata));
+    let at_bobs = || {
+        let question = QueryOptions {
+            offline: true,
+            ..classics.query()
+        };
+        index.search_title(&question, "film 1").expect("an answer").status
+    };
+    std::thread::scope(|scope| {
+        let anns = scope.spawn(|| films.match_path(b"/data/Films/1.mkv"));
+        until("asked", || at.server.stats().of(Kind::Metadata) > 0);
+        set(&index, &bob);
+        assert_eq!(at_bobs(), Status::NotFound);
+        let _ = anns.join().expect("no panic");
+    });
+    assert_eq!(at_bobs(), Status::NotFound, "his token asked nothing");
 }

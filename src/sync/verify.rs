@@ -118,7 +118,12 @@ impl Syncing {
                 .bring_up_to_date(call, &rows, self.reading.snapshot().sequence(), Why::Unverified)
                 .map(|_| ());
         }
-        let Some(identity) = self.reading.identity() else {
+        // As it is before the request: a token that replaces this one may show others.
+        let (identity, rows) = {
+            let snapshot = self.reading.snapshot();
+            (snapshot.identity, snapshot.rows.clone())
+        };
+        let Some(identity) = identity else {
             return Ok(());
         };
         // What is invalidated from now on the answer may not know of.
@@ -141,7 +146,7 @@ impl Syncing {
                 self.store.merge_items(row, std::slice::from_ref(&placed.item), None)?;
             } else {
                 if let Some(placed) = found {
-                    self.merge_elsewhere(placed)?;
+                    self.merge_elsewhere(&rows, placed)?;
                 }
                 self.store.lose_item(row, rating_key)?;
                 let whence = if found.is_some() { "its library" } else { "the server" };
@@ -176,8 +181,7 @@ impl Syncing {
     }
 
     /// An item that is in another library now than it was.
-    fn merge_elsewhere(&self, placed: &Placed) -> Result<()> {
-        let rows = self.reading.snapshot().rows.clone();
+    fn merge_elsewhere(&self, rows: &[LibraryRow], placed: &Placed) -> Result<()> {
         let is_there = |row: &&LibraryRow| row.library.section == placed.section && row.generation.is_fetched();
         match rows.iter().find(is_there) {
             Some(row) => self.store.merge_items(row, std::slice::from_ref(&placed.item), None),
