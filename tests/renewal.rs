@@ -1016,3 +1016,31 @@ fn what_a_token_was_asked_for_and_shown_is_never_stored_for_another_user() {
     });
     assert_eq!(at_bobs(), Status::NotFound, "his token asked nothing");
 }
+
+#[test]
+fn a_server_at_another_url_opens_nothing_that_was_listed_without_a_token() {
+    let at = Scene::movies(60).with(|options| options.retry_for = Duration::ZERO);
+    at.server.change(|state| state.tokens = Vec::new());
+    let without = |options: &Options| Options {
+        token: None,
+        ..options.clone()
+    };
+    let index = open(without(&at.options), &at.clock);
+    let library = index.library("Movies").expect("a handle");
+    index.refresh(&library.query(), true).expect("listed");
+    let (_, key) = path_of(&at.server, 1, 3);
+    library.record_matches(&[(b"/host/a.mkv", &key)]).expect("recorded");
+    let other = support::movies(60);
+    other.change(|state| state.tokens = Vec::new());
+    let theirs = open(
+        Options {
+            server_url: Some(other.url()),
+            ..without(&at.options)
+        },
+        &at.clock,
+    );
+    theirs.check(&QueryOptions::default()).expect("asked");
+    let mine = theirs.library("Movies").expect("a handle");
+    assert_eq!(at_hand(&theirs, &mine, "/host/a.mkv"), None);
+    assert_eq!(at_hand(&index, &library, "/host/a.mkv"), Some(key));
+}

@@ -487,6 +487,22 @@ fn a_server_at_another_url_opens_what_the_very_token_opened_and_nothing_that_it_
         let named = store.name_server(other, &third(expired, expired.into(), 15), &first);
         assert_eq!(named.expect("named"), other, "{expired}");
     }
+    // Nor does it what was shown to who has no token.
+    let nobody = |url: &str| Endpoint {
+        who: Vec::new(),
+        until_ms: 0,
+        ..endpoint(url)
+    };
+    let here = accepted(&nobody("http://a"), None);
+    assert_ne!(accepted(&nobody("http://c"), None), here);
+    let unnamed = store
+        .accepted(&nobody("http://d"), &Server::default(), None)
+        .expect("noted");
+    assert_ne!(
+        store.name_server(unnamed, &nobody("http://d"), &first).expect("named"),
+        here
+    );
+    assert_eq!(accepted(&nobody("http://a"), None), here);
     // What that server accepted is worth nothing at hers, where the same user goes on.
     assert_eq!(store.identity(&token(4, 3, 15)).expect("read"), None);
     assert_eq!(accepted(&token(5, 4, 16), user), ann);
