@@ -1044,3 +1044,18 @@ fn a_server_at_another_url_opens_nothing_that_was_listed_without_a_token() {
     assert_eq!(at_hand(&theirs, &mine, "/host/a.mkv"), None);
     assert_eq!(at_hand(&index, &library, "/host/a.mkv"), Some(key));
 }
+
+#[test]
+fn an_open_index_goes_on_when_another_one_renewed_the_token() {
+    let at = scene(&anns(0)).with(|options| options.max_age = Duration::from_secs(1_000 * 24 * 3_600));
+    let (index, library, key) = used(&at);
+    at.clock.advance_ms(WEEK_MS + HOUR_MS);
+    assert_eq!(at_hand(&index, &library, "/host/a.mkv").as_ref(), Some(&key));
+    admit(&at.server, &[&anns(1)]);
+    let other = at.with_token(&anns(1));
+    other.check(&QueryOptions::default()).expect("accepted");
+    assert_eq!(at_hand(&index, &library, "/host/a.mkv").as_ref(), Some(&key));
+    index.invalidate_all().expect("it is Ann's");
+    let theirs = other.library("Movies").expect("a handle");
+    assert_eq!(at_hand(&other, &theirs, "/host/a.mkv"), None, "for both");
+}

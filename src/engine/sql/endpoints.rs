@@ -23,6 +23,9 @@ pub struct Endpoint {
 /// For so long a token is remembered that a server accepted after it had expired: the server has another idea of the time.
 const ACCEPTED_LATE_MS: i64 = 86_400_000;
 
+/// For so long what an expired token opened is known: an index that was open before goes on by it.
+const EXPIRED_KEPT_MS: i64 = 30 * 86_400_000;
+
 impl Endpoint {
     /// Whether the token had expired when it was given.
     pub(super) fn is_expired(&self) -> bool {
@@ -80,7 +83,7 @@ pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite
     )))
 }
 
-/// Notes that an endpoint leads to an identity, until its token expires. That the URL led there by tokens that have expired
+/// Notes that an endpoint leads to an identity, until its token expires. That the URL led there by tokens that expired long ago
 /// need not be known any longer.
 pub fn leads_to(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusqlite::Result<()> {
     let until_ms = if endpoint.is_expired() {
@@ -94,7 +97,12 @@ pub fn leads_to(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusql
     )?;
     tx.connection.execute(
         "DELETE FROM endpoints WHERE url = ?1 AND identity = ?2 AND who <> ?3 AND until_ms BETWEEN 1 AND ?4",
-        params![endpoint.url, identity, endpoint.who, endpoint.given_ms],
+        params![
+            endpoint.url,
+            identity,
+            endpoint.who,
+            endpoint.given_ms.saturating_sub(EXPIRED_KEPT_MS)
+        ],
     )?;
     tx.libraries_changed(IdentityId::ALL)
 }

@@ -450,7 +450,13 @@ fn what_the_server_accepted_is_remembered_until_the_token_expires() {
     // That a URL led to Ann's is known as long as anything of hers is.
     let rows = "SELECT count(*) FROM endpoints";
     assert_eq!(count(&store, rows), 3);
-    assert_eq!(store.accepted(&token(4, 9, 30), &first, user).expect("noted"), ann);
+    assert_eq!(store.accepted(&token(4, 9, 40), &first, user).expect("noted"), ann);
+    assert_eq!(
+        count(&store, rows),
+        4,
+        "an index that is open goes on by an expired one"
+    );
+    assert_eq!(store.accepted(&token(4, 9, 44), &first, user).expect("noted"), ann);
     assert_eq!(count(&store, rows), 1);
     // Who is not named is known by the token only.
     let one = store.accepted(&token(5, 9, 30), &first, None).expect("noted");
