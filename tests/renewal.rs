@@ -1059,3 +1059,42 @@ fn an_open_index_goes_on_when_another_one_renewed_the_token() {
     let theirs = other.library("Movies").expect("a handle");
     assert_eq!(at_hand(&other, &theirs, "/host/a.mkv"), None, "for both");
 }
+
+#[test]
+fn what_is_invalidated_before_the_first_token_is_accepted_is_refused() {
+    let at = scene(&anns(0));
+    let (index, _, key) = used(&at);
+    index.close().expect("closed");
+    admit(&at.server, &[&anns(1)]);
+    let index = at.with_token(&anns(1));
+    let library = index.library("Movies").expect("a handle");
+    for done in [
+        library.invalidate_path(b"/host/a.mkv"),
+        library.invalidate_item(&key),
+        library.invalidate(),
+        index.invalidate_all(),
+        index.notify(br#"{"TimelineEntry":{"sectionID":1,"state":5}}"#),
+        index.clear(),
+    ] {
+        let error = done.expect_err("whose is not known");
+        assert!(error.message.contains("has not accepted the new token yet"), "{error}");
+    }
+    index.check(&library.query()).expect("accepted");
+    assert_eq!(at_hand(&index, &library, "/host/a.mkv"), Some(key));
+    library.invalidate().expect("it is Ann's");
+    assert_eq!(at_hand(&index, &library, "/host/a.mkv"), None);
+}
+
+#[test]
+fn a_store_without_an_identity_and_a_named_user_wait_for_no_acceptance() {
+    for user in [None, Some("ann".to_owned())] {
+        let at = scene("token-0").with(|options| options.user.clone_from(&user));
+        let index = at.open();
+        let library = index.library("Movies").expect("a handle");
+        for token in ["token-0", "token-1"] {
+            set(&index, token);
+            library.invalidate().expect("nothing is known");
+            index.clear().expect("nothing is known");
+        }
+    }
+}

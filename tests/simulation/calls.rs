@@ -90,6 +90,12 @@ impl World {
                 self.unsure = true;
                 Ok(())
             }
+            // Nothing was done: nobody knows yet whose view it is.
+            Err(error) if error.message.starts_with("the server has not accepted the new token") => {
+                self.count("calls before a token was accepted");
+                self.unsure = true;
+                Ok(())
+            }
             done => done.map_err(|error| format!("{what}: {:?}: {error}", error.status)),
         }
     }

@@ -189,14 +189,23 @@ impl Reading {
         Some(self.store.keyed(format!("same {user}").as_bytes()))
     }
 
-    /// Whether the token was replaced, and the server has not accepted the one that there is.
-    pub fn awaits_acceptance(&self) -> bool {
-        self.snapshot.read().identity.is_none() && self.tokens.current().number() > 1
+    /// Whether what the store holds may be this token's, and the server has not accepted it. A user who is named waits for
+    /// nothing.
+    pub fn awaits_acceptance(&self) -> Result<bool> {
+        if self.identity().is_some() {
+            return Ok(false);
+        }
+        let is_aside = self.is_aside.load(Ordering::Acquire);
+        let is_by_token = self.view_of(is_aside).is_some_and(|view| view.viewer == Viewer::Holder);
+        match self.endpoint().filter(|_| is_by_token) {
+            Some(endpoint) => self.store.has_led(&endpoint),
+            None => Ok(false),
+        }
     }
 
-    /// Refuses what needs to know whose view this is, while the server has not accepted a token that replaced another one.
+    /// Refuses what needs to know whose view this is, while the server has not accepted the token.
     pub fn check_accepted(&self) -> Result<()> {
-        if self.awaits_acceptance() {
+        if self.awaits_acceptance()? {
             let why = "the server has not accepted the new token yet: ask it first (refresh)";
             return Err(Error::new(Status::LibraryNotFound, why));
         }

@@ -41,6 +41,15 @@ impl Store {
     pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<IdentityId>> {
         self.read(|connection| identity_of(connection, Some(endpoint)))
     }
+
+    /// Whether this URL led to the view of any token, by whatever name or token.
+    pub fn has_led(&self, endpoint: &Endpoint) -> Result<bool> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM endpoints WHERE url = ?1)")?
+                .query_row([&endpoint.url], |row| row.get(0))
+        })
+    }
 }
 
 /// The identity that an endpoint led to last; without one that of a store that has just one, or the newest.

@@ -172,7 +172,7 @@ impl Queries {
             if !is_known {
                 seen = Some((shown, Instant::now()));
                 self.reading.catch_up()?;
-                if !self.reading.awaits_acceptance() {
+                if !self.reading.awaits_acceptance()? {
                     let (identity, library) = self.asked_for(call)?;
                     reader.check(identity, library)?;
                     if self.store.feed_has(identity, library, (reader.line, reader.position))? {
@@ -182,7 +182,7 @@ impl Queries {
             }
             if looks_at_age {
                 looked_at_age = Some(Instant::now());
-                let is_due = self.reading.awaits_acceptance() || self.is_something_due(call)?;
+                let is_due = self.reading.awaits_acceptance()? || self.is_something_due(call)?;
                 if is_due && self.may_tell_due() {
                     return Ok(Status::Ok);
                 }
@@ -255,7 +255,7 @@ impl Queries {
             Some((library, resolved)) => match resolved? {
                 Resolved::Scope(Scope::All) => None,
                 Resolved::Scope(Scope::One(place)) => snapshot.rows.get(place),
-                Resolved::Unknown if self.reading.awaits_acceptance() => None,
+                Resolved::Unknown if self.reading.awaits_acceptance()? => None,
                 Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched()),
                 Resolved::Unknown => return Err(library.unknown(&snapshot, self.reading.kind())),
             },
