@@ -1098,3 +1098,31 @@ fn a_store_without_an_identity_and_a_named_user_wait_for_no_acceptance() {
         }
     }
 }
+
+#[test]
+fn what_one_users_listing_tells_of_mappings_no_other_token_hears() {
+    let at = scene(&anns(0));
+    let (index, library, _) = used(&at);
+    for nth in [3, 5, 7, 9] {
+        let (path, _) = path_of(&at.server, 1, nth);
+        let asked = path.replace("/data/movies", "/mnt/elsewhere/films");
+        index.match_path(&library.query(), asked.as_bytes()).expect("an answer");
+    }
+    let anns_own = index.proposals();
+    assert!(!anns_own.is_empty());
+    let explained = || {
+        let answer = index.match_path(&offline(&library), b"/mnt/elsewhere/other.mkv");
+        answer.is_ok_and(|answer| answer.message.contains("/mnt/elsewhere/films"))
+    };
+    assert!(explained());
+    let bob = jwt("bob's key pair", Some("bob"), 0);
+    admit(&at.server, &[&anns(0), &bob]);
+    set(&index, &forged());
+    assert!(index.proposals().is_empty() && !explained());
+    set(&index, &bob);
+    index.refresh(&library.query(), true).expect("listed");
+    assert!(index.proposals().is_empty() && !explained(), "nor who is accepted");
+    // A renewed token is the same user, who has told nothing else meanwhile.
+    set(&index, &anns(0));
+    assert_eq!(index.proposals().len(), anns_own.len());
+}

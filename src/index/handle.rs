@@ -499,7 +499,7 @@ impl Index {
     /// Mappings that this handle's answers by the end of a path speak for, the best first.
     #[must_use]
     pub fn proposals(&self) -> Vec<Proposal> {
-        self.inner.queries.samples().proposals()
+        self.inner.queries.samples().proposals(self.inner.reading.identity())
     }
 
     /// The same as a JSON array.

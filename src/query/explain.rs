@@ -6,7 +6,7 @@ use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::FolderOutcome;
 use crate::matching::normal::{Shape, normal_form};
-use crate::model::{LibraryKind, Reason, Rung};
+use crate::model::{IdentityId, LibraryKind, Reason, Rung};
 use crate::source::Kind;
 use crate::sync::cannot;
 
@@ -16,6 +16,8 @@ pub struct Beside<'b> {
     pub owner: Option<&'b str>,
     /// The item that was recorded for the path and is not listed, and its library's title.
     pub recorded: Option<(&'b str, &'b str)>,
+    /// Whose view of which server answers.
+    pub identity: Option<IdentityId>,
 }
 
 impl Beside<'_> {
@@ -144,7 +146,7 @@ impl Queries {
                 };
                 let mapping = self
                     .samples
-                    .proposal(&|folder| self.shown.path(folder).into_owned(), theirs)
+                    .proposal(beside.identity, &|folder| self.shown.path(folder).into_owned(), theirs)
                     .unwrap_or_else(|| "a mapping may be missing".into());
                 let full = if Shape::of(raw).windows || raw.starts_with(b"/") {
                     ""

@@ -417,6 +417,7 @@ impl Question for PathQuestion<'_> {
             let beside = Beside {
                 owner: self.owner_elsewhere(turn, answer.reason),
                 recorded: self.recorded_unlisted(turn, outcome),
+                identity: snapshot.identity,
             };
             message = queries.explain(&answer, rows, path, &beside, state.failure.as_ref());
             answer.message = &message;
@@ -433,7 +434,7 @@ impl Question for PathQuestion<'_> {
             && !matches!(outcome.reason, Reason::Contradicted | Reason::NotListed)
             && let Some(found) = outcome.single()
         {
-            queries.samples.saw(path, found.path);
+            queries.samples.saw(snapshot.identity, path, found.path);
         }
         let now = turn.now_ms;
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());

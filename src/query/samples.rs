@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 use crate::matching::propose::{Proposal, Samples};
+use crate::model::IdentityId;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
@@ -16,6 +17,8 @@ pub struct MappingSamples(Mutex<Told>);
 
 #[derive(Default)]
 struct Told {
+    /// Whose listings told: nobody else hears of it.
+    identity: Option<IdentityId>,
     samples: Samples,
     /// With the server's folder; empty when nothing is proposed; none when samples came since.
     sentence: Option<(Arc<str>, Vec<u8>)>,
@@ -27,25 +30,43 @@ impl MappingSamples {
         Box::new(hold(owner, |owner| &within(owner).0))
     }
 
-    /// Counts an answer, unless there are enough, or another thread is at it.
-    pub fn saw(&self, asked: &[u8], listed: &[u8]) {
-        if let Ok(mut told) = self.0.try_lock()
-            && told.samples.count() < SAMPLES
-        {
+    /// Counts an answer from this view, unless there are enough, or another thread is at it.
+    pub fn saw(&self, identity: Option<IdentityId>, asked: &[u8], listed: &[u8]) {
+        let Ok(mut told) = self.0.try_lock() else { return };
+        if told.identity != identity {
+            *told = Told {
+                identity,
+                ..Told::default()
+            };
+        }
+        if told.samples.count() < SAMPLES {
             told.samples.add(asked, [listed]);
             told.sentence = None;
         }
     }
 
-    /// Mappings that these answers speak for, the one for which most does first.
-    pub fn proposals(&self) -> Vec<Proposal> {
-        lock(&self.0).samples.proposals()
+    /// Mappings that the answers from this view speak for, the one for which most does first.
+    pub fn proposals(&self, identity: Option<IdentityId>) -> Vec<Proposal> {
+        let told = lock(&self.0);
+        if told.identity == identity {
+            told.samples.proposals()
+        } else {
+            Vec::new()
+        }
     }
 
     /// The mapping for which most speaks, in a sentence, if its folder of the server's is one that is `wanted`; `shown`
     /// says how folders are written, always the same way.
-    pub fn proposal(&self, shown: &dyn Fn(&[u8]) -> String, wanted: impl Fn(&[u8]) -> bool) -> Option<Arc<str>> {
+    pub fn proposal(
+        &self,
+        identity: Option<IdentityId>,
+        shown: &dyn Fn(&[u8]) -> String,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Option<Arc<str>> {
         let mut told = lock(&self.0);
+        if told.identity != identity {
+            return None;
+        }
         if told.sentence.is_none() {
             let best = told.samples.best().filter(is_telling);
             let best = best.or_else(|| told.samples.proposals().into_iter().find(is_telling));
