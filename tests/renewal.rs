@@ -1126,3 +1126,42 @@ fn what_one_users_listing_tells_of_mappings_no_other_token_hears() {
     set(&index, &anns(0));
     assert_eq!(index.proposals().len(), anns_own.len());
 }
+
+#[test]
+fn a_call_that_began_with_one_users_token_is_not_answered_from_anothers_view() {
+    let (ann, bob) = (anns(0), jwt("bob's key pair", Some("bob"), 0));
+    let at = scene(&ann);
+    admit(&at.server, &[&ann, &bob]);
+    let (index, library, key) = used(&at);
+    set(&index, &bob);
+    index.refresh(&library.query(), true).expect("listed for Bob");
+    library.record_matches(&[(b"/host/bobs.mkv", &key)]).expect("recorded");
+    // While the server is asked: a token of hers that is new goes on as hers, and Bob's ends the call.
+    let listed = path_of(&at.server, 1, 3).0;
+    for (path, next) in [(listed.as_str(), anns(1)), ("/host/bobs.mkv", bob)] {
+        set(&index, &ann);
+        at.clock.advance_ms(2 * HOUR_MS);
+        admit(&at.server, &[&ann, &next]);
+        at.server.reset();
+        at.server
+            .fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Sections).times(1));
+        let answer = std::thread::scope(|scope| {
+            let anns = scope.spawn(|| index.match_path(&library.query(), path.as_bytes()));
+            until("asked", || at.server.stats().of(Kind::Sections) > 0);
+            set(&index, &next);
+            anns.join().expect("no panic")
+        });
+        if path == listed {
+            let item = answer.expect("hers").item.map(|item| item.item.rating_key);
+            assert_eq!(item.as_ref(), Some(&key));
+        } else {
+            let error = answer.expect_err("not hers");
+            assert!(error.message.contains("the token was replaced"), "{error}");
+            assert_eq!(
+                at_hand(&index, &library, path).as_ref(),
+                Some(&key),
+                "to Bob it is known"
+            );
+        }
+    }
+}

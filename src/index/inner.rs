@@ -160,17 +160,21 @@ impl Inner {
 
     /// Makes a call, and makes it again where the server refused the token and there is another one by then.
     pub fn asking<R>(&self, call: &Call<'_>, mut ask: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
+        let is_replaced = || self.reading.tokens.current().number() != call.session;
+        // The host's function renews the token of the user who asks. A token that another thread sets may be anybody's.
+        let whose = self.reading.identity().filter(|_| !call.renews && !is_replaced());
         let refused = match ask(call) {
             Err(error) if error.status == Status::Unauthorized => error,
             done => return done,
         };
-        let is_new = self.reading.tokens.current().number() != call.session;
+        let is_new = is_replaced();
         if !is_new && !call.renews {
             return Err(refused);
         }
         let renewed = is_new || self.renew(call);
         let again = Call {
             session: self.reading.tokens.current().number(),
+            whose,
             renews: false,
             // Without a new token what is known is all there is.
             offline: call.offline || !renewed,

@@ -33,6 +33,7 @@ impl<'q> QueryOptions<'q> {
             until: None,
             silence: Some(QUESTION_SILENCE),
             session: 0, // it asks nothing
+            whose: None,
             renews: false,
             offline: self.offline,
             progress: self.progress,
@@ -52,6 +53,7 @@ impl<'q> QueryOptions<'q> {
             },
             silence: Some(QUESTION_SILENCE),
             session: inner.reading.tokens.current().number(),
+            whose: None,
             renews: inner.renewing.is_possible(),
             offline: self.offline,
             progress: self.progress,

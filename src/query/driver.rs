@@ -244,10 +244,10 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let _held = Patience::now().until(call.until).hold();
-        let (mut snapshot, mut now_ms) = self.read_on()?;
+        let (mut snapshot, mut now_ms) = self.read_on(call)?;
         if self.reading.note_use(now_ms) {
             drop(snapshot);
-            (snapshot, now_ms) = self.read_on()?;
+            (snapshot, now_ms) = self.read_on(call)?;
         }
         let mut state = QueryState::new(snapshot.sequence(), now_ms);
         loop {
@@ -265,7 +265,7 @@ impl Queries {
                     drop(snapshot);
                     question.announce(&self.sync);
                     self.ask_for_libraries(call, &mut state)?;
-                    (snapshot, now_ms) = self.read_on()?;
+                    (snapshot, now_ms) = self.read_on(call)?;
                     continue;
                 }
                 ListStep::Refuse => return Err(self.refusal(call, &snapshot, state)),
@@ -301,7 +301,7 @@ impl Queries {
                 if outrun && state.begin_again() {
                     drop(found);
                     drop(snapshot);
-                    (snapshot, now_ms) = self.read_on()?;
+                    (snapshot, now_ms) = self.read_on(call)?;
                     continue;
                 }
                 asked(&mut |place| wanted.read(snapshot.rows[place].id));
@@ -318,14 +318,16 @@ impl Queries {
             drop(found); // it borrows from the snapshot
             drop(snapshot); // others may replace it while this waits for the server
             self.take(step, call, question, &libraries, &unverified, &mut state)?;
-            (snapshot, now_ms) = self.read_on()?;
+            (snapshot, now_ms) = self.read_on(call)?;
         }
     }
 
     /// What was committed so far, and the time: the clock is read once a turn.
-    fn read_on(&self) -> Result<(Guard<'_, Snapshot>, i64)> {
+    fn read_on(&self, call: &Call<'_>) -> Result<(Guard<'_, Snapshot>, i64)> {
         self.reading.read_on()?;
-        Ok((self.reading.snapshot(), self.clock.now_ms()))
+        let snapshot = self.reading.snapshot();
+        self.sync.check_view(call, &snapshot)?;
+        Ok((snapshot, self.clock.now_ms()))
     }
 
     /// Whether what a fetched library answers is to be marked as stale, after what the query did.

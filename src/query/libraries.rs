@@ -51,6 +51,7 @@ impl Queries {
             self.reading.catch_up()?;
         }
         let snapshot = self.reading.snapshot();
+        self.sync.check_view(call, &snapshot)?;
         let now = self.clock.now_ms();
         let facts = snapshot.rows.iter().map(|row| {
             let checked_ms = row.generation.is_fetched().then_some(row.checked_ms);

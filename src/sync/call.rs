@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::Selection;
+use crate::model::IdentityId;
 
 /// How long a server may be silent while one question waits for it. Listings have the time that the options allow: a server
 /// that is scanning needs it for a page.
@@ -19,6 +20,8 @@ pub struct Call<'a> {
     pub silence: Option<Duration>,
     /// The number of the token that the index had when the call began.
     pub session: u64,
+    /// Whose view it began with, where it is made again with a token that the host set meanwhile: nobody else's answers it.
+    pub whose: Option<IdentityId>,
     /// That the server refuses the token ends the call, and no old answer stands in: it is repeated with another token.
     pub renews: bool,
     /// The server is not asked.

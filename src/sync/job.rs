@@ -12,7 +12,7 @@ use super::call::{Call, Progress};
 use super::flight::Flights;
 use crate::engine::{Endpoint, LibraryRow, Patience, Store};
 use crate::engine::{Images, Maintenance};
-use crate::engine::{Reading, age};
+use crate::engine::{Reading, Snapshot, age};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{Age, Policy};
 use crate::model::{IdentityId, Server};
@@ -192,6 +192,16 @@ impl Syncing {
         self.job(call, |job| job.source.edit(request, job.bounds))
     }
 
+    /// Refuses to answer a call from a view that is not the one that it began with.
+    pub fn check_view(&self, call: &Call<'_>, snapshot: &Snapshot) -> Result<()> {
+        let is_its_tokens = self.reading.tokens.current_for(call.session).is_some();
+        let is_anothers = call.whose.zip(snapshot.identity).is_some_and(|(own, now)| own != now);
+        if is_its_tokens && !is_anothers {
+            return Ok(());
+        }
+        Err(replaced())
+    }
+
     /// Runs `work` on a thread of our own; reports progress on this one.
     pub fn job<T: Send>(&self, call: &Call<'_>, work: impl FnOnce(&SyncJob<'_>) -> Result<T> + Send) -> Result<T> {
         let Some(source) = self.source.as_deref() else {
@@ -202,11 +212,7 @@ impl Syncing {
         };
         // With another view the libraries that the call has read are another user's.
         let Some(session) = self.reading.tokens.current_for(call.session) else {
-            return Err(Error::new(
-                Status::Unauthorized,
-                "the token was replaced by one of another user during this call, or by one that the server has not \
-                 accepted yet: call again",
-            ));
+            return Err(replaced());
         };
         let report = Report::default();
         let is_aborted = || report.abort.load(Ordering::Relaxed);
@@ -438,6 +444,14 @@ pub fn cleared(row: &LibraryRow) -> Error {
             "library '{}' was cleared while it was listed: try again",
             row.library.title
         ),
+    )
+}
+
+fn replaced() -> Error {
+    Error::new(
+        Status::Unauthorized,
+        "the token was replaced by one of another user during this call, or by one that the server has not accepted \
+         yet: call again",
     )
 }
 

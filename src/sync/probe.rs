@@ -60,6 +60,7 @@ impl Syncing {
         loop {
             {
                 let snapshot = self.reading.snapshot();
+                self.check_view(call, &snapshot)?;
                 match (library.resolve(&snapshot)?, snapshot.identity) {
                     (Resolved::Scope(Scope::One(place)), Some(identity)) => {
                         if let Some(row) = snapshot.rows.get(place) {
