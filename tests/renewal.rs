@@ -1165,3 +1165,39 @@ fn a_call_that_began_with_one_users_token_is_not_answered_from_anothers_view() {
         }
     }
 }
+
+#[test]
+fn before_a_token_is_accepted_each_error_says_so() {
+    let at = scene(&anns(0));
+    let (index, library, key) = used(&at);
+    set(&index, &anns(1));
+    let walk = |library: &Library| {
+        let rules = plexindex::index::Rules::of_bits(0).expect("rules");
+        library.walk(None, &[(true, b"/".as_slice())], (rules, 100), |_| Ok(()))
+    };
+    let all = index.select(plexindex::index::Selector::All).expect("all");
+    for (what, status, done) in [
+        (
+            "a question",
+            Status::Offline,
+            index.match_path(&offline(&library), b"/host/a.mkv").map(drop),
+        ),
+        ("a walk", Status::LibraryNotFound, walk(&library)),
+        ("a walk of all", Status::LibraryNotFound, walk(&all)),
+        ("items", Status::LibraryNotFound, index.items(&library, 0, 10).map(drop)),
+        ("files", Status::LibraryNotFound, {
+            let which = plexindex::index::Which::All;
+            library.items_below_with(b"/data", None, 10, which, |_, _| Ok(()))
+        }),
+    ] {
+        let error = done.expect_err(what);
+        assert_eq!(error.status, status, "{what}: {error}");
+        assert!(
+            error.message.contains("has not accepted the new token yet"),
+            "{what}: {error}"
+        );
+    }
+    admit(&at.server, &[&anns(1)]);
+    index.check(&library.query()).expect("accepted");
+    assert_eq!(at_hand(&index, &library, "/host/a.mkv"), Some(key));
+}

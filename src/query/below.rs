@@ -58,14 +58,16 @@ impl Queries {
                 None => Scope::All,
                 Some(library) => match library.resolve(&snapshot)? {
                     Resolved::Scope(scope) => scope,
-                    Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched()),
-                    Resolved::Unknown => return Err(library.unknown(&snapshot, self.reading.kind())),
+                    Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched(&self.reading)),
+                    Resolved::Unknown => return Err(library.unknown(&snapshot, &self.reading)),
                 },
             };
             let rows = snapshot.asked(scope);
             // An empty page would be the end: of a listing that is not there, or was evicted on the way.
             if !rows.iter().any(|row| row.generation.is_fetched()) {
-                return Err(call.library.map_or_else(nothing_fetched, Selection::never_fetched));
+                return Err(call
+                    .library
+                    .map_or_else(nothing_fetched, |library| library.never_fetched(&self.reading)));
             }
             let mappings = self.reading.mappings();
             let mut files = Normal::with(path, |path| {
@@ -126,11 +128,12 @@ impl Queries {
             }
         }
         self.reading.read_on()?;
+        self.reading.check_accepted()?;
         let locations = {
             let snapshot = self.reading.snapshot();
             let scope = match library.resolve(&snapshot)? {
                 Resolved::Scope(scope) => scope,
-                Resolved::Unknown => return Err(library.unknown(&snapshot, self.reading.kind())),
+                Resolved::Unknown => return Err(library.unknown(&snapshot, &self.reading)),
             };
             locations(&snapshot, scope, self.reading.mappings())
         };

@@ -394,9 +394,12 @@ impl Queries {
         match (state.failure, call.library) {
             (Some(error), _) => error,
             (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_ask(call) => {
-                library.unknown(snapshot, self.reading.kind())
+                library.unknown(snapshot, &self.reading)
             }
-            (None, library) => offline(library.map_or("", |library| library.selector().name())),
+            (None, library) => match self.reading.check_accepted() {
+                Err(unaccepted) => Error::new(Status::Offline, unaccepted.message),
+                Ok(()) => offline(library.map_or("", |library| library.selector().name())),
+            },
         }
     }
 

@@ -67,10 +67,10 @@ impl Syncing {
                             return Ok((identity, row.clone()));
                         }
                     }
-                    _ if !self.may_ask(call) => return Err(library.unknown(&snapshot, self.reading.kind())),
+                    _ if !self.may_ask(call) => return Err(library.unknown(&snapshot, &self.reading)),
                     // When not even others are known, they were cleared at once.
                     _ if asked > 0 && (!shown || !snapshot.rows.is_empty()) => {
-                        return Err(library.unknown(&snapshot, self.reading.kind()));
+                        return Err(library.unknown(&snapshot, &self.reading));
                     }
                     _ if asked == PERSISTENCE => return Err(cleared_again(library.selector().name())),
                     _ => {}

@@ -161,7 +161,7 @@ impl Syncing {
                         return Err(cleared_again(library.selector().name()));
                     }
                     Some(library) if asked > 0 && !cleared => {
-                        return Err(library.unknown(&snapshot, self.reading.kind()));
+                        return Err(library.unknown(&snapshot, &self.reading));
                     }
                     None if asked > 0 && (!cleared || asked == PERSISTENCE) => return Ok(Status::Ok),
                     _ => {}

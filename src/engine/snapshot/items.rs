@@ -24,13 +24,13 @@ impl Reading {
                     Resolved::Scope(Scope::All) => {
                         return refuse("items are listed one library at a time: name one");
                     }
-                    Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched()),
-                    Resolved::Unknown => return Err(library.unknown(&snapshot, self.kind())),
+                    Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched(self)),
+                    Resolved::Unknown => return Err(library.unknown(&snapshot, self)),
                 }
             };
             // An empty page would be the end: of a listing that is not there, or of one that was evicted on the way.
             if !row.generation.is_fetched() {
-                return Err(library.never_fetched());
+                return Err(library.never_fetched(self));
             }
             let items = self.store.items_after(row.id, row.generation, cursor, limit)?;
             // Evicted or listed anew meanwhile, some may have been swept before they were read.

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::catch_up::Reading;
 use super::data::Snapshot;
 use crate::engine::sql::LibraryRow;
 use crate::error::{Error, Result, Status, refuse};
 use crate::matching::{Scope, text};
-use crate::source::Kind;
 
 /// How a library is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +101,11 @@ impl Selection {
     }
 
     /// The error for a library that the server does not have.
-    pub fn unknown(&self, snapshot: &Snapshot, kind: &Kind) -> Error {
+    pub fn unknown(&self, snapshot: &Snapshot, reading: &Reading) -> Error {
+        if let Err(unaccepted) = reading.check_accepted() {
+            return unaccepted;
+        }
+        let kind = reading.kind();
         let names: Vec<String> = snapshot
             .rows
             .iter()
@@ -139,7 +143,10 @@ impl Selection {
     }
 
     /// The error for a library of which nothing is known, where no server is asked.
-    pub fn never_fetched(&self) -> Error {
+    pub fn never_fetched(&self, reading: &Reading) -> Error {
+        if let Err(unaccepted) = reading.check_accepted() {
+            return unaccepted;
+        }
         let what = match self.selector {
             Selector::All => "no library was fetched yet".to_owned(),
             _ => format!("library '{}' was never fetched", self.selector.name()),
