@@ -666,7 +666,8 @@ fn a_function_may_ask_another_index_which_renews_its_own_token() {
 fn a_token_that_cannot_be_one_is_refused_and_not_shown() {
     let at = scene("the-first-token");
     let (index, library, _) = used(&at);
-    for bad in ["with a space", "two\nlines", "für"] {
+    let long = "a".repeat(65_537);
+    for bad in ["with a space", "two\nlines", "für", &long] {
         let error = index.set_token(Token::new(bad)).expect_err(bad);
         assert_eq!(error.status, Status::InvalidArgument);
         assert!(!error.message.contains(bad), "{error}");

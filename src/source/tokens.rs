@@ -86,6 +86,7 @@ impl Tokens {
         let state = lock(&self.0);
         let replaced = state.replaced.iter().filter_map(Weak::upgrade);
         let sessions: Vec<_> = replaced.chain([Arc::clone(&state.current)]).collect();
+        drop(state); // each call takes it
         // All at once: one may begin as another does.
         let tokens: Vec<&Token> = sessions.iter().filter_map(|session| session.token.as_ref()).collect();
         Token::scrub(&tokens, text)

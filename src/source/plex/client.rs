@@ -174,11 +174,21 @@ impl PlexHttp {
     }
 }
 
+/// No token has more bytes, and no server takes a header that does.
+const MOST_BYTES: usize = 65_536;
+
 /// Refuses a token that no header can carry. Its text is not shown.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`].
 pub fn check_token(token: &Token) -> Result<()> {
+    let length = token.reveal().len();
+    if length > MOST_BYTES {
+        return Err(Error::new(
+            Status::InvalidArgument,
+            format!("the token has {length} bytes, and no token has more than {MOST_BYTES}: give the token alone"),
+        ));
+    }
     if token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
     }
