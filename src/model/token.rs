@@ -70,7 +70,7 @@ impl Token {
             .zip(given(username))
             .and_then(|pair| serde_json::to_string(&pair).ok());
         #[allow(clippy::cast_possible_truncation)] // a float ends at the ends of an integer
-        let expires_ms = (exp.filter(|exp| *exp > 0.0)? * 1_000.0) as i64;
+        let expires_ms = ((exp? * 1_000.0) as i64).max(1); // 0 would be never
         Some(Claims { user, expires_ms })
     }
 
@@ -195,6 +195,10 @@ mod tests {
         // {"exp":2000000000,"thumbprint":"a1"}: nobody is named.
         let nobody = token("eyJleHAiOjIwMDAwMDAwMDAsInRodW1icHJpbnQiOiJhMSJ9").claims();
         assert_eq!(nobody.expect("claims").user, None);
+        // {"exp":0.0005}, {"exp":0} and {"exp":-5}: long ago, and not never.
+        for payload in ["eyJleHAiOjAuMDAwNX0", "eyJleHAiOjB9", "eyJleHAiOi01fQ"] {
+            assert_eq!(token(payload).claims().expect("claims").expires_ms, 1, "{payload}");
+        }
         // {"exp":1,"thumbprint":"a","username":"x","username":"y"}: which one?
         let twice = "eyJleHAiOjEsInRodW1icHJpbnQiOiJhIiwidXNlcm5hbWUiOiJ4IiwidXNlcm5hbWUiOiJ5In0";
         for odd in [twice, "", "!", "e30", "bnVsbA"] {
