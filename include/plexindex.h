@@ -1275,7 +1275,8 @@ int32_t plexindex_watch_stop(const struct plexindex_handle *handle,
 //
 // Returns PLEXINDEX_OK once the event is stored, for every process; also where nothing has to be stored: for an event that names
 // no change or is of another server (`Server.uuid` of a webhook), and while the index knows no library.
-// PLEXINDEX_LIBRARY_NOT_FOUND after plexindex_set_token() until the server has accepted the new token: the event is not stored.
+// PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted a new token, of plexindex_set_token() or of an index that was opened
+// where another one was used before: the event is not stored.
 // Call plexindex_refresh() with PLEXINDEX_QUERY_PROBE, or ask a question, and then call this again. PLEXINDEX_INVALID_ARGUMENT
 // for any other body; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 //
@@ -1314,7 +1315,7 @@ int32_t plexindex_notify(const struct plexindex_handle *handle,
 // Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when what changed since is not known any more, or the cursor
 // is of another store, server, user or library, or of what a power cut or a restored copy undid: begin anew with
 // PLEXINDEX_QUERY_FULL; PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was
-// ever fetched, and after plexindex_set_token() until the server has accepted the new token; PLEXINDEX_BUFFER_TOO_SMALL.
+// ever fetched, and until the server has accepted a new token; PLEXINDEX_BUFFER_TOO_SMALL.
 //
 // Precondition: as plexindex_match_path().
 int32_t plexindex_changes_json(const struct plexindex_handle *handle,

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::Reading;
-use crate::engine::{LibraryRow, Store};
+use crate::engine::{LibraryRow, Reading, Store};
 use crate::error::{Error, Result, Status, no_room, refuse, room};
 use crate::events::Events;
 use crate::matching::text::distance;

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::body::json_of;
 use super::debounce::{DebounceIntervals, Debouncer};
-use crate::engine::Reading;
-use crate::engine::{Mark, Patience, Store};
+use crate::engine::{Mark, Patience, Reading, Store};
 use crate::error::{Error, Result, Status, refuse};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;

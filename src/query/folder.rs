@@ -10,8 +10,7 @@ use super::first_file::first_file;
 use super::path::tidy;
 use super::planner::QueryState;
 use super::room::Queries;
-use crate::engine::LibraryRow;
-use crate::engine::places;
+use crate::engine::{LibraryRow, places};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{

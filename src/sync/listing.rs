@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::job::{SyncJob, aborted, cleared};
 use super::refresh::Why;
-use crate::engine::ImageBuilder;
-use crate::engine::{Finished, Folder, LibraryRow, Listing};
+use crate::engine::{Finished, Folder, ImageBuilder, LibraryRow, Listing};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::model::{Generation, IdentityId, Item, Library, Sequence};

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::call::Call;
 use super::job::{SyncJob, Syncing};
-use crate::engine::LibraryRow;
-use crate::engine::{PERSISTENCE, Resolved, Selection, Selector, age, cleared_again};
+use crate::engine::{LibraryRow, PERSISTENCE, Resolved, Selection, Selector, age, cleared_again};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;

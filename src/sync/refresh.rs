@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use super::call::Call;
 use super::job::{SyncJob, Syncing, cleared};
-use crate::engine::LibraryRow;
-use crate::engine::{PERSISTENCE, Resolved, cleared_again};
+use crate::engine::{LibraryRow, PERSISTENCE, Resolved, cleared_again};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::matching::Scope;

@@ -37,7 +37,7 @@ use crate::error::{Status, refuse};
 /// Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when what changed since is not known any more, or the cursor
 /// is of another store, server, user or library, or of what a power cut or a restored copy undid: begin anew with
 /// PLEXINDEX_QUERY_FULL; PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was
-/// ever fetched, and after plexindex_set_token() until the server has accepted the new token; PLEXINDEX_BUFFER_TOO_SMALL.
+/// ever fetched, and until the server has accepted a new token; PLEXINDEX_BUFFER_TOO_SMALL.
 ///
 /// # Safety
 /// As plexindex_match_path().

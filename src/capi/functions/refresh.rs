@@ -75,7 +75,8 @@ pub unsafe extern "C" fn plexindex_watch_stop(handle: *const Handle, error: *mut
 ///
 /// Returns PLEXINDEX_OK once the event is stored, for every process; also where nothing has to be stored: for an event that names
 /// no change or is of another server (`Server.uuid` of a webhook), and while the index knows no library.
-/// PLEXINDEX_LIBRARY_NOT_FOUND after plexindex_set_token() until the server has accepted the new token: the event is not stored.
+/// PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted a new token, of plexindex_set_token() or of an index that was opened
+/// where another one was used before: the event is not stored.
 /// Call plexindex_refresh() with PLEXINDEX_QUERY_PROBE, or ask a question, and then call this again. PLEXINDEX_INVALID_ARGUMENT
 /// for any other body; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 ///

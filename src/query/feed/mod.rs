@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::room::Queries;
-use crate::engine::{FeedPage, LibraryRow, Told};
-use crate::engine::{Resolved, places};
+use crate::engine::{FeedPage, LibraryRow, Resolved, Told, places};
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::Scope;
