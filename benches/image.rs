@@ -17,7 +17,7 @@ mod read_path;
 
 use image::MapMode;
 use image::Swap;
-use image::{CounterPage, Image, ImageBuilder, ImageMeta, LibraryFacts, LibraryView};
+use image::{LibraryFacts, LibraryView, ListingBuilder, ListingMeta, ListingSegment, VersionPage};
 use matching::{Mappings, Normal, Scope, climb, climb_folder, fast_lookup};
 use model::Item;
 use read_path::{Random, movie};
@@ -40,7 +40,7 @@ fn folder() -> PathBuf {
 }
 
 fn build(items: &[Item], path: &std::path::Path) {
-    let mut builder = ImageBuilder::new(ImageMeta::default());
+    let mut builder = ListingBuilder::new(ListingMeta::default());
     for item in items {
         builder.push(item);
     }
@@ -61,7 +61,7 @@ fn file(size: usize) -> &'static PathBuf {
 }
 
 fn view(size: usize) -> LibraryView {
-    let image = Image::open(file(size), MapMode::Map, 0).expect("opens");
+    let image = ListingSegment::open(file(size), MapMode::Map, 0).expect("opens");
     let facts = LibraryFacts {
         locations: vec!["/mnt/media/movies".to_owned()],
         fetched: true,
@@ -203,7 +203,7 @@ fn folder_of_a_show(bencher: Bencher, below: &str) {
         fetched: true,
         ..LibraryFacts::default()
     };
-    let image = Image::open(path, MapMode::Map, 0).expect("opens");
+    let image = ListingSegment::open(path, MapMode::Map, 0).expect("opens");
     let view = LibraryView::new(facts, &none, Some(Arc::new(image)), None, Arc::default());
     let views = [&view];
     let order = Random(7).order(SIZE / 100);
@@ -229,7 +229,7 @@ fn climb_repeated_name(bencher: Bencher, depth: usize) {
         })
         .collect();
     build(&items, &path);
-    let image = Image::open(&path, MapMode::Map, 0).expect("opens");
+    let image = ListingSegment::open(&path, MapMode::Map, 0).expect("opens");
     let none = Mappings::default();
     let view = LibraryView::new(
         LibraryFacts::default(),
@@ -307,6 +307,6 @@ fn read_swap(bencher: Bencher) {
 #[divan::bench(sample_count = 200, sample_size = 1000)]
 fn read_counters(bencher: Bencher) {
     std::fs::create_dir_all(folder()).expect("a folder");
-    let page = CounterPage::open(&folder().join("counters"), 1, true).expect("opens");
+    let page = VersionPage::open(&folder().join("counters"), 1, true).expect("opens");
     bencher.bench_local(|| page.state());
 }

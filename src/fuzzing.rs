@@ -1,7 +1,7 @@
 //! What the fuzz targets reach of the inside: `fuzz/`, and `tests/fuzz.rs`. No part of the API, and without any code of its
 //! own but for doors.
 
-/// Index files, the views that answer from them, the counter page.
+/// Index files, the views that answer from them, the version page.
 pub mod image {
     pub use crate::engine::for_fuzzing::*;
     pub use crate::model::{Sequence, TableId};

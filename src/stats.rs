@@ -45,7 +45,7 @@ pub enum Spent {
     /// Reading and writing the store.
     Store,
     /// Building and opening images.
-    Image,
+    ListingSegment,
     /// Matching, and giving the answers.
     Match,
     /// All that a call did that was not matching, while its own thread waited: no part, but what is left out of one.
@@ -113,7 +113,7 @@ impl Counters {
             match on {
                 Spent::Wait => &self.wait_us,
                 Spent::Store => &self.store_us,
-                Spent::Image => &self.image_us,
+                Spent::ListingSegment => &self.image_us,
                 Spent::Match => &self.match_us,
                 Spent::Away => &self.away_us,
             },

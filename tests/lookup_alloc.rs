@@ -30,7 +30,8 @@ mod read_path;
 
 use engine::memtable::Change;
 use engine::segment::{
-    Image, ImageBuilder, ImageMeta, Matches, Record, RecordSegmentBuilder, RecordSegments, Stored, match_value,
+    ListingBuilder, ListingMeta, ListingSegment, Matches, Record, RecordSegmentBuilder, RecordSegments, Stored,
+    match_value,
 };
 use engine::view::{LibraryFacts, LibraryView};
 use matching::{Mappings, Scope, climb, fast_lookup};
@@ -71,14 +72,14 @@ static COUNTING: Counting = Counting;
 
 const ITEMS: usize = 20_000;
 
-fn image(mappings: &Mappings, fill: impl FnOnce(&mut ImageBuilder)) -> Arc<Image> {
-    let mut builder = ImageBuilder::new(ImageMeta {
+fn image(mappings: &Mappings, fill: impl FnOnce(&mut ListingBuilder)) -> Arc<ListingSegment> {
+    let mut builder = ListingBuilder::new(ListingMeta {
         generation: 1,
         mappings: mappings.clone(),
-        ..ImageMeta::default()
+        ..ListingMeta::default()
     });
     fill(&mut builder);
-    Arc::new(Image::from_bytes(builder.finish_in_memory().expect("is made")).expect("opens"))
+    Arc::new(ListingSegment::from_bytes(builder.finish_in_memory().expect("is made")).expect("opens"))
 }
 
 fn view(location: &str, items: impl Iterator<Item = Item>, mappings: &Mappings) -> LibraryView {
@@ -120,14 +121,14 @@ fn view(location: &str, items: impl Iterator<Item = Item>, mappings: &Mappings) 
         ..LibraryFacts::default()
     };
     let view = LibraryView::new(facts, mappings, Some(listing), Some(matches), Arc::default());
-    let overlay = &view.overlay;
+    let memtable = &view.memtable;
     for number in 0..100 {
         let change = Change::Matched {
             path: format!("/host/overlaid/{number}.mkv").into_bytes(),
             rating_key: (100_000 + number).to_string(),
             sequence: 1,
         };
-        overlay.push(change, mappings).expect("there is room");
+        memtable.push(change, mappings).expect("there is room");
         let item = Item {
             parts: vec![format!("{location}/new {number}/n{number}.mkv")],
             ..movie(ITEMS * 2 + number)
@@ -136,7 +137,7 @@ fn view(location: &str, items: impl Iterator<Item = Item>, mappings: &Mappings) 
             item: Arc::new(item),
             sequence: 1,
         };
-        overlay.push(change, mappings).expect("there is room");
+        memtable.push(change, mappings).expect("there is room");
     }
     view
 }
@@ -257,7 +258,7 @@ fn building_stays_within_bounds() {
         PEAK.store(before, Ordering::Relaxed);
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("image");
-        let mut builder = ImageBuilder::beside(ImageMeta::default(), &path);
+        let mut builder = ListingBuilder::beside(ListingMeta::default(), &path);
         for number in 0..items {
             builder.push(&movie(number));
         }

@@ -17,7 +17,7 @@ mod fork {
 #[path = "../src/platform/swap.rs"]
 mod swap;
 
-use counters::{Counters, State, Word};
+use counters::{State, VersionCounters, Word};
 use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
@@ -67,8 +67,8 @@ impl Store {
         }
     }
 
-    fn counters(&self) -> Counters<'_, AtomicU64> {
-        Counters::new(&self.pending, &self.done)
+    fn counters(&self) -> VersionCounters<'_, AtomicU64> {
+        VersionCounters::new(&self.pending, &self.done)
     }
 
     /// A write transaction. `early` frees the lock before `done` is stored, as a writer may.

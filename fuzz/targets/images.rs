@@ -11,8 +11,8 @@ use plexindex::fuzzing::xxh3_64;
 use super::input::{Input, folder, patched};
 use super::ladder::against::{Recorded, host_rule, listing, match_segment, matches_in, mixed_items, movie};
 use crate::image::{
-    Image, LibraryFacts, LibraryView, MapMode, Matches, Record, RecordSegment, RecordSegmentBuilder, Stored, TableId,
-    record_hash,
+    LibraryFacts, LibraryView, ListingSegment, MapMode, Matches, Record, RecordSegment, RecordSegmentBuilder, Stored,
+    TableId, record_hash,
 };
 use crate::matching::{Mappings, Normal, Scope, climb, climb_folder, fast_lookup};
 use crate::model::Item;
@@ -154,7 +154,7 @@ impl Whole {
         matches: Option<Vec<u8>>,
         which: &Range<usize>,
     ) -> Option<Vec<(usize, String)>> {
-        let listing = listing.map(Image::in_memory).transpose().ok()?.map(Arc::new);
+        let listing = listing.map(ListingSegment::in_memory).transpose().ok()?.map(Arc::new);
         let place = self.place.with_extension("matches");
         let open = |bytes: Vec<u8>| {
             std::fs::write(&place, bytes).expect("written");

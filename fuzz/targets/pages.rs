@@ -1,11 +1,11 @@
-//! The counter page, whatever stands in its file. A page that is taken is this store's; it says that its counters are equal
+//! The version page, whatever stands in its file. A page that is taken is this store's; it says that its counters are equal
 //! only when they are; and a repair makes it right.
 
 use std::fs;
 use std::path::Path;
 
 use super::input::{Input, folder};
-use crate::image::{CounterPage, State};
+use crate::image::{State, VersionPage};
 
 const PAGE: usize = 4096;
 const STORE: u64 = 0x0123_4567_89AB_CDEF;
@@ -59,10 +59,10 @@ fn page(place: &Path, data: &[u8]) {
         && word(1) == Some(2)
         && word(2) == Some(STORE)
         && word(18).is_some_and(|incarnation| incarnation % 2 == 0);
-    let found = CounterPage::existing(place, STORE).expect("a file that can be read");
+    let found = VersionPage::existing(place, STORE).expect("a file that can be read");
     assert_eq!(found.is_some(), ours);
     // The store is fresh, or a writer would wait until all have noticed.
-    let page = CounterPage::open(place, STORE, true).expect("a page");
+    let page = VersionPage::open(place, STORE, true).expect("a page");
     let equal = word(16).filter(|pending| ours && word(17) == Some(*pending));
     let wanted = if ours {
         equal.map_or(State::Pending, State::Equal)
@@ -86,7 +86,7 @@ fn page(place: &Path, data: &[u8]) {
     page.retire();
     assert_eq!(page.state(), State::Pending);
     assert!(
-        CounterPage::existing(place, STORE).expect("readable").is_none(),
+        VersionPage::existing(place, STORE).expect("readable").is_none(),
         "a page that is retired"
     );
 }

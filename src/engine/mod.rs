@@ -15,22 +15,24 @@ mod sql;
 mod version_page;
 mod view;
 
-pub use compaction::{Images, Maintenance};
+pub use compaction::{ListingSegments, Maintenance};
 pub use records::{LONGEST_NAME, Op, Records, Table, Tables, Terms};
-pub use segment::ImageBuilder;
-pub use snapshot::{PERSISTENCE, Reading, Resolved, Selection, Selector, Snapshot, Wanted, age, cleared_again, places};
+pub use segment::ListingBuilder;
+pub use snapshot::{
+    EvictionPin, MAX_RETRIES, Reading, Resolved, Selection, Selector, Snapshot, age, cleared_again, places,
+};
 pub use sql::{
-    Endpoint, Facts, FeedPage, FeedPlace, FeedPosition, Finished, Folder, Invalid, LibraryRow, Listing, Mark, Patience,
-    ProbeOutcome, Store, Told,
+    Endpoint, Facts, FeedPage, FeedPlace, FeedPosition, Finished, Folder, Invalid, LibraryRow, Listing, LockTimeout,
+    Mark, ProbeOutcome, Store, Told,
 };
 
 /// What the fuzz targets and benchmarks reach besides.
 pub mod for_fuzzing {
     pub use super::memtable::Change;
     pub use super::segment::{
-        Image, ImageBuilder, ImageMeta, Matches, Record, RecordSegment, RecordSegmentBuilder, RecordSegments, Stored,
-        match_value, record_hash,
+        ListingBuilder, ListingMeta, ListingSegment, Matches, Record, RecordSegment, RecordSegmentBuilder,
+        RecordSegments, Stored, match_value, record_hash,
     };
-    pub use super::version_page::{CounterPage, State};
+    pub use super::version_page::{State, VersionPage};
     pub use super::view::{LibraryFacts, LibraryView};
 }

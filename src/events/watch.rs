@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::body::json_of;
 use super::debounce::{DebounceIntervals, Debouncer};
-use crate::engine::{Mark, Patience, Reading, Store};
+use crate::engine::{LockTimeout, Mark, Reading, Store};
 use crate::error::{Error, Result, Status, refuse};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
@@ -292,7 +292,7 @@ impl Events {
 /// The life of a watch.
 fn run(events: &Events, source: &dyn Source, common: &Common) {
     // Stopping waits for a write under way; what cannot be noted in that time is noted later.
-    let _held = Patience::now().at_most(NOTED).hold();
+    let _held = LockTimeout::now().at_most(NOTED).hold();
     std::thread::scope(|scope| {
         let listening = std::thread::Builder::new().spawn_scoped(scope, || {
             let _deaf = Deaf(common);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::renewing::Renewing;
 use super::timing::Timed;
 use crate::edit::Editing;
-use crate::engine::{Images, Maintenance, Reading, Records, Selector, Store, Tables};
+use crate::engine::{ListingSegments, Maintenance, Reading, Records, Selector, Store, Tables};
 use crate::error::{Result, Status};
 use crate::events::Events;
 use crate::matching::Mappings;
@@ -34,7 +34,7 @@ pub(crate) struct Inner {
     counters: Arc<Counters>,
     pub store: Arc<Store>,
     pub tables: Arc<Tables>,
-    pub images: Arc<Images>,
+    pub images: Arc<ListingSegments>,
     pub maintenance: Arc<Maintenance>,
     pub reading: Arc<Reading>,
     pub sync: Arc<Syncing>,
@@ -62,7 +62,7 @@ impl Inner {
             options.matches_limit,
         );
         let tables = Tables::new(Arc::clone(&store), Arc::clone(&records), Arc::clone(&clock));
-        let images = Arc::new(Images::new(
+        let images = Arc::new(ListingSegments::new(
             Arc::clone(&store),
             mappings.clone(),
             Arc::clone(&clock),
@@ -245,7 +245,7 @@ impl Inner {
         let mut cleared = false;
         // Where no server is named another one's answers come next: they are not what was to be cleared.
         let is_named = self.reading.endpoint().is_some();
-        self.reading.insist(|| {
+        self.reading.retry(|| {
             let identity = self.reading.identity().filter(|_| is_named || !cleared);
             let Some(identity) = identity else {
                 return Ok(None);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::inner::Inner;
 use crate::disk::{Rules, Walked};
 use crate::edit::{Edit, EditReport};
-use crate::engine::{PERSISTENCE, Reading, Resolved, Selection, Selector, cleared_again};
+use crate::engine::{MAX_RETRIES, Reading, Resolved, Selection, Selector, cleared_again};
 use crate::error::{Result, room};
 use crate::matching::Scope;
 use crate::query::{Answer, FolderFacts, Match, Which, tidy};
@@ -220,7 +220,7 @@ impl Library {
         }
         let pairs = checked;
         let sync = &self.inner.sync;
-        for _ in 0..PERSISTENCE {
+        for _ in 0..MAX_RETRIES {
             let find = |call: &Call<'_>| sync.find_library(&self.selection, "record a match", call);
             let (identity, row) = self.inner.asking(&query.call(&self.inner), find)?;
             if let Some(at) = self.inner.maintenance.record_matches(identity, &row, &pairs)? {

@@ -92,7 +92,7 @@ impl<'a> Short<'a> {
     }
 }
 
-/// A short path that is not ASCII, as it is spelled. Images list such paths under this hash as well as under that of the
+/// A short path that is not ASCII, as it is spelled. Segments list such paths under this hash as well as under that of the
 /// normal form, so that a path that is spelled as it is listed is found without its normal form.
 #[derive(Clone, Copy)]
 pub struct Spelling<'a> {

@@ -82,7 +82,7 @@ impl Sequence {
 
 /// The name of an image: what it is made of, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ImageName {
+pub struct ListingName {
     /// Of which library.
     pub library: LibraryId,
     /// Of which generation of its listing.
@@ -98,6 +98,6 @@ pub struct ImageName {
 pub struct SegmentName {
     /// The change sequence of the write that named it.
     pub sequence: Sequence,
-    /// As in [`ImageName`].
+    /// As in [`ListingName`].
     pub number: u32,
 }

@@ -8,7 +8,7 @@ mod token;
 
 use crate::platform::map::prefetch;
 
-pub use ids::{Generation, IdentityId, ImageName, LibraryId, SegmentName, Sequence, TableId};
+pub use ids::{Generation, IdentityId, LibraryId, ListingName, SegmentName, Sequence, TableId};
 pub use token::{Claims, Token};
 
 /// Bytes of the longest key of an item, a show or a library. Plex's are numbers: of a longer one nothing is stored, since each

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::answer::Answer;
 use super::planner::{Facts, Libraries, ListStep, QueryState, Step};
 use super::room::Queries;
-use crate::engine::{LibraryRow, Patience, Reading, Resolved, Snapshot, Wanted};
+use crate::engine::{EvictionPin, LibraryRow, LockTimeout, Reading, Resolved, Snapshot};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::is_stale;
 use crate::matching::Scope;
@@ -237,12 +237,12 @@ impl Queries {
     /// The same for one question of a call, which wants these libraries.
     pub fn answer_among<Q: Question, R>(
         &self,
-        wanted: &mut Wanted<'_>,
+        wanted: &mut EvictionPin<'_>,
         call: &Call<'_>,
         question: &Q,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let _held = Patience::now().until(call.until).hold();
+        let _held = LockTimeout::now().until(call.until).hold();
         let (mut snapshot, mut now_ms) = self.read_on(call)?;
         if self.reading.note_use(now_ms) {
             drop(snapshot);
@@ -436,7 +436,7 @@ impl Queries {
             return Ok(());
         }
         // With an old answer at hand the call does not wait for long until a new one can be stored.
-        let _held = (!unfetched).then(|| Patience::now().at_most(SHORTLY).hold());
+        let _held = (!unfetched).then(|| LockTimeout::now().at_most(SHORTLY).hold());
         match self.sync.bring_up_to_date(call, libraries, state.since, Why::Due) {
             Ok(Status::Ok) => Ok(()),
             Ok(late) => {
@@ -468,7 +468,7 @@ impl Queries {
     }
 }
 
-/// Images cannot be kept.
+/// Segments cannot be kept.
 pub(super) fn images_lost() -> Error {
     Error::new(
         Status::Store,

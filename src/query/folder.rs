@@ -197,7 +197,7 @@ impl Question for FolderQuestion<'_> {
         }
     }
 
-    /// Images stay what they are while they are read.
+    /// Segments stay what they are while they are read.
     fn is_outrun(&self, _: &Turn<'_>, _: &FolderOutcome<'_>) -> Result<bool> {
         Ok(false)
     }

@@ -7,7 +7,7 @@ use super::driver::{Question, Turn};
 use super::explain::{Beside, folder_of};
 use super::planner::QueryState;
 use super::room::Queries;
-use crate::engine::{LibraryRow, Snapshot, Wanted, places};
+use crate::engine::{EvictionPin, LibraryRow, Snapshot, places};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{First, Normal, Outcome, Scope, Spelling, View, climb, climb_normal};
@@ -97,7 +97,7 @@ impl Queries {
 
     fn match_among<R>(
         &self,
-        wanted: &mut Wanted<'_>,
+        wanted: &mut EvictionPin<'_>,
         call: &Call<'_>,
         path: &[u8],
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
@@ -258,7 +258,7 @@ impl Question for PathQuestion<'_> {
         }
     }
 
-    /// Images stay what they are while they are read.
+    /// Segments stay what they are while they are read.
     fn is_outrun(&self, _: &Turn<'_>, _: &Outcome<'_>) -> Result<bool> {
         Ok(false)
     }

@@ -66,7 +66,7 @@ pub enum ListStep {
 /// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Images that are missing or damaged are made anew.
+    /// Segments that are missing or damaged are made anew.
     Rebuild,
     /// They are lost each time: the query ends.
     GiveUp,

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::call::Call;
 use super::job::{SyncJob, Syncing};
 use super::refresh::Why;
-use crate::engine::{LibraryRow, Patience, ProbeOutcome};
+use crate::engine::{LibraryRow, LockTimeout, ProbeOutcome};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{self, ASK_AGAIN_MS, SEARCHES_UNFETCHED};
 use crate::matching::Normal;
@@ -114,7 +114,7 @@ impl Syncing {
         if !may()? {
             return Ok(None);
         }
-        let _held = Patience::now().at_most(SHORTLY).hold();
+        let _held = LockTimeout::now().at_most(SHORTLY).hold();
         let done = self.job(call, |job| {
             // Another one's probe is often over soon; it may also have led to a listing.
             let soon = Instant::now() + PATIENCE;
@@ -280,7 +280,7 @@ impl Syncing {
             now + until.saturating_duration_since(now) / 2
         });
         let hurried = Call { until: half, ..*call };
-        let _held = Patience::now().at_most(SHORTLY).hold();
+        let _held = LockTimeout::now().at_most(SHORTLY).hold();
         let done = self.job(&hurried, |job| {
             let asked = job.single_flight("path_search", || {
                 if !rested()? {
@@ -327,7 +327,7 @@ impl SyncJob<'_> {
                 outcome == ProbeOutcome::Answered && !freshness::may_ask_for_a_path(Some(at), sync.clock.now_ms())
             }))
         };
-        let _held = Patience::now().at_most(SHORTLY).hold();
+        let _held = LockTimeout::now().at_most(SHORTLY).hold();
         let noted = self.identity().and_then(|identity| match identity {
             Some(identity) if answered(identity)? => {
                 let outcome = ProbeOutcome::Failed(Some(error.status));

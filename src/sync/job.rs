@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::back_off::BackOff;
 use super::call::{Call, Progress};
 use super::flight::Flights;
-use crate::engine::{Endpoint, Images, LibraryRow, Maintenance, Patience, Reading, Snapshot, Store, age};
+use crate::engine::{Endpoint, LibraryRow, ListingSegments, LockTimeout, Maintenance, Reading, Snapshot, Store, age};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{Age, Policy};
 use crate::model::{IdentityId, Server};
@@ -39,7 +39,7 @@ pub struct Report {
 pub struct Syncing {
     pub(super) store: Arc<Store>,
     pub(super) source: Option<Arc<dyn Source>>,
-    pub(super) images: Arc<Images>,
+    pub(super) images: Arc<ListingSegments>,
     pub(super) maintenance: Arc<Maintenance>,
     pub(super) reading: Arc<Reading>,
     pub(super) policy: Policy,
@@ -68,7 +68,7 @@ impl Syncing {
     pub fn new(
         store: Arc<Store>,
         source: Option<Arc<dyn Source>>,
-        images: Arc<Images>,
+        images: Arc<ListingSegments>,
         maintenance: Arc<Maintenance>,
         reading: Arc<Reading>,
         clock: Arc<dyn Clock>,
@@ -261,7 +261,7 @@ impl Syncing {
         };
         let asked = self.counters.read().requests;
         // That thread has no more time than this one.
-        let patience = Patience::now().until(bounds.deadline);
+        let patience = LockTimeout::now().until(bounds.deadline);
         let work = || {
             let _held = patience.hold();
             let done = job.settle_premise().and_then(|source| {

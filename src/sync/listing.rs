@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::job::{SyncJob, aborted, cleared};
 use super::refresh::Why;
-use crate::engine::{Finished, Folder, ImageBuilder, LibraryRow, Listing};
+use crate::engine::{Finished, Folder, LibraryRow, Listing, ListingBuilder};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::model::{Generation, IdentityId, Item, Library, Sequence};
@@ -127,7 +127,7 @@ impl SyncJob<'_> {
     }
 
     /// Single items that come or go after the listing began lie over the image once more, which changes nothing.
-    fn builder(&self, row: &LibraryRow, listing: &Listing) -> ImageBuilder {
+    fn builder(&self, row: &LibraryRow, listing: &Listing) -> ListingBuilder {
         self.sync
             .images
             .builder(row, listing.generation, listing.begun_sequence)
@@ -138,7 +138,7 @@ impl SyncJob<'_> {
         &self,
         row: &LibraryRow,
         listing: &mut Listing,
-        builder: &mut Option<ImageBuilder>,
+        builder: &mut Option<ListingBuilder>,
         earlier: u64,
     ) -> Result<bool> {
         let from = (listing.partition, listing.position);
@@ -159,7 +159,7 @@ impl SyncJob<'_> {
                             Item::expect(&items, at);
                             image.push(item);
                         }
-                        self.sync.counters.spent(Spent::Image, begun.elapsed());
+                        self.sync.counters.spent(Spent::ListingSegment, begun.elapsed());
                         self.source.take_back(items);
                     }
                     image
@@ -376,7 +376,7 @@ impl SyncJob<'_> {
         &self,
         row: &LibraryRow,
         mut listing: Listing,
-        builder: Option<ImageBuilder>,
+        builder: Option<ListingBuilder>,
         begun: Instant,
         why: Why,
     ) -> Result<()> {
@@ -415,7 +415,7 @@ impl SyncJob<'_> {
         // A row that came twice is an item once: then the store knows better.
         let builder = builder.filter(|_| items == listing.keyed);
         let name = Folder::image_name(row.id, listing.generation, listing.begun_sequence);
-        let write = |builder: ImageBuilder| sync.images.write(builder, &name, row);
+        let write = |builder: ListingBuilder| sync.images.write(builder, &name, row);
         // Where it is sure that the image will be needed, it is written while the store says what is gone.
         let sure = listing.changed || !row.generation.is_fetched();
         let (early, builder) = if sure { (builder, None) } else { (None, builder) };

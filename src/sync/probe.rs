@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::call::Call;
 use super::job::{SyncJob, Syncing};
-use crate::engine::{LibraryRow, PERSISTENCE, Resolved, Selection, Selector, age, cleared_again};
+use crate::engine::{LibraryRow, MAX_RETRIES, Resolved, Selection, Selector, age, cleared_again};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;
@@ -71,7 +71,7 @@ impl Syncing {
                     _ if asked > 0 && (!shown || !snapshot.rows.is_empty()) => {
                         return Err(library.unknown(&snapshot, &self.reading));
                     }
-                    _ if asked == PERSISTENCE => return Err(cleared_again(library.selector().name())),
+                    _ if asked == MAX_RETRIES => return Err(cleared_again(library.selector().name())),
                     _ => {}
                 }
             }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::call::Call;
 use super::job::{SyncJob, Syncing, cleared};
-use crate::engine::{LibraryRow, PERSISTENCE, Resolved, cleared_again};
+use crate::engine::{LibraryRow, MAX_RETRIES, Resolved, cleared_again};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::matching::Scope;
@@ -156,13 +156,13 @@ impl Syncing {
                 // When not even others are known that the server shows, they were cleared at once.
                 let cleared = asked > 0 && shown && snapshot.rows.is_empty();
                 match call.library {
-                    Some(library) if cleared && asked == PERSISTENCE => {
+                    Some(library) if cleared && asked == MAX_RETRIES => {
                         return Err(cleared_again(library.selector().name()));
                     }
                     Some(library) if asked > 0 && !cleared => {
                         return Err(library.unknown(&snapshot, &self.reading));
                     }
-                    None if asked > 0 && (!cleared || asked == PERSISTENCE) => return Ok(Status::Ok),
+                    None if asked > 0 && (!cleared || asked == MAX_RETRIES) => return Ok(Status::Ok),
                     _ => {}
                 }
             }

@@ -1,4 +1,4 @@
-//! Images are derived: whatever becomes of them costs the time to make them anew, and no answer.
+//! Segments are derived: whatever becomes of them costs the time to make them anew, and no answer.
 
 use std::fs;
 use std::os::unix::fs::FileExt;

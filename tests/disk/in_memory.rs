@@ -1,4 +1,4 @@
-//! Images that can be neither opened nor written: the answers are right all the same, made once, and the files come
+//! Segments that can be neither opened nor written: the answers are right all the same, made once, and the files come
 //! back when they can.
 
 use std::fs;

@@ -23,7 +23,7 @@ use crate::worker::{Dice, assert_sound, choice, rounds};
 /// Longer than any call may take.
 const HANGS: Duration = Duration::from_secs(10);
 
-/// So many at a time: a round waits for the disk, for its server, and half a second where the counter page went.
+/// So many at a time: a round waits for the disk, for its server, and half a second where the version page went.
 const AT_ONCE: usize = 4;
 
 /// A round under way: what it is, its folder, what will say how it ended, and its thread.

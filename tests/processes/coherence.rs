@@ -36,7 +36,7 @@ pub fn answer(words: &[&str]) {
             "starve" => allow_no_more_files(),
             // Its connections are closed until they are needed again.
             "fork" => assert_eq!(wait_for(fork(|| 0)), 0),
-            // More than an overlay holds.
+            // More than a memtable holds.
             "many" => {
                 let paths: Vec<String> = (0..4_200).map(|number| format!("{path}{number}.mkv")).collect();
                 let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key)).collect();
@@ -145,7 +145,7 @@ fn commits_are_seen(rounds: u64, more: [&str; 3]) {
             assert_all_see(&mut workers, other, &listed, &listed_key, &what);
         }
     }
-    // Most lookups know: it is the overlay that makes them, not the full answer behind them.
+    // Most lookups know: it is the memtable that makes them, not the full answer behind them.
     assert!(lookups * 10 >= recorded * 9, "{lookups} of {recorded} lookups knew");
     for one in workers {
         one.end();

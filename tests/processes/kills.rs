@@ -1,5 +1,5 @@
 //! Killed at any moment of whatever it does: recording, invalidating, clearing, refreshing, publishing, compacting, making
-//! the counter page. Each write whose call had returned is there, the one under way is there as a whole or not at all, and
+//! the version page. Each write whose call had returned is there, the one under way is there as a whole or not at all, and
 //! a process that had the store open all along agrees with one that opens it then.
 
 use std::collections::BTreeMap;

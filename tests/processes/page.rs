@@ -1,4 +1,4 @@
-//! The counter page, or the whole store, is removed while processes use it: what is written afterwards is seen all the
+//! The version page, or the whole store, is removed while processes use it: what is written afterwards is seen all the
 //! same.
 
 use std::fs;

@@ -852,7 +852,7 @@ impl World {
         };
         let all = |handle: &Handle| handle.index.select(Selector::All).map_err(|error| error.to_string());
         let (one, other) = (all(old)?, all(&fresh)?);
-        // Images that one of them makes anew the other has to read, and a fast lookup does not wait for that.
+        // Segments that one of them makes anew the other has to read, and a fast lookup does not wait for that.
         for handle in [old, &fresh, old, &fresh] {
             let _ = handle.index.match_path(&offline, host_path(0).as_bytes());
         }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::in_memory::{InMemory, InPlace};
-use crate::engine::segment::{Image, ImageBuilder, ImageMeta, log_unusable};
+use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
 use crate::engine::sql::{Folder, LibraryRow, Store};
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
-use crate::model::{Generation, IdentityId, ImageName, Sequence};
+use crate::model::{Generation, IdentityId, ListingName, Sequence};
 use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
 use crate::platform::map::MapMode;
@@ -21,7 +21,7 @@ const FEWEST_CHANGES: u64 = 512;
 const MOST_CHANGES: u64 = 4096;
 
 /// The images of one store under one set of mappings.
-pub struct Images {
+pub struct ListingSegments {
     store: Arc<Store>,
     mappings: Mappings,
     clock: Arc<dyn Clock>,
@@ -30,7 +30,7 @@ pub struct Images {
     in_memory: InMemory,
 }
 
-impl Images {
+impl ListingSegments {
     pub fn new(
         store: Arc<Store>,
         mappings: Mappings,
@@ -54,14 +54,14 @@ impl Images {
     }
 
     /// What stands in for an image that could not be written, else the file.
-    pub fn open(&self, row: &LibraryRow) -> Option<Arc<Image>> {
-        let stands_in = self.in_memory.of(row, self.store.timeline());
+    pub fn open(&self, row: &LibraryRow) -> Option<Arc<ListingSegment>> {
+        let stands_in = self.in_memory.of(row, self.store.incarnation());
         stands_in.or_else(|| self.open_file(row))
     }
 
     /// Says of a library what images in memory know of it beyond its files.
     pub fn raise(&self, row: &mut LibraryRow) {
-        self.in_memory.raise(row, self.store.timeline());
+        self.in_memory.raise(row, self.store.incarnation());
     }
 
     /// Whether files that could not be written are to be tried again.
@@ -70,13 +70,13 @@ impl Images {
     }
 
     /// Whether this image stands in for a file.
-    pub fn stands_in(&self, image: &Arc<Image>) -> bool {
+    pub fn stands_in(&self, image: &Arc<ListingSegment>) -> bool {
         self.in_memory.holds(image)
     }
 
     /// Forgets what stands in for files of other libraries than these.
     pub fn prune(&self, rows: &[LibraryRow]) {
-        self.in_memory.prune(rows, self.store.timeline());
+        self.in_memory.prune(rows, self.store.incarnation());
     }
 
     /// Files were tried: the next time is later.
@@ -108,34 +108,34 @@ impl Images {
     }
 
     /// Makes the image of a generation; gives its name.
-    pub fn build(&self, row: &LibraryRow, generation: Generation) -> Result<ImageName> {
+    pub fn build(&self, row: &LibraryRow, generation: Generation) -> Result<ListingName> {
         let sequence = self.store.totals()?.sequence;
         let name = Folder::image_name(row.id, generation, sequence);
         self.build_as(&name, row, generation, sequence)?;
         Ok(name)
     }
 
-    fn build_as(&self, name: &ImageName, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<()> {
+    fn build_as(&self, name: &ListingName, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<()> {
         let begun = Instant::now();
         let builder = self.listing_builder(row, generation, sequence)?;
-        self.counters.spent(Spent::Image, begun.elapsed());
+        self.counters.spent(Spent::ListingSegment, begun.elapsed());
         self.write(builder, name, row)
     }
 
     /// What makes the image of a stored generation.
-    fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ImageBuilder> {
-        ImageBuilder::expect_beside(row.items)?;
+    fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ListingBuilder> {
+        ListingBuilder::expect_beside(row.items)?;
         self.fill(self.builder(row, generation, sequence), row, generation)
     }
 
     /// The same in memory.
-    fn listing_in_memory(&self, row: &LibraryRow, sequence: Sequence) -> Result<ImageBuilder> {
-        ImageBuilder::expect(row.items)?;
-        let builder = ImageBuilder::new(self.meta_of_listing(row, row.generation, sequence));
+    fn listing_in_memory(&self, row: &LibraryRow, sequence: Sequence) -> Result<ListingBuilder> {
+        ListingBuilder::expect(row.items)?;
+        let builder = ListingBuilder::new(self.meta_of_listing(row, row.generation, sequence));
         self.fill(builder, row, row.generation)
     }
 
-    fn fill(&self, mut builder: ImageBuilder, row: &LibraryRow, generation: Generation) -> Result<ImageBuilder> {
+    fn fill(&self, mut builder: ListingBuilder, row: &LibraryRow, generation: Generation) -> Result<ListingBuilder> {
         self.store.for_each_item(row.id, generation, &mut |item, came| {
             builder.push_single(&item, came.0);
             Ok(())
@@ -144,14 +144,14 @@ impl Images {
     }
 
     /// What makes the image of a generation, as it stands at a change sequence.
-    pub fn builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ImageBuilder {
+    pub fn builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ListingBuilder {
         let name = Folder::image_name(row.id, generation, sequence);
         let place = self.store.folder().image(&name, self.mappings.digest());
-        ImageBuilder::beside(self.meta_of_listing(row, generation, sequence), &place)
+        ListingBuilder::beside(self.meta_of_listing(row, generation, sequence), &place)
     }
 
-    fn meta_of_listing(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ImageMeta {
-        ImageMeta {
+    fn meta_of_listing(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ListingMeta {
+        ListingMeta {
             library: row.library.uuid.clone(),
             generation: generation.0.cast_unsigned(),
             sequence: sequence.0,
@@ -160,11 +160,11 @@ impl Images {
     }
 
     /// Writes an image under this name.
-    pub fn write(&self, builder: ImageBuilder, name: &ImageName, row: &LibraryRow) -> Result<()> {
+    pub fn write(&self, builder: ListingBuilder, name: &ListingName, row: &LibraryRow) -> Result<()> {
         let begun = Instant::now();
         let path = self.store.folder().image(name, self.mappings.digest());
-        let info = builder.finish(&path, self.store.seal(name))?;
-        self.counters.spent(Spent::Image, begun.elapsed());
+        let info = builder.finish(&path, self.store.name_mac(name))?;
+        self.counters.spent(Spent::ListingSegment, begun.elapsed());
         log::debug!(
             "image of '{}': {} items, {} bytes",
             row.library.title,
@@ -175,7 +175,7 @@ impl Images {
     }
 
     /// The image that the database names, if it can be opened.
-    fn open_file(&self, row: &LibraryRow) -> Option<Arc<Image>> {
+    fn open_file(&self, row: &LibraryRow) -> Option<Arc<ListingSegment>> {
         let (name, mappings) = (row.image.as_ref()?, &self.mappings);
         let path = self.store.folder().image(name, mappings.digest());
         let mode = if self.no_mmap || !self.store.folder().shares_memory() {
@@ -183,7 +183,7 @@ impl Images {
         } else {
             MapMode::Map
         };
-        match Image::open(&path, mode, self.store.seal(name)) {
+        match ListingSegment::open(&path, mode, self.store.name_mac(name)) {
             // Made by a host with other rules: the paths that its rules made are not ours.
             Ok(image) if image.mappings() != mappings.digest() => None,
             Ok(image) => Some(Arc::new(image)),
@@ -214,7 +214,7 @@ impl Images {
             return Ok(());
         }
         // Another process may have made it meanwhile.
-        let stood_in = self.in_memory.of(row, self.store.timeline()).is_some();
+        let stood_in = self.in_memory.of(row, self.store.incarnation()).is_some();
         let tried = if stood_in && self.open_file(row).is_some() {
             Ok(())
         } else {
@@ -230,7 +230,7 @@ impl Images {
 
     /// Makes an image anew, and sees that it can be opened.
     fn make_file(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
-        if self.in_memory.of(row, self.store.timeline()).is_none() {
+        if self.in_memory.of(row, self.store.incarnation()).is_none() {
             log::warn!(
                 "an image of '{}' is missing or damaged; it is made anew",
                 row.library.title
@@ -254,7 +254,7 @@ impl Images {
     }
 
     /// Whether a file has the name of this image, made under our mappings.
-    fn has_file(&self, name: &ImageName) -> bool {
+    fn has_file(&self, name: &ListingName) -> bool {
         let path = self.store.folder().image(name, self.mappings.digest());
         path.symlink_metadata().is_ok_and(|facts| facts.is_file())
     }
@@ -266,14 +266,14 @@ impl Images {
             row.library.title
         );
         let begun = Instant::now();
-        let timeline = self.store.timeline();
+        let incarnation = self.store.incarnation();
         let upto = self.store.totals()?.sequence;
         let builder = self.listing_in_memory(row, upto)?;
-        let image = Arc::new(builder.finish_in_memory().and_then(Image::in_memory)?);
-        self.counters.spent(Spent::Image, begun.elapsed());
+        let image = Arc::new(builder.finish_in_memory().and_then(ListingSegment::in_memory)?);
+        self.counters.spent(Spent::ListingSegment, begun.elapsed());
         let in_place = InPlace {
             library: row.id,
-            timeline,
+            incarnation,
             name: row.image,
             generation: row.generation,
             upto,

@@ -1,12 +1,12 @@
-//! Images that can be neither opened nor written. What they would hold is made from the store once, and kept in the
+//! Segments that can be neither opened nor written. What they would hold is made from the store once, and kept in the
 //! memory of this process; the file is tried again after a while, then after twice as long each time.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::engine::segment::Image;
-use crate::engine::sql::{LibraryRow, Timeline};
-use crate::model::{Generation, ImageName, LibraryId, Sequence};
+use crate::engine::segment::ListingSegment;
+use crate::engine::sql::{Incarnation, LibraryRow};
+use crate::model::{Generation, LibraryId, ListingName, Sequence};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
@@ -27,13 +27,13 @@ pub(super) struct InMemory {
 pub(super) struct InPlace {
     pub library: LibraryId,
     /// What it was made from: a copy of the store that is put back has files of the same names.
-    pub timeline: Timeline,
+    pub incarnation: Incarnation,
     /// As the database has it; `None` when it names no file yet.
-    pub name: Option<ImageName>,
+    pub name: Option<ListingName>,
     pub generation: Generation,
     /// The change sequence up to which it knows everything.
     pub upto: Sequence,
-    pub image: Arc<Image>,
+    pub image: Arc<ListingSegment>,
 }
 
 impl Default for InMemory {
@@ -48,9 +48,9 @@ impl Default for InMemory {
 
 impl InPlace {
     /// Whether it stands in for a file of this library as it is now.
-    fn is_of(&self, row: &LibraryRow, timeline: Timeline) -> bool {
+    fn is_of(&self, row: &LibraryRow, incarnation: Incarnation) -> bool {
         (self.library, self.generation) == (row.id, row.generation)
-            && self.timeline == timeline
+            && self.incarnation == incarnation
             && self.name == row.image
     }
 }
@@ -62,21 +62,21 @@ impl InMemory {
     }
 
     /// What stands in for this library's file.
-    pub fn of(&self, row: &LibraryRow, timeline: Timeline) -> Option<Arc<Image>> {
+    pub fn of(&self, row: &LibraryRow, incarnation: Incarnation) -> Option<Arc<ListingSegment>> {
         let images = lock(&self.images);
-        let own = images.iter().find(|one| one.is_of(row, timeline));
+        let own = images.iter().find(|one| one.is_of(row, incarnation));
         own.map(|one| Arc::clone(&one.image))
     }
 
     /// Forgets what no library of these has a use for.
-    pub fn prune(&self, rows: &[LibraryRow], timeline: Timeline) {
-        lock(&self.images).retain(|one| rows.iter().any(|row| one.is_of(row, timeline)));
+    pub fn prune(&self, rows: &[LibraryRow], incarnation: Incarnation) {
+        lock(&self.images).retain(|one| rows.iter().any(|row| one.is_of(row, incarnation)));
     }
 
     /// Says of a library what these images know of it beyond its files.
-    pub fn raise(&self, row: &mut LibraryRow, timeline: Timeline) {
+    pub fn raise(&self, row: &mut LibraryRow, incarnation: Incarnation) {
         for one in lock(&self.images).iter() {
-            if one.is_of(row, timeline) {
+            if one.is_of(row, incarnation) {
                 row.image_sequence = row.image_sequence.max(one.upto);
             }
         }
@@ -89,7 +89,7 @@ impl InMemory {
     }
 
     /// Whether this image stands in for a file that is still to be tried.
-    pub fn holds(&self, image: &Arc<Image>) -> bool {
+    pub fn holds(&self, image: &Arc<ListingSegment>) -> bool {
         lock(&self.images).iter().any(|one| Arc::ptr_eq(&one.image, image))
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::upkeep::SWEEP;
-use crate::engine::sql::{Patience, Store};
+use crate::engine::sql::{LockTimeout, Store};
 use crate::error::Result;
 use crate::model::LibraryId;
 use crate::platform::clock::Clock;
@@ -89,7 +89,7 @@ impl Limit {
             return; // one thread is enough
         }
         let _busy = Busy(&self.evicting);
-        let _held = Patience::now().at_most(SHORTLY).until(until).hold();
+        let _held = LockTimeout::now().at_most(SHORTLY).until(until).hold();
         let done = self.evict_down_to(limit, until, stays);
         if let Err(error) = &done {
             log::warn!("the folder could not be brought within size_limit; it is tried again later: {error}");

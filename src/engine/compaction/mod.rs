@@ -6,6 +6,6 @@ mod in_memory;
 mod limit;
 mod upkeep;
 
-pub use images::Images;
+pub use images::ListingSegments;
 pub use limit::Limit;
 pub use upkeep::Maintenance;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::engine::records::Records;
-use crate::engine::sql::{Invalid, LibraryRow, Patience, Recorded, Store, Timeline};
+use crate::engine::sql::{Incarnation, Invalid, LibraryRow, LockTimeout, Recorded, Store};
 use crate::error::Result;
 use crate::matching::normal::normal_form;
 use crate::model::{IdentityId, Sequence};
@@ -61,7 +61,7 @@ impl Maintenance {
             return Ok(());
         }
         // They are not worth waiting for.
-        let _held = Patience::now().at_most(SHORTLY).hold();
+        let _held = LockTimeout::now().at_most(SHORTLY).hold();
         if self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1)? {
             *flushed = now;
         } else {
@@ -70,7 +70,7 @@ impl Maintenance {
         Ok(())
     }
 
-    /// The same for a handle that is closed. Answers alone are counted on the counter page, which costs no write; the next
+    /// The same for a handle that is closed. Answers alone are counted on the version page, which costs no write; the next
     /// write of counters takes them along.
     pub fn flush_at_the_end(&self) -> Result<()> {
         {
@@ -94,14 +94,14 @@ impl Maintenance {
         self.store.settle();
     }
 
-    /// Gives the timeline and the change sequence of the write; `None` when the library was cleared meanwhile, and has to be
+    /// Gives the incarnation and the change sequence of the write; `None` when the library was cleared meanwhile, and has to be
     /// looked for again.
     pub fn record_matches(
         &self,
         identity: IdentityId,
         row: &LibraryRow,
         pairs: &[(&[u8], &str)],
-    ) -> Result<Option<(Timeline, Sequence)>> {
+    ) -> Result<Option<(Incarnation, Sequence)>> {
         let begun = Instant::now();
         let stored = self
             .store

@@ -1,14 +1,14 @@
-//! Hash chains from the newest record to the oldest, for overlays: walked without a lock.
+//! Hash chains from the newest record to the oldest, for memtables: walked without a lock.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::log::Log;
 
 /// How many chains there are; a power of two. A lookup walks one, and each record in it may lie in a cache line of its own: so they
-/// are short, also where an overlay is nearly full.
+/// are short, also where a memtable is nearly full.
 const CHAINS: usize = 4096;
 
-/// The overlay has no room left: compact it into an image and begin a new one.
+/// The memtable has no room left: compact it into an image and begin a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
@@ -87,7 +87,7 @@ impl Chains {
     #[inline]
     pub fn walk(&self, hash: u64) -> impl Iterator<Item = &Node> {
         let head = self.head(hash).load(Ordering::Acquire);
-        // Most of what is asked for is in no overlay: to see that costs no look at a node.
+        // Most of what is asked for is in no memtable: to see that costs no look at a node.
         let mut next = if head & bit(hash) == 0 { 0 } else { first(head) };
         std::iter::from_fn(move || {
             let node = self.nodes.get((next as usize).checked_sub(1)?)?;

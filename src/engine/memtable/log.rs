@@ -4,7 +4,7 @@ use once_cell::race::OnceBox;
 
 /// Elements of the first segment; each further one has twice as many as the one before.
 const FIRST: usize = 32;
-/// Enough segments for any overlay.
+/// Enough segments for any memtable.
 const SEGMENTS: usize = 20;
 
 type Segment<T> = Vec<OnceBox<T>>;

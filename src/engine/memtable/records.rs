@@ -14,7 +14,7 @@ const CAPACITY: usize = 8192;
 
 /// Records by table and name; of two of a name the later one counts.
 #[derive(Default)]
-pub struct RecordMemtable {
+pub struct TableMemtable {
     /// Made with the first record, so that a memtable without any costs a load.
     inner: OnceBox<Inner>,
 }
@@ -69,7 +69,7 @@ impl OwnedRecord {
     }
 }
 
-impl RecordMemtable {
+impl TableMemtable {
     /// Appends a record. One thread at a time: the caller holds a lock.
     ///
     /// # Errors

@@ -176,7 +176,7 @@ impl Records {
         if !self.may_write(now_ms) {
             return Ok(None);
         }
-        let open = self.open(self.store.timeline(), tx.log.manifest()?);
+        let open = self.open(self.store.incarnation(), tx.log.manifest()?);
         if open.are_lost() {
             return Err(Stopped::Lost);
         }
@@ -206,10 +206,10 @@ impl Records {
             return Err(open.segments.set_lost().into());
         }
         let records = builder.records();
-        let seal = self.store.segment_seal(&name);
+        let name_mac = self.store.segment_mac(&name);
         let written = match merged {
             Ok(_) if records == 0 => Ok(()),
-            Ok(_) => builder.finish(&path, seal).map_err(|error| error.to_string()),
+            Ok(_) => builder.finish(&path, name_mac).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = written {
@@ -274,12 +274,12 @@ impl Records {
         if !self.may_write(self.clock.now_ms()) {
             return None;
         }
-        let timeline = self.store.timeline();
+        let incarnation = self.store.incarnation();
         let read = self
             .store
             .read_records(|log| Ok((log.manifest()?, log.collections()?, log.sequence)));
         let (manifest, collections, sequence) = read.ok()?;
-        let open = self.open(timeline, manifest);
+        let open = self.open(incarnation, manifest);
         if open.stand_in.is_some() || open.are_lost() {
             return None;
         }
@@ -295,7 +295,7 @@ impl Records {
         let names = all[at..at + count].iter().map(|one| one.name);
         let place = self.store.folder().segment(&Folder::new_segment_name(sequence));
         Some(SlicedMerge::new(
-            timeline,
+            incarnation,
             names.zip(list[at..at + count].iter().cloned()).collect(),
             collections.iter().map(|one| one.id).collect(),
             at + count == list.len(),
@@ -305,10 +305,10 @@ impl Records {
 
     /// Names what a merge made, unless its inputs are not named any more.
     fn end_merge(&self, merge: SlicedMerge) -> Result<()> {
-        let (timeline, names) = (merge.timeline, merge.names.clone());
+        let (incarnation, names) = (merge.incarnation, merge.names.clone());
         let mut made = Some(merge.made());
         let done = self.store.write_records(|tx| {
-            let Some(builder) = made.take().filter(|_| self.store.timeline() == timeline) else {
+            let Some(builder) = made.take().filter(|_| self.store.incarnation() == incarnation) else {
                 return Ok(None);
             };
             let name = Folder::new_segment_name(tx.sequence());
@@ -319,7 +319,7 @@ impl Records {
             if !tx.replace_segments(&names, new)? {
                 return Ok(None);
             }
-            let finished = builder.finish(&self.store.folder().segment(&name), self.store.segment_seal(&name));
+            let finished = builder.finish(&self.store.folder().segment(&name), self.store.segment_mac(&name));
             finished.map(|()| Some(())).map_err(|_| rusqlite::Error::InvalidQuery) // rolls back
         })?;
         if done.is_some() {

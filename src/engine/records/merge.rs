@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::engine::segment::{Record, RecordCursor, RecordSegment, RecordSegmentBuilder};
-use crate::engine::sql::Timeline;
+use crate::engine::sql::Incarnation;
 use crate::model::{SegmentName, TableId};
 
 /// So many segments of like size are merged into one.
@@ -127,7 +127,7 @@ impl Merging<'_> {
 
 /// A merge of segments that is made in slices. The file has no name before it is whole.
 pub struct SlicedMerge {
-    pub timeline: Timeline,
+    pub incarnation: Incarnation,
     /// Neighbours in the manifest, the newest first.
     pub names: Vec<SegmentName>,
     inputs: Vec<(Arc<RecordSegment>, RecordCursor)>,
@@ -140,14 +140,14 @@ pub struct SlicedMerge {
 impl SlicedMerge {
     /// `place`: beside this path the file is written.
     pub fn new(
-        timeline: Timeline,
+        incarnation: Incarnation,
         inputs: Vec<(SegmentName, Arc<RecordSegment>)>,
         tables: Vec<TableId>,
         is_last: bool,
         place: &Path,
     ) -> Self {
         Self {
-            timeline,
+            incarnation,
             names: inputs.iter().map(|(name, _)| *name).collect(),
             inputs: inputs
                 .into_iter()

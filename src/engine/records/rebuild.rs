@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::segments::{OpenSegments, Records, StandIn, same};
 use super::snapshot::{LONG, size_of};
 use crate::engine::segment::{Record, RecordSegmentBuilder, RecordSegments, Stored};
-use crate::engine::sql::{Collection, Folder, NamedSegment, RecordLog, RecordRow, RecordTx, Timeline};
+use crate::engine::sql::{Collection, Folder, Incarnation, NamedSegment, RecordLog, RecordRow, RecordTx};
 use crate::error::Result;
 use crate::model::{Sequence, TableId};
 use crate::platform::mutex::lock;
@@ -21,11 +21,11 @@ impl Records {
     /// The store's.
     pub fn rebuild(&self, known: &OpenSegments) -> Result<()> {
         let _rebuilding = lock(&self.rebuilding);
-        let timeline = self.store.timeline();
+        let incarnation = self.store.incarnation();
         let changed = self.store.read_records(|log| Ok(log.manifest()?.changed))?;
-        let stand_in = self.stand_in_of(timeline, changed);
+        let stand_in = self.stand_in_of(incarnation, changed);
         // Another thread or process may have made it.
-        if (known.timeline, known.manifest.changed) != (timeline, changed)
+        if (known.incarnation, known.manifest.changed) != (incarnation, changed)
             || !same(known.stand_in.as_ref(), stand_in.as_ref())
         {
             return Ok(());
@@ -35,7 +35,7 @@ impl Records {
         }
         let now_ms = self.clock.now_ms();
         if self.may_write(now_ms) {
-            let of = (timeline, changed);
+            let of = (incarnation, changed);
             match self.store.write_records(|tx| self.rebuild_in_file(tx, of)) {
                 Ok(None) => {
                     self.written();
@@ -47,16 +47,16 @@ impl Records {
             self.store.sweep_images();
         }
         if !self.may_write(now_ms) {
-            let made = self.store.read_records(|log| rebuild_in_memory(log, timeline))?;
+            let made = self.store.read_records(|log| rebuild_in_memory(log, incarnation))?;
             self.stand_in.replace(Some(Arc::new(made)));
         }
         Ok(())
     }
 
     /// Gives why it cannot be done; nothing is to be done where the manifest is another one by now.
-    fn rebuild_in_file(&self, tx: &RecordTx<'_>, of: (Timeline, Sequence)) -> rusqlite::Result<Option<String>> {
+    fn rebuild_in_file(&self, tx: &RecordTx<'_>, of: (Incarnation, Sequence)) -> rusqlite::Result<Option<String>> {
         let all = AllRecords::read(&tx.log)?;
-        if (self.store.timeline(), all.changed) != of {
+        if (self.store.incarnation(), all.changed) != of {
             return Ok(None);
         }
         let name = Folder::new_segment_name(tx.sequence());
@@ -66,7 +66,7 @@ impl Records {
             Err(error) => return Ok(Some(error.to_string())),
         };
         let records = builder.records();
-        if let Err(error) = builder.finish(&path, self.store.segment_seal(&name)) {
+        if let Err(error) = builder.finish(&path, self.store.segment_mac(&name)) {
             return Ok(Some(error.to_string()));
         }
         tx.name_segments(&[NamedSegment { name, records }])?;
@@ -150,14 +150,14 @@ impl AllRecords {
 }
 
 /// What stands in for the segments that the manifest names.
-fn rebuild_in_memory(log: &RecordLog<'_>, timeline: Timeline) -> rusqlite::Result<StandIn> {
+fn rebuild_in_memory(log: &RecordLog<'_>, incarnation: Incarnation) -> rusqlite::Result<StandIn> {
     let all = AllRecords::read(log)?;
     let no_memory = |_| rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM);
     let built = all.segment(log, None).map_err(no_memory);
     let segment = built.and_then(|builder| builder.finish_in_memory().map_err(|_| no_memory(io::Error::other(""))));
     let segment = segment.map_err(|error| rusqlite::Error::SqliteFailure(error, None))?;
     Ok(StandIn {
-        timeline,
+        incarnation,
         changed: all.changed,
         upto: log.sequence,
         segments: Arc::new(RecordSegments::new(vec![Arc::new(segment)])),

@@ -208,7 +208,7 @@ impl World {
         for _ in 0..4 {
             let changes = self
                 .store
-                .changes(Some(self.identity), reader.since, reader.open.timeline, true)
+                .changes(Some(self.identity), reader.since, reader.open.incarnation, true)
                 .expect("patient")
                 .expect("read");
             let (now, changes) = changes;
@@ -219,7 +219,7 @@ impl World {
                     .store
                     .state_at(Some(&self.endpoint), &Upto(&self.records))
                     .expect("read");
-                reader.open = self.records.open(state.timeline, state.manifest);
+                reader.open = self.records.open(state.incarnation, state.manifest);
                 reader.rows = state.libraries;
                 reader.told.clear();
                 reader.since = state.sequence;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::merge::SlicedMerge;
 use crate::engine::segment::{RecordSegment, RecordSegments, log_unusable};
-use crate::engine::sql::{Manifest, NamedSegment, Store, Timeline};
+use crate::engine::sql::{Incarnation, Manifest, NamedSegment, Store};
 use crate::model::{Sequence, TableId};
 use crate::platform::clock::Clock;
 use crate::platform::fork::{self, Forks, Release, Side, hold};
@@ -40,7 +40,7 @@ pub struct Records {
 /// The segments that a manifest names, or what stands in for them.
 #[derive(Default)]
 pub struct OpenSegments {
-    pub timeline: Timeline,
+    pub incarnation: Incarnation,
     pub manifest: Manifest,
     /// In the order of the manifest.
     pub segments: Arc<RecordSegments>,
@@ -49,7 +49,7 @@ pub struct OpenSegments {
 
 /// A segment in the place of those that a manifest names.
 pub(super) struct StandIn {
-    pub timeline: Timeline,
+    pub incarnation: Incarnation,
     /// Of which manifest.
     pub changed: Sequence,
     /// It has the records up to this change sequence.
@@ -110,24 +110,24 @@ impl Records {
         records
     }
 
-    /// The segments of a manifest. Names of another timeline say nothing of files.
+    /// The segments of a manifest. Names of another incarnation say nothing of files.
     ///
     /// No lock: within a write that would be taken behind the writer's, and a fork takes them the other way round.
     #[must_use]
-    pub fn open(&self, timeline: Timeline, manifest: Manifest) -> Arc<OpenSegments> {
+    pub fn open(&self, incarnation: Incarnation, manifest: Manifest) -> Arc<OpenSegments> {
         let before = self.open.read();
-        let stand_in = self.stand_in_of(timeline, manifest.changed);
-        let is_same = before.timeline == timeline && before.manifest == manifest;
+        let stand_in = self.stand_in_of(incarnation, manifest.changed);
+        let is_same = before.incarnation == incarnation && before.manifest == manifest;
         if is_same && same(before.stand_in.as_ref(), stand_in.as_ref()) && !before.are_lost() {
             return Arc::clone(&before);
         }
         let segments = match &stand_in {
             Some(one) => Arc::clone(&one.segments),
-            None => self.segments(&before, timeline, &manifest),
+            None => self.segments(&before, incarnation, &manifest),
         };
         drop(before);
         let open = Arc::new(OpenSegments {
-            timeline,
+            incarnation,
             manifest,
             segments,
             stand_in,
@@ -139,21 +139,21 @@ impl Records {
     /// Up to which change sequence segments have what hosts recorded, where this is the manifest.
     #[must_use]
     pub fn known_upto(&self, manifest: &Manifest) -> Sequence {
-        self.stand_in_of(self.store.timeline(), manifest.changed)
+        self.stand_in_of(self.store.incarnation(), manifest.changed)
             .map_or(manifest.merged, |one| one.upto)
     }
 
-    pub(super) fn stand_in_of(&self, timeline: Timeline, changed: Sequence) -> Option<Arc<StandIn>> {
+    pub(super) fn stand_in_of(&self, incarnation: Incarnation, changed: Sequence) -> Option<Arc<StandIn>> {
         let stand_in = self.stand_in.read();
-        let is_of = |one: &&Arc<StandIn>| one.timeline == timeline && one.changed == changed;
+        let is_of = |one: &&Arc<StandIn>| one.incarnation == incarnation && one.changed == changed;
         stand_in.as_ref().filter(is_of).cloned()
     }
 
-    fn segments(&self, before: &OpenSegments, timeline: Timeline, manifest: &Manifest) -> Arc<RecordSegments> {
+    fn segments(&self, before: &OpenSegments, incarnation: Incarnation, manifest: &Manifest) -> Arc<RecordSegments> {
         let opened: Option<Vec<_>> = manifest
             .segments
             .iter()
-            .map(|named| self.segment(named, before, timeline))
+            .map(|named| self.segment(named, before, incarnation))
             .collect();
         Arc::new(opened.map_or_else(RecordSegments::lost, |list| {
             RecordSegments::after(list, &before.segments)
@@ -161,16 +161,21 @@ impl Records {
     }
 
     /// A segment that the manifest names, if it can be opened.
-    fn segment(&self, named: &NamedSegment, before: &OpenSegments, timeline: Timeline) -> Option<Arc<RecordSegment>> {
+    fn segment(
+        &self,
+        named: &NamedSegment,
+        before: &OpenSegments,
+        incarnation: Incarnation,
+    ) -> Option<Arc<RecordSegment>> {
         let known = before.manifest.segments.iter().position(|one| one.name == named.name);
-        if let Some(known) = known.filter(|_| before.timeline == timeline && before.stand_in.is_none())
+        if let Some(known) = known.filter(|_| before.incarnation == incarnation && before.stand_in.is_none())
             && let Some(segment) = before.segments.list().get(known)
             && !segment.is_broken()
         {
             return Some(Arc::clone(segment));
         }
         let path = self.store.folder().segment(&named.name);
-        match RecordSegment::open(&path, self.mode, self.store.segment_seal(&named.name)) {
+        match RecordSegment::open(&path, self.mode, self.store.segment_mac(&named.name)) {
             Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
                 log_unusable("a segment of what hosts recorded", &path, &error);

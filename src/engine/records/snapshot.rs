@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use super::segments::OpenSegments;
-use crate::engine::memtable::{OwnedRecord, OwnedValue, RecordMemtable};
+use crate::engine::memtable::{OwnedRecord, OwnedValue, TableMemtable};
 use crate::engine::segment::{FirstRecord, Lost, Record, Stored};
 use crate::engine::sql::{RecordRow, TableRow};
 use crate::model::{Sequence, TableId};
@@ -23,7 +23,7 @@ pub struct Snapshot {
     sequence: AtomicU64,
     pub open: Arc<OpenSegments>,
     pub tables: Vec<TableCount>,
-    pub memtable: RecordMemtable,
+    pub memtable: TableMemtable,
     /// The memtable has no room: only the log knows.
     is_full: AtomicBool,
 }

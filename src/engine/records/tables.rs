@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::segments::Records;
 use super::snapshot::{LONG, Snapshot};
 use crate::engine::segment::Lost;
-use crate::engine::sql::{RecordsState, Store, Timeline, last_row};
+use crate::engine::sql::{Incarnation, RecordsState, Store, last_row};
 use crate::error::{Error, Result, Status, refuse};
 use crate::options::Ttl;
 use crate::platform::clock::Clock;
@@ -101,7 +101,7 @@ impl Tables {
     pub(super) fn current<B>(&self, look: impl Fn(&Snapshot) -> B) -> Option<(Guard<'_, Snapshot>, B)> {
         let snapshot = self.snapshot.read();
         let seen = look(&snapshot);
-        if self.store.is_current_in(snapshot.open.timeline, snapshot.sequence()) {
+        if self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence()) {
             return Some((snapshot, seen));
         }
         drop(snapshot);
@@ -116,7 +116,7 @@ impl Tables {
     /// The same, waiting for what has to be waited for.
     pub(super) fn caught_up(&self) -> Result<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_current_in(snapshot.open.timeline, snapshot.sequence()) && !snapshot.is_lost() {
+        if self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence()) && !snapshot.is_lost() {
             return Ok(snapshot);
         }
         drop(snapshot);
@@ -151,10 +151,10 @@ impl Tables {
     }
 
     fn catch_up_once(&self, patient: bool) -> Result<bool> {
-        let timeline = self.store.timeline();
+        let incarnation = self.store.incarnation();
         let before = self.snapshot.read();
         let since =
-            (before.number > 0 && before.open.timeline == timeline && !before.is_lost()).then(|| before.since());
+            (before.number > 0 && before.open.incarnation == incarnation && !before.is_lost()).then(|| before.since());
         if since.is_none() && !patient {
             return Ok(false); // reading everything may take milliseconds
         }
@@ -166,7 +166,7 @@ impl Tables {
             if !patient {
                 return Ok(false);
             }
-            let snapshot = self.load(&before, timeline, state);
+            let snapshot = self.load(&before, incarnation, state);
             drop(before);
             self.snapshot.replace(snapshot);
         } else {
@@ -180,14 +180,14 @@ impl Tables {
     }
 
     /// A snapshot of a state that was read whole.
-    pub(super) fn load(&self, before: &Snapshot, timeline: Timeline, state: RecordsState) -> Snapshot {
+    pub(super) fn load(&self, before: &Snapshot, incarnation: Incarnation, state: RecordsState) -> Snapshot {
         let RecordsState {
             sequence,
             manifest,
             rows,
         } = state;
         let (manifest, tables) = manifest.unwrap_or_default();
-        let open = self.records.open(timeline, manifest);
+        let open = self.records.open(incarnation, manifest);
         let upto = open.upto();
         let snapshot = Snapshot::new(before.number + 1, sequence, open, tables);
         for row in rows {

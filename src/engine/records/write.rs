@@ -11,7 +11,7 @@ use super::table::{Op, Table};
 use super::tables::{MAX_RETRIES, Tables, Terms, check_name};
 use crate::engine::memtable::{OwnedRecord, OwnedValue};
 use crate::engine::segment::{Lost, Record, record_hash};
-use crate::engine::sql::{RecordTx, Timeline, last_row, write_of};
+use crate::engine::sql::{Incarnation, RecordTx, last_row, write_of};
 use crate::error::Result;
 use crate::model::{SegmentName, Sequence, TableId};
 use crate::options::Ttl;
@@ -26,7 +26,7 @@ const ROWS: usize = 64;
 
 /// A write that was committed.
 struct Written {
-    timeline: Timeline,
+    incarnation: Incarnation,
     at: Sequence,
     /// What it added.
     records: Vec<OwnedRecord>,
@@ -267,16 +267,16 @@ impl Tables {
     }
 
     fn write_in(&self, tx: &RecordTx<'_>, ops: &[Op<'_>], terms: &Terms) -> std::result::Result<Written, Stopped> {
-        let timeline = self.store.timeline();
+        let incarnation = self.store.incarnation();
         let before = self.snapshot.read();
-        let is_known = before.number > 0 && before.open.timeline == timeline && !before.is_lost();
+        let is_known = before.number > 0 && before.open.incarnation == incarnation && !before.is_lost();
         let mut state = tx.log.state(is_known.then(|| before.since()), LONG)?;
         let newer = if state.manifest.is_some() {
             Vec::new()
         } else {
             mem::take(&mut state.rows)
         };
-        let loaded = state.manifest.is_some().then(|| self.load(&before, timeline, state));
+        let loaded = state.manifest.is_some().then(|| self.load(&before, incarnation, state));
         let base = loaded.as_ref().unwrap_or(&before);
         if base.is_lost() {
             return Err(Stopped::Lost);
@@ -312,7 +312,7 @@ impl Tables {
         let many = base.memtable.len() + batch.records.len() > usize::try_from(SMALLEST).unwrap_or(usize::MAX);
         let merged = if many { self.records.flush(tx, now_ms)? } else { None };
         Ok(Written {
-            timeline,
+            incarnation,
             at: tx.sequence(),
             is_anew: merged.is_some() || batch.own > 0 || !batch.made.is_empty() || !batch.cleared.is_empty(),
             merged,
@@ -329,9 +329,9 @@ impl Tables {
         } else {
             let _catching_up = lock(&self.catching_up);
             let snapshot = self.snapshot.read();
-            // Of another timeline the same number says something else.
-            if snapshot.open.timeline == written.timeline
-                && self.store.timeline() == written.timeline
+            // Of another incarnation the same number says something else.
+            if snapshot.open.incarnation == written.incarnation
+                && self.store.incarnation() == written.incarnation
                 && snapshot.sequence().next() == written.at
                 && !snapshot.is_lost()
             {

@@ -3,14 +3,14 @@
 use std::ops::{ControlFlow, Range};
 
 use super::bytes::Read;
-use super::read::Image;
+use super::read::ListingSegment;
 use super::record::{self, Entry, MAPPED, SHOW};
 use crate::matching::{Form, Held, LIMIT, Member, Season};
 
 /// Shows of which only the number is known: those beyond what an answer shows.
 pub type Others = Vec<u32>;
 
-impl Image {
+impl ListingSegment {
     /// The places of what lies below a folder, which is in normal form and ends in no separator; of paths that mappings made
     /// if `mapped`, else of listed ones.
     #[must_use]

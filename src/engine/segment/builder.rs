@@ -25,7 +25,7 @@ use crate::platform::bytes::same;
 
 /// What an image is of.
 #[derive(Clone, Debug, Default)]
-pub struct ImageMeta {
+pub struct ListingMeta {
     /// The library's uuid, of up to 255 bytes.
     pub library: String,
     /// The listing's generation.
@@ -38,7 +38,7 @@ pub struct ImageMeta {
 
 /// What was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageInfo {
+pub struct ListingInfo {
     /// Size of the file.
     pub bytes: u64,
     /// Items, or matches.
@@ -48,8 +48,8 @@ pub struct ImageInfo {
 }
 
 /// Collects items and writes them as one image.
-pub struct ImageBuilder {
-    meta: ImageMeta,
+pub struct ListingBuilder {
+    meta: ListingMeta,
     /// Everything between the head and the tables.
     records: Body,
     /// Hashes of normal forms, and entries.
@@ -99,20 +99,20 @@ const IN_RUNS: u64 = 40_000;
 /// Of more paths than this, the order is made in a thread of its own.
 const LARGE: usize = if cfg!(test) { 1 << 8 } else { 1 << 15 };
 
-impl ImageBuilder {
+impl ListingBuilder {
     /// Begins an image in memory.
     #[must_use]
-    pub fn new(meta: ImageMeta) -> Self {
+    pub fn new(meta: ListingMeta) -> Self {
         Self::in_place(meta, Out::Memory(Vec::new()))
     }
 
     /// Begins one that is written beside `path` as it is made, under a name that is swept if a kill leaves it.
     #[must_use]
-    pub fn beside(meta: ImageMeta, path: &Path) -> Self {
+    pub fn beside(meta: ListingMeta, path: &Path) -> Self {
         Self::in_place(meta, Out::Beside(path.to_path_buf()))
     }
 
-    fn in_place(meta: ImageMeta, out: Out) -> Self {
+    fn in_place(meta: ListingMeta, out: Out) -> Self {
         let records = Body::new(out);
         let place = records.place();
         let place = place.as_deref();
@@ -237,15 +237,15 @@ impl ImageBuilder {
     }
 
     /// Writes the image under another name beside `path`, and renames it into place: `path` is always the
-    /// whole old file or the whole new one. Opening needs its `seal`.
+    /// whole old file or the whole new one. Opening needs its `name_mac`.
     ///
     /// The file is not forced to the disk. After a crash of the machine it may be damaged; its check sums tell, and it is
     /// made anew from the database, which costs less than waiting for the disk each time.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; `path` is as it was.
-    pub fn finish(self, path: &Path, seal: u64) -> Result<ImageInfo> {
-        let written = self.write(seal).and_then(|(out, info)| {
+    pub fn finish(self, path: &Path, name_mac: u64) -> Result<ListingInfo> {
+        let written = self.write(name_mac).and_then(|(out, info)| {
             body::keep(out, path)?;
             Ok(info)
         });
@@ -263,15 +263,15 @@ impl ImageBuilder {
         }
     }
 
-    fn write(self, seal: u64) -> io::Result<(Out, ImageInfo)> {
+    fn write(self, name_mac: u64) -> io::Result<(Out, ListingInfo)> {
         let items = self.items;
-        self.write_all(seal).map_err(|error| match error.kind() {
+        self.write_all(name_mac).map_err(|error| match error.kind() {
             io::ErrorKind::OutOfMemory => no_memory(items),
             _ => error,
         })
     }
 
-    fn write_all(mut self, seal: u64) -> io::Result<(Out, ImageInfo)> {
+    fn write_all(mut self, name_mac: u64) -> io::Result<(Out, ListingInfo)> {
         self.align()?;
         if let Some(error) = self.failed {
             return Err(error);
@@ -287,7 +287,7 @@ impl ImageBuilder {
             items: self.items,
             parts: self.parts,
             uuid: self.meta.library,
-            seal,
+            name_mac,
             ..Head::default()
         };
         head.records = body.end_part(BLOCK, 1)?;
@@ -310,7 +310,7 @@ impl ImageBuilder {
 
         mark(twins, &mut body)?;
         let out = body.finish(&mut head)?;
-        let info = ImageInfo {
+        let info = ListingInfo {
             bytes: head.length,
             items: self.items,
             parts: self.parts,

@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use super::bytes::{Broken, Read};
-use super::read::{Image, refuse};
+use super::read::{ListingSegment, refuse};
 use super::record::{self, BARE, Entry, SHOW};
 use crate::error::Result;
 use crate::matching::ItemRef;
 use crate::platform::map::FileBytes;
 
-impl Image {
+impl ListingSegment {
     /// An image that is in memory already.
     ///
     /// # Errors
-    /// As [`Image::open`].
+    /// As [`ListingSegment::open`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
         Self::new(FileBytes::from(bytes)).map_err(|why| refuse(Path::new("in memory"), why))
     }

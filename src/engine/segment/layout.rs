@@ -15,7 +15,7 @@ pub enum FileKind {
 /// The bytes under one check sum, and the head's size.
 pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
-/// 1: the first. 2: with the seal. 3: matches and single items carry the change sequence at which they became known.
+/// 1: the first. 2: with the MAC of its name. 3: matches and single items carry the change sequence at which they became known.
 /// 4: paths that are not ASCII are listed under their spelling too. 5: with the paths in order.
 /// 6: a title that stands in the path stands there only. 7: with seasons and albums.
 const VERSION: u32 = 7;
@@ -77,7 +77,7 @@ pub struct Head {
     /// Check sum of the table of check sums.
     pub sums_sum: u64,
     /// Says under which name, in which store, the file belongs.
-    pub seal: u64,
+    pub name_mac: u64,
     pub uuid: String,
 }
 
@@ -162,7 +162,7 @@ impl Head {
             &mut self.sums.at,
             &mut self.sums.count,
             &mut self.sums_sum,
-            &mut self.seal,
+            &mut self.name_mac,
             &mut self.order.at,
             &mut self.order.count,
         ]

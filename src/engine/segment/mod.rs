@@ -37,11 +37,11 @@ mod sorter;
 mod spool;
 mod table;
 
-pub use builder::{ImageBuilder, ImageMeta};
+pub use builder::{ListingBuilder, ListingMeta};
 pub use layout::{put_varint, varint};
 pub use matches::{Matches, Place, Sole, match_of, match_value};
 pub use names::name_hash;
-pub use read::Image;
+pub use read::ListingSegment;
 pub use records::{FirstRecord, Record, RecordCursor, RecordSegment, RecordSegmentBuilder, Stored, record_hash};
 pub use segments::{Lost, RecordSegments};
 

@@ -17,7 +17,7 @@ use crate::matching::{First, Found, ItemRef, Normal};
 use crate::platform::map::{FileBytes, MapMode};
 
 /// An open image.
-pub struct Image {
+pub struct ListingSegment {
     pub(super) head: Head,
     pub(super) file: Checked,
     paths: Table,
@@ -27,17 +27,17 @@ pub struct Image {
     stands_in: bool,
 }
 
-impl Image {
-    /// Opens the image at `path`, which must have been made with this `seal`. Takes the same time whatever its size, but
+impl ListingSegment {
+    /// Opens the image at `path`, which must have been made with this `name_mac`. Takes the same time whatever its size, but
     /// for the table of check sums.
     ///
     /// # Errors
     /// [`Status::Store`] when the file is missing, damaged, made by a version with another format or normal form, or for
     /// another name: make it anew.
-    pub fn open(path: &Path, mode: MapMode, seal: u64) -> Result<Self> {
+    pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
         let image = Self::new(bytes).map_err(|why| refuse(path, why))?;
-        if image.head.seal != seal {
+        if image.head.name_mac != name_mac {
             return Err(refuse(path, "it was made for another name, or for another store"));
         }
         Ok(image)
@@ -63,7 +63,7 @@ impl Image {
     /// An image that stands in for a file that could not be written.
     ///
     /// # Errors
-    /// As [`Image::open`].
+    /// As [`ListingSegment::open`].
     pub fn in_memory(bytes: Vec<u8>) -> Result<Self> {
         let image = Self::new(FileBytes::from(bytes)).map_err(|why| refuse(Path::new("in memory"), why))?;
         Ok(Self {
@@ -112,7 +112,7 @@ impl Image {
     }
 
     /// The rating key of the item whose first path has exactly these bytes, if no other path has the same hash. `first` is
-    /// the first entry of that hash. `None` says nothing: it is what [`Image::paths`] would find that counts.
+    /// the first entry of that hash. `None` says nothing: it is what [`ListingSegment::paths`] would find that counts.
     #[inline]
     pub fn sole<'i>(&'i self, path: &[u8], first: First) -> Option<&'i str> {
         let (rating_key, _) = record::sole(&self.file, first.0?.get(), path).ok()??;

@@ -202,12 +202,12 @@ impl RecordSegmentBuilder {
         Ok(false)
     }
 
-    fn end(mut self, seal: u64) -> io::Result<Out> {
+    fn end(mut self, name_mac: u64) -> io::Result<Out> {
         if self.head.order.at == 0 {
             while self.index_some()? {}
         }
         self.head.items = self.records;
-        self.head.seal = seal;
+        self.head.name_mac = name_mac;
         self.body.finish(&mut self.head)
     }
 
@@ -215,8 +215,8 @@ impl RecordSegmentBuilder {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; there is no file of that name then.
-    pub fn finish(self, path: &Path, seal: u64) -> Result<()> {
-        let written = self.end(seal).and_then(|out| body::keep(out, path));
+    pub fn finish(self, path: &Path, name_mac: u64) -> Result<()> {
+        let written = self.end(name_mac).and_then(|out| body::keep(out, path));
         body::cannot_write(written, path)
     }
 
@@ -259,18 +259,18 @@ impl RecordCursor {
 }
 
 impl RecordSegment {
-    /// Opens the segment at `path`, as [`super::Image::open`] does.
+    /// Opens the segment at `path`, as [`super::ListingSegment::open`] does.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`]: make it anew.
-    pub fn open(path: &Path, mode: MapMode, seal: u64) -> Result<Self> {
+    pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
-        Self::new(bytes, seal).map_err(|why| refuse(path, why))
+        Self::new(bytes, name_mac).map_err(|why| refuse(path, why))
     }
 
-    fn new(bytes: FileBytes, seal: u64) -> std::result::Result<Self, &'static str> {
+    fn new(bytes: FileBytes, name_mac: u64) -> std::result::Result<Self, &'static str> {
         let head = Head::decode(&bytes)?;
-        if head.kind != FileKind::Records || head.seal != seal {
+        if head.kind != FileKind::Records || head.name_mac != name_mac {
             return Err("it was made for another name, or for another store");
         }
         if head.form != form_tag() {

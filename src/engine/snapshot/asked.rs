@@ -7,7 +7,7 @@ const NOTED_MS: i64 = 3_600_000;
 
 /// When a library was asked for.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub struct LastAccess {
     /// By a fast lookup, which reads no clock, since the last call that does.
     touched: AtomicBool,
     /// The last time, Unix ms.
@@ -16,7 +16,7 @@ pub struct Asked {
     noted: AtomicI64,
 }
 
-impl Asked {
+impl LastAccess {
     /// What the store says, or this handle knew before.
     pub fn new(stored_ms: i64, known: Option<&Self>) -> Self {
         let ms = known.map_or(0, |known| known.ms.load(Ordering::Relaxed));

@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::data::{Came, Snapshot};
+use super::data::{AddedItems, Snapshot};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::engine::compaction::{Images, Limit};
-use crate::engine::memtable::Change as Overlaid;
+use crate::engine::compaction::{Limit, ListingSegments};
+use crate::engine::memtable::Change as MemtableChange;
 use crate::engine::records::{OpenSegments, Records};
-use crate::engine::segment::{Image, Lost as SegmentsLost};
+use crate::engine::segment::{ListingSegment, Lost as SegmentsLost};
 use crate::engine::sql::{
-    Change, ChangeKind, Endpoint, LibraryRow, NEVER_FORGOTTEN, SameUser, Store, Timeline, USE_NOTED_MS,
+    Change, ChangeKind, Endpoint, Incarnation, LibraryRow, NEVER_FORGOTTEN, SameUser, Store, USE_NOTED_MS,
 };
 use crate::engine::view::LibraryView;
 use crate::error::{Error, Result, Status};
@@ -35,7 +35,7 @@ const APPLIED: usize = 1024;
 pub struct Reading {
     kind: &'static Kind,
     pub(super) store: Arc<Store>,
-    pub(super) images: Arc<Images>,
+    pub(super) images: Arc<ListingSegments>,
     pub(super) records: Arc<Records>,
     pub limit: Limit,
     pub(super) mappings: Mappings,
@@ -64,7 +64,7 @@ pub struct Reading {
     pub(super) wanted: Mutex<Vec<LibraryId>>,
 }
 
-/// Images of a snapshot that are missing or damaged.
+/// Segments of a snapshot that are missing or damaged.
 struct Lost {
     identity: Option<IdentityId>,
     listings: Vec<LibraryRow>,
@@ -76,7 +76,7 @@ impl Reading {
     #[allow(clippy::too_many_arguments)] // the rooms below it
     pub fn new(
         store: Arc<Store>,
-        images: Arc<Images>,
+        images: Arc<ListingSegments>,
         records: Arc<Records>,
         mappings: Mappings,
         clock: Arc<dyn Clock>,
@@ -296,15 +296,15 @@ impl Reading {
         &self,
         identity: IdentityId,
         library: LibraryId,
-        (timeline, sequence): (Timeline, Sequence),
+        (incarnation, sequence): (Incarnation, Sequence),
         pairs: &[(&[u8], &str)],
     ) -> Result<()> {
         let _catching_up = lock(&self.catching_up);
         let snapshot = self.snapshot.read();
-        // Of another timeline the same number says something else.
+        // Of another incarnation the same number says something else.
         let follows = snapshot.identity == Some(identity)
-            && snapshot.open.timeline == timeline
-            && self.store.timeline() == timeline
+            && snapshot.open.incarnation == incarnation
+            && self.store.incarnation() == incarnation
             && snapshot.sequence().next() == sequence
             && !snapshot.outdated.load(Ordering::Acquire);
         if !follows || pairs.len() > APPLIED {
@@ -350,8 +350,8 @@ impl Reading {
     /// The caller holds `catching_up`.
     fn catch_up_locked(&self, patient: bool) -> Result<bool> {
         let snapshot = self.snapshot.read();
-        let (since, timeline) = (snapshot.sequence(), snapshot.open.timeline);
-        let Some(changes) = self.store.changes(snapshot.identity, since, timeline, patient) else {
+        let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
+        let Some(changes) = self.store.changes(snapshot.identity, since, incarnation, patient) else {
             return Ok(false);
         };
         let (sequence, changes) = changes?;
@@ -397,14 +397,14 @@ impl Reading {
         for attempt in 0.. {
             let begun = Instant::now();
             let (snapshot, full) = self.load()?;
-            self.counters.spent(Spent::Image, begun.elapsed());
+            self.counters.spent(Spent::ListingSegment, begun.elapsed());
             self.counters.spent(Spent::Away, begun.elapsed());
             let identity = snapshot.identity;
             self.snapshot.replace(snapshot);
             let (Some(identity), false, true) = (identity, full.is_empty(), attempt < 2) else {
                 break;
             };
-            // More changed than an overlay holds: put it into segments and images, then read again.
+            // More changed than a memtable holds: put it into segments and images, then read again.
             let open = Arc::clone(&self.snapshot.read().open);
             self.records.rebuild(&open)?;
             for row in full {
@@ -470,7 +470,7 @@ impl Reading {
     fn lost(&self) -> Lost {
         let snapshot = self.snapshot.read();
         let again = self.images.are_due();
-        let bad = |image: Option<&Arc<Image>>, wanted: bool| {
+        let bad = |image: Option<&Arc<ListingSegment>>, wanted: bool| {
             image.map_or(wanted, |image| {
                 image.is_broken() || again && self.images.stands_in(image)
             })
@@ -491,7 +491,7 @@ impl Reading {
     }
 
     /// The same with items that came.
-    pub(super) fn apply_with(&self, snapshot: &Snapshot, change: &Change, came: &Came<'_>) -> Result<bool> {
+    pub(super) fn apply_with(&self, snapshot: &Snapshot, change: &Change, came: &AddedItems<'_>) -> Result<bool> {
         let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
             return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Freshness)); // of a library that is not in the snapshot
         };
@@ -499,17 +499,17 @@ impl Reading {
         let overlaid = match change.kind {
             ChangeKind::Library | ChangeKind::Freshness => return Ok(false),
             ChangeKind::Listed => return Ok(true), // told of as a change of libraries too
-            ChangeKind::Matched => Overlaid::Matched {
+            ChangeKind::Matched => MemtableChange::Matched {
                 path,
                 rating_key,
                 sequence: change.sequence.0,
             },
-            ChangeKind::Forgotten => Overlaid::Forgotten { path },
-            ChangeKind::UnverifiedPath => Overlaid::UnverifiedPath { path },
-            ChangeKind::UnverifiedItem => Overlaid::UnverifiedItem { rating_key },
-            ChangeKind::VerifiedPath => Overlaid::VerifiedPath { path },
-            ChangeKind::VerifiedItem => Overlaid::VerifiedItem { rating_key },
-            ChangeKind::Removed => Overlaid::Removed { rating_key },
+            ChangeKind::Forgotten => MemtableChange::Forgotten { path },
+            ChangeKind::UnverifiedPath => MemtableChange::UnverifiedPath { path },
+            ChangeKind::UnverifiedItem => MemtableChange::UnverifiedItem { rating_key },
+            ChangeKind::VerifiedPath => MemtableChange::VerifiedPath { path },
+            ChangeKind::VerifiedItem => MemtableChange::VerifiedItem { rating_key },
+            ChangeKind::Removed => MemtableChange::Removed { rating_key },
             ChangeKind::Added => {
                 let row = &snapshot.rows[place];
                 let item = match came.get(&(row.id, rating_key.as_str())) {
@@ -517,13 +517,13 @@ impl Reading {
                     None => self.store.item(row.id, row.generation, &rating_key)?.map(Arc::new),
                 };
                 let sequence = change.sequence.0;
-                item.map_or(Overlaid::Removed { rating_key }, |item| Overlaid::Added {
+                item.map_or(MemtableChange::Removed { rating_key }, |item| MemtableChange::Added {
                     item,
                     sequence,
                 })
             }
         };
-        Ok(snapshot.views[place].overlay.push(overlaid, &self.mappings).is_ok())
+        Ok(snapshot.views[place].memtable.push(overlaid, &self.mappings).is_ok())
     }
 
     /// Whether the snapshot shows all that was committed and nothing is due that a call does besides: noting that the store
@@ -532,14 +532,14 @@ impl Reading {
         let noted = self.use_noted.load(Ordering::Relaxed);
         (0..USE_NOTED_MS).contains(&now_ms.saturating_sub(noted))
             && !self.limit_is_due(now_ms)
-            && self.store.is_current_in(snapshot.open.timeline, snapshot.sequence())
+            && self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
             && !snapshot.outdated.load(Ordering::Acquire)
     }
 
     /// Whether the snapshot shows all that was committed, for the price of some loads.
     fn is_current(&self) -> bool {
         let snapshot = self.snapshot.read();
-        self.store.is_current_in(snapshot.open.timeline, snapshot.sequence())
+        self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
     }
 
     /// A current snapshot that lacks no image: without that of the matches, the listing might say something else.
@@ -552,7 +552,7 @@ impl Reading {
     #[inline]
     fn current(&self) -> Option<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_current_in(snapshot.open.timeline, snapshot.sequence()) {
+        if self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence()) {
             return Some(snapshot);
         }
         drop(snapshot);

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::asked::Asked;
-use crate::engine::memtable::Change as Overlaid;
+use super::asked::LastAccess;
+use crate::engine::memtable::Change as MemtableChange;
 use crate::engine::records::OpenSegments;
-use crate::engine::segment::Image;
+use crate::engine::segment::ListingSegment;
 use crate::engine::sql::{Change, ChangeKind, LibraryRow};
 use crate::engine::view::LibraryView;
 use crate::freshness::Age;
@@ -21,16 +21,16 @@ pub struct Snapshot {
     pub number: u64,
     /// Up to here every commit shows.
     pub(super) sequence: AtomicU64,
-    /// The segments of what hosts recorded, and the timeline that all of this is of.
+    /// The segments of what hosts recorded, and the incarnation that all of this is of.
     pub(super) open: Arc<OpenSegments>,
     /// Whose view of which server; `None` until the server was first reached.
     pub identity: Option<IdentityId>,
     /// The libraries, in the server's order.
     pub rows: Vec<LibraryRow>,
-    /// Their images and overlays, in the same order.
+    /// Their images and memtables, in the same order.
     pub views: Vec<Arc<LibraryView>>,
     /// When each was asked for, in the same order.
-    pub(super) asked: Vec<Asked>,
+    pub(super) asked: Vec<LastAccess>,
     /// What the rows say of freshness is out of date: a call that can wait reads them anew. Fast lookups ignore it.
     pub(super) outdated: AtomicBool,
     /// An image is missing, or was made under other mappings.
@@ -88,7 +88,7 @@ impl Snapshot {
     pub fn item_of(&self, change: &Change, later: &Self) -> Option<Arc<Item>> {
         if change.kind != ChangeKind::Added
             || change.sequence > self.sequence()
-            || self.open.timeline != later.open.timeline
+            || self.open.incarnation != later.open.incarnation
         {
             return None;
         }
@@ -101,11 +101,16 @@ impl Snapshot {
             return None;
         }
         let newest = self.views[place]
-            .overlay
+            .memtable
             .about_item(&change.rating_key)
-            .find(|record| matches!(record.change, Overlaid::Added { .. } | Overlaid::Removed { .. }))?;
+            .find(|record| {
+                matches!(
+                    record.change,
+                    MemtableChange::Added { .. } | MemtableChange::Removed { .. }
+                )
+            })?;
         match &newest.change {
-            Overlaid::Added { item, sequence } if *sequence == change.sequence.0 => Some(Arc::clone(item)),
+            MemtableChange::Added { item, sequence } if *sequence == change.sequence.0 => Some(Arc::clone(item)),
             _ => None,
         }
     }
@@ -127,7 +132,7 @@ impl Snapshot {
 }
 
 /// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
-pub(super) fn usable(image: Option<&Arc<Image>>) -> bool {
+pub(super) fn usable(image: Option<&Arc<ListingSegment>>) -> bool {
     image.is_some_and(|image| !image.is_broken() && !image.stands_in())
 }
 
@@ -157,7 +162,7 @@ pub fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
 }
 
 /// Items that came, by library and rating key; `None`: it went again.
-pub type Came<'c> = HashMap<(LibraryId, &'c str), Option<Arc<Item>>>;
+pub type AddedItems<'c> = HashMap<(LibraryId, &'c str), Option<Arc<Item>>>;
 
 /// The changes, without those of single items that came or went once more later.
 pub fn last_ones(changes: &[Change]) -> impl Iterator<Item = &Change> {

@@ -10,7 +10,7 @@ use crate::model::{IdentityId, LibraryId, Rung};
 
 /// How often a library is looked for that others clear at the same time. A thread of a busy machine may be outrun more often
 /// than not, by sixteen others that clear.
-pub const PERSISTENCE: u32 = 100;
+pub const MAX_RETRIES: u32 = 100;
 
 /// What is said then.
 pub fn cleared_again(library: &str) -> Error {
@@ -26,8 +26,8 @@ type Told = (IdentityId, Vec<LibraryId>);
 impl Reading {
     /// Tells the store something, until it concerns what answers: what is cleared, or gets its name, in between lives under
     /// other numbers. `tell` gives what it told of; `None` when there is nothing to tell.
-    pub fn insist(&self, mut tell: impl FnMut() -> Result<Option<Told>>) -> Result<()> {
-        for attempt in 0..PERSISTENCE {
+    pub fn retry(&self, mut tell: impl FnMut() -> Result<Option<Told>>) -> Result<()> {
+        for attempt in 0..MAX_RETRIES {
             self.catch_up()?;
             let Some((identity, libraries)) = tell()? else {
                 // After a write that was made there is nothing more to tell.
@@ -48,7 +48,7 @@ impl Reading {
 
     /// Invalidates one file's paths: as it was given, and as else it is asked for.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
-        self.insist(|| self.forget_paths(library, paths, false))
+        self.retry(|| self.forget_paths(library, paths, false))
     }
 
     /// `again`: an image was found to be damaged on the way.
@@ -85,7 +85,7 @@ impl Reading {
     }
 
     pub fn invalidate_item(&self, library: &Selection, rating_key: &str) -> Result<()> {
-        self.insist(|| {
+        self.retry(|| {
             let Some((identity, ids)) = self.meant(library)? else {
                 return Ok(None);
             };
@@ -96,7 +96,7 @@ impl Reading {
 
     pub fn invalidate(&self, library: Option<&Selection>) -> Result<()> {
         let one = library.filter(|library| *library.selector() != Selector::All);
-        self.insist(|| {
+        self.retry(|| {
             let Some(library) = one else {
                 let Some(identity) = self.identity() else {
                     return Ok(None);

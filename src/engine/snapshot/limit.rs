@@ -14,7 +14,7 @@ const HELD_UP: Duration = Duration::from_millis(100);
 const LOOKED_AT_MS: i64 = 60_000;
 
 /// Libraries that a call asks for, until it is over: none of them is evicted by this process meanwhile.
-pub struct Wanted<'r> {
+pub struct EvictionPin<'r> {
     reading: &'r Reading,
     libraries: Vec<LibraryId>,
     /// Those of them that were not read since they were fetched.
@@ -23,7 +23,7 @@ pub struct Wanted<'r> {
     many: bool,
 }
 
-impl Wanted<'_> {
+impl EvictionPin<'_> {
     /// A library that is about to be fetched.
     pub fn fetch(&mut self, library: LibraryId) {
         if !self.unread.contains(&library) {
@@ -59,7 +59,7 @@ impl Wanted<'_> {
     }
 }
 
-impl Drop for Wanted<'_> {
+impl Drop for EvictionPin<'_> {
     fn drop(&mut self) {
         self.release();
     }
@@ -72,8 +72,8 @@ impl Reading {
     }
 
     /// Nothing yet. `many`: for more than one question.
-    pub fn wanted(&self, many: bool) -> Wanted<'_> {
-        Wanted {
+    pub fn wanted(&self, many: bool) -> EvictionPin<'_> {
+        EvictionPin {
             reading: self,
             libraries: Vec::new(),
             unread: Vec::new(),
@@ -149,7 +149,7 @@ impl Reading {
     }
 
     /// What the limit needs when a question was answered, at this time.
-    pub fn answered(&self, wanted: &mut Wanted<'_>, until: Option<Instant>, now_ms: i64) {
+    pub fn answered(&self, wanted: &mut EvictionPin<'_>, until: Option<Instant>, now_ms: i64) {
         self.note_asked(false, now_ms);
         self.have_read(&wanted.unread);
         wanted.unread.clear();
@@ -159,7 +159,7 @@ impl Reading {
     }
 
     /// What the limit needs when a call is over: little at a time. What stayed for it may be more than the limit allows.
-    pub fn let_go(&self, wanted: &mut Wanted<'_>, until: Option<Instant>, now_ms: i64) {
+    pub fn let_go(&self, wanted: &mut EvictionPin<'_>, until: Option<Instant>, now_ms: i64) {
         let every_ms = if wanted.libraries.is_empty() { LOOKED_AT_MS } else { 0 };
         wanted.release();
         if self.limit.is_due(every_ms, now_ms) {

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::asked::Asked;
+use super::asked::LastAccess;
 use super::catch_up::Reading;
-use super::data::{Came, Snapshot, last_ones, usable};
-use crate::engine::memtable::OVERLAY_CAPACITY;
+use super::data::{AddedItems, Snapshot, last_ones, usable};
+use crate::engine::memtable::MEMTABLE_CAPACITY;
 use crate::engine::records::OpenSegments;
 use crate::engine::segment::Matches;
 use crate::engine::sql::{Change, ChangeKind, KnownUpto, LibraryRow, Manifest, State};
@@ -38,7 +38,7 @@ impl KnownUpto for Known<'_> {
         self.raise(&mut raised);
         let before = self.before?;
         let is_same = raised == *row
-            && before.open.timeline == self.reading.store.timeline()
+            && before.open.incarnation == self.reading.store.incarnation()
             && before.open.manifest == *manifest
             && before.continues(row).is_some();
         is_same.then(|| before.sequence())
@@ -78,14 +78,14 @@ impl Reading {
         let (identity, state) = self.store.state_at(self.endpoint().as_ref(), &known)?;
         let State {
             sequence,
-            timeline,
+            incarnation,
             libraries,
             manifest,
             changes,
             continued,
             used_ms,
         } = state;
-        let open = self.records.open(timeline, manifest);
+        let open = self.records.open(incarnation, manifest);
         if !continued.is_empty() && !Arc::ptr_eq(&open, &before.open) {
             drop(before);
             return self.load_once(false);
@@ -104,7 +104,7 @@ impl Reading {
                 let known = before
                     .rows
                     .iter()
-                    .position(|old| old.id == row.id && before.open.timeline == timeline)
+                    .position(|old| old.id == row.id && before.open.incarnation == incarnation)
                     .map(|place| (&before.rows[place], &*before.views[place]));
                 Arc::new(self.view(row, known, &open, sequence))
             })
@@ -115,7 +115,7 @@ impl Reading {
             .iter()
             .map(|row| {
                 let place = before.rows.iter().position(|old| old.id == row.id);
-                Asked::new(row.asked_ms, place.map(|place| &before.asked[place]))
+                LastAccess::new(row.asked_ms, place.map(|place| &before.asked[place]))
             })
             .collect();
         let snapshot = Snapshot {
@@ -141,7 +141,7 @@ impl Reading {
         }
         // Those that change again and again fit, and would be told for ever.
         let told = |row: &&LibraryRow| changes.iter().filter(|change| change.library == row.id).count();
-        let many = snapshot.rows.iter().filter(|row| told(row) > OVERLAY_CAPACITY);
+        let many = snapshot.rows.iter().filter(|row| told(row) > MEMTABLE_CAPACITY);
         full.extend(
             many.filter(|row| full.iter().all(|known| known.id != row.id))
                 .cloned()
@@ -150,7 +150,7 @@ impl Reading {
         Ok((snapshot, full))
     }
 
-    /// The view of a library: its images, taken over from the last snapshot where they are the same. Names of another timeline
+    /// The view of a library: its images, taken over from the last snapshot where they are the same. Names of another incarnation
     /// say nothing.
     fn view(
         &self,
@@ -184,7 +184,7 @@ impl Reading {
         snapshot: &Snapshot,
         changes: &'c [Change],
         before: Option<&Snapshot>,
-    ) -> Result<Came<'c>> {
+    ) -> Result<AddedItems<'c>> {
         let mut came = HashMap::new();
         let mut unknown = vec![Vec::new(); snapshot.rows.len()];
         for change in last_ones(changes).filter(|change| change.kind == ChangeKind::Added) {

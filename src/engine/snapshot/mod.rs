@@ -12,6 +12,6 @@ mod selection;
 
 pub use catch_up::Reading;
 pub use data::{Snapshot, age, places};
-pub use invalidate::{PERSISTENCE, cleared_again};
-pub use limit::Wanted;
+pub use invalidate::{MAX_RETRIES, cleared_again};
+pub use limit::EvictionPin;
 pub use selection::{Resolved, Selection, Selector};

@@ -24,7 +24,7 @@ pub struct Shared {
 }
 
 /// Adds rows of items: what they have in common is prepared once.
-pub struct Adding<'t, 'i> {
+pub struct BulkInsert<'t, 'i> {
     tx: &'t Tx<'t>,
     shared: Shared,
     first: columns::Insert<'t>,
@@ -49,7 +49,7 @@ struct Waiting<'i> {
     digest: i64,
 }
 
-impl<'t, 'i> Adding<'t, 'i> {
+impl<'t, 'i> BulkInsert<'t, 'i> {
     /// None yet, of about so many.
     pub fn new(tx: &'t Tx<'t>, shared: Shared, expected: usize) -> Self {
         // FAIL: what a row does that fails ends the transaction, so none of many is undone singly. SQLite would keep copies.
@@ -69,7 +69,7 @@ impl<'t, 'i> Adding<'t, 'i> {
         }
     }
 
-    /// Adds a row; `digest` is the item's. Gives its number. It is there once [`Adding::end`] was called.
+    /// Adds a row; `digest` is the item's. Gives its number. It is there once [`BulkInsert::end`] was called.
     pub fn add(&mut self, item: &'i Item, digest: i64) -> rusqlite::Result<i64> {
         let parent = self.parents.of(self.shared.library, item)?;
         let begin = self.packed.len();

@@ -5,7 +5,7 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::columns::{self, Cells, FromCells};
 use super::places::{end_of, place_of};
-use super::tx::{Living, Tx};
+use super::tx::{LibraryState, Tx};
 
 use crate::model::{IdentityId, LibraryId, Sequence};
 
@@ -123,7 +123,7 @@ impl Tx<'_> {
     /// what it is, as `schema.sql` says.
     pub fn change_of_items(
         &self,
-        library: &Living,
+        library: &LibraryState,
         kind: ChangeKind,
         rating_key: &str,
         rows: (i64, i64),

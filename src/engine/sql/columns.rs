@@ -20,7 +20,7 @@ enum Source<'r, 's> {
     Nothing,
     Row(&'r Row<'s>),
     /// A row that was read before.
-    Kept(&'r [Value]),
+    CachedState(&'r [Value]),
 }
 
 impl Cells<'_, '_> {
@@ -34,7 +34,7 @@ impl Cells<'_, '_> {
                 Ok(T::default())
             }
             Source::Row(row) => row.get(place),
-            Source::Kept(cells) => {
+            Source::CachedState(cells) => {
                 let cell = cells.get(place).ok_or(rusqlite::Error::InvalidColumnIndex(place))?;
                 Ok(T::column_result(cell.into())?)
             }
@@ -77,7 +77,7 @@ pub fn read<T: FromCells>(row: &Row<'_>) -> rusqlite::Result<T> {
 /// Reads a row whose cells were kept: as many as `T` has columns, in their order.
 pub fn read_kept<T: FromCells>(cells: &[Value]) -> rusqlite::Result<T> {
     T::from_cells(&mut Cells {
-        from: Source::Kept(cells),
+        from: Source::CachedState(cells),
         names: Vec::new(),
         next: 0,
     })

@@ -44,7 +44,7 @@ pub enum Role {
 /// writes there no later process sees. So the names are compared with what was opened. Only by their facts: opening
 /// and closing `-shm` would free the locks that this process has on it.
 #[derive(Debug, Default)]
-pub struct Journal {
+pub struct WalIdentity {
     seen: Mutex<Seen>,
     /// How many connections were closed whose log had lost its name: what they had read may not be in the database.
     losses: AtomicU64,
@@ -61,7 +61,7 @@ struct Seen {
     lock: Option<Arc<OpenLock>>,
 }
 
-impl Journal {
+impl WalIdentity {
     fn now(folder: &Folder) -> [Option<Inode>; 2] {
         folder.log().map(Inode::of)
     }
@@ -142,9 +142,9 @@ impl Journal {
 }
 
 /// A place for a connection.
-pub struct Slot {
+pub struct LazyConnection {
     folder: Folder,
-    journal: Arc<Journal>,
+    journal: Arc<WalIdentity>,
     role: Role,
     open: Option<Open>,
     /// The file that was, or was to be, opened last.
@@ -161,7 +161,7 @@ struct Open {
     _sole: Sole,
 }
 
-impl Drop for Slot {
+impl Drop for LazyConnection {
     fn drop(&mut self) {
         self.close();
     }
@@ -169,7 +169,7 @@ impl Drop for Slot {
 
 /// Before a connection is closed whose log lost its name. Closing it as usual could put an old log into the database of
 /// those who came later, and remove their log.
-fn abandon(connection: &Connection, folder: &Folder, journal: &Journal) {
+fn abandon(connection: &Connection, folder: &Folder, journal: &WalIdentity) {
     let until = Instant::now() + BUSY;
     let _ = connection.busy_timeout(Duration::ZERO);
     loop {
@@ -198,8 +198,8 @@ fn abandon(connection: &Connection, folder: &Folder, journal: &Journal) {
     }
 }
 
-impl Slot {
-    pub fn new(folder: &Folder, journal: &Arc<Journal>, role: Role) -> Self {
+impl LazyConnection {
+    pub fn new(folder: &Folder, journal: &Arc<WalIdentity>, role: Role) -> Self {
         Self {
             folder: folder.clone(),
             journal: Arc::clone(journal),
@@ -335,7 +335,7 @@ impl Slot {
             } else {
                 None
             };
-            let before = Journal::now(&self.folder);
+            let before = WalIdentity::now(&self.folder);
             let opened = open(&self.folder, sole, patience);
             if self.file != Inode::of(self.folder.database()) {
                 continue;
@@ -344,7 +344,7 @@ impl Slot {
                 Ok(open) if self.journal.opened(&self.folder, open.has_log, before) => return Ok(open),
                 Ok(_) => {} // made just now, or replaced
                 // What was read through a log that is another's says nothing about the database.
-                Err(error) if is_broken(&error) && Journal::now(&self.folder) != before => {}
+                Err(error) if is_broken(&error) && WalIdentity::now(&self.folder) != before => {}
                 Err(error) => {
                     if is_broken(&error) {
                         self.folder.mark_broken(self.file);

@@ -1,6 +1,6 @@
 //! Connections: on a file system without shared memory, closed, and opened only when needed.
 
-use super::connection::{Journal, Role, Slot};
+use super::connection::{LazyConnection, Role, WalIdentity};
 use super::{Folder, Store};
 use crate::error::Status;
 use crate::platform::mutex::lock;
@@ -20,11 +20,11 @@ fn with_log(from: &Path, to: &Path) {
     assert!(fs::metadata(to.join("plexindex-3.db-wal")).expect("a log").len() > 0);
 }
 
-fn slot(folder: &Folder) -> Slot {
-    Slot::new(folder, &Arc::new(Journal::default()), Role::Writer)
+fn slot(folder: &Folder) -> LazyConnection {
+    LazyConnection::new(folder, &Arc::new(WalIdentity::default()), Role::Writer)
 }
 
-fn mode(slot: &mut Slot) -> String {
+fn mode(slot: &mut LazyConnection) -> String {
     let (connection, _) = slot.connection().expect("opens");
     connection
         .query_row("PRAGMA journal_mode", [], |row| row.get(0))
@@ -131,7 +131,7 @@ fn a_second_connection_is_opened_when_a_read_waits_or_before_the_first_write() {
     let has_two = |store: &Store| lock(&store.connections.reader).id().is_some();
     let store = open();
     let (_, state) = store.state_at(None, &super::state::RowsOnly).expect("read");
-    let changes = |store: &Store, patient| store.changes(None, state.sequence, state.timeline, patient);
+    let changes = |store: &Store, patient| store.changes(None, state.sequence, state.incarnation, patient);
     assert!(matches!(changes(&store, false), Some(Ok(_))), "it is asked at once");
     assert!(!has_two(&store));
     assert!(changes(&store, true).is_some() && has_two(&store));

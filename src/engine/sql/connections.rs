@@ -4,22 +4,22 @@ use std::any::Any;
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 
-use super::connection::{Journal, Role, Slot};
+use super::connection::{LazyConnection, Role, WalIdentity};
 use super::folder::Folder;
 use crate::platform::fork::{self, Forks, Release};
 use crate::platform::mutex::{lock, try_lock};
 
 /// The two connections of a store: readers never wait for a writer of the same process.
 pub struct Connections {
-    pub reader: Mutex<Slot>,
-    pub writer: Mutex<Slot>,
+    pub reader: Mutex<LazyConnection>,
+    pub writer: Mutex<LazyConnection>,
     pub here: Arc<Here>,
 }
 
 /// What the stores of this process in one folder share.
 pub struct Here {
     path: Box<Path>,
-    pub journal: Arc<Journal>,
+    pub journal: Arc<WalIdentity>,
     /// Changed while new ones are kept from being watched, read by who holds the lock of a connection: so a fork finds it
     /// unlocked.
     all: Mutex<Vec<Weak<Connections>>>,
@@ -41,7 +41,7 @@ impl Connections {
                     all: Mutex::default(),
                 })
             });
-            let slot = |role| Mutex::new(Slot::new(folder, &here.journal, role));
+            let slot = |role| Mutex::new(LazyConnection::new(folder, &here.journal, role));
             let made = Arc::new(Self {
                 reader: slot(Role::Reader),
                 writer: slot(Role::Writer),
@@ -76,7 +76,7 @@ impl Connections {
 
 impl Forks for Connections {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        let close = |slot: fn(&Self) -> &Mutex<Slot>| {
+        let close = |slot: fn(&Self) -> &Mutex<LazyConnection>| {
             let mut held = fork::hold(&self, slot);
             held.get().close();
             Box::new(held) as Box<dyn Release>

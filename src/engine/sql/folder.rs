@@ -124,7 +124,7 @@ impl Folder {
         [&self.compared[1], &self.compared[2]]
     }
 
-    /// The counter page.
+    /// The version page.
     pub fn page(&self) -> PathBuf {
         self.path.join(format!("{NAME}.page"))
     }

@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use super::changes::{ChangeKind, trim};
 use super::open::Store;
-use super::tx::{Living, Tx};
+use super::tx::{LibraryState, Tx};
 use crate::error::Result;
 use crate::model::{Generation, LibraryId, Sequence};
 
@@ -22,7 +22,7 @@ const MANY: u64 = 20;
 
 /// Tells of a listing that took the place of the one of `library.generation`: what differs, or, where that is most of it,
 /// that it has to be listed again.
-pub fn tell_listing(tx: &Tx<'_>, library: &Living, generation: Generation, items: u64) -> rusqlite::Result<()> {
+pub fn tell_listing(tx: &Tx<'_>, library: &LibraryState, generation: Generation, items: u64) -> rusqlite::Result<()> {
     let count = |which: &str| {
         tx.connection
             .prepare_cached(&format!(

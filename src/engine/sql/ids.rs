@@ -3,7 +3,7 @@
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::folder::NAME;
-use crate::model::{Generation, IdentityId, ImageName, LibraryId, SegmentName, Sequence, TableId};
+use crate::model::{Generation, IdentityId, LibraryId, ListingName, SegmentName, Sequence, TableId};
 
 /// `SQLite` has 64 bits with a sign: what has none keeps its bits.
 macro_rules! column {
@@ -29,15 +29,15 @@ column!(TableId, |number| number, |number| number);
 column!(Generation, |number| number, |number| number);
 column!(Sequence, u64::cast_signed, i64::cast_unsigned);
 
-impl ToSql for ImageName {
+impl ToSql for ListingName {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(image_text(self).into())
     }
 }
 
 /// The name of an image as the database has it, and as its file begins.
-pub fn image_text(name: &ImageName) -> String {
-    let ImageName {
+pub fn image_text(name: &ListingName) -> String {
+    let ListingName {
         library,
         generation,
         sequence,
@@ -47,9 +47,9 @@ pub fn image_text(name: &ImageName) -> String {
 }
 
 /// The inverse of [`image_text`]; `None` where there is no image, or none of this format.
-pub fn image_name(text: &str) -> Option<ImageName> {
+pub fn image_name(text: &str) -> Option<ListingName> {
     let mut parts = text.strip_prefix(NAME)?.strip_prefix("-l")?.split('-');
-    let name = ImageName {
+    let name = ListingName {
         library: LibraryId(parts.next()?.parse().ok()?),
         generation: Generation(parts.next()?.parse().ok()?),
         sequence: Sequence(parts.next()?.parse().ok()?),

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn the_name_of_an_image_is_read_as_it_is_written() {
-    let name = ImageName {
+    let name = ListingName {
         library: LibraryId(7 << 32),
         generation: Generation(3),
         sequence: Sequence(u64::MAX),

@@ -10,7 +10,7 @@ use super::open::Store;
 use super::records::manifest;
 use super::tx::sequence_of;
 use crate::error::Result;
-use crate::model::{Generation, ImageName, LibraryId, SegmentName, Sequence};
+use crate::model::{Generation, LibraryId, ListingName, SegmentName, Sequence};
 use crate::platform::files;
 
 /// What the names of images end in.
@@ -22,13 +22,13 @@ const YOUNG_S: u64 = 600;
 impl Folder {
     /// The image with this name, as the database has it, made under these mappings: hosts with other rules make
     /// their own from the same rows.
-    pub fn image(&self, name: &ImageName, mappings: u64) -> PathBuf {
+    pub fn image(&self, name: &ListingName, mappings: u64) -> PathBuf {
         self.path().join(format!("{}-{mappings:x}{IMAGE}", image_text(name)))
     }
 
     /// A name for an image: of what it is made and when, so that no two contents ever share one.
-    pub fn image_name(library: LibraryId, generation: Generation, sequence: Sequence) -> ImageName {
-        ImageName {
+    pub fn image_name(library: LibraryId, generation: Generation, sequence: Sequence) -> ListingName {
+        ListingName {
             library,
             generation: Generation(generation.0.max(0)),
             sequence,
@@ -108,14 +108,14 @@ enum Fate {
 /// What the database says of images, at one moment.
 #[derive(Default)]
 pub struct Named {
-    images: HashMap<LibraryId, (Option<ImageName>, Sequence)>,
+    images: HashMap<LibraryId, (Option<ListingName>, Sequence)>,
     segments: HashSet<SegmentName>,
     /// The change sequence of that moment.
     sequence: Sequence,
 }
 
 impl Named {
-    fn image(&self, name: &ImageName) -> Fate {
+    fn image(&self, name: &ListingName) -> Fate {
         // Numbers of libraries are never used again, and a library is stored before an image of it is made.
         let Some((named, upto)) = self.images.get(&name.library) else {
             return Fate::Dead;

@@ -10,7 +10,7 @@ use super::evicting::answers;
 use super::items::{ABOVE, ItemRow};
 use super::libraries::LibraryRow;
 use super::open::Store;
-use super::patience::Patience;
+use super::patience::LockTimeout;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Item, LibraryId};
@@ -75,7 +75,7 @@ impl Store {
 
     /// Brings an index of a library up to date. `false` where the store cannot be written.
     fn is_indexed<I: Indexed>(&self, library: LibraryId) -> bool {
-        let _held = Patience::now().at_most(SHORTLY).hold();
+        let _held = LockTimeout::now().at_most(SHORTLY).hold();
         let done = self.index::<I>(library);
         if let Err(error) = &done {
             log::warn!(

@@ -12,7 +12,7 @@ use super::open::Store;
 use super::opened::is_fresh;
 use super::records::manifest_as;
 use super::state::{State, state_of};
-use super::state_file::{Files, Kept, KeptEndpoint, KeptView, keep};
+use super::state_file::{CachedEndpoint, CachedState, CachedView, Files, keep};
 use crate::engine::version_page::State as PageState;
 use crate::model::{IdentityId, Sequence};
 use crate::platform::clock::coarse_ms;
@@ -26,7 +26,7 @@ fn form() -> String {
     format!("{}; {}", list::<LibraryRow>(), list::<Change>())
 }
 
-fn of(endpoint: Option<&Endpoint>) -> KeptEndpoint {
+fn of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
     endpoint.map(|endpoint| (endpoint.url.clone(), endpoint.who.clone()))
 }
 
@@ -74,7 +74,7 @@ impl Store {
         let state = State {
             sequence: kept.sequence,
             continued: Vec::new(),
-            timeline: self.timeline(),
+            incarnation: self.incarnation(),
             manifest: read_kept(&view.manifest).ok()?,
             libraries: rows.collect::<rusqlite::Result<_>>().ok()?,
             changes: changes.collect::<rusqlite::Result<_>>().ok()?,
@@ -103,7 +103,7 @@ impl Store {
 
     /// What this endpoint leads to, as it is now, unless that is kept already; nothing where the database would have to be
     /// opened, or waited for.
-    fn worth_keeping(&self, endpoint: Option<&Endpoint>) -> Option<Kept> {
+    fn worth_keeping(&self, endpoint: Option<&Endpoint>) -> Option<CachedState> {
         let opened = self.opened.newest();
         let PageState::Equal(now) = opened.state(coarse_ms()) else {
             return None;
@@ -115,7 +115,7 @@ impl Store {
         if !self.believes || is_fresh(now) || known || !Files::of(&self.folder)?.are_settled() {
             return None;
         }
-        let timeline = self.timeline();
+        let incarnation = self.incarnation();
         let view = self.try_read(|connection| {
             let identity = identity_of(connection, endpoint)?;
             // The next process is to tell which of several answers.
@@ -126,7 +126,7 @@ impl Store {
             {
                 return Ok(None);
             }
-            let state = state_of(connection, timeline, identity)?;
+            let state = state_of(connection, incarnation, identity)?;
             // What an item is that came singly, the rows say.
             let is_needed = |change: &Change| change.kind == ChangeKind::Added;
             let Some(identity) = identity.filter(|_| {
@@ -134,7 +134,7 @@ impl Store {
             }) else {
                 return Ok(None);
             };
-            Ok(Some(KeptView {
+            Ok(Some(CachedView {
                 endpoint: of(endpoint),
                 identity: Some(identity.0),
                 used_ms: used_ms(connection, identity)?,
@@ -148,7 +148,7 @@ impl Store {
             }))
         });
         let view = view?.ok()??;
-        Some(Kept {
+        Some(CachedState {
             form: form(),
             id: opened.id,
             secret: opened.secret,

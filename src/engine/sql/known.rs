@@ -2,14 +2,14 @@
 
 use rusqlite::{CachedStatement, params};
 
-use super::tx::{Living, Tx};
+use super::tx::{LibraryState, Tx};
 use crate::model::{Item, LibraryId, Sequence};
 
 /// What the store has of an item.
 #[derive(Clone, Copy)]
 pub enum Row {
     /// `newer`: it came singly since the page was asked for.
-    Living { id: i64, digest: i64, newer: bool },
+    LibraryState { id: i64, digest: i64, newer: bool },
     /// It went singly since then.
     Gone,
 }
@@ -17,7 +17,7 @@ pub enum Row {
 impl Row {
     fn read(row: &rusqlite::Row<'_>, asked: Sequence) -> rusqlite::Result<Self> {
         Ok(if row.get(4)? {
-            Self::Living {
+            Self::LibraryState {
                 id: row.get(1)?,
                 digest: row.get(2)?,
                 newer: row.get::<_, Sequence>(3)? > asked,
@@ -30,7 +30,7 @@ impl Row {
     /// A living one counts, and else what went.
     fn and(self, before: Option<Self>) -> Self {
         match (self, before) {
-            (Self::Gone, Some(living @ Self::Living { .. })) => living,
+            (Self::Gone, Some(living @ Self::LibraryState { .. })) => living,
             (own, _) => own,
         }
     }
@@ -64,7 +64,7 @@ const KNOWN: &str = "SELECT rating_key, id, digest, since, died IS NULL FROM ite
 
 impl<'t, 'i> Known<'t, 'i> {
     /// Of these items, which were asked for at the change sequence `asked`.
-    pub fn of(tx: &'t Tx<'_>, library: &Living, items: &'i [Item], asked: Sequence) -> rusqlite::Result<Self> {
+    pub fn of(tx: &'t Tx<'_>, library: &LibraryState, items: &'i [Item], asked: Sequence) -> rusqlite::Result<Self> {
         let scope = Scope {
             library: library.id,
             asked,

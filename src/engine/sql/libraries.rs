@@ -7,10 +7,10 @@ use super::columns::{self, Cells, FromCells, list, read};
 use super::ids::image_name;
 use super::open::Store;
 use super::places::end_of;
-use super::tx::{Living, Tx};
+use super::tx::{LibraryState, Tx};
 use crate::error::Result;
 use crate::model::{
-    Change, Generation, Hint, IdentityId, ImageName, Library, LibraryId, LibraryKind, Sequence, TableId, Trust,
+    Change, Generation, Hint, IdentityId, Library, LibraryId, LibraryKind, ListingName, Sequence, TableId, Trust,
 };
 
 /// A library as the store has it.
@@ -53,8 +53,8 @@ pub struct LibraryRow {
     pub held_back: bool,
     /// The change sequence when it was invalidated last.
     pub due_sequence: Sequence,
-    /// Image of the listing; `None`: none yet.
-    pub image: Option<ImageName>,
+    /// Segment of the listing; `None`: none yet.
+    pub image: Option<ListingName>,
     /// Single items that came or went up to this sequence are in it.
     pub image_sequence: Sequence,
     /// The table of its confirmed matches; `None`: nothing was recorded.
@@ -164,14 +164,14 @@ pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<L
 impl Tx<'_> {
     /// The library as it is now. Ends the transaction with an error when it is gone: cleared by another process, or it
     /// belongs to a database that was set aside. No number of a library is ever used twice.
-    pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<Living> {
+    pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<LibraryState> {
         self.connection
             .prepare_cached(
                 "SELECT identity, generation, (SELECT id FROM tables WHERE library = libraries.id) FROM libraries \
                  WHERE id = ?1 AND identity > 0",
             )?
             .query_row([library], |row| {
-                Ok(Living {
+                Ok(LibraryState {
                     id: library,
                     identity: row.get(0)?,
                     generation: row.get(1)?,
@@ -217,7 +217,7 @@ impl Store {
     }
 
     /// Notes that the library has a new image of the same generation, with the single items up to its sequence.
-    pub fn set_image(&self, identity: IdentityId, image: &ImageName) -> Result<()> {
+    pub fn set_image(&self, identity: IdentityId, image: &ListingName) -> Result<()> {
         self.write(|tx| {
             tx.connection.execute(
                 "UPDATE libraries SET image = ?3, image_seq = ?4 WHERE id = ?1 AND generation = ?2 AND image_seq <= ?4",

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::adding::{Adding, Shared};
+use super::adding::{BulkInsert, Shared};
 use super::columns::{self, Cells, FromCells, list, read};
 use super::history::tell_listing;
 use super::items::digest_in;
@@ -16,9 +16,9 @@ use super::libraries::{LibraryRow, one_library};
 use super::open::Store;
 use super::seen;
 use super::sweeping::sweep_slice;
-use super::tx::{Living, Tx};
+use super::tx::{LibraryState, Tx};
 use crate::error::{Error, Result, Status};
-use crate::model::{Change, Generation, IdentityId, ImageName, Item, LibraryId, Sequence, Trust};
+use crate::model::{Change, Generation, IdentityId, Item, LibraryId, ListingName, Sequence, Trust};
 
 /// Rows that a continuation fetches again, to see that the list did not move.
 pub const OVERLAP: usize = 50;
@@ -94,7 +94,7 @@ pub struct Finished {
     /// It disagreed with itself: rows may be missing.
     pub partial: bool,
     /// The listing's new image, which has the single items up to its sequence; `None` keeps the old one.
-    pub image: Option<ImageName>,
+    pub image: Option<ListingName>,
     /// When it was completed, Unix ms.
     pub now_ms: i64,
 }
@@ -415,7 +415,7 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
 /// Stores what differs, and gives the numbers of all these items' rows.
 fn store_items(
     tx: &Tx<'_>,
-    library: &Living,
+    library: &LibraryState,
     listing: &mut Listing,
     items: &[Item],
     asked: Sequence,
@@ -425,7 +425,7 @@ fn store_items(
         generation: listing.generation,
         since: Sequence::default(),
     };
-    let mut adding = Adding::new(tx, shared, items.len());
+    let mut adding = BulkInsert::new(tx, shared, items.len());
     let mut known = Known::of(tx, library, items, asked)?;
     let (mut ids, mut room) = (Vec::with_capacity(items.len()), Vec::new());
     for (at, item) in items.iter().enumerate() {
@@ -450,7 +450,7 @@ fn store_items(
 /// Stores an item if it differs: its row, and whether it does. `None`: it went while the page was on its way.
 fn put<'i>(
     tx: &Tx<'_>,
-    adding: &mut Adding<'_, 'i>,
+    adding: &mut BulkInsert<'_, 'i>,
     known: &mut Known<'_, '_>,
     listing: &Listing,
     item: &'i Item,
@@ -458,8 +458,8 @@ fn put<'i>(
 ) -> rusqlite::Result<Option<(i64, bool)>> {
     let generation = listing.generation;
     match known.row(&item.rating_key)? {
-        Some(Row::Living { id, digest: own, newer }) if own == digest || newer => return Ok(Some((id, false))),
-        Some(Row::Living { id, .. }) => {
+        Some(Row::LibraryState { id, digest: own, newer }) if own == digest || newer => return Ok(Some((id, false))),
+        Some(Row::LibraryState { id, .. }) => {
             tx.connection
                 .prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?
                 .execute(params![id, generation])?;

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::endpoints::TOKEN;
+use super::incarnation::Incarnation;
 use super::libraries::LibraryRow;
 use super::listings::Listing;
 use super::open::Store;
 use super::places::end_of;
 use super::records::{RecordTx, manifest};
-use super::timeline::Timeline;
-use super::tx::{Living, Tx, sequence_of};
+use super::tx::{LibraryState, Tx, sequence_of};
 use super::unverified::{Invalid, unverified_in};
 use crate::engine::segment::{match_of, match_value};
 use crate::error::Result;
@@ -19,8 +19,8 @@ use crate::model::{IdentityId, LibraryId, Sequence, TableId};
 
 /// What [`Store::record_matches`] did, and found in the store.
 pub struct Recorded<T> {
-    /// The timeline and the change sequence of the write.
-    pub at: (Timeline, Sequence),
+    /// The incarnation and the change sequence of the write.
+    pub at: (Incarnation, Sequence),
     /// What is invalidated of the library, as [`Store::unverified`]: some of it may be what was recorded.
     pub unverified: Vec<Invalid>,
     /// What was done besides.
@@ -40,7 +40,7 @@ impl Store {
         mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<Recorded<T>>> {
         // Before it: the write may go to another database than the one that was read.
-        let timeline = self.timeline();
+        let incarnation = self.incarnation();
         self.write(|tx| {
             // As it is by now: it may have got another identity and another listing since the caller read it.
             let known = tx.left.filter(|library| library.id == row.id);
@@ -58,7 +58,7 @@ impl Store {
                 records.add(table, path, Some(&match_value(key, tx.sequence)), None)?;
             }
             Ok(Some(Recorded {
-                at: (timeline, tx.sequence),
+                at: (incarnation, tx.sequence),
                 unverified,
                 then: then(&records)?,
             }))
@@ -122,7 +122,7 @@ fn table_at(connection: &Connection, library: LibraryId) -> rusqlite::Result<Opt
 }
 
 /// The same, made where there is none.
-fn table_of(tx: &Tx<'_>, library: &mut Living) -> rusqlite::Result<TableId> {
+fn table_of(tx: &Tx<'_>, library: &mut LibraryState) -> rusqlite::Result<TableId> {
     if let Some(table) = library.matches {
         return Ok(table);
     }
@@ -158,7 +158,7 @@ pub fn all_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<H
 }
 
 /// What is invalidated of a library, without the paths that are recorded now.
-fn unverified_but(tx: &Tx<'_>, library: &Living, pairs: &[(&[u8], &str)]) -> rusqlite::Result<Vec<Invalid>> {
+fn unverified_but(tx: &Tx<'_>, library: &LibraryState, pairs: &[(&[u8], &str)]) -> rusqlite::Result<Vec<Invalid>> {
     let unverified = unverified_in(tx.connection, library.id)?;
     if unverified.is_empty() {
         return Ok(unverified);

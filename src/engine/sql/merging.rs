@@ -2,14 +2,14 @@
 
 use rusqlite::params;
 
-use super::adding::{Adding, Shared};
+use super::adding::{BulkInsert, Shared};
 use super::changes::ChangeKind;
 use super::items::{digest, visible};
 use super::libraries::{LibraryRow, renew};
 use super::matches::forget_item;
 use super::open::Store;
 use super::seen;
-use super::tx::{Living, Tx};
+use super::tx::{LibraryState, Tx};
 use crate::error::Result;
 use crate::model::{Generation, IdentityId, Item, LibraryId, Sequence};
 
@@ -100,7 +100,7 @@ fn end(tx: &Tx<'_>, id: i64, generation: Generation) -> rusqlite::Result<()> {
 }
 
 /// Ends the rows of an item that a listing under way has stored for the next generation: what is known now is newer.
-fn end_attempted(tx: &Tx<'_>, library: &Living, rating_key: &str) -> rusqlite::Result<()> {
+fn end_attempted(tx: &Tx<'_>, library: &LibraryState, rating_key: &str) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached(
             "UPDATE items SET died = born, since = ?4 WHERE library = ?1 AND rating_key = ?2 AND born > ?3 \
@@ -113,8 +113,8 @@ fn end_attempted(tx: &Tx<'_>, library: &Living, rating_key: &str) -> rusqlite::R
 /// Merges items, one after the other.
 struct Merging<'t, 'i> {
     tx: &'t Tx<'t>,
-    library: Living,
-    adding: Adding<'t, 'i>,
+    library: LibraryState,
+    adding: BulkInsert<'t, 'i>,
     /// A listing is under way: it must not take for gone what is merged meanwhile.
     is_listed: bool,
     /// Some attempt at a listing has stored rows for a later generation.
@@ -123,7 +123,7 @@ struct Merging<'t, 'i> {
 
 impl<'t, 'i> Merging<'t, 'i> {
     /// Of about so many items.
-    fn new(tx: &'t Tx<'t>, library: Living, count: usize) -> rusqlite::Result<Self> {
+    fn new(tx: &'t Tx<'t>, library: LibraryState, count: usize) -> rusqlite::Result<Self> {
         let is_listed = tx
             .connection
             .prepare_cached("SELECT 1 FROM listings WHERE library = ?1")?
@@ -137,7 +137,7 @@ impl<'t, 'i> Merging<'t, 'i> {
         Ok(Self {
             tx,
             library,
-            adding: Adding::new(
+            adding: BulkInsert::new(
                 tx,
                 Shared {
                     library: library.id,

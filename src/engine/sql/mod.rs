@@ -1,6 +1,6 @@
 //! `SQLite`: the one source of truth, and the only place with SQL.
 //!
-//! A [`Store`] is a folder: the database, the counter page that tells other processes of a commit, images, locks, and
+//! A [`Store`] is a folder: the database, the version page that tells other processes of a commit, images, locks, and
 //! the client identifier. What a kill at each point of a write leaves behind is argued in `docs/design.md`.
 //!
 //! A method that gives a [`crate::error::Result`] fails with [`Status::Store`](crate::error::Status::Store), and one that
@@ -39,6 +39,7 @@ mod hints;
 mod history;
 mod identities;
 mod ids;
+mod incarnation;
 mod indexing;
 mod invalidation;
 mod items;
@@ -59,7 +60,6 @@ mod seen;
 mod state;
 mod sweeping;
 mod texts;
-mod timeline;
 mod titles;
 mod totals;
 mod unverified;
@@ -95,17 +95,17 @@ pub use feed::{Page as FeedPage, Place as FeedPlace, Position as FeedPosition, T
 pub use folder::Folder;
 pub use hints::Mark;
 pub use identities::{NEVER_FORGOTTEN, SameUser, USE_NOTED_MS};
+pub use incarnation::Incarnation;
 pub use libraries::LibraryRow;
 pub use listings::{Finished, Listing};
 pub use matches::Recorded;
 pub use open::Store;
 pub use path_searches::ProbeOutcome;
-pub use patience::Patience;
+pub use patience::LockTimeout;
 pub use records::{
     Collection, Manifest, NamedSegment, RecordLog, RecordRow, RecordTx, RecordsState, TableRow, last_row, write_of,
 };
 #[cfg(test)]
 pub use state::RowsOnly;
 pub use state::{KnownUpto, State};
-pub use timeline::Timeline;
 pub use unverified::Invalid;

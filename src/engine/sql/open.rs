@@ -5,19 +5,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::connection::Slot;
+use super::connection::LazyConnection;
 use super::connections::Connections;
 use super::explain::{explain, is_broken};
 use super::folder::Folder;
 use super::ids::{image_text, segment_text};
-use super::opened::{Opened, is_fresh, repair, warn_of_page};
+use super::incarnation::Incarnation;
+use super::opened::{OpenFiles, is_fresh, repair, warn_of_page};
 use super::patience::BUSY;
-use super::state_file::{Kept, KeptEndpoint, find};
-use super::timeline::Timeline;
-use super::tx::{Living, sequence_of};
-use crate::engine::version_page::{CounterPage, State as PageState};
+use super::state_file::{CachedEndpoint, CachedState, find};
+use super::tx::{LibraryState, sequence_of};
+use crate::engine::version_page::{State as PageState, VersionPage};
 use crate::error::{Error, Result, Status};
-use crate::model::{ImageName, SegmentName, Sequence};
+use crate::model::{ListingName, SegmentName, Sequence};
 use crate::platform::clock::coarse_ms;
 use crate::platform::files;
 use crate::platform::mutex::{ShortLock, lock, try_lock};
@@ -27,27 +27,27 @@ use crate::platform::stamp::FolderStamp;
 pub struct Store {
     pub(super) folder: Folder,
     pub(super) connections: Arc<Connections>,
-    /// Whether the counter page is believed, and not only kept right for those who do.
+    /// Whether the version page is believed, and not only kept right for those who do.
     pub(super) believes: bool,
-    pub(super) opened: Opened,
+    pub(super) opened: OpenFiles,
     /// No page can be mapped, and all processes that had one have noticed its removal.
     pub(super) unheard: AtomicBool,
     /// What the state file says, until it is asked for.
-    pub(super) kept: Mutex<Option<Kept>>,
+    pub(super) kept: Mutex<Option<CachedState>>,
     /// The change sequence and the endpoint whose state was found in it.
-    pub(super) kept_at: Mutex<Option<(Sequence, KeptEndpoint)>>,
+    pub(super) kept_at: Mutex<Option<(Sequence, CachedEndpoint)>>,
     /// No connection was opened yet: the state file told enough.
     pub(super) is_late: AtomicBool,
     /// The folder when a write found that the database, its log and the page have their names.
     pub(super) named: Mutex<Option<FolderStamp>>,
     /// What the last write left, where it recorded matches. Used under the writer's lock, so a fork finds it unlocked.
-    pub(super) left: Mutex<Option<Left>>,
+    pub(super) left: Mutex<Option<LastWrite>>,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
     /// Which of the opened databases is known to be on its line: its number and 1.
     pub(super) line_of: AtomicU64,
     /// What a large listing changed, for those who read it in pages.
-    pub(super) listed: Listed,
+    pub(super) listed: DiffCache,
     /// It was told which of several views answers where no server is named.
     pub(super) is_chosen: AtomicBool,
     /// How often those who wait for a commit were woken without one.
@@ -57,17 +57,17 @@ pub struct Store {
 }
 
 /// A library as the write at this moment left it, with nothing invalidated: the next one need not read it.
-pub struct Left {
-    pub at: (Timeline, Sequence),
-    pub library: Living,
+pub struct LastWrite {
+    pub at: (Incarnation, Sequence),
+    pub library: LibraryState,
 }
 
 /// What the listing of a change (its sequence and number) changed, in pairs of rows: kept while the feed tells it in pages.
-pub type Listed = Mutex<Option<(Timeline, (Sequence, i64), Arc<Vec<(i64, i64)>>)>>;
+pub type DiffCache = Mutex<Option<(Incarnation, (Sequence, i64), Arc<Vec<(i64, i64)>>)>>;
 
 impl Store {
     /// Opens the store in `folder`, making what is missing. A database that is none, or is broken, is set aside.
-    /// With `believes` unset the counter page is not relied upon: each lookup asks the database.
+    /// With `believes` unset the version page is not relied upon: each lookup asks the database.
     ///
     /// # Errors
     /// [`Status::Store`] when the folder cannot be made or written, [`Status::StoreFull`].
@@ -80,7 +80,7 @@ impl Store {
             folder,
             connections,
             believes,
-            opened: Opened::default(),
+            opened: OpenFiles::default(),
             unheard: AtomicBool::new(false),
             kept: Mutex::default(),
             kept_at: Mutex::default(),
@@ -92,7 +92,7 @@ impl Store {
             is_chosen: AtomicBool::new(false),
             woken: AtomicU64::new(0),
             short: ShortLock::default(),
-            listed: Listed::default(),
+            listed: DiffCache::default(),
         };
         if store.opens_by_its_state() {
             return Ok(store);
@@ -127,21 +127,21 @@ impl Store {
         let Some((kept, page, files)) = find(&self.folder) else {
             return false;
         };
-        self.opened = Opened::found(&self.folder, &kept, page, &files);
+        self.opened = OpenFiles::found(&self.folder, &kept, page, &files);
         self.kept = Mutex::new(Some(kept));
         self.is_late = AtomicBool::new(true);
         true
     }
 
-    /// Reads what the writer's connection has open, and maps its counter page.
-    fn inspect(&self, writer: &mut Slot) -> Result<Opened> {
+    /// Reads what the writer's connection has open, and maps its version page.
+    fn inspect(&self, writer: &mut LazyConnection) -> Result<OpenFiles> {
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
             .query_row("SELECT secret FROM store", [], |row| row.get::<_, [u8; 32]>(0))
             .and_then(|secret| Ok((secret, sequence_of(connection)?)))
             .map_err(|error| self.explained(&error, writer))?;
         let page = if self.folder.shares_memory() {
-            let page = CounterPage::open(&self.folder.page(), id, is_fresh(sequence));
+            let page = VersionPage::open(&self.folder.page(), id, is_fresh(sequence));
             page.inspect_err(warn_of_page).ok()
         } else {
             None
@@ -150,7 +150,7 @@ impl Store {
             let (connection, _) = writer.connection()?;
             repair(page, connection).map_err(|error| self.explained(&error, writer))?;
         }
-        Ok(Opened::new(&self.folder, id, secret, writer.file(), page))
+        Ok(OpenFiles::new(&self.folder, id, secret, writer.file(), page))
     }
 
     /// The folder of the store.
@@ -158,28 +158,28 @@ impl Store {
         &self.folder
     }
 
-    /// The timeline of what is read from now on.
+    /// The incarnation of what is read from now on.
     #[must_use]
-    pub fn timeline(&self) -> Timeline {
-        Timeline {
+    pub fn incarnation(&self) -> Incarnation {
+        Incarnation {
             opened: self.opened.newest().number,
             losses: self.connections.here.journal.losses(),
         }
     }
 
-    /// Whether nothing was committed since `sequence` of this timeline, for the price of some loads. `false` when that
+    /// Whether nothing was committed since `sequence` of this incarnation, for the price of some loads. `false` when that
     /// cannot be told without asking the database.
     #[inline]
     #[must_use]
-    pub fn is_current_in(&self, timeline: Timeline, sequence: Sequence) -> bool {
+    pub fn is_current_in(&self, incarnation: Incarnation, sequence: Sequence) -> bool {
         let opened = self.opened.newest();
         self.believes
             && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
-            && timeline.opened == opened.number
-            && timeline.losses == self.connections.here.journal.losses()
+            && incarnation.opened == opened.number
+            && incarnation.losses == self.connections.here.journal.losses()
     }
 
-    /// The change sequence as the counter page shows it, for the price of some loads; `None` where it cannot be told without
+    /// The change sequence as the version page shows it, for the price of some loads; `None` where it cannot be told without
     /// asking the database.
     #[must_use]
     pub fn shown_sequence(&self) -> Option<u64> {
@@ -190,7 +190,7 @@ impl Store {
     }
 
     /// Gives what waits until something is committed after this call, [`Store::wake_waiting`] is called after it, a signal
-    /// comes, or for so long. It may return for nothing, and does where the counter page cannot tell.
+    /// comes, or for so long. It may return for nothing, and does where the version page cannot tell.
     pub fn commit_waited_for(&self) -> impl Fn(Duration) {
         let page = self.opened.newest().page.as_ref().filter(|_| self.believes);
         let page = page.map(|page| (page, page.done()));
@@ -227,29 +227,29 @@ impl Store {
     /// What an image carries that belongs under this name in this store. The name says all that the file is of:
     /// listing or matches, the library's number, generation and change sequence.
     #[must_use]
-    pub fn seal(&self, name: &ImageName) -> u64 {
-        self.seal_of(&image_text(name))
+    pub fn name_mac(&self, name: &ListingName) -> u64 {
+        self.mac_of(&image_text(name))
     }
 
     /// The same for a segment of records.
     #[must_use]
-    pub fn segment_seal(&self, name: &SegmentName) -> u64 {
-        self.seal_of(&segment_text(name))
+    pub fn segment_mac(&self, name: &SegmentName) -> u64 {
+        self.mac_of(&segment_text(name))
     }
 
-    fn seal_of(&self, name: &str) -> u64 {
-        let mut seal = [0; 8];
-        seal.copy_from_slice(&self.keyed(name.as_bytes())[..8]);
-        u64::from_le_bytes(seal)
+    fn mac_of(&self, name: &str) -> u64 {
+        let mut name_mac = [0; 8];
+        name_mac.copy_from_slice(&self.keyed(name.as_bytes())[..8]);
+        u64::from_le_bytes(name_mac)
     }
 
-    pub(super) fn is_stale(&self, slot: &Slot) -> bool {
+    pub(super) fn is_stale(&self, slot: &LazyConnection) -> bool {
         self.folder.broken().is_some() || slot.is_moved()
     }
 
     /// The error for people; notes that the database is broken when that is what it says. What was read through a log that
     /// has lost its name says nothing about the database.
-    pub(super) fn explained(&self, error: &rusqlite::Error, slot: &Slot) -> Error {
+    pub(super) fn explained(&self, error: &rusqlite::Error, slot: &LazyConnection) -> Error {
         if is_broken(error) && !slot.is_moved() {
             self.folder.mark_broken(slot.file());
         }
@@ -264,8 +264,9 @@ impl Store {
             let mut writer = lock(&self.connections.writer);
             let mut reader = lock(&self.connections.reader);
             let known = self.opened.newest();
-            let foreign =
-                |slot: &Slot| slot.is_moved() || slot.id().is_some() && !(known.is_of(slot) && known.has_log());
+            let foreign = |slot: &LazyConnection| {
+                slot.is_moved() || slot.id().is_some() && !(known.is_of(slot) && known.has_log())
+            };
             if self.folder.broken().is_none() && !foreign(&writer) && !foreign(&reader) {
                 return Ok(()); // another thread was faster
             }

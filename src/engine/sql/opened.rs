@@ -1,6 +1,6 @@
-//! The database that is open, its counter page, and whether both still have their names.
+//! The database that is open, its version page, and whether both still have their names.
 //!
-//! Removing or replacing the counter page takes nothing from those who have it mapped: they would go on believing a
+//! Removing or replacing the version page takes nothing from those who have it mapped: they would go on believing a
 //! page that no writer writes to any more. So what a check of the names showed holds for [`HOLDS_MS`] and no longer, by a
 //! clock that costs no system call; and a process that makes a new page, where it cannot tell those who have the old one, first
 //! leaves the name free for that long.
@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use once_cell::race::OnceBox;
 use rusqlite::Connection;
 
-use super::connection::Slot;
+use super::connection::LazyConnection;
 use super::folder::Folder;
-use super::state_file::{Files, Kept};
-use super::tx::{Hasty, Undo, sequence_of};
-use crate::engine::version_page::{CounterPage, HOLDS_MS, State};
+use super::state_file::{CachedState, Files};
+use super::tx::{NoWaitGuard, RollbackGuard, sequence_of};
+use crate::engine::version_page::{HOLDS_MS, State, VersionPage};
 use crate::error::Error;
 use crate::model::Sequence;
 use crate::platform::files::Inode;
@@ -23,12 +23,12 @@ use crate::platform::files::Inode;
 /// What is known of the database that is open. When another takes its place, or the page is made anew, the next one is
 /// hung behind it: readers come here without a lock, so none is ever changed or freed before the end.
 #[derive(Default)]
-pub struct Opened {
+pub struct OpenFiles {
     pub id: u64,
     /// Counts the databases that were opened here: a copy that took the place of one has its id.
     pub number: u64,
     pub secret: [u8; 32],
-    pub page: Option<CounterPage>,
+    pub page: Option<VersionPage>,
     /// The file that had the database's name.
     file: Option<Inode>,
     database: PathBuf,
@@ -42,9 +42,9 @@ pub struct Opened {
     next: OnceBox<Self>,
 }
 
-impl Opened {
+impl OpenFiles {
     /// A database and its page, both opened by their names; they are checked when the page is asked first.
-    pub fn new(folder: &Folder, id: u64, secret: [u8; 32], file: Option<Inode>, page: Option<CounterPage>) -> Self {
+    pub fn new(folder: &Folder, id: u64, secret: [u8; 32], file: Option<Inode>, page: Option<VersionPage>) -> Self {
         Self {
             id,
             secret,
@@ -59,7 +59,7 @@ impl Opened {
 
     /// The same, of a database that is not opened: its state file was found. Page and files had their names a moment ago, which is
     /// as good as a check of them.
-    pub fn found(folder: &Folder, kept: &Kept, page: CounterPage, files: &Files) -> Self {
+    pub fn found(folder: &Folder, kept: &CachedState, page: VersionPage, files: &Files) -> Self {
         let [wal, shm] = &files.log;
         Self {
             id: kept.id,
@@ -75,7 +75,7 @@ impl Opened {
     }
 
     /// The same database with another page.
-    pub fn with_page(&self, folder: &Folder, page: Option<CounterPage>) -> Self {
+    pub fn with_page(&self, folder: &Folder, page: Option<VersionPage>) -> Self {
         Self {
             number: self.number,
             ..Self::new(folder, self.id, self.secret, self.file, page)
@@ -83,7 +83,7 @@ impl Opened {
     }
 
     /// Whether a connection that is open leads to it: a copy has its id, and is another file.
-    pub fn is_of(&self, slot: &Slot) -> bool {
+    pub fn is_of(&self, slot: &LazyConnection) -> bool {
         slot.id() == Some(self.id) && slot.file() == self.file
     }
 
@@ -119,7 +119,7 @@ impl Opened {
         let _ = self.next.set(Box::new(next));
     }
 
-    /// What the counter page says, or [`State::Pending`] where it cannot be believed. `now_ms` was read before.
+    /// What the version page says, or [`State::Pending`] where it cannot be believed. `now_ms` was read before.
     #[inline]
     pub fn state(&self, now_ms: u64) -> State {
         match &self.page {
@@ -138,7 +138,7 @@ impl Opened {
             return false;
         }
         // Before the first commit a page that is missing is made at once: none may go on believing the one before it.
-        let fresh = |page: &CounterPage| matches!(page.state(), State::Equal(now) if is_fresh(Sequence(now)));
+        let fresh = |page: &VersionPage| matches!(page.state(), State::Equal(now) if is_fresh(Sequence(now)));
         if !self.page.as_ref().is_some_and(fresh) {
             self.until.fetch_max(now_ms.saturating_add(HOLDS_MS), Ordering::Relaxed);
         }
@@ -151,8 +151,8 @@ impl Opened {
     }
 
     /// The page, if it had its name at every check and was not retired.
-    pub fn own_page(&self) -> Option<&CounterPage> {
-        let is_own = |page: &&CounterPage| !self.gone.load(Ordering::Relaxed) && !page.is_retired();
+    pub fn own_page(&self) -> Option<&VersionPage> {
+        let is_own = |page: &&VersionPage| !self.gone.load(Ordering::Relaxed) && !page.is_retired();
         self.page.as_ref().filter(is_own)
     }
 
@@ -166,14 +166,14 @@ impl Opened {
 
 /// Makes the page agree with the database where it does not: it is new, its writer died, or the machine did. When
 /// another process is writing, that is left to it. Gives the database's change sequence.
-pub fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<Sequence> {
+pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<Sequence> {
     let mut sequence = sequence_of(connection)?;
     if page.state() == State::Equal(sequence.0) {
         return Ok(sequence);
     }
-    let _hasty = Hasty::new(connection)?;
+    let _hasty = NoWaitGuard::new(connection)?;
     if connection.execute_batch("BEGIN IMMEDIATE").is_ok() {
-        let _undo = Undo(connection);
+        let _undo = RollbackGuard(connection);
         if let Ok(now) = sequence_of(connection) {
             page.repair(now.0);
             sequence = now;
@@ -188,5 +188,5 @@ pub fn is_fresh(sequence: Sequence) -> bool {
 }
 
 pub fn warn_of_page(error: &Error) {
-    log::warn!("the counter page cannot be shared, each lookup asks the database instead: {error}");
+    log::warn!("the version page cannot be shared, each lookup asks the database instead: {error}");
 }

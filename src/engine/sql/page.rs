@@ -1,15 +1,15 @@
-//! The counter page of an open store: written to with each transaction, and found again.
+//! The version page of an open store: written to with each transaction, and found again.
 
 use std::sync::atomic::Ordering;
 
 use super::open::Store;
 use super::opened::{is_fresh, repair, warn_of_page};
-use crate::engine::version_page::{CounterPage, State};
+use crate::engine::version_page::{State, VersionPage};
 use crate::model::Sequence;
 use crate::platform::clock::coarse_ms;
 
 impl Store {
-    /// Says on the counter page that transaction `sequence`, after `before`, is under way, and gives the page. Called under the write lock.
+    /// Says on the version page that transaction `sequence`, after `before`, is under way, and gives the page. Called under the write lock.
     ///
     /// A page that was removed or replaced is made anew: those who open it now would not see this one. Where it cannot
     /// be mapped it is taken away, so that no process goes on believing it: others have to see what is written. `named`: it
@@ -19,9 +19,9 @@ impl Store {
         before: Sequence,
         sequence: Sequence,
         named: bool,
-    ) -> rusqlite::Result<Option<&CounterPage>> {
+    ) -> rusqlite::Result<Option<&VersionPage>> {
         let opened = self.opened.newest();
-        let begun = |page: &CounterPage| page.begin(sequence.0);
+        let begun = |page: &VersionPage| page.begin(sequence.0);
         if !self.folder.shares_memory() {
             return Ok(None);
         }
@@ -30,18 +30,18 @@ impl Store {
         }
         opened.retire_page();
         let place = self.folder.page();
-        let page = CounterPage::open(&place, opened.id, is_fresh(before));
+        let page = VersionPage::open(&place, opened.id, is_fresh(before));
         match &page {
             Ok(page) => {
                 begun(page);
                 self.unheard.store(false, Ordering::Relaxed);
-                log::info!("the counter page in {} is opened anew", self.folder.path().display());
+                log::info!("the version page in {} is opened anew", self.folder.path().display());
             }
             Err(error) => {
                 if opened.page.is_some() {
                     warn_of_page(error);
                 }
-                CounterPage::take_away(&place, self.unheard.load(Ordering::Relaxed))
+                VersionPage::take_away(&place, self.unheard.load(Ordering::Relaxed))
                     .map_err(|_| rusqlite::Error::ToSqlConversionFailure(Box::new(error.clone())))?;
                 self.unheard.store(true, Ordering::Relaxed);
                 if opened.page.is_none() {
@@ -53,7 +53,7 @@ impl Store {
         Ok(self.opened.newest().page.as_ref())
     }
 
-    /// Looks for the counter page that a writer has made where this process has none, or had one that is gone. Waits for
+    /// Looks for the version page that a writer has made where this process has none, or had one that is gone. Waits for
     /// none: the next call may find it.
     pub fn find_page(&self) {
         let opened = self.opened.newest();
@@ -67,7 +67,7 @@ impl Store {
         if self.is_stale(&writer) || !opened.is_of(&writer) {
             return;
         }
-        if let Ok(Some(page)) = CounterPage::existing(&self.folder.page(), opened.id)
+        if let Ok(Some(page)) = VersionPage::existing(&self.folder.page(), opened.id)
             && let Ok((connection, _)) = writer.connection()
             && let Ok(sequence) = repair(&page, connection)
             && page.state() == State::Equal(sequence.0)

@@ -17,14 +17,14 @@ const TRY: Duration = Duration::from_millis(1);
 
 /// How long a write may wait.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct LockTimeout {
     until: Option<Instant>,
     most: Duration,
 }
 
 thread_local! {
-    static NOW: Cell<Patience> = const {
-        Cell::new(Patience {
+    static NOW: Cell<LockTimeout> = const {
+        Cell::new(LockTimeout {
             until: None,
             most: BUSY,
         })
@@ -33,7 +33,7 @@ thread_local! {
 
 /// What this thread had before comes back when it is dropped.
 #[must_use]
-pub struct Held(Patience);
+pub struct Held(LockTimeout);
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -41,7 +41,7 @@ impl Drop for Held {
     }
 }
 
-impl Patience {
+impl LockTimeout {
     /// This thread's.
     pub fn now() -> Self {
         NOW.get()

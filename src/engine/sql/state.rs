@@ -7,11 +7,11 @@ use rusqlite::{Connection, Row, params};
 use super::changes::{Change, ChangeKind};
 use super::columns::{list, names, read};
 use super::endpoints::{Endpoint, identity_of, one_of_several};
+use super::incarnation::Incarnation;
 use super::libraries::{LibraryRow, libraries};
 use super::open::Store;
 use super::places::end_of;
 use super::records::{Manifest, manifest};
-use super::timeline::Timeline;
 use super::tx::sequence_of;
 use super::unverified::unverified_of;
 use crate::engine::segment::match_of;
@@ -26,8 +26,8 @@ const MOST: i64 = 2_000;
 pub struct State {
     /// The change sequence of that moment.
     pub sequence: Sequence,
-    /// The timeline that this is of.
-    pub timeline: Timeline,
+    /// The incarnation that this is of.
+    pub incarnation: Incarnation,
     /// The libraries that the last probe showed, in the server's order.
     pub libraries: Vec<LibraryRow>,
     /// The segments of what hosts recorded.
@@ -45,8 +45,12 @@ pub struct State {
 }
 
 /// Everything that a process needs for an identity, as the rows say it.
-pub fn state_of(connection: &Connection, timeline: Timeline, identity: Option<IdentityId>) -> rusqlite::Result<State> {
-    state(connection, timeline, identity, &RowsOnly)
+pub fn state_of(
+    connection: &Connection,
+    incarnation: Incarnation,
+    identity: Option<IdentityId>,
+) -> rusqlite::Result<State> {
+    state(connection, incarnation, identity, &RowsOnly)
 }
 
 /// What a process knows beyond the files that the database names.
@@ -76,14 +80,14 @@ impl KnownUpto for RowsOnly {
 
 fn state(
     connection: &Connection,
-    timeline: Timeline,
+    incarnation: Incarnation,
     identity: Option<IdentityId>,
     known: &dyn KnownUpto,
 ) -> rusqlite::Result<State> {
     let Some(identity) = identity else {
         return Ok(State {
             sequence: sequence_of(connection)?,
-            timeline,
+            incarnation,
             ..State::default()
         });
     };
@@ -124,7 +128,7 @@ fn state(
     changes.extend(unverified.into_iter().filter(|one| !continued.contains(&one.library)));
     Ok(State {
         sequence,
-        timeline,
+        incarnation,
         libraries,
         manifest,
         changes,
@@ -182,7 +186,7 @@ impl Store {
     /// Everything that a process needs in order to answer for this identity.
     #[cfg(test)]
     pub fn state(&self, identity: Option<IdentityId>) -> Result<State> {
-        self.read(|connection| state_of(connection, self.timeline(), identity))
+        self.read(|connection| state_of(connection, self.incarnation(), identity))
     }
 
     /// The same for the identity that an endpoint leads to, which is given too. Of one moment: otherwise the sequence could
@@ -195,8 +199,8 @@ impl Store {
             return Ok((identity, state));
         }
         self.read_first(|connection| {
-            // Before anything is read: a log that is lost meanwhile ends the timeline.
-            let timeline = self.timeline();
+            // Before anything is read: a log that is lost meanwhile ends the incarnation.
+            let incarnation = self.incarnation();
             let identity = identity_of(connection, endpoint)?;
             if endpoint.is_none()
                 && !self.is_chosen.load(Ordering::Relaxed)
@@ -206,18 +210,18 @@ impl Store {
             {
                 log::warn!("{told}");
             }
-            Ok((identity, state(connection, timeline, identity, known)?))
+            Ok((identity, state(connection, incarnation, identity, known)?))
         })
     }
 
-    /// What happened after `since`, which is of this timeline, oldest first, with the sequence up to which it is told. `None` when so much
+    /// What happened after `since`, which is of this incarnation, oldest first, with the sequence up to which it is told. `None` when so much
     /// happened, or such things, that [`Store::state_at`] has to be read again. With `patient` unset: `None`
     /// when another thread goes on reading.
     pub fn changes(
         &self,
         identity: Option<IdentityId>,
         since: Sequence,
-        timeline: Timeline,
+        incarnation: Incarnation,
         patient: bool,
     ) -> Option<Result<(Sequence, Option<Vec<Change>>)>> {
         let work = |connection: &Connection| {
@@ -246,7 +250,7 @@ impl Store {
         } else {
             self.read_shortly(work)
         };
-        if self.timeline() != timeline {
+        if self.incarnation() != incarnation {
             return read.map(|read| read.map(|(now, _)| (now, None)));
         }
         read

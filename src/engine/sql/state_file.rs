@@ -1,7 +1,7 @@
 //! The state file: what opening reads of the database, kept beside it. A process that asks only what is known opens no
 //! `SQLite`.
 //!
-//! It is of one change sequence, and is believed only while the counter page shows that sequence, and the database and its
+//! It is of one change sequence, and is believed only while the version page shows that sequence, and the database and its
 //! log are the files that they were, unchanged, on the same run of the machine. Whatever else is the case, `SQLite` is opened.
 //! So nothing has to be removed or repaired when it is out of date.
 
@@ -11,7 +11,7 @@ use rusqlite::types::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::folder::Folder;
-use crate::engine::version_page::{CounterPage, State as PageState};
+use crate::engine::version_page::{State as PageState, VersionPage};
 use crate::model::Sequence;
 use crate::platform::clock::coarse_ms;
 use crate::platform::files;
@@ -30,23 +30,23 @@ const VIEWS: usize = 8;
 
 /// What was kept.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Kept {
+pub struct CachedState {
     /// What the cells stand for.
     pub form: String,
     pub id: u64,
     pub secret: [u8; 32],
     /// The change sequence that all of it is of.
     pub sequence: Sequence,
-    pub views: Vec<KeptView>,
+    pub views: Vec<CachedView>,
 }
 
 /// URL and user; none for what a process without a server finds.
-pub type KeptEndpoint = Option<(String, Vec<u8>)>;
+pub type CachedEndpoint = Option<(String, Vec<u8>)>;
 
 /// What one endpoint leads to, as the cells of rows.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct KeptView {
-    pub endpoint: KeptEndpoint,
+pub struct CachedView {
+    pub endpoint: CachedEndpoint,
     pub identity: Option<i64>,
     /// When the identity was last noted to be used, Unix ms; `i64::MAX`: that is not noted.
     pub used_ms: i64,
@@ -89,19 +89,19 @@ impl Files {
 }
 
 /// What the state file of a folder says, if it may be believed: with the page that says so, and the files that it is of.
-pub fn find(folder: &Folder) -> Option<(Kept, CounterPage, Files)> {
+pub fn find(folder: &Folder) -> Option<(CachedState, VersionPage, Files)> {
     let mut bytes = Vec::with_capacity(USUAL);
     let file = files::readable(&folder.state()).ok()?;
     file.take(LONGEST).read_to_end(&mut bytes).ok()?;
     let files = Files::of(folder)?;
     let kept = read(&bytes, &files.bytes())?;
-    let page = CounterPage::existing(&folder.page(), kept.id).ok()??;
+    let page = VersionPage::existing(&folder.page(), kept.id).ok()??;
     (page.state() == PageState::Equal(kept.sequence.0)).then_some((kept, page, files))
 }
 
 /// Keeps what was read at a change sequence. Nothing is kept where that could not be told from what comes later. `is_still`
 /// says whether nothing was committed since.
-pub fn keep(folder: &Folder, mut kept: Kept, files: &Files, is_still: impl Fn() -> bool) -> std::io::Result<()> {
+pub fn keep(folder: &Folder, mut kept: CachedState, files: &Files, is_still: impl Fn() -> bool) -> std::io::Result<()> {
     if !files.are_settled() || !is_still() {
         return Ok(());
     }
@@ -109,8 +109,8 @@ pub fn keep(folder: &Folder, mut kept: Kept, files: &Files, is_still: impl Fn() 
     let found = find(folder)
         .filter(|(other, ..)| (&other.form, other.id, other.sequence) == (&kept.form, kept.id, kept.sequence));
     if let Some((other, ..)) = found {
-        let is_new = |view: &KeptView| kept.views.iter().all(|own| own.endpoint != view.endpoint);
-        let others: Vec<KeptView> = other.views.into_iter().filter(is_new).collect();
+        let is_new = |view: &CachedView| kept.views.iter().all(|own| own.endpoint != view.endpoint);
+        let others: Vec<CachedView> = other.views.into_iter().filter(is_new).collect();
         kept.views.extend(others);
         kept.views.truncate(VIEWS);
     }
@@ -129,7 +129,7 @@ pub fn keep(folder: &Folder, mut kept: Kept, files: &Files, is_still: impl Fn() 
     done
 }
 
-fn written(kept: &Kept, files: &[u8]) -> Vec<u8> {
+fn written(kept: &CachedState, files: &[u8]) -> Vec<u8> {
     let mut to = Vec::from(MAGIC);
     put_bytes(&mut to, files);
     put_bytes(&mut to, kept.form.as_bytes());
@@ -158,14 +158,14 @@ fn written(kept: &Kept, files: &[u8]) -> Vec<u8> {
 }
 
 /// What bytes say that were written for these files; `None` for all others.
-fn read(bytes: &[u8], files: &[u8]) -> Option<Kept> {
+fn read(bytes: &[u8], files: &[u8]) -> Option<CachedState> {
     let (bytes, sum) = bytes.split_at_checked(bytes.len().checked_sub(SUM)?)?;
     let mut from = bytes.strip_prefix(MAGIC)?;
     if take_bytes(&mut from)? != files || xxh3_64(bytes).to_le_bytes() != sum {
         return None;
     }
     let from = &mut from;
-    let mut kept = Kept {
+    let mut kept = CachedState {
         form: String::from_utf8(take_bytes(from)?.to_vec()).ok()?,
         id: u64::from_le_bytes(*take(from)?),
         secret: *take(from)?,
@@ -186,7 +186,7 @@ fn read(bytes: &[u8], files: &[u8]) -> Option<Kept> {
         let manifest = take_cells(from)?;
         let libraries = take_rows(from)?;
         let changes = take_rows(from)?;
-        kept.views.push(KeptView {
+        kept.views.push(CachedView {
             endpoint,
             identity,
             used_ms,

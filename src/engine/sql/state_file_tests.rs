@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn kept() -> Kept {
+fn kept() -> CachedState {
     let row = || {
         let text = Value::Text("Filme – 東京".to_owned());
         vec![
@@ -13,7 +13,7 @@ fn kept() -> Kept {
             Value::Blob(vec![0, 255]),
         ]
     };
-    let view = |endpoint| KeptView {
+    let view = |endpoint| CachedView {
         endpoint,
         identity: Some(3),
         used_ms: i64::MAX,
@@ -21,7 +21,7 @@ fn kept() -> Kept {
         libraries: vec![row(), row()],
         changes: vec![row()],
     };
-    Kept {
+    CachedState {
         form: "id, title".to_owned(),
         id: u64::MAX,
         secret: [7; 32],

@@ -107,7 +107,7 @@ fn what_is_recorded_in_a_library_that_moved_is_told_to_those_who_see_it_now() {
     // By a process that has not heard of the name.
     record_pairs(&store, &row, &[(b"/h/1.mkv", "1")]);
     let (_, changes) = store
-        .changes(Some(known), before, store.timeline(), true)
+        .changes(Some(known), before, store.incarnation(), true)
         .expect("patient")
         .expect("read");
     let told = changes.expect("told one by one");
@@ -270,7 +270,7 @@ fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
     // Who read an earlier state reads all of it again; what no file has yet is kept.
     assert_eq!(
         store
-            .changes(Some(identity), since, store.timeline(), true)
+            .changes(Some(identity), since, store.incarnation(), true)
             .expect("patient")
             .expect("read")
             .1,

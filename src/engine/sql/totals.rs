@@ -2,7 +2,7 @@
 
 use super::open::Store;
 use super::tx::sequence_of;
-use crate::engine::version_page::CounterPage;
+use crate::engine::version_page::VersionPage;
 use crate::error::Result;
 use crate::model::Sequence;
 
@@ -50,7 +50,7 @@ impl Store {
         Ok(added?.is_some())
     }
 
-    /// Counts answers on the counter page, for the next write of counters; `false` where there is no page.
+    /// Counts answers on the version page, for the next write of counters; `false` where there is no page.
     pub fn count_on_page(&self, answers: u64) -> bool {
         let opened = self.opened.newest();
         let page = opened.page.as_ref().filter(|_| opened.has_page());
@@ -58,10 +58,10 @@ impl Store {
     }
 
     fn counted_on_page(&self) -> u64 {
-        self.opened.newest().page.as_ref().map_or(0, CounterPage::answers)
+        self.opened.newest().page.as_ref().map_or(0, VersionPage::answers)
     }
 
     fn take_from_page(&self) -> u64 {
-        self.opened.newest().page.as_ref().map_or(0, CounterPage::take_answers)
+        self.opened.newest().page.as_ref().map_or(0, VersionPage::take_answers)
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 
 use super::changes::trim_now_and_then;
-use super::connection::Slot;
-use super::open::{Left, Store};
+use super::connection::LazyConnection;
+use super::open::{LastWrite, Store};
 use super::opened::is_fresh;
-use super::patience::{BUSY, Patience};
+use super::patience::{BUSY, LockTimeout};
 use super::schema::failure;
-use super::tx::{Hasty, LongLog, Tx, Undo, Unforced, sequence_of};
+use super::tx::{CheckpointGuard, NoSyncGuard, NoWaitGuard, RollbackGuard, Tx, sequence_of};
 use crate::error::{Error, Result, Status};
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::stamp::FolderStamp;
@@ -37,12 +37,12 @@ impl Store {
     /// The same; `lock` locks a connection.
     fn read_with<'s, T>(
         &'s self,
-        lock: &dyn Fn(&'s Mutex<Slot>) -> Option<MutexGuard<'s, Slot>>,
+        lock: &dyn Fn(&'s Mutex<LazyConnection>) -> Option<MutexGuard<'s, LazyConnection>>,
         work: impl FnMut(&Connection) -> rusqlite::Result<T>,
     ) -> Option<Result<T>> {
         let mut work = in_one(work);
         let mut hasty = |connection: &Connection| {
-            let _hasty = Hasty::new(connection)?;
+            let _hasty = NoWaitGuard::new(connection)?;
             work(connection)
         };
         let mut slot = self.open_slot(lock).or_else(|| {
@@ -83,9 +83,9 @@ impl Store {
     /// opened: that takes its time, and may wait for the process that makes or recovers the database.
     fn open_slot<'s>(
         &'s self,
-        lock: &dyn Fn(&'s Mutex<Slot>) -> Option<MutexGuard<'s, Slot>>,
-    ) -> Option<MutexGuard<'s, Slot>> {
-        let is_open = |slot: &MutexGuard<'_, Slot>| slot.id().is_some();
+        lock: &dyn Fn(&'s Mutex<LazyConnection>) -> Option<MutexGuard<'s, LazyConnection>>,
+    ) -> Option<MutexGuard<'s, LazyConnection>> {
+        let is_open = |slot: &MutexGuard<'_, LazyConnection>| slot.id().is_some();
         let reader = lock(&self.connections.reader)?;
         if is_open(&reader) {
             return Some(reader);
@@ -123,18 +123,18 @@ impl Store {
     }
 
     /// Writes, in one transaction that raises the change sequence: all of it or nothing. `work` may be run again, when
-    /// the database had to be made anew. Waits for other writers as long as this thread's [`Patience`] lasts.
+    /// the database had to be made anew. Waits for other writers as long as this thread's [`LockTimeout`] lasts.
     pub(super) fn write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.open_reader();
         self.with(&self.connections.writer, |connection| {
-            self.transaction(connection, Patience::now().left(), &mut work)
+            self.transaction(connection, LockTimeout::now().left(), &mut work)
         })
     }
 
-    /// The same; `None` when other processes write until this thread's [`Patience`] ends.
+    /// The same; `None` when other processes write until this thread's [`LockTimeout`] ends.
     pub(super) fn write_in_turn<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Result<Option<T>> {
         self.with(&self.connections.writer, |connection| {
-            match self.transaction(connection, Patience::now().left(), &mut work) {
+            match self.transaction(connection, LockTimeout::now().left(), &mut work) {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
                 done => done.map(Some),
             }
@@ -168,14 +168,14 @@ impl Store {
         let mut unforced = self
             .folder
             .has_new_log()
-            .then(|| Unforced::new(connection))
+            .then(|| NoSyncGuard::new(connection))
             .transpose()?;
         // IMMEDIATE: no other transaction gets the sequence read here before the end.
         let begin = || {
             connection
                 .prepare_cached("BEGIN IMMEDIATE")?
                 .execute([])
-                .map(|_| Undo(connection))
+                .map(|_| RollbackGuard(connection))
         };
         let mut undo = begin()?;
         if unforced.is_some() && !self.folder.has_empty_log() {
@@ -202,8 +202,8 @@ impl Store {
             return Err(failure(rusqlite::ffi::SQLITE_CORRUPT));
         }
         let mut tx = Tx::new(connection, before.next());
-        let timeline = self.timeline();
-        let left = lock(&self.left).take().filter(|left| left.at == (timeline, before));
+        let incarnation = self.incarnation();
+        let left = lock(&self.left).take().filter(|left| left.at == (incarnation, before));
         tx.left = left.map(|left| left.library);
         let page = self.begin_on_page(before, tx.sequence, named)?;
         if !named {
@@ -218,10 +218,10 @@ impl Store {
             }
             // One that forces nothing puts nothing into the database.
             let lists = tx.lists.get() && unforced.is_none();
-            let _long = lists.then(|| LongLog::new(connection)).transpose()?;
+            let _long = lists.then(|| CheckpointGuard::new(connection)).transpose()?;
             connection.prepare_cached("COMMIT")?.execute([])?;
-            *lock(&self.left) = tx.leaves.take().map(|library| Left {
-                at: (timeline, tx.sequence),
+            *lock(&self.left) = tx.leaves.take().map(|library| LastWrite {
+                at: (incarnation, tx.sequence),
                 library,
             });
             Ok(value)
@@ -247,12 +247,16 @@ impl Store {
 
     /// Runs `work` on a connection to the database that has the store's name. When it was removed, replaced or found to
     /// be broken, another one takes its place first.
-    fn with<T>(&self, slot: &Mutex<Slot>, mut work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+    fn with<T>(
+        &self,
+        slot: &Mutex<LazyConnection>,
+        mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
         for _ in 0..4 {
             let mut locked = if std::ptr::eq(slot, &raw const self.connections.reader) {
                 lock(slot) // none holds it for long
             } else {
-                Patience::now().lock(slot).ok_or_else(|| self.is_written())?
+                LockTimeout::now().lock(slot).ok_or_else(|| self.is_written())?
             };
             if let Done::Returned(done) = self.run(&mut locked, &mut work) {
                 return done;
@@ -276,7 +280,7 @@ impl Store {
         )
     }
 
-    fn run<T>(&self, slot: &mut Slot, work: &mut impl FnMut(&Connection) -> rusqlite::Result<T>) -> Done<T> {
+    fn run<T>(&self, slot: &mut LazyConnection, work: &mut impl FnMut(&Connection) -> rusqlite::Result<T>) -> Done<T> {
         // What writes looks at the names under the write lock, and behind it.
         let looks_later = slot.writes() && slot.id().is_some();
         if self.folder.broken().is_some() || !looks_later && slot.is_moved() {

@@ -18,16 +18,16 @@ pub struct Tx<'c> {
     /// How many changes it has told so far.
     told: Cell<i64>,
     /// The library that the write before left as it says, with nothing invalidated.
-    pub left: Option<Living>,
+    pub left: Option<LibraryState>,
     /// The same of this write, for the next.
-    pub leaves: Cell<Option<Living>>,
+    pub leaves: Cell<Option<LibraryState>>,
     /// Others like it follow: what they write may wait longer in the log.
     pub lists: Cell<bool>,
 }
 
 /// A library that belongs to an identity, as it is under the write lock.
 #[derive(Clone, Copy)]
-pub struct Living {
+pub struct LibraryState {
     pub id: LibraryId,
     pub identity: IdentityId,
     pub generation: Generation,
@@ -60,9 +60,9 @@ impl<'c> Tx<'c> {
 }
 
 /// Rolls back when it is dropped, unless the transaction is over by then: also when its work panics.
-pub struct Undo<'c>(pub &'c Connection);
+pub struct RollbackGuard<'c>(pub &'c Connection);
 
-impl Drop for Undo<'_> {
+impl Drop for RollbackGuard<'_> {
     fn drop(&mut self) {
         if !self.0.is_autocommit() {
             let _ = self.0.execute_batch("ROLLBACK");
@@ -75,9 +75,9 @@ impl Drop for Undo<'_> {
 /// `SQLite` forces the head of a log to the disk before what follows it, since frames of an earlier round may stand there. In a
 /// log that was empty there are none: a power cut takes the last commits, as ever. Nothing is put into the database meanwhile,
 /// since for that the log must be on the disk.
-pub struct Unforced<'c>(&'c Connection);
+pub struct NoSyncGuard<'c>(&'c Connection);
 
-impl<'c> Unforced<'c> {
+impl<'c> NoSyncGuard<'c> {
     pub fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
         let unforced = Self(connection);
         connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0")?;
@@ -85,7 +85,7 @@ impl<'c> Unforced<'c> {
     }
 }
 
-impl Drop for Unforced<'_> {
+impl Drop for NoSyncGuard<'_> {
     fn drop(&mut self) {
         let _ = self.0.execute_batch(&format!(
             "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {CHECKPOINT}"
@@ -94,16 +94,16 @@ impl Drop for Unforced<'_> {
 }
 
 /// Has a connection put what a listing writes into the database in larger pieces, and as ever when it is dropped.
-pub struct LongLog<'c>(&'c Connection);
+pub struct CheckpointGuard<'c>(&'c Connection);
 
-impl<'c> LongLog<'c> {
+impl<'c> CheckpointGuard<'c> {
     pub fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
         connection.execute_batch(&format!("PRAGMA wal_autocheckpoint = {CHECKPOINT_OF_LISTING}"))?;
         Ok(Self(connection))
     }
 }
 
-impl Drop for LongLog<'_> {
+impl Drop for CheckpointGuard<'_> {
     fn drop(&mut self) {
         let _ = self
             .0
@@ -112,16 +112,16 @@ impl Drop for LongLog<'_> {
 }
 
 /// Has a connection wait for none, and for others again when it is dropped.
-pub struct Hasty<'c>(&'c Connection);
+pub struct NoWaitGuard<'c>(&'c Connection);
 
-impl<'c> Hasty<'c> {
+impl<'c> NoWaitGuard<'c> {
     pub fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
         connection.busy_timeout(Duration::ZERO)?;
         Ok(Self(connection))
     }
 }
 
-impl Drop for Hasty<'_> {
+impl Drop for NoWaitGuard<'_> {
     fn drop(&mut self) {
         let _ = self.0.busy_timeout(BUSY);
     }

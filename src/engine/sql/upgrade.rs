@@ -102,7 +102,7 @@ fn copy(earlier: &Path, to: &Path, wal: bool) -> rusqlite::Result<()> {
     let copy = connect(to)?;
     copy.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;")?;
     upgrade(&copy)?;
-    // Images have names of the format before, and are made anew.
+    // Segments have names of the format before, and are made anew.
     copy.execute("UPDATE libraries SET image = ''", [])?;
     let wanted = journal(wal);
     copy.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |_| Ok(()))?;

@@ -19,7 +19,7 @@
 //! back); `pending` is ahead of `done`, so readers ask the database and get the old, right answer. Between 2 and 3: `done`
 //! still has the old number, but `pending` was stored before the commit, so a reader that sees the commit's effects
 //! cannot see the counters equal at the old number; it asks the database and gets the new answer. That lasts
-//! until the next writer: its own steps, or [`Counters::repair`], leave the counters equal at the database's number.
+//! until the next writer: its own steps, or [`VersionCounters::repair`], leave the counters equal at the database's number.
 //! Whatever it finds, `done ≤ database ≤ pending`, and every store of a repair keeps that, so no state in between
 //! shows an old number twice. (After a crash of the machine the page may hold anything: repair it when the first process
 //! opens the store.)
@@ -62,12 +62,12 @@ pub enum State {
 
 /// The two counters.
 #[derive(Debug)]
-pub struct Counters<'a, W> {
+pub struct VersionCounters<'a, W> {
     pending: &'a W,
     done: &'a W,
 }
 
-impl<'a, W: Word> Counters<'a, W> {
+impl<'a, W: Word> VersionCounters<'a, W> {
     /// These two words.
     pub fn new(pending: &'a W, done: &'a W) -> Self {
         Self { pending, done }

@@ -1,4 +1,4 @@
-//! The file behind the [`Counters`]: one page, mapped by every process that has the store open.
+//! The file behind the [`VersionCounters`]: one page, mapped by every process that has the store open.
 
 mod counters;
 
@@ -13,8 +13,8 @@ use crate::platform::clock::wait_coarse;
 use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
 use crate::platform::map::{PAGE, SharedPage};
-use counters::Counters;
 pub use counters::State;
+use counters::VersionCounters;
 
 /// `PLXCOUNT`, and the layout's version in the next word.
 const MAGIC: u64 = u64::from_le_bytes(*b"PLXCOUNT");
@@ -42,17 +42,17 @@ const NOTICED: Duration = Duration::from_millis(HOLDS_MS + 60);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The coherence counters of a store, shared between processes.
-pub struct CounterPage {
+pub struct VersionPage {
     page: SharedPage,
     file: Inode,
     /// As it was when it was mapped: any other says that this one is retired.
     incarnation: u64,
 }
 
-impl CounterPage {
+impl VersionPage {
     /// Maps the page at `path`, making it when it is missing. One that is retired, or belongs to another store (`store_id`), is
     /// filled anew in its place: others may have the file mapped, so it is neither replaced nor shortened, and a word in it says
-    /// to those that it is not theirs any more. Both counters of a new page are 0: call [`CounterPage::repair`] under the
+    /// to those that it is not theirs any more. Both counters of a new page are 0: call [`VersionPage::repair`] under the
     /// database's write lock before it is relied upon.
     ///
     /// A missing page may have been removed, and others may have it mapped: it is made when they have noticed. A store that is
@@ -64,7 +64,7 @@ impl CounterPage {
         let failed = |error: io::Error| {
             Error::new(
                 Status::Store,
-                format!("the counter page {} cannot be mapped: {error}", path.display()),
+                format!("the version page {} cannot be mapped: {error}", path.display()),
             )
         };
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
@@ -244,7 +244,7 @@ impl CounterPage {
         self.page.words()[AT_DONE].load(Ordering::SeqCst)
     }
 
-    /// Waits until something is committed since [`CounterPage::done`], a signal comes, [`CounterPage::wake`] is called, or for
+    /// Waits until something is committed since [`VersionPage::done`], a signal comes, [`VersionPage::wake`] is called, or for
     /// so long. It may return for nothing.
     pub fn wait(&self, done: u64, most: Duration) {
         let waiting = &self.page.words()[AT_WAITING];
@@ -272,9 +272,9 @@ impl CounterPage {
         self.counters().state()
     }
 
-    fn counters(&self) -> Counters<'_, std::sync::atomic::AtomicU64> {
+    fn counters(&self) -> VersionCounters<'_, std::sync::atomic::AtomicU64> {
         let words = self.page.words();
-        Counters::new(&words[AT_PENDING], &words[AT_DONE])
+        VersionCounters::new(&words[AT_PENDING], &words[AT_DONE])
     }
 
     fn word(&self, at: usize) -> u64 {

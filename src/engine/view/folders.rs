@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::library::LibraryView;
 use crate::engine::memtable::{Change, ChangeRecord as Record};
-use crate::engine::segment::Image;
+use crate::engine::segment::ListingSegment;
 use crate::matching::{
     Folders, Form, Held, Invalidated, ItemRef, LIMIT, ListedFile, Mappings, Member, Normal, Place, Season, View,
     place_among,
@@ -13,9 +13,9 @@ use crate::model::Item;
 
 impl LibraryView {
     /// The first entries of the items that changed since the image.
-    fn overridden_firsts(&self, image: &Image) -> Vec<u32> {
+    fn overridden_firsts(&self, image: &ListingSegment) -> Vec<u32> {
         let mut firsts: Vec<u32> = self
-            .overlay
+            .memtable
             .records()
             .filter_map(|record| match &record.change {
                 Change::Added { item, .. } => image.find(&item.rating_key),
@@ -54,7 +54,7 @@ impl LibraryView {
     ) -> impl Iterator<Item = (&'v Item, &'v str, &'v [u8])> {
         let folder = folder.to_vec();
         let live = self
-            .overlay
+            .memtable
             .records()
             .filter_map(|record| Some((record, self.live(record)?)));
         live.flat_map(move |(record, item)| paths_of(record, item, mapped))
@@ -92,7 +92,7 @@ impl Folders for LibraryView {
         if let Some(known) = &self.image {
             let within = known.below(folder, mapped);
             if !within.is_empty() {
-                let hidden = if self.overlay.is_empty() {
+                let hidden = if self.memtable.is_empty() {
                     Vec::new()
                 } else {
                     let firsts = self.overridden_firsts(known).into_iter();
@@ -102,7 +102,7 @@ impl Folders for LibraryView {
                 image = Some(known);
             }
         }
-        if self.overlay.is_empty() {
+        if self.memtable.is_empty() {
             return held;
         }
         let mut counted = HashSet::new();
@@ -144,7 +144,7 @@ impl Folders for LibraryView {
                 None => {}
             }
         };
-        for record in self.overlay.records() {
+        for record in self.memtable.records() {
             match &record.change {
                 Change::UnverifiedItem { rating_key } => match below {
                     None => consider(rating_key, b""),
@@ -185,7 +185,7 @@ impl Folders for LibraryView {
         // Few: those of which a path was added.
         let mut added: Vec<Vec<u8>> = Vec::new();
         let live = self
-            .overlay
+            .memtable
             .records()
             .filter_map(|record| Some((record, self.live(record)?)));
         for (_, _, path) in live.flat_map(|(record, item)| paths_of(record, item, false)) {
@@ -204,7 +204,7 @@ impl Folders for LibraryView {
         let mut count = 0;
         if let Some(image) = &self.image {
             let hidden = || {
-                if self.overlay.is_empty() {
+                if self.memtable.is_empty() {
                     Vec::new()
                 } else {
                     self.overridden_firsts(image)
@@ -234,7 +234,7 @@ impl Folders for LibraryView {
         each: &mut dyn FnMut(ListedFile<'v>),
     ) {
         let mut added: Vec<(&[u8], &Item, &str)> = Vec::new();
-        if !self.overlay.is_empty() {
+        if !self.memtable.is_empty() {
             let is_behind = |form: &[u8]| after.is_none_or(|after| form > after);
             let below = self.added_below(folder, mapped).filter(|(_, _, form)| is_behind(form));
             added.extend(below.map(|(item, path, form)| (form, item, path)));
@@ -261,7 +261,7 @@ impl Folders for LibraryView {
         };
         if let Some(image) = &self.image {
             let within = image.below(folder, mapped);
-            let hidden = if self.overlay.is_empty() || within.is_empty() {
+            let hidden = if self.memtable.is_empty() || within.is_empty() {
                 Vec::new()
             } else {
                 image.hidden_places(self.overridden_firsts(image).into_iter(), &within, folder, mapped)

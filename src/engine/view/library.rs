@@ -1,10 +1,10 @@
-//! One library as the ladder sees it: an image of its listing, its confirmed matches, and the overlay on both.
+//! One library as the ladder sees it: an image of its listing, its confirmed matches, and the memtable on both.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::memtable::{Change, ChangeRecord as Record, Overlay};
-use crate::engine::segment::{Image, Lost, Matches, Place, Sole};
+use crate::engine::memtable::{Change, ChangeRecord as Record, Memtable};
+use crate::engine::segment::{ListingSegment, Lost, Matches, Place, Sole};
 use crate::matching::normal::normal_form;
 use crate::matching::{First, Form, Found, ItemRef, Mappings, Normal, Spelling, Stamp, View, lies_under};
 use crate::model::{Item, Rung};
@@ -22,16 +22,16 @@ pub struct LibraryFacts {
     pub fetched: bool,
 }
 
-/// One library at one moment. Immutable but for what is appended to its overlay.
+/// One library at one moment. Immutable but for what is appended to its memtable.
 pub struct LibraryView {
     /// What is known beside the items.
     pub facts: LibraryFacts,
     /// The newest complete listing; `None` when there is none, or it is empty.
-    pub image: Option<Arc<Image>>,
+    pub image: Option<Arc<ListingSegment>>,
     /// The confirmed matches; `None` when there are none.
     pub matches: Option<Matches>,
     /// What changed since both.
-    pub overlay: Arc<Overlay>,
+    pub memtable: Arc<Memtable>,
     /// Normal forms of the folders, as the server sees them …
     locations: Box<[Box<[u8]>]>,
     /// … and as server-to-host rules call them.
@@ -44,9 +44,9 @@ impl LibraryView {
     pub fn new(
         facts: LibraryFacts,
         mappings: &Mappings,
-        image: Option<Arc<Image>>,
+        image: Option<Arc<ListingSegment>>,
         matches: Option<Matches>,
-        overlay: Arc<Overlay>,
+        memtable: Arc<Memtable>,
     ) -> Self {
         let (mut locations, mut hosts) = (Vec::new(), Vec::new());
         for location in facts.locations.iter().filter(|location| !location.is_empty()) {
@@ -57,12 +57,12 @@ impl LibraryView {
                 hosts.push(normal_form(&host).into_boxed_slice());
             }
         }
-        let ours = |image: &Arc<Image>| image.library() == facts.uuid;
+        let ours = |image: &Arc<ListingSegment>| image.library() == facts.uuid;
         Self {
             image: image.filter(ours),
             matches,
             facts,
-            overlay,
+            memtable,
             locations: locations.into_boxed_slice(),
             hosts: hosts.into_boxed_slice(),
         }
@@ -82,7 +82,7 @@ impl LibraryView {
     /// [`Lost`].
     pub fn recorded_count(&self) -> Result<u64, Lost> {
         let mut newest: HashMap<&[u8], bool> = HashMap::new();
-        for record in self.overlay.records() {
+        for record in self.memtable.records() {
             match &record.change {
                 Change::Matched { path, .. } => drop(newest.insert(path, true)),
                 Change::Forgotten { path } => drop(newest.insert(path, false)),
@@ -102,13 +102,13 @@ impl LibraryView {
 
     /// The newest record that says whether and how the item is listed; `None` leaves it to the image.
     pub(super) fn overridden(&self, rating_key: &str) -> Option<&Record> {
-        self.overlay
+        self.memtable
             .about_item(rating_key)
             .find(|record| matches!(record.change, Change::Added { .. } | Change::Removed { .. }))
     }
 
     fn hides(&self, rating_key: &str) -> bool {
-        !self.overlay.is_empty() && self.overridden(rating_key).is_some()
+        !self.memtable.is_empty() && self.overridden(rating_key).is_some()
     }
 
     /// The item of an added record, unless a newer record overrides it.
@@ -129,7 +129,7 @@ impl LibraryView {
             matches!(record.change, Change::Matched { .. } | Change::Forgotten { .. })
                 && record.change.path() == Some(raw)
         };
-        let mut records = self.overlay.about_path(path).map(|(record, _)| record);
+        let mut records = self.memtable.about_path(path).map(|(record, _)| record);
         records.find(about)
     }
 
@@ -169,15 +169,15 @@ impl LibraryView {
                 if entry.is_mapped() != mapped {
                     return;
                 }
-                if self.overlay.is_empty() || !self.hides(image.rating_key(entry.number)) {
+                if self.memtable.is_empty() || !self.hides(image.rating_key(entry.number)) {
                     each(Hit::Listed(entry.listed()), raw);
                 }
             });
         }
-        if self.overlay.is_empty() {
+        if self.memtable.is_empty() {
             return;
         }
-        for (record, form) in self.overlay.about_path(path) {
+        for (record, form) in self.memtable.about_path(path) {
             let Some(item) = self.live(record) else {
                 continue;
             };
@@ -243,13 +243,13 @@ impl View for LibraryView {
 
     #[inline]
     fn may_be_recorded(&self) -> bool {
-        self.matches.is_some() || !self.overlay.is_empty()
+        self.matches.is_some() || !self.memtable.is_empty()
     }
 
     #[inline]
     fn sole<'v>(&'v self, path: &Normal<'_>, first: First) -> Option<(&'v str, Rung)> {
-        let changed = !self.overlay.is_empty();
-        if changed && self.overlay.about_path(path).next().is_some() {
+        let changed = !self.memtable.is_empty();
+        if changed && self.memtable.about_path(path).next().is_some() {
             return self.sole_recorded(path);
         }
         // Nothing is listed that could speak against what the host recorded.
@@ -257,11 +257,11 @@ impl View for LibraryView {
             let Sole::Match(rating_key) = self.matches.as_ref()?.sole(path.raw(), path.hash()) else {
                 return None;
             };
-            let outdated = changed && self.overlay.about_item(rating_key).next().is_some();
+            let outdated = changed && self.memtable.about_item(rating_key).next().is_some();
             return (!outdated && !self.broken()).then_some((rating_key, Rung::Confirmed));
         }
         let rating_key = self.image.as_ref()?.sole(path.raw(), first)?;
-        if changed && self.overlay.about_item(rating_key).next().is_some() {
+        if changed && self.memtable.about_item(rating_key).next().is_some() {
             return None;
         }
         self.sole_listed(path.raw(), path.hash(), rating_key)
@@ -270,7 +270,7 @@ impl View for LibraryView {
     #[inline]
     fn sole_spelled<'v>(&'v self, path: &Spelling<'_>, first: First) -> Option<(&'v str, Rung)> {
         // What changed is listed by the normal form only.
-        if !self.overlay.is_empty() || !self.facts.fetched {
+        if !self.memtable.is_empty() || !self.facts.fetched {
             return None;
         }
         let (rating_key, form) = self.image.as_ref()?.sole_spelled(path.raw(), first)?;
@@ -305,12 +305,12 @@ impl View for LibraryView {
     fn recorded<'v>(&'v self, path: &Normal<'_>, mut each: impl FnMut(Hit<'v>)) {
         if let Some(matches) = &self.matches {
             matches.each(path, |place, raw| {
-                if self.overlay.is_empty() || self.match_of(path, raw).is_none() {
+                if self.memtable.is_empty() || self.match_of(path, raw).is_none() {
                     each(Hit::Matched(place));
                 }
             });
         }
-        for (record, _) in self.overlay.about_path(path) {
+        for (record, _) in self.memtable.about_path(path) {
             if let Change::Matched { path: raw, .. } = &record.change
                 && let Some(newest) = self.match_of(path, raw)
                 && newest.order == record.order
@@ -330,7 +330,7 @@ impl View for LibraryView {
 
     fn alike<'v>(&'v self, path: &Normal<'_>, least: usize, mut each: impl FnMut(usize, Hit<'v>)) -> usize {
         let mut best = least.max(1);
-        for (record, part, common) in self.overlay.alike(path) {
+        for (record, part, common) in self.memtable.alike(path) {
             if common >= best && self.live(record).is_some() {
                 best = common;
                 each(common, hit_of(record, part));
@@ -339,7 +339,7 @@ impl View for LibraryView {
         match &self.image {
             Some(image) => {
                 let hides = |rating_key: &str| self.hides(rating_key);
-                let hides: Option<&dyn Fn(&str) -> bool> = if self.overlay.is_empty() { None } else { Some(&hides) };
+                let hides: Option<&dyn Fn(&str) -> bool> = if self.memtable.is_empty() { None } else { Some(&hides) };
                 image.alike(path, best, hides, |common, entry| {
                     each(common, Hit::Listed(entry.number));
                 })
@@ -409,11 +409,11 @@ impl View for LibraryView {
     }
 
     fn is_unverified(&self, question: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
-        if self.overlay.is_empty() {
+        if self.memtable.is_empty() {
             return false;
         }
         let item = self
-            .overlay
+            .memtable
             .about_item(rating_key)
             .find_map(|record| match record.change {
                 Change::UnverifiedItem { .. } => Some(true),
@@ -422,7 +422,7 @@ impl View for LibraryView {
                 _ => None,
             });
         let at = |path: &Normal<'_>| {
-            let mut records = self.overlay.about_path(path);
+            let mut records = self.memtable.about_path(path);
             let newest = records.find_map(|(record, _)| match record.change {
                 Change::UnverifiedPath { .. } => Some(true),
                 Change::VerifiedPath { .. } | Change::Matched { .. } => Some(false),

@@ -154,7 +154,7 @@ impl Queries {
         let begun = Instant::now();
         let reader = FeedCursor::from_text(token)?;
         let mut looked_at_age: Option<Instant> = None;
-        // What the counter page showed when the database was asked, and when that was.
+        // What the version page showed when the database was asked, and when that was.
         let mut seen: Option<(Option<u64>, Instant)> = None;
         loop {
             let wait = self.store.commit_waited_for();

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::super::open::Listed;
+use super::super::incarnation::Incarnation;
+use super::super::open::DiffCache;
 use super::super::texts::Texts;
-use super::super::timeline::Timeline;
 use super::log::Entry;
 use crate::platform::mutex::try_lock;
 
@@ -20,14 +20,14 @@ pub fn listed_once(
     c: &Connection,
     entry: &Entry,
     limit: usize,
-    timeline: Timeline,
-    kept: &Listed,
+    incarnation: Incarnation,
+    kept: &DiffCache,
 ) -> rusqlite::Result<Pairs> {
     let at = (entry.place.sequence, entry.place.n);
     // Not waited for: in a child of a fork another thread may have it for ever.
     if let Some(kept) = try_lock(kept)
         && let Some((of, place, pairs)) = kept.as_ref()
-        && (*of, *place) == (timeline, at)
+        && (*of, *place) == (incarnation, at)
     {
         return Ok(Arc::clone(pairs));
     }
@@ -35,7 +35,7 @@ pub fn listed_once(
     if pairs.len() > limit
         && let Some(mut kept) = try_lock(kept)
     {
-        *kept = Some((timeline, at, Arc::clone(&pairs)));
+        *kept = Some((incarnation, at, Arc::clone(&pairs)));
     }
     Ok(pairs)
 }

@@ -63,14 +63,14 @@ impl Store {
         end: Option<Sequence>,
         limit: usize,
     ) -> Result<Page> {
-        let timeline = self.timeline();
+        let incarnation = self.incarnation();
         let page = self.read(|c| {
             if !is_known(c, identity, on, position)? {
                 return Ok(None);
             }
             let page = match position {
                 Position::Log(place) => {
-                    let changed = |entry: &Entry| listed_once(c, entry, limit, timeline, &self.listed);
+                    let changed = |entry: &Entry| listed_once(c, entry, limit, incarnation, &self.listed);
                     log_page(c, identity, library, place, end, limit, &changed)?
                 }
                 Position::Full {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::naive::{self, Naive, Rule};
 use super::parts::{
-    Change, Image, ImageBuilder, ImageMeta, LibraryFacts, LibraryView, Matches, Record, RecordSegment,
+    Change, LibraryFacts, LibraryView, ListingBuilder, ListingMeta, ListingSegment, Matches, Record, RecordSegment,
     RecordSegmentBuilder, RecordSegments, Stored, match_value,
 };
 use crate::matching::{LIMIT, Mappings, Scope, climb, fast_lookup};
@@ -67,7 +67,7 @@ pub fn movie(rating_key: &str, parts: &[&str]) -> Item {
 
 /// The bytes of a listing's image, of generation 1.
 pub fn listing(items: &[Item], mappings: &Mappings) -> Vec<u8> {
-    let mut builder = ImageBuilder::new(ImageMeta {
+    let mut builder = ListingBuilder::new(ListingMeta {
         library: "uuid".into(),
         generation: 1,
         sequence: 7,
@@ -205,7 +205,7 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibraryView, Naive) {
             .collect(),
         ..Naive::default()
     };
-    let open = |bytes| Arc::new(Image::in_memory(bytes).expect("an image opens"));
+    let open = |bytes| Arc::new(ListingSegment::in_memory(bytes).expect("an image opens"));
     let image = setup.fetched.then(|| open(listing(&setup.items, mappings)));
     let recorded: Vec<(&[u8], &str, u64)> = setup
         .recorded
@@ -221,7 +221,7 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibraryView, Naive) {
     };
     let view = LibraryView::new(facts, mappings, image, recorded, Arc::default());
     for change in &setup.changes {
-        view.overlay.push(change.clone(), mappings).expect("there is room");
+        view.memtable.push(change.clone(), mappings).expect("there is room");
         naive.apply(change);
     }
     (view, naive)

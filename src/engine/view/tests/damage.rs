@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::against::{host_rule, listing, mixed_items, movie};
-use crate::engine::segment::Image;
+use crate::engine::segment::ListingSegment;
 use crate::engine::view::{LibraryFacts, LibraryView};
 use crate::matching::{Mappings, Normal, Scope, climb, climb_folder, files_below};
 use crate::model::Item;
@@ -28,7 +28,7 @@ fn questions(items: &[Item]) -> Vec<Vec<u8>> {
 }
 
 /// Everything that an image says about all questions and items, or nothing when it is, or turns out to be, broken.
-fn told(image: Image, questions: &[Vec<u8>], mappings: &Mappings) -> Option<Vec<String>> {
+fn told(image: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) -> Option<Vec<String>> {
     let image = Arc::new(image);
     let facts = LibraryFacts {
         uuid: "uuid".into(),
@@ -84,7 +84,7 @@ impl Subject {
     fn new(items: &[Item], questions: Vec<Vec<u8>>) -> Self {
         let mappings = host_rule();
         let bytes = listing(items, &mappings);
-        let image = Image::from_bytes(bytes.clone()).expect("an image opens");
+        let image = ListingSegment::from_bytes(bytes.clone()).expect("an image opens");
         image.verify().expect("a fresh image is whole");
         let wanted = told(image, &questions, &mappings).expect("a fresh image answers");
         Self {
@@ -97,7 +97,7 @@ impl Subject {
 
     /// Whether the damage was noticed; if it was not, then every answer must be right.
     fn survives(&self, bytes: Vec<u8>, what: &str) -> bool {
-        let Ok(image) = Image::from_bytes(bytes) else {
+        let Ok(image) = ListingSegment::from_bytes(bytes) else {
             return false;
         };
         let told = told(image, &self.questions, &self.mappings);
@@ -127,11 +127,14 @@ fn no_shortened_file_opens() {
     let items = mixed_items();
     let subject = Subject::new(&items, questions(&items));
     for length in 0..subject.bytes.len() {
-        assert!(Image::from_bytes(subject.bytes[..length].to_vec()).is_err(), "{length}");
+        assert!(
+            ListingSegment::from_bytes(subject.bytes[..length].to_vec()).is_err(),
+            "{length}"
+        );
     }
     let mut longer = subject.bytes.clone();
     longer.push(0);
-    assert!(Image::from_bytes(longer).is_err());
+    assert!(ListingSegment::from_bytes(longer).is_err());
 }
 
 #[test]
@@ -179,7 +182,7 @@ fn a_right_sum_does_not_make_absurd_offsets_dangerous() {
             bytes[16 + 20 * 8..][..8].copy_from_slice(&sum);
             let head = xxh3_64(&bytes[..504]).to_le_bytes();
             bytes[504..512].copy_from_slice(&head);
-            let image = Image::from_bytes(bytes).expect("all sums fit");
+            let image = ListingSegment::from_bytes(bytes).expect("all sums fit");
             told(image, &subject.questions, &subject.mappings);
         }
     }

@@ -4,18 +4,18 @@ use super::against::host_rule;
 use super::against::{Recorded, match_segment, matches, matches_in};
 use super::{listing, movie};
 use crate::engine::segment::Sole;
-use crate::engine::segment::{Image, ImageBuilder, ImageMeta};
+use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
 use crate::engine::view::{LibraryFacts, LibraryView};
 use crate::error::Status;
 use crate::matching::{GuidRef, ItemRef, Mappings, Normal, Scope, Spelling, fast_lookup};
 use crate::model::{Item, ItemType, Rung};
 use crate::platform::map::MapMode;
 
-fn open(items: &[Item]) -> Image {
-    Image::from_bytes(listing(items, &Mappings::default())).expect("an image opens")
+fn open(items: &[Item]) -> ListingSegment {
+    ListingSegment::from_bytes(listing(items, &Mappings::default())).expect("an image opens")
 }
 
-fn files(image: &Image, rating_key: &str) -> Option<Vec<String>> {
+fn files(image: &ListingSegment, rating_key: &str) -> Option<Vec<String>> {
     let number = image.find(rating_key)?;
     let mut files = Vec::new();
     image.files(number, |path| files.push(String::from_utf8_lossy(path).into_owned()));
@@ -179,11 +179,11 @@ fn files_are_whole_and_private_and_never_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("library.image");
     let write = |generation, count: usize| {
-        let mut builder = ImageBuilder::new(ImageMeta {
+        let mut builder = ListingBuilder::new(ListingMeta {
             library: "0f4d".into(),
             generation,
             sequence: 9,
-            ..ImageMeta::default()
+            ..ListingMeta::default()
         });
         for n in 0..count {
             builder.push(&movie(
@@ -196,15 +196,15 @@ fn files_are_whole_and_private_and_never_replaced() {
     let info = write(1, 1000);
     assert_eq!((info.items, info.parts), (1000, 2000));
     for mode in [MapMode::Map, MapMode::Read] {
-        let old = Image::open(&path, mode, 7).expect("opens");
+        let old = ListingSegment::open(&path, mode, 7).expect("opens");
         assert_eq!(info.bytes, old.bytes());
-        assert!(Image::open(&path, mode, 8).is_err(), "made for another name");
+        assert!(ListingSegment::open(&path, mode, 8).is_err(), "made for another name");
         assert_eq!(
             (old.library(), old.generation(), old.sequence(), old.mappings()),
             ("0f4d", 1, 9, 0)
         );
         write(2, 10);
-        let same = Image::open(&path, mode, 7).expect("opens");
+        let same = ListingSegment::open(&path, mode, 7).expect("opens");
         assert_eq!(
             (same.generation(), same.items_count()),
             (1, 1000),
@@ -212,7 +212,7 @@ fn files_are_whole_and_private_and_never_replaced() {
         );
         std::fs::remove_file(&path).expect("removed");
         write(2, 10);
-        let new = Image::open(&path, mode, 7).expect("opens");
+        let new = ListingSegment::open(&path, mode, 7).expect("opens");
         assert_eq!((new.generation(), new.items_count(), new.parts_count()), (2, 10, 20));
         // A process that has the old file open goes on with it.
         assert_eq!(old.items().count(), 1000);
@@ -245,11 +245,11 @@ fn an_image_of_another_library_is_as_good_as_none() {
 fn what_cannot_be_written_leaves_the_old_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("absent").join("library.image");
-    let error = ImageBuilder::new(ImageMeta::default())
+    let error = ListingBuilder::new(ListingMeta::default())
         .finish(&path, 7)
         .expect_err("no such folder");
     assert!(error.message.contains("library.image"), "{error}");
-    assert!(Image::open(&path, MapMode::Map, 7).is_err());
+    assert!(ListingSegment::open(&path, MapMode::Map, 7).is_err());
 }
 
 #[test]
@@ -302,36 +302,39 @@ fn an_image_that_is_made_in_runs_beside_its_file_is_the_one_that_is_made_in_memo
         item.season_guid = format!("plex://season/{:024x}", n % 1000);
         item.show_title = item.show_rating_key.to_uppercase();
     }
-    let meta = || ImageMeta {
+    let meta = || ListingMeta {
         library: "uuid".to_owned(),
         mappings: host_rule(),
-        ..ImageMeta::default()
+        ..ListingMeta::default()
     };
-    let fill = |mut builder: ImageBuilder| {
+    let fill = |mut builder: ListingBuilder| {
         for item in &items {
             builder.push(item);
         }
         builder
     };
-    let in_memory = fill(ImageBuilder::new(meta())).finish_in_memory().expect("made");
-    let begun = fill(ImageBuilder::beside(meta(), &path));
+    let in_memory = fill(ListingBuilder::new(meta())).finish_in_memory().expect("made");
+    let begun = fill(ListingBuilder::beside(meta(), &path));
     let names = || std::fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(names(), 1, "what is sorted has no name");
     begun.finish(&path, 0).expect("made");
     assert_eq!(names(), 1);
     assert!(std::fs::read(&path).expect("a file") == in_memory);
-    Image::from_bytes(in_memory).expect("opens").verify().expect("sound");
+    ListingSegment::from_bytes(in_memory)
+        .expect("opens")
+        .verify()
+        .expect("sound");
     std::fs::remove_file(&path).expect("removed");
     // One that is given up leaves nothing.
-    drop(fill(ImageBuilder::beside(meta(), &path)));
+    drop(fill(ListingBuilder::beside(meta(), &path)));
     assert_eq!(names(), 0);
 }
 
 #[test]
 fn without_memory_for_an_image_there_is_a_status() {
-    assert!(ImageBuilder::expect(20_000).is_ok());
+    assert!(ListingBuilder::expect(20_000).is_ok());
     for items in [1 << 45, u64::MAX] {
-        let error = ImageBuilder::expect(items).expect_err("no machine has as much");
+        let error = ListingBuilder::expect(items).expect_err("no machine has as much");
         assert_eq!(error.status, Status::Store, "{error}");
         assert!(error.message.contains("ulimit"), "{error}");
     }

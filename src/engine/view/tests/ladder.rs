@@ -231,7 +231,7 @@ fn confirmed_matches_sleep_wake_and_are_overruled() {
         &none,
     );
     let views = [&films];
-    let push = |change| films.overlay.push(change, &none).expect("there is room");
+    let push = |change| films.memtable.push(change, &none).expect("there is room");
     let matched = |path: &str, key: &str, sequence| Change::Matched {
         path: path.into(),
         rating_key: key.into(),
@@ -286,7 +286,7 @@ fn of_an_item_that_no_listing_holds_only_the_key_is_known() {
         rating_key: "9".into(),
         sequence: 0,
     };
-    unfetched.overlay.push(matched, &none).expect("there is room");
+    unfetched.memtable.push(matched, &none).expect("there is room");
     let views = [&unfetched];
     let outcome = climb(&views, Scope::One(0), &none, b"/a\xff.mkv");
     assert_eq!((outcome.rung, outcome.confidence), (Rung::Confirmed, Confidence::High));
@@ -299,7 +299,7 @@ fn what_was_invalidated_is_answered_after_a_confirmation_only() {
     let none = Mappings::default();
     let films = library(&[], &[movie("1", &["/mnt/a.mkv", "/mnt/b.mkv"])], &none);
     let views = [&films];
-    let push = |change| films.overlay.push(change, &none).expect("there is room");
+    let push = |change| films.memtable.push(change, &none).expect("there is room");
     let unverified = |path: &str| climb(&views, Scope::One(0), &none, path.as_bytes()).unverified;
     push(Change::UnverifiedPath {
         path: b"/MNT/a.mkv".to_vec(),

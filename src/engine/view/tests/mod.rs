@@ -6,8 +6,8 @@ mod damage;
 mod folders;
 mod image;
 mod ladder;
+mod memtable;
 mod naive;
-mod overlay;
 mod page;
 mod random;
 mod right;
@@ -16,7 +16,7 @@ mod swap;
 use std::sync::Arc;
 
 use super::{LibraryFacts, LibraryView};
-use crate::engine::segment::Image;
+use crate::engine::segment::ListingSegment;
 use crate::matching::Mappings;
 use crate::model::Item;
 use against::{listing, movie};
@@ -25,8 +25,8 @@ use against::{listing, movie};
 mod parts {
     pub use crate::engine::memtable::Change;
     pub use crate::engine::segment::{
-        Image, ImageBuilder, ImageMeta, Matches, Record, RecordSegment, RecordSegmentBuilder, RecordSegments, Stored,
-        match_value,
+        ListingBuilder, ListingMeta, ListingSegment, Matches, Record, RecordSegment, RecordSegmentBuilder,
+        RecordSegments, Stored, match_value,
     };
     pub use crate::engine::view::{LibraryFacts, LibraryView};
 }
@@ -39,6 +39,6 @@ pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> Libra
         listed_at: 1,
         fetched: true,
     };
-    let image = Image::from_bytes(listing(items, mappings)).expect("an image opens");
+    let image = ListingSegment::from_bytes(listing(items, mappings)).expect("an image opens");
     LibraryView::new(facts, mappings, Some(Arc::new(image)), None, Arc::default())
 }

@@ -5,14 +5,14 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::engine::version_page::{CounterPage, State};
+use crate::engine::version_page::{State, VersionPage};
 
 #[test]
 fn processes_share_one_page() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("counters");
-    let one = CounterPage::open(&path, 7, true).expect("opens");
-    let other = CounterPage::open(&path, 7, true).expect("opens");
+    let one = VersionPage::open(&path, 7, true).expect("opens");
+    let other = VersionPage::open(&path, 7, true).expect("opens");
     assert_eq!(one.state(), State::Equal(0));
     one.begin(1);
     assert_eq!(other.state(), State::Pending);
@@ -37,7 +37,7 @@ fn a_wait_ends_with_the_next_commit_by_another_map_of_the_page() {
     const FOR_EVER: Duration = Duration::from_secs(600);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("counters");
-    let (one, other) = (CounterPage::open(&path, 7, true), CounterPage::open(&path, 7, true));
+    let (one, other) = (VersionPage::open(&path, 7, true), VersionPage::open(&path, 7, true));
     let (one, other) = (&one.expect("opens"), &other.expect("opens"));
     // What was committed since `done` was read is not waited for.
     let done = one.done();
@@ -88,7 +88,7 @@ fn a_wait_ends_with_the_next_commit_by_another_map_of_the_page() {
 #[test]
 fn a_late_writer_takes_nothing_back() {
     let folder = tempfile::tempdir().expect("a folder");
-    let page = CounterPage::open(&folder.path().join("counters"), 7, true).expect("opens");
+    let page = VersionPage::open(&folder.path().join("counters"), 7, true).expect("opens");
     page.begin(1);
     page.begin(2);
     page.commit(2);
@@ -100,10 +100,10 @@ fn a_late_writer_takes_nothing_back() {
 fn the_page_of_another_store_is_filled_anew_in_its_place_and_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("counters");
-    let old = CounterPage::open(&path, 7, true).expect("opens");
+    let old = VersionPage::open(&path, 7, true).expect("opens");
     old.repair(40);
     let before = fs::metadata(&path).expect("is there").ino();
-    let new = CounterPage::open(&path, 8, true).expect("opens");
+    let new = VersionPage::open(&path, 8, true).expect("opens");
     assert_eq!(new.state(), State::Equal(0));
     assert_eq!(
         old.state(),
@@ -126,19 +126,19 @@ fn the_page_of_another_store_is_filled_anew_in_its_place_and_says_so() {
 fn a_retired_page_is_filled_anew_also_where_that_was_cut_off() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("counters");
-    let first = CounterPage::open(&path, 7, true).expect("opens");
+    let first = VersionPage::open(&path, 7, true).expect("opens");
     let file = fs::metadata(&path).expect("is there").ino();
     for round in 1..4 {
-        let other = CounterPage::open(&path, 7, true).expect("opens");
+        let other = VersionPage::open(&path, 7, true).expect("opens");
         other.repair(round);
         assert_eq!(other.state(), State::Equal(round));
         other.retire();
         assert!(
-            CounterPage::existing(&path, 7).expect("mapped").is_none(),
+            VersionPage::existing(&path, 7).expect("mapped").is_none(),
             "it is retired"
         );
         assert_eq!(other.state(), State::Pending);
-        let new = CounterPage::open(&path, 7, false).expect("opens");
+        let new = VersionPage::open(&path, 7, false).expect("opens");
         assert_eq!((new.state(), first.state()), (State::Equal(0), State::Pending));
         assert!(new.is_at(&path) && !other.is_at(&path));
         assert_eq!(fs::metadata(&path).expect("is there").ino(), file);
@@ -151,7 +151,7 @@ fn a_short_or_foreign_file_is_replaced() {
     let path = folder.path().join("counters");
     for content in [&b""[..], b"short", &[0xAB; 8192]] {
         fs::write(&path, content).expect("is written");
-        let page = CounterPage::open(&path, 7, true).expect("opens");
+        let page = VersionPage::open(&path, 7, true).expect("opens");
         assert_eq!(page.state(), State::Equal(0));
     }
 }
@@ -161,9 +161,9 @@ fn all_who_open_it_first_get_the_same_page() {
     for _ in 0..20 {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("counters");
-        let pages: Vec<CounterPage> = std::thread::scope(|scope| {
+        let pages: Vec<VersionPage> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| CounterPage::open(&path, 7, true).expect("opens")))
+                .map(|_| scope.spawn(|| VersionPage::open(&path, 7, true).expect("opens")))
                 .collect();
             threads
                 .into_iter()
@@ -178,7 +178,7 @@ fn all_who_open_it_first_get_the_same_page() {
 #[test]
 fn no_page_without_a_folder() {
     let folder = tempfile::tempdir().expect("a folder");
-    let error = CounterPage::open(&folder.path().join("absent/counters"), 7, true)
+    let error = VersionPage::open(&folder.path().join("absent/counters"), 7, true)
         .err()
         .expect("is refused");
     assert!(error.message.contains("counters"), "{error}");
@@ -190,7 +190,7 @@ fn no_page_without_a_folder() {
 fn a_link_that_leads_to_the_page_is_not_the_page() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("counters");
-    let page = CounterPage::open(&path, 7, true).expect("opens");
+    let page = VersionPage::open(&path, 7, true).expect("opens");
     assert!(page.is_at(&path));
     let elsewhere = folder.path().join("elsewhere");
     fs::rename(&path, &elsewhere).expect("renamed");

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{library, movie};
 use crate::engine::memtable::Change;
-use crate::engine::memtable::{ChangeRecord as Record, Full, Overlay};
+use crate::engine::memtable::{ChangeRecord as Record, Full, Memtable};
 use crate::engine::view::LibraryView;
 use crate::engine::view::library::Hit;
 use crate::matching::{Mappings, Scope, View, climb, fast_lookup};
@@ -20,17 +20,17 @@ fn matched(n: usize, key: &str) -> Change {
 #[test]
 fn it_takes_so_many_changes_and_no_more() {
     let none = Mappings::default();
-    let overlay = Overlay::default();
-    assert!(overlay.is_empty());
+    let memtable = Memtable::default();
+    assert!(memtable.is_empty());
     let mut taken = 0;
-    while overlay.push(matched(taken, "1"), &none).is_ok() {
+    while memtable.push(matched(taken, "1"), &none).is_ok() {
         taken += 1;
     }
     assert_eq!(taken, 8192);
-    assert_eq!(overlay.len(), taken);
-    assert_eq!(overlay.push(matched(0, "2"), &none), Err(Full));
-    assert_eq!(overlay.changes().count(), taken);
-    assert_eq!(overlay.changes().nth(8191), Some(&matched(8191, "1")));
+    assert_eq!(memtable.len(), taken);
+    assert_eq!(memtable.push(matched(0, "2"), &none), Err(Full));
+    assert_eq!(memtable.changes().count(), taken);
+    assert_eq!(memtable.changes().nth(8191), Some(&matched(8191, "1")));
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn an_item_with_very_many_files_fills_it_without_harm() {
         item: Arc::new(item),
         sequence: 1,
     };
-    assert_eq!(films.overlay.push(added, &none), Err(Full));
+    assert_eq!(films.memtable.push(added, &none), Err(Full));
     // What was not wholly taken hides nothing.
     assert!(fast_lookup(&[&films], Scope::One(0), &none, b"/mnt/a.mkv").is_some());
 }
@@ -58,7 +58,7 @@ fn the_newest_counts_however_often_a_path_changes() {
     let views = [&films];
     for n in 0..500 {
         let key = if n % 2 == 0 { "1" } else { "2" };
-        films.overlay.push(matched(0, key), &none).expect("there is room");
+        films.memtable.push(matched(0, key), &none).expect("there is room");
         let hit = fast_lookup(&views, Scope::One(0), &none, b"/host/0.mkv").expect("is confirmed");
         assert_eq!(hit.rating_key, key);
     }
@@ -74,7 +74,7 @@ fn forgetting_asks_for_the_spellings_that_were_recorded() {
             rating_key: "1".into(),
             sequence: 1,
         };
-        films.overlay.push(change, &none).expect("there is room");
+        films.memtable.push(change, &none).expect("there is room");
     }
     let recorded = |films: &LibraryView| {
         let mut paths = Vec::new();
@@ -86,7 +86,7 @@ fn forgetting_asks_for_the_spellings_that_were_recorded() {
     let forgotten = Change::Forgotten {
         path: b"/Host/A.mkv".to_vec(),
     };
-    films.overlay.push(forgotten, &none).expect("there is room");
+    films.memtable.push(forgotten, &none).expect("there is room");
     assert_eq!(recorded(&films), [b"/host/a.mkv".to_vec()]);
 }
 
@@ -126,11 +126,11 @@ fn files_of_an_item_are_those_of_its_newest_state() {
         item: Arc::new(movie("1", &["/mnt/c.mkv"])),
         sequence: 1,
     };
-    films.overlay.push(added, &none).expect("there is room");
+    films.memtable.push(added, &none).expect("there is room");
     assert_eq!(paths_of("1"), ["/mnt/c.mkv"]);
     assert!(films.find("1").is_some());
     let removed = Change::Removed { rating_key: "1".into() };
-    films.overlay.push(removed, &none).expect("there is room");
+    films.memtable.push(removed, &none).expect("there is room");
     assert_eq!(paths_of("1"), Vec::<String>::new());
     assert!(films.find("1").is_none());
 }
@@ -147,14 +147,14 @@ fn readers_see_whole_changes_while_a_writer_appends() {
             scope.spawn(|| {
                 let mut asked = 0;
                 while !done.load(Ordering::Acquire) || asked == 0 {
-                    let before = films.overlay.len();
+                    let before = films.memtable.len();
                     let is_at = |n: usize| {
                         let path = format!("/mnt/{n}.mkv");
                         climb(&views, Scope::One(0), &none, path.as_bytes()).total == 1
                     };
                     // A change shows a moment before it counts: a writer that is stopped in between makes it a long one.
                     assert!(
-                        is_at(before) || is_at(before + 1) || films.overlay.len() != before,
+                        is_at(before) || is_at(before + 1) || films.memtable.len() != before,
                         "the item is nowhere"
                     );
                     asked += 1;
@@ -164,7 +164,7 @@ fn readers_see_whole_changes_while_a_writer_appends() {
         for n in 1..4000 {
             let item = Arc::new(movie("1", &[&format!("/mnt/{n}.mkv")]));
             films
-                .overlay
+                .memtable
                 .push(Change::Added { item, sequence: 1 }, &none)
                 .expect("there is room");
         }

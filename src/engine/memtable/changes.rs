@@ -24,7 +24,7 @@ use crate::matching::normal::normal_form;
 use crate::matching::{Form, Mappings, Normal};
 use crate::model::Item;
 
-/// Records that an overlay takes before it must be compacted into an image: twice as many as the items that wait for it.
+/// Records that a memtable takes before it must be compacted into an image: twice as many as the items that wait for it.
 pub const CAPACITY: usize = 8192;
 /// Nodes of one kind: items have several parts, and parts may have a second path by a mapping.
 const NODES: usize = CAPACITY * 8;
@@ -82,8 +82,8 @@ pub enum Change {
 
 /// The changes since an image.
 #[derive(Default)]
-pub struct Overlay {
-    /// Made with the first change, so that an overlay without any costs a load.
+pub struct Memtable {
+    /// Made with the first change, so that a memtable without any costs a load.
     inner: OnceBox<Inner>,
 }
 
@@ -107,7 +107,7 @@ pub struct Record {
     pub mapped: Vec<(usize, Vec<u8>)>,
 }
 
-impl Overlay {
+impl Memtable {
     /// Whether nothing was appended yet.
     #[inline]
     #[must_use]
@@ -127,7 +127,7 @@ impl Overlay {
     /// Appends a change. One thread at a time: the caller holds a lock. `mappings` are those of the image.
     ///
     /// # Errors
-    /// [`Full`]: the change is not, or not wholly, in the overlay, and the caller must compact.
+    /// [`Full`]: the change is not, or not wholly, in the memtable, and the caller must compact.
     pub fn push(&self, change: Change, mappings: &Mappings) -> Result<(), Full> {
         let inner = self.inner.get_or_init(|| {
             Box::new(Inner {
