@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::index::{Clock, Index, QueryOptions};
+use plexindex::index::{Clock, Index, Library, QueryOptions};
 use plexindex::model::Rung;
 use plexindex::options::Ttl;
 use plexindex::source::Source;
@@ -718,4 +718,21 @@ fn limits_for_long() {
 #[ignore = "played by the other tests, as another process"]
 fn worker() {
     worker::play(&[("asker", asker)]);
+}
+
+#[test]
+fn the_host_that_records_knows_what_its_own_writes_evicted() {
+    let at = Scene::movies(20).with(|options| options.matches_limit = 100_000);
+    let (index, library) = at.listed();
+    let (_, key) = path_of(&at.server, 1, 3);
+    for round in 0..4 {
+        let paths: Vec<String> = (0..600).map(|n| format!("/host/{round}/{n}.mkv")).collect();
+        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), &*key)).collect();
+        library.record_matches(&pairs).expect("recorded");
+        let (other, others) = at.opened();
+        let matches = |index: &Index| index.stats().expect("statistics").matches;
+        assert_eq!(matches(&index), matches(&other), "in round {round}");
+        let first = |library: &Library| library.match_path(b"/host/0/1.mkv").expect("an answer").status;
+        assert_eq!(first(&library), first(&others), "in round {round}");
+    }
 }

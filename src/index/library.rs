@@ -223,9 +223,12 @@ impl Library {
         for _ in 0..MAX_RETRIES {
             let find = |call: &Call<'_>| sync.find_library(&self.selection, "record a match", call);
             let (identity, row) = self.inner.asking(&query.call(&self.inner), find)?;
-            if let Some(at) = self.inner.maintenance.record_matches(identity, &row, &pairs)? {
-                // A thread that writes reads on: a fast lookup of this process must not have to.
-                self.reading.apply_recorded(identity, row.id, at, &pairs)?;
+            if let Some(written) = self.inner.maintenance.record_matches(identity, &row, &pairs)? {
+                // A thread that writes reads on: a fast lookup of this process must not have to. Where a segment was made,
+                // others may have been evicted.
+                if !written.has_segment {
+                    self.reading.apply_recorded(identity, row.id, written.at, &pairs)?;
+                }
                 self.reading.catch_up()?;
                 // The image of a large batch may be missing: it could not be written, or another thread was making one.
                 return self.reading.rebuild_lost();

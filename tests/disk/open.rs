@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -389,6 +390,7 @@ fn a_store_of_the_format_before_is_carried_over_by_many_at_once() {
         }
         if is_cut_off {
             fs::write(folder.path().join("plexindex-3.db.1.new"), b"half").expect("written");
+            fs::write(folder.path().join("plexindex-2.db.broken"), b"set aside").expect("written");
         }
         let client = fs::read(folder.path().join("plexindex-client-id")).ok();
         server.reset();
@@ -416,7 +418,12 @@ fn a_store_of_the_format_before_is_carried_over_by_many_at_once() {
         assert_eq!(fs::read(folder.path().join("plexindex-client-id")).ok(), client);
         let names = || fs::read_dir(folder.path()).expect("the folder").flatten();
         let is_old = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("plexindex-2");
-        assert!(!names().any(|entry| is_old(&entry.file_name())), "its files go");
+        let stays = usize::from(is_cut_off);
+        assert_eq!(
+            names().filter(|entry| is_old(&entry.file_name())).count(),
+            stays,
+            "its files go"
+        );
         let database = folder.path().join("plexindex-3.db").metadata().expect("a database");
         assert_eq!(
             std::os::unix::fs::PermissionsExt::mode(&database.permissions()) & 0o777,
@@ -424,6 +431,34 @@ fn a_store_of_the_format_before_is_carried_over_by_many_at_once() {
         );
         assert_sound(folder.path());
     }
+}
+
+#[test]
+fn a_store_of_the_format_before_that_is_locked_is_carried_over_later() {
+    let server = movies(30);
+    // Its name is no text, for the path goes to SQLite.
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().join(std::ffi::OsStr::from_bytes(b"a\xff"));
+    fs::create_dir(&folder).expect("a folder");
+    used(&server, &folder);
+    for end in ["", "-wal", "-shm"] {
+        let _ = fs::rename(
+            folder.join(format!("plexindex-3.db{end}")),
+            folder.join(format!("plexindex-2.db{end}")),
+        );
+    }
+    let other = rusqlite::Connection::open(folder.join("plexindex-2.db")).expect("opens");
+    other
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
+        .expect("locked");
+    let refused = plexindex::index::Index::open(options(&server, &folder));
+    assert!(refused.is_err_and(|error| error.message.contains("locked")));
+    assert!(!folder.join("plexindex-3.db").exists(), "nothing is made in its place");
+    drop(other);
+    let index = support::open(options(&server, &folder), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (_, own) = path_of(&server, 1, 3);
+    assert_eq!(answer(&library, "/host/1200.mkv").expect("an answer"), own);
 }
 
 #[test]

@@ -18,6 +18,14 @@ const SHORTLY: Duration = Duration::from_secs(1);
 /// Rows swept in one transaction.
 pub(super) const SWEEP: usize = 2_000;
 
+/// A write of matches.
+pub struct Written {
+    /// The incarnation and the change sequence of it.
+    pub at: (Incarnation, Sequence),
+    /// It made a segment, and may have evicted others.
+    pub has_segment: bool,
+}
+
 /// The upkeep of one store.
 pub struct Maintenance {
     store: Arc<Store>,
@@ -94,14 +102,14 @@ impl Maintenance {
         self.store.settle();
     }
 
-    /// Gives the incarnation and the change sequence of the write; `None` when the library was cleared meanwhile, and has to be
+    /// Gives what was written; `None` when the library was cleared meanwhile, and has to be
     /// looked for again.
     pub fn record_matches(
         &self,
         identity: IdentityId,
         row: &LibraryRow,
         pairs: &[(&[u8], &str)],
-    ) -> Result<Option<(Incarnation, Sequence)>> {
+    ) -> Result<Option<Written>> {
         let begun = Instant::now();
         let stored = self
             .store
@@ -126,7 +134,10 @@ impl Maintenance {
         }
         self.records.merge_some(pairs.len(), merged.as_deref());
         self.counters.spent(Spent::Away, begun.elapsed());
-        Ok(Some(at))
+        Ok(Some(Written {
+            at,
+            has_segment: merged.is_some(),
+        }))
     }
 
     /// What these paths are was confirmed, and the items whose rating keys `is_key` knows: of what was `unverified` before that

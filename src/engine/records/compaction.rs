@@ -7,11 +7,12 @@ use super::merge::{Merging, Run, SMALLEST, SlicedMerge, absorbed, due};
 use super::segments::{OpenSegments, Records};
 use super::snapshot::{LONG, counted, owned};
 use crate::engine::memtable::OwnedRecord;
-use crate::engine::segment::{Lost, Record, RecordCursor, RecordSegmentBuilder};
+use crate::engine::segment::{Lost, Record, RecordCursor, RecordSegmentBuilder, path_hash};
 use crate::engine::sql::{Collection, Folder, NamedSegment, RecordTx};
 use crate::error::Result;
+use crate::matching::Normal;
 use crate::model::{SegmentName, TableId};
-use crate::platform::mutex::try_lock;
+use crate::platform::mutex::{lock, try_lock};
 
 /// Records that are merged for each one that is written: a merge is done before the next one is due.
 const PACE: usize = 8;
@@ -22,8 +23,6 @@ const LEAST_PACE: usize = 4;
 const EVICTED: usize = 10_000;
 /// Rows of the log that are read at a time.
 const ROWS: usize = 64;
-/// A write of fewer matches than this counts the records that no segment has every so many writes.
-const COUNTED: u64 = 64;
 
 /// A write that cannot go on: a segment was found to be damaged, or `SQLite` failed.
 pub(super) enum Stopped {
@@ -122,8 +121,14 @@ impl Unmerged {
             };
             from = last.id;
             for row in rows {
-                let newest = self.newest.get(&(row.table, row.name.clone()));
-                if newest.is_none_or(|newest| newest.row == row.id) && self.match_bytes() > limit {
+                // A row that was replaced may be left, where no segment could be written.
+                let newest = match self.newest.get(&(row.table, row.name.clone())) {
+                    Some(newest) => newest.row,
+                    None => in_segments(open, row.table, &row.name)?,
+                };
+                if newest != row.id {
+                    self.dead.push(row.id);
+                } else if self.match_bytes() > limit {
                     self.dead.push(row.id);
                     let removal = OwnedRecord {
                         table: row.table,
@@ -146,24 +151,53 @@ impl Unmerged {
     }
 }
 
+/// The row of the newest record of a path that segments have; 0: none.
+fn in_segments(open: &OpenSegments, table: TableId, path: &[u8]) -> std::result::Result<i64, Lost> {
+    let hash = Normal::with(path, |path| path_hash(table, path.hash()));
+    let found = open.segments.find((table, path), hash, open.segments.first(hash))?;
+    Ok(found.map_or(0, |record| record.row))
+}
+
 impl Records {
     /// Makes a segment of the records that no segment has, once they are many. `written`: how many this write added.
     pub fn flush_when_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<Option<Vec<SegmentName>>> {
         let most = usize::try_from(SMALLEST).unwrap_or(usize::MAX);
-        let is_large = u64::try_from(written).is_ok_and(|written| written >= COUNTED);
-        if !is_large && !tx.sequence().0.is_multiple_of(COUNTED) {
+        // To count them reads each: what this process wrote last need not be counted again.
+        let mut known = lock(&self.unmerged);
+        let incarnation = self.store.incarnation();
+        let unmerged = match *known {
+            Some((of, at, count)) if of == incarnation && at.next() == tx.sequence() => count + written,
+            _ => tx.log.count_since(self.known_upto(&tx.log.manifest()?), most + 1)?,
+        };
+        *known = Some((incarnation, tx.sequence(), unmerged));
+        if unmerged <= most {
             return Ok(None);
         }
-        let merged = self.known_upto(&tx.log.manifest()?);
-        if tx.log.count_since(merged)? <= most {
-            return Ok(None);
-        }
+        *known = None;
+        drop(known);
         match self.flush(tx, self.clock.now_ms()) {
             Ok(merged) => Ok(merged),
             // Readers notice it, and have them made anew. What was recorded is in the log.
             Err(Stopped::Lost) => Ok(None),
             Err(Stopped::Failed(error)) => Err(error),
         }
+    }
+
+    /// Makes a segment where removals are so many that a new process would read them for long: nothing but records follows
+    /// otherwise.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn settle(&self) -> Result<()> {
+        let most = usize::try_from(SMALLEST).unwrap_or(usize::MAX);
+        let unmerged = self
+            .store
+            .read_records(|log| log.count_since(self.known_upto(&log.manifest()?), most + 1))?;
+        if unmerged > most {
+            let merged = self.store.write_records(|tx| self.flush_when_many(tx, 0))?;
+            self.merge_some(unmerged, merged.as_deref());
+        }
+        Ok(())
     }
 
     /// Makes a segment of the records that no segment has, and names it. Gives the segments that are in it now; `None` where
@@ -217,6 +251,9 @@ impl Records {
             return Ok(None);
         }
         self.written();
+        if open.stand_in.is_some() {
+            self.stand_in.replace(None);
+        }
         let named = &open.manifest.segments;
         let kept = if open.stand_in.is_some() {
             &[][..]

@@ -46,6 +46,7 @@ struct World {
     dice: Dice,
     _folder: tempfile::TempDir,
     store: Arc<Store>,
+    clock: Arc<ManualClock>,
     records: Arc<Records>,
     tables: Arc<Tables>,
     endpoint: Endpoint,
@@ -82,7 +83,7 @@ impl World {
         let evicts = seed.is_multiple_of(2);
         let limit = if evicts { LIMIT } else { u64::MAX };
         let records = Records::new(Arc::clone(&store), clock.clone(), false, limit);
-        let tables = Tables::new(Arc::clone(&store), Arc::clone(&records), clock);
+        let tables = Tables::new(Arc::clone(&store), Arc::clone(&records), clock.clone());
         let endpoint = Endpoint {
             url: "http://a".to_owned(),
             who: vec![7; 32],
@@ -115,6 +116,7 @@ impl World {
             dice: Dice(seed),
             _folder: folder,
             store,
+            clock,
             records,
             tables,
             endpoint,
@@ -132,6 +134,22 @@ impl World {
         rows.into_iter()
             .find(|row| row.library.uuid == LIBRARIES[at])
             .expect("it is there")
+    }
+
+    /// Records matches as a host does; gives whether a segment was made.
+    fn record(&self, pairs: &[(&[u8], &str)]) -> bool {
+        let recorded = self
+            .store
+            .record_matches(&self.row(0), pairs, |tx| self.records.flush_when_many(tx, pairs.len()));
+        let merged = recorded.expect("recorded").expect("a library").then;
+        self.records.merge_some(pairs.len(), merged.as_deref());
+        merged.is_some()
+    }
+
+    /// Rows that a new process reads.
+    fn rows_behind(&self) -> usize {
+        let state = self.store.state_at(Some(&self.endpoint), &Upto(&self.records));
+        state.expect("read").1.changes.len()
     }
 
     fn step(&mut self, number: usize) -> String {
@@ -333,7 +351,7 @@ impl World {
         }
         let log = self
             .store
-            .read_records(|log| log.count_since(Sequence(0)))
+            .read_records(|log| log.count_since(Sequence(0), usize::MAX))
             .expect("read");
         let live: usize = self.entries.len() + self.expected.iter().map(BTreeMap::len).sum::<usize>();
         if after.starts_with("step 32") {
@@ -352,4 +370,59 @@ fn matches_written_in_whatever_order_are_what_each_reader_sees() {
             world.check(&format!("{step}, number {number} of seed {seed}"));
         }
     }
+}
+
+#[test]
+fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
+    let world = World::new(1);
+    // A path is of one item, then of another, while no segment can be written.
+    world.records.cannot_write("a test", 1_000);
+    world.record(&[(b"/H/p.mkv", "7")]);
+    world.record(&[(b"/H/p.mkv", "8")]);
+    let (_, state) = world
+        .store
+        .state_at(Some(&world.endpoint), &Upto(&world.records))
+        .expect("read");
+    let open = world.records.open(state.incarnation, state.manifest);
+    world.records.rebuild(&open).expect("in memory");
+    world.clock.advance_ms(61_000);
+    let many: Vec<Vec<u8>> = (0..600).map(|n| format!("/H/q/{n}.mkv").into_bytes()).collect();
+    let pairs: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "9")).collect();
+    assert!(world.record(&pairs), "a segment is made");
+    let row = world.row(0);
+    world
+        .store
+        .invalidate_item(world.identity, &[row.id], "7")
+        .expect("invalidated");
+    let left = world.store.all_matches(row.id).expect("read");
+    assert_eq!(left.get(&b"/H/p.mkv"[..]).map(String::as_str), Some("8"));
+    assert!(!world.records.are_due(), "nothing stands in any more");
+}
+
+#[test]
+fn a_new_process_reads_some_hundred_rows_however_they_were_written() {
+    const MOST: usize = 600;
+    let world = World::new(1);
+    let paths: Vec<Vec<u8>> = (0..4_000).map(|n| format!("/H/q/{n}.mkv").into_bytes()).collect();
+    for some in paths.chunks(63) {
+        let pairs: Vec<(&[u8], &str)> = some.iter().map(|path| (&path[..], "9")).collect();
+        world.record(&pairs);
+        assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());
+    }
+    let row = world.row(0);
+    for path in &paths[..1_500] {
+        world.record(&[(path, "8")]);
+        world
+            .store
+            .invalidate_paths(world.identity, &[(row.id, b"/x")], &[])
+            .expect("invalidated");
+    }
+    assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());
+    world
+        .store
+        .invalidate_item(world.identity, &[row.id], "9")
+        .expect("invalidated");
+    world.records.settle().expect("settled");
+    assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());
+    assert_eq!(world.store.all_matches(row.id).expect("read").len(), 1_500);
 }

@@ -28,6 +28,8 @@ pub struct Records {
     open: Swap<Arc<OpenSegments>>,
     /// The merges under way: each write makes a slice of the last, which is of newer and smaller segments than those before it.
     pub(super) merging: Mutex<Vec<SlicedMerge>>,
+    /// How many records no segment has, as of a write of this process. Used under the writer's lock, so a fork finds it unlocked.
+    pub(super) unmerged: Mutex<Option<(Incarnation, Sequence, usize)>>,
     /// Held while a thread makes segments anew.
     pub(super) rebuilding: Mutex<()>,
     /// What is in memory because its file cannot be written.
@@ -101,6 +103,7 @@ impl Records {
             matches_limit,
             open: Swap::new(Arc::default()),
             merging: Mutex::default(),
+            unmerged: Mutex::default(),
             rebuilding: Mutex::new(()),
             stand_in: Swap::new(None),
             due_ms: AtomicI64::new(i64::MIN),

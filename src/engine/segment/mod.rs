@@ -42,7 +42,9 @@ pub use layout::{put_varint, varint};
 pub use matches::{Matches, Place, Sole, match_of, match_value};
 pub use names::name_hash;
 pub use read::ListingSegment;
-pub use records::{FirstRecord, Record, RecordCursor, RecordSegment, RecordSegmentBuilder, Stored, record_hash};
+pub use records::{
+    FirstRecord, Record, RecordCursor, RecordSegment, RecordSegmentBuilder, Stored, path_hash, record_hash,
+};
 pub use segments::{Lost, RecordSegments};
 
 use std::path::Path;

@@ -48,7 +48,8 @@ impl Reading {
 
     /// Invalidates one file's paths: as it was given, and as else it is asked for.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
-        self.retry(|| self.forget_paths(library, paths, false))
+        self.retry(|| self.forget_paths(library, paths, false))?;
+        self.records.settle()
     }
 
     /// `again`: an image was found to be damaged on the way.
@@ -91,7 +92,8 @@ impl Reading {
             };
             self.store.invalidate_item(identity, &ids, rating_key)?;
             Ok(Some((identity, ids)))
-        })
+        })?;
+        self.records.settle()
     }
 
     pub fn invalidate(&self, library: Option<&Selection>) -> Result<()> {

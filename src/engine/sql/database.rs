@@ -12,8 +12,8 @@ use crate::error::{Error, Result, Status};
 use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
 
-/// The database of the format before this one.
-const EARLIER: &str = "plexindex-2.db";
+/// What the names of files of the format before this one begin with.
+const EARLIER: &str = "plexindex-2";
 
 /// What `SQLite` puts beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -35,18 +35,23 @@ impl Folder {
         }
         let temporary = self.path().join(format!("{NAME}.db.{}.new", std::process::id()));
         drop(files::fresh(&temporary).map_err(cannot)?);
-        let is_carried_over = upgrade::carry_over(&self.path().join(EARLIER), &temporary, self.shares_memory());
-        let made = if is_carried_over {
+        let make = || -> Result<()> {
+            let earlier = self.path().join(format!("{EARLIER}.db"));
+            let carried_over = upgrade::carry_over(&earlier, &temporary, self.shares_memory())
+                .map_err(|error| explain(&error, self))?;
+            if carried_over.is_none() {
+                drop(files::fresh(&temporary).map_err(cannot)?);
+                schema::make(&temporary, self.shares_memory()).map_err(|error| explain(&error, self))?;
+            }
+            self.name_database(&temporary).map_err(cannot)?;
+            if carried_over.is_some() {
+                self.remove_earlier();
+            }
             Ok(())
-        } else {
-            drop(files::fresh(&temporary).map_err(cannot)?);
-            schema::make(&temporary, self.shares_memory()).map_err(|error| explain(&error, self))
         };
-        let done = made.and_then(|()| self.name_database(&temporary).map_err(cannot));
+        let done = make();
         if done.is_err() {
             let _ = files::remove(&temporary);
-        } else if is_carried_over {
-            self.remove_earlier();
         }
         done
     }
@@ -59,9 +64,18 @@ impl Folder {
              beside this one goes on with files of its own",
             self.path().display()
         );
-        let prefix = EARLIER.trim_end_matches(".db");
+        // What was set aside stays, and what is not a store's.
+        let is_its = |end: &str| {
+            let known = [".db", ".db-wal", ".db-shm", ".db-journal", ".page", ".state"];
+            known.contains(&end) || end.starts_with('-') && matches!(end.rsplit_once('.'), Some((_, "image" | "lock")))
+        };
         for entry in std::fs::read_dir(self.path()).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(prefix) {
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .strip_prefix(EARLIER)
+                .is_some_and(is_its)
+            {
                 let _ = files::remove(&entry.path());
             }
         }

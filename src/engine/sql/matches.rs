@@ -1,6 +1,6 @@
 //! Confirmed matches: what hosts recorded as true. They are records of a table that the library has.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -9,10 +9,9 @@ use super::incarnation::Incarnation;
 use super::libraries::LibraryRow;
 use super::listings::Listing;
 use super::open::Store;
-use super::places::end_of;
-use super::records::{RecordTx, manifest};
+use super::records::RecordTx;
 use super::tx::{LibraryState, Tx, sequence_of};
-use super::unverified::{Invalid, unverified_in};
+use super::unverified::{Invalid, kind_of, unverified_in};
 use crate::engine::segment::{match_of, match_value};
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence, TableId};
@@ -206,6 +205,11 @@ pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Resul
          ON CONFLICT (library, path, rating_key) DO UPDATE SET sequence = max(sequence, excluded.sequence)",
         [from, to],
     )?;
+    // Behind the records: it holds against them.
+    let identity = tx.expect_library(to)?.identity;
+    for (path, rating_key, _) in unverified_in(tx.connection, to)? {
+        tx.change(identity, to, kind_of(&path), &path, &rating_key)?;
+    }
     Ok(())
 }
 
@@ -232,30 +236,20 @@ pub fn forget_item(tx: &Tx<'_>, library: LibraryId, rating_key: &str) -> rusqlit
     let Some(table) = table_at(c, library)? else {
         return Ok(());
     };
-    let merged = end_of(manifest(c)?.merged);
-    let is_of = |value: Option<&[u8]>| {
+    // In the order of the log: a later record of a path counts.
+    let mut paths: HashSet<Vec<u8>> = HashSet::new();
+    let mut statement = c.prepare_cached("SELECT name, value FROM records WHERE in_table = ?1 ORDER BY id")?;
+    let mut rows = statement.query([table])?;
+    while let Some(row) = rows.next()? {
+        let path = row.get_ref(0)?.as_blob()?;
+        let value = row.get_ref(1)?.as_blob_or_null()?;
         let read = value.and_then(|value| match_of(value, tx.sequence));
-        read.is_some_and(|(key, _)| key == rating_key)
-    };
-    // What segments have is current, unless it was recorded anew since.
-    let mut newer: HashMap<Vec<u8>, bool> = HashMap::new();
-    let mut paths: Vec<Vec<u8>> = Vec::new();
-    for (from, upto) in [(merged, i64::MAX), (0, merged)] {
-        let mut statement = c.prepare_cached(
-            "SELECT name, value FROM records WHERE id > ?1 AND id <= ?2 AND in_table = ?3 ORDER BY id",
-        )?;
-        let mut rows = statement.query(params![from, upto, table])?;
-        while let Some(row) = rows.next()? {
-            let path = row.get_ref(0)?.as_blob()?;
-            let is = is_of(row.get_ref(1)?.as_blob_or_null()?);
-            if from > 0 {
-                newer.insert(path.to_vec(), is);
-            } else if is && !newer.contains_key(path) {
-                paths.push(path.to_vec());
-            }
+        if read.is_some_and(|(key, _)| key == rating_key) {
+            paths.insert(path.to_vec());
+        } else {
+            paths.remove(path);
         }
     }
-    paths.extend(newer.into_iter().filter_map(|(path, is)| is.then_some(path)));
     for path in paths {
         RecordTx::new(tx).add(table, &path, None, None)?;
     }

@@ -341,11 +341,12 @@ impl RecordLog<'_> {
             .collect()
     }
 
-    /// How many records are of later writes than this.
-    pub fn count_since(&self, since: Sequence) -> rusqlite::Result<usize> {
+    /// How many records are of later writes than this; more than `most` are not counted.
+    pub fn count_since(&self, since: Sequence, most: usize) -> rusqlite::Result<usize> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.connection
-            .prepare_cached("SELECT count(*) FROM records WHERE id > ?1")?
-            .query_row([end_of(since)], |row| row.get::<_, i64>(0))
+            .prepare_cached("SELECT count(*) FROM (SELECT 1 FROM records WHERE id > ?1 LIMIT ?2)")?
+            .query_row(params![end_of(since), most], |row| row.get::<_, i64>(0))
             .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
     }
 

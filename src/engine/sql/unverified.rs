@@ -49,7 +49,8 @@ pub fn unverified_in(connection: &Connection, library: LibraryId) -> rusqlite::R
 }
 
 /// The kind of change by which a path, or with an empty path an item, is invalidated.
-fn kind_of(path: &[u8]) -> ChangeKind {
+/// What tells of it that this is invalidated: a path, or an item where it is empty.
+pub fn kind_of(path: &[u8]) -> ChangeKind {
     if path.is_empty() {
         ChangeKind::UnverifiedItem
     } else {

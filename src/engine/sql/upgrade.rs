@@ -1,9 +1,12 @@
 //! Databases of earlier versions brought up to date.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
+use super::explain::is_broken;
 use super::places::place_of;
 use super::schema::{MADE, OLDEST, connect, failure, journal, schema};
 use crate::engine::segment::match_value;
@@ -76,37 +79,46 @@ fn carry_matches_over(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Copies a database of the format before this one, as it is in this moment, and brings the copy up to date. `false`: there is
-/// none that can be read; then nothing was made.
-pub fn carry_over(earlier: &Path, to: &Path, wal: bool) -> bool {
+/// Copies a database of the format before this one, as it is in this moment, and brings the copy up to date. Gives what keeps
+/// others from writing to it until its files are gone; `None`: there is none, or none that can be read.
+///
+/// # Errors
+/// It may be carried over later: it is locked, or the disk is full.
+pub fn carry_over(earlier: &Path, to: &Path, wal: bool) -> rusqlite::Result<Option<Connection>> {
     if !earlier.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
-        return false;
+        return Ok(None);
     }
-    let done = copy(earlier, to, wal);
-    if let Err(error) = &done {
-        log::warn!("the store of an earlier format is not carried over, and stays where it is: {error}");
-        let _ = files::remove(to);
+    match copy(earlier, to, wal) {
+        Ok(held) => Ok(Some(held)),
+        Err(error) if is_broken(&error) => {
+            log::warn!("the store of an earlier format cannot be read, and stays where it is: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
-    done.is_ok()
 }
 
-fn copy(earlier: &Path, to: &Path, wal: bool) -> rusqlite::Result<()> {
+fn copy(earlier: &Path, to: &Path, wal: bool) -> rusqlite::Result<Connection> {
     let unmade = |_| failure(rusqlite::ffi::SQLITE_CANTOPEN);
     drop(files::fresh(to).map_err(unmade)?);
-    let from = connect(earlier)?;
-    let made: i64 = from.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let held = connect(earlier)?;
+    let made: i64 = held.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if made < OLDEST {
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
-    from.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    // What an earlier version of the library writes from now on would be lost.
+    held.execute_batch("BEGIN IMMEDIATE")?;
+    let place = ToSqlOutput::Borrowed(ValueRef::Text(to.as_os_str().as_bytes()));
+    connect(earlier)?.execute("VACUUM INTO ?1", [place])?;
     let copy = connect(to)?;
     copy.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;")?;
     upgrade(&copy)?;
-    // Segments have names of the format before, and are made anew.
+    // Segments of listings have names of the format before, and are made anew.
     copy.execute("UPDATE libraries SET image = ''", [])?;
     let wanted = journal(wal);
     copy.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |_| Ok(()))?;
-    copy.close().map_err(|(_, error)| error)
+    copy.close().map_err(|(_, error)| error)?;
+    Ok(held)
 }
 
 /// Brings a database of a lower `user_version` up to date, in one transaction.
