@@ -1202,3 +1202,82 @@ fn before_a_token_is_accepted_each_error_says_so() {
     index.check(&library.query()).expect("accepted");
     assert_eq!(at_hand(&index, &library, "/host/a.mkv"), Some(key));
 }
+
+fn bobs(week: i64) -> String {
+    jwt("bob's key pair", Some("bob"), week)
+}
+
+/// What Ann and Bob were listed, and what Bob recorded; the index has Ann's token again.
+fn two_users(at: &Scene) -> (Index, Library, String) {
+    admit(&at.server, &[&anns(0), &bobs(0)]);
+    let (index, library, key) = used(at);
+    set(&index, &bobs(0));
+    index.refresh(&library.query(), true).expect("listed for Bob");
+    library.record_matches(&[(b"/host/bobs.mkv", &key)]).expect("recorded");
+    set(&index, &anns(0));
+    (index, library, key)
+}
+
+/// Makes a call with Ann's token, while the server is asked sets Bob's, and gives what the call ends with.
+fn ends_with<T: Send + std::fmt::Debug>(
+    at: &Scene,
+    index: &Index,
+    call: impl Fn() -> plexindex::error::Result<T> + Send,
+) -> plexindex::error::Error {
+    at.clock.advance_ms(2 * HOUR_MS);
+    at.server.reset();
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Sections).times(1));
+    let done = std::thread::scope(|scope| {
+        let asks = scope.spawn(call);
+        until("asked", || at.server.stats().of(Kind::Sections) > 0);
+        set(index, &bobs(0));
+        asks.join().expect("no panic")
+    });
+    let error = done.expect_err("not hers");
+    assert_eq!(error.status, Status::Unauthorized, "{error}");
+    error
+}
+
+#[test]
+fn a_call_is_not_made_again_as_another_user_whatever_was_known_when_it_began() {
+    for case in ["her token was not accepted", "the host has a function", "opened early"] {
+        let at = scene(&anns(0));
+        let early = at.opened();
+        let known = two_users(&at);
+        let (index, library) = match case {
+            "opened early" => early,
+            "the host has a function" => {
+                let (index, library, _) = renewing(&at);
+                at_hand(&index, &library, "/host/a.mkv").expect("hers");
+                (index, library)
+            }
+            _ => {
+                admit(&at.server, &[&anns(1), &bobs(0)]);
+                set(&known.0, &anns(1));
+                (known.0, known.1)
+            }
+        };
+        ends_with(&at, &index, || index.match_path(&library.query(), b"/host/bobs.mkv"));
+    }
+    // Of a token that no server ever accepted it is not known whose it is.
+    let at = scene(&anns(0));
+    two_users(&at);
+    let index = at.with_token("nobody's");
+    let library = index.library("Movies").expect("a handle");
+    ends_with(&at, &index, || index.match_path(&library.query(), b"/host/bobs.mkv"));
+    assert_eq!(at.server.stats().of(Kind::Sections), 1, "it is not made again");
+}
+
+#[test]
+fn what_one_user_records_first_is_not_recorded_for_another() {
+    let at = scene(&anns(0));
+    admit(&at.server, &[&anns(0), &bobs(0)]);
+    let bobs_own = at.with_token(&bobs(0));
+    let his = bobs_own.library("Movies").expect("a handle");
+    bobs_own.refresh(&his.query(), true).expect("listed for Bob");
+    let (_, key) = path_of(&at.server, 1, 3);
+    let (index, library) = at.opened();
+    ends_with(&at, &index, || library.record_matches(&[(b"/host/anns.mkv", &key)]));
+    assert_eq!(at_hand(&bobs_own, &his, "/host/anns.mkv"), None);
+}

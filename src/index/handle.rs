@@ -17,7 +17,7 @@ use crate::model::{Server, Token};
 use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::query::{self, Answer, Changes, FolderFacts, LibraryFacts, Match};
-use crate::source::{self, Meter, Source};
+use crate::source::{self, Meter, Next, Source};
 use crate::stats::{Counters, Stats};
 use crate::sync::Why;
 
@@ -329,7 +329,7 @@ impl Index {
     /// # Errors
     /// [`Status::InvalidArgument`] for what no token can be; the store's.
     pub fn set_token(&self, token: Option<Token>) -> Result<()> {
-        self.inner.set_token(token)
+        self.inner.set_token(token, Next::Any)
     }
 
     /// Makes a full listing of every library due, and forgets all confirmed matches.

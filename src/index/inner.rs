@@ -16,9 +16,9 @@ use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{self, Forks, Release, Side};
 use crate::query::Queries;
-use crate::source::{self, Source, Tokens};
+use crate::source::{self, Next, Source, Tokens};
 use crate::stats::{Counters, Stats};
-use crate::sync::{Call, Syncing};
+use crate::sync::{Call, Syncing, Whose};
 
 /// How often the folder is looked at by who asks for statistics.
 const LOOKED_AT_MS: i64 = 1_000;
@@ -144,11 +144,11 @@ impl Inner {
     }
 
     /// Replaces the token.
-    pub fn set_token(&self, token: Option<Token>) -> Result<()> {
+    pub fn set_token(&self, token: Option<Token>, next_is: Next) -> Result<()> {
         if let Some(token) = &token {
             source::check_token(token)?;
         }
-        if self.reading.set_token(token)? {
+        if self.reading.set_token(token, next_is)? {
             self.sync.forget_failures();
             self.events.token_replaced();
         }
@@ -157,20 +157,30 @@ impl Inner {
 
     /// Makes a call, and makes it again where the server refused the token and there is another one by then.
     pub fn asking<R>(&self, call: &Call<'_>, mut ask: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
-        let is_replaced = || self.reading.tokens.current().number() != call.session;
-        // The host's function renews the token of the user who asks. A token that another thread sets may be anybody's.
-        let whose = self.reading.identity().filter(|_| !call.renews && !is_replaced());
+        let tokens = &self.reading.tokens;
+        // Held: whose token it was can be asked when it was replaced.
+        let began = tokens.get(call.session);
         let refused = match ask(call) {
             Err(error) if error.status == Status::Unauthorized => error,
             done => return done,
         };
-        let is_new = is_replaced();
+        let is_new = tokens.current().number() != call.session;
         if !is_new && !call.renews {
             return Err(refused);
         }
         let renewed = is_new || self.renew(call);
+        // The host's function renews the token of the user who asks. A token that another thread sets may be anybody's.
+        let (session, is_same_user) = tokens.current_after(call.session);
+        let whose = match began {
+            _ if is_same_user => Whose::Anybodys,
+            Some(began) => self.reading.identity_of(&began)?.map_or(Whose::Nobodys, Whose::Of),
+            None => Whose::Nobodys,
+        };
+        if whose == Whose::Nobodys {
+            return Err(refused);
+        }
         let again = Call {
-            session: self.reading.tokens.current().number(),
+            session,
             whose,
             renews: false,
             // Without a new token what is known is all there is.
@@ -193,7 +203,7 @@ impl Inner {
         let is_renewed = || self.reading.tokens.current().number() != call.session;
         self.renewing
             .renew(self.reading.now_ms(), call.until, &is_renewed, &|token| {
-                if let Err(error) = self.set_token(Some(token)) {
+                if let Err(error) = self.set_token(Some(token), Next::Renews(call.session)) {
                     log::warn!("the new token cannot be used: {error}");
                 }
             });

@@ -10,7 +10,7 @@ use crate::engine::{MAX_RETRIES, Reading, Resolved, Selection, Selector, cleared
 use crate::error::{Result, room};
 use crate::matching::Scope;
 use crate::query::{Answer, FolderFacts, Match, Which, tidy};
-use crate::sync::{Call, Progress, QUESTION_SILENCE};
+use crate::sync::{Call, Progress, QUESTION_SILENCE, Whose};
 
 /// What a call may do, and whom it tells.
 #[derive(Clone, Copy, Default)]
@@ -33,7 +33,7 @@ impl<'q> QueryOptions<'q> {
             until: None,
             silence: Some(QUESTION_SILENCE),
             session: 0, // it asks nothing
-            whose: None,
+            whose: Whose::Anybodys,
             renews: false,
             offline: self.offline,
             progress: self.progress,
@@ -53,7 +53,7 @@ impl<'q> QueryOptions<'q> {
             },
             silence: Some(QUESTION_SILENCE),
             session: inner.reading.tokens.current().number(),
-            whose: None,
+            whose: Whose::Anybodys,
             renews: inner.renewing.is_possible(),
             offline: self.offline,
             progress: self.progress,
@@ -220,9 +220,11 @@ impl Library {
         }
         let pairs = checked;
         let sync = &self.inner.sync;
+        // One call: what is cleared in between is looked for as who began it.
+        let call = query.call(&self.inner);
         for _ in 0..MAX_RETRIES {
             let find = |call: &Call<'_>| sync.find_library(&self.selection, "record a match", call);
-            let (identity, row) = self.inner.asking(&query.call(&self.inner), find)?;
+            let (identity, row) = self.inner.asking(&call, find)?;
             if let Some(written) = self.inner.maintenance.record_matches(identity, &row, &pairs)? {
                 // A thread that writes reads on: a fast lookup of this process must not have to. Where a segment was made,
                 // others may have been evicted.

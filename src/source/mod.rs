@@ -24,4 +24,4 @@ pub use kind::{Kind, View, Viewer};
 pub use meter::{Meter, RequestKind};
 pub use open::{check, kind, open, premise, view, view_aside};
 pub use plex::check_token;
-pub use tokens::{Session, State as TokensState, Tokens};
+pub use tokens::{Next, Session, State as TokensState, Tokens};

@@ -25,6 +25,17 @@ pub struct State {
     replaced: Vec<Weak<Session>>,
     /// The first one of the view that the current one has.
     view_since: u64,
+    /// The first one of the user who has the current one, as far as the host said so.
+    user_since: u64,
+}
+
+/// What the host says of a token that replaces another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Anybody's.
+    Any,
+    /// Of the user who had the one of this number.
+    Renews(u64),
 }
 
 impl Session {
@@ -60,6 +71,7 @@ impl Tokens {
             current: Session::new(1, token),
             replaced: Vec::new(),
             view_since: 1,
+            user_since: 1,
         })))
     }
 
@@ -99,12 +111,23 @@ impl Tokens {
         (number >= state.view_since).then(|| Arc::clone(&state.current))
     }
 
+    /// The number of the current one; and whether it shows what that of this number shows, without asking the server.
+    #[must_use]
+    pub fn current_after(&self, number: u64) -> (u64, bool) {
+        let state = lock(&self.0);
+        (state.current.number, number >= state.user_since.min(state.view_since))
+    }
+
     /// Replaces the token. `same_view`: what is shown does not depend on it.
-    pub fn replace(&self, token: Option<Token>, same_view: bool) {
+    pub fn replace(&self, token: Option<Token>, next_is: Next, same_view: bool) {
         let mut state = lock(&self.0);
         let next = Session::new(state.current.number + 1, token);
         if !same_view {
             state.view_since = next.number;
+        }
+        // One that was set while the host was asked may be anybody's.
+        if next_is != Next::Renews(state.current.number) {
+            state.user_since = next.number;
         }
         let before = std::mem::replace(&mut state.current, next);
         state.replaced.retain(|one| one.strong_count() > 0);
@@ -127,7 +150,7 @@ mod tests {
         let text = |session: Option<Arc<Session>>| session?.token.as_ref().map(|token| token.reveal().to_owned());
         let tokens = Tokens::new(Token::new("the-first-one"));
         let first = tokens.current();
-        tokens.replace(Token::new("the-second-one"), false);
+        tokens.replace(Token::new("the-second-one"), Next::Any, false);
         assert_eq!(text(tokens.get(first.number())).as_deref(), Some("the-first-one"));
         assert_eq!(text(tokens.get(0)).as_deref(), Some("the-second-one"));
         let echo = "the-first-one or the-second-one".to_owned();
@@ -142,8 +165,34 @@ mod tests {
             "nothing can echo it any more"
         );
         let second = tokens.current();
-        tokens.replace(None, true);
+        tokens.replace(None, Next::Any, true);
         let third = tokens.current_for(second.number()).expect("of the same view");
         assert!(third.token.is_none());
+    }
+
+    #[test]
+    fn whose_a_token_is_the_host_says_by_renewing_the_one_before() {
+        let tokens = Tokens::new(Token::new("one"));
+        let set = |text: &str, next_is| {
+            tokens.replace(Token::new(text), next_is, false);
+            tokens.current().number()
+        };
+        assert_eq!(tokens.current_after(1), (1, true));
+        assert_eq!(set("two", Next::Renews(1)), 2);
+        assert_eq!(set("three", Next::Renews(2)), 3);
+        assert_eq!([1, 2, 3].map(|number| tokens.current_after(number).1), [true; 3]);
+        assert_eq!(set("another thread's", Next::Any), 4);
+        assert_eq!(set("renewed in the meantime", Next::Renews(3)), 5);
+        assert_eq!(
+            [3, 4, 5].map(|number| tokens.current_after(number).1),
+            [false, false, true]
+        );
+        assert_eq!(set("renewed", Next::Renews(5)), 6);
+        assert_eq!([4, 5].map(|number| tokens.current_after(number).1), [false, true]);
+        tokens.replace(None, Next::Any, true);
+        assert_eq!(
+            [5, 6].map(|number| tokens.current_after(number)),
+            [(7, false), (7, true)]
+        );
     }
 }

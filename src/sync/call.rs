@@ -9,6 +9,17 @@ use crate::model::IdentityId;
 /// that is scanning needs it for a page.
 pub const QUESTION_SILENCE: Duration = Duration::from_secs(15);
 
+/// Whose view may answer a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// That of the token, whoever has it.
+    Anybodys,
+    /// This one alone.
+    Of(IdentityId),
+    /// Whose token it began with is not known.
+    Nobodys,
+}
+
 /// What a call asks about, how long it may take, and whether it may ask the server.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
@@ -20,8 +31,8 @@ pub struct Call<'a> {
     pub silence: Option<Duration>,
     /// The number of the token that the index had when the call began.
     pub session: u64,
-    /// Whose view it began with, where it is made again with a token that the host set meanwhile: nobody else's answers it.
-    pub whose: Option<IdentityId>,
+    /// Whose view answers it, where it is made again with a token that the host set meanwhile.
+    pub whose: Whose,
     /// That the server refuses the token ends the call, and no old answer stands in: it is repeated with another token.
     pub renews: bool,
     /// The server is not asked.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::back_off::BackOff;
-use super::call::{Call, Progress};
+use super::call::{Call, Progress, Whose};
 use super::flight::Flights;
 use crate::engine::{Endpoint, LibraryRow, ListingSegments, LockTimeout, Maintenance, Reading, Snapshot, Store, age};
 use crate::error::{Error, Meaning, Result, Status};
@@ -193,8 +193,12 @@ impl Syncing {
     /// Refuses to answer a call from a view that is not the one that it began with.
     pub fn check_view(&self, call: &Call<'_>, snapshot: &Snapshot) -> Result<()> {
         let is_its_tokens = self.reading.tokens.current_for(call.session).is_some();
-        let is_anothers = call.whose.zip(snapshot.identity).is_some_and(|(own, now)| own != now);
-        if is_its_tokens && !is_anothers {
+        let is_its_users = match call.whose {
+            Whose::Anybodys => true,
+            Whose::Of(own) => snapshot.identity.is_none_or(|now| now == own),
+            Whose::Nobodys => false,
+        };
+        if is_its_tokens && is_its_users {
             return Ok(());
         }
         Err(replaced())

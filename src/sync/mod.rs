@@ -12,7 +12,7 @@ mod refresh;
 mod verify;
 
 pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, cannot};
-pub use call::{Call, Progress, QUESTION_SILENCE};
+pub use call::{Call, Progress, QUESTION_SILENCE, Whose};
 pub use find::SHORTLY;
 pub use job::Syncing;
 pub use refresh::Why;

@@ -25,7 +25,7 @@ use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::swap::{Guard, Swap};
-use crate::source::{self, Kind, Session, Tokens, View, Viewer};
+use crate::source::{self, Kind, Next, Session, Tokens, View, Viewer};
 use crate::stats::{Counters, Spent};
 
 /// How many matches of one write are added to the snapshot as they are; more are compacted at once, and read anew.
@@ -212,6 +212,14 @@ impl Reading {
         Ok(())
     }
 
+    /// Whose view of the server this token opened, also when it was replaced since; `None` while no server accepted it.
+    pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
+        match self.endpoint_of(session, self.is_aside.load(Ordering::Acquire)) {
+            Some(endpoint) => self.store.identity(&endpoint),
+            None => Ok(None),
+        }
+    }
+
     fn view_of(&self, is_aside: bool) -> Option<&View> {
         let view = if is_aside { &self.view_aside } else { &self.view };
         view.as_ref()
@@ -219,7 +227,7 @@ impl Reading {
 
     /// Replaces the token. Where it says whose view this is, nothing of the earlier one is answered from now on. Gives whether
     /// it is another token.
-    pub fn set_token(&self, token: Option<Token>) -> Result<bool> {
+    pub fn set_token(&self, token: Option<Token>, next_is: Next) -> Result<bool> {
         let _catching_up = lock(&self.catching_up);
         if self.tokens.current().token == token {
             return Ok(false);
@@ -234,7 +242,7 @@ impl Reading {
             };
             self.snapshot.replace(empty);
         }
-        self.tokens.replace(token, same_view);
+        self.tokens.replace(token, next_is, same_view);
         if !same_view {
             self.use_noted.store(0, Ordering::Relaxed);
             self.reload_locked()?;
