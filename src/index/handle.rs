@@ -24,7 +24,7 @@ use crate::sync::Why;
 /// An open index. Usable from any thread; cheap calls never wait for expensive ones.
 #[derive(Debug)]
 pub struct Index {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl Index {

@@ -306,3 +306,7 @@ impl std::fmt::Debug for Inner {
         write!(f, "Index({})", self.store.folder().path().display())
     }
 }
+
+#[cfg(test)]
+#[path = "inner_tests.rs"]
+mod tests;

@@ -25,10 +25,15 @@ type Told = (IdentityId, Vec<LibraryId>);
 
 impl Reading {
     /// Tells the store something, until it concerns what answers: what is cleared, or gets its name, in between lives under
-    /// other numbers. `tell` gives what it told of; `None` when there is nothing to tell.
+    /// other numbers. `tell` gives what it told of; `None` when there is nothing to tell. Once it told something, no other
+    /// user's view is told it: one whose token is set meanwhile.
     pub fn retry(&self, mut tell: impl FnMut() -> Result<Option<Told>>) -> Result<()> {
+        let session = self.tokens.current().number();
         for attempt in 0..MAX_RETRIES {
             self.catch_up()?;
+            if attempt > 0 && self.tokens.current_for(session).is_none() {
+                return Ok(());
+            }
             let Some((identity, libraries)) = tell()? else {
                 // After a write that was made there is nothing more to tell.
                 return if attempt == 0 { self.check_accepted() } else { Ok(()) };

@@ -1,0 +1,46 @@
+use crate::index::Index;
+use crate::model::{IdentityId, Server, Token};
+use crate::options::Options;
+use crate::source::Next;
+
+#[test]
+fn what_one_user_was_told_is_not_told_another_whose_token_comes_meanwhile() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = Index::open(Options {
+        cache_dir: folder.path().to_owned(),
+        server_url: Some("http://127.0.0.1:1".to_owned()),
+        token: Token::new("bob"),
+        ..Options::default()
+    })
+    .expect("opens");
+    let inner = &index.inner;
+    let server = Server {
+        machine_identifier: "server".to_owned(),
+        ..Server::default()
+    };
+    let set = |token: &str| inner.set_token(Token::new(token), Next::Any).expect("set");
+    let accepted = |token: &str| {
+        set(token);
+        let endpoint = inner.reading.endpoint().expect("a server is named");
+        inner.store.reached(&endpoint, &server).expect("accepted")
+    };
+    let (bob, ann) = (accepted("bob"), accepted("ann"));
+    assert_ne!(bob, ann);
+    // Nothing changes, a token comes while the store is told, or hers is replaced by itself.
+    for (next, wanted) in [(None, vec![ann]), (Some("bob"), vec![ann]), (Some("ann"), vec![ann])] {
+        set("ann");
+        let mut told: Vec<IdentityId> = Vec::new();
+        let insisted = inner.reading.retry(|| {
+            let Some(identity) = inner.reading.identity() else {
+                return Ok(None);
+            };
+            told.push(identity);
+            if let (Some(next), 1) = (next, told.len()) {
+                set(next);
+            }
+            Ok(Some((identity, Vec::new())))
+        });
+        assert_eq!(insisted, Ok(()), "{next:?}");
+        assert_eq!(told, wanted, "{next:?}");
+    }
+}
