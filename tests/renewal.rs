@@ -1281,3 +1281,26 @@ fn what_one_user_records_first_is_not_recorded_for_another() {
     ends_with(&at, &index, || library.record_matches(&[(b"/host/anns.mkv", &key)]));
     assert_eq!(at_hand(&bobs_own, &his, "/host/anns.mkv"), None);
 }
+
+#[test]
+fn without_a_token_a_second_url_of_the_server_is_asked_for_its_name_once() {
+    let at = Scene::movies(60).with(|options| options.token = None);
+    at.server.change(|state| state.tokens = Vec::new());
+    let second = at.server.url().replace("127.0.0.1", "localhost");
+    for url in [at.server.url(), second] {
+        let options = Options {
+            server_url: Some(url.clone()),
+            ..at.options.clone()
+        };
+        let index = open(options, &at.clock);
+        let library = index.library("Movies").expect("a handle");
+        index.refresh(&library.query(), true).expect("listed");
+        at.server.reset();
+        for _ in 0..10 {
+            at.clock.advance_ms(2 * HOUR_MS);
+            index.refresh(&library.query(), false).expect("checked");
+        }
+        let asked = at.server.stats();
+        assert_eq!([asked.of(Kind::Identity), asked.of(Kind::Sections)], [0, 10], "{url}");
+    }
+}

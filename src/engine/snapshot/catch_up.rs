@@ -174,7 +174,8 @@ impl Reading {
                 // One byte more than a token's: what was confirmed for a named user is never inherited.
                 (Viewer::Named(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
                 (Viewer::Holder, Some(token)) => self.store.fingerprint(token.reveal()),
-                (Viewer::Holder, None) => Vec::new(),
+                // Three bytes more: it is nobody at this URL, where a server may be reached under several.
+                (Viewer::Holder, None) => [self.store.fingerprint(&format!("nobody at {place}")), vec![0; 3]].concat(),
                 // Two bytes more: no token inherits from it, nor does it from one.
                 (Viewer::Reader, _) => [self.store.fingerprint("the server's own files"), vec![0, 0]].concat(),
             },

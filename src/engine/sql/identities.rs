@@ -202,7 +202,8 @@ impl Store {
 
 /// The identity that this server may open to whoever asks at an endpoint. A server is believed to be the one that it says it is
 /// where its URL led to it before, and where it gets the very token, or the user's name, that opened the identity: not for
-/// what a token claims, which anyone can write, nor for a token that has expired, which others may have, nor without one.
+/// what a token claims, which anyone can write, nor for a token that has expired, which others may have. Who has none is
+/// another one at each URL.
 fn known_at(
     tx: &Tx<'_>,
     endpoint: &Endpoint,
@@ -213,7 +214,7 @@ fn known_at(
         .prepare_cached(
             "SELECT i.id FROM servers s JOIN identities i ON i.server = s.id LEFT JOIN endpoints e ON e.identity = i.id \
              WHERE s.machine_identifier = ?1 AND ((i.who = ?2 OR e.who = ?2) \
-             AND (e.url = ?3 OR NOT ?4 AND length(?2) > 0) OR e.url = ?3 AND i.same_user = ?5) ORDER BY e.url = ?3 DESC, i.used_ms DESC",
+             AND (e.url = ?3 OR NOT ?4) OR e.url = ?3 AND i.same_user = ?5) ORDER BY e.url = ?3 DESC, i.used_ms DESC",
         )?
         .query_row(
             params![name, endpoint.who, endpoint.url, endpoint.is_expired(), user],

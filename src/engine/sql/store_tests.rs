@@ -495,7 +495,7 @@ fn a_server_at_another_url_opens_what_the_very_token_opened_and_nothing_that_it_
     }
     // Nor does it what was shown to who has no token.
     let nobody = |url: &str| Endpoint {
-        who: Vec::new(),
+        who: [url.as_bytes(), &[0; 3]].concat(),
         until_ms: 0,
         ..endpoint(url)
     };
@@ -504,10 +504,11 @@ fn a_server_at_another_url_opens_what_the_very_token_opened_and_nothing_that_it_
     let unnamed = store
         .accepted(&nobody("http://d"), &Server::default(), None)
         .expect("noted");
-    assert_ne!(
+    assert_eq!(
         store.name_server(unnamed, &nobody("http://d"), &first).expect("named"),
-        here
+        unnamed
     );
+    assert!(store.is_named(unnamed).expect("read"));
     assert_eq!(accepted(&nobody("http://a"), None), here);
     // What that server accepted is worth nothing at hers, where the same user goes on.
     assert_eq!(store.identity(&token(4, 3, 15)).expect("read"), None);
