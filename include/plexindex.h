@@ -814,7 +814,7 @@ int32_t plexindex_open(const struct plexindex_options *options,
 //
 // Without it the index answers nothing until the server has accepted the new token. The next call that may send a request finds
 // that out. Until then plexindex_changes_json() and plexindex_notify() give PLEXINDEX_LIBRARY_NOT_FOUND ('the server has not
-// accepted the new token yet').
+// accepted the token yet').
 //
 // Once the server has accepted it, the index holds again what it held for this same token, or for the same user: a JSON Web
 // Token names its user by its key pair and its name (`thumbprint`, `username`). Cursors of the feed hold, too. For any other

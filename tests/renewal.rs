@@ -700,7 +700,7 @@ fn who_waits_for_changes_hears_that_the_server_has_to_be_asked() {
     let error = index
         .changes(&library.query(), &cursor, false, 10)
         .expect_err("not yet");
-    assert!(error.message.contains("has not accepted the new token yet"), "{error}");
+    assert!(error.message.contains("has not accepted the token yet"), "{error}");
     index.check(&library.query()).expect("accepted");
     index
         .changes(&library.query(), &cursor, false, 10)
@@ -720,7 +720,7 @@ fn an_event_is_not_lost_before_the_server_accepted_the_token() {
     // Nothing can be stored yet: the host hears of it, and the watch keeps what it hears.
     let error = index.notify(told).expect_err("whose view it is is not known");
     assert_eq!(error.status, Status::LibraryNotFound);
-    assert!(error.message.contains("has not accepted the new token yet"), "{error}");
+    assert!(error.message.contains("has not accepted the token yet"), "{error}");
     // The server has not noticed yet that the first connection ended.
     until("the server is listened to with the new token", || {
         at.server.listeners() == 2
@@ -751,7 +751,7 @@ fn what_a_host_says_is_wrong_is_not_lost_before_the_server_accepted_the_token() 
     for (what, call) in calls {
         let error = call().expect_err(what);
         assert_eq!(error.status, Status::LibraryNotFound, "{what}");
-        assert!(error.message.contains("has not accepted the new token yet"), "{error}");
+        assert!(error.message.contains("has not accepted the token yet"), "{error}");
     }
     index.check(&library.query()).expect("accepted");
     for (what, call) in calls {
@@ -1078,7 +1078,7 @@ fn what_is_invalidated_before_the_first_token_is_accepted_is_refused() {
         index.clear(),
     ] {
         let error = done.expect_err("whose is not known");
-        assert!(error.message.contains("has not accepted the new token yet"), "{error}");
+        assert!(error.message.contains("has not accepted the token yet"), "{error}");
     }
     index.check(&library.query()).expect("accepted");
     assert_eq!(at_hand(&index, &library, "/host/a.mkv"), Some(key));
@@ -1194,7 +1194,7 @@ fn before_a_token_is_accepted_each_error_says_so() {
         let error = done.expect_err(what);
         assert_eq!(error.status, status, "{what}: {error}");
         assert!(
-            error.message.contains("has not accepted the new token yet"),
+            error.message.contains("has not accepted the token yet"),
             "{what}: {error}"
         );
     }
@@ -1302,5 +1302,74 @@ fn without_a_token_a_second_url_of_the_server_is_asked_for_its_name_once() {
         }
         let asked = at.server.stats();
         assert_eq!([asked.of(Kind::Identity), asked.of(Kind::Sections)], [0, 10], "{url}");
+    }
+}
+
+/// What calls give that need to know whose view it is.
+fn needing(index: &Index) -> Vec<(&'static str, plexindex::error::Result<()>)> {
+    let library = index.library("Movies").expect("a handle");
+    vec![
+        ("path", library.invalidate_path(b"/host/a.mkv")),
+        ("item", library.invalidate_item("1001")),
+        ("library", library.invalidate()),
+        ("all", index.invalidate_all()),
+        (
+            "notify",
+            index.notify(br#"{"TimelineEntry":{"sectionID":1,"state":5}}"#),
+        ),
+        ("clear", index.clear()),
+    ]
+}
+
+#[test]
+fn where_nothing_can_be_the_tokens_nothing_waits_for_acceptance() {
+    let at = scene("token-of-ann-0");
+    let (first, _, _) = used(&at);
+    let bobs = Options {
+        token: Token::new("token-of-bob-0"),
+        ..at.options.clone()
+    };
+    let waits = needing(&open(bobs.clone(), &at.clock));
+    assert!(waits.iter().all(|(_, done)| done.is_err()), "{waits:?}");
+    let passes = |options: &Options, what: &str| {
+        for (call, done) in needing(&open(options.clone(), &at.clock)) {
+            assert_eq!(done, Ok(()), "{what}: {call}");
+        }
+    };
+    let nobodys = Options {
+        token: None,
+        ..at.options.clone()
+    };
+    passes(&nobodys, "no token, where one was used");
+    first.clear().expect("it is Ann's");
+    passes(&bobs, "a store that was cleared");
+
+    let at = scene("token-0").with(|options| options.user = Some("ann".to_owned()));
+    used(&at);
+    let by_token = Options {
+        user: None,
+        ..at.options.clone()
+    };
+    passes(&by_token, "only a named user was here");
+}
+
+#[test]
+fn offline_the_error_before_acceptance_says_to_open_it_without_the_flag() {
+    let at = scene(&anns(0));
+    used(&at);
+    let offline = Options {
+        offline: true,
+        token: Token::new(&anns(1)),
+        ..at.options.clone()
+    };
+    for (call, done) in needing(&open(offline, &at.clock)) {
+        let error = done.expect_err(call);
+        assert_eq!(error.status, Status::LibraryNotFound, "{call}");
+        assert!(
+            error
+                .message
+                .ends_with("has not accepted the token yet: open it once without the offline flag"),
+            "{call}: {error}"
+        );
     }
 }

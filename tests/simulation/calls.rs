@@ -91,7 +91,7 @@ impl World {
                 Ok(())
             }
             // Nothing was done: nobody knows yet whose view it is.
-            Err(error) if error.message.starts_with("the server has not accepted the new token") => {
+            Err(error) if error.message.starts_with("the server has not accepted the token") => {
                 self.count("calls before a token was accepted");
                 self.unsure = true;
                 Ok(())

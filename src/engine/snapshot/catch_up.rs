@@ -46,6 +46,8 @@ pub struct Reading {
     /// The same while what is asked first is put aside.
     view_aside: Option<View>,
     pub tokens: Arc<Tokens>,
+    /// Whether it was opened offline: then no call can have the token accepted.
+    is_offline: bool,
     is_aside: AtomicBool,
     /// What it depends on whether it is, in words, by a look from outside.
     premise: Option<Box<dyn Fn() -> Option<String> + Send + Sync>>,
@@ -97,6 +99,7 @@ impl Reading {
             view: source::view(options),
             view_aside: source::view_aside(options),
             tokens,
+            is_offline: options.offline,
             is_aside: AtomicBool::new(false),
             premise: source::premise(options),
             is_premise_recalled: AtomicBool::new(false),
@@ -191,14 +194,16 @@ impl Reading {
     }
 
     /// Whether what the store holds may be this token's, and the server has not accepted it. A user who is named waits for
-    /// nothing.
+    /// nothing, nor does one without a token.
     pub fn awaits_acceptance(&self) -> Result<bool> {
         if self.identity().is_some() {
             return Ok(false);
         }
         let is_aside = self.is_aside.load(Ordering::Acquire);
-        let is_by_token = self.view_of(is_aside).is_some_and(|view| view.viewer == Viewer::Holder);
-        match self.endpoint().filter(|_| is_by_token) {
+        let is_shown = self.view_of(is_aside).is_some_and(|view| view.viewer == Viewer::Holder);
+        let session = self.tokens.current();
+        let is_by_token = is_shown && session.token.is_some();
+        match self.endpoint_of(&session, is_aside).filter(|_| is_by_token) {
             Some(endpoint) => self.store.has_led(&endpoint),
             None => Ok(false),
         }
@@ -207,7 +212,12 @@ impl Reading {
     /// Refuses what needs to know whose view this is, while the server has not accepted the token.
     pub fn check_accepted(&self) -> Result<()> {
         if self.awaits_acceptance()? {
-            let why = "the server has not accepted the new token yet: ask it first (refresh)";
+            let remedy = if self.is_offline {
+                "open it once without the offline flag"
+            } else {
+                "ask it first (refresh)"
+            };
+            let why = format!("the server has not accepted the token yet: {remedy}");
             return Err(Error::new(Status::LibraryNotFound, why));
         }
         Ok(())

@@ -42,12 +42,15 @@ impl Store {
         self.read(|connection| identity_of(connection, Some(endpoint)))
     }
 
-    /// Whether this URL led to the view of any token, by whatever name or token.
+    /// Whether this URL led to the view of any token that has libraries, by whatever token.
     pub fn has_led(&self, endpoint: &Endpoint) -> Result<bool> {
         self.read(|connection| {
             connection
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM endpoints WHERE url = ?1)")?
-                .query_row([&endpoint.url], |row| row.get(0))
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM endpoints e JOIN identities i ON i.id = e.identity \
+                     JOIN libraries l ON l.identity = i.id WHERE e.url = ?1 AND length(i.who) = ?2)",
+                )?
+                .query_row(params![endpoint.url, TOKEN], |row| row.get(0))
         })
     }
 }
