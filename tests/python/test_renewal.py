@@ -289,6 +289,20 @@ def test_plexapis_file_may_name_the_command(cli: Cli, server: Server, tmp_path: 
     assert (done.returncode, "Movies" in done.stdout) == (0, True), done.stderr
 
 
+def test_clear_does_not_say_that_there_is_nothing_before_the_token_is_accepted(
+    cli: Cli, server: Server, used: Path
+) -> None:
+    assert used == cli.store
+    admit(server, jwt(2))
+    done = cli.run("clear", "--yes", PLEXINDEX_TOKEN=jwt(2))
+    assert done.returncode != 0, done.stdout
+    assert "has not accepted the token yet: ask it first (plexindex warm)" in " ".join(done.stderr.split())
+    assert server.requests() == 0
+    cli.run("warm", PLEXINDEX_TOKEN=jwt(2))
+    assert cli.good("clear", "--yes", PLEXINDEX_TOKEN=jwt(2)).startswith("emptied ")
+    assert cli.good("clear", "--yes", PLEXINDEX_TOKEN=jwt(2)).startswith("there is nothing in ")
+
+
 def test_doctor_tells_when_a_token_expires_and_whose_it_is(cli: Cli, server: Server) -> None:
     identity = server.get("state")["identity"]["machineIdentifier"]
     servers_own = "this is the server's own token"

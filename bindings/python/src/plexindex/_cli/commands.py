@@ -233,6 +233,7 @@ def clear(options: argparse.Namespace) -> int:
     with settings.open(offline=True) as index:
         now = index.stats()
         if not (now.libraries or now.matches):
+            index.clear()  # fails where the server has not accepted the token: then nobody knows what there is
             say(nothing)
             return codes.OK
         if not options.yes:

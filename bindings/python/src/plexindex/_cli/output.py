@@ -152,6 +152,7 @@ _OPTIONS = (
         "give server_url and token, or database, or drop the offline flag",
         "give --url and a token, or --database, or leave --offline out",
     ),
+    ("open it once without the offline flag", "ask it first (plexindex warm)"),
     ("give a token for this server", "give --token-file"),
     ("pass one as the option `token`", "give it with --token-file, or set PLEXINDEX_TOKEN"),
     ("pass the token as the option `token`", "give the token with --token-file, or set PLEXINDEX_TOKEN"),
