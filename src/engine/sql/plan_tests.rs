@@ -138,6 +138,11 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         INVALIDATED,
     ),
     (
+        "FROM (SELECT 1 FROM records WHERE id > ?1 LIMIT ?2)",
+        "SCAN (subquery-1)",
+        "at most some hundred, which a segment is made of when they are more",
+    ),
+    (
         "FROM records WHERE in_table",
         "SCAN records",
         "all matches of a library are meant: a library went, or a listing under another token ends",

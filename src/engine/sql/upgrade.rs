@@ -1,6 +1,5 @@
 //! Databases of earlier versions brought up to date.
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -108,7 +107,7 @@ fn copy(earlier: &Path, to: &Path, wal: bool) -> rusqlite::Result<Connection> {
     }
     // What an earlier version of the library writes from now on would be lost.
     held.execute_batch("BEGIN IMMEDIATE")?;
-    let place = ToSqlOutput::Borrowed(ValueRef::Text(to.as_os_str().as_bytes()));
+    let place = ToSqlOutput::Borrowed(ValueRef::Text(to.as_os_str().as_encoded_bytes()));
     connect(earlier)?.execute("VACUUM INTO ?1", [place])?;
     let copy = connect(to)?;
     copy.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;")?;
