@@ -441,8 +441,8 @@ def test_events_stream(server: Standin) -> None:
         assert stream.headers["Content-Type"] == "text/event-stream"
 
         def listen() -> None:
-            while not any("deleted" in line for line in lines):
-                lines.append(stream.readline().decode().strip())
+            while not any("deleted" in line for line in lines) and (line := stream.readline()):
+                lines.append(line.decode().strip())
 
         thread = threading.Thread(target=listen)
         thread.start()
