@@ -248,7 +248,7 @@ fn a_lie_about_a_deleted_item_costs_one_request() {
     movies
         .record_matches(&[(b"/host/a.mkv", key.as_str())])
         .expect("recorded");
-    let event = Event::incarnation(1, key.parse().expect("a number"), ItemType::Movie, "X", 9, "deleted", 1);
+    let event = Event::timeline(1, key.parse().expect("a number"), ItemType::Movie, "X", 9, "deleted", 1);
     assert_eq!(w.server.push(&event), 1);
     until("it is unverified", || {
         movies.lookup_key(path.as_bytes(), |_| ()).is_none()
@@ -330,17 +330,17 @@ fn what_concerns_no_library_costs_nothing() {
             json!({"ActivityNotification": {"event": "ended", "Activity": {"type": "media.generate.bif"}}}),
         ),
         Event::new(
-            "incarnation",
+            "timeline",
             json!({"TimelineEntry": {"identifier": "tv.plex.epg", "sectionID": 1, "itemID": 1001, "state": 5}}),
         ),
-        Event::new("incarnation", json!([1, 2])),
-        Event::new("incarnation", json!({"TimelineEntry": "?"})),
+        Event::new("timeline", json!([1, 2])),
+        Event::new("timeline", json!({"TimelineEntry": "?"})),
     ] {
         w.server.push(&event);
     }
     // This one is heard after all of them.
     let (_, key) = path_of(&w.server, 1, 0);
-    w.server.push(&Event::incarnation(
+    w.server.push(&Event::timeline(
         1,
         key.parse().expect("a number"),
         ItemType::Movie,
@@ -361,17 +361,10 @@ fn a_storm_is_a_handful_of_writes() {
     let w = watched();
     let before = w.index.stats().expect("statistics").sequence;
     for key in 0..1_000 {
-        w.server.push(&Event::incarnation(
-            1,
-            5_000 + key,
-            ItemType::Movie,
-            "X",
-            0,
-            "created",
-            1,
-        ));
         w.server
-            .push(&Event::incarnation(1, 5_000 + key, ItemType::Movie, "X", 5, "", 1));
+            .push(&Event::timeline(1, 5_000 + key, ItemType::Movie, "X", 0, "created", 1));
+        w.server
+            .push(&Event::timeline(1, 5_000 + key, ItemType::Movie, "X", 5, "", 1));
     }
     until_hinted(&w.index);
     until("it is quiet", || {
@@ -453,7 +446,7 @@ fn items_that_are_edited_here_are_asked_for_and_their_library_is_not() {
     // The server tells of the edit. This one is heard after that.
     let movies = library(&w.index);
     let (gone, gone_key) = path_of(&w.server, 1, 9);
-    w.server.push(&Event::incarnation(
+    w.server.push(&Event::timeline(
         1,
         gone_key.parse().expect("a number"),
         ItemType::Movie,
@@ -674,7 +667,7 @@ fn the_token_goes_into_the_header_and_the_request_counts_once() {
     assert!(entry.token_in_header && !entry.token_in_query);
     assert_eq!(
         entry.target,
-        "/:/eventsource/notifications?filters=incarnation,activity,status"
+        "/:/eventsource/notifications?filters=timeline,activity,status"
     );
 }
 
@@ -748,7 +741,7 @@ fn webhooks_and_notifications_that_the_host_received_are_understood() {
     assert_eq!(notified(HOOK.as_bytes()), MERGED);
     assert_eq!(notified(form.as_bytes()), MERGED);
     // The first movie of the stand-in has this key: what it is now has to be asked for.
-    let deleted = r#"{"NotificationContainer":{"type":"incarnation","size":1,"TimelineEntry":[{"identifier":"com.plexapp.plugins.library","sectionID":"1","itemID":"1001","type":1,"state":9,"metadataState":"deleted"}]}}"#;
+    let deleted = r#"{"NotificationContainer":{"type":"timeline","size":1,"TimelineEntry":[{"identifier":"com.plexapp.plugins.library","sectionID":"1","itemID":"1001","type":1,"state":9,"metadataState":"deleted"}]}}"#;
     assert_eq!(notified(deleted.as_bytes()), CONFIRMED);
     let unknown = deleted.replace("1001", "999999");
     assert_eq!(notified(unknown.as_bytes()), PROBED);

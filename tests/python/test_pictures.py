@@ -21,6 +21,8 @@ def words(picture: Path) -> str:
     text = "\n".join(unescape(re.sub(r"<[^>]*>", "", line)) for line in lines)
     text = re.sub(r"[█░]+", "=", re.sub(r"\d[\d,.:]*", "0", text))
     text = re.sub(r"(?m)^  ok +file system: .*$", "", text)
+    # A library that is listed at once has no rate.
+    text = text.replace(" (0/s)", "")
     text = re.sub(r"0 (?:bytes|[kMGT]B|ms|s)\b|just now|0 (?:min|h|days) ago", "0", text).replace("0 ago", "0")
     # Where lines are broken depends on the numbers, too.
     return " ".join(text.split())

@@ -130,7 +130,7 @@ impl Rig for Plex {
 /// What a host receives when an item changed.
 pub fn notification(section: &str, key: &str) -> String {
     format!(
-        "{{\"NotificationContainer\":{{\"type\":\"incarnation\",\"TimelineEntry\":[{{\"identifier\":\
+        "{{\"NotificationContainer\":{{\"type\":\"timeline\",\"TimelineEntry\":[{{\"identifier\":\
          \"com.plexapp.plugins.library\",\"sectionID\":\"{section}\",\"itemID\":\"{key}\",\"type\":1,\"state\":0,\
          \"metadataState\":\"created\"}}]}}}}"
     )

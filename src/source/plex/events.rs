@@ -1,6 +1,6 @@
 //! Plex's events: the lines of a stream, and the JSON of notifications and webhooks in the shapes that servers send.
 //!
-//! A WebSocket's frame is `{"NotificationContainer":{"type":"incarnation","TimelineEntry":[{…}]}}`; a stream of
+//! A WebSocket's frame is `{"NotificationContainer":{"type":"timeline","TimelineEntry":[{…}]}}`; a stream of
 //! server-sent events has neither the wrapper nor the list. Names of members tell what is there, in both. What is not
 //! understood is passed over: servers send dozens of kinds.
 
@@ -12,7 +12,7 @@ use crate::error::{Error, Result, Status};
 /// The longest event that is read; the longest seen are a few kilobytes.
 const LONGEST: usize = 1 << 20;
 
-/// The only sender of a library's incarnation; others are guides and plug-ins.
+/// The only sender of a library's timeline; others are guides and plug-ins.
 const LIBRARY: &str = "com.plexapp.plugins.library";
 
 /// A body that tells something.
@@ -94,7 +94,7 @@ fn notification(body: &Map<String, Value>, events: &mut Vec<Event>) -> bool {
     let mut is_one = false;
     for (name, value) in body {
         let read: fn(&Map<String, Value>) -> Option<Event> = match name.as_str() {
-            "TimelineEntry" => incarnation,
+            "TimelineEntry" => timeline,
             "ActivityNotification" => activity,
             "StatusNotification" => status,
             // Of no concern, but of this shape.
@@ -111,7 +111,7 @@ fn notification(body: &Map<String, Value>, events: &mut Vec<Event>) -> bool {
     is_one
 }
 
-fn incarnation(entry: &Map<String, Value>) -> Option<Event> {
+fn timeline(entry: &Map<String, Value>) -> Option<Event> {
     if text(entry.get("identifier")).is_some_and(|sender| sender != LIBRARY) {
         return None;
     }

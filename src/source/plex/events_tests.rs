@@ -41,7 +41,7 @@ fn both(kind: &str, name: &str, entry: &str) -> Vec<Event> {
 
 fn timeline_of(rest: &str) -> Vec<Event> {
     both(
-        "incarnation",
+        "timeline",
         "TimelineEntry",
         &format!("{{\"identifier\":\"{LIBRARY}\",\"sectionID\":\"1\",\"itemID\":\"108\",\"type\":1{rest}}}"),
     )
@@ -80,10 +80,10 @@ fn a_timeline_tells_of_items() {
 #[test]
 fn numbers_and_texts_are_the_same() {
     let entry = r#"{"identifier":"com.plexapp.plugins.library","sectionID":1,"itemID":108,"state":9}"#;
-    assert_eq!(both("incarnation", "TimelineEntry", entry), [deleted("108")]);
+    assert_eq!(both("timeline", "TimelineEntry", entry), [deleted("108")]);
     let nowhere = r#"{"sectionID":-1,"itemID":"108","state":5}"#;
     assert_eq!(
-        both("incarnation", "TimelineEntry", nowhere),
+        both("timeline", "TimelineEntry", nowhere),
         [Event::Changed {
             section: None,
             rating_key: "108".into(),
@@ -92,7 +92,7 @@ fn numbers_and_texts_are_the_same() {
     );
     let library = r#"{"sectionID":"1","itemID":-1,"state":5}"#;
     assert_eq!(
-        both("incarnation", "TimelineEntry", library),
+        both("timeline", "TimelineEntry", library),
         [Event::Told { section: in_one() }]
     );
 }
@@ -100,9 +100,9 @@ fn numbers_and_texts_are_the_same() {
 #[test]
 fn others_than_libraries_have_timelines_too() {
     let entry = r#"{"identifier":"tv.plex.providers.epg.cloud","sectionID":"1","itemID":"5","state":5}"#;
-    assert_eq!(both("incarnation", "TimelineEntry", entry), []);
+    assert_eq!(both("timeline", "TimelineEntry", entry), []);
     let collection = r#"{"identifier":"com.plexapp.plugins.library","sectionID":1,"itemID":5,"type":18,"state":5}"#;
-    assert_eq!(both("incarnation", "TimelineEntry", collection), []);
+    assert_eq!(both("timeline", "TimelineEntry", collection), []);
 }
 
 #[test]
@@ -165,8 +165,8 @@ fn events_of_no_concern_are_passed_over_and_what_is_no_event_is_reported() {
     assert_eq!(events(r#"{"NotificationContainer":{"type":"new","What":[{}]}}"#), []);
     assert_eq!(parse(br#"{"a":1}"#), Told::Foreign);
     for old in [
-        r#"{"_elementType":"NotificationContainer","type":"incarnation","size":1,"_children":[{"_elementType":"TimelineEntry"}]}"#,
-        r#"{"NotificationContainer":{"type":"incarnation","_children":[{"_elementType":"TimelineEntry","itemID":1}]}}"#,
+        r#"{"_elementType":"NotificationContainer","type":"timeline","size":1,"_children":[{"_elementType":"TimelineEntry"}]}"#,
+        r#"{"NotificationContainer":{"type":"timeline","_children":[{"_elementType":"TimelineEntry","itemID":1}]}}"#,
     ] {
         assert_eq!(parse(old.as_bytes()), Told::Ancient);
         let error = super::read(old.as_bytes()).expect_err("refused");
@@ -193,7 +193,7 @@ const ENTRY: &str = r#"data: {"TimelineEntry":{"sectionID":"1","itemID":"108","s
 #[test]
 fn lines_end_in_three_ways_and_come_in_any_pieces() {
     for end in ["\n", "\r\n", "\r"] {
-        let text = format!(": hello{end}event: ping{end}data: {{}}{end}{end}event: incarnation{end}{ENTRY}{end}{end}");
+        let text = format!(": hello{end}event: ping{end}data: {{}}{end}{end}event: timeline{end}{ENTRY}{end}{end}");
         assert_eq!(streamed(&[text.as_bytes()]), [deleted("108")], "{end:?}");
         let pieces: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
         assert_eq!(streamed(&pieces), [deleted("108")], "{end:?}");

@@ -21,7 +21,7 @@ pub(super) const PAGES: u64 = 16;
 
 /// Elements of a row that nothing here stores. `Media` and `Guid` must never stand here.
 const EXCLUDED_ELEMENTS: &str = "Genre,Country,Director,Writer,Role,Producer,Collection,Rating,Similar,Style,Mood,\
-    Label,Field,ListingSegment,UltraBlurColors,Chapter,Marker,Extras,Related,Review,Location,Preferences";
+    Label,Field,Image,UltraBlurColors,Chapter,Marker,Extras,Related,Review,Location,Preferences";
 
 /// Fields of a row that nothing here stores. Advisory, like the elements: a server may send them all the same.
 const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThumb,parentTheme,grandparentThumb,\

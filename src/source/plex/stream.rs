@@ -16,7 +16,7 @@ use super::transport;
 use super::url::Target;
 
 /// Where the events are. Names of events that are not known are no error; servers that know no filter send all.
-pub(super) const EVENTS: &str = "/:/eventsource/notifications?filters=incarnation,activity,status";
+pub(super) const EVENTS: &str = "/:/eventsource/notifications?filters=timeline,activity,status";
 
 impl PlexHttp {
     /// Reads a stream of events until one side ends it.

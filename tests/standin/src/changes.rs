@@ -135,8 +135,8 @@ impl State {
             }
             library.count_change(1);
             keys.push(key);
-            self.push_event(Event::incarnation(section, key, kind, &title, 0, "created", now));
-            self.push_event(Event::incarnation(section, key, kind, &title, 5, "", now));
+            self.push_event(Event::timeline(section, key, kind, &title, 0, "created", now));
+            self.push_event(Event::timeline(section, key, kind, &title, 5, "", now));
         }
         if scanned {
             self.library_mut(section)?.scanned_at = now;
@@ -164,7 +164,7 @@ impl State {
             }
             let (kind, title) = item.unwrap_or((ItemType::Movie, String::new()));
             for gone in removed {
-                self.push_event(Event::incarnation(section, gone, kind, &title, 9, "deleted", now));
+                self.push_event(Event::timeline(section, gone, kind, &title, 9, "deleted", now));
             }
         }
         Ok(())
@@ -186,7 +186,7 @@ impl State {
         if counts {
             library.count_change(1);
         }
-        let mut event = Event::incarnation(section, key, kind, &title, 5, "", now);
+        let mut event = Event::timeline(section, key, kind, &title, 5, "", now);
         event.set("mediaState", json!("analyzing"));
         self.push_event(event);
         Ok(())

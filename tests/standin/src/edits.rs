@@ -182,7 +182,7 @@ fn edit(state: &mut State, keys: &[u64], changes: &[Change]) {
         let edited = state.library_of(*key).and_then(|library| {
             let (kind, at) = library.find(*key)?;
             let title = library.title_at(kind, at).into_owned();
-            Some(Event::incarnation(library.key, *key, kind, &title, 5, "", now))
+            Some(Event::timeline(library.key, *key, kind, &title, 5, "", now))
         });
         if let Some(event) = edited {
             state.push_event(event);

@@ -11,7 +11,7 @@ use crate::model::ItemType;
 /// An event: its name and its data, in the unwrapped shape (`{"TimelineEntry":{…}}`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// `incarnation`, `activity`, `status`, …
+    /// `timeline`, `activity`, `status`, …
     pub name: String,
     /// The data, one line of JSON.
     pub data: Value,
@@ -26,8 +26,8 @@ impl Event {
         }
     }
 
-    /// A incarnation entry. `state`: 0 created, 5 processed, 9 deleted; `metadata`: `metadataState`, may be empty.
-    pub fn incarnation(
+    /// A timeline entry. `state`: 0 created, 5 processed, 9 deleted; `metadata`: `metadataState`, may be empty.
+    pub fn timeline(
         section: u32,
         key: u64,
         kind: ItemType,
@@ -44,7 +44,7 @@ impl Event {
         if !metadata.is_empty() {
             entry["metadataState"] = json!(metadata);
         }
-        Event::new("incarnation", json!({ "TimelineEntry": entry }))
+        Event::new("timeline", json!({ "TimelineEntry": entry }))
     }
 
     /// An activity notification. `event`: `started`, `updated`, `ended`.

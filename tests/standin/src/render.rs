@@ -241,14 +241,14 @@ fn lists(w: &mut Writer, library: &Library, item: &Item, shape: Shape) {
         all_media(w, item, shape);
     }
     // Newer servers send pictures and colours with each row; some requests keep them whatever is excluded.
-    if matches!(item.kind, ItemType::Movie) && !item.summary.is_empty() && w.list("ListingSegment") {
+    if matches!(item.kind, ItemType::Movie) && !item.summary.is_empty() && w.list("Image") {
         let time = item.updated_at.unwrap_or(item.added_at);
         for (kind, what) in [("coverPoster", "thumb"), ("background", "art")] {
-            w.open("ListingSegment");
+            w.open("Image");
             w.str("alt", &item.title);
             w.str("type", kind);
             w.str("url", &format!("/library/metadata/{}/{what}/{time}", item.key));
-            w.close("ListingSegment");
+            w.close("Image");
         }
         w.end_list();
     }

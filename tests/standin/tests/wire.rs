@@ -113,7 +113,7 @@ fn events_arrive_one_by_one() {
     let server = server(5);
     server.config(|c| c.ping_ms = 40);
     let mut stream = Client::new(&server);
-    let head = stream.get("/:/eventsource/notifications?filters=incarnation,activity");
+    let head = stream.get("/:/eventsource/notifications?filters=timeline,activity");
     assert_eq!(head.header("content-type"), Some("text/event-stream"));
     assert_eq!(stream.more(), "event: ping\ndata: {}\n\n");
     server.config(|c| c.ping_ms = 60_000);
@@ -131,7 +131,7 @@ fn events_arrive_one_by_one() {
         .change(|s| s.add_items(1, vec![ItemSpec::file("E", "/data/movies/E.mkv")], true))
         .unwrap()[0];
     wait_for(&format!("\"itemID\":\"{key}\""), &mut stream);
-    wait_for("event: incarnation\ndata: {\"TimelineEntry\":{", &mut stream);
+    wait_for("event: timeline\ndata: {\"TimelineEntry\":{", &mut stream);
     server
         .change(|s| s.stage_items(1, vec![ItemSpec::file("F", "/data/movies/F.mkv")]))
         .unwrap();
@@ -154,10 +154,10 @@ fn events_arrive_one_by_one() {
     wait_for("\"event\":\"ended\"", &mut stream);
     assert_eq!(client.get(ALL).keys().len(), 7);
     assert!(!seen.contains("event: status"));
-    server.push(&Event::new("incarnation", json!({"TimelineEntry": {"sectionID": -1}})));
+    server.push(&Event::new("timeline", json!({"TimelineEntry": {"sectionID": -1}})));
     assert_eq!(
         stream.more(),
-        "event: incarnation\ndata: {\"TimelineEntry\":{\"sectionID\":-1}}\n\n"
+        "event: timeline\ndata: {\"TimelineEntry\":{\"sectionID\":-1}}\n\n"
     );
 }
 
