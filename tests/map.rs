@@ -1,4 +1,4 @@
-//! The floor plan of docs/design.md is what the sources say: which folder of src/ uses which, and no circle, neither
+//! The layers of docs/design.md are what the sources say: which folder of src/ uses which, and no circle, neither
 //! between folders nor between the files of one.
 //!
 //! Read are the `use` lines and the paths in the code, of what is no test, what macros are given included. Methods
@@ -442,7 +442,7 @@ const FENCE: &str = "```arrows\n";
 /// The arrows that docs/design.md shows, from the top to the bottom.
 fn plan() -> Vec<(String, BTreeSet<String>)> {
     let design = fs::read_to_string(repository("docs/design.md")).expect("the design");
-    let (_, rest) = design.split_once(FENCE).expect("the floor plan has a block of arrows");
+    let (_, rest) = design.split_once(FENCE).expect("the layers have a block of arrows");
     let (block, _) = rest.split_once("```").expect("it ends");
     let line = |line: &str| {
         let (from, to) = line.split_once('→').unwrap_or_else(|| panic!("no arrow in `{line}`"));

@@ -1,4 +1,5 @@
-//! The Rust example of README.md is `examples/match_file.rs`; it and its neighbours do what they say.
+//! The Rust example of README.md is `examples/match_file.rs`; it and its neighbours do what they say. Links between documents
+//! lead somewhere.
 
 mod support;
 
@@ -119,4 +120,41 @@ fn the_example_of_watching_answers_each_line() {
         2,
         "{told}"
     );
+}
+
+/// The name by which links reach a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.collect::<String>().trim().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn links_between_documents_lead_to_files_and_headings() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["", "docs", "docs/design", "bindings", "tests/standin"];
+    let entries = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(root.join(folder)).expect("a folder"));
+    let documents = entries.map(|entry| entry.expect("an entry").path());
+    let mut links = 0;
+    for document in documents.filter(|path| path.extension().is_some_and(|end| end == "md")) {
+        let text = fs::read_to_string(&document).expect("it is read");
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.contains("://")) {
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = match file {
+                "" => document.clone(),
+                file => document.parent().expect("a folder").join(file),
+            };
+            assert!(file.exists(), "{}: no file {target}", document.display());
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&file).expect("it is read");
+                let mut headings = text.lines().filter(|line| line.starts_with('#'));
+                let there = headings.any(|line| anchor(line.trim_start_matches('#')) == heading);
+                assert!(there, "{}: no heading {target}", document.display());
+            }
+            links += 1;
+        }
+    }
+    assert!(links > 40, "{links}");
 }

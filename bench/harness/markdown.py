@@ -40,7 +40,7 @@ def render(results: Results, goals: list[dict[str, Any]], charts: list[str]) -> 
         "has each peer that keeps its entries on disk and needs less; a `dict` and cachetools hold those of one",
         "process, and are not among them. Where the goal names a call (`match`), that call counts. The drop-in is",
         "`plexindex.compat`, which takes the place of the caches of Stash2Plex, the consumer. A rung is a way to",
-        "find an item: `docs/design.md`.",
+        "find an item: `docs/design/matching.md`.",
         *_missed(goals),
     ]
     for group, rows in groupby(sorted(results.rows, key=_place(results)), key=lambda row: row.group):

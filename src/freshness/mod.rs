@@ -1,7 +1,7 @@
 //! When to ask the server, and what: pure decisions over ages, tokens and counts. The time is passed in.
 //!
-//! What a source's change tokens are worth, it says itself ([`Trust`]); what follows from that stands in `docs/design.md`,
-//! 'Freshness'.
+//! What a source's change tokens are worth, it says itself ([`Trust`]); what follows from that stands in
+//! `docs/design/freshness.md`.
 
 use crate::model::{Change, Hint, PathSearch, Trust};
 use crate::options::{Options, Ttl};

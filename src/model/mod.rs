@@ -1,6 +1,6 @@
 //! The nouns of plexindex, free of any way to store, fetch or find them.
 //!
-//! Words are those of `docs/design.md`, 'Vocabulary'. Everything here is plain data.
+//! Words are those of `docs/design.md`, 'Concepts'. Everything here is plain data.
 
 mod ids;
 mod scrub;

@@ -3,7 +3,7 @@
 //! What makes the maps sound is a promise of ours about the files: an image is written under another name, renamed
 //! into place, and never changed or shortened afterwards; the shared page has its full size before it has its name, is
 //! never shortened, and is touched through atomics only. Others who change the files *while they are open* are outside
-//! the promise (`docs/design.md`): a shortened map is a bus error, whatever language maps it.
+//! the promise (`docs/design/processes.md`): a shortened map is a bus error, whatever language maps it.
 
 use std::fs::File;
 use std::io::{self, Read};

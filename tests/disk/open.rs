@@ -481,7 +481,7 @@ fn a_store_that_a_newer_version_added_to_goes_on() {
     let server = movies(60);
     let folder = tempfile::tempdir().expect("a folder");
     used(&server, folder.path());
-    // Within a format there are only additions: docs/design.md, 'The store'.
+    // Within a format there are only additions: docs/design/storage.md.
     let newer = |sql: &str| database(folder.path()).execute_batch(sql).expect("added");
     newer(
         "ALTER TABLE items ADD COLUMN newer TEXT; ALTER TABLE records ADD COLUMN newer INTEGER DEFAULT 0;

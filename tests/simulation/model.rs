@@ -1,5 +1,5 @@
 //! What every answer may be. The model knows what each server had at each step, what hosts told the index, and what
-//! `docs/design.md` promises from that: it never looks into the index.
+//! `docs/design/` promises from that: it never looks into the index.
 //!
 //! An item that is answered was on the server so, at a step that the answer's own age allows; what is not answered was not
 //! there for all of that time. What a host invalidated is answered as the server had it since. What it recorded is answered

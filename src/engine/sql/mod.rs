@@ -1,7 +1,7 @@
 //! `SQLite`: the one source of truth, and the only place with SQL.
 //!
 //! A [`Store`] is a folder: the database, the version page that tells other processes of a commit, images, locks, and
-//! the client identifier. What a kill at each point of a write leaves behind is argued in `docs/design.md`.
+//! the client identifier. What a kill at each point of a write leaves behind is argued in `docs/design/crashes.md`.
 //!
 //! A method that gives a [`crate::error::Result`] fails with [`Status::Store`](crate::error::Status::Store), and one that
 //! writes with [`Status::StoreFull`](crate::error::Status::StoreFull) too; what else it may fail with stands there.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::patience::BUSY;
 use crate::platform::files;
 
-/// `user_version` of what is made from this `schema.sql`. `docs/design.md`, 'The store', says when it changes.
+/// `user_version` of what is made from this `schema.sql`. `docs/design/storage.md` says when it changes.
 pub const MADE: i64 = 12;
 
 /// The lowest `user_version` that [`super::upgrade::upgrade`] brings up to date. A database of a lower one is set aside.

@@ -1,5 +1,5 @@
--- The store's format, number 2: the one place that says which columns there are. docs/design.md says what each table is
--- for, what a kill leaves, and what a change of this file needs ('The store').
+-- The store's format, number 3: the one place that says which columns there are. docs/design/storage.md says what each table
+-- is for, and what a change of this file needs; docs/design/crashes.md what a kill leaves.
 
 CREATE TABLE store (
     one       INTEGER PRIMARY KEY CHECK (one = 1),

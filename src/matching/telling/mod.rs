@@ -2,7 +2,7 @@
 //!
 //! That one listed file has the same name says nothing of the files that are not listed. So a path must either be the
 //! listed one below another root ([`only_root_differs`]), or carry the item's title where names of media carry it
-//! ([`tells`]). `docs/design.md`, 'The matching ladder', argues each rule.
+//! ([`tells`]). `docs/design/matching.md`, 'Evidence', has the rules.
 
 mod apart;
 mod names;

@@ -8,7 +8,7 @@ use crate::model::{Change, LONGEST_KEY, Library, LibraryKind, Trust, uuid_of_sec
 
 use super::lenient::{Elements, LIST_LIMIT, Object, push_new, refuse_long, scalar};
 
-/// When Plex says that a library changed. Neither of them is reliable by itself: `docs/design.md`, 'Freshness'.
+/// When Plex says that a library changed. Neither of them is reliable by itself: `docs/design/sources.md`.
 #[derive(Clone, Copy, Default)]
 struct Clocks {
     /// A change counter, not a time; 0 for ever in some libraries, and it lags.

@@ -1,4 +1,4 @@
-//! The ladder once more, written from `docs/design.md` alone: lists, and nothing but linear scans.
+//! Resolution once more, written from `docs/design/matching.md` alone: lists, and nothing but linear scans.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
