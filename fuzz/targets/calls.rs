@@ -21,7 +21,7 @@ use super::opening::{check_status, exactly, loud, size_near};
 use super::server;
 
 /// A store as it is filled, a copy that is worked on, and what is open there.
-struct Here {
+struct FolderConnections {
     template: tempfile::TempDir,
     place: PathBuf,
     open: Option<Open>,
@@ -41,7 +41,7 @@ struct Open {
 }
 
 thread_local! {
-    static HERE: RefCell<Here> = RefCell::new(Here::new());
+    static HERE: RefCell<FolderConnections> = RefCell::new(FolderConnections::new());
 }
 
 fn copied(from: &Path, to: &Path) {
@@ -55,7 +55,7 @@ fn copied(from: &Path, to: &Path) {
     }
 }
 
-impl Here {
+impl FolderConnections {
     fn new() -> Self {
         let template = folder();
         server::fill(template.path());

@@ -12,7 +12,7 @@ use plexindex::tables::{Op, Table, Terms};
 use super::input::{Input, folder};
 use super::server::{self, NOW_MS};
 
-struct Here {
+struct FolderConnections {
     handles: [Index; 2],
     clock: Arc<ManualClock>,
     /// For each handle: two tables, one of which folds.
@@ -23,10 +23,10 @@ struct Here {
 }
 
 thread_local! {
-    static HERE: Here = Here::new();
+    static HERE: FolderConnections = FolderConnections::new();
 }
 
-impl Here {
+impl FolderConnections {
     fn new() -> Self {
         let folder = folder();
         let clock = Arc::new(ManualClock::new(NOW_MS));
@@ -65,7 +65,7 @@ fn value(input: &mut Input<'_>) -> Vec<u8> {
     }
 }
 
-fn check(here: &Here, model: &Model, now_ms: i64, asked: &[(usize, Vec<u8>)]) {
+fn check(here: &FolderConnections, model: &Model, now_ms: i64, asked: &[(usize, Vec<u8>)]) {
     for (handle, tables) in here.tables.iter().enumerate() {
         for (table, name) in asked {
             let wanted = model
@@ -90,7 +90,7 @@ fn check(here: &Here, model: &Model, now_ms: i64, asked: &[(usize, Vec<u8>)]) {
     }
 }
 
-fn listed(here: &Here, model: &Model, now_ms: i64) {
+fn listed(here: &FolderConnections, model: &Model, now_ms: i64) {
     for (number, table) in here.tables[0].iter().enumerate() {
         let mut names = Vec::new();
         let mut after: Option<Vec<u8>> = None;
@@ -111,7 +111,7 @@ pub fn run(data: &[u8]) {
     HERE.with(|here| operations(here, data));
 }
 
-fn operations(here: &Here, data: &[u8]) {
+fn operations(here: &FolderConnections, data: &[u8]) {
     let mut input = Input(data);
     let mut model = Model::new();
     if here.written.replace(false) {

@@ -22,8 +22,8 @@ pub use snapshot::{
     EvictionPin, MAX_RETRIES, Reading, Resolved, Selection, Selector, Snapshot, age, cleared_again, places,
 };
 pub use sql::{
-    Endpoint, Facts, FeedPage, FeedPlace, FeedPosition, Finished, Folder, Invalid, LibraryRow, Listing, LockTimeout,
-    Mark, ProbeOutcome, Store, Told,
+    Endpoint, FeedPage, FeedPlace, FeedPosition, Invalidation, ItemChange, LibraryHint, LibraryRow, Listing,
+    ListingResult, LockTimeout, ProbeOutcome, Store, StoreFacts, StoreFolder,
 };
 
 /// What the fuzz targets and benchmarks reach besides.

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::engine::Mark;
+use crate::engine::LibraryHint;
 use crate::freshness::{PROVISIONAL_MS, SETTLING_MS};
 use crate::model::Hint;
 use crate::source::Event;
@@ -252,16 +252,16 @@ impl Debouncer {
     }
 
     /// What is to be noted now.
-    pub fn due(&mut self, now: i64) -> Vec<Mark> {
+    pub fn due(&mut self, now: i64) -> Vec<LibraryHint> {
         self.noted(now, false)
     }
 
     /// All that is to be noted some time: the watch ends before it is due.
-    pub fn rest(&mut self, now: i64) -> Vec<Mark> {
+    pub fn rest(&mut self, now: i64) -> Vec<LibraryHint> {
         self.noted(now, true)
     }
 
-    fn noted(&mut self, now: i64, all: bool) -> Vec<Mark> {
+    fn noted(&mut self, now: i64, all: bool) -> Vec<LibraryHint> {
         let intervals = self.intervals;
         let mut marks = Vec::new();
         for (name, of) in &mut self.sections {
@@ -280,7 +280,7 @@ impl Debouncer {
                 of.noted = Some(now);
             }
             if hint != Hint::None || !deleted.is_empty() {
-                marks.push(Mark {
+                marks.push(LibraryHint {
                     section: (!name.is_empty()).then(|| name.clone()),
                     hint,
                     deleted: deleted.into_iter().collect(),
@@ -292,7 +292,7 @@ impl Debouncer {
     }
 
     /// Takes back what could not be noted: it is due again in a while.
-    pub fn put_back(&mut self, marks: Vec<Mark>, now: i64) {
+    pub fn put_back(&mut self, marks: Vec<LibraryHint>, now: i64) {
         for mark in marks {
             let of = self.section(mark.section);
             of.tell(mark.hint, now);
@@ -310,7 +310,7 @@ impl Debouncer {
     }
 
     /// What these events say, noted at once: for those that a host received itself.
-    pub fn at_once(events: Vec<Event>) -> Vec<Mark> {
+    pub fn at_once(events: Vec<Event>) -> Vec<LibraryHint> {
         let mut debouncer = Self::default();
         for event in events {
             debouncer.take(event, 0);

@@ -6,7 +6,7 @@ struct Bench {
     debouncer: Debouncer,
     now: i64,
     /// What was noted, with its time.
-    noted: Vec<(i64, Mark)>,
+    noted: Vec<(i64, LibraryHint)>,
 }
 
 impl Bench {

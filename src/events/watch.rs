@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::body::json_of;
 use super::debounce::{DebounceIntervals, Debouncer};
-use crate::engine::{LockTimeout, Mark, Reading, Store};
+use crate::engine::{LibraryHint, LockTimeout, Reading, Store};
 use crate::error::{Error, Result, Status, refuse};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
@@ -273,7 +273,7 @@ impl Events {
         Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
     }
 
-    fn note(&self, marks: &[Mark]) -> Result<()> {
+    fn note(&self, marks: &[LibraryHint]) -> Result<()> {
         if marks.is_empty() {
             return Ok(());
         }

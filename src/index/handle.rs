@@ -9,7 +9,7 @@ use super::inner::Inner;
 use super::library::{Library, QueryOptions};
 use super::timing::Timed;
 use crate::edit::{Edit, EditReport};
-use crate::engine::{Facts as StoreFacts, Selector, Store, Tables};
+use crate::engine::{Selector, Store, StoreFacts, Tables};
 use crate::error::{Error, Result, Status};
 use crate::events::DebounceIntervals;
 use crate::matching::propose::Proposal;

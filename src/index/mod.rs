@@ -9,8 +9,8 @@ mod timing;
 
 pub use crate::disk::{Rule, Rules};
 pub use crate::edit::{Edit, EditReport, Edited};
-pub use crate::engine::Facts as StoreFacts;
 pub use crate::engine::Selector;
+pub use crate::engine::StoreFacts;
 #[doc(hidden)]
 pub use crate::events::DebounceIntervals;
 pub use crate::matching::propose::Proposal;

@@ -117,7 +117,7 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
     }
 
     fn rebuild_due(&self) -> bool {
-        self.turn.queries.reading.images_are_due()
+        self.turn.queries.reading.segments_are_due()
     }
 
     fn verifies_first(&self) -> bool {
@@ -182,8 +182,9 @@ impl Queries {
         let Some(now_ms) = at(self.clock.coarse_now_ms()).or_else(|| at(self.clock.now_ms())) else {
             return Err(then);
         };
-        let is_fresh =
-            || !self.reading.images_are_due() && !is_stale(&self.sync.age(&snapshot.rows[place]), &self.policy, now_ms);
+        let is_fresh = || {
+            !self.reading.segments_are_due() && !is_stale(&self.sync.age(&snapshot.rows[place]), &self.policy, now_ms)
+        };
         // A source on this machine is looked at only where it counts.
         let known_fresh = (!self.sync.is_local()).then(is_fresh);
         let turn = Turn {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::job::{SyncJob, aborted, cleared};
 use super::refresh::Why;
-use crate::engine::{Finished, Folder, LibraryRow, Listing, ListingBuilder};
+use crate::engine::{LibraryRow, Listing, ListingBuilder, ListingResult, StoreFolder};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::model::{Generation, IdentityId, Item, Library, Sequence};
@@ -414,7 +414,7 @@ impl SyncJob<'_> {
         }
         // A row that came twice is an item once: then the store knows better.
         let builder = builder.filter(|_| items == listing.keyed);
-        let name = Folder::image_name(row.id, listing.generation, listing.begun_sequence);
+        let name = StoreFolder::new_listing_name(row.id, listing.generation, listing.begun_sequence);
         let write = |builder: ListingBuilder| sync.images.write(builder, &name, row);
         // Where it is sure that the image will be needed, it is written while the store says what is gone.
         let sure = listing.changed || !row.generation.is_fetched();
@@ -450,7 +450,7 @@ impl SyncJob<'_> {
             _ => written,
         };
         let image = match written {
-            _ if generation == row.generation && row.image.is_some() => None,
+            _ if generation == row.generation && row.segment.is_some() => None,
             Some(Ok(())) => Some(name),
             Some(Err(error)) if error.status != Status::Store => return Err(error),
             // What could not be written is tried once more: a slow listing's file may have been swept.
@@ -460,11 +460,11 @@ impl SyncJob<'_> {
         let stored = sync.store.finish_listing(
             identity,
             &listing,
-            &Finished {
+            &ListingResult {
                 items: left,
                 provisional: !(whole && settled),
                 partial: !whole,
-                image,
+                segment: image,
                 now_ms,
             },
         )?;

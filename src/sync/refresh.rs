@@ -114,7 +114,7 @@ impl Syncing {
             }
         }
         if any {
-            self.store.sweep_images();
+            self.store.sweep_segments();
             self.reading.catch_up()?;
         }
         Ok(())

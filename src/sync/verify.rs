@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::call::Call;
 use super::job::Syncing;
 use super::refresh::Why;
-use crate::engine::{Invalid, LibraryRow, Resolved, Snapshot, places};
+use crate::engine::{Invalidation, LibraryRow, Resolved, Snapshot, places};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::matching::{Folders, Invalidated, Scope};
 use crate::model::LibraryId;
@@ -126,7 +126,7 @@ impl Syncing {
             return Ok(());
         };
         // What is invalidated from now on the answer may not know of.
-        let mut before: HashMap<LibraryId, Vec<Invalid>> = HashMap::new();
+        let mut before: HashMap<LibraryId, Vec<Invalidation>> = HashMap::new();
         for one in unverified {
             if let Entry::Vacant(entry) = before.entry(one.row.id) {
                 entry.insert(self.store.unverified(one.row.id)?);

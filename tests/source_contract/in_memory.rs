@@ -9,12 +9,12 @@ use crate::memory::{Fault, Knobs, Memory};
 use crate::rig::{FOLDER, Failure, Rig, TITLE};
 
 /// A server in memory with the rig's library.
-pub struct InMemory {
+pub struct StandInSegments {
     pub memory: Memory,
     pub section: String,
 }
 
-impl InMemory {
+impl StandInSegments {
     pub fn with(knobs: Knobs, films: u32) -> Self {
         let memory = Memory::new(knobs);
         let section = memory.add_library(TITLE, FOLDER);
@@ -32,11 +32,11 @@ impl InMemory {
 
 macro_rules! rig {
     ($name:ident, $knobs:expr) => {
-        pub struct $name(InMemory);
+        pub struct $name(StandInSegments);
 
         impl Rig for $name {
             fn new(films: u32) -> Self {
-                Self(InMemory::with($knobs, films))
+                Self(StandInSegments::with($knobs, films))
             }
 
             fn source(&self, meter: Arc<dyn Meter>) -> Arc<dyn Source> {

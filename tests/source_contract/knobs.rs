@@ -9,7 +9,7 @@ use plexindex::options::{Options, Ttl};
 use plexindex::source::{Abilities, Delta, Resume};
 use tempfile::TempDir;
 
-use crate::in_memory::InMemory;
+use crate::in_memory::StandInSegments;
 use crate::memory::{Fault, Knobs, Memory, Token};
 use crate::rig::{FOLDER, HOUR_MS, NOW_MS, TITLE};
 
@@ -25,7 +25,7 @@ struct Place {
 impl Place {
     /// Nothing asked yet.
     fn new(knobs: Knobs, films: u32, set: impl FnOnce(&mut Options)) -> Self {
-        let InMemory { memory, section } = InMemory::with(knobs, films);
+        let StandInSegments { memory, section } = StandInSegments::with(knobs, films);
         let clock = Arc::new(ManualClock::new(NOW_MS));
         let folder = tempfile::tempdir().expect("a folder");
         let mut options = Options {

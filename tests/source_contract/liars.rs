@@ -10,7 +10,7 @@ use plexindex::options::Options;
 use plexindex::source::{Abilities, Bounds, Changes, Kind, Known, PageEnd, PageRequest, Placed, Source, WantedPath};
 use tempfile::TempDir;
 
-use crate::in_memory::InMemory;
+use crate::in_memory::StandInSegments;
 use crate::memory::{Knobs, Memory};
 use crate::rig::{FOLDER, HOUR_MS, NOW_MS, TITLE};
 
@@ -108,7 +108,7 @@ struct Scene {
 }
 
 fn scene(knobs: Knobs, films: u32, lies: Lies) -> Scene {
-    let InMemory { memory, section } = InMemory::with(knobs, films);
+    let StandInSegments { memory, section } = StandInSegments::with(knobs, films);
     let (clock, lies) = (Arc::new(ManualClock::new(NOW_MS)), Arc::new(lies));
     let folder = tempfile::tempdir().expect("a folder");
     let options = Options {

@@ -15,16 +15,16 @@ const FIRST_MS: i64 = 60_000;
 /// At the latest.
 const LAST_MS: i64 = 3_600_000;
 
-/// What stands in for images.
-pub(super) struct InMemory {
-    images: Mutex<Vec<InPlace>>,
+/// What stands in for segments.
+pub(super) struct StandInSegments {
+    segments: Mutex<Vec<StandInSegment>>,
     /// When the files are tried again, Unix ms.
     due_ms: AtomicI64,
     wait_ms: AtomicI64,
 }
 
-/// An image in the place of a file.
-pub(super) struct InPlace {
+/// A segment in the place of a file.
+pub(super) struct StandInSegment {
     pub library: LibraryId,
     /// What it was made from: a copy of the store that is put back has files of the same names.
     pub incarnation: Incarnation,
@@ -33,51 +33,51 @@ pub(super) struct InPlace {
     pub generation: Generation,
     /// The change sequence up to which it knows everything.
     pub upto: Sequence,
-    pub image: Arc<ListingSegment>,
+    pub segment: Arc<ListingSegment>,
 }
 
-impl Default for InMemory {
+impl Default for StandInSegments {
     fn default() -> Self {
         Self {
-            images: Mutex::new(Vec::new()),
+            segments: Mutex::new(Vec::new()),
             due_ms: AtomicI64::new(i64::MAX),
             wait_ms: AtomicI64::new(FIRST_MS),
         }
     }
 }
 
-impl InPlace {
+impl StandInSegment {
     /// Whether it stands in for a file of this library as it is now.
     fn is_of(&self, row: &LibraryRow, incarnation: Incarnation) -> bool {
         (self.library, self.generation) == (row.id, row.generation)
             && self.incarnation == incarnation
-            && self.name == row.image
+            && self.name == row.segment
     }
 }
 
-impl InMemory {
+impl StandInSegments {
     /// Locked through a fork.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
-        Box::new(hold(owner, |owner| &within(owner).images))
+        Box::new(hold(owner, |owner| &within(owner).segments))
     }
 
     /// What stands in for this library's file.
     pub fn of(&self, row: &LibraryRow, incarnation: Incarnation) -> Option<Arc<ListingSegment>> {
-        let images = lock(&self.images);
-        let own = images.iter().find(|one| one.is_of(row, incarnation));
-        own.map(|one| Arc::clone(&one.image))
+        let segments = lock(&self.segments);
+        let own = segments.iter().find(|one| one.is_of(row, incarnation));
+        own.map(|one| Arc::clone(&one.segment))
     }
 
     /// Forgets what no library of these has a use for.
     pub fn prune(&self, rows: &[LibraryRow], incarnation: Incarnation) {
-        lock(&self.images).retain(|one| rows.iter().any(|row| one.is_of(row, incarnation)));
+        lock(&self.segments).retain(|one| rows.iter().any(|row| one.is_of(row, incarnation)));
     }
 
-    /// Says of a library what these images know of it beyond its files.
+    /// Says of a library what these segments know of it beyond its files.
     pub fn raise(&self, row: &mut LibraryRow, incarnation: Incarnation) {
-        for one in lock(&self.images).iter() {
+        for one in lock(&self.segments).iter() {
             if one.is_of(row, incarnation) {
-                row.image_sequence = row.image_sequence.max(one.upto);
+                row.segment_sequence = row.segment_sequence.max(one.upto);
             }
         }
     }
@@ -88,27 +88,29 @@ impl InMemory {
         due != i64::MAX && now_ms() >= due
     }
 
-    /// Whether this image stands in for a file that is still to be tried.
-    pub fn holds(&self, image: &Arc<ListingSegment>) -> bool {
-        lock(&self.images).iter().any(|one| Arc::ptr_eq(&one.image, image))
+    /// Whether this segment stands in for a file that is still to be tried.
+    pub fn holds(&self, segment: &Arc<ListingSegment>) -> bool {
+        lock(&self.segments)
+            .iter()
+            .any(|one| Arc::ptr_eq(&one.segment, segment))
     }
 
     /// Forgets what stands in for this library's file, of whatever generation.
     pub fn forget(&self, library: LibraryId) {
-        lock(&self.images).retain(|one| one.library != library);
+        lock(&self.segments).retain(|one| one.library != library);
     }
 
     /// Takes one in; the files are tried again in a while, if that is not so already.
-    pub fn keep(&self, one: InPlace, now_ms: i64) {
+    pub fn keep(&self, one: StandInSegment, now_ms: i64) {
         self.forget(one.library);
-        lock(&self.images).push(one);
+        lock(&self.segments).push(one);
         let due = now_ms.saturating_add(self.wait_ms.load(Ordering::Relaxed));
         self.due_ms.fetch_min(due, Ordering::Relaxed);
     }
 
     /// After files were tried: when they are tried the next time.
     pub fn tried(&self, now_ms: i64) {
-        let due = if lock(&self.images).is_empty() {
+        let due = if lock(&self.segments).is_empty() {
             self.wait_ms.store(FIRST_MS, Ordering::Relaxed);
             i64::MAX
         } else {

@@ -16,7 +16,7 @@ const SHORTLY: Duration = Duration::from_secs(1);
 const UNFINISHED: i64 = i64::MIN;
 
 /// The limit of one handle on its folder.
-pub struct Limit {
+pub struct FolderLimit {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     bytes: Option<u64>,
@@ -29,15 +29,15 @@ pub struct Limit {
 }
 
 /// Until it is dropped, a thread evicts.
-struct Busy<'l>(&'l AtomicBool);
+struct EvictionGuard<'l>(&'l AtomicBool);
 
-impl Drop for Busy<'_> {
+impl Drop for EvictionGuard<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }
 }
 
-impl Limit {
+impl FolderLimit {
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, bytes: Option<u64>) -> Self {
         Self {
             store,
@@ -88,7 +88,7 @@ impl Limit {
         if self.evicting.swap(true, Ordering::AcqRel) {
             return; // one thread is enough
         }
-        let _busy = Busy(&self.evicting);
+        let _busy = EvictionGuard(&self.evicting);
         let _held = LockTimeout::now().at_most(SHORTLY).until(until).hold();
         let done = self.evict_down_to(limit, until, stays);
         if let Err(error) = &done {
@@ -112,7 +112,7 @@ impl Limit {
                     return Ok(false);
                 }
             }
-            self.store.sweep_images();
+            self.store.sweep_segments();
             while self.store.give_back()? {
                 if late() {
                     return Ok(false);

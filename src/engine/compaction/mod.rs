@@ -1,11 +1,11 @@
-//! What keeps a store small and quick: images made, opened and compacted, matches recorded, dead rows and files swept; the limit
+//! What keeps a store small and quick: segments made, opened and compacted, matches recorded, dead rows and files swept; the limit
 //! on its folder.
 
-mod images;
 mod in_memory;
 mod limit;
+mod listings;
 mod upkeep;
 
-pub use images::ListingSegments;
-pub use limit::Limit;
+pub use limit::FolderLimit;
+pub use listings::ListingSegments;
 pub use upkeep::Maintenance;

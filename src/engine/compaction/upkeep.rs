@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::engine::records::Records;
-use crate::engine::sql::{Incarnation, Invalid, LibraryRow, LockTimeout, Recorded, Store};
+use crate::engine::sql::{Incarnation, Invalidation, LibraryRow, LockTimeout, RecordedMatches, Store};
 use crate::error::Result;
 use crate::matching::normal::normal_form;
 use crate::model::{IdentityId, Sequence};
@@ -19,7 +19,7 @@ const SHORTLY: Duration = Duration::from_secs(1);
 pub(super) const SWEEP: usize = 2_000;
 
 /// A write of matches.
-pub struct Written {
+pub struct MatchWrite {
     /// The incarnation and the change sequence of it.
     pub at: (Incarnation, Sequence),
     /// It made a segment, and may have evicted others.
@@ -97,7 +97,7 @@ impl Maintenance {
         if self.sweeps {
             self.sweep();
         }
-        self.store.sweep_images();
+        self.store.sweep_segments();
         // What was removed went through the log, which is larger by it until it is emptied.
         self.store.settle();
     }
@@ -109,14 +109,14 @@ impl Maintenance {
         identity: IdentityId,
         row: &LibraryRow,
         pairs: &[(&[u8], &str)],
-    ) -> Result<Option<Written>> {
+    ) -> Result<Option<MatchWrite>> {
         let begun = Instant::now();
         let stored = self
             .store
             .record_matches(row, pairs, |tx| self.records.flush_when_many(tx, pairs.len()));
         self.counters.spent(Spent::Store, begun.elapsed());
         self.counters.spent(Spent::Away, begun.elapsed());
-        let Some(Recorded {
+        let Some(RecordedMatches {
             at,
             unverified,
             then: merged,
@@ -134,7 +134,7 @@ impl Maintenance {
         }
         self.records.merge_some(pairs.len(), merged.as_deref());
         self.counters.spent(Spent::Away, begun.elapsed());
-        Ok(Some(Written {
+        Ok(Some(MatchWrite {
             at,
             has_segment: merged.is_some(),
         }))
@@ -146,7 +146,7 @@ impl Maintenance {
         &self,
         identity: IdentityId,
         row: &LibraryRow,
-        unverified: &[Invalid],
+        unverified: &[Invalidation],
         paths: impl Iterator<Item = &'p [u8]>,
         is_key: impl Fn(&str) -> bool,
     ) -> Result<()> {
@@ -180,6 +180,6 @@ impl Maintenance {
                 }
             }
         }
-        self.store.sweep_images();
+        self.store.sweep_segments();
     }
 }

@@ -8,7 +8,7 @@ use super::segments::{OpenSegments, Records};
 use super::snapshot::{LONG, counted, owned};
 use crate::engine::memtable::OwnedRecord;
 use crate::engine::segment::{Lost, Record, RecordCursor, RecordSegmentBuilder, path_hash};
-use crate::engine::sql::{Collection, Folder, NamedSegment, RecordTx};
+use crate::engine::sql::{Collection, NamedSegment, RecordTx, StoreFolder};
 use crate::error::Result;
 use crate::matching::Normal;
 use crate::model::{SegmentName, TableId};
@@ -232,7 +232,7 @@ impl Records {
         let mut runs = vec![Run::Sorted(sorted.into_iter().peekable())];
         let merged = list[..taken].iter();
         runs.extend(merged.map(|segment| Run::Segment(segment, RecordCursor::BEGIN)));
-        let name = Folder::new_segment_name(tx.sequence());
+        let name = StoreFolder::new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
         let mut builder = RecordSegmentBuilder::new(Some(&path));
         let merged = merging.some(&mut runs, &mut builder, usize::MAX);
@@ -330,7 +330,7 @@ impl Records {
             .collect();
         let (at, count) = due(&sizes)?;
         let names = all[at..at + count].iter().map(|one| one.name);
-        let place = self.store.folder().segment(&Folder::new_segment_name(sequence));
+        let place = self.store.folder().segment(&StoreFolder::new_segment_name(sequence));
         Some(SlicedMerge::new(
             incarnation,
             names.zip(list[at..at + count].iter().cloned()).collect(),
@@ -348,7 +348,7 @@ impl Records {
             let Some(builder) = made.take().filter(|_| self.store.incarnation() == incarnation) else {
                 return Ok(None);
             };
-            let name = Folder::new_segment_name(tx.sequence());
+            let name = StoreFolder::new_segment_name(tx.sequence());
             let new = NamedSegment {
                 name,
                 records: builder.records(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::segments::{OpenSegments, Records, StandIn, same};
 use super::snapshot::{LONG, size_of};
 use crate::engine::segment::{Record, RecordSegmentBuilder, RecordSegments, Stored};
-use crate::engine::sql::{Collection, Folder, Incarnation, NamedSegment, RecordLog, RecordRow, RecordTx};
+use crate::engine::sql::{Collection, Incarnation, NamedSegment, RecordLog, RecordRow, RecordTx, StoreFolder};
 use crate::error::Result;
 use crate::model::{Sequence, TableId};
 use crate::platform::mutex::lock;
@@ -44,7 +44,7 @@ impl Records {
                 Ok(Some(error)) => self.cannot_write(&error, now_ms),
                 Err(error) => self.cannot_write(&error.to_string(), now_ms),
             }
-            self.store.sweep_images();
+            self.store.sweep_segments();
         }
         if !self.may_write(now_ms) {
             let made = self.store.read_records(|log| rebuild_in_memory(log, incarnation))?;
@@ -59,7 +59,7 @@ impl Records {
         if (self.store.incarnation(), all.changed) != of {
             return Ok(None);
         }
-        let name = Folder::new_segment_name(tx.sequence());
+        let name = StoreFolder::new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
         let builder = match all.segment(&tx.log, Some(&path)) {
             Ok(builder) => builder,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::{OpenSegments, Records, Tables, Terms};
 use crate::engine::segment::Matches;
-use crate::engine::sql::{ChangeKind, Endpoint, KnownUpto, LibraryRow, Manifest, RecordLog, RowsOnly, Store};
+use crate::engine::sql::{
+    DatabaseSequences, Endpoint, KnownSequences, LibraryRow, LoggedKind, Manifest, RecordLog, Store,
+};
 use crate::matching::Normal;
 use crate::model::{Change, IdentityId, Library, LibraryId, LibraryKind, Sequence, Server, Trust};
 use crate::options::Ttl;
@@ -61,9 +63,9 @@ struct World {
 
 struct Upto<'r>(&'r Records);
 
-impl KnownUpto for Upto<'_> {
+impl KnownSequences for Upto<'_> {
     fn raise(&self, row: &mut LibraryRow) {
-        RowsOnly.raise(row);
+        DatabaseSequences.raise(row);
     }
 
     fn recorded(&self, manifest: &Manifest) -> Sequence {
@@ -71,7 +73,7 @@ impl KnownUpto for Upto<'_> {
     }
 
     fn continues(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence> {
-        RowsOnly.continues(row, manifest)
+        DatabaseSequences.continues(row, manifest)
     }
 }
 
@@ -250,8 +252,8 @@ impl World {
             reader.since = reader.since.max(now);
             for change in changes {
                 let told = match change.kind {
-                    ChangeKind::Matched => Some(change.rating_key),
-                    ChangeKind::Forgotten => None,
+                    LoggedKind::Matched => Some(change.rating_key),
+                    LoggedKind::Forgotten => None,
                     _ => continue,
                 };
                 reader.told.push((change.library, change.path, told));

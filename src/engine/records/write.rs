@@ -247,7 +247,7 @@ impl Tables {
     /// The store's.
     pub fn clear(&self) -> Result<()> {
         self.store.clear_tables()?;
-        self.store.sweep_images();
+        self.store.sweep_segments();
         Ok(())
     }
 

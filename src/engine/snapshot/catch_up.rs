@@ -8,12 +8,12 @@ use std::time::Instant;
 use super::data::{AddedItems, Snapshot};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::engine::compaction::{Limit, ListingSegments};
+use crate::engine::compaction::{FolderLimit, ListingSegments};
 use crate::engine::memtable::Change as MemtableChange;
 use crate::engine::records::{OpenSegments, Records};
 use crate::engine::segment::{ListingSegment, Lost as SegmentsLost};
 use crate::engine::sql::{
-    Change, ChangeKind, Endpoint, Incarnation, LibraryRow, NEVER_FORGOTTEN, SameUser, Store, USE_NOTED_MS,
+    Endpoint, Incarnation, LibraryRow, LoggedChange, LoggedKind, NEVER_FORGOTTEN, SameUser, Store, USE_NOTED_MS,
 };
 use crate::engine::view::LibraryView;
 use crate::error::{Error, Result, Status};
@@ -37,7 +37,7 @@ pub struct Reading {
     pub(super) store: Arc<Store>,
     pub(super) images: Arc<ListingSegments>,
     pub(super) records: Arc<Records>,
-    pub limit: Limit,
+    pub limit: FolderLimit,
     pub(super) mappings: Mappings,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
@@ -89,7 +89,7 @@ impl Reading {
     ) -> Self {
         Self {
             kind,
-            limit: Limit::new(Arc::clone(&store), Arc::clone(&clock), options.size_limit),
+            limit: FolderLimit::new(Arc::clone(&store), Arc::clone(&clock), options.size_limit),
             store,
             images,
             records,
@@ -139,7 +139,7 @@ impl Reading {
     }
 
     /// Whether images that could not be written are to be tried again.
-    pub fn images_are_due(&self) -> bool {
+    pub fn segments_are_due(&self) -> bool {
         self.images.are_due() || self.records.are_due()
     }
 
@@ -330,9 +330,9 @@ impl Reading {
             return Ok(());
         }
         for (path, rating_key) in pairs {
-            let change = Change {
+            let change = LoggedChange {
                 library,
-                kind: ChangeKind::Matched,
+                kind: LoggedKind::Matched,
                 path: path.to_vec(),
                 rating_key: (*rating_key).to_owned(),
                 sequence,
@@ -375,7 +375,8 @@ impl Reading {
         };
         let (sequence, changes) = changes?;
         // Rows of libraries changed: who can wait reads all of it anew, single items too.
-        let anew = |changes: &Vec<Change>| patient && changes.iter().any(|change| change.kind == ChangeKind::Freshness);
+        let anew =
+            |changes: &Vec<LoggedChange>| patient && changes.iter().any(|change| change.kind == LoggedKind::Freshness);
         if let Some(changes) = changes.filter(|changes| !anew(changes)) {
             let mut applied = true;
             let came = if patient {
@@ -384,12 +385,12 @@ impl Reading {
                 HashMap::new() // items are read from the store: a fast lookup does not wait for that
             };
             for change in &changes {
-                if change.kind == ChangeKind::Freshness {
+                if change.kind == LoggedKind::Freshness {
                     snapshot.outdated.store(true, Ordering::Release);
                     continue;
                 }
                 applied = applied
-                    && (patient || change.kind != ChangeKind::Added)
+                    && (patient || change.kind != LoggedKind::Added)
                     && self.apply_with(&snapshot, change, &came)?;
             }
             applied = applied && !(patient && snapshot.outdated.load(Ordering::Acquire));
@@ -505,31 +506,31 @@ impl Reading {
     }
 
     /// Adds a change to the snapshot in place; `false` when the snapshot has to be made anew instead.
-    fn apply(&self, snapshot: &Snapshot, change: &Change) -> Result<bool> {
+    fn apply(&self, snapshot: &Snapshot, change: &LoggedChange) -> Result<bool> {
         self.apply_with(snapshot, change, &HashMap::new())
     }
 
     /// The same with items that came.
-    pub(super) fn apply_with(&self, snapshot: &Snapshot, change: &Change, came: &AddedItems<'_>) -> Result<bool> {
+    pub(super) fn apply_with(&self, snapshot: &Snapshot, change: &LoggedChange, came: &AddedItems<'_>) -> Result<bool> {
         let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
-            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Freshness)); // of a library that is not in the snapshot
+            return Ok(!matches!(change.kind, LoggedKind::Library | LoggedKind::Freshness)); // of a library that is not in the snapshot
         };
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let overlaid = match change.kind {
-            ChangeKind::Library | ChangeKind::Freshness => return Ok(false),
-            ChangeKind::Listed => return Ok(true), // told of as a change of libraries too
-            ChangeKind::Matched => MemtableChange::Matched {
+            LoggedKind::Library | LoggedKind::Freshness => return Ok(false),
+            LoggedKind::Listed => return Ok(true), // told of as a change of libraries too
+            LoggedKind::Matched => MemtableChange::Matched {
                 path,
                 rating_key,
                 sequence: change.sequence.0,
             },
-            ChangeKind::Forgotten => MemtableChange::Forgotten { path },
-            ChangeKind::UnverifiedPath => MemtableChange::UnverifiedPath { path },
-            ChangeKind::UnverifiedItem => MemtableChange::UnverifiedItem { rating_key },
-            ChangeKind::VerifiedPath => MemtableChange::VerifiedPath { path },
-            ChangeKind::VerifiedItem => MemtableChange::VerifiedItem { rating_key },
-            ChangeKind::Removed => MemtableChange::Removed { rating_key },
-            ChangeKind::Added => {
+            LoggedKind::Forgotten => MemtableChange::Forgotten { path },
+            LoggedKind::UnverifiedPath => MemtableChange::UnverifiedPath { path },
+            LoggedKind::UnverifiedItem => MemtableChange::UnverifiedItem { rating_key },
+            LoggedKind::VerifiedPath => MemtableChange::VerifiedPath { path },
+            LoggedKind::VerifiedItem => MemtableChange::VerifiedItem { rating_key },
+            LoggedKind::Removed => MemtableChange::Removed { rating_key },
+            LoggedKind::Added => {
                 let row = &snapshot.rows[place];
                 let item = match came.get(&(row.id, rating_key.as_str())) {
                     Some(item) => item.clone(),

@@ -8,7 +8,7 @@ use super::asked::LastAccess;
 use crate::engine::memtable::Change as MemtableChange;
 use crate::engine::records::OpenSegments;
 use crate::engine::segment::ListingSegment;
-use crate::engine::sql::{Change, ChangeKind, LibraryRow};
+use crate::engine::sql::{LibraryRow, LoggedChange, LoggedKind};
 use crate::engine::view::LibraryView;
 use crate::freshness::Age;
 use crate::matching::{Mappings, Normal, Scope, View};
@@ -66,7 +66,7 @@ impl Snapshot {
             row.begun_sequence,
             row.due_sequence,
             row.matches,
-        ) && (old.image, old.image_sequence) == (row.image, row.image_sequence)
+        ) && (old.segment, old.segment_sequence) == (row.segment, row.segment_sequence)
             && (&old.library.uuid, &old.library.locations) == (&row.library.uuid, &row.library.locations)
             && (view.image.is_none() && !row.generation.is_fetched() || usable(view.image.as_ref()))
             && view.matches.as_ref().is_none_or(|matches| !matches.are_lost());
@@ -85,8 +85,8 @@ impl Snapshot {
 
     /// The item that came with this change, where this snapshot has it and it is the same in a later one: to read it from the
     /// store takes as long as all the rest of the change.
-    pub fn item_of(&self, change: &Change, later: &Self) -> Option<Arc<Item>> {
-        if change.kind != ChangeKind::Added
+    pub fn item_of(&self, change: &LoggedChange, later: &Self) -> Option<Arc<Item>> {
+        if change.kind != LoggedKind::Added
             || change.sequence > self.sequence()
             || self.open.incarnation != later.open.incarnation
         {
@@ -165,8 +165,8 @@ pub fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
 pub type AddedItems<'c> = HashMap<(LibraryId, &'c str), Option<Arc<Item>>>;
 
 /// The changes, without those of single items that came or went once more later.
-pub fn last_ones(changes: &[Change]) -> impl Iterator<Item = &Change> {
-    let single = |change: &Change| matches!(change.kind, ChangeKind::Added | ChangeKind::Removed);
+pub fn last_ones(changes: &[LoggedChange]) -> impl Iterator<Item = &LoggedChange> {
+    let single = |change: &LoggedChange| matches!(change.kind, LoggedKind::Added | LoggedKind::Removed);
     let mut last = HashMap::new();
     for (at, change) in changes.iter().enumerate().filter(|(_, change)| single(change)) {
         last.insert((change.library, change.rating_key.as_str()), at);
@@ -179,12 +179,12 @@ pub fn last_ones(changes: &[Change]) -> impl Iterator<Item = &Change> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, ChangeKind, last_ones};
+    use super::{LoggedChange, LoggedKind, last_ones};
     use crate::model::{LibraryId, Sequence};
 
     #[test]
     fn of_an_item_that_came_again_the_last_change_counts() {
-        let change = |kind, library, key: &str| Change {
+        let change = |kind, library, key: &str| LoggedChange {
             library: LibraryId(library),
             kind,
             path: Vec::new(),
@@ -192,13 +192,13 @@ mod tests {
             sequence: Sequence::default(),
         };
         let changes = [
-            change(ChangeKind::Added, 1, "7"),
-            change(ChangeKind::Matched, 1, "7"),
-            change(ChangeKind::Removed, 1, "7"),
-            change(ChangeKind::Added, 2, "7"),
-            change(ChangeKind::Matched, 1, "7"),
-            change(ChangeKind::Added, 1, "8"),
-            change(ChangeKind::Added, 1, "7"),
+            change(LoggedKind::Added, 1, "7"),
+            change(LoggedKind::Matched, 1, "7"),
+            change(LoggedKind::Removed, 1, "7"),
+            change(LoggedKind::Added, 2, "7"),
+            change(LoggedKind::Matched, 1, "7"),
+            change(LoggedKind::Added, 1, "8"),
+            change(LoggedKind::Added, 1, "7"),
         ];
         let told: Vec<usize> = last_ones(&changes)
             .map(|one| {

@@ -10,7 +10,7 @@ use super::data::{AddedItems, Snapshot, last_ones, usable};
 use crate::engine::memtable::MEMTABLE_CAPACITY;
 use crate::engine::records::OpenSegments;
 use crate::engine::segment::Matches;
-use crate::engine::sql::{Change, ChangeKind, KnownUpto, LibraryRow, Manifest, State};
+use crate::engine::sql::{KnownSequences, LibraryRow, LoggedChange, LoggedKind, Manifest, StoreState};
 use crate::engine::view::{LibraryFacts, LibraryView};
 use crate::error::Result;
 use crate::model::Sequence;
@@ -24,7 +24,7 @@ struct Known<'r> {
     before: Option<&'r Snapshot>,
 }
 
-impl KnownUpto for Known<'_> {
+impl KnownSequences for Known<'_> {
     fn raise(&self, row: &mut LibraryRow) {
         self.reading.images.raise(row);
     }
@@ -76,7 +76,7 @@ impl Reading {
             before: continues.then_some(&*before),
         };
         let (identity, state) = self.store.state_at(self.endpoint().as_ref(), &known)?;
-        let State {
+        let StoreState {
             sequence,
             incarnation,
             libraries,
@@ -160,7 +160,7 @@ impl Reading {
         now: Sequence,
     ) -> LibraryView {
         let image = match known {
-            Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),
+            Some((old, view)) if old.segment == row.segment && usable(view.image.as_ref()) => view.image.clone(),
             _ => self.images.open(row),
         };
         // Without any, lookups need not look.
@@ -182,12 +182,12 @@ impl Reading {
     pub(super) fn came<'c>(
         &self,
         snapshot: &Snapshot,
-        changes: &'c [Change],
+        changes: &'c [LoggedChange],
         before: Option<&Snapshot>,
     ) -> Result<AddedItems<'c>> {
         let mut came = HashMap::new();
         let mut unknown = vec![Vec::new(); snapshot.rows.len()];
-        for change in last_ones(changes).filter(|change| change.kind == ChangeKind::Added) {
+        for change in last_ones(changes).filter(|change| change.kind == LoggedKind::Added) {
             let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
                 continue;
             };

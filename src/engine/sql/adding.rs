@@ -15,7 +15,7 @@ const AT_ONCE: usize = if cfg!(test) { 3 } else { 32 };
 
 /// What rows of items have in common.
 #[derive(Clone, Copy)]
-pub struct Shared {
+pub struct RowDefaults {
     pub library: LibraryId,
     /// The one that they are born with.
     pub generation: Generation,
@@ -26,7 +26,7 @@ pub struct Shared {
 /// Adds rows of items: what they have in common is prepared once.
 pub struct BulkInsert<'t, 'i> {
     tx: &'t Tx<'t>,
-    shared: Shared,
+    shared: RowDefaults,
     first: columns::Insert<'t>,
     next: columns::Insert<'t>,
     many: columns::Insert<'t>,
@@ -34,7 +34,7 @@ pub struct BulkInsert<'t, 'i> {
     expected: usize,
     /// Numbers that are reserved, and follow the last row's.
     reserved: Range<i64>,
-    waiting: Vec<Waiting<'i>>,
+    waiting: Vec<PendingRow<'i>>,
     packer: Packer,
     /// The texts of those that wait, one behind the other.
     packed: Vec<u8>,
@@ -42,7 +42,7 @@ pub struct BulkInsert<'t, 'i> {
 }
 
 /// A row that is still to be added.
-struct Waiting<'i> {
+struct PendingRow<'i> {
     item: &'i Item,
     parent: Option<i64>,
     texts: Range<usize>,
@@ -51,7 +51,7 @@ struct Waiting<'i> {
 
 impl<'t, 'i> BulkInsert<'t, 'i> {
     /// None yet, of about so many.
-    pub fn new(tx: &'t Tx<'t>, shared: Shared, expected: usize) -> Self {
+    pub fn new(tx: &'t Tx<'t>, shared: RowDefaults, expected: usize) -> Self {
         // FAIL: what a row does that fails ends the transaction, so none of many is undone singly. SQLite would keep copies.
         let insert = |rows| columns::Insert::of_many(tx.connection, "INSERT OR FAIL INTO items", rows);
         Self {
@@ -74,7 +74,7 @@ impl<'t, 'i> BulkInsert<'t, 'i> {
         let parent = self.parents.of(self.shared.library, item)?;
         let begin = self.packed.len();
         self.packed.extend_from_slice(self.packer.pack(item));
-        let row = Waiting {
+        let row = PendingRow {
             item,
             parent,
             texts: begin..self.packed.len(),
@@ -128,10 +128,10 @@ impl<'t, 'i> BulkInsert<'t, 'i> {
 fn fill(
     insert: &mut columns::Insert<'_>,
     at: usize,
-    shared: Shared,
+    shared: RowDefaults,
     packed: &[u8],
     number: Option<i64>,
-    row: &Waiting<'_>,
+    row: &PendingRow<'_>,
 ) -> rusqlite::Result<()> {
     // Whole: a field that has no column here does not compile.
     let Item {

@@ -3,7 +3,7 @@
 use rusqlite::params;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use super::columns::{self, Cells, FromCells};
+use super::columns::{self, FromCells, RowCells};
 use super::places::{end_of, place_of};
 use super::tx::{LibraryState, Tx};
 
@@ -11,11 +11,11 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 
 /// What happened to one library, for those who have read an earlier state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct LoggedChange {
     /// The library's number; 0: all.
     pub library: LibraryId,
     /// What happened.
-    pub kind: ChangeKind,
+    pub kind: LoggedKind,
     /// The path concerned; empty for none.
     pub path: Vec<u8>,
     /// The item concerned; empty for none.
@@ -27,7 +27,7 @@ pub struct Change {
 /// Kinds of change. The numbers are on disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(i64)]
-pub enum ChangeKind {
+pub enum LoggedKind {
     /// The host confirmed a match: a record, and no row of its own.
     Matched = 1,
     /// A confirmed match was removed: likewise.
@@ -53,7 +53,7 @@ pub enum ChangeKind {
     Listed = 11,
 }
 
-impl ChangeKind {
+impl LoggedKind {
     fn from_number(number: i64) -> Self {
         match number {
             1 => Self::Matched, // in the state file
@@ -72,20 +72,20 @@ impl ChangeKind {
     }
 }
 
-impl FromSql for ChangeKind {
+impl FromSql for LoggedKind {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         i64::column_result(value).map(Self::from_number)
     }
 }
 
-impl ToSql for ChangeKind {
+impl ToSql for LoggedKind {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok((*self as i64).into())
     }
 }
 
-impl FromCells for Change {
-    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+impl FromCells for LoggedChange {
+    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         Ok(Self {
             library: cells.get("library")?,
             kind: cells.get("kind")?,
@@ -103,7 +103,7 @@ impl Tx<'_> {
         &self,
         identity: IdentityId,
         library: LibraryId,
-        kind: ChangeKind,
+        kind: LoggedKind,
         path: &[u8],
         rating_key: &str,
     ) -> rusqlite::Result<()> {
@@ -124,7 +124,7 @@ impl Tx<'_> {
     pub fn change_of_items(
         &self,
         library: &LibraryState,
-        kind: ChangeKind,
+        kind: LoggedKind,
         rating_key: &str,
         rows: (i64, i64),
     ) -> rusqlite::Result<()> {
@@ -146,12 +146,12 @@ impl Tx<'_> {
 
     /// Tells other processes that rows of libraries changed: they read everything anew before they answer.
     pub fn libraries_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
-        self.change(identity, LibraryId::ALL, ChangeKind::Library, b"", "")
+        self.change(identity, LibraryId::ALL, LoggedKind::Library, b"", "")
     }
 
     /// Tells other processes that what they know of the libraries' freshness is out of date. Fast lookups go on.
     pub fn freshness_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
-        self.change(identity, LibraryId::ALL, ChangeKind::Freshness, b"", "")
+        self.change(identity, LibraryId::ALL, LoggedKind::Freshness, b"", "")
     }
 }
 
@@ -168,14 +168,14 @@ pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Forgets changes up to a sequence. What a library's image lacks stays: single items that came or went; and what
+/// Forgets changes up to a sequence. What a library's segment lacks stays: single items that came or went; and what
 /// its feed tells. All else is for those who have read an earlier state; they read all of it again.
 pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached(
             "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
              WHERE l.id = changes.library AND l.identity > 0 \
-             AND (changes.kind IN (8, 9) AND changes.sequence > min(l.image_seq, l.feed_from) \
+             AND (changes.kind IN (8, 9) AND changes.sequence > min(l.segment_seq, l.feed_from) \
              OR changes.kind = 11 AND changes.sequence > l.feed_from))",
         )?
         .execute(params![upto, end_of(upto)])?;

@@ -4,12 +4,12 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use super::folder::{Folder, NAME, PATIENCE};
+use super::folder::{NAME, PATIENCE, StoreFolder};
 use crate::error::Result;
 use crate::platform::files;
 use crate::platform::lock::FileLock;
 
-impl Folder {
+impl StoreFolder {
     /// The identifier under which this installation speaks to Plex: made once and kept, for each new one registers a
     /// device and may mail the user.
     pub fn client_identifier(&self) -> Result<String> {

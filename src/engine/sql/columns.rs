@@ -8,7 +8,7 @@ use rusqlite::types::{FromSql, ToSql, Value};
 use rusqlite::{CachedStatement, Connection, Row};
 
 /// The cells of a row, taken one after the other.
-pub struct Cells<'r, 's> {
+pub struct RowCells<'r, 's> {
     from: Source<'r, 's>,
     names: Vec<&'static str>,
     next: usize,
@@ -23,7 +23,7 @@ enum Source<'r, 's> {
     CachedState(&'r [Value]),
 }
 
-impl Cells<'_, '_> {
+impl RowCells<'_, '_> {
     /// The cell of this column, as the tables of the statement call it.
     pub fn get<T: FromSql + Default>(&mut self, column: &'static str) -> rusqlite::Result<T> {
         let place = self.next;
@@ -45,12 +45,12 @@ impl Cells<'_, '_> {
 /// What is read from a row.
 pub trait FromCells: Sized {
     /// Reads it. Called without a row for the names of the columns, so an empty cell is no error.
-    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self>;
+    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self>;
 }
 
 /// The names of the columns that a `T` is read from, in order.
 pub fn names<T: FromCells>() -> Vec<&'static str> {
-    let mut cells = Cells {
+    let mut cells = RowCells {
         from: Source::Nothing,
         names: Vec::new(),
         next: 0,
@@ -67,7 +67,7 @@ pub fn list<T: FromCells>() -> String {
 
 /// Reads a row of a SELECT that begins with [`list`].
 pub fn read<T: FromCells>(row: &Row<'_>) -> rusqlite::Result<T> {
-    T::from_cells(&mut Cells {
+    T::from_cells(&mut RowCells {
         from: Source::Row(row),
         names: Vec::new(),
         next: 0,
@@ -76,7 +76,7 @@ pub fn read<T: FromCells>(row: &Row<'_>) -> rusqlite::Result<T> {
 
 /// Reads a row whose cells were kept: as many as `T` has columns, in their order.
 pub fn read_kept<T: FromCells>(cells: &[Value]) -> rusqlite::Result<T> {
-    T::from_cells(&mut Cells {
+    T::from_cells(&mut RowCells {
         from: Source::CachedState(cells),
         names: Vec::new(),
         next: 0,

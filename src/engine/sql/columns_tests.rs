@@ -2,7 +2,7 @@
 
 use super::columns::{FromCells, names};
 use super::items::{ItemRow, digest};
-use super::{Change, Endpoint, LibraryRow, Listing, Store};
+use super::{Endpoint, LibraryRow, Listing, LoggedChange, Store};
 use crate::model::{Item, ItemType, Library, LibraryKind, Sequence, Server};
 
 /// The columns of a table, but for those that are the store's own affair.
@@ -54,7 +54,7 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
     }
     assert_eq!(read::<Listing>(""), columns(&store, "listings", &[]));
     assert_eq!(
-        read::<Change>(""),
+        read::<LoggedChange>(""),
         columns(&store, "changes", &["id", "identity", "was", "now"])
     );
     let own = [

@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl};
 
 use super::explain::{explain, is_broken};
-use super::folder::Folder;
+use super::folder::StoreFolder;
 use super::patience::BUSY;
 use super::schema::{OLDEST, connect, failure, journal, warn_of_network};
 use super::upgrade::upgrade;
@@ -33,7 +33,7 @@ pub const CHECKPOINT_OF_LISTING: u32 = 3_600;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum ConnectionRole {
     Reader,
     Writer,
 }
@@ -45,13 +45,13 @@ pub enum Role {
 /// and closing `-shm` would free the locks that this process has on it.
 #[derive(Debug, Default)]
 pub struct WalIdentity {
-    seen: Mutex<Seen>,
+    seen: Mutex<OpenWal>,
     /// How many connections were closed whose log had lost its name: what they had read may not be in the database.
     losses: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct OpenWal {
     /// How many connections are open.
     open: u32,
     /// What `-wal` and `-shm` were when the first of them was; `None` where there is no write-ahead log.
@@ -62,13 +62,13 @@ struct Seen {
 }
 
 impl WalIdentity {
-    fn now(folder: &Folder) -> [Option<Inode>; 2] {
+    fn now(folder: &StoreFolder) -> [Option<Inode>; 2] {
         folder.log().map(Inode::of)
     }
 
     /// Whether what is open has not its name any more: it was removed or replaced. The caller holds the lock of a
     /// connection, so that no fork comes between.
-    pub fn is_lost(&self, folder: &Folder) -> bool {
+    pub fn is_lost(&self, folder: &StoreFolder) -> bool {
         let seen = lock(&self.seen);
         seen.open > 0
             && seen
@@ -77,7 +77,7 @@ impl WalIdentity {
     }
 
     /// Whether what was written to the log that is open can still be put into the database: no process has a newer one.
-    fn may_be_saved(&self, folder: &Folder) -> bool {
+    fn may_be_saved(&self, folder: &StoreFolder) -> bool {
         let Some([_, shm]) = lock(&self.seen).files else {
             return false;
         };
@@ -107,7 +107,7 @@ impl WalIdentity {
     }
 
     /// Whether a connection that is opened now may get another log than a write has that is under way in another process.
-    fn may_differ(&self, folder: &Folder) -> bool {
+    fn may_differ(&self, folder: &StoreFolder) -> bool {
         folder.shares_memory()
             && lock(&self.seen).open == 0
             && (self.losses() > 0 || Inode::of(folder.log()[1]).is_none())
@@ -115,7 +115,7 @@ impl WalIdentity {
 
     /// Notes a connection that was opened when the names were `before`; `false` when it may have got other files than have
     /// the names now.
-    fn opened(&self, folder: &Folder, has_log: bool, before: [Option<Inode>; 2]) -> bool {
+    fn opened(&self, folder: &StoreFolder, has_log: bool, before: [Option<Inode>; 2]) -> bool {
         let mut seen = lock(&self.seen);
         if seen.open == 0 {
             if has_log && Self::now(folder) != before {
@@ -143,15 +143,15 @@ impl WalIdentity {
 
 /// A place for a connection.
 pub struct LazyConnection {
-    folder: Folder,
+    folder: StoreFolder,
     journal: Arc<WalIdentity>,
-    role: Role,
-    open: Option<Open>,
+    role: ConnectionRole,
+    open: Option<OpenConnection>,
     /// The file that was, or was to be, opened last.
     file: Option<Inode>,
 }
 
-struct Open {
+struct OpenConnection {
     connection: Connection,
     /// Of the store that the database is.
     id: u64,
@@ -169,7 +169,7 @@ impl Drop for LazyConnection {
 
 /// Before a connection is closed whose log lost its name. Closing it as usual could put an old log into the database of
 /// those who came later, and remove their log.
-fn abandon(connection: &Connection, folder: &Folder, journal: &WalIdentity) {
+fn abandon(connection: &Connection, folder: &StoreFolder, journal: &WalIdentity) {
     let until = Instant::now() + BUSY;
     let _ = connection.busy_timeout(Duration::ZERO);
     loop {
@@ -199,7 +199,7 @@ fn abandon(connection: &Connection, folder: &Folder, journal: &WalIdentity) {
 }
 
 impl LazyConnection {
-    pub fn new(folder: &Folder, journal: &Arc<WalIdentity>, role: Role) -> Self {
+    pub fn new(folder: &StoreFolder, journal: &Arc<WalIdentity>, role: ConnectionRole) -> Self {
         Self {
             folder: folder.clone(),
             journal: Arc::clone(journal),
@@ -230,7 +230,7 @@ impl LazyConnection {
         if self.journal.is_lost(&self.folder) {
             return;
         }
-        if let Some(Open { connection, .. }) = &self.open {
+        if let Some(OpenConnection { connection, .. }) = &self.open {
             let settled = connection
                 .busy_timeout(Duration::ZERO)
                 .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
@@ -243,7 +243,7 @@ impl LazyConnection {
     /// Has the last connection that is closed to the database, of all processes, empty the log into it: so that it stays
     /// small from one process to the next. `-wal` and `-shm` stay where they are all the same.
     pub fn settle_when_closed(&self) {
-        if let Some(Open { connection, .. }) = &self.open {
+        if let Some(OpenConnection { connection, .. }) = &self.open {
             let settled = connection
                 .file_control(None::<&str>, FileControl::PersistWal(&mut 1))
                 .and_then(|()| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
@@ -276,7 +276,7 @@ impl LazyConnection {
 
     /// A database that an older version made gets what it lacks.
     fn bring_up_to_date(&self, patience: Duration) -> rusqlite::Result<()> {
-        let Some(Open { connection, .. }) = &self.open else {
+        let Some(OpenConnection { connection, .. }) = &self.open else {
             return Ok(());
         };
         let Ok(_alone) = self.journal.alone(patience) else {
@@ -292,7 +292,7 @@ impl LazyConnection {
 
     /// Whether it writes.
     pub fn writes(&self) -> bool {
-        self.role == Role::Writer
+        self.role == ConnectionRole::Writer
     }
 
     /// The file that was, or was to be, opened last.
@@ -308,7 +308,7 @@ impl LazyConnection {
 
     /// Opens the file that has the database's name, and its companions. A file that loses the name meanwhile may have got
     /// the companions of its successor: then once more.
-    fn open_now(&mut self, patience: Duration) -> Result<Open> {
+    fn open_now(&mut self, patience: Duration) -> Result<OpenConnection> {
         for _ in 0..8 {
             self.file = self.folder.find_database()?;
             let Some(file) = self.file else {
@@ -363,7 +363,7 @@ impl LazyConnection {
     }
 }
 
-fn open(folder: &Folder, sole: Sole, patience: Duration) -> rusqlite::Result<Open> {
+fn open(folder: &StoreFolder, sole: Sole, patience: Duration) -> rusqlite::Result<OpenConnection> {
     let connection = connect(folder.database())?;
     connection.busy_timeout(patience)?;
     if !folder.shares_memory() {
@@ -387,7 +387,7 @@ fn open(folder: &Folder, sole: Sole, patience: Duration) -> rusqlite::Result<Ope
     let journal_mode = settle_journal(&connection, folder)?;
     let id = connection.query_row("SELECT store_id FROM store", [], |row| row.get::<_, i64>(0))?;
     connection.busy_timeout(BUSY)?;
-    Ok(Open {
+    Ok(OpenConnection {
         connection,
         id: id.cast_unsigned(),
         has_log: journal_mode.eq_ignore_ascii_case("wal"),
@@ -397,7 +397,7 @@ fn open(folder: &Folder, sole: Sole, patience: Duration) -> rusqlite::Result<Ope
 
 /// The folder may have been moved to another disk since the database was made: there WAL works, or does not. Gives the
 /// mode that it has now.
-fn settle_journal(connection: &Connection, folder: &Folder) -> rusqlite::Result<String> {
+fn settle_journal(connection: &Connection, folder: &StoreFolder) -> rusqlite::Result<String> {
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     let wanted = journal(folder.shares_memory());
     if mode.eq_ignore_ascii_case(wanted) {

@@ -1,7 +1,7 @@
 //! Connections: on a file system without shared memory, closed, and opened only when needed.
 
-use super::connection::{LazyConnection, Role, WalIdentity};
-use super::{Folder, Store};
+use super::connection::{ConnectionRole, LazyConnection, WalIdentity};
+use super::{Store, StoreFolder};
 use crate::error::Status;
 use crate::platform::mutex::lock;
 use std::fs;
@@ -20,8 +20,8 @@ fn with_log(from: &Path, to: &Path) {
     assert!(fs::metadata(to.join("plexindex-3.db-wal")).expect("a log").len() > 0);
 }
 
-fn slot(folder: &Folder) -> LazyConnection {
-    LazyConnection::new(folder, &Arc::new(WalIdentity::default()), Role::Writer)
+fn slot(folder: &StoreFolder) -> LazyConnection {
+    LazyConnection::new(folder, &Arc::new(WalIdentity::default()), ConnectionRole::Writer)
 }
 
 fn mode(slot: &mut LazyConnection) -> String {
@@ -41,7 +41,7 @@ fn gives_its_write_ahead_log_up_without_ever_sharing_memory() {
     // Where memory is not shared a file for it is of no use: whatever is there, it is not looked at.
     let shared = to.path().join("plexindex-3.db-shm");
     fs::write(&shared, "of another machine").expect("written");
-    let folder = Folder::open(to.path()).expect("a folder").without_shared_memory();
+    let folder = StoreFolder::open(to.path()).expect("a folder").without_shared_memory();
     let mut slot = slot(&folder);
     assert_eq!(mode(&mut slot), "truncate");
     let (connection, _) = slot.connection().expect("is open");
@@ -59,7 +59,9 @@ fn gives_its_write_ahead_log_up_without_ever_sharing_memory() {
 fn is_refused_while_others_have_it_open_with_a_write_ahead_log() {
     let place = tempfile::tempdir().expect("a folder");
     let store = Store::open(place.path(), true).expect("opens");
-    let folder = Folder::open(place.path()).expect("a folder").without_shared_memory();
+    let folder = StoreFolder::open(place.path())
+        .expect("a folder")
+        .without_shared_memory();
     let error = slot(&folder).connection().map(drop).expect_err("refused");
     assert_eq!(error.status, Status::Store);
     assert!(error.message.contains("does not share memory"), "{error}");
@@ -130,7 +132,7 @@ fn a_second_connection_is_opened_when_a_read_waits_or_before_the_first_write() {
     let open = || Store::open(place.path(), true).expect("opens");
     let has_two = |store: &Store| lock(&store.connections.reader).id().is_some();
     let store = open();
-    let (_, state) = store.state_at(None, &super::state::RowsOnly).expect("read");
+    let (_, state) = store.state_at(None, &super::state::DatabaseSequences).expect("read");
     let changes = |store: &Store, patient| store.changes(None, state.sequence, state.incarnation, patient);
     assert!(matches!(changes(&store, false), Some(Ok(_))), "it is asked at once");
     assert!(!has_two(&store));

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 
-use super::connection::{LazyConnection, Role, WalIdentity};
-use super::folder::Folder;
+use super::connection::{ConnectionRole, LazyConnection, WalIdentity};
+use super::folder::StoreFolder;
 use crate::platform::fork::{self, Forks, Release};
 use crate::platform::mutex::{lock, try_lock};
 
@@ -13,11 +13,11 @@ use crate::platform::mutex::{lock, try_lock};
 pub struct Connections {
     pub reader: Mutex<LazyConnection>,
     pub writer: Mutex<LazyConnection>,
-    pub here: Arc<Here>,
+    pub here: Arc<FolderConnections>,
 }
 
 /// What the stores of this process in one folder share.
-pub struct Here {
+pub struct FolderConnections {
     path: Box<Path>,
     pub journal: Arc<WalIdentity>,
     /// Changed while new ones are kept from being watched, read by who holds the lock of a connection: so a fork finds it
@@ -27,7 +27,7 @@ pub struct Here {
 
 impl Connections {
     /// New ones, which know of those that this process has in the same folder.
-    pub fn new(folder: &Folder) -> Arc<Self> {
+    pub fn new(folder: &StoreFolder) -> Arc<Self> {
         fork::watch_beside(|told| {
             let known = told
                 .iter()
@@ -35,7 +35,7 @@ impl Connections {
                 .map(|one| &one.here)
                 .find(|here| *here.path == *folder.path());
             let here = known.cloned().unwrap_or_else(|| {
-                Arc::new(Here {
+                Arc::new(FolderConnections {
                     path: folder.path().into(),
                     journal: Arc::default(),
                     all: Mutex::default(),
@@ -43,8 +43,8 @@ impl Connections {
             });
             let slot = |role| Mutex::new(LazyConnection::new(folder, &here.journal, role));
             let made = Arc::new(Self {
-                reader: slot(Role::Reader),
-                writer: slot(Role::Writer),
+                reader: slot(ConnectionRole::Reader),
+                writer: slot(ConnectionRole::Writer),
                 here: Arc::clone(&here),
             });
             let mut all = lock(&here.all);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::explain::explain;
-use super::folder::{Folder, NAME, PATIENCE};
+use super::folder::{NAME, PATIENCE, StoreFolder};
 use super::schema;
 use super::upgrade;
 use crate::error::{Error, Result, Status};
@@ -18,7 +18,7 @@ const EARLIER: &str = "plexindex-2";
 /// What `SQLite` puts beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-impl Folder {
+impl StoreFolder {
     /// Makes the database when none has its name. It gets the name when it is whole and closed, so no process ever finds half
     /// of one; and no descriptor of it is closed later, which would free the locks that this process has on it.
     pub fn make_database(&self) -> Result<()> {

@@ -178,13 +178,13 @@ impl Store {
             if busy {
                 return Ok(false);
             }
-            // Generations go on where they were: rows that are not swept yet are of none to come. No image that was begun before
+            // Generations go on where they were: rows that are not swept yet are of none to come. No segment that was begun before
             // is named any more.
             c.execute(
                 "UPDATE libraries SET generation = -max(abs(generation), \
                  coalesce((SELECT generation FROM listings WHERE library = ?1), 0)), generation_seq = ?2, begun_seq = ?2, \
                  listed_items = 0, listed_ms = 0, checked_ms = 0, provisional = 0, shrunk = -1, shrunk_ms = 0, \
-                 image = '', image_seq = ?2, asked_ms = 0, dead_items = 1 WHERE id = ?1",
+                 segment = '', segment_seq = ?2, asked_ms = 0, dead_items = 1 WHERE id = ?1",
                 params![library, tx.sequence],
             )?;
             begin_anew(tx, library)?;

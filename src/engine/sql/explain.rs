@@ -2,7 +2,7 @@
 
 use rusqlite::ErrorCode;
 
-use super::folder::Folder;
+use super::folder::StoreFolder;
 use crate::error::{Error, Status};
 
 /// Whether the database itself is damaged, or is no database.
@@ -21,7 +21,7 @@ fn lacks_log(error: &rusqlite::Error) -> bool {
 }
 
 /// The error for people: what, where, and what to do.
-pub fn explain(error: &rusqlite::Error, folder: &Folder) -> Error {
+pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
     const FULL: (Status, &str) = (
         Status::StoreFull,
         "the disk is full: free some space, or choose another cache_dir",

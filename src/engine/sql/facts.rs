@@ -8,7 +8,7 @@ use crate::platform::{files, lock};
 
 /// What kind of place a store is in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Facts {
+pub struct StoreFacts {
     /// The folder.
     pub folder: String,
     /// The kind of file system, such as `ext4`; `None` when it is not known by name.
@@ -31,7 +31,7 @@ pub struct Facts {
 
 impl Store {
     /// What kind of place it is in. Tries a lock, with a file that is removed again.
-    pub fn facts(&self) -> Result<Facts> {
+    pub fn facts(&self) -> Result<StoreFacts> {
         let folder = self.folder();
         let disk = files::disk(folder.path());
         let trial = folder.trial();
@@ -41,7 +41,7 @@ impl Store {
             Err(error) => Some(error.to_string()),
         };
         let _ = files::remove(&trial);
-        Ok(Facts {
+        Ok(StoreFacts {
             folder: folder.path().to_string_lossy().into_owned(),
             file_system: disk.kind,
             journal: self.read(|connection| connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)))?,
@@ -55,7 +55,7 @@ impl Store {
     }
 }
 
-impl Facts {
+impl StoreFacts {
     /// A JSON object.
     #[must_use]
     pub fn to_json(&self) -> String {

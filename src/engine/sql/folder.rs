@@ -20,7 +20,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where a store lives. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Folder {
+pub struct StoreFolder {
     path: Arc<Path>,
     /// The database, `-wal` and `-shm`: compared with what is open in each transaction.
     compared: Arc<[PathBuf; 3]>,
@@ -32,7 +32,7 @@ pub struct Folder {
     is_new: Arc<AtomicBool>,
 }
 
-impl Folder {
+impl StoreFolder {
     /// The folder at `path`, made when missing.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::matches::Recorded;
-use super::{Endpoint, Finished, LibraryRow, Listing, Store};
+use super::matches::RecordedMatches;
+use super::{Endpoint, LibraryRow, Listing, ListingResult, Store};
 use crate::model::{Change, IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
 
 pub const DAY_MS: i64 = 86_400_000;
@@ -63,11 +63,11 @@ pub fn probed(store: &Store, identity: IdentityId, uuids: &[&str], now_ms: i64) 
 
 pub fn finish(store: &Store, identity: IdentityId, listing: &mut Listing) -> LibraryRow {
     store.mark_gone(listing).expect("marked");
-    let finished = Finished {
+    let finished = ListingResult {
         items: store.distinct(listing).expect("counted"),
         provisional: false,
         partial: false,
-        image: None,
+        segment: None,
         now_ms: NOW_MS,
     };
     store.finish_listing(identity, listing, &finished).expect("finished")
@@ -86,7 +86,7 @@ pub fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)>
 }
 
 /// Records matches, without making a segment of them.
-pub fn record_pairs(store: &Store, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Option<Recorded<()>> {
+pub fn record_pairs(store: &Store, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Option<RecordedMatches<()>> {
     store.record_matches(row, pairs, |_| Ok(())).expect("recorded")
 }
 

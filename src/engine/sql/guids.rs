@@ -3,8 +3,8 @@
 use rusqlite::{Connection, params};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::columns::{Cells, FromCells, list};
-use super::indexing::{Found, Hits, Indexed};
+use super::columns::{FromCells, RowCells, list};
+use super::indexing::{Hits, Indexed, ItemHits};
 use super::items::{ABOVE, ItemRow};
 use super::libraries::LibraryRow;
 use super::open::Store;
@@ -17,15 +17,15 @@ fn hash(guid: &str) -> i64 {
 }
 
 /// An item's row number, its GUIDs, its season's and its show's.
-pub struct Carrier {
+pub struct GuidItem {
     pub id: i64,
     texts: Texts,
     season_guid: String,
     show_guid: String,
 }
 
-impl FromCells for Carrier {
-    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+impl FromCells for GuidItem {
+    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: cells.get("i.id")?,
             texts: cells.get("i.texts")?,
@@ -35,7 +35,7 @@ impl FromCells for Carrier {
     }
 }
 
-impl Indexed for Carrier {
+impl Indexed for GuidItem {
     type Key = i64;
     const NAME: &'static str = "GUIDs";
     const UPTO: &'static str = "guids_upto";
@@ -59,7 +59,7 @@ impl Store {
     /// The listed items that have this GUID, as their own or as an external id, and those of the season, album, show or artist
     /// that has it: at most `limit`.
     pub fn items_with_guid(&self, row: &LibraryRow, guid: &str, limit: usize) -> Result<Hits> {
-        self.find_indexed::<Carrier>(row, |connection, is_indexed| {
+        self.find_indexed::<GuidItem>(row, |connection, is_indexed| {
             with_guid(connection, row.id, guid, limit, is_indexed)
         })
     }
@@ -72,13 +72,13 @@ pub fn with_guid(
     guid: &str,
     limit: usize,
     is_indexed: bool,
-) -> rusqlite::Result<Found> {
+) -> rusqlite::Result<ItemHits> {
     let (from, order) = if is_indexed {
         ("guids g CROSS JOIN items i ON i.id = g.item AND g.hash = ?2", "g.item")
     } else {
         ("items i", "i.id")
     };
-    let mut found = Found::new(limit);
+    let mut found = ItemHits::new(limit);
     let mut select = connection.prepare_cached(&format!(
         "SELECT {} FROM {from} CROSS JOIN libraries l ON l.id = i.library {ABOVE} WHERE i.library = ?1 AND ?2 = ?2 \
          AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY {order}",

@@ -11,7 +11,7 @@ use crate::model::{Hint, IdentityId, LibraryId};
 
 /// What is to be noted of a library.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mark {
+pub struct LibraryHint {
     /// Its section id; `None` for every library.
     pub section: Option<String>,
     /// What was said of the library.
@@ -22,7 +22,7 @@ pub struct Mark {
 
 impl Store {
     /// Notes what events said, in one transaction. A library that is not known is a reason to probe all of them.
-    pub fn mark(&self, identity: IdentityId, marks: &[Mark]) -> Result<()> {
+    pub fn mark(&self, identity: IdentityId, marks: &[LibraryHint]) -> Result<()> {
         self.write(|tx| {
             let rows = libraries(tx.connection, identity)?;
             let mut hinted = false;

@@ -5,7 +5,7 @@
 
 use rusqlite::params;
 
-use super::changes::{ChangeKind, trim};
+use super::changes::{LoggedKind, trim};
 use super::open::Store;
 use super::tx::{LibraryState, Tx};
 use crate::error::Result;
@@ -39,7 +39,7 @@ pub fn tell_listing(tx: &Tx<'_>, library: &LibraryState, generation: Generation,
         .connection
         .prepare_cached("SELECT coalesce(max(id), 0) FROM items")?
         .query_row([], |row| row.get(0))?;
-    tx.change_of_items(library, ChangeKind::Listed, "", (generation.0, last))?;
+    tx.change_of_items(library, LoggedKind::Listed, "", (generation.0, last))?;
     forget_surplus(tx, KEPT_ROWS)
 }
 

@@ -31,12 +31,12 @@ column!(Sequence, u64::cast_signed, i64::cast_unsigned);
 
 impl ToSql for ListingName {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(image_text(self).into())
+        Ok(listing_text(self).into())
     }
 }
 
-/// The name of an image as the database has it, and as its file begins.
-pub fn image_text(name: &ListingName) -> String {
+/// The name of a segment as the database has it, and as its file begins.
+pub fn listing_text(name: &ListingName) -> String {
     let ListingName {
         library,
         generation,
@@ -46,8 +46,8 @@ pub fn image_text(name: &ListingName) -> String {
     format!("{NAME}-l{library}-{generation}-{sequence}-{number:x}")
 }
 
-/// The inverse of [`image_text`]; `None` where there is no image, or none of this format.
-pub fn image_name(text: &str) -> Option<ListingName> {
+/// The inverse of [`listing_text`]; `None` where there is no segment, or none of this format.
+pub fn listing_name(text: &str) -> Option<ListingName> {
     let mut parts = text.strip_prefix(NAME)?.strip_prefix("-l")?.split('-');
     let name = ListingName {
         library: LibraryId(parts.next()?.parse().ok()?),
@@ -55,7 +55,7 @@ pub fn image_name(text: &str) -> Option<ListingName> {
         sequence: Sequence(parts.next()?.parse().ok()?),
         number: u32::from_str_radix(parts.next()?, 16).ok()?,
     };
-    (image_text(&name) == text).then_some(name)
+    (listing_text(&name) == text).then_some(name)
 }
 
 /// The name of a segment of records as the database has it, and as its file begins.

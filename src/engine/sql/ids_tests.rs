@@ -8,9 +8,9 @@ fn the_name_of_an_image_is_read_as_it_is_written() {
         sequence: Sequence(u64::MAX),
         number: 0xAB,
     };
-    let text = image_text(&name);
+    let text = listing_text(&name);
     assert_eq!(text, format!("{NAME}-l30064771072-3-18446744073709551615-ab"));
-    assert_eq!(image_name(&text), Some(name));
+    assert_eq!(listing_name(&text), Some(name));
     for other in [
         "",
         "l1-2-3-4",
@@ -18,7 +18,7 @@ fn the_name_of_an_image_is_read_as_it_is_written() {
         &format!("{text}-5"),
         &text.replace("-l", "-k"),
     ] {
-        assert_eq!(image_name(other), None, "{other}");
+        assert_eq!(listing_name(other), None, "{other}");
     }
 }
 
@@ -30,7 +30,7 @@ fn the_name_of_a_segment_is_read_as_it_is_written() {
     };
     let text = segment_text(&name);
     assert_eq!(text, format!("{NAME}-r18446744073709551615-ab"));
-    assert_eq!((segment_name(&text), image_name(&text)), (Some(name), None));
+    assert_eq!((segment_name(&text), listing_name(&text)), (Some(name), None));
     for other in ["", "r8-9", &format!("{text}-5"), &text.replace("-r", "-l")] {
         assert_eq!(segment_name(other), None, "{other}");
     }

@@ -1,6 +1,6 @@
 //! Which history a change sequence is of.
 
-/// The history that a change sequence, and the name of an image, belong to. Those of another incarnation say nothing: another
+/// The history that a change sequence, and the name of a segment, belong to. Those of another incarnation say nothing: another
 /// database has the name, such as a copy that was put back, or its log was lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Incarnation {

@@ -57,7 +57,7 @@ impl Store {
     pub(super) fn find_indexed<I: Indexed>(
         &self,
         row: &LibraryRow,
-        mut find: impl FnMut(&Connection, bool) -> rusqlite::Result<Found>,
+        mut find: impl FnMut(&Connection, bool) -> rusqlite::Result<ItemHits>,
     ) -> Result<Hits> {
         // Mostly the index lacks nothing, and all is read in one transaction.
         let known = self.read(|connection| {
@@ -205,7 +205,7 @@ pub struct Hits {
     pub is_current: bool,
 }
 
-fn hits(c: &Connection, row: &LibraryRow, found: Found) -> rusqlite::Result<Hits> {
+fn hits(c: &Connection, row: &LibraryRow, found: ItemHits) -> rusqlite::Result<Hits> {
     Ok(Hits {
         items: found.items,
         total: found.total,
@@ -215,7 +215,7 @@ fn hits(c: &Connection, row: &LibraryRow, found: Found) -> rusqlite::Result<Hits
 }
 
 /// Items found so far: at most `limit`, and the count of all.
-pub struct Found {
+pub struct ItemHits {
     pub items: Vec<Item>,
     pub total: usize,
     /// Nothing has the title: these have its words.
@@ -223,7 +223,7 @@ pub struct Found {
     pub limit: usize,
 }
 
-impl Found {
+impl ItemHits {
     pub fn new(limit: usize) -> Self {
         Self {
             items: Vec::new(),

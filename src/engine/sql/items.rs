@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::columns::{Cells, FromCells, list, read};
+use super::columns::{FromCells, RowCells, list, read};
 use super::libraries::LibraryRow;
 use super::open::Store;
 use super::texts::Texts;
@@ -32,9 +32,9 @@ const PAGES: i64 = 4;
 const DENSE: i64 = 64;
 
 impl FromCells for ItemRow {
-    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         let text =
-            |cells: &mut Cells<'_, '_>, column| cells.get::<Option<String>>(column).map(Option::unwrap_or_default);
+            |cells: &mut RowCells<'_, '_>, column| cells.get::<Option<String>>(column).map(Option::unwrap_or_default);
         let Texts {
             title,
             guid,
@@ -179,7 +179,7 @@ fn item_by_key() -> String {
     )
 }
 
-/// Refuses a generation of which rows may be gone: a later one answers, or none of that library any more. An image of what is
+/// Refuses a generation of which rows may be gone: a later one answers, or none of that library any more. A segment of what is
 /// left would be whole, and wrong.
 fn check_whole(connection: &Connection, library: LibraryId, generation: Generation) -> rusqlite::Result<()> {
     connection

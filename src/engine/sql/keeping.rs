@@ -3,7 +3,7 @@
 use rusqlite::types::{ToSql, ToSqlOutput, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::changes::{Change, ChangeKind};
+use super::changes::{LoggedChange, LoggedKind};
 use super::columns::{cells_of, list, read_kept};
 use super::endpoints::{Endpoint, TOKEN, identity_of, one_of_several};
 use super::identities::NEVER_FORGOTTEN;
@@ -11,8 +11,8 @@ use super::libraries::{LibraryRow, libraries_as};
 use super::open::Store;
 use super::opened::is_fresh;
 use super::records::manifest_as;
-use super::state::{State, state_of};
-use super::state_file::{CachedEndpoint, CachedState, CachedView, Files, keep};
+use super::state::{StoreState, state_of};
+use super::state_file::{CachedEndpoint, CachedState, CachedView, StoreFiles, keep};
 use crate::engine::version_page::State as PageState;
 use crate::model::{IdentityId, Sequence};
 use crate::platform::clock::coarse_ms;
@@ -23,7 +23,7 @@ const CHANGES: usize = 1_024;
 
 /// What cells stand for: they are read by a build that has the same columns only.
 fn form() -> String {
-    format!("{}; {}", list::<LibraryRow>(), list::<Change>())
+    format!("{}; {}", list::<LibraryRow>(), list::<LoggedChange>())
 }
 
 fn of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
@@ -31,7 +31,7 @@ fn of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
 }
 
 /// The cells of a change, in the order in which they are read.
-fn cells_of_change(change: &Change) -> rusqlite::Result<Vec<Value>> {
+fn cells_of_change(change: &LoggedChange) -> rusqlite::Result<Vec<Value>> {
     let cells: [&dyn ToSql; 5] = [
         &change.library,
         &change.kind,
@@ -61,7 +61,7 @@ fn used_ms(connection: &Connection, identity: IdentityId) -> rusqlite::Result<i6
 
 impl Store {
     /// What the state file says of this endpoint, if the store was opened by it: once, since it is of that moment.
-    pub(super) fn kept_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<IdentityId>, State)> {
+    pub(super) fn kept_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<IdentityId>, StoreState)> {
         // Whether a server accepted an expired token, the database says.
         let is_expired = endpoint.is_some_and(Endpoint::is_expired);
         let kept = lock(&self.kept)
@@ -70,8 +70,8 @@ impl Store {
         let asked = of(endpoint);
         let view = kept.views.into_iter().find(|view| view.endpoint == asked)?;
         let rows = view.libraries.iter().map(|cells| read_kept::<LibraryRow>(cells));
-        let changes = view.changes.iter().map(|cells| read_kept::<Change>(cells));
-        let state = State {
+        let changes = view.changes.iter().map(|cells| read_kept::<LoggedChange>(cells));
+        let state = StoreState {
             sequence: kept.sequence,
             continued: Vec::new(),
             incarnation: self.incarnation(),
@@ -91,7 +91,7 @@ impl Store {
         let Some(kept) = kept else { return };
         let opened = self.opened.newest();
         // Taken when this process has put its log into the database.
-        let Some(files) = Files::of(&self.folder).filter(|files| opened.is_of_files(files)) else {
+        let Some(files) = StoreFiles::of(&self.folder).filter(|files| opened.is_of_files(files)) else {
             return;
         };
         let sequence = kept.sequence.0;
@@ -112,7 +112,7 @@ impl Store {
         let known = lock(&self.kept_at)
             .as_ref()
             .is_some_and(|(at, asked)| *at == now && *asked == of(endpoint));
-        if !self.believes || is_fresh(now) || known || !Files::of(&self.folder)?.are_settled() {
+        if !self.believes || is_fresh(now) || known || !StoreFiles::of(&self.folder)?.are_settled() {
             return None;
         }
         let incarnation = self.incarnation();
@@ -128,7 +128,7 @@ impl Store {
             }
             let state = state_of(connection, incarnation, identity)?;
             // What an item is that came singly, the rows say.
-            let is_needed = |change: &Change| change.kind == ChangeKind::Added;
+            let is_needed = |change: &LoggedChange| change.kind == LoggedKind::Added;
             let Some(identity) = identity.filter(|_| {
                 state.sequence == now && state.changes.len() <= CHANGES && !state.changes.iter().any(is_needed)
             }) else {

@@ -7,14 +7,14 @@ use crate::model::{Item, LibraryId, Sequence};
 
 /// What the store has of an item.
 #[derive(Clone, Copy)]
-pub enum Row {
+pub enum KnownRow {
     /// `newer`: it came singly since the page was asked for.
     LibraryState { id: i64, digest: i64, newer: bool },
     /// It went singly since then.
     Gone,
 }
 
-impl Row {
+impl KnownRow {
     fn read(row: &rusqlite::Row<'_>, asked: Sequence) -> rusqlite::Result<Self> {
         Ok(if row.get(4)? {
             Self::LibraryState {
@@ -40,11 +40,11 @@ impl Row {
 ///
 /// Keys of a page mostly lie near each other, so one scan finds them all, and that none is there, which is what a first listing
 /// finds: a search for each takes half as long as to store it. Where they lie far apart, each is searched for.
-pub enum Known<'t, 'i> {
+pub enum KnownRows<'t, 'i> {
     /// None of them.
     Nothing,
     /// The keys in order, and what the scan found of each.
-    Scanned(Vec<(&'i str, Option<Row>)>),
+    Scanned(Vec<(&'i str, Option<KnownRow>)>),
     Searched(CachedStatement<'t>, Scope),
 }
 
@@ -62,7 +62,7 @@ const SCANNED: usize = 2;
 const KNOWN: &str = "SELECT rating_key, id, digest, since, died IS NULL FROM items WHERE library = ?1 \
      AND (died IS NULL OR since > ?2) AND born NOT BETWEEN 1 - ?3 AND ?3";
 
-impl<'t, 'i> Known<'t, 'i> {
+impl<'t, 'i> KnownRows<'t, 'i> {
     /// Of these items, which were asked for at the change sequence `asked`.
     pub fn of(tx: &'t Tx<'_>, library: &LibraryState, items: &'i [Item], asked: Sequence) -> rusqlite::Result<Self> {
         let scope = Scope {
@@ -91,7 +91,7 @@ impl<'t, 'i> Known<'t, 'i> {
     }
 
     /// The row of the item with this key.
-    pub fn row(&mut self, key: &str) -> rusqlite::Result<Option<Row>> {
+    pub fn row(&mut self, key: &str) -> rusqlite::Result<Option<KnownRow>> {
         match self {
             Self::Nothing => Ok(None),
             Self::Scanned(found) => Ok(found
@@ -102,7 +102,7 @@ impl<'t, 'i> Known<'t, 'i> {
                 let mut found = None;
                 let mut rows = search.query(params![scope.library, scope.asked, scope.evicted, key])?;
                 while let Some(row) = rows.next()? {
-                    found = Some(Row::read(row, scope.asked)?.and(found));
+                    found = Some(KnownRow::read(row, scope.asked)?.and(found));
                 }
                 Ok(found)
             }
@@ -134,7 +134,7 @@ fn has_between(tx: &Tx<'_>, items: &[Item], scope: Scope) -> rusqlite::Result<bo
 }
 
 /// Looks for all these keys, which are in order. `false`: too much else lies between them.
-fn scan(tx: &Tx<'_>, found: &mut [(&str, Option<Row>)], scope: Scope) -> rusqlite::Result<bool> {
+fn scan(tx: &Tx<'_>, found: &mut [(&str, Option<KnownRow>)], scope: Scope) -> rusqlite::Result<bool> {
     let most = found.len() * SCANNED + 100;
     let [(first, _), .., (last, _)] = found else {
         return Ok(found.is_empty());
@@ -155,7 +155,7 @@ fn scan(tx: &Tx<'_>, found: &mut [(&str, Option<Row>)], scope: Scope) -> rusqlit
         read += 1;
         let key = row.get_ref(0)?.as_str()?;
         if let Ok(at) = found.binary_search_by_key(&key, |(key, _)| key) {
-            found[at].1 = Some(Row::read(row, scope.asked)?.and(found[at].1));
+            found[at].1 = Some(KnownRow::read(row, scope.asked)?.and(found[at].1));
         }
     }
     Ok(read < most)

@@ -3,8 +3,8 @@
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
 
-use super::columns::{self, Cells, FromCells, list, read};
-use super::ids::image_name;
+use super::columns::{self, FromCells, RowCells, list, read};
+use super::ids::listing_name;
 use super::open::Store;
 use super::places::end_of;
 use super::tx::{LibraryState, Tx};
@@ -54,9 +54,9 @@ pub struct LibraryRow {
     /// The change sequence when it was invalidated last.
     pub due_sequence: Sequence,
     /// Segment of the listing; `None`: none yet.
-    pub image: Option<ListingName>,
+    pub segment: Option<ListingName>,
     /// Single items that came or went up to this sequence are in it.
-    pub image_sequence: Sequence,
+    pub segment_sequence: Sequence,
     /// The table of its confirmed matches; `None`: nothing was recorded.
     pub matches: Option<TableId>,
     /// How many of them segments have.
@@ -74,7 +74,7 @@ fn locations(text: &str) -> Vec<String> {
 }
 
 impl FromCells for LibraryRow {
-    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         let provisional: i64 = cells.get("provisional")?;
         let due_sequence: Sequence = cells.get("due_seq")?;
         let begun_sequence: Sequence = cells.get("begun_seq")?;
@@ -109,8 +109,8 @@ impl FromCells for LibraryRow {
             due: due_sequence > begun_sequence,
             held_back: cells.get::<i64>("shrunk")? >= 0,
             due_sequence,
-            image: image_name(&cells.get::<String>("image")?),
-            image_sequence: cells.get("image_seq")?,
+            segment: listing_name(&cells.get::<String>("segment")?),
+            segment_sequence: cells.get("segment_seq")?,
             matches: cells.get("(SELECT id FROM tables WHERE library = libraries.id)")?,
             merged_matches: cells
                 .get::<Option<i64>>("(SELECT entries FROM tables WHERE library = libraries.id)")?
@@ -120,7 +120,7 @@ impl FromCells for LibraryRow {
     }
 }
 
-fn unsigned(cells: &mut Cells<'_, '_>, column: &'static str) -> rusqlite::Result<u64> {
+fn unsigned(cells: &mut RowCells<'_, '_>, column: &'static str) -> rusqlite::Result<u64> {
     cells.get::<i64>(column).map(i64::cast_unsigned)
 }
 
@@ -203,11 +203,11 @@ impl Store {
         })
     }
 
-    /// Counts single items that came or went since the listing's image was made.
+    /// Counts single items that came or went since the listing's segment was made.
     pub fn unmerged_items(&self, library: LibraryId) -> Result<u64> {
         self.read(|connection| {
             let upto: Sequence = connection
-                .prepare_cached("SELECT image_seq FROM libraries WHERE id = ?1")?
+                .prepare_cached("SELECT segment_seq FROM libraries WHERE id = ?1")?
                 .query_row([library], |row| row.get(0))?;
             connection
                 .prepare_cached("SELECT count(*) FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2")?
@@ -216,12 +216,12 @@ impl Store {
         })
     }
 
-    /// Notes that the library has a new image of the same generation, with the single items up to its sequence.
-    pub fn set_image(&self, identity: IdentityId, image: &ListingName) -> Result<()> {
+    /// Notes that the library has a new segment of the same generation, with the single items up to its sequence.
+    pub fn set_segment(&self, identity: IdentityId, segment: &ListingName) -> Result<()> {
         self.write(|tx| {
             tx.connection.execute(
-                "UPDATE libraries SET image = ?3, image_seq = ?4 WHERE id = ?1 AND generation = ?2 AND image_seq <= ?4",
-                params![image.library, image.generation, image, image.sequence],
+                "UPDATE libraries SET segment = ?3, segment_seq = ?4 WHERE id = ?1 AND generation = ?2 AND segment_seq <= ?4",
+                params![segment.library, segment.generation, segment, segment.sequence],
             )?;
             tx.libraries_changed(identity)
         })
@@ -297,7 +297,7 @@ pub fn disown(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> 
         .execute(params![of, tx.sequence])?;
     tx.connection
         .prepare_cached(&format!(
-            "UPDATE libraries SET identity = -id, present = 0, image = '' WHERE {which} = ?1"
+            "UPDATE libraries SET identity = -id, present = 0, segment = '' WHERE {which} = ?1"
         ))?
         .execute([of])?;
     Ok(())

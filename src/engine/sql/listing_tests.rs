@@ -5,7 +5,7 @@ use super::connection::{CHECKPOINT, CHECKPOINT_OF_LISTING};
 use super::for_tests::{
     NOW_MS, count, endpoint, finish, listed, movie, opened, paths, probed, record_pairs, sequence, server,
 };
-use super::{Finished, Folder};
+use super::{ListingResult, StoreFolder};
 use crate::error::{Result, Status};
 use crate::model::Item;
 use crate::platform::mutex::lock;
@@ -119,11 +119,11 @@ fn two_that_store_into_one_listing_do_not_take_each_others_rows_for_gone() {
         let late = |done: Result<()>| assert_eq!(done.expect_err("another one has it").status, Status::Timeout);
         late(store.store_page(&mut held_up, &[], sequence(&store)));
         late(store.mark_gone(&mut held_up));
-        let finished = Finished {
+        let finished = ListingResult {
             items: 0,
             provisional: false,
             partial: false,
-            image: None,
+            segment: None,
             now_ms: NOW_MS,
         };
         late(store.finish_listing(identity, &held_up, &finished).map(|_| ()));
@@ -146,26 +146,26 @@ fn a_file_that_lacks_changes_which_are_forgotten_is_not_the_listing_s() {
         .merge_items(&row, &[movie("2", "/data/2.mkv")], None)
         .expect("merged");
     let now = sequence(&store);
-    let name = |sequence| Folder::image_name(row.id, row.generation, sequence);
-    store.set_image(identity, &name(now)).expect("set");
+    let name = |sequence| StoreFolder::new_listing_name(row.id, row.generation, sequence);
+    store.set_segment(identity, &name(now)).expect("set");
     store.write(|tx| trim(tx, now)).expect("trimmed");
     store
         .store_page(&mut listing, &[movie("1", "/data/3.mkv")], now)
         .expect("stored");
     store.mark_gone(&mut listing).expect("marked");
-    let finished = Finished {
+    let finished = ListingResult {
         items: 2,
         provisional: false,
         partial: false,
-        image: Some(name(listing.begun_sequence)),
+        segment: Some(name(listing.begun_sequence)),
         now_ms: NOW_MS,
     };
     let row = store.finish_listing(identity, &listing, &finished).expect("finished");
     let known = store.state(Some(identity)).expect("state").changes.len();
     assert!(
-        row.image.is_none() || known > 0,
+        row.segment.is_none() || known > 0,
         "item 2 is neither in {:?} nor among the changes",
-        row.image
+        row.segment
     );
 }
 

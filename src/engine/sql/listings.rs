@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::adding::{BulkInsert, Shared};
-use super::columns::{self, Cells, FromCells, list, read};
+use super::adding::{BulkInsert, RowDefaults};
+use super::columns::{self, FromCells, RowCells, list, read};
 use super::history::tell_listing;
 use super::items::digest_in;
-use super::known::{Known, Row};
+use super::known::{KnownRow, KnownRows};
 use super::libraries::{LibraryRow, one_library};
 use super::open::Store;
 use super::seen;
@@ -43,7 +43,7 @@ pub struct Listing {
     /// Rows of all partitions begun, as the server counts them; `None` when it does not say.
     pub total: Option<u64>,
     /// The last rating keys of the current partition, newest last.
-    pub tail: Tail,
+    pub tail: OverlapKeys,
     /// The library's state before the first page.
     pub change: Change,
     /// The change sequence when it began.
@@ -60,9 +60,9 @@ pub struct Listing {
 
 /// The last rating keys of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tail(Vec<String>);
+pub struct OverlapKeys(Vec<String>);
 
-impl Tail {
+impl OverlapKeys {
     /// The keys, oldest first.
     pub fn keys(&self) -> &[String] {
         &self.0
@@ -86,22 +86,22 @@ const WANTED_MS: i64 = 10_000;
 
 /// What a finished listing is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finished {
+pub struct ListingResult {
     /// Distinct items.
     pub items: u64,
     /// It lives shortly: made during a scan, or in disagreement with itself.
     pub provisional: bool,
     /// It disagreed with itself: rows may be missing.
     pub partial: bool,
-    /// The listing's new image, which has the single items up to its sequence; `None` keeps the old one.
-    pub image: Option<ListingName>,
+    /// The listing's new segment, which has the single items up to its sequence; `None` keeps the old one.
+    pub segment: Option<ListingName>,
     /// When it was completed, Unix ms.
     pub now_ms: i64,
 }
 
 impl FromCells for Listing {
-    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
-        let unsigned = |cells: &mut Cells<'_, '_>, column| cells.get::<i64>(column).map(i64::cast_unsigned);
+    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
+        let unsigned = |cells: &mut RowCells<'_, '_>, column| cells.get::<i64>(column).map(i64::cast_unsigned);
         Ok(Self {
             library: cells.get("library")?,
             generation: cells.get("generation")?,
@@ -110,7 +110,7 @@ impl FromCells for Listing {
             rows: unsigned(cells, "rows")?,
             keyed: unsigned(cells, "keyed")?,
             total: u64::try_from(cells.get::<i64>("total")?).ok(),
-            tail: Tail(serde_json::from_str(&cells.get::<String>("tail")?).unwrap_or_default()),
+            tail: OverlapKeys(serde_json::from_str(&cells.get::<String>("tail")?).unwrap_or_default()),
             change: Change {
                 token: cells.get("token")?,
                 trust: Trust::from_number(cells.get("trust")?),
@@ -258,7 +258,12 @@ impl Store {
     }
 
     /// Makes the listing the one that answers: one short transaction. Without a change the generation stays.
-    pub fn finish_listing(&self, identity: IdentityId, listing: &Listing, finished: &Finished) -> Result<LibraryRow> {
+    pub fn finish_listing(
+        &self,
+        identity: IdentityId,
+        listing: &Listing,
+        finished: &ListingResult,
+    ) -> Result<LibraryRow> {
         let finished = self.write(|tx| {
             let id = listing.library;
             let before = tx.expect_library(id)?;
@@ -286,12 +291,12 @@ impl Store {
                     WANTED_MS,
                 ],
             )?;
-            if let Some(image) = &finished.image {
+            if let Some(segment) = &finished.segment {
                 // Changes that a file made meanwhile holds may be forgotten already: one that lacks them is none.
                 tx.connection.execute(
-                    "UPDATE libraries SET image = CASE WHEN image_seq <= ?3 THEN ?2 ELSE '' END, \
-                     image_seq = max(image_seq, ?3) WHERE id = ?1",
-                    params![id, image, image.sequence],
+                    "UPDATE libraries SET segment = CASE WHEN segment_seq <= ?3 THEN ?2 ELSE '' END, \
+                     segment_seq = max(segment_seq, ?3) WHERE id = ?1",
+                    params![id, segment, segment.sequence],
                 )?;
             }
             tx.connection.execute("DELETE FROM listings WHERE library = ?1", [id])?;
@@ -304,7 +309,7 @@ impl Store {
                 tell_listing(tx, &before, listing.generation, finished.items)?;
             }
             // Listed anew, and nothing changed: answers stay what they are.
-            if finished.image.is_some() || listing.changed {
+            if finished.segment.is_some() || listing.changed {
                 tx.libraries_changed(identity)?;
             } else {
                 tx.freshness_changed(identity)?;
@@ -420,13 +425,13 @@ fn store_items(
     items: &[Item],
     asked: Sequence,
 ) -> rusqlite::Result<Vec<i64>> {
-    let shared = Shared {
+    let shared = RowDefaults {
         library: listing.library,
         generation: listing.generation,
         since: Sequence::default(),
     };
     let mut adding = BulkInsert::new(tx, shared, items.len());
-    let mut known = Known::of(tx, library, items, asked)?;
+    let mut known = KnownRows::of(tx, library, items, asked)?;
     let (mut ids, mut room) = (Vec::with_capacity(items.len()), Vec::new());
     for (at, item) in items.iter().enumerate() {
         Item::expect(items, at);
@@ -451,20 +456,22 @@ fn store_items(
 fn put<'i>(
     tx: &Tx<'_>,
     adding: &mut BulkInsert<'_, 'i>,
-    known: &mut Known<'_, '_>,
+    known: &mut KnownRows<'_, '_>,
     listing: &Listing,
     item: &'i Item,
     digest: i64,
 ) -> rusqlite::Result<Option<(i64, bool)>> {
     let generation = listing.generation;
     match known.row(&item.rating_key)? {
-        Some(Row::LibraryState { id, digest: own, newer }) if own == digest || newer => return Ok(Some((id, false))),
-        Some(Row::LibraryState { id, .. }) => {
+        Some(KnownRow::LibraryState { id, digest: own, newer }) if own == digest || newer => {
+            return Ok(Some((id, false)));
+        }
+        Some(KnownRow::LibraryState { id, .. }) => {
             tx.connection
                 .prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?
                 .execute(params![id, generation])?;
         }
-        Some(Row::Gone) => return Ok(None),
+        Some(KnownRow::Gone) => return Ok(None),
         None => {}
     }
     let id = adding.add(item, digest)?;

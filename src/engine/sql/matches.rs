@@ -11,17 +11,17 @@ use super::listings::Listing;
 use super::open::Store;
 use super::records::RecordTx;
 use super::tx::{LibraryState, Tx, sequence_of};
-use super::unverified::{Invalid, kind_of, unverified_in};
+use super::unverified::{Invalidation, kind_of, unverified_in};
 use crate::engine::segment::{match_of, match_value};
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence, TableId};
 
 /// What [`Store::record_matches`] did, and found in the store.
-pub struct Recorded<T> {
+pub struct RecordedMatches<T> {
     /// The incarnation and the change sequence of the write.
     pub at: (Incarnation, Sequence),
     /// What is invalidated of the library, as [`Store::unverified`]: some of it may be what was recorded.
-    pub unverified: Vec<Invalid>,
+    pub unverified: Vec<Invalidation>,
     /// What was done besides.
     pub then: T,
 }
@@ -37,7 +37,7 @@ impl Store {
         row: &LibraryRow,
         pairs: &[(&[u8], &str)],
         mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Option<Recorded<T>>> {
+    ) -> Result<Option<RecordedMatches<T>>> {
         // Before it: the write may go to another database than the one that was read.
         let incarnation = self.incarnation();
         self.write(|tx| {
@@ -56,7 +56,7 @@ impl Store {
             for (path, key) in pairs {
                 records.add(table, path, Some(&match_value(key, tx.sequence)), None)?;
             }
-            Ok(Some(Recorded {
+            Ok(Some(RecordedMatches {
                 at: (incarnation, tx.sequence),
                 unverified,
                 then: then(&records)?,
@@ -157,7 +157,7 @@ pub fn all_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<H
 }
 
 /// What is invalidated of a library, without the paths that are recorded now.
-fn unverified_but(tx: &Tx<'_>, library: &LibraryState, pairs: &[(&[u8], &str)]) -> rusqlite::Result<Vec<Invalid>> {
+fn unverified_but(tx: &Tx<'_>, library: &LibraryState, pairs: &[(&[u8], &str)]) -> rusqlite::Result<Vec<Invalidation>> {
     let unverified = unverified_in(tx.connection, library.id)?;
     if unverified.is_empty() {
         return Ok(unverified);

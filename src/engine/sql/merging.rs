@@ -2,8 +2,8 @@
 
 use rusqlite::params;
 
-use super::adding::{BulkInsert, Shared};
-use super::changes::ChangeKind;
+use super::adding::{BulkInsert, RowDefaults};
+use super::changes::LoggedKind;
 use super::items::{digest, visible};
 use super::libraries::{LibraryRow, renew};
 use super::matches::forget_item;
@@ -20,7 +20,7 @@ impl Store {
     pub fn merge_items(&self, row: &LibraryRow, items: &[Item], asked: Option<Sequence>) -> Result<()> {
         self.write(|tx| {
             let library = tx.expect_library(row.id)?;
-            let mut merging = Merging::new(tx, library, items.len())?;
+            let mut merging = ItemMerge::new(tx, library, items.len())?;
             for item in items {
                 if let Some(asked) = asked
                     && is_newer(tx, library.id, &item.rating_key, asked)?
@@ -28,7 +28,7 @@ impl Store {
                     continue;
                 }
                 if let Some(rows) = merging.merge(item)? {
-                    tx.change_of_items(&library, ChangeKind::Added, &item.rating_key, rows)?;
+                    tx.change_of_items(&library, LoggedKind::Added, &item.rating_key, rows)?;
                 }
             }
             Ok(())
@@ -81,7 +81,7 @@ fn remove(tx: &Tx<'_>, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<(
         .prepare_cached("UPDATE libraries SET listed_items = max(listed_items - ?2, 0) WHERE id = ?1")?
         .execute(params![library.id, i64::from(visible.is_some())])?;
     let was = visible.map_or(0, |(id, _)| id);
-    tx.change_of_items(&library, ChangeKind::Removed, rating_key, (was, 0))
+    tx.change_of_items(&library, LoggedKind::Removed, rating_key, (was, 0))
 }
 
 /// Whether an item came or went singly after a change sequence.
@@ -111,7 +111,7 @@ fn end_attempted(tx: &Tx<'_>, library: &LibraryState, rating_key: &str) -> rusql
 }
 
 /// Merges items, one after the other.
-struct Merging<'t, 'i> {
+struct ItemMerge<'t, 'i> {
     tx: &'t Tx<'t>,
     library: LibraryState,
     adding: BulkInsert<'t, 'i>,
@@ -121,7 +121,7 @@ struct Merging<'t, 'i> {
     is_attempted: bool,
 }
 
-impl<'t, 'i> Merging<'t, 'i> {
+impl<'t, 'i> ItemMerge<'t, 'i> {
     /// Of about so many items.
     fn new(tx: &'t Tx<'t>, library: LibraryState, count: usize) -> rusqlite::Result<Self> {
         let is_listed = tx
@@ -139,7 +139,7 @@ impl<'t, 'i> Merging<'t, 'i> {
             library,
             adding: BulkInsert::new(
                 tx,
-                Shared {
+                RowDefaults {
                     library: library.id,
                     generation: library.generation,
                     since: tx.sequence,

@@ -1,6 +1,6 @@
 //! `SQLite`: the one source of truth, and the only place with SQL.
 //!
-//! A [`Store`] is a folder: the database, the version page that tells other processes of a commit, images, locks, and
+//! A [`Store`] is a folder: the database, the version page that tells other processes of a commit, segments, locks, and
 //! the client identifier. What a kill at each point of a write leaves behind is argued in `docs/design/crashes.md`.
 //!
 //! A method that gives a [`crate::error::Result`] fails with [`Status::Store`](crate::error::Status::Store), and one that
@@ -17,12 +17,12 @@ mod database;
 mod explain;
 mod facts;
 mod folder;
-mod image_files;
 mod open;
 mod opened;
 mod page;
 mod patience;
 mod schema;
+mod segment_files;
 mod state_file;
 mod transactions;
 mod tx;
@@ -88,17 +88,17 @@ mod statements;
 #[cfg(test)]
 mod store_tests;
 
-pub use changes::{Change, ChangeKind};
+pub use changes::{LoggedChange, LoggedKind};
 pub use endpoints::Endpoint;
-pub use facts::Facts;
-pub use feed::{Page as FeedPage, Place as FeedPlace, Position as FeedPosition, Told};
-pub use folder::Folder;
-pub use hints::Mark;
+pub use facts::StoreFacts;
+pub use feed::{FeedPage, FeedPlace, FeedPosition, ItemChange};
+pub use folder::StoreFolder;
+pub use hints::LibraryHint;
 pub use identities::{NEVER_FORGOTTEN, SameUser, USE_NOTED_MS};
 pub use incarnation::Incarnation;
 pub use libraries::LibraryRow;
-pub use listings::{Finished, Listing};
-pub use matches::Recorded;
+pub use listings::{Listing, ListingResult};
+pub use matches::RecordedMatches;
 pub use open::Store;
 pub use path_searches::ProbeOutcome;
 pub use patience::LockTimeout;
@@ -106,6 +106,6 @@ pub use records::{
     Collection, Manifest, NamedSegment, RecordLog, RecordRow, RecordTx, RecordsState, TableRow, last_row, write_of,
 };
 #[cfg(test)]
-pub use state::RowsOnly;
-pub use state::{KnownUpto, State};
-pub use unverified::Invalid;
+pub use state::DatabaseSequences;
+pub use state::{KnownSequences, StoreState};
+pub use unverified::Invalidation;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::connection::LazyConnection;
 use super::connections::Connections;
 use super::explain::{explain, is_broken};
-use super::folder::Folder;
-use super::ids::{image_text, segment_text};
+use super::folder::StoreFolder;
+use super::ids::{listing_text, segment_text};
 use super::incarnation::Incarnation;
 use super::opened::{OpenFiles, is_fresh, repair, warn_of_page};
 use super::patience::BUSY;
@@ -25,7 +25,7 @@ use crate::platform::stamp::FolderStamp;
 
 /// An open store. Usable from many threads; every call is short, and none waits for the network.
 pub struct Store {
-    pub(super) folder: Folder,
+    pub(super) folder: StoreFolder,
     pub(super) connections: Arc<Connections>,
     /// Whether the version page is believed, and not only kept right for those who do.
     pub(super) believes: bool,
@@ -72,7 +72,7 @@ impl Store {
     /// # Errors
     /// [`Status::Store`] when the folder cannot be made or written, [`Status::StoreFull`].
     pub fn open(directory: &Path, believes: bool) -> Result<Self> {
-        let folder = Folder::open(directory)?;
+        let folder = StoreFolder::open(directory)?;
         // Opening need not write anything, and later is too late to say so.
         files::expect_writable(folder.path()).map_err(|error| folder.cannot("write to", &error))?;
         let connections = Connections::new(&folder);
@@ -154,7 +154,7 @@ impl Store {
     }
 
     /// The folder of the store.
-    pub fn folder(&self) -> &Folder {
+    pub fn folder(&self) -> &StoreFolder {
         &self.folder
     }
 
@@ -224,11 +224,11 @@ impl Store {
         *blake3::keyed_hash(&self.opened.newest().secret, bytes).as_bytes()
     }
 
-    /// What an image carries that belongs under this name in this store. The name says all that the file is of:
+    /// What a segment carries that belongs under this name in this store. The name says all that the file is of:
     /// listing or matches, the library's number, generation and change sequence.
     #[must_use]
     pub fn name_mac(&self, name: &ListingName) -> u64 {
-        self.mac_of(&image_text(name))
+        self.mac_of(&listing_text(name))
     }
 
     /// The same for a segment of records.

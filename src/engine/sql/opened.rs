@@ -12,8 +12,8 @@ use once_cell::race::OnceBox;
 use rusqlite::Connection;
 
 use super::connection::LazyConnection;
-use super::folder::Folder;
-use super::state_file::{CachedState, Files};
+use super::folder::StoreFolder;
+use super::state_file::{CachedState, StoreFiles};
 use super::tx::{NoWaitGuard, RollbackGuard, sequence_of};
 use crate::engine::version_page::{HOLDS_MS, State, VersionPage};
 use crate::error::Error;
@@ -44,7 +44,13 @@ pub struct OpenFiles {
 
 impl OpenFiles {
     /// A database and its page, both opened by their names; they are checked when the page is asked first.
-    pub fn new(folder: &Folder, id: u64, secret: [u8; 32], file: Option<Inode>, page: Option<VersionPage>) -> Self {
+    pub fn new(
+        folder: &StoreFolder,
+        id: u64,
+        secret: [u8; 32],
+        file: Option<Inode>,
+        page: Option<VersionPage>,
+    ) -> Self {
         Self {
             id,
             secret,
@@ -59,7 +65,7 @@ impl OpenFiles {
 
     /// The same, of a database that is not opened: its state file was found. Page and files had their names a moment ago, which is
     /// as good as a check of them.
-    pub fn found(folder: &Folder, kept: &CachedState, page: VersionPage, files: &Files) -> Self {
+    pub fn found(folder: &StoreFolder, kept: &CachedState, page: VersionPage, files: &StoreFiles) -> Self {
         let [wal, shm] = &files.log;
         Self {
             id: kept.id,
@@ -75,7 +81,7 @@ impl OpenFiles {
     }
 
     /// The same database with another page.
-    pub fn with_page(&self, folder: &Folder, page: Option<VersionPage>) -> Self {
+    pub fn with_page(&self, folder: &StoreFolder, page: Option<VersionPage>) -> Self {
         Self {
             number: self.number,
             ..Self::new(folder, self.id, self.secret, self.file, page)
@@ -88,7 +94,7 @@ impl OpenFiles {
     }
 
     /// Whether these are its files.
-    pub fn is_of_files(&self, files: &Files) -> bool {
+    pub fn is_of_files(&self, files: &StoreFiles) -> bool {
         let log = self.log.iter().zip(&files.log);
         self.file == Some(files.database.file) && log.into_iter().all(|((_, file), now)| *file == Some(now.file))
     }

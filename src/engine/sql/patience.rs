@@ -33,9 +33,9 @@ thread_local! {
 
 /// What this thread had before comes back when it is dropped.
 #[must_use]
-pub struct Held(LockTimeout);
+pub struct LockTimeoutGuard(LockTimeout);
 
-impl Drop for Held {
+impl Drop for LockTimeoutGuard {
     fn drop(&mut self) {
         NOW.set(self.0);
     }
@@ -65,8 +65,8 @@ impl LockTimeout {
     }
 
     /// From now on this thread's, until the result is dropped.
-    pub fn hold(self) -> Held {
-        Held(NOW.replace(self))
+    pub fn hold(self) -> LockTimeoutGuard {
+        LockTimeoutGuard(NOW.replace(self))
     }
 
     /// What is left of it for a write that begins now.

@@ -54,7 +54,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn apply(&mut self, told: Vec<Told>) {
+    fn apply(&mut self, told: Vec<ItemChange>) {
         for one in told {
             let id = one.library.id;
             if one.is_again() {
@@ -265,11 +265,11 @@ impl World {
             }
         }
         self.store.mark_gone(&mut listing).expect("marked");
-        let finished = Finished {
+        let finished = ListingResult {
             items: items.len() as u64,
             provisional: false,
             partial: false,
-            image: None,
+            segment: None,
             now_ms: self.now_ms,
         };
         self.store
@@ -421,8 +421,8 @@ impl World {
             _ => {
                 let row = self.row(user, uuid);
                 let sequence = self.store.totals().expect("totals").sequence;
-                let name = Folder::image_name(row.id, row.generation, sequence);
-                self.store.set_image(identity, &name).expect("set");
+                let name = StoreFolder::new_listing_name(row.id, row.generation, sequence);
+                self.store.set_segment(identity, &name).expect("set");
             }
         }
         format!("step {what} of user {user} on {uuid}")
@@ -460,8 +460,8 @@ impl World {
                 let mut seen = BTreeMap::new();
                 for change in state.changes.iter().filter(|change| change.library == row.id) {
                     match change.kind {
-                        ChangeKind::Matched => drop(seen.insert(change.path.clone(), change.rating_key.clone())),
-                        ChangeKind::Forgotten => drop(seen.remove(&change.path)),
+                        LoggedKind::Matched => drop(seen.insert(change.path.clone(), change.rating_key.clone())),
+                        LoggedKind::Forgotten => drop(seen.remove(&change.path)),
                         _ => {}
                     }
                 }

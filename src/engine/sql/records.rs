@@ -7,7 +7,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::columns::{Cells, FromCells, list, read};
+use super::columns::{FromCells, RowCells, list, read};
 use super::ids::{segment_name, segment_text};
 use super::open::Store;
 use super::places::{NUMBER, end_of, place_of};
@@ -104,7 +104,7 @@ pub struct RecordTx<'t> {
 }
 
 impl FromCells for Manifest {
-    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         Ok(Self {
             changed: cells.get("manifest")?,
             merged: cells.get("merged")?,

@@ -47,7 +47,7 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let store_id = i64::from_le_bytes(files::random().map_err(random)?);
     let secret: [u8; 32] = files::random().map_err(random)?;
     // No two databases share a change sequence or a number of a library: what a process remembers of one that was set
-    // aside, and the names of its images, mean nothing in the next. Below 2^52, for JSON.
+    // aside, and the names of its segments, mean nothing in the next. Below 2^52, for JSON.
     let first = i64::from(u32::from_le_bytes(files::random().map_err(random)?) >> 12) + 1;
     let first = first << 32;
 

@@ -76,8 +76,8 @@ CREATE TABLE libraries (
     shrunk             INTEGER NOT NULL DEFAULT -1,  -- items of the last listing that was much smaller; -1: a second one is not waited for
     shrunk_ms          INTEGER NOT NULL DEFAULT 0,   -- when the first of these was
     -- what is derived from it
-    image              TEXT    NOT NULL DEFAULT '',  -- image of the listing
-    image_seq          INTEGER NOT NULL DEFAULT 0,   -- single items that came or went up to here are in it
+    segment            TEXT    NOT NULL DEFAULT '',  -- segment of the listing
+    segment_seq        INTEGER NOT NULL DEFAULT 0,   -- single items that came or went up to here are in it
     guids_upto         INTEGER NOT NULL DEFAULT 0,   -- its items up to this id, which may be another's, are in the GUID index
     titles_upto        INTEGER NOT NULL DEFAULT 0,   -- and in the title index
     -- what the feed can tell of it

@@ -39,22 +39,22 @@ pub fn forget(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
 }
 
 /// The rows of all pages.
-pub fn all(connection: &Connection, library: LibraryId) -> rusqlite::Result<Seen> {
+pub fn all(connection: &Connection, library: LibraryId) -> rusqlite::Result<SeenRows> {
     let mut runs = Vec::new();
     let mut statement = connection.prepare_cached("SELECT ids FROM seen WHERE library = ?1")?;
     let mut rows = statement.query([library])?;
     while let Some(row) = rows.next()? {
         unpack(row.get_ref(0)?.as_blob()?, &mut runs);
     }
-    Ok(Seen::new(runs))
+    Ok(SeenRows::new(runs))
 }
 
 /// Numbers of rows as runs without gaps, in order. Rows that were stored together have numbers that follow each other, so
 /// there are few runs, however many rows.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Seen(Vec<(i64, i64)>);
+pub struct SeenRows(Vec<(i64, i64)>);
 
-impl Seen {
+impl SeenRows {
     /// Of runs in any order, each from its first number to its last one.
     fn new(mut runs: Vec<(i64, i64)>) -> Self {
         runs.sort_unstable();
@@ -89,7 +89,7 @@ impl Seen {
 fn packed(ids: Vec<i64>) -> Vec<u8> {
     let mut cell = Vec::new();
     let mut behind = 0;
-    for (first, last) in Seen::new(ids.into_iter().map(|id| (id, id)).collect()).0 {
+    for (first, last) in SeenRows::new(ids.into_iter().map(|id| (id, id)).collect()).0 {
         put_varint(&mut cell, first.abs_diff(behind));
         put_varint(&mut cell, first.abs_diff(last));
         behind = last;
@@ -111,7 +111,7 @@ fn unpack(mut cell: &[u8], runs: &mut Vec<(i64, i64)>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Seen, packed, unpack};
+    use super::{SeenRows, packed, unpack};
 
     #[test]
     fn runs_are_what_was_noted() {
@@ -126,7 +126,7 @@ mod tests {
             for page in ids.chunks(100) {
                 unpack(&packed(page.to_vec()), &mut runs);
             }
-            let seen = Seen::new(runs);
+            let seen = SeenRows::new(runs);
             let mut sorted = ids.clone();
             sorted.sort_unstable();
             sorted.dedup();

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, Row, params};
 
-use super::changes::{Change, ChangeKind};
+use super::changes::{LoggedChange, LoggedKind};
 use super::columns::{list, names, read};
 use super::endpoints::{Endpoint, identity_of, one_of_several};
 use super::incarnation::Incarnation;
@@ -23,7 +23,7 @@ const MOST: i64 = 2_000;
 
 /// Everything that a process needs in order to answer, read at one moment.
 #[derive(Clone, Debug, Default)]
-pub struct State {
+pub struct StoreState {
     /// The change sequence of that moment.
     pub sequence: Sequence,
     /// The incarnation that this is of.
@@ -32,9 +32,9 @@ pub struct State {
     pub libraries: Vec<LibraryRow>,
     /// The segments of what hosts recorded.
     pub manifest: Manifest,
-    /// Confirmed matches and single items that came or went since segments and images were made, oldest first; then what is
-    /// not to be answered. Of [`State::continued`] libraries all that happened since.
-    pub changes: Vec<Change>,
+    /// Confirmed matches and single items that came or went since segments and segments were made, oldest first; then what is
+    /// not to be answered. Of [`StoreState::continued`] libraries all that happened since.
+    pub changes: Vec<LoggedChange>,
     /// Libraries of which only the changes since an earlier state were read.
     pub continued: Vec<LibraryId>,
     /// When the identity was last noted to be used, Unix ms: 0 where that has to be asked, [`NEVER_FORGOTTEN`] where it is
@@ -49,12 +49,12 @@ pub fn state_of(
     connection: &Connection,
     incarnation: Incarnation,
     identity: Option<IdentityId>,
-) -> rusqlite::Result<State> {
-    state(connection, incarnation, identity, &RowsOnly)
+) -> rusqlite::Result<StoreState> {
+    state(connection, incarnation, identity, &DatabaseSequences)
 }
 
 /// What a process knows beyond the files that the database names.
-pub trait KnownUpto {
+pub trait KnownSequences {
     /// Says up to which change sequences the single items of a library are known.
     fn raise(&self, row: &mut LibraryRow);
     /// Up to which change sequence what hosts recorded is known.
@@ -64,9 +64,9 @@ pub trait KnownUpto {
 }
 
 /// Only what the rows say is known.
-pub struct RowsOnly;
+pub struct DatabaseSequences;
 
-impl KnownUpto for RowsOnly {
+impl KnownSequences for DatabaseSequences {
     fn raise(&self, _row: &mut LibraryRow) {}
 
     fn recorded(&self, manifest: &Manifest) -> Sequence {
@@ -82,13 +82,13 @@ fn state(
     connection: &Connection,
     incarnation: Incarnation,
     identity: Option<IdentityId>,
-    known: &dyn KnownUpto,
-) -> rusqlite::Result<State> {
+    known: &dyn KnownSequences,
+) -> rusqlite::Result<StoreState> {
     let Some(identity) = identity else {
-        return Ok(State {
+        return Ok(StoreState {
             sequence: sequence_of(connection)?,
             incarnation,
-            ..State::default()
+            ..StoreState::default()
         });
     };
     let mut libraries = libraries(connection, identity)?;
@@ -97,7 +97,7 @@ fn state(
     let known_upto = known.recorded(&manifest);
     let mut changes = recorded_since(connection, Some(identity), known_upto, sequence, i64::MAX)?;
     let mut continued = Vec::new();
-    let listed = list::<Change>();
+    let listed = list::<LoggedChange>();
     for row in &mut libraries {
         let since = known.continues(row, &manifest).filter(|since| *since <= sequence);
         if let Some(since) = since
@@ -118,7 +118,10 @@ fn state(
         let mut statement = connection.prepare_cached(&format!(
             "SELECT {listed}, id FROM changes WHERE id > ?3 AND library = ?1 AND kind IN (8, 9) AND sequence > ?2 ORDER BY id",
         ))?;
-        let found = statement.query_map(params![row.id, row.image_sequence, end_of(row.image_sequence)], placed)?;
+        let found = statement.query_map(
+            params![row.id, row.segment_sequence, end_of(row.segment_sequence)],
+            placed,
+        )?;
         for one in found {
             changes.push(one?);
         }
@@ -126,14 +129,14 @@ fn state(
     let mut changes = in_order(changes);
     let unverified = unverified_of(connection, identity, sequence)?;
     changes.extend(unverified.into_iter().filter(|one| !continued.contains(&one.library)));
-    Ok(State {
+    Ok(StoreState {
         sequence,
         incarnation,
         libraries,
         manifest,
         changes,
         continued,
-        ..State::default()
+        ..StoreState::default()
     })
 }
 
@@ -145,11 +148,11 @@ fn trimmed_of(connection: &Connection) -> rusqlite::Result<Sequence> {
 }
 
 /// A change, behind its place in the log.
-fn placed(row: &Row<'_>) -> rusqlite::Result<(i64, Change)> {
-    Ok((row.get(names::<Change>().len())?, read(row)?))
+fn placed(row: &Row<'_>) -> rusqlite::Result<(i64, LoggedChange)> {
+    Ok((row.get(names::<LoggedChange>().len())?, read(row)?))
 }
 
-fn in_order(mut changes: Vec<(i64, Change)>) -> Vec<Change> {
+fn in_order(mut changes: Vec<(i64, LoggedChange)>) -> Vec<LoggedChange> {
     changes.sort_by_key(|(place, _)| *place);
     changes.into_iter().map(|(_, change)| change).collect()
 }
@@ -161,7 +164,7 @@ fn recorded_since(
     since: Sequence,
     now: Sequence,
     most: i64,
-) -> rusqlite::Result<Vec<(i64, Change)>> {
+) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
     connection
         .prepare_cached(
             "SELECT r.id, t.library, r.name, r.value FROM records r JOIN tables t ON t.id = r.in_table \
@@ -170,9 +173,9 @@ fn recorded_since(
         .query_map(params![end_of(since), identity, most], |row| {
             let match_of = |value| match_of(value, now);
             let given = row.get_ref(3)?.as_blob_or_null()?.and_then(match_of);
-            let change = Change {
+            let change = LoggedChange {
                 library: row.get(1)?,
-                kind: given.map_or(ChangeKind::Forgotten, |_| ChangeKind::Matched),
+                kind: given.map_or(LoggedKind::Forgotten, |_| LoggedKind::Matched),
                 path: row.get(2)?,
                 rating_key: given.map_or_else(String::new, |(key, _)| key.to_owned()),
                 sequence: given.map_or(now, |(_, given)| given),
@@ -185,13 +188,17 @@ fn recorded_since(
 impl Store {
     /// Everything that a process needs in order to answer for this identity.
     #[cfg(test)]
-    pub fn state(&self, identity: Option<IdentityId>) -> Result<State> {
+    pub fn state(&self, identity: Option<IdentityId>) -> Result<StoreState> {
         self.read(|connection| state_of(connection, self.incarnation(), identity))
     }
 
     /// The same for the identity that an endpoint leads to, which is given too. Of one moment: otherwise the sequence could
     /// say that the commit shows which made the identity known.
-    pub fn state_at(&self, endpoint: Option<&Endpoint>, known: &dyn KnownUpto) -> Result<(Option<IdentityId>, State)> {
+    pub fn state_at(
+        &self,
+        endpoint: Option<&Endpoint>,
+        known: &dyn KnownSequences,
+    ) -> Result<(Option<IdentityId>, StoreState)> {
         if let Some((identity, mut state)) = self.kept_state(endpoint) {
             for row in &mut state.libraries {
                 known.raise(row);
@@ -223,7 +230,7 @@ impl Store {
         since: Sequence,
         incarnation: Incarnation,
         patient: bool,
-    ) -> Option<Result<(Sequence, Option<Vec<Change>>)>> {
+    ) -> Option<Result<(Sequence, Option<Vec<LoggedChange>>)>> {
         let work = |connection: &Connection| {
             let now = sequence_of(connection)?;
             if now == since {
@@ -232,16 +239,16 @@ impl Store {
             if trimmed_of(connection)? > since || now < since {
                 return Ok((now, None));
             }
-            let mut found: Vec<(i64, Change)> = connection
+            let mut found: Vec<(i64, LoggedChange)> = connection
                 .prepare_cached(&format!(
                     "SELECT {}, id FROM changes WHERE id > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY id LIMIT ?3",
-                    list::<Change>()
+                    list::<LoggedChange>()
                 ))?
                 .query_map(params![end_of(since), identity, MOST], placed)?
                 .collect::<rusqlite::Result<_>>()?;
             let recorded = recorded_since(connection, identity, since, now, MOST)?;
             let many = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MOST);
-            let again = many(&found) || many(&recorded) || found.iter().any(|(_, one)| one.kind == ChangeKind::Library);
+            let again = many(&found) || many(&recorded) || found.iter().any(|(_, one)| one.kind == LoggedKind::Library);
             found.extend(recorded);
             Ok((now, (!again).then(|| in_order(found))))
         };

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use rusqlite::types::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::folder::Folder;
+use super::folder::StoreFolder;
 use crate::engine::version_page::{State as PageState, VersionPage};
 use crate::model::Sequence;
 use crate::platform::clock::coarse_ms;
@@ -57,7 +57,7 @@ pub struct CachedView {
 }
 
 /// The files of a store as they are now: `None` where that does not tell whether they are as they were.
-pub struct Files {
+pub struct StoreFiles {
     pub database: Stamp,
     pub log: [Stamp; 2],
     /// On the clock of lookups, before the first was looked at.
@@ -65,8 +65,8 @@ pub struct Files {
     boot: Vec<u8>,
 }
 
-impl Files {
-    pub fn of(folder: &Folder) -> Option<Self> {
+impl StoreFiles {
+    pub fn of(folder: &StoreFolder) -> Option<Self> {
         let [wal, shm] = folder.log();
         Some(Self {
             looked_ms: coarse_ms(),
@@ -89,11 +89,11 @@ impl Files {
 }
 
 /// What the state file of a folder says, if it may be believed: with the page that says so, and the files that it is of.
-pub fn find(folder: &Folder) -> Option<(CachedState, VersionPage, Files)> {
+pub fn find(folder: &StoreFolder) -> Option<(CachedState, VersionPage, StoreFiles)> {
     let mut bytes = Vec::with_capacity(USUAL);
     let file = files::readable(&folder.state()).ok()?;
     file.take(LONGEST).read_to_end(&mut bytes).ok()?;
-    let files = Files::of(folder)?;
+    let files = StoreFiles::of(folder)?;
     let kept = read(&bytes, &files.bytes())?;
     let page = VersionPage::existing(&folder.page(), kept.id).ok()??;
     (page.state() == PageState::Equal(kept.sequence.0)).then_some((kept, page, files))
@@ -101,7 +101,12 @@ pub fn find(folder: &Folder) -> Option<(CachedState, VersionPage, Files)> {
 
 /// Keeps what was read at a change sequence. Nothing is kept where that could not be told from what comes later. `is_still`
 /// says whether nothing was committed since.
-pub fn keep(folder: &Folder, mut kept: CachedState, files: &Files, is_still: impl Fn() -> bool) -> std::io::Result<()> {
+pub fn keep(
+    folder: &StoreFolder,
+    mut kept: CachedState,
+    files: &StoreFiles,
+    is_still: impl Fn() -> bool,
+) -> std::io::Result<()> {
     if !files.are_settled() || !is_still() {
         return Ok(());
     }

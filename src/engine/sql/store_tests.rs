@@ -7,7 +7,7 @@ use super::for_tests::{
     DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, record_pairs, server,
 };
 use super::matches::all_of;
-use super::{ChangeKind, Endpoint, KnownUpto, LibraryRow, Manifest, Store};
+use super::{Endpoint, KnownSequences, LibraryRow, LoggedKind, Manifest, Store};
 use crate::model::{Generation, Sequence, Server};
 
 #[test]
@@ -113,7 +113,7 @@ fn what_is_recorded_in_a_library_that_moved_is_told_to_those_who_see_it_now() {
     let told = changes.expect("told one by one");
     assert_eq!(
         told.iter().map(|one| one.kind).collect::<Vec<_>>(),
-        [ChangeKind::Matched]
+        [LoggedKind::Matched]
     );
 }
 
@@ -279,7 +279,7 @@ fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
     let state = store.state(Some(identity)).expect("state");
     assert_eq!(
         state.changes.iter().map(|one| one.kind).collect::<Vec<_>>(),
-        [ChangeKind::Added, ChangeKind::UnverifiedPath]
+        [LoggedKind::Added, LoggedKind::UnverifiedPath]
     );
 }
 
@@ -586,7 +586,7 @@ fn items_that_were_found_singly_between_two_evictions_are_swept() {
 /// One who knows all up to a change sequence.
 struct From(Option<Sequence>);
 
-impl KnownUpto for From {
+impl KnownSequences for From {
     fn raise(&self, _row: &mut LibraryRow) {}
 
     fn recorded(&self, manifest: &Manifest) -> Sequence {

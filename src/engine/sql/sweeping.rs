@@ -2,13 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
-use super::columns::{Cells, FromCells, list, read};
-use super::guids::Carrier;
+use super::columns::{FromCells, RowCells, list, read};
+use super::guids::GuidItem;
 use super::indexing::forget;
 use super::items::ABOVE;
 use super::open::Store;
 use super::records::sweep_cleared;
-use super::titles::Titled;
+use super::titles::TitledItem;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::LibraryId;
@@ -67,18 +67,18 @@ pub struct Swept {
 }
 
 /// A row of `items` that goes, with what stands of it in the indexes.
-struct Dead {
-    guids: Carrier,
-    titles: Titled,
+struct DeadItem {
+    guids: GuidItem,
+    titles: TitledItem,
     library: LibraryId,
     of_show: bool,
 }
 
-impl FromCells for Dead {
-    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+impl FromCells for DeadItem {
+    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            guids: Carrier::from_cells(cells)?,
-            titles: Titled::from_cells(cells)?,
+            guids: GuidItem::from_cells(cells)?,
+            titles: TitledItem::from_cells(cells)?,
             library: cells.get("i.library")?,
             of_show: cells.get("i.parent IS NOT NULL")?,
         })
@@ -98,7 +98,7 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     // Items of libraries of no identity, those of listings that were evicted, then those of others that died before the
     // generation that answers, and that the feed tells no more of: a statement each, for one with OR would read every item. No
     // item is in two: what is swept is swept once. One that went singly stays while a page may be on its way that still has it.
-    let mut dead: Vec<Dead> = Vec::new();
+    let mut dead: Vec<DeadItem> = Vec::new();
     let mut evicted = 0;
     for whose in [
         "l.identity < 0",
@@ -108,7 +108,7 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     ] {
         let mut rows = c.prepare_cached(&format!(
             "SELECT {} FROM libraries l JOIN items i ON i.library = l.id {ABOVE} WHERE {whose} LIMIT ?1 + 0",
-            list::<Dead>()
+            list::<DeadItem>()
         ))?;
         let before = dead.len();
         for row in rows.query_map([slice], read)? {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
-use super::columns::{Cells, FromCells, list, read};
-use super::indexing::{Found, Hits, Indexed};
+use super::columns::{FromCells, RowCells, list, read};
+use super::indexing::{Hits, Indexed, ItemHits};
 use super::items::{ABOVE, ItemRow};
 use super::libraries::LibraryRow;
 use super::open::Store;
@@ -15,7 +15,7 @@ use crate::matching::text::{fold_title, has_all_words};
 use crate::model::LibraryId;
 
 /// An item's row number, its title, and its show's.
-pub struct Titled {
+pub struct TitledItem {
     id: i64,
     texts: Texts,
     show_title: String,
@@ -28,8 +28,8 @@ fn folds<'t>(title: &'t str, show_title: &'t str) -> impl Iterator<Item = String
         .filter(|fold| !fold.is_empty())
 }
 
-impl FromCells for Titled {
-    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+impl FromCells for TitledItem {
+    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: cells.get("i.id")?,
             texts: cells.get("i.texts")?,
@@ -38,7 +38,7 @@ impl FromCells for Titled {
     }
 }
 
-impl Indexed for Titled {
+impl Indexed for TitledItem {
     type Key = String;
     const NAME: &'static str = "titles";
     const UPTO: &'static str = "titles_upto";
@@ -60,7 +60,7 @@ pub fn without_index(
     library: LibraryId,
     wanted: &str,
     limit: usize,
-) -> rusqlite::Result<Found> {
+) -> rusqlite::Result<ItemHits> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {} FROM items i {ABOVE} JOIN libraries l ON l.id = i.library WHERE i.library = ?1 AND i.born <= l.generation \
          AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
@@ -84,7 +84,7 @@ pub fn without_index(
     }
     let total = equal.len();
     equal.truncate(limit);
-    Ok(Found {
+    Ok(ItemHits {
         items: equal,
         total,
         by_words,
@@ -93,8 +93,8 @@ pub fn without_index(
 }
 
 /// The same by the index.
-pub fn by_index(connection: &Connection, library: LibraryId, wanted: &str, limit: usize) -> rusqlite::Result<Found> {
-    let mut found = Found::new(limit);
+pub fn by_index(connection: &Connection, library: LibraryId, wanted: &str, limit: usize) -> rusqlite::Result<ItemHits> {
+    let mut found = ItemHits::new(limit);
     let mut select = connection.prepare_cached(&format!(
         "SELECT {} FROM titles t CROSS JOIN items i ON i.id = t.item CROSS JOIN libraries l ON l.id = i.library {ABOVE} \
          WHERE t.library = ?1 AND t.fold = ?2 AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) \
@@ -128,7 +128,7 @@ impl Store {
     /// there are none, those that have all its words: at most `limit`.
     pub fn items_with_title(&self, row: &LibraryRow, title: &str, limit: usize) -> Result<Hits> {
         let wanted = fold_title(title);
-        self.find_indexed::<Titled>(row, |connection, is_indexed| {
+        self.find_indexed::<TitledItem>(row, |connection, is_indexed| {
             let find = if is_indexed { by_index } else { without_index };
             find(connection, row.id, &wanted, limit)
         })

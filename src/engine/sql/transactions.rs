@@ -51,8 +51,8 @@ impl Store {
         })?;
         let known = self.folder.broken();
         match self.run(&mut slot, &mut hasty) {
-            Done::Returned(done) => Some(done),
-            Done::Stale => {
+            Attempt::Returned(done) => Some(done),
+            Attempt::Stale => {
                 // The next call that can wait finds the damage itself. A mark that waits may outlive the file: the one that
                 // is made in its place can get its number.
                 if known.is_none() {
@@ -72,7 +72,7 @@ impl Store {
             work(connection)
         };
         if let Some(mut slot) = self.open_slot(&try_lock)
-            && let Done::Returned(done) = self.run(&mut slot, &mut patient)
+            && let Attempt::Returned(done) = self.run(&mut slot, &mut patient)
         {
             return done;
         }
@@ -152,8 +152,8 @@ impl Store {
             },
         );
         match done {
-            Done::Returned(done) => done.transpose(),
-            Done::Stale => None,
+            Attempt::Returned(done) => done.transpose(),
+            Attempt::Stale => None,
         }
     }
 
@@ -258,7 +258,7 @@ impl Store {
             } else {
                 LockTimeout::now().lock(slot).ok_or_else(|| self.is_written())?
             };
-            if let Done::Returned(done) = self.run(&mut locked, &mut work) {
+            if let Attempt::Returned(done) = self.run(&mut locked, &mut work) {
                 return done;
             }
             drop(locked);
@@ -280,40 +280,44 @@ impl Store {
         )
     }
 
-    fn run<T>(&self, slot: &mut LazyConnection, work: &mut impl FnMut(&Connection) -> rusqlite::Result<T>) -> Done<T> {
+    fn run<T>(
+        &self,
+        slot: &mut LazyConnection,
+        work: &mut impl FnMut(&Connection) -> rusqlite::Result<T>,
+    ) -> Attempt<T> {
         // What writes looks at the names under the write lock, and behind it.
         let looks_later = slot.writes() && slot.id().is_some();
         if self.folder.broken().is_some() || !looks_later && slot.is_moved() {
-            return Done::Stale;
+            return Attempt::Stale;
         }
         let was_open = slot.id().is_some();
         match slot.connection() {
             Ok(_) => {}
-            Err(_) if self.folder.broken().is_some() => return Done::Stale,
-            Err(error) => return Done::Returned(Err(error)),
+            Err(_) if self.folder.broken().is_some() => return Attempt::Stale,
+            Err(error) => return Attempt::Returned(Err(error)),
         }
         // One that was opened just now leads to what has the name now, and to the log that has its own.
         let opened = self.opened.newest();
         if !opened.is_of(slot) || !was_open && !opened.has_log() {
-            return Done::Stale;
+            return Attempt::Stale;
         }
         let connection = match slot.connection() {
             Ok((connection, _)) => connection,
-            Err(error) => return Done::Returned(Err(error)),
+            Err(error) => return Attempt::Returned(Err(error)),
         };
         let done = work(connection).map_err(|error| self.explained(&error, slot));
         // What was written into a database that was set aside meanwhile is written again into the one that took its place.
         // So is what was written into a log that lost its name, and what failed for it.
         let may_be_moved = done.is_err() || slot.writes() && !self.knows_names(self.folder.stamp());
         if self.folder.broken().is_some() || may_be_moved && slot.is_moved() {
-            return Done::Stale;
+            return Attempt::Stale;
         }
-        Done::Returned(done)
+        Attempt::Returned(done)
     }
 }
 
 /// What became of a call.
-enum Done<T> {
+enum Attempt<T> {
     /// It returned this.
     Returned(Result<T>),
     /// Its connection leads to a database that is not, or not any more, the store's.

@@ -2,23 +2,23 @@
 
 use rusqlite::{Connection, params};
 
-use super::changes::{Change, ChangeKind};
+use super::changes::{LoggedChange, LoggedKind};
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
 
 /// A path or an item that is invalidated: the path, or the rating key (the other one is empty), and since when.
-pub type Invalid = (Vec<u8>, String, Sequence);
+pub type Invalidation = (Vec<u8>, String, Sequence);
 
 impl Store {
     /// What is invalidated of a library.
-    pub fn unverified(&self, library: LibraryId) -> Result<Vec<Invalid>> {
+    pub fn unverified(&self, library: LibraryId) -> Result<Vec<Invalidation>> {
         self.read(|connection| unverified_in(connection, library))
     }
 
     /// Notes that a path or an item was confirmed since it was invalidated. One that was invalidated once more stays so.
-    pub fn verified(&self, identity: IdentityId, library: LibraryId, invalid: &Invalid) -> Result<()> {
+    pub fn verified(&self, identity: IdentityId, library: LibraryId, invalid: &Invalidation) -> Result<()> {
         let (path, rating_key, since) = invalid;
         self.write(|tx| {
             let ended = tx
@@ -31,9 +31,9 @@ impl Store {
                 return Ok(());
             }
             let kind = if path.is_empty() {
-                ChangeKind::VerifiedItem
+                LoggedKind::VerifiedItem
             } else {
-                ChangeKind::VerifiedPath
+                LoggedKind::VerifiedPath
             };
             tx.change(identity, library, kind, path, rating_key)
         })
@@ -41,7 +41,7 @@ impl Store {
 }
 
 /// What is invalidated of a library, as [`Store::unverified`].
-pub fn unverified_in(connection: &Connection, library: LibraryId) -> rusqlite::Result<Vec<Invalid>> {
+pub fn unverified_in(connection: &Connection, library: LibraryId) -> rusqlite::Result<Vec<Invalidation>> {
     connection
         .prepare_cached("SELECT path, rating_key, sequence FROM unverified WHERE library = ?1")?
         .query_map([library], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
@@ -50,16 +50,20 @@ pub fn unverified_in(connection: &Connection, library: LibraryId) -> rusqlite::R
 
 /// The kind of change by which a path, or with an empty path an item, is invalidated.
 /// What tells of it that this is invalidated: a path, or an item where it is empty.
-pub fn kind_of(path: &[u8]) -> ChangeKind {
+pub fn kind_of(path: &[u8]) -> LoggedKind {
     if path.is_empty() {
-        ChangeKind::UnverifiedItem
+        LoggedKind::UnverifiedItem
     } else {
-        ChangeKind::UnverifiedPath
+        LoggedKind::UnverifiedPath
     }
 }
 
 /// What is invalidated in the libraries of an identity, as if it had been just now.
-pub fn unverified_of(connection: &Connection, identity: IdentityId, now: Sequence) -> rusqlite::Result<Vec<Change>> {
+pub fn unverified_of(
+    connection: &Connection,
+    identity: IdentityId,
+    now: Sequence,
+) -> rusqlite::Result<Vec<LoggedChange>> {
     connection
         .prepare_cached(
             "SELECT u.library, u.path, u.rating_key FROM unverified u JOIN libraries l ON l.id = u.library \
@@ -67,7 +71,7 @@ pub fn unverified_of(connection: &Connection, identity: IdentityId, now: Sequenc
         )?
         .query_map([identity], |row| {
             let path: Vec<u8> = row.get(1)?;
-            Ok(Change {
+            Ok(LoggedChange {
                 library: row.get(0)?,
                 kind: kind_of(&path),
                 path,

@@ -12,7 +12,7 @@ fn item(rating_key: &str, parts: &[&str]) -> Item {
 
 fn told(was: Option<Item>, now: Option<Item>) -> Vec<FeedChange> {
     let library = LibraryRow::default();
-    changes_of(Told { library, was, now })
+    changes_of(ItemChange { library, was, now })
 }
 
 /// Kind, path and `from` of each change.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::room::Queries;
-use crate::engine::{FeedPage, LibraryRow, Resolved, Told, places};
+use crate::engine::{FeedPage, ItemChange, LibraryRow, Resolved, places};
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::Scope;
@@ -269,9 +269,9 @@ impl Queries {
 }
 
 /// What is told of an item: a change for each of its files, those that it lost included.
-fn changes_of(told: Told) -> Vec<FeedChange> {
+fn changes_of(told: ItemChange) -> Vec<FeedChange> {
     let again = told.is_again();
-    let Told { library, was, now } = told;
+    let ItemChange { library, was, now } = told;
     let library = (library.library.title, library.library.section);
     let change = |kind, item: Option<&Item>, path: &str, from: Option<&str>, from_key: Option<&str>| FeedChange {
         kind,

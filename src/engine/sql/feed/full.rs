@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::items::batch;
 use super::super::libraries::one_library;
 use super::super::lines::line;
-use super::told::{Page, Place, Position, Told};
+use super::told::{FeedPage, FeedPlace, FeedPosition, ItemChange};
 use crate::model::{Generation, IdentityId, LibraryId, Sequence};
 
 /// The next library that has a listing, after this one by number.
@@ -30,7 +30,7 @@ pub fn full_page(
     then: Sequence,
     (mut at, mut generation, mut after): (LibraryId, Generation, i64),
     limit: usize,
-) -> rusqlite::Result<Page> {
+) -> rusqlite::Result<FeedPage> {
     let line = line(c)?;
     let mut told = Vec::new();
     loop {
@@ -47,20 +47,20 @@ pub fn full_page(
         let is_all = rows.len() < left;
         for one in rows {
             after = one.id;
-            told.extend(row.iter().map(|row| Told {
+            told.extend(row.iter().map(|row| ItemChange {
                 library: row.clone(),
                 was: None,
                 now: Some(one.item.clone()),
             }));
         }
         if !is_all {
-            let next = Position::Full {
+            let next = FeedPosition::Full {
                 then,
                 library: at,
                 generation,
                 after,
             };
-            return Ok(Page {
+            return Ok(FeedPage {
                 line,
                 told,
                 next,
@@ -69,12 +69,12 @@ pub fn full_page(
             });
         }
         let Some((next, of)) = next_listed(c, identity, library, at)? else {
-            let next = Position::Log(Place {
+            let next = FeedPosition::Log(FeedPlace {
                 sequence: then,
                 n: 0,
                 told: 0,
             });
-            return Ok(Page {
+            return Ok(FeedPage {
                 line,
                 told,
                 next,

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::super::incarnation::Incarnation;
 use super::super::open::DiffCache;
 use super::super::texts::Texts;
-use super::log::Entry;
+use super::log::FeedEntry;
 use crate::platform::mutex::try_lock;
 
 /// Rows of what an item was and is, 0 for none.
@@ -18,7 +18,7 @@ pub type Pairs = Arc<Vec<(i64, i64)>>;
 /// The same as [`listed`], found once for all pages of a reader: what a listing changed stays as it is.
 pub fn listed_once(
     c: &Connection,
-    entry: &Entry,
+    entry: &FeedEntry,
     limit: usize,
     incarnation: Incarnation,
     kept: &DiffCache,
@@ -41,7 +41,7 @@ pub fn listed_once(
 }
 
 /// What one listing changed, in pairs of rows: what it ended, each with what it brought for it, then what else it brought.
-fn listed(c: &Connection, entry: &Entry) -> rusqlite::Result<Vec<(i64, i64)>> {
+fn listed(c: &Connection, entry: &FeedEntry) -> rusqlite::Result<Vec<(i64, i64)>> {
     let (generation, last) = entry.rows;
     // Rows that no one saw are left out: those that an attempt at this listing brought, and it or a single change ended before
     // it answered.
@@ -90,20 +90,20 @@ fn listed(c: &Connection, entry: &Entry) -> rusqlite::Result<Vec<(i64, i64)>> {
 }
 
 /// A row of a listing, by what is compared of it.
-struct Row {
+struct ListedRow {
     id: i64,
     key: u64,
     guid: Option<u64>,
 }
 
-fn rows(c: &Connection, which: &str, of: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<Row>> {
+fn rows(c: &Connection, which: &str, of: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<ListedRow>> {
     c.prepare_cached(&format!(
         "SELECT id, rating_key, kind, texts FROM items WHERE library = ?1 AND {which} ORDER BY id"
     ))?
     .query_map(of, |row| {
         let Texts { guid, .. } = row.get(3)?;
         let kind: i64 = row.get(2)?;
-        Ok(Row {
+        Ok(ListedRow {
             id: row.get(0)?,
             key: xxh3_64(row.get_ref(1)?.as_bytes()?),
             guid: (!guid.is_empty()).then(|| xxh3_64(format!("{kind} {guid}").as_bytes())),

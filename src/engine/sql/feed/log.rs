@@ -2,16 +2,16 @@
 
 use rusqlite::{Connection, params};
 
-use super::super::changes::ChangeKind;
+use super::super::changes::LoggedKind;
 use super::super::places::{NUMBER, place_of};
-use super::told::Place;
+use super::told::FeedPlace;
 use crate::model::{IdentityId, LibraryId, Sequence};
 
 /// A row of the log that the feed tells.
-pub struct Entry {
-    pub place: Place,
+pub struct FeedEntry {
+    pub place: FeedPlace,
     pub library: LibraryId,
-    pub kind: ChangeKind,
+    pub kind: LoggedKind,
     pub rows: (i64, i64),
 }
 
@@ -26,27 +26,27 @@ pub fn again(
     c: &Connection,
     identity: IdentityId,
     library: Option<LibraryId>,
-    place: Place,
+    place: FeedPlace,
     end: Sequence,
-) -> rusqlite::Result<Vec<Entry>> {
+) -> rusqlite::Result<Vec<FeedEntry>> {
     // Within a transaction that the feed tells of, no library begins anew. If one has, the rest of it was forgotten.
     let (from, id) = match place {
-        Place { sequence, n: 0, told } => (sequence, told),
-        Place { sequence, .. } => (sequence, 0),
+        FeedPlace { sequence, n: 0, told } => (sequence, told),
+        FeedPlace { sequence, .. } => (sequence, 0),
     };
     c.prepare_cached(
         "SELECT feed_from, id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) \
          AND (feed_from, id) >= (?3, ?4) AND feed_from <= ?5 ORDER BY feed_from, id",
     )?
     .query_map(params![identity, library, from, id, end], |row| {
-        Ok(Entry {
-            place: Place {
+        Ok(FeedEntry {
+            place: FeedPlace {
                 sequence: row.get(0)?,
                 n: 0,
                 told: row.get(1)?,
             },
             library: row.get(1)?,
-            kind: ChangeKind::Library,
+            kind: LoggedKind::Library,
             rows: (0, 0),
         })
     })?
@@ -58,10 +58,10 @@ pub fn entries(
     c: &Connection,
     identity: IdentityId,
     library: Option<LibraryId>,
-    place: Place,
+    place: FeedPlace,
     end: Sequence,
     limit: usize,
-) -> rusqlite::Result<Vec<Entry>> {
+) -> rusqlite::Result<Vec<FeedEntry>> {
     c.prepare_cached(
         "SELECT c.sequence, (c.id & ?6) + 1, c.library, c.kind, c.was, c.now FROM changes c \
          JOIN libraries l ON l.id = c.library AND l.present AND c.sequence > l.feed_from \
@@ -79,8 +79,8 @@ pub fn entries(
             end
         ],
         |row| {
-            Ok(Entry {
-                place: Place {
+            Ok(FeedEntry {
+                place: FeedPlace {
                     sequence: row.get(0)?,
                     n: row.get(1)?,
                     told: 0,

@@ -15,10 +15,10 @@ use rusqlite::{Connection, OptionalExtension};
 
 use self::full::{full_page, next_listed};
 use self::listed::{Pairs, listed_once};
-use self::log::{Entry, again, entries, identity_from};
+use self::log::{FeedEntry, again, entries, identity_from};
 use self::moved::merged;
-pub use self::told::{Page, Place, Position, Told};
-use super::changes::ChangeKind;
+pub use self::told::{FeedPage, FeedPlace, FeedPosition, ItemChange};
+use super::changes::LoggedKind;
 use super::columns::{list, read};
 use super::items::{ABOVE, ItemRow, digest};
 use super::libraries::one_library;
@@ -30,7 +30,12 @@ use crate::model::{IdentityId, Item, LibraryId, Sequence};
 
 impl Store {
     /// A reader that begins: with what happens from now on, or with a full listing.
-    pub fn feed_begin(&self, identity: IdentityId, library: Option<LibraryId>, full: bool) -> Result<(i64, Position)> {
+    pub fn feed_begin(
+        &self,
+        identity: IdentityId,
+        library: Option<LibraryId>,
+        full: bool,
+    ) -> Result<(i64, FeedPosition)> {
         self.read(|c| {
             let line = line(c)?;
             let now = sequence_of(c)?;
@@ -39,8 +44,8 @@ impl Store {
             } else {
                 None
             };
-            let begin = first.map_or(Position::Log(Place::after(now)), |(library, generation)| {
-                Position::Full {
+            let begin = first.map_or(FeedPosition::Log(FeedPlace::after(now)), |(library, generation)| {
+                FeedPosition::Full {
                     then: now.next(),
                     library,
                     generation,
@@ -59,21 +64,21 @@ impl Store {
         &self,
         identity: IdentityId,
         library: Option<LibraryId>,
-        (on, position): (i64, Position),
+        (on, position): (i64, FeedPosition),
         end: Option<Sequence>,
         limit: usize,
-    ) -> Result<Page> {
+    ) -> Result<FeedPage> {
         let incarnation = self.incarnation();
         let page = self.read(|c| {
             if !is_known(c, identity, on, position)? {
                 return Ok(None);
             }
             let page = match position {
-                Position::Log(place) => {
-                    let changed = |entry: &Entry| listed_once(c, entry, limit, incarnation, &self.listed);
+                FeedPosition::Log(place) => {
+                    let changed = |entry: &FeedEntry| listed_once(c, entry, limit, incarnation, &self.listed);
                     log_page(c, identity, library, place, end, limit, &changed)?
                 }
-                Position::Full {
+                FeedPosition::Full {
                     then,
                     library: at,
                     generation,
@@ -95,9 +100,9 @@ impl Store {
         &self,
         identity: IdentityId,
         library: Option<LibraryId>,
-        (on, position): (i64, Position),
+        (on, position): (i64, FeedPosition),
     ) -> Result<bool> {
-        let Position::Log(place) = position else {
+        let FeedPosition::Log(place) = position else {
             return Ok(true);
         };
         self.read(|c| {
@@ -114,11 +119,11 @@ impl Store {
 const LAST: Sequence = Sequence(i64::MAX.cast_unsigned());
 
 /// Whether what was before a position in a line is what was before it in the line of now.
-fn leads_here(c: &Connection, line: i64, position: Position) -> rusqlite::Result<bool> {
+fn leads_here(c: &Connection, line: i64, position: FeedPosition) -> rusqlite::Result<bool> {
     let end = end_of(c, line)?;
     Ok(match position {
-        Position::Log(place) => end.is_some_and(|sequence| {
-            let last = Place {
+        FeedPosition::Log(place) => end.is_some_and(|sequence| {
+            let last = FeedPlace {
                 sequence,
                 n: 0,
                 told: 0,
@@ -126,19 +131,19 @@ fn leads_here(c: &Connection, line: i64, position: Position) -> rusqlite::Result
             place <= last
         }),
         // Of what it has read, nothing says when it was committed.
-        Position::Full { .. } => end == Some(NO_END),
+        FeedPosition::Full { .. } => end == Some(NO_END),
     })
 }
 
 /// Whether what happened from a position of a line on is known.
-fn is_known(c: &Connection, identity: IdentityId, line: i64, position: Position) -> rusqlite::Result<bool> {
+fn is_known(c: &Connection, identity: IdentityId, line: i64, position: FeedPosition) -> rusqlite::Result<bool> {
     Ok(leads_here(c, line, position)?
         && match position {
             // Of a later state than this: the store was restored, or lost its last writes.
-            Position::Log(place) => {
+            FeedPosition::Log(place) => {
                 identity_from(c, identity)? < place.sequence && place.sequence <= sequence_of(c)?.next()
             }
-            Position::Full { .. } => true,
+            FeedPosition::Full { .. } => true,
         })
 }
 
@@ -146,11 +151,11 @@ fn log_page(
     c: &Connection,
     identity: IdentityId,
     library: Option<LibraryId>,
-    place: Place,
+    place: FeedPlace,
     end: Option<Sequence>,
     limit: usize,
-    listed: &dyn Fn(&Entry) -> rusqlite::Result<Pairs>,
-) -> rusqlite::Result<Page> {
+    listed: &dyn Fn(&FeedEntry) -> rusqlite::Result<Pairs>,
+) -> rusqlite::Result<FeedPage> {
     let line = line(c)?;
     let now = sequence_of(c)?;
     let end = end.map_or(now, |end| end.min(now));
@@ -163,11 +168,11 @@ fn log_page(
 
     let mut told = Vec::new();
     for entry in all {
-        let stopped = |next: Place, told| {
-            Ok(Page {
+        let stopped = |next: FeedPlace, told| {
+            Ok(FeedPage {
                 line,
                 told,
-                next: Position::Log(next),
+                next: FeedPosition::Log(next),
                 more: true,
                 end: Some(end),
             })
@@ -180,18 +185,18 @@ fn log_page(
         }
         let row = one_library(c, entry.library)?;
         let pairs = match entry.kind {
-            ChangeKind::Library => {
-                told.push(Told {
+            LoggedKind::Library => {
+                told.push(ItemChange {
                     library: row,
                     was: None,
                     now: None,
                 });
                 continue;
             }
-            ChangeKind::Listed => listed(&entry)?,
+            LoggedKind::Listed => listed(&entry)?,
             _ => Arc::new(vec![entry.rows]),
         };
-        let skipped = if entry.place == (Place { told: 0, ..place }) {
+        let skipped = if entry.place == (FeedPlace { told: 0, ..place }) {
             place.told
         } else {
             0
@@ -201,7 +206,7 @@ fn log_page(
             if told.len() >= limit {
                 let told_of = i64::try_from(at).unwrap_or(i64::MAX);
                 return stopped(
-                    Place {
+                    FeedPlace {
                         told: told_of,
                         ..entry.place
                     },
@@ -211,7 +216,7 @@ fn log_page(
             let (was, now) = (item(c, *was)?, item(c, *is)?);
             let is_same = was.as_ref().map(digest) == now.as_ref().map(digest);
             if !is_same {
-                told.push(Told {
+                told.push(ItemChange {
                     library: row.clone(),
                     was,
                     now,
@@ -220,20 +225,20 @@ fn log_page(
         }
     }
     let (next, more) = match read_upto {
-        Some(Place { sequence, n, .. }) => (
-            Place {
+        Some(FeedPlace { sequence, n, .. }) => (
+            FeedPlace {
                 sequence,
                 n: n + 1,
                 told: 0,
             },
             true,
         ),
-        None => (place.max(Place::after(end)), false),
+        None => (place.max(FeedPlace::after(end)), false),
     };
-    Ok(Page {
+    Ok(FeedPage {
         line,
         told: merged(told),
-        next: Position::Log(next),
+        next: FeedPosition::Log(next),
         more,
         end: more.then_some(end),
     })

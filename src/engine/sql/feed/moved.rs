@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::told::Told;
+use super::told::ItemChange;
 use crate::model::{Item, ItemType, LibraryId};
 
 /// Tells once of an item that went and came with another key: it is known by its GUID. Where either key means something else
 /// in between, both stay.
-pub fn merged(told: Vec<Told>) -> Vec<Told> {
-    let mut merged: Vec<Told> = Vec::with_capacity(told.len());
+pub fn merged(told: Vec<ItemChange>) -> Vec<ItemChange> {
+    let mut merged: Vec<ItemChange> = Vec::with_capacity(told.len());
     // The last change that only brought or only ended an item, by library, type and GUID; and the last one of each key.
     let mut single: HashMap<(LibraryId, ItemType, String), usize> = HashMap::new();
     let mut touched: HashMap<(LibraryId, String), usize> = HashMap::new();
@@ -24,16 +24,16 @@ pub fn merged(told: Vec<Told>) -> Vec<Told> {
         let pair = earlier.and_then(|at| {
             let (was, now) = match (&merged[at], &one) {
                 (
-                    Told {
+                    ItemChange {
                         was: Some(was),
                         now: None,
                         ..
                     },
-                    Told { now: Some(now), .. },
+                    ItemChange { now: Some(now), .. },
                 )
                 | (
-                    Told { now: Some(now), .. },
-                    Told {
+                    ItemChange { now: Some(now), .. },
+                    ItemChange {
                         was: Some(was),
                         now: None,
                         ..

@@ -5,9 +5,9 @@ use crate::model::{Generation, Item, LibraryId, Sequence};
 
 /// Where a reader of the feed is: all before it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Position {
+pub enum FeedPosition {
     /// In the log of changes.
-    Log(Place),
+    Log(FeedPlace),
     /// In a full listing, after the item of this row; the log goes on from `then`.
     Full {
         then: Sequence,
@@ -20,13 +20,13 @@ pub enum Position {
 /// A place in the log: the change that is told next, and how much of it was told. Change 0 of a transaction is 'list again',
 /// told of libraries in the order of their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct FeedPlace {
     pub sequence: Sequence,
     pub n: i64,
     pub told: i64,
 }
 
-impl Place {
+impl FeedPlace {
     /// Before all that happens after a change sequence.
     #[must_use]
     pub fn after(sequence: Sequence) -> Self {
@@ -40,7 +40,7 @@ impl Place {
 
 /// What happened to an item, or to a library.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
+pub struct ItemChange {
     /// The library.
     pub library: LibraryRow,
     /// What it was before; `None`: it was not listed, or all of the library has to be listed again.
@@ -49,7 +49,7 @@ pub struct Told {
     pub now: Option<Item>,
 }
 
-impl Told {
+impl ItemChange {
     /// The library has to be listed again: of what happened to it no more is known.
     #[must_use]
     pub fn is_again(&self) -> bool {
@@ -59,13 +59,13 @@ impl Told {
 
 /// A page of the feed.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct FeedPage {
     /// The line of `next`: `lines.rs`.
     pub line: i64,
     /// Oldest first.
-    pub told: Vec<Told>,
+    pub told: Vec<ItemChange>,
     /// Where the next page begins.
-    pub next: Position,
+    pub next: FeedPosition,
     /// There is more, up to the end.
     pub more: bool,
     /// Where there is more of the log: the end that was asked for, else what was committed by now.

@@ -1,11 +1,11 @@
-//! The images of a store: made from it, opened, compacted, swept; and what stands in for those that cannot be written.
+//! The segments of a store: made from it, opened, compacted, swept; and what stands in for those that cannot be written.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::in_memory::{InMemory, InPlace};
+use super::in_memory::{StandInSegment, StandInSegments};
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
-use crate::engine::sql::{Folder, LibraryRow, Store};
+use crate::engine::sql::{LibraryRow, Store, StoreFolder};
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
 use crate::model::{Generation, IdentityId, ListingName, Sequence};
@@ -14,20 +14,20 @@ use crate::platform::fork::Release;
 use crate::platform::map::MapMode;
 use crate::stats::{Counters, Spent};
 
-/// A listing's image is made anew when one item came or went for so many that it has …
+/// A listing's segment is made anew when one item came or went for so many that it has …
 const ITEMS_A_CHANGE: u64 = 256;
 /// … within these bounds: a new process reads these changes, and a memtable takes them.
 const FEWEST_CHANGES: u64 = 512;
 const MOST_CHANGES: u64 = 4096;
 
-/// The images of one store under one set of mappings.
+/// The segments of one store under one set of mappings.
 pub struct ListingSegments {
     store: Arc<Store>,
     mappings: Mappings,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     no_mmap: bool,
-    in_memory: InMemory,
+    in_memory: StandInSegments,
 }
 
 impl ListingSegments {
@@ -44,22 +44,22 @@ impl ListingSegments {
             clock,
             counters,
             no_mmap,
-            in_memory: InMemory::default(),
+            in_memory: StandInSegments::default(),
         }
     }
 
     /// Its locks, held through a fork.
     pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
-        InMemory::hold(self, |images| &images.in_memory)
+        StandInSegments::hold(self, |segments| &segments.in_memory)
     }
 
-    /// What stands in for an image that could not be written, else the file.
+    /// What stands in for a segment that could not be written, else the file.
     pub fn open(&self, row: &LibraryRow) -> Option<Arc<ListingSegment>> {
         let stands_in = self.in_memory.of(row, self.store.incarnation());
         stands_in.or_else(|| self.open_file(row))
     }
 
-    /// Says of a library what images in memory know of it beyond its files.
+    /// Says of a library what segments in memory know of it beyond its files.
     pub fn raise(&self, row: &mut LibraryRow) {
         self.in_memory.raise(row, self.store.incarnation());
     }
@@ -69,9 +69,9 @@ impl ListingSegments {
         self.in_memory.is_due(|| self.clock.now_ms())
     }
 
-    /// Whether this image stands in for a file.
-    pub fn stands_in(&self, image: &Arc<ListingSegment>) -> bool {
-        self.in_memory.holds(image)
+    /// Whether this segment stands in for a file.
+    pub fn stands_in(&self, segment: &Arc<ListingSegment>) -> bool {
+        self.in_memory.holds(segment)
     }
 
     /// Forgets what stands in for files of other libraries than these.
@@ -84,33 +84,33 @@ impl ListingSegments {
         self.in_memory.tried(self.clock.now_ms());
     }
 
-    /// Makes room for changes that are too many to lie over an image: they are put into a new one.
+    /// Makes room for changes that are too many to lie over a segment: they are put into a new one.
     pub fn make_anew(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
         if row.generation.is_fetched() {
             self.compact_listing(identity, row)
                 .or_else(|error| self.keep_in_memory(row, &error))?;
         }
-        self.store.sweep_images();
+        self.store.sweep_segments();
         Ok(())
     }
 
-    /// Returns whether so many single items came or went that the listing's image is made anew. The number grows with the
-    /// image, so that a change costs the same bytes at every size: of a million items and 50 changes a minute, each 78 minutes.
+    /// Returns whether so many single items came or went that the listing's segment is made anew. The number grows with the
+    /// segment, so that a change costs the same bytes at every size: of a million items and 50 changes a minute, each 78 minutes.
     pub fn has_many_changes(&self, row: &LibraryRow) -> Result<bool> {
         let many = (row.items / ITEMS_A_CHANGE).clamp(FEWEST_CHANGES, MOST_CHANGES);
         Ok(self.store.unmerged_items(row.id)? >= many)
     }
 
-    /// Puts the single items that came or went into a new image of the listing.
+    /// Puts the single items that came or went into a new segment of the listing.
     pub fn compact_listing(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
         let name = self.build(row, row.generation)?;
-        self.store.set_image(identity, &name)
+        self.store.set_segment(identity, &name)
     }
 
-    /// Makes the image of a generation; gives its name.
+    /// Makes the segment of a generation; gives its name.
     pub fn build(&self, row: &LibraryRow, generation: Generation) -> Result<ListingName> {
         let sequence = self.store.totals()?.sequence;
-        let name = Folder::image_name(row.id, generation, sequence);
+        let name = StoreFolder::new_listing_name(row.id, generation, sequence);
         self.build_as(&name, row, generation, sequence)?;
         Ok(name)
     }
@@ -122,7 +122,7 @@ impl ListingSegments {
         self.write(builder, name, row)
     }
 
-    /// What makes the image of a stored generation.
+    /// What makes the segment of a stored generation.
     fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ListingBuilder> {
         ListingBuilder::expect_beside(row.items)?;
         self.fill(self.builder(row, generation, sequence), row, generation)
@@ -143,10 +143,10 @@ impl ListingSegments {
         Ok(builder)
     }
 
-    /// What makes the image of a generation, as it stands at a change sequence.
+    /// What makes the segment of a generation, as it stands at a change sequence.
     pub fn builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ListingBuilder {
-        let name = Folder::image_name(row.id, generation, sequence);
-        let place = self.store.folder().image(&name, self.mappings.digest());
+        let name = StoreFolder::new_listing_name(row.id, generation, sequence);
+        let place = self.store.folder().listing_segment(&name, self.mappings.digest());
         ListingBuilder::beside(self.meta_of_listing(row, generation, sequence), &place)
     }
 
@@ -159,14 +159,14 @@ impl ListingSegments {
         }
     }
 
-    /// Writes an image under this name.
+    /// Writes a segment under this name.
     pub fn write(&self, builder: ListingBuilder, name: &ListingName, row: &LibraryRow) -> Result<()> {
         let begun = Instant::now();
-        let path = self.store.folder().image(name, self.mappings.digest());
+        let path = self.store.folder().listing_segment(name, self.mappings.digest());
         let info = builder.finish(&path, self.store.name_mac(name))?;
         self.counters.spent(Spent::ListingSegment, begun.elapsed());
         log::debug!(
-            "image of '{}': {} items, {} bytes",
+            "segment of '{}': {} items, {} bytes",
             row.library.title,
             info.items,
             info.bytes
@@ -174,10 +174,10 @@ impl ListingSegments {
         Ok(())
     }
 
-    /// The image that the database names, if it can be opened.
+    /// The segment that the database names, if it can be opened.
     fn open_file(&self, row: &LibraryRow) -> Option<Arc<ListingSegment>> {
-        let (name, mappings) = (row.image.as_ref()?, &self.mappings);
-        let path = self.store.folder().image(name, mappings.digest());
+        let (name, mappings) = (row.segment.as_ref()?, &self.mappings);
+        let path = self.store.folder().listing_segment(name, mappings.digest());
         let mode = if self.no_mmap || !self.store.folder().shares_memory() {
             MapMode::Read
         } else {
@@ -185,16 +185,16 @@ impl ListingSegments {
         };
         match ListingSegment::open(&path, mode, self.store.name_mac(name)) {
             // Made by a host with other rules: the paths that its rules made are not ours.
-            Ok(image) if image.mappings() != mappings.digest() => None,
-            Ok(image) => Some(Arc::new(image)),
+            Ok(segment) if segment.mappings() != mappings.digest() => None,
+            Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
-                log_unusable("an image", &path, &error);
+                log_unusable("a segment", &path, &error);
                 None
             }
         }
     }
 
-    /// Makes an image anew, or what stands in for it; not one that the database does not name any more.
+    /// Makes a segment anew, or what stands in for it; not one that the database does not name any more.
     pub fn remake(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
         match self.remake_named(identity, row) {
             // Replaced meanwhile, with its rows: the caller reads what answers now.
@@ -203,10 +203,10 @@ impl ListingSegments {
         }
     }
 
-    /// Whether the database names the image that this row does, of the same generation.
+    /// Whether the database names the segment that this row does, of the same generation.
     fn is_named(&self, row: &LibraryRow) -> bool {
         let now = self.store.library_row(row.id);
-        now.is_ok_and(|now| now.generation == row.generation && now.image == row.image)
+        now.is_ok_and(|now| now.generation == row.generation && now.segment == row.segment)
     }
 
     fn remake_named(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
@@ -228,38 +228,38 @@ impl ListingSegments {
         Ok(())
     }
 
-    /// Makes an image anew, and sees that it can be opened.
+    /// Makes a segment anew, and sees that it can be opened.
     fn make_file(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
         if self.in_memory.of(row, self.store.incarnation()).is_none() {
             log::warn!(
-                "an image of '{}' is missing or damaged; it is made anew",
+                "a segment of '{}' is missing or damaged; it is made anew",
                 row.library.title
             );
         }
         // A damaged file may be mapped by others: the new one has a name of its own.
-        let Some(name) = row.image.as_ref().filter(|name| !self.has_file(name)) else {
+        let Some(name) = row.segment.as_ref().filter(|name| !self.has_file(name)) else {
             self.compact_listing(identity, row)?;
-            self.store.sweep_images();
+            self.store.sweep_segments();
             return Ok(());
         };
         // A missing one is made under the name that the database has: other processes may have a good one of it, made under
         // other mappings. Later changes lie on it once more, which changes nothing.
-        self.build_as(name, row, row.generation, row.image_sequence)?;
+        self.build_as(name, row, row.generation, row.segment_sequence)?;
         self.open_file(row).map(|_| ()).ok_or_else(|| {
             Error::new(
                 Status::Store,
-                format!("the image of '{}' cannot be opened", row.library.title),
+                format!("the segment of '{}' cannot be opened", row.library.title),
             )
         })
     }
 
-    /// Whether a file has the name of this image, made under our mappings.
+    /// Whether a file has the name of this segment, made under our mappings.
     fn has_file(&self, name: &ListingName) -> bool {
-        let path = self.store.folder().image(name, self.mappings.digest());
+        let path = self.store.folder().listing_segment(name, self.mappings.digest());
         path.symlink_metadata().is_ok_and(|facts| facts.is_file())
     }
 
-    /// Makes what an image would hold, which cannot be written for this reason.
+    /// Makes what a segment would hold, which cannot be written for this reason.
     fn keep_in_memory(&self, row: &LibraryRow, why: &Error) -> Result<()> {
         log::warn!(
             "{why}; what it would hold of '{}' is kept in memory, and the file is tried again later",
@@ -269,15 +269,15 @@ impl ListingSegments {
         let incarnation = self.store.incarnation();
         let upto = self.store.totals()?.sequence;
         let builder = self.listing_in_memory(row, upto)?;
-        let image = Arc::new(builder.finish_in_memory().and_then(ListingSegment::in_memory)?);
+        let segment = Arc::new(builder.finish_in_memory().and_then(ListingSegment::in_memory)?);
         self.counters.spent(Spent::ListingSegment, begun.elapsed());
-        let in_place = InPlace {
+        let in_place = StandInSegment {
             library: row.id,
             incarnation,
-            name: row.image,
+            name: row.segment,
             generation: row.generation,
             upto,
-            image,
+            segment,
         };
         self.in_memory.keep(in_place, self.clock.now_ms());
         Ok(())
