@@ -16,6 +16,12 @@ use syn::visit::Visit;
 /// test fails when there is none left.
 const TIED: [&str; 0] = [];
 
+/// Folders of src/, and files beside them, that may use each other one after the other.
+const LONGEST_CHAIN: usize = 10;
+
+/// Types of which each hundred may share their name with another. It only falls.
+const SHARED_NAMES_PERCENT: usize = 34;
+
 /// A module's place: `["source", "plex", "wire"]`; the crate itself is empty.
 type Place = Vec<String>;
 
@@ -34,6 +40,8 @@ struct Module {
     children: BTreeSet<String>,
     /// Everything that it declares.
     declared: BTreeSet<String>,
+    /// Structs, enums, traits and unions, also within functions.
+    types: BTreeSet<String>,
     named: Vec<Named>,
     /// First segments of the paths in its code.
     mentioned: BTreeSet<String>,
@@ -184,6 +192,12 @@ impl<'ast> Visit<'ast> for Module {
         let inline = usize::from(matches!(item, syn::Item::Mod(one) if one.content.is_some()));
         if self.inline == 0 {
             self.declared.extend(name.map(ToString::to_string));
+        }
+        if matches!(
+            item,
+            syn::Item::Enum(_) | syn::Item::Struct(_) | syn::Item::Trait(_) | syn::Item::Union(_)
+        ) {
+            self.types.extend(name.map(ToString::to_string));
         }
         self.inline += inline;
         syn::visit::visit_item(self, item);
@@ -431,6 +445,40 @@ fn circles(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<BTreeSet<String>>
     found
 }
 
+/// The longest way along the arrows, of which none lead in a circle.
+fn longest_chain(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    fn from(
+        name: &str,
+        arrows: &BTreeMap<String, BTreeSet<String>>,
+        known: &mut BTreeMap<String, Vec<String>>,
+    ) -> Vec<String> {
+        if let Some(chain) = known.get(name) {
+            return chain.clone();
+        }
+        let onward = arrows.get(name).into_iter().flatten().map(|to| from(to, arrows, known));
+        let mut chain = onward.max_by_key(Vec::len).unwrap_or_default();
+        chain.insert(0, name.to_owned());
+        known.insert(name.to_owned(), chain.clone());
+        chain
+    }
+    let mut known = BTreeMap::new();
+    let chains = arrows.keys().map(|name| from(name, arrows, &mut known));
+    chains.max_by_key(Vec::len).unwrap_or_default()
+}
+
+/// Names that several types have, and where; and how many types there are.
+fn shared_names(map: &Map) -> (BTreeMap<&str, Vec<String>>, usize) {
+    let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (place, module) in &map.0 {
+        for name in &module.types {
+            places.entry(name).or_default().push(place.join("/"));
+        }
+    }
+    let all = places.values().map(Vec::len).sum();
+    places.retain(|_, places| places.len() > 1);
+    (places, all)
+}
+
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
@@ -528,6 +576,53 @@ fn no_files_of_a_folder_use_each_other_in_a_circle() {
         TIED.map(str::to_owned).into(),
         "these have no circle any more: take them out of TIED"
     );
+}
+
+#[test]
+fn no_long_chain_of_folders_use_each_other() {
+    let chain = longest_chain(&MAP.between_folders());
+    assert!(
+        chain.len() <= LONGEST_CHAIN,
+        "{} folders use each other: {}",
+        chain.len(),
+        chain.join(" → ")
+    );
+}
+
+#[test]
+fn few_types_share_a_name() {
+    let (shared, all) = shared_names(&MAP);
+    let sharing: usize = shared.values().map(Vec::len).sum();
+    assert!(
+        sharing * 100 <= all * SHARED_NAMES_PERCENT,
+        "{sharing} of {all} types share a name with another, {SHARED_NAMES_PERCENT} % may: {shared:#?}"
+    );
+}
+
+/// The two tests above see what they shall see.
+#[test]
+fn chains_and_shared_names_are_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (file, text) in [
+        ("lib.rs", "mod one; mod two; mod three; mod alone;"),
+        ("one.rs", "use crate::two::Two; pub struct Same;"),
+        (
+            "two.rs",
+            "pub struct Two; fn f() { crate::three::f(); struct Same; } #[cfg(test)] mod tests { struct Two; }",
+        ),
+        (
+            "three.rs",
+            "pub fn f() {} pub use std::fmt::Debug as Same; impl Iterator for X { type Two = u8; }",
+        ),
+        ("alone.rs", "use crate::three::f; mod inline { enum Same {} }"),
+    ] {
+        fs::write(folder.path().join(file), text).expect("written");
+    }
+    let map = Map::of(folder.path());
+    assert_eq!(longest_chain(&map.between_folders()), ["one", "two", "three"]);
+    let (shared, all) = shared_names(&map);
+    let places = ["alone", "one", "two"].map(str::to_owned).to_vec();
+    assert_eq!((shared, all), ([("Same", places)].into(), 4));
 }
 
 #[test]
