@@ -1,4 +1,4 @@
-"""The long fault tests in full: `make check-deep`, or ONLY="processes disk limit hostile simulation" for some of them.
+"""The long fault tests in full: `make check-deep`, or ONLY="processes disk size_limit hostile simulation" for some of them.
 
 The tests are those that `make test` ignores, optimised. One runs after the other, each in a process of its own, so that
 none disturbs the timing of another. docs/faults.md has the counts; PLEXINDEX_DEPTH=N runs each N times as often as
@@ -18,7 +18,7 @@ from pathlib import Path
 from environment import ROOT
 from run_tests import CARGO, Row, locked, show, table
 
-SUITES = ["processes", "disk", "limit", "hostile", "simulation"]
+SUITES = ["processes", "disk", "size_limit", "hostile", "simulation"]
 
 
 def programs(suites: list[str]) -> dict[str, Path]:

@@ -1,18 +1,15 @@
-//! Answers that were wrong once: each test reproduces a defect, and asserts what holds instead.
-
-#[path = "support/hooked.rs"]
-mod hooked;
-mod support;
+//! Answers that were wrong.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::hooked;
+use crate::support::{self, HOUR_MS, Scene, clock, movies, open, options, path_of, requests};
 use plexindex::error::Status;
 use plexindex::index::{Deadline, QueryOptions};
 use plexindex::model::Reason;
 use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
-use support::{HOUR_MS, Scene, clock, movies, open, options, path_of, requests};
 
 /// A server and an index over it whose second full listing was cut off after a few pages, after `key` was renamed.
 fn half_listed(folder: &Path) -> (Standin, plexindex::index::Index, String, String) {

@@ -1,18 +1,15 @@
-//! What broke the rules of freshness once.
-
-#[path = "support/hooked.rs"]
-mod hooked;
-mod support;
+//! Requests that were missing or too many, and answers that were out of date.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::hooked;
+use crate::support::{HOUR_MS, Scene, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::index::{Deadline, Index, Library, QueryOptions};
 use plexindex::model::{Reason, Rung, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
-use support::{HOUR_MS, Scene, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
 
 /// A file takes the place of another: `updatedAt` and the library's counter move.
 fn replace(server: &Standin, key: u64, path: &str) {

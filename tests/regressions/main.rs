@@ -1,0 +1,10 @@
+//! Defects that were found once: each test reproduces one, and asserts what holds instead. A defect in what another file of
+//! `tests/` is about has its test there.
+
+#[path = "../support/hooked.rs"]
+mod hooked;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod freshness;
