@@ -17,7 +17,7 @@ mod read_path;
 
 use image::MapMode;
 use image::Swap;
-use image::{LibraryFacts, LibraryView, ListingBuilder, ListingMeta, ListingSegment, VersionPage};
+use image::{LibraryView, ListingBuilder, ListingMeta, ListingSegment, VersionPage, ViewFacts};
 use matching::{Mappings, Normal, Scope, climb, climb_folder, fast_lookup};
 use model::Item;
 use read_path::{Random, movie};
@@ -62,10 +62,10 @@ fn file(size: usize) -> &'static PathBuf {
 
 fn view(size: usize) -> LibraryView {
     let image = ListingSegment::open(file(size), MapMode::Map, 0).expect("opens");
-    let facts = LibraryFacts {
+    let facts = ViewFacts {
         locations: vec!["/mnt/media/movies".to_owned()],
         fetched: true,
-        ..LibraryFacts::default()
+        ..ViewFacts::default()
     };
     LibraryView::new(facts, &Mappings::default(), Some(Arc::new(image)), None, Arc::default())
 }
@@ -198,10 +198,10 @@ fn folder_of_a_show(bencher: Bencher, below: &str) {
     let bytes = std::fs::metadata(path).map_or(0, |facts| facts.len());
     println!("{} bytes an episode", bytes.div_ceil(SIZE as u64));
     let none = Mappings::default();
-    let facts = LibraryFacts {
+    let facts = ViewFacts {
         locations: vec!["/tv".to_owned()],
         fetched: true,
-        ..LibraryFacts::default()
+        ..ViewFacts::default()
     };
     let image = ListingSegment::open(path, MapMode::Map, 0).expect("opens");
     let view = LibraryView::new(facts, &none, Some(Arc::new(image)), None, Arc::default());
@@ -231,13 +231,7 @@ fn climb_repeated_name(bencher: Bencher, depth: usize) {
     build(&items, &path);
     let image = ListingSegment::open(&path, MapMode::Map, 0).expect("opens");
     let none = Mappings::default();
-    let view = LibraryView::new(
-        LibraryFacts::default(),
-        &none,
-        Some(Arc::new(image)),
-        None,
-        Arc::default(),
-    );
+    let view = LibraryView::new(ViewFacts::default(), &none, Some(Arc::new(image)), None, Arc::default());
     let views = [&view];
     // Either one of a hundred albums of that name, or an album that does not exist.
     let asked: Vec<String> = Random(7)

@@ -28,12 +28,12 @@ mod options;
 mod platform;
 mod read_path;
 
-use engine::memtable::Change;
+use engine::memtable::MemtableChange;
 use engine::segment::{
     ListingBuilder, ListingMeta, ListingSegment, Matches, Record, RecordSegmentBuilder, RecordSegments, Stored,
     match_value,
 };
-use engine::view::{LibraryFacts, LibraryView};
+use engine::view::{LibraryView, ViewFacts};
 use matching::{Mappings, Scope, climb, fast_lookup};
 use model::{Item, Rung, Sequence, TableId};
 use options::{Mapping, MappingKind, Pattern};
@@ -114,16 +114,16 @@ fn view(location: &str, items: impl Iterator<Item = Item>, mappings: &Mappings) 
     let segment = Arc::new(builder.finish_in_memory().expect("is made"));
     let segments = Arc::new(RecordSegments::new(vec![segment]));
     let matches = Matches::new(segments, TableId(1), 100, Sequence(0));
-    let facts = LibraryFacts {
+    let facts = ViewFacts {
         locations: vec![location.to_owned()],
         listed_at: 1,
         fetched: true,
-        ..LibraryFacts::default()
+        ..ViewFacts::default()
     };
     let view = LibraryView::new(facts, mappings, Some(listing), Some(matches), Arc::default());
     let memtable = &view.memtable;
     for number in 0..100 {
-        let change = Change::Matched {
+        let change = MemtableChange::Matched {
             path: format!("/host/overlaid/{number}.mkv").into_bytes(),
             rating_key: (100_000 + number).to_string(),
             sequence: 1,
@@ -133,7 +133,7 @@ fn view(location: &str, items: impl Iterator<Item = Item>, mappings: &Mappings) 
             parts: vec![format!("{location}/new {number}/n{number}.mkv")],
             ..movie(ITEMS * 2 + number)
         };
-        let change = Change::Added {
+        let change = MemtableChange::Added {
             item: Arc::new(item),
             sequence: 1,
         };

@@ -17,13 +17,13 @@ mod fork {
 #[path = "../src/platform/swap.rs"]
 mod swap;
 
-use counters::{State, VersionCounters, Word};
+use counters::{PageState, SharedWord, VersionCounters};
 use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use swap::Swap;
 
-impl Word for AtomicU64 {
+impl SharedWord for AtomicU64 {
     fn load(&self) -> u64 {
         self.load(Ordering::SeqCst)
     }
@@ -103,7 +103,7 @@ impl Store {
 
     /// A lookup by a process whose snapshot has sequence `snapshot`; gives the sequence that its answer shows.
     fn lookup(&self, snapshot: u64) -> u64 {
-        if self.counters().state() == State::Equal(snapshot) {
+        if self.counters().state() == PageState::Equal(snapshot) {
             snapshot
         } else {
             self.database.load(Ordering::SeqCst)
@@ -150,7 +150,7 @@ fn model(writers: &'static [(Dies, bool)], repairs: bool) {
         // Whatever happened, one repair makes lookups cheap again, and right.
         store.repair();
         let committed = store.database.load(Ordering::SeqCst);
-        assert_eq!(store.counters().state(), State::Equal(committed));
+        assert_eq!(store.counters().state(), PageState::Equal(committed));
     };
     if writers.len() == 1 && !repairs {
         loom::model(check);

@@ -11,8 +11,8 @@ use plexindex::fuzzing::xxh3_64;
 use super::input::{Input, folder, patched};
 use super::ladder::against::{Recorded, host_rule, listing, match_segment, matches_in, mixed_items, movie};
 use crate::image::{
-    LibraryFacts, LibraryView, ListingSegment, MapMode, Matches, Record, RecordSegment, RecordSegmentBuilder, Stored,
-    TableId, record_hash,
+    LibraryView, ListingSegment, MapMode, Matches, Record, RecordSegment, RecordSegmentBuilder, Stored, TableId,
+    ViewFacts, record_hash,
 };
 use crate::matching::{Mappings, Normal, Scope, climb, climb_folder, fast_lookup};
 use crate::model::Item;
@@ -161,7 +161,7 @@ impl Whole {
             RecordSegment::open(&place, MapMode::Read, SEAL)
         };
         let matches = matches.map(open).transpose().ok()?.map(|one| matches_in(vec![one]));
-        let facts = LibraryFacts {
+        let facts = ViewFacts {
             uuid: "uuid".into(),
             locations: vec!["/mnt/films".into()],
             listed_at: 5,

@@ -14,7 +14,7 @@ use naive::Rule;
 
 use super::input::Input;
 use crate::image as parts;
-use crate::image::{Change, LibraryView};
+use crate::image::{LibraryView, MemtableChange};
 use crate::matching::{GROUP, Mappings, Rooms, Scope, fast_lookup, fast_lookup_all};
 use crate::model::Item;
 
@@ -59,20 +59,20 @@ fn item(input: &mut Input<'_>) -> Item {
     movie(&key, &parts)
 }
 
-fn change(input: &mut Input<'_>) -> Change {
+fn change(input: &mut Input<'_>) -> MemtableChange {
     match input.below(8) {
-        0 => Change::Matched {
+        0 => MemtableChange::Matched {
             path: question(input),
             rating_key: key(input),
             sequence: input.below(3) as u64,
         },
-        1 => Change::Forgotten { path: question(input) },
-        2 => Change::UnverifiedPath { path: question(input) },
-        3 => Change::VerifiedPath { path: question(input) },
-        4 => Change::UnverifiedItem { rating_key: key(input) },
-        5 => Change::VerifiedItem { rating_key: key(input) },
-        6 => Change::Removed { rating_key: key(input) },
-        _ => Change::Added {
+        1 => MemtableChange::Forgotten { path: question(input) },
+        2 => MemtableChange::UnverifiedPath { path: question(input) },
+        3 => MemtableChange::VerifiedPath { path: question(input) },
+        4 => MemtableChange::UnverifiedItem { rating_key: key(input) },
+        5 => MemtableChange::VerifiedItem { rating_key: key(input) },
+        6 => MemtableChange::Removed { rating_key: key(input) },
+        _ => MemtableChange::Added {
             item: Arc::new(item(input)),
             sequence: 1,
         },

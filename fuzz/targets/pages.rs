@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::input::{Input, folder};
-use crate::image::{State, VersionPage};
+use crate::image::{PageState, VersionPage};
 
 const PAGE: usize = 4096;
 const STORE: u64 = 0x0123_4567_89AB_CDEF;
@@ -65,9 +65,9 @@ fn page(place: &Path, data: &[u8]) {
     let page = VersionPage::open(place, STORE, true).expect("a page");
     let equal = word(16).filter(|pending| ours && word(17) == Some(*pending));
     let wanted = if ours {
-        equal.map_or(State::Pending, State::Equal)
+        equal.map_or(PageState::Pending, PageState::Equal)
     } else {
-        State::Equal(0)
+        PageState::Equal(0)
     };
     assert_eq!(page.state(), wanted);
     assert!(page.is_at(place));
@@ -76,15 +76,15 @@ fn page(place: &Path, data: &[u8]) {
     }
     let number = input.u64();
     page.repair(number);
-    assert_eq!(page.state(), State::Equal(number));
+    assert_eq!(page.state(), PageState::Equal(number));
     if let Some(next) = number.checked_add(1) {
         page.begin(next);
-        assert_eq!(page.state(), State::Pending);
+        assert_eq!(page.state(), PageState::Pending);
         page.commit(next);
-        assert_eq!(page.state(), State::Equal(next));
+        assert_eq!(page.state(), PageState::Equal(next));
     }
     page.retire();
-    assert_eq!(page.state(), State::Pending);
+    assert_eq!(page.state(), PageState::Pending);
     assert!(
         VersionPage::existing(place, STORE).expect("readable").is_none(),
         "a page that is retired"

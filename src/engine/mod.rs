@@ -28,11 +28,11 @@ pub use sql::{
 
 /// What the fuzz targets and benchmarks reach besides.
 pub mod for_fuzzing {
-    pub use super::memtable::Change;
+    pub use super::memtable::MemtableChange;
     pub use super::segment::{
         ListingBuilder, ListingMeta, ListingSegment, Matches, Record, RecordSegment, RecordSegmentBuilder,
         RecordSegments, Stored, match_value, record_hash,
     };
-    pub use super::version_page::{State, VersionPage};
-    pub use super::view::{LibraryFacts, LibraryView};
+    pub use super::version_page::{PageState, VersionPage};
+    pub use super::view::{LibraryView, ViewFacts};
 }

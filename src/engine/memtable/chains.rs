@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::log::Log;
+use super::log::AppendLog;
 
 /// How many chains there are; a power of two. A lookup walks one, and each record in it may lie in a cache line of its own: so they
 /// are short, also where a memtable is nearly full.
@@ -10,10 +10,10 @@ const CHAINS: usize = 4096;
 
 /// The memtable has no room left: compact it into an image and begin a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub struct MemtableFull;
 
 /// Where a chain leads: a record, and which of its forms is meant.
-pub struct Node {
+pub struct ChainNode {
     hash: u64,
     /// The record.
     pub record: u32,
@@ -25,9 +25,9 @@ pub struct Node {
 
 /// Chains from hashes to records, the newest record first. One thread links, any number walks.
 pub struct Chains {
-    /// In the low half where the chain begins, as `Node::next` says it; in the high half a bit for each hash in it, of 32.
+    /// In the low half where the chain begins, as `ChainNode::next` says it; in the high half a bit for each hash in it, of 32.
     heads: Box<[AtomicU64]>,
-    nodes: Log<Node>,
+    nodes: AppendLog<ChainNode>,
     length: AtomicU32,
     /// Nodes that fit.
     room: usize,
@@ -53,7 +53,7 @@ impl Chains {
     pub fn new(room: usize) -> Self {
         Self {
             heads: (0..CHAINS).map(|_| AtomicU64::new(0)).collect(),
-            nodes: Log::new(),
+            nodes: AppendLog::new(),
             length: AtomicU32::new(0),
             room,
         }
@@ -64,18 +64,18 @@ impl Chains {
     }
 
     /// Makes the chain of `hash` lead to a record first. The record is in its place already.
-    pub fn link(&self, hash: u64, record: u32, form: usize) -> Result<(), Full> {
+    pub fn link(&self, hash: u64, record: u32, form: usize) -> Result<(), MemtableFull> {
         let index = self.length.load(Ordering::Relaxed);
         let head = self.head(hash);
         let old = head.load(Ordering::Relaxed);
-        let node = Node {
+        let node = ChainNode {
             hash,
             record,
-            form: u32::try_from(form).map_err(|_| Full)?,
+            form: u32::try_from(form).map_err(|_| MemtableFull)?,
             next: first(old),
         };
         if index as usize >= self.room || !self.nodes.set(index as usize, node) {
-            return Err(Full);
+            return Err(MemtableFull);
         }
         self.length.store(index + 1, Ordering::Relaxed);
         // Release: a reader that is led to the node sees the node and the record behind it.
@@ -85,7 +85,7 @@ impl Chains {
 
     /// The nodes of a hash, the newest first.
     #[inline]
-    pub fn walk(&self, hash: u64) -> impl Iterator<Item = &Node> {
+    pub fn walk(&self, hash: u64) -> impl Iterator<Item = &ChainNode> {
         let head = self.head(hash).load(Ordering::Acquire);
         // Most of what is asked for is in no memtable: to see that costs no look at a node.
         let mut next = if head & bit(hash) == 0 { 0 } else { first(head) };
@@ -110,7 +110,7 @@ mod tests {
         for n in 0..3000 {
             chains.link(hash(n), u32::try_from(n).expect("few"), 0).expect("room");
         }
-        assert_eq!(chains.link(1, 0, 0), Err(Full));
+        assert_eq!(chains.link(1, 0, 0), Err(MemtableFull));
         for n in 0..6000 {
             let mut right: Vec<u32> = (0..3000).filter(|m| hash(u64::from(*m)) == hash(n)).collect();
             right.reverse();

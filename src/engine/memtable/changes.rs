@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::chains::{Chains, Full, Node};
-use super::log::Log;
+use super::chains::{ChainNode, Chains, MemtableFull};
+use super::log::AppendLog;
 use crate::matching::normal::normal_form;
 use crate::matching::{Form, Mappings, Normal};
 use crate::model::Item;
@@ -31,7 +31,7 @@ const NODES: usize = CAPACITY * 8;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum MemtableChange {
     /// The host recorded this match.
     Matched {
         /// The path, in the host's bytes.
@@ -84,11 +84,11 @@ pub enum Change {
 #[derive(Default)]
 pub struct Memtable {
     /// Made with the first change, so that a memtable without any costs a load.
-    inner: OnceBox<Inner>,
+    inner: OnceBox<ChangesInMemory>,
 }
 
-struct Inner {
-    records: Log<Record>,
+struct ChangesInMemory {
+    records: AppendLog<MemtableEntry>,
     /// How many records readers may see.
     length: AtomicU32,
     paths: Chains,
@@ -97,11 +97,11 @@ struct Inner {
 }
 
 /// A change as it is kept.
-pub struct Record {
-    pub change: Change,
+pub struct MemtableEntry {
+    pub change: MemtableChange,
     /// From 1 on, in the order of appending.
     pub order: u64,
-    /// Normal forms, in the order of the change's paths: of `Added` those of its parts, then [`Record::mapped`]'s.
+    /// Normal forms, in the order of the change's paths: of `Added` those of its parts, then [`MemtableEntry::mapped`]'s.
     pub forms: Vec<Box<[u8]>>,
     /// Of `Added`: which part is called what on the host.
     pub mapped: Vec<(usize, Vec<u8>)>,
@@ -127,11 +127,11 @@ impl Memtable {
     /// Appends a change. One thread at a time: the caller holds a lock. `mappings` are those of the image.
     ///
     /// # Errors
-    /// [`Full`]: the change is not, or not wholly, in the memtable, and the caller must compact.
-    pub fn push(&self, change: Change, mappings: &Mappings) -> Result<(), Full> {
+    /// [`MemtableFull`]: the change is not, or not wholly, in the memtable, and the caller must compact.
+    pub fn push(&self, change: MemtableChange, mappings: &Mappings) -> Result<(), MemtableFull> {
         let inner = self.inner.get_or_init(|| {
-            Box::new(Inner {
-                records: Log::new(),
+            Box::new(ChangesInMemory {
+                records: AppendLog::new(),
                 length: AtomicU32::new(0),
                 paths: Chains::new(NODES),
                 keys: Chains::new(NODES),
@@ -143,20 +143,20 @@ impl Memtable {
 
     /// The changes, oldest first.
     #[cfg(test)]
-    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+    pub fn changes(&self) -> impl Iterator<Item = &MemtableChange> {
         let inner = self.inner.get();
         (0..self.len()).filter_map(move |index| Some(&inner?.records.get(index)?.change))
     }
 
     /// All records, the oldest first.
-    pub fn records(&self) -> impl Iterator<Item = &Record> {
+    pub fn records(&self) -> impl Iterator<Item = &MemtableEntry> {
         let inner = self.inner.get();
         let count = inner.map_or(0, |inner| inner.length.load(Ordering::Acquire) as usize);
         (0..count).filter_map(move |index| inner?.records.get(index))
     }
 
     /// The records about this path, newest first, each with the number of the form that fits.
-    pub fn about_path(&self, path: &Normal<'_>) -> impl Iterator<Item = (&Record, usize)> {
+    pub fn about_path(&self, path: &Normal<'_>) -> impl Iterator<Item = (&MemtableEntry, usize)> {
         let form = path.form();
         let inner = self.inner.get();
         let hash = path.hash();
@@ -168,7 +168,7 @@ impl Memtable {
     }
 
     /// The records about the item with this key, newest first.
-    pub fn about_item(&self, rating_key: &str) -> impl Iterator<Item = &Record> {
+    pub fn about_item(&self, rating_key: &str) -> impl Iterator<Item = &MemtableEntry> {
         let inner = self.inner.get();
         let hash = if inner.is_some() {
             xxh3_64(rating_key.as_bytes())
@@ -185,7 +185,7 @@ impl Memtable {
 
     /// The added items that have a part with this path's file name, each with the part and how many components it has in
     /// common with the path.
-    pub fn alike(&self, path: &Normal<'_>) -> impl Iterator<Item = (&Record, usize, usize)> {
+    pub fn alike(&self, path: &Normal<'_>) -> impl Iterator<Item = (&MemtableEntry, usize, usize)> {
         let form = Form::done(path.form());
         let inner = self.inner.get();
         let hash = if inner.is_some() {
@@ -206,20 +206,20 @@ impl Memtable {
     }
 }
 
-impl Inner {
-    fn record(&self, node: &Node) -> Option<(&Record, usize)> {
+impl ChangesInMemory {
+    fn record(&self, node: &ChainNode) -> Option<(&MemtableEntry, usize)> {
         let record = self.records.get(node.record as usize)?;
         Some((record, node.form as usize))
     }
 
-    fn push(&self, change: Change, mappings: &Mappings) -> Result<(), Full> {
+    fn push(&self, change: MemtableChange, mappings: &Mappings) -> Result<(), MemtableFull> {
         let index = self.length.load(Ordering::Relaxed);
         if index as usize >= CAPACITY {
-            return Err(Full);
+            return Err(MemtableFull);
         }
         let mut mapped = Vec::new();
         let forms: Vec<Box<[u8]>> = match &change {
-            Change::Added { item, .. } => {
+            MemtableChange::Added { item, .. } => {
                 for (part, path) in item.parts.iter().enumerate() {
                     mapped.extend(mappings.to_host(path.as_bytes()).map(|host| (part, host)));
                 }
@@ -235,21 +235,21 @@ impl Inner {
         };
         let hashes: Vec<u64> = forms.iter().map(|form| xxh3_64(form)).collect();
         let names: Vec<Option<u64>> = match &change {
-            Change::Added { item, .. } => forms[..item.parts.len()]
+            MemtableChange::Added { item, .. } => forms[..item.parts.len()]
                 .iter()
                 .map(|form| crate::engine::segment::name_hash(form))
                 .collect(),
             _ => Vec::new(),
         };
         let key = change.rating_key().map(|key| xxh3_64(key.as_bytes()));
-        let record = Record {
+        let record = MemtableEntry {
             change,
             order: u64::from(index) + 1,
             forms,
             mapped,
         };
         if !self.records.set(index as usize, record) {
-            return Err(Full);
+            return Err(MemtableFull);
         }
         // The key last: an added item hides what the image has under its key only once its own paths can be found.
         for (form, hash) in hashes.into_iter().enumerate() {
@@ -268,7 +268,7 @@ impl Inner {
     }
 }
 
-impl Change {
+impl MemtableChange {
     /// The item that it is about.
     #[must_use]
     pub fn rating_key(&self) -> Option<&str> {

@@ -10,11 +10,11 @@ const SEGMENTS: usize = 20;
 type Segment<T> = Vec<OnceBox<T>>;
 
 /// The sequence. One thread appends, any number read.
-pub struct Log<T> {
+pub struct AppendLog<T> {
     segments: [OnceBox<Segment<T>>; SEGMENTS],
 }
 
-impl<T> Log<T> {
+impl<T> AppendLog<T> {
     /// An empty one; allocates nothing.
     pub fn new() -> Self {
         Self {

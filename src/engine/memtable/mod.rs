@@ -6,6 +6,6 @@ mod log;
 mod records;
 
 #[cfg(test)]
-pub use chains::Full;
-pub use changes::{CAPACITY as MEMTABLE_CAPACITY, Change, Memtable, Record as ChangeRecord};
+pub use chains::MemtableFull;
+pub use changes::{CAPACITY as MEMTABLE_CAPACITY, Memtable, MemtableChange, MemtableEntry};
 pub use records::{OwnedRecord, OwnedValue, TableMemtable};

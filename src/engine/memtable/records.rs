@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use once_cell::race::OnceBox;
 
-use super::chains::{Chains, Full};
-use super::log::Log;
+use super::chains::{Chains, MemtableFull};
+use super::log::AppendLog;
 use crate::engine::segment::{Record, Stored};
 use crate::model::TableId;
 
@@ -16,11 +16,11 @@ const CAPACITY: usize = 8192;
 #[derive(Default)]
 pub struct TableMemtable {
     /// Made with the first record, so that a memtable without any costs a load.
-    inner: OnceBox<Inner>,
+    inner: OnceBox<RecordsInMemory>,
 }
 
-struct Inner {
-    records: Log<OwnedRecord>,
+struct RecordsInMemory {
+    records: AppendLog<OwnedRecord>,
     length: AtomicU32,
     names: Chains,
 }
@@ -73,18 +73,18 @@ impl TableMemtable {
     /// Appends a record. One thread at a time: the caller holds a lock.
     ///
     /// # Errors
-    /// [`Full`]: it is not in the memtable.
-    pub fn push(&self, record: OwnedRecord, hash: u64) -> Result<(), Full> {
+    /// [`MemtableFull`]: it is not in the memtable.
+    pub fn push(&self, record: OwnedRecord, hash: u64) -> Result<(), MemtableFull> {
         let inner = self.inner.get_or_init(|| {
-            Box::new(Inner {
-                records: Log::new(),
+            Box::new(RecordsInMemory {
+                records: AppendLog::new(),
                 length: AtomicU32::new(0),
                 names: Chains::new(CAPACITY),
             })
         });
         let index = inner.length.load(Ordering::Relaxed);
         if index as usize >= CAPACITY || !inner.records.set(index as usize, record) {
-            return Err(Full);
+            return Err(MemtableFull);
         }
         inner.names.link(hash, index, 0)?;
         inner.length.store(index + 1, Ordering::Release);

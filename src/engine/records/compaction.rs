@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::merge::{Merging, Run, SMALLEST, SlicedMerge, absorbed, due};
+use super::merge::{MergeRules, MergeRun, SMALLEST, SlicedMerge, absorbed, due};
 use super::segments::{OpenSegments, Records};
 use super::snapshot::{LONG, counted, owned};
 use crate::engine::memtable::OwnedRecord;
-use crate::engine::segment::{Lost, Record, RecordCursor, RecordSegmentBuilder, path_hash};
+use crate::engine::segment::{Record, RecordCursor, RecordSegmentBuilder, SegmentsLost, path_hash};
 use crate::engine::sql::{Collection, NamedSegment, RecordTx, StoreFolder};
 use crate::error::Result;
 use crate::matching::Normal;
@@ -25,33 +25,33 @@ const EVICTED: usize = 10_000;
 const ROWS: usize = 64;
 
 /// A write that cannot go on: a segment was found to be damaged, or `SQLite` failed.
-pub(super) enum Stopped {
-    Lost,
+pub(super) enum WriteStopped {
+    SegmentsLost,
     Failed(rusqlite::Error),
 }
 
-impl From<Lost> for Stopped {
-    fn from(_: Lost) -> Self {
-        Self::Lost
+impl From<SegmentsLost> for WriteStopped {
+    fn from(_: SegmentsLost) -> Self {
+        Self::SegmentsLost
     }
 }
 
-impl From<rusqlite::Error> for Stopped {
+impl From<rusqlite::Error> for WriteStopped {
     fn from(error: rusqlite::Error) -> Self {
         Self::Failed(error)
     }
 }
 
 /// Records that no segment has, by name, and what of the log is dead once a segment has them.
-struct Unmerged {
+struct UnmergedRecords {
     newest: BTreeMap<(TableId, Vec<u8>), OwnedRecord>,
     collections: Vec<Collection>,
     dead: Vec<i64>,
 }
 
-impl Unmerged {
+impl UnmergedRecords {
     /// Reads them. Counts become those of the segments with them.
-    fn read(tx: &RecordTx<'_>, open: &OpenSegments) -> std::result::Result<Self, Stopped> {
+    fn read(tx: &RecordTx<'_>, open: &OpenSegments) -> std::result::Result<Self, WriteStopped> {
         let mut unmerged = Self {
             newest: BTreeMap::new(),
             collections: tx.log.collections()?,
@@ -75,7 +75,7 @@ impl Unmerged {
     }
 
     /// Puts a record in the place of the one of the same name.
-    fn replace(&mut self, open: &OpenSegments, record: &OwnedRecord) -> std::result::Result<(), Stopped> {
+    fn replace(&mut self, open: &OpenSegments, record: &OwnedRecord) -> std::result::Result<(), WriteStopped> {
         if record.state.is_none() {
             // The segment has it, and hides what older ones have.
             self.dead.push(record.row);
@@ -109,7 +109,7 @@ impl Unmerged {
     }
 
     /// Removes the confirmed matches recorded longest ago while all take more than this.
-    fn evict(&mut self, tx: &RecordTx<'_>, open: &OpenSegments, limit: u64) -> std::result::Result<(), Stopped> {
+    fn evict(&mut self, tx: &RecordTx<'_>, open: &OpenSegments, limit: u64) -> std::result::Result<(), WriteStopped> {
         let mut from = 0;
         for _ in 0..EVICTED / ROWS {
             if self.match_bytes() <= limit {
@@ -152,7 +152,7 @@ impl Unmerged {
 }
 
 /// The row of the newest record of a path that segments have; 0: none.
-fn in_segments(open: &OpenSegments, table: TableId, path: &[u8]) -> std::result::Result<i64, Lost> {
+fn in_segments(open: &OpenSegments, table: TableId, path: &[u8]) -> std::result::Result<i64, SegmentsLost> {
     let hash = Normal::with(path, |path| path_hash(table, path.hash()));
     let found = open.segments.find((table, path), hash, open.segments.first(hash))?;
     Ok(found.map_or(0, |record| record.row))
@@ -178,8 +178,8 @@ impl Records {
         match self.flush(tx, self.clock.now_ms()) {
             Ok(merged) => Ok(merged),
             // Readers notice it, and have them made anew. What was recorded is in the log.
-            Err(Stopped::Lost) => Ok(None),
-            Err(Stopped::Failed(error)) => Err(error),
+            Err(WriteStopped::SegmentsLost) => Ok(None),
+            Err(WriteStopped::Failed(error)) => Err(error),
         }
     }
 
@@ -206,15 +206,15 @@ impl Records {
         &self,
         tx: &RecordTx<'_>,
         now_ms: i64,
-    ) -> std::result::Result<Option<Vec<SegmentName>>, Stopped> {
+    ) -> std::result::Result<Option<Vec<SegmentName>>, WriteStopped> {
         if !self.may_write(now_ms) {
             return Ok(None);
         }
         let open = self.open(self.store.incarnation(), tx.log.manifest()?);
         if open.are_lost() {
-            return Err(Stopped::Lost);
+            return Err(WriteStopped::SegmentsLost);
         }
-        let mut unmerged = Unmerged::read(tx, &open)?;
+        let mut unmerged = UnmergedRecords::read(tx, &open)?;
         unmerged.evict(tx, &open, self.matches_limit)?;
         let list = open.segments.list();
         let sizes: Vec<u64> = list.iter().map(|segment| segment.records()).collect();
@@ -224,14 +224,14 @@ impl Records {
             absorbed(unmerged.newest.len() as u64, &sizes)
         };
         let tables: Vec<TableId> = unmerged.collections.iter().map(|one| one.id).collect();
-        let merging = Merging {
+        let merging = MergeRules {
             tables: &tables,
             is_last: taken == list.len(),
         };
         let sorted: Vec<Record<'_>> = unmerged.newest.values().map(OwnedRecord::borrow).collect();
-        let mut runs = vec![Run::Sorted(sorted.into_iter().peekable())];
+        let mut runs = vec![MergeRun::Sorted(sorted.into_iter().peekable())];
         let merged = list[..taken].iter();
-        runs.extend(merged.map(|segment| Run::Segment(segment, RecordCursor::BEGIN)));
+        runs.extend(merged.map(|segment| MergeRun::Segment(segment, RecordCursor::BEGIN)));
         let name = StoreFolder::new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
         let mut builder = RecordSegmentBuilder::new(Some(&path));

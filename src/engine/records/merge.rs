@@ -53,14 +53,14 @@ fn like_size(step: u32, segments: &[u64]) -> usize {
 }
 
 /// A sorted run of records.
-pub enum Run<'r> {
+pub enum MergeRun<'r> {
     /// In memory.
     Sorted(std::iter::Peekable<std::vec::IntoIter<Record<'r>>>),
     /// A segment, from a place on.
     Segment(&'r RecordSegment, RecordCursor),
 }
 
-impl<'r> Run<'r> {
+impl<'r> MergeRun<'r> {
     fn peek(&mut self) -> io::Result<Option<Record<'r>>> {
         match self {
             Self::Sorted(records) => Ok(records.peek().copied()),
@@ -89,16 +89,16 @@ fn damaged() -> io::Error {
 }
 
 /// Which records a merge leaves out.
-pub struct Merging<'m> {
+pub struct MergeRules<'m> {
     /// Tables that there are: of others nothing is kept.
     pub tables: &'m [TableId],
     /// The oldest segment is among the runs: removals have nothing left to hide.
     pub is_last: bool,
 }
 
-impl Merging<'_> {
+impl MergeRules<'_> {
     /// Moves at most so many records of the runs, the newest first, into the segment; gives whether some are left.
-    pub fn some(&self, runs: &mut [Run<'_>], into: &mut RecordSegmentBuilder, most: usize) -> io::Result<bool> {
+    pub fn some(&self, runs: &mut [MergeRun<'_>], into: &mut RecordSegmentBuilder, most: usize) -> io::Result<bool> {
         for _ in 0..most {
             let mut least: Option<Record<'_>> = None;
             for run in runs.iter_mut() {
@@ -172,12 +172,12 @@ impl SlicedMerge {
             }
             return Ok(true);
         }
-        let mut runs: Vec<Run<'_>> = self
+        let mut runs: Vec<MergeRun<'_>> = self
             .inputs
             .iter()
-            .map(|(segment, cursor)| Run::Segment(segment, *cursor))
+            .map(|(segment, cursor)| MergeRun::Segment(segment, *cursor))
             .collect();
-        let merging = Merging {
+        let merging = MergeRules {
             tables: &self.tables,
             is_last: self.is_last,
         };
@@ -185,8 +185,8 @@ impl SlicedMerge {
         let cursors: Vec<RecordCursor> = runs
             .iter()
             .filter_map(|run| match run {
-                Run::Segment(_, cursor) => Some(*cursor),
-                Run::Sorted(_) => None,
+                MergeRun::Segment(_, cursor) => Some(*cursor),
+                MergeRun::Sorted(_) => None,
             })
             .collect();
         for ((_, cursor), now) in self.inputs.iter_mut().zip(cursors) {

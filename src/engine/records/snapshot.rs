@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use super::segments::OpenSegments;
 use crate::engine::memtable::{OwnedRecord, OwnedValue, TableMemtable};
-use crate::engine::segment::{FirstRecord, Lost, Record, Stored};
+use crate::engine::segment::{FirstRecord, Record, SegmentsLost, Stored};
 use crate::engine::sql::{RecordRow, TableRow};
 use crate::model::{Sequence, TableId};
 
@@ -16,7 +16,7 @@ pub const LONG: usize = 1000;
 
 /// What lookups read. Records are added to it in place; anything else replaces it.
 #[derive(Default)]
-pub struct Snapshot {
+pub struct TableSnapshot {
     /// Counts snapshots, from 1; 0 is the empty one before the first.
     pub number: u64,
     /// Up to here every commit shows.
@@ -72,7 +72,7 @@ impl TableCount {
     }
 }
 
-impl Snapshot {
+impl TableSnapshot {
     pub fn new(number: u64, sequence: Sequence, open: Arc<OpenSegments>, mut tables: Vec<TableRow>) -> Self {
         for table in &mut tables {
             [table.entries, table.bytes] = open.counts(table.id, [table.entries, table.bytes]);
@@ -162,11 +162,16 @@ impl Snapshot {
         self.open.segments.first(hash)
     }
 
-    /// The newest record of a name. `first`: what [`Snapshot::first`] gave.
+    /// The newest record of a name. `first`: what [`TableSnapshot::first`] gave.
     #[inline]
-    pub fn find(&self, key: (TableId, &[u8]), hash: u64, first: FirstRecord) -> Result<Option<Record<'_>>, Lost> {
+    pub fn find(
+        &self,
+        key: (TableId, &[u8]),
+        hash: u64,
+        first: FirstRecord,
+    ) -> Result<Option<Record<'_>>, SegmentsLost> {
         if self.is_full() {
-            return Err(Lost);
+            return Err(SegmentsLost);
         }
         if let Some(record) = self.memtable.find(key, hash) {
             return Ok(Some(record));
@@ -175,9 +180,9 @@ impl Snapshot {
     }
 
     /// The first name of a table behind `after` that any part has, removed or not.
-    pub fn next_name(&self, table: TableId, after: Option<&[u8]>) -> Result<Option<&[u8]>, Lost> {
+    pub fn next_name(&self, table: TableId, after: Option<&[u8]>) -> Result<Option<&[u8]>, SegmentsLost> {
         if self.is_lost() {
-            return Err(Lost);
+            return Err(SegmentsLost);
         }
         let broken = |_| self.open.segments.set_lost();
         let is_behind = |name: &[u8]| after.is_none_or(|after| name > after);

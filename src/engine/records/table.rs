@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::snapshot::{Snapshot, has_expired};
+use super::snapshot::{TableSnapshot, has_expired};
 use super::tables::{MAX_RETRIES, Tables, Terms, check_name, counted};
 use crate::engine::segment::record_hash;
 use crate::error::Result;
@@ -201,7 +201,7 @@ impl Table {
 
     /// Its number in this snapshot.
     #[inline]
-    fn id(&self, snapshot: &Snapshot) -> Option<TableId> {
+    fn id(&self, snapshot: &TableSnapshot) -> Option<TableId> {
         let place = self.place.load(Ordering::Relaxed);
         if place >> 16 == snapshot.number && snapshot.number > 0 {
             let table = snapshot.tables.get(usize::try_from(place & 0xFFFF).unwrap_or(0))?;

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use super::segments::Records;
-use super::snapshot::{LONG, Snapshot};
-use crate::engine::segment::Lost;
+use super::snapshot::{LONG, TableSnapshot};
+use crate::engine::segment::SegmentsLost;
 use crate::engine::sql::{Incarnation, RecordsState, Store, last_row};
 use crate::error::{Error, Result, Status, refuse};
 use crate::options::Ttl;
@@ -25,7 +25,7 @@ pub struct Tables {
     pub(super) store: Arc<Store>,
     pub(super) records: Arc<Records>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) snapshot: Swap<Snapshot>,
+    pub(super) snapshot: Swap<TableSnapshot>,
     /// Held while a thread brings the snapshot up to date.
     pub(super) catching_up: Mutex<()>,
 }
@@ -45,7 +45,7 @@ impl Tables {
             store,
             records,
             clock,
-            snapshot: Swap::new(Snapshot::default()),
+            snapshot: Swap::new(TableSnapshot::default()),
             catching_up: Mutex::new(()),
         });
         fork::watch(&tables);
@@ -61,7 +61,7 @@ impl Tables {
     }
 
     /// Gives what `find` finds in a snapshot that shows all that was committed; segments that are lost are made anew.
-    pub(super) fn answer<T>(&self, find: impl Fn(&Snapshot) -> std::result::Result<T, Lost>) -> Result<T> {
+    pub(super) fn answer<T>(&self, find: impl Fn(&TableSnapshot) -> std::result::Result<T, SegmentsLost>) -> Result<T> {
         for _ in 0..MAX_RETRIES {
             let snapshot = self.caught_up()?;
             if let Ok(found) = find(&snapshot)
@@ -75,7 +75,7 @@ impl Tables {
     }
 
     /// Has segments made anew that this snapshot lacks.
-    pub(super) fn rebuild(&self, lost: Guard<'_, Snapshot>) -> Result<()> {
+    pub(super) fn rebuild(&self, lost: Guard<'_, TableSnapshot>) -> Result<()> {
         let open = Arc::clone(&lost.open);
         drop(lost);
         self.records.rebuild(&open)?;
@@ -98,7 +98,7 @@ impl Tables {
     /// `look` runs before it is known whether the snapshot is current, so that the memory that it asks for comes meanwhile.
     /// What it gives may hold nothing that a commit adds in place.
     #[inline]
-    pub(super) fn current<B>(&self, look: impl Fn(&Snapshot) -> B) -> Option<(Guard<'_, Snapshot>, B)> {
+    pub(super) fn current<B>(&self, look: impl Fn(&TableSnapshot) -> B) -> Option<(Guard<'_, TableSnapshot>, B)> {
         let snapshot = self.snapshot.read();
         let seen = look(&snapshot);
         if self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence()) {
@@ -114,7 +114,7 @@ impl Tables {
     }
 
     /// The same, waiting for what has to be waited for.
-    pub(super) fn caught_up(&self) -> Result<Guard<'_, Snapshot>> {
+    pub(super) fn caught_up(&self) -> Result<Guard<'_, TableSnapshot>> {
         let snapshot = self.snapshot.read();
         if self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence()) && !snapshot.is_lost() {
             return Ok(snapshot);
@@ -180,7 +180,7 @@ impl Tables {
     }
 
     /// A snapshot of a state that was read whole.
-    pub(super) fn load(&self, before: &Snapshot, incarnation: Incarnation, state: RecordsState) -> Snapshot {
+    pub(super) fn load(&self, before: &TableSnapshot, incarnation: Incarnation, state: RecordsState) -> TableSnapshot {
         let RecordsState {
             sequence,
             manifest,
@@ -189,7 +189,7 @@ impl Tables {
         let (manifest, tables) = manifest.unwrap_or_default();
         let open = self.records.open(incarnation, manifest);
         let upto = open.upto();
-        let snapshot = Snapshot::new(before.number + 1, sequence, open, tables);
+        let snapshot = TableSnapshot::new(before.number + 1, sequence, open, tables);
         for row in rows {
             if row.id > last_row(upto) {
                 snapshot.apply(row);

@@ -4,13 +4,13 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::mem;
 
-use super::compaction::Stopped;
+use super::compaction::WriteStopped;
 use super::merge::SMALLEST;
-use super::snapshot::{LONG, Snapshot, counted, owned};
+use super::snapshot::{LONG, TableSnapshot, counted, owned};
 use super::table::{Op, Table};
 use super::tables::{MAX_RETRIES, Tables, Terms, check_name};
 use crate::engine::memtable::{OwnedRecord, OwnedValue};
-use crate::engine::segment::{Lost, Record, record_hash};
+use crate::engine::segment::{Record, SegmentsLost, record_hash};
 use crate::engine::sql::{Incarnation, RecordTx, last_row, write_of};
 use crate::error::Result;
 use crate::model::{SegmentName, Sequence, TableId};
@@ -25,7 +25,7 @@ const EVICTED: usize = 10_000;
 const ROWS: usize = 64;
 
 /// A write that was committed.
-struct Written {
+struct CommittedWrite {
     incarnation: Incarnation,
     at: Sequence,
     /// What it added.
@@ -37,9 +37,9 @@ struct Written {
 }
 
 /// Records of a write under way, and of other processes that the snapshot lacks.
-pub(super) struct Batch<'b> {
+pub(super) struct WriteBatch<'b> {
     pub tx: &'b RecordTx<'b>,
-    pub base: &'b Snapshot,
+    pub base: &'b TableSnapshot,
     pub records: Vec<OwnedRecord>,
     /// Those before this one are of other writes.
     own: usize,
@@ -51,8 +51,8 @@ pub(super) struct Batch<'b> {
     cleared: HashSet<TableId>,
 }
 
-impl<'b> Batch<'b> {
-    fn new(tx: &'b RecordTx<'b>, base: &'b Snapshot) -> Self {
+impl<'b> WriteBatch<'b> {
+    fn new(tx: &'b RecordTx<'b>, base: &'b TableSnapshot) -> Self {
         Self {
             tx,
             base,
@@ -66,7 +66,7 @@ impl<'b> Batch<'b> {
     }
 
     /// The newest record of a name.
-    fn find(&self, key: (TableId, &[u8])) -> std::result::Result<Option<Record<'_>>, Lost> {
+    fn find(&self, key: (TableId, &[u8])) -> std::result::Result<Option<Record<'_>>, SegmentsLost> {
         let hash = record_hash(key.0, key.1);
         if let Some(last) = self.last.get(&hash) {
             // Another name may have the same hash.
@@ -94,7 +94,7 @@ impl<'b> Batch<'b> {
         name: &[u8],
         value: Option<&[u8]>,
         expires_ms: Option<i64>,
-    ) -> std::result::Result<(), Stopped> {
+    ) -> std::result::Result<(), WriteStopped> {
         let counts = counted(self.find((table, name))?.as_ref());
         if value.is_none() && counts[0] == 0 {
             return Ok(());
@@ -127,7 +127,7 @@ impl<'b> Batch<'b> {
         made.or_else(known).filter(|id| !self.cleared.contains(id))
     }
 
-    fn make_table(&mut self, name: &[u8]) -> std::result::Result<TableId, Stopped> {
+    fn make_table(&mut self, name: &[u8]) -> std::result::Result<TableId, WriteStopped> {
         if let Some(id) = self.table(name) {
             return Ok(id);
         }
@@ -136,7 +136,7 @@ impl<'b> Batch<'b> {
         Ok(id)
     }
 
-    fn clear_table(&mut self, name: &[u8]) -> std::result::Result<(), Stopped> {
+    fn clear_table(&mut self, name: &[u8]) -> std::result::Result<(), WriteStopped> {
         if let Some(id) = self.table(name) {
             self.tx.clear_table(id)?;
             self.cleared.insert(id);
@@ -165,7 +165,7 @@ impl<'b> Batch<'b> {
     }
 
     /// Removes some entries that have expired; not what this write put.
-    fn expire(&mut self, now_ms: i64) -> std::result::Result<(), Stopped> {
+    fn expire(&mut self, now_ms: i64) -> std::result::Result<(), WriteStopped> {
         for row in self.tx.log.expired(now_ms, EXPIRED)? {
             if !self.is_own(row.id) {
                 self.remove_row(row.id, row.table, &row.name)?;
@@ -175,7 +175,7 @@ impl<'b> Batch<'b> {
     }
 
     /// Removes the entries written longest ago while all take more than this. What one write put goes together.
-    fn evict(&mut self, limit: u64) -> std::result::Result<(), Stopped> {
+    fn evict(&mut self, limit: u64) -> std::result::Result<(), WriteStopped> {
         let (mut from, mut last_write) = (0, None);
         for _ in 0..EVICTED / ROWS {
             if self.bytes() <= limit {
@@ -204,7 +204,7 @@ impl<'b> Batch<'b> {
     }
 
     /// Removes the entry of this row, where that is what its name has, and the row; gives whether there was an entry.
-    fn remove_row(&mut self, row: i64, table: TableId, name: &[u8]) -> std::result::Result<bool, Stopped> {
+    fn remove_row(&mut self, row: i64, table: TableId, name: &[u8]) -> std::result::Result<bool, WriteStopped> {
         let is_current = self.tables().any(|(id, _)| id == table)
             && self.find((table, name))?.is_some_and(|record| record.row == row);
         if is_current {
@@ -252,13 +252,13 @@ impl Tables {
     }
 
     /// Nothing is written where segments have to be made anew first.
-    fn write_once(&self, ops: &[Op<'_>], terms: &Terms) -> Result<std::result::Result<Written, Lost>> {
+    fn write_once(&self, ops: &[Op<'_>], terms: &Terms) -> Result<std::result::Result<CommittedWrite, SegmentsLost>> {
         let lost = Cell::new(None);
         let done = self.store.write_records(|tx| {
             self.write_in(tx, ops, terms).map_err(|stopped| match stopped {
-                Stopped::Failed(error) => error,
-                Stopped::Lost => {
-                    lost.set(Some(Lost));
+                WriteStopped::Failed(error) => error,
+                WriteStopped::SegmentsLost => {
+                    lost.set(Some(SegmentsLost));
                     rusqlite::Error::InvalidQuery // rolls back
                 }
             })
@@ -266,7 +266,12 @@ impl Tables {
         lost.get().map_or(done.map(Ok), |lost| Ok(Err(lost)))
     }
 
-    fn write_in(&self, tx: &RecordTx<'_>, ops: &[Op<'_>], terms: &Terms) -> std::result::Result<Written, Stopped> {
+    fn write_in(
+        &self,
+        tx: &RecordTx<'_>,
+        ops: &[Op<'_>],
+        terms: &Terms,
+    ) -> std::result::Result<CommittedWrite, WriteStopped> {
         let incarnation = self.store.incarnation();
         let before = self.snapshot.read();
         let is_known = before.number > 0 && before.open.incarnation == incarnation && !before.is_lost();
@@ -279,9 +284,9 @@ impl Tables {
         let loaded = state.manifest.is_some().then(|| self.load(&before, incarnation, state));
         let base = loaded.as_ref().unwrap_or(&before);
         if base.is_lost() {
-            return Err(Stopped::Lost);
+            return Err(WriteStopped::SegmentsLost);
         }
-        let mut batch = Batch::new(tx, base);
+        let mut batch = WriteBatch::new(tx, base);
         for row in newer {
             let counts = counted(batch.find((row.table, &row.name))?.as_ref());
             batch.push(owned(row, false), counts);
@@ -311,7 +316,7 @@ impl Tables {
         batch.evict(terms.limit)?;
         let many = base.memtable.len() + batch.records.len() > usize::try_from(SMALLEST).unwrap_or(usize::MAX);
         let merged = if many { self.records.flush(tx, now_ms)? } else { None };
-        Ok(Written {
+        Ok(CommittedWrite {
             incarnation,
             at: tx.sequence(),
             is_anew: merged.is_some() || batch.own > 0 || !batch.made.is_empty() || !batch.cleared.is_empty(),
@@ -321,7 +326,7 @@ impl Tables {
     }
 
     /// Has the snapshot show what was written, and goes on with the merge under way.
-    fn publish(&self, written: Written) {
+    fn publish(&self, written: CommittedWrite) {
         let count = written.records.len();
         if written.is_anew {
             // An error is the next reader's: what was written is stored.

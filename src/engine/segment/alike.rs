@@ -4,7 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::sorter::Keyed;
+use super::sorter::KeySorter;
 use crate::matching::Form;
 
 /// What is put on its way: two numbers.
@@ -14,17 +14,17 @@ pub type Element = [u32; 2];
 type Write<'w> = dyn FnMut(Element) -> io::Result<()> + 'w;
 
 /// Elements by hash, each of an entry. `form` reads the entry's form, and says how many of its components count.
-pub struct Alike<F> {
+pub struct SuffixGroups<F> {
     place: Option<PathBuf>,
     form: F,
     /// The last one, of which it is not known yet whether it is alone.
     last: Option<(u32, u32, Element)>,
-    group: Option<Keyed>,
+    group: Option<KeySorter>,
     bytes: Vec<u8>,
     key: Vec<u8>,
 }
 
-impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> Alike<F> {
+impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F> {
     pub fn new(place: Option<&Path>, form: F) -> Self {
         Self {
             place: place.map(Path::to_path_buf),
@@ -67,7 +67,7 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> Alike<F> {
         let count = (self.form)(entry, &element, &mut self.bytes)?;
         from_the_end(Form::done(&self.bytes), count, &mut self.key);
         let place = self.place.as_deref();
-        let group = self.group.get_or_insert_with(|| Keyed::new(place));
+        let group = self.group.get_or_insert_with(|| KeySorter::new(place));
         // Where components are alike too, the second number decides.
         group.push(&self.key, [element[1], element[0], 0, 0])
     }

@@ -4,7 +4,7 @@ use std::ops::{ControlFlow, Range};
 
 use super::bytes::Read;
 use super::read::ListingSegment;
-use super::record::{self, Entry, MAPPED, SHOW};
+use super::record::{self, EntryHead, MAPPED, SHOW};
 use crate::matching::{Form, Held, LIMIT, Member, Season};
 
 /// Shows of which only the number is known: those beyond what an answer shows.
@@ -27,13 +27,13 @@ impl ListingSegment {
 
     /// The entry at a place.
     #[must_use]
-    pub fn at(&self, place: usize) -> Option<Entry<'_>> {
+    pub fn at(&self, place: usize) -> Option<EntryHead<'_>> {
         let number = self.order.entry(&self.file, place).ok()?;
         self.entry(number).ok()
     }
 
     /// Gives `each` all entries of an item: those of its files, then those that mappings made of them.
-    pub fn entries_of<'i>(&'i self, first: u32, mut each: impl FnMut(&Entry<'i>)) {
+    pub fn entries_of<'i>(&'i self, first: u32, mut each: impl FnMut(&EntryHead<'i>)) {
         let _marked: Read<()> = (|| {
             let entry = self.entry(first)?;
             if !entry.path.is_empty() {
@@ -59,7 +59,7 @@ impl ListingSegment {
     }
 
     /// Whether an entry that a mapping made is of the item that begins with `first`.
-    fn is_of(&self, mapped: &Entry<'_>, first: u32) -> Read<bool> {
+    fn is_of(&self, mapped: &EntryHead<'_>, first: u32) -> Read<bool> {
         Ok(mapped.target == first || self.entry(mapped.target)?.target == first)
     }
 

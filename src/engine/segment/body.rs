@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::layout::{BLOCK, Head, Part};
+use super::layout::{BLOCK, SegmentHead, SegmentPart};
 use super::spool::{Spool, reserve, temporary};
 use crate::error::{Error, Result, Status};
 use crate::platform::files;
@@ -17,12 +17,12 @@ use crate::platform::files;
 const PIECE: usize = if cfg!(test) { 8 << 10 } else { 2 << 20 };
 
 /// A file that has another name until it is whole, and is removed if it never is.
-pub struct Temporary {
+pub struct TemporaryFile {
     file: File,
     name: Option<PathBuf>,
 }
 
-impl Temporary {
+impl TemporaryFile {
     /// One beside `path`.
     pub fn beside(path: &Path) -> io::Result<Self> {
         let name = temporary(path);
@@ -45,7 +45,7 @@ impl Temporary {
     }
 }
 
-impl Drop for Temporary {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
             let _ = files::remove(name);
@@ -54,18 +54,18 @@ impl Drop for Temporary {
 }
 
 /// Where an image is written.
-pub enum Out {
+pub enum SegmentOutput {
     Memory(Vec<u8>),
     /// Beside this path, as soon as there is something to write.
     Beside(PathBuf),
-    File(Temporary),
+    File(TemporaryFile),
 }
 
-impl Out {
+impl SegmentOutput {
     /// Writes behind what was written.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Self::Beside(path) = self {
-            *self = Self::File(Temporary::beside(path)?);
+            *self = Self::File(TemporaryFile::beside(path)?);
         }
         match self {
             Self::Memory(memory) => {
@@ -73,7 +73,7 @@ impl Out {
                 memory.extend_from_slice(bytes);
                 Ok(())
             }
-            Self::File(Temporary { file, .. }) => file.write_all(bytes),
+            Self::File(TemporaryFile { file, .. }) => file.write_all(bytes),
             Self::Beside(_) => Ok(()),
         }
     }
@@ -85,7 +85,7 @@ impl Out {
                 to.copy_from_slice(known);
                 Ok(())
             }
-            Self::File(Temporary { file, .. }) => files::read_at(file, to, at as u64),
+            Self::File(TemporaryFile { file, .. }) => files::read_at(file, to, at as u64),
             Self::Beside(_) => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
@@ -97,15 +97,15 @@ impl Out {
                 known.ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(bytes);
                 Ok(())
             }
-            Self::File(Temporary { file, .. }) => files::write_at(file, bytes, at as u64),
+            Self::File(TemporaryFile { file, .. }) => files::write_at(file, bytes, at as u64),
             Self::Beside(_) => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 }
 
 /// What is written between head and check sums.
-pub struct Body {
-    out: Out,
+pub struct SegmentWriter {
+    out: SegmentOutput,
     /// Bytes that were written: whole pieces.
     written: usize,
     /// What waits behind them; before the first piece is written it begins with the head's place.
@@ -113,8 +113,8 @@ pub struct Body {
     sums: Vec<u8>,
 }
 
-impl Body {
-    pub fn new(out: Out) -> Self {
+impl SegmentWriter {
+    pub fn new(out: SegmentOutput) -> Self {
         Self {
             out,
             written: 0,
@@ -126,9 +126,9 @@ impl Body {
     /// Beside what more than memory should hold may be written, if anywhere.
     pub fn place(&self) -> Option<PathBuf> {
         match &self.out {
-            Out::Memory(_) => None,
-            Out::Beside(path) => Some(path.clone()),
-            Out::File(file) => file.name.clone(),
+            SegmentOutput::Memory(_) => None,
+            SegmentOutput::Beside(path) => Some(path.clone()),
+            SegmentOutput::File(file) => file.name.clone(),
         }
     }
 
@@ -137,7 +137,7 @@ impl Body {
         self.written + self.waits.len()
     }
 
-    /// What comes next is to be appended here, and then [`Body::settle`] called; there is memory for so much.
+    /// What comes next is to be appended here, and then [`SegmentWriter::settle`] called; there is memory for so much.
     pub fn tail(&mut self, room: usize) -> io::Result<&mut Vec<u8>> {
         reserve(&mut self.waits, room)?;
         Ok(&mut self.waits)
@@ -172,17 +172,17 @@ impl Body {
     }
 
     /// Ends a part of elements of this size that began at `from`: pads it to eight bytes.
-    pub fn end_part(&mut self, from: usize, size: usize) -> io::Result<Part> {
+    pub fn end_part(&mut self, from: usize, size: usize) -> io::Result<SegmentPart> {
         let length = self.at() - from;
         self.put(&[0; 8][..length.next_multiple_of(8) - length])?;
-        Ok(Part {
+        Ok(SegmentPart {
             at: from as u64,
             count: (length / size) as u64,
         })
     }
 
     /// A part of what was spooled.
-    pub fn part(&mut self, spool: &Spool, size: usize) -> io::Result<Part> {
+    pub fn part(&mut self, spool: &Spool, size: usize) -> io::Result<SegmentPart> {
         let from = self.at();
         spool.all(|bytes| self.put(bytes))?;
         self.end_part(from, size)
@@ -227,9 +227,9 @@ impl Body {
     }
 
     /// Writes the check sums, and the head before all of it.
-    pub fn finish(mut self, head: &mut Head) -> io::Result<Out> {
+    pub fn finish(mut self, head: &mut SegmentHead) -> io::Result<SegmentOutput> {
         self.sum(self.waits.len())?;
-        head.sums = Part {
+        head.sums = SegmentPart {
             at: self.at() as u64,
             count: self.sums.len() as u64 / 8,
         };
@@ -238,7 +238,7 @@ impl Body {
         self.out.append(&self.waits)?;
         self.out.append(&self.sums)?;
         match &mut self.out {
-            Out::File(Temporary { file, .. }) => {
+            SegmentOutput::File(TemporaryFile { file, .. }) => {
                 file.seek(SeekFrom::Start(0))?;
                 file.write_all(&head.encode())?;
             }
@@ -249,15 +249,15 @@ impl Body {
 }
 
 /// Gives a finished image its name.
-pub fn keep(out: Out, path: &Path) -> io::Result<()> {
+pub fn keep(out: SegmentOutput, path: &Path) -> io::Result<()> {
     match out {
-        Out::File(file) => file.keep(path),
-        Out::Memory(bytes) => {
-            let mut file = Temporary::beside(path)?;
+        SegmentOutput::File(file) => file.keep(path),
+        SegmentOutput::Memory(bytes) => {
+            let mut file = TemporaryFile::beside(path)?;
             file.file.write_all(&bytes)?;
             file.keep(path)
         }
-        Out::Beside(_) => Ok(()),
+        SegmentOutput::Beside(_) => Ok(()),
     }
 }
 

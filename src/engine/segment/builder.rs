@@ -9,13 +9,13 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::body::{self, Body, Out, cannot_write, failed, too_large};
-use super::layout::{BLOCK, Head};
+use super::body::{self, SegmentOutput, SegmentWriter, cannot_write, failed, too_large};
+use super::layout::{BLOCK, SegmentHead};
 use super::names;
-use super::order::{Arrays, Place};
+use super::order::{FolderOrderBuilder, ListedPath};
 use super::parts::{both, mark, put_keys, put_names, put_paths};
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
-use super::sorter::{Keyed, Pairs};
+use super::sorter::{KeySorter, PairSorter};
 use super::table;
 use crate::error::Result;
 use crate::matching::normal::{Shape, form_tag};
@@ -51,16 +51,16 @@ pub struct ListingInfo {
 pub struct ListingBuilder {
     meta: ListingMeta,
     /// Everything between the head and the tables.
-    records: Body,
+    records: SegmentWriter,
     /// Hashes of normal forms, and entries.
-    paths: Pairs,
+    paths: PairSorter,
     /// Hashes of rating keys, and entries.
-    keys: Pairs,
+    keys: PairSorter,
     /// What is kept of the hashes of file names, and entries.
-    names: Pairs,
+    names: PairSorter,
     /// Normal forms of listed paths, and of those made by mappings.
-    listed: Keyed,
-    mapped: Keyed,
+    listed: KeySorter,
+    mapped: KeySorter,
     /// Shows and seasons by the hash of their records, which stand beside. A show whose hash another one has is simply written again.
     shows: HashMap<u64, (u32, Box<[u8]>)>,
     /// Bytes of these records.
@@ -68,7 +68,7 @@ pub struct ListingBuilder {
     /// Shows and seasons by the hash of their rating key: the first that was written.
     owners: HashMap<u64, u32>,
     /// What the last item stood in: the texts of its show and its season.
-    above: Option<([String; 6], Above)>,
+    above: Option<([String; 6], ParentRecords)>,
     items: u64,
     parts: u64,
     /// Why it cannot be made: nothing more is taken.
@@ -77,7 +77,7 @@ pub struct ListingBuilder {
 
 /// What an item stands in: the records of its show and its season, and which stand for all with the same rating keys; 0: none.
 #[derive(Clone, Copy)]
-struct Above {
+struct ParentRecords {
     show: Option<u32>,
     season: Option<u32>,
     show_owner: u32,
@@ -103,26 +103,26 @@ impl ListingBuilder {
     /// Begins an image in memory.
     #[must_use]
     pub fn new(meta: ListingMeta) -> Self {
-        Self::in_place(meta, Out::Memory(Vec::new()))
+        Self::in_place(meta, SegmentOutput::Memory(Vec::new()))
     }
 
     /// Begins one that is written beside `path` as it is made, under a name that is swept if a kill leaves it.
     #[must_use]
     pub fn beside(meta: ListingMeta, path: &Path) -> Self {
-        Self::in_place(meta, Out::Beside(path.to_path_buf()))
+        Self::in_place(meta, SegmentOutput::Beside(path.to_path_buf()))
     }
 
-    fn in_place(meta: ListingMeta, out: Out) -> Self {
-        let records = Body::new(out);
+    fn in_place(meta: ListingMeta, out: SegmentOutput) -> Self {
+        let records = SegmentWriter::new(out);
         let place = records.place();
         let place = place.as_deref();
         Self {
             meta,
-            paths: Pairs::new(place),
-            keys: Pairs::new(place),
-            names: Pairs::new(place),
-            listed: Keyed::new(place),
-            mapped: Keyed::new(place),
+            paths: PairSorter::new(place),
+            keys: PairSorter::new(place),
+            names: PairSorter::new(place),
+            listed: KeySorter::new(place),
+            mapped: KeySorter::new(place),
             records,
             shows: HashMap::new(),
             known: 0,
@@ -188,7 +188,7 @@ impl ListingBuilder {
         self.reserve(item.parts.len(), texts)?;
         let above = self.above(item)?;
         let first = self.align()?;
-        let place = Place::new(
+        let place = ListedPath::new(
             first,
             if item.parts.len() > 1 { first } else { 0 },
             above.show_owner,
@@ -224,12 +224,12 @@ impl ListingBuilder {
         let hosts: Vec<_> = item.parts.iter().skip(1).map(|path| map(path.as_bytes())).collect();
         for (path, host) in parts.zip(hosts) {
             let entry = self.align()?;
-            self.entry(path, 0, Place { entry, ..place })?;
+            self.entry(path, 0, ListedPath { entry, ..place })?;
             mapped.extend(host.map(|host| (entry, host)));
         }
         for (listed, host) in mapped {
             let entry = self.align()?;
-            self.mapped_entry(&host, listed, Place { entry, ..place })?;
+            self.mapped_entry(&host, listed, ListedPath { entry, ..place })?;
         }
         self.keys.push(xxh3_64(item.rating_key.as_bytes()), first)?;
         self.items += 1;
@@ -258,12 +258,12 @@ impl ListingBuilder {
     /// [`crate::error::Status::StoreFull`] when it would be larger than the format allows; [`crate::error::Status::Store`] without memory for it.
     pub fn finish_in_memory(self) -> Result<Vec<u8>> {
         match self.write(0).map_err(|error| failed("", &error))? {
-            (Out::Memory(bytes), _) => Ok(bytes),
+            (SegmentOutput::Memory(bytes), _) => Ok(bytes),
             _ => Err(failed("", &io::Error::other("the image was begun in a file"))),
         }
     }
 
-    fn write(self, name_mac: u64) -> io::Result<(Out, ListingInfo)> {
+    fn write(self, name_mac: u64) -> io::Result<(SegmentOutput, ListingInfo)> {
         let items = self.items;
         self.write_all(name_mac).map_err(|error| match error.kind() {
             io::ErrorKind::OutOfMemory => no_memory(items),
@@ -271,7 +271,7 @@ impl ListingBuilder {
         })
     }
 
-    fn write_all(mut self, name_mac: u64) -> io::Result<(Out, ListingInfo)> {
+    fn write_all(mut self, name_mac: u64) -> io::Result<(SegmentOutput, ListingInfo)> {
         self.align()?;
         if let Some(error) = self.failed {
             return Err(error);
@@ -279,7 +279,7 @@ impl ListingBuilder {
         let mut body = self.records;
         let place = body.place();
         let place = place.as_deref();
-        let mut head = Head {
+        let mut head = SegmentHead {
             form: form_tag(),
             generation: self.meta.generation,
             sequence: self.meta.sequence,
@@ -288,12 +288,12 @@ impl ListingBuilder {
             parts: self.parts,
             uuid: self.meta.library,
             name_mac,
-            ..Head::default()
+            ..SegmentHead::default()
         };
         head.records = body.end_part(BLOCK, 1)?;
 
         let (listed, mapped) = (self.listed, self.mapped);
-        let mut arrays = Arrays::new(place);
+        let mut arrays = FolderOrderBuilder::new(place);
         let order = move || {
             arrays.add(listed, false)?;
             arrays.add(mapped, true)?;
@@ -327,7 +327,7 @@ impl ListingBuilder {
 
     /// Appends a listed entry, and puts it into the tables; the records are aligned. Gives the byte where
     /// its path begins.
-    fn entry(&mut self, path: &[u8], flags: u8, place: Place) -> io::Result<usize> {
+    fn entry(&mut self, path: &[u8], flags: u8, place: ListedPath) -> io::Result<usize> {
         self.parts += 1;
         // What leads from a further file to the item.
         let target = if flags & FIRST == 0 { place.item } else { place.entry };
@@ -341,7 +341,7 @@ impl ListingBuilder {
     }
 
     /// Appends an entry that a mapping made of this listed one.
-    fn mapped_entry(&mut self, path: &[u8], listed: u32, place: Place) -> io::Result<()> {
+    fn mapped_entry(&mut self, path: &[u8], listed: u32, place: ListedPath) -> io::Result<()> {
         let put = self.put_path(path, MAPPED, listed, place.entry, |image, form| {
             image.mapped.push(form, place.beside())
         });
@@ -392,7 +392,7 @@ impl ListingBuilder {
     }
 
     /// What the item stands in. Mostly the last one stood there too.
-    fn above(&mut self, item: &Item) -> io::Result<Above> {
+    fn above(&mut self, item: &Item) -> io::Result<ParentRecords> {
         if let Some((known, above)) = &self.above
             && known
                 .iter()
@@ -403,7 +403,7 @@ impl ListingBuilder {
         }
         let show = self.show(item)?;
         let season = self.season(item, show)?;
-        let above = Above {
+        let above = ParentRecords {
             show,
             season,
             show_owner: self.owner(&item.show_rating_key, show),

@@ -4,18 +4,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::layout::{BLOCK, Head, u64_at};
+use super::layout::{BLOCK, SegmentHead, u64_at};
 use crate::platform::map::FileBytes;
 
 /// A check failed, or an offset leads nowhere. The image is marked already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Broken;
+pub struct Damaged;
 
 /// What every read of an image gives.
-pub type Read<T> = Result<T, Broken>;
+pub type Read<T> = Result<T, Damaged>;
 
 /// The file, its check sums, and which blocks have passed.
-pub struct Checked {
+pub struct CheckedBytes {
     bytes: FileBytes,
     /// Where the table of sums begins; it was verified at opening.
     sums: usize,
@@ -24,9 +24,9 @@ pub struct Checked {
     broken: AtomicBool,
 }
 
-impl Checked {
+impl CheckedBytes {
     /// Verifies the table of check sums, on which all later checks rest; the text says what is wrong.
-    pub fn new(bytes: FileBytes, head: &Head) -> Result<Self, &'static str> {
+    pub fn new(bytes: FileBytes, head: &SegmentHead) -> Result<Self, &'static str> {
         let sums = usize::try_from(head.sums.at).map_err(|_| "it is too large")?;
         let blocks = sums.div_ceil(BLOCK);
         let table = bytes.get(sums..).ok_or("it was cut off")?;
@@ -109,9 +109,9 @@ impl Checked {
 
     /// Marks the image broken. Every offset that leads nowhere ends here too.
     #[cold]
-    pub fn fail(&self) -> Broken {
+    pub fn fail(&self) -> Damaged {
         self.broken.store(true, Ordering::Relaxed);
-        Broken
+        Damaged
     }
 
     /// Whether any check failed so far.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::bytes::{Broken, Read};
+use super::bytes::{Damaged, Read};
 use super::read::{ListingSegment, refuse};
-use super::record::{self, BARE, Entry, SHOW};
+use super::record::{self, BARE, EntryHead, SHOW};
 use crate::error::Result;
 use crate::matching::ItemRef;
 use crate::platform::map::FileBytes;
@@ -97,9 +97,9 @@ impl ListingSegment {
         Ok((rest.end.next_multiple_of(4), Some((entry.number, item))))
     }
 
-    fn entry_behind(&self, at: usize) -> Read<Entry<'_>> {
+    fn entry_behind(&self, at: usize) -> Read<EntryHead<'_>> {
         let number = u32::try_from(at.div_ceil(4)).map_err(|_| self.file.fail())?;
-        Entry::read(&self.file, number)
+        EntryHead::read(&self.file, number)
     }
 
     /// Reads and verifies all of it, rather than block by block when it is needed.
@@ -110,6 +110,6 @@ impl ListingSegment {
         self.file
             .slice(0, self.head.sums.byte(0, 1))
             .map(|_| ())
-            .map_err(|Broken| refuse(Path::new(&self.head.uuid), "it is damaged"))
+            .map_err(|Damaged| refuse(Path::new(&self.head.uuid), "it is damaged"))
     }
 }

@@ -30,14 +30,14 @@ pub const LONGEST_UUID: usize = 255;
 
 /// Where a part lies, and how many elements it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Part {
+pub struct SegmentPart {
     /// Its first byte.
     pub at: u64,
     /// Its elements.
     pub count: u64,
 }
 
-impl Part {
+impl SegmentPart {
     /// Its elements, as an index.
     pub fn len(self) -> usize {
         usize::try_from(self.count).unwrap_or(usize::MAX)
@@ -53,7 +53,7 @@ impl Part {
 
 /// The head, decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Head {
+pub struct SegmentHead {
     pub kind: FileKind,
     pub form: u32,
     pub length: u64,
@@ -62,18 +62,18 @@ pub struct Head {
     pub mappings: u64,
     pub items: u64,
     pub parts: u64,
-    pub records: Part,
+    pub records: SegmentPart,
     /// Slots, those behind the last home included.
-    pub paths: Part,
+    pub paths: SegmentPart,
     /// Homes of the paths' table: what hashes are scaled to.
     pub path_homes: u64,
-    pub keys: Part,
+    pub keys: SegmentPart,
     pub key_homes: u64,
-    pub names: Part,
-    pub directory: Part,
+    pub names: SegmentPart,
+    pub directory: SegmentPart,
     /// Words of four bytes.
-    pub order: Part,
-    pub sums: Part,
+    pub order: SegmentPart,
+    pub sums: SegmentPart,
     /// Check sum of the table of check sums.
     pub sums_sum: u64,
     /// Says under which name, in which store, the file belongs.
@@ -81,7 +81,7 @@ pub struct Head {
     pub uuid: String,
 }
 
-impl Head {
+impl SegmentHead {
     /// The head's block.
     pub fn encode(&self) -> [u8; BLOCK] {
         let mut out = [0; BLOCK];

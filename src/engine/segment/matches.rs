@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::layout::{put_varint, varint};
 use super::records::{Record, path_hash};
-use super::segments::{Lost, RecordSegments};
+use super::segments::{RecordSegments, SegmentsLost};
 use crate::matching::Normal;
 use crate::model::{Sequence, TableId};
 
@@ -39,11 +39,11 @@ pub struct Matches {
 }
 
 /// Where a match stands: segment and number.
-pub type Place = (usize, u32);
+pub type RecordPlace = (usize, u32);
 
 /// What was recorded of a path, where that is simple.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sole<'m> {
+pub enum SingleMatch<'m> {
     /// Nothing, under any spelling.
     None,
     /// This item, under this spelling and no other.
@@ -80,7 +80,7 @@ impl Matches {
     /// What was recorded of a path. `form`: the hash of its normal form.
     #[inline]
     #[must_use]
-    pub fn sole(&self, path: &[u8], form: u64) -> Sole<'_> {
+    pub fn sole(&self, path: &[u8], form: u64) -> SingleMatch<'_> {
         let mut newest: Option<Record<'_>> = None;
         let mut has_others = false;
         let read = self.segments.of_hash(path_hash(self.table, form), |_, record| {
@@ -92,19 +92,21 @@ impl Matches {
             has_others
         });
         if read.is_err() || has_others {
-            return Sole::Unsure;
+            return SingleMatch::Unsure;
         }
         match newest {
-            Some(record) => self.read(&record).map_or(Sole::None, |(key, _)| Sole::Match(key)),
-            None => Sole::None,
+            Some(record) => self
+                .read(&record)
+                .map_or(SingleMatch::None, |(key, _)| SingleMatch::Match(key)),
+            None => SingleMatch::None,
         }
     }
 
     /// Whether exactly this path was recorded.
     ///
     /// # Errors
-    /// [`Lost`].
-    pub fn has(&self, path: &[u8]) -> Result<bool, Lost> {
+    /// [`SegmentsLost`].
+    pub fn has(&self, path: &[u8]) -> Result<bool, SegmentsLost> {
         Normal::with(path, |normal| {
             let hash = path_hash(self.table, normal.hash());
             let record = self
@@ -115,13 +117,13 @@ impl Matches {
     }
 
     /// Gives `each` the matches whose paths have this normal form.
-    pub fn each(&self, path: &Normal<'_>, mut each: impl FnMut(Place, &[u8])) {
+    pub fn each(&self, path: &Normal<'_>, mut each: impl FnMut(RecordPlace, &[u8])) {
         let hash = path_hash(self.table, path.hash());
         let is_newest = |record: &Record<'_>| {
             let newest = self.segments.find(record.key(), hash, self.segments.first(hash));
             newest.is_ok_and(|newest| newest.is_some_and(|newest| newest.row == record.row))
         };
-        let _marked: Result<(), Lost> = self.segments.of_hash(hash, |place, record| {
+        let _marked: Result<(), SegmentsLost> = self.segments.of_hash(hash, |place, record| {
             let is_of_path = || record.name == path.raw() || Normal::with(record.name, |own| own.form() == path.form());
             if record.table == self.table && record.state.is_some() && is_of_path() && is_newest(&record) {
                 each(place, record.name);
@@ -132,7 +134,7 @@ impl Matches {
 
     /// Rating key, path and change sequence of a match.
     #[must_use]
-    pub fn get(&self, place: Place) -> Option<(&str, &[u8], Sequence)> {
+    pub fn get(&self, place: RecordPlace) -> Option<(&str, &[u8], Sequence)> {
         let record = self.segments.record(place)?;
         let (rating_key, given) = self.read(&record)?;
         Some((rating_key, record.name, given))

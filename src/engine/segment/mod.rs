@@ -39,13 +39,13 @@ mod table;
 
 pub use builder::{ListingBuilder, ListingMeta};
 pub use layout::{put_varint, varint};
-pub use matches::{Matches, Place, Sole, match_of, match_value};
+pub use matches::{Matches, RecordPlace, SingleMatch, match_of, match_value};
 pub use names::name_hash;
 pub use read::ListingSegment;
 pub use records::{
     FirstRecord, Record, RecordCursor, RecordSegment, RecordSegmentBuilder, Stored, path_hash, record_hash,
 };
-pub use segments::{Lost, RecordSegments};
+pub use segments::{RecordSegments, SegmentsLost};
 
 use std::path::Path;
 

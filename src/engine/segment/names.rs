@@ -11,9 +11,9 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::bytes::{Checked, Read};
-use super::layout::{Head, Part, u32_at};
-use super::record::Entry;
+use super::bytes::{CheckedBytes, Read};
+use super::layout::{SegmentHead, SegmentPart, u32_at};
+use super::record::EntryHead;
 use super::spool::Spool;
 use super::table::upper;
 use crate::matching::{Form, Normal};
@@ -33,14 +33,14 @@ pub fn name_hash(form: &[u8]) -> Option<u64> {
 }
 
 /// Makes the array, from hashes and entries in the order above, and the directory on the way.
-pub struct Array {
+pub struct NameTableBuilder {
     count: usize,
     at: usize,
     next: usize,
     directory: Spool,
 }
 
-impl Array {
+impl NameTableBuilder {
     /// Of so many elements.
     pub fn new(count: usize, place: Option<&Path>) -> Self {
         Self {
@@ -89,36 +89,36 @@ fn place(kept: u32, places: usize) -> usize {
 
 /// The array in an image.
 #[derive(Clone, Copy, Debug)]
-pub struct Names {
-    array: Part,
-    directory: Part,
+pub struct NameTable {
+    array: SegmentPart,
+    directory: SegmentPart,
 }
 
 /// What of the array ends alike.
 #[derive(Clone, Copy)]
-struct Range {
+struct NameRange {
     from: usize,
     to: usize,
     /// Components that are common to all of it and to the question.
     components: usize,
 }
 
-impl Range {
+impl NameRange {
     fn len(self) -> usize {
         self.to - self.from
     }
 }
 
 /// The ranges around a question, each within the one before, and where in the last one it would stand itself.
-struct Narrowed {
-    ranges: [Range; DEPTH],
+struct NarrowedRange {
+    ranges: [NameRange; DEPTH],
     depth: usize,
     near: usize,
 }
 
-impl Names {
+impl NameTable {
     /// The array of this image.
-    pub fn new(head: &Head) -> Self {
+    pub fn new(head: &SegmentHead) -> Self {
         Self {
             array: head.names,
             directory: head.directory,
@@ -130,11 +130,11 @@ impl Names {
     /// component is nearest in the alphabet. Returns how many entries were not read.
     pub fn alike<'i>(
         &self,
-        file: &'i Checked,
+        file: &'i CheckedBytes,
         path: &Normal<'_>,
         least: usize,
-        hidden: impl Fn(&Entry<'i>) -> Read<bool>,
-        mut each: impl FnMut(usize, &Entry<'i>),
+        hidden: impl Fn(&EntryHead<'i>) -> Read<bool>,
+        mut each: impl FnMut(usize, &EntryHead<'i>),
     ) -> Read<usize> {
         let form = Form::done(path.form());
         let Some(narrowed) = self.narrow(file, form)? else {
@@ -146,7 +146,7 @@ impl Names {
         for (index, range) in narrowed.ranges[..narrowed.depth].iter().enumerate().rev() {
             let innermost = index + 1 == narrowed.depth;
             let open = |at: &usize| !seen.contains(at);
-            let mut given = Given::default();
+            let mut given = GivenItems::default();
             if innermost && range.len() <= FEW {
                 let mut best = least.max(1);
                 let mut common = [0; FEW];
@@ -192,7 +192,7 @@ impl Names {
     }
 
     /// Bisects by one component after the other, until few are left, or none agree any more.
-    fn narrow(&self, file: &Checked, form: Form<'_>) -> Read<Option<Narrowed>> {
+    fn narrow(&self, file: &CheckedBytes, form: Form<'_>) -> Read<Option<NarrowedRange>> {
         let Some(name) = form.back().next() else {
             return Ok(None);
         };
@@ -200,12 +200,12 @@ impl Names {
         if from == to {
             return Ok(None);
         }
-        let outermost = Range {
+        let outermost = NameRange {
             from,
             to,
             components: 0,
         };
-        let mut narrowed = Narrowed {
+        let mut narrowed = NarrowedRange {
             ranges: [outermost; DEPTH],
             depth: 1,
             near: from,
@@ -223,7 +223,7 @@ impl Names {
             let Some((from, to)) = equal(outer.from, outer.to, order, &mut narrowed.near)? else {
                 break;
             };
-            narrowed.ranges[narrowed.depth] = Range {
+            narrowed.ranges[narrowed.depth] = NameRange {
                 from,
                 to,
                 components: outer.components + 1,
@@ -234,7 +234,7 @@ impl Names {
     }
 
     /// The elements whose hash has this upper half: all paths with the file name, and by chance others.
-    fn same_hash(&self, file: &Checked, kept: u32) -> Read<(usize, usize)> {
+    fn same_hash(&self, file: &CheckedBytes, kept: u32) -> Read<(usize, usize)> {
         let places = self.directory.len().saturating_sub(1);
         if places == 0 {
             return Ok((0, 0));
@@ -250,8 +250,8 @@ impl Names {
         Ok((from, to))
     }
 
-    fn entry<'i>(&self, file: &'i Checked, at: usize) -> Read<Entry<'i>> {
-        Entry::read(file, u32_at(file.slice(self.array.byte(at, 8), 8)?, 4))
+    fn entry<'i>(&self, file: &'i CheckedBytes, at: usize) -> Read<EntryHead<'i>> {
+        EntryHead::read(file, u32_at(file.slice(self.array.byte(at, 8), 8)?, 4))
     }
 }
 
@@ -298,13 +298,13 @@ fn bisect(mut from: usize, mut to: usize, before: impl Fn(usize) -> Read<bool>) 
 
 /// Which items were given already, as far as an answer can tell them apart.
 #[derive(Default)]
-struct Given {
+struct GivenItems {
     items: [u32; ENOUGH],
     count: usize,
 }
 
-impl Given {
-    fn give<'i>(&mut self, components: usize, entry: &Entry<'i>, each: &mut impl FnMut(usize, &Entry<'i>)) {
+impl GivenItems {
+    fn give<'i>(&mut self, components: usize, entry: &EntryHead<'i>, each: &mut impl FnMut(usize, &EntryHead<'i>)) {
         each(components, entry);
         if !self.items[..self.count.min(ENOUGH)].contains(&entry.target) {
             if let Some(free) = self.items.get_mut(self.count) {

@@ -19,12 +19,12 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::alike::Alike;
-use super::body::Body;
-use super::bytes::{Checked, Read};
-use super::layout::{Head, Part, u32_at};
-use super::record::{self, Entry};
-use super::sorter::{Beside, Keyed, Pairs};
+use super::alike::SuffixGroups;
+use super::body::SegmentWriter;
+use super::bytes::{CheckedBytes, Read};
+use super::layout::{SegmentHead, SegmentPart, u32_at};
+use super::record::{self, EntryHead};
+use super::sorter::{Beside, KeySorter, PairSorter};
 use super::spool::{Spool, reserve};
 use crate::matching::Form;
 
@@ -35,7 +35,7 @@ const DEEPEST: usize = 255;
 
 /// A path while an image is built.
 #[derive(Clone, Copy)]
-pub struct Place {
+pub struct ListedPath {
     pub entry: u32,
     /// The item, where it has several files; else 0.
     pub item: u32,
@@ -45,7 +45,7 @@ pub struct Place {
     pub season: u32,
 }
 
-impl Place {
+impl ListedPath {
     pub fn new(entry: u32, item: u32, show: u32, season: u32) -> Self {
         Self {
             entry,
@@ -66,15 +66,15 @@ impl Place {
 }
 
 /// Makes the part's arrays of paths that come in order.
-pub struct Arrays {
+pub struct FolderOrderBuilder {
     place: Option<PathBuf>,
     order: Spool,
     count: usize,
     runs: Spool,
     /// Items of several files, and where they stand.
-    repeats: [Pairs; 2],
+    repeats: [PairSorter; 2],
     /// The hash of a folder's name, where it begins, and how many components it has; the entry there.
-    folders: Pairs,
+    folders: PairSorter,
     /// The path before.
     before: Vec<u8>,
     /// Where its separators are.
@@ -82,9 +82,9 @@ pub struct Arrays {
     owner: Option<(u32, u32)>,
 }
 
-impl Arrays {
+impl FolderOrderBuilder {
     pub fn new(place: Option<&Path>) -> Self {
-        let pairs = || Pairs::new(place);
+        let pairs = || PairSorter::new(place);
         Self {
             place: place.map(Path::to_path_buf),
             order: Spool::new(place),
@@ -99,12 +99,12 @@ impl Arrays {
     }
 
     /// Adds all listed paths, or all those that mappings made: these come last.
-    pub fn add(&mut self, paths: Keyed, mapped: bool) -> io::Result<()> {
+    pub fn add(&mut self, paths: KeySorter, mapped: bool) -> io::Result<()> {
         self.owner = None;
-        paths.sorted(|form, beside| self.put(form, Place::of(beside), mapped))
+        paths.sorted(|form, beside| self.put(form, ListedPath::of(beside), mapped))
     }
 
-    fn put(&mut self, form: &[u8], place: Place, mapped: bool) -> io::Result<()> {
+    fn put(&mut self, form: &[u8], place: ListedPath, mapped: bool) -> io::Result<()> {
         let at = word(self.count);
         self.count += 1;
         self.order.put(&place.entry.to_le_bytes())?;
@@ -143,9 +143,9 @@ impl Arrays {
     }
 
     /// Writes the part; `body` has the entries.
-    pub fn finish(self, body: &mut Body) -> io::Result<Part> {
+    pub fn finish(self, body: &mut SegmentWriter) -> io::Result<SegmentPart> {
         let place = self.place.as_deref();
-        let mut repeats = Pairs::new(place);
+        let mut repeats = PairSorter::new(place);
         for side in self.repeats {
             let mut before = None;
             side.sorted(|item, at| {
@@ -168,7 +168,7 @@ impl Arrays {
         })?;
         // Those of the same hash stand by their components, for which their forms are read.
         let mut sorted = Spool::new(place);
-        let mut alike = Alike::new(place, |entry, folder: &[u32; 2], form: &mut Vec<u8>| {
+        let mut alike = SuffixGroups::new(place, |entry, folder: &[u32; 2], form: &mut Vec<u8>| {
             record::form_at(body, entry, form)?;
             Ok(depth_of(folder[0]))
         });
@@ -214,48 +214,48 @@ fn depth_of(name: u32) -> usize {
 
 /// The part in an image.
 #[derive(Clone, Copy, Debug)]
-pub struct Order {
-    part: Part,
+pub struct FolderOrder {
+    part: SegmentPart,
     listed: usize,
 }
 
 /// Where the arrays lie: the first word of each, and how many elements it has.
-struct Lie {
+struct ArrayOffsets {
     order: usize,
     runs: (usize, usize),
     repeats: (usize, usize),
     folders: (usize, usize),
 }
 
-impl Order {
+impl FolderOrder {
     /// The part of this image.
-    pub fn new(head: &Head) -> Self {
+    pub fn new(head: &SegmentHead) -> Self {
         Self {
             part: head.order,
             listed: usize::try_from(head.parts).unwrap_or(usize::MAX),
         }
     }
 
-    fn words<'i>(&self, file: &'i Checked, at: usize, count: usize) -> Read<&'i [u8]> {
+    fn words<'i>(&self, file: &'i CheckedBytes, at: usize, count: usize) -> Read<&'i [u8]> {
         if at.checked_add(count).is_none_or(|end| end > self.part.len()) {
             return Err(file.fail());
         }
         file.slice(self.part.byte(at, 4), count * 4)
     }
 
-    fn pair(&self, file: &Checked, array: (usize, usize), at: usize) -> Read<[usize; 2]> {
+    fn pair(&self, file: &CheckedBytes, array: (usize, usize), at: usize) -> Read<[usize; 2]> {
         let pair = self.words(file, array.0 + 2 * at, 2)?;
         Ok([u32_at(pair, 0) as usize, u32_at(pair, 4) as usize])
     }
 
     /// `None` of an image without paths: of matches.
-    fn arrays(&self, file: &Checked) -> Read<Option<Lie>> {
+    fn arrays(&self, file: &CheckedBytes) -> Read<Option<ArrayOffsets>> {
         if self.part.len() == 0 {
             return Ok(None);
         }
         let head = self.words(file, 0, HEAD)?;
         let [order, runs, repeats, folders] = [0, 4, 8, 12].map(|at| u32_at(head, at) as usize);
-        let arrays = Lie {
+        let arrays = ArrayOffsets {
             order,
             runs: (HEAD + order, runs),
             repeats: (HEAD + order + 2 * runs, repeats),
@@ -269,16 +269,16 @@ impl Order {
     }
 
     /// The entry at a place.
-    pub fn entry(&self, file: &Checked, place: usize) -> Read<u32> {
+    pub fn entry(&self, file: &CheckedBytes, place: usize) -> Read<u32> {
         Ok(u32_at(self.words(file, HEAD + place, 1)?, 0))
     }
 
-    fn form<'i>(&self, file: &'i Checked, place: usize) -> Read<Form<'i>> {
-        Ok(Entry::read(file, self.entry(file, place)?)?.form())
+    fn form<'i>(&self, file: &'i CheckedBytes, place: usize) -> Read<Form<'i>> {
+        Ok(EntryHead::read(file, self.entry(file, place)?)?.form())
     }
 
     /// All places of listed paths, or of those that mappings made.
-    pub fn all(&self, file: &Checked, mapped: bool) -> Read<Range<usize>> {
+    pub fn all(&self, file: &CheckedBytes, mapped: bool) -> Read<Range<usize>> {
         let Some(arrays) = self.arrays(file)? else {
             return Ok(0..0);
         };
@@ -290,7 +290,7 @@ impl Order {
     }
 
     /// The places of what lies below a folder, which is in normal form and ends in no separator.
-    pub fn below(&self, file: &Checked, folder: &[u8], mapped: bool) -> Read<Range<usize>> {
+    pub fn below(&self, file: &CheckedBytes, folder: &[u8], mapped: bool) -> Read<Range<usize>> {
         let all = self.all(file, mapped)?;
         let order = |at: usize, same: usize| Ok(self.form(file, at)?.below(folder, same));
         // What the paths at both ends have in common with the folder, all between them have.
@@ -318,16 +318,22 @@ impl Order {
     }
 
     /// The first place whose form is greater than `form`: where going on behind it begins.
-    pub fn behind(&self, file: &Checked, within: Range<usize>, form: &[u8]) -> Read<usize> {
+    pub fn behind(&self, file: &CheckedBytes, within: Range<usize>, form: &[u8]) -> Read<usize> {
         let form = Form::done(form);
         bisect(within, |at| Ok(self.form(file, at)?.order(form, 0).is_le()))
     }
 
     /// The place of an entry, whose form is given.
-    pub fn place_of(&self, file: &Checked, within: Range<usize>, form: Form<'_>, entry: u32) -> Read<Option<usize>> {
+    pub fn place_of(
+        &self,
+        file: &CheckedBytes,
+        within: Range<usize>,
+        form: Form<'_>,
+        entry: u32,
+    ) -> Read<Option<usize>> {
         let before = |at: usize| {
             let own = self.entry(file, at)?;
-            Ok(Entry::read(file, own)?
+            Ok(EntryHead::read(file, own)?
                 .form()
                 .order(form, 0)
                 .then(own.cmp(&entry))
@@ -340,7 +346,7 @@ impl Order {
     /// Gives `each` the runs within a range that is not empty, cut to it: where each lies, and its show.
     pub fn runs(
         &self,
-        file: &Checked,
+        file: &CheckedBytes,
         within: &Range<usize>,
         mut each: impl FnMut(Range<usize>, u32) -> Read<ControlFlow<()>>,
     ) -> Read<()> {
@@ -373,7 +379,7 @@ impl Order {
     }
 
     /// How many places of `part` have an item that stands at a place before too, from `first` on.
-    pub fn repeats(&self, file: &Checked, part: &Range<usize>, first: usize) -> Read<Vec<usize>> {
+    pub fn repeats(&self, file: &CheckedBytes, part: &Range<usize>, first: usize) -> Read<Vec<usize>> {
         let mut found = Vec::new();
         let Some(arrays) = self.arrays(file)? else {
             return Ok(found);
@@ -397,7 +403,7 @@ impl Order {
     /// components agree, and the form, of so many as `most`. Returns how many there are.
     pub fn alike(
         &self,
-        file: &Checked,
+        file: &CheckedBytes,
         folder: Form<'_>,
         least: usize,
         most: usize,
@@ -453,7 +459,7 @@ impl Order {
     }
 
     /// The form of a path in a folder, and how many of its components are the folder's.
-    fn folder<'i>(&self, file: &'i Checked, arrays: &Lie, at: usize) -> Read<(Form<'i>, usize)> {
+    fn folder<'i>(&self, file: &'i CheckedBytes, arrays: &ArrayOffsets, at: usize) -> Read<(Form<'i>, usize)> {
         let [name, place] = self.pair(file, arrays.folders, at)?;
         if place >= self.listed {
             return Err(file.fail());

@@ -3,14 +3,14 @@
 use std::io;
 use std::sync::mpsc::sync_channel;
 
-use super::alike::Alike;
-use super::body::Body;
-use super::layout::{BLOCK, Head, Part};
-use super::names::Array;
+use super::alike::SuffixGroups;
+use super::body::SegmentWriter;
+use super::layout::{BLOCK, SegmentHead, SegmentPart};
+use super::names::NameTableBuilder;
 use super::record::{self, TWIN};
-use super::sorter::Pairs;
+use super::sorter::PairSorter;
 use super::spool::Spool;
-use super::table::{self, Slots};
+use super::table::{self, HashTableBuilder};
 
 /// Does both: at the same time, `with_thread`, where one can be started.
 pub fn both<A: Send, B>(
@@ -42,8 +42,8 @@ pub fn both<A: Send, B>(
 }
 
 /// Writes the table of paths; gives those that share what it keeps of their hash.
-pub fn put_paths(paths: Pairs, head: &mut Head, body: &mut Body) -> io::Result<Pairs> {
-    let mut twins = Pairs::new(body.place().as_deref());
+pub fn put_paths(paths: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<PairSorter> {
+    let mut twins = PairSorter::new(body.place().as_deref());
     let mut before: Option<(u32, u32)> = None;
     head.path_homes = table::homes(paths.len()) as u64;
     head.paths = put_table(paths, body, |hash, entry| {
@@ -59,14 +59,18 @@ pub fn put_paths(paths: Pairs, head: &mut Head, body: &mut Body) -> io::Result<P
 }
 
 /// Writes the table of rating keys.
-pub fn put_keys(keys: Pairs, head: &mut Head, body: &mut Body) -> io::Result<()> {
+pub fn put_keys(keys: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<()> {
     head.key_homes = table::homes(keys.len()) as u64;
     head.keys = put_table(keys, body, |_, _| Ok(()))?;
     Ok(())
 }
 
-fn put_table(pairs: Pairs, body: &mut Body, mut each: impl FnMut(u64, u32) -> io::Result<()>) -> io::Result<Part> {
-    let (begin, mut slots) = (body.at(), Slots::new(pairs.len()));
+fn put_table(
+    pairs: PairSorter,
+    body: &mut SegmentWriter,
+    mut each: impl FnMut(u64, u32) -> io::Result<()>,
+) -> io::Result<SegmentPart> {
+    let (begin, mut slots) = (body.at(), HashTableBuilder::new(pairs.len()));
     pairs.sorted(|hash, entry| {
         each(hash, entry)?;
         slots.put(hash, entry, body)
@@ -76,12 +80,12 @@ fn put_table(pairs: Pairs, body: &mut Body, mut each: impl FnMut(u64, u32) -> io
 }
 
 /// Writes the array of file names and its directory.
-pub fn put_names(names: Pairs, head: &mut Head, body: &mut Body) -> io::Result<()> {
+pub fn put_names(names: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<()> {
     let place = body.place();
     let place = place.as_deref();
-    let (begin, mut array) = (body.at(), Array::new(names.len(), place));
+    let (begin, mut array) = (body.at(), NameTableBuilder::new(names.len(), place));
     let mut sorted = Spool::new(place);
-    let mut alike = Alike::new(place, |entry, _: &[u32; 2], form: &mut Vec<u8>| {
+    let mut alike = SuffixGroups::new(place, |entry, _: &[u32; 2], form: &mut Vec<u8>| {
         record::form_at(body, entry, form)?;
         Ok(usize::MAX)
     });
@@ -98,7 +102,7 @@ pub fn put_names(names: Pairs, head: &mut Head, body: &mut Body) -> io::Result<(
 }
 
 /// Marks entries as twins.
-pub fn mark(twins: Pairs, body: &mut Body) -> io::Result<()> {
+pub fn mark(twins: PairSorter, body: &mut SegmentWriter) -> io::Result<()> {
     let mut marked: Vec<usize> = Vec::new();
     twins.sorted(|entry, _| {
         let at = usize::try_from(entry).unwrap_or(usize::MAX).saturating_mul(4);

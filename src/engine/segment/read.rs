@@ -5,12 +5,12 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::bytes::{Checked, Read};
-use super::layout::Head;
-use super::names::Names;
-use super::order::Order;
-use super::record::{self, Entry, TWIN};
-use super::table::Table;
+use super::bytes::{CheckedBytes, Read};
+use super::layout::SegmentHead;
+use super::names::NameTable;
+use super::order::FolderOrder;
+use super::record::{self, EntryHead, TWIN};
+use super::table::HashTable;
 use crate::error::{Error, Result, Status};
 use crate::matching::normal::form_tag;
 use crate::matching::{First, Found, ItemRef, Normal};
@@ -18,12 +18,12 @@ use crate::platform::map::{FileBytes, MapMode};
 
 /// An open image.
 pub struct ListingSegment {
-    pub(super) head: Head,
-    pub(super) file: Checked,
-    paths: Table,
-    keys: Table,
-    names: Names,
-    pub(super) order: Order,
+    pub(super) head: SegmentHead,
+    pub(super) file: CheckedBytes,
+    paths: HashTable,
+    keys: HashTable,
+    names: NameTable,
+    pub(super) order: FolderOrder,
     stands_in: bool,
 }
 
@@ -44,16 +44,16 @@ impl ListingSegment {
     }
 
     pub(super) fn new(bytes: FileBytes) -> std::result::Result<Self, &'static str> {
-        let head = Head::decode(&bytes)?;
+        let head = SegmentHead::decode(&bytes)?;
         if head.form != form_tag() {
             return Err("it was made with another normal form");
         }
-        let file = Checked::new(bytes, &head)?;
+        let file = CheckedBytes::new(bytes, &head)?;
         Ok(Self {
-            paths: Table::new(head.paths, head.path_homes),
-            keys: Table::new(head.keys, head.key_homes),
-            names: Names::new(&head),
-            order: Order::new(&head),
+            paths: HashTable::new(head.paths, head.path_homes),
+            keys: HashTable::new(head.keys, head.key_homes),
+            names: NameTable::new(&head),
+            order: FolderOrder::new(&head),
             head,
             file,
             stands_in: false,
@@ -100,9 +100,9 @@ impl ListingSegment {
     /// Gives `each` the entries whose path has this normal form, those made by mappings too, and whether the bytes are the
     /// same as well.
     #[inline]
-    pub fn paths<'i>(&'i self, path: &Normal<'_>, mut each: impl FnMut(&Entry<'i>, bool)) {
+    pub fn paths<'i>(&'i self, path: &Normal<'_>, mut each: impl FnMut(&EntryHead<'i>, bool)) {
         let _marked: Read<()> = self.paths.find(&self.file, path.hash(), |number| {
-            let entry = Entry::read(&self.file, number)?;
+            let entry = EntryHead::read(&self.file, number)?;
             let raw = entry.path == path.raw();
             if raw || entry.form().is(path.form()) {
                 each(&entry, raw);
@@ -157,15 +157,15 @@ impl ListingSegment {
         First(NonZero::new(number))
     }
 
-    /// Gives `each` the listed entries with the longest common end; see [`Names::alike`].
+    /// Gives `each` the listed entries with the longest common end; see [`NameTable::alike`].
     pub fn alike<'i>(
         &'i self,
         path: &Normal<'_>,
         least: usize,
         hidden: Option<&dyn Fn(&str) -> bool>,
-        each: impl FnMut(usize, &Entry<'i>),
+        each: impl FnMut(usize, &EntryHead<'i>),
     ) -> usize {
-        let hidden = |entry: &Entry<'i>| match hidden {
+        let hidden = |entry: &EntryHead<'i>| match hidden {
             Some(hidden) => Ok(hidden(self.key_of(entry)?)),
             None => Ok(false),
         };
@@ -178,7 +178,7 @@ impl ListingSegment {
         let mut found = None;
         let hash = xxh3_64(rating_key.as_bytes());
         let _marked: Read<()> = self.keys.find(&self.file, hash, |number| {
-            let entry = Entry::read(&self.file, number)?;
+            let entry = EntryHead::read(&self.file, number)?;
             if self.key_of(&entry)? == rating_key {
                 found = Some(number);
             }
@@ -211,8 +211,8 @@ impl ListingSegment {
         facts.unwrap_or(("", b""))
     }
 
-    pub(super) fn entry(&self, number: u32) -> Read<Entry<'_>> {
-        Entry::read(&self.file, number)
+    pub(super) fn entry(&self, number: u32) -> Read<EntryHead<'_>> {
+        EntryHead::read(&self.file, number)
     }
 
     /// Whether there are records at this byte.
@@ -220,13 +220,13 @@ impl ListingSegment {
         at < self.head.records.byte(self.head.records.len(), 1)
     }
 
-    fn key_of<'i>(&'i self, entry: &Entry<'i>) -> Read<&'i str> {
+    fn key_of<'i>(&'i self, entry: &EntryHead<'i>) -> Read<&'i str> {
         record::rating_key(&self.file, self.item_at(entry)?)
     }
 
     /// The byte where the entry's item begins.
     #[inline]
-    pub(super) fn item_at(&self, entry: &Entry<'_>) -> Read<usize> {
+    pub(super) fn item_at(&self, entry: &EntryHead<'_>) -> Read<usize> {
         if entry.is_first() {
             return Ok(entry.end);
         }

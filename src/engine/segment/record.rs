@@ -18,8 +18,8 @@
 
 use std::io;
 
-use super::body::Body;
-use super::bytes::{Checked, Read};
+use super::body::SegmentWriter;
+use super::bytes::{CheckedBytes, Read};
 use super::layout::{BLOCK, LONGEST_VARINT, put_varint, u32_at, unzigzag, varint, zigzag};
 use super::spool::reserve;
 use crate::matching::{Fold, Form, Found, GuidRef, ItemRef, Season};
@@ -75,7 +75,7 @@ const PREFIXES: [&str; 8] = [
 
 /// What an entry's head says, in the image's own bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'i> {
+pub struct EntryHead<'i> {
     /// Its number: offset in units of four bytes.
     pub number: u32,
     pub flags: u8,
@@ -88,10 +88,10 @@ pub struct Entry<'i> {
     pub end: usize,
 }
 
-impl<'i> Entry<'i> {
+impl<'i> EntryHead<'i> {
     /// Reads the entry with this number.
     #[inline]
-    pub fn read(file: &'i Checked, number: u32) -> Read<Self> {
+    pub fn read(file: &'i CheckedBytes, number: u32) -> Read<Self> {
         let at = number as usize * 4;
         let head = file.up_to(at, 1 + LONGEST_VARINT + 4)?;
         let fail = || file.fail();
@@ -115,7 +115,7 @@ impl<'i> Entry<'i> {
             end: at + from + length,
         };
         if flags & FORM == FORM_STORED {
-            let mut cursor = Cursor::new(file, entry.end);
+            let mut cursor = ItemReader::new(file, entry.end);
             entry.stored = cursor.bytes()?;
             entry.end = cursor.at;
         }
@@ -168,7 +168,7 @@ pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &
 }
 
 /// The normal form of an entry of an image that is being made. It is ours, so what does not fit together is an error.
-pub fn form_at(body: &Body, entry: u32, form: &mut Vec<u8>) -> io::Result<()> {
+pub fn form_at(body: &SegmentWriter, entry: u32, form: &mut Vec<u8>) -> io::Result<()> {
     let at = entry as usize * 4;
     let mut bytes = Vec::new();
     // Most entries are shorter; of one that is not, more is read.
@@ -214,7 +214,7 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Appends an item behind its first entry. `title`: so many bytes before it, its title stands; `more` further entries will
 /// follow; `came`: see [`SINGLE`].
 pub fn put_item(out: &mut Vec<u8>, item: &Item, title: Option<usize>, above: Option<u32>, more: usize, came: u64) {
-    let guid = Packed::of_item(&item.guid);
+    let guid = PackedGuid::of_item(&item.guid);
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     let flags = guid.tag()
         | flag(above.is_some(), WITH_SHOW)
@@ -251,7 +251,7 @@ pub fn put_item(out: &mut Vec<u8>, item: &Item, title: Option<usize>, above: Opt
 
 /// Appends the show of an item; the caller has aligned `out`.
 pub fn put_show(out: &mut Vec<u8>, item: &Item) {
-    let guid = Packed::of(&item.show_guid);
+    let guid = PackedGuid::of(&item.show_guid);
     out.extend_from_slice(&[SHOW, guid.tag()]);
     put_bytes(out, item.show_rating_key.as_bytes());
     put_bytes(out, item.show_title.as_bytes());
@@ -260,7 +260,7 @@ pub fn put_show(out: &mut Vec<u8>, item: &Item) {
 
 /// Appends the season or album of an item, whose show stands there; 0: it has none. The caller has aligned `out`.
 pub fn put_season(out: &mut Vec<u8>, item: &Item, show: u32) {
-    let guid = Packed::of(&item.season_guid);
+    let guid = PackedGuid::of(&item.season_guid);
     out.extend_from_slice(&[SHOW | SEASON, guid.tag()]);
     out.extend_from_slice(&show.to_le_bytes());
     put_bytes(out, item.season_rating_key.as_bytes());
@@ -270,7 +270,7 @@ pub fn put_season(out: &mut Vec<u8>, item: &Item, show: u32) {
 
 /// The rating key at the beginning of an item.
 #[inline]
-pub fn rating_key(file: &Checked, item: usize) -> Read<&str> {
+pub fn rating_key(file: &CheckedBytes, item: usize) -> Read<&str> {
     let head = file.up_to(item, 2 + LONGEST_VARINT)?;
     let fail = || file.fail();
     let (length, used) = varint(head.get(2..).ok_or_else(fail)?).ok_or_else(fail)?;
@@ -281,7 +281,7 @@ pub fn rating_key(file: &Checked, item: usize) -> Read<&str> {
 /// The rating key of the item that begins with this entry, if its path is `path`, and nothing else has its hash; and the
 /// stored form, else the path. Reads entry and item with one check of their bounds, since it knows how long the path must be.
 #[inline]
-pub fn sole<'i>(file: &'i Checked, number: u32, path: &[u8]) -> Read<Option<(&'i str, &'i [u8])>> {
+pub fn sole<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> Read<Option<(&'i str, &'i [u8])>> {
     const AROUND: usize = 1 + 2 + 2 + 1 + 32;
     let at = number as usize * 4;
     let mut read = file.up_to(at, path.len() + AROUND)?;
@@ -328,7 +328,7 @@ pub fn sole<'i>(file: &'i Checked, number: u32, path: &[u8]) -> Read<Option<(&'i
 
 /// What else stands in an item.
 #[derive(Default)]
-pub struct Rest {
+pub struct ItemExtras {
     /// How many entries of further files follow.
     pub more: u64,
     /// The change sequence at which it came singly, else 0.
@@ -340,29 +340,29 @@ pub struct Rest {
 }
 
 /// A whole item.
-pub fn item(file: &Checked, at: usize) -> Read<(ItemRef<'_>, Rest)> {
+pub fn item(file: &CheckedBytes, at: usize) -> Read<(ItemRef<'_>, ItemExtras)> {
     let mut item = ItemRef::key_only("");
     let rest = fill(file, at, &mut item)?;
     Ok((item, rest))
 }
 
 /// The change sequence at which an item came singly, else 0.
-pub fn came_at(file: &Checked, at: usize) -> Read<u64> {
-    if Cursor::new(file, at).byte()? & SINGLE == 0 {
+pub fn came_at(file: &CheckedBytes, at: usize) -> Read<u64> {
+    if ItemReader::new(file, at).byte()? & SINGLE == 0 {
         return Ok(0);
     }
     fill(file, at, &mut ItemRef::key_only("")).map(|rest| rest.came)
 }
 
 /// Fills in an item, which is large.
-pub fn fill<'i>(file: &'i Checked, at: usize, item: &mut ItemRef<'i>) -> Read<Rest> {
-    fill_from(Cursor::new(file, at), item)
+pub fn fill<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
+    fill_from(ItemReader::new(file, at), item)
 }
 
 /// Fills in path and item of an entry whose item stands behind it, in one go; `false` for any other, which is left alone.
 #[inline]
-pub fn show<'i>(file: &'i Checked, number: u32, found: &mut Found<'i>) -> Read<bool> {
-    let mut cursor = Cursor::new(file, number as usize * 4);
+pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut Found<'i>) -> Read<bool> {
+    let mut cursor = ItemReader::new(file, number as usize * 4);
     let flags = cursor.byte()?;
     if flags & FIRST == 0 {
         return Ok(false);
@@ -375,7 +375,7 @@ pub fn show<'i>(file: &'i Checked, number: u32, found: &mut Found<'i>) -> Read<b
     Ok(true)
 }
 
-fn fill_from<'i>(mut cursor: Cursor<'i>, item: &mut ItemRef<'i>) -> Read<Rest> {
+fn fill_from<'i>(mut cursor: ItemReader<'i>, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
     let (file, at) = (cursor.file, cursor.at);
     let first = cursor.byte()?;
     let kind = ItemType::from_number(first & !(SINGLE | TITLE_ABOVE));
@@ -418,7 +418,7 @@ fn fill_from<'i>(mut cursor: Cursor<'i>, item: &mut ItemRef<'i>) -> Read<Rest> {
     }
     let more = if flags & WITH_MORE != 0 { cursor.varint()? } else { 0 };
     let came = if first & SINGLE != 0 { cursor.varint()? } else { 0 };
-    Ok(Rest {
+    Ok(ItemExtras {
         more,
         came,
         above,
@@ -427,13 +427,13 @@ fn fill_from<'i>(mut cursor: Cursor<'i>, item: &mut ItemRef<'i>) -> Read<Rest> {
 }
 
 /// Flags and the tag of the GUID of a season or show, and what follows.
-fn parent(file: &Checked, number: u32) -> Read<(u8, u8, Cursor<'_>)> {
-    let mut cursor = Cursor::new(file, number as usize * 4);
+fn parent(file: &CheckedBytes, number: u32) -> Read<(u8, u8, ItemReader<'_>)> {
+    let mut cursor = ItemReader::new(file, number as usize * 4);
     Ok((cursor.byte()?, cursor.byte()?, cursor))
 }
 
 /// The season or album of an item that has this above it, if it is one.
-pub fn season(file: &Checked, above: u32) -> Read<Option<Season<'_>>> {
+pub fn season(file: &CheckedBytes, above: u32) -> Read<Option<Season<'_>>> {
     if above == 0 {
         return Ok(None);
     }
@@ -451,14 +451,14 @@ pub fn season(file: &Checked, above: u32) -> Read<Option<Season<'_>>> {
 }
 
 /// The rating key of a show.
-pub fn show_key(file: &Checked, show: u32) -> Read<&str> {
-    Cursor::new(file, show as usize * 4 + 2).text()
+pub fn show_key(file: &CheckedBytes, show: u32) -> Read<&str> {
+    ItemReader::new(file, show as usize * 4 + 2).text()
 }
 
 /// The byte behind the show or season at `at`.
 #[cfg(test)]
-pub fn behind_show(file: &Checked, at: usize) -> Read<usize> {
-    let mut cursor = Cursor::new(file, at);
+pub fn behind_show(file: &CheckedBytes, at: usize) -> Read<usize> {
+    let mut cursor = ItemReader::new(file, at);
     let (flags, tag) = (cursor.byte()?, cursor.byte()?);
     if flags & SEASON != 0 {
         cursor.take(4)?;
@@ -470,21 +470,21 @@ pub fn behind_show(file: &Checked, at: usize) -> Read<usize> {
 }
 
 #[inline]
-fn text<'i>(file: &'i Checked, bytes: &'i [u8]) -> Read<&'i str> {
+fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> Read<&'i str> {
     bytes::text(bytes).ok_or_else(|| file.fail())
 }
 
 /// Reads one field after the other.
-struct Cursor<'i> {
-    file: &'i Checked,
+struct ItemReader<'i> {
+    file: &'i CheckedBytes,
     at: usize,
     /// What follows in the block, verified: most fields need no other check of their bounds.
     here: &'i [u8],
 }
 
-impl<'i> Cursor<'i> {
+impl<'i> ItemReader<'i> {
     #[inline]
-    fn new(file: &'i Checked, at: usize) -> Self {
+    fn new(file: &'i CheckedBytes, at: usize) -> Self {
         // A block that is damaged is told when something is read.
         let here = file.up_to(at, BLOCK - at % BLOCK).unwrap_or_default();
         Self { file, at, here }
@@ -565,13 +565,13 @@ impl<'i> Cursor<'i> {
 }
 
 /// A GUID on its way into a record.
-enum Packed<'g> {
+enum PackedGuid<'g> {
     None,
     Text(&'g str),
     Plex(u8, [u8; 12]),
 }
 
-impl<'g> Packed<'g> {
+impl<'g> PackedGuid<'g> {
     fn of(guid: &'g str) -> Self {
         if guid.is_empty() {
             return Self::None;

@@ -17,12 +17,12 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::body::{self, Body, Out, too_large};
-use super::bytes::{Checked, Read};
-use super::layout::{BLOCK, FileKind, Head, LONGEST_VARINT, put_varint, u32_at, u64_at, varint};
+use super::body::{self, SegmentOutput, SegmentWriter, too_large};
+use super::bytes::{CheckedBytes, Read};
+use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHead, put_varint, u32_at, u64_at, varint};
 use super::read::refuse;
 use super::spool::reserve;
-use super::table::{self, Slots, Table, upper};
+use super::table::{self, HashTable, HashTableBuilder, upper};
 use crate::error::Result;
 use crate::matching::Normal;
 use crate::matching::normal::form_tag;
@@ -94,14 +94,14 @@ pub fn path_hash(table: TableId, form: u64) -> u64 {
 
 /// Writes a segment from records in their order.
 pub struct RecordSegmentBuilder {
-    body: Body,
+    body: SegmentWriter,
     records: u64,
     /// Upper half of the hash, and the record: by the upper bits of the hash.
     slots: Vec<Vec<u64>>,
     order: Vec<u8>,
-    head: Head,
+    head: SegmentHead,
     /// The hash table under way: where it begins, and which bucket is next.
-    table: Option<(usize, Slots, usize)>,
+    table: Option<(usize, HashTableBuilder, usize)>,
 }
 
 impl RecordSegmentBuilder {
@@ -111,16 +111,18 @@ impl RecordSegmentBuilder {
     /// A segment in memory, or in a file beside `place`.
     #[must_use]
     pub fn new(place: Option<&Path>) -> Self {
-        let out = place.map_or(Out::Memory(Vec::new()), |path| Out::Beside(path.to_path_buf()));
+        let out = place.map_or(SegmentOutput::Memory(Vec::new()), |path| {
+            SegmentOutput::Beside(path.to_path_buf())
+        });
         Self {
-            body: Body::new(out),
+            body: SegmentWriter::new(out),
             records: 0,
             slots: vec![Vec::new(); Self::PARTS],
             order: Vec::new(),
-            head: Head {
+            head: SegmentHead {
                 kind: FileKind::Records,
                 form: form_tag(),
-                ..Head::default()
+                ..SegmentHead::default()
             },
             table: None,
         }
@@ -182,7 +184,7 @@ impl RecordSegmentBuilder {
             self.head.records = self.body.end_part(BLOCK, 1)?;
             let records = usize::try_from(self.records).map_err(|_| too_large())?;
             self.head.path_homes = table::homes(records) as u64;
-            (self.body.at(), Slots::new(records), 0)
+            (self.body.at(), HashTableBuilder::new(records), 0)
         };
         if bucket < Self::PARTS {
             let mut part = std::mem::take(&mut self.slots[bucket]);
@@ -202,7 +204,7 @@ impl RecordSegmentBuilder {
         Ok(false)
     }
 
-    fn end(mut self, name_mac: u64) -> io::Result<Out> {
+    fn end(mut self, name_mac: u64) -> io::Result<SegmentOutput> {
         if self.head.order.at == 0 {
             while self.index_some()? {}
         }
@@ -227,7 +229,9 @@ impl RecordSegmentBuilder {
     pub fn finish_in_memory(self) -> Result<RecordSegment> {
         let place = Path::new("in memory");
         match body::cannot_write(self.end(0), place)? {
-            Out::Memory(bytes) => RecordSegment::new(FileBytes::from(bytes), 0).map_err(|why| refuse(place, why)),
+            SegmentOutput::Memory(bytes) => {
+                RecordSegment::new(FileBytes::from(bytes), 0).map_err(|why| refuse(place, why))
+            }
             _ => Err(refuse(place, "it is a file")),
         }
     }
@@ -244,9 +248,9 @@ impl FirstRecord {
 
 /// An open segment of records.
 pub struct RecordSegment {
-    file: Checked,
-    names: Table,
-    head: Head,
+    file: CheckedBytes,
+    names: HashTable,
+    head: SegmentHead,
 }
 
 /// A place between two records of a segment.
@@ -269,7 +273,7 @@ impl RecordSegment {
     }
 
     fn new(bytes: FileBytes, name_mac: u64) -> std::result::Result<Self, &'static str> {
-        let head = Head::decode(&bytes)?;
+        let head = SegmentHead::decode(&bytes)?;
         if head.kind != FileKind::Records || head.name_mac != name_mac {
             return Err("it was made for another name, or for another store");
         }
@@ -277,8 +281,8 @@ impl RecordSegment {
             return Err("paths were normalized in another way when it was made");
         }
         Ok(Self {
-            names: Table::new(head.paths, head.path_homes),
-            file: Checked::new(bytes, &head)?,
+            names: HashTable::new(head.paths, head.path_homes),
+            file: CheckedBytes::new(bytes, &head)?,
             head,
         })
     }

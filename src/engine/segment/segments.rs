@@ -28,7 +28,7 @@ pub struct RecordSegments {
 
 /// A check of a segment failed, or one is missing: they have to be made anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost;
+pub struct SegmentsLost;
 
 impl RecordSegments {
     /// Puts them together.
@@ -112,9 +112,9 @@ impl RecordSegments {
 
     /// Notes that they have to be made anew.
     #[cold]
-    pub fn set_lost(&self) -> Lost {
+    pub fn set_lost(&self) -> SegmentsLost {
         self.lost.store(true, Ordering::Release);
-        Lost
+        SegmentsLost
     }
 
     /// Brings what a lookup of this hash reads first into the cache; gives where the oldest segment, the largest, has it.
@@ -145,11 +145,16 @@ impl RecordSegments {
     /// The newest record of a name. `first`: what [`RecordSegments::first`] gave.
     ///
     /// # Errors
-    /// [`Lost`].
+    /// [`SegmentsLost`].
     #[inline]
-    pub fn find(&self, key: (TableId, &[u8]), hash: u64, first: FirstRecord) -> Result<Option<Record<'_>>, Lost> {
+    pub fn find(
+        &self,
+        key: (TableId, &[u8]),
+        hash: u64,
+        first: FirstRecord,
+    ) -> Result<Option<Record<'_>>, SegmentsLost> {
         if self.are_lost() {
-            return Err(Lost);
+            return Err(SegmentsLost);
         }
         let Some((oldest, newer)) = self.with(hash).1.split_last() else {
             return Ok(None);
@@ -168,15 +173,15 @@ impl RecordSegments {
     /// Others may be among them.
     ///
     /// # Errors
-    /// [`Lost`].
+    /// [`SegmentsLost`].
     #[inline]
     pub fn of_hash<'s>(
         &'s self,
         hash: u64,
         mut each: impl FnMut((usize, u32), Record<'s>) -> bool,
-    ) -> Result<(), Lost> {
+    ) -> Result<(), SegmentsLost> {
         if self.are_lost() {
-            return Err(Lost);
+            return Err(SegmentsLost);
         }
         let mut enough = false;
         let (begin, segments) = self.with(hash);

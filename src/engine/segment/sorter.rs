@@ -6,7 +6,7 @@ use std::collections::binary_heap::PeekMut;
 use std::io;
 use std::path::Path;
 
-use super::spool::{Cursor, Spool, reserve};
+use super::spool::{Spool, SpoolReader, reserve};
 
 /// Pairs of a run: 2 MiB.
 const PAIRS: usize = if cfg!(test) { 1 << 10 } else { 1 << 17 };
@@ -16,12 +16,12 @@ const KEYS: usize = if cfg!(test) { 1 << 14 } else { 8 << 20 };
 const FEW: usize = 12;
 
 /// Runs on their way to be merged.
-struct Runs {
+struct SortRuns {
     spool: Spool,
     ends: Vec<u64>,
 }
 
-impl Runs {
+impl SortRuns {
     fn new(place: Option<&Path>) -> Self {
         Self {
             spool: Spool::new(place),
@@ -36,14 +36,14 @@ impl Runs {
     /// Gives `each` what `read` reads from all runs, in order.
     fn merge<T: Ord + Default>(
         &self,
-        read: impl Fn(&mut Cursor<'_>, &mut T) -> io::Result<()>,
+        read: impl Fn(&mut SpoolReader<'_>, &mut T) -> io::Result<()>,
         mut each: impl FnMut(&T) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut heap = BinaryHeap::new();
         let mut cursors = Vec::new();
         let mut begin = 0;
         for (run, end) in self.ends.iter().enumerate() {
-            let mut cursor = Cursor::new(&self.spool, begin, *end, self.ends.len());
+            let mut cursor = SpoolReader::new(&self.spool, begin, *end, self.ends.len());
             begin = *end;
             if !cursor.is_over() {
                 let mut first = T::default();
@@ -67,19 +67,19 @@ impl Runs {
 }
 
 /// Pairs of numbers.
-pub struct Pairs {
+pub struct PairSorter {
     memory: Vec<(u64, u32)>,
     most: usize,
-    runs: Runs,
+    runs: SortRuns,
     count: usize,
 }
 
-impl Pairs {
+impl PairSorter {
     pub fn new(place: Option<&Path>) -> Self {
         Self {
             memory: Vec::new(),
             most: if place.is_some() { PAIRS } else { usize::MAX },
-            runs: Runs::new(place),
+            runs: SortRuns::new(place),
             count: 0,
         }
     }
@@ -118,7 +118,7 @@ impl Pairs {
         }
         self.end_run()?;
         self.memory = Vec::new();
-        let read = |cursor: &mut Cursor<'_>, pair: &mut (u64, u32)| {
+        let read = |cursor: &mut SpoolReader<'_>, pair: &mut (u64, u32)| {
             let bytes = cursor.take(12)?;
             *pair = (super::layout::u64_at(bytes, 0), super::layout::u32_at(bytes, 8));
             Ok(())
@@ -131,44 +131,44 @@ impl Pairs {
 pub type Beside = [u32; 4];
 
 /// Keys of bytes, each with some numbers: equal ones stand by these.
-pub struct Keyed {
+pub struct KeySorter {
     keys: Vec<u8>,
-    memory: Vec<Slot>,
+    memory: Vec<KeySlot>,
     most: usize,
-    runs: Runs,
+    runs: SortRuns,
 }
 
 #[derive(Clone, Copy)]
-struct Slot {
+struct KeySlot {
     at: usize,
     length: u32,
     beside: Beside,
 }
 
-impl Slot {
+impl KeySlot {
     fn key<'k>(&self, keys: &'k [u8]) -> &'k [u8] {
         &keys[self.at..self.at + self.length as usize]
     }
 }
 
-impl Keyed {
+impl KeySorter {
     pub fn new(place: Option<&Path>) -> Self {
         Self {
             keys: Vec::new(),
             memory: Vec::new(),
             most: if place.is_some() { KEYS } else { usize::MAX },
-            runs: Runs::new(place),
+            runs: SortRuns::new(place),
         }
     }
 
     pub fn push(&mut self, key: &[u8], beside: Beside) -> io::Result<()> {
-        if self.keys.len() + self.memory.len() * size_of::<Slot>() > self.most {
+        if self.keys.len() + self.memory.len() * size_of::<KeySlot>() > self.most {
             self.end_run()?;
         }
         let length = u32::try_from(key.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
         reserve(&mut self.keys, key.len())?;
         reserve(&mut self.memory, 1)?;
-        self.memory.push(Slot {
+        self.memory.push(KeySlot {
             at: self.keys.len(),
             length,
             beside,
@@ -202,7 +202,7 @@ impl Keyed {
         }
         self.end_run()?;
         (self.keys, self.memory) = (Vec::new(), Vec::new());
-        let read = |cursor: &mut Cursor<'_>, to: &mut (Vec<u8>, Beside)| {
+        let read = |cursor: &mut SpoolReader<'_>, to: &mut (Vec<u8>, Beside)| {
             let head = cursor.take(20)?;
             let length = super::layout::u32_at(head, 0) as usize;
             to.1 = [4, 8, 12, 16].map(|at| super::layout::u32_at(head, at));
@@ -217,7 +217,7 @@ impl Keyed {
 
 /// Most keys share their beginnings, and each look at one is a load from far away: so eight bytes of all are fetched at a
 /// time, and only what they do not tell apart is looked at again.
-fn in_order(keys: &[u8], slots: &[Slot]) -> io::Result<Vec<Slot>> {
+fn in_order(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
     let key = |one: &(u64, u32)| slots[one.1 as usize].key(keys);
     let whole = |a: &(u64, u32), b: &(u64, u32)| {
         let beside = |one: &(u64, u32)| slots[one.1 as usize].beside;
@@ -270,7 +270,7 @@ fn eight(key: &[u8], at: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Beside, KEYS, Keyed, PAIRS, Pairs};
+    use super::{Beside, KEYS, KeySorter, PAIRS, PairSorter};
 
     fn random(seed: &mut u64) -> u64 {
         *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -282,7 +282,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let place = folder.path().join("image");
         let mut seed = 7;
-        let (mut by_disk, mut by_memory) = (Pairs::new(Some(&place)), Pairs::new(None));
+        let (mut by_disk, mut by_memory) = (PairSorter::new(Some(&place)), PairSorter::new(None));
         let mut expected = Vec::new();
         for at in 0..u32::try_from(PAIRS * 2 + 100).expect("few") {
             let pair = ((random(&mut seed) % 1000) << 32, at);
@@ -310,7 +310,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let place = folder.path().join("image");
         let mut seed = 9;
-        let (mut by_disk, mut by_memory) = (Keyed::new(Some(&place)), Keyed::new(None));
+        let (mut by_disk, mut by_memory) = (KeySorter::new(Some(&place)), KeySorter::new(None));
         let mut expected: Vec<(Vec<u8>, Beside)> = Vec::new();
         let mut bytes = 0;
         while bytes < KEYS * 2 {

@@ -100,7 +100,7 @@ impl Spool {
 }
 
 /// Reads a part of a spool from its beginning to its end.
-pub struct Cursor<'s> {
+pub struct SpoolReader<'s> {
     spool: &'s Spool,
     at: u64,
     end: u64,
@@ -109,7 +109,7 @@ pub struct Cursor<'s> {
     taken: usize,
 }
 
-impl<'s> Cursor<'s> {
+impl<'s> SpoolReader<'s> {
     /// From `at` to `end`, one of so many.
     pub fn new(spool: &'s Spool, at: u64, end: u64, of: usize) -> Self {
         Self {

@@ -7,9 +7,9 @@
 
 use std::io;
 
-use super::body::Body;
-use super::bytes::{Checked, Read};
-use super::layout::{BLOCK, Part};
+use super::body::SegmentWriter;
+use super::bytes::{CheckedBytes, Read};
+use super::layout::{BLOCK, SegmentPart};
 
 /// Slots in a hundred that are taken.
 const LOAD: usize = 85;
@@ -20,12 +20,12 @@ pub fn homes(entries: usize) -> usize {
 }
 
 /// Makes the slots of a table, from hashes and entries in order of the hashes.
-pub struct Slots {
+pub struct HashTableBuilder {
     homes: usize,
     made: usize,
 }
 
-impl Slots {
+impl HashTableBuilder {
     /// Of a table of so many entries.
     pub fn new(entries: usize) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl Slots {
     }
 
     /// Appends the slots up to this entry's.
-    pub fn put(&mut self, hash: u64, entry: u32, body: &mut Body) -> io::Result<()> {
+    pub fn put(&mut self, hash: u64, entry: u32, body: &mut SegmentWriter) -> io::Result<()> {
         let at = home(hash, self.homes as u64).max(self.made);
         self.free(at, body)?;
         let slot = u64::from(entry) << 32 | u64::from(upper(hash));
@@ -44,11 +44,11 @@ impl Slots {
     }
 
     /// Appends those behind the last one.
-    pub fn end(mut self, body: &mut Body) -> io::Result<()> {
+    pub fn end(mut self, body: &mut SegmentWriter) -> io::Result<()> {
         self.free(self.homes, body)
     }
 
-    fn free(&mut self, until: usize, body: &mut Body) -> io::Result<()> {
+    fn free(&mut self, until: usize, body: &mut SegmentWriter) -> io::Result<()> {
         while self.made < until {
             self.made += 1;
             body.put(&[0; 8])?;
@@ -76,14 +76,14 @@ fn home(hash: u64, homes: u64) -> usize {
 
 /// A table in an image.
 #[derive(Clone, Copy, Debug)]
-pub struct Table {
-    part: Part,
+pub struct HashTable {
+    part: SegmentPart,
     homes: u64,
 }
 
-impl Table {
+impl HashTable {
     /// The table in this part of the file.
-    pub fn new(part: Part, homes: u64) -> Self {
+    pub fn new(part: SegmentPart, homes: u64) -> Self {
         Self { part, homes }
     }
 
@@ -94,7 +94,7 @@ impl Table {
     }
 
     /// Gives `each` the upper halves of all hashes.
-    pub fn uppers(&self, file: &Checked, mut each: impl FnMut(u32)) -> Read<()> {
+    pub fn uppers(&self, file: &CheckedBytes, mut each: impl FnMut(u32)) -> Read<()> {
         let slots = self.part.len();
         let mut slot = 0;
         while slot < slots {
@@ -113,7 +113,7 @@ impl Table {
 
     /// The first entry whose hash has this upper half.
     #[inline]
-    pub fn first(&self, file: &Checked, hash: u64) -> Read<Option<u32>> {
+    pub fn first(&self, file: &CheckedBytes, hash: u64) -> Read<Option<u32>> {
         let mut first = None;
         self.find(file, hash, |entry| {
             first = Some(entry);
@@ -125,7 +125,7 @@ impl Table {
     /// Gives each entry whose hash has this upper half to `each`, until it says that it has enough.
     #[inline(always)]
     #[allow(clippy::inline_always)] // measured: a tenth of a lookup
-    pub fn find(&self, file: &Checked, hash: u64, mut each: impl FnMut(u32) -> Read<bool>) -> Read<()> {
+    pub fn find(&self, file: &CheckedBytes, hash: u64, mut each: impl FnMut(u32) -> Read<bool>) -> Read<()> {
         let wanted = upper(hash);
         let mut slot = home(hash, self.homes);
         let slots = self.part.len();

@@ -9,9 +9,9 @@ use super::data::{AddedItems, Snapshot};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::compaction::{FolderLimit, ListingSegments};
-use crate::engine::memtable::Change as MemtableChange;
+use crate::engine::memtable::MemtableChange;
 use crate::engine::records::{OpenSegments, Records};
-use crate::engine::segment::{ListingSegment, Lost as SegmentsLost};
+use crate::engine::segment::{ListingSegment, SegmentsLost};
 use crate::engine::sql::{
     Endpoint, Incarnation, LibraryRow, LoggedChange, LoggedKind, NEVER_FORGOTTEN, SameUser, Store, USE_NOTED_MS,
 };
@@ -67,7 +67,7 @@ pub struct Reading {
 }
 
 /// Segments of a snapshot that are missing or damaged.
-struct Lost {
+struct LostSegments {
     identity: Option<IdentityId>,
     listings: Vec<LibraryRow>,
     /// The segments of what hosts recorded.
@@ -465,7 +465,7 @@ impl Reading {
         // What another thread has made meanwhile is not lost any more.
         let _making = lock(&self.rebuilding);
         self.images.prune(&self.snapshot.read().rows);
-        let Lost {
+        let LostSegments {
             identity,
             listings,
             segments,
@@ -487,7 +487,7 @@ impl Reading {
     }
 
     /// What is missing or damaged in the snapshot, or may be tried again.
-    fn lost(&self) -> Lost {
+    fn lost(&self) -> LostSegments {
         let snapshot = self.snapshot.read();
         let again = self.images.are_due();
         let bad = |image: Option<&Arc<ListingSegment>>, wanted: bool| {
@@ -498,7 +498,7 @@ impl Reading {
         let views = snapshot.rows.iter().zip(&snapshot.views);
         let is_lost =
             |(row, view): &(&LibraryRow, &Arc<LibraryView>)| bad(view.image.as_ref(), row.generation.is_fetched());
-        Lost {
+        LostSegments {
             identity: snapshot.identity,
             listings: views.filter(is_lost).map(|(row, _)| row.clone()).collect(),
             segments: (snapshot.open.are_lost() || self.records.are_due()).then(|| Arc::clone(&snapshot.open)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::asked::LastAccess;
-use crate::engine::memtable::Change as MemtableChange;
+use crate::engine::memtable::MemtableChange;
 use crate::engine::records::OpenSegments;
 use crate::engine::segment::ListingSegment;
 use crate::engine::sql::{LibraryRow, LoggedChange, LoggedKind};

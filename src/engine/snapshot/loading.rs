@@ -11,7 +11,7 @@ use crate::engine::memtable::MEMTABLE_CAPACITY;
 use crate::engine::records::OpenSegments;
 use crate::engine::segment::Matches;
 use crate::engine::sql::{KnownSequences, LibraryRow, LoggedChange, LoggedKind, Manifest, StoreState};
-use crate::engine::view::{LibraryFacts, LibraryView};
+use crate::engine::view::{LibraryView, ViewFacts};
 use crate::error::Result;
 use crate::model::Sequence;
 
@@ -19,12 +19,12 @@ use crate::model::Sequence;
 const REPLACED: u32 = 32;
 
 /// What a reading knows beyond the rows: images in memory, and its last snapshot, if libraries may go on with that.
-struct Known<'r> {
+struct LoadedState<'r> {
     reading: &'r Reading,
     before: Option<&'r Snapshot>,
 }
 
-impl KnownSequences for Known<'_> {
+impl KnownSequences for LoadedState<'_> {
     fn raise(&self, row: &mut LibraryRow) {
         self.reading.images.raise(row);
     }
@@ -71,7 +71,7 @@ impl Reading {
     fn load_once(&self, continues: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
         self.recall_premise()?;
         let before = self.snapshot.read();
-        let known = Known {
+        let known = LoadedState {
             reading: self,
             before: continues.then_some(&*before),
         };
@@ -169,7 +169,7 @@ impl Reading {
             let count = u64::try_from(count).unwrap_or(0);
             (count > 0 || open.are_lost()).then(|| Matches::new(Arc::clone(&open.segments), table, count, now))
         });
-        let facts = LibraryFacts {
+        let facts = ViewFacts {
             uuid: row.library.uuid.clone(),
             locations: row.library.locations.clone(),
             listed_at: row.listed_sequence.0,

@@ -13,7 +13,7 @@ use super::opened::is_fresh;
 use super::records::manifest_as;
 use super::state::{StoreState, state_of};
 use super::state_file::{CachedEndpoint, CachedState, CachedView, StoreFiles, keep};
-use crate::engine::version_page::State as PageState;
+use crate::engine::version_page::PageState;
 use crate::model::{IdentityId, Sequence};
 use crate::platform::clock::coarse_ms;
 use crate::platform::mutex::lock;

@@ -15,7 +15,7 @@ use super::opened::{OpenFiles, is_fresh, repair, warn_of_page};
 use super::patience::BUSY;
 use super::state_file::{CachedEndpoint, CachedState, find};
 use super::tx::{LibraryState, sequence_of};
-use crate::engine::version_page::{State as PageState, VersionPage};
+use crate::engine::version_page::{PageState, VersionPage};
 use crate::error::{Error, Result, Status};
 use crate::model::{ListingName, SegmentName, Sequence};
 use crate::platform::clock::coarse_ms;

@@ -15,7 +15,7 @@ use super::connection::LazyConnection;
 use super::folder::StoreFolder;
 use super::state_file::{CachedState, StoreFiles};
 use super::tx::{NoWaitGuard, RollbackGuard, sequence_of};
-use crate::engine::version_page::{HOLDS_MS, State, VersionPage};
+use crate::engine::version_page::{HOLDS_MS, PageState, VersionPage};
 use crate::error::Error;
 use crate::model::Sequence;
 use crate::platform::files::Inode;
@@ -125,12 +125,12 @@ impl OpenFiles {
         let _ = self.next.set(Box::new(next));
     }
 
-    /// What the version page says, or [`State::Pending`] where it cannot be believed. `now_ms` was read before.
+    /// What the version page says, or [`PageState::Pending`] where it cannot be believed. `now_ms` was read before.
     #[inline]
-    pub fn state(&self, now_ms: u64) -> State {
+    pub fn state(&self, now_ms: u64) -> PageState {
         match &self.page {
             Some(page) if now_ms < self.until.load(Ordering::Relaxed) || self.check_names(now_ms) => page.state(),
-            _ => State::Pending,
+            _ => PageState::Pending,
         }
     }
 
@@ -144,7 +144,7 @@ impl OpenFiles {
             return false;
         }
         // Before the first commit a page that is missing is made at once: none may go on believing the one before it.
-        let fresh = |page: &VersionPage| matches!(page.state(), State::Equal(now) if is_fresh(Sequence(now)));
+        let fresh = |page: &VersionPage| matches!(page.state(), PageState::Equal(now) if is_fresh(Sequence(now)));
         if !self.page.as_ref().is_some_and(fresh) {
             self.until.fetch_max(now_ms.saturating_add(HOLDS_MS), Ordering::Relaxed);
         }
@@ -174,7 +174,7 @@ impl OpenFiles {
 /// another process is writing, that is left to it. Gives the database's change sequence.
 pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<Sequence> {
     let mut sequence = sequence_of(connection)?;
-    if page.state() == State::Equal(sequence.0) {
+    if page.state() == PageState::Equal(sequence.0) {
         return Ok(sequence);
     }
     let _hasty = NoWaitGuard::new(connection)?;

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::open::Store;
 use super::opened::{is_fresh, repair, warn_of_page};
-use crate::engine::version_page::{State, VersionPage};
+use crate::engine::version_page::{PageState, VersionPage};
 use crate::model::Sequence;
 use crate::platform::clock::coarse_ms;
 
@@ -57,7 +57,7 @@ impl Store {
     /// none: the next call may find it.
     pub fn find_page(&self) {
         let opened = self.opened.newest();
-        let has_page = || matches!(opened.state(coarse_ms()), State::Equal(_)) || opened.has_page();
+        let has_page = || matches!(opened.state(coarse_ms()), PageState::Equal(_)) || opened.has_page();
         if !self.believes || !self.folder.shares_memory() || has_page() {
             return;
         }
@@ -70,7 +70,7 @@ impl Store {
         if let Ok(Some(page)) = VersionPage::existing(&self.folder.page(), opened.id)
             && let Ok((connection, _)) = writer.connection()
             && let Ok(sequence) = repair(&page, connection)
-            && page.state() == State::Equal(sequence.0)
+            && page.state() == PageState::Equal(sequence.0)
         {
             opened.follow(opened.with_page(&self.folder, Some(page)));
         }

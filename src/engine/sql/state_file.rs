@@ -11,7 +11,7 @@ use rusqlite::types::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::folder::StoreFolder;
-use crate::engine::version_page::{State as PageState, VersionPage};
+use crate::engine::version_page::{PageState, VersionPage};
 use crate::model::Sequence;
 use crate::platform::clock::coarse_ms;
 use crate::platform::files;

@@ -25,7 +25,7 @@
 //! opens the store.)
 
 /// One shared counter. Implemented for the atomics of std, and for those of loom when the protocol is modelled.
-pub trait Word {
+pub trait SharedWord {
     /// Sequentially consistent load.
     fn load(&self) -> u64;
     /// Sequentially consistent store.
@@ -34,7 +34,7 @@ pub trait Word {
     fn raise(&self, value: u64);
 }
 
-impl Word for std::sync::atomic::AtomicU64 {
+impl SharedWord for std::sync::atomic::AtomicU64 {
     #[inline]
     fn load(&self) -> u64 {
         self.load(std::sync::atomic::Ordering::SeqCst)
@@ -53,7 +53,7 @@ impl Word for std::sync::atomic::AtomicU64 {
 
 /// What the counters say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum PageState {
     /// The last transaction that may have been committed has this number, and it is done.
     Equal(u64),
     /// A transaction is under way, or its writer died: only the database knows.
@@ -67,7 +67,7 @@ pub struct VersionCounters<'a, W> {
     done: &'a W,
 }
 
-impl<'a, W: Word> VersionCounters<'a, W> {
+impl<'a, W: SharedWord> VersionCounters<'a, W> {
     /// These two words.
     pub fn new(pending: &'a W, done: &'a W) -> Self {
         Self { pending, done }
@@ -94,12 +94,12 @@ impl<'a, W: Word> VersionCounters<'a, W> {
     /// `done` first: a writer that comes between the two loads makes them differ, and a reader that starts after a commit's
     /// return has its number from the first load on.
     #[inline]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> PageState {
         let done = self.done.load();
         if self.pending.load() == done {
-            State::Equal(done)
+            PageState::Equal(done)
         } else {
-            State::Pending
+            PageState::Pending
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::platform::clock::wait_coarse;
 use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
 use crate::platform::map::{PAGE, SharedPage};
-pub use counters::State;
+pub use counters::PageState;
 use counters::VersionCounters;
 
 /// `PLXCOUNT`, and the layout's version in the next word.
@@ -261,13 +261,13 @@ impl VersionPage {
         }
     }
 
-    /// What the counters say: a snapshot is current if this is [`State::Equal`] with the snapshot's own sequence.
-    /// A page that lost its place says [`State::Pending`] for ever.
+    /// What the counters say: a snapshot is current if this is [`PageState::Equal`] with the snapshot's own sequence.
+    /// A page that lost its place says [`PageState::Pending`] for ever.
     #[inline]
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> PageState {
         if self.is_retired() {
-            return State::Pending;
+            return PageState::Pending;
         }
         self.counters().state()
     }

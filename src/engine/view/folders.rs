@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::library::LibraryView;
-use crate::engine::memtable::{Change, ChangeRecord as Record};
+use crate::engine::memtable::{MemtableChange, MemtableEntry};
 use crate::engine::segment::ListingSegment;
 use crate::matching::{
     Folders, Form, Held, Invalidated, ItemRef, LIMIT, ListedFile, Mappings, Member, Normal, Place, Season, View,
@@ -18,8 +18,8 @@ impl LibraryView {
             .memtable
             .records()
             .filter_map(|record| match &record.change {
-                Change::Added { item, .. } => image.find(&item.rating_key),
-                Change::Removed { rating_key } => image.find(rating_key),
+                MemtableChange::Added { item, .. } => image.find(&item.rating_key),
+                MemtableChange::Removed { rating_key } => image.find(rating_key),
                 _ => None,
             })
             .collect();
@@ -64,7 +64,7 @@ impl LibraryView {
 
 /// The paths of an added item, each with its form, or the form of what mappings make of it.
 fn paths_of<'v>(
-    record: &'v Record,
+    record: &'v MemtableEntry,
     item: &'v Item,
     mapped: bool,
 ) -> impl Iterator<Item = (&'v Item, &'v str, &'v [u8])> {
@@ -146,12 +146,12 @@ impl Folders for LibraryView {
         };
         for record in self.memtable.records() {
             match &record.change {
-                Change::UnverifiedItem { rating_key } => match below {
+                MemtableChange::UnverifiedItem { rating_key } => match below {
                     None => consider(rating_key, b""),
                     Some((folder, mapped)) if self.has_below(rating_key, folder, mapped) => consider(rating_key, b""),
                     Some(_) => {}
                 },
-                Change::UnverifiedPath { path } => Normal::with(path, |normal| {
+                MemtableChange::UnverifiedPath { path } => Normal::with(path, |normal| {
                     // By each of its names: as it is listed, and as mappings of both kinds lead to that.
                     let mut hit = |hit| {
                         let (rating_key, listed) = self.facts(hit);

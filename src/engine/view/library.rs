@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::memtable::{Change, ChangeRecord as Record, Memtable};
-use crate::engine::segment::{ListingSegment, Lost, Matches, Place, Sole};
+use crate::engine::memtable::{Memtable, MemtableChange, MemtableEntry};
+use crate::engine::segment::{ListingSegment, Matches, RecordPlace, SegmentsLost, SingleMatch};
 use crate::matching::normal::normal_form;
 use crate::matching::{First, Form, Found, ItemRef, Mappings, Normal, Spelling, Stamp, View, lies_under};
 use crate::model::{Item, Rung};
 
 /// What is known of a library beside its items.
 #[derive(Clone, Debug, Default)]
-pub struct LibraryFacts {
+pub struct ViewFacts {
     /// Plex's identifier of the library.
     pub uuid: String,
     /// Its folders, as the server sees them.
@@ -25,7 +25,7 @@ pub struct LibraryFacts {
 /// One library at one moment. Immutable but for what is appended to its memtable.
 pub struct LibraryView {
     /// What is known beside the items.
-    pub facts: LibraryFacts,
+    pub facts: ViewFacts,
     /// The newest complete listing; `None` when there is none, or it is empty.
     pub image: Option<Arc<ListingSegment>>,
     /// The confirmed matches; `None` when there are none.
@@ -42,7 +42,7 @@ impl LibraryView {
     /// Puts a view together. An image of another library, such as a copied file, is as good as none.
     #[must_use]
     pub fn new(
-        facts: LibraryFacts,
+        facts: ViewFacts,
         mappings: &Mappings,
         image: Option<Arc<ListingSegment>>,
         matches: Option<Matches>,
@@ -79,13 +79,13 @@ impl LibraryView {
     /// How many matches are confirmed.
     ///
     /// # Errors
-    /// [`Lost`].
-    pub fn recorded_count(&self) -> Result<u64, Lost> {
+    /// [`SegmentsLost`].
+    pub fn recorded_count(&self) -> Result<u64, SegmentsLost> {
         let mut newest: HashMap<&[u8], bool> = HashMap::new();
         for record in self.memtable.records() {
             match &record.change {
-                Change::Matched { path, .. } => drop(newest.insert(path, true)),
-                Change::Forgotten { path } => drop(newest.insert(path, false)),
+                MemtableChange::Matched { path, .. } => drop(newest.insert(path, true)),
+                MemtableChange::Forgotten { path } => drop(newest.insert(path, false)),
                 _ => {}
             }
         }
@@ -101,10 +101,13 @@ impl LibraryView {
     }
 
     /// The newest record that says whether and how the item is listed; `None` leaves it to the image.
-    pub(super) fn overridden(&self, rating_key: &str) -> Option<&Record> {
-        self.memtable
-            .about_item(rating_key)
-            .find(|record| matches!(record.change, Change::Added { .. } | Change::Removed { .. }))
+    pub(super) fn overridden(&self, rating_key: &str) -> Option<&MemtableEntry> {
+        self.memtable.about_item(rating_key).find(|record| {
+            matches!(
+                record.change,
+                MemtableChange::Added { .. } | MemtableChange::Removed { .. }
+            )
+        })
     }
 
     fn hides(&self, rating_key: &str) -> bool {
@@ -112,7 +115,7 @@ impl LibraryView {
     }
 
     /// The item of an added record, unless a newer record overrides it.
-    pub(super) fn live<'v>(&'v self, record: &'v Record) -> Option<&'v Item> {
+    pub(super) fn live<'v>(&'v self, record: &'v MemtableEntry) -> Option<&'v Item> {
         let item = added(record)?;
         let newest = self.overridden(&item.rating_key)?;
         (newest.order == record.order).then_some(item)
@@ -124,10 +127,12 @@ impl LibraryView {
     }
 
     /// The newest record about the match of exactly this path.
-    fn match_of<'v>(&'v self, path: &Normal<'_>, raw: &[u8]) -> Option<&'v Record> {
-        let about = |record: &&Record| {
-            matches!(record.change, Change::Matched { .. } | Change::Forgotten { .. })
-                && record.change.path() == Some(raw)
+    fn match_of<'v>(&'v self, path: &Normal<'_>, raw: &[u8]) -> Option<&'v MemtableEntry> {
+        let about = |record: &&MemtableEntry| {
+            matches!(
+                record.change,
+                MemtableChange::Matched { .. } | MemtableChange::Forgotten { .. }
+            ) && record.change.path() == Some(raw)
         };
         let mut records = self.memtable.about_path(path).map(|(record, _)| record);
         records.find(about)
@@ -139,7 +144,7 @@ impl LibraryView {
         if self.facts.fetched || path.is_text() {
             return None;
         }
-        let Change::Matched { rating_key, .. } = &self.match_of(path, path.raw())?.change else {
+        let MemtableChange::Matched { rating_key, .. } = &self.match_of(path, path.raw())?.change else {
             return None;
         };
         (!self.is_unverified(path, path.raw(), rating_key) && !self.broken()).then_some((rating_key, Rung::Confirmed))
@@ -152,13 +157,13 @@ impl LibraryView {
         let recorded = self
             .matches
             .as_ref()
-            .map_or(Sole::None, |matches| matches.sole(path, form));
+            .map_or(SingleMatch::None, |matches| matches.sole(path, form));
         match recorded {
             _ if self.broken() => None,
-            Sole::None => Some((rating_key, Rung::Exact)),
+            SingleMatch::None => Some((rating_key, Rung::Exact)),
             // Listed under the item that it was recorded with: nothing can be said against it.
-            Sole::Match(recorded) => (recorded == rating_key).then_some((rating_key, Rung::Confirmed)),
-            Sole::Unsure => None,
+            SingleMatch::Match(recorded) => (recorded == rating_key).then_some((rating_key, Rung::Confirmed)),
+            SingleMatch::Unsure => None,
         }
     }
 
@@ -194,14 +199,14 @@ impl LibraryView {
     }
 }
 
-fn added(record: &Record) -> Option<&Item> {
+fn added(record: &MemtableEntry) -> Option<&Item> {
     match &record.change {
-        Change::Added { item, .. } => Some(item),
+        MemtableChange::Added { item, .. } => Some(item),
         _ => None,
     }
 }
 
-fn hit_of(record: &Record, part: usize) -> Hit<'_> {
+fn hit_of(record: &MemtableEntry, part: usize) -> Hit<'_> {
     Hit::Added(record, u32::try_from(part).unwrap_or(u32::MAX))
 }
 
@@ -211,11 +216,11 @@ pub enum Hit<'v> {
     /// Listed in the image: the entry's number.
     Listed(u32),
     /// Recorded before that.
-    Matched(Place),
+    Matched(RecordPlace),
     /// Part of an added item.
-    Added(&'v Record, u32),
+    Added(&'v MemtableEntry, u32),
     /// Recorded since.
-    Recorded(&'v Record),
+    Recorded(&'v MemtableEntry),
 }
 
 impl View for LibraryView {
@@ -254,7 +259,7 @@ impl View for LibraryView {
         }
         // Nothing is listed that could speak against what the host recorded.
         if !self.facts.fetched {
-            let Sole::Match(rating_key) = self.matches.as_ref()?.sole(path.raw(), path.hash()) else {
+            let SingleMatch::Match(rating_key) = self.matches.as_ref()?.sole(path.raw(), path.hash()) else {
                 return None;
             };
             let outdated = changed && self.memtable.about_item(rating_key).next().is_some();
@@ -311,7 +316,7 @@ impl View for LibraryView {
             });
         }
         for (record, _) in self.memtable.about_path(path) {
-            if let Change::Matched { path: raw, .. } = &record.change
+            if let MemtableChange::Matched { path: raw, .. } = &record.change
                 && let Some(newest) = self.match_of(path, raw)
                 && newest.order == record.order
             {
@@ -396,11 +401,11 @@ impl View for LibraryView {
             (Hit::Listed(number), Some(image), _) => (listed(image.came_at(number)), 0),
             (Hit::Matched(place), _, Some(matches)) => (matches.get(place).map_or(0, |(_, _, given)| given.0), 0),
             (Hit::Added(record, _), ..) => match &record.change {
-                Change::Added { sequence, .. } => (listed(*sequence), record.order),
+                MemtableChange::Added { sequence, .. } => (listed(*sequence), record.order),
                 _ => (0, 0),
             },
             (Hit::Recorded(record), ..) => match &record.change {
-                Change::Matched { sequence, .. } => (*sequence, record.order),
+                MemtableChange::Matched { sequence, .. } => (*sequence, record.order),
                 _ => (0, 0),
             },
             _ => (0, 0),
@@ -416,16 +421,16 @@ impl View for LibraryView {
             .memtable
             .about_item(rating_key)
             .find_map(|record| match record.change {
-                Change::UnverifiedItem { .. } => Some(true),
+                MemtableChange::UnverifiedItem { .. } => Some(true),
                 // An item that is added ends no mark in the store, which is what a handle reads that opens now.
-                Change::VerifiedItem { .. } | Change::Matched { .. } => Some(false),
+                MemtableChange::VerifiedItem { .. } | MemtableChange::Matched { .. } => Some(false),
                 _ => None,
             });
         let at = |path: &Normal<'_>| {
             let mut records = self.memtable.about_path(path);
             let newest = records.find_map(|(record, _)| match record.change {
-                Change::UnverifiedPath { .. } => Some(true),
-                Change::VerifiedPath { .. } | Change::Matched { .. } => Some(false),
+                MemtableChange::UnverifiedPath { .. } => Some(true),
+                MemtableChange::VerifiedPath { .. } | MemtableChange::Matched { .. } => Some(false),
                 _ => None,
             });
             newest == Some(true)

@@ -3,7 +3,7 @@
 mod folders;
 mod library;
 
-pub use library::{LibraryFacts, LibraryView};
+pub use library::{LibraryView, ViewFacts};
 
 #[cfg(test)]
 mod tests;

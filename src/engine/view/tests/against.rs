@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::naive::{self, Naive, Rule};
 use super::parts::{
-    Change, LibraryFacts, LibraryView, ListingBuilder, ListingMeta, ListingSegment, Matches, Record, RecordSegment,
-    RecordSegmentBuilder, RecordSegments, Stored, match_value,
+    LibraryView, ListingBuilder, ListingMeta, ListingSegment, Matches, MemtableChange, Record, RecordSegment,
+    RecordSegmentBuilder, RecordSegments, Stored, ViewFacts, match_value,
 };
 use crate::matching::{LIMIT, Mappings, Scope, climb, fast_lookup};
 use crate::model::{Confidence, Item, ItemType, Sequence, TableId};
@@ -134,7 +134,7 @@ pub struct Setup {
     pub fetched: bool,
     pub items: Vec<Item>,
     pub recorded: Vec<(Vec<u8>, String, u64)>,
-    pub changes: Vec<Change>,
+    pub changes: Vec<MemtableChange>,
 }
 
 /// Items of several shapes: episodes, a film of two files, names that differ by case, another root, no file at all.
@@ -213,7 +213,7 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibraryView, Naive) {
         .map(|(path, key, at)| (path.as_slice(), key.as_str(), *at))
         .collect();
     let recorded = (!recorded.is_empty()).then(|| matches(&recorded));
-    let facts = LibraryFacts {
+    let facts = ViewFacts {
         uuid: "uuid".into(),
         locations: setup.locations.clone(),
         listed_at: 1,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::against::{host_rule, listing, mixed_items, movie};
 use crate::engine::segment::ListingSegment;
-use crate::engine::view::{LibraryFacts, LibraryView};
+use crate::engine::view::{LibraryView, ViewFacts};
 use crate::matching::{Mappings, Normal, Scope, climb, climb_folder, files_below};
 use crate::model::Item;
 
@@ -30,11 +30,11 @@ fn questions(items: &[Item]) -> Vec<Vec<u8>> {
 /// Everything that an image says about all questions and items, or nothing when it is, or turns out to be, broken.
 fn told(image: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) -> Option<Vec<String>> {
     let image = Arc::new(image);
-    let facts = LibraryFacts {
+    let facts = ViewFacts {
         uuid: "uuid".into(),
         fetched: true,
         listed_at: 1,
-        ..LibraryFacts::default()
+        ..ViewFacts::default()
     };
     let view = LibraryView::new(facts, mappings, Some(image.clone()), None, Arc::default());
     let views = [&view];

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::against::{Setup, build, compiled, movie};
 use super::naive::{Naive, Rule, components, form, replaced, to_host, under};
 use super::random::{cases, key, path, question, rules};
-use crate::engine::memtable::Change;
+use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibraryView;
 use crate::matching::{FolderOutcome, Found, LIMIT, Mappings, Normal, Scope, climb_folder, files_below};
 use crate::model::{Confidence, Item, ItemType, Reason, Rung};
@@ -431,9 +431,9 @@ fn setup() -> impl Strategy<Value = Setup> {
         0..2,
     );
     let change = prop_oneof![
-        3 => item().prop_map(|item| Change::Added { item: Arc::new(item), sequence: 1 }),
-        2 => key().prop_map(|rating_key| Change::Removed { rating_key }),
-        1 => (question(), key()).prop_map(|(path, rating_key)| Change::Matched { path, rating_key, sequence: 1 }),
+        3 => item().prop_map(|item| MemtableChange::Added { item: Arc::new(item), sequence: 1 }),
+        2 => key().prop_map(|rating_key| MemtableChange::Removed { rating_key }),
+        1 => (question(), key()).prop_map(|(path, rating_key)| MemtableChange::Matched { path, rating_key, sequence: 1 }),
     ];
     let items = proptest::collection::vec(item(), 0..24);
     let changes = proptest::collection::vec(change, 0..6);

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use super::against::host_rule;
 use super::against::{Recorded, match_segment, matches, matches_in};
 use super::{listing, movie};
-use crate::engine::segment::Sole;
+use crate::engine::segment::SingleMatch;
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
-use crate::engine::view::{LibraryFacts, LibraryView};
+use crate::engine::view::{LibraryView, ViewFacts};
 use crate::error::Status;
 use crate::matching::{GuidRef, ItemRef, Mappings, Normal, Scope, Spelling, fast_lookup};
 use crate::model::{Item, ItemType, Rung};
@@ -164,10 +164,10 @@ fn matches_know_when_they_were_recorded_and_the_newest_of_a_path_counts() {
     assert_eq!(found(b"/A/\xff.mkv"), []);
     assert_eq!(found(b"/A/gone.mkv"), []);
     let sole = |path: &[u8]| Normal::with(path, |path| matches.sole(path.raw(), path.hash()));
-    assert_eq!(sole(b"/a/\xff.mkv"), Sole::Match("12"));
-    assert_eq!(sole(b"/A/gone.mkv"), Sole::None);
-    assert_eq!(sole(b"/a/other.mkv"), Sole::None);
-    assert_eq!(sole(b"/a/x.mkv"), Sole::Unsure, "another spelling was recorded");
+    assert_eq!(sole(b"/a/\xff.mkv"), SingleMatch::Match("12"));
+    assert_eq!(sole(b"/A/gone.mkv"), SingleMatch::None);
+    assert_eq!(sole(b"/a/other.mkv"), SingleMatch::None);
+    assert_eq!(sole(b"/a/x.mkv"), SingleMatch::Unsure, "another spelling was recorded");
     assert_eq!(matches.has(b"/A/gone.mkv"), Ok(false));
     assert_eq!(matches.has(b"/A/x.mkv"), Ok(true));
     assert_eq!(matches.has(b"/a/x.mkv"), Ok(false));
@@ -230,9 +230,9 @@ fn files_are_whole_and_private_and_never_replaced() {
 fn an_image_of_another_library_is_as_good_as_none() {
     let open = |uuid: &str| {
         let image = Arc::new(open(&[movie("1", &["/a/x.mkv"])]));
-        let facts = LibraryFacts {
+        let facts = ViewFacts {
             uuid: uuid.into(),
-            ..LibraryFacts::default()
+            ..ViewFacts::default()
         };
         LibraryView::new(facts, &Mappings::default(), Some(image), None, Arc::default())
     };
@@ -371,10 +371,10 @@ fn what_was_recorded_under_another_spelling_counts() {
     let none = Mappings::default();
     let path = "/m/\u{c9}.mkv";
     let image = Arc::new(open(&[movie("1", &[path]), movie("2", &["/m/2.mkv"])]));
-    let facts = LibraryFacts {
+    let facts = ViewFacts {
         uuid: "uuid".into(),
         fetched: true,
-        ..LibraryFacts::default()
+        ..ViewFacts::default()
     };
     let asked = |recorded: &str, key: &str| {
         let matches = matches(&[(recorded.as_bytes(), key, 1)]);

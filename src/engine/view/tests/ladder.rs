@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{library, movie};
-use crate::engine::memtable::Change;
+use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibraryView;
 use crate::matching::{LIMIT, Mappings, Scope, climb, fast_lookup};
 use crate::model::{Confidence, Item, Reason, Rung};
@@ -232,12 +232,12 @@ fn confirmed_matches_sleep_wake_and_are_overruled() {
     );
     let views = [&films];
     let push = |change| films.memtable.push(change, &none).expect("there is room");
-    let matched = |path: &str, key: &str, sequence| Change::Matched {
+    let matched = |path: &str, key: &str, sequence| MemtableChange::Matched {
         path: path.into(),
         rating_key: key.into(),
         sequence,
     };
-    let added = |key: &str, path: &str| Change::Added {
+    let added = |key: &str, path: &str| MemtableChange::Added {
         item: Arc::new(movie(key, &[path])),
         sequence: 1,
     };
@@ -247,7 +247,7 @@ fn confirmed_matches_sleep_wake_and_are_overruled() {
     // It wakes when the item is listed.
     push(added("9", "/mnt/nine.mkv"));
     assert_eq!(ask(&views, &none, "/host/x.mkv").0, Rung::Confirmed);
-    push(Change::Removed { rating_key: "9".into() });
+    push(MemtableChange::Removed { rating_key: "9".into() });
     assert_eq!(ask(&views, &none, "/host/x.mkv").0, Rung::None);
     // Recorded after the listing, which says otherwise: the host knows better.
     push(matched("/mnt/a.mkv", "2", 1));
@@ -269,10 +269,10 @@ fn confirmed_matches_sleep_wake_and_are_overruled() {
         keys(&["1", "3"]),
         "two items list it, one since the match"
     );
-    push(Change::Forgotten {
+    push(MemtableChange::Forgotten {
         path: b"/mnt/a.mkv".to_vec(),
     });
-    push(Change::Removed { rating_key: "3".into() });
+    push(MemtableChange::Removed { rating_key: "3".into() });
     assert_eq!(ask(&views, &none, "/mnt/a.mkv").0, Rung::Exact);
 }
 
@@ -281,7 +281,7 @@ fn of_an_item_that_no_listing_holds_only_the_key_is_known() {
     let none = Mappings::default();
     let mut unfetched = library(&[], &[], &none);
     unfetched.facts.fetched = false;
-    let matched = Change::Matched {
+    let matched = MemtableChange::Matched {
         path: b"/a\xff.mkv".to_vec(),
         rating_key: "9".into(),
         sequence: 0,
@@ -301,7 +301,7 @@ fn what_was_invalidated_is_answered_after_a_confirmation_only() {
     let views = [&films];
     let push = |change| films.memtable.push(change, &none).expect("there is room");
     let unverified = |path: &str| climb(&views, Scope::One(0), &none, path.as_bytes()).unverified;
-    push(Change::UnverifiedPath {
+    push(MemtableChange::UnverifiedPath {
         path: b"/MNT/a.mkv".to_vec(),
     });
     assert_eq!(ask(&views, &none, "/mnt/a.mkv").2, Reason::Unconfirmed);
@@ -309,13 +309,13 @@ fn what_was_invalidated_is_answered_after_a_confirmation_only() {
     assert!(!unverified("/mnt/b.mkv"));
     // By its end it is the same row, so it is invalidated from there, too.
     assert!(unverified("/data/mnt/a.mkv"));
-    push(Change::VerifiedPath {
+    push(MemtableChange::VerifiedPath {
         path: b"/mnt/a.mkv".to_vec(),
     });
     assert!(!unverified("/mnt/a.mkv"));
-    push(Change::UnverifiedItem { rating_key: "1".into() });
+    push(MemtableChange::UnverifiedItem { rating_key: "1".into() });
     assert!(unverified("/mnt/a.mkv") && unverified("/mnt/b.mkv"));
-    push(Change::VerifiedItem { rating_key: "1".into() });
+    push(MemtableChange::VerifiedItem { rating_key: "1".into() });
     assert!(!unverified("/mnt/a.mkv") && !unverified("/mnt/b.mkv"));
 }
 

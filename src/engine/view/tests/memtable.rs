@@ -2,15 +2,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{library, movie};
-use crate::engine::memtable::Change;
-use crate::engine::memtable::{ChangeRecord as Record, Full, Memtable};
+use crate::engine::memtable::MemtableChange;
+use crate::engine::memtable::{Memtable, MemtableEntry, MemtableFull};
 use crate::engine::view::LibraryView;
 use crate::engine::view::library::Hit;
 use crate::matching::{Mappings, Scope, View, climb, fast_lookup};
 use crate::model::Item;
 
-fn matched(n: usize, key: &str) -> Change {
-    Change::Matched {
+fn matched(n: usize, key: &str) -> MemtableChange {
+    MemtableChange::Matched {
         path: format!("/host/{n}.mkv").into_bytes(),
         rating_key: key.into(),
         sequence: 1,
@@ -28,7 +28,7 @@ fn it_takes_so_many_changes_and_no_more() {
     }
     assert_eq!(taken, 8192);
     assert_eq!(memtable.len(), taken);
-    assert_eq!(memtable.push(matched(0, "2"), &none), Err(Full));
+    assert_eq!(memtable.push(matched(0, "2"), &none), Err(MemtableFull));
     assert_eq!(memtable.changes().count(), taken);
     assert_eq!(memtable.changes().nth(8191), Some(&matched(8191, "1")));
 }
@@ -42,11 +42,11 @@ fn an_item_with_very_many_files_fills_it_without_harm() {
         parts,
         ..movie("1", &[])
     };
-    let added = Change::Added {
+    let added = MemtableChange::Added {
         item: Arc::new(item),
         sequence: 1,
     };
-    assert_eq!(films.memtable.push(added, &none), Err(Full));
+    assert_eq!(films.memtable.push(added, &none), Err(MemtableFull));
     // What was not wholly taken hides nothing.
     assert!(fast_lookup(&[&films], Scope::One(0), &none, b"/mnt/a.mkv").is_some());
 }
@@ -69,7 +69,7 @@ fn forgetting_asks_for_the_spellings_that_were_recorded() {
     let none = Mappings::default();
     let films = library(&[], &[movie("1", &["/mnt/a.mkv"])], &none);
     for path in ["/Host/A.mkv", "/host/a.mkv"] {
-        let change = Change::Matched {
+        let change = MemtableChange::Matched {
             path: path.into(),
             rating_key: "1".into(),
             sequence: 1,
@@ -83,7 +83,7 @@ fn forgetting_asks_for_the_spellings_that_were_recorded() {
         paths
     };
     assert_eq!(recorded(&films), [b"/Host/A.mkv".to_vec(), b"/host/a.mkv".to_vec()]);
-    let forgotten = Change::Forgotten {
+    let forgotten = MemtableChange::Forgotten {
         path: b"/Host/A.mkv".to_vec(),
     };
     films.memtable.push(forgotten, &none).expect("there is room");
@@ -96,8 +96,8 @@ fn files_of(view: &LibraryView, rating_key: &str, mut each: impl FnMut(&[u8])) {
         (Some(Hit::Listed(number)), Some(image)) => image.files(number, each),
         (
             Some(Hit::Added(
-                Record {
-                    change: Change::Added { item, .. },
+                MemtableEntry {
+                    change: MemtableChange::Added { item, .. },
                     ..
                 },
                 _,
@@ -122,14 +122,14 @@ fn files_of_an_item_are_those_of_its_newest_state() {
         paths
     };
     assert_eq!(paths_of("1"), ["/mnt/a.mkv", "/mnt/b.mkv"]);
-    let added = Change::Added {
+    let added = MemtableChange::Added {
         item: Arc::new(movie("1", &["/mnt/c.mkv"])),
         sequence: 1,
     };
     films.memtable.push(added, &none).expect("there is room");
     assert_eq!(paths_of("1"), ["/mnt/c.mkv"]);
     assert!(films.find("1").is_some());
-    let removed = Change::Removed { rating_key: "1".into() };
+    let removed = MemtableChange::Removed { rating_key: "1".into() };
     films.memtable.push(removed, &none).expect("there is room");
     assert_eq!(paths_of("1"), Vec::<String>::new());
     assert!(films.find("1").is_none());
@@ -165,7 +165,7 @@ fn readers_see_whole_changes_while_a_writer_appends() {
             let item = Arc::new(movie("1", &[&format!("/mnt/{n}.mkv")]));
             films
                 .memtable
-                .push(Change::Added { item, sequence: 1 }, &none)
+                .push(MemtableChange::Added { item, sequence: 1 }, &none)
                 .expect("there is room");
         }
         done.store(true, Ordering::Release);

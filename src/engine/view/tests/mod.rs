@@ -15,7 +15,7 @@ mod swap;
 
 use std::sync::Arc;
 
-use super::{LibraryFacts, LibraryView};
+use super::{LibraryView, ViewFacts};
 use crate::engine::segment::ListingSegment;
 use crate::matching::Mappings;
 use crate::model::Item;
@@ -23,17 +23,17 @@ use against::{listing, movie};
 
 /// What the fuzz targets call `image`.
 mod parts {
-    pub use crate::engine::memtable::Change;
+    pub use crate::engine::memtable::MemtableChange;
     pub use crate::engine::segment::{
         ListingBuilder, ListingMeta, ListingSegment, Matches, Record, RecordSegment, RecordSegmentBuilder,
         RecordSegments, Stored, match_value,
     };
-    pub use crate::engine::view::{LibraryFacts, LibraryView};
+    pub use crate::engine::view::{LibraryView, ViewFacts};
 }
 
 /// A fetched library with these folders and items, without matches.
 pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> LibraryView {
-    let facts = LibraryFacts {
+    let facts = ViewFacts {
         uuid: "uuid".into(),
         locations: locations.iter().map(|path| (*path).to_owned()).collect(),
         listed_at: 1,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::parts::Change;
+use super::parts::MemtableChange;
 use crate::model::{Confidence, Item, Reason, Rung};
 
 /// A library as lists.
@@ -115,12 +115,12 @@ pub(super) fn to_host(path: &[u8], rules: &[Rule]) -> Option<Vec<u8>> {
 }
 
 impl Naive {
-    pub fn apply(&mut self, change: &Change) {
+    pub fn apply(&mut self, change: &MemtableChange) {
         self.changes += 1;
         let moment = (1, self.changes);
         let forget_item = |items: &mut Vec<String>, key: &str| items.retain(|known| known != key);
         match change {
-            Change::Matched {
+            MemtableChange::Matched {
                 path,
                 rating_key,
                 sequence,
@@ -131,16 +131,16 @@ impl Naive {
                 self.unverified_paths.retain(|known| form(known) != form(path));
                 forget_item(&mut self.unverified_items, rating_key);
             }
-            Change::Forgotten { path } => self.matches.retain(|(known, _, _)| known != path),
-            Change::UnverifiedPath { path } => self.unverified_paths.push(path.clone()),
-            Change::VerifiedPath { path } => self.unverified_paths.retain(|known| form(known) != form(path)),
-            Change::UnverifiedItem { rating_key } => self.unverified_items.push(rating_key.clone()),
-            Change::VerifiedItem { rating_key } => forget_item(&mut self.unverified_items, rating_key),
-            Change::Added { item, .. } => {
+            MemtableChange::Forgotten { path } => self.matches.retain(|(known, _, _)| known != path),
+            MemtableChange::UnverifiedPath { path } => self.unverified_paths.push(path.clone()),
+            MemtableChange::VerifiedPath { path } => self.unverified_paths.retain(|known| form(known) != form(path)),
+            MemtableChange::UnverifiedItem { rating_key } => self.unverified_items.push(rating_key.clone()),
+            MemtableChange::VerifiedItem { rating_key } => forget_item(&mut self.unverified_items, rating_key),
+            MemtableChange::Added { item, .. } => {
                 self.items.retain(|(known, _)| known.rating_key != item.rating_key);
                 self.items.push(((**item).clone(), moment));
             }
-            Change::Removed { rating_key } => self.items.retain(|(known, _)| known.rating_key != *rating_key),
+            MemtableChange::Removed { rating_key } => self.items.retain(|(known, _)| known.rating_key != *rating_key),
         }
     }
 

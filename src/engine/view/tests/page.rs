@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::engine::version_page::{State, VersionPage};
+use crate::engine::version_page::{PageState, VersionPage};
 
 #[test]
 fn processes_share_one_page() {
@@ -13,18 +13,18 @@ fn processes_share_one_page() {
     let path = folder.path().join("counters");
     let one = VersionPage::open(&path, 7, true).expect("opens");
     let other = VersionPage::open(&path, 7, true).expect("opens");
-    assert_eq!(one.state(), State::Equal(0));
+    assert_eq!(one.state(), PageState::Equal(0));
     one.begin(1);
-    assert_eq!(other.state(), State::Pending);
+    assert_eq!(other.state(), PageState::Pending);
     one.commit(1);
-    assert_eq!(other.state(), State::Equal(1));
+    assert_eq!(other.state(), PageState::Equal(1));
     // A writer died: another process repairs.
     one.begin(2);
     other.repair(1);
-    assert_eq!(one.state(), State::Equal(1));
+    assert_eq!(one.state(), PageState::Equal(1));
     one.begin(2);
     other.repair(2);
-    assert_eq!(one.state(), State::Equal(2));
+    assert_eq!(one.state(), PageState::Equal(2));
     assert!(one.is_at(&path) && other.is_at(&path));
     assert_eq!(
         fs::metadata(&path).expect("is there").permissions().mode() & 0o777,
@@ -93,7 +93,7 @@ fn a_late_writer_takes_nothing_back() {
     page.begin(2);
     page.commit(2);
     page.commit(1);
-    assert_eq!(page.state(), State::Equal(2));
+    assert_eq!(page.state(), PageState::Equal(2));
 }
 
 #[test]
@@ -104,19 +104,19 @@ fn the_page_of_another_store_is_filled_anew_in_its_place_and_says_so() {
     old.repair(40);
     let before = fs::metadata(&path).expect("is there").ino();
     let new = VersionPage::open(&path, 8, true).expect("opens");
-    assert_eq!(new.state(), State::Equal(0));
+    assert_eq!(new.state(), PageState::Equal(0));
     assert_eq!(
         old.state(),
-        State::Pending,
+        PageState::Pending,
         "a process that has it mapped must not believe it any more"
     );
     old.repair(41);
-    assert_eq!(old.state(), State::Pending);
+    assert_eq!(old.state(), PageState::Pending);
     assert_eq!(fs::metadata(&path).expect("is there").ino(), before);
     // What a writer notes late, that had it mapped, leads readers to the database.
     old.begin(50);
     old.commit(50);
-    assert_ne!(new.state(), State::Equal(0));
+    assert_ne!(new.state(), PageState::Equal(0));
     new.repair(7);
     assert!(new.is_at(&path) && !old.is_at(&path));
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
@@ -131,15 +131,15 @@ fn a_retired_page_is_filled_anew_also_where_that_was_cut_off() {
     for round in 1..4 {
         let other = VersionPage::open(&path, 7, true).expect("opens");
         other.repair(round);
-        assert_eq!(other.state(), State::Equal(round));
+        assert_eq!(other.state(), PageState::Equal(round));
         other.retire();
         assert!(
             VersionPage::existing(&path, 7).expect("mapped").is_none(),
             "it is retired"
         );
-        assert_eq!(other.state(), State::Pending);
+        assert_eq!(other.state(), PageState::Pending);
         let new = VersionPage::open(&path, 7, false).expect("opens");
-        assert_eq!((new.state(), first.state()), (State::Equal(0), State::Pending));
+        assert_eq!((new.state(), first.state()), (PageState::Equal(0), PageState::Pending));
         assert!(new.is_at(&path) && !other.is_at(&path));
         assert_eq!(fs::metadata(&path).expect("is there").ino(), file);
     }
@@ -152,7 +152,7 @@ fn a_short_or_foreign_file_is_replaced() {
     for content in [&b""[..], b"short", &[0xAB; 8192]] {
         fs::write(&path, content).expect("is written");
         let page = VersionPage::open(&path, 7, true).expect("opens");
-        assert_eq!(page.state(), State::Equal(0));
+        assert_eq!(page.state(), PageState::Equal(0));
     }
 }
 
@@ -171,7 +171,7 @@ fn all_who_open_it_first_get_the_same_page() {
                 .collect()
         });
         pages[0].repair(5);
-        assert!(pages.iter().all(|page| page.state() == State::Equal(5)));
+        assert!(pages.iter().all(|page| page.state() == PageState::Equal(5)));
     }
 }
 

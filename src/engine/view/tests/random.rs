@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::against::{FOLDERS, NAMES, ROOTS, Setup, build, compare, compiled};
 use super::movie;
 use super::naive::Rule;
-use crate::engine::memtable::Change;
+use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibraryView;
 use crate::matching::{GROUP, Rooms, Scope, fast_lookup, fast_lookup_all};
 use crate::model::Item;
@@ -47,17 +47,17 @@ pub(super) fn key() -> impl Strategy<Value = String> {
     (0..14u8).prop_map(|n| n.to_string())
 }
 
-fn change() -> impl Strategy<Value = Change> {
+fn change() -> impl Strategy<Value = MemtableChange> {
     let path = || question().prop_map(|path| path);
     prop_oneof![
-        3 => (path(), key(), 0..3u64).prop_map(|(path, rating_key, sequence)| Change::Matched { path, rating_key, sequence }),
-        1 => path().prop_map(|path| Change::Forgotten { path }),
-        1 => path().prop_map(|path| Change::UnverifiedPath { path }),
-        1 => path().prop_map(|path| Change::VerifiedPath { path }),
-        1 => key().prop_map(|rating_key| Change::UnverifiedItem { rating_key }),
-        1 => key().prop_map(|rating_key| Change::VerifiedItem { rating_key }),
-        2 => item().prop_map(|item| Change::Added { item: Arc::new(item), sequence: 1 }),
-        1 => key().prop_map(|rating_key| Change::Removed { rating_key }),
+        3 => (path(), key(), 0..3u64).prop_map(|(path, rating_key, sequence)| MemtableChange::Matched { path, rating_key, sequence }),
+        1 => path().prop_map(|path| MemtableChange::Forgotten { path }),
+        1 => path().prop_map(|path| MemtableChange::UnverifiedPath { path }),
+        1 => path().prop_map(|path| MemtableChange::VerifiedPath { path }),
+        1 => key().prop_map(|rating_key| MemtableChange::UnverifiedItem { rating_key }),
+        1 => key().prop_map(|rating_key| MemtableChange::VerifiedItem { rating_key }),
+        2 => item().prop_map(|item| MemtableChange::Added { item: Arc::new(item), sequence: 1 }),
+        1 => key().prop_map(|rating_key| MemtableChange::Removed { rating_key }),
     ]
 }
 
