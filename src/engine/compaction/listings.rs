@@ -11,7 +11,6 @@ use crate::matching::Mappings;
 use crate::model::{Generation, IdentityId, ListingName, Sequence};
 use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
-use crate::platform::map::MapMode;
 use crate::stats::{Counters, Spent};
 
 /// A listing's segment is made anew when one item came or went for so many that it has …
@@ -178,11 +177,7 @@ impl ListingSegments {
     fn open_file(&self, row: &LibraryRow) -> Option<Arc<ListingSegment>> {
         let (name, mappings) = (row.segment.as_ref()?, &self.mappings);
         let path = self.store.folder().listing_segment(name, mappings.digest());
-        let mode = if self.no_mmap || !self.store.folder().shares_memory() {
-            MapMode::Read
-        } else {
-            MapMode::Map
-        };
+        let mode = self.store.folder().map_mode(self.no_mmap);
         match ListingSegment::open(&path, mode, self.store.name_mac(name)) {
             // Made by a host with other rules: the paths that its rules made are not ours.
             Ok(segment) if segment.mappings() != mappings.digest() => None,

@@ -7,10 +7,9 @@ use super::merge::{MergeRules, MergeRun, SMALLEST, SlicedMerge, absorbed, due};
 use super::segments::{OpenSegments, Records};
 use super::snapshot::{LONG, counted, owned};
 use crate::engine::memtable::OwnedRecord;
-use crate::engine::segment::{Record, RecordCursor, RecordSegmentBuilder, SegmentsLost, path_hash};
+use crate::engine::segment::{Record, RecordCursor, RecordSegmentBuilder, SegmentsLost};
 use crate::engine::sql::{Collection, NamedSegment, RecordTx, StoreFolder};
 use crate::error::Result;
-use crate::matching::Normal;
 use crate::model::{SegmentName, TableId};
 use crate::platform::mutex::{lock, try_lock};
 
@@ -153,24 +152,30 @@ impl UnmergedRecords {
 
 /// The row of the newest record of a path that segments have; 0: none.
 fn in_segments(open: &OpenSegments, table: TableId, path: &[u8]) -> std::result::Result<i64, SegmentsLost> {
-    let hash = Normal::with(path, |path| path_hash(table, path.hash()));
-    let found = open.segments.find((table, path), hash, open.segments.first(hash))?;
+    let sought = Record {
+        table,
+        is_path: true,
+        name: path,
+        row: 0,
+        state: None,
+    };
+    let hash = sought.hash();
+    let found = open.segments.find(sought.key(), hash, open.segments.first(hash))?;
     Ok(found.map_or(0, |record| record.row))
 }
 
 impl Records {
     /// Makes a segment of the records that no segment has, once they are many. `written`: how many this write added.
     pub fn flush_when_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<Option<Vec<SegmentName>>> {
-        let most = usize::try_from(SMALLEST).unwrap_or(usize::MAX);
         // To count them reads each: what this process wrote last need not be counted again.
         let mut known = lock(&self.unmerged);
         let incarnation = self.store.incarnation();
         let unmerged = match *known {
             Some((of, at, count)) if of == incarnation && at.next() == tx.sequence() => count + written,
-            _ => tx.log.count_since(self.known_upto(&tx.log.manifest()?), most + 1)?,
+            _ => tx.log.count_since(self.known_upto(&tx.log.manifest()?), SMALLEST + 1)?,
         };
         *known = Some((incarnation, tx.sequence(), unmerged));
-        if unmerged <= most {
+        if unmerged <= SMALLEST {
             return Ok(None);
         }
         *known = None;
@@ -189,11 +194,10 @@ impl Records {
     /// # Errors
     /// The store's.
     pub fn settle(&self) -> Result<()> {
-        let most = usize::try_from(SMALLEST).unwrap_or(usize::MAX);
         let unmerged = self
             .store
-            .read_records(|log| log.count_since(self.known_upto(&log.manifest()?), most + 1))?;
-        if unmerged > most {
+            .read_records(|log| log.count_since(self.known_upto(&log.manifest()?), SMALLEST + 1))?;
+        if unmerged > SMALLEST {
             let merged = self.store.write_records(|tx| self.flush_when_many(tx, 0))?;
             self.merge_some(unmerged, merged.as_deref());
         }

@@ -11,7 +11,7 @@ use crate::model::{SegmentName, TableId};
 /// So many segments of like size are merged into one.
 const FANOUT: usize = 4;
 /// Records of the smallest segments.
-pub const SMALLEST: u64 = 512;
+pub const SMALLEST: usize = 512;
 /// A write merges so many records at once; a larger merge is made in slices.
 const AT_ONCE: u64 = 8_192;
 /// Segments of like size are merged at once when so many wait, however large: hosts that live too briefly to merge in slices
@@ -20,7 +20,7 @@ const TOO_MANY: usize = 12;
 
 /// Of like size: each step holds four times the one before.
 fn step_of(records: u64) -> u32 {
-    (records.max(1).div_ceil(SMALLEST)).ilog2() / 2
+    (records.max(1).div_ceil(SMALLEST as u64)).ilog2() / 2
 }
 
 /// How many of the newest segments a write of so many records merges with them: those without which too many of like size
@@ -204,6 +204,8 @@ impl SlicedMerge {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SMALLEST: u64 = super::SMALLEST as u64;
 
     /// Sizes after so many writes of the smallest segment, with every sliced merge made at once; and records written.
     fn grown(writes: u64) -> (Vec<u64>, u64) {

@@ -91,11 +91,7 @@ impl OpenSegments {
 
 impl Records {
     pub(crate) fn new(store: Arc<Store>, clock: Arc<dyn Clock>, no_mmap: bool, matches_limit: u64) -> Arc<Self> {
-        let mode = if no_mmap || !store.folder().shares_memory() {
-            MapMode::Read
-        } else {
-            MapMode::Map
-        };
+        let mode = store.folder().map_mode(no_mmap);
         let records = Arc::new(Self {
             store,
             clock,

@@ -314,7 +314,7 @@ impl Tables {
         }
         batch.expire(now_ms)?;
         batch.evict(terms.limit)?;
-        let many = base.memtable.len() + batch.records.len() > usize::try_from(SMALLEST).unwrap_or(usize::MAX);
+        let many = base.memtable.len() + batch.records.len() > SMALLEST;
         let merged = if many { self.records.flush(tx, now_ms)? } else { None };
         Ok(CommittedWrite {
             incarnation,

@@ -21,6 +21,7 @@ mod below;
 mod body;
 mod builder;
 mod bytes;
+mod fields;
 mod filter;
 #[cfg(test)]
 mod for_tests;
@@ -42,9 +43,7 @@ pub use layout::{put_varint, varint};
 pub use matches::{Matches, RecordPlace, SingleMatch, match_of, match_value};
 pub use names::name_hash;
 pub use read::ListingSegment;
-pub use records::{
-    FirstRecord, Record, RecordCursor, RecordSegment, RecordSegmentBuilder, Stored, path_hash, record_hash,
-};
+pub use records::{FirstRecord, Record, RecordCursor, RecordSegment, RecordSegmentBuilder, Stored, record_hash};
 pub use segments::{RecordSegments, SegmentsLost};
 
 use std::path::Path;

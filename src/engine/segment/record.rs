@@ -11,20 +11,20 @@
 //! | length of the normal form, varint, and the form | when it is not made of the path by folding ASCII |
 //! | the item | first |
 //!
-//! An item: type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, then what the flags tell of: change sequence of a match; title
-//! (of one that stands in the path, its length, and how many bytes before the item it does), year, season and episode, GUID, show; how many entries of further files follow. Numbers are varints. A GUID of Plex's
-//! own (`plex://movie/<24 digits>`) is packed into 12 bytes. A show is a record of its own, and so is a season, which points to
-//! its show; an episode points to its season, else to its show.
+//! An item: type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, title (of a title in the path, its length and its distance
+//! before the item), then the fields that the flags name: year, season and episode, GUID, show, number of further entries,
+//! change sequence. Numbers are varints. A GUID of Plex's own (`plex://movie/<24 digits>`) takes 12 bytes. A show is a record
+//! of its own, and so is a season, which points to its show; an episode points to its season, else to its show.
 
 use std::io;
 
 use super::body::SegmentWriter;
 use super::bytes::{CheckedBytes, Read};
-use super::layout::{BLOCK, LONGEST_VARINT, put_varint, u32_at, unzigzag, varint, zigzag};
+use super::fields::{GUID, ItemReader, PackedGuid, put_bytes, text};
+use super::layout::{LONGEST_VARINT, put_varint, u32_at, unzigzag, varint, zigzag};
 use super::spool::reserve;
-use crate::matching::{Fold, Form, Found, GuidRef, ItemRef, Season};
+use crate::matching::{Fold, Form, Found, ItemRef, Season};
 use crate::model::{Item, ItemType};
-use crate::platform::bytes;
 
 // Where the normal form is: two bits of an entry's flags.
 const FORM: u8 = 3;
@@ -50,8 +50,6 @@ pub const SHOW: u8 = 128;
 const SEASON: u8 = 64;
 
 // Flags of an item.
-/// How the GUID is kept: none, as text, or packed with the prefix of this number less two.
-const GUID: u8 = 7;
 const WITH_SHOW: u8 = 8;
 const WITH_NUMBERS: u8 = 16;
 const WITH_YEAR: u8 = 32;
@@ -60,18 +58,6 @@ const WITH_MORE: u8 = 64;
 const SINGLE: u8 = 64;
 /// Beside the type: the title stands in the path.
 const TITLE_ABOVE: u8 = 32;
-
-/// What packed GUIDs begin with. Their order is part of the format.
-const PREFIXES: [&str; 8] = [
-    "plex://movie/",
-    "plex://episode/",
-    "plex://track/",
-    "plex://show/",
-    "plex://artist/",
-    "plex://clip/",
-    "plex://season/",
-    "plex://album/",
-];
 
 /// What an entry's head says, in the image's own bytes.
 #[derive(Clone, Copy, Debug)]
@@ -204,11 +190,6 @@ fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
         }
         _ => Form::done(path),
     })
-}
-
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
 }
 
 /// Appends an item behind its first entry. `title`: so many bytes before it, its title stands; `more` further entries will
@@ -467,147 +448,4 @@ pub fn behind_show(file: &CheckedBytes, at: usize) -> Read<usize> {
     cursor.bytes()?;
     cursor.guid(tag)?;
     Ok(cursor.at)
-}
-
-#[inline]
-fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> Read<&'i str> {
-    bytes::text(bytes).ok_or_else(|| file.fail())
-}
-
-/// Reads one field after the other.
-struct ItemReader<'i> {
-    file: &'i CheckedBytes,
-    at: usize,
-    /// What follows in the block, verified: most fields need no other check of their bounds.
-    here: &'i [u8],
-}
-
-impl<'i> ItemReader<'i> {
-    #[inline]
-    fn new(file: &'i CheckedBytes, at: usize) -> Self {
-        // A block that is damaged is told when something is read.
-        let here = file.up_to(at, BLOCK - at % BLOCK).unwrap_or_default();
-        Self { file, at, here }
-    }
-
-    #[inline]
-    fn take(&mut self, length: usize) -> Read<&'i [u8]> {
-        let Some((bytes, rest)) = self.here.split_at_checked(length) else {
-            return self.take_beyond(length);
-        };
-        (self.at, self.here) = (self.at + length, rest);
-        Ok(bytes)
-    }
-
-    /// What reaches beyond the block.
-    #[cold]
-    #[inline(never)]
-    fn take_beyond(&mut self, length: usize) -> Read<&'i [u8]> {
-        let bytes = self.file.slice(self.at, length)?;
-        *self = Self::new(self.file, self.at + length);
-        Ok(bytes)
-    }
-
-    #[inline]
-    fn byte(&mut self) -> Read<u8> {
-        Ok(self.take(1)?[0])
-    }
-
-    #[inline]
-    fn varint(&mut self) -> Read<u64> {
-        // Most are one byte, and years are two.
-        match self.here {
-            [value @ ..0x80, rest @ ..] => {
-                (self.at, self.here) = (self.at + 1, rest);
-                Ok(u64::from(*value))
-            }
-            [low, high @ ..0x80, rest @ ..] => {
-                (self.at, self.here) = (self.at + 2, rest);
-                Ok(u64::from(*low & 0x7F) | u64::from(*high) << 7)
-            }
-            _ => self.long_varint(),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn long_varint(&mut self) -> Read<u64> {
-        let (value, used) = varint(self.file.up_to(self.at, LONGEST_VARINT)?).ok_or_else(|| self.file.fail())?;
-        self.take(used)?;
-        Ok(value)
-    }
-
-    #[inline]
-    fn bytes(&mut self) -> Read<&'i [u8]> {
-        let length = usize::try_from(self.varint()?).map_err(|_| self.file.fail())?;
-        self.take(length)
-    }
-
-    #[inline]
-    fn text(&mut self) -> Read<&'i str> {
-        let bytes = self.bytes()?;
-        text(self.file, bytes)
-    }
-
-    #[inline]
-    fn guid(&mut self, tag: u8) -> Read<GuidRef<'i>> {
-        match tag {
-            0 => Ok(GuidRef::NONE),
-            1 => Ok(GuidRef::Text(self.text()?)),
-            tag => {
-                let what = PREFIXES.get(usize::from(tag) - 2).ok_or_else(|| self.file.fail())?;
-                let mut id = [0; 12];
-                id.copy_from_slice(self.take(12)?);
-                Ok(GuidRef::Plex { what, id })
-            }
-        }
-    }
-}
-
-/// A GUID on its way into a record.
-enum PackedGuid<'g> {
-    None,
-    Text(&'g str),
-    Plex(u8, [u8; 12]),
-}
-
-impl<'g> PackedGuid<'g> {
-    fn of(guid: &'g str) -> Self {
-        if guid.is_empty() {
-            return Self::None;
-        }
-        Self::plex(guid).unwrap_or(Self::Text(guid))
-    }
-
-    /// The same of an item, whose flags leave room for the first ones only.
-    fn of_item(guid: &'g str) -> Self {
-        match Self::of(guid) {
-            Self::Plex(tag, _) if tag > GUID => Self::Text(guid),
-            packed => packed,
-        }
-    }
-
-    /// Only what unpacks to the same text: lower-case digits, a word that is known.
-    fn plex(guid: &str) -> Option<Self> {
-        let id = bytes::from_hex(guid.as_bytes().last_chunk::<24>()?)?;
-        let what = &guid[..guid.len() - 24];
-        let prefix = PREFIXES.iter().position(|known| *known == what)?;
-        Some(Self::Plex(u8::try_from(prefix + 2).ok()?, id))
-    }
-
-    fn tag(&self) -> u8 {
-        match self {
-            Self::None => 0,
-            Self::Text(_) => 1,
-            Self::Plex(tag, _) => *tag,
-        }
-    }
-
-    fn put(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::None => {}
-            Self::Text(text) => put_bytes(out, text.as_bytes()),
-            Self::Plex(_, id) => out.extend_from_slice(id),
-        }
-    }
 }

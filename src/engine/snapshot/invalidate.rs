@@ -1,7 +1,7 @@
 //! What hosts say is wrong: paths, items and libraries invalidated.
 
-use super::catch_up::Reading;
 use super::data::places;
+use super::reading::Reading;
 use super::selection::{Resolved, Selection, Selector};
 use crate::engine::sql::LibraryRow;
 use crate::error::{Error, Result, Status};

@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use super::catch_up::Reading;
+use super::reading::Reading;
 use super::selection::{Resolved, Selection};
 use crate::engine::sql::LibraryRow;
 use crate::error::{Result, refuse};

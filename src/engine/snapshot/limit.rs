@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::catch_up::Reading;
 use super::data::Snapshot;
+use super::reading::Reading;
 use crate::engine::sql::LibraryRow;
 use crate::model::{Generation, LibraryId};
 use crate::platform::mutex::lock;

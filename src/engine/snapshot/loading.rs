@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::asked::LastAccess;
-use super::catch_up::Reading;
 use super::data::{AddedItems, Snapshot, last_ones, usable};
+use super::reading::Reading;
 use crate::engine::memtable::MEMTABLE_CAPACITY;
 use crate::engine::records::OpenSegments;
 use crate::engine::segment::Matches;

@@ -1,7 +1,7 @@
 //! The fast path: a key from memory, or nothing.
 
-use super::catch_up::Reading;
 use super::data::Snapshot;
+use super::reading::Reading;
 use super::selection::{Resolved, Selection};
 use crate::matching::{GROUP, Rooms, Scope, fast_lookup, fast_lookup_all};
 use crate::model::Rung;

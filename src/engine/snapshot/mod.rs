@@ -8,10 +8,13 @@ mod items;
 mod limit;
 mod loading;
 mod lookup;
+mod reading;
+mod rebuild;
 mod selection;
+mod viewer;
 
-pub use catch_up::Reading;
 pub use data::{Snapshot, age, places};
 pub use invalidate::{MAX_RETRIES, cleared_again};
 pub use limit::EvictionPin;
+pub use reading::Reading;
 pub use selection::{Resolved, Selection, Selector};

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::catch_up::Reading;
 use super::data::Snapshot;
+use super::reading::Reading;
 use crate::engine::sql::LibraryRow;
 use crate::error::{Error, Result, Status, refuse};
 use crate::matching::{Scope, text};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result, Status};
 use crate::platform::files::{self, Inode};
+use crate::platform::map::MapMode;
 use crate::platform::mutex::lock;
 use crate::platform::stamp::FolderStamp;
 
@@ -106,6 +107,15 @@ impl StoreFolder {
     /// Whether its file system lets processes share memory.
     pub fn shares_memory(&self) -> bool {
         self.shares_memory
+    }
+
+    /// How segments are read: mapped, unless the host or the file system forbids it.
+    pub fn map_mode(&self, no_mmap: bool) -> MapMode {
+        if no_mmap || !self.shares_memory {
+            MapMode::Read
+        } else {
+            MapMode::Map
+        }
     }
 
     /// The folder as it is now, where that tells whether a name in it changed.

@@ -1,0 +1,169 @@
+//! Fields of records: how they are read one behind the other, and how a GUID is packed.
+
+use super::bytes::{CheckedBytes, Read};
+use super::layout::{BLOCK, LONGEST_VARINT, put_varint, varint};
+use crate::matching::GuidRef;
+use crate::platform::bytes;
+
+/// What packed GUIDs begin with. Their order is part of the format.
+const PREFIXES: [&str; 8] = [
+    "plex://movie/",
+    "plex://episode/",
+    "plex://track/",
+    "plex://show/",
+    "plex://artist/",
+    "plex://clip/",
+    "plex://season/",
+    "plex://album/",
+];
+
+/// How the GUID is kept: none, as text, or packed with the prefix of this number less two.
+pub const GUID: u8 = 7;
+
+pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+#[inline]
+pub fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> Read<&'i str> {
+    bytes::text(bytes).ok_or_else(|| file.fail())
+}
+
+/// Reads one field after the other.
+pub struct ItemReader<'i> {
+    pub file: &'i CheckedBytes,
+    pub at: usize,
+    /// What follows in the block, verified: most fields need no other check of their bounds.
+    here: &'i [u8],
+}
+
+impl<'i> ItemReader<'i> {
+    #[inline]
+    pub fn new(file: &'i CheckedBytes, at: usize) -> Self {
+        // A block that is damaged is told when something is read.
+        let here = file.up_to(at, BLOCK - at % BLOCK).unwrap_or_default();
+        Self { file, at, here }
+    }
+
+    #[inline]
+    pub fn take(&mut self, length: usize) -> Read<&'i [u8]> {
+        let Some((bytes, rest)) = self.here.split_at_checked(length) else {
+            return self.take_beyond(length);
+        };
+        (self.at, self.here) = (self.at + length, rest);
+        Ok(bytes)
+    }
+
+    /// What reaches beyond the block.
+    #[cold]
+    #[inline(never)]
+    fn take_beyond(&mut self, length: usize) -> Read<&'i [u8]> {
+        let bytes = self.file.slice(self.at, length)?;
+        *self = Self::new(self.file, self.at + length);
+        Ok(bytes)
+    }
+
+    #[inline]
+    pub fn byte(&mut self) -> Read<u8> {
+        Ok(self.take(1)?[0])
+    }
+
+    #[inline]
+    pub fn varint(&mut self) -> Read<u64> {
+        // Most are one byte, and years are two.
+        match self.here {
+            [value @ ..0x80, rest @ ..] => {
+                (self.at, self.here) = (self.at + 1, rest);
+                Ok(u64::from(*value))
+            }
+            [low, high @ ..0x80, rest @ ..] => {
+                (self.at, self.here) = (self.at + 2, rest);
+                Ok(u64::from(*low & 0x7F) | u64::from(*high) << 7)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn long_varint(&mut self) -> Read<u64> {
+        let (value, used) = varint(self.file.up_to(self.at, LONGEST_VARINT)?).ok_or_else(|| self.file.fail())?;
+        self.take(used)?;
+        Ok(value)
+    }
+
+    #[inline]
+    pub fn bytes(&mut self) -> Read<&'i [u8]> {
+        let length = usize::try_from(self.varint()?).map_err(|_| self.file.fail())?;
+        self.take(length)
+    }
+
+    #[inline]
+    pub fn text(&mut self) -> Read<&'i str> {
+        let bytes = self.bytes()?;
+        text(self.file, bytes)
+    }
+
+    #[inline]
+    pub fn guid(&mut self, tag: u8) -> Read<GuidRef<'i>> {
+        match tag {
+            0 => Ok(GuidRef::NONE),
+            1 => Ok(GuidRef::Text(self.text()?)),
+            tag => {
+                let what = PREFIXES.get(usize::from(tag) - 2).ok_or_else(|| self.file.fail())?;
+                let mut id = [0; 12];
+                id.copy_from_slice(self.take(12)?);
+                Ok(GuidRef::Plex { what, id })
+            }
+        }
+    }
+}
+
+/// A GUID on its way into a record.
+pub enum PackedGuid<'g> {
+    None,
+    Text(&'g str),
+    Plex(u8, [u8; 12]),
+}
+
+impl<'g> PackedGuid<'g> {
+    pub fn of(guid: &'g str) -> Self {
+        if guid.is_empty() {
+            return Self::None;
+        }
+        Self::plex(guid).unwrap_or(Self::Text(guid))
+    }
+
+    /// The same of an item, whose flags leave room for the first ones only.
+    pub fn of_item(guid: &'g str) -> Self {
+        match Self::of(guid) {
+            Self::Plex(tag, _) if tag > GUID => Self::Text(guid),
+            packed => packed,
+        }
+    }
+
+    /// Only what unpacks to the same text: lower-case digits, a word that is known.
+    fn plex(guid: &str) -> Option<Self> {
+        let id = bytes::from_hex(guid.as_bytes().last_chunk::<24>()?)?;
+        let what = &guid[..guid.len() - 24];
+        let prefix = PREFIXES.iter().position(|known| *known == what)?;
+        Some(Self::Plex(u8::try_from(prefix + 2).ok()?, id))
+    }
+
+    pub fn tag(&self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Text(_) => 1,
+            Self::Plex(tag, _) => *tag,
+        }
+    }
+
+    pub fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::None => {}
+            Self::Text(text) => put_bytes(out, text.as_bytes()),
+            Self::Plex(_, id) => out.extend_from_slice(id),
+        }
+    }
+}

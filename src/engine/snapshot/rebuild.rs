@@ -1,0 +1,91 @@
+//! Segments that a snapshot could not open are made again.
+
+use std::sync::Arc;
+
+use super::data::Snapshot;
+use super::reading::Reading;
+use crate::engine::records::OpenSegments;
+use crate::engine::segment::{ListingSegment, SegmentsLost};
+use crate::engine::sql::LibraryRow;
+use crate::engine::view::LibraryView;
+use crate::error::Result;
+use crate::model::IdentityId;
+use crate::platform::mutex::lock;
+
+/// Segments of a snapshot that are missing or damaged.
+struct LostSegments {
+    identity: Option<IdentityId>,
+    listings: Vec<LibraryRow>,
+    /// The segments of what hosts recorded.
+    segments: Option<Arc<OpenSegments>>,
+}
+
+impl Reading {
+    /// Makes the images anew that the snapshot could not open.
+    pub fn rebuild_lost(&self) -> Result<()> {
+        if self.snapshot.read().incomplete {
+            self.rebuild_broken()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// How many matches are confirmed, in what was read last.
+    pub fn count_matches(&self) -> Result<u64> {
+        self.rebuild_lost()?;
+        let counted = |snapshot: &Snapshot| -> std::result::Result<u64, SegmentsLost> {
+            snapshot.views.iter().map(|view| view.recorded_count()).sum()
+        };
+        let count = counted(&self.snapshot.read());
+        if let Ok(count) = count {
+            return Ok(count);
+        }
+        self.rebuild_broken()?;
+        Ok(counted(&self.snapshot.read()).unwrap_or(0))
+    }
+
+    /// Makes the images anew that are missing or damaged.
+    pub fn rebuild_broken(&self) -> Result<()> {
+        // What another thread has made meanwhile is not lost any more.
+        let _making = lock(&self.rebuilding);
+        self.images.prune(&self.snapshot.read().rows);
+        let LostSegments {
+            identity,
+            listings,
+            segments,
+        } = self.lost();
+        let Some(identity) = identity.filter(|_| !listings.is_empty() || segments.is_some()) else {
+            if self.images.are_due() {
+                self.images.tried();
+            }
+            return Ok(());
+        };
+        if let Some(open) = segments {
+            self.records.rebuild(&open)?;
+        }
+        for row in &listings {
+            self.images.remake(identity, row)?;
+        }
+        self.images.tried();
+        self.reload()
+    }
+
+    /// What is missing or damaged in the snapshot, or may be tried again.
+    fn lost(&self) -> LostSegments {
+        let snapshot = self.snapshot.read();
+        let again = self.images.are_due();
+        let bad = |image: Option<&Arc<ListingSegment>>, wanted: bool| {
+            image.map_or(wanted, |image| {
+                image.is_broken() || again && self.images.stands_in(image)
+            })
+        };
+        let views = snapshot.rows.iter().zip(&snapshot.views);
+        let is_lost =
+            |(row, view): &(&LibraryRow, &Arc<LibraryView>)| bad(view.image.as_ref(), row.generation.is_fetched());
+        LostSegments {
+            identity: snapshot.identity,
+            listings: views.filter(is_lost).map(|(row, _)| row.clone()).collect(),
+            segments: (snapshot.open.are_lost() || self.records.are_due()).then(|| Arc::clone(&snapshot.open)),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Whose view of which server a handle reads: the endpoint, its token, and whether the server has accepted that.
+
+use std::sync::atomic::Ordering;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::data::Snapshot;
+use super::reading::Reading;
+use crate::engine::sql::{Endpoint, SameUser};
+use crate::error::{Error, Result, Status};
+use crate::model::{IdentityId, Token};
+use crate::platform::mutex::lock;
+use crate::source::{Next, Session, View, Viewer};
+
+impl Reading {
+    /// Where this index asks, and as whom. The store knows users by a secret of its database, which may be made anew.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.endpoint_of(&self.tokens.current(), self.is_aside.load(Ordering::Acquire))
+    }
+
+    /// The same with the token of one call, and whether it found that what is asked first is put aside.
+    pub fn endpoint_of(&self, session: &Session, is_aside: bool) -> Option<Endpoint> {
+        self.view_of(is_aside).map(|View { place, viewer }| Endpoint {
+            url: place.clone(),
+            until_ms: match (viewer, &session.claims) {
+                (Viewer::Holder, Some(claims)) => claims.expires_ms,
+                _ => 0,
+            },
+            given_ms: session.given_ms(|| self.clock.now_ms()),
+            who: match (viewer, &session.token) {
+                // One byte more than a token's: what was confirmed for a named user is never inherited.
+                (Viewer::Named(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
+                (Viewer::Holder, Some(token)) => self.store.fingerprint(token.reveal()),
+                // Three bytes more: it is nobody at this URL, where a server may be reached under several.
+                (Viewer::Holder, None) => [self.store.fingerprint(&format!("nobody at {place}")), vec![0; 3]].concat(),
+                // Two bytes more: no token inherits from it, nor does it from one.
+                (Viewer::Reader, _) => [self.store.fingerprint("the server's own files"), vec![0, 0]].concat(),
+            },
+        })
+    }
+
+    /// Whose token that of a call claims to be: nothing is answered by it before the server accepted the token.
+    pub fn same_user(&self, session: &Session, is_aside: bool) -> Option<SameUser> {
+        let is_by_token = self.view_of(is_aside).is_some_and(|view| view.viewer == Viewer::Holder);
+        let claims = session.claims.as_ref().filter(|_| is_by_token)?;
+        let user = claims.user.as_ref()?;
+        Some(self.store.keyed(format!("same {user}").as_bytes()))
+    }
+
+    /// Whether what the store holds may be this token's, and the server has not accepted it. A user who is named waits for
+    /// nothing, nor does one without a token.
+    pub fn awaits_acceptance(&self) -> Result<bool> {
+        if self.identity().is_some() {
+            return Ok(false);
+        }
+        let is_aside = self.is_aside.load(Ordering::Acquire);
+        let is_shown = self.view_of(is_aside).is_some_and(|view| view.viewer == Viewer::Holder);
+        let session = self.tokens.current();
+        let is_by_token = is_shown && session.token.is_some();
+        match self.endpoint_of(&session, is_aside).filter(|_| is_by_token) {
+            Some(endpoint) => self.store.has_led(&endpoint),
+            None => Ok(false),
+        }
+    }
+
+    /// Refuses what needs to know whose view this is, while the server has not accepted the token.
+    pub fn check_accepted(&self) -> Result<()> {
+        if self.awaits_acceptance()? {
+            let remedy = if self.is_offline {
+                "open it once without the offline flag"
+            } else {
+                "ask it first (refresh)"
+            };
+            let why = format!("the server has not accepted the token yet: {remedy}");
+            return Err(Error::new(Status::LibraryNotFound, why));
+        }
+        Ok(())
+    }
+
+    /// Whose view of the server this token opened, also when it was replaced since; `None` while no server accepted it.
+    pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
+        match self.endpoint_of(session, self.is_aside.load(Ordering::Acquire)) {
+            Some(endpoint) => self.store.identity(&endpoint),
+            None => Ok(None),
+        }
+    }
+
+    fn view_of(&self, is_aside: bool) -> Option<&View> {
+        let view = if is_aside { &self.view_aside } else { &self.view };
+        view.as_ref()
+    }
+
+    /// Replaces the token. Where it says whose view this is, nothing of the earlier one is answered from now on. Gives whether
+    /// it is another token.
+    pub fn set_token(&self, token: Option<Token>, next_is: Next) -> Result<bool> {
+        let _catching_up = lock(&self.catching_up);
+        if self.tokens.current().token == token {
+            return Ok(false);
+        }
+        let is_shown = |view: &Option<View>| view.as_ref().is_some_and(|view| view.viewer == Viewer::Holder);
+        let same_view = !is_shown(&self.view) && !is_shown(&self.view_aside);
+        if !same_view {
+            // Before the token: a call that begins with the new one finds nothing that the old one was shown.
+            let empty = Snapshot {
+                number: self.snapshot.read().number + 1,
+                ..Snapshot::default()
+            };
+            self.snapshot.replace(empty);
+        }
+        self.tokens.replace(token, next_is, same_view);
+        if !same_view {
+            self.use_noted.store(0, Ordering::Relaxed);
+            self.reload_locked()?;
+        }
+        Ok(true)
+    }
+
+    /// Notes whether what is asked first is put aside: then it is another view.
+    pub fn set_aside(&self, is_aside: bool) {
+        self.is_premise_recalled.store(true, Ordering::Relaxed);
+        self.is_aside_recalled.store(false, Ordering::Release);
+        if self.view_aside.is_some() && self.is_aside.swap(is_aside, Ordering::AcqRel) != is_aside {
+            self.snapshot.read().outdated.store(true, Ordering::Release);
+        }
+    }
+
+    /// Where the store knows that what is asked first is put aside, it is from the beginning: without a trip, and offline.
+    pub(super) fn recall_premise(&self) -> Result<()> {
+        let Some(premise) = &self.premise else { return Ok(()) };
+        if self.is_premise_recalled.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        if let Some(words) = premise()
+            && self.store.last_premise(xxh3_64(words.as_bytes()))? == Some(false)
+        {
+            self.is_aside.store(true, Ordering::Release);
+            self.is_aside_recalled.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Whether what is asked first was put aside by what the store knew: told once.
+    pub fn take_recalled(&self) -> bool {
+        self.is_aside_recalled.load(Ordering::Acquire) && self.is_aside_recalled.swap(false, Ordering::AcqRel)
+    }
+}
