@@ -238,39 +238,6 @@ impl Item {
         above
     }
 
-    /// An item without texts in the memory of this one; the texts of its lists go to `spare`.
-    pub(crate) fn emptied(mut self, spare: &mut Vec<String>) -> Self {
-        // Whole: a field that keeps what it had does not compile.
-        let Self {
-            rating_key,
-            kind,
-            title,
-            year,
-            show_title,
-            show_rating_key,
-            show_guid,
-            season_title,
-            season_rating_key,
-            season_guid,
-            season,
-            episode,
-            guid,
-            guids,
-            parts,
-        } = &mut self;
-        for text in [rating_key, title, guid, show_title, show_rating_key, show_guid] {
-            text.clear();
-        }
-        for text in [season_title, season_rating_key, season_guid] {
-            text.clear();
-        }
-        for list in [guids, parts] {
-            spare.append(list);
-        }
-        (*kind, *year, *season, *episode) = (ItemType::Other, 0, -1, -1);
-        self
-    }
-
     /// All that is known of it, as a JSON object; `key` is its public key.
     #[must_use]
     pub fn to_json(&self, key: &str) -> String {

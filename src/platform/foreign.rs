@@ -9,18 +9,13 @@
 //!
 //! As root it sets the owner of `-shm` to that of the database, even where another user made it. So it is kept from that while the VFS opens one.
 //!
-//! Plex's databases have pages of 1 KB, and to ask the system for each takes longer than to read what it has. So the VFS reads
-//! some of them ahead where they are asked for in order, within one read transaction: for as long as that lasts, the server
-//! changes no page in the database that is not also in the log, from which `SQLite` takes it then. And it hands these pages out
-//! where they are, as if the file were mapped: a copy of each in `SQLite`'s own cache takes as long as what is done with it.
-//!
 //! A damaged file must not hold up its reader: a [`Limit`] ends statements, and the pauses in which `SQLite` retries.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::NonNull;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 use once_cell::race::OnceBox;
@@ -32,13 +27,8 @@ use rusqlite::ffi::{
 };
 use rusqlite::{Connection, OpenFlags};
 
-use super::ahead::Ahead;
-use super::mutex;
-
 /// Which of the locks in `-shm` is that of writers.
 const WRITERS: c_int = 0;
-/// From which one on they are those of readers.
-const READERS: c_int = 3;
 /// How often a connection is told to look again whether the writer's commit is over: for some 15 ms.
 const LOOKS: u32 = 20;
 /// For how long `SQLite` may pause between retries, in all. Other programs hold its locks for microseconds.
@@ -124,12 +114,10 @@ pub struct MakesNoLog {
 struct Vfs {
     ours: sqlite3_vfs,
     real: *mut sqlite3_vfs,
-    methods: OnceBox<Methods>,
-    log_methods: OnceBox<Methods>,
+    /// Those of databases, and those of logs.
+    methods: [OnceBox<Methods>; 2],
     /// How often the writers' lock was refused since a database was opened last: there is one at a time.
     refused: AtomicU32,
-    /// What was read ahead within this read transaction.
-    ahead: Mutex<Ahead>,
 }
 
 /// What is called for an open database. `SQLite`'s part first, as above.
@@ -170,10 +158,8 @@ impl MakesNoLog {
             Box::into_raw(Box::new(Vfs {
                 ours,
                 real,
-                methods: OnceBox::new(),
-                log_methods: OnceBox::new(),
+                methods: Default::default(),
                 refused: AtomicU32::new(0),
-                ahead: Mutex::default(),
             }))
         };
         // SAFETY: it was just made, and stays where it is until `drop`, which takes it out of SQLite's list first.
@@ -223,12 +209,12 @@ unsafe extern "C" fn open(
     flags: c_int,
     out: *mut c_int,
 ) -> c_int {
-    let given = flags;
-    let flags = if flags & SQLITE_OPEN_WAL == 0 {
-        flags
+    let is_log = flags & SQLITE_OPEN_WAL != 0;
+    // Told that it opens a log, SQLite as root would set the owner of the server's: its times move with that.
+    let left_out = if is_log {
+        SQLITE_OPEN_CREATE | SQLITE_OPEN_WAL
     } else {
-        // Told that it opens a log, SQLite as root would set the owner of the server's: its times move with that.
-        flags & !(SQLITE_OPEN_CREATE | SQLITE_OPEN_WAL)
+        0
     };
     // SAFETY: SQLite hands over the VFS that was registered, which begins a `Vfs`; the rest is handed on to the VFS that it is a
     // copy of. A file that was opened has that one's methods, and the copy of these lives as long as ours, so longer than the
@@ -239,49 +225,34 @@ unsafe extern "C" fn open(
         let Some(open) = (*real).xOpen else {
             return SQLITE_CANTOPEN;
         };
-        let done = open(real, name, file, flags, out);
-        if done == SQLITE_OK && given & SQLITE_OPEN_WAL != 0 {
-            let real = (*file).pMethods;
-            let methods = (*ours).log_methods.get_or_init(|| {
-                Box::new(Methods {
-                    ours: sqlite3_io_methods {
-                        xRead: Some(read_log),
-                        ..*real
-                    },
-                    real,
-                    vfs: ours,
-                })
-            });
-            if std::ptr::eq(methods.real, real) {
-                (*file).pMethods = &raw const methods.ours;
-            }
+        let done = open(real, name, file, flags & !left_out, out);
+        let is_database = flags & SQLITE_OPEN_MAIN_DB != 0;
+        if done != SQLITE_OK || !(is_database || is_log) {
+            return done;
         }
-        if done == SQLITE_OK && given & SQLITE_OPEN_MAIN_DB != 0 {
+        if is_database {
             (*ours).refused.store(0, Ordering::Relaxed);
-            mutex::lock(&(*ours).ahead).forget();
-            let real = (*file).pMethods;
-            let methods = (*ours).methods.get_or_init(|| {
-                Box::new(Methods {
-                    ours: sqlite3_io_methods {
-                        xRead: Some(read),
-                        xLock: Some(begin),
-                        xShmLock: Some(lock),
-                        xShmMap: Some(map),
-                        xFetch: Some(fetch),
-                        xUnfetch: Some(unfetch),
-                        ..*real
-                    },
-                    real,
-                    vfs: ours,
-                })
-            });
-            // A file of another kind has other methods: it keeps them.
-            if std::ptr::eq(methods.real, real) {
-                (*file).pMethods = &raw const methods.ours;
-            }
         }
-        done
+        let real = (*file).pMethods;
+        let methods = (*ours).methods[usize::from(is_log)].get_or_init(|| {
+            Box::new(Methods {
+                ours: sqlite3_io_methods {
+                    xRead: if is_log { Some(read_log) } else { (*real).xRead },
+                    xLock: Some(lock_file),
+                    xShmLock: Some(lock_shared),
+                    xShmMap: Some(map_shared),
+                    ..*real
+                },
+                real,
+                vfs: ours,
+            })
+        });
+        // A file of another kind has other methods: it keeps them.
+        if std::ptr::eq(methods.real, real) {
+            (*file).pMethods = &raw const methods.ours;
+        }
     }
+    SQLITE_OK
 }
 
 /// A statement that runs asks whether it goes on; other than 0 interrupts it.
@@ -300,106 +271,51 @@ unsafe extern "C" fn pause(_: *mut sqlite3_vfs, microseconds: c_int) -> c_int {
     microseconds
 }
 
-/// A log may be long, and is read as a whole where its server was killed.
+/// The methods of a file that [`open`] opened.
+///
+/// # Safety
+/// The file has our methods: only such files are handed to the functions below.
+unsafe fn methods_of<'f>(file: *mut sqlite3_file) -> &'f Methods {
+    // SAFETY: theirs begin a `Methods`, which lives longer than the file.
+    unsafe { &*(*file).pMethods.cast::<Methods>() }
+}
+
+/// Reads, unless the limit is reached: a log may be long, and is read as a whole where its server was killed.
 unsafe extern "C" fn read_log(file: *mut sqlite3_file, to: *mut c_void, length: c_int, from: sqlite3_int64) -> c_int {
     if is_over() {
         return SQLITE_INTERRUPT;
     }
-    // SAFETY: as in `lock`; the rest is handed on.
+    // SAFETY: see `methods_of`; the call is handed on.
     unsafe {
-        let methods = (*file).pMethods.cast::<Methods>();
-        match (*(*methods).real).xRead {
-            Some(read) => read(file, to, length, from),
-            None => SQLITE_IOERR_READ,
-        }
+        let real = methods_of(file).real;
+        (*real)
+            .xRead
+            .map_or(SQLITE_IOERR_READ, |read| read(file, to, length, from))
     }
 }
 
-unsafe extern "C" fn read(file: *mut sqlite3_file, to: *mut c_void, length: c_int, from: sqlite3_int64) -> c_int {
+unsafe extern "C" fn lock_file(file: *mut sqlite3_file, level: c_int) -> c_int {
     if is_over() {
         return SQLITE_INTERRUPT;
     }
-    // SAFETY: as in `lock`; SQLite wants so many bytes, and has room for them.
+    // SAFETY: as above.
     unsafe {
-        let methods = (*file).pMethods.cast::<Methods>();
-        let (Some(read), Ok(length)) = ((*(*methods).real).xRead, usize::try_from(length)) else {
-            return SQLITE_IOERR_READ;
-        };
-        let page = std::slice::from_raw_parts_mut(to.cast::<u8>(), length);
-        let mut from_file = |bytes: &mut [u8], from: i64| match c_int::try_from(bytes.len()) {
-            Ok(length) => read(file, bytes.as_mut_ptr().cast(), length, from),
-            Err(_) => SQLITE_IOERR_READ,
-        };
-        mutex::lock(&(*(*methods).vfs).ahead).read(page, from, &mut from_file)
+        let real = methods_of(file).real;
+        (*real).xLock.map_or(SQLITE_IOERR_LOCK, |lock| lock(file, level))
     }
 }
 
-/// Hands out a page that was read ahead; none where it was not.
-unsafe extern "C" fn fetch(
-    file: *mut sqlite3_file,
-    from: sqlite3_int64,
-    length: c_int,
-    page: *mut *mut c_void,
-) -> c_int {
-    // SAFETY: as in `read`; SQLite has a place for the page, which stays where it is until it gives it back, or closes the file.
-    unsafe {
-        *page = std::ptr::null_mut();
-        let methods = (*file).pMethods.cast::<Methods>();
-        let (Some(read), Ok(length)) = ((*(*methods).real).xRead, usize::try_from(length)) else {
-            return SQLITE_OK;
-        };
-        let mut from_file = |bytes: &mut [u8], from: i64| match c_int::try_from(bytes.len()) {
-            Ok(length) => read(file, bytes.as_mut_ptr().cast(), length, from),
-            Err(_) => SQLITE_IOERR_READ,
-        };
-        if let Some(lent) = mutex::lock(&(*(*methods).vfs).ahead).lend(from, length, &mut from_file) {
-            *page = lent.cast();
-        }
-    }
-    SQLITE_OK
-}
-
-/// Takes a page back; none: what was read before may be different now.
-unsafe extern "C" fn unfetch(file: *mut sqlite3_file, _from: sqlite3_int64, page: *mut c_void) -> c_int {
-    // SAFETY: as in `lock`.
-    unsafe {
-        let methods = (*file).pMethods.cast::<Methods>();
-        let mut ahead = mutex::lock(&(*(*methods).vfs).ahead);
-        if page.is_null() {
-            ahead.clear();
-        } else {
-            ahead.take_back(page.cast());
-        }
-    }
-    SQLITE_OK
-}
-
-/// A read transaction begins, or a database is opened: what was read before may be different now.
-unsafe extern "C" fn begin(file: *mut sqlite3_file, level: c_int) -> c_int {
-    if is_over() {
-        return SQLITE_INTERRUPT;
-    }
-    // SAFETY: as in `lock`.
-    unsafe {
-        let methods = (*file).pMethods.cast::<Methods>();
-        mutex::lock(&(*(*methods).vfs).ahead).clear();
-        match (*(*methods).real).xLock {
-            Some(lock) => lock(file, level),
-            None => SQLITE_IOERR_LOCK,
-        }
-    }
-}
-
-unsafe extern "C" fn lock(file: *mut sqlite3_file, first: c_int, count: c_int, flags: c_int) -> c_int {
+unsafe extern "C" fn lock_shared(file: *mut sqlite3_file, first: c_int, count: c_int, flags: c_int) -> c_int {
+    let is_lock = flags & SQLITE_SHM_LOCK != 0;
     // Only a lock is refused: what is held is always let go.
-    if flags & SQLITE_SHM_LOCK != 0 && is_over() {
+    if is_lock && is_over() {
         return SQLITE_INTERRUPT;
     }
-    // SAFETY: only files that were opened above have this method, and theirs begin a `Methods`.
+    // SAFETY: as above.
     unsafe {
-        let methods = (*file).pMethods.cast::<Methods>();
-        if first == WRITERS && flags & SQLITE_SHM_LOCK != 0 {
-            let before = (*(*methods).vfs).refused.fetch_add(1, Ordering::Relaxed);
+        let methods = methods_of(file);
+        if first == WRITERS && is_lock {
+            let before = (*methods.vfs).refused.fetch_add(1, Ordering::Relaxed);
             // What SQLite says itself where the writer died within its commit: only another writer mends that.
             return if before < LOOKS {
                 SQLITE_BUSY
@@ -407,21 +323,12 @@ unsafe extern "C" fn lock(file: *mut sqlite3_file, first: c_int, count: c_int, f
                 SQLITE_READONLY_RECOVERY
             };
         }
-        match (*(*methods).real).xShmLock {
-            Some(lock) => {
-                let done = lock(file, first, count, flags);
-                if first >= READERS && flags & SQLITE_SHM_LOCK != 0 {
-                    // A read transaction begins: what was read before may be different now.
-                    mutex::lock(&(*(*methods).vfs).ahead).clear();
-                }
-                done
-            }
-            None => SQLITE_IOERR_SHMLOCK,
-        }
+        let lock = (*methods.real).xShmLock;
+        lock.map_or(SQLITE_IOERR_SHMLOCK, |lock| lock(file, first, count, flags))
     }
 }
 
-unsafe extern "C" fn map(
+unsafe extern "C" fn map_shared(
     file: *mut sqlite3_file,
     page: c_int,
     size: c_int,
@@ -431,10 +338,10 @@ unsafe extern "C" fn map(
     if is_over() {
         return SQLITE_INTERRUPT;
     }
-    // SAFETY: as in `lock`; the rest is handed on.
+    // SAFETY: as above.
     unsafe {
-        let methods = (*file).pMethods.cast::<Methods>();
-        let Some(map) = (*(*methods).real).xShmMap else {
+        let real = methods_of(file).real;
+        let Some(map) = (*real).xShmMap else {
             return SQLITE_IOERR_SHMMAP;
         };
         OPENS.set(true);

@@ -3,7 +3,6 @@
 
 #![allow(unsafe_code)]
 
-mod ahead;
 pub mod bytes;
 pub mod clock;
 pub mod files;
@@ -13,7 +12,6 @@ pub mod lock;
 pub mod map;
 pub mod mutex;
 pub mod names;
-pub mod rows;
 pub mod sole;
 pub mod stamp;
 #[cfg(test)]

@@ -11,13 +11,11 @@ use crate::model::{Item, Library, Server};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
-use super::bounds::Bounds;
-use super::contract::{Abilities, Changes, Known, PageEnd, PageRequest, Placed, Source, WantedPath};
+use super::contract::{
+    Abilities, Bounds, Changes, EditRequest, Event, Kind, Known, PageEnd, PageRequest, Placed, Source, Tokens,
+    WantedPath,
+};
 use super::database::PlexDatabase;
-use super::edit::EditRequest;
-use super::event::Event;
-use super::kind::Kind;
-use super::tokens::Tokens;
 
 /// For how long a file that was read before is waited for: its server restarts.
 const RESTART: Duration = Duration::from_secs(15);
@@ -74,8 +72,13 @@ impl Beside {
         made(false, Some(settled))
     }
 
-    fn file(&self) -> Option<&PlexDatabase> {
-        (!self.is_aside()).then_some(&self.database)
+    /// The file, while it can be used; else the server.
+    fn available(&self) -> &dyn Source {
+        if self.is_aside() {
+            &*self.server
+        } else {
+            &*self.database
+        }
     }
 
     fn tell(&self, why: String) {
@@ -94,14 +97,11 @@ impl Source for Beside {
 
     fn abilities(&self) -> Abilities {
         let server = self.server.abilities();
-        match self.file() {
-            Some(file) => Abilities {
-                items: server.items,
-                events: server.events,
-                edits: server.edits,
-                ..file.abilities()
-            },
-            None => server,
+        Abilities {
+            items: server.items,
+            events: server.events,
+            edits: server.edits,
+            ..self.available().abilities()
         }
     }
 
@@ -198,10 +198,7 @@ impl Source for Beside {
     }
 
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
-        match self.file() {
-            Some(file) => file.server(bounds),
-            None => self.server.server(bounds),
-        }
+        self.available().server(bounds)
     }
 
     fn reach(&self, bounds: Bounds<'_>) -> Result<Server> {
@@ -209,20 +206,15 @@ impl Source for Beside {
     }
 
     fn expect(&self, spellings: &[Vec<u8>]) {
-        if let Some(file) = self.file() {
-            file.expect(spellings);
-        }
+        self.available().expect(spellings);
     }
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
-        match self.file() {
-            Some(file) => file.libraries(bounds),
-            None => self.server.libraries(bounds),
-        }
+        self.available().libraries(bounds)
     }
 
     fn has_moved(&self, token: &str) -> bool {
-        self.file().is_some_and(|file| file.has_moved(token))
+        self.available().has_moved(token)
     }
 
     fn partitions(&self, library: &Library) -> usize {
@@ -230,24 +222,11 @@ impl Source for Beside {
     }
 
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        match self.file() {
-            Some(file) => file.page(request, bounds, items),
-            None => self.server.page(request, bounds, items),
-        }
-    }
-
-    fn take_back(&self, items: Vec<Item>) {
-        match self.file() {
-            Some(file) => file.take_back(items),
-            None => self.server.take_back(items),
-        }
+        self.available().page(request, bounds, items)
     }
 
     fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
-        match self.file() {
-            Some(file) => file.changes(library, known, bounds),
-            None => self.server.changes(library, known, bounds),
-        }
+        self.available().changes(library, known, bounds)
     }
 
     fn find_path(
@@ -257,10 +236,7 @@ impl Source for Beside {
         bounds: Bounds<'_>,
         is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        match self.file() {
-            Some(file) => file.find_path(library, wanted, bounds, is_it),
-            None => self.server.find_path(library, wanted, bounds, is_it),
-        }
+        self.available().find_path(library, wanted, bounds, is_it)
     }
 
     fn below(
@@ -270,10 +246,7 @@ impl Source for Beside {
         most: usize,
         bounds: Bounds<'_>,
     ) -> Result<Option<Vec<Item>>> {
-        match self.file() {
-            Some(file) => file.below(library, folders, most, bounds),
-            None => self.server.below(library, folders, most, bounds),
-        }
+        self.available().below(library, folders, most, bounds)
     }
 
     fn find_title(
@@ -283,10 +256,7 @@ impl Source for Beside {
         bounds: Bounds<'_>,
         sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
     ) -> Result<bool> {
-        match self.file() {
-            Some(file) => file.find_title(library, title, bounds, sink),
-            None => self.server.find_title(library, title, bounds, sink),
-        }
+        self.available().find_title(library, title, bounds, sink)
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {

@@ -5,23 +5,14 @@
 //! tells that a library changed, how a listing is paged, how to find out what is new.
 
 mod beside;
-mod bounds;
 mod contract;
 pub mod database;
-mod edit;
-mod event;
-mod kind;
-mod meter;
 mod open;
 pub mod plex;
-mod tokens;
 
-pub use bounds::Bounds;
-pub use contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Placed, Resume, Source, WantedPath};
-pub use edit::{EditRequest, FieldChange, Lock};
-pub use event::{Event, Notification};
-pub use kind::{Kind, View, Viewer};
-pub use meter::{Meter, RequestKind};
+pub use contract::{
+    Abilities, Bounds, Changes, Delta, EditRequest, Event, FieldChange, Kind, Known, Lock, Meter, Next, Notification,
+    PageEnd, PageRequest, Placed, RequestKind, Resume, Session, Source, Tokens, TokensState, View, Viewer, WantedPath,
+};
 pub use open::{check, kind, open, premise, view, view_aside};
 pub use plex::check_token;
-pub use tokens::{Next, Session, State as TokensState, Tokens};

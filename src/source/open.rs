@@ -7,10 +7,8 @@ use crate::options::Options;
 use crate::platform::clock::Clock;
 
 use super::beside::{Beside, premise_from_outside};
-use super::contract::Source;
+use super::contract::{Kind, Meter, Source, View, Viewer};
 use super::database::{self, PlexDatabase};
-use super::kind::{Kind, View, Viewer};
-use super::meter::Meter;
 use super::plex;
 
 /// The kind of source that the options name, also where it is not to be asked.

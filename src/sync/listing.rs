@@ -49,12 +49,11 @@ struct Page {
 impl Page {
     /// Adds the page that follows it, whose list is empty then. It was asked for later: what came singly since the first one is
     /// newer than both.
-    fn join(&mut self, mut next: Self) -> Vec<Item> {
+    fn join(&mut self, mut next: Self) {
         self.rows += next.rows;
         self.next = next.next;
         self.last = next.last;
         self.items.append(&mut next.items);
-        next.items
     }
 }
 
@@ -160,7 +159,6 @@ impl SyncJob<'_> {
                             image.push(item);
                         }
                         self.sync.counters.spent(Spent::ListingSegment, begun.elapsed());
-                        self.source.take_back(items);
                     }
                     image
                 };
@@ -329,7 +327,7 @@ impl SyncJob<'_> {
                     following = Some(next);
                     break;
                 }
-                self.source.take_back(page.join(next));
+                page.join(next);
             }
             let begun = Instant::now();
             if page.first && page.partition != listing.partition {

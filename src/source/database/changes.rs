@@ -8,31 +8,43 @@
 //! add up, or are not known, the library's items are counted, and where the index has more, all of them are compared. Where it
 //! has fewer, items came back: the library is listed.
 
-use std::collections::BTreeSet;
-
 use crate::error::Result;
 use crate::model::{Item, Library};
 
-use super::super::bounds::Bounds;
-use super::super::contract::{Changes, Known};
-use super::cells::{number, numbers};
+use super::super::contract::{Bounds, Changes, Known};
+use super::super::plex::leaf_types;
+use super::cells::numbers;
 use super::items::Items;
-use super::listing::{section, types};
+use super::listing::section;
 use super::mark::{Mark, rows_of};
 use super::place::Slice;
 use super::reader::PlexDatabase;
 
 /// Above this many a listing is the better way.
-const MOST: usize = 50_000;
+const MOST: i64 = 50_000;
+
+/// The rows of a library that changed after ?2, got a part after ?3, or, with ?4, have something in the trash, and all below
+/// them: a show, a season, an artist, an album stands for its items. Rows whose number of a change is no whole number may have
+/// changed: texts and blobs stand behind all numbers. `UNION` ends where a season is above itself in a damaged file.
+const CHANGED: &str = "WITH RECURSIVE changed (id) AS (\
+     SELECT id FROM metadata_items WHERE unlikely(changed_at > ?2) AND +library_section_id = ?1 \
+     UNION SELECT id FROM metadata_items WHERE unlikely(changed_at IS NULL) AND +library_section_id = ?1 \
+     UNION SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id WHERE p.id > ?3 \
+     UNION SELECT m.metadata_item_id FROM media_items d CROSS JOIN media_items m ON m.id = d.id \
+     WHERE ?4 AND d.deleted_at IS NOT NULL \
+     UNION SELECT m.metadata_item_id FROM media_parts d CROSS JOIN media_parts p ON p.id = d.id \
+     CROSS JOIN media_items m ON m.id = p.media_item_id WHERE ?4 AND d.deleted_at IS NOT NULL \
+     UNION SELECT i.id FROM changed CROSS JOIN metadata_items i ON i.parent_id = changed.id) \
+     SELECT id FROM changed LIMIT ?5";
 
 /// What changed, as numbers of items.
-struct Moved {
+struct ChangedRows {
     now: Mark,
     /// The rows that changed last went.
     went_back: bool,
     /// How many rows are new, of all libraries.
     new: i64,
-    ids: BTreeSet<i64>,
+    ids: Vec<i64>,
     /// Rating keys of those that changed in other libraries: one of them may have been this one's.
     elsewhere: Vec<String>,
 }
@@ -50,32 +62,29 @@ impl PlexDatabase {
         // From now on probes count the rows, so that the next delta finds what went by that.
         self.counts_rows();
         // What a slice has left is used: to open the file costs more than to read what changed.
-        let Some((moved, read, count)) = self.place.slice(bounds, &mut |slice| {
-            let told = |error: rusqlite::Error| self.place.unasked(slice, &error);
-            let Some(moved) = moved(slice, section, &since).map_err(told)? else {
+        let Some((changed, mut read, count)) = self.place.slice(bounds, &mut |slice| {
+            let Some(changed) = slice.ask(|| changed_rows(slice, section, &since))? else {
                 return Ok(None);
             };
-            let ids: Vec<i64> = moved.ids.iter().copied().collect();
-            let read = self.read_some(slice, library, &ids)?;
+            let read = Self::read_some(slice, library, &changed.ids)?;
             let adds_up = rows
                 .as_ref()
-                .is_some_and(|((then, now), mark)| then + moved.new == *now && *mark == moved.now);
-            let items = Items::new(&slice.connection, section, types(library));
-            let count = (!adds_up).then(|| items.count(None)).transpose().map_err(told)?;
-            Ok(Some((moved, read, count)))
+                .is_some_and(|((then, now), mark)| then + changed.new == *now && *mark == changed.now);
+            let count = || Items::new(&slice.connection, section, leaf_types(library.kind)).counts(i64::MAX);
+            let count = (!adds_up).then(|| slice.ask(count)).transpose()?;
+            Ok(Some((changed, read, count.map(|(_, count)| count))))
         })?
         else {
             return Ok(Changes::Unknown);
         };
-        let ids: Vec<i64> = moved.ids.iter().copied().collect();
-        let (mut came, mut left) = (Vec::with_capacity(ids.len()), Vec::new());
-        let mut sort = |id: i64, item| match item {
-            Some(item) => came.push(item),
-            None => left.push(id.to_string()),
-        };
-        let (first, rest) = ids.split_at(read.len());
-        first.iter().zip(read).for_each(|(id, item)| sort(*id, item));
-        self.read(library, rest, bounds, &mut sort)?;
+        read.extend(self.read(library, &changed.ids[read.len()..], bounds)?);
+        let (mut came, mut left) = (Vec::with_capacity(read.len()), Vec::new());
+        for (id, item) in changed.ids.iter().zip(read) {
+            match item {
+                Some(item) => came.push(item),
+                None => left.push(id.to_string()),
+            }
+        }
         known.add(&came)?;
         // A restored backup has items again that went before, with the numbers of their old changes: they are listed.
         let ours = known.count()?;
@@ -83,12 +92,12 @@ impl PlexDatabase {
             return Ok(Changes::Unknown);
         }
         // Else all numbers are compared.
-        let went = known.has_any(&moved.elsewhere)? || known.has_any(&left)?;
+        let went = known.has_any(&changed.elsewhere)? || known.has_any(&left)?;
         let is_all = count.is_none_or(|count| count == ours);
-        if is_all && !moved.went_back && moved.now.trash == since.trash && !went {
+        if is_all && !changed.went_back && changed.now.trash == since.trash && !went {
             return Ok(Changes::Known { gone: Vec::new() });
         }
-        let (gone, count) = self.gone(library, moved.now.items, known, bounds)?;
+        let (gone, count) = self.gone(library, changed.now.items, known, bounds)?;
         if count + gone.len() as u64 > ours {
             return Ok(Changes::Unknown);
         }
@@ -100,89 +109,58 @@ impl PlexDatabase {
     fn gone(&self, library: &Library, last: i64, known: &dyn Known, bounds: &Bounds<'_>) -> Result<(Vec<String>, u64)> {
         let section = section(library)?;
         let mut there: Vec<i64> = Vec::new();
-        loop {
-            let after = there.last().copied().unwrap_or(0);
-            let before = there.len();
-            let done = self.place.slice(bounds, &mut |slice| {
+        let count = loop {
+            let (after, before) = (there.last().copied().unwrap_or(0), there.len());
+            let count = self.place.slice(bounds, &mut |slice| {
                 there.truncate(before);
-                let mut statement = slice
-                    .connection
-                    .prepare_cached(
-                        "SELECT id FROM metadata_items WHERE library_section_id = ?1 AND id > ?2 ORDER BY id",
-                    )
-                    .map_err(|error| self.place.unasked(slice, &error))?;
-                let mut read = || -> rusqlite::Result<bool> {
+                slice.ask(|| {
+                    let mut statement = slice.connection.prepare_cached(
+                        "SELECT id FROM metadata_items WHERE library_section_id = ?1 AND id > ?2 \
+                         AND id NOT IN (SELECT d.id FROM metadata_items d WHERE d.deleted_at IS NOT NULL) ORDER BY id",
+                    )?;
                     let mut rows = statement.query([section, after])?;
                     while let Some(row) = rows.next()? {
                         there.push(row.get(0)?);
                         if there.len().is_multiple_of(1_024) && slice.is_over() {
-                            return Ok(false);
+                            return Ok(None);
                         }
                     }
-                    Ok(true)
-                };
-                read().map_err(|error| self.place.unasked(slice, &error))
+                    let items = Items::new(&slice.connection, section, leaf_types(library.kind));
+                    items.counts(last).map(|(_, count)| Some(count))
+                })
             })?;
-            if done {
-                break;
+            if let Some(count) = count {
+                break count;
             }
-        }
-        let (trashed, count) = self.place.slice(bounds, &mut |slice| {
-            let told = |error: rusqlite::Error| self.place.unasked(slice, &error);
-            let mut trashed = BTreeSet::new();
-            numbers(
-                &slice.connection,
-                "SELECT d.id FROM metadata_items d CROSS JOIN metadata_items i ON i.id = d.id \
-                 WHERE d.deleted_at IS NOT NULL AND +i.library_section_id = ?1",
-                &[section],
-                &mut |id| {
-                    trashed.insert(id);
-                },
-            )
-            .map_err(told)?;
-            let items = Items::new(&slice.connection, section, types(library));
-            Ok((trashed, items.count(Some(last)).map_err(told)?))
-        })?;
+        };
         let mut gone = Vec::new();
         known.keys(&mut |key| {
-            let is_there = key
-                .parse()
-                .is_ok_and(|id: i64| there.binary_search(&id).is_ok() && !trashed.contains(&id));
-            if !is_there {
+            if !key.parse().is_ok_and(|id: i64| there.binary_search(&id).is_ok()) {
                 gone.push(key.to_owned());
             }
         })?;
         Ok((gone, count))
     }
 
-    /// Hands over the items with these numbers that the library has, in slices.
-    pub(super) fn read(
-        &self,
-        library: &Library,
-        ids: &[i64],
-        bounds: &Bounds<'_>,
-        each: &mut dyn FnMut(i64, Option<Item>),
-    ) -> Result<()> {
-        let mut done = 0;
-        while done < ids.len() {
-            let items = self
-                .place
-                .slice(bounds, &mut |slice| self.read_some(slice, library, &ids[done..]))?;
-            let read = items.len();
-            for (id, item) in ids[done..].iter().zip(items) {
-                each(*id, item);
-            }
-            done += read;
+    /// Reads the items with these numbers that the library has, in slices; `None` for each other number.
+    pub(super) fn read(&self, library: &Library, ids: &[i64], bounds: &Bounds<'_>) -> Result<Vec<Option<Item>>> {
+        let mut items = Vec::new();
+        while items.len() < ids.len() {
+            let rest = &ids[items.len()..];
+            items.extend(
+                self.place
+                    .slice(bounds, &mut |slice| Self::read_some(slice, library, rest))?,
+            );
         }
-        Ok(())
+        Ok(items)
     }
 
     /// The first of the items with these numbers, as many as a slice has time for: one at least.
-    fn read_some(&self, slice: &Slice, library: &Library, ids: &[i64]) -> Result<Vec<Option<Item>>> {
-        let mut reader = Items::new(&slice.connection, section(library)?, types(library));
+    fn read_some(slice: &Slice<'_>, library: &Library, ids: &[i64]) -> Result<Vec<Option<Item>>> {
+        let mut reader = Items::new(&slice.connection, section(library)?, leaf_types(library.kind));
         let mut items = Vec::new();
         for id in ids {
-            items.push(reader.one(*id).map_err(|error| self.place.unasked(slice, &error))?);
+            items.push(slice.ask(|| reader.one(*id))?);
             if slice.is_over() {
                 break;
             }
@@ -191,93 +169,36 @@ impl PlexDatabase {
     }
 }
 
-/// What changed; `None` where that cannot be told.
-fn moved(slice: &Slice, section: i64, since: &Mark) -> rusqlite::Result<Option<Moved>> {
+/// What changed; `None` where that cannot be told, or is too much.
+fn changed_rows(slice: &Slice<'_>, section: i64, since: &Mark) -> rusqlite::Result<Option<ChangedRows>> {
     let connection = &slice.connection;
     let now = Mark::read(connection, &slice.state)?;
     let Some(base) = since.base(&now, connection)? else {
         return Ok(None);
     };
-    let (mut ids, mut elsewhere) = (BTreeSet::new(), Vec::new());
-    let mut above = Vec::new();
-    {
-        // Rows whose cell is no whole number may have changed: texts and blobs stand behind all numbers.
-        let mut statement = connection.prepare_cached(
-            "SELECT id, metadata_type, library_section_id FROM metadata_items WHERE changed_at > ?1 OR changed_at IS NULL",
-        )?;
-        let mut rows = statement.query([base.changed])?;
-        while let Some(row) = rows.next()? {
-            let id: i64 = row.get(0)?;
-            if number(row, 2)? != Some(section) {
-                elsewhere.push(id.to_string());
-                if elsewhere.len() > MOST {
-                    return Ok(None);
-                }
-                continue;
-            }
-            match number(row, 1)? {
-                // A show, a season, an artist, an album: all below it.
-                Some(2 | 3 | 8 | 9 | 14) => above.push(id),
-                _ => drop(ids.insert(id)),
-            }
-            if ids.len() + above.len() > MOST {
-                return Ok(None);
-            }
-        }
-    }
-    let mut seen = BTreeSet::new();
-    while let Some(parent) = above.pop() {
-        // In a damaged file a season may be above itself.
-        if !seen.insert(parent) {
-            continue;
-        }
-        let mut statement =
-            connection.prepare_cached("SELECT id, metadata_type FROM metadata_items WHERE parent_id = ?1")?;
-        let mut rows = statement.query([parent])?;
-        while let Some(row) = rows.next()? {
-            let id = row.get(0)?;
-            match number(row, 1)? {
-                Some(3 | 9 | 14) => above.push(id),
-                _ => drop(ids.insert(id)),
-            }
-        }
-        if ids.len() > MOST {
-            return Ok(None);
-        }
-    }
-    // A file that came to an item, should that ever not count as a change of it.
-    if now.parts > since.parts {
-        numbers(
-            connection,
-            "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id WHERE p.id > ?1",
-            &[since.parts],
-            &mut |id| {
-                ids.insert(id);
-            },
-        )?;
-    }
-    // What is in the trash: there is no telling what came to it.
-    if now.trash[1..] != since.trash[1..] {
-        for sql in [
-            "SELECT m.metadata_item_id FROM media_items d CROSS JOIN media_items m ON m.id = d.id \
-             WHERE d.deleted_at IS NOT NULL",
-            "SELECT m.metadata_item_id FROM media_parts d CROSS JOIN media_parts p ON p.id = d.id \
-             CROSS JOIN media_items m ON m.id = p.media_item_id WHERE d.deleted_at IS NOT NULL",
-        ] {
-            numbers(connection, sql, &[], &mut |id| {
-                ids.insert(id);
-            })?;
-        }
-    }
-    if ids.len() > MOST {
+    // There is no telling what came to the trash.
+    let trash_moved = i64::from(now.trash[1..] != since.trash[1..]);
+    let (mut ids, mut elsewhere) = (Vec::new(), Vec::new());
+    let since_when = [section, base.changed, since.parts, trash_moved, MOST + 1];
+    numbers(connection, CHANGED, &since_when, &mut |id| ids.push(id))?;
+    numbers(
+        connection,
+        "SELECT id FROM metadata_items WHERE unlikely(changed_at > ?2) AND +library_section_id IS NOT ?1 \
+         UNION ALL SELECT id FROM metadata_items WHERE unlikely(changed_at IS NULL) AND +library_section_id IS NOT ?1 LIMIT ?3",
+        &[section, base.changed, MOST + 1],
+        &mut |id| elsewhere.push(id.to_string()),
+    )?;
+    let most = usize::try_from(MOST).unwrap_or(usize::MAX);
+    if ids.len() > most || elsewhere.len() > most {
         return Ok(None);
     }
+    ids.sort_unstable();
     let new = connection.query_row(
         "SELECT count(*) FROM metadata_items WHERE id > ?1",
         [since.items],
         |row| row.get(0),
     )?;
-    Ok(Some(Moved {
+    Ok(Some(ChangedRows {
         now,
         went_back: base.went_back,
         new,

@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 
 use crate::error::{Error, Result, Status};
-use crate::model::{Item, ItemType, Library};
+use crate::model::{Item, Library};
 
-use super::super::bounds::Bounds;
-use super::super::contract::{PageEnd, PageRequest, Source};
+use super::super::contract::{Bounds, PageEnd, PageRequest};
 use super::super::plex::leaf_types;
 use super::ahead::Ahead;
 use super::items::Items;
@@ -15,14 +14,14 @@ use super::turns::check;
 
 /// How many items are read ahead: so many that opening the database is a small part of it, and few enough to need little
 /// memory.
-pub const AHEAD: usize = 8_192;
+const AHEAD: usize = 8_192;
 
 /// The number of a library that is asked for.
 pub fn section(library: &Library) -> Result<i64> {
     library.section.parse().map_err(|_| no_library(library))
 }
 
-pub fn no_library(library: &Library) -> Error {
+fn no_library(library: &Library) -> Error {
     Error::new(
         Status::NotOnServer,
         format!("section {} is not in Plex's database any more", library.section),
@@ -59,33 +58,23 @@ impl PlexDatabase {
         } else {
             AHEAD
         };
-        let mut used = std::mem::take(&mut *self.used());
-        let (total, read, is_all) = self.place.slice(bounds, &mut |slice| {
-            let told = |error: rusqlite::Error| self.place.unasked(slice, &error);
-            let exists: bool = slice
-                .connection
-                .query_row(
-                    "SELECT count(*) FROM library_sections WHERE id = ?1",
-                    [section],
-                    |row| row.get(0),
-                )
-                .map_err(told)?;
-            if !exists {
-                return Err(no_library(library));
-            }
-            let mut reader = Items::new(&slice.connection, section, &[*kind]).reusing(&mut used);
-            let total = match request.position {
-                0 => Some(reader.count(None).map_err(told)?),
-                _ => None,
-            };
-            let mut read = Vec::with_capacity(most);
-            let mut enough = |read| read >= request.size as usize && slice.is_over();
-            let is_all = reader
-                .after(position(request.position), most, &mut read, &mut enough)
-                .map_err(told)?;
-            Ok((total, read, is_all))
+        let read = self.place.slice(bounds, &mut |slice| {
+            slice.ask(|| {
+                let exists = "SELECT count(*) FROM library_sections WHERE id = ?1";
+                let connection = &slice.connection;
+                if !connection.query_row(exists, [section], |row| row.get::<_, bool>(0))? {
+                    return Ok(None);
+                }
+                let mut reader = Items::new(connection, section, std::slice::from_ref(kind));
+                let total = (request.position == 0).then(|| reader.counts(i64::MAX)).transpose()?;
+                let mut read = Vec::with_capacity(most);
+                let mut enough = |read| read >= request.size as usize && slice.is_over();
+                let after = i64::try_from(request.position).unwrap_or(i64::MAX);
+                let is_all = reader.after(after, most, &mut read, &mut enough)?;
+                Ok(Some((total.map(|(_, count)| count), read, is_all)))
+            })
         })?;
-        self.take_back(used);
+        let (total, read, is_all) = read.ok_or_else(|| no_library(library))?;
         let mut ahead = Ahead {
             of: Some(of.clone()),
             after: request.position,
@@ -96,13 +85,4 @@ impl PlexDatabase {
         *self.ahead() = ahead;
         Ok(PageEnd { total, ..page })
     }
-}
-
-fn position(position: u64) -> i64 {
-    i64::try_from(position).unwrap_or(i64::MAX)
-}
-
-/// The types of leaves of a library, of all its partitions.
-pub fn types(library: &Library) -> &'static [ItemType] {
-    leaf_types(library.kind)
 }

@@ -1,8 +1,7 @@
 //! Plex's own database as a [`Source`]: the file that the server keeps its libraries in, read beside the running server.
 //!
 //! `place` is where the file is and how a short look into it leaves no trace, `turns` who looks when; `schema` what is read of
-//! it, `read` what that means, in the words of the HTTP API, and `items` the same of all that is an item's, with what `filling`
-//! adds to it, by `cells`; `mark` what tells that something changed. `reader` is what there is between questions, with what was
+//! it, `read` what that means, in the words of the HTTP API, and `items` the same of all that is an item's, by `cells`; `mark` what tells that something changed. `reader` is what there is between questions, with what was
 //! read `ahead`; `listing` and `changes` are made of them.
 //!
 //! Nothing here asks for anything over a network, and nothing is counted as a request.
@@ -10,7 +9,6 @@
 mod ahead;
 mod cells;
 mod changes;
-mod filling;
 mod items;
 mod listing;
 mod mark;
@@ -30,12 +28,12 @@ use crate::error::Result;
 use crate::model::{Item, Library, Server, Trust};
 use crate::platform::fork::{Release, hold};
 
-use super::bounds::Bounds;
-use super::contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Placed, Resume, Source, WantedPath};
-use super::kind::Kind;
+use super::contract::{
+    Abilities, Bounds, Changes, Delta, Kind, Known, PageEnd, PageRequest, Placed, Resume, Source, WantedPath,
+};
+
 use super::plex::{self, leaf_types, tell_apart};
 
-use self::cells::numbers;
 use self::items::Items;
 use self::mark::Mark;
 use self::place::{Place, State};
@@ -59,7 +57,7 @@ impl PlexDatabase {
     /// Why not, and what to do.
     pub fn identity(&self, bounds: &Bounds<'_>) -> Result<String> {
         let state = self.place.slice(bounds, &mut |slice| {
-            schema::check(&slice.connection).map_err(|error| self.place.unasked(slice, &error))?;
+            slice.ask(|| schema::check(&slice.connection))?;
             Ok(slice.state.clone())
         })?;
         Ok(self.identity_of(&state))
@@ -93,11 +91,10 @@ impl PlexDatabase {
             };
             let section = listing::section(&library)?;
             let found = self.place.slice(&bounds, &mut |slice| {
-                let mut items = Items::new(&slice.connection, section, &[*kind]);
-                let read = |items: &mut Items<'_>| Ok((items.last()?, items.count(None)?, items.count_with_trash()?));
-                read(&mut items).map_err(|error| self.place.unasked(slice, &error))
+                let mut items = Items::new(&slice.connection, section, std::slice::from_ref(kind));
+                slice.ask(|| Ok((items.last()?, items.counts(i64::MAX)?)))
             })?;
-            if let (Some(last), count, all) = found {
+            if let (Some(last), (all, count)) = found {
                 return Ok(Some((library, last, count..=all)));
             }
         }
@@ -146,13 +143,12 @@ impl Source for PlexDatabase {
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         check(&bounds)?;
         self.ahead().clear();
-        *self.used() = Vec::new();
         let mut expected = std::mem::take(&mut *self.expected());
         // Once: where it was found, it is listed or remembered.
         let wanted = expected.found.is_none() && !expected.spellings.is_empty();
         expected.found = None;
         let mut libraries = self.place.slice(&bounds, &mut |slice| {
-            let mut read = || {
+            slice.ask(|| {
                 schema::check(&slice.connection)?;
                 let mut libraries = read::libraries(&slice.connection)?;
                 let mark = Mark::read(&slice.connection, &slice.state)?;
@@ -167,8 +163,7 @@ impl Source for PlexDatabase {
                     expected.found = Some((token, found));
                 }
                 Ok(libraries)
-            };
-            read().map_err(|error| self.place.unasked(slice, &error))
+            })
         })?;
         if wanted {
             *self.expected() = expected;
@@ -194,12 +189,6 @@ impl Source for PlexDatabase {
 
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         self.listed(request, &bounds, items)
-    }
-
-    fn take_back(&self, mut items: Vec<Item>) {
-        let mut used = self.used();
-        items.truncate(listing::AHEAD.saturating_sub(used.len()));
-        used.append(&mut items);
     }
 
     fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
@@ -230,8 +219,8 @@ impl Source for PlexDatabase {
         let items = match known {
             Some(items) => items,
             None => self.place.slice(&bounds, &mut |slice| {
-                let found = read::with_path(&slice.connection, std::slice::from_ref(library), wanted.spellings);
-                let found = found.map_err(|error| self.place.unasked(slice, &error))?;
+                let libraries = std::slice::from_ref(library);
+                let found = slice.ask(|| read::with_path(&slice.connection, libraries, wanted.spellings))?;
                 Ok(found.into_iter().map(|(_, item)| item).collect())
             })?,
         };
@@ -247,8 +236,7 @@ impl Source for PlexDatabase {
     ) -> Result<Option<Vec<Item>>> {
         check(&bounds)?;
         self.place.slice(&bounds, &mut |slice| {
-            let found = read::below(&slice.connection, library, folders, most, &|| slice.is_over());
-            found.map_err(|error| self.place.unasked(slice, &error))
+            slice.ask(|| read::below(&slice.connection, library, folders, most, &|| slice.is_over()))
         })
     }
 
@@ -261,26 +249,11 @@ impl Source for PlexDatabase {
         let libraries = self.libraries(bounds)?;
         let mut items = Vec::new();
         for library in &libraries {
-            let section = listing::section(library)?;
-            let own = self.place.slice(&bounds, &mut |slice| {
-                let mut own = Vec::new();
-                for id in &ids {
-                    numbers(
-                        &slice.connection,
-                        "SELECT id FROM metadata_items WHERE id = ?1 AND +library_section_id = ?2",
-                        &[*id, section],
-                        &mut |id| own.push(id),
-                    )
-                    .map_err(|error| self.place.unasked(slice, &error))?;
-                }
-                Ok(own)
-            })?;
-            self.read(library, &own, &bounds, &mut |_, item| {
-                items.extend(item.map(|item| Placed {
-                    item,
-                    section: library.section.clone(),
-                }));
-            })?;
+            let read = self.read(library, &ids, &bounds)?;
+            items.extend(read.into_iter().flatten().map(|item| Placed {
+                item,
+                section: library.section.clone(),
+            }));
         }
         Ok(items)
     }
@@ -294,7 +267,6 @@ impl Source for PlexDatabase {
             // First: a slice may last.
             Place::hold(&self, |database| &database.place),
             Box::new(hold(&self, |database| &database.ahead)),
-            Box::new(hold(&self, |database| &database.used)),
             Box::new(hold(&self, |database| &database.expected)),
         ]
     }

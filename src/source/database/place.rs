@@ -20,11 +20,10 @@ use crate::platform::clock::Clock;
 use crate::platform::files::{self, Inode};
 use crate::platform::foreign::{Limit, MakesNoLog};
 use crate::platform::fork::Release;
-use crate::platform::rows;
 use crate::platform::sole::Sole;
 use crate::platform::stamp::{Compared, Stamp};
 
-use super::super::bounds::Bounds;
+use super::super::contract::Bounds;
 use super::schema;
 use super::turns::{RunningSlice, SliceGuard, SliceLock, check};
 
@@ -82,7 +81,8 @@ impl State {
 }
 
 /// One short look into the database. Dropped before anything is waited for.
-pub struct Slice {
+pub struct Slice<'p> {
+    place: &'p Place,
     pub connection: Connection,
     /// When it should end.
     pub until: Instant,
@@ -91,7 +91,22 @@ pub struct Slice {
     _sole: Vec<Sole>,
 }
 
-impl Slice {
+impl Slice<'_> {
+    /// Runs statements. The error of one that the database cannot be asked says which columns it lacks.
+    pub fn ask<T>(&self, read: impl FnOnce() -> rusqlite::Result<T>) -> Result<T> {
+        read().map_err(|error| match schema::missing(&self.connection) {
+            Ok(Some(missing)) => Error::new(
+                Status::NotPlex,
+                format!(
+                    "{} lacks {missing}: it is no library database of Plex's, or one of a version that this plexindex does not \
+                     know; use server_url instead",
+                    self.place.shown()
+                ),
+            ),
+            _ => self.place.explain(&error),
+        })
+    }
+
     /// Whether its time is over.
     pub fn is_over(&self) -> bool {
         Instant::now() >= self.until
@@ -184,7 +199,7 @@ impl Place {
     }
 
     /// Reads for a moment; what `work` gives is of that moment. Called again where the server came between, or a fork.
-    pub fn slice<T>(&self, bounds: &Bounds<'_>, work: &mut dyn FnMut(&Slice) -> Result<T>) -> Result<T> {
+    pub fn slice<T>(&self, bounds: &Bounds<'_>, work: &mut dyn FnMut(&Slice<'_>) -> Result<T>) -> Result<T> {
         let mut turn = self.slices.acquire(bounds)?;
         if let Some(error) = turn.left_alone(|| self.stamp(), self.clock.now_ms()) {
             return Err(error);
@@ -254,8 +269,8 @@ impl Place {
     /// One attempt.
     fn attempt<T>(
         &self,
-        work: &mut dyn FnMut(&Slice) -> Result<T>,
-        runs: &dyn Fn(&Slice) -> RunningSlice,
+        work: &mut dyn FnMut(&Slice<'_>) -> Result<T>,
+        runs: &dyn Fn(&Slice<'_>) -> RunningSlice,
         turn: &mut SliceGuard<'_>,
     ) -> Result<T> {
         let begun = Instant::now();
@@ -291,7 +306,7 @@ impl Place {
         )
     }
 
-    fn open(&self) -> Result<Slice> {
+    fn open(&self) -> Result<Slice<'_>> {
         let file = self.file()?;
         let state = self.state()?;
         let folder = file.parent().unwrap_or(file);
@@ -353,14 +368,13 @@ impl Place {
         };
         let connection = vfs.open(&uri(file, how)).map_err(|error| self.explain(&error))?;
         let slice = Slice {
+            place: self,
             connection,
             until: Instant::now() + SLICE,
             state,
             _sole: sole,
         };
-        Self::restrain(&slice.connection)
-            .and_then(|()| rows::prepare(&slice.connection))
-            .map_err(|error| self.explain(&error))?;
+        Self::restrain(&slice.connection).map_err(|error| self.explain(&error))?;
         Ok(slice)
     }
 
@@ -371,11 +385,10 @@ impl Place {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_prepared_statement_cache_capacity(32);
-        // One read transaction: all statements of the slice see one moment. Of a file of any size as if it were mapped: our VFS
-        // hands out what it read ahead, and maps nothing.
-        connection.execute_batch(
-            "PRAGMA query_only = 1; PRAGMA mmap_size = 1; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048; BEGIN",
-        )?;
+        // One read transaction: all statements of the slice see one moment. Nothing is mapped: a file that is cut off ends no
+        // process.
+        connection
+            .execute_batch("PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048; BEGIN")?;
         // The transaction begins with the first read.
         connection
             .query_row("SELECT 1 FROM sqlite_master LIMIT 1", [], |_| Ok(()))
@@ -383,21 +396,6 @@ impl Place {
                 rusqlite::Error::QueryReturnedNoRows => Ok(()),
                 error => Err(error),
             })
-    }
-
-    /// The error of a statement: of one that the database cannot be asked, which columns it lacks.
-    pub fn unasked(&self, slice: &Slice, error: &rusqlite::Error) -> Error {
-        match schema::missing(&slice.connection) {
-            Ok(Some(missing)) => Error::new(
-                Status::NotPlex,
-                format!(
-                    "{} lacks {missing}: it is no library database of Plex's, or one of a version that this plexindex does not \
-                     know; use server_url instead",
-                    self.shown()
-                ),
-            ),
-            _ => self.explain(error),
-        }
     }
 
     fn explain(&self, error: &rusqlite::Error) -> Error {

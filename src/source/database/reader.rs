@@ -24,8 +24,6 @@ pub struct Expected {
 pub struct PlexDatabase {
     pub(super) place: Place,
     pub(super) ahead: Mutex<Ahead>,
-    /// Items that were listed, for their memory.
-    pub(super) used: Mutex<Vec<Item>>,
     /// What was looked for together with the libraries.
     pub(super) expected: Mutex<Expected>,
     /// Whether its rows are counted with each probe: of use where it is listed, and not for one first answer.
@@ -45,7 +43,6 @@ impl PlexDatabase {
         Self {
             place: Place::new(named, clock),
             ahead: Mutex::default(),
-            used: Mutex::default(),
             expected: Mutex::default(),
             counts: AtomicBool::new(false),
         }
@@ -53,10 +50,6 @@ impl PlexDatabase {
 
     pub(super) fn ahead(&self) -> MutexGuard<'_, Ahead> {
         lock(&self.ahead)
-    }
-
-    pub(super) fn used(&self) -> MutexGuard<'_, Vec<Item>> {
-        lock(&self.used)
     }
 
     pub(super) fn expected(&self) -> MutexGuard<'_, Expected> {

@@ -10,7 +10,7 @@ use crate::error::{Error, Result, Status};
 use crate::platform::fork::{Held, Release, hold};
 use crate::platform::mutex::lock;
 
-use super::super::bounds::Bounds;
+use super::super::contract::Bounds;
 
 /// How long a slice may read before a pause.
 const READ: Duration = Duration::from_millis(20);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result, Status};
 use crate::model::Item;
 
-use super::super::bounds::Bounds;
+use super::super::contract::Bounds;
 use super::client::PlexHttp;
 use super::question::{Fate, MOST_ROWS, PAGES, Question};
 use super::retry::{self, Failure};
@@ -101,21 +101,10 @@ impl PlexHttp {
     /// # Errors
     /// Those of [`crate::source::Source::page`].
     pub fn rows(&self, request: &RowsRequest<'_>, bounds: Bounds<'_>, sink: &mut dyn FnMut(Item)) -> Result<RowsEnd> {
-        self.rows_reusing(request, bounds, &mut Vec::new(), sink)
-    }
-
-    /// The same, read into the memory of items that are needed no more.
-    fn rows_reusing(
-        &self,
-        request: &RowsRequest<'_>,
-        bounds: Bounds<'_>,
-        used: &mut Vec<Item>,
-        sink: &mut dyn FnMut(Item),
-    ) -> Result<RowsEnd> {
         let question = Question::page(request);
-        let rows = wire::Rows::new(request.kind, sink)
-            .at_most(PAGES * u64::from(request.size.max(MOST_ROWS)))
-            .reusing(used);
+        let most = PAGES * u64::from(request.size.max(MOST_ROWS));
+        let mut sink = |item, _| sink(item);
+        let rows = wire::Rows::new(request.kind, most, &mut sink);
         let mut lists = Lists::Rows(rows);
         let head = self.ask(&question, &bounds, &mut lists)?;
         Ok(RowsEnd {
@@ -136,21 +125,10 @@ impl PlexHttp {
         bounds: Bounds<'_>,
         items: &mut Vec<Item>,
     ) -> Result<RowsEnd> {
-        self.some_rows_reusing(request, bounds, &mut Vec::new(), items)
-    }
-
-    /// The same, read into the memory of items that are needed no more.
-    pub(super) fn some_rows_reusing(
-        &self,
-        request: &RowsRequest<'_>,
-        bounds: Bounds<'_>,
-        used: &mut Vec<Item>,
-        items: &mut Vec<Item>,
-    ) -> Result<RowsEnd> {
         let before = items.len();
         loop {
             let cuts = self.transport.cuts();
-            match self.rows_reusing(request, bounds, used, &mut |item| items.push(item)) {
+            match self.rows(request, bounds, &mut |item| items.push(item)) {
                 Err(error)
                     if !matches!(error.status, Status::Aborted | Status::Timeout) && self.transport.cuts() != cuts =>
                 {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use flate2::read::GzDecoder;
 use ureq::Body;
 
-use super::super::{Bounds, Meter, RequestKind};
+use super::super::contract::{Bounds, Meter, RequestKind};
 use super::wire::{self, Head, Lists};
 
 /// Up to this size a body is held in memory. A page of 1,000 movies takes 1.3 MB.

@@ -7,8 +7,7 @@
 //! id agree with what is stored up to the first item that is missing. What only changed its files shows nowhere; that
 //! waits for the next full listing, or for a query about it.
 
-use super::super::bounds::Bounds;
-use super::super::contract::{Changes, Known};
+use super::super::contract::{Bounds, Changes, Known};
 use super::client::PlexHttp;
 use super::listing::leaf_types;
 use super::rows::{Rows, RowsEnd, RowsRequest};

@@ -10,7 +10,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::Token;
 use crate::options::Options;
 
-use super::super::{Meter, Tokens};
+use super::super::contract::{Meter, Tokens};
 use super::body::{Buffers, Way};
 use super::owed::Owed;
 use super::refusal::Refusals;
@@ -19,7 +19,6 @@ use super::retry::{Pause, RealPause};
 use super::tls;
 use super::transport::Transport;
 use super::url::{Base, Origin};
-use super::used::Used;
 
 /// How long an event stream may be silent: Plex sends something each 10 to 15 s.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -40,7 +39,6 @@ pub struct PlexHttp {
     pub(super) silence: Duration,
     pub(super) owed: Owed,
     pub(super) buffers: Buffers,
-    pub(super) used: Used,
     pub(super) way: Way,
     pub(super) refusals: Refusals,
     /// Where the server was found to want HTTPS, so that the token is sent in the clear once and never again.
@@ -133,7 +131,6 @@ impl PlexHttp {
             silence: SILENCE,
             owed: Owed::new(),
             buffers: Buffers::default(),
-            used: Used::default(),
             way: Way::default(),
             refusals: Refusals::default(),
             upgraded: OnceLock::new(),

@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::bounds::Bounds;
-use super::super::contract::Placed;
+use super::super::contract::{Bounds, Placed};
 use super::client::PlexHttp;
 use super::question::{PAGES, Question};
 use super::wire::{self, Head, Lists};
@@ -18,16 +17,15 @@ impl PlexHttp {
     fn batch(&self, keys: &[&str], bounds: &Bounds<'_>, items: &mut Vec<Placed>) -> Result<Head> {
         let question = Question::items(keys);
         let known = items.len();
-        let (mut came, mut sections) = (Vec::new(), Vec::new());
-        let mut sink = |item: Item| came.push(item);
-        let rows = wire::Rows::new(ItemType::Other, &mut sink).at_most(PAGES * BATCH as u64);
-        let mut lists = Lists::Rows(rows.with_sections(&mut sections));
+        let mut came = Vec::new();
+        let mut sink = |item: Item, section: Option<String>| came.push((item, section));
+        let mut lists = Lists::Rows(wire::Rows::new(ItemType::Other, PAGES * BATCH as u64, &mut sink));
         let head = match self.ask(&question, bounds, &mut lists) {
             // None of them is left.
             Err(error) if error.status == Status::NotOnServer => return Ok(Head::default()),
             result => result?,
         };
-        for (item, section) in came.into_iter().zip(sections) {
+        for (item, section) in came {
             let of_this_batch = items.get(known..).unwrap_or_default();
             if keys.contains(&item.rating_key.as_str())
                 && of_this_batch

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-use super::super::edit::{EditRequest, FieldChange, Lock};
+use super::super::contract::{EditRequest, FieldChange, Lock};
 use super::url::{ENCODED, encode};
 
 /// What is encoded of a tag in a list of those to remove, before the list is.

@@ -6,8 +6,9 @@
 
 use serde_json::{Map, Value};
 
-use super::super::event::{Event, Notification};
 use crate::error::{Error, Result, Status};
+
+use super::super::contract::{Event, Notification};
 
 /// The longest event that is read; the longest seen are a few kilobytes.
 const LONGEST: usize = 1 << 20;

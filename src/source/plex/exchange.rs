@@ -8,7 +8,7 @@ use ureq::http::{Method, Request, StatusCode, response};
 
 use crate::model::LONGEST_KEY;
 
-use super::super::{Bounds, RequestKind};
+use super::super::contract::{Bounds, RequestKind};
 use super::body::{self, Broken, Measured, Progress};
 use super::client::PlexHttp;
 use super::errors::Asked;

@@ -1,7 +1,6 @@
 //! Asking for one path or one title: by the file's name, which no document tells of and some servers refuse, and by title.
 
-use super::super::bounds::Bounds;
-use super::super::contract::WantedPath;
+use super::super::contract::{Bounds, WantedPath};
 use super::client::PlexHttp;
 use super::listing::leaf_types;
 use super::rows::{Rows, RowsRequest};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ureq::Body;
 
-use super::super::{Bounds, Event, Meter, RequestKind};
+use super::super::contract::{Bounds, Event, Meter, RequestKind};
 use super::body::{self, Buffers, Measured, Progress};
 use super::events::Lines;
 use super::sections;
@@ -81,11 +81,11 @@ pub fn streamed(reader: impl Read, wanted: Wanted) -> Answered {
 
 fn read(wanted: Wanted, parse: &mut dyn FnMut(&mut Lists<'_>) -> Option<Head>) -> Answered {
     let mut items = Vec::new();
-    let mut sink = |item| items.push(item);
+    let mut sink = |item, _| items.push(item);
     let mut lists = match wanted {
         Wanted::Head => Lists::None,
         Wanted::Libraries => Lists::Libraries(Vec::new()),
-        Wanted::Items(kind, most) => Lists::Rows(Rows::new(kind, &mut sink).at_most(most)),
+        Wanted::Items(kind, most) => Lists::Rows(Rows::new(kind, most, &mut sink)),
     };
     let head = parse(&mut lists);
     let (mut libraries, mut rows, mut is_over) = (Vec::new(), 0, false);

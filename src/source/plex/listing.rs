@@ -1,7 +1,6 @@
 //! How a library is listed: one leaf type after the other, page by page, in the order of ids.
 
-use super::super::bounds::Bounds;
-use super::super::contract::{PageEnd, PageRequest};
+use super::super::contract::{Bounds, PageEnd, PageRequest};
 use super::client::PlexHttp;
 use super::rows::{Rows, RowsRequest};
 use crate::error::Result;
@@ -30,11 +29,7 @@ impl PlexHttp {
         let Some(kind) = leaf_types(request.library.kind).get(request.partition) else {
             return Ok(PageEnd::default());
         };
-        let (mut used, room) = self.used.begin();
-        if items.capacity() == 0 {
-            *items = room;
-        }
-        let read = self.some_rows_reusing(
+        let end = self.some_rows(
             &RowsRequest {
                 section: &request.library.section,
                 kind: *kind,
@@ -43,10 +38,8 @@ impl PlexHttp {
                 size: request.size,
             },
             bounds,
-            &mut used,
             items,
-        );
-        let end = read.inspect_err(|_| self.used.end())?;
+        )?;
         let behind = position + end.rows;
         let is_last = match end.total {
             Some(total) => behind >= total,
@@ -55,11 +48,6 @@ impl PlexHttp {
             // Servers may give fewer rows than asked: only a page without any is behind the last.
             None => end.rows == 0,
         };
-        if is_last {
-            self.used.end();
-        } else {
-            self.used.give(used);
-        }
         Ok(PageEnd {
             rows: end.rows,
             total: end.total,

@@ -4,7 +4,7 @@
 //! `client` is what there is of a server; a question goes down through `ask`, which tries again and leaves out what is refused,
 //! and `exchange`, which sends one request. `question` knows what to ask; `url` where the server is, `transport` and `tls` how
 //! to reach it, `retry` when to try again, `body` how to read an answer, `wire`, `json`, `sections`, `lenient` and `sanitize`
-//! what it means, `used` into which memory, `errors` what went wrong. `narrow` finds out which arguments a server does not
+//! what it means, `errors` what went wrong. `narrow` finds out which arguments a server does not
 //! take, and `refusal` keeps them. `rows` asks for rows, for `listing`, `changes` and `find`; `confirm` for items by their keys.
 //! `edits` knows how an edit is asked for, `events` what the server tells of its own accord, and `stream` listens to it.
 //!
@@ -37,7 +37,6 @@ mod stream;
 mod tls;
 mod transport;
 mod url;
-mod used;
 mod wire;
 
 use std::sync::Arc;
@@ -47,6 +46,11 @@ use ureq::http::Method;
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
 use crate::platform::fork::{Release, hold};
+
+use super::contract::{
+    Abilities, Bounds, Changes, Delta, EditRequest, Event, Kind, Known, PageEnd, PageRequest, Placed, RequestKind,
+    Resume, Source, Tokens, WantedPath,
+};
 
 use self::body::Progress;
 pub use self::client::{Checked, PlexHttp, check_token};
@@ -64,14 +68,6 @@ use self::wire::Lists;
 
 /// The longest silence that nothing is said about; less where less is waited for.
 const LONG_SILENCE: std::time::Duration = std::time::Duration::from_secs(3);
-
-use super::bounds::Bounds;
-use super::contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Placed, Resume, Source, WantedPath};
-use super::edit::EditRequest;
-use super::event::Event;
-use super::kind::Kind;
-use super::meter::RequestKind;
-use super::tokens::Tokens;
 
 /// What is known of every Plex Media Server.
 pub static KIND: Kind = Kind {
@@ -133,10 +129,6 @@ impl Source for PlexHttp {
 
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         self.listed(request, bounds, items)
-    }
-
-    fn take_back(&self, items: Vec<Item>) {
-        self.used.give(items);
     }
 
     fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
@@ -236,7 +228,6 @@ impl Source for PlexHttp {
             Box::new(hold(&self, |plex| &plex.transport.agent)),
             Box::new(hold(&self, |plex| &plex.transport.stream)),
             Box::new(hold(&self, |plex| &plex.buffers.0)),
-            Box::new(hold(&self, |plex| &plex.used.0)),
         ]
     }
 

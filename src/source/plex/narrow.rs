@@ -6,7 +6,7 @@
 use crate::error::Status;
 use crate::model::ItemType;
 
-use super::super::bounds::Bounds;
+use super::super::contract::Bounds;
 use super::client::PlexHttp;
 use super::question::{Question, What};
 use super::refused::Refused;

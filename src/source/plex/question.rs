@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use crate::model::ItemType;
 
-use super::super::RequestKind;
+use super::super::contract::RequestKind;
 use super::refused::Refused;
 use super::rows::{Rows, RowsRequest};
 use super::url::encode;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::{Error, Result, Status};
 
-use super::super::Bounds;
+use super::super::contract::Bounds;
 
 /// The clock of retries, so that tests need not wait.
 pub trait Pause: Send + Sync {

@@ -6,7 +6,7 @@ use serde::de::MapAccess;
 
 use crate::model::{Change, LONGEST_KEY, Library, LibraryKind, Trust, uuid_of_section};
 
-use super::lenient::{Elements, LIST_LIMIT, Object, push_new, refuse_long, scalar};
+use super::lenient::{LIST_LIMIT, Object, Texts, empty_long_key, fill_each, scalar, skip, text};
 
 /// When Plex says that a library changed. Neither of them is reliable by itself: `docs/design/sources.md`.
 #[derive(Clone, Copy, Default)]
@@ -59,52 +59,22 @@ impl<'a> Directories<'a> {
     }
 }
 
-pub(super) enum DirectoryField {
-    Key,
-    Uuid,
-    Title,
-    Type,
-    Location,
-    ContentChangedAt,
-    ScannedAt,
-    Refreshing,
-}
-
 impl Object for Directories<'_> {
-    type Field = DirectoryField;
-
-    fn field_of(name: &str) -> Option<DirectoryField> {
-        Some(match name {
-            "key" => DirectoryField::Key,
-            "uuid" => DirectoryField::Uuid,
-            "title" => DirectoryField::Title,
-            "type" => DirectoryField::Type,
-            "Location" => DirectoryField::Location,
-            "contentChangedAt" => DirectoryField::ContentChangedAt,
-            "scannedAt" => DirectoryField::ScannedAt,
-            "refreshing" => DirectoryField::Refreshing,
-            _ => return None,
-        })
-    }
-
-    fn fill<'de, A: MapAccess<'de>>(&mut self, field: DirectoryField, map: &mut A) -> Result<(), A::Error> {
-        let Library {
-            section,
-            uuid,
-            title,
-            kind,
-            locations,
-            change,
-        } = &mut self.library;
-        match field {
-            DirectoryField::Key => *section = scalar(map)?.unwrap_or_default(),
-            DirectoryField::Uuid => *uuid = scalar(map)?.unwrap_or_default(),
-            DirectoryField::Title => *title = scalar(map)?.unwrap_or_default(),
-            DirectoryField::Type => *kind = scalar(map)?.unwrap_or(LibraryKind::Other),
-            DirectoryField::Location => map.next_value_seed(Elements(&mut Locations(locations)))?,
-            DirectoryField::ContentChangedAt => self.clocks.content_changed_at = scalar(map)?.unwrap_or_default(),
-            DirectoryField::ScannedAt => self.clocks.scanned_at = scalar(map)?.unwrap_or_default(),
-            DirectoryField::Refreshing => change.busy = scalar(map)?.unwrap_or_default(),
+    fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let library = &mut self.library;
+        match name {
+            "key" => library.section = text(map)?,
+            "uuid" => library.uuid = text(map)?,
+            "title" => library.title = text(map)?,
+            "type" => library.kind = LibraryKind::from_name(&text(map)?),
+            "Location" => {
+                let list = &mut library.locations;
+                fill_each(map, &mut Texts { name: "path", list })?;
+            }
+            "contentChangedAt" => self.clocks.content_changed_at = scalar(map)?.number().unwrap_or_default(),
+            "scannedAt" => self.clocks.scanned_at = scalar(map)?.number().unwrap_or_default(),
+            "refreshing" => library.change.busy = scalar(map)?.flag(),
+            _ => skip(map)?,
         }
         Ok(())
     }
@@ -112,7 +82,7 @@ impl Object for Directories<'_> {
     fn after_element(&mut self) -> bool {
         let mut library = std::mem::take(&mut self.library);
         std::mem::take(&mut self.clocks).tell(&mut library.change);
-        if refuse_long(&mut library.section) {
+        if empty_long_key(&mut library.section) {
             log::warn!(
                 "the library '{}' is left out: its key has more than {LONGEST_KEY} bytes",
                 library.title
@@ -123,21 +93,5 @@ impl Object for Directories<'_> {
             self.libraries.push(library);
         }
         true
-    }
-}
-
-/// The folders of a library.
-struct Locations<'a>(&'a mut Vec<String>);
-
-impl Object for Locations<'_> {
-    type Field = ();
-
-    fn field_of(name: &str) -> Option<()> {
-        (name == "path").then_some(())
-    }
-
-    fn fill<'de, A: MapAccess<'de>>(&mut self, (): (), map: &mut A) -> Result<(), A::Error> {
-        push_new(self.0, scalar(map)?);
-        Ok(())
     }
 }

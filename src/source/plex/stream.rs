@@ -4,7 +4,7 @@ use std::io::Read;
 
 use ureq::http::Method;
 
-use super::super::{Bounds, Event, RequestKind};
+use super::super::contract::{Bounds, Event, RequestKind};
 use super::body::Broken;
 use super::client::PlexHttp;
 use super::errors::Asked;

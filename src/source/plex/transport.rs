@@ -25,7 +25,7 @@ use crate::error::Result;
 use crate::options::Options;
 use crate::platform::wipe::wipe;
 
-use super::super::Tokens;
+use super::super::contract::Tokens;
 use super::tls::Tls;
 
 /// How long an unused connection is kept. Plex closes them after 20 s; one closed by it in the very moment of use

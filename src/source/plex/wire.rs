@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess};
 
 use crate::model::{Item, ItemType, Library};
 
-use super::lenient::{Elements, Fields, Object, push_new, refuse_long, scalar, text};
+use super::lenient::{Fields, Object, Texts, empty_long_key, fill, fill_each, scalar, skip, text};
 use super::sanitize::{Sanitized, sanitize};
 use super::sections::Directories;
 
@@ -50,7 +50,7 @@ impl Lists<'_> {
         if let Self::Rows(rows) = self {
             rows.known = 0;
             rows.kept = 0;
-            rows.updated = Newest::default();
+            rows.updated = UpdateOrder::default();
         }
     }
 
@@ -61,7 +61,7 @@ impl Lists<'_> {
             Self::Rows(rows) => {
                 rows.known = rows.count;
                 rows.count = 0;
-                rows.updated = Newest::default();
+                rows.updated = UpdateOrder::default();
             }
             Self::Libraries(libraries) => libraries.clear(),
         }
@@ -85,65 +85,30 @@ pub(super) struct Rows<'a> {
     /// Keys were left out, for they were longer than any.
     pub has_long_keys: bool,
     /// In which order the rows were updated, as far as they say.
-    pub updated: Newest,
+    pub updated: UpdateOrder,
     /// What an item is when it does not say.
     kind: ItemType,
-    sink: &'a mut dyn FnMut(Item),
-    /// Items that are needed no more: rows are read into their memory.
-    used: Option<&'a mut Vec<Item>>,
-    /// The same of texts.
-    texts: Vec<String>,
-    /// Which library each row that was handed over is in, as far as it says.
-    sections: Option<&'a mut Vec<Option<String>>>,
+    sink: RowSink<'a>,
 }
 
+/// Takes an item, and the section id of its library as far as the row says it.
+pub(super) type RowSink<'a> = &'a mut dyn FnMut(Item, Option<String>);
+
 impl<'a> Rows<'a> {
-    /// Rows of this kind unless they say otherwise, handed to `sink`.
-    pub fn new(kind: ItemType, sink: &'a mut dyn FnMut(Item)) -> Self {
+    /// Rows of this kind unless they say otherwise, handed to `sink`. The reply ends at `most` rows, whatever the server sends.
+    pub fn new(kind: ItemType, most: u64, sink: RowSink<'a>) -> Self {
         Self {
             count: 0,
             taken: 0,
             known: 0,
-            most: u64::MAX,
+            most,
             kept: 0,
             is_over: false,
             has_long_keys: false,
-            updated: Newest::default(),
+            updated: UpdateOrder::default(),
             kind,
             sink,
-            used: None,
-            texts: Vec::new(),
-            sections: None,
         }
-    }
-
-    /// The same, with the section id that each row says.
-    pub fn with_sections(self, sections: &'a mut Vec<Option<String>>) -> Self {
-        Self {
-            sections: Some(sections),
-            ..self
-        }
-    }
-
-    /// The same, read into the memory of these items.
-    pub fn reusing(self, used: &'a mut Vec<Item>) -> Self {
-        Self {
-            used: Some(used),
-            ..self
-        }
-    }
-
-    /// An item of which nothing is known yet.
-    fn blank(&mut self) -> Item {
-        let used = self.used.as_mut().and_then(|used| used.pop());
-        let mut item = used.unwrap_or_default().emptied(&mut self.texts);
-        item.kind = self.kind;
-        item
-    }
-
-    /// The same, of a reply that ends at so many rows whatever the server sends.
-    pub fn at_most(self, most: u64) -> Self {
-        Self { most, ..self }
     }
 
     /// The most rows, where a reply was ended because it had more, or took more memory than any page.
@@ -154,12 +119,12 @@ impl<'a> Rows<'a> {
 
 /// Whether times come newest first.
 #[derive(Default)]
-pub(super) struct Newest {
+pub(super) struct UpdateOrder {
     last: Option<i64>,
     pub is_disordered: bool,
 }
 
-impl Newest {
+impl UpdateOrder {
     /// The next row's.
     fn next(&mut self, time: Option<i64>) {
         if let Some(time) = time {
@@ -225,7 +190,11 @@ fn read<'de, R: serde_json::de::Read<'de>>(
         lists,
         go_on,
     };
-    let parsed = Fields(&mut reply).deserialize(&mut deserializer);
+    let fields = Fields {
+        object: &mut reply,
+        is_list: false,
+    };
+    let parsed = fields.deserialize(&mut deserializer);
     let head = reply.head;
     if !head.is_ancient {
         parsed?;
@@ -234,104 +203,45 @@ fn read<'de, R: serde_json::de::Read<'de>>(
     Ok(head)
 }
 
-/// The outermost object.
+/// The outermost object, and the container in it.
 struct Reply<'r, 'a> {
     head: Head,
     lists: &'r mut Lists<'a>,
     go_on: GoOn<'r>,
 }
 
-enum ReplyField {
-    MediaContainer,
-    Children,
-}
-
 impl Object for Reply<'_, '_> {
-    type Field = ReplyField;
-
-    fn field_of(name: &str) -> Option<ReplyField> {
-        match name {
-            "MediaContainer" => Some(ReplyField::MediaContainer),
-            "_children" | "_elementType" => Some(ReplyField::Children),
-            _ => None,
-        }
-    }
-
-    fn fill<'de, A: MapAccess<'de>>(&mut self, field: ReplyField, map: &mut A) -> Result<(), A::Error> {
-        match field {
-            ReplyField::MediaContainer => {
-                self.head.is_plex = true;
-                map.next_value_seed(Fields(&mut Container {
-                    head: &mut self.head,
-                    lists: self.lists,
-                    go_on: self.go_on,
-                }))
-            }
-            ReplyField::Children => {
-                self.head.is_ancient = true;
-                Err(A::Error::custom("`_children`"))
-            }
-        }
-    }
-}
-
-struct Container<'r, 'a> {
-    head: &'r mut Head,
-    lists: &'r mut Lists<'a>,
-    go_on: GoOn<'r>,
-}
-
-enum ContainerField {
-    TotalSize,
-    Offset,
-    MachineIdentifier,
-    Version,
-    Section,
-    Metadata,
-    Directory,
-    Children,
-}
-
-impl Object for Container<'_, '_> {
-    type Field = ContainerField;
-
-    fn field_of(name: &str) -> Option<ContainerField> {
-        Some(match name {
-            "totalSize" => ContainerField::TotalSize,
-            "offset" => ContainerField::Offset,
-            "machineIdentifier" => ContainerField::MachineIdentifier,
-            "version" => ContainerField::Version,
-            "librarySectionID" => ContainerField::Section,
-            "Metadata" => ContainerField::Metadata,
-            "Directory" => ContainerField::Directory,
-            "_children" => ContainerField::Children,
-            _ => return None,
-        })
-    }
-
-    fn fill<'de, A: MapAccess<'de>>(&mut self, field: ContainerField, map: &mut A) -> Result<(), A::Error> {
-        match (field, &mut *self.lists) {
-            (ContainerField::TotalSize, _) => self.head.total = scalar(map)?,
-            (ContainerField::Offset, _) => self.head.offset = scalar(map)?,
-            (ContainerField::MachineIdentifier, _) => self.head.machine_identifier = scalar(map)?,
-            (ContainerField::Version, _) => self.head.version = scalar(map)?,
-            (ContainerField::Section, _) => self.head.section = scalar(map)?,
-            (ContainerField::Metadata, Lists::Rows(rows)) => map.next_value_seed(Elements(&mut Row {
-                item: rows.blank(),
-                section: None,
-                rows,
-                go_on: self.go_on,
-            }))?,
-            (ContainerField::Directory, Lists::Libraries(libraries)) => {
-                map.next_value_seed(Elements(&mut Directories::new(libraries)))?;
-            }
-            (ContainerField::Children, _) => {
+    fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match (name, &mut *self.lists) {
+            ("_children" | "_elementType", _) => {
                 self.head.is_ancient = true;
                 return Err(A::Error::custom("`_children`"));
             }
-            (ContainerField::Metadata | ContainerField::Directory, _) => {
-                map.next_value::<serde::de::IgnoredAny>()?;
+            ("MediaContainer", _) if !self.head.is_plex => {
+                self.head.is_plex = true;
+                fill(map, self)?;
             }
+            _ if !self.head.is_plex => skip(map)?,
+            ("totalSize", _) => self.head.total = scalar(map)?.number(),
+            ("offset", _) => self.head.offset = scalar(map)?.number(),
+            ("machineIdentifier", _) => self.head.machine_identifier = scalar(map)?.text(),
+            ("version", _) => self.head.version = scalar(map)?.text(),
+            ("librarySectionID", _) => self.head.section = scalar(map)?.text(),
+            ("Metadata", Lists::Rows(rows)) => {
+                let item = blank(rows.kind);
+                let (section, go_on) = (None, self.go_on);
+                fill_each(
+                    map,
+                    &mut Row {
+                        item,
+                        section,
+                        rows,
+                        go_on,
+                    },
+                )?;
+            }
+            ("Directory", Lists::Libraries(libraries)) => fill_each(map, &mut Directories::new(libraries))?,
+            _ => skip(map)?,
         }
         Ok(())
     }
@@ -345,78 +255,41 @@ struct Row<'r, 'a> {
     go_on: GoOn<'r>,
 }
 
-enum RowField {
-    RatingKey,
-    Type,
-    Title,
-    Year,
-    Guid,
-    Guids,
-    ShowTitle,
-    ShowRatingKey,
-    ShowGuid,
-    SeasonTitle,
-    SeasonRatingKey,
-    SeasonGuid,
-    Season,
-    Episode,
-    UpdatedAt,
-    Section,
-    Media,
+/// An item of which nothing is known yet.
+fn blank(kind: ItemType) -> Item {
+    Item {
+        kind,
+        season: -1,
+        episode: -1,
+        ..Item::default()
+    }
 }
 
 impl Object for Row<'_, '_> {
-    type Field = RowField;
-
-    fn field_of(name: &str) -> Option<RowField> {
-        Some(match name {
-            "ratingKey" => RowField::RatingKey,
-            "type" => RowField::Type,
-            "title" => RowField::Title,
-            "year" => RowField::Year,
-            "guid" => RowField::Guid,
-            "Guid" => RowField::Guids,
-            "grandparentTitle" => RowField::ShowTitle,
-            "grandparentRatingKey" => RowField::ShowRatingKey,
-            "grandparentGuid" => RowField::ShowGuid,
-            "parentTitle" => RowField::SeasonTitle,
-            "parentRatingKey" => RowField::SeasonRatingKey,
-            "parentGuid" => RowField::SeasonGuid,
-            "parentIndex" => RowField::Season,
-            "index" => RowField::Episode,
-            "updatedAt" => RowField::UpdatedAt,
-            "librarySectionID" => RowField::Section,
-            "Media" => RowField::Media,
-            _ => return None,
-        })
-    }
-
-    fn fill<'de, A: MapAccess<'de>>(&mut self, field: RowField, map: &mut A) -> Result<(), A::Error> {
+    fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         let item = &mut self.item;
-        match field {
-            RowField::RatingKey => text(map, &mut item.rating_key)?,
-            RowField::Type => item.kind = scalar(map)?.unwrap_or(self.rows.kind),
-            RowField::Title => text(map, &mut item.title)?,
-            RowField::Year => item.year = scalar(map)?.unwrap_or_default(),
-            RowField::Guid => text(map, &mut item.guid)?,
-            RowField::Guids => map.next_value_seed(Elements(&mut Guids(List {
-                list: &mut item.guids,
-                texts: &mut self.rows.texts,
-            })))?,
-            RowField::ShowTitle => text(map, &mut item.show_title)?,
-            RowField::ShowRatingKey => text(map, &mut item.show_rating_key)?,
-            RowField::ShowGuid => text(map, &mut item.show_guid)?,
-            RowField::SeasonTitle => text(map, &mut item.season_title)?,
-            RowField::SeasonRatingKey => text(map, &mut item.season_rating_key)?,
-            RowField::SeasonGuid => text(map, &mut item.season_guid)?,
-            RowField::Season => item.season = scalar(map)?.unwrap_or(-1),
-            RowField::Episode => item.episode = scalar(map)?.unwrap_or(-1),
-            RowField::UpdatedAt => self.rows.updated.next(scalar(map)?),
-            RowField::Section => self.section = scalar(map)?,
-            RowField::Media => map.next_value_seed(Elements(&mut Media(List {
-                list: &mut item.parts,
-                texts: &mut self.rows.texts,
-            })))?,
+        match name {
+            "ratingKey" => item.rating_key = text(map)?,
+            "type" => item.kind = scalar(map)?.item_type().unwrap_or(self.rows.kind),
+            "title" => item.title = text(map)?,
+            "year" => item.year = scalar(map)?.number().unwrap_or_default(),
+            "guid" => item.guid = text(map)?,
+            "Guid" => {
+                let list = &mut item.guids;
+                fill_each(map, &mut Texts { name: "id", list })?;
+            }
+            "grandparentTitle" => item.show_title = text(map)?,
+            "grandparentRatingKey" => item.show_rating_key = text(map)?,
+            "grandparentGuid" => item.show_guid = text(map)?,
+            "parentTitle" => item.season_title = text(map)?,
+            "parentRatingKey" => item.season_rating_key = text(map)?,
+            "parentGuid" => item.season_guid = text(map)?,
+            "parentIndex" => item.season = scalar(map)?.number().unwrap_or(-1),
+            "index" => item.episode = scalar(map)?.number().unwrap_or(-1),
+            "updatedAt" => self.rows.updated.next(scalar(map)?.number()),
+            "librarySectionID" => self.section = scalar(map)?.text(),
+            "Media" => fill_each(map, &mut Versions(&mut item.parts))?,
+            _ => skip(map)?,
         }
         Ok(())
     }
@@ -424,13 +297,13 @@ impl Object for Row<'_, '_> {
     fn after_element(&mut self) -> bool {
         let rows = &mut *self.rows;
         rows.count += 1;
-        let mut item = std::mem::replace(&mut self.item, rows.blank());
+        let mut item = std::mem::replace(&mut self.item, blank(rows.kind));
         for key in [
             &mut item.rating_key,
             &mut item.show_rating_key,
             &mut item.season_rating_key,
         ] {
-            rows.has_long_keys |= refuse_long(key);
+            rows.has_long_keys |= empty_long_key(key);
         }
         // Without a key there is nothing to name, as of hidden seasons; albums of photos are none of theirs.
         if item.season_rating_key.is_empty() || !matches!(item.kind, ItemType::Episode | ItemType::Track) {
@@ -450,74 +323,22 @@ impl Object for Row<'_, '_> {
         if rows.count > rows.known && !item.rating_key.is_empty() {
             rows.taken += 1;
             rows.kept += weight(&item);
-            (rows.sink)(item);
-            if let Some(sections) = &mut rows.sections {
-                sections.push(section);
-            }
+            (rows.sink)(item, section);
         }
         (self.go_on)()
     }
 }
 
-/// A list of texts that is being read.
-struct List<'a> {
-    list: &'a mut Vec<String>,
-    /// Texts that are needed no more.
-    texts: &'a mut Vec<String>,
-}
+/// The files of an item's versions; optimized ones count too, since their files are the item's as well.
+struct Versions<'a>(&'a mut Vec<String>);
 
-impl List<'_> {
-    /// Takes the next value of a map, if it is a new text.
-    fn push<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        let mut new = self.texts.pop().unwrap_or_default();
-        text(map, &mut new)?;
-        push_new(self.list, Some(new));
-        Ok(())
-    }
-}
-
-/// The external ids of `Guid[]`.
-struct Guids<'a>(List<'a>);
-
-impl Object for Guids<'_> {
-    type Field = ();
-
-    fn field_of(name: &str) -> Option<()> {
-        (name == "id").then_some(())
-    }
-
-    fn fill<'de, A: MapAccess<'de>>(&mut self, (): (), map: &mut A) -> Result<(), A::Error> {
-        self.0.push(map)
-    }
-}
-
-/// The versions of an item; optimized ones count too, since their files are the item's as well.
-struct Media<'a>(List<'a>);
-
-impl Object for Media<'_> {
-    type Field = ();
-
-    fn field_of(name: &str) -> Option<()> {
-        (name == "Part").then_some(())
-    }
-
-    fn fill<'de, A: MapAccess<'de>>(&mut self, (): (), map: &mut A) -> Result<(), A::Error> {
-        map.next_value_seed(Elements(&mut Parts(&mut self.0)))
-    }
-}
-
-/// The files of a version.
-struct Parts<'s, 'a>(&'s mut List<'a>);
-
-impl Object for Parts<'_, '_> {
-    type Field = ();
-
-    fn field_of(name: &str) -> Option<()> {
-        (name == "file").then_some(())
-    }
-
-    fn fill<'de, A: MapAccess<'de>>(&mut self, (): (), map: &mut A) -> Result<(), A::Error> {
-        self.0.push(map)
+impl Object for Versions<'_> {
+    fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        if name != "Part" {
+            return skip(map);
+        }
+        let (name, list) = ("file", &mut *self.0);
+        fill_each(map, &mut Texts { name, list })
     }
 }
 

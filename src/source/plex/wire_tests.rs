@@ -13,8 +13,8 @@ use super::*;
 fn rows(reply: &[u8]) -> (Head, u64, Vec<Item>) {
     let parse = |stream: bool| {
         let mut items = Vec::new();
-        let mut sink = |item| items.push(item);
-        let mut lists = Lists::Rows(Rows::new(ItemType::Movie, &mut sink));
+        let mut sink = |item, _| items.push(item);
+        let mut lists = Lists::Rows(Rows::new(ItemType::Movie, u64::MAX, &mut sink));
         let head = if stream {
             read_stream(reply, &mut lists, &|| true)
         } else {
@@ -358,8 +358,8 @@ fn bytes_that_no_json_may_hold_cost_no_row() {
 fn a_cut_reply_gives_its_whole_rows() {
     let reply = recorded!("movie_library.json");
     let mut items = Vec::new();
-    let mut sink = |item: Item| items.push(item);
-    let mut lists = Lists::Rows(Rows::new(ItemType::Movie, &mut sink));
+    let mut sink = |item: Item, _| items.push(item);
+    let mut lists = Lists::Rows(Rows::new(ItemType::Movie, u64::MAX, &mut sink));
     let error = read_slice(&mut reply[..reply.len() * 2 / 3].to_vec(), &mut lists, &|| true).unwrap_err();
     assert!(error.is_eof());
     assert_eq!(items, rows(reply).2[..items.len()]);
@@ -370,13 +370,13 @@ fn a_cut_reply_gives_its_whole_rows() {
 fn parsing_stops_when_told() {
     let reply = listing(&json!([{ "ratingKey": "1" }, { "ratingKey": "2" }, { "ratingKey": "3" }])).to_string();
     let mut count = 0;
-    let mut sink = |_: Item| count += 1;
+    let mut sink = |_: Item, _| count += 1;
     let left = std::cell::Cell::new(2);
     let go_on = || {
         left.set(left.get() - 1);
         left.get() > 0
     };
-    let mut lists = Lists::Rows(Rows::new(ItemType::Movie, &mut sink));
+    let mut lists = Lists::Rows(Rows::new(ItemType::Movie, u64::MAX, &mut sink));
     assert!(read_slice(&mut reply.into_bytes(), &mut lists, &go_on).is_err());
     assert_eq!(count, 2);
 }
@@ -482,8 +482,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_survived(mut bytes: Vec<u8>, cut in 0_usize..10_000) {
-        let mut sink = |_| {};
-        let mut lists = Lists::Rows(Rows::new(ItemType::Movie, &mut sink));
+        let mut sink = |_, _| {};
+        let mut lists = Lists::Rows(Rows::new(ItemType::Movie, u64::MAX, &mut sink));
         let _ = read_slice(&mut bytes, &mut lists, &|| true);
         let recorded = recorded!("tv_episodes.json");
         let cut = cut.min(recorded.len());

@@ -1,16 +1,24 @@
 //! The contract of a source: what it is asked, what it says of itself, and what follows from that.
 
+mod bounds;
+mod edit;
+mod event;
+mod kind;
+mod meter;
+mod tokens;
+
 use std::sync::Arc;
 
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
 use crate::platform::fork::Release;
 
-use super::bounds::Bounds;
-use super::edit::EditRequest;
-use super::event::Event;
-use super::kind::Kind;
-use super::tokens::Tokens;
+pub use bounds::Bounds;
+pub use edit::{EditRequest, FieldChange, Lock};
+pub use event::{Event, Notification};
+pub use kind::{Kind, View, Viewer};
+pub use meter::{Meter, RequestKind};
+pub use tokens::{Next, Session, State as TokensState, Tokens};
 
 /// What a source can do. What it cannot is not asked of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,11 +279,6 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// As [`Source::server`]; [`crate::error::Status::NotOnServer`] when the server has no such library.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd>;
-
-    /// Takes items of pages back that are needed no more: the next ones may be read into their memory.
-    fn take_back(&self, items: Vec<Item>) {
-        drop(items);
-    }
 
     /// Tells what changed in a library since `known`, as far as [`Abilities::changes`] says: adds what is new to it, and
     /// gives what is gone.
