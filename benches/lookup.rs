@@ -5,6 +5,9 @@
 //! and 100,000. Side by side with other stores: `make bench`.
 #![allow(unsafe_code)] // calls the C functions as a C program would
 
+#[path = "../tests/support/index.rs"]
+mod index;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CStr, CString, c_char};
 use std::hint::black_box;
@@ -12,8 +15,8 @@ use std::ptr::null_mut;
 use std::sync::{Mutex, PoisonError};
 
 use divan::Bencher;
+use index::{Index, Library, QueryOptions};
 use plexindex::capi;
-use plexindex::index::{Index, Library, QueryOptions};
 use plexindex::model::{Rung, Token};
 use plexindex::options::{Mapping, MappingKind, Options, Pattern};
 use plexindex_standin::{LibrarySpec, Standin};

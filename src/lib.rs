@@ -77,8 +77,6 @@ mod events;
 mod freshness;
 #[doc(hidden)]
 pub mod fuzzing;
-#[doc(hidden)]
-pub mod index;
 mod matching;
 #[doc(hidden)]
 pub mod model;
@@ -96,6 +94,17 @@ mod sync;
 #[doc(hidden)]
 pub mod tables {
     pub use crate::engine::{LONGEST_NAME, Op, Table, Tables, Terms};
+}
+
+/// What tests of behaviour reach besides.
+#[doc(hidden)]
+pub mod inside {
+    pub use crate::disk::Rules;
+    pub use crate::edit::Edit;
+    pub use crate::events::DebounceIntervals;
+    pub use crate::platform::clock::{Clock, ManualClock, SystemClock, hold_coarse};
+    pub use crate::platform::witness;
+    pub use crate::query::{Answer, ChangePage, FolderFacts, Which};
 }
 
 pub use api::*;

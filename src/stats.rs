@@ -19,28 +19,26 @@ pub struct Counters {
     requests: [AtomicU64; RequestKind::COUNT],
     bytes_received: AtomicU64,
     listings: AtomicU64,
-    network_us: AtomicU64,
-    parse_us: AtomicU64,
-    wait_us: AtomicU64,
-    store_us: AtomicU64,
-    image_us: AtomicU64,
     events: AtomicU64,
     hints: AtomicU64,
     failures: AtomicU64,
-    match_us: AtomicU64,
+    /// Microseconds by what took them.
+    spent_us: [AtomicU64; Spent::Away as usize + 1],
     calls: AtomicU64,
     calls_us: AtomicU64,
     slow_calls: AtomicU64,
     /// Calls that run now.
     running: AtomicU64,
-    /// Microseconds that calls did not spend matching: on the way to the server, and in the store.
-    away_us: AtomicU64,
 }
 
 /// What took the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spent {
-    /// Waiting for another fetch to end.
+    /// Waiting for the server.
+    Network,
+    /// Reading its answers: decompressing and parsing.
+    Parse,
+    /// Waiting for another fetch to end, and before a request is tried again.
     Wait,
     /// Reading and writing the store.
     Store,
@@ -56,7 +54,9 @@ fn add(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
 }
 
-fn micros(took: Duration) -> u64 {
+/// In whole microseconds.
+#[must_use]
+pub fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
@@ -109,16 +109,11 @@ impl Counters {
 
     /// Time went by that was neither a hit's nor the network's.
     pub fn spent(&self, on: Spent, took: Duration) {
-        add(
-            match on {
-                Spent::Wait => &self.wait_us,
-                Spent::Store => &self.store_us,
-                Spent::ListingSegment => &self.image_us,
-                Spent::Match => &self.match_us,
-                Spent::Away => &self.away_us,
-            },
-            micros(took),
-        );
+        add(&self.spent_us[on as usize], micros(took));
+    }
+
+    fn spent_on(&self, on: Spent) -> Duration {
+        Duration::from_micros(self.spent_us[on as usize].load(Ordering::Relaxed))
     }
 
     /// A call begins. Gives what has to be known when it ends.
@@ -127,7 +122,7 @@ impl Counters {
             alone: self.running.fetch_add(1, Ordering::Relaxed) == 0,
             at: Instant::now(),
             calls: self.calls.load(Ordering::Relaxed),
-            away_us: self.away_us.load(Ordering::Relaxed),
+            away: self.spent_on(Spent::Away),
         }
     }
 
@@ -138,7 +133,7 @@ impl Counters {
         let calls = self.calls.fetch_add(1, Ordering::Relaxed);
         add(&self.calls_us, micros(took));
         // What the call's own thread did besides waiting. Other threads' trips to the server may be taken off too: then it is less.
-        let away = Duration::from_micros(self.away_us.load(Ordering::Relaxed) - begun.away_us);
+        let away = self.spent_on(Spent::Away).saturating_sub(begun.away);
         self.spent(Spent::Match, took.saturating_sub(away));
         (took, begun.alone && running == 1 && calls == begun.calls)
     }
@@ -176,17 +171,17 @@ impl Counters {
             requests: std::array::from_fn(|kind| get(&self.requests[kind])),
             bytes_received: get(&self.bytes_received),
             listings: get(&self.listings),
-            network_us: get(&self.network_us),
-            parse_us: get(&self.parse_us),
-            wait_us: get(&self.wait_us),
-            store_us: get(&self.store_us),
-            image_us: get(&self.image_us),
+            network: self.spent_on(Spent::Network),
+            parsing: self.spent_on(Spent::Parse),
+            waiting: self.spent_on(Spent::Wait),
+            storing: self.spent_on(Spent::Store),
+            indexing: self.spent_on(Spent::ListingSegment),
+            matching: self.spent_on(Spent::Match),
             events: get(&self.events),
             hints: get(&self.hints),
             failures: get(&self.failures),
-            match_us: get(&self.match_us),
             calls: get(&self.calls) + self.at_once.iter().map(get).sum::<u64>(),
-            calls_us: get(&self.calls_us),
+            calling: Duration::from_micros(get(&self.calls_us)),
             slow_calls: get(&self.slow_calls),
             ..Stats::default()
         }
@@ -197,7 +192,7 @@ impl Meter for Counters {
     fn request(&self, kind: RequestKind, bytes: u64, took: Duration) {
         add(&self.requests[kind as usize], 1);
         add(&self.bytes_received, bytes);
-        add(&self.network_us, micros(took));
+        self.spent(Spent::Network, took);
     }
 
     fn received(&self, bytes: u64) {
@@ -205,11 +200,11 @@ impl Meter for Counters {
     }
 
     fn parsed(&self, took: Duration) {
-        add(&self.parse_us, micros(took));
+        self.spent(Spent::Parse, took);
     }
 
     fn paused(&self, took: Duration) {
-        add(&self.wait_us, micros(took));
+        self.spent(Spent::Wait, took);
     }
 }
 
@@ -219,43 +214,53 @@ pub struct CallBegun {
     at: Instant,
     alone: bool,
     calls: u64,
-    away_us: u64,
+    away: Duration,
 }
 
-/// Counts as a host reads them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// What happened since the index was opened, and what is stored now.
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Stats {
     /// Answers by rung, in the order of [`Rung::ALL`]; the first counts those without an item.
+    #[doc(hidden)]
     #[serde(serialize_with = "by_rung")]
     pub answers: [u64; Rung::ALL.len()],
+    /// Requests sent, retries included, in the order of [`RequestKind::ALL`].
+    #[doc(hidden)]
+    #[serde(serialize_with = "by_kind")]
+    pub requests: [u64; RequestKind::COUNT],
     /// Fast lookups that found nothing.
     pub lookup_misses: u64,
     /// Answers given although their listing had expired.
     pub stale_answers: u64,
-    /// Requests sent, retries included, in the order of [`RequestKind::ALL`].
-    #[serde(serialize_with = "by_kind")]
-    pub requests: [u64; RequestKind::COUNT],
-    /// Bytes of answers' bodies as they came over the wire.
+    /// Bytes of the server's answers as they came over the wire.
     pub bytes_received: u64,
     /// Full listings completed.
     pub listings: u64,
-    /// Microseconds spent waiting for the server.
-    pub network_us: u64,
-    /// Microseconds spent reading answers: decompressing and parsing.
-    pub parse_us: u64,
-    /// Microseconds spent waiting for other fetches to end, and before requests were tried again.
-    pub wait_us: u64,
-    /// Microseconds spent reading and writing the store.
-    pub store_us: u64,
-    /// Microseconds spent building and opening images.
-    pub image_us: u64,
-    /// Microseconds spent matching, fast lookups not included.
-    pub match_us: u64,
+    /// Waiting for the server.
+    #[serde(rename = "network_us", serialize_with = "as_micros")]
+    pub network: Duration,
+    /// Reading its answers: decompressing and parsing.
+    #[serde(rename = "parse_us", serialize_with = "as_micros")]
+    pub parsing: Duration,
+    /// Waiting for other fetches to end, and before requests were tried again.
+    #[serde(rename = "wait_us", serialize_with = "as_micros")]
+    pub waiting: Duration,
+    /// Reading and writing the store.
+    #[serde(rename = "store_us", serialize_with = "as_micros")]
+    pub storing: Duration,
+    /// Building and opening index files.
+    #[serde(rename = "image_us", serialize_with = "as_micros")]
+    pub indexing: Duration,
+    /// Matching, fast lookups not included.
+    #[serde(rename = "match_us", serialize_with = "as_micros")]
+    pub matching: Duration,
     /// Questions, refreshes and recordings; fast lookups not included.
     pub calls: u64,
-    /// Microseconds that these took in all.
-    pub calls_us: u64,
-    /// How many of them were slow.
+    /// What these took in all.
+    #[serde(rename = "calls_us", serialize_with = "as_micros")]
+    pub calling: Duration,
+    /// How many of them were slow: [`Options::slow`](crate::Options::slow).
     pub slow_calls: u64,
     /// Requests over the store's life, as last written.
     pub store_requests: u64,
@@ -263,21 +268,22 @@ pub struct Stats {
     pub store_answers: u64,
     /// Items listed now.
     pub items: u64,
-    /// Confirmed matches recorded now.
+    /// Matches recorded now.
     pub matches: u64,
     /// Libraries known now.
     pub libraries: u64,
-    /// Bytes on disk, images included.
+    /// Bytes on disk, index files included.
     pub disk_bytes: u64,
-    /// Bytes that all of the folder may take; 0: no limit.
-    pub size_limit: u64,
+    /// Bytes that the folder may take, where there is a limit.
+    #[serde(serialize_with = "or_zero")]
+    pub size_limit: Option<u64>,
     /// Bytes by which what has to stay is more than that.
     pub over_limit: u64,
     /// Libraries that went for that limit, over the store's life.
     pub evictions: u64,
-    /// The store's change sequence.
+    /// A number that every write to the store raises.
     pub sequence: u64,
-    /// Events about libraries that the server told, or that the host received and handed over.
+    /// Events about libraries that the server told, or that the host handed over.
     pub events: u64,
     /// Writes that noted what events hint at.
     pub hints: u64,
@@ -288,11 +294,39 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// A JSON object; answers and requests are objects by name.
+    /// Answers that this rung found; `None`: those without an item.
     #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    pub fn answers(&self, rung: Option<Rung>) -> u64 {
+        self.answers[rung.unwrap_or_default() as usize]
     }
+
+    /// Requests of a kind that were sent, retries included.
+    #[must_use]
+    pub fn requests(&self, kind: RequestKind) -> u64 {
+        self.requests[kind as usize]
+    }
+
+    /// All requests that were sent, retries included.
+    #[must_use]
+    pub fn all_requests(&self) -> u64 {
+        self.requests.iter().sum()
+    }
+}
+
+/// The counts by name.
+impl std::fmt::Debug for Stats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
+fn as_micros<S: Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_u64(micros(*time))
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, clippy::ref_option)] // serde's shape
+fn or_zero<S: Serializer>(number: &Option<u64>, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_u64(number.unwrap_or(0))
 }
 
 fn by_rung<S: Serializer>(counts: &[u64], out: S) -> Result<S::Ok, S::Error> {

@@ -862,7 +862,7 @@ fn each_failure_of_the_index_is_a_kind_of_the_same_name() {
     let of_c = ["NullPointer", "BufferTooSmall", "Panic"];
     for status in plexindex::error::Status::ALL {
         let name = format!("{status:?}");
-        let kind = Error::from(plexindex::error::Error::new(status, "why")).kind();
+        let kind = Error::new(status, "why").kind();
         let is_answer = (status as i32) < plexindex::error::Status::InvalidArgument as i32;
         if is_answer || of_c.contains(&&*name) {
             assert_eq!(kind, ErrorKind::Defect, "{name}");

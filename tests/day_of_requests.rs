@@ -13,13 +13,13 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use plexindex::error::Status;
-use plexindex::index::ManualClock;
 use plexindex::model::{ItemType, Token};
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
 use plexindex::source::plex::{Rows, RowsRequest};
 use plexindex::source::{Bounds, Meter, RequestKind};
 use plexindex_standin::{ItemSpec, MediaSpec, Standin};
+use support::index::ManualClock;
 use support::{HOUR_MS, movies, open, options};
 
 const MINUTE_MS: i64 = 60_000;
@@ -251,7 +251,7 @@ fn a_day_of_ordinary_use() {
             server.change(|state| state.set_now(Some(now)));
             happen(&server, event);
         }
-        clock.advance_ms(BEGIN_MS + asked.minute * MINUTE_MS - plexindex::index::Clock::now_ms(&*clock));
+        clock.advance_ms(BEGIN_MS + asked.minute * MINUTE_MS - crate::support::index::Clock::now_ms(&*clock));
         // A new process each time.
         let index = open(options(&server, folder.path()), &clock);
         let library = index.library("Movies").expect("a handle");

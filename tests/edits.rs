@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::index::{Deadline, Edit, EditReport, Edited, Index, Match, QueryOptions};
 use plexindex::options::Options;
 use plexindex::source::{FieldChange, Lock};
 use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, Standin};
+use support::index::{Deadline, Edit, EditReport, Edited, Index, Match, QueryOptions};
 use support::{clock, movies, open, options, path_of, requests};
 
 fn set(field: &str, value: &str) -> FieldChange {
@@ -221,7 +221,7 @@ fn an_edit_of_nothing_is_never_sent() {
     ] {
         refused(edit(&index, "Movies", &[&key], &changes).0, word);
     }
-    let all = index.select(plexindex::index::Selector::All).expect("a handle");
+    let all = index.select(crate::support::index::Selector::All).expect("a handle");
     let one = [key.as_str()];
     let request = Edit {
         keys: &one,

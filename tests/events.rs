@@ -10,14 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex::index::{
-    Deadline, DebounceIntervals, Edit, EditReport, Index, Library, ManualClock, Match, QueryOptions,
-};
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
 use plexindex::source::{FieldChange, Lock, Source};
 use plexindex_standin::{Action, Event, Fault, ItemSpec, ItemType, Kind, Standin};
 use serde_json::json;
+use support::index::{Deadline, DebounceIntervals, Edit, EditReport, Index, Library, ManualClock, Match, QueryOptions};
 use support::{clock, movies, open, options, path_of, requests};
 
 /// As fast as a test wants it; apart from that as it is.

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::path::Path;
+
 use plexindex::error::Status;
 use plexindex::model::{Confidence, Reason, Rung};
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
@@ -40,9 +42,9 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     index
-        .refresh(&plexindex::index::QueryOptions::default(), false)
+        .refresh(&crate::support::index::QueryOptions::default(), false)
         .expect("fetched");
-    let all = index.select(plexindex::index::Selector::All).expect("a handle");
+    let all = index.select(crate::support::index::Selector::All).expect("a handle");
     let high = |reason| (Confidence::High, reason);
     let low = |reason| (Confidence::Low, reason);
     let cases = [
@@ -128,8 +130,8 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
     assert_eq!(missed.message, miss().message);
     let best = &index.proposals()[0];
     assert_eq!(
-        (best.from.as_slice(), best.to.as_slice()),
-        (&b"/nas"[..], &b"/data/movies"[..])
+        (best.from.as_path(), best.to.as_path()),
+        (Path::new("/nas"), Path::new("/data/movies"))
     );
     assert!(best.matched > 400 && best.of == 500, "{best:?}");
     ask();
@@ -159,7 +161,7 @@ fn episodes_of_one_file_are_found_under_another_root() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     index
-        .refresh(&plexindex::index::QueryOptions::default(), false)
+        .refresh(&crate::support::index::QueryOptions::default(), false)
         .expect("fetched");
     let shows = index.library("Shows").expect("a handle");
     let high = (Confidence::High, Reason::SeveralEpisodes);
@@ -210,9 +212,9 @@ fn answers_by_name_alone_leave_room_for_a_proposal() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     index
-        .refresh(&plexindex::index::QueryOptions::default(), false)
+        .refresh(&crate::support::index::QueryOptions::default(), false)
         .expect("fetched");
-    let all = index.select(plexindex::index::Selector::All).expect("a handle");
+    let all = index.select(crate::support::index::Selector::All).expect("a handle");
     let ask = |rewrite: &dyn Fn(&str) -> String| {
         for nth in 0..600 {
             let (path, _) = path_of(&server, 1, nth);

@@ -8,9 +8,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::index::{Deadline, QueryOptions};
 use plexindex::model::{Reason, Rung};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin, Token};
+use support::index::{Deadline, QueryOptions};
 use support::{HOUR_MS, Scene, clock, movies, open, options, path_of, remove, requests};
 use worker::until;
 
@@ -55,7 +55,7 @@ fn a_page_that_was_cut_off_keeps_its_rows() {
     let error = library.match_path(path.as_bytes()).expect_err("cut off");
     assert_eq!(error.status, Status::BadAnswer, "{error:?}");
     let seen = Cell::new(0);
-    let watch = |progress: &plexindex::index::Progress<'_>| {
+    let watch = |progress: &crate::support::index::Progress<'_>| {
         if seen.get() == 0 {
             seen.set(progress.items);
         }
@@ -308,7 +308,7 @@ fn the_host_can_stop_a_fetch_and_what_came_is_kept() {
             .after(2)
             .times(1),
     );
-    let stop = |progress: &plexindex::index::Progress<'_>| progress.items < 2_000;
+    let stop = |progress: &crate::support::index::Progress<'_>| progress.items < 2_000;
     let question = QueryOptions {
         progress: Some(&stop),
         ..library.query()
@@ -503,7 +503,7 @@ fn refused(server: &Standin) -> u64 {
 }
 
 /// All items of the first library that have a file are found, exactly.
-fn finds_all(server: &Standin, library: &plexindex::index::Library) {
+fn finds_all(server: &Standin, library: &crate::support::index::Library) {
     for (key, path) in server.paths(1) {
         let Some(path) = path else { continue };
         let found = library.match_path(path.as_bytes()).expect("an answer");
@@ -614,7 +614,7 @@ fn two_libraries_without_a_uuid_are_two() {
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
-    let all = index.select(plexindex::index::Selector::All).expect("a handle");
+    let all = index.select(crate::support::index::Selector::All).expect("a handle");
     for library in [1, 2] {
         let (path, key) = path_of(&server, library, 5);
         let found = all.match_path(path.as_bytes()).expect("an answer");

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::index::{Deadline, Index, Library, QueryOptions};
 use plexindex::model::{Reason, Rung};
 use plexindex_standin::{Action, Fault, FileFilter, ItemSpec, Kind, LibrarySpec, Sorting, Standin};
+use support::index::{Deadline, Index, Library, QueryOptions};
 use support::{HOUR_MS, Scene, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
 
 fn hurried(library: &Library) -> QueryOptions<'_> {

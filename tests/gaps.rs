@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use plexindex::index::{Edit, EditReport, QueryOptions};
 use plexindex::model::Rung;
 use plexindex::source::{FieldChange, Lock};
 use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
+use support::index::{Edit, EditReport, QueryOptions};
 use support::{Scene, path_of};
 
 #[test]

@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use plexindex::index::{Deadline, QueryOptions};
 use plexindex::model::Token;
 use plexindex::options::Options;
+use support::index::{Deadline, QueryOptions};
 use worker::{Worker, play, say, told};
 
 const GOOD: &str = "/data/movies/Good (1999)/Good (1999).mkv";

@@ -9,9 +9,9 @@ use std::cell::Cell;
 use std::process::Command;
 
 use plexindex::error::Status;
-use plexindex::index::{Library, Selector};
 use plexindex::options::Ttl;
 use plexindex::tables::{Op, Table, Terms};
+use support::index::{Library, Selector};
 use support::{clock, movies, open, options};
 
 /// Counts what this thread allocates.
@@ -46,7 +46,7 @@ fn allocations(work: impl FnOnce()) -> u64 {
 
 /// A warm index, its libraries, and the paths and keys of its items.
 struct Warm {
-    index: plexindex::index::Index,
+    index: crate::support::index::Index,
     one: Library,
     all: Library,
     /// What the host keeps: the same paths and keys.
@@ -74,7 +74,7 @@ fn warm() -> Warm {
         .collect();
     let terms = Terms {
         ttl: Ttl::Never,
-        limit: u64::MAX,
+        limit: None,
     };
     index.tables().write(&ops, &terms).expect("stored, and compacted");
     kept.put(b"since", b"1", &terms).expect("stored");

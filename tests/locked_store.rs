@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex::index::{Deadline, Library, QueryOptions};
 use plexindex::model::Reason;
+use support::index::{Deadline, Library, QueryOptions};
 use support::{HOUR_MS, add, clock, movies, offline, open, options, path_of, requests};
 use worker::until;
 

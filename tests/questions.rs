@@ -3,8 +3,8 @@
 mod support;
 
 use plexindex::error::Status;
-use plexindex::index::QueryOptions;
 use plexindex::model::{Confidence, Reason, Rung};
+use support::index::QueryOptions;
 use support::{clock, movies, open, options, path_of, requests};
 
 #[test]

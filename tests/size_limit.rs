@@ -14,7 +14,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::index::{Clock, Index, Library, QueryOptions};
 use plexindex::model::Rung;
 use plexindex::options::Ttl;
 use plexindex::source::Source;
@@ -22,6 +21,7 @@ use plexindex::source::plex::PlexHttp;
 use plexindex::stats::Stats;
 use plexindex::tables::Terms;
 use plexindex_standin::{LibrarySpec, Standin};
+use support::index::{Clock, Index, Library, QueryOptions};
 use support::{HOUR_MS, Scene, clock, open, options, path_of, requests};
 use worker::{Dice, Worker, assert_sound, database, deeply, options_at, place, rounds, say, told, until};
 
@@ -123,7 +123,7 @@ fn the_library_that_was_asked_for_longest_ago_goes_and_comes_back_when_it_is_ask
         at.clock.advance_ms(1_000);
         assert_eq!(fetched(&index), left, "{asked} was asked for");
         let now = stats(&index);
-        assert_eq!((now.size_limit, now.over_limit), (limit, 0));
+        assert_eq!((now.size_limit, now.over_limit), (Some(limit), 0));
         assert!(now.disk_bytes <= limit, "{} bytes, {limit} allowed", now.disk_bytes);
         assert_eq!(now.items, u64::from(2 * ITEMS));
     }
@@ -188,7 +188,7 @@ fn what_hosts_told_stays() {
     one.invalidate_item(&other_key).expect("invalidated");
     let keep = Terms {
         ttl: Ttl::Never,
-        limit: u64::MAX,
+        limit: None,
     };
     let table = index.tables().table(b"mine", false).expect("a table");
     table.put(b"name", b"value", &keep).expect("stored");
@@ -302,7 +302,7 @@ fn a_call_keeps_what_it_reads_and_lets_go_of_it_at_its_end() {
     let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
     at.server.reset();
     let mut found = Vec::new();
-    let each = |answer: &plexindex::index::Answer<'_>| {
+    let each = |answer: &crate::support::index::Answer<'_>| {
         found.extend(answer.item().map(|one| one.item.rating_key.to_owned()));
     };
     index
@@ -586,7 +586,7 @@ fn asker(words: &[&str]) {
         assert_eq!(item.rating_key, key, "{path}");
         for _ in 0..3 {
             let found = index.match_guid(&library.query(), &item.guid).expect("an answer");
-            let is_it = |one: &plexindex::index::Candidate| one.item.rating_key == key;
+            let is_it = |one: &crate::support::index::Candidate| one.item.rating_key == key;
             assert!(found.candidates.iter().any(is_it), "{path}: {}", found.message);
         }
         let own = format!("/{}/{asked}.mkv", words[4]);

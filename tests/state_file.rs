@@ -7,10 +7,10 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plexindex::index::{Index, ManualClock};
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex_standin::Standin;
+use support::index::{Index, ManualClock};
 use support::{HOUR_MS, clock, movies, open, options, path_of};
 
 const NAME: &str = "plexindex-3";

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use plexindex::error::Status;
-use plexindex::index::{Index, QueryOptions, witness};
 use plexindex::options::{Options, Ttl};
 use plexindex::tables::{LONGEST_NAME, Op, Table, Terms};
+use support::index::{Index, QueryOptions, witness};
 use worker::{Worker, rounds, say, told, until};
 
 const KEEP: Terms = Terms {
     ttl: Ttl::Never,
-    limit: u64::MAX,
+    limit: None,
 };
 
 fn open(folder: &Path) -> Index {
@@ -205,7 +205,7 @@ fn values_are_kept_until_they_expire() {
     put(&films, "x", "1");
     put(&films, "x", "two");
     put(&films, "y", "");
-    let with = |ttl| Terms { ttl, limit: u64::MAX };
+    let with = |ttl| Terms { ttl, limit: None };
     films.put(b"z", b"z", &with(Ttl::AtOnce)).expect("stored");
     assert_eq!((get(&films, "z"), lookup(&films, "z")), (None, None));
     assert_eq!(films.count().expect("counted"), 3, "until more is stored");
@@ -283,7 +283,7 @@ fn what_was_written_longest_ago_goes_first_and_together() {
     let (films, shows) = (table(&index, "Films"), table(&index, "Shows"));
     let terms = Terms {
         ttl: Ttl::Never,
-        limit: 3 * (64 + 101) + 20,
+        limit: Some(3 * (64 + 101) + 20),
     };
     let value = [0; 100];
     let pair = [Op::Put(&films, b"1", &value), Op::Put(&shows, b"2", &value)];

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use plexindex::Renewal;
 use plexindex::error::Status;
-use plexindex::index::{Deadline, DebounceIntervals, Index, Library, QueryOptions};
 use plexindex::model::{Rung, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin, Token as Admitted};
+use support::index::{Deadline, DebounceIntervals, Index, Library, QueryOptions};
 use support::{HOUR_MS, NOW_MS, Scene, add, offline, open, path_of, requests};
 
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
@@ -368,7 +368,7 @@ fn a_call_goes_on_with_the_token_that_it_began_with() {
     // Each page takes longer than the host waits for its progress.
     at.server.fault(Fault::new(Action::Delay { ms: 150 }).on(Kind::Listing));
     let replaced = AtomicU32::new(0);
-    let progress = |_: &plexindex::index::Progress<'_>| {
+    let progress = |_: &crate::support::index::Progress<'_>| {
         if requests(&at.server)[2] > 0 && replaced.fetch_add(1, Ordering::SeqCst) == 0 {
             set(&index, &bob);
         }
@@ -1173,10 +1173,10 @@ fn before_a_token_is_accepted_each_error_says_so() {
     let (index, library, key) = used(&at);
     set(&index, &anns(1));
     let walk = |library: &Library| {
-        let rules = plexindex::index::Rules::of_bits(0).expect("rules");
+        let rules = crate::support::index::Rules::of_bits(0).expect("rules");
         library.walk(None, &[(true, b"/".as_slice())], (rules, 100), |_| Ok(()))
     };
-    let all = index.select(plexindex::index::Selector::All).expect("all");
+    let all = index.select(crate::support::index::Selector::All).expect("all");
     for (what, status, done) in [
         (
             "a question",
@@ -1187,7 +1187,7 @@ fn before_a_token_is_accepted_each_error_says_so() {
         ("a walk of all", Status::LibraryNotFound, walk(&all)),
         ("items", Status::LibraryNotFound, index.items(&library, 0, 10).map(drop)),
         ("files", Status::LibraryNotFound, {
-            let which = plexindex::index::Which::All;
+            let which = crate::support::index::Which::All;
             library.items_below_with(b"/data", None, 10, which, |_, _| Ok(()))
         }),
     ] {

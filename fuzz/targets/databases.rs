@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::index::{Index, Library, ManualClock, QueryOptions};
 use plexindex::error::{Error, Status};
-use plexindex::index::{Index, Library, ManualClock, QueryOptions};
 
 use super::input::{Input, folder, patched};
 use super::server::{self, NOW_MS};

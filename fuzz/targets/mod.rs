@@ -9,6 +9,8 @@ mod calls;
 mod databases;
 mod events;
 mod images;
+#[path = "../../tests/support/index.rs"]
+mod index;
 mod input;
 mod ladder;
 mod logs;

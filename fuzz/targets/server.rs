@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::index::{Index, ManualClock};
 use plexindex::error::{Error, Result, Status};
-use plexindex::index::{Index, ManualClock};
 use plexindex::model::{self, Item, ItemType, LibraryKind, Server};
 use plexindex::options::Options;
 use plexindex::source::{Abilities, Bounds, Delta, Kind, PageEnd, PageRequest, Placed, Resume, Source, plex};
@@ -191,7 +191,7 @@ pub fn fill(folder: &std::path::Path) {
     let table = index.tables().table(b"kept", false).expect("a table");
     let keep = plexindex::tables::Terms {
         ttl: plexindex::options::Ttl::Never,
-        limit: u64::MAX,
+        limit: None,
     };
     for n in 0..8 {
         table

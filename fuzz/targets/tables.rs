@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plexindex::index::{Index, ManualClock};
+use super::index::{Index, ManualClock};
 use plexindex::options::Ttl;
 use plexindex::tables::{Op, Table, Terms};
 
@@ -118,7 +118,7 @@ fn operations(here: &FolderConnections, data: &[u8]) {
         here.handles[0].tables().clear().expect("cleared");
     }
     here.clock.advance_ms(1);
-    let mut now_ms = plexindex::index::Clock::now_ms(&*here.clock);
+    let mut now_ms = super::index::Clock::now_ms(&*here.clock);
     // What had expired once may be gone for good, whatever the clock says later.
     let mut latest_ms = now_ms;
     for _ in 0..6 {
@@ -158,11 +158,11 @@ fn operations(here: &FolderConnections, data: &[u8]) {
             }
             21 => {
                 here.clock.advance_ms(i64::from(input.byte()) * 40);
-                now_ms = plexindex::index::Clock::now_ms(&*here.clock);
+                now_ms = super::index::Clock::now_ms(&*here.clock);
             }
             22 => {
                 here.clock.advance_ms(-i64::from(input.byte()) * 40);
-                now_ms = plexindex::index::Clock::now_ms(&*here.clock);
+                now_ms = super::index::Clock::now_ms(&*here.clock);
             }
             23 | 24 => {
                 limit = u64::from(input.byte()) * 4;
@@ -183,7 +183,13 @@ fn operations(here: &FolderConnections, data: &[u8]) {
             here.written.set(true);
             here.handles[handle]
                 .tables()
-                .write(&given, &Terms { ttl, limit })
+                .write(
+                    &given,
+                    &Terms {
+                        ttl,
+                        limit: Some(limit),
+                    },
+                )
                 .expect("written");
         }
         let mut asked = vec![(0, b"a".to_vec()), (1, b"A".to_vec())];

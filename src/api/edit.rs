@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::error::Error;
 use crate::edit::EditReport;
+use crate::error::Error;
 
 /// An edit that failed, and how far it came. `?` makes a plain [`Error`] of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,82 +1,63 @@
 //! A library of an index, or all of them.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::vec;
 
-use super::answer::{Folder, Item, Match};
 use super::edit::EditError;
-use super::error::{Error, Result};
 use super::feed::Changes;
+use super::opened::Library;
 use super::paths::bytes_of;
 use super::query::{Query, Refreshed};
+use crate::disk::{Rules, Walked};
 use crate::edit::EditReport;
-use crate::engine::Selector;
-use crate::index::{self, Which};
+use crate::engine::{MAX_RETRIES, Resolved, cleared_again};
+use crate::error::{Result, room};
+use crate::matching::Scope;
+use crate::model;
+use crate::query::{Answer, Folder, FolderFacts, Item, Match, Which, tidy};
 use crate::source::{FieldChange, Lock};
+use crate::sync::Call;
 
 /// How many items are read at a time.
 const PAGE: usize = 500;
 
-/// A library, or all of them: a cheap handle, to clone and to use from any thread. It keeps its index open.
-///
-/// It need not exist yet: libraries are asked for by the first question.
-///
-/// ```
-/// # let server = plexindex_standin::Standin::builder()
-/// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
-/// # let folder = tempfile::tempdir()?;
-/// # let index = plexindex::Index::open(plexindex::Options {
-/// #     server_url: Some(server.url()),
-/// #     token: plexindex::Token::new(&server.token()),
-/// #     ..plexindex::Options::new(folder.path())
-/// # })?;
-/// # let file = server.paths(1).into_iter().find_map(|(_, path)| path).unwrap();
-/// let movies = index.library("Movies")?;
-/// let found = movies.match_path(&file)?;
-/// let item = found.item().expect("it is listed");
-///
-/// // From now on a fast lookup knows it: no request, no lock.
-/// assert_eq!(movies.lookup_key(&file), Some(item.key.clone()));
-///
-/// // The host knows better than any rule: this is the file's item.
-/// movies.record_match("/mnt/elsewhere/same.mkv", &item.key)?;
-/// assert_eq!(movies.lookup_key("/mnt/elsewhere/same.mkv"), Some(item.key.clone()));
-///
-/// // It turned out to be wrong: the server is asked before it is answered again.
-/// movies.invalidate_path(&file)?;
-/// assert_eq!(movies.lookup_key(&file), None);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone)]
-pub struct Library {
-    index: Arc<index::Index>,
-    library: Arc<index::Library>,
-}
-
 impl Library {
-    pub(super) fn new(index: &Arc<index::Index>, selector: Selector) -> Result<Self> {
-        Ok(Self {
-            library: Arc::new(index.select(selector)?),
-            index: Arc::clone(index),
-        })
+    /// The public key of an item.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn key(&self, rating_key: &str) -> String {
+        self.reading.kind().key(rating_key)
     }
 
-    /// How it was named.
+    /// What a public key begins with: the rating key follows.
+    #[doc(hidden)]
     #[must_use]
-    pub fn selector(&self) -> &Selector {
-        self.library.selector()
+    #[inline]
+    pub fn key_prefix(&self) -> &'static str {
+        self.reading.kind().key_prefix
+    }
+
+    /// What is known of it: nothing of all libraries at once, nor of one that no listing of libraries has shown.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn known(&self) -> Option<model::Library> {
+        let snapshot = self.reading.snapshot();
+        match self.selection.resolve(&snapshot) {
+            Ok(Resolved::Scope(Scope::One(place))) => snapshot.rows.get(place).map(|row| row.library.clone()),
+            _ => None,
+        }
     }
 
     /// Whether a library of this name is known. All libraries always are.
     #[must_use]
     pub fn is_known(&self) -> bool {
-        self.library.is_known()
+        let resolved = self.selection.resolve(&self.reading.snapshot());
+        matches!(resolved, Ok(Resolved::Scope(_)))
     }
 
     /// A question to this library, with a deadline, offline, or with progress.
     pub fn query(&self) -> Query<'_> {
-        Query::new(&self.index, Some(&self.library))
+        Query::new(&self.index, Some(self))
     }
 
     /// Which item is this file? Fetches the library where it must.
@@ -163,8 +144,8 @@ impl Library {
     /// confidence. It never asks the server, and waits for no other thread. `None` is no verdict.
     #[must_use]
     pub fn lookup_key(&self, path: impl AsRef<Path>) -> Option<String> {
-        let key = |rating_key: &str| [self.library.key_prefix(), rating_key].concat();
-        self.library.lookup_key(bytes_of(&path), key)
+        let key = |rating_key: &str| [self.key_prefix(), rating_key].concat();
+        self.lookup_rating_key_of(bytes_of(&path), key)
     }
 
     /// [`Library::lookup_key`] for many paths, in order.
@@ -172,15 +153,26 @@ impl Library {
     pub fn lookup_keys<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Vec<Option<String>> {
         let paths: Vec<P> = paths.into_iter().collect();
         let mut keys = Vec::with_capacity(paths.len());
-        self.library.lookup_keys(paths.iter().map(bytes_of), |rating_key| {
-            keys.push(rating_key.map(|rating_key| [self.library.key_prefix(), rating_key].concat()));
+        self.lookup_rating_keys(paths.iter().map(bytes_of), |rating_key| {
+            keys.push(rating_key.map(|rating_key| [self.key_prefix(), rating_key].concat()));
         });
         keys
     }
 
     /// [`Library::lookup_key`] without a copy: hands the rating key, which is the key's end such as `1002`, to `then`.
     pub fn lookup_rating_key<R>(&self, path: impl AsRef<Path>, then: impl FnOnce(&str) -> R) -> Option<R> {
-        self.library.lookup_key(bytes_of(&path), then)
+        self.lookup_rating_key_of(bytes_of(&path), then)
+    }
+
+    #[doc(hidden)]
+    pub fn lookup_rating_key_of<R>(&self, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
+        self.reading.lookup_key(&self.selection, path, then)
+    }
+
+    /// The same for many paths, in order: `each` gets what is known of each.
+    #[doc(hidden)]
+    pub fn lookup_rating_keys<'p>(&self, paths: impl Iterator<Item = &'p [u8]>, each: impl FnMut(Option<&str>)) {
+        self.reading.lookup_keys(&self.selection, paths, each);
     }
 
     /// Records that this path is this item, by key or rating key: from now on that is the answer, in every process.
@@ -206,7 +198,37 @@ impl Library {
             .iter()
             .map(|(path, key)| (bytes_of(path), key.as_ref()))
             .collect();
-        Ok(self.library.record_matches(&matches)?)
+        self.record_pairs(&matches)
+    }
+
+    #[doc(hidden)]
+    pub fn record_pairs(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
+        let inner = self.index.inner();
+        let _timed = inner.timed("record_matches", Some(self.selector()), Some(pairs.len()));
+        let mut checked = room(pairs.len(), "matches")?;
+        for (path, key) in pairs {
+            inner.queries.check_path(path)?;
+            checked.push((*path, self.reading.kind().rating_key(key)?));
+        }
+        let pairs = checked;
+        // One call: what is cleared in between is looked for as who began it.
+        self.query().run(|call| {
+            for _ in 0..MAX_RETRIES {
+                let find = |call: &Call<'_>| inner.sync.find_library(&self.selection, "record a match", call);
+                let (identity, row) = inner.asking(call, find)?;
+                if let Some(written) = inner.maintenance.record_matches(identity, &row, &pairs)? {
+                    // A thread that writes reads on: a fast lookup of this process must not have to. Where a segment was made,
+                    // others may have been evicted.
+                    if !written.has_segment {
+                        self.reading.apply_recorded(identity, row.id, written.at, &pairs)?;
+                    }
+                    self.reading.catch_up()?;
+                    // The image of a large batch may be missing: it could not be written, or another thread was making one.
+                    return self.reading.rebuild_lost();
+                }
+            }
+            Err(cleared_again(self.selector().name()))
+        })
     }
 
     /// Invalidates a path: the server is asked before it is answered again.
@@ -214,7 +236,11 @@ impl Library {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument); the store's.
     pub fn invalidate_path(&self, path: impl AsRef<Path>) -> Result<()> {
-        Ok(self.library.invalidate_path(bytes_of(&path))?)
+        let path = bytes_of(&path);
+        self.index.inner().queries.check_path(path)?;
+        let tidied = tidy(path);
+        let paths: Vec<&[u8]> = [tidied.as_deref(), Some(path)].into_iter().flatten().collect();
+        self.reading.invalidate_paths(&self.selection, &paths)
     }
 
     /// Invalidates an item, by key or rating key.
@@ -222,7 +248,8 @@ impl Library {
     /// # Errors
     /// As [`Library::invalidate_path`].
     pub fn invalidate_item(&self, key: &str) -> Result<()> {
-        Ok(self.library.invalidate_item(key)?)
+        let rating_key = self.reading.kind().rating_key(key)?;
+        self.reading.invalidate_item(&self.selection, rating_key)
     }
 
     /// Invalidates all of it: the next question lists it anew, and its recorded matches are forgotten.
@@ -230,7 +257,7 @@ impl Library {
     /// # Errors
     /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); the store's.
     pub fn invalidate(&self) -> Result<()> {
-        Ok(self.library.invalidate()?)
+        self.reading.invalidate(Some(&self.selection))
     }
 
     /// Brings it up to date now, where it may have changed. The first time that fetches all of it.
@@ -246,11 +273,10 @@ impl Library {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no key; the store's.
     pub fn item(&self, key: &str) -> Result<Option<Item>> {
-        let item = self.library.item(key)?;
-        Ok(item.map(|item| {
-            let key = self.library.key(&item);
-            Item::of(item, key)
-        }))
+        let item = self
+            .reading
+            .item(&self.selection, self.reading.kind().rating_key(key)?)?;
+        Ok(item.map(|item| Item::of(item, self.reading.kind())))
     }
 
     /// Its items as they are stored, with all their files and external ids. Sends no request.
@@ -274,7 +300,7 @@ impl Library {
     /// # Errors
     /// As there.
     pub fn changes(&self, token: Option<&str>) -> Result<Changes> {
-        Changes::new(&self.index, Some(&self.library), token, false)
+        Changes::new(&self.index, Some(self), token, false)
     }
 
     /// All its items as added, and then what changed: [`Index::listing_and_changes`](crate::Index::listing_and_changes).
@@ -282,7 +308,7 @@ impl Library {
     /// # Errors
     /// As there.
     pub fn listing_and_changes(&self) -> Result<Changes> {
-        Changes::new(&self.index, Some(&self.library), None, true)
+        Changes::new(&self.index, Some(self), None, true)
     }
 
     /// Gives items the same values on the server, as [`Query::edit_items`].
@@ -297,11 +323,46 @@ impl Library {
     ) -> Result<EditReport, EditError> {
         self.query().edit_items(keys, changes, lock)
     }
+
+    /// A page of its items behind `cursor` (0 to begin), each with the cursor behind it.
+    #[doc(hidden)]
+    pub fn items_page(&self, cursor: i64, limit: usize) -> Result<Vec<(i64, model::Item)>> {
+        self.reading.items(&self.selection, cursor, limit)
+    }
+
+    /// Files below a folder, of which the listed path comes behind `after`: an answer with so many candidates, if there are
+    /// as many, and with all that have the last one's path; or those of them that are not on the disk. Sends no request.
+    #[doc(hidden)]
+    pub fn items_below_with<R>(
+        &self,
+        path: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+        which: Which,
+        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
+    ) -> Result<R> {
+        let queries = &self.index.inner().queries;
+        queries.items_below(&self.selection, path, after, limit, which, then)
+    }
+
+    /// Walks folders of this machine for a while: what there is that is not listed without a doubt, handed to `then`. `number`:
+    /// of the walk that goes on with this call; 0 begins one. Sends no request.
+    #[doc(hidden)]
+    pub fn walk<R>(
+        &self,
+        number: Option<u64>,
+        folders: &[(bool, &[u8])],
+        (rules, most): (Rules, usize),
+        then: impl FnOnce(&Walked) -> Result<R>,
+    ) -> Result<R> {
+        let queries = &self.index.inner().queries;
+        queries.walk(&self.selection, number, folders, (rules, most), then)
+    }
 }
 
 impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.library.fmt(f)
+        write!(f, "Library({:?})", self.selector())
     }
 }
 
@@ -312,7 +373,7 @@ pub struct Items {
     library: Library,
     /// Behind the last page; `None` after the end.
     cursor: Option<i64>,
-    page: vec::IntoIter<(i64, crate::model::Item)>,
+    page: vec::IntoIter<(i64, model::Item)>,
 }
 
 impl Iterator for Items {
@@ -321,15 +382,14 @@ impl Iterator for Items {
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.len() == 0 {
             let cursor = self.cursor.take()?;
-            match self.library.index.items(&self.library.library, cursor, PAGE) {
+            match self.library.items_page(cursor, PAGE) {
                 Ok(page) => self.page = page.into_iter(),
-                Err(error) => return Some(Err(error.into())),
+                Err(error) => return Some(Err(error)),
             }
         }
         let (cursor, item) = self.page.next()?;
         self.cursor = Some(cursor);
-        let key = self.library.library.key(&item);
-        Some(Ok(Item::of(item, key)))
+        Some(Ok(Item::of(item, self.library.reading.kind())))
     }
 }
 
@@ -353,12 +413,14 @@ impl Iterator for ItemsBelow {
         if self.page.len() == 0 {
             let after = self.after.take()?;
             let after = Some(after.as_slice()).filter(|after| !after.is_empty());
-            let (library, mut last) = (&self.library.library, None);
-            let page = library.items_below_with(&self.folder, after, PAGE, Which::All, |answer, _| {
-                last = answer.candidates().last().map(|found| found.path.to_vec());
-                Ok(Match::of(answer))
-            });
-            match page.map_err(Error::from).and_then(|answer| answer) {
+            let mut last = None;
+            let page = self
+                .library
+                .items_below_with(&self.folder, after, PAGE, Which::All, |answer, _| {
+                    last = answer.candidates().last().map(|found| found.path.to_vec());
+                    Match::of(answer)
+                });
+            match page {
                 Ok(page) => self.page = page.candidates.into_iter(),
                 Err(error) => return Some(Err(error)),
             }

@@ -1,20 +1,14 @@
-//! An open index.
+//! The handles of an open index: itself, and its libraries.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use super::answer::{Folder, Match};
-use super::error::Result;
-use super::facts::{LibraryInfo, Proposal, StoreInfo};
-use super::feed::Changes;
-use super::library::Library;
-use super::query::{Query, Refreshed};
-use super::stats::Stats;
-use super::table::{Table, TableChange, Terms, write};
-use crate::engine::Selector;
-use crate::index;
-use crate::model::Token;
+use super::inner::Inner;
+use crate::engine::{Reading, Selection, Selector, Store};
+use crate::error::Result;
 use crate::options::Options;
+use crate::platform::clock::{Clock, SystemClock};
+use crate::source::{self, Meter, Source};
+use crate::stats::Counters;
 
 /// An open index: a cheap handle, to clone and to use from any thread.
 ///
@@ -32,8 +26,15 @@ use crate::options::Options;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Index {
-    index: Arc<index::Index>,
+pub struct Index(Arc<OpenIndex>);
+
+/// Closes the index when its last handle goes: on the thread that has it, also while another one forks.
+struct OpenIndex(Arc<Inner>);
+
+impl Drop for OpenIndex {
+    fn drop(&mut self) {
+        let _ = self.0.close();
+    }
 }
 
 impl Index {
@@ -43,248 +44,47 @@ impl Index {
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for options that are refused,
     /// [`ErrorKind::Store`](crate::ErrorKind::Store), [`ErrorKind::StoreFull`](crate::ErrorKind::StoreFull).
     pub fn open(options: Options) -> Result<Self> {
-        Ok(Self {
-            index: Arc::new(index::Index::open(options)?),
+        Self::open_with_clock(options, Arc::new(SystemClock))
+    }
+
+    /// [`Index::open`] with another clock: for tests.
+    #[doc(hidden)]
+    #[allow(clippy::needless_pass_by_value)] // given away: an index has its own
+    pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
+        let checked = source::check(&options)?;
+        let its_clock = Arc::clone(&clock);
+        Self::over(&options, clock, |store, meter| {
+            let identifier = || store.folder().client_identifier();
+            source::open(&options, checked, identifier, meter, &its_clock)
         })
     }
 
-    /// The folder that it was opened in.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        (*self.index).as_ref()
-    }
-
-    /// A library by title, section id or uuid, or as the [`Selector`] says. Fetches nothing: that there is no such library
-    /// shows when it is asked for something.
-    ///
-    /// # Errors
-    /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous) when two known libraries share the title;
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an empty name.
-    pub fn library(&self, name: impl Into<Selector>) -> Result<Library> {
-        Library::new(&self.index, name.into())
-    }
-
-    /// A question to all libraries, with a deadline, offline, or with progress.
-    pub fn query(&self) -> Query<'_> {
-        Query::new(&self.index, None)
-    }
-
-    /// Which item of any library is this file? [`Library::match_path`] says what a path is.
-    ///
-    /// # Errors
-    /// As [`Query::match_path`].
-    pub fn match_path(&self, path: impl AsRef<Path>) -> Result<Match> {
-        self.query().match_path(path)
-    }
-
-    /// Which show, season, artist, album or item this folder is, in all libraries: [`Query::match_folder`].
-    ///
-    /// # Errors
-    /// As [`Query::match_path`].
-    pub fn match_folder(&self, path: impl AsRef<Path>) -> Result<Folder> {
-        self.query().match_folder(path)
-    }
-
-    /// The answers of all libraries for many paths, in order. A path that none can be is an error in its place.
-    ///
-    /// # Errors
-    /// What concerns all of them, as [`Query::match_path`].
-    pub fn match_paths<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Result<Match>>> {
-        self.query().match_paths(paths)
-    }
-
-    /// The items of all libraries with a GUID, as [`Query::match_guid`].
-    ///
-    /// # Errors
-    /// As [`Query::match_path`].
-    pub fn match_guid(&self, guid: &str) -> Result<Match> {
-        self.query().match_guid(guid)
-    }
-
-    /// The items of all libraries with a title, as [`Query::search_title`].
-    ///
-    /// # Errors
-    /// As [`Query::match_path`].
-    pub fn search_title(&self, title: &str) -> Result<Match> {
-        self.query().search_title(title)
-    }
-
-    /// The libraries that are known. The server is asked when none is.
-    ///
-    /// # Errors
-    /// As [`Query::refresh`], when none is known yet.
-    pub fn libraries(&self) -> Result<Vec<LibraryInfo>> {
-        self.query().libraries()
-    }
-
-    /// Brings all libraries up to date now, where they may have changed.
-    ///
-    /// # Errors
-    /// As [`Query::refresh`].
-    pub fn refresh(&self) -> Result<Refreshed> {
-        self.query().refresh()
-    }
-
-    /// What was added, removed, changed and moved since a cursor was given, in all libraries, in the order in which the index
-    /// learned it: every listing, event and verification of any process counts. Without a cursor there is nothing yet, and
-    /// [`Changes::token`] is that of now.
-    ///
-    /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A cursor outlives processes.
-    /// It is of one store, server and user. After a kill, who goes on from the last cursor that was kept misses nothing.
-    ///
-    /// ```
-    /// # let server = plexindex_standin::Standin::builder()
-    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
-    /// # let folder = tempfile::tempdir()?;
-    /// # let index = plexindex::Index::open(plexindex::Options {
-    /// #     server_url: Some(server.url()),
-    /// #     token: plexindex::Token::new(&server.token()),
-    /// #     ..plexindex::Options::new(folder.path())
-    /// # })?;
-    /// use plexindex::ChangeKind;
-    ///
-    /// let _ = index.refresh()?;
-    /// let mut changes = index.listing_and_changes()?; // all there is, as added
-    /// assert_eq!(changes.by_ref().count(), 20);
-    /// let cursor = changes.token().unwrap().to_owned();
-    /// # let (key, _) = server.paths(1).remove(0);
-    /// # server.change(|state| state.remove_items(&[key], true))?;
-    /// // … the server loses a film …
-    /// let _ = index.query().refresh_fully()?;
-    /// for change in index.changes(Some(&cursor))? {
-    ///     let change = change?;
-    ///     match change.kind {
-    ///         ChangeKind::Added | ChangeKind::Changed => { /* change.item has it */ }
-    ///         ChangeKind::Moved => { /* from change.from to change.path */ }
-    ///         ChangeKind::Removed => println!("{change}"), // removed: Big Buck Bunny (2008)
-    ///         _ => { /* list change.section again: listing_and_changes() of that library */ }
-    ///     }
-    /// #   assert_eq!(change.kind, ChangeKind::Removed);
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) where what happened since is not known any more, after 30 days or 64
-    /// MiB of changes, or the cursor is of another store, server or user: begin anew with [`Index::listing_and_changes`].
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no cursor;
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) while nothing was ever fetched; the store's.
-    pub fn changes(&self, token: Option<&str>) -> Result<Changes> {
-        Changes::new(&self.index, None, token, false)
-    }
-
-    /// All items as [`Added`](crate::ChangeKind::Added), and then what changed meanwhile: how a reader of the feed begins.
-    ///
-    /// # Errors
-    /// As [`Index::changes`].
-    pub fn listing_and_changes(&self) -> Result<Changes> {
-        Changes::new(&self.index, None, None, true)
-    }
-
-    /// Makes each [`Query::wait_for_changes`] that is under way tell its [`Query::progress`] now, within 50 ms: set what that
-    /// looks at, then call this, and the wait ends. Where no call waits it does nothing.
-    pub fn wake_waiting(&self) {
-        self.index.wake_waiting();
-    }
-
-    /// Replaces the token, in all handles of this index. Sends no request; what is under way goes on with the earlier one.
-    ///
-    /// With [`Options::user`] all that the index holds stays. Without it nothing of the earlier token's is answered before the
-    /// server has accepted this one: then it is what the index holds of this very token, or of the user whom a JSON Web Token names
-    /// with its key pair. [`Options::renewal`] is asked for a token when the server refuses this one.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what no token can be; the store's.
-    pub fn set_token(&self, token: Option<Token>) -> Result<()> {
-        Ok(self.index.set_token(token)?)
-    }
-
-    /// Makes a full listing of every library due, and forgets all recorded matches.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn invalidate_all(&self) -> Result<()> {
-        Ok(self.index.invalidate_all()?)
-    }
-
-    /// Empties the store of this server and user. Tables stay.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn clear(&self) -> Result<()> {
-        Ok(self.index.clear()?)
-    }
-
-    /// Listens to the server's events, on a thread of its own, until the last [`Watch`] goes: the next question about what
-    /// changed asks the server. Whether the server can be reached shows in the log; it is tried again for as long as it
-    /// takes. A child that was forked watches only when it begins to by itself.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) without a server; [`ErrorKind::Store`](crate::ErrorKind::Store)
-    /// when no thread can be had.
-    pub fn watch(&self) -> Result<Watch> {
-        self.index.watch_join()?;
-        Ok(Watch {
-            index: Arc::clone(&self.index),
+    /// Opens an index over another source, with another clock: for tests, and for sources to come. The source counts its
+    /// requests in the meter that `source` is given.
+    #[doc(hidden)]
+    #[allow(clippy::needless_pass_by_value)] // as above
+    pub fn open_with(
+        options: Options,
+        clock: Arc<dyn Clock>,
+        source: impl FnOnce(&Options, &str, Arc<dyn Meter>) -> Result<Arc<dyn Source>>,
+    ) -> Result<Self> {
+        Self::over(&options, clock, |store, meter| {
+            let id = store.folder().client_identifier()?;
+            source(&options, &id, meter).map(Some)
         })
     }
 
-    /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: the next
-    /// question about what changed asks the server. Webhooks of another server are ignored. Sends no request.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a body that is neither;
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) while the server has not accepted a new token:
-    /// nothing is stored, so notify again once it has; the store's.
-    pub fn notify(&self, body: impl AsRef<[u8]>) -> Result<()> {
-        Ok(self.index.notify(body.as_ref())?)
-    }
-
-    /// The table of this name: what the host keeps itself. Names and values are bytes.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB.
-    pub fn table(&self, name: impl AsRef<[u8]>) -> Result<Table> {
-        Table::new(&self.index, name.as_ref(), false)
-    }
-
-    /// The same, where `A` to `Z` in names of entries count as `a` to `z`.
-    ///
-    /// # Errors
-    /// As [`Index::table`].
-    pub fn table_ignoring_case(&self, name: impl AsRef<[u8]>) -> Result<Table> {
-        Table::new(&self.index, name.as_ref(), true)
-    }
-
-    /// Changes tables of this index, all or nothing.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB, and for a table of
-    /// another index; the store's.
-    pub fn write_tables(&self, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
-        write(&self.index, changes, terms)
-    }
-
-    /// Mappings that answers by the end of a path speak for, the best first.
-    #[must_use]
-    pub fn proposals(&self) -> Vec<Proposal> {
-        self.index.proposals().into_iter().map(Proposal::of).collect()
-    }
-
-    /// What kind of place the store is in: why it is slow, or does not work. Tries a lock.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn store(&self) -> Result<StoreInfo> {
-        Ok(StoreInfo::of(self.index.store_facts()?))
-    }
-
-    /// What happened, counted.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn stats(&self) -> Result<Stats> {
-        Ok(Stats::of(self.index.stats()?))
+    fn over(
+        options: &Options,
+        clock: Arc<dyn Clock>,
+        source: impl FnOnce(&Store, Arc<dyn Meter>) -> Result<Option<Arc<dyn Source>>>,
+    ) -> Result<Self> {
+        options.check()?;
+        let store = Store::open(&options.cache_dir, !options.no_mmap)?;
+        let counters = Arc::new(Counters::default());
+        let source = source(&store, Arc::clone(&counters) as Arc<dyn Meter>)?;
+        let inner = Inner::new(options, store, source, clock, counters)?;
+        Ok(Self(Arc::new(OpenIndex(inner))))
     }
 
     /// Lets go of this handle. The last one writes the counters and closes the store; only that may fail. Dropping does the
@@ -293,31 +93,82 @@ impl Index {
     /// # Errors
     /// The store's, when the counters could not be written.
     pub fn close(self) -> Result<()> {
-        Arc::into_inner(self.index).map_or(Ok(()), |last| Ok(last.close()?))
+        Arc::into_inner(self.0).map_or(Ok(()), |last| last.0.close())
+    }
+
+    /// Closes the index, whoever has handles of it.
+    #[doc(hidden)]
+    pub fn close_now(&self) -> Result<()> {
+        self.inner().close()
+    }
+
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.0.0
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl std::fmt::Debug for Index {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Index").field(&self.folder()).finish()
+/// A library, or all of them: a cheap handle, to clone and to use from any thread. It keeps its index open.
+///
+/// It need not exist yet: libraries are asked for by the first question.
+///
+/// ```
+/// # let server = plexindex_standin::Standin::builder()
+/// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+/// # let folder = tempfile::tempdir()?;
+/// # let index = plexindex::Index::open(plexindex::Options {
+/// #     server_url: Some(server.url()),
+/// #     token: plexindex::Token::new(&server.token()),
+/// #     ..plexindex::Options::new(folder.path())
+/// # })?;
+/// # let file = server.paths(1).into_iter().find_map(|(_, path)| path).unwrap();
+/// let movies = index.library("Movies")?;
+/// let found = movies.match_path(&file)?;
+/// let item = found.item().expect("it is listed");
+///
+/// // From now on a fast lookup knows it: no request, no lock.
+/// assert_eq!(movies.lookup_key(&file), Some(item.key.clone()));
+///
+/// // The host knows better than any rule: this is the file's item.
+/// movies.record_match("/mnt/elsewhere/same.mkv", &item.key)?;
+/// assert_eq!(movies.lookup_key("/mnt/elsewhere/same.mkv"), Some(item.key.clone()));
+///
+/// // It turned out to be wrong: the server is asked before it is answered again.
+/// movies.invalidate_path(&file)?;
+/// assert_eq!(movies.lookup_key(&file), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Library {
+    pub(super) index: Index,
+    /// For fast lookups: one pointer away.
+    pub(super) reading: Arc<Reading>,
+    pub(super) selection: Arc<Selection>,
+}
+
+impl Library {
+    pub(super) fn new(index: &Index, selector: Selector) -> Result<Self> {
+        let selection = Selection::new(selector)?;
+        let reading = Arc::clone(&index.inner().reading);
+        reading.catch_up()?;
+        selection.resolve(&reading.snapshot())?;
+        Ok(Self {
+            index: index.clone(),
+            reading,
+            selection: Arc::new(selection),
+        })
     }
-}
 
-/// The index listens to the server's events while one of these lives: [`Index::watch`]. Dropping the last one waits until
-/// no thread listens any more, a second at most.
-#[must_use = "dropping it ends the watch"]
-pub struct Watch {
-    index: Arc<index::Index>,
-}
-
-impl std::fmt::Debug for Watch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Watch").field(&(*self.index).as_ref()).finish()
+    pub(super) fn selection(&self) -> &Selection {
+        &self.selection
     }
-}
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.index.watch_leave();
+    /// How it was named.
+    #[must_use]
+    pub fn selector(&self) -> &Selector {
+        self.selection.selector()
     }
 }

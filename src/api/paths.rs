@@ -11,8 +11,3 @@ pub fn bytes_of<P: AsRef<Path> + ?Sized>(path: &P) -> &[u8] {
 pub fn path_of(bytes: impl Into<Vec<u8>>) -> PathBuf {
     files::named(bytes)
 }
-
-/// What an empty text stands for below.
-pub fn known(text: impl Into<String>) -> Option<String> {
-    Some(text.into()).filter(|text| !text.is_empty())
-}

@@ -4,17 +4,17 @@ use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::answer::{Folder, Match};
 use super::edit::EditError;
-use super::error::Result;
-use super::facts::{LibraryInfo, ServerInfo};
-use super::paths::{bytes_of, known};
+use super::facts::ServerInfo;
+use super::opened::{Index, Library};
+use super::paths::bytes_of;
 use crate::edit::{Edit, EditReport};
-use crate::error::Status;
-use crate::index::{self, Deadline, QueryOptions};
+use crate::error::{Error, Result, Status};
+use crate::query::{Answer, ChangePage, Folder, FolderFacts, LibraryInfo, Match, known};
 use crate::source::{FieldChange, Lock};
+use crate::sync::{Call, Progress, QUESTION_SILENCE, Whose, Why};
 
 type Tell<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + 'q>;
 
@@ -51,25 +51,11 @@ type Tell<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + 'q>;
 /// ```
 #[must_use = "nothing is asked yet"]
 pub struct Query<'q> {
-    index: &'q index::Index,
-    library: Option<&'q index::Library>,
-    deadline: Deadline,
+    index: &'q Index,
+    library: Option<&'q Library>,
+    deadline: Option<Duration>,
     offline: bool,
     progress: Option<RefCell<Tell<'q>>>,
-}
-
-/// How far a fetch has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress<'a> {
-    /// Title of the library; `None` while none is fetched yet: the libraries are asked for, or another process fetches.
-    pub library: Option<&'a str>,
-    /// Items fetched, those of an earlier, interrupted fetch included.
-    pub items: u64,
-    /// Items in all, where the server says.
-    pub total: Option<u64>,
-    /// Since this call began to fetch.
-    pub elapsed: Duration,
 }
 
 /// How a refresh ended.
@@ -98,11 +84,11 @@ pub enum Waited {
 }
 
 impl<'q> Query<'q> {
-    pub(super) fn new(index: &'q index::Index, library: Option<&'q index::Library>) -> Self {
+    pub(super) fn new(index: &'q Index, library: Option<&'q Library>) -> Self {
         Self {
             index,
             library,
-            deadline: Deadline::Default,
+            deadline: index.inner().deadline,
             offline: false,
             progress: None,
         }
@@ -111,13 +97,13 @@ impl<'q> Query<'q> {
     /// The call ends after this long: with an older answer, or with [`Status::NotYet`](crate::Status::NotYet). Else
     /// [`Options::deadline`](crate::Options::deadline) holds.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Deadline::In(deadline);
+        self.deadline = Some(deadline);
         self
     }
 
     /// The call takes as long as it takes, whatever the options say.
     pub fn no_deadline(mut self) -> Self {
-        self.deadline = Deadline::None;
+        self.deadline = None;
         self
     }
 
@@ -138,42 +124,67 @@ impl<'q> Query<'q> {
         self
     }
 
-    /// Runs a call of the index below with what this question may cost.
-    fn ask<R>(&self, call: impl FnOnce(&QueryOptions<'_>) -> R) -> R {
+    /// A call that waits for nothing.
+    fn call_at_once(&self) -> Call<'_> {
+        Call {
+            library: self.library.map(Library::selection),
+            until: None,
+            silence: Some(QUESTION_SILENCE),
+            session: 0, // it asks nothing
+            whose: Whose::Anybodys,
+            renews: false,
+            offline: self.offline,
+            progress: None,
+        }
+    }
+
+    /// Runs `run` with this question as a call: all that it does has one deadline.
+    pub(super) fn run<R>(&self, run: impl FnOnce(&Call<'_>) -> R) -> R {
+        let inner = self.index.inner();
+        let call = Call {
+            // What lies beyond all time is none.
+            until: self.deadline.and_then(|time| Instant::now().checked_add(time)),
+            session: inner.reading.tokens.current().number(),
+            renews: inner.renewing.is_possible(),
+            ..self.call_at_once()
+        };
         let Some(progress) = &self.progress else {
-            return call(&self.options(None));
+            return run(&call);
         };
         // A panic must not unwind through the fetch: that would be waited for to its end.
         let panicked = Cell::new(None);
-        let tell = |said: &index::Progress<'_>| {
-            let so_far = Progress {
-                library: Some(said.library).filter(|title| !title.is_empty()),
-                items: said.items,
-                total: Some(said.total).filter(|total| *total > 0),
-                elapsed: said.elapsed,
-            };
-            match catch_unwind(AssertUnwindSafe(|| progress.borrow_mut()(&so_far))) {
-                Ok(go_on) => go_on.is_continue(),
-                Err(panic) => {
-                    panicked.set(Some(panic));
-                    false
-                }
+        let tell = |so_far: &Progress<'_>| match catch_unwind(AssertUnwindSafe(|| progress.borrow_mut()(so_far))) {
+            Ok(go_on) => go_on.is_continue(),
+            Err(panic) => {
+                panicked.set(Some(panic));
+                false
             }
         };
-        let answer = call(&self.options(Some(&tell)));
+        let answer = run(&Call {
+            progress: Some(&tell),
+            ..call
+        });
         match panicked.take() {
             Some(panic) => resume_unwind(panic),
             None => answer,
         }
     }
 
-    fn options<'o>(&'o self, progress: Option<&'o dyn Fn(&index::Progress<'_>) -> bool>) -> QueryOptions<'o> {
-        QueryOptions {
-            library: self.library,
-            deadline: self.deadline,
-            offline: self.offline,
-            progress,
-        }
+    /// The same, once more where the server refused the token and there is another one by then.
+    pub(super) fn ask<R>(&self, ask: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
+        self.run(|call| self.index.inner().asking(call, ask))
+    }
+
+    /// [`Query::ask`], counted and timed under this name, for so many paths.
+    pub(super) fn ask_timed<R>(
+        &self,
+        what: &'static str,
+        many: Option<usize>,
+        ask: impl FnMut(&Call<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let selector = self.library.map(Library::selector);
+        let _timed = self.index.inner().timed(what, selector, many);
+        self.ask(ask)
     }
 
     /// Which item is this file? Fetches the library where it must.
@@ -183,8 +194,28 @@ impl<'q> Query<'q> {
     /// The server's, when a library that was never fetched cannot be; [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound),
     /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); the store's.
     pub fn match_path(&self, path: impl AsRef<Path>) -> Result<Match> {
-        let path = bytes_of(&path);
-        self.one(|query, then| self.index.match_path_with(query, path, then))
+        self.match_path_with(bytes_of(&path), Match::of)
+    }
+
+    /// The answer for a path, borrowed by `then`, whose error is this call's. An answer counts when `then` took it.
+    #[doc(hidden)]
+    pub fn match_path_with<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
+        let queries = &self.index.inner().queries;
+        let then = match queries.match_at_once(&self.call_at_once(), path, then) {
+            Ok(given) => return given,
+            Err(then) => then,
+        };
+        let mut then = Some(then);
+        self.ask_timed("match_path", None, |call| {
+            queries.match_path(call, path, |answer| take(&mut then)?(answer))
+        })
+    }
+
+    /// The same where it needs no wait, be it for a request, another thread or the database; else [`Status::NotYet`].
+    pub(crate) fn match_path_at_once<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
+        let inner = self.index.inner();
+        let given = inner.queries.match_at_once(&self.call_at_once(), path, then);
+        given.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind())))
     }
 
     /// The answers for many paths, in order. A path that none can be is an error in its place.
@@ -195,11 +226,22 @@ impl<'q> Query<'q> {
         let paths: Vec<P> = paths.into_iter().collect();
         let paths: Vec<&[u8]> = paths.iter().map(bytes_of).collect();
         let mut answers = Vec::with_capacity(paths.len());
-        self.ask(|query| {
-            self.index
-                .match_paths_with(query, &paths, |answer| answers.push(Match::of(answer)))
-        })?;
+        self.match_paths_with(&paths, |answer| answers.push(Match::of(answer)))?;
         Ok(answers)
+    }
+
+    /// The same, each answer borrowed by `each` in turn.
+    #[doc(hidden)]
+    pub fn match_paths_with(&self, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
+        // Those that have their answers are not asked again.
+        let mut answered = 0;
+        self.ask_timed("match_paths", Some(paths.len()), |call| {
+            let left = paths.get(answered..).unwrap_or_default();
+            self.index.inner().queries.match_paths(call, left, |answer| {
+                answered += 1;
+                each(answer);
+            })
+        })
     }
 
     /// Which show, season, artist, album or item this folder is: the deepest one that all listed files below it share. Fetches
@@ -209,11 +251,36 @@ impl<'q> Query<'q> {
     /// # Errors
     /// As [`Query::match_path`].
     pub fn match_folder(&self, path: impl AsRef<Path>) -> Result<Folder> {
-        let path = bytes_of(&path);
-        self.ask(|query| {
-            self.index
-                .match_folder_with(query, path, |answer, facts| Ok(Folder::of(answer, facts)))
-        })?
+        self.match_folder_with(bytes_of(&path), Folder::of)
+    }
+
+    /// The answer for a folder, borrowed by `then`, with what it says besides.
+    #[doc(hidden)]
+    pub fn match_folder_with<R>(
+        &self,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
+    ) -> Result<R> {
+        let queries = &self.index.inner().queries;
+        let then = match queries.match_folder_at_once(&self.call_at_once(), path, then) {
+            Ok(given) => return given,
+            Err(then) => then,
+        };
+        let mut then = Some(then);
+        self.ask_timed("match_folder", None, |call| {
+            queries.match_folder(call, path, |answer, facts| take(&mut then)?(answer, facts))
+        })
+    }
+
+    /// The same where it needs no wait, as [`Query::match_path_at_once`].
+    pub(crate) fn match_folder_at_once<R>(
+        &self,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
+    ) -> Result<R> {
+        let inner = self.index.inner();
+        let given = inner.queries.match_folder_at_once(&self.call_at_once(), path, then);
+        given.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind()), FolderFacts::default()))
     }
 
     /// The items with a GUID: the server's own, or an external id such as `imdb://tt1254207`. That of a show, season, artist or
@@ -222,7 +289,15 @@ impl<'q> Query<'q> {
     /// # Errors
     /// As [`Query::match_path`].
     pub fn match_guid(&self, guid: &str) -> Result<Match> {
-        self.one(|query, then| self.index.match_guid_with(query, guid, then))
+        self.match_guid_with(guid, Match::of)
+    }
+
+    pub(crate) fn match_guid_with<R>(&self, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
+        let mut then = Some(then);
+        self.ask_timed("match_guid", None, |call| {
+            let queries = &self.index.inner().queries;
+            queries.match_guid(call, guid, |answer| take(&mut then)?(answer))
+        })
     }
 
     /// The items with a title: equal but for case, accents and punctuation, else with all its words. A show's title gives
@@ -231,17 +306,15 @@ impl<'q> Query<'q> {
     /// # Errors
     /// As [`Query::match_path`].
     pub fn search_title(&self, title: &str) -> Result<Match> {
-        self.one(|query, then| self.index.search_title_with(query, title, then))
+        self.search_title_with(title, Match::of)
     }
 
-    fn one(
-        &self,
-        call: impl FnOnce(
-            &QueryOptions<'_>,
-            &dyn Fn(&index::Answer<'_>) -> crate::error::Result<Result<Match>>,
-        ) -> crate::error::Result<Result<Match>>,
-    ) -> Result<Match> {
-        self.ask(|query| call(query, &|answer| Ok(Match::of(answer))))?
+    pub(crate) fn search_title_with<R>(&self, title: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
+        let mut then = Some(then);
+        self.ask_timed("search_title", None, |call| {
+            let queries = &self.index.inner().queries;
+            queries.search_title(call, title, |answer| take(&mut then)?(answer))
+        })
     }
 
     /// Brings the libraries up to date now, where they may have changed.
@@ -249,7 +322,7 @@ impl<'q> Query<'q> {
     /// # Errors
     /// The server's; [`ErrorKind::Offline`](crate::ErrorKind::Offline); [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); the store's.
     pub fn refresh(&self) -> Result<Refreshed> {
-        Ok(refreshed(self.ask(|query| self.index.refresh(query, false))?))
+        self.refresh_as("refresh", Why::Due).map(Refreshed::of)
     }
 
     /// The same, and asks the server once whether anything changed while the listings are fresh, too.
@@ -257,7 +330,7 @@ impl<'q> Query<'q> {
     /// # Errors
     /// As [`Query::refresh`].
     pub fn check(&self) -> Result<Refreshed> {
-        Ok(refreshed(self.ask(|query| self.index.check(query))?))
+        self.refresh_as("check", Why::Now).map(Refreshed::of)
     }
 
     /// Lists the libraries anew, even where the server shows no change.
@@ -265,7 +338,12 @@ impl<'q> Query<'q> {
     /// # Errors
     /// As [`Query::refresh`].
     pub fn refresh_fully(&self) -> Result<Refreshed> {
-        Ok(refreshed(self.ask(|query| self.index.refresh(query, true))?))
+        self.refresh_as("refresh", Why::Full).map(Refreshed::of)
+    }
+
+    /// The status is that of C: that the deadline came first is no error.
+    pub(crate) fn refresh_as(&self, what: &'static str, why: Why) -> Result<Status> {
+        self.ask_timed(what, None, |call| self.index.inner().sync.refresh(call, why))
     }
 
     /// Waits until [`Changes`](crate::Changes) has something since a cursor was given, by whatever process: that is seen within
@@ -312,11 +390,22 @@ impl<'q> Query<'q> {
     /// # Errors
     /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); else as [`Index::changes`](crate::Index::changes).
     pub fn wait_for_changes(&self, token: &str) -> Result<Waited> {
-        let status = self.ask(|query| self.index.wait_for_changes(query, token))?;
-        Ok(match status {
+        Ok(match self.wait_status(token)? {
             Status::NotYet => Waited::NotYet,
             _ => Waited::Something,
         })
+    }
+
+    pub(crate) fn wait_status(&self, token: &str) -> Result<Status> {
+        self.run(|call| self.index.inner().queries.wait_for_changes(call, token))
+    }
+
+    /// A page of the feed: at most about `limit` items behind the cursor; an empty one begins.
+    #[doc(hidden)]
+    pub fn changes_page(&self, token: &str, full: bool, limit: usize) -> Result<ChangePage> {
+        let inner = self.index.inner();
+        let _timed = inner.timed("changes", self.library.map(Library::selector), None);
+        self.run(|call| inner.queries.changes(call, token, full, limit))
     }
 
     /// The libraries that are known: all of them, whichever this question is to. The server is asked when none is.
@@ -324,8 +413,7 @@ impl<'q> Query<'q> {
     /// # Errors
     /// As [`Query::refresh`], when none is known yet.
     pub fn libraries(&self) -> Result<Vec<LibraryInfo>> {
-        let libraries = self.ask(|query| self.index.libraries(query))?;
-        Ok(libraries.into_iter().map(LibraryInfo::of).collect())
+        self.ask(|call| self.index.inner().queries.libraries(call))
     }
 
     /// Asks the server who it is, whatever is known: for finding out what is wrong. Costs two requests, three at the first
@@ -334,13 +422,15 @@ impl<'q> Query<'q> {
     /// # Errors
     /// As [`Query::refresh`].
     pub fn server(&self) -> Result<ServerInfo> {
-        let (server, answered_in, libraries) = self.ask(|query| self.index.ask_server(query))?;
+        let inner = self.index.inner();
+        let (server, answered_in, libraries) = self.ask(|call| inner.sync.ask_server(call))?;
+        inner.reading.catch_up()?;
         Ok(ServerInfo {
             machine_identifier: server.machine_identifier,
             version: known(server.version),
             answered_in,
             libraries,
-            database_aside: self.index.why_aside(),
+            database_aside: inner.sync.why_aside(),
         })
     }
 
@@ -366,22 +456,33 @@ impl<'q> Query<'q> {
             lock,
         };
         let mut report = EditReport::default();
-        match self.ask(|query| self.index.edit_items(query, &edit, &mut report)) {
+        match self.edit_into(&edit, &mut report) {
             Ok(()) => Ok(report),
-            Err(error) => Err(EditError {
-                error: error.into(),
-                report,
-            }),
+            Err(error) => Err(EditError { error, report }),
+        }
+    }
+
+    /// The same; `report` says how far it came, also after an error.
+    #[doc(hidden)]
+    pub fn edit_into(&self, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
+        self.ask(|call| self.index.inner().editing.edit_items(call, edit, report))
+    }
+}
+
+impl Refreshed {
+    fn of(status: Status) -> Self {
+        match status {
+            Status::NotYet => Self::NotYet,
+            Status::NeedsWarm => Self::NeedsWarm,
+            _ => Self::Done,
         }
     }
 }
 
-fn refreshed(status: Status) -> Refreshed {
-    match status {
-        Status::NotYet => Refreshed::NotYet,
-        Status::NeedsWarm => Refreshed::NeedsWarm,
-        _ => Refreshed::Done,
-    }
+/// What an answer is handed to: once, however often the call is made.
+fn take<T>(then: &mut Option<T>) -> Result<T> {
+    then.take()
+        .ok_or_else(|| Error::new(Status::Panic, "an answer was handed over twice: a defect in plexindex"))
 }
 
 impl std::fmt::Debug for Query<'_> {

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::error::Result;
+use super::opened::Index;
 use crate::engine;
-use crate::error::refuse;
-use crate::index;
-use crate::options::Ttl;
+use crate::engine::Terms;
+use crate::error::{Result, refuse};
 
 /// What the host keeps itself: values by exact name, with an expiry. No server is asked about them. A cheap handle, to clone
 /// and to use from any thread and process; it keeps its index open.
@@ -23,36 +22,8 @@ use crate::options::Ttl;
 /// ```
 #[derive(Clone)]
 pub struct Table {
-    index: Arc<index::Index>,
+    index: Index,
     table: Arc<engine::Table>,
-}
-
-/// How long values are kept, and how many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// For how long they are given. For ever by default.
-    pub ttl: Ttl,
-    /// Bytes that all tables of the store may take: the entries written longest ago go first. An entry counts its name, its
-    /// value and 64 bytes. What the write itself puts stays. No limit by default.
-    pub limit: Option<u64>,
-}
-
-impl Default for Terms {
-    fn default() -> Self {
-        Self {
-            ttl: Ttl::Never,
-            limit: None,
-        }
-    }
-}
-
-impl Terms {
-    fn inside(self) -> engine::Terms {
-        engine::Terms {
-            ttl: self.ttl,
-            limit: self.limit.unwrap_or(u64::MAX),
-        }
-    }
 }
 
 /// A change of a table, for [`Index::write_tables`](crate::Index::write_tables).
@@ -83,7 +54,7 @@ pub enum TableChange<'c> {
 }
 
 impl<'c> TableChange<'c> {
-    fn inside(&self) -> (&'c Table, engine::Op<'c>) {
+    fn op(&self) -> (&'c Table, engine::Op<'c>) {
         match *self {
             Self::Put { table, name, value } => (table, engine::Op::Put(&table.table, name, value)),
             Self::Remove { table, name } => (table, engine::Op::Remove(&table.table, name)),
@@ -93,23 +64,23 @@ impl<'c> TableChange<'c> {
 }
 
 /// Changes tables of this index, all or nothing.
-pub fn write(index: &Arc<index::Index>, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
+pub fn write(index: &Index, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
     let mut ops = Vec::with_capacity(changes.len());
     for change in changes {
-        let (table, op) = change.inside();
-        if !Arc::ptr_eq(&table.index, index) {
+        let (table, op) = change.op();
+        if !table.index.is(index) {
             refuse("a table is another index's: write to the tables of one index at a time")?;
         }
         ops.push(op);
     }
-    Ok(index.tables().write(&ops, &terms.inside())?)
+    index.tables().write(&ops, &terms)
 }
 
 impl Table {
-    pub(super) fn new(index: &Arc<index::Index>, name: &[u8], folds: bool) -> Result<Self> {
+    pub(super) fn new(index: &Index, name: &[u8], folds: bool) -> Result<Self> {
         Ok(Self {
             table: Arc::new(index.tables().table(name, folds)?),
-            index: Arc::clone(index),
+            index: index.clone(),
         })
     }
 
@@ -134,7 +105,7 @@ impl Table {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB; the store's.
     pub fn put(&self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>, terms: Terms) -> Result<()> {
-        Ok(self.table.put(name.as_ref(), value.as_ref(), &terms.inside())?)
+        self.table.put(name.as_ref(), value.as_ref(), &terms)
     }
 
     /// Removes an entry. One that is not there is fine.
@@ -142,7 +113,7 @@ impl Table {
     /// # Errors
     /// As [`Table::put`].
     pub fn remove(&self, name: impl AsRef<[u8]>) -> Result<()> {
-        Ok(self.table.remove(name.as_ref())?)
+        self.table.remove(name.as_ref())
     }
 
     /// Removes all entries.
@@ -150,7 +121,7 @@ impl Table {
     /// # Errors
     /// The store's.
     pub fn clear(&self) -> Result<()> {
-        Ok(self.table.clear()?)
+        self.table.clear()
     }
 
     /// The names of its entries that have not expired, in the order of their bytes. After an error the iterator ends.
@@ -167,7 +138,7 @@ impl Table {
     /// # Errors
     /// The store's.
     pub fn count(&self) -> Result<u64> {
-        Ok(self.table.count()?)
+        self.table.count()
     }
 }
 
@@ -204,7 +175,7 @@ impl Iterator for Names {
             }
             Err(error) => {
                 self.ended = true;
-                Some(Err(error.into()))
+                Some(Err(error))
             }
         }
     }

@@ -4,14 +4,16 @@
 use std::ffi::c_char;
 use std::mem::{align_of, size_of};
 
+use serde::Serialize;
+
 use super::constants as c;
 use super::log_ring;
 use super::types::{Answer as AnswerRecord, Answers, Buffer, ItemRecord, Text};
 use crate::error::{Error, Result, Status};
-use crate::index::{Answer, FolderFacts};
 use crate::matching::{Found, GuidRef};
 use crate::model::{Item, Library};
 use crate::platform::bytes::text;
+use crate::query::{Answer, FolderFacts};
 
 /// A block being laid out in the caller's memory. What does not fit is counted, not written.
 pub struct Block<'b> {
@@ -111,6 +113,11 @@ pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
 /// Writes plain text, with a NUL after it that the length does not count.
 pub fn write_text(buffer: &mut Buffer, text: &str) -> Result<Status> {
     write_bytes(buffer, text.as_bytes())
+}
+
+/// Writes a value as JSON.
+pub fn write_json(buffer: &mut Buffer, value: &impl Serialize) -> Result<Status> {
+    write_text(buffer, &serde_json::to_string(value).unwrap_or_default())
 }
 
 /// Writes bytes and a NUL behind them, which `length` does not count.

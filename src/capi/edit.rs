@@ -2,20 +2,20 @@
 
 use super::constants as c;
 use super::handles::library;
-use super::query::deadline;
+use super::query::within;
 use super::strings::{check_reserved, decoded, fill, null, sized, split};
 use super::types;
+use crate::api::{EditReport, Edited, Library, Query};
+use crate::edit::Edit;
 use crate::error::{Result, refuse, room};
-use crate::index::{Deadline, Edit, EditReport, Edited, Index, Library, QueryOptions};
 use crate::source::{FieldChange, Lock};
 
 /// An edit, checked.
 pub struct CheckedEdit<'h> {
-    library: &'h Library,
+    query: Query<'h>,
     keys: Vec<&'h str>,
     changes: Vec<FieldChange>,
     lock: Lock,
-    deadline: Deadline,
 }
 
 /// # Safety
@@ -42,7 +42,7 @@ pub unsafe fn edit<'h>(given: *const types::Edit) -> Result<CheckedEdit<'h>> {
     };
     let changes = texts(changes, pairs, "edit.changes")?;
     Ok(CheckedEdit {
-        library,
+        query: within(Library::query(library), deadline_ms, "edit.deadline_ms")?,
         keys: texts(keys, keys_count, "edit.keys")?,
         changes: changes
             .chunks_exact(2)
@@ -54,7 +54,6 @@ pub unsafe fn edit<'h>(given: *const types::Edit) -> Result<CheckedEdit<'h>> {
             c::PLEXINDEX_EDIT_LEAVE => Lock::Leave,
             other => return refuse(format!("edit.lock is {other}: give one of PLEXINDEX_EDIT_*")),
         },
-        deadline: deadline(deadline_ms, "edit.deadline_ms")?,
     })
 }
 
@@ -85,7 +84,7 @@ fn change(name: &str, value: &str) -> Result<FieldChange> {
 ///
 /// # Safety
 /// `report` must be NULL or valid.
-pub unsafe fn run(index: &Index, given: &CheckedEdit<'_>, report: *mut types::EditReport) -> Result<()> {
+pub unsafe fn run(given: &CheckedEdit<'_>, report: *mut types::EditReport) -> Result<()> {
     // Checked before anything is sent.
     let place = if report.is_null() {
         None
@@ -104,19 +103,12 @@ pub unsafe fn run(index: &Index, given: &CheckedEdit<'_>, report: *mut types::Ed
         return Err(null("report.states"));
     }
     let mut seen = EditReport::default();
-    let edited = index.edit_items(
-        &QueryOptions {
-            library: Some(given.library),
-            deadline: given.deadline,
-            ..QueryOptions::default()
-        },
-        &Edit {
-            keys: &given.keys,
-            changes: &given.changes,
-            lock: given.lock,
-        },
-        &mut seen,
-    );
+    let edit = Edit {
+        keys: &given.keys,
+        changes: &given.changes,
+        lock: given.lock,
+    };
+    let edited = given.query.edit_into(&edit, &mut seen);
     if let Some(place) = place {
         // SAFETY: the caller's promise.
         unsafe { tell(&seen, place, report) };

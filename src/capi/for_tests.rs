@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::api::Index;
 use crate::error::Result;
-use crate::index::{Index, SystemClock};
 use crate::model::{self, Item, Server};
 use crate::options;
+use crate::platform::clock::SystemClock;
 use crate::source::{Abilities, Bounds, Delta, Kind, PageEnd, PageRequest, Placed, Resume, Source, plex};
 
 /// A source that names an item by a key that none can have, between two good ones.

@@ -7,8 +7,8 @@ use super::strings::given;
 use super::table_handles::TableHandles;
 use super::types::{Handle, LibraryHandle};
 use super::{guard, log_ring};
+use crate::api::{Index, Library, Selector};
 use crate::error::{Result, refuse};
-use crate::index::{Index, Library, Selector};
 use crate::platform::fork::{self, Forks, Release};
 use crate::platform::mutex::lock;
 
@@ -73,7 +73,7 @@ impl Opened {
 
     fn close_all(self) -> Result<()> {
         drop((self.libraries, self.tables));
-        self.index.close()
+        self.index.close_now()
     }
 
     pub fn index(&self) -> &Index {
@@ -89,7 +89,7 @@ impl Opened {
         if let Some(known) = libraries.iter().find(|one| *one.selector() == selector) {
             return Ok(std::ptr::from_ref::<Library>(known).cast());
         }
-        let made = Box::new(self.index.select(selector)?);
+        let made = Box::new(self.index.library(selector)?);
         // Handles last as long as the index, and names may come from anywhere.
         let unknown = || libraries.iter().filter(|one| !one.is_known()).count();
         if libraries.len() >= MOST_UNKNOWN && !made.is_known() && unknown() >= MOST_UNKNOWN {

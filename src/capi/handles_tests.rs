@@ -28,7 +28,7 @@ fn handles_of_libraries_that_do_not_exist_are_limited() {
     // Those that were given out stay; libraries that are known always have one.
     assert_eq!(ask(0).expect("the same"), ask(0).expect("the same"));
     let movies = opened.index().library("Movies").expect("a handle");
-    movies.match_path(b"/a").expect("listed");
+    movies.match_path("/a").expect("listed");
     opened.library(Selector::Any("Movies".to_owned())).expect("a handle");
     opened.library(Selector::All).expect("a handle");
     opened.close().expect("closes");

@@ -2,33 +2,33 @@
 
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
+use std::ops::ControlFlow;
 
 use super::constants as c;
+use super::handles::{Opened, opened};
 use super::options::millis;
 use super::strings::{aligned, check_flags, decoded, sized, utf8};
-use super::types::{Bytes, Progress as ProgressRecord, ProgressFn, Query};
+use super::types::{self, Bytes, Handle, ProgressFn};
+use crate::api::{Library, Progress, Query, Selector};
 use crate::error::{Result, refuse};
-use crate::index::{Deadline, Library, Progress, QueryOptions, Selector};
 use crate::platform::thread::lent;
-
-/// Tells the host how far a fetch has come; `false` when it wants to stop.
-type Teller<'h> = dyn Fn(&Progress<'_>) -> bool + 'h;
 
 /// A query, checked.
 pub struct CheckedQuery<'h> {
-    library: Option<&'h Library>,
+    /// What it may cost, and which library it is to.
+    pub query: Query<'h>,
     /// `text`, as it is.
     pub text: &'h [u8],
-    deadline: Deadline,
     flags: u32,
-    progress: Option<Box<Teller<'h>>>,
 }
 
 /// # Safety
-/// `given` must be NULL or valid, and its library one of an open index.
-pub unsafe fn query<'h>(given: *const Query) -> Result<CheckedQuery<'h>> {
+/// `handle` must be NULL or open, `given` NULL or valid, and its library one of the handle's.
+pub unsafe fn query<'h>(handle: *const Handle, given: *const types::Query) -> Result<CheckedQuery<'h>> {
     // SAFETY: the caller's promise.
-    let Query {
+    let opened: &Opened = unsafe { opened(handle) }?;
+    // SAFETY: the caller's promise.
+    let types::Query {
         size: _,
         library,
         text,
@@ -41,57 +41,58 @@ pub unsafe fn query<'h>(given: *const Query) -> Result<CheckedQuery<'h>> {
     let known =
         c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_PROBE;
     check_flags(flags, reserved, known, "query")?;
-    let deadline = deadline(deadline_ms, "query.deadline_ms")?;
     aligned(library.cast::<Library>(), "query.library")?;
     // SAFETY: the caller's promise.
     let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
-    Ok(CheckedQuery {
-        library,
-        text,
-        deadline,
-        flags,
-        progress: progress.map(|call| teller(call, progress_user)),
+    let mut query = library.map_or_else(|| opened.index().query(), Library::query);
+    query = within(query, deadline_ms, "query.deadline_ms")?;
+    if flags & c::PLEXINDEX_QUERY_OFFLINE != 0 {
+        query = query.offline();
+    }
+    if let Some(call) = progress {
+        query = query.progress(teller(call, progress_user));
+    }
+    Ok(CheckedQuery { query, text, flags })
+}
+
+/// A query that may take so many milliseconds; 0 is as long as the options say.
+pub fn within<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
+    Ok(match ms {
+        0 => query,
+        c::PLEXINDEX_NO_DEADLINE => query.no_deadline(),
+        ms => query.deadline(millis(
+            ms,
+            what,
+            "0 for the options' default, or PLEXINDEX_NO_DEADLINE",
+        )?),
     })
 }
 
-pub fn deadline(ms: i64, what: &str) -> Result<Deadline> {
-    match ms {
-        0 => Ok(Deadline::Default),
-        c::PLEXINDEX_NO_DEADLINE => Ok(Deadline::None),
-        ms => millis(ms, what, "0 for the options' default, or PLEXINDEX_NO_DEADLINE").map(Deadline::In),
-    }
-}
-
-fn teller<'h>(call: ProgressFn, user: *mut c_void) -> Box<Teller<'h>> {
-    Box::new(move |progress| {
-        let record = ProgressRecord {
-            size: size_of::<ProgressRecord>(),
+fn teller(call: ProgressFn, user: *mut c_void) -> impl FnMut(&Progress<'_>) -> ControlFlow<()> {
+    move |progress| {
+        let title = progress.library.unwrap_or_default();
+        let record = types::Progress {
+            size: size_of::<types::Progress>(),
             library: Bytes {
-                data: progress.library.as_ptr().cast(),
-                length: progress.library.len(),
+                data: title.as_ptr().cast(),
+                length: title.len(),
             },
             items: progress.items,
-            total: progress.total,
+            total: progress.total.unwrap_or(0),
             elapsed_ms: u64::try_from(progress.elapsed.as_millis()).unwrap_or(u64::MAX),
         };
         // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `lent`.
-        let call: unsafe extern "C-unwind" fn(*mut c_void, *const ProgressRecord) -> i32 =
+        let call: unsafe extern "C-unwind" fn(*mut c_void, *const types::Progress) -> i32 =
             unsafe { std::mem::transmute(call) };
         // SAFETY: the caller gave this function for this purpose; the record outlives the call.
-        lent(|| unsafe { call(user, &raw const record) }) == 0
-    })
+        match lent(|| unsafe { call(user, &raw const record) }) {
+            0 => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        }
+    }
 }
 
 impl<'h> CheckedQuery<'h> {
-    pub fn options(&self) -> QueryOptions<'_> {
-        QueryOptions {
-            library: self.library,
-            deadline: self.deadline,
-            offline: self.flags & c::PLEXINDEX_QUERY_OFFLINE != 0,
-            progress: self.progress.as_deref(),
-        }
-    }
-
     pub fn full(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_FULL != 0
     }

@@ -7,7 +7,7 @@ mod rules;
 mod walk;
 
 pub use progress::Progress;
-pub use rules::{Kinds, Rule, Rules};
+pub use rules::{Kinds, Rules};
 pub use walk::{Location, Question, Walked, walk};
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::ignored::Ignored;
+use super::rules::Rule;
 use super::rules::{of_file, of_folder};
-use super::{Kinds, Location, Progress, Question, Rule, Rules, walk};
+use super::{Kinds, Location, Progress, Question, Rules, walk};
 use crate::model::LibraryKind;
 use crate::platform::files::{bytes_of, named};
 

@@ -23,7 +23,7 @@ pub use snapshot::{
 };
 pub use sql::{
     Endpoint, FeedPage, FeedPlace, FeedPosition, Invalidation, ItemChange, LibraryHint, LibraryRow, Listing,
-    ListingResult, LockTimeout, ProbeOutcome, Store, StoreFacts, StoreFolder,
+    ListingResult, LockTimeout, ProbeOutcome, Store, StoreFolder, StoreInfo,
 };
 
 /// What the fuzz targets and benchmarks reach besides.

@@ -6,6 +6,8 @@ mod ids;
 mod scrub;
 mod token;
 
+use std::fmt;
+
 use crate::platform::map::prefetch;
 
 pub use ids::{Generation, IdentityId, LibraryId, ListingName, SegmentName, Sequence, TableId};
@@ -237,49 +239,6 @@ impl Item {
         let [_, _, _, above @ ..] = self.texts();
         above
     }
-
-    /// All that is known of it, as a JSON object; `key` is its public key.
-    #[must_use]
-    pub fn to_json(&self, key: &str) -> String {
-        self.to_value(key).to_string()
-    }
-
-    /// The same as a value.
-    pub(crate) fn to_value(&self, key: &str) -> serde_json::Value {
-        let Self {
-            rating_key,
-            kind,
-            title,
-            year,
-            show_title,
-            show_rating_key,
-            show_guid,
-            // Folders tell them: what is said of an item is what it has been.
-            season_title: _,
-            season_rating_key: _,
-            season_guid: _,
-            season,
-            episode,
-            guid,
-            guids,
-            parts,
-        } = self;
-        serde_json::json!({
-            "key": key,
-            "rating_key": rating_key,
-            "kind": kind.name(),
-            "title": title,
-            "year": year,
-            "show_title": show_title,
-            "show_rating_key": show_rating_key,
-            "show_guid": show_guid,
-            "season": season,
-            "episode": episode,
-            "guid": guid,
-            "guids": guids,
-            "paths": parts,
-        })
-    }
 }
 
 /// How far a change token may be trusted.
@@ -363,12 +322,14 @@ pub struct Server {
     pub version: String,
 }
 
-/// Which step of the ladder found an answer.
+/// Which step of the matching found an answer: the first that finds an item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Rung {
     /// Nothing found.
     #[default]
+    #[doc(hidden)]
     None = 0,
     /// The host recorded this match as true.
     Confirmed = 1,
@@ -408,11 +369,13 @@ impl Rung {
 }
 
 /// How sure an answer is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Confidence {
     /// There is no single item.
     #[default]
+    #[doc(hidden)]
     None = 0,
     /// One item that only the end of its path speaks for, or several candidates.
     Low = 1,
@@ -421,11 +384,13 @@ pub enum Confidence {
 }
 
 /// Why a path has no single item; of a single item that was found by the end of its path, what speaks for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Reason {
     /// There is one, by a match, a listed path or a mapping: no reason is needed.
     #[default]
+    #[doc(hidden)]
     None = 0,
     /// No library has a folder above this path: a mapping is missing, or the file is none of Plex's.
     NoLocation = 1,
@@ -457,6 +422,63 @@ pub enum Reason {
     AboveLocations = 13,
     /// It is not listed, and the server, which may have it, could not be asked or did not answer in time.
     Unavailable = 14,
+}
+
+impl Confidence {
+    /// A word for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Low => "low",
+            Self::High => "high",
+        }
+    }
+}
+
+impl Reason {
+    /// A word for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::NoLocation => "no_location",
+            Self::NotListed => "not_listed",
+            Self::NotFetched => "not_fetched",
+            Self::SeveralItems => "several_items",
+            Self::SeveralLibraries => "several_libraries",
+            Self::Unconfirmed => "unconfirmed",
+            Self::OnlyRootDiffers => "only_root_differs",
+            Self::PathTells => "path_tells",
+            Self::NoEvidence => "no_evidence",
+            Self::Contradicted => "contradicted",
+            Self::SeveralEpisodes => "several_episodes",
+            Self::Empty => "empty",
+            Self::AboveLocations => "above_locations",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// The word that the command and the Python package use.
+impl fmt::Display for Rung {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The word that the command and the Python package use.
+impl fmt::Display for Confidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The word that the command and the Python package use.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
 }
 
 /// When a server was asked about a path that was not listed.

@@ -1,9 +1,9 @@
-//! Answers: borrowed from the snapshot, or copied out of it.
+//! Answers, borrowed from the snapshot.
 
 use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::{FolderOutcome, Found, Outcome};
-use crate::model::{Confidence, Item, ItemType, Library, Reason, Rung};
+use crate::model::{Confidence, ItemType, Library, Reason, Rung};
 use crate::source::Kind;
 
 /// The answer for a path or GUID; valid while it is borrowed.
@@ -155,93 +155,4 @@ pub struct FolderFacts {
     pub items: u64,
     /// Files below it.
     pub files: u64,
-}
-
-/// An item as an answer shows it, copied out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Candidate {
-    /// The item's public key.
-    pub key: String,
-    /// What is known of it; external ids and other files are not. Of a confirmed match that no listing holds only the
-    /// rating key is.
-    pub item: Item,
-    /// The listed path that fitted.
-    pub path: Vec<u8>,
-    /// Section id of its library.
-    pub section: String,
-    /// Title of its library.
-    pub library: String,
-}
-
-/// An answer, copied out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Match {
-    /// [`Status::Ok`] for one item, else why not.
-    pub status: Status,
-    /// The rung that found it.
-    pub rung: Rung,
-    /// How sure it is.
-    pub confidence: Confidence,
-    /// Why there is no single item.
-    pub reason: Reason,
-    /// A sentence for people; empty when there is one item.
-    pub message: String,
-    /// The item, when there is just one.
-    pub item: Option<Candidate>,
-    /// All that fit, best first.
-    pub candidates: Vec<Candidate>,
-    /// How many fit.
-    pub total: usize,
-    /// The listing that answered has expired.
-    pub stale: bool,
-    /// Milliseconds since the listing was last seen to be current.
-    pub age_ms: Option<i64>,
-}
-
-impl From<&Answer<'_>> for Match {
-    fn from(answer: &Answer<'_>) -> Self {
-        let candidates: Vec<Candidate> = answer
-            .candidates()
-            .iter()
-            .map(|found| {
-                let library = answer.library(found);
-                let item = &found.item;
-                Candidate {
-                    key: answer.kind.key(item.rating_key),
-                    item: Item {
-                        rating_key: item.rating_key.to_owned(),
-                        kind: item.kind,
-                        title: item.title.to_owned(),
-                        year: item.year,
-                        show_title: item.show_title.to_owned(),
-                        show_rating_key: item.show_rating_key.to_owned(),
-                        show_guid: item.show_guid.to_string(),
-                        season: item.season,
-                        episode: item.episode,
-                        guid: item.guid.to_string(),
-                        // An image has neither; `Library::item` gives them.
-                        guids: Vec::new(),
-                        parts: Vec::new(),
-                        // What only folders are told by.
-                        ..Item::default()
-                    },
-                    path: found.path.to_vec(),
-                    section: library.map(|one| one.section.clone()).unwrap_or_default(),
-                    library: library.map(|one| one.title.clone()).unwrap_or_default(),
-                }
-            })
-            .collect();
-        Self {
-            status: answer.status,
-            rung: answer.rung,
-            confidence: answer.confidence,
-            reason: answer.reason,
-            message: answer.message.to_owned(),
-            item: answer.item().and_then(|_| candidates.first().cloned()),
-            candidates,
-            total: answer.total,
-            stale: answer.stale,
-            age_ms: answer.age_ms,
-        }
-    }
 }

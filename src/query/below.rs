@@ -9,13 +9,12 @@ use super::path::tidy;
 use super::room::Queries;
 use crate::disk::{self, Kinds, Location, Rules, Walked};
 use crate::engine::{Resolved, Selection, Snapshot, places};
-use crate::error::{Error, Result, Status, refuse};
+use crate::error::{Result, Status, refuse};
 use crate::matching::{FileBelow, Found, Mappings, Normal, Scope, View, files_below};
 use crate::model::LibraryKind;
 use crate::platform::files::named;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_several;
-use crate::sync::Call;
 
 /// How often images are made anew for one page that finds them damaged each time.
 const REBUILDS: u32 = 3;
@@ -40,7 +39,7 @@ impl Queries {
     /// `files` of what `then` gets counts all of the page.
     pub fn items_below<R>(
         &self,
-        call: &Call<'_>,
+        library: &Selection,
         path: &[u8],
         after: Option<&[u8]>,
         limit: usize,
@@ -54,20 +53,15 @@ impl Queries {
         for tried in 0.. {
             self.reading.read_on()?;
             let snapshot = self.reading.snapshot();
-            let scope = match call.library {
-                None => Scope::All,
-                Some(library) => match library.resolve(&snapshot)? {
-                    Resolved::Scope(scope) => scope,
-                    Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched(&self.reading)),
-                    Resolved::Unknown => return Err(library.unknown(&snapshot, &self.reading)),
-                },
+            let scope = match library.resolve(&snapshot)? {
+                Resolved::Scope(scope) => scope,
+                Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched(&self.reading)),
+                Resolved::Unknown => return Err(library.unknown(&snapshot, &self.reading)),
             };
             let rows = snapshot.asked(scope);
             // An empty page would be the end: of a listing that is not there, or was evicted on the way.
             if !rows.iter().any(|row| row.generation.is_fetched()) {
-                return Err(call
-                    .library
-                    .map_or_else(nothing_fetched, |library| library.never_fetched(&self.reading)));
+                return Err(library.never_fetched(&self.reading));
             }
             let mappings = self.reading.mappings();
             let mut files = Normal::with(path, |path| {
@@ -258,11 +252,4 @@ pub(super) fn without_dot(path: &[u8]) -> &[u8] {
     } else {
         path
     }
-}
-
-fn nothing_fetched() -> Error {
-    Error::new(
-        Status::LibraryNotFound,
-        "no library was fetched yet: do so once (refresh)",
-    )
 }

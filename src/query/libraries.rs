@@ -1,41 +1,57 @@
 //! The libraries that are known, and how fresh each is.
 
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
 use super::room::Queries;
 use crate::error::Result;
 use crate::freshness;
-use crate::model::Library;
+use crate::model::LibraryKind;
 use crate::sync::Call;
 
 /// A library, and how fresh its listing is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LibraryFacts {
-    /// As the server lists it.
-    pub library: Library,
-    /// Items listed.
-    pub items: u64,
-    /// When its listing was last seen to be current, Unix ms; `None` when it was never fetched.
-    pub checked_ms: Option<i64>,
-    /// How long that is ago, in ms.
-    pub age_ms: Option<i64>,
-    /// A question would be answered without asking the server.
+#[non_exhaustive]
+pub struct LibraryInfo {
+    /// Its section id, such as `1`.
+    pub section: String,
+    /// Its identifier, which outlives a renaming; `section:` and the section id where the server shows none.
+    pub uuid: String,
+    /// The title that the user gave it. Titles may repeat.
+    pub title: String,
+    /// What it holds.
+    pub kind: LibraryKind,
+    /// Its folders, as the server sees them.
+    pub locations: Vec<PathBuf>,
+    /// Items listed; `None` while it was never fetched.
+    pub items: Option<u64>,
+    /// When its listing was last seen to be current; `None` while it was never fetched.
+    pub checked: Option<SystemTime>,
+    /// How long that is ago.
+    pub age: Option<Duration>,
+    /// A number that moves only when its listing changes; `None` while it was never fetched.
+    pub generation: Option<u64>,
+    /// Whether the next question is answered without asking the server.
     pub fresh: bool,
-    /// The number of its listing; 0 when it was never fetched.
-    pub generation: i64,
 }
 
-impl LibraryFacts {
-    /// A JSON object.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
-        serde_json::json!({
-            "section": self.library.section,
-            "uuid": self.library.uuid,
-            "title": self.library.title,
-            "kind": self.library.kind.name(),
-            "locations": self.library.locations,
-            "items": self.items,
-            "age_ms": self.age_ms,
+impl LibraryInfo {
+    /// A JSON object as C has it: 0 items, and generation 0, of a library that was never fetched.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "section": self.section,
+            "uuid": self.uuid,
+            "title": self.title,
+            "kind": self.kind.name(),
+            "locations": self.locations,
+            "items": self.items.unwrap_or(0),
+            "age_ms": self.age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             "fresh": self.fresh,
-            "generation": self.generation,
+            "generation": self.generation.unwrap_or(0),
         })
     }
 }
@@ -43,7 +59,7 @@ impl LibraryFacts {
 impl Queries {
     /// # Errors
     /// The server's, when none is known yet; the store's.
-    pub fn libraries(&self, call: &Call<'_>) -> Result<Vec<LibraryFacts>> {
+    pub fn libraries(&self, call: &Call<'_>) -> Result<Vec<LibraryInfo>> {
         self.reading.catch_up()?;
         if self.reading.snapshot().rows.is_empty() && self.sync.may_ask(call) {
             let since = self.reading.snapshot().sequence();
@@ -53,17 +69,23 @@ impl Queries {
         let snapshot = self.reading.snapshot();
         self.sync.check_view(call, &snapshot)?;
         let now = self.clock.now_ms();
-        let facts = snapshot.rows.iter().map(|row| {
-            let checked_ms = row.generation.is_fetched().then_some(row.checked_ms);
-            LibraryFacts {
-                library: row.library.clone(),
-                items: row.items,
-                checked_ms,
-                age_ms: checked_ms.map(|ms| now - ms),
+        // A clock that was set back makes no time.
+        let time = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        let infos = snapshot.rows.iter().map(|row| {
+            let (library, is_fetched) = (row.library.clone(), row.generation.is_fetched());
+            LibraryInfo {
+                section: library.section,
+                uuid: library.uuid,
+                title: library.title,
+                kind: library.kind,
+                locations: library.locations.into_iter().map(PathBuf::from).collect(),
+                items: is_fetched.then_some(row.items),
+                checked: is_fetched.then(|| UNIX_EPOCH + time(row.checked_ms)),
+                age: is_fetched.then(|| time(now - row.checked_ms)),
+                generation: is_fetched.then_some(row.generation.0.cast_unsigned()),
                 fresh: freshness::need(&self.sync.age(row), &self.policy, now) == freshness::Need::Nothing,
-                generation: row.generation.0.max(0),
             }
         });
-        Ok(facts.collect())
+        Ok(infos.collect())
     }
 }

@@ -1,6 +1,5 @@
 //! What answers by the end of a path tell of the mapping that is missing.
 
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 use crate::matching::propose::{Proposal, Samples};
@@ -91,21 +90,4 @@ impl MappingSamples {
 /// would move every path.
 fn is_telling(proposal: &Proposal) -> bool {
     proposal.matched > 1 && !proposal.to.iter().all(|byte| matches!(byte, b'/' | b'\\'))
-}
-
-/// Mappings as a JSON array. Folders that are not UTF-8 are left out: JSON has no words for them.
-pub fn to_json(proposals: &[Proposal]) -> String {
-    let text = |folder: &[u8]| match String::from_utf8_lossy(folder) {
-        Cow::Borrowed(text) => Some(text.to_owned()),
-        Cow::Owned(_) => None,
-    };
-    let array: Vec<_> = proposals
-        .iter()
-        .filter_map(|one| {
-            Some(serde_json::json!({
-                "from": text(&one.from)?, "to": text(&one.to)?, "matched": one.matched, "of": one.of,
-            }))
-        })
-        .collect();
-    serde_json::Value::Array(array).to_string()
 }

@@ -43,13 +43,14 @@ pub struct Call<'a> {
 
 /// How far a fetch has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Progress<'a> {
-    /// Title of the library; empty while none is fetched yet: the libraries are asked for, or another one fetches.
-    pub library: &'a str,
+    /// Title of the library; `None` while none is fetched yet: the libraries are asked for, or another process fetches.
+    pub library: Option<&'a str>,
     /// Items fetched, those of an earlier, interrupted fetch included.
     pub items: u64,
-    /// Items in all; 0 when the server did not say.
-    pub total: u64,
+    /// Items in all, where the server says.
+    pub total: Option<u64>,
     /// Since this call began to fetch.
     pub elapsed: Duration,
 }

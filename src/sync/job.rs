@@ -252,9 +252,9 @@ impl Syncing {
                     (String::new(), 0, 0)
                 };
                 let go_on = progress(&Progress {
-                    library: &library,
+                    library: Some(&*library).filter(|title| !title.is_empty()),
                     items,
-                    total,
+                    total: Some(total).filter(|total| *total > 0),
                     elapsed: begun.elapsed(),
                 });
                 report.abort.store(!go_on, Ordering::Relaxed);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::support::index::{Edit, EditReport, Index, QueryOptions};
 use plexindex::error::{Result, Status};
-use plexindex::index::{Edit, EditReport, Index, QueryOptions};
 use plexindex::model::{Item, Library, Rung, Server as ServerName};
 use plexindex::options::{Mapping, Options};
 use plexindex::source::database::PlexDatabase;

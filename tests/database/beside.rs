@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::support::index::{Deadline, Index, ManualClock, QueryOptions};
 use plexindex::error::Status;
-use plexindex::index::{Deadline, Index, ManualClock, QueryOptions};
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex::source::{FieldChange, Lock};
@@ -99,13 +99,13 @@ fn edits_and_verification_stay_with_the_server() {
     library.invalidate_item("5").expect("invalidated");
     assert_eq!(key_of(&index, &path(4)).as_deref(), Some("5"));
     assert_eq!(asked(&http) - before, 1);
-    let edit = plexindex::index::Edit {
+    let edit = crate::support::index::Edit {
         keys: &["6"],
         changes: &[FieldChange::Set("title".to_owned(), "Edited".to_owned())],
         lock: Lock::Lock,
     };
     library
-        .edit_items(&edit, &mut plexindex::index::EditReport::default())
+        .edit_items(&edit, &mut crate::support::index::EditReport::default())
         .expect("edited");
     let found = library.match_path(path(5).as_bytes()).expect("an answer");
     assert_eq!(found.item.expect("an item").item.title, "Edited");
@@ -328,7 +328,7 @@ fn a_job_asks_one_of_the_two_whatever_others_find_meanwhile() {
             offline: true,
             ..QueryOptions::default()
         };
-        index.libraries(&query).expect("libraries")[0].library.title.clone()
+        index.libraries(&query).expect("libraries")[0].title.clone()
     };
     // The file is not the server's, and the server takes long to say who it is.
     http.fault(Fault::new(Action::Delay { ms: 1_000 }).on(Kind::Identity));

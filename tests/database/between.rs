@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::support::index::{Index, QueryOptions};
 use plexindex::error::Result;
-use plexindex::index::{Index, QueryOptions};
 use plexindex::model::{Item, Library, Rung, Server as ServerName};
 use plexindex::options::Options;
 use plexindex::source::database::PlexDatabase;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::index::{Deadline, Index, Match, QueryOptions};
 use plexindex::error::{Result, Status};
-use plexindex::index::{Deadline, Index, Match, QueryOptions};
 use plexindex::model::Item;
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{Bounds, Changes, Known, PageRequest, Source, WantedPath};

@@ -1,7 +1,7 @@
 //! A folder of a library that was never fetched: what is below it is read by the index of paths, and answers as after a listing.
 
+use crate::support::index::{Index, QueryOptions};
 use plexindex::error::Status;
-use plexindex::index::{Index, QueryOptions};
 use plexindex::model::{Confidence, ItemType, Rung};
 use plexindex::options::{Mapping, Options};
 use rusqlite::Connection;

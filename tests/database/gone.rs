@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::support::index::{Index, QueryOptions};
 use plexindex::error::Status;
-use plexindex::index::{Index, QueryOptions};
 
 use crate::alone::films;
 use crate::plex_database::{self as written, kind};

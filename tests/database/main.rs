@@ -23,7 +23,7 @@ mod untouched;
 use std::path::Path;
 use std::sync::Arc;
 
-use plexindex::index::{Index, ManualClock};
+use crate::support::index::{Index, ManualClock};
 use plexindex::model::{Item, Library};
 use plexindex::options::Options;
 use plexindex::source::database::PlexDatabase;

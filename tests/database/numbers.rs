@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use plexindex::index::{Index, QueryOptions};
+use crate::support::index::{Index, QueryOptions};
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{Bounds, PageRequest, Source};
 use rusqlite::Connection;

@@ -1,7 +1,7 @@
 //! Cells of other types than the server writes: they cost no other row.
 
+use crate::support::index::{Index, QueryOptions};
 use plexindex::error::Status;
-use plexindex::index::{Index, QueryOptions};
 
 use crate::alone::{films, path};
 use crate::plex_database::{self as written};

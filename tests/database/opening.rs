@@ -287,7 +287,8 @@ fn a_journal_beside_it_is_left_to_its_server() {
 #[test]
 fn an_empty_name_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let refused = plexindex::index::Index::open(crate::options(folder.path(), Path::new(""))).expect_err("refused");
+    let refused =
+        crate::support::index::Index::open(crate::options(folder.path(), Path::new(""))).expect_err("refused");
     assert_eq!(refused.status, Status::InvalidArgument);
     assert!(refused.message.contains("database is empty"), "{refused}");
 }

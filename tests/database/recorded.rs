@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::support::index::QueryOptions;
 use plexindex::error::Status;
-use plexindex::index::QueryOptions;
 use plexindex::model::{Item, ItemType, LibraryKind};
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::plex::PlexHttp;
@@ -222,7 +222,7 @@ fn external_ids_and_what_is_above_an_item_come_along() {
 }
 
 /// Every path of a library, and the key that answers it.
-fn answers(index: &plexindex::index::Index, paths: &BTreeSet<String>) -> BTreeMap<String, String> {
+fn answers(index: &crate::support::index::Index, paths: &BTreeSet<String>) -> BTreeMap<String, String> {
     let query = QueryOptions::default();
     let key = |path: &String| {
         let found = index.match_path(&query, path.as_bytes()).expect("an answer");

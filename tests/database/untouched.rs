@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::support::index::{Index, QueryOptions};
 use plexindex::error::{Meaning, Result};
-use plexindex::index::{Index, QueryOptions};
 use plexindex::model::Item;
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{Bounds, PageRequest, Source, WantedPath};

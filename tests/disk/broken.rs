@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::support::index::{Index, Library};
 use plexindex::error::{Error, Status};
-use plexindex::index::{Index, Library};
 use plexindex_standin::Standin;
 
 use crate::support::{clock, movies, open, options, path_of};

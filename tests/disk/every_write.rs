@@ -7,8 +7,8 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::support::index::{Index, QueryOptions, witness};
 use plexindex::error::{Error, Status};
-use plexindex::index::{Index, QueryOptions, witness};
 use plexindex::model::Rung;
 use plexindex_standin::Standin;
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_WRITE, SQLITE_OK, SQLITE_READONLY};

@@ -5,8 +5,8 @@ use std::ffi::CString;
 use std::fs;
 use std::path::Path;
 
+use crate::support::index::Index;
 use plexindex::error::{Error, Status};
-use plexindex::index::Index;
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::Standin;
 

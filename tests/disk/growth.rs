@@ -57,7 +57,7 @@ fn images(folder: &Path) -> usize {
 }
 
 /// Refreshes again and again after `change`, and asserts that the store stays within some times of one library.
-fn stays_bounded(items: u32, change: fn(&Standin, &plexindex::index::Index)) {
+fn stays_bounded(items: u32, change: fn(&Standin, &crate::support::index::Index)) {
     let server = movies(items);
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();

@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use plexindex::index::{Index, Library, ManualClock};
+use crate::support::index::{Index, Library, ManualClock};
 use plexindex::options::{Options, Ttl};
 use plexindex::tables::{Op, Terms};
 
@@ -47,8 +48,8 @@ fn play_to_the_end(role: &str) {
     worker.end();
 }
 
-fn image_us(index: &Index) -> u64 {
-    index.stats().expect("statistics").image_us
+fn image_us(index: &Index) -> Duration {
+    index.stats().expect("statistics").indexing
 }
 
 fn assert_right(library: &Library, all: &[(String, String)], what: &str) {
@@ -128,7 +129,7 @@ pub fn less_and_less(_: &[&str]) {
     let library = index.library("Movies").expect("a handle");
     let (path, key) = path_of(&server, 1, 5);
     let mut tries = Vec::new();
-    let mut before = 0;
+    let mut before = Duration::ZERO;
     for minute in 0..70 {
         for _ in 0..3 {
             let found = index
@@ -222,7 +223,7 @@ fn tables_are_answered_where_no_segment_can_be_written() {
 pub fn tables(_: &[&str]) {
     const KEEP: Terms = Terms {
         ttl: Ttl::Never,
-        limit: u64::MAX,
+        limit: None,
     };
     let folder = tempfile::tempdir().expect("a folder");
     let clock: Arc<ManualClock> = clock();

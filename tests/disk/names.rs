@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plexindex::index::{Index, QueryOptions};
+use crate::support::index::{Index, QueryOptions};
 use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
 
 use super::broken::answer;

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use std::io;
 use std::path::Path;
 
-use plexindex::index::witness;
+use crate::support::index::witness;
 use plexindex_standin::Standin;
 use rusqlite::ffi::SQLITE_OK;
 

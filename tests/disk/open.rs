@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use plexindex::index::Library;
+use crate::support::index::Library;
 use plexindex::options::Ttl;
 use plexindex::tables::Terms;
 use plexindex_standin::Standin;
@@ -19,7 +19,7 @@ use crate::worker::{Worker, assert_sound, database, options_at, place, say, told
 /// A value without an expiry.
 const KEEP: Terms = Terms {
     ttl: Ttl::Never,
-    limit: u64::MAX,
+    limit: None,
 };
 
 /// What is done to the folder of a store, given another store's.
@@ -451,7 +451,7 @@ fn a_store_of_the_format_before_that_is_locked_is_carried_over_later() {
     other
         .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
         .expect("locked");
-    let refused = plexindex::index::Index::open(options(&server, &folder));
+    let refused = crate::support::index::Index::open(options(&server, &folder));
     assert!(refused.is_err_and(|error| error.message.contains("locked")));
     assert!(!folder.join("plexindex-3.db").exists(), "nothing is made in its place");
     drop(other);

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::support::index::Index;
 use plexindex::error::Error;
-use plexindex::index::Index;
 use plexindex_standin::Standin;
 
 use super::broken::{answer, used};

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use plexindex::index::{Index, Library, QueryOptions, witness};
+use crate::support::index::{Index, Library, QueryOptions, witness};
 use plexindex::model::Rung;
 use rusqlite::ffi::SQLITE_OK;
 

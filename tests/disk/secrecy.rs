@@ -5,8 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::ptr::null_mut;
 
+use crate::support::index::QueryOptions;
 use plexindex::capi::types as capi;
-use plexindex::index::QueryOptions;
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex_standin::{Action, Fault, Kind, Standin};

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use plexindex::index::{Index, Library, QueryOptions};
+use crate::support::index::{Index, Library, QueryOptions};
 use plexindex_standin::{LibrarySpec, Standin};
 
 use crate::fork::{fork, wait_for};

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use crate::support::index::{Index, QueryOptions};
 use plexindex::error::Status;
-use plexindex::index::{Index, QueryOptions};
 use plexindex::model::Reason;
 use plexindex_standin::{Action, ContentClock, Fault, ItemSpec, Kind, Standin};
 

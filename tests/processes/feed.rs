@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use plexindex::index::{ChangeKind, Index, QueryOptions};
+use crate::support::index::{Candidate, ChangeKind, Index, QueryOptions, shown};
 use plexindex::model::Item;
 
 use crate::kills::die_after;
@@ -43,7 +43,7 @@ impl Reader {
             if change.kind == ChangeKind::Removed {
                 self.items.remove(&item.rating_key);
             } else {
-                self.items.insert(item.rating_key.clone(), item);
+                self.items.insert(item.rating_key.clone(), Candidate::from(item).item);
             }
         }
         self.token = page.token;
@@ -59,7 +59,7 @@ fn listed(index: &Index) -> BTreeMap<String, Item> {
     let library = index.library("Movies").expect("a handle");
     let page = index.items(&library, 0, 10_000).expect("the items");
     page.into_iter()
-        .map(|(_, item)| (item.rating_key.clone(), item))
+        .map(|(_, item)| (item.rating_key.clone(), shown(item)))
         .collect()
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::index::{Deadline, Index, QueryOptions};
 use plexindex::error::{Error, Status};
-use plexindex::index::{Deadline, Index, QueryOptions};
 use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
 use plexindex_standin::{Action, Fault, Kind};

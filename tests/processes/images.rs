@@ -1,6 +1,6 @@
 //! Index files of past generations go at once, while other processes open the folder and ask.
 
-use plexindex::index::QueryOptions;
+use crate::support::index::QueryOptions;
 
 use crate::support::{movies, path_of};
 use crate::worker::{Worker, choice, open_at, place, rounds, say, told};

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use plexindex::index::{Index, QueryOptions, witness};
+use crate::support::index::{Index, QueryOptions, witness};
 use plexindex::model::Rung;
 use plexindex_standin::Standin;
 use rusqlite::ffi::SQLITE_OK;

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use plexindex::index::QueryOptions;
+use crate::support::index::QueryOptions;
 
 use crate::support::{add, movies, path_of};
 use crate::worker::{Dice, Worker, assert_sound, choice, open_at, place, say, told};

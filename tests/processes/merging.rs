@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
+use crate::support::index::{Index, QueryOptions};
 use plexindex::error::Status;
-use plexindex::index::{Index, QueryOptions};
 use plexindex::options::Options;
 use plexindex_standin::{Action, Fault, Kind, Standin};
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use plexindex::index::{Index, Library};
+use crate::support::index::{Index, Library};
 
 use crate::coherence::{look, workers};
 use crate::support::{movies, path_of};

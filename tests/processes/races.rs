@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::sync::Mutex;
 
+use crate::support::index::{Index, Library, QueryOptions};
 use plexindex::error::Status;
-use plexindex::index::{Index, Library, QueryOptions};
 use plexindex_standin::Standin;
 
 use crate::support::{self, clock, movies, options, path_of};

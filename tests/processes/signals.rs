@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use plexindex::index::QueryOptions;
+use crate::support::index::QueryOptions;
 
 use crate::support::{movies, path_of};
 use crate::worker::{Worker, assert_sound, open_at, place, say, told};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::support::index::{Deadline, Index, Progress, QueryOptions};
 use plexindex::error::Status;
-use plexindex::index::{Deadline, Index, Progress, QueryOptions};
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
 use crate::support::{self, clock, movies, options, path_of, requests};
@@ -26,10 +26,8 @@ pub fn ask(words: &[&str]) {
             scope.spawn(move || {
                 let library = index.library("Movies").expect("a handle");
                 let progress = |progress: &Progress<'_>| {
-                    if progress.items * 2 >= progress.total
-                        && progress.total > progress.items
-                        && !fetching.swap(true, Ordering::SeqCst)
-                    {
+                    let total = progress.total.unwrap_or(0);
+                    if progress.items * 2 >= total && total > progress.items && !fetching.swap(true, Ordering::SeqCst) {
                         say("half");
                     }
                     true

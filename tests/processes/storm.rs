@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use plexindex::index::Index;
+use crate::support::index::Index;
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
 use crate::support::{self, clock, movies, offline, options, path_of, requests};

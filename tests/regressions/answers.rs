@@ -4,15 +4,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::hooked;
+use crate::support::index::{Deadline, QueryOptions};
 use crate::support::{self, HOUR_MS, Scene, clock, movies, open, options, path_of, requests};
 use plexindex::error::Status;
-use plexindex::index::{Deadline, QueryOptions};
 use plexindex::model::Reason;
 use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
 
 /// A server and an index over it whose second full listing was cut off after a few pages, after `key` was renamed.
-fn half_listed(folder: &Path) -> (Standin, plexindex::index::Index, String, String) {
+fn half_listed(folder: &Path) -> (Standin, crate::support::index::Index, String, String) {
     let server = movies(300);
     let clock = clock();
     let small = Options {
@@ -584,7 +584,7 @@ fn an_item_that_went_to_another_library_is_answered_there() {
             assert_eq!(old.status, Status::NotFound, "{from}: {old:?}");
         }
         assert_eq!(requests(&server)[4], 1);
-        let offline = |library: &plexindex::index::Library| {
+        let offline = |library: &crate::support::index::Library| {
             let question = QueryOptions {
                 offline: true,
                 ..library.query()
@@ -609,7 +609,7 @@ fn what_is_invalidated_during_a_verification_stays_so() {
     let other = open(options(&server, folder.path()), &clock());
     let path = b"/data/movies/1.mkv";
     for (by_path, gone) in [(false, false), (true, false), (false, true)] {
-        let invalidate = move |index: &plexindex::index::Index| {
+        let invalidate = move |index: &crate::support::index::Index| {
             let library = index.library("Movies").expect("a handle");
             if by_path {
                 library.invalidate_path(path).expect("invalidated");
@@ -642,7 +642,7 @@ fn what_is_invalidated_during_a_verification_stays_so() {
             offline: true,
             ..library.query()
         };
-        let status = |index: &plexindex::index::Index| index.match_path(&offline, path).expect("an answer").status;
+        let status = |index: &crate::support::index::Index| index.match_path(&offline, path).expect("an answer").status;
         assert_eq!(
             (status(&index), status(&other)),
             (Status::NotFound, Status::NotFound),

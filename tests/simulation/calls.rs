@@ -120,7 +120,7 @@ impl World {
         &self,
         at: usize,
         library: Option<&str>,
-    ) -> Result<Option<plexindex::index::Library>, String> {
+    ) -> Result<Option<crate::support::index::Library>, String> {
         let selector = library.map(|title| Selector::Title(title.to_owned()));
         let made = selector
             .map(|selector| self.handles[at].index.select(selector))
@@ -442,7 +442,7 @@ impl World {
     fn record_round(
         &mut self,
         at: usize,
-        one: &plexindex::index::Library,
+        one: &crate::support::index::Library,
         library: &str,
         key: &str,
         listed: bool,
@@ -756,7 +756,7 @@ impl World {
         let ttl = [None, None, Some(60_000), Some(3_600_000)][self.word(5, 4)];
         let terms = Terms {
             ttl: ttl.map_or(Ttl::Never, |ms: u64| Ttl::For(Duration::from_millis(ms))),
-            limit: u64::MAX,
+            limit: None,
         };
         let kept = Some((value.clone(), ttl.map(|ms| now_ms + ms.cast_signed())));
         let what = self.word(4, 20);
@@ -886,7 +886,7 @@ impl World {
 
 /// What [`World::pick`] chose, for a call that tells no progress.
 pub(super) fn options(
-    library: Option<&plexindex::index::Library>,
+    library: Option<&crate::support::index::Library>,
     deadline: Deadline,
     offline: bool,
 ) -> QueryOptions<'_> {

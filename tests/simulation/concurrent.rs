@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::support::index::QueryOptions;
 use plexindex::error::Status;
-use plexindex::index::QueryOptions;
 use plexindex_standin::Standin;
 
 use crate::support::{clock, movies, open, options};
@@ -46,7 +46,7 @@ pub fn host(words: &[&str]) {
     });
 }
 
-fn work(index: &plexindex::index::Index, me: u64, seed: u64, known: &[(&str, &str)]) {
+fn work(index: &crate::support::index::Index, me: u64, seed: u64, known: &[(&str, &str)]) {
     let mut dice = Dice::new(seed.wrapping_mul(31).wrapping_add(me));
     let films = index.library("Movies").expect("a handle");
     loop {
@@ -91,7 +91,7 @@ fn work(index: &plexindex::index::Index, me: u64, seed: u64, known: &[(&str, &st
 
 /// A child reads what its parent reads, and ends.
 #[allow(clippy::cast_possible_wrap)]
-fn fork(index: &plexindex::index::Index, path: &str, key: &str) {
+fn fork(index: &crate::support::index::Index, path: &str, key: &str) {
     // SAFETY: the child uses the index, which is made for that, and ends without unwinding.
     let child = unsafe { libc::fork() };
     if child == 0 {

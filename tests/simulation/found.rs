@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::support::index::{Index, ManualClock, QueryOptions, hold_coarse};
 use plexindex::error::Status;
-use plexindex::index::{Index, ManualClock, QueryOptions, hold_coarse};
 use plexindex::model::Reason;
 use plexindex::options::{Options, Ttl};
 use plexindex::source::Delta;

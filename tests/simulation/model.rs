@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use crate::support::index::{Candidate, Match};
 use plexindex::error::Status;
-use plexindex::index::{Candidate, Match};
 use plexindex::model::{Confidence, Reason, Rung};
 
 use crate::memory::{Knobs, Token};

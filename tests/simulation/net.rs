@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::support::index::Clock;
 use plexindex::error::{Error, Result, Status};
-use plexindex::index::Clock;
 use plexindex::model::{Item, Library, Server};
 use plexindex::source::{
     Abilities, Bounds, Changes, EditRequest, Event, Kind, Known, Meter, PageEnd, PageRequest, Placed, Source,

@@ -2,8 +2,9 @@
 //! keeps its token and what it has from time to time. After a kill it goes on from there. At the end it has what is listed.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use plexindex::index::{ChangeKind, Changes};
+use crate::support::index::{Candidate, ChangeKind, Changes, shown};
 use plexindex::model::Item;
 
 use super::*;
@@ -30,27 +31,34 @@ pub struct Reader {
     kept: Place,
 }
 
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
 impl Place {
     fn apply(&mut self, page: Changes) {
         for change in page.changes {
-            let (title, section) = change.library;
+            let (title, section) = (change.library_title, change.section);
+            let path = change.path.as_deref().map(text).unwrap_or_default();
+            let from = change.from.as_deref().map(text).unwrap_or_default();
+            let item = change.item.map(|item| Candidate::from(item).item);
             let items = self.items.entry(section.clone()).or_default();
             let files = self.files.entry(section.clone()).or_default();
-            match &change.item {
+            match &item {
                 None => files.clear(),
                 Some(item) => {
                     let before = change.from_key.as_ref().unwrap_or(&item.rating_key);
-                    files.remove(&(change.from.clone().unwrap_or_default(), before.clone()));
-                    files.remove(&(change.path.clone(), before.clone()));
-                    if change.kind != ChangeKind::Removed && !change.path.is_empty() {
-                        files.insert((change.path.clone(), item.rating_key.clone()), item.clone());
+                    files.remove(&(from, before.clone()));
+                    files.remove(&(path.clone(), before.clone()));
+                    if change.kind != ChangeKind::Removed && !path.is_empty() {
+                        files.insert((path, item.rating_key.clone()), item.clone());
                     }
                 }
             }
             if let Some(key) = change.from_key {
                 items.remove(&key);
             }
-            match (change.kind, change.item) {
+            match (change.kind, item) {
                 (ChangeKind::Removed, Some(item)) => {
                     items.remove(&item.rating_key);
                 }
@@ -158,7 +166,7 @@ impl World {
                 return Ok(Some(items));
             };
             cursor = *last;
-            items.extend(page.into_iter().map(|(_, item)| (item.rating_key.clone(), item)));
+            items.extend(page.into_iter().map(|(_, item)| (item.rating_key.clone(), shown(item))));
         }
     }
 
@@ -246,10 +254,7 @@ impl World {
     fn known(&self, at: usize) -> Result<BTreeSet<(String, String)>, String> {
         let query = options(None, Deadline::Default, true);
         match self.handles[at].index.libraries(&query) {
-            Ok(rows) => Ok(rows
-                .into_iter()
-                .map(|row| (row.library.title, row.library.section))
-                .collect()),
+            Ok(rows) => Ok(rows.into_iter().map(|row| (row.title, row.section)).collect()),
             Err(_) => Ok(BTreeSet::new()), // none was ever fetched
         }
     }

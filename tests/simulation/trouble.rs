@@ -185,6 +185,6 @@ impl World {
     }
 }
 
-fn query_of(library: &plexindex::index::Library) -> QueryOptions<'_> {
+fn query_of(library: &crate::support::index::Library) -> QueryOptions<'_> {
     options(Some(library), Deadline::Default, false)
 }

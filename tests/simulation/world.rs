@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::index::{Deadline, Edit, EditReport, Index, Match, QueryOptions, Selector, hold_coarse};
 use plexindex::error::{Error, Status};
-use plexindex::index::{Deadline, Edit, EditReport, Index, Match, QueryOptions, Selector, hold_coarse};
 use plexindex::model::{Confidence, Token as Secret};
 use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
 use plexindex::source::{Delta, Event, FieldChange, Lock, Resume};

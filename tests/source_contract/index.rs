@@ -1,7 +1,7 @@
 //! An index over a source: what hosts see is the same, whatever the source can do.
 
+use crate::asked::{Edit, EditReport, Library, Match, QueryOptions};
 use plexindex::error::{Meaning, Status};
-use plexindex::index::{Edit, EditReport, Library, Match, QueryOptions};
 use plexindex::model::{Confidence, Reason, Rung, Trust};
 use plexindex::source::{Delta, FieldChange, Lock, RequestKind, Resume};
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::asked::{Deadline, Index, Library, ManualClock, Match, QueryOptions};
 use plexindex::error::Status;
-use plexindex::index::{Deadline, Index, Library, ManualClock, Match, QueryOptions};
 use plexindex::options::{Options, Ttl};
 use plexindex::source::{Abilities, Delta, Resume};
 use tempfile::TempDir;

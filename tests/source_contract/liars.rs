@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::asked::{Index, Library as Handle, ManualClock, QueryOptions};
 use plexindex::error::{Result, Status};
-use plexindex::index::{Index, Library as Handle, ManualClock, QueryOptions};
 use plexindex::model::{Item, Library, Server};
 use plexindex::options::Options;
 use plexindex::source::{Abilities, Bounds, Changes, Kind, Known, PageEnd, PageRequest, Placed, Source, WantedPath};

@@ -2,6 +2,8 @@
 //!
 //! A new source is a file beside `plex.rs` that implements `Rig`, and a line in `over!` below.
 
+#[path = "../support/index.rs"]
+mod asked;
 mod contract;
 mod database;
 mod in_memory;

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::asked::{Index, ManualClock};
 use plexindex::error::{Error, Result};
-use plexindex::index::{Index, ManualClock};
 use plexindex::model::{Item, Library};
 use plexindex::options::Options;
 use plexindex::source::{Bounds, Meter, PageRequest, RequestKind, Source};
@@ -103,7 +103,7 @@ impl<R: Rig> Scene<R> {
     }
 
     pub fn list(&self) {
-        let query = plexindex::index::QueryOptions::default();
+        let query = crate::asked::QueryOptions::default();
         self.index.refresh(&query, true).expect("listed");
     }
 

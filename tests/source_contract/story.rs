@@ -1,6 +1,6 @@
 //! One story, told over each source: after each chapter an index over any of them gives the same answers.
 
-use plexindex::index::{Match, QueryOptions};
+use crate::asked::{Match, QueryOptions};
 
 use crate::database::Database;
 use crate::in_memory::{Bare, Best, Usual};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::index::{Index, ManualClock};
 use plexindex::error::Result;
-use plexindex::index::{Index, ManualClock};
 use plexindex::model::{Item, Library, Server};
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;

@@ -1,10 +1,12 @@
 //! What the tests of behaviour share: a stand-in server, an index on it, and a clock that stands still.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod index;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use plexindex::index::{Index, Library, ManualClock, QueryOptions};
+use index::{Index, Library, ManualClock, QueryOptions};
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex::source::Source;

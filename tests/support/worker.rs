@@ -12,7 +12,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use plexindex::index::Index;
+use crate::support::index::Index;
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex_standin::Standin;

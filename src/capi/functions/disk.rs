@@ -8,8 +8,9 @@ use crate::capi::guard::guard;
 use crate::capi::handles::{self, opened};
 use crate::capi::strings::{bytes, out, split};
 use crate::capi::types::{Buffer, Handle, LibraryHandle};
+use crate::disk::Rules;
 use crate::error::{Result, refuse};
-use crate::index::{Rules, Which};
+use crate::query::Which;
 
 /// Walks folders of this machine for a while, and tells what there is that is not listed without a doubt. Sends no request.
 /// plexindex_items_not_on_disk() is the other direction.

@@ -27,6 +27,9 @@ pub unsafe extern "C" fn plexindex_edit_items(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        unsafe { edit::run(opened(handle)?.index(), &edit::edit(edit)?, report) }
+        unsafe {
+            opened(handle)?;
+            edit::run(&edit::edit(edit)?, report)
+        }
     })
 }

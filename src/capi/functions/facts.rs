@@ -2,13 +2,15 @@
 
 use std::ffi::c_char;
 
-use crate::capi::answer::{write_answers, write_nothing, write_text};
+use crate::api::{LibraryInfo, Proposal};
+use crate::capi::answer::{write_answers, write_json, write_nothing};
 use crate::capi::guard::guard;
 use crate::capi::handles::{self, Opened, opened};
 use crate::capi::query;
 use crate::capi::strings::{fill, out, size_given, utf8};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, Query, Stats};
 use crate::error::{Result, Status, refuse};
+use crate::stats::micros;
 
 /// The items of a library as the store has them, one page a call. Sends no request.
 ///
@@ -33,18 +35,14 @@ pub unsafe extern "C" fn plexindex_items(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, library, cursor, page) = unsafe {
-            (
-                opened(handle)?,
-                handles::library(library)?,
-                out(cursor, "cursor")?,
-                out(page, "page")?,
-            )
+        let (library, cursor, page) = unsafe {
+            opened(handle)?;
+            (handles::library(library)?, out(cursor, "cursor")?, out(page, "page")?)
         };
         if limit == 0 || limit > 10_000 {
             return refuse(format!("limit is {limit}: give 1 to 10000"));
         }
-        let items = opened.index().items(library, *cursor, limit)?;
+        let items = library.items_page(*cursor, limit)?;
         let of = library.known();
         write_answers(page, 1, |block| {
             block.items(library.key_prefix(), of.as_ref(), items.iter().map(|(_, item)| item));
@@ -87,7 +85,7 @@ pub unsafe extern "C" fn plexindex_item_json(
             )
         };
         match library.item(key)? {
-            Some(item) => write_text(json, &item.to_json(&library.key(&item))),
+            Some(item) => write_json(json, &item.to_json()),
             None => Ok(write_nothing(json)),
         }
     })
@@ -109,9 +107,9 @@ pub unsafe extern "C" fn plexindex_libraries_json(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, query, json) = unsafe { (opened(handle)?, query::query(query)?, out(json, "json")?) };
-        let text = opened.index().libraries_json(&query.options())?;
-        write_text(json, &text)
+        let (asked, json) = unsafe { (query::query(handle, query)?, out(json, "json")?) };
+        let libraries: Vec<_> = asked.query.libraries()?.iter().map(LibraryInfo::to_json).collect();
+        write_json(json, &libraries)
     })
 }
 
@@ -136,9 +134,8 @@ pub unsafe extern "C" fn plexindex_server_json(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, query, json) = unsafe { (opened(handle)?, query::query(query)?, out(json, "json")?) };
-        let text = opened.index().server_json(&query.options())?;
-        write_text(json, &text)
+        let (asked, json) = unsafe { (query::query(handle, query)?, out(json, "json")?) };
+        write_json(json, &asked.query.server()?)
     })
 }
 
@@ -153,7 +150,7 @@ pub unsafe extern "C" fn plexindex_store_json(handle: *const Handle, json: *mut 
     guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, json) = unsafe { (opened(handle)?, out(json, "json")?) };
-        write_text(json, &opened.index().store_json()?)
+        write_json(json, &opened.index().store()?)
     })
 }
 
@@ -169,7 +166,10 @@ pub unsafe extern "C" fn plexindex_proposals_json(handle: *const Handle, json: *
     guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, json) = unsafe { (opened(handle)?, out(json, "json")?) };
-        write_text(json, &opened.index().proposals_json())
+        // Folders that are not UTF-8 are left out: JSON has no words for them.
+        let is_text = |one: &Proposal| one.from.to_str().is_some() && one.to.to_str().is_some();
+        let proposals: Vec<_> = opened.index().proposals().into_iter().filter(is_text).collect();
+        write_json(json, &proposals)
     })
 }
 
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn plexindex_stats_json(handle: *const Handle, json: *mut 
     guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, json) = unsafe { (opened(handle)?, out(json, "json")?) };
-        write_text(json, &opened.index().stats()?.to_json())
+        write_json(json, &opened.index().stats()?)
     })
 }
 
@@ -214,9 +214,9 @@ unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
         store_requests: counted.store_requests,
         store_answers: counted.store_answers,
         listings: counted.listings,
-        network_us: counted.network_us,
-        store_us: counted.store_us,
-        image_us: counted.image_us,
+        network_us: micros(counted.network),
+        store_us: micros(counted.storing),
+        image_us: micros(counted.indexing),
         items: counted.items,
         matches: counted.matches,
         libraries: counted.libraries,
@@ -224,14 +224,14 @@ unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
         sequence: counted.sequence,
         events: counted.events,
         hints: counted.hints,
-        parse_us: counted.parse_us,
-        wait_us: counted.wait_us,
-        match_us: counted.match_us,
+        parse_us: micros(counted.parsing),
+        wait_us: micros(counted.waiting),
+        match_us: micros(counted.matching),
         calls: counted.calls,
-        calls_us: counted.calls_us,
+        calls_us: micros(counted.calling),
         slow_calls: counted.slow_calls,
         failures: counted.failures,
-        size_limit: counted.size_limit,
+        size_limit: counted.size_limit.unwrap_or(0),
         over_limit: counted.over_limit,
         evictions: counted.evictions,
     };

@@ -1,6 +1,6 @@
 //! The feed of changes: read, and waited for.
 
-use crate::capi::answer::write_text;
+use crate::capi::answer::write_json;
 use crate::capi::guard::guard;
 use crate::capi::handles::opened;
 use crate::capi::query;
@@ -51,15 +51,14 @@ pub unsafe extern "C" fn plexindex_changes_json(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, query, json) = unsafe { (opened(handle)?, query::query(query)?, out(json, "json")?) };
+        let (asked, json) = unsafe { (query::query(handle, query)?, out(json, "json")?) };
         if limit == 0 || limit > 10_000 {
             return refuse(format!("limit is {limit}: give 1 to 10000"));
         }
-        let token = query.utf8("the cursor")?;
-        let text = opened
-            .index()
-            .changes_json(&query.options(), token, query.full(), limit)?;
-        write_text(json, &text)
+        let page = asked
+            .query
+            .changes_page(asked.utf8("the cursor")?, asked.full(), limit)?;
+        write_json(json, &page.to_json())
     })
 }
 
@@ -88,10 +87,8 @@ pub unsafe extern "C" fn plexindex_wait_for_changes(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, query) = unsafe { (opened(handle)?, query::query(query)?) };
-        opened
-            .index()
-            .wait_for_changes(&query.options(), query.utf8("the cursor")?)
+        let asked = unsafe { query::query(handle, query) }?;
+        asked.query.wait_status(asked.utf8("the cursor")?)
     })
 }
 

@@ -2,13 +2,13 @@
 
 use std::ffi::{CStr, c_char};
 
+use crate::api::Library;
 use crate::capi::answer::too_small;
 use crate::capi::guard::{guard, guard_value, keep_key};
 use crate::capi::handles;
 use crate::capi::strings::{bytes, null, out};
 use crate::capi::types::{Buffer, LibraryHandle};
 use crate::error::{Error, Result, Status, refuse};
-use crate::index::Library;
 use crate::platform::bytes::nul_in;
 
 /// The fast lookup: the key (`/library/metadata/<rating key>`) of the item with this path, where the index has it at
@@ -85,7 +85,7 @@ unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *cons
     // SAFETY: the caller's promise.
     let path = unsafe { CStr::from_ptr(path) }.to_bytes();
     library
-        .lookup_key(path, |rating_key| keep_key([library.key_prefix(), rating_key]))
+        .lookup_rating_key_of(path, |rating_key| keep_key([library.key_prefix(), rating_key]))
         .unwrap_or(std::ptr::null())
 }
 
@@ -111,7 +111,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
         seen += 1;
         Some(path)
     });
-    library.lookup_keys(pieces, |rating_key| {
+    library.lookup_rating_keys(pieces, |rating_key| {
         // A NUL within a key would shift all that follow. None is let in any more; an older store may hold one.
         let (head, tail) = match rating_key.filter(|key| !key.as_bytes().contains(&0)) {
             Some(rating_key) => (prefix.as_bytes(), rating_key.as_bytes()),

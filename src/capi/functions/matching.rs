@@ -4,12 +4,12 @@ use std::ffi::c_char;
 
 use crate::capi::answer::{recount_log_lines, write_answer, write_answers, write_folder};
 use crate::capi::guard::guard;
-use crate::capi::handles::{self, opened};
+use crate::capi::handles;
 use crate::capi::query;
 use crate::capi::strings::{bytes, out, split};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, Query};
 use crate::error::{Result, Status, refuse};
-use crate::index::Which;
+use crate::query::{Answer, Which};
 
 /// The full answer for one path. Climbs the ladder of PLEXINDEX_RUNG_*, and sends requests where they are needed and
 /// allowed.
@@ -32,13 +32,12 @@ pub unsafe extern "C" fn plexindex_match_path(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, query, answer) = unsafe { (opened(handle)?, query::query(query)?, out(answer, "answer")?) };
-        let path = query.text;
-        let (index, options) = (opened.index(), query.options());
-        if query.at_once() {
-            return index.match_path_at_once(&options, path, |found| write_answer(answer, found));
+        let (asked, answer) = unsafe { (query::query(handle, query)?, out(answer, "answer")?) };
+        let write = |found: &Answer<'_>| write_answer(answer, found);
+        if asked.at_once() {
+            return asked.query.match_path_at_once(asked.text, write);
         }
-        let status = index.match_path_with(&options, path, |found| write_answer(answer, found))?;
+        let status = asked.query.match_path_with(asked.text, write)?;
         recount_log_lines(answer)?;
         Ok(status)
     })
@@ -64,12 +63,10 @@ pub unsafe extern "C" fn plexindex_match_paths(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, query, answers) = unsafe { (opened(handle)?, query::query(query)?, out(answers, "answers")?) };
-        let paths = split(query.text, count, "query.text")?;
+        let (asked, answers) = unsafe { (query::query(handle, query)?, out(answers, "answers")?) };
+        let paths = split(asked.text, count, "query.text")?;
         write_answers(answers, count, |block| {
-            opened
-                .index()
-                .match_paths_with(&query.options(), &paths, |found| block.answer(found))
+            asked.query.match_paths_with(&paths, |found| block.answer(found))
         })?;
         recount_log_lines(answers)?;
         Ok(Status::Ok)
@@ -108,16 +105,12 @@ pub unsafe extern "C" fn plexindex_match_folder(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, query, answer) = unsafe { (opened(handle)?, query::query(query)?, out(answer, "answer")?) };
-        let index = opened.index();
-        if query.at_once() {
-            return index.match_folder_at_once(&query.options(), query.text, |found, folder| {
-                write_folder(answer, found, folder)
-            });
+        let (asked, answer) = unsafe { (query::query(handle, query)?, out(answer, "answer")?) };
+        let write = |found: &Answer<'_>, folder| write_folder(answer, found, folder);
+        if asked.at_once() {
+            return asked.query.match_folder_at_once(asked.text, write);
         }
-        let status = index.match_folder_with(&query.options(), query.text, |found, folder| {
-            write_folder(answer, found, folder)
-        })?;
+        let status = asked.query.match_folder_with(asked.text, write)?;
         recount_log_lines(answer)?;
         Ok(status)
     })
@@ -179,11 +172,9 @@ pub unsafe extern "C" fn plexindex_match_guid(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, query, answer) = unsafe { (opened(handle)?, query::query(query)?, out(answer, "answer")?) };
-        let guid = query.utf8("the GUID")?;
-        let status = opened
-            .index()
-            .match_guid_with(&query.options(), guid, |found| write_answer(answer, found))?;
+        let (asked, answer) = unsafe { (query::query(handle, query)?, out(answer, "answer")?) };
+        let guid = asked.utf8("the GUID")?;
+        let status = asked.query.match_guid_with(guid, |found| write_answer(answer, found))?;
         recount_log_lines(answer)?;
         Ok(status)
     })
@@ -207,11 +198,11 @@ pub unsafe extern "C" fn plexindex_search_title(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, query, answer) = unsafe { (opened(handle)?, query::query(query)?, out(answer, "answer")?) };
-        let title = query.utf8("the title")?;
-        let status = opened
-            .index()
-            .search_title_with(&query.options(), title, |found| write_answer(answer, found))?;
+        let (asked, answer) = unsafe { (query::query(handle, query)?, out(answer, "answer")?) };
+        let title = asked.utf8("the title")?;
+        let status = asked
+            .query
+            .search_title_with(title, |found| write_answer(answer, found))?;
         recount_log_lines(answer)?;
         Ok(status)
     })

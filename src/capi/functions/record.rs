@@ -6,6 +6,7 @@ use crate::capi::guard::guard;
 use crate::capi::handles::{self, opened};
 use crate::capi::strings::{bytes, split_pairs, utf8};
 use crate::capi::types::{Buffer, Handle, LibraryHandle};
+use crate::platform::files;
 
 /// Records that the item with this key has this path. A recorded match is stored, never expires, and answers first.
 ///
@@ -35,7 +36,7 @@ pub unsafe extern "C" fn plexindex_record_match(
                 utf8(key, key_length, "key")?,
             )
         };
-        library.record_matches(&[(path, key)])
+        library.record_pairs(&[(path, key)])
     })
 }
 
@@ -66,7 +67,7 @@ pub unsafe extern "C" fn plexindex_record_matches(
                 utf8(keys, keys_length, "keys")?,
             )
         };
-        library.record_matches(&split_pairs(paths, keys, count)?)
+        library.record_pairs(&split_pairs(paths, keys, count)?)
     })
 }
 
@@ -88,7 +89,7 @@ pub unsafe extern "C" fn plexindex_invalidate_path(
     guard(error, || {
         // SAFETY: the caller's promise.
         let (library, path) = unsafe { (handles::library(library)?, bytes(path, length, "path")?) };
-        library.invalidate_path(path)
+        library.invalidate_path(files::named(path))
     })
 }
 

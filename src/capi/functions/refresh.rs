@@ -8,6 +8,8 @@ use crate::capi::query;
 use crate::capi::strings::bytes;
 use crate::capi::types::{Buffer, Handle, Query};
 use crate::error::Status;
+use crate::events::DebounceIntervals;
+use crate::sync::Why;
 
 /// Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired. With
 /// PLEXINDEX_QUERY_FULL a full listing is fetched in any case; with PLEXINDEX_QUERY_PROBE the server is asked whether
@@ -23,11 +25,12 @@ use crate::error::Status;
 pub unsafe extern "C" fn plexindex_refresh(handle: *const Handle, query: *const Query, error: *mut Buffer) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, query) = unsafe { (opened(handle)?, query::query(query)?) };
-        if query.probe() && !query.full() {
-            return opened.index().check(&query.options());
+        let asked = unsafe { query::query(handle, query) }?;
+        match (asked.full(), asked.probe()) {
+            (true, _) => asked.query.refresh_as("refresh", Why::Full),
+            (false, true) => asked.query.refresh_as("check", Why::Now),
+            (false, false) => asked.query.refresh_as("refresh", Why::Due),
         }
-        opened.index().refresh(&query.options(), query.full())
     })
 }
 
@@ -49,7 +52,9 @@ pub unsafe extern "C" fn plexindex_refresh(handle: *const Handle, query: *const 
 pub unsafe extern "C" fn plexindex_watch_start(handle: *const Handle, error: *mut Buffer) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        unsafe { opened(handle) }?.index().watch_start()
+        unsafe { opened(handle) }?
+            .index()
+            .watch_start(DebounceIntervals::default())
     })
 }
 

@@ -157,7 +157,14 @@ pub unsafe extern "C" fn plexindex_table_put(
             )
         };
         let ttl = ttl(ttl_ms, "ttl_ms")?;
-        table.put(name, value, &Terms { ttl, limit })
+        table.put(
+            name,
+            value,
+            &Terms {
+                ttl,
+                limit: Some(limit),
+            },
+        )
     })
 }
 
@@ -209,7 +216,13 @@ pub unsafe extern "C" fn plexindex_table_write(
             checked.push(unsafe { op(ops.add(place).read_unaligned(), place) }?);
         }
         let ttl = ttl(ttl_ms, "ttl_ms")?;
-        opened.index().tables().write(&checked, &Terms { ttl, limit })
+        opened.index().tables().write(
+            &checked,
+            &Terms {
+                ttl,
+                limit: Some(limit),
+            },
+        )
     })
 }
 

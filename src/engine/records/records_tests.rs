@@ -18,7 +18,7 @@ const LIBRARIES: [&str; 2] = ["films", "shows"];
 const LIMIT: u64 = 150_000;
 const ROOM: Terms = Terms {
     ttl: Ttl::Never,
-    limit: u64::MAX,
+    limit: None,
 };
 
 /// Numbers that look like chance and are the same each time.

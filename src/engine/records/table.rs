@@ -44,7 +44,7 @@ impl Tables {
 /// What a removal stores: nothing, so nothing has to go for it.
 pub const KEEP: Terms = Terms {
     ttl: Ttl::Never,
-    limit: u64::MAX,
+    limit: None,
 };
 
 impl Table {

@@ -31,12 +31,22 @@ pub struct Tables {
 }
 
 /// How long values are kept, and how many.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// For how long they are given.
+    /// For how long they are given. For ever by default.
     pub ttl: Ttl,
-    /// Bytes that all tables of the store may take, 64 for an entry beside its name and value.
-    pub limit: u64,
+    /// Bytes that all tables of the store may take: the entries written longest ago go first. An entry counts its name, its
+    /// value and 64 bytes. What the write itself puts stays. No limit by default.
+    pub limit: Option<u64>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            ttl: Ttl::Never,
+            limit: None,
+        }
+    }
 }
 
 impl Tables {

@@ -313,7 +313,7 @@ impl Tables {
             }
         }
         batch.expire(now_ms)?;
-        batch.evict(terms.limit)?;
+        batch.evict(terms.limit.unwrap_or(u64::MAX))?;
         let many = base.memtable.len() + batch.records.len() > SMALLEST;
         let merged = if many { self.records.flush(tx, now_ms)? } else { None };
         Ok(CommittedWrite {

@@ -8,7 +8,8 @@ use crate::platform::{files, lock};
 
 /// What kind of place a store is in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct StoreFacts {
+#[non_exhaustive]
+pub struct StoreInfo {
     /// The folder.
     pub folder: String,
     /// The kind of file system, such as `ext4`; `None` when it is not known by name.
@@ -31,7 +32,7 @@ pub struct StoreFacts {
 
 impl Store {
     /// What kind of place it is in. Tries a lock, with a file that is removed again.
-    pub fn facts(&self) -> Result<StoreFacts> {
+    pub fn info(&self) -> Result<StoreInfo> {
         let folder = self.folder();
         let disk = files::disk(folder.path());
         let trial = folder.trial();
@@ -41,7 +42,7 @@ impl Store {
             Err(error) => Some(error.to_string()),
         };
         let _ = files::remove(&trial);
-        Ok(StoreFacts {
+        Ok(StoreInfo {
             folder: folder.path().to_string_lossy().into_owned(),
             file_system: disk.kind,
             journal: self.read(|connection| connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)))?,
@@ -52,13 +53,5 @@ impl Store {
             disk_bytes: folder.disk_bytes(),
             free_bytes: disk.free,
         })
-    }
-}
-
-impl StoreFacts {
-    /// A JSON object.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
     }
 }

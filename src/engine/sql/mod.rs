@@ -90,7 +90,7 @@ mod store_tests;
 
 pub use changes::{LoggedChange, LoggedKind};
 pub use endpoints::Endpoint;
-pub use facts::StoreFacts;
+pub use facts::StoreInfo;
 pub use feed::{FeedPage, FeedPlace, FeedPosition, ItemChange};
 pub use folder::StoreFolder;
 pub use hints::LibraryHint;

@@ -1,46 +1,66 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::source::plex::KIND;
 
-fn item(rating_key: &str, parts: &[&str]) -> Item {
-    Item {
+fn item(rating_key: &str, parts: &[&str]) -> model::Item {
+    model::Item {
         rating_key: rating_key.to_owned(),
         parts: parts.iter().map(|part| (*part).to_owned()).collect(),
-        ..Item::default()
+        ..model::Item::default()
     }
 }
 
-fn told(was: Option<Item>, now: Option<Item>) -> Vec<FeedChange> {
+fn told(was: Option<model::Item>, now: Option<model::Item>) -> Vec<Change> {
     let library = LibraryRow::default();
-    changes_of(ItemChange { library, was, now })
+    changes_of(ItemChange { library, was, now }, &KIND)
+}
+
+fn text(path: Option<&PathBuf>) -> Option<&str> {
+    path.and_then(|path| path.to_str())
 }
 
 /// Kind, path and `from` of each change.
-fn shown<'c>(changes: &'c [FeedChange]) -> Vec<(ChangeKind, &'c str, Option<&'c str>)> {
-    let show = |change: &'c FeedChange| (change.kind, change.path.as_str(), change.from.as_deref());
+fn shown<'c>(changes: &'c [Change]) -> Vec<(ChangeKind, &'c str, Option<&'c str>)> {
+    let show = |change: &'c Change| {
+        (
+            change.kind,
+            text(change.path.as_ref()).unwrap_or_default(),
+            text(change.from.as_ref()),
+        )
+    };
     changes.iter().map(show).collect()
 }
 
-/// What one who keeps the items of each file has: by path and rating key.
-type Files = BTreeMap<(String, String), Item>;
+/// What one who keeps the items of each file has: by path and rating key, the item's files.
+type Files = BTreeMap<(String, String), Vec<String>>;
 
-fn listed(items: &[Item]) -> Files {
+fn listed(items: &[model::Item]) -> Files {
     let files = items.iter().flat_map(|item| {
         let key = |part: &String| (part.clone(), item.rating_key.clone());
-        item.parts.iter().map(move |part| (key(part), item.clone()))
+        item.parts.iter().map(move |part| (key(part), item.parts.clone()))
     });
     files.collect()
 }
 
 /// As the documentation of the feed says: what a change takes away goes, then what it names is put.
-fn replay(files: &mut Files, changes: Vec<FeedChange>) {
+fn replay(files: &mut Files, changes: Vec<Change>) {
     for change in changes {
         let item = change.item.expect("of an item");
         let before = change.from_key.unwrap_or_else(|| item.rating_key.clone());
-        files.remove(&(change.from.unwrap_or_default(), before.clone()));
-        files.remove(&(change.path.clone(), before));
-        if change.kind != ChangeKind::Removed && !change.path.is_empty() {
-            files.insert((change.path, item.rating_key.clone()), item);
+        let (path, from) = (
+            text(change.path.as_ref()).unwrap_or_default(),
+            text(change.from.as_ref()).unwrap_or_default(),
+        );
+        files.remove(&(from.to_owned(), before.clone()));
+        files.remove(&(path.to_owned(), before));
+        if change.kind != ChangeKind::Removed && !path.is_empty() {
+            let paths = item
+                .paths
+                .iter()
+                .flatten()
+                .map(|path| path.to_string_lossy().into_owned());
+            files.insert((path.to_owned(), item.rating_key.clone()), paths.collect());
         }
     }
 }

@@ -3,19 +3,22 @@
 mod cursor;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::found::Item;
 use super::room::Queries;
 use crate::engine::{FeedPage, ItemChange, LibraryRow, Resolved, places};
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::Scope;
-use crate::model::{IdentityId, Item, LibraryId};
+use crate::model::{self, IdentityId, Library, LibraryId};
 use crate::platform::clock::coarse_ms;
+use crate::source::Kind;
 use crate::sync::{Call, Progress};
 use cursor::FeedCursor;
 
@@ -64,28 +67,40 @@ impl fmt::Display for ChangeKind {
     }
 }
 
-/// What happened to a file, or to a library.
+/// What happened to an item's file, or to a library. It shows as the word for it, with the item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FeedChange {
+#[non_exhaustive]
+pub struct Change {
     /// Which of these.
     pub kind: ChangeKind,
-    /// Title and section id of the library.
-    pub library: (String, String),
-    /// The item: as it is since, or was before it went. `None` with [`ChangeKind::ListAgain`].
+    /// Section id of the library.
+    pub section: String,
+    /// Title of the library.
+    pub library_title: String,
+    /// The item: as it is since, or as it was when it was removed. `None` with [`ChangeKind::ListAgain`].
     pub item: Option<Item>,
-    /// The file, as the server spells it: an item of several has a change for each. Empty where it has none.
-    pub path: String,
-    /// Where the file was that moved, or another file that the item lost.
-    pub from: Option<String>,
-    /// The rating key that the item had, where it has another one since.
+    /// The file, as the server spells it: each file of an item has a change. `None` where it has no file.
+    pub path: Option<PathBuf>,
+    /// Where the file was that moved; with [`ChangeKind::Changed`] another file, which the item has lost.
+    pub from: Option<PathBuf>,
+    /// The rating key that the item had before, where it has another one since.
     pub from_key: Option<String>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.item {
+            Some(item) => write!(f, "{}: {item}", self.kind),
+            None => write!(f, "{}: library '{}'", self.kind, self.library_title),
+        }
+    }
 }
 
 /// A page of the feed.
 #[derive(Clone, Debug)]
-pub struct Changes {
+pub struct ChangePage {
     /// Oldest first.
-    pub changes: Vec<FeedChange>,
+    pub changes: Vec<Change>,
     /// Where the next page begins.
     pub token: String,
     /// There is more of what was committed when the first page was read.
@@ -97,7 +112,7 @@ impl Queries {
     /// with a full listing as additions. A cursor of all libraries, asked of one, becomes a cursor of that one. Sends no
     /// request. Pages that follow one another end with what was committed when the first of them was read: else a writer that
     /// is faster than the reader would keep it reading.
-    pub fn changes(&self, call: &Call<'_>, token: &str, full: bool, limit: usize) -> Result<Changes> {
+    pub fn changes(&self, call: &Call<'_>, token: &str, full: bool, limit: usize) -> Result<ChangePage> {
         if full && !token.is_empty() {
             return refuse("a full listing begins without a cursor");
         }
@@ -141,8 +156,9 @@ impl Queries {
             end: None,
         });
         (reader.line, reader.position, reader.end) = (line, next, end);
-        Ok(Changes {
-            changes: told.into_iter().flat_map(changes_of).collect(),
+        let kind = self.reading.kind();
+        Ok(ChangePage {
+            changes: told.into_iter().flat_map(|told| changes_of(told, kind)).collect(),
             token: reader.to_text(),
             more,
         })
@@ -189,9 +205,9 @@ impl Queries {
             let now = Instant::now();
             if let Some(progress) = call.progress {
                 let waiting = Progress {
-                    library: "",
+                    library: None,
                     items: 0,
-                    total: 0,
+                    total: None,
                     elapsed: now.duration_since(begun),
                 };
                 if !progress(&waiting) {
@@ -268,20 +284,30 @@ impl Queries {
     }
 }
 
-/// What is told of an item: a change for each of its files, those that it lost included.
-fn changes_of(told: ItemChange) -> Vec<FeedChange> {
+/// The changes of an item: one for each of its files, those that it lost included.
+fn changes_of(told: ItemChange, source: &Kind) -> Vec<Change> {
     let again = told.is_again();
     let ItemChange { library, was, now } = told;
-    let library = (library.library.title, library.library.section);
-    let change = |kind, item: Option<&Item>, path: &str, from: Option<&str>, from_key: Option<&str>| FeedChange {
-        kind,
-        library: library.clone(),
-        item: item.cloned(),
-        path: path.to_owned(),
-        from: from.map(str::to_owned),
-        from_key: from_key.map(str::to_owned),
+    let Library { title, section, .. } = library.library;
+    let change = |kind, item: Option<&model::Item>, path: &str, from: Option<&str>, from_key: Option<&str>| {
+        let path = Some(path).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let item = item.map(|item| Item {
+            path: path.clone(),
+            section: Some(section.clone()),
+            library_title: Some(title.clone()),
+            ..Item::of(item.clone(), source)
+        });
+        Change {
+            kind,
+            section: section.clone(),
+            library_title: title.clone(),
+            item,
+            path,
+            from: from.map(PathBuf::from),
+            from_key: from_key.map(str::to_owned),
+        }
     };
-    let each = |kind, item: &Item| {
+    let each = |kind, item: &model::Item| {
         // An item that has no file is told too.
         let files = files_of(item);
         let files = if files.is_empty() { vec![""] } else { files };
@@ -299,7 +325,7 @@ fn changes_of(told: ItemChange) -> Vec<FeedChange> {
             let from_key = (was.rating_key != now.rating_key).then_some(was.rating_key.as_str());
             let (before, since) = (files_of(&was), files_of(&now));
             let mut gone = before.iter().filter(|file| !since.contains(file));
-            let mut told: Vec<FeedChange> = Vec::with_capacity(since.len());
+            let mut told: Vec<Change> = Vec::with_capacity(since.len());
             for file in &since {
                 let from = if before.contains(file) { None } else { gone.next() };
                 let kind = from.map_or(ChangeKind::Changed, |_| ChangeKind::Moved);
@@ -317,7 +343,7 @@ fn changes_of(told: ItemChange) -> Vec<FeedChange> {
 }
 
 /// The files of an item, each once.
-fn files_of(item: &Item) -> Vec<&str> {
+fn files_of(item: &model::Item) -> Vec<&str> {
     let mut files: Vec<&str> = Vec::with_capacity(item.parts.len());
     for part in &item.parts {
         if !files.contains(&part.as_str()) {
@@ -327,26 +353,24 @@ fn files_of(item: &Item) -> Vec<&str> {
     files
 }
 
-impl Changes {
-    /// A JSON object; `key` gives an item's public key.
-    #[must_use]
-    pub fn to_json(&self, key: impl Fn(&Item) -> String) -> String {
-        let changes: Vec<Value> = self.changes.iter().map(|change| change.to_json(&key)).collect();
-        json!({"changes": changes, "token": self.token, "more": self.more}).to_string()
+impl ChangePage {
+    /// A JSON object.
+    pub fn to_json(&self) -> Value {
+        let changes: Vec<Value> = self.changes.iter().map(Change::to_json).collect();
+        json!({"changes": changes, "token": self.token, "more": self.more})
     }
 }
 
-impl FeedChange {
-    fn to_json(&self, key: impl Fn(&Item) -> String) -> Value {
-        let (title, section) = &self.library;
+impl Change {
+    fn to_json(&self) -> Value {
         json!({
             "change": self.kind.name(),
-            "library": title,
-            "section": section,
-            "path": if self.path.is_empty() { Value::Null } else { json!(self.path) },
+            "library": self.library_title,
+            "section": self.section,
+            "path": self.path,
             "from": self.from,
             "from_key": self.from_key,
-            "item": self.item.as_ref().map(|item| item.to_value(&key(item))),
+            "item": self.item.as_ref().map(Item::to_json),
         })
     }
 }

@@ -243,7 +243,7 @@ impl Inner {
             store_answers: totals.answers,
             sequence: totals.sequence.0,
             disk_bytes: self.store.folder().disk_bytes(),
-            size_limit: self.reading.limit.bytes().unwrap_or(0),
+            size_limit: self.reading.limit.bytes(),
             over_limit: self.reading.limit.exceeded()?,
             evictions: totals.evictions,
             last_failure: self.sync.back_off().text(),

@@ -51,7 +51,7 @@ impl Drop for Timed<'_> {
         counters.was_slow();
         let (before, after) = (&self.before, counters.read());
         let fetched = |kind: RequestKind| after.requests[kind as usize] > before.requests[kind as usize];
-        let waited = after.wait_us - before.wait_us > 1000;
+        let waited = after.waiting.saturating_sub(before.waiting) > Duration::from_millis(1);
         let text = self.text(took, &after, alone);
         // A listing takes its time, and so does waiting for another one's: that is no surprise.
         if fetched(RequestKind::Page) || waited {
@@ -75,29 +75,26 @@ impl Timed<'_> {
             Some(selector) => _ = write!(text, " in '{}'", selector.name()),
         }
         let _ = write!(text, " took {:.2} s", took.as_secs_f64());
-        let requests = after.requests.iter().sum::<u64>() - before.requests.iter().sum::<u64>();
+        let requests = after.all_requests() - before.all_requests();
         let plural = if requests == 1 { "" } else { "s" };
+        let since = Duration::saturating_sub;
         let parts = [
             (
-                format!("the server ({requests} request{plural})"),
-                after.network_us - before.network_us,
+                &*format!("the server ({requests} request{plural})"),
+                since(after.network, before.network),
             ),
-            ("parsing".to_owned(), after.parse_us - before.parse_us),
-            ("the store".to_owned(), after.store_us - before.store_us),
-            ("images".to_owned(), after.image_us - before.image_us),
-            ("matching".to_owned(), after.match_us - before.match_us),
+            ("parsing", since(after.parsing, before.parsing)),
+            ("the store", since(after.storing, before.storing)),
+            ("images", since(after.indexing, before.indexing)),
+            ("matching", since(after.matching, before.matching)),
             (
-                "waiting for another fetch or to try again".to_owned(),
-                after.wait_us - before.wait_us,
+                "waiting for another fetch or to try again",
+                since(after.waiting, before.waiting),
             ),
         ];
         let mut separator = ": ";
-        for (part, us) in parts.iter().filter(|(_, us)| *us >= 1000) {
-            let _ = write!(
-                text,
-                "{separator}{part} {:.2} s",
-                Duration::from_micros(*us).as_secs_f64()
-            );
+        for (part, took) in parts.iter().filter(|(_, took)| took.as_millis() > 0) {
+            let _ = write!(text, "{separator}{part} {:.2} s", took.as_secs_f64());
             separator = ", ";
         }
         if !alone {

@@ -1,4 +1,4 @@
-use crate::index::Index;
+use crate::api::Index;
 use crate::model::{IdentityId, Server, Token};
 use crate::options::Options;
 use crate::source::Next;
@@ -13,7 +13,7 @@ fn what_one_user_was_told_is_not_told_another_whose_token_comes_meanwhile() {
         ..Options::default()
     })
     .expect("opens");
-    let inner = &index.inner;
+    let inner = index.inner();
     let server = Server {
         machine_identifier: "server".to_owned(),
         ..Server::default()

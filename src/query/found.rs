@@ -1,14 +1,34 @@
-//! Answers, and the items in them.
+//! Answers and the items in them as users of Rust have them, copied out.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::error::{Error, Result};
-use super::paths::{known, path_of};
-use super::words::{Confidence, Reason, Rung, Status};
-use crate::index::{Answer, FolderFacts};
-use crate::model::{self, ItemType};
+use serde_json::{Value, json};
+
+use super::answer::{Answer, FolderFacts};
+use crate::error::{Error, Result, Status};
+use crate::matching::ItemRef;
+use crate::model::{self, Confidence, ItemType, Reason, Rung};
+use crate::platform::files::named;
+use crate::source::Kind;
+
+/// What became of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MatchStatus {
+    /// There is just one item.
+    Found,
+    /// Several items fit equally well: they are the candidates, best first.
+    Ambiguous,
+    /// No item fits: [`Match::reason`](crate::Match::reason) says why.
+    NotFound,
+    /// The deadline came first. The same question, asked again, goes on where this one stopped.
+    NotYet,
+    /// The server cannot answer within such a short deadline. Fetch the library once without one:
+    /// [`Library::refresh`](crate::Library::refresh).
+    NeedsWarm,
+}
 
 /// The answer to a question: one item, or why there is none.
 ///
@@ -24,7 +44,7 @@ use crate::model::{self, ItemType};
 #[non_exhaustive]
 pub struct Match {
     /// What became of the question.
-    pub status: Status,
+    pub status: MatchStatus,
     /// The rung that found it.
     pub rung: Option<Rung>,
     /// How sure it is. Only what is [`Confidence::High`] is safe to write to.
@@ -47,46 +67,43 @@ impl Match {
     /// The item, where there is just one.
     #[must_use]
     pub fn item(&self) -> Option<&Item> {
-        self.candidates.first().filter(|_| self.status == Status::Found)
+        self.candidates.first().filter(|_| self.status == MatchStatus::Found)
     }
 
     /// The item, where there is just one.
     #[must_use]
     pub fn into_item(mut self) -> Option<Item> {
-        (self.status == Status::Found && !self.candidates.is_empty()).then(|| self.candidates.swap_remove(0))
+        (self.status == MatchStatus::Found && !self.candidates.is_empty()).then(|| self.candidates.swap_remove(0))
     }
 
     /// Copies an answer; the error that it stands for, if it does.
-    pub(super) fn of(answer: &Answer<'_>) -> Result<Self> {
-        let Some(status) = Status::of(answer.status) else {
-            return Err(Error::of_answer(answer.status, answer.message));
+    ///
+    /// # Errors
+    /// That one.
+    #[doc(hidden)]
+    pub fn of(answer: &Answer<'_>) -> Result<Self> {
+        let status = match answer.status {
+            Status::Ok => MatchStatus::Found,
+            Status::Ambiguous => MatchStatus::Ambiguous,
+            Status::NotFound => MatchStatus::NotFound,
+            Status::NotYet => MatchStatus::NotYet,
+            Status::NeedsWarm => MatchStatus::NeedsWarm,
+            error => return Err(Error::new(error, answer.message)),
         };
         let candidates = answer.candidates().iter().map(|found| {
-            let (item, library) = (&found.item, answer.library(found));
+            let library = answer.library(found);
             Item {
-                key: answer.kind.key(item.rating_key),
-                rating_key: item.rating_key.to_owned(),
-                kind: item.kind,
-                title: known(item.title),
-                year: (item.year != 0).then_some(item.year),
-                show_title: known(item.show_title),
-                show_rating_key: known(item.show_rating_key),
-                show_guid: known(item.show_guid.to_string()),
-                season: u32::try_from(item.season).ok(),
-                episode: u32::try_from(item.episode).ok(),
-                guid: known(item.guid.to_string()),
-                guids: None,
-                paths: None,
-                path: (!found.path.is_empty()).then(|| path_of(found.path)),
+                path: (!found.path.is_empty()).then(|| named(found.path)),
                 section: library.map(|library| library.section.clone()),
                 library_title: library.map(|library| library.title.clone()),
+                ..Item::of_ref(&found.item, answer.kind)
             }
         });
         Ok(Self {
             status,
-            rung: Rung::of(answer.rung),
-            confidence: Confidence::of(answer.confidence),
-            reason: Reason::of(answer.reason),
+            rung: Some(answer.rung).filter(|rung| *rung != Rung::None),
+            confidence: Some(answer.confidence).filter(|confidence| *confidence != Confidence::None),
+            reason: Some(answer.reason).filter(|reason| *reason != Reason::None),
             candidates: candidates.collect(),
             total: answer.total,
             message: known(answer.message),
@@ -132,8 +149,8 @@ impl Folder {
         self.answer.item()
     }
 
-    /// Copies an answer; the error that it stands for, if it does.
-    pub(super) fn of(answer: &Answer<'_>, facts: FolderFacts) -> Result<Self> {
+    /// Copies an answer, as [`Match::of`].
+    pub(crate) fn of(answer: &Answer<'_>, facts: FolderFacts) -> Result<Self> {
         Ok(Self {
             answer: Match::of(answer)?,
             kind: Some(facts.kind).filter(|kind| *kind != ItemType::Other),
@@ -191,27 +208,66 @@ pub struct Item {
 }
 
 impl Item {
-    /// A stored item with its public key.
-    pub(super) fn of(item: model::Item, key: String) -> Self {
+    /// A stored item with all its files and external ids.
+    pub(crate) fn of(item: model::Item, kind: &Kind) -> Self {
+        let shown = Self::of_ref(&ItemRef::from(&item), kind);
         Self {
-            key,
-            rating_key: item.rating_key,
+            guids: Some(item.guids),
+            paths: Some(item.parts.into_iter().map(named).collect()),
+            ..shown
+        }
+    }
+
+    fn of_ref(item: &ItemRef<'_>, kind: &Kind) -> Self {
+        Self {
+            key: kind.key(item.rating_key),
+            rating_key: item.rating_key.to_owned(),
             kind: item.kind,
             title: known(item.title),
             year: (item.year != 0).then_some(item.year),
             show_title: known(item.show_title),
             show_rating_key: known(item.show_rating_key),
-            show_guid: known(item.show_guid),
+            show_guid: known(item.show_guid.to_string()),
             season: u32::try_from(item.season).ok(),
             episode: u32::try_from(item.episode).ok(),
-            guid: known(item.guid),
-            guids: Some(item.guids),
-            paths: Some(item.parts.into_iter().map(path_of).collect()),
+            guid: known(item.guid.to_string()),
+            guids: None,
+            paths: None,
             path: None,
             section: None,
             library_title: None,
         }
     }
+
+    /// All that is known of it, as the C library tells it: an empty text, 0 for no year, -1 for no number.
+    pub(crate) fn to_json(&self) -> Value {
+        let number = |number: Option<u32>| number.map_or(-1, i64::from);
+        let paths = self.paths.iter().flatten().map(|path| path.to_string_lossy());
+        json!({
+            "key": self.key,
+            "rating_key": self.rating_key,
+            "kind": self.kind.name(),
+            "title": text(self.title.as_ref()),
+            "year": self.year.unwrap_or(0),
+            "show_title": text(self.show_title.as_ref()),
+            "show_rating_key": text(self.show_rating_key.as_ref()),
+            "show_guid": text(self.show_guid.as_ref()),
+            "season": number(self.season),
+            "episode": number(self.episode),
+            "guid": text(self.guid.as_ref()),
+            "guids": self.guids.as_deref().unwrap_or_default(),
+            "paths": paths.collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn text(text: Option<&String>) -> &str {
+    text.map_or("", String::as_str)
+}
+
+/// `None` for an empty text: what the server did not tell.
+pub fn known(text: impl Into<String>) -> Option<String> {
+    Some(text.into()).filter(|text| !text.is_empty())
 }
 
 impl fmt::Display for Item {

@@ -1,0 +1,321 @@
+//! An open index.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::facts::Proposal;
+use super::feed::Changes;
+use super::opened::{Index, Library};
+use super::query::{Query, Refreshed};
+use super::table::{Table, TableChange, write};
+use crate::engine::{Selector, StoreInfo, Tables, Terms};
+use crate::error::Result;
+use crate::events::DebounceIntervals;
+use crate::model::Token;
+use crate::query::{Folder, LibraryInfo, Match};
+use crate::source::Next;
+use crate::stats::Stats;
+
+impl Index {
+    /// The folder that it was opened in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.inner().store.folder().path()
+    }
+
+    /// A library by title, section id or uuid, or as the [`Selector`] says. Fetches nothing: that there is no such library
+    /// shows when it is asked for something.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous) when two known libraries share the title;
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an empty name.
+    pub fn library(&self, name: impl Into<Selector>) -> Result<Library> {
+        Library::new(self, name.into())
+    }
+
+    /// A question to all libraries, with a deadline, offline, or with progress.
+    pub fn query(&self) -> Query<'_> {
+        Query::new(self, None)
+    }
+
+    /// Which item of any library is this file? [`Library::match_path`] says what a path is.
+    ///
+    /// # Errors
+    /// As [`Query::match_path`].
+    pub fn match_path(&self, path: impl AsRef<Path>) -> Result<Match> {
+        self.query().match_path(path)
+    }
+
+    /// Which show, season, artist, album or item this folder is, in all libraries: [`Query::match_folder`].
+    ///
+    /// # Errors
+    /// As [`Query::match_path`].
+    pub fn match_folder(&self, path: impl AsRef<Path>) -> Result<Folder> {
+        self.query().match_folder(path)
+    }
+
+    /// The answers of all libraries for many paths, in order. A path that none can be is an error in its place.
+    ///
+    /// # Errors
+    /// What concerns all of them, as [`Query::match_path`].
+    pub fn match_paths<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Result<Match>>> {
+        self.query().match_paths(paths)
+    }
+
+    /// The items of all libraries with a GUID, as [`Query::match_guid`].
+    ///
+    /// # Errors
+    /// As [`Query::match_path`].
+    pub fn match_guid(&self, guid: &str) -> Result<Match> {
+        self.query().match_guid(guid)
+    }
+
+    /// The items of all libraries with a title, as [`Query::search_title`].
+    ///
+    /// # Errors
+    /// As [`Query::match_path`].
+    pub fn search_title(&self, title: &str) -> Result<Match> {
+        self.query().search_title(title)
+    }
+
+    /// The libraries that are known. The server is asked when none is.
+    ///
+    /// # Errors
+    /// As [`Query::refresh`], when none is known yet.
+    pub fn libraries(&self) -> Result<Vec<LibraryInfo>> {
+        self.query().libraries()
+    }
+
+    /// Brings all libraries up to date now, where they may have changed.
+    ///
+    /// # Errors
+    /// As [`Query::refresh`].
+    pub fn refresh(&self) -> Result<Refreshed> {
+        self.query().refresh()
+    }
+
+    /// What was added, removed, changed and moved since a cursor was given, in all libraries, in the order in which the index
+    /// learned it: every listing, event and verification of any process counts. Without a cursor there is nothing yet, and
+    /// [`Changes::token`] is that of now.
+    ///
+    /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A cursor outlives processes.
+    /// It is of one store, server and user. After a kill, who goes on from the last cursor that was kept misses nothing.
+    ///
+    /// ```
+    /// # let server = plexindex_standin::Standin::builder()
+    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let index = plexindex::Index::open(plexindex::Options {
+    /// #     server_url: Some(server.url()),
+    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     ..plexindex::Options::new(folder.path())
+    /// # })?;
+    /// use plexindex::ChangeKind;
+    ///
+    /// let _ = index.refresh()?;
+    /// let mut changes = index.listing_and_changes()?; // all there is, as added
+    /// assert_eq!(changes.by_ref().count(), 20);
+    /// let cursor = changes.token().unwrap().to_owned();
+    /// # let (key, _) = server.paths(1).remove(0);
+    /// # server.change(|state| state.remove_items(&[key], true))?;
+    /// // … the server loses a film …
+    /// let _ = index.query().refresh_fully()?;
+    /// for change in index.changes(Some(&cursor))? {
+    ///     let change = change?;
+    ///     match change.kind {
+    ///         ChangeKind::Added | ChangeKind::Changed => { /* change.item has it */ }
+    ///         ChangeKind::Moved => { /* from change.from to change.path */ }
+    ///         ChangeKind::Removed => println!("{change}"), // removed: Big Buck Bunny (2008)
+    ///         _ => { /* list change.section again: listing_and_changes() of that library */ }
+    ///     }
+    /// #   assert_eq!(change.kind, ChangeKind::Removed);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) where what happened since is not known any more, after 30 days or 64
+    /// MiB of changes, or the cursor is of another store, server or user: begin anew with [`Index::listing_and_changes`].
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no cursor;
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) while nothing was ever fetched; the store's.
+    pub fn changes(&self, token: Option<&str>) -> Result<Changes> {
+        Changes::new(self, None, token, false)
+    }
+
+    /// All items as [`Added`](crate::ChangeKind::Added), and then what changed meanwhile: how a reader of the feed begins.
+    ///
+    /// # Errors
+    /// As [`Index::changes`].
+    pub fn listing_and_changes(&self) -> Result<Changes> {
+        Changes::new(self, None, None, true)
+    }
+
+    /// Makes each [`Query::wait_for_changes`] that is under way tell its [`Query::progress`] now, within 50 ms: set what that
+    /// looks at, then call this, and the wait ends. Where no call waits it does nothing.
+    pub fn wake_waiting(&self) {
+        self.inner().queries.wake_waiting();
+    }
+
+    /// Replaces the token, in all handles of this index. Sends no request; what is under way goes on with the earlier one.
+    ///
+    /// With [`Options::user`] all that the index holds stays. Without it nothing of the earlier token's is answered before the
+    /// server has accepted this one: then it is what the index holds of this very token, or of the user whom a JSON Web Token names
+    /// with its key pair. [`Options::renewal`] is asked for a token when the server refuses this one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what no token can be; the store's.
+    pub fn set_token(&self, token: Option<Token>) -> Result<()> {
+        self.inner().set_token(token, Next::Any)
+    }
+
+    /// Makes a full listing of every library due, and forgets all recorded matches.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn invalidate_all(&self) -> Result<()> {
+        self.inner().reading.invalidate(None)
+    }
+
+    /// Empties the store of this server and user. Tables stay.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn clear(&self) -> Result<()> {
+        self.inner().clear()
+    }
+
+    /// Listens to the server's events, on a thread of its own, until the last [`Watch`] goes: the next question about what
+    /// changed asks the server. Whether the server can be reached shows in the log; it is tried again for as long as it
+    /// takes. A child that was forked watches only when it begins to by itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) without a server; [`ErrorKind::Store`](crate::ErrorKind::Store)
+    /// when no thread can be had.
+    pub fn watch(&self) -> Result<Watch> {
+        self.inner().events.watch_join(DebounceIntervals::default())?;
+        Ok(Watch(self.clone()))
+    }
+
+    /// Listens until [`Index::watch_stop`]: a second call does nothing. `intervals`: for tests.
+    #[doc(hidden)]
+    pub fn watch_start(&self, intervals: DebounceIntervals) -> Result<()> {
+        self.inner().events.watch_start(intervals)
+    }
+
+    /// Ends watching, within a second; returns when no thread watches any more. Not watching is fine.
+    #[doc(hidden)]
+    pub fn watch_stop(&self) {
+        self.inner().events.watch_stop();
+    }
+
+    /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: the next
+    /// question about what changed asks the server. Webhooks of another server are ignored. Sends no request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a body that is neither;
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) while the server has not accepted a new token:
+    /// nothing is stored, so notify again once it has; the store's.
+    pub fn notify(&self, body: impl AsRef<[u8]>) -> Result<()> {
+        self.inner().events.notify(body.as_ref())
+    }
+
+    /// The table of this name: what the host keeps itself. Names and values are bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB.
+    pub fn table(&self, name: impl AsRef<[u8]>) -> Result<Table> {
+        Table::new(self, name.as_ref(), false)
+    }
+
+    /// The same, where `A` to `Z` in names of entries count as `a` to `z`.
+    ///
+    /// # Errors
+    /// As [`Index::table`].
+    pub fn table_ignoring_case(&self, name: impl AsRef<[u8]>) -> Result<Table> {
+        Table::new(self, name.as_ref(), true)
+    }
+
+    /// Changes tables of this index, all or nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB, and for a table of
+    /// another index; the store's.
+    pub fn write_tables(&self, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
+        write(self, changes, terms)
+    }
+
+    /// All tables.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn tables(&self) -> &Arc<Tables> {
+        &self.inner().tables
+    }
+
+    /// Mappings that answers by the end of a path speak for, the best first.
+    #[must_use]
+    pub fn proposals(&self) -> Vec<Proposal> {
+        let inner = self.inner();
+        let found = inner.queries.samples().proposals(inner.reading.identity());
+        found.into_iter().map(Proposal::of).collect()
+    }
+
+    /// What kind of place the store is in: why it is slow, or does not work. Tries a lock.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn store(&self) -> Result<StoreInfo> {
+        self.inner().store.info()
+    }
+
+    /// What happened, counted.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn stats(&self) -> Result<Stats> {
+        self.inner().stats()
+    }
+
+    /// Why Plex's database is put aside, as the last sync job found it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn why_aside(&self) -> Option<String> {
+        self.inner().sync.why_aside()
+    }
+
+    /// The public key of a rating key.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn key(&self, rating_key: &str) -> String {
+        self.inner().reading.kind().key(rating_key)
+    }
+
+    /// What a path of the server is called on this machine, as far as mappings tell.
+    pub(crate) fn host_path<'p>(&self, path: &'p [u8]) -> Result<Cow<'p, [u8]>> {
+        self.inner().queries.check_path(path)?;
+        Ok(self.inner().reading.mappings().on_host(path))
+    }
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Index").field(&self.folder()).finish()
+    }
+}
+
+/// The index listens to the server's events while one of these lives: [`Index::watch`]. Dropping the last one waits until
+/// no thread listens any more, a second at most.
+#[must_use = "dropping it ends the watch"]
+pub struct Watch(Index);
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Watch").field(&self.0.folder()).finish()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.inner().events.watch_leave();
+    }
+}

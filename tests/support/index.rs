@@ -1,0 +1,404 @@
+//! The index as tests of behaviour ask it: paths are bytes, an answer has the status of C, and one struct says what a call may
+//! cost. All of it goes through the crate's own types.
+#![allow(clippy::unused_self)] // the items are a library's
+#![allow(dead_code, unused_imports)] // each test file uses its part
+
+use std::ops::{ControlFlow, Deref};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use plexindex::error::{Result, Status};
+pub use plexindex::inside::{
+    Answer, ChangePage as Changes, Clock, DebounceIntervals, Edit, FolderFacts, ManualClock, Rules, SystemClock, Which,
+    hold_coarse, witness,
+};
+use plexindex::model::{Confidence, Item, Reason, Rung};
+use plexindex::options::Options;
+use plexindex::source::{Meter, Source};
+pub use plexindex::{ChangeKind, EditReport, Edited, Progress, Proposal, Selector};
+use plexindex::{Query, Refreshed};
+
+/// An index that closes when this goes, whoever has libraries of it.
+#[derive(Debug)]
+pub struct Index(plexindex::Index);
+
+/// A library of it, or all of them.
+#[derive(Debug)]
+pub struct Library {
+    library: plexindex::Library,
+    index: plexindex::Index,
+}
+
+/// What a call may cost, and whom it tells.
+#[derive(Clone, Copy, Default)]
+pub struct QueryOptions<'a> {
+    pub library: Option<&'a Library>,
+    pub deadline: Deadline,
+    pub offline: bool,
+    pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deadline {
+    /// As the options say.
+    #[default]
+    Default,
+    None,
+    In(Duration),
+}
+
+/// An item as an answer shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Candidate {
+    pub key: String,
+    pub item: Item,
+    pub path: Vec<u8>,
+    pub section: String,
+    pub library: String,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    pub status: Status,
+    pub rung: Rung,
+    pub confidence: Confidence,
+    pub reason: Reason,
+    pub message: String,
+    pub item: Option<Candidate>,
+    pub candidates: Vec<Candidate>,
+    pub total: usize,
+    pub stale: bool,
+    pub age_ms: Option<i64>,
+}
+
+fn path(bytes: &[u8]) -> &Path {
+    Path::new(std::ffi::OsStr::from_bytes(bytes))
+}
+
+fn bytes(path: PathBuf) -> Vec<u8> {
+    path.into_os_string().into_vec()
+}
+
+impl From<plexindex::Item> for Candidate {
+    fn from(shown: plexindex::Item) -> Self {
+        let number = |number: Option<u32>| number.map_or(-1, |number| i32::try_from(number).expect("a small number"));
+        Self {
+            key: shown.key,
+            item: Item {
+                rating_key: shown.rating_key,
+                kind: shown.kind,
+                title: shown.title.unwrap_or_default(),
+                year: shown.year.unwrap_or_default(),
+                show_title: shown.show_title.unwrap_or_default(),
+                show_rating_key: shown.show_rating_key.unwrap_or_default(),
+                show_guid: shown.show_guid.unwrap_or_default(),
+                season: number(shown.season),
+                episode: number(shown.episode),
+                guid: shown.guid.unwrap_or_default(),
+                guids: shown.guids.unwrap_or_default(),
+                parts: shown.paths.unwrap_or_default().into_iter().map(text).collect(),
+                ..Item::default()
+            },
+            path: shown.path.map(bytes).unwrap_or_default(),
+            section: shown.section.unwrap_or_default(),
+            library: shown.library_title.unwrap_or_default(),
+        }
+    }
+}
+
+/// An item as it is shown: what is said of its season is for folders only.
+pub fn shown(mut item: Item) -> Item {
+    for text in [
+        &mut item.season_title,
+        &mut item.season_rating_key,
+        &mut item.season_guid,
+    ] {
+        text.clear();
+    }
+    item
+}
+
+fn text(path: PathBuf) -> String {
+    path.into_os_string().into_string().expect("UTF-8")
+}
+
+impl From<plexindex::Match> for Match {
+    fn from(found: plexindex::Match) -> Self {
+        let candidates: Vec<Candidate> = found.candidates.into_iter().map(Candidate::from).collect();
+        let status = match found.status {
+            plexindex::Status::Found => Status::Ok,
+            plexindex::Status::Ambiguous => Status::Ambiguous,
+            plexindex::Status::NotFound => Status::NotFound,
+            plexindex::Status::NotYet => Status::NotYet,
+            plexindex::Status::NeedsWarm => Status::NeedsWarm,
+            other => panic!("{other:?}"),
+        };
+        Self {
+            status,
+            rung: found.rung.unwrap_or_default(),
+            confidence: found.confidence.unwrap_or_default(),
+            reason: found.reason.unwrap_or_default(),
+            message: found.message.unwrap_or_default(),
+            item: candidates.first().filter(|_| status == Status::Ok).cloned(),
+            candidates,
+            total: found.total,
+            stale: found.stale,
+            age_ms: found.age.map(|age| i64::try_from(age.as_millis()).expect("an age")),
+        }
+    }
+}
+
+/// An answer of a batch, which may be an error.
+impl From<&Answer<'_>> for Match {
+    fn from(answer: &Answer<'_>) -> Self {
+        plexindex::Match::of(answer).map_or_else(
+            |error| Self {
+                status: error.status,
+                rung: answer.rung,
+                confidence: answer.confidence,
+                reason: answer.reason,
+                message: error.message,
+                item: None,
+                candidates: Vec::new(),
+                total: 0,
+                stale: answer.stale,
+                age_ms: answer.age_ms,
+            },
+            Self::from,
+        )
+    }
+}
+
+impl QueryOptions<'_> {
+    fn on<'q>(&'q self, index: &'q plexindex::Index) -> Query<'q> {
+        let query = self
+            .library
+            .map_or_else(|| index.query(), |library| library.library.query());
+        let query = match self.deadline {
+            Deadline::Default => query,
+            Deadline::None => query.no_deadline(),
+            Deadline::In(time) => query.deadline(time),
+        };
+        let query = if self.offline { query.offline() } else { query };
+        match self.progress {
+            None => query,
+            Some(tell) => query.progress(move |so_far| {
+                if tell(so_far) {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            }),
+        }
+    }
+}
+
+fn status(refreshed: Refreshed) -> Status {
+    match refreshed {
+        Refreshed::NotYet => Status::NotYet,
+        Refreshed::NeedsWarm => Status::NeedsWarm,
+        _ => Status::Ok,
+    }
+}
+
+impl Deref for Index {
+    type Target = plexindex::Index;
+
+    fn deref(&self) -> &plexindex::Index {
+        &self.0
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        let _ = self.0.close_now();
+    }
+}
+
+impl AsRef<Path> for Index {
+    fn as_ref(&self) -> &Path {
+        self.0.folder()
+    }
+}
+
+impl Index {
+    pub fn open(options: Options) -> Result<Self> {
+        plexindex::Index::open(options).map(Self)
+    }
+
+    pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
+        plexindex::Index::open_with_clock(options, clock).map(Self)
+    }
+
+    pub fn open_with(
+        options: Options,
+        clock: Arc<dyn Clock>,
+        source: impl FnOnce(&Options, &str, Arc<dyn Meter>) -> Result<Arc<dyn Source>>,
+    ) -> Result<Self> {
+        plexindex::Index::open_with(options, clock, source).map(Self)
+    }
+
+    pub fn close(self) -> Result<()> {
+        self.0.close_now()
+    }
+
+    pub fn library(&self, name: &str) -> Result<Library> {
+        self.select(Selector::Any(name.to_owned()))
+    }
+
+    pub fn select(&self, selector: Selector) -> Result<Library> {
+        Ok(Library {
+            library: self.0.library(selector)?,
+            index: self.0.clone(),
+        })
+    }
+
+    pub fn match_path(&self, query: &QueryOptions<'_>, of: &[u8]) -> Result<Match> {
+        query.on(&self.0).match_path(path(of)).map(Match::from)
+    }
+
+    pub fn match_path_with<R>(
+        &self,
+        query: &QueryOptions<'_>,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        query.on(&self.0).match_path_with(path, then)
+    }
+
+    pub fn match_paths_with(
+        &self,
+        query: &QueryOptions<'_>,
+        paths: &[&[u8]],
+        each: impl FnMut(&Answer<'_>),
+    ) -> Result<()> {
+        query.on(&self.0).match_paths_with(paths, each)
+    }
+
+    pub fn match_folder_with<R>(
+        &self,
+        query: &QueryOptions<'_>,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
+    ) -> Result<R> {
+        query.on(&self.0).match_folder_with(path, then)
+    }
+
+    pub fn match_guid(&self, query: &QueryOptions<'_>, guid: &str) -> Result<Match> {
+        query.on(&self.0).match_guid(guid).map(Match::from)
+    }
+
+    pub fn search_title(&self, query: &QueryOptions<'_>, title: &str) -> Result<Match> {
+        query.on(&self.0).search_title(title).map(Match::from)
+    }
+
+    pub fn items(&self, library: &Library, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
+        library.library.items_page(cursor, limit)
+    }
+
+    pub fn changes(&self, query: &QueryOptions<'_>, token: &str, full: bool, limit: usize) -> Result<Changes> {
+        query.on(&self.0).changes_page(token, full, limit)
+    }
+
+    pub fn wait_for_changes(&self, query: &QueryOptions<'_>, token: &str) -> Result<Status> {
+        Ok(match query.on(&self.0).wait_for_changes(token)? {
+            plexindex::Waited::NotYet => Status::NotYet,
+            _ => Status::Ok,
+        })
+    }
+
+    pub fn refresh(&self, query: &QueryOptions<'_>, full: bool) -> Result<Status> {
+        let query = query.on(&self.0);
+        (if full { query.refresh_fully() } else { query.refresh() }).map(status)
+    }
+
+    pub fn check(&self, query: &QueryOptions<'_>) -> Result<Status> {
+        query.on(&self.0).check().map(status)
+    }
+
+    pub fn libraries(&self, query: &QueryOptions<'_>) -> Result<Vec<plexindex::LibraryInfo>> {
+        query.on(&self.0).libraries()
+    }
+
+    pub fn libraries_json(&self, query: &QueryOptions<'_>) -> Result<String> {
+        let libraries = query.on(&self.0).libraries()?;
+        Ok(serde_json::Value::Array(libraries.iter().map(plexindex::LibraryInfo::to_json).collect()).to_string())
+    }
+
+    pub fn watch_start(&self) -> Result<()> {
+        self.watch_start_at(DebounceIntervals::default())
+    }
+
+    pub fn watch_start_at(&self, intervals: DebounceIntervals) -> Result<()> {
+        self.0.watch_start(intervals)
+    }
+
+    pub fn edit_items(&self, query: &QueryOptions<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
+        query.on(&self.0).edit_into(edit, report)
+    }
+
+    pub fn ask_server(&self, query: &QueryOptions<'_>) -> Result<plexindex::ServerInfo> {
+        query.on(&self.0).server()
+    }
+
+    pub fn server_json(&self, query: &QueryOptions<'_>) -> Result<String> {
+        Ok(serde_json::to_string(&self.ask_server(query)?).expect("JSON"))
+    }
+
+    pub fn store_json(&self) -> Result<String> {
+        Ok(serde_json::to_string(&self.0.store()?).expect("JSON"))
+    }
+}
+
+impl Deref for Library {
+    type Target = plexindex::Library;
+
+    fn deref(&self) -> &plexindex::Library {
+        &self.library
+    }
+}
+
+impl Library {
+    pub fn query(&self) -> QueryOptions<'_> {
+        QueryOptions {
+            library: Some(self),
+            ..QueryOptions::default()
+        }
+    }
+
+    pub fn key(&self, item: &Item) -> String {
+        self.index.key(&item.rating_key)
+    }
+
+    pub fn match_path(&self, of: &[u8]) -> Result<Match> {
+        self.library.match_path(path(of)).map(Match::from)
+    }
+
+    pub fn lookup_key<R>(&self, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
+        self.library.lookup_rating_key_of(path, then)
+    }
+
+    pub fn lookup_keys<'p>(&self, paths: impl Iterator<Item = &'p [u8]>, each: impl FnMut(Option<&str>)) {
+        self.library.lookup_rating_keys(paths, each);
+    }
+
+    pub fn record_matches(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
+        self.library.record_pairs(pairs)
+    }
+
+    pub fn invalidate_path(&self, of: &[u8]) -> Result<()> {
+        self.library.invalidate_path(path(of))
+    }
+
+    pub fn item(&self, key: &str) -> Result<Option<Item>> {
+        Ok(self.library.item(key)?.map(|item| Candidate::from(item).item))
+    }
+
+    pub fn edit_items(&self, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
+        self.library.query().edit_into(edit, report)
+    }
+}
