@@ -8,7 +8,7 @@ use super::log::AppendLog;
 /// are short, also where a memtable is nearly full.
 const CHAINS: usize = 4096;
 
-/// The memtable has no room left: compact it into an image and begin a new one.
+/// The memtable has no room left: compact it into a segment and begin a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemtableFull;
 

@@ -1,4 +1,4 @@
-//! What changed since the images were made: appended by one writer, read by all without a lock.
+//! What changed since the segments were made: appended by one writer, read by all without a lock.
 //!
 //! Every change is a record. Records are found by the normal form of a path, by rating key, and added items by the file
 //! names of their parts too, through hash chains that run from the newest record to the oldest: what counts is the newest
@@ -24,7 +24,7 @@ use crate::matching::normal::normal_form;
 use crate::matching::{Form, Mappings, Normal};
 use crate::model::Item;
 
-/// Records that a memtable takes before it must be compacted into an image: twice as many as the items that wait for it.
+/// Records that a memtable takes before it must be compacted into a segment: twice as many as the items that wait for it.
 pub const CAPACITY: usize = 8192;
 /// Nodes of one kind: items have several parts, and parts may have a second path by a mapping.
 const NODES: usize = CAPACITY * 8;
@@ -80,7 +80,7 @@ pub enum MemtableChange {
     },
 }
 
-/// The changes since an image.
+/// The changes since a segment.
 #[derive(Default)]
 pub struct Memtable {
     /// Made with the first change, so that a memtable without any costs a load.
@@ -124,7 +124,7 @@ impl Memtable {
             .map_or(0, |inner| inner.length.load(Ordering::Acquire) as usize)
     }
 
-    /// Appends a change. One thread at a time: the caller holds a lock. `mappings` are those of the image.
+    /// Appends a change. One thread at a time: the caller holds a lock. `mappings` are those of the segment.
     ///
     /// # Errors
     /// [`MemtableFull`]: the change is not, or not wholly, in the memtable, and the caller must compact.
@@ -251,7 +251,7 @@ impl ChangesInMemory {
         if !self.records.set(index as usize, record) {
             return Err(MemtableFull);
         }
-        // The key last: an added item hides what the image has under its key only once its own paths can be found.
+        // The key last: an added item hides what the segment has under its key only once its own paths can be found.
         for (form, hash) in hashes.into_iter().enumerate() {
             self.paths.link(hash, index, form)?;
         }

@@ -1,4 +1,4 @@
-//! What an image lists below a folder.
+//! What a segment lists below a folder.
 
 use std::ops::{ControlFlow, Range};
 

@@ -1,4 +1,4 @@
-//! The file of an image while it is written: its parts one behind the other, their check sums, and the head at the end.
+//! The file of a segment while it is written: its parts one behind the other, their check sums, and the head at the end.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result, Status};
 use crate::platform::files;
 
 /// So much is written at a time, at a multiple of it. A file system that keeps files in memory in larger pieces than pages takes
-/// one of this size then, and the processor needs one entry for it where it is mapped: a lookup in a large image waits for few
+/// one of this size then, and the processor needs one entry for it where it is mapped: a lookup in a large segment waits for few
 /// of these, and a process that begins asks for few pages.
 const PIECE: usize = if cfg!(test) { 8 << 10 } else { 2 << 20 };
 
@@ -53,7 +53,7 @@ impl Drop for TemporaryFile {
     }
 }
 
-/// Where an image is written.
+/// Where a segment is written.
 pub enum SegmentOutput {
     Memory(Vec<u8>),
     /// Beside this path, as soon as there is something to write.
@@ -248,7 +248,7 @@ impl SegmentWriter {
     }
 }
 
-/// Gives a finished image its name.
+/// Gives a finished segment its name.
 pub fn keep(out: SegmentOutput, path: &Path) -> io::Result<()> {
     match out {
         SegmentOutput::File(file) => file.keep(path),
@@ -268,7 +268,7 @@ pub fn failed(what: &str, error: &io::Error) -> Error {
     Error::new(status, format!("{what}{error}"))
 }
 
-/// The same of an image that was to get this name.
+/// The same of a segment that was to get this name.
 pub fn cannot_write<T>(done: io::Result<T>, path: &Path) -> Result<T> {
     done.map_err(|error| failed(&format!("the image {} cannot be written: ", path.display()), &error))
 }

@@ -1,6 +1,6 @@
-//! Making an image: records as items come, tables at the end, and then one file.
+//! Making a segment: records as items come, tables at the end, and then one file.
 //!
-//! Records go into the file as they come, and what tables are made of is sorted in runs that lie beside it. So an image of any
+//! Records go into the file as they come, and what tables are made of is sorted in runs that lie beside it. So a segment of any
 //! size takes the same memory, but for its shows; one that is made in memory takes what its file would have, and as much again.
 
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ use crate::matching::{Mappings, Normal, Spelling};
 use crate::model::{Item, ItemType};
 use crate::platform::bytes::same;
 
-/// What an image is of.
+/// What a segment is of.
 #[derive(Clone, Debug, Default)]
 pub struct ListingMeta {
     /// The library's uuid, of up to 255 bytes.
@@ -47,7 +47,7 @@ pub struct ListingInfo {
     pub parts: u64,
 }
 
-/// Collects items and writes them as one image.
+/// Collects items and writes them as one segment.
 pub struct ListingBuilder {
     meta: ListingMeta,
     /// Everything between the head and the tables.
@@ -84,7 +84,7 @@ struct ParentRecords {
     season_owner: u32,
 }
 
-/// So many items are held at once while an image is made of what is stored.
+/// So many items are held at once while a segment is made of what is stored.
 const HELD: usize = 10_000;
 
 /// What an item takes at most beside its texts, its show's and its paths.
@@ -93,14 +93,14 @@ const ITEM_ROOM: usize = 4096;
 /// Shows are remembered up to so many bytes; others are written again with each item.
 const SHOWS: usize = 16 << 20;
 
-/// Items of an image that take as much as all that is sorted beside a file holds.
+/// Items of a segment that take as much as all that is sorted beside a file holds.
 const IN_RUNS: u64 = 40_000;
 
 /// Of more paths than this, the order is made in a thread of its own.
 const LARGE: usize = if cfg!(test) { 1 << 8 } else { 1 << 15 };
 
 impl ListingBuilder {
-    /// Begins an image in memory.
+    /// Begins a segment in memory.
     #[must_use]
     pub fn new(meta: ListingMeta) -> Self {
         Self::in_place(meta, SegmentOutput::Memory(Vec::new()))
@@ -165,7 +165,7 @@ impl ListingBuilder {
     /// The same for one that came singly, at this change sequence; 0: with the listing.
     pub fn push_single(&mut self, item: &Item, came: u64) {
         let bytes = item.texts().into_iter().chain(&item.parts).map(String::len).sum();
-        self.attempt(|image| image.put_item(item, came, bytes));
+        self.attempt(|segment| segment.put_item(item, came, bytes));
     }
 
     /// Does something, unless what was done before failed.
@@ -236,7 +236,7 @@ impl ListingBuilder {
         self.records.settle()
     }
 
-    /// Writes the image under another name beside `path`, and renames it into place: `path` is always the
+    /// Writes the segment under another name beside `path`, and renames it into place: `path` is always the
     /// whole old file or the whole new one. Opening needs its `name_mac`.
     ///
     /// The file is not forced to the disk. After a crash of the machine it may be damaged; its check sums tell, and it is
@@ -252,7 +252,7 @@ impl ListingBuilder {
         cannot_write(written, path)
     }
 
-    /// The image as bytes, of no name: of one that was begun in memory.
+    /// The segment as bytes, of no name: of one that was begun in memory.
     ///
     /// # Errors
     /// [`crate::error::Status::StoreFull`] when it would be larger than the format allows; [`crate::error::Status::Store`] without memory for it.
@@ -331,10 +331,10 @@ impl ListingBuilder {
         self.parts += 1;
         // What leads from a further file to the item.
         let target = if flags & FIRST == 0 { place.item } else { place.entry };
-        self.put_path(path, flags, target, place.entry, |image, form| {
-            image.listed.push(form, place.beside())?;
+        self.put_path(path, flags, target, place.entry, |segment, form| {
+            segment.listed.push(form, place.beside())?;
             match names::name_hash(form) {
-                Some(hash) => image.names.push(hash & !0xFFFF_FFFF, place.entry),
+                Some(hash) => segment.names.push(hash & !0xFFFF_FFFF, place.entry),
                 None => Ok(()),
             }
         })
@@ -342,8 +342,8 @@ impl ListingBuilder {
 
     /// Appends an entry that a mapping made of this listed one.
     fn mapped_entry(&mut self, path: &[u8], listed: u32, place: ListedPath) -> io::Result<()> {
-        let put = self.put_path(path, MAPPED, listed, place.entry, |image, form| {
-            image.mapped.push(form, place.beside())
+        let put = self.put_path(path, MAPPED, listed, place.entry, |segment, form| {
+            segment.mapped.push(form, place.beside())
         });
         put.map(drop)
     }

@@ -7,11 +7,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::layout::{BLOCK, SegmentHead, u64_at};
 use crate::platform::map::FileBytes;
 
-/// A check failed, or an offset leads nowhere. The image is marked already.
+/// A check failed, or an offset leads nowhere. The segment is marked already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged;
 
-/// What every read of an image gives.
+/// What every read of a segment gives.
 pub type Read<T> = Result<T, Damaged>;
 
 /// The file, its check sums, and which blocks have passed.
@@ -107,7 +107,7 @@ impl CheckedBytes {
         Ok(())
     }
 
-    /// Marks the image broken. Every offset that leads nowhere ends here too.
+    /// Marks the segment broken. Every offset that leads nowhere ends here too.
     #[cold]
     pub fn fail(&self) -> Damaged {
         self.broken.store(true, Ordering::Relaxed);

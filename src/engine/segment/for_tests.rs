@@ -1,4 +1,4 @@
-//! What only tests ask of an image.
+//! What only tests ask of a segment.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::matching::ItemRef;
 use crate::platform::map::FileBytes;
 
 impl ListingSegment {
-    /// An image that is in memory already.
+    /// A segment that is in memory already.
     ///
     /// # Errors
     /// As [`ListingSegment::open`].
@@ -18,7 +18,7 @@ impl ListingSegment {
         Self::new(FileBytes::from(bytes)).map_err(|why| refuse(Path::new("in memory"), why))
     }
 
-    /// The generation of the listing; for matches, of when the image was made.
+    /// The generation of the listing; for matches, of when the segment was made.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.head.generation

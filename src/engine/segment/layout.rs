@@ -1,4 +1,4 @@
-//! The head of an image, and the small encodings that its parts share.
+//! The head of a segment, and the small encodings that its parts share.
 
 use xxhash_rust::xxh3::xxh3_64;
 

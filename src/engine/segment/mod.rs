@@ -14,7 +14,7 @@
 //!
 //! Damage never makes a wrong answer: the head and the table of check sums are verified at opening, every other block when
 //! it is touched first ([`bytes`]), and all offsets are checked against the file's bounds whatever the sums say. A check
-//! that fails marks the image broken; the caller makes it anew from the database.
+//! that fails marks the segment broken; the caller makes it anew from the database.
 
 mod alike;
 mod below;
@@ -50,7 +50,7 @@ use std::path::Path;
 
 use crate::error::Error;
 
-/// Says why the image at `path` is made anew: `what` names it.
+/// Says why the segment at `path` is made anew: `what` names it.
 pub fn log_unusable(what: &str, path: &Path, error: &Error) {
     // One that is gone may have been replaced since its name was read.
     let level = if path.exists() {

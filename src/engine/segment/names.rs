@@ -87,7 +87,7 @@ fn place(kept: u32, places: usize) -> usize {
     usize::try_from(u64::from(kept).wrapping_mul(places as u64) >> 32).unwrap_or(0)
 }
 
-/// The array in an image.
+/// The array in a segment.
 #[derive(Clone, Copy, Debug)]
 pub struct NameTable {
     array: SegmentPart,
@@ -117,7 +117,7 @@ struct NarrowedRange {
 }
 
 impl NameTable {
-    /// The array of this image.
+    /// The array of this segment.
     pub fn new(head: &SegmentHead) -> Self {
         Self {
             array: head.names,

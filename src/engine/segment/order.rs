@@ -33,7 +33,7 @@ const HEAD: usize = 4;
 /// Components that are told apart; a folder that lies deeper is not found by its end.
 const DEEPEST: usize = 255;
 
-/// A path while an image is built.
+/// A path while a segment is built.
 #[derive(Clone, Copy)]
 pub struct ListedPath {
     pub entry: u32,
@@ -212,7 +212,7 @@ fn depth_of(name: u32) -> usize {
     (name & 255) as usize
 }
 
-/// The part in an image.
+/// The part in a segment.
 #[derive(Clone, Copy, Debug)]
 pub struct FolderOrder {
     part: SegmentPart,
@@ -228,7 +228,7 @@ struct ArrayOffsets {
 }
 
 impl FolderOrder {
-    /// The part of this image.
+    /// The part of this segment.
     pub fn new(head: &SegmentHead) -> Self {
         Self {
             part: head.order,
@@ -248,7 +248,7 @@ impl FolderOrder {
         Ok([u32_at(pair, 0) as usize, u32_at(pair, 4) as usize])
     }
 
-    /// `None` of an image without paths: of matches.
+    /// `None` of a segment without paths: of matches.
     fn arrays(&self, file: &CheckedBytes) -> Read<Option<ArrayOffsets>> {
         if self.part.len() == 0 {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! The parts of an image that are made when all its records are there.
+//! The parts of a segment that are made when all its records are there.
 
 use std::io;
 use std::sync::mpsc::sync_channel;

@@ -1,4 +1,4 @@
-//! Reading an image.
+//! Reading a segment.
 
 use std::num::NonZero;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::matching::normal::form_tag;
 use crate::matching::{First, Found, ItemRef, Normal};
 use crate::platform::map::{FileBytes, MapMode};
 
-/// An open image.
+/// An open segment.
 pub struct ListingSegment {
     pub(super) head: SegmentHead,
     pub(super) file: CheckedBytes,
@@ -28,7 +28,7 @@ pub struct ListingSegment {
 }
 
 impl ListingSegment {
-    /// Opens the image at `path`, which must have been made with this `name_mac`. Takes the same time whatever its size, but
+    /// Opens the segment at `path`, which must have been made with this `name_mac`. Takes the same time whatever its size, but
     /// for the table of check sums.
     ///
     /// # Errors
@@ -36,11 +36,11 @@ impl ListingSegment {
     /// another name: make it anew.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
-        let image = Self::new(bytes).map_err(|why| refuse(path, why))?;
-        if image.head.name_mac != name_mac {
+        let segment = Self::new(bytes).map_err(|why| refuse(path, why))?;
+        if segment.head.name_mac != name_mac {
             return Err(refuse(path, "it was made for another name, or for another store"));
         }
-        Ok(image)
+        Ok(segment)
     }
 
     pub(super) fn new(bytes: FileBytes) -> std::result::Result<Self, &'static str> {
@@ -60,15 +60,15 @@ impl ListingSegment {
         })
     }
 
-    /// An image that stands in for a file that could not be written.
+    /// A segment that stands in for a file that could not be written.
     ///
     /// # Errors
     /// As [`ListingSegment::open`].
     pub fn in_memory(bytes: Vec<u8>) -> Result<Self> {
-        let image = Self::new(FileBytes::from(bytes)).map_err(|why| refuse(Path::new("in memory"), why))?;
+        let segment = Self::new(FileBytes::from(bytes)).map_err(|why| refuse(Path::new("in memory"), why))?;
         Ok(Self {
             stands_in: true,
-            ..image
+            ..segment
         })
     }
 
@@ -194,7 +194,7 @@ impl ListingSegment {
         !matches!(self.paths.first(&self.file, form), Ok(None))
     }
 
-    /// The rating key of an entry's item; empty when the image is broken there.
+    /// The rating key of an entry's item; empty when the segment is broken there.
     #[must_use]
     pub fn rating_key(&self, number: u32) -> &str {
         self.entry(number)
@@ -202,7 +202,7 @@ impl ListingSegment {
             .unwrap_or_default()
     }
 
-    /// The rating key of an entry's item, and the entry's path; empty when the image is broken there.
+    /// The rating key of an entry's item, and the entry's path; empty when the segment is broken there.
     #[must_use]
     pub fn facts(&self, number: u32) -> (&str, &[u8]) {
         let facts = self
@@ -241,7 +241,7 @@ impl ListingSegment {
         }
     }
 
-    /// The item of an entry; an empty one when the image is broken there.
+    /// The item of an entry; an empty one when the segment is broken there.
     #[must_use]
     pub fn item(&self, number: u32) -> ItemRef<'_> {
         self.item_of_files(number).0
@@ -256,7 +256,7 @@ impl ListingSegment {
             .map_or((ItemRef::key_only(""), false), |(item, rest)| (item, rest.more > 0))
     }
 
-    /// Fills in the item of an entry, and the entry's path; empty when the image is broken there.
+    /// Fills in the item of an entry, and the entry's path; empty when the segment is broken there.
     pub fn show<'i>(&'i self, number: u32, found: &mut Found<'i>) {
         let shown = match record::show(&self.file, number, found) {
             Ok(false) => self.entry(number).and_then(|entry| {

@@ -59,7 +59,7 @@ const SINGLE: u8 = 64;
 /// Beside the type: the title stands in the path.
 const TITLE_ABOVE: u8 = 32;
 
-/// What an entry's head says, in the image's own bytes.
+/// What an entry's head says, in the segment's own bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct EntryHead<'i> {
     /// Its number: offset in units of four bytes.
@@ -153,7 +153,7 @@ pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &
     at
 }
 
-/// The normal form of an entry of an image that is being made. It is ours, so what does not fit together is an error.
+/// The normal form of an entry of a segment that is being made. It is ours, so what does not fit together is an error.
 pub fn form_at(body: &SegmentWriter, entry: u32, form: &mut Vec<u8>) -> io::Result<()> {
     let at = entry as usize * 4;
     let mut bytes = Vec::new();

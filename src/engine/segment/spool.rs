@@ -1,4 +1,4 @@
-//! Bytes on their way into an image, of which memory holds few: files that lose their name as soon as they are made.
+//! Bytes on their way into a segment, of which memory holds few: files that lose their name as soon as they are made.
 
 use std::fs::File;
 use std::io::{self, Write};

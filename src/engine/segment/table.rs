@@ -74,7 +74,7 @@ fn home(hash: u64, homes: u64) -> usize {
     usize::try_from((hash >> 32).wrapping_mul(homes) >> 32).unwrap_or(usize::MAX)
 }
 
-/// A table in an image.
+/// A table in a segment.
 #[derive(Clone, Copy, Debug)]
 pub struct HashTable {
     part: SegmentPart,

@@ -153,11 +153,11 @@ impl Reading {
             let (Some(identity), false, true) = (identity, full.is_empty(), attempt < 2) else {
                 break;
             };
-            // More changed than a memtable holds: put it into segments and images, then read again.
+            // More changed than a memtable holds: put it into segments and segments, then read again.
             let open = Arc::clone(&self.snapshot.read().open);
             self.records.rebuild(&open)?;
             for row in full {
-                self.images.make_anew(identity, &row)?;
+                self.listings.make_anew(identity, &row)?;
                 if attempt > 0 {
                     self.store.invalidate_all_paths(identity, row.id)?;
                 }
@@ -223,7 +223,7 @@ impl Reading {
         self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
     }
 
-    /// A current snapshot that lacks no image: without that of the matches, the listing might say something else.
+    /// A current snapshot that lacks no segment: without that of the matches, the listing might say something else.
     #[inline]
     pub(super) fn whole(&self) -> Option<Guard<'_, Snapshot>> {
         self.current().filter(|snapshot| !snapshot.incomplete)

@@ -1,4 +1,4 @@
-//! One moment of the store, ready to answer from: the libraries, their images, and what changed since.
+//! One moment of the store, ready to answer from: the libraries, their segments, and what changed since.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,13 +27,13 @@ pub struct Snapshot {
     pub identity: Option<IdentityId>,
     /// The libraries, in the server's order.
     pub rows: Vec<LibraryRow>,
-    /// Their images and memtables, in the same order.
+    /// Their segments and memtables, in the same order.
     pub views: Vec<Arc<LibraryView>>,
     /// When each was asked for, in the same order.
     pub(super) asked: Vec<LastAccess>,
     /// What the rows say of freshness is out of date: a call that can wait reads them anew. Fast lookups ignore it.
     pub(super) outdated: AtomicBool,
-    /// An image is missing, or was made under other mappings.
+    /// A segment is missing, or was made under other mappings.
     pub incomplete: bool,
 }
 
@@ -48,7 +48,7 @@ impl Snapshot {
         self.asked[place].at(now_ms);
     }
 
-    /// The view of a library whose row, later, still names the images that this view has, and of which nothing changed that
+    /// The view of a library whose row, later, still names the segments that this view has, and of which nothing changed that
     /// the change log does not tell.
     pub fn continues(&self, row: &LibraryRow) -> Option<&Arc<LibraryView>> {
         let place = self.rows.iter().position(|old| old.id == row.id)?;
@@ -68,7 +68,7 @@ impl Snapshot {
             row.matches,
         ) && (old.segment, old.segment_sequence) == (row.segment, row.segment_sequence)
             && (&old.library.uuid, &old.library.locations) == (&row.library.uuid, &row.library.locations)
-            && (view.image.is_none() && !row.generation.is_fetched() || usable(view.image.as_ref()))
+            && (view.segment.is_none() && !row.generation.is_fetched() || usable(view.segment.as_ref()))
             && view.matches.as_ref().is_none_or(|matches| !matches.are_lost());
         is_same.then_some(view)
     }
@@ -131,9 +131,9 @@ impl Snapshot {
     }
 }
 
-/// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
-pub(super) fn usable(image: Option<&Arc<ListingSegment>>) -> bool {
-    image.is_some_and(|image| !image.is_broken() && !image.stands_in())
+/// Whether a segment of the last snapshot can be taken over: what stands in for a file is looked for anew.
+pub(super) fn usable(segment: Option<&Arc<ListingSegment>>) -> bool {
+    segment.is_some_and(|segment| !segment.is_broken() && !segment.stands_in())
 }
 
 /// What the rules of freshness want to know of a library.

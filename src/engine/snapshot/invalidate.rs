@@ -57,7 +57,7 @@ impl Reading {
         self.records.settle()
     }
 
-    /// `again`: an image was found to be damaged on the way.
+    /// `again`: a segment was found to be damaged on the way.
     fn forget_paths(&self, library: &Selection, paths: &[&[u8]], again: bool) -> Result<Option<Told>> {
         // What is not seen cannot be forgotten, and would come back.
         self.rebuild_broken()?;

@@ -15,10 +15,10 @@ use crate::engine::view::{LibraryView, ViewFacts};
 use crate::error::Result;
 use crate::model::Sequence;
 
-/// How often the state is read again whose images were replaced before they could be opened.
+/// How often the state is read again whose segments were replaced before they could be opened.
 const REPLACED: u32 = 32;
 
-/// What a reading knows beyond the rows: images in memory, and its last snapshot, if libraries may go on with that.
+/// What a reading knows beyond the rows: segments in memory, and its last snapshot, if libraries may go on with that.
 struct LoadedState<'r> {
     reading: &'r Reading,
     before: Option<&'r Snapshot>,
@@ -26,7 +26,7 @@ struct LoadedState<'r> {
 
 impl KnownSequences for LoadedState<'_> {
     fn raise(&self, row: &mut LibraryRow) {
-        self.reading.images.raise(row);
+        self.reading.listings.raise(row);
     }
 
     fn recorded(&self, manifest: &Manifest) -> Sequence {
@@ -48,7 +48,7 @@ impl KnownSequences for LoadedState<'_> {
 impl Reading {
     /// A snapshot of now, and the libraries whose changes did not all fit.
     ///
-    /// An image that was replaced is removed at once: its name may have been read before that, and its file be gone by the
+    /// A segment that was replaced is removed at once: its name may have been read before that, and its file be gone by the
     /// time it is opened. Then another one is named by now.
     pub(super) fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let mut loaded = self.load_once(true)?;
@@ -66,8 +66,8 @@ impl Reading {
         Ok(loaded)
     }
 
-    /// With `continues`, a library whose images are those of the last snapshot goes on with its memtable: only the changes
-    /// since are read, however many there are since the image was made.
+    /// With `continues`, a library whose segments are those of the last snapshot goes on with its memtable: only the changes
+    /// since are read, however many there are since the segment was made.
     fn load_once(&self, continues: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
         self.recall_premise()?;
         let before = self.snapshot.read();
@@ -109,7 +109,8 @@ impl Reading {
                 Arc::new(self.view(row, known, &open, sequence))
             })
             .collect::<Vec<Arc<LibraryView>>>();
-        let lacks = |(row, view): (&LibraryRow, &Arc<LibraryView>)| row.generation.is_fetched() && view.image.is_none();
+        let lacks =
+            |(row, view): (&LibraryRow, &Arc<LibraryView>)| row.generation.is_fetched() && view.segment.is_none();
         let incomplete = open.are_lost() || libraries.iter().zip(&views).any(lacks);
         let asked = libraries
             .iter()
@@ -150,7 +151,7 @@ impl Reading {
         Ok((snapshot, full))
     }
 
-    /// The view of a library: its images, taken over from the last snapshot where they are the same. Names of another incarnation
+    /// The view of a library: its segments, taken over from the last snapshot where they are the same. Names of another incarnation
     /// say nothing.
     fn view(
         &self,
@@ -159,9 +160,9 @@ impl Reading {
         open: &OpenSegments,
         now: Sequence,
     ) -> LibraryView {
-        let image = match known {
-            Some((old, view)) if old.segment == row.segment && usable(view.image.as_ref()) => view.image.clone(),
-            _ => self.images.open(row),
+        let segment = match known {
+            Some((old, view)) if old.segment == row.segment && usable(view.segment.as_ref()) => view.segment.clone(),
+            _ => self.listings.open(row),
         };
         // Without any, lookups need not look.
         let matches = row.matches.and_then(|table| {
@@ -175,7 +176,7 @@ impl Reading {
             listed_at: row.listed_sequence.0,
             fetched: row.generation.is_fetched(),
         };
-        LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
+        LibraryView::new(facts, &self.mappings, segment, matches, Arc::default())
     }
 
     /// The items that came with these changes, which an earlier snapshot may have.

@@ -21,7 +21,7 @@ use crate::stats::Counters;
 pub struct Reading {
     kind: &'static Kind,
     pub(super) store: Arc<Store>,
-    pub(super) images: Arc<ListingSegments>,
+    pub(super) listings: Arc<ListingSegments>,
     pub(super) records: Arc<Records>,
     pub limit: FolderLimit,
     pub(super) mappings: Mappings,
@@ -42,7 +42,7 @@ pub struct Reading {
     /// It was put aside by that, and the source has not heard of it.
     pub(super) is_aside_recalled: AtomicBool,
     pub(super) snapshot: Swap<Snapshot>,
-    /// Held by the thread that makes images anew: the others find them made.
+    /// Held by the thread that makes segments anew: the others find them made.
     pub(super) rebuilding: Mutex<()>,
     /// Held by the thread that brings the snapshot up to date.
     pub(super) catching_up: Mutex<()>,
@@ -56,7 +56,7 @@ impl Reading {
     #[allow(clippy::too_many_arguments)] // the rooms below it
     pub fn new(
         store: Arc<Store>,
-        images: Arc<ListingSegments>,
+        listings: Arc<ListingSegments>,
         records: Arc<Records>,
         mappings: Mappings,
         clock: Arc<dyn Clock>,
@@ -69,7 +69,7 @@ impl Reading {
             kind,
             limit: FolderLimit::new(Arc::clone(&store), Arc::clone(&clock), options.size_limit),
             store,
-            images,
+            listings,
             records,
             mappings,
             clock,
@@ -116,9 +116,9 @@ impl Reading {
         }
     }
 
-    /// Whether images that could not be written are to be tried again.
+    /// Whether segments that could not be written are to be tried again.
     pub fn segments_are_due(&self) -> bool {
-        self.images.are_due() || self.records.are_due()
+        self.listings.are_due() || self.records.are_due()
     }
 
     /// What was read last.

@@ -21,7 +21,7 @@ struct LostSegments {
 }
 
 impl Reading {
-    /// Makes the images anew that the snapshot could not open.
+    /// Makes the segments anew that the snapshot could not open.
     pub fn rebuild_lost(&self) -> Result<()> {
         if self.snapshot.read().incomplete {
             self.rebuild_broken()
@@ -44,19 +44,19 @@ impl Reading {
         Ok(counted(&self.snapshot.read()).unwrap_or(0))
     }
 
-    /// Makes the images anew that are missing or damaged.
+    /// Makes the segments anew that are missing or damaged.
     pub fn rebuild_broken(&self) -> Result<()> {
         // What another thread has made meanwhile is not lost any more.
         let _making = lock(&self.rebuilding);
-        self.images.prune(&self.snapshot.read().rows);
+        self.listings.prune(&self.snapshot.read().rows);
         let LostSegments {
             identity,
             listings,
             segments,
         } = self.lost();
         let Some(identity) = identity.filter(|_| !listings.is_empty() || segments.is_some()) else {
-            if self.images.are_due() {
-                self.images.tried();
+            if self.listings.are_due() {
+                self.listings.tried();
             }
             return Ok(());
         };
@@ -64,24 +64,24 @@ impl Reading {
             self.records.rebuild(&open)?;
         }
         for row in &listings {
-            self.images.remake(identity, row)?;
+            self.listings.remake(identity, row)?;
         }
-        self.images.tried();
+        self.listings.tried();
         self.reload()
     }
 
     /// What is missing or damaged in the snapshot, or may be tried again.
     fn lost(&self) -> LostSegments {
         let snapshot = self.snapshot.read();
-        let again = self.images.are_due();
-        let bad = |image: Option<&Arc<ListingSegment>>, wanted: bool| {
-            image.map_or(wanted, |image| {
-                image.is_broken() || again && self.images.stands_in(image)
+        let again = self.listings.are_due();
+        let bad = |segment: Option<&Arc<ListingSegment>>, wanted: bool| {
+            segment.map_or(wanted, |segment| {
+                segment.is_broken() || again && self.listings.stands_in(segment)
             })
         };
         let views = snapshot.rows.iter().zip(&snapshot.views);
         let is_lost =
-            |(row, view): &(&LibraryRow, &Arc<LibraryView>)| bad(view.image.as_ref(), row.generation.is_fetched());
+            |(row, view): &(&LibraryRow, &Arc<LibraryView>)| bad(view.segment.as_ref(), row.generation.is_fetched());
         LostSegments {
             identity: snapshot.identity,
             listings: views.filter(is_lost).map(|(row, _)| row.clone()).collect(),

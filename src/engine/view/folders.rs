@@ -1,4 +1,4 @@
-//! What a library lists below a folder: the image's range, without what changed since, and what came.
+//! What a library lists below a folder: the segment's range, without what changed since, and what came.
 
 use std::collections::HashSet;
 
@@ -12,14 +12,14 @@ use crate::matching::{
 use crate::model::Item;
 
 impl LibraryView {
-    /// The first entries of the items that changed since the image.
-    fn overridden_firsts(&self, image: &ListingSegment) -> Vec<u32> {
+    /// The first entries of the items that changed since the segment.
+    fn overridden_firsts(&self, segment: &ListingSegment) -> Vec<u32> {
         let mut firsts: Vec<u32> = self
             .memtable
             .records()
             .filter_map(|record| match &record.change {
-                MemtableChange::Added { item, .. } => image.find(&item.rating_key),
-                MemtableChange::Removed { rating_key } => image.find(rating_key),
+                MemtableChange::Added { item, .. } => segment.find(&item.rating_key),
+                MemtableChange::Removed { rating_key } => segment.find(rating_key),
                 _ => None,
             })
             .collect();
@@ -30,11 +30,11 @@ impl LibraryView {
 
     /// Whether a listed item has a file below a folder.
     fn has_below(&self, rating_key: &str, folder: &[u8], mapped: bool) -> bool {
-        match &self.image {
-            Some(image) if self.overridden(rating_key).is_none() => {
+        match &self.segment {
+            Some(segment) if self.overridden(rating_key).is_none() => {
                 let mut any = false;
-                if let Some(first) = image.find(rating_key) {
-                    image.entries_of(first, |entry| {
+                if let Some(first) = segment.find(rating_key) {
+                    segment.entries_of(first, |entry| {
                         any |= entry.is_mapped() == mapped && entry.form().below(folder, 0).0.is_eq();
                     });
                 }
@@ -46,7 +46,7 @@ impl LibraryView {
         }
     }
 
-    /// The paths of items that came since the image, or as mappings call them, with their forms: those below a folder.
+    /// The paths of items that came since the segment, or as mappings call them, with their forms: those below a folder.
     pub(super) fn added_below<'v>(
         &'v self,
         folder: &[u8],
@@ -88,8 +88,8 @@ impl Folders for LibraryView {
     fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> Held<'v> {
         let mut held = Held::default();
         let depth = components(folder);
-        let (mut image, mut others) = (None, Vec::new());
-        if let Some(known) = &self.image {
+        let (mut segment, mut others) = (None, Vec::new());
+        if let Some(known) = &self.segment {
             let within = known.below(folder, mapped);
             if !within.is_empty() {
                 let hidden = if self.memtable.is_empty() {
@@ -99,7 +99,7 @@ impl Folders for LibraryView {
                     known.hidden_places(firsts, &within, folder, mapped)
                 };
                 others = known.gather(&within, &hidden, depth, &mut held);
-                image = Some(known);
+                segment = Some(known);
             }
         }
         if self.memtable.is_empty() {
@@ -119,7 +119,8 @@ impl Folders for LibraryView {
                 .members
                 .iter_mut()
                 .find(|known| of_show && known.of_show && known.item.show_rating_key == item.show_rating_key);
-            let is_counted = || image.is_some_and(|image| of_show && image.is_among(&others, &item.show_rating_key));
+            let is_counted =
+                || segment.is_some_and(|segment| of_show && segment.is_among(&others, &item.show_rating_key));
             if let Some(known) = known {
                 known.meets(member.season);
             } else if held.members.len() < LIMIT {
@@ -202,15 +203,15 @@ impl Folders for LibraryView {
             }
         }
         let mut count = 0;
-        if let Some(image) = &self.image {
+        if let Some(segment) = &self.segment {
             let hidden = || {
                 if self.memtable.is_empty() {
                     Vec::new()
                 } else {
-                    self.overridden_firsts(image)
+                    self.overridden_firsts(segment)
                 }
             };
-            count = image.folders_alike(form, best, &hidden, |common, folder| {
+            count = segment.folders_alike(form, best, &hidden, |common, folder| {
                 if common > best {
                     (best, added) = (common, Vec::new());
                 }
@@ -259,19 +260,19 @@ impl Folders for LibraryView {
             path: path.as_bytes(),
             is_of_several: item.parts.len() > 1,
         };
-        if let Some(image) = &self.image {
-            let within = image.below(folder, mapped);
+        if let Some(segment) = &self.segment {
+            let within = segment.below(folder, mapped);
             let hidden = if self.memtable.is_empty() || within.is_empty() {
                 Vec::new()
             } else {
-                image.hidden_places(self.overridden_firsts(image).into_iter(), &within, folder, mapped)
+                segment.hidden_places(self.overridden_firsts(segment).into_iter(), &within, folder, mapped)
             };
             let within = match after {
-                Some(after) => image.behind(&within, after),
+                Some(after) => segment.behind(&within, after),
                 None => within,
             };
             for place in within.filter(|place| hidden.binary_search(place).is_err()) {
-                let Some(entry) = image.at(place) else { return };
+                let Some(entry) = segment.at(place) else { return };
                 let form: Vec<u8> = entry.form().bytes().collect();
                 while let Some(added) = added.next_if(|(own, ..)| *own <= form.as_slice()) {
                     if !give(of_added(added)) {
@@ -279,8 +280,8 @@ impl Folders for LibraryView {
                     }
                 }
                 let listed = entry.listed();
-                let (item, is_of_several) = image.item_of_files(listed);
-                let path = image.facts(listed).1;
+                let (item, is_of_several) = segment.item_of_files(listed);
+                let path = segment.facts(listed).1;
                 if !give(ListedFile {
                     form,
                     item,

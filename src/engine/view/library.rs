@@ -1,4 +1,4 @@
-//! One library as the ladder sees it: an image of its listing, its confirmed matches, and the memtable on both.
+//! One library as the ladder sees it: a segment of its listing, its confirmed matches, and the memtable on both.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct LibraryView {
     /// What is known beside the items.
     pub facts: ViewFacts,
     /// The newest complete listing; `None` when there is none, or it is empty.
-    pub image: Option<Arc<ListingSegment>>,
+    pub segment: Option<Arc<ListingSegment>>,
     /// The confirmed matches; `None` when there are none.
     pub matches: Option<Matches>,
     /// What changed since both.
@@ -39,12 +39,12 @@ pub struct LibraryView {
 }
 
 impl LibraryView {
-    /// Puts a view together. An image of another library, such as a copied file, is as good as none.
+    /// Puts a view together. A segment of another library, such as a copied file, is as good as none.
     #[must_use]
     pub fn new(
         facts: ViewFacts,
         mappings: &Mappings,
-        image: Option<Arc<ListingSegment>>,
+        segment: Option<Arc<ListingSegment>>,
         matches: Option<Matches>,
         memtable: Arc<Memtable>,
     ) -> Self {
@@ -57,9 +57,9 @@ impl LibraryView {
                 hosts.push(normal_form(&host).into_boxed_slice());
             }
         }
-        let ours = |image: &Arc<ListingSegment>| image.library() == facts.uuid;
+        let ours = |segment: &Arc<ListingSegment>| segment.library() == facts.uuid;
         Self {
-            image: image.filter(ours),
+            segment: segment.filter(ours),
             matches,
             facts,
             memtable,
@@ -100,7 +100,7 @@ impl LibraryView {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// The newest record that says whether and how the item is listed; `None` leaves it to the image.
+    /// The newest record that says whether and how the item is listed; `None` leaves it to the segment.
     pub(super) fn overridden(&self, rating_key: &str) -> Option<&MemtableEntry> {
         self.memtable.about_item(rating_key).find(|record| {
             matches!(
@@ -138,7 +138,7 @@ impl LibraryView {
         records.find(about)
     }
 
-    /// The item that the host recorded since the image for a path that equals itself only, where nothing is listed that
+    /// The item that the host recorded since the segment for a path that equals itself only, where nothing is listed that
     /// could speak against it.
     fn sole_recorded<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, Rung)> {
         if self.facts.fetched || path.is_text() {
@@ -150,7 +150,7 @@ impl LibraryView {
         (!self.is_unverified(path, path.raw(), rating_key) && !self.broken()).then_some((rating_key, Rung::Confirmed))
     }
 
-    /// Of a path that the image lists once: what was recorded before the image was made may say something else. `form`: the
+    /// Of a path that the segment lists once: what was recorded before the segment was made may say something else. `form`: the
     /// hash of its normal form.
     #[inline]
     fn sole_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, Rung)> {
@@ -169,12 +169,12 @@ impl LibraryView {
 
     /// The listed paths of this normal form: those listed so, or those that a rule made so.
     fn at_path<'v>(&'v self, path: &Normal<'_>, mapped: bool, mut each: impl FnMut(Hit<'v>, bool)) {
-        if let Some(image) = &self.image {
-            image.paths(path, |entry, raw| {
+        if let Some(segment) = &self.segment {
+            segment.paths(path, |entry, raw| {
                 if entry.is_mapped() != mapped {
                     return;
                 }
-                if self.memtable.is_empty() || !self.hides(image.rating_key(entry.number)) {
+                if self.memtable.is_empty() || !self.hides(segment.rating_key(entry.number)) {
                     each(Hit::Listed(entry.listed()), raw);
                 }
             });
@@ -213,7 +213,7 @@ fn hit_of(record: &MemtableEntry, part: usize) -> Hit<'_> {
 /// A path in a view.
 #[derive(Clone, Copy)]
 pub enum Hit<'v> {
-    /// Listed in the image: the entry's number.
+    /// Listed in the segment: the entry's number.
     Listed(u32),
     /// Recorded before that.
     Matched(RecordPlace),
@@ -265,7 +265,7 @@ impl View for LibraryView {
             let outdated = changed && self.memtable.about_item(rating_key).next().is_some();
             return (!outdated && !self.broken()).then_some((rating_key, Rung::Confirmed));
         }
-        let rating_key = self.image.as_ref()?.sole(path.raw(), first)?;
+        let rating_key = self.segment.as_ref()?.sole(path.raw(), first)?;
         if changed && self.memtable.about_item(rating_key).next().is_some() {
             return None;
         }
@@ -278,12 +278,12 @@ impl View for LibraryView {
         if !self.memtable.is_empty() || !self.facts.fetched {
             return None;
         }
-        let (rating_key, form) = self.image.as_ref()?.sole_spelled(path.raw(), first)?;
+        let (rating_key, form) = self.segment.as_ref()?.sole_spelled(path.raw(), first)?;
         self.sole_listed(path.raw(), form, rating_key)
     }
 
     fn form_of<'v>(&'v self, path: &Spelling<'_>, first: First) -> Option<&'v [u8]> {
-        self.image.as_ref()?.form_of(path.raw(), first)
+        self.segment.as_ref()?.form_of(path.raw(), first)
     }
 
     #[inline]
@@ -291,15 +291,15 @@ impl View for LibraryView {
         if let Some(matches) = &self.matches {
             matches.prefetch(hash);
         }
-        if let Some(image) = &self.image {
-            image.expect(hash);
+        if let Some(segment) = &self.segment {
+            segment.expect(hash);
         }
     }
 
     #[inline]
     fn first(&self, hash: u64, length: usize) -> First {
-        let image = self.image.as_ref();
-        image.map(|image| image.first(hash, length)).unwrap_or_default()
+        let segment = self.segment.as_ref();
+        segment.map(|segment| segment.first(hash, length)).unwrap_or_default()
     }
 
     #[inline]
@@ -341,11 +341,11 @@ impl View for LibraryView {
                 each(common, hit_of(record, part));
             }
         }
-        match &self.image {
-            Some(image) => {
+        match &self.segment {
+            Some(segment) => {
                 let hides = |rating_key: &str| self.hides(rating_key);
                 let hides: Option<&dyn Fn(&str) -> bool> = if self.memtable.is_empty() { None } else { Some(&hides) };
-                image.alike(path, best, hides, |common, entry| {
+                segment.alike(path, best, hides, |common, entry| {
                     each(common, Hit::Listed(entry.number));
                 })
             }
@@ -356,13 +356,13 @@ impl View for LibraryView {
     fn find<'v>(&'v self, rating_key: &str) -> Option<Hit<'v>> {
         match self.overridden(rating_key) {
             Some(record) => self.live(record).map(|_| hit_of(record, 0)),
-            None => self.image.as_ref()?.find(rating_key).map(Hit::Listed),
+            None => self.segment.as_ref()?.find(rating_key).map(Hit::Listed),
         }
     }
 
     fn facts<'v>(&'v self, hit: Hit<'v>) -> (&'v str, &'v [u8]) {
-        match (hit, &self.image, &self.matches) {
-            (Hit::Listed(number), Some(image), _) => image.facts(number),
+        match (hit, &self.segment, &self.matches) {
+            (Hit::Listed(number), Some(segment), _) => segment.facts(number),
             (Hit::Matched(place), _, Some(matches)) => {
                 matches.get(place).map_or(("", b""), |(key, path, _)| (key, path))
             }
@@ -379,16 +379,16 @@ impl View for LibraryView {
     }
 
     fn item<'v>(&'v self, hit: Hit<'v>) -> ItemRef<'v> {
-        match (hit, &self.image) {
-            (Hit::Listed(number), Some(image)) => image.item(number),
+        match (hit, &self.segment) {
+            (Hit::Listed(number), Some(segment)) => segment.item(number),
             (Hit::Added(record, _), _) => added(record).map_or(ItemRef::key_only(""), ItemRef::from),
             _ => ItemRef::key_only(self.facts(hit).0),
         }
     }
 
     fn show<'v>(&'v self, hit: Hit<'v>, found: &mut Found<'v>) {
-        if let (Hit::Listed(number), Some(image)) = (hit, &self.image) {
-            image.show(number, found);
+        if let (Hit::Listed(number), Some(segment)) = (hit, &self.segment) {
+            segment.show(number, found);
         } else {
             (found.item, found.path) = (self.item(hit), self.facts(hit).1);
         }
@@ -397,8 +397,8 @@ impl View for LibraryView {
     fn stamp(&self, hit: Hit<'_>) -> Stamp {
         // What came singly before the listing began to answer was listed by it once more.
         let listed = |came: u64| came.max(self.facts.listed_at);
-        let (sequence, order) = match (hit, &self.image, &self.matches) {
-            (Hit::Listed(number), Some(image), _) => (listed(image.came_at(number)), 0),
+        let (sequence, order) = match (hit, &self.segment, &self.matches) {
+            (Hit::Listed(number), Some(segment), _) => (listed(segment.came_at(number)), 0),
             (Hit::Matched(place), _, Some(matches)) => (matches.get(place).map_or(0, |(_, _, given)| given.0), 0),
             (Hit::Added(record, _), ..) => match &record.change {
                 MemtableChange::Added { sequence, .. } => (listed(*sequence), record.order),
@@ -440,7 +440,7 @@ impl View for LibraryView {
 
     #[inline]
     fn broken(&self) -> bool {
-        self.image.as_ref().is_some_and(|image| image.is_broken())
+        self.segment.as_ref().is_some_and(|segment| segment.is_broken())
             || self.matches.as_ref().is_some_and(Matches::are_lost)
     }
 }

@@ -65,7 +65,7 @@ pub fn movie(rating_key: &str, parts: &[&str]) -> Item {
     }
 }
 
-/// The bytes of a listing's image, of generation 1.
+/// The bytes of a listing's segment, of generation 1.
 pub fn listing(items: &[Item], mappings: &Mappings) -> Vec<u8> {
     let mut builder = ListingBuilder::new(ListingMeta {
         library: "uuid".into(),
@@ -206,7 +206,7 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibraryView, Naive) {
         ..Naive::default()
     };
     let open = |bytes| Arc::new(ListingSegment::in_memory(bytes).expect("an image opens"));
-    let image = setup.fetched.then(|| open(listing(&setup.items, mappings)));
+    let segment = setup.fetched.then(|| open(listing(&setup.items, mappings)));
     let recorded: Vec<(&[u8], &str, u64)> = setup
         .recorded
         .iter()
@@ -219,7 +219,7 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibraryView, Naive) {
         listed_at: 1,
         fetched: setup.fetched,
     };
-    let view = LibraryView::new(facts, mappings, image, recorded, Arc::default());
+    let view = LibraryView::new(facts, mappings, segment, recorded, Arc::default());
     for change in &setup.changes {
         view.memtable.push(change.clone(), mappings).expect("there is room");
         naive.apply(change);

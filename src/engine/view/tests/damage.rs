@@ -1,4 +1,4 @@
-//! Damage never crashes and never makes a wrong answer: either opening fails, or the image says that it is broken, or the
+//! Damage never crashes and never makes a wrong answer: either opening fails, or the segment says that it is broken, or the
 //! answer is the right one.
 
 use std::sync::Arc;
@@ -27,16 +27,16 @@ fn questions(items: &[Item]) -> Vec<Vec<u8>> {
     questions
 }
 
-/// Everything that an image says about all questions and items, or nothing when it is, or turns out to be, broken.
-fn told(image: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) -> Option<Vec<String>> {
-    let image = Arc::new(image);
+/// Everything that a segment says about all questions and items, or nothing when it is, or turns out to be, broken.
+fn told(segment: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) -> Option<Vec<String>> {
+    let segment = Arc::new(segment);
     let facts = ViewFacts {
         uuid: "uuid".into(),
         fetched: true,
         listed_at: 1,
         ..ViewFacts::default()
     };
-    let view = LibraryView::new(facts, mappings, Some(image.clone()), None, Arc::default());
+    let view = LibraryView::new(facts, mappings, Some(segment.clone()), None, Arc::default());
     let views = [&view];
     let mut told = Vec::new();
     for question in questions {
@@ -44,7 +44,7 @@ fn told(image: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) -> Op
         if !outcome.broken {
             told.push(format!("{outcome:?}"));
         }
-        if image.is_broken() {
+        if segment.is_broken() {
             return None;
         }
     }
@@ -59,18 +59,18 @@ fn told(image: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) -> Op
                 let files = files_below(&views, Scope::One(0), mappings, path, None, 3);
                 told.push(format!("{outcome:?} {files:?}"));
             });
-            if image.is_broken() {
+            if segment.is_broken() {
                 return None;
             }
         }
     }
-    for (number, item) in image.items() {
-        let text = format!("{number} {item:?} {:?}", image.find(item.rating_key));
+    for (number, item) in segment.items() {
+        let text = format!("{number} {item:?} {:?}", segment.find(item.rating_key));
         let mut files = Vec::new();
-        image.files(number, |path| files.push(path.to_vec()));
+        segment.files(number, |path| files.push(path.to_vec()));
         told.push(format!("{text} {files:?}"));
     }
-    (!image.is_broken()).then_some(told)
+    (!segment.is_broken()).then_some(told)
 }
 
 struct Subject {
@@ -84,9 +84,9 @@ impl Subject {
     fn new(items: &[Item], questions: Vec<Vec<u8>>) -> Self {
         let mappings = host_rule();
         let bytes = listing(items, &mappings);
-        let image = ListingSegment::from_bytes(bytes.clone()).expect("an image opens");
-        image.verify().expect("a fresh image is whole");
-        let wanted = told(image, &questions, &mappings).expect("a fresh image answers");
+        let segment = ListingSegment::from_bytes(bytes.clone()).expect("an image opens");
+        segment.verify().expect("a fresh image is whole");
+        let wanted = told(segment, &questions, &mappings).expect("a fresh image answers");
         Self {
             bytes,
             questions,
@@ -97,10 +97,10 @@ impl Subject {
 
     /// Whether the damage was noticed; if it was not, then every answer must be right.
     fn survives(&self, bytes: Vec<u8>, what: &str) -> bool {
-        let Ok(image) = ListingSegment::from_bytes(bytes) else {
+        let Ok(segment) = ListingSegment::from_bytes(bytes) else {
             return false;
         };
-        let told = told(image, &self.questions, &self.mappings);
+        let told = told(segment, &self.questions, &self.mappings);
         if let Some(told) = &told {
             assert_eq!(*told, self.wanted, "{what}");
         }
@@ -182,8 +182,8 @@ fn a_right_sum_does_not_make_absurd_offsets_dangerous() {
             bytes[16 + 20 * 8..][..8].copy_from_slice(&sum);
             let head = xxh3_64(&bytes[..504]).to_le_bytes();
             bytes[504..512].copy_from_slice(&head);
-            let image = ListingSegment::from_bytes(bytes).expect("all sums fit");
-            told(image, &subject.questions, &subject.mappings);
+            let segment = ListingSegment::from_bytes(bytes).expect("all sums fit");
+            told(segment, &subject.questions, &subject.mappings);
         }
     }
 }

@@ -92,8 +92,8 @@ fn forgetting_asks_for_the_spellings_that_were_recorded() {
 
 /// Gives `each` the listed paths of the item with this rating key.
 fn files_of(view: &LibraryView, rating_key: &str, mut each: impl FnMut(&[u8])) {
-    match (view.find(rating_key), &view.image) {
-        (Some(Hit::Listed(number)), Some(image)) => image.files(number, each),
+    match (view.find(rating_key), &view.segment) {
+        (Some(Hit::Listed(number)), Some(segment)) => segment.files(number, each),
         (
             Some(Hit::Added(
                 MemtableEntry {

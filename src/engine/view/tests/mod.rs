@@ -4,8 +4,8 @@ mod against;
 mod apart;
 mod damage;
 mod folders;
-mod image;
 mod ladder;
+mod listing_segment;
 mod memtable;
 mod naive;
 mod page;
@@ -21,7 +21,7 @@ use crate::matching::Mappings;
 use crate::model::Item;
 use against::{listing, movie};
 
-/// What the fuzz targets call `image`.
+/// What the fuzz targets call `segment`.
 mod parts {
     pub use crate::engine::memtable::MemtableChange;
     pub use crate::engine::segment::{
@@ -39,6 +39,6 @@ pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> Libra
         listed_at: 1,
         fetched: true,
     };
-    let image = ListingSegment::from_bytes(listing(items, mappings)).expect("an image opens");
-    LibraryView::new(facts, mappings, Some(Arc::new(image)), None, Arc::default())
+    let segment = ListingSegment::from_bytes(listing(items, mappings)).expect("an image opens");
+    LibraryView::new(facts, mappings, Some(Arc::new(segment)), None, Arc::default())
 }

@@ -15,10 +15,10 @@ fn open(items: &[Item]) -> ListingSegment {
     ListingSegment::from_bytes(listing(items, &Mappings::default())).expect("an image opens")
 }
 
-fn files(image: &ListingSegment, rating_key: &str) -> Option<Vec<String>> {
-    let number = image.find(rating_key)?;
+fn files(segment: &ListingSegment, rating_key: &str) -> Option<Vec<String>> {
+    let number = segment.find(rating_key)?;
     let mut files = Vec::new();
-    image.files(number, |path| files.push(String::from_utf8_lossy(path).into_owned()));
+    segment.files(number, |path| files.push(String::from_utf8_lossy(path).into_owned()));
     Some(files)
 }
 
@@ -70,10 +70,10 @@ fn items_come_back_as_they_went_in() {
             ..movie("", &[])
         });
     }
-    let image = open(&items);
-    assert_eq!(image.items_count(), items.len() as u64);
-    assert_eq!(image.items().count(), items.len());
-    for ((number, got), item) in image.items().zip(&items) {
+    let segment = open(&items);
+    assert_eq!(segment.items_count(), items.len() as u64);
+    assert_eq!(segment.items().count(), items.len());
+    for ((number, got), item) in segment.items().zip(&items) {
         let wanted = ItemRef {
             guid: got.guid,
             show_guid: got.show_guid,
@@ -83,17 +83,17 @@ fn items_come_back_as_they_went_in() {
         for (got, wanted) in [(got.guid, &item.guid), (got.show_guid, &item.show_guid)] {
             assert_eq!(got.to_string(), *wanted);
         }
-        assert_eq!(image.find(&item.rating_key), Some(number));
-        assert_eq!(files(&image, &item.rating_key).as_ref(), Some(&item.parts));
+        assert_eq!(segment.find(&item.rating_key), Some(number));
+        assert_eq!(files(&segment, &item.rating_key).as_ref(), Some(&item.parts));
     }
-    assert_eq!(image.find("absent"), None);
-    assert!(!image.is_broken());
+    assert_eq!(segment.find("absent"), None);
+    assert!(!segment.is_broken());
 }
 
 #[test]
 fn plex_guids_are_packed() {
-    let image = open(&[movie("1", &[])]);
-    let (_, item) = image.items().next().expect("there is one");
+    let segment = open(&[movie("1", &[])]);
+    let (_, item) = segment.items().next().expect("there is one");
     assert!(matches!(
         item.guid,
         GuidRef::Plex {
@@ -119,20 +119,20 @@ fn shows_are_kept_once() {
 
 #[test]
 fn an_empty_image_answers() {
-    let image = open(&[]);
-    assert_eq!(image.items().count(), 0);
-    assert_eq!(image.find("1"), None);
+    let segment = open(&[]);
+    assert_eq!(segment.items().count(), 0);
+    assert_eq!(segment.find("1"), None);
     Normal::with(b"/a/x.mkv", |path| {
         assert!(
-            image
-                .sole(path.raw(), image.first(path.hash(), path.raw().len()))
+            segment
+                .sole(path.raw(), segment.first(path.hash(), path.raw().len()))
                 .is_none()
         );
-        assert!(!image.may_have(path.hash()));
-        image.paths(path, |_, _| panic!("nothing is listed"));
-        assert_eq!(image.alike(path, 1, None, |_, _| panic!("nothing is listed")), 0);
+        assert!(!segment.may_have(path.hash()));
+        segment.paths(path, |_, _| panic!("nothing is listed"));
+        assert_eq!(segment.alike(path, 1, None, |_, _| panic!("nothing is listed")), 0);
     });
-    assert!(!image.is_broken());
+    assert!(!segment.is_broken());
 }
 
 #[test]
@@ -229,16 +229,16 @@ fn files_are_whole_and_private_and_never_replaced() {
 #[test]
 fn an_image_of_another_library_is_as_good_as_none() {
     let open = |uuid: &str| {
-        let image = Arc::new(open(&[movie("1", &["/a/x.mkv"])]));
+        let segment = Arc::new(open(&[movie("1", &["/a/x.mkv"])]));
         let facts = ViewFacts {
             uuid: uuid.into(),
             ..ViewFacts::default()
         };
-        LibraryView::new(facts, &Mappings::default(), Some(image), None, Arc::default())
+        LibraryView::new(facts, &Mappings::default(), Some(segment), None, Arc::default())
     };
     let (ours, other) = (open("uuid"), open("another"));
-    assert!(ours.image.is_some());
-    assert!(other.image.is_none());
+    assert!(ours.segment.is_some());
+    assert!(other.segment.is_none());
 }
 
 #[test]
@@ -257,13 +257,13 @@ fn many_threads_may_verify_at_once() {
     let items: Vec<Item> = (0..2000)
         .map(|n| movie(&n.to_string(), &[&format!("/a/{n}.mkv")]))
         .collect();
-    let image = Arc::new(open(&items));
+    let segment = Arc::new(open(&items));
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| assert_eq!(image.items().count(), 2000));
+            scope.spawn(|| assert_eq!(segment.items().count(), 2000));
         }
     });
-    assert!(!image.is_broken());
+    assert!(!segment.is_broken());
 }
 
 #[test]
@@ -349,10 +349,10 @@ fn a_path_as_it_is_listed_needs_no_normal_form() {
         "/m/夜.mkv",
     ];
     let items: Vec<Item> = (0..4).map(|n| movie(&n.to_string(), &[listed[n]])).collect();
-    let image = open(&items);
+    let segment = open(&items);
     let spelled = |path: &str| {
         let hash = Spelling::hash_of(path.as_bytes()).expect("it is not ASCII");
-        image.sole_spelled(path.as_bytes(), image.first(hash, 2 * path.len()))
+        segment.sole_spelled(path.as_bytes(), segment.first(hash, 2 * path.len()))
     };
     for (path, key) in [(listed[0], "0"), (listed[3], "3")] {
         let mut form = 0;
@@ -370,7 +370,7 @@ fn a_path_as_it_is_listed_needs_no_normal_form() {
 fn what_was_recorded_under_another_spelling_counts() {
     let none = Mappings::default();
     let path = "/m/\u{c9}.mkv";
-    let image = Arc::new(open(&[movie("1", &[path]), movie("2", &["/m/2.mkv"])]));
+    let segment = Arc::new(open(&[movie("1", &[path]), movie("2", &["/m/2.mkv"])]));
     let facts = ViewFacts {
         uuid: "uuid".into(),
         fetched: true,
@@ -381,7 +381,7 @@ fn what_was_recorded_under_another_spelling_counts() {
         let view = LibraryView::new(
             facts.clone(),
             &none,
-            Some(Arc::clone(&image)),
+            Some(Arc::clone(&segment)),
             Some(matches),
             Arc::default(),
         );
