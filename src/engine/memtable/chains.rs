@@ -1,31 +1,30 @@
-//! Hash chains from the newest record to the oldest, for memtables: walked without a lock.
+//! Hash chains for memtables, from the newest record to the oldest. Readers take no lock.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::log::AppendLog;
 
-/// How many chains there are; a power of two. A lookup walks one, and each record in it may lie in a cache line of its own: so they
-/// are short, also where a memtable is nearly full.
+/// Number of chains; a power of two. Chains are short even in a full memtable: each record of one may cost a cache miss.
 const CHAINS: usize = 4096;
 
-/// The memtable has no room left: compact it into a segment and begin a new one.
+/// The memtable is full: compact it into a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemtableFull;
 
-/// Where a chain leads: a record, and which of its forms is meant.
+/// A node of a chain: a record and one of its normal forms.
 pub struct ChainNode {
     hash: u64,
     /// The record.
     pub record: u32,
-    /// Which of its forms.
+    /// The number of the form.
     pub form: u32,
     /// Node index plus one; 0 ends the chain.
     next: u32,
 }
 
-/// Chains from hashes to records, the newest record first. One thread links, any number walks.
+/// Chains from hashes to records, the newest first. One thread adds, any number read.
 pub struct Chains {
-    /// In the low half where the chain begins, as `ChainNode::next` says it; in the high half a bit for each hash in it, of 32.
+    /// Low half: the first node, as in `ChainNode::next`. High half: a filter of 32 bits over the chain's hashes.
     heads: Box<[AtomicU64]>,
     nodes: AppendLog<ChainNode>,
     length: AtomicU32,
@@ -33,16 +32,16 @@ pub struct Chains {
     room: usize,
 }
 
-/// The bits of a head that say where the chain begins.
+/// The bits of a head that name the first node.
 const BEGIN: u64 = 0xFFFF_FFFF;
 
-/// Where a chain begins.
+/// The head of a hash's chain.
 #[inline]
 fn first(head: u64) -> u32 {
     u32::try_from(head & BEGIN).unwrap_or(0)
 }
 
-/// The bit of a hash in the head of its chain: of other bits of it than those that name the chain.
+/// The filter bit of a hash: from other bits than those that select the chain.
 #[inline]
 fn bit(hash: u64) -> u64 {
     1 << (32 + (hash >> 59))
@@ -63,7 +62,7 @@ impl Chains {
         &self.heads[usize::try_from(hash).unwrap_or(0) % CHAINS]
     }
 
-    /// Makes the chain of `hash` lead to a record first. The record is in its place already.
+    /// Puts a record at the front of the chain of `hash`. The record itself is already stored.
     pub fn link(&self, hash: u64, record: u32, form: usize) -> Result<(), MemtableFull> {
         let index = self.length.load(Ordering::Relaxed);
         let head = self.head(hash);
@@ -78,7 +77,7 @@ impl Chains {
             return Err(MemtableFull);
         }
         self.length.store(index + 1, Ordering::Relaxed);
-        // Release: a reader that is led to the node sees the node and the record behind it.
+        // Release: a reader that sees the head sees the node and its record.
         head.store((old | bit(hash)) & !BEGIN | u64::from(index + 1), Ordering::Release);
         Ok(())
     }
@@ -87,7 +86,7 @@ impl Chains {
     #[inline]
     pub fn walk(&self, hash: u64) -> impl Iterator<Item = &ChainNode> {
         let head = self.head(hash).load(Ordering::Acquire);
-        // Most of what is asked for is in no memtable: to see that costs no look at a node.
+        // Most paths are in no memtable: the filter bit spares the look at a node.
         let mut next = if head & bit(hash) == 0 { 0 } else { first(head) };
         std::iter::from_fn(move || {
             let node = self.nodes.get((next as usize).checked_sub(1)?)?;

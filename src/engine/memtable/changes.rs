@@ -1,9 +1,8 @@
-//! What changed since the segments were made: appended by one writer, read by all without a lock.
+//! Changes since the segments were made. One thread appends, any number read without a lock.
 //!
-//! Every change is a record. Records are found by the normal form of a path, by rating key, and added items by the file
-//! names of their parts too, through hash chains that run from the newest record to the oldest: what counts is the newest
-//! record that says something about the question. A record is complete before the head of its chain leads to it, so a
-//! reader sees all of it or nothing.
+//! Every change is a record, found by the normal form of a path or by rating key; added items also by the file names of
+//! their parts. The newest record about a question counts. A record is complete before its chain leads to it, so a reader
+//! sees all of it or nothing.
 //!
 //! | question | answered by the newest of |
 //! |---|---|
@@ -24,7 +23,7 @@ use crate::matching::normal::normal_form;
 use crate::matching::{Form, Mappings, Normal};
 use crate::model::Item;
 
-/// Records that a memtable takes before it must be compacted into a segment: twice as many as the items that wait for it.
+/// Records that a memtable holds before it must be compacted: twice the changed items that a refresh compacts.
 pub const CAPACITY: usize = 8192;
 /// Nodes of one kind: items have several parts, and parts may have a second path by a mapping.
 const NODES: usize = CAPACITY * 8;
@@ -66,7 +65,7 @@ pub enum MemtableChange {
         /// Its rating key.
         rating_key: String,
     },
-    /// The server returned this item: new, or changed. It takes the place of what was known under its rating key.
+    /// The server returned this item, new or changed. It replaces the item of the same rating key.
     Added {
         /// The item with all its parts.
         item: Arc<Item>,
@@ -83,7 +82,7 @@ pub enum MemtableChange {
 /// The changes since a segment.
 #[derive(Default)]
 pub struct Memtable {
-    /// Made with the first change, so that a memtable without any costs a load.
+    /// Allocated with the first change: an empty memtable costs a load.
     inner: OnceBox<ChangesInMemory>,
 }
 
@@ -96,14 +95,14 @@ struct ChangesInMemory {
     names: Chains,
 }
 
-/// A change as it is kept.
+/// A stored change.
 pub struct MemtableEntry {
     pub change: MemtableChange,
-    /// From 1 on, in the order of appending.
+    /// Numbered from 1, in the order of appending.
     pub order: u64,
-    /// Normal forms, in the order of the change's paths: of `Added` those of its parts, then [`MemtableEntry::mapped`]'s.
+    /// Normal forms of the change's paths; for `Added` those of its parts, then of [`MemtableEntry::mapped`].
     pub forms: Vec<Box<[u8]>>,
-    /// Of `Added`: which part is called what on the host.
+    /// For `Added`: parts with their mapped paths on the host.
     pub mapped: Vec<(usize, Vec<u8>)>,
 }
 
@@ -251,7 +250,7 @@ impl ChangesInMemory {
         if !self.records.set(index as usize, record) {
             return Err(MemtableFull);
         }
-        // The key last: an added item hides what the segment has under its key only once its own paths can be found.
+        // The key last: the added item hides the segment's only once its own paths can be found.
         for (form, hash) in hashes.into_iter().enumerate() {
             self.paths.link(hash, index, form)?;
         }

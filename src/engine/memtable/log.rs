@@ -1,15 +1,15 @@
-//! An append-only sequence that grows without moving what is in it: readers need no lock.
+//! An append-only sequence that never moves its elements: readers need no lock.
 
 use once_cell::race::OnceBox;
 
-/// Elements of the first segment; each further one has twice as many as the one before.
+/// Elements of the first block; each further block has twice as many.
 const FIRST: usize = 32;
-/// Enough segments for any memtable.
+/// Enough blocks for any memtable.
 const SEGMENTS: usize = 20;
 
 type Segment<T> = Vec<OnceBox<T>>;
 
-/// The sequence. One thread appends, any number read.
+/// An append-only sequence. One thread appends, any number read.
 pub struct AppendLog<T> {
     segments: [OnceBox<Segment<T>>; SEGMENTS],
 }
@@ -22,7 +22,7 @@ impl<T> AppendLog<T> {
         }
     }
 
-    /// Puts `value` at `index`; `false` when there is something already, or no room.
+    /// Stores `value` at `index`. Returns `false` if the place is taken or there is no room.
     pub fn set(&self, index: usize, value: T) -> bool {
         let (segment, at) = place(index);
         let Some(segment) = self.segments.get(segment) else {
@@ -33,7 +33,7 @@ impl<T> AppendLog<T> {
         slots[at].set(Box::new(value)).is_ok()
     }
 
-    /// What was put at `index`.
+    /// The element at `index`.
     #[inline]
     pub fn get(&self, index: usize) -> Option<&T> {
         let (segment, at) = place(index);
@@ -41,7 +41,7 @@ impl<T> AppendLog<T> {
     }
 }
 
-/// Segment n holds the `FIRST << n` elements from `FIRST * (2ⁿ - 1)` on.
+/// Block n holds the `FIRST << n` elements from `FIRST * (2ⁿ - 1)` on.
 #[inline]
 fn place(index: usize) -> (usize, usize) {
     let scaled = index / FIRST + 1;

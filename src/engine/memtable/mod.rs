@@ -1,4 +1,4 @@
-//! Changes since the segments were made, in memory: appended by one thread, read by all without a lock.
+//! Memtables: changes since the segments were made. One thread appends, any number read without a lock.
 
 mod chains;
 mod changes;

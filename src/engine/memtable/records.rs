@@ -1,4 +1,4 @@
-//! The records of tables that no segment has yet: appended by one thread, read by all without a lock.
+//! Unmerged records of tables. One thread appends, any number read without a lock.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,10 +12,10 @@ use crate::model::TableId;
 /// Records that a memtable takes.
 const CAPACITY: usize = 8192;
 
-/// Records by table and name; of two of a name the later one counts.
+/// Records by table and name; the newest of a name counts.
 #[derive(Default)]
 pub struct TableMemtable {
-    /// Made with the first record, so that a memtable without any costs a load.
+    /// Allocated with the first record: an empty memtable costs a load.
     inner: OnceBox<RecordsInMemory>,
 }
 
@@ -36,23 +36,23 @@ pub struct OwnedRecord {
     pub name: Box<[u8]>,
     /// Its row of the store.
     pub row: i64,
-    /// What the name has; `None`: it was removed.
+    /// The value; `None` if the entry was removed.
     pub state: Option<OwnedValue>,
 }
 
 /// A value that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedValue {
-    /// The value; `None`: a long one, which only the store has.
+    /// The bytes; `None` for a long value, which only the store has.
     pub value: Option<Box<[u8]>>,
     /// Its length.
     pub length: u64,
-    /// From then on it is not given any more, Unix ms.
+    /// When it expires, Unix ms.
     pub expires_ms: Option<i64>,
 }
 
 impl OwnedRecord {
-    /// The record that this owns.
+    /// Borrows the record.
     #[must_use]
     pub fn borrow(&self) -> Record<'_> {
         Record {
@@ -73,7 +73,7 @@ impl TableMemtable {
     /// Appends a record. One thread at a time: the caller holds a lock.
     ///
     /// # Errors
-    /// [`MemtableFull`]: it is not in the memtable.
+    /// [`MemtableFull`]: the record was not added.
     pub fn push(&self, record: OwnedRecord, hash: u64) -> Result<(), MemtableFull> {
         let inner = self.inner.get_or_init(|| {
             Box::new(RecordsInMemory {

@@ -1,4 +1,4 @@
-//! Segments made of what the log has beyond them, and merged with others of like size.
+//! Compaction of records: unmerged rows of the log become a segment, and segments of like size are merged.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,9 +13,9 @@ use crate::error::Result;
 use crate::model::{SegmentName, TableId};
 use crate::platform::mutex::{lock, try_lock};
 
-/// Records that are merged for each one that is written: a merge is done before the next one is due.
+/// Records merged for each record written: a merge ends before the next one is due.
 const PACE: usize = 8;
-/// Records that a write merges at most, about a millisecond; a large one as many for each record that it writes as a merge needs.
+/// Most records that one write merges: about a millisecond. A large write merges `LEAST_PACE` for each of its records.
 const SLICE: usize = 4_096;
 const LEAST_PACE: usize = 4;
 /// Rows that one write looks at because the confirmed matches take more than the limit.
@@ -23,7 +23,7 @@ const EVICTED: usize = 10_000;
 /// Rows of the log that are read at a time.
 const ROWS: usize = 64;
 
-/// A write that cannot go on: a segment was found to be damaged, or `SQLite` failed.
+/// Why a write stopped: a damaged segment, or an error of `SQLite`.
 pub(super) enum WriteStopped {
     SegmentsLost,
     Failed(rusqlite::Error),
@@ -41,7 +41,7 @@ impl From<rusqlite::Error> for WriteStopped {
     }
 }
 
-/// Records that no segment has, by name, and what of the log is dead once a segment has them.
+/// The unmerged records by name, and the rows of the log that are dead once a segment has them.
 struct UnmergedRecords {
     newest: BTreeMap<(TableId, Vec<u8>), OwnedRecord>,
     collections: Vec<Collection>,
@@ -49,7 +49,7 @@ struct UnmergedRecords {
 }
 
 impl UnmergedRecords {
-    /// Reads them. Counts become those of the segments with them.
+    /// Reads the unmerged records and counts them into their tables.
     fn read(tx: &RecordTx<'_>, open: &OpenSegments) -> std::result::Result<Self, WriteStopped> {
         let mut unmerged = Self {
             newest: BTreeMap::new(),
@@ -73,10 +73,10 @@ impl UnmergedRecords {
         self.collections.iter_mut().find(|one| one.id == table)
     }
 
-    /// Puts a record in the place of the one of the same name.
+    /// Inserts a record, which replaces the one of the same name.
     fn replace(&mut self, open: &OpenSegments, record: &OwnedRecord) -> std::result::Result<(), WriteStopped> {
         if record.state.is_none() {
-            // The segment has it, and hides what older ones have.
+            // The new segment keeps the removal, which hides older segments' records.
             self.dead.push(record.row);
         }
         let now = counted(Some(&record.borrow()));
@@ -120,7 +120,7 @@ impl UnmergedRecords {
             };
             from = last.id;
             for row in rows {
-                // A row that was replaced may be left, where no segment could be written.
+                // Replaced rows remain in the log after a segment could not be written.
                 let newest = match self.newest.get(&(row.table, row.name.clone())) {
                     Some(newest) => newest.row,
                     None => in_segments(open, row.table, &row.name)?,
@@ -165,9 +165,9 @@ fn in_segments(open: &OpenSegments, table: TableId, path: &[u8]) -> std::result:
 }
 
 impl Records {
-    /// Makes a segment of the records that no segment has, once they are many. `written`: how many this write added.
+    /// Flushes the unmerged records into a segment once they are many. `written`: records of this write.
     pub fn flush_when_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<Option<Vec<SegmentName>>> {
-        // To count them reads each: what this process wrote last need not be counted again.
+        // Counting reads each row: the count after this process's last write is kept.
         let mut known = lock(&self.unmerged);
         let incarnation = self.store.incarnation();
         let unmerged = match *known {
@@ -182,14 +182,13 @@ impl Records {
         drop(known);
         match self.flush(tx, self.clock.now_ms()) {
             Ok(merged) => Ok(merged),
-            // Readers notice it, and have them made anew. What was recorded is in the log.
+            // The log has every record; the next reader rebuilds the segments.
             Err(WriteStopped::SegmentsLost) => Ok(None),
             Err(WriteStopped::Failed(error)) => Err(error),
         }
     }
 
-    /// Makes a segment where removals are so many that a new process would read them for long: nothing but records follows
-    /// otherwise.
+    /// Flushes many unmerged removals: otherwise only the next record would, and until then new processes read them all.
     ///
     /// # Errors
     /// The store's.
@@ -204,8 +203,8 @@ impl Records {
         Ok(())
     }
 
-    /// Makes a segment of the records that no segment has, and names it. Gives the segments that are in it now; `None` where
-    /// it cannot be written: the log has these records.
+    /// Writes the unmerged records into a segment and names it in the manifest. Returns the segments that were merged into it;
+    /// `None` if the file cannot be written: the log still has the records.
     pub(super) fn flush(
         &self,
         tx: &RecordTx<'_>,
@@ -278,9 +277,9 @@ impl Records {
         ))
     }
 
-    /// Makes a slice of a merge, behind a write of so many records; begins one where too many segments are of like size, also
-    /// while larger ones are being merged: these take long, and smaller ones would pile up. `merged`: segments that the write put
-    /// into another one.
+    /// Advances the merge under way by a slice, after a write of `written` records. Starts a merge if too many segments are of
+    /// like size; a merge of small segments precedes one of large segments, which takes long. `merged`: segments that the
+    /// write itself merged.
     pub fn merge_some(&self, written: usize, merged: Option<&[SegmentName]>) {
         self.store.remove_segments(merged.unwrap_or_default());
         let Some(mut merging) = try_lock(&self.merging) else {
@@ -310,7 +309,7 @@ impl Records {
         }
     }
 
-    /// A merge of segments that are newer than those of the merges under way.
+    /// The next merge: of segments newer than those of the merges under way.
     fn next_merge(&self, under_way: &[SlicedMerge]) -> Option<SlicedMerge> {
         if !self.may_write(self.clock.now_ms()) {
             return None;
@@ -344,7 +343,7 @@ impl Records {
         ))
     }
 
-    /// Names what a merge made, unless its inputs are not named any more.
+    /// Replaces the inputs of a merge by its result in the manifest, if the manifest still names them.
     fn end_merge(&self, merge: SlicedMerge) -> Result<()> {
         let (incarnation, names) = (merge.incarnation, merge.names.clone());
         let mut made = Some(merge.made());

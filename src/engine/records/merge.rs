@@ -8,23 +8,23 @@ use crate::engine::segment::{Record, RecordCursor, RecordSegment, RecordSegmentB
 use crate::engine::sql::Incarnation;
 use crate::model::{SegmentName, TableId};
 
-/// So many segments of like size are merged into one.
+/// Segments of like size that are merged into one.
 const FANOUT: usize = 4;
 /// Records of the smallest segments.
 pub const SMALLEST: usize = 512;
-/// A write merges so many records at once; a larger merge is made in slices.
+/// Most records that a write merges at once; a larger merge runs in slices.
 const AT_ONCE: u64 = 8_192;
-/// Segments of like size are merged at once when so many wait, however large: hosts that live too briefly to merge in slices
-/// would leave ever more.
+/// So many segments of like size are merged at once, however large: hosts that exit too early for slices would leave ever
+/// more of them.
 const TOO_MANY: usize = 12;
 
-/// Of like size: each step holds four times the one before.
+/// The size class: each holds four times the records of the one before.
 fn step_of(records: u64) -> u32 {
     (records.max(1).div_ceil(SMALLEST as u64)).ilog2() / 2
 }
 
-/// How many of the newest segments a write of so many records merges with them: those without which too many of like size
-/// would be left, as far as that takes no time.
+/// How many of the newest segments a flush of `records` includes: enough that few of like size remain, within the limit
+/// for one write.
 pub fn absorbed(records: u64, segments: &[u64]) -> usize {
     let (mut sum, mut taken) = (records, 0);
     loop {
@@ -39,7 +39,7 @@ pub fn absorbed(records: u64, segments: &[u64]) -> usize {
     }
 }
 
-/// Neighbours to be merged in slices: where they begin, and how many there are.
+/// Neighbours to merge in slices: the first one's index, and their number.
 pub fn due(segments: &[u64]) -> Option<(usize, usize)> {
     (0..segments.len()).find_map(|at| {
         let alike = 1 + like_size(step_of(segments[at]), &segments[at + 1..]);
@@ -47,7 +47,7 @@ pub fn due(segments: &[u64]) -> Option<(usize, usize)> {
     })
 }
 
-/// How many of the first segments are no larger than this step.
+/// How many of the first segments are at most of this size class.
 fn like_size(step: u32, segments: &[u64]) -> usize {
     segments.iter().take_while(|records| step_of(**records) <= step).count()
 }
@@ -56,7 +56,7 @@ fn like_size(step: u32, segments: &[u64]) -> usize {
 pub enum MergeRun<'r> {
     /// In memory.
     Sorted(std::iter::Peekable<std::vec::IntoIter<Record<'r>>>),
-    /// A segment, from a place on.
+    /// A segment, from a cursor on.
     Segment(&'r RecordSegment, RecordCursor),
 }
 
@@ -88,16 +88,16 @@ fn damaged() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a segment of records is damaged")
 }
 
-/// Which records a merge leaves out.
+/// Which records a merge drops.
 pub struct MergeRules<'m> {
-    /// Tables that there are: of others nothing is kept.
+    /// The existing tables; records of others are dropped.
     pub tables: &'m [TableId],
-    /// The oldest segment is among the runs: removals have nothing left to hide.
+    /// The oldest segment is among the runs: removals are dropped.
     pub is_last: bool,
 }
 
 impl MergeRules<'_> {
-    /// Moves at most so many records of the runs, the newest first, into the segment; gives whether some are left.
+    /// Merges at most `most` records of the runs, the newest first, into the segment. Returns whether records are left.
     pub fn some(&self, runs: &mut [MergeRun<'_>], into: &mut RecordSegmentBuilder, most: usize) -> io::Result<bool> {
         for _ in 0..most {
             let mut least: Option<Record<'_>> = None;
@@ -125,7 +125,7 @@ impl MergeRules<'_> {
     }
 }
 
-/// A merge of segments that is made in slices. The file has no name before it is whole.
+/// A merge of segments in slices. Its file is temporary until it is whole.
 pub struct SlicedMerge {
     pub incarnation: Incarnation,
     /// Neighbours in the manifest, the newest first.
@@ -138,7 +138,7 @@ pub struct SlicedMerge {
 }
 
 impl SlicedMerge {
-    /// `place`: beside this path the file is written.
+    /// `place`: the temporary file is written beside this path.
     pub fn new(
         incarnation: Incarnation,
         inputs: Vec<(SegmentName, Arc<RecordSegment>)>,
@@ -160,7 +160,7 @@ impl SlicedMerge {
         }
     }
 
-    /// Merges at most so many records; gives whether there is more to do.
+    /// Merges at most `most` records. Returns whether there is more to do.
     pub fn step(&mut self, most: usize) -> io::Result<bool> {
         if !self.has_records {
             let parts = most * RecordSegmentBuilder::PARTS
@@ -195,7 +195,7 @@ impl SlicedMerge {
         Ok(true)
     }
 
-    /// What it made.
+    /// The merged segment.
     pub fn made(self) -> RecordSegmentBuilder {
         self.builder
     }

@@ -1,11 +1,10 @@
-//! What hosts record by exact name: confirmed matches, and tables of values, each with an expiry, all within a limit. Names
-//! and values are bytes, and equal themselves only; no server is asked about tables, and no listing knows of them.
+//! Records of hosts by exact name: confirmed matches, and tables of values with an expiry and a size limit. Names and values
+//! are bytes.
 //!
-//! It is a log-structured merge tree over the store. A write is a record at the end of the log. Records that no segment has
-//! are in memory, in a memtable: [`Tables`] has one of its own, and confirmed matches are in the memtables of libraries. When
-//! they are many, the write that adds one more makes a segment of them, and segments of like size are merged. A lookup reads
-//! a snapshot, memtable and segments; the version page tells for some loads whether that is current. Long values stay in the
-//! store.
+//! A log-structured merge tree over the store. A write appends rows to the log. Unmerged rows are in memtables: [`Tables`]
+//! has its own, confirmed matches are in those of libraries. A write that makes them many flushes them into a segment;
+//! segments of like size are merged. A lookup reads memtable and segments of a snapshot; the version page shows whether it is
+//! current. Long values stay in the store.
 
 mod compaction;
 mod merge;

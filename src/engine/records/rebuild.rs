@@ -1,4 +1,4 @@
-//! Segments made anew from the log: in a file, or in memory where no file can be written.
+//! Rebuilds the segments of records from the log: in a file, or in memory if no file can be written.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,8 +14,8 @@ use crate::model::{Sequence, TableId};
 use crate::platform::mutex::lock;
 
 impl Records {
-    /// Makes one segment of all that the log has, in memory where no file can be written: these are missing or damaged, or the
-    /// log has more than can lie over them.
+    /// Writes the whole log into one segment, in memory if no file can be written. For segments that are missing or damaged, and
+    /// for more unmerged rows than a memtable holds.
     ///
     /// # Errors
     /// The store's.
@@ -53,7 +53,7 @@ impl Records {
         Ok(())
     }
 
-    /// Gives why it cannot be done; nothing is to be done where the manifest is another one by now.
+    /// Returns why it failed. Does nothing if the manifest has changed.
     fn rebuild_in_file(&self, tx: &RecordTx<'_>, of: (Incarnation, Sequence)) -> rusqlite::Result<Option<String>> {
         let all = AllRecords::read(&tx.log)?;
         if (self.store.incarnation(), all.changed) != of {
@@ -80,7 +80,7 @@ impl Records {
     }
 }
 
-/// The whole log without its values, by name and with the newest row of each first.
+/// The whole log without its values, by name, the newest row of each name first.
 struct AllRecords {
     changed: Sequence,
     collections: Vec<Collection>,
@@ -111,7 +111,7 @@ impl AllRecords {
             .map(|at| &self.rows[at])
     }
 
-    /// Rows that were replaced, and removals.
+    /// Replaced rows, and removals.
     fn dead(&self) -> impl Iterator<Item = &RecordRow> {
         (0..self.rows.len())
             .filter(|at| !self.is_live(*at))
@@ -149,7 +149,7 @@ impl AllRecords {
     }
 }
 
-/// What stands in for the segments that the manifest names.
+/// Builds the stand-in for the manifest's segments.
 fn rebuild_in_memory(log: &RecordLog<'_>, incarnation: Incarnation) -> rusqlite::Result<StandIn> {
     let all = AllRecords::read(log)?;
     let no_memory = |_| rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM);

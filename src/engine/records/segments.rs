@@ -1,4 +1,4 @@
-//! The open segments of a store, shared by all who read what hosts recorded.
+//! The open segments of recorded matches and tables, shared by all readers of a store.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,11 +14,11 @@ use crate::platform::map::MapMode;
 use crate::platform::mutex::try_lock;
 use crate::platform::swap::Swap;
 
-/// How long no segment is made after one that could not be written; then twice as long each time, up to the last.
+/// Pause after a segment could not be written; doubles each time, up to the longest.
 const PAUSE_MS: i64 = 60_000;
 const LONGEST_PAUSE_MS: i64 = 3_600_000;
 
-/// What hosts recorded in a store: the log, and the segments made of it. Usable from any thread.
+/// The records of a store: the log and its segments. Usable from any thread.
 pub struct Records {
     pub(super) store: Arc<Store>,
     pub(super) clock: Arc<dyn Clock>,
@@ -26,20 +26,20 @@ pub struct Records {
     /// Bytes that the confirmed matches of all libraries may take.
     pub(super) matches_limit: u64,
     open: Swap<Arc<OpenSegments>>,
-    /// The merges under way: each write makes a slice of the last, which is of newer and smaller segments than those before it.
+    /// Merges under way, the one of the smallest and newest segments last. Each write advances the last.
     pub(super) merging: Mutex<Vec<SlicedMerge>>,
-    /// How many records no segment has, as of a write of this process. Used under the writer's lock, so a fork finds it unlocked.
+    /// The unmerged records after a write of this process. Used under the writer's lock, so it is unlocked in a fork.
     pub(super) unmerged: Mutex<Option<(Incarnation, Sequence, usize)>>,
-    /// Held while a thread makes segments anew.
+    /// Held while a thread rebuilds segments.
     pub(super) rebuilding: Mutex<()>,
-    /// What is in memory because its file cannot be written.
+    /// The segment in memory whose file cannot be written.
     pub(super) stand_in: Swap<Option<Arc<StandIn>>>,
     /// When a segment may be written again, Unix ms.
     due_ms: AtomicI64,
     pause_ms: AtomicI64,
 }
 
-/// The segments that a manifest names, or what stands in for them.
+/// The segments that a manifest names, or their stand-in.
 #[derive(Default)]
 pub struct OpenSegments {
     pub incarnation: Incarnation,
@@ -49,31 +49,31 @@ pub struct OpenSegments {
     pub(super) stand_in: Option<Arc<StandIn>>,
 }
 
-/// A segment in the place of those that a manifest names.
+/// A segment in memory that stands in for those of a manifest.
 pub(super) struct StandIn {
     pub incarnation: Incarnation,
-    /// Of which manifest.
+    /// The manifest's last change.
     pub changed: Sequence,
-    /// It has the records up to this change sequence.
+    /// The change sequence up to which it has the records.
     pub upto: Sequence,
     pub segments: Arc<RecordSegments>,
     /// Entries and bytes of each table in it.
     pub counts: HashMap<TableId, [i64; 2]>,
 }
 
-/// Whether these are one.
+/// Returns whether both are the same stand-in.
 pub(super) fn same(one: Option<&Arc<StandIn>>, other: Option<&Arc<StandIn>>) -> bool {
     one.map(Arc::as_ptr) == other.map(Arc::as_ptr)
 }
 
 impl OpenSegments {
-    /// Up to which change sequence they have what hosts recorded.
+    /// The change sequence up to which they have the records.
     #[must_use]
     pub fn upto(&self) -> Sequence {
         self.stand_in.as_ref().map_or(self.manifest.merged, |one| one.upto)
     }
 
-    /// Entries and bytes of a table in them, where the store says so many of the segments that it names.
+    /// Entries and bytes of a table in them. `named`: those that the store has for the manifest's segments.
     #[must_use]
     pub fn counts(&self, table: TableId, named: [i64; 2]) -> [i64; 2] {
         self.stand_in
@@ -81,7 +81,7 @@ impl OpenSegments {
             .map_or(named, |one| one.counts.get(&table).copied().unwrap_or_default())
     }
 
-    /// Whether they have to be made anew.
+    /// Returns whether they must be rebuilt.
     #[inline]
     #[must_use]
     pub fn are_lost(&self) -> bool {
@@ -109,9 +109,9 @@ impl Records {
         records
     }
 
-    /// The segments of a manifest. Names of another incarnation say nothing of files.
+    /// Opens the segments of a manifest.
     ///
-    /// No lock: within a write that would be taken behind the writer's, and a fork takes them the other way round.
+    /// Takes no lock: a write would take it after the writer's lock, a fork before it.
     #[must_use]
     pub fn open(&self, incarnation: Incarnation, manifest: Manifest) -> Arc<OpenSegments> {
         let before = self.open.read();
@@ -135,7 +135,7 @@ impl Records {
         open
     }
 
-    /// Up to which change sequence segments have what hosts recorded, where this is the manifest.
+    /// The change sequence up to which the segments of this manifest, or their stand-in, have the records.
     #[must_use]
     pub fn known_upto(&self, manifest: &Manifest) -> Sequence {
         self.stand_in_of(self.store.incarnation(), manifest.changed)
@@ -159,7 +159,7 @@ impl Records {
         }))
     }
 
-    /// A segment that the manifest names, if it can be opened.
+    /// Opens a segment of the manifest.
     fn segment(
         &self,
         named: &NamedSegment,
@@ -183,13 +183,13 @@ impl Records {
         }
     }
 
-    /// Whether segments that could not be written are to be tried again.
+    /// Returns whether it is time to try again to write the stand-in's file.
     #[must_use]
     pub fn are_due(&self) -> bool {
         self.stand_in.read().is_some() && self.may_write(self.clock.now_ms())
     }
 
-    /// Whether a segment may be written: not for a while after one could not be.
+    /// Returns whether a segment may be written: not during the pause after a failure.
     pub(super) fn may_write(&self, now_ms: i64) -> bool {
         now_ms >= self.due_ms.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! One moment of hosts' tables, ready to answer from: segments, the newest first, under a memtable.
+//! A snapshot of the tables: segments, the newest first, under a memtable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -9,38 +9,38 @@ use crate::engine::segment::{FirstRecord, Record, SegmentsLost, Stored};
 use crate::engine::sql::{RecordRow, TableRow};
 use crate::model::{Sequence, TableId};
 
-/// Bytes that an entry takes beside its name and value, for the limit.
+/// Overhead of an entry that the limit counts, in bytes.
 const ENTRY: u64 = 64;
-/// Longer values stay in the store: segments and memory have the shorter ones.
+/// Longest value that segments and memtables hold; longer ones are read from the store.
 pub const LONG: usize = 1000;
 
-/// What lookups read. Records are added to it in place; anything else replaces it.
+/// What lookups read. Records are added in place; any other change replaces the snapshot.
 #[derive(Default)]
 pub struct TableSnapshot {
     /// Counts snapshots, from 1; 0 is the empty one before the first.
     pub number: u64,
-    /// Up to here every commit shows.
+    /// The snapshot shows every commit up to this change sequence.
     sequence: AtomicU64,
     pub open: Arc<OpenSegments>,
     pub tables: Vec<TableCount>,
     pub memtable: TableMemtable,
-    /// The memtable has no room: only the log knows.
+    /// The memtable is full: read the log.
     is_full: AtomicBool,
 }
 
-/// A table and what it has.
+/// A table with its counts.
 pub struct TableCount {
     pub row: TableRow,
     entries: AtomicI64,
     bytes: AtomicI64,
 }
 
-/// Bytes that an entry takes, for the limit.
+/// Bytes of an entry that the limit counts.
 pub fn size_of(name: &[u8], length: u64) -> i64 {
     i64::try_from(name.len() as u64 + length + ENTRY).unwrap_or(i64::MAX)
 }
 
-/// What a record adds to the entries and bytes of its table.
+/// Entries and bytes that a record adds to its table.
 pub fn counted(record: Option<&Record<'_>>) -> [i64; 2] {
     match record {
         Some(Record {
@@ -61,7 +61,7 @@ impl TableCount {
         }
     }
 
-    /// Its entries, and the bytes that they take.
+    /// Entries and bytes.
     pub fn now(&self) -> [i64; 2] {
         [&self.entries, &self.bytes].map(|count| count.load(Ordering::Relaxed))
     }
@@ -86,7 +86,7 @@ impl TableSnapshot {
         }
     }
 
-    /// Up to which change sequence every commit shows.
+    /// The change sequence up to which the snapshot shows every commit.
     #[inline]
     pub fn sequence(&self) -> Sequence {
         Sequence(self.sequence.load(Ordering::Acquire))
@@ -96,12 +96,12 @@ impl TableSnapshot {
         self.sequence.store(sequence.0, Ordering::Release);
     }
 
-    /// What a later state has to differ in to be read whole.
+    /// Sequence and manifest: a state with another manifest has to be read whole.
     pub fn since(&self) -> (Sequence, Sequence) {
         (self.sequence(), self.open.manifest.changed)
     }
 
-    /// The table of this number.
+    /// The table with this number.
     pub fn count_of(&self, table: TableId) -> Option<&TableCount> {
         self.tables.iter().find(|one| one.row.id == table)
     }
@@ -114,29 +114,29 @@ impl TableSnapshot {
         })
     }
 
-    /// Whether segments have to be made anew.
+    /// Returns whether it must be read again, or its segments rebuilt.
     #[inline]
     pub fn is_lost(&self) -> bool {
         self.is_full() || self.open.are_lost()
     }
 
-    /// From now on it answers nothing: all of it is read anew.
+    /// Marks the snapshot as outdated: it answers nothing, and is read again.
     pub fn set_outdated(&self) {
         self.is_full.store(true, Ordering::Release);
     }
 
-    /// Whether the log has more than the memtable takes.
+    /// Returns whether the log has more than the memtable holds.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.is_full.load(Ordering::Acquire)
     }
 
-    /// Adds a row of the log. One thread at a time.
+    /// Adds a row of the log. Only one thread at a time.
     pub fn apply(&self, row: RecordRow) {
         self.push(owned(row, false));
     }
 
-    /// Adds a record. One thread at a time.
+    /// Adds a record. Only one thread at a time.
     pub fn push(&self, record: OwnedRecord) {
         let Some(table) = self.count_of(record.table) else {
             return; // of a table that was cleared
@@ -156,13 +156,13 @@ impl TableSnapshot {
         }
     }
 
-    /// Brings what a lookup of this hash reads first into the cache; gives where the oldest segment, the largest, has it.
+    /// Prefetches the memory of a lookup, and looks up the hash in the oldest segment, the largest.
     #[inline]
     pub fn first(&self, hash: u64) -> FirstRecord {
         self.open.segments.first(hash)
     }
 
-    /// The newest record of a name. `first`: what [`TableSnapshot::first`] gave.
+    /// The newest record of a name. `first`: the result of [`TableSnapshot::first`].
     #[inline]
     pub fn find(
         &self,
@@ -179,7 +179,7 @@ impl TableSnapshot {
         self.open.segments.find(key, hash, first)
     }
 
-    /// The first name of a table behind `after` that any part has, removed or not.
+    /// The first name after `after` in any memtable or segment, even if it was removed.
     pub fn next_name(&self, table: TableId, after: Option<&[u8]>) -> Result<Option<&[u8]>, SegmentsLost> {
         if self.is_lost() {
             return Err(SegmentsLost);
@@ -214,7 +214,7 @@ impl TableSnapshot {
     }
 }
 
-/// A record of the log as memory keeps it.
+/// A row of the log as a record in memory.
 pub fn owned(row: RecordRow, is_path: bool) -> OwnedRecord {
     OwnedRecord {
         table: row.table,
@@ -229,7 +229,7 @@ pub fn owned(row: RecordRow, is_path: bool) -> OwnedRecord {
     }
 }
 
-/// Whether a value is not given any more.
+/// Returns whether a value has expired.
 #[inline]
 pub fn has_expired(stored: &Stored<'_>, now_ms: impl FnOnce() -> i64) -> bool {
     stored.expires_ms.is_some_and(|ms| ms <= now_ms())

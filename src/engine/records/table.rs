@@ -1,4 +1,4 @@
-//! One table: what a host asks of it and puts into it.
+//! One table: reads and writes of a host.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,19 +10,19 @@ use crate::error::Result;
 use crate::model::TableId;
 use crate::options::Ttl;
 
-/// A table, there or not. Usable from any thread.
+/// A table, which need not exist yet. Usable from any thread.
 pub struct Table {
     tables: Arc<Tables>,
     pub(super) name: Vec<u8>,
     pub(super) folds: bool,
-    /// Where it was found last: the snapshot's number, and the place in it in the low 16 bits.
+    /// Its last place: the snapshot's number, and the index in the low 16 bits.
     place: AtomicU64,
 }
 
 /// A change of a table, for [`Tables::write`].
 #[derive(Clone, Copy)]
 pub enum Op<'o> {
-    /// Stores a value in the place of the one of the same name.
+    /// Stores a value, which replaces the one of the same name.
     Put(&'o Table, &'o [u8], &'o [u8]),
     /// Removes an entry.
     Remove(&'o Table, &'o [u8]),
@@ -41,7 +41,7 @@ impl Tables {
     }
 }
 
-/// What a removal stores: nothing, so nothing has to go for it.
+/// Terms of a removal: it stores nothing, so nothing is evicted.
 pub const KEEP: Terms = Terms {
     ttl: Ttl::Never,
     limit: None,
@@ -63,14 +63,14 @@ impl Table {
         &self.name
     }
 
-    /// The tables that it is one of.
+    /// The tables of its store.
     #[must_use]
     pub fn tables(&self) -> &Arc<Tables> {
         &self.tables
     }
 
-    /// Hands the value of this name to `then`, if a fast lookup knows it: no lock, no wait, and no system call but for a look
-    /// twice a second whether the store still has its names. `None` is no verdict.
+    /// Passes the value of this name to `then`, if it is in memory. Takes no lock and never waits; twice a second it checks
+    /// that the store's files still exist. `None` does not mean that there is no value.
     #[inline]
     pub fn lookup<R>(&self, name: &[u8], then: impl FnOnce(&[u8]) -> R) -> Option<R> {
         let mut room = [0; 256];
@@ -95,8 +95,8 @@ impl Table {
         stored.value.map(then)
     }
 
-    /// Hands the value of this name to `then` when it has at most `room` bytes: a larger one is not read. Gives its length,
-    /// `None` when there is none that has not expired.
+    /// Passes the value of this name to `then` if it has at most `room` bytes. Returns its length; `None` without a value, or
+    /// if it has expired.
     ///
     /// # Errors
     /// The store's.
@@ -124,7 +124,7 @@ impl Table {
             match row {
                 None => return Ok(None),
                 Some((row, true, ..)) => {
-                    // Without it, another value took its place meanwhile.
+                    // If it is gone, another value has replaced it.
                     if let Some(length) = self.tables.store.long_value(row, room, then)? {
                         return Ok(Some(length));
                     }
@@ -164,7 +164,7 @@ impl Table {
         self.tables.write(&[Op::Clear(self)], &KEEP)
     }
 
-    /// The name behind `after` in the order of their bytes (`None`: the first) of an entry that has not expired.
+    /// The next name after `after`, by bytes (`None`: the first), whose entry has not expired.
     ///
     /// # Errors
     /// The store's.
@@ -188,7 +188,7 @@ impl Table {
         })
     }
 
-    /// How many entries it has, expired ones that are still stored included.
+    /// The number of entries, with expired ones that are still stored.
     ///
     /// # Errors
     /// The store's.
@@ -199,7 +199,7 @@ impl Table {
         })
     }
 
-    /// Its number in this snapshot.
+    /// The table's number in this snapshot.
     #[inline]
     fn id(&self, snapshot: &TableSnapshot) -> Option<TableId> {
         let place = self.place.load(Ordering::Relaxed);

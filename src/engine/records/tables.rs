@@ -1,4 +1,4 @@
-//! The tables of a store, and how the snapshot that answers is kept up to date.
+//! The tables of a store, and how their snapshot is kept current.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,9 +13,9 @@ use crate::platform::fork::{self, Forks, Release, Side, hold};
 use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, Swap};
 
-/// How often tables are read again whose segments were replaced before they could be opened.
+/// Attempts to read tables whose segments are replaced before they can be opened.
 const REPLACED: u32 = 32;
-/// How often an answer is looked for again whose segment was found to be damaged, or whose value went meanwhile.
+/// Attempts of an answer whose segment is damaged, or whose value was replaced meanwhile.
 pub(super) const MAX_RETRIES: u32 = 8;
 /// The longest name of a table or an entry.
 pub const LONGEST_NAME: usize = 1 << 20;
@@ -30,13 +30,13 @@ pub struct Tables {
     pub(super) catching_up: Mutex<()>,
 }
 
-/// How long values are kept, and how many.
+/// Expiry and size limit of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// For how long they are given. For ever by default.
+    /// The time until they expire. Never by default.
     pub ttl: Ttl,
-    /// Bytes that all tables of the store may take: the entries written longest ago go first. An entry counts its name, its
-    /// value and 64 bytes. What the write itself puts stays. No limit by default.
+    /// Most bytes of all tables in the store: names, values, and 64 for each entry. The oldest entries are removed first, but
+    /// none of the write itself. No limit by default.
     pub limit: Option<u64>,
 }
 
@@ -62,7 +62,7 @@ impl Tables {
         tables
     }
 
-    /// How many entries all tables have, expired ones that are still stored included.
+    /// The number of entries in all tables, with expired ones that are still stored.
     ///
     /// # Errors
     /// The store's.
@@ -70,7 +70,7 @@ impl Tables {
         self.answer(|snapshot| Ok(counted(snapshot.total())))
     }
 
-    /// Gives what `find` finds in a snapshot that shows all that was committed; segments that are lost are made anew.
+    /// The result of `find` in a current snapshot. Rebuilds segments that are lost.
     pub(super) fn answer<T>(&self, find: impl Fn(&TableSnapshot) -> std::result::Result<T, SegmentsLost>) -> Result<T> {
         for _ in 0..MAX_RETRIES {
             let snapshot = self.caught_up()?;
@@ -84,7 +84,7 @@ impl Tables {
         Err(self.damaged_again())
     }
 
-    /// Has segments made anew that this snapshot lacks.
+    /// Rebuilds the segments that this snapshot lacks.
     pub(super) fn rebuild(&self, lost: Guard<'_, TableSnapshot>) -> Result<()> {
         let open = Arc::clone(&lost.open);
         drop(lost);
@@ -104,9 +104,8 @@ impl Tables {
         )
     }
 
-    /// A snapshot that shows all that was committed, with what `look` gives of it; `None` when it would have to be waited for.
-    /// `look` runs before it is known whether the snapshot is current, so that the memory that it asks for comes meanwhile.
-    /// What it gives may hold nothing that a commit adds in place.
+    /// A current snapshot with the result of `look`; `None` if the caller would have to wait. `look` runs before the check that
+    /// the snapshot is current, so that its prefetches overlap with that. Its result may hold nothing that commits add in place.
     #[inline]
     pub(super) fn current<B>(&self, look: impl Fn(&TableSnapshot) -> B) -> Option<(Guard<'_, TableSnapshot>, B)> {
         let snapshot = self.snapshot.read();
@@ -123,7 +122,7 @@ impl Tables {
         })
     }
 
-    /// The same, waiting for what has to be waited for.
+    /// A current snapshot. Waits where it has to.
     pub(super) fn caught_up(&self) -> Result<Guard<'_, TableSnapshot>> {
         let snapshot = self.snapshot.read();
         if self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence()) && !snapshot.is_lost() {
@@ -136,10 +135,10 @@ impl Tables {
         Ok(self.snapshot.read())
     }
 
-    /// Reads what was written since the snapshot. `patient` unset: gives up (`false`) where it would have to wait. The caller
-    /// holds `catching_up`.
+    /// Reads commits since the snapshot. Without `patient` it returns `false` where it would have to wait. The caller holds
+    /// `catching_up`.
     ///
-    /// A segment that was merged is removed at once: one that is gone when it is opened may have a successor by then.
+    /// Merged segments are removed at once. If a file is gone when it is opened, the manifest names another by then.
     fn catch_up_locked(&self, patient: bool) -> Result<bool> {
         let caught_up = self.catch_up_once(patient)?;
         for _ in 0..REPLACED {
@@ -154,7 +153,7 @@ impl Tables {
         Ok(caught_up)
     }
 
-    /// Reads all of it. The caller holds `catching_up`.
+    /// Reads everything again. The caller holds `catching_up`.
     pub(super) fn reload(&self) -> Result<()> {
         self.snapshot.read().set_outdated();
         self.catch_up_locked(true).map(|_| ())
@@ -189,7 +188,7 @@ impl Tables {
         Ok(true)
     }
 
-    /// A snapshot of a state that was read whole.
+    /// Makes a snapshot of a whole state.
     pub(super) fn load(&self, before: &TableSnapshot, incarnation: Incarnation, state: RecordsState) -> TableSnapshot {
         let RecordsState {
             sequence,
@@ -209,7 +208,7 @@ impl Tables {
     }
 }
 
-/// Entries of tables. No count is below 0 but for a moment, while another thread adds to it.
+/// The entries as a number. A count may be below 0 for a moment, while another thread adds to it.
 pub(super) fn counted([entries, _]: [i64; 2]) -> u64 {
     u64::try_from(entries).unwrap_or(0)
 }

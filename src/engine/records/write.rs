@@ -1,4 +1,4 @@
-//! Writing: records added to the log, segments made of them when they are many, and segments made anew.
+//! Writes to tables: records are appended to the log, and flushed into a segment once they are many.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -17,7 +17,7 @@ use crate::model::{SegmentName, Sequence, TableId};
 use crate::options::Ttl;
 use crate::platform::mutex::lock;
 
-/// Entries that one write removes because they have expired.
+/// Expired entries that one write removes.
 const EXPIRED: usize = 10;
 /// Rows that one write looks at because all take more than the limit.
 const EVICTED: usize = 10_000;
@@ -28,24 +28,24 @@ const ROWS: usize = 64;
 struct CommittedWrite {
     incarnation: Incarnation,
     at: Sequence,
-    /// What it added.
+    /// The records it added.
     records: Vec<OwnedRecord>,
-    /// The manifest is another one: all of it has to be read.
+    /// The manifest or the tables changed: read the whole state.
     is_anew: bool,
-    /// Segments that are in another one now; `None`: no segment was made.
+    /// Segments that it merged; `None` if it wrote no segment.
     merged: Option<Vec<SegmentName>>,
 }
 
-/// Records of a write under way, and of other processes that the snapshot lacks.
+/// The records of a write under way, with those of other processes that the snapshot lacks.
 pub(super) struct WriteBatch<'b> {
     pub tx: &'b RecordTx<'b>,
     pub base: &'b TableSnapshot,
     pub records: Vec<OwnedRecord>,
-    /// Those before this one are of other writes.
+    /// Records before this index are of other writes.
     own: usize,
     /// The last record of each hash.
     last: HashMap<u64, usize>,
-    /// What they add to the tables, beside the snapshot.
+    /// Entries and bytes that they add to each table.
     added: HashMap<TableId, [i64; 2]>,
     made: Vec<(Vec<u8>, TableId)>,
     cleared: HashSet<TableId>,
@@ -69,7 +69,7 @@ impl<'b> WriteBatch<'b> {
     fn find(&self, key: (TableId, &[u8])) -> std::result::Result<Option<Record<'_>>, SegmentsLost> {
         let hash = record_hash(key.0, key.1);
         if let Some(last) = self.last.get(&hash) {
-            // Another name may have the same hash.
+            // Other names may have the same hash.
             let own = self.records[..=*last].iter().rev().map(OwnedRecord::borrow);
             if let Some(record) = own.into_iter().find(|record| record.key() == key) {
                 return Ok(Some(record));
@@ -87,7 +87,7 @@ impl<'b> WriteBatch<'b> {
         self.records.push(record);
     }
 
-    /// Adds a record to the log. A removal of what is not there is none.
+    /// Appends a record to the log. Removing a missing entry does nothing.
     fn add(
         &mut self,
         table: TableId,
@@ -145,7 +145,7 @@ impl<'b> WriteBatch<'b> {
         Ok(())
     }
 
-    /// Tables that there are, with their entries and bytes.
+    /// The existing tables with their entries and bytes.
     pub fn tables(&self) -> impl Iterator<Item = (TableId, [i64; 2])> {
         let known = self.base.tables.iter().map(|one| (one.row.id, one.now()));
         let made = self.made.iter().map(|(_, id)| (*id, [0; 2]));
@@ -164,7 +164,7 @@ impl<'b> WriteBatch<'b> {
         u64::try_from(bytes).unwrap_or(0)
     }
 
-    /// Removes some entries that have expired; not what this write put.
+    /// Removes some expired entries, but none of this write.
     fn expire(&mut self, now_ms: i64) -> std::result::Result<(), WriteStopped> {
         for row in self.tx.log.expired(now_ms, EXPIRED)? {
             if !self.is_own(row.id) {
@@ -203,7 +203,7 @@ impl<'b> WriteBatch<'b> {
         row > last_row(Sequence(self.tx.sequence().0 - 1))
     }
 
-    /// Removes the entry of this row, where that is what its name has, and the row; gives whether there was an entry.
+    /// Removes a row, and the entry if the row is its newest. Returns whether it removed an entry.
     fn remove_row(&mut self, row: i64, table: TableId, name: &[u8]) -> std::result::Result<bool, WriteStopped> {
         let is_current = self.tables().any(|(id, _)| id == table)
             && self.find((table, name))?.is_some_and(|record| record.row == row);
@@ -251,7 +251,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Nothing is written where segments have to be made anew first.
+    /// Writes nothing if segments must be rebuilt first.
     fn write_once(&self, ops: &[Op<'_>], terms: &Terms) -> Result<std::result::Result<CommittedWrite, SegmentsLost>> {
         let lost = Cell::new(None);
         let done = self.store.write_records(|tx| {
@@ -325,11 +325,11 @@ impl Tables {
         })
     }
 
-    /// Has the snapshot show what was written, and goes on with the merge under way.
+    /// Adds the write to the snapshot, and advances the merge under way.
     fn publish(&self, written: CommittedWrite) {
         let count = written.records.len();
         if written.is_anew {
-            // An error is the next reader's: what was written is stored.
+            // The write is stored; the next reader reports an error.
             drop(self.caught_up());
         } else {
             let _catching_up = lock(&self.catching_up);
@@ -350,7 +350,7 @@ impl Tables {
     }
 }
 
-/// An entry's name as the table stores it.
+/// An entry's name as it is stored.
 fn spelled<'n>(table: &Table, name: &'n [u8]) -> std::borrow::Cow<'n, [u8]> {
     if table.folds {
         name.to_ascii_lowercase().into()

@@ -1,23 +1,23 @@
-//! When a library was asked for last: what a limit on the folder goes by.
+//! When each library was last used: the order in which the size limit evicts them.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-/// How often it is noted in the store that a library is asked for.
+/// The store notes a library's use at most this often.
 const NOTED_MS: i64 = 3_600_000;
 
-/// When a library was asked for.
+/// When a library was last used.
 #[derive(Debug, Default)]
 pub struct LastAccess {
-    /// By a fast lookup, which reads no clock, since the last call that does.
+    /// Set by fast lookups, which read no clock; cleared by the next call that reads one.
     touched: AtomicBool,
-    /// The last time, Unix ms.
+    /// The last use, Unix ms.
     ms: AtomicI64,
-    /// What the store says of that.
+    /// The last use that the store knows, Unix ms.
     noted: AtomicI64,
 }
 
 impl LastAccess {
-    /// What the store says, or this handle knew before.
+    /// The later of the store's time and what this handle knew before.
     pub fn new(stored_ms: i64, known: Option<&Self>) -> Self {
         let ms = known.map_or(0, |known| known.ms.load(Ordering::Relaxed));
         let noted = known.map_or(0, |known| known.noted.load(Ordering::Relaxed));
@@ -28,7 +28,7 @@ impl LastAccess {
         }
     }
 
-    /// A fast lookup asks. Stores once only: a line of memory that all threads write would be slow for all.
+    /// Notes a fast lookup. Writes only once: a cache line that every thread writes would slow all of them.
     #[inline]
     pub fn touch(&self) {
         if !self.touched.load(Ordering::Relaxed) {
@@ -36,31 +36,31 @@ impl LastAccess {
         }
     }
 
-    /// A call asks that reads the clock. Stores once a millisecond, for the same reason.
+    /// Notes a use at this time. Writes at most once a millisecond, for the same reason.
     pub fn at(&self, now_ms: i64) {
         if self.ms.load(Ordering::Relaxed) != now_ms {
             self.ms.store(now_ms, Ordering::Relaxed);
         }
     }
 
-    /// Whether a fast lookup asked since this was called last.
+    /// Returns whether a fast lookup used the library since the last call of this function.
     pub fn was_touched(&self) -> bool {
         self.touched.load(Ordering::Relaxed) && self.touched.swap(false, Ordering::Relaxed)
     }
 
-    /// What the store is to be told; `exactly`: whenever it knows less.
+    /// Returns the time to store. With `exactly` set: whenever the store's time is older.
     pub fn due(&self, exactly: bool) -> Option<i64> {
         let (ms, noted) = (self.ms.load(Ordering::Relaxed), self.noted.load(Ordering::Relaxed));
         let is_due = ms != noted && (exactly || !(0..NOTED_MS).contains(&ms.saturating_sub(noted)));
         is_due.then_some(ms)
     }
 
-    /// Whether the store need not be told that a call asks now.
+    /// Returns whether the store's time is recent enough.
     pub fn is_noted(&self, now_ms: i64) -> bool {
         (0..NOTED_MS).contains(&now_ms.saturating_sub(self.noted.load(Ordering::Relaxed)))
     }
 
-    /// The store was told.
+    /// Notes that the store has this time.
     pub fn noted(&self, ms: i64) {
         self.noted.store(ms, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! A snapshot is kept up to date: commits since it are added in place, or all of it is read again.
+//! Keeps the snapshot current: newer commits are added in place, or the whole state is read again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use crate::platform::mutex::lock;
 use crate::platform::swap::Guard;
 use crate::stats::Spent;
 
-/// How many matches of one write are added to the snapshot in place; more are compacted at once, and read anew.
+/// Matches of one write that are added to the snapshot in place; larger writes are read again as segments.
 const APPLIED: usize = 1024;
 
 impl Reading {
-    /// Brings the snapshot up to date, waiting for another thread that is at it.
+    /// Brings the snapshot up to date. Waits for a thread that is doing so.
     pub fn catch_up(&self) -> Result<()> {
         let now_ms = self.clock.now_ms();
         self.note_use(now_ms);
@@ -27,7 +27,7 @@ impl Reading {
         self.read_on()
     }
 
-    /// [`Reading::catch_up`] for what notes itself what is used and asked for.
+    /// [`Reading::catch_up`] for callers that note the use themselves.
     pub fn read_on(&self) -> Result<()> {
         if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
             return Ok(());
@@ -38,8 +38,8 @@ impl Reading {
         Ok(())
     }
 
-    /// Adds matches that this thread has just recorded to the snapshot, where nothing else was committed since: what is
-    /// known need not be read from the database. Where anything differs it does nothing, and catching up does it.
+    /// Adds matches that this thread has just recorded to the snapshot, without reading them from the database. Does nothing
+    /// if anything else was committed since the snapshot: the next catch-up reads it.
     pub fn apply_recorded(
         &self,
         identity: IdentityId,
@@ -49,7 +49,7 @@ impl Reading {
     ) -> Result<()> {
         let _catching_up = lock(&self.catching_up);
         let snapshot = self.snapshot.read();
-        // Of another incarnation the same number says something else.
+        // In another incarnation the same number is another commit.
         let follows = snapshot.identity == Some(identity)
             && snapshot.open.incarnation == incarnation
             && self.store.incarnation() == incarnation
@@ -74,8 +74,8 @@ impl Reading {
         Ok(())
     }
 
-    /// Notes that the identity is used: one that is not used for a month is forgotten, and with `library_ttl` 'never' the
-    /// server is not asked either. A load; once a day for a store a write that waits for no other, and `true` then.
+    /// Notes that the identity is in use; one that is unused for a month is removed. Costs one load, and once a day a write
+    /// that waits for no other process. Returns whether it wrote.
     pub fn note_use(&self, now: i64) -> bool {
         let last = self.use_noted.load(Ordering::Relaxed);
         if last == NEVER_FORGOTTEN || (0..USE_NOTED_MS).contains(&now.saturating_sub(last)) {
@@ -88,14 +88,14 @@ impl Reading {
         match self.store.note_use(identity, now) {
             Ok(true) => {}
             Ok(false) => self.use_noted.store(last, Ordering::Relaxed),
-            // Tried again with the next call: an answer does not need it.
+            // The next call tries again; no answer depends on it.
             Err(error) => log::debug!("that the store is used could not be noted: {error}"),
         }
         true
     }
 
-    /// Reads what was committed since the snapshot. `patient` unset: gives up (`false`) where it would have to wait.
-    /// The caller holds `catching_up`.
+    /// Reads commits since the snapshot. Without `patient` it returns `false` where it would have to wait. The caller holds
+    /// `catching_up`.
     fn catch_up_locked(&self, patient: bool) -> Result<bool> {
         let snapshot = self.snapshot.read();
         let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
@@ -103,7 +103,7 @@ impl Reading {
             return Ok(false);
         };
         let (sequence, changes) = changes?;
-        // Rows of libraries changed: who can wait reads all of it anew, single items too.
+        // Rows of libraries changed: a caller that can wait reads the whole state again.
         let anew =
             |changes: &Vec<LoggedChange>| patient && changes.iter().any(|change| change.kind == LoggedKind::Freshness);
         if let Some(changes) = changes.filter(|changes| !anew(changes)) {
@@ -136,7 +136,7 @@ impl Reading {
         Ok(true)
     }
 
-    /// Reads the whole state anew.
+    /// Reads the whole state again.
     pub fn reload(&self) -> Result<()> {
         let _catching_up = lock(&self.catching_up);
         self.reload_locked()
@@ -153,7 +153,7 @@ impl Reading {
             let (Some(identity), false, true) = (identity, full.is_empty(), attempt < 2) else {
                 break;
             };
-            // More changed than a memtable holds: put it into segments and segments, then read again.
+            // More changes than a memtable holds: write them into segments, then read again.
             let open = Arc::clone(&self.snapshot.read().open);
             self.records.rebuild(&open)?;
             for row in full {
@@ -166,12 +166,12 @@ impl Reading {
         Ok(())
     }
 
-    /// Adds a change to the snapshot in place; `false` when the snapshot has to be made anew instead.
+    /// Adds a change to the snapshot in place. Returns `false` if the snapshot has to be read again instead.
     fn apply(&self, snapshot: &Snapshot, change: &LoggedChange) -> Result<bool> {
         self.apply_with(snapshot, change, &HashMap::new())
     }
 
-    /// The same with items that came.
+    /// [`Reading::apply`] with the items that changes added.
     pub(super) fn apply_with(&self, snapshot: &Snapshot, change: &LoggedChange, came: &AddedItems<'_>) -> Result<bool> {
         let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
             return Ok(!matches!(change.kind, LoggedKind::Library | LoggedKind::Freshness)); // of a library that is not in the snapshot
@@ -207,8 +207,7 @@ impl Reading {
         Ok(snapshot.views[place].memtable.push(overlaid, &self.mappings).is_ok())
     }
 
-    /// Whether the snapshot shows all that was committed and nothing is due that a call does besides: noting that the store
-    /// is used, keeping the folder within its limit.
+    /// Returns whether the snapshot is current and no upkeep is due: noting the use, the size limit of the folder.
     pub fn is_settled(&self, snapshot: &Snapshot, now_ms: i64) -> bool {
         let noted = self.use_noted.load(Ordering::Relaxed);
         (0..USE_NOTED_MS).contains(&now_ms.saturating_sub(noted))
@@ -217,19 +216,19 @@ impl Reading {
             && !snapshot.outdated.load(Ordering::Acquire)
     }
 
-    /// Whether the snapshot shows all that was committed, for the price of some loads.
+    /// Returns whether the snapshot shows every commit. Costs some loads.
     fn is_current(&self) -> bool {
         let snapshot = self.snapshot.read();
         self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
     }
 
-    /// A current snapshot that lacks no segment: without that of the matches, the listing might say something else.
+    /// A current snapshot with all segments. Without the matches' segments a listing could give a wrong answer.
     #[inline]
     pub(super) fn whole(&self) -> Option<Guard<'_, Snapshot>> {
         self.current().filter(|snapshot| !snapshot.incomplete)
     }
 
-    /// A snapshot that shows all that was committed; `None` when it would have to be waited for.
+    /// A snapshot that shows every commit; `None` if the caller would have to wait for it.
     #[inline]
     fn current(&self) -> Option<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
@@ -240,7 +239,7 @@ impl Reading {
         self.try_catch_up().then(|| self.snapshot.read())
     }
 
-    /// Brings the snapshot up to date. Waits for another thread that is at it, or is reading, but only for a moment.
+    /// Brings the snapshot up to date. Waits only briefly for a thread that is doing so.
     fn try_catch_up(&self) -> bool {
         let Some(_catching_up) = self.store.short.lock(&self.catching_up) else {
             return false;

@@ -1,4 +1,4 @@
-//! One moment of the store, ready to answer from: the libraries, their segments, and what changed since.
+//! A snapshot: the libraries of one user's view with their segments and memtables.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,46 +14,46 @@ use crate::freshness::Age;
 use crate::matching::{Mappings, Normal, Scope, View};
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
 
-/// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
+/// What lookups read. Changes of single matches and items are added in place; any other change replaces the snapshot.
 #[derive(Default)]
 pub struct Snapshot {
     /// Counts snapshots of this handle, from 1; 0 is the empty one before the first.
     pub number: u64,
-    /// Up to here every commit shows.
+    /// The snapshot shows every commit up to this change sequence.
     pub(super) sequence: AtomicU64,
-    /// The segments of what hosts recorded, and the incarnation that all of this is of.
+    /// The segments of recorded matches and tables, with the incarnation of the whole snapshot.
     pub(super) open: Arc<OpenSegments>,
-    /// Whose view of which server; `None` until the server was first reached.
+    /// The user's view of a server; `None` until the server was first reached.
     pub identity: Option<IdentityId>,
     /// The libraries, in the server's order.
     pub rows: Vec<LibraryRow>,
     /// Their segments and memtables, in the same order.
     pub views: Vec<Arc<LibraryView>>,
-    /// When each was asked for, in the same order.
+    /// Their last uses, in the same order.
     pub(super) asked: Vec<LastAccess>,
-    /// What the rows say of freshness is out of date: a call that can wait reads them anew. Fast lookups ignore it.
+    /// The rows' freshness is out of date: a call that can wait reads them again. Fast lookups ignore it.
     pub(super) outdated: AtomicBool,
     /// A segment is missing, or was made under other mappings.
     pub incomplete: bool,
 }
 
 impl Snapshot {
-    /// Up to which change sequence every commit shows.
+    /// The change sequence up to which the snapshot shows every commit.
     pub fn sequence(&self) -> Sequence {
         Sequence(self.sequence.load(Ordering::Acquire))
     }
 
-    /// The library at this place is asked for now.
+    /// Notes that the library at this place is used now.
     pub fn ask_for(&self, place: usize, now_ms: i64) {
         self.asked[place].at(now_ms);
     }
 
-    /// The view of a library whose row, later, still names the segments that this view has, and of which nothing changed that
-    /// the change log does not tell.
+    /// The view of a library that a later snapshot can take over: the row names the same segments, and all later changes are
+    /// in the change log.
     pub fn continues(&self, row: &LibraryRow) -> Option<&Arc<LibraryView>> {
         let place = self.rows.iter().position(|old| old.id == row.id)?;
         let (old, view) = (&self.rows[place], &self.views[place]);
-        // A listing that was finished, and an invalidation of all paths, end invalidations without a word in the log.
+        // A finished listing, and an invalidation of all paths, end invalidations without an entry in the log.
         let is_same = (
             old.generation,
             old.listed_sequence,
@@ -83,8 +83,8 @@ impl Snapshot {
         self.views[place].is_unverified(asked, path, rating_key)
     }
 
-    /// The item that came with this change, where this snapshot has it and it is the same in a later one: to read it from the
-    /// store takes as long as all the rest of the change.
+    /// The item that this change added, if this snapshot has it and a later one would have the same. Reading it from the store
+    /// takes as long as the rest of the change.
     pub fn item_of(&self, change: &LoggedChange, later: &Self) -> Option<Arc<Item>> {
         if change.kind != LoggedKind::Added
             || change.sequence > self.sequence()
@@ -131,12 +131,12 @@ impl Snapshot {
     }
 }
 
-/// Whether a segment of the last snapshot can be taken over: what stands in for a file is looked for anew.
+/// Returns whether a segment of the last snapshot can be taken over. One in memory, in place of its file, cannot.
 pub(super) fn usable(segment: Option<&Arc<ListingSegment>>) -> bool {
     segment.is_some_and(|segment| !segment.is_broken() && !segment.stands_in())
 }
 
-/// What the rules of freshness want to know of a library.
+/// The input of the freshness rules for a library.
 pub fn age(row: &LibraryRow) -> Age {
     Age {
         listed: row.generation.is_fetched(),
@@ -161,10 +161,10 @@ pub fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
     }
 }
 
-/// Items that came, by library and rating key; `None`: it went again.
+/// Added items, by library and rating key; `None` if the item was removed again.
 pub type AddedItems<'c> = HashMap<(LibraryId, &'c str), Option<Arc<Item>>>;
 
-/// The changes, without those of single items that came or went once more later.
+/// The changes without those of single items that a later change replaces.
 pub fn last_ones(changes: &[LoggedChange]) -> impl Iterator<Item = &LoggedChange> {
     let single = |change: &LoggedChange| matches!(change.kind, LoggedKind::Added | LoggedKind::Removed);
     let mut last = HashMap::new();

@@ -1,4 +1,4 @@
-//! What hosts say is wrong: paths, items and libraries invalidated.
+//! Invalidation of paths, items and libraries.
 
 use super::data::places;
 use super::reading::Reading;
@@ -8,11 +8,10 @@ use crate::error::{Error, Result, Status};
 use crate::matching::{Scope, View, climb};
 use crate::model::{IdentityId, LibraryId, Rung};
 
-/// How often a library is looked for that others clear at the same time. A thread of a busy machine may be outrun more often
-/// than not, by sixteen others that clear.
+/// Attempts of a write while other threads clear the same library. Sixteen such threads can outrun one on a busy machine.
 pub const MAX_RETRIES: u32 = 100;
 
-/// What is said then.
+/// The error after that many attempts.
 pub fn cleared_again(library: &str) -> Error {
     Error::new(
         Status::Store,
@@ -20,13 +19,13 @@ pub fn cleared_again(library: &str) -> Error {
     )
 }
 
-/// An identity, and the numbers of its libraries that a write concerned.
+/// The identity and the libraries that a write concerned.
 type Told = (IdentityId, Vec<LibraryId>);
 
 impl Reading {
-    /// Tells the store something, until it concerns what answers: what is cleared, or gets its name, in between lives under
-    /// other numbers. `tell` gives what it told of; `None` when there is nothing to tell. Once it told something, no other
-    /// user's view is told it: one whose token is set meanwhile.
+    /// Repeats a write until it concerned the rows that are current: a library that is cleared or renamed meanwhile has a new
+    /// number. `tell` writes and returns what it concerned, or `None` if there is nothing to write. A token that another
+    /// thread sets meanwhile ends the retries: the write is never applied to another user's view.
     pub fn retry(&self, mut tell: impl FnMut() -> Result<Option<Told>>) -> Result<()> {
         let session = self.tokens.current().number();
         for attempt in 0..MAX_RETRIES {
@@ -35,7 +34,7 @@ impl Reading {
                 return Ok(());
             }
             let Some((identity, libraries)) = tell()? else {
-                // After a write that was made there is nothing more to tell.
+                // Nothing is left to write after a first write.
                 return if attempt == 0 { self.check_accepted() } else { Ok(()) };
             };
             self.catch_up()?;
@@ -51,15 +50,15 @@ impl Reading {
         ))
     }
 
-    /// Invalidates one file's paths: as it was given, and as else it is asked for.
+    /// Invalidates the paths of one file: the given spelling and its others.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
         self.retry(|| self.forget_paths(library, paths, false))?;
         self.records.settle()
     }
 
-    /// `again`: a segment was found to be damaged on the way.
+    /// `again`: the second attempt, after a damaged segment.
     fn forget_paths(&self, library: &Selection, paths: &[&[u8]], again: bool) -> Result<Option<Told>> {
-        // What is not seen cannot be forgotten, and would come back.
+        // A match in a segment that cannot be read would come back.
         self.rebuild_broken()?;
         let (identity, ids, listed, confirmed) = {
             let snapshot = self.snapshot();
@@ -70,7 +69,7 @@ impl Reading {
             let mut listed = Vec::new();
             for place in places(scope, snapshot.rows.len()) {
                 let row = &snapshot.rows[place];
-                // Of one that was never fetched only what a query found can be wrong, or what a listing under way has read.
+                // In a library that was never listed only items of queries, or of a listing under way, can be wrong.
                 let one = Scope::One(place);
                 let is_listed = row.generation.is_fetched() || self.store.listing(row.id)?.is_some();
                 for path in paths {
@@ -126,7 +125,7 @@ impl Reading {
         Ok(())
     }
 
-    /// The identity and the numbers of what a library means now; `None` where nothing is known of it.
+    /// The identity and the library numbers that a selection resolves to; `None` if the library is unknown.
     fn meant(&self, library: &Selection) -> Result<Option<Told>> {
         let snapshot = self.snapshot();
         let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {

@@ -1,4 +1,4 @@
-//! Items of the libraries, as they are stored.
+//! Reads stored items.
 
 use std::iter;
 
@@ -10,7 +10,7 @@ use crate::matching::Scope;
 use crate::model::Item;
 
 impl Reading {
-    /// Those of a library after `cursor`, each with the cursor behind it.
+    /// The items of a library after `cursor`, each with its cursor.
     pub fn items(&self, library: &Selection, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         loop {
             self.catch_up()?;
@@ -28,19 +28,19 @@ impl Reading {
                     Resolved::Unknown => return Err(library.unknown(&snapshot, self)),
                 }
             };
-            // An empty page would be the end: of a listing that is not there, or of one that was evicted on the way.
+            // An empty page would look like the end of a listing that is missing or was evicted.
             if !row.generation.is_fetched() {
                 return Err(library.never_fetched(self));
             }
             let items = self.store.items_after(row.id, row.generation, cursor, limit)?;
-            // Evicted or listed anew meanwhile, some may have been swept before they were read.
+            // If the library was evicted or listed again meanwhile, rows may have been swept before they were read.
             if self.store.still_answer(&iter::once(&row))? {
                 return Ok(items);
             }
         }
     }
 
-    /// The one with this rating key.
+    /// The item with this rating key.
     pub fn item(&self, library: &Selection, rating_key: &str) -> Result<Option<Item>> {
         loop {
             self.catch_up()?;

@@ -1,4 +1,4 @@
-//! Which libraries are asked for, and what a limit on the folder needs of that.
+//! Pins libraries against eviction while calls use them, and keeps the folder within its size limit.
 
 use std::time::{Duration, Instant};
 
@@ -8,23 +8,23 @@ use crate::engine::sql::LibraryRow;
 use crate::model::{Generation, LibraryId};
 use crate::platform::mutex::lock;
 
-/// How long an answer is held up by what the limit needs.
+/// Longest delay of an answer by eviction.
 const HELD_UP: Duration = Duration::from_millis(100);
-/// How often questions look at the folder.
+/// Calls check the folder's size at most this often.
 const LOOKED_AT_MS: i64 = 60_000;
 
-/// Libraries that a call asks for, until it is over: none of them is evicted by this process meanwhile.
+/// Libraries that a call uses: this process does not evict them before the call ends.
 pub struct EvictionPin<'r> {
     reading: &'r Reading,
     libraries: Vec<LibraryId>,
-    /// Those of them that were not read since they were fetched.
+    /// Those that no answer has read since they were fetched.
     unread: Vec<LibraryId>,
-    /// Whether other questions of the same call follow, which may ask for the same libraries.
+    /// Whether the call asks more questions, which may use the same libraries.
     many: bool,
 }
 
 impl EvictionPin<'_> {
-    /// A library that is about to be fetched.
+    /// Pins a library that is about to be fetched.
     pub fn fetch(&mut self, library: LibraryId) {
         if !self.unread.contains(&library) {
             self.unread.push(library);
@@ -32,7 +32,7 @@ impl EvictionPin<'_> {
         self.stays(library);
     }
 
-    /// A library that was read, and may be again.
+    /// Pins a library that was read, if further questions may read it.
     pub fn read(&mut self, library: LibraryId) {
         if self.many {
             self.stays(library);
@@ -71,7 +71,7 @@ impl Reading {
         self.clock.now_ms()
     }
 
-    /// Nothing yet. `many`: for more than one question.
+    /// An empty pin. `many`: the call asks more than one question.
     pub fn wanted(&self, many: bool) -> EvictionPin<'_> {
         EvictionPin {
             reading: self,
@@ -81,7 +81,7 @@ impl Reading {
         }
     }
 
-    /// Notes in the store what was asked for: of each library once an hour, unless it has to be exact.
+    /// Stores the libraries' last uses: hourly for each, or at once with `exactly`.
     pub fn note_asked(&self, exactly: bool, now_ms: i64) {
         let due: Vec<(LibraryId, i64)> = {
             let snapshot = self.snapshot();
@@ -111,7 +111,8 @@ impl Reading {
         }
     }
 
-    /// Brings the folder within its limit, if it was not looked at within `every_ms`, and as far as that can be done until then.
+    /// Evicts libraries until the folder is within its limit, at the latest until `until`. Does nothing if the size was checked
+    /// within `every_ms`.
     pub fn keep_within_limit(&self, every_ms: i64, until: Option<Instant>, now_ms: i64) {
         if !self.limit.is_due(every_ms, now_ms) {
             return;
@@ -123,32 +124,31 @@ impl Reading {
             .keep(until, now_ms, &|library| lock(&self.wanted).contains(&library));
     }
 
-    /// Whether a library went for the limit of this handle.
+    /// Returns whether the size limit evicted a library.
     pub fn is_evicted(&self, row: &LibraryRow) -> bool {
         self.limit.bytes().is_some() && row.generation < Generation::default()
     }
 
-    /// Whether a question has to look at the limit.
+    /// Returns whether the next call has to check the size limit.
     pub(super) fn limit_is_due(&self, now_ms: i64) -> bool {
         self.limit.is_due(LOOKED_AT_MS, now_ms)
     }
 
-    /// Whether a library was ever fetched, and the store knows that it is asked for: then an answer of it leaves nothing to
-    /// be noted.
+    /// Returns whether a library was fetched and its use is stored, so that an answer has nothing to note.
     pub fn is_noted(snapshot: &Snapshot, place: usize, now_ms: i64) -> bool {
         snapshot.rows[place].generation.is_fetched() && snapshot.asked[place].is_noted(now_ms)
     }
 
-    /// Libraries that were fetched for a call were read by it: other processes may evict them from now on.
+    /// Notes that the call has read the libraries it fetched: other processes may evict them from now on.
     pub fn have_read(&self, libraries: &[LibraryId]) {
-        // It is a commit as any other: lookups find the snapshot current when the call returns.
+        // This is a commit too: the snapshot has to show it when the call returns.
         let noted = self.store.have_read(libraries);
         if let Err(error) = noted.and_then(|is_noted| if is_noted { self.read_on() } else { Ok(()) }) {
             log::debug!("that libraries were read could not be noted, and is soon taken for granted: {error}");
         }
     }
 
-    /// What the limit needs when a question was answered, at this time.
+    /// Upkeep after an answer: last uses, pins and the size limit.
     pub fn answered(&self, wanted: &mut EvictionPin<'_>, until: Option<Instant>, now_ms: i64) {
         self.note_asked(false, now_ms);
         self.have_read(&wanted.unread);
@@ -158,7 +158,7 @@ impl Reading {
         }
     }
 
-    /// What the limit needs when a call is over: little at a time. What stayed for it may be more than the limit allows.
+    /// Upkeep after a call: releases its pins, and evicts for a short time if the folder is over its limit.
     pub fn let_go(&self, wanted: &mut EvictionPin<'_>, until: Option<Instant>, now_ms: i64) {
         let every_ms = if wanted.libraries.is_empty() { LOOKED_AT_MS } else { 0 };
         wanted.release();

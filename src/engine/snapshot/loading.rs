@@ -15,10 +15,10 @@ use crate::engine::view::{LibraryView, ViewFacts};
 use crate::error::Result;
 use crate::model::Sequence;
 
-/// How often the state is read again whose segments were replaced before they could be opened.
+/// Attempts to read a state whose segments are replaced before they can be opened.
 const REPLACED: u32 = 32;
 
-/// What a reading knows beyond the rows: segments in memory, and its last snapshot, if libraries may go on with that.
+/// What is in memory already: stand-in segments, and the last snapshot if libraries may continue it.
 struct LoadedState<'r> {
     reading: &'r Reading,
     before: Option<&'r Snapshot>,
@@ -46,10 +46,9 @@ impl KnownSequences for LoadedState<'_> {
 }
 
 impl Reading {
-    /// A snapshot of now, and the libraries whose changes did not all fit.
+    /// Loads a snapshot, and the libraries whose changes did not all fit into their memtables.
     ///
-    /// A segment that was replaced is removed at once: its name may have been read before that, and its file be gone by the
-    /// time it is opened. Then another one is named by now.
+    /// Replaced segments are removed at once. If a file is gone when it is opened, the store names another by then.
     pub(super) fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let mut loaded = self.load_once(true)?;
         if !loaded.1.is_empty() {
@@ -66,8 +65,7 @@ impl Reading {
         Ok(loaded)
     }
 
-    /// With `continues`, a library whose segments are those of the last snapshot goes on with its memtable: only the changes
-    /// since are read, however many there are since the segment was made.
+    /// With `continues`, a library whose segments did not change keeps its memtable: only newer changes are read.
     fn load_once(&self, continues: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
         self.recall_premise()?;
         let before = self.snapshot.read();
@@ -140,7 +138,7 @@ impl Reading {
                 full.push(row.clone());
             }
         }
-        // Those that change again and again fit, and would be told for ever.
+        // An item that changes again and again fits, but its changes would be read for ever.
         let told = |row: &&LibraryRow| changes.iter().filter(|change| change.library == row.id).count();
         let many = snapshot.rows.iter().filter(|row| told(row) > MEMTABLE_CAPACITY);
         full.extend(
@@ -151,8 +149,7 @@ impl Reading {
         Ok((snapshot, full))
     }
 
-    /// The view of a library: its segments, taken over from the last snapshot where they are the same. Names of another incarnation
-    /// say nothing.
+    /// The view of a library. Takes over segments of the last snapshot that are the same, in the same incarnation.
     fn view(
         &self,
         row: &LibraryRow,
@@ -164,7 +161,7 @@ impl Reading {
             Some((old, view)) if old.segment == row.segment && usable(view.segment.as_ref()) => view.segment.clone(),
             _ => self.listings.open(row),
         };
-        // Without any, lookups need not look.
+        // Without matches lookups skip the segments.
         let matches = row.matches.and_then(|table| {
             let [count, _] = open.counts(table, [row.merged_matches.cast_signed(), 0]);
             let count = u64::try_from(count).unwrap_or(0);
@@ -179,7 +176,7 @@ impl Reading {
         LibraryView::new(facts, &self.mappings, segment, matches, Arc::default())
     }
 
-    /// The items that came with these changes, which an earlier snapshot may have.
+    /// The items that these changes added, from an earlier snapshot or the store.
     pub(super) fn came<'c>(
         &self,
         snapshot: &Snapshot,

@@ -1,4 +1,4 @@
-//! The fast path: a key from memory, or nothing.
+//! Fast lookups: a key from memory, or nothing.
 
 use super::data::Snapshot;
 use super::reading::Reading;
@@ -7,10 +7,10 @@ use crate::matching::{GROUP, Rooms, Scope, fast_lookup, fast_lookup_all};
 use crate::model::Rung;
 
 impl Reading {
-    /// Hands the rating key of the item with this path to `then`, if a fast lookup knows it.
+    /// Passes the rating key of the item with this path to `then`, if it is known in memory.
     ///
-    /// Two loads tell that nothing was committed since the snapshot; the rest are loads from mapped memory. After a
-    /// commit, here or in another process, the change is read first, by this thread or by the one that is at it.
+    /// Two loads show that the snapshot is current; the rest are loads from mapped memory. After a commit, here or in another
+    /// process, the change is read first.
     pub fn lookup_key<R>(&self, library: &Selection, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
         if path.is_empty() {
             return None;
@@ -27,8 +27,8 @@ impl Reading {
         None
     }
 
-    /// The same for many paths: `each` gets what is known of each, in order. Faster for each than one by one, since the
-    /// memory that they need is asked for at once.
+    /// [`Reading::lookup_key`] for many paths: calls `each` for each of them in order. Faster than one by one, since the memory
+    /// of a group of paths is prefetched together.
     pub fn lookup_keys<'p>(
         &self,
         library: &Selection,
@@ -45,7 +45,7 @@ impl Reading {
                 count += 1;
             }
             let group = &group[..count];
-            // Once a group: a commit that returned while the batch is under way shows in what follows.
+            // Checked for each group: later groups show a commit that returns meanwhile.
             let known = self
                 .whole()
                 .and_then(|snapshot| Some((scope(library, &snapshot)?, snapshot)));
@@ -56,7 +56,7 @@ impl Reading {
                 }
                 continue;
             };
-            // Counted once a group: each count takes as long as a part of a lookup.
+            // Counted once a group: counting costs a good part of a lookup.
             let mut answers = [0; Rung::ALL.len()];
             let mut missed = 0;
             fast_lookup_all(&snapshot.views, scope, &self.mappings, group, &mut rooms, |hit| {
@@ -79,7 +79,7 @@ impl Reading {
     }
 }
 
-/// What the library is in this snapshot, if that is known.
+/// The libraries of a selection in this snapshot, if it is known.
 #[inline]
 fn scope(library: &Selection, snapshot: &Snapshot) -> Option<Scope> {
     if let Some(place) = library.remembered(snapshot) {

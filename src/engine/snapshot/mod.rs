@@ -1,4 +1,4 @@
-//! What answers are made of: a snapshot of the store, kept up to date; the fast lookups in it; which library is meant.
+//! The snapshot of the store that answers come from: how it is kept current, fast lookups in it, selection of libraries.
 
 mod asked;
 mod catch_up;

@@ -1,4 +1,4 @@
-//! What one handle has read of a store.
+//! The state that one handle reads from.
 
 use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use crate::platform::swap::{Guard, Swap};
 use crate::source::{self, Kind, Tokens, View};
 use crate::stats::Counters;
 
-/// What one handle has read of a store. Fast lookups begin here: it is one pointer away from a library's handle.
+/// The state that one handle reads from: its snapshot, and what is needed to keep it current.
 pub struct Reading {
     kind: &'static Kind,
     pub(super) store: Arc<Store>,
@@ -27,28 +27,28 @@ pub struct Reading {
     pub(super) mappings: Mappings,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
-    /// Where this index asks, and as whom.
+    /// The server and the user; `None` without a source.
     pub(super) view: Option<View>,
-    /// The same while what is asked first is put aside.
+    /// The view through the fallback source, while the first source is unavailable.
     pub(super) view_aside: Option<View>,
     pub tokens: Arc<Tokens>,
-    /// Whether it was opened offline: then no call can have the token accepted.
+    /// Opened offline: no call can have the token accepted.
     pub(super) is_offline: bool,
     pub(super) is_aside: AtomicBool,
-    /// What it depends on whether it is, in words, by a look from outside.
+    /// The precondition of the first source, as text; `None` if it is always available.
     pub(super) premise: Option<Box<dyn Fn() -> Option<String> + Send + Sync>>,
-    /// What the store knows of that was asked for.
+    /// Whether the stored state of the precondition was read.
     pub(super) is_premise_recalled: AtomicBool,
-    /// It was put aside by that, and the source has not heard of it.
+    /// The stored state made the first source unavailable, and the source does not know yet.
     pub(super) is_aside_recalled: AtomicBool,
     pub(super) snapshot: Swap<Snapshot>,
-    /// Held by the thread that makes segments anew: the others find them made.
+    /// Held while a thread rebuilds segments.
     pub(super) rebuilding: Mutex<()>,
-    /// Held by the thread that brings the snapshot up to date.
+    /// Held while a thread brings the snapshot up to date.
     pub(super) catching_up: Mutex<()>,
-    /// When it was last noted that the identity is used, Unix ms.
+    /// The identity's last use that the store knows, Unix ms.
     pub(super) use_noted: AtomicI64,
-    /// Libraries that calls under way ask for.
+    /// Libraries that calls under way use.
     pub(super) wanted: Mutex<Vec<LibraryId>>,
 }
 
@@ -90,13 +90,13 @@ impl Reading {
         }
     }
 
-    /// What kind of source the items are of: how their keys look.
+    /// The kind of source, which defines valid keys.
     #[inline]
     pub fn kind(&self) -> &'static Kind {
         self.kind
     }
 
-    /// Its locks, held through a fork, in the order in which calls take them.
+    /// The locks to hold through a fork, in the order in which calls take them.
     pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 4] {
         [
             Box::new(hold(self, |all| &all.rebuilding)),
@@ -106,28 +106,28 @@ impl Reading {
         ]
     }
 
-    /// In the child of a fork.
+    /// Resets what the parent's other threads held. Called in the child of a fork.
     pub fn after_fork(&self, alone: &Alone) {
         self.snapshot.reset_after_fork(alone);
         self.limit.after_fork();
-        // The calls of the parent's other threads go on there only.
+        // The calls of the parent's other threads continue only there.
         if let Some(mut wanted) = try_lock(&self.wanted) {
             wanted.clear();
         }
     }
 
-    /// Whether segments that could not be written are to be tried again.
+    /// Returns whether it is time to try again to write a segment.
     pub fn segments_are_due(&self) -> bool {
         self.listings.are_due() || self.records.are_due()
     }
 
-    /// What was read last.
+    /// The current snapshot.
     #[inline]
     pub fn snapshot(&self) -> Guard<'_, Snapshot> {
         self.snapshot.read()
     }
 
-    /// Whose view of which server that is.
+    /// The user's view that the snapshot shows.
     pub fn identity(&self) -> Option<IdentityId> {
         self.snapshot.read().identity
     }

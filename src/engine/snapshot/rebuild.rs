@@ -1,4 +1,4 @@
-//! Segments that a snapshot could not open are made again.
+//! Rebuilds segments that a snapshot could not open.
 
 use std::sync::Arc;
 
@@ -16,12 +16,12 @@ use crate::platform::mutex::lock;
 struct LostSegments {
     identity: Option<IdentityId>,
     listings: Vec<LibraryRow>,
-    /// The segments of what hosts recorded.
+    /// Segments of recorded matches and tables.
     segments: Option<Arc<OpenSegments>>,
 }
 
 impl Reading {
-    /// Makes the segments anew that the snapshot could not open.
+    /// Rebuilds the segments that the snapshot could not open.
     pub fn rebuild_lost(&self) -> Result<()> {
         if self.snapshot.read().incomplete {
             self.rebuild_broken()
@@ -30,7 +30,7 @@ impl Reading {
         }
     }
 
-    /// How many matches are confirmed, in what was read last.
+    /// The number of confirmed matches in the current snapshot.
     pub fn count_matches(&self) -> Result<u64> {
         self.rebuild_lost()?;
         let counted = |snapshot: &Snapshot| -> std::result::Result<u64, SegmentsLost> {
@@ -44,9 +44,9 @@ impl Reading {
         Ok(counted(&self.snapshot.read()).unwrap_or(0))
     }
 
-    /// Makes the segments anew that are missing or damaged.
+    /// Rebuilds missing and damaged segments.
     pub fn rebuild_broken(&self) -> Result<()> {
-        // What another thread has made meanwhile is not lost any more.
+        // Another thread may have rebuilt them meanwhile.
         let _making = lock(&self.rebuilding);
         self.listings.prune(&self.snapshot.read().rows);
         let LostSegments {
@@ -70,7 +70,7 @@ impl Reading {
         self.reload()
     }
 
-    /// What is missing or damaged in the snapshot, or may be tried again.
+    /// The snapshot's missing and damaged segments, and stand-ins whose files may be tried again.
     fn lost(&self) -> LostSegments {
         let snapshot = self.snapshot.read();
         let again = self.listings.are_due();

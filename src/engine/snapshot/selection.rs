@@ -11,9 +11,9 @@ use crate::matching::{Scope, text};
 /// How a library is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
-    /// A uuid, else a title, else a section id, else a title but for case: the first that fits.
+    /// The first match of: uuid, title, section id, title without regard to case.
     Any(String),
-    /// A title; where no library has it, one that differs by case only.
+    /// A title; if no library has it, one that differs in case only.
     Title(String),
     /// A section id.
     Section(String),
@@ -23,11 +23,11 @@ pub enum Selector {
     All,
 }
 
-/// What a selector means now.
+/// The result of resolving a selector.
 pub enum Resolved {
-    /// This scope.
+    /// One library or all.
     Scope(Scope),
-    /// No known library fits.
+    /// No known library matches.
     Unknown,
 }
 
@@ -35,8 +35,7 @@ pub enum Resolved {
 #[derive(Debug)]
 pub struct Selection {
     selector: Selector,
-    /// Where it was found last: the snapshot's number, and the index in it in the low 16 bits. One lookup in a million
-    /// compares titles.
+    /// The last result: the snapshot's number, and the library's index in the low 16 bits.
     place: AtomicU64,
 }
 
@@ -55,12 +54,12 @@ impl Selection {
         })
     }
 
-    /// How it was named.
+    /// The selector.
     pub fn selector(&self) -> &Selector {
         &self.selector
     }
 
-    /// Where it is in this snapshot.
+    /// Resolves the selector in a snapshot.
     pub fn resolve(&self, snapshot: &Snapshot) -> Result<Resolved> {
         if self.selector == Selector::All {
             return Ok(Resolved::Scope(Scope::All));
@@ -94,7 +93,7 @@ impl Selection {
         Ok(Resolved::Scope(Scope::One(place)))
     }
 
-    /// Where it was found last, if that was in this snapshot.
+    /// The last result, if it was in this snapshot.
     pub fn remembered(&self, snapshot: &Snapshot) -> Option<usize> {
         let place = self.place.load(Ordering::Relaxed);
         (place >> 16 == snapshot.number && snapshot.number > 0).then(|| usize::try_from(place & 0xFFFF).unwrap_or(0))
@@ -142,7 +141,7 @@ impl Selection {
         )
     }
 
-    /// The error for a library of which nothing is known, where no server is asked.
+    /// The error for a library that was never fetched, where no server is asked.
     pub fn never_fetched(&self, reading: &Reading) -> Error {
         if let Err(unaccepted) = reading.check_accepted() {
             return unaccepted;
@@ -155,7 +154,7 @@ impl Selection {
     }
 }
 
-/// Places of the rows that a selector fits; for [`Selector::Any`] those of the strongest meaning that fits.
+/// Indexes of the rows that a selector matches; for [`Selector::Any`] those of its first meaning that matches.
 fn fitting<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Iterator<Item = usize> + 'r {
     let by = |field: fn(&LibraryRow) -> &str, name: &str| rows.iter().any(|row| field(row) == name);
     let (field, name): (fn(&LibraryRow) -> &str, &str) = match selector {

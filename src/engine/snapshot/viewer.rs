@@ -1,4 +1,4 @@
-//! Whose view of which server a handle reads: the endpoint, its token, and whether the server has accepted that.
+//! Which user's view of which server a handle reads: endpoint, token, and whether the server accepted the token.
 
 use std::sync::atomic::Ordering;
 
@@ -13,12 +13,12 @@ use crate::platform::mutex::lock;
 use crate::source::{Next, Session, View, Viewer};
 
 impl Reading {
-    /// Where this index asks, and as whom. The store knows users by a secret of its database, which may be made anew.
+    /// The endpoint: URL and user. Users are stored as keyed hashes; the key is lost with the database.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.endpoint_of(&self.tokens.current(), self.is_aside.load(Ordering::Acquire))
     }
 
-    /// The same with the token of one call, and whether it found that what is asked first is put aside.
+    /// The endpoint for one call's token and choice of source.
     pub fn endpoint_of(&self, session: &Session, is_aside: bool) -> Option<Endpoint> {
         self.view_of(is_aside).map(|View { place, viewer }| Endpoint {
             url: place.clone(),
@@ -28,18 +28,18 @@ impl Reading {
             },
             given_ms: session.given_ms(|| self.clock.now_ms()),
             who: match (viewer, &session.token) {
-                // One byte more than a token's: what was confirmed for a named user is never inherited.
+                // One byte longer than a token's: a named user's matches are never inherited.
                 (Viewer::Named(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
                 (Viewer::Holder, Some(token)) => self.store.fingerprint(token.reveal()),
-                // Three bytes more: it is nobody at this URL, where a server may be reached under several.
+                // Three bytes longer: without a token, each URL has a user of its own.
                 (Viewer::Holder, None) => [self.store.fingerprint(&format!("nobody at {place}")), vec![0; 3]].concat(),
-                // Two bytes more: no token inherits from it, nor does it from one.
+                // Two bytes longer: no token inherits from it, and it inherits from none.
                 (Viewer::Reader, _) => [self.store.fingerprint("the server's own files"), vec![0, 0]].concat(),
             },
         })
     }
 
-    /// Whose token that of a call claims to be: nothing is answered by it before the server accepted the token.
+    /// The user that a token claims. Opens nothing before the server has accepted the token.
     pub fn same_user(&self, session: &Session, is_aside: bool) -> Option<SameUser> {
         let is_by_token = self.view_of(is_aside).is_some_and(|view| view.viewer == Viewer::Holder);
         let claims = session.claims.as_ref().filter(|_| is_by_token)?;
@@ -47,8 +47,8 @@ impl Reading {
         Some(self.store.keyed(format!("same {user}").as_bytes()))
     }
 
-    /// Whether what the store holds may be this token's, and the server has not accepted it. A user who is named waits for
-    /// nothing, nor does one without a token.
+    /// Returns whether stored data may belong to this token's user, but the server has not accepted the token yet. Never so for
+    /// a named user or without a token.
     pub fn awaits_acceptance(&self) -> Result<bool> {
         if self.identity().is_some() {
             return Ok(false);
@@ -63,7 +63,7 @@ impl Reading {
         }
     }
 
-    /// Refuses what needs to know whose view this is, while the server has not accepted the token.
+    /// Fails while the server has not accepted the token.
     pub fn check_accepted(&self) -> Result<()> {
         if self.awaits_acceptance()? {
             let remedy = if self.is_offline {
@@ -77,7 +77,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Whose view of the server this token opened, also when it was replaced since; `None` while no server accepted it.
+    /// The identity that this token opened, even if it was replaced since; `None` before a server accepted it.
     pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
         match self.endpoint_of(session, self.is_aside.load(Ordering::Acquire)) {
             Some(endpoint) => self.store.identity(&endpoint),
@@ -90,8 +90,8 @@ impl Reading {
         view.as_ref()
     }
 
-    /// Replaces the token. Where it says whose view this is, nothing of the earlier one is answered from now on. Gives whether
-    /// it is another token.
+    /// Replaces the token. If the view depends on the token, no answer comes from the earlier view from now on. Returns whether
+    /// the token changed.
     pub fn set_token(&self, token: Option<Token>, next_is: Next) -> Result<bool> {
         let _catching_up = lock(&self.catching_up);
         if self.tokens.current().token == token {
@@ -100,7 +100,7 @@ impl Reading {
         let is_shown = |view: &Option<View>| view.as_ref().is_some_and(|view| view.viewer == Viewer::Holder);
         let same_view = !is_shown(&self.view) && !is_shown(&self.view_aside);
         if !same_view {
-            // Before the token: a call that begins with the new one finds nothing that the old one was shown.
+            // Before the token: a call with the new token must find nothing that the old one was shown.
             let empty = Snapshot {
                 number: self.snapshot.read().number + 1,
                 ..Snapshot::default()
@@ -115,7 +115,7 @@ impl Reading {
         Ok(true)
     }
 
-    /// Notes whether what is asked first is put aside: then it is another view.
+    /// Notes whether the first source is unavailable: the fallback source may show another view.
     pub fn set_aside(&self, is_aside: bool) {
         self.is_premise_recalled.store(true, Ordering::Relaxed);
         self.is_aside_recalled.store(false, Ordering::Release);
@@ -124,7 +124,7 @@ impl Reading {
         }
     }
 
-    /// Where the store knows that what is asked first is put aside, it is from the beginning: without a trip, and offline.
+    /// Applies the stored state of the precondition, without asking any source.
     pub(super) fn recall_premise(&self) -> Result<()> {
         let Some(premise) = &self.premise else { return Ok(()) };
         if self.is_premise_recalled.swap(true, Ordering::Relaxed) {
@@ -139,7 +139,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Whether what is asked first was put aside by what the store knew: told once.
+    /// Returns once whether the stored state made the first source unavailable.
     pub fn take_recalled(&self) -> bool {
         self.is_aside_recalled.load(Ordering::Acquire) && self.is_aside_recalled.swap(false, Ordering::AcqRel)
     }

@@ -1,14 +1,14 @@
-//! The coherence counters: how a reader learns, for two loads, that nothing was committed since it last asked.
+//! The version counters (a seqlock): two loads tell a reader whether anything was committed since its snapshot.
 //!
-//! `pending` and `done` lie in a page that all processes map. Every write transaction has a number, one above the last
-//! one's, which the database keeps too. While it holds the database's write lock, a writer
+//! `pending` and `done` lie in a page that all processes map. Write transactions are numbered, and the database stores the
+//! last number. While it holds the database's write lock, a writer
 //!
 //! 1. stores `pending = number`,
 //! 2. commits,
 //! 3. stores `done = number`, and only then returns to its caller.
 //!
-//! A reader loads `done`, then `pending`. Its snapshot was built from the database at some number; it is current if both
-//! counters have exactly that number. If they differ it asks the database, which knows.
+//! A reader loads `done`, then `pending`. Its snapshot has a number too; it is current if both counters equal that number.
+//! If not, the reader asks the database.
 //!
 //! **No lookup that starts after a commit's return sees the old answer.** Let the commit have number n. Returning comes
 //! after step 3, and that store is sequentially consistent, so it is visible to whatever starts afterwards. From then on
@@ -24,7 +24,7 @@
 //! shows an old number twice. (After a crash of the machine the page may hold anything: repair it when the first process
 //! opens the store.)
 
-/// One shared counter. Implemented for the atomics of std, and for those of loom when the protocol is modelled.
+/// A shared counter: an atomic of std, or of loom in the model test.
 pub trait SharedWord {
     /// Sequentially consistent load.
     fn load(&self) -> u64;
@@ -51,12 +51,12 @@ impl SharedWord for std::sync::atomic::AtomicU64 {
     }
 }
 
-/// What the counters say.
+/// The state of the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageState {
-    /// The last transaction that may have been committed has this number, and it is done.
+    /// The last transaction has this number and is finished.
     Equal(u64),
-    /// A transaction is under way, or its writer died: only the database knows.
+    /// A transaction is under way, or its writer died: ask the database.
     Pending,
 }
 
@@ -78,21 +78,20 @@ impl<'a, W: SharedWord> VersionCounters<'a, W> {
         self.pending.store(number);
     }
 
-    /// After the commit, still under the lock or not, but before any reader is told of it.
+    /// After the commit and before the call returns.
     ///
-    /// Without the lock a later writer may have passed: its number must not be taken back.
+    /// A later writer may have stored a higher number already: it stays.
     pub fn commit(&self, number: u64) {
         self.done.raise(number);
     }
 
-    /// Makes both equal to the database's number. Only under the write lock: no transaction may be under way.
+    /// Sets both to the database's number. Only under the write lock, outside of a transaction.
     pub fn repair(&self, number: u64) {
         self.done.store(number);
         self.pending.store(number);
     }
 
-    /// `done` first: a writer that comes between the two loads makes them differ, and a reader that starts after a commit's
-    /// return has its number from the first load on.
+    /// Loads `done` first: a writer between the two loads makes them differ.
     #[inline]
     pub fn state(&self) -> PageState {
         let done = self.done.load();

@@ -26,37 +26,36 @@ const AT_VERSION: usize = 1;
 const AT_STORE: usize = 2;
 const AT_PENDING: usize = 16;
 const AT_DONE: usize = 17;
-/// Counts how often the page was retired and filled anew. Odd: it is retired, and not filled yet.
+/// Counts retirements and refills of the page. Odd: retired and not refilled yet.
 const AT_INCARNATION: usize = 18;
-/// Answers of processes that wrote nothing, which the store's counters lack.
+/// Answers of processes that only read, which the store has not counted yet.
 const AT_ANSWERS: usize = 24;
-/// Calls that wait for a commit, and those that were killed while they did: where it is 0 a commit wakes none.
+/// Calls that wait for a commit, killed ones included. At 0 a commit needs no wake-up.
 const AT_WAITING: usize = 32;
 
-/// For so many milliseconds a reader believes a page that it has seen under its name.
+/// Milliseconds between a reader's checks that the page still has its name.
 pub const HOLDS_MS: u64 = 500;
-/// When all readers have noticed that a page lost its name: the clock by which they believe it lags a little.
+/// After this time all readers have noticed that a page lost its name; their coarse clock may lag a little.
 const NOTICED: Duration = Duration::from_millis(HOLDS_MS + 60);
 
-/// How long another process may make a page.
+/// Longest wait for another process that makes a page.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The coherence counters of a store, shared between processes.
+/// The version counters of a store, shared between processes.
 pub struct VersionPage {
     page: SharedPage,
     file: Inode,
-    /// As it was when it was mapped: any other says that this one is retired.
+    /// The page's generation when it was mapped; if it changes, the page was retired.
     incarnation: u64,
 }
 
 impl VersionPage {
-    /// Maps the page at `path`, making it when it is missing. One that is retired, or belongs to another store (`store_id`), is
-    /// filled anew in its place: others may have the file mapped, so it is neither replaced nor shortened, and a word in it says
-    /// to those that it is not theirs any more. Both counters of a new page are 0: call [`VersionPage::repair`] under the
-    /// database's write lock before it is relied upon.
+    /// Maps the page at `path`, and makes it if it is missing. A page that is retired, or of another store (`store_id`), is
+    /// refilled in place: other processes may have the file mapped, so it is never replaced or shortened, and its generation
+    /// tells them. Both counters of a new page are 0: call [`VersionPage::repair`] under the database's write lock first.
     ///
-    /// A missing page may have been removed, and others may have it mapped: it is made when they have noticed. A store that is
-    /// `fresh` has none yet: nothing was ever committed to it.
+    /// A missing page may still be mapped by others: the new one is made after they have noticed. A `fresh` store, without any
+    /// commit, has no page.
     ///
     /// # Errors
     /// [`Status::Store`] when the file cannot be made or mapped; then every lookup has to ask the database.
@@ -70,8 +69,8 @@ impl VersionPage {
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
             return Ok(page);
         }
-        // Two processes that both find it missing must not end up with a page each. The holder of the folder's lock looks
-        // again. Where locks do not work, mapping cannot be relied upon either, and no page is made.
+        // Two processes that find no page must not make two: the holder of the folder's lock checks again. Where locks do not
+        // work, mappings cannot be relied upon either, and no page is made.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         let _exclusive = FileLock::on_folder(folder, Some(Instant::now() + PATIENCE), &|| false)
@@ -86,21 +85,21 @@ impl VersionPage {
             .ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))
     }
 
-    /// The page, if there is one and it is this store's.
+    /// Maps the page if it exists and is this store's.
     ///
     /// # Errors
-    /// When there is a file that cannot be mapped.
+    /// If the file cannot be mapped.
     pub fn existing(path: &Path, store_id: u64) -> io::Result<Option<Self>> {
         let found = Self::mapped(path)?;
         Ok(found.filter(|page| page.is_of(store_id) && !page.is_retired()))
     }
 
-    /// The file at the path, whatever is in it; `None` where there is none, or not a whole one.
+    /// Maps the file at the path; `None` if it is missing or too short.
     fn mapped(path: &Path) -> io::Result<Option<Self>> {
         let file = match files::existing(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            // A link, a pipe, a directory: to be replaced.
+            // A link, a pipe or a directory is replaced.
             Err(error) if files::is_in_the_way(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -111,7 +110,7 @@ impl VersionPage {
         };
         Ok(Some(Self {
             file: Inode::of_open(&file)?,
-            // Before all else is read: who fills it anew meanwhile changes it.
+            // Read first: a refill in between changes it.
             incarnation: page.words()[AT_INCARNATION].load(Ordering::SeqCst),
             page,
         }))
@@ -124,13 +123,13 @@ impl VersionPage {
             .all(|(at, word)| self.word(at) == word)
     }
 
-    /// Makes a page, or fills the file that is there.
+    /// Makes a page, or refills the file.
     fn make(path: &Path, store_id: u64, fresh: bool) -> io::Result<()> {
-        // A file that is no page, no process maps; and it may be a link to one that is precious.
+        // No process maps a file that is not a page, and it may be a link to something precious: never write into it.
         if let Some(page) = Self::mapped(path)?.filter(|page| page.word(AT_MAGIC) == MAGIC) {
-            // Those who have it mapped must not go on believing it.
+            // Processes that have it mapped must stop using it.
             page.retire();
-            // Others may have one mapped that was removed before this one came.
+            // Others may still map a page that was removed earlier.
             if !fresh && !page.is_of(store_id) {
                 wait_coarse(NOTICED);
             }
@@ -153,8 +152,8 @@ impl VersionPage {
         written
     }
 
-    /// Makes a retired page that of a store. A kill in between leaves it retired. A writer that was within its transaction may
-    /// still note its number here: that makes the counters differ, or leads a reader to the database.
+    /// Refills a retired page for a store. A kill in between leaves it retired. A writer in its transaction may still store its
+    /// number here: then the counters differ, and readers ask the database.
     fn fill(&self, store_id: u64) {
         let words = self.page.words();
         let retired = words[AT_INCARNATION].load(Ordering::SeqCst) | 1;
@@ -167,15 +166,15 @@ impl VersionPage {
         words[AT_INCARNATION].store(retired.wrapping_add(1), Ordering::SeqCst);
     }
 
-    /// Takes away what has the page's name, where this process cannot map it, and returns when all who have a page mapped have
-    /// noticed: from then on they ask the database. With `noticed` set they have, unless there was one again.
+    /// Removes the page's file if this process cannot map it, and returns after all others have noticed: they ask the database
+    /// from then on. With `noticed` it does not wait, unless a file was there again.
     ///
     /// # Errors
-    /// When it cannot be removed.
+    /// If the file cannot be removed.
     pub fn take_away(path: &Path, noticed: bool) -> io::Result<()> {
-        // By its path: a process that has no descriptor left has to do this too.
+        // By path: this must work without a free descriptor.
         match fs::remove_file(path) {
-            // What is no file, such as a directory, cannot be mapped.
+            // Anything else, such as a directory, cannot be mapped.
             Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),
             Err(_) if noticed => {}
             _ => wait_coarse(NOTICED),
@@ -183,38 +182,37 @@ impl VersionPage {
         Ok(())
     }
 
-    /// Whether the file at `path` is still this page. If the file was removed or replaced, a process that opens it now does
-    /// not see this page's counters, nor this page what that process writes: a writer asks before it writes, a reader
-    /// twice a second.
+    /// Returns whether the file at `path` is still this page. After a removal new processes use another page, and neither sees
+    /// the other's commits: writers check this before they write, readers twice a second.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
         !self.is_retired() && Inode::of(path) == Some(self.file)
     }
 
-    /// It is not the store's any more: processes that have it mapped ask the database from now on.
+    /// Retires the page: processes that have it mapped ask the database from now on.
     pub fn retire(&self) {
         self.page.words()[AT_INCARNATION].fetch_or(1, Ordering::SeqCst);
         self.wake();
     }
 
-    /// Counts answers until a writer takes them.
+    /// Adds answers for the next writer to store.
     pub fn count_answers(&self, answers: u64) {
         self.page.words()[AT_ANSWERS].fetch_add(answers, Ordering::Relaxed);
     }
 
-    /// How many are counted.
+    /// The answers not stored yet.
     #[must_use]
     pub fn answers(&self) -> u64 {
         self.page.words()[AT_ANSWERS].load(Ordering::Relaxed)
     }
 
-    /// Takes what is counted.
+    /// Takes the answers and resets them to 0.
     #[must_use]
     pub fn take_answers(&self) -> u64 {
         self.page.words()[AT_ANSWERS].swap(0, Ordering::Relaxed)
     }
 
-    /// Whether it was retired since it was mapped, or before.
+    /// Returns whether the page was retired.
     #[inline]
     #[must_use]
     pub fn is_retired(&self) -> bool {
@@ -238,17 +236,16 @@ impl VersionPage {
         self.wake();
     }
 
-    /// What is compared to wait for the next commit: read it before looking at what was committed.
+    /// The word to wait on for the next commit: read it before you look at what was committed.
     #[must_use]
     pub fn done(&self) -> u64 {
         self.page.words()[AT_DONE].load(Ordering::SeqCst)
     }
 
-    /// Waits until something is committed since [`VersionPage::done`], a signal comes, [`VersionPage::wake`] is called, or for
-    /// so long. It may return for nothing.
+    /// Waits until a commit after [`VersionPage::done`], a signal, [`VersionPage::wake`] or the timeout. May return early.
     pub fn wait(&self, done: u64, most: Duration) {
         let waiting = &self.page.words()[AT_WAITING];
-        // Before the word is compared: a commit that sees none waiting was finished before, and is not waited for.
+        // Before the comparison: a commit that sees no waiter was finished before it.
         waiting.fetch_add(1, Ordering::SeqCst);
         self.page.wait(AT_DONE, done, most);
         waiting.fetch_sub(1, Ordering::SeqCst);
@@ -261,8 +258,8 @@ impl VersionPage {
         }
     }
 
-    /// What the counters say: a snapshot is current if this is [`PageState::Equal`] with the snapshot's own sequence.
-    /// A page that lost its place says [`PageState::Pending`] for ever.
+    /// The counters' state: a snapshot is current if it is [`PageState::Equal`] with the snapshot's sequence.
+    /// A retired page is [`PageState::Pending`] for ever.
     #[inline]
     #[must_use]
     pub fn state(&self) -> PageState {

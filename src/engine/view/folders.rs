@@ -1,4 +1,4 @@
-//! What a library lists below a folder: the segment's range, without what changed since, and what came.
+//! Items below a folder: the segment's range without the changed items, and the memtable's.
 
 use std::collections::HashSet;
 
@@ -46,7 +46,7 @@ impl LibraryView {
         }
     }
 
-    /// The paths of items that came since the segment, or as mappings call them, with their forms: those below a folder.
+    /// The paths of added items below a folder, listed or mapped, with their forms.
     pub(super) fn added_below<'v>(
         &'v self,
         folder: &[u8],
@@ -62,7 +62,7 @@ impl LibraryView {
     }
 }
 
-/// The paths of an added item, each with its form, or the form of what mappings make of it.
+/// The paths of an added item, each with its form or its mapped form.
 fn paths_of<'v>(
     record: &'v MemtableEntry,
     item: &'v Item,
@@ -137,7 +137,7 @@ impl Folders for LibraryView {
         let mut found: Vec<Invalidated> = Vec::new();
         let mut consider = |rating_key: &str, path: &[u8]| {
             let invalid = || Normal::with(path, |normal| self.is_unverified(normal, path, rating_key));
-            // One question for an item settles all the paths by which it is found.
+            // One check per item settles all of its paths.
             match found.iter().position(|(known, _)| known == rating_key) {
                 Some(at) if found[at].1.iter().any(|known| known == path) || !invalid() => {}
                 Some(at) => found[at].1.push(path.to_vec()),
@@ -153,7 +153,7 @@ impl Folders for LibraryView {
                     Some(_) => {}
                 },
                 MemtableChange::UnverifiedPath { path } => Normal::with(path, |normal| {
-                    // By each of its names: as it is listed, and as mappings of both kinds lead to that.
+                    // By each spelling: listed, and mapped in both directions.
                     let mut hit = |hit| {
                         let (rating_key, listed) = self.facts(hit);
                         let lies_below = |(folder, mapped): (&[u8], bool)| {
@@ -183,7 +183,7 @@ impl Folders for LibraryView {
     fn folders_alike(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize {
         let form = Form::done(folder);
         let mut best = least.max(1);
-        // Few: those of which a path was added.
+        // Few: only items with an added path.
         let mut added: Vec<Vec<u8>> = Vec::new();
         let live = self
             .memtable
@@ -244,7 +244,7 @@ impl Folders for LibraryView {
         let mut added = added.into_iter().peekable();
         let mut given = 0;
         let mut last = Vec::new();
-        // Whether there is room for one more; what has the last one's form always has it.
+        // Whether one more fits; paths of the last one's form always do.
         let mut give = |file: ListedFile<'v>| {
             if given >= limit && file.form != last {
                 return false;

@@ -1,4 +1,4 @@
-//! One library as the ladder sees it: a segment of its listing, its confirmed matches, and the memtable on both.
+//! One library as `matching` reads it: the segment of its listing, its confirmed matches, and the memtable over both.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::matching::normal::normal_form;
 use crate::matching::{First, Form, Found, ItemRef, Mappings, Normal, Spelling, Stamp, View, lies_under};
 use crate::model::{Item, Rung};
 
-/// What is known of a library beside its items.
+/// Facts of a library beside its items.
 #[derive(Clone, Debug, Default)]
 pub struct ViewFacts {
     /// Plex's identifier of the library.
@@ -22,24 +22,24 @@ pub struct ViewFacts {
     pub fetched: bool,
 }
 
-/// One library at one moment. Immutable but for what is appended to its memtable.
+/// One library in a snapshot. Immutable, but for its memtable.
 pub struct LibraryView {
-    /// What is known beside the items.
+    /// Its facts.
     pub facts: ViewFacts,
-    /// The newest complete listing; `None` when there is none, or it is empty.
+    /// The newest complete listing; `None` if the library was never listed or is empty.
     pub segment: Option<Arc<ListingSegment>>,
-    /// The confirmed matches; `None` when there are none.
+    /// The confirmed matches; `None` without any.
     pub matches: Option<Matches>,
-    /// What changed since both.
+    /// Changes since the segments.
     pub memtable: Arc<Memtable>,
-    /// Normal forms of the folders, as the server sees them …
+    /// Normal forms of its folders, in the server's spelling …
     locations: Box<[Box<[u8]>]>,
-    /// … and as server-to-host rules call them.
+    /// … and mapped to the host's.
     hosts: Box<[Box<[u8]>]>,
 }
 
 impl LibraryView {
-    /// Puts a view together. A segment of another library, such as a copied file, is as good as none.
+    /// Makes a view. A segment of another library, such as a copied file, is ignored.
     #[must_use]
     pub fn new(
         facts: ViewFacts,
@@ -68,8 +68,7 @@ impl LibraryView {
         }
     }
 
-    /// Gives `each` the paths that matches were recorded with and that have the normal form of `path`: what an
-    /// invalidation of the path has to forget.
+    /// Calls `each` with the recorded paths that have the normal form of `path`: an invalidation removes their matches.
     pub fn confirmed_paths(&self, path: &[u8], mut each: impl FnMut(&[u8])) {
         Normal::with(path, |path| {
             self.recorded(path, |hit| each(self.facts(hit).1));
@@ -100,7 +99,7 @@ impl LibraryView {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// The newest record that says whether and how the item is listed; `None` leaves it to the segment.
+    /// The newest change that adds or removes the item; `None` if the segment decides.
     pub(super) fn overridden(&self, rating_key: &str) -> Option<&MemtableEntry> {
         self.memtable.about_item(rating_key).find(|record| {
             matches!(
@@ -114,19 +113,19 @@ impl LibraryView {
         !self.memtable.is_empty() && self.overridden(rating_key).is_some()
     }
 
-    /// The item of an added record, unless a newer record overrides it.
+    /// The item of an `Added` change, unless a newer change overrides it.
     pub(super) fn live<'v>(&'v self, record: &'v MemtableEntry) -> Option<&'v Item> {
         let item = added(record)?;
         let newest = self.overridden(&item.rating_key)?;
         (newest.order == record.order).then_some(item)
     }
 
-    /// The normal forms of its folders, as the server sees them and as server-to-host rules call them.
+    /// The normal forms of its folders, in the server's and in the host's spelling.
     pub(super) fn own_folders(&self) -> impl Iterator<Item = &[u8]> {
         self.locations.iter().chain(&self.hosts).map(|folder| &**folder)
     }
 
-    /// The newest record about the match of exactly this path.
+    /// The newest change of the match of exactly this path.
     fn match_of<'v>(&'v self, path: &Normal<'_>, raw: &[u8]) -> Option<&'v MemtableEntry> {
         let about = |record: &&MemtableEntry| {
             matches!(
@@ -138,8 +137,7 @@ impl LibraryView {
         records.find(about)
     }
 
-    /// The item that the host recorded since the segment for a path that equals itself only, where nothing is listed that
-    /// could speak against it.
+    /// The match in the memtable for exactly this path, if no listed path contradicts it.
     fn sole_recorded<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, Rung)> {
         if self.facts.fetched || path.is_text() {
             return None;
@@ -150,8 +148,7 @@ impl LibraryView {
         (!self.is_unverified(path, path.raw(), rating_key) && !self.broken()).then_some((rating_key, Rung::Confirmed))
     }
 
-    /// Of a path that the segment lists once: what was recorded before the segment was made may say something else. `form`: the
-    /// hash of its normal form.
+    /// For a path that the segment lists once: an older recorded match may contradict it. `form`: hash of the normal form.
     #[inline]
     fn sole_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, Rung)> {
         let recorded = self
@@ -161,13 +158,13 @@ impl LibraryView {
         match recorded {
             _ if self.broken() => None,
             SingleMatch::None => Some((rating_key, Rung::Exact)),
-            // Listed under the item that it was recorded with: nothing can be said against it.
+            // Listed under the recorded item: no contradiction.
             SingleMatch::Match(recorded) => (recorded == rating_key).then_some((rating_key, Rung::Confirmed)),
             SingleMatch::Unsure => None,
         }
     }
 
-    /// The listed paths of this normal form: those listed so, or those that a rule made so.
+    /// The listed paths of this normal form, or those that a mapping gives it.
     fn at_path<'v>(&'v self, path: &Normal<'_>, mapped: bool, mut each: impl FnMut(Hit<'v>, bool)) {
         if let Some(segment) = &self.segment {
             segment.paths(path, |entry, raw| {
@@ -215,11 +212,11 @@ fn hit_of(record: &MemtableEntry, part: usize) -> Hit<'_> {
 pub enum Hit<'v> {
     /// Listed in the segment: the entry's number.
     Listed(u32),
-    /// Recorded before that.
+    /// A confirmed match in the segments.
     Matched(RecordPlace),
-    /// Part of an added item.
+    /// A part of an added item in the memtable.
     Added(&'v MemtableEntry, u32),
-    /// Recorded since.
+    /// A confirmed match in the memtable.
     Recorded(&'v MemtableEntry),
 }
 
@@ -257,7 +254,7 @@ impl View for LibraryView {
         if changed && self.memtable.about_path(path).next().is_some() {
             return self.sole_recorded(path);
         }
-        // Nothing is listed that could speak against what the host recorded.
+        // No listed path contradicts the recorded match.
         if !self.facts.fetched {
             let SingleMatch::Match(rating_key) = self.matches.as_ref()?.sole(path.raw(), path.hash()) else {
                 return None;
@@ -274,7 +271,7 @@ impl View for LibraryView {
 
     #[inline]
     fn sole_spelled<'v>(&'v self, path: &Spelling<'_>, first: First) -> Option<(&'v str, Rung)> {
-        // What changed is listed by the normal form only.
+        // Changes are indexed by the normal form only.
         if !self.memtable.is_empty() || !self.facts.fetched {
             return None;
         }
@@ -395,7 +392,7 @@ impl View for LibraryView {
     }
 
     fn stamp(&self, hit: Hit<'_>) -> Stamp {
-        // What came singly before the listing began to answer was listed by it once more.
+        // An item added before the listing began to answer is in the listing too.
         let listed = |came: u64| came.max(self.facts.listed_at);
         let (sequence, order) = match (hit, &self.segment, &self.matches) {
             (Hit::Listed(number), Some(segment), _) => (listed(segment.came_at(number)), 0),
@@ -422,7 +419,7 @@ impl View for LibraryView {
             .about_item(rating_key)
             .find_map(|record| match record.change {
                 MemtableChange::UnverifiedItem { .. } => Some(true),
-                // An item that is added ends no mark in the store, which is what a handle reads that opens now.
+                // An added item ends no invalidation in the store, which a new handle reads.
                 MemtableChange::VerifiedItem { .. } | MemtableChange::Matched { .. } => Some(false),
                 _ => None,
             });
