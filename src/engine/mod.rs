@@ -1,10 +1,9 @@
-//! The index: what is known of each library, kept on the disk and in memory, and read without a lock.
+//! The storage engine: a log-structured merge tree over `SQLite`. Readers take no lock.
 //!
-//! It is a log-structured merge tree over `SQLite`. [`sql`] is the truth. Segments are immutable, mapped and derived
-//! ([`segment`]); memtables hold what changed since ([`memtable`]). A [`view`] is one library of both, a snapshot all libraries at one
-//! moment ([`snapshot`]), and the version page tells for some loads whether that is current ([`version_page`]). What hosts record by
-//! exact name is in [`records`]; segments are made, replaced and swept in [`compaction`] too. The rest of the crate uses what is
-//! named here, and nothing else.
+//! [`sql`] is the truth. Segments are immutable, mapped and derived ([`segment`]); memtables hold the changes since
+//! ([`memtable`]). A [`view`] is one library of both, a [`snapshot`] all libraries; the version page shows whether a snapshot
+//! is current ([`version_page`]). Confirmed matches and tables are [`records`]. [`compaction`] writes, replaces and removes
+//! the segments of listings. The rest of the crate uses only the names exported here.
 
 mod compaction;
 mod memtable;
@@ -26,7 +25,7 @@ pub use sql::{
     ListingResult, LockTimeout, ProbeOutcome, Store, StoreFolder, StoreInfo,
 };
 
-/// What the fuzz targets and benchmarks reach besides.
+/// Further exports for fuzz targets and benchmarks.
 pub mod for_fuzzing {
     pub use super::memtable::MemtableChange;
     pub use super::segment::{

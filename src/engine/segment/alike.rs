@@ -1,5 +1,5 @@
-//! Putting what has the same hash into the order of components from the end, on the way of what is sorted by hash: the rest is
-//! not looked at, for most hashes are unlike all others.
+//! Orders elements of the same hash by their components from the end. Input is sorted by hash, and most hashes are unique:
+//! only groups of equal hashes are compared.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use super::sorter::KeySorter;
 use crate::matching::Form;
 
-/// What is put on its way: two numbers.
+/// An element: two numbers.
 pub type Element = [u32; 2];
 
-/// Where sorted elements go.
+/// Receives the sorted elements.
 type Write<'w> = dyn FnMut(Element) -> io::Result<()> + 'w;
 
-/// Elements by hash, each of an entry. `form` reads the entry's form, and says how many of its components count.
+/// Groups elements by hash. `form` reads the form of an element's entry, and returns how many of its components count.
 pub struct SuffixGroups<F> {
     place: Option<PathBuf>,
     form: F,
-    /// The last one, of which it is not known yet whether it is alone.
+    /// The last element, whose group may go on.
     last: Option<(u32, u32, Element)>,
     group: Option<KeySorter>,
     bytes: Vec<u8>,
@@ -36,7 +36,7 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
         }
     }
 
-    /// The next one, of a hash that is no less than the one before.
+    /// Adds an element, in the order of hashes.
     pub fn put(&mut self, hash: u32, entry: u32, element: Element, write: &mut Write<'_>) -> io::Result<()> {
         let Some((known, other, before)) = self.last.replace((hash, entry, element)) else {
             return Ok(());
@@ -52,7 +52,7 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
         Ok(())
     }
 
-    /// There are no more.
+    /// Writes the last group.
     pub fn end(mut self, write: &mut Write<'_>) -> io::Result<()> {
         if let Some((_, entry, element)) = self.last.take() {
             if self.group.is_none() {
@@ -68,7 +68,7 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
         from_the_end(Form::done(&self.bytes), count, &mut self.key);
         let place = self.place.as_deref();
         let group = self.group.get_or_insert_with(|| KeySorter::new(place));
-        // Where components are alike too, the second number decides.
+        // Equal components are ordered by the second number.
         group.push(&self.key, [element[1], element[0], 0, 0])
     }
 
@@ -80,7 +80,7 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
     }
 }
 
-/// Bytes that have the order of the first so many components, compared from the last one on; what ends first comes first.
+/// A key with the order of the components from the end; a shorter path comes first.
 fn from_the_end(form: Form<'_>, count: usize, key: &mut Vec<u8>) {
     key.clear();
     let skipped = form.back().count().saturating_sub(count);
@@ -88,7 +88,7 @@ fn from_the_end(form: Form<'_>, count: usize, key: &mut Vec<u8>) {
         if !key.is_empty() {
             key.push(0);
         }
-        // Zero stands between components.
+        // Zero separates components.
         for byte in component.folded() {
             match byte {
                 0 => key.extend_from_slice(&[1, 1]),

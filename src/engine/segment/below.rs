@@ -1,4 +1,4 @@
-//! What a segment lists below a folder.
+//! Items below a folder in a segment.
 
 use std::ops::{ControlFlow, Range};
 
@@ -11,14 +11,14 @@ use crate::matching::{Form, Held, LIMIT, Member, Season};
 pub type Others = Vec<u32>;
 
 impl ListingSegment {
-    /// The places of what lies below a folder, which is in normal form and ends in no separator; of paths that mappings made
-    /// if `mapped`, else of listed ones.
+    /// The range of paths below a folder, given in normal form without a separator at its end. `mapped`: of mapped paths, else of
+    /// listed ones.
     #[must_use]
     pub fn below(&self, folder: &[u8], mapped: bool) -> Range<usize> {
         self.order.below(&self.file, folder, mapped).unwrap_or(0..0)
     }
 
-    /// The places of these that come behind a path in normal form.
+    /// The part of a range after a path in normal form.
     #[must_use]
     pub fn behind(&self, within: &Range<usize>, form: &[u8]) -> Range<usize> {
         let from = self.order.behind(&self.file, within.clone(), form);
@@ -32,7 +32,7 @@ impl ListingSegment {
         self.entry(number).ok()
     }
 
-    /// Gives `each` all entries of an item: those of its files, then those that mappings made of them.
+    /// Calls `each` with all entries of an item: its files', then the mapped ones.
     pub fn entries_of<'i>(&'i self, first: u32, mut each: impl FnMut(&EntryHead<'i>)) {
         let _marked: Read<()> = (|| {
             let entry = self.entry(first)?;
@@ -43,7 +43,7 @@ impl ListingSegment {
             let (mut left, mut end) = (rest.more, rest.end);
             loop {
                 let at = end.next_multiple_of(4);
-                // Behind its own entries: a show, another item, or the end.
+                // After its own entries: a show, another item, or the end.
                 if !self.has_records(at) || left == 0 && self.file.slice(at, 1)?[0] & (MAPPED | SHOW) != MAPPED {
                     return Ok(());
                 }
@@ -58,12 +58,12 @@ impl ListingSegment {
         })();
     }
 
-    /// Whether an entry that a mapping made is of the item that begins with `first`.
+    /// Returns whether a mapped entry belongs to the item that begins with `first`.
     fn is_of(&self, mapped: &EntryHead<'_>, first: u32) -> Read<bool> {
         Ok(mapped.target == first || self.entry(mapped.target)?.target == first)
     }
 
-    /// The places, sorted, of those entries that are hidden: items by their first entries.
+    /// The sorted places of the entries of hidden items, given by their first entries.
     pub fn hidden_places(
         &self,
         firsts: impl Iterator<Item = u32>,

@@ -1,4 +1,4 @@
-//! The file of a segment while it is written: its parts one behind the other, their check sums, and the head at the end.
+//! Writes the file of a segment: its parts in order, their check sums, and the head last.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -11,19 +11,18 @@ use super::spool::{Spool, reserve, temporary};
 use crate::error::{Error, Result, Status};
 use crate::platform::files;
 
-/// So much is written at a time, at a multiple of it. A file system that keeps files in memory in larger pieces than pages takes
-/// one of this size then, and the processor needs one entry for it where it is mapped: a lookup in a large segment waits for few
-/// of these, and a process that begins asks for few pages.
+/// Size and alignment of a write. File systems with large folios then cache the file in pieces of this size, which take one
+/// TLB entry each: lookups in a large segment miss less, and a new process has fewer page faults.
 const PIECE: usize = if cfg!(test) { 8 << 10 } else { 2 << 20 };
 
-/// A file that has another name until it is whole, and is removed if it never is.
+/// A file under a temporary name; removed on drop unless it was kept.
 pub struct TemporaryFile {
     file: File,
     name: Option<PathBuf>,
 }
 
 impl TemporaryFile {
-    /// One beside `path`.
+    /// Creates one beside `path`.
     pub fn beside(path: &Path) -> io::Result<Self> {
         let name = temporary(path);
         Ok(Self {
@@ -32,7 +31,7 @@ impl TemporaryFile {
         })
     }
 
-    /// Gives it its name. A file that has the name stays: another process was faster, and others may have it mapped.
+    /// Renames it to `path`. A file that exists there stays: another process was faster, and others may have it mapped.
     pub fn keep(mut self, path: &Path) -> io::Result<()> {
         if path.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
             return Ok(());
@@ -53,10 +52,10 @@ impl Drop for TemporaryFile {
     }
 }
 
-/// Where a segment is written.
+/// The output of a segment.
 pub enum SegmentOutput {
     Memory(Vec<u8>),
-    /// Beside this path, as soon as there is something to write.
+    /// A temporary file beside this path, made with the first write.
     Beside(PathBuf),
     File(TemporaryFile),
 }
@@ -103,12 +102,12 @@ impl SegmentOutput {
     }
 }
 
-/// What is written between head and check sums.
+/// Writes the parts between head and check sums.
 pub struct SegmentWriter {
     out: SegmentOutput,
-    /// Bytes that were written: whole pieces.
+    /// Bytes written, in whole pieces.
     written: usize,
-    /// What waits behind them; before the first piece is written it begins with the head's place.
+    /// Bytes not written yet; the first piece begins with room for the head.
     waits: Vec<u8>,
     sums: Vec<u8>,
 }
@@ -123,7 +122,7 @@ impl SegmentWriter {
         }
     }
 
-    /// Beside what more than memory should hold may be written, if anywhere.
+    /// The path beside which temporary files may be written; `None` in memory.
     pub fn place(&self) -> Option<PathBuf> {
         match &self.out {
             SegmentOutput::Memory(_) => None,
@@ -132,18 +131,18 @@ impl SegmentWriter {
         }
     }
 
-    /// The byte that comes next.
+    /// The offset of the next byte.
     pub fn at(&self) -> usize {
         self.written + self.waits.len()
     }
 
-    /// What comes next is to be appended here, and then [`SegmentWriter::settle`] called; there is memory for so much.
+    /// The buffer to append to, with memory reserved for `length` bytes. Call [`SegmentWriter::settle`] afterwards.
     pub fn tail(&mut self, room: usize) -> io::Result<&mut Vec<u8>> {
         reserve(&mut self.waits, room)?;
         Ok(&mut self.waits)
     }
 
-    /// Writes the whole pieces that wait.
+    /// Writes the whole pieces of the buffer.
     pub fn settle(&mut self) -> io::Result<()> {
         if self.waits.len() < PIECE {
             return Ok(());
@@ -161,7 +160,7 @@ impl SegmentWriter {
         self.settle()
     }
 
-    /// Adds the sums of what waits up to here; the head has one of its own.
+    /// Adds the check sums of the buffer up to `end`. The head has its own.
     fn sum(&mut self, until: usize) -> io::Result<()> {
         let from = if self.written == 0 { BLOCK } else { 0 };
         reserve(&mut self.sums, until.div_ceil(BLOCK) * 8)?;
@@ -171,7 +170,7 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Ends a part of elements of this size that began at `from`: pads it to eight bytes.
+    /// Ends a part that began at `from`, of elements of this size, and pads it to eight bytes.
     pub fn end_part(&mut self, from: usize, size: usize) -> io::Result<SegmentPart> {
         let length = self.at() - from;
         self.put(&[0; 8][..length.next_multiple_of(8) - length])?;
@@ -181,14 +180,14 @@ impl SegmentWriter {
         })
     }
 
-    /// A part of what was spooled.
+    /// Copies a part from a spool.
     pub fn part(&mut self, spool: &Spool, size: usize) -> io::Result<SegmentPart> {
         let from = self.at();
         spool.all(|bytes| self.put(bytes))?;
         self.end_part(from, size)
     }
 
-    /// So many bytes from `at` on, or fewer at the end.
+    /// Reads `length` bytes from `at`, or fewer at the end.
     pub fn read(&self, at: usize, length: usize, to: &mut Vec<u8>) -> io::Result<()> {
         let length = length.min(self.at().saturating_sub(at));
         to.clear();
@@ -204,7 +203,7 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Sets bits of these bytes, which are in order.
+    /// Sets bits of bytes at these ascending offsets.
     pub fn mark(&mut self, places: &[usize], bits: u8) -> io::Result<()> {
         for block in places.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
             let begin = block[0] - block[0] % BLOCK;
@@ -261,14 +260,14 @@ pub fn keep(out: SegmentOutput, path: &Path) -> io::Result<()> {
     }
 }
 
-/// The error with what could not be done before its text.
+/// Puts the failed operation before the error's text.
 pub fn failed(what: &str, error: &io::Error) -> Error {
     let full = files::is_full(error);
     let status = if full { Status::StoreFull } else { Status::Store };
     Error::new(status, format!("{what}{error}"))
 }
 
-/// The same of a segment that was to get this name.
+/// The same for writing the segment of this name.
 pub fn cannot_write<T>(done: io::Result<T>, path: &Path) -> Result<T> {
     done.map_err(|error| failed(&format!("the image {} cannot be written: ", path.display()), &error))
 }

@@ -1,7 +1,7 @@
-//! Making a segment: records as items come, tables at the end, and then one file.
+//! Builds the segment of a listing: records as items come, tables at the end.
 //!
-//! Records go into the file as they come, and what tables are made of is sorted in runs that lie beside it. So a segment of any
-//! size takes the same memory, but for its shows; one that is made in memory takes what its file would have, and as much again.
+//! Records go straight into the file; the tables' input is sorted in runs in temporary files. So a segment of any size takes
+//! the same memory, but for its shows. A segment in memory takes twice the size of its file.
 
 use std::collections::HashMap;
 use std::io;
@@ -23,59 +23,59 @@ use crate::matching::{Mappings, Normal, Spelling};
 use crate::model::{Item, ItemType};
 use crate::platform::bytes::same;
 
-/// What a segment is of.
+/// The identity of a segment.
 #[derive(Clone, Debug, Default)]
 pub struct ListingMeta {
     /// The library's uuid, of up to 255 bytes.
     pub library: String,
     /// The listing's generation.
     pub generation: u64,
-    /// The change sequence up to which it knows everything.
+    /// The change sequence up to which it has every change.
     pub sequence: u64,
-    /// Rules whose results are indexed too.
+    /// The mappings whose results are indexed too.
     pub mappings: Mappings,
 }
 
-/// What was made.
+/// The finished segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListingInfo {
     /// Size of the file.
     pub bytes: u64,
     /// Items, or matches.
     pub items: u64,
-    /// Paths, those made by mappings not counted.
+    /// Listed paths, without mapped ones.
     pub parts: u64,
 }
 
-/// Collects items and writes them as one segment.
+/// Builds a segment from items.
 pub struct ListingBuilder {
     meta: ListingMeta,
-    /// Everything between the head and the tables.
+    /// The records, and the parts after them.
     records: SegmentWriter,
     /// Hashes of normal forms, and entries.
     paths: PairSorter,
     /// Hashes of rating keys, and entries.
     keys: PairSorter,
-    /// What is kept of the hashes of file names, and entries.
+    /// Hashes of file names, and entries.
     names: PairSorter,
-    /// Normal forms of listed paths, and of those made by mappings.
+    /// Normal forms of listed paths, and of mapped ones.
     listed: KeySorter,
     mapped: KeySorter,
-    /// Shows and seasons by the hash of their records, which stand beside. A show whose hash another one has is simply written again.
+    /// Shows and seasons by the hash of their records. After a collision the show is written again.
     shows: HashMap<u64, (u32, Box<[u8]>)>,
     /// Bytes of these records.
     known: usize,
-    /// Shows and seasons by the hash of their rating key: the first that was written.
+    /// The first record of each show and season, by the hash of its rating key.
     owners: HashMap<u64, u32>,
-    /// What the last item stood in: the texts of its show and its season.
+    /// Show and season of the last item, as texts.
     above: Option<([String; 6], ParentRecords)>,
     items: u64,
     parts: u64,
-    /// Why it cannot be made: nothing more is taken.
+    /// The first error: further items are ignored.
     failed: Option<io::Error>,
 }
 
-/// What an item stands in: the records of its show and its season, and which stand for all with the same rating keys; 0: none.
+/// The records of an item's show and season, and the first records with the same rating keys; 0 without one.
 #[derive(Clone, Copy)]
 struct ParentRecords {
     show: Option<u32>,
@@ -84,19 +84,19 @@ struct ParentRecords {
     season_owner: u32,
 }
 
-/// So many items are held at once while a segment is made of what is stored.
+/// Items in memory at once while a segment is built from the store.
 const HELD: usize = 10_000;
 
-/// What an item takes at most beside its texts, its show's and its paths.
+/// Most bytes of an item beside its texts and paths.
 const ITEM_ROOM: usize = 4096;
 
-/// Shows are remembered up to so many bytes; others are written again with each item.
+/// Memory for shows; further shows are written again with each item.
 const SHOWS: usize = 16 << 20;
 
-/// Items of a segment that take as much as all that is sorted beside a file holds.
+/// Items whose sort runs fill the memory of the sorters.
 const IN_RUNS: u64 = 40_000;
 
-/// Of more paths than this, the order is made in a thread of its own.
+/// With more paths than this, the order is built in a thread of its own.
 const LARGE: usize = if cfg!(test) { 1 << 8 } else { 1 << 15 };
 
 impl ListingBuilder {
@@ -106,7 +106,7 @@ impl ListingBuilder {
         Self::in_place(meta, SegmentOutput::Memory(Vec::new()))
     }
 
-    /// Begins one that is written beside `path` as it is made, under a name that is swept if a kill leaves it.
+    /// Begins a segment in a temporary file beside `path`. Sweeping removes it after a kill.
     #[must_use]
     pub fn beside(meta: ListingMeta, path: &Path) -> Self {
         Self::in_place(meta, SegmentOutput::Beside(path.to_path_buf()))
@@ -134,8 +134,8 @@ impl ListingBuilder {
         }
     }
 
-    /// Whether there is memory for one of so many items, with those that are held meanwhile: it is tried, and given back.
-    /// Where it is short every text of an item may be what ends the host.
+    /// Checks that memory for a segment of so many items can be allocated, and frees it again. Without this check any
+    /// allocation of an item's text could abort the host.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
@@ -149,7 +149,7 @@ impl ListingBuilder {
             .map_err(|_| failed("", &no_memory(items)))
     }
 
-    /// The same of one that is written beside its place.
+    /// The same for a segment in a file.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
@@ -162,22 +162,22 @@ impl ListingBuilder {
         self.push_single(item, 0);
     }
 
-    /// The same for one that came singly, at this change sequence; 0: with the listing.
+    /// The same for an item that was added at this change sequence, after the listing; 0: with the listing.
     pub fn push_single(&mut self, item: &Item, came: u64) {
         let bytes = item.texts().into_iter().chain(&item.parts).map(String::len).sum();
         self.attempt(|segment| segment.put_item(item, came, bytes));
     }
 
-    /// Does something, unless what was done before failed.
+    /// Runs a step, unless an earlier one failed.
     fn attempt(&mut self, work: impl FnOnce(&mut Self) -> io::Result<()>) {
         if self.failed.is_none() {
             self.failed = work(self).err();
         }
     }
 
-    /// Asks for memory for one more, of so many paths with texts of so many bytes. Without it the host would be ended.
+    /// Reserves memory for one more item, with these numbers of paths and bytes of text: a failed allocation would abort the host.
     fn reserve(&mut self, paths: usize, texts: usize) -> io::Result<()> {
-        // A path stands there as it is, folded, and as mappings make it.
+        // A path is stored as listed, folded, and mapped.
         let entries = 2 * paths + 1;
         self.records.tail(ITEM_ROOM + entries * 64 + texts.saturating_mul(8))?;
         let room = self.shows.try_reserve(2).and_then(|()| self.owners.try_reserve(2));
@@ -193,7 +193,7 @@ impl ListingBuilder {
             if item.parts.len() > 1 { first } else { 0 },
             above.show_owner,
             match above.season_owner {
-                // One without a key is known by its number: from the end, where no record begins.
+                // An item without a key gets a number from the end, where no record begins.
                 0 if item.kind == ItemType::Episode => !item.season.cast_unsigned(),
                 season => season,
             },
@@ -215,7 +215,7 @@ impl ListingBuilder {
             parts.len(),
             came,
         );
-        // Right behind the item, and nothing between them: that is how an item finds its further files.
+        // Directly after the item: that is how its further files are found.
         let mut mapped = Vec::new();
         let map = |path: &[u8]| self.meta.mappings.to_host(path);
         if let Some(host) = item.parts.first().and_then(|path| map(path.as_bytes())) {
@@ -236,11 +236,10 @@ impl ListingBuilder {
         self.records.settle()
     }
 
-    /// Writes the segment under another name beside `path`, and renames it into place: `path` is always the
-    /// whole old file or the whole new one. Opening needs its `name_mac`.
+    /// Writes the segment to a temporary file and renames it to `path`. Opening needs its `name_mac`.
     ///
-    /// The file is not forced to the disk. After a crash of the machine it may be damaged; its check sums tell, and it is
-    /// made anew from the database, which costs less than waiting for the disk each time.
+    /// The file is not synced. After a crash of the machine its check sums show damage, and it is rebuilt from the database:
+    /// that costs less than a sync each time.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; `path` is as it was.
@@ -252,7 +251,7 @@ impl ListingBuilder {
         cannot_write(written, path)
     }
 
-    /// The segment as bytes, of no name: of one that was begun in memory.
+    /// The segment as bytes; it must have been begun in memory.
     ///
     /// # Errors
     /// [`crate::error::Status::StoreFull`] when it would be larger than the format allows; [`crate::error::Status::Store`] without memory for it.
@@ -318,18 +317,17 @@ impl ListingBuilder {
         Ok((out, info))
     }
 
-    /// Pads the records to where an entry may begin, and gives its number.
+    /// Pads the records to the next entry's alignment, and returns its number.
     fn align(&mut self) -> io::Result<u32> {
         let more = self.records.at().next_multiple_of(4) - self.records.at();
         self.records.tail(more)?.extend_from_slice(&[0; 4][..more]);
         u32::try_from(self.records.at() / 4).map_err(|_| too_large())
     }
 
-    /// Appends a listed entry, and puts it into the tables; the records are aligned. Gives the byte where
-    /// its path begins.
+    /// Appends a listed entry and adds it to the tables; the records are aligned. Returns the offset of its path.
     fn entry(&mut self, path: &[u8], flags: u8, place: ListedPath) -> io::Result<usize> {
         self.parts += 1;
-        // What leads from a further file to the item.
+        // Leads from a further file to its item.
         let target = if flags & FIRST == 0 { place.item } else { place.entry };
         self.put_path(path, flags, target, place.entry, |segment, form| {
             segment.listed.push(form, place.beside())?;
@@ -340,7 +338,7 @@ impl ListingBuilder {
         })
     }
 
-    /// Appends an entry that a mapping made of this listed one.
+    /// Appends the mapped entry of a listed one.
     fn mapped_entry(&mut self, path: &[u8], listed: u32, place: ListedPath) -> io::Result<()> {
         let put = self.put_path(path, MAPPED, listed, place.entry, |segment, form| {
             segment.mapped.push(form, place.beside())
@@ -381,7 +379,7 @@ impl ListingBuilder {
         })
     }
 
-    /// The show or season that stands for all with its rating key; 0 without one.
+    /// The first show or season with this rating key; 0 without one.
     fn owner(&mut self, rating_key: &str, record: Option<u32>) -> u32 {
         match record {
             Some(record) if !rating_key.is_empty() => {
@@ -391,7 +389,7 @@ impl ListingBuilder {
         }
     }
 
-    /// What the item stands in. Mostly the last one stood there too.
+    /// The item's show and season; mostly those of the last item.
     fn above(&mut self, item: &Item) -> io::Result<ParentRecords> {
         if let Some((known, above)) = &self.above
             && known
@@ -430,7 +428,7 @@ impl ListingBuilder {
             .map(Some)
     }
 
-    /// A record that many items point to, written now if it is new.
+    /// A record that items share, written now if it is new.
     fn once(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> io::Result<u32> {
         let number = self.align()?;
         let tail = self.records.tail(0)?;
@@ -453,7 +451,7 @@ impl ListingBuilder {
     }
 }
 
-/// Where a title stands at the beginning of a component, if that takes less than the title itself.
+/// The offset of the title in the path, if it begins a component and a reference is shorter than the title.
 fn within(path: &[u8], title: &[u8]) -> Option<usize> {
     if title.len() <= 3 {
         return None;

@@ -1,4 +1,4 @@
-//! Bytes that are verified before they are believed: each block once, when it is touched first.
+//! Verified bytes: each block is checked once, on its first read.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -7,17 +7,17 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::layout::{BLOCK, SegmentHead, u64_at};
 use crate::platform::map::FileBytes;
 
-/// A check failed, or an offset leads nowhere. The segment is marked already.
+/// A failed check, or an offset out of bounds. The segment is marked as broken already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged;
 
-/// What every read of a segment gives.
+/// The result of a read.
 pub type Read<T> = Result<T, Damaged>;
 
-/// The file, its check sums, and which blocks have passed.
+/// A file with its check sums and the blocks that passed them.
 pub struct CheckedBytes {
     bytes: FileBytes,
-    /// Where the table of sums begins; it was verified at opening.
+    /// The offset of the table of sums, which was verified at opening.
     sums: usize,
     /// Bit n: block n has passed. Relaxed throughout: the bytes never change, so the bits order nothing.
     passed: Box<[AtomicU64]>,
@@ -25,7 +25,7 @@ pub struct CheckedBytes {
 }
 
 impl CheckedBytes {
-    /// Verifies the table of check sums, on which all later checks rest; the text says what is wrong.
+    /// Verifies the table of check sums, on which all later checks rest. The error says what is wrong.
     pub fn new(bytes: FileBytes, head: &SegmentHead) -> Result<Self, &'static str> {
         let sums = usize::try_from(head.sums.at).map_err(|_| "it is too large")?;
         let blocks = sums.div_ceil(BLOCK);
@@ -37,7 +37,7 @@ impl CheckedBytes {
             return Err("its check sums are damaged");
         }
         let passed: Box<[AtomicU64]> = (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        // The head has a sum of its own.
+        // The head has its own sum.
         if let Some(first) = passed.first() {
             first.store(1, Ordering::Relaxed);
         }
@@ -53,7 +53,7 @@ impl CheckedBytes {
     #[inline]
     pub fn slice(&self, at: usize, length: usize) -> Read<&[u8]> {
         let end = at.wrapping_add(length);
-        // Nothing is read from the sums' table through here.
+        // The table of sums is not read through this function.
         if at > end || end > self.sums {
             return Err(self.fail());
         }
@@ -65,13 +65,13 @@ impl CheckedBytes {
         Ok(&self.bytes[at..end])
     }
 
-    /// What is there of `length` verified bytes at `at`: fewer at the end of the file.
+    /// Up to `length` verified bytes at `at`: fewer at the end of the file.
     #[inline]
     pub fn up_to(&self, at: usize, length: usize) -> Read<&[u8]> {
         self.slice(at, length.min(self.sums.saturating_sub(at)))
     }
 
-    /// Brings what stands at `at` into the cache, whether its sum was verified or not.
+    /// Prefetches the bytes at `at`, verified or not.
     #[inline]
     pub fn prefetch(&self, at: usize) {
         self.bytes.prefetch(at);
@@ -95,7 +95,7 @@ impl CheckedBytes {
     #[inline(never)]
     fn verify(&self, block: usize) -> Read<()> {
         if block * BLOCK >= self.sums {
-            // An empty read at the very end: there is nothing to verify.
+            // An empty read at the very end.
             return Ok(());
         }
         let end = (block * BLOCK + BLOCK).min(self.sums);
@@ -107,14 +107,14 @@ impl CheckedBytes {
         Ok(())
     }
 
-    /// Marks the segment broken. Every offset that leads nowhere ends here too.
+    /// Marks the segment as broken.
     #[cold]
     pub fn fail(&self) -> Damaged {
         self.broken.store(true, Ordering::Relaxed);
         Damaged
     }
 
-    /// Whether any check failed so far.
+    /// Returns whether any check has failed.
     #[inline]
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)

@@ -1,11 +1,11 @@
-//! Fields of records: how they are read one behind the other, and how a GUID is packed.
+//! Fields of records: a reader, and the packed form of GUIDs.
 
 use super::bytes::{CheckedBytes, Read};
 use super::layout::{BLOCK, LONGEST_VARINT, put_varint, varint};
 use crate::matching::GuidRef;
 use crate::platform::bytes;
 
-/// What packed GUIDs begin with. Their order is part of the format.
+/// Prefixes of packed GUIDs. Their order is part of the format.
 const PREFIXES: [&str; 8] = [
     "plex://movie/",
     "plex://episode/",
@@ -17,7 +17,7 @@ const PREFIXES: [&str; 8] = [
     "plex://album/",
 ];
 
-/// How the GUID is kept: none, as text, or packed with the prefix of this number less two.
+/// Flag bits for the GUID: 0 none, 1 text, from 2 on packed with the prefix of this number less two.
 pub const GUID: u8 = 7;
 
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -30,18 +30,18 @@ pub fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> Read<&'i str> {
     bytes::text(bytes).ok_or_else(|| file.fail())
 }
 
-/// Reads one field after the other.
+/// Reads the fields of a record in order.
 pub struct ItemReader<'i> {
     pub file: &'i CheckedBytes,
     pub at: usize,
-    /// What follows in the block, verified: most fields need no other check of their bounds.
+    /// The verified rest of the block: most fields need no other bounds check.
     here: &'i [u8],
 }
 
 impl<'i> ItemReader<'i> {
     #[inline]
     pub fn new(file: &'i CheckedBytes, at: usize) -> Self {
-        // A block that is damaged is told when something is read.
+        // A damaged block fails at the first read.
         let here = file.up_to(at, BLOCK - at % BLOCK).unwrap_or_default();
         Self { file, at, here }
     }
@@ -55,7 +55,7 @@ impl<'i> ItemReader<'i> {
         Ok(bytes)
     }
 
-    /// What reaches beyond the block.
+    /// Reads across the end of the block.
     #[cold]
     #[inline(never)]
     fn take_beyond(&mut self, length: usize) -> Read<&'i [u8]> {
@@ -71,7 +71,7 @@ impl<'i> ItemReader<'i> {
 
     #[inline]
     pub fn varint(&mut self) -> Read<u64> {
-        // Most are one byte, and years are two.
+        // Most varints have one byte, years two.
         match self.here {
             [value @ ..0x80, rest @ ..] => {
                 (self.at, self.here) = (self.at + 1, rest);
@@ -120,7 +120,7 @@ impl<'i> ItemReader<'i> {
     }
 }
 
-/// A GUID on its way into a record.
+/// A GUID as it is written into a record.
 pub enum PackedGuid<'g> {
     None,
     Text(&'g str),
@@ -135,7 +135,7 @@ impl<'g> PackedGuid<'g> {
         Self::plex(guid).unwrap_or(Self::Text(guid))
     }
 
-    /// The same of an item, whose flags leave room for the first ones only.
+    /// The same for an item, whose flags have room for the first prefixes only.
     pub fn of_item(guid: &'g str) -> Self {
         match Self::of(guid) {
             Self::Plex(tag, _) if tag > GUID => Self::Text(guid),
@@ -143,7 +143,7 @@ impl<'g> PackedGuid<'g> {
         }
     }
 
-    /// Only what unpacks to the same text: lower-case digits, a word that is known.
+    /// Packs only GUIDs that unpack to the same text: a known prefix and lower-case digits.
     fn plex(guid: &str) -> Option<Self> {
         let id = bytes::from_hex(guid.as_bytes().last_chunk::<24>()?)?;
         let what = &guid[..guid.len() - 24];

@@ -1,19 +1,19 @@
-//! Which hashes segments may have: one look instead of one in each of them.
+//! A Bloom filter over the newer segments: one look instead of one in each segment.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::platform::map::prefetch;
 
-/// Bits for each hash; with three of them set for it, one in some sixty that are not there seems to be.
+/// Bits for each hash. Three are set for each: about one in sixty absent hashes is a false positive.
 const BITS: usize = 16;
 
-/// A Bloom filter of words: all bits of a hash are in one word. Hashes are only ever added, while others are looked up.
+/// A blocked Bloom filter: all bits of a hash are in one word. Hashes may be added during lookups.
 pub struct Filter {
     words: Vec<AtomicU64>,
     added: AtomicUsize,
 }
 
-/// Where the bits of a hash are, and which.
+/// The word of a hash, and its bits.
 fn bits(upper: u32) -> (u64, u64) {
     let mixed = u64::from(upper).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let bit = |shift: u32| 1 << (mixed >> shift & 63);
@@ -21,7 +21,7 @@ fn bits(upper: u32) -> (u64, u64) {
 }
 
 impl Filter {
-    /// For so many hashes, and as many again.
+    /// A filter for twice so many hashes.
     pub fn new(hashes: usize) -> Self {
         let words = (2 * hashes * BITS / 64).next_power_of_two();
         Self {
@@ -41,18 +41,18 @@ impl Filter {
         self.added.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether so many more are too many.
+    /// Returns whether so many more hashes are too many.
     pub fn is_too_small(&self, more: usize) -> bool {
         (self.added.load(Ordering::Relaxed) + more) * BITS > self.words.len() * 64
     }
 
-    /// Brings what tells of a hash into the cache.
+    /// Prefetches the word of a hash.
     #[inline]
     pub fn prefetch(&self, upper: u32) {
         prefetch(std::ptr::from_ref(self.word(bits(upper).0)).cast());
     }
 
-    /// Whether a hash may have been added.
+    /// Returns whether a hash may have been added; `false` is certain.
     #[inline]
     pub fn may_have(&self, upper: u32) -> bool {
         let (place, bits) = bits(upper);

@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// What a file holds.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FileKind {
     /// The items of a complete listing.
@@ -15,20 +15,18 @@ pub enum FileKind {
 /// The bytes under one check sum, and the head's size.
 pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
-/// 1: the first. 2: with the MAC of its name. 3: matches and single items carry the change sequence at which they became known.
-/// 4: paths that are not ASCII are listed under their spelling too. 5: with the paths in order.
-/// 6: a title that stands in the path stands there only. 7: with seasons and albums.
+/// Version of the layout. A segment of another version is rebuilt.
 const VERSION: u32 = 7;
-/// The head's check sum stands here, over all before it.
+/// Offset of the head's check sum, which covers all before it.
 const AT_SUM: usize = 504;
 const AT_WORDS: usize = 16;
 const AT_KIND: usize = 247;
-/// The library's uuid: a length, then so many bytes at most.
+/// Offset of the library's uuid: a length byte, then its bytes.
 const AT_UUID: usize = 248;
 /// The longest uuid that fits; Plex's have 36 bytes.
 pub const LONGEST_UUID: usize = 255;
 
-/// Where a part lies, and how many elements it has.
+/// Offset and number of elements of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SegmentPart {
     /// Its first byte.
@@ -43,7 +41,7 @@ impl SegmentPart {
         usize::try_from(self.count).unwrap_or(usize::MAX)
     }
 
-    /// The first byte of an element of this size. An absurd one is refused where it is read.
+    /// The offset of an element of this size. Reads check the bounds.
     #[inline]
     pub fn byte(self, index: usize, size: usize) -> usize {
         let at = usize::try_from(self.at).unwrap_or(usize::MAX);
@@ -63,9 +61,9 @@ pub struct SegmentHead {
     pub items: u64,
     pub parts: u64,
     pub records: SegmentPart,
-    /// Slots, those behind the last home included.
+    /// Slots, with those after the last home.
     pub paths: SegmentPart,
-    /// Homes of the paths' table: what hashes are scaled to.
+    /// Homes of the path table, to which hashes are scaled.
     pub path_homes: u64,
     pub keys: SegmentPart,
     pub key_homes: u64,
@@ -76,7 +74,7 @@ pub struct SegmentHead {
     pub sums: SegmentPart,
     /// Check sum of the table of check sums.
     pub sums_sum: u64,
-    /// Says under which name, in which store, the file belongs.
+    /// MAC of the file's name and store.
     pub name_mac: u64,
     pub uuid: String,
 }
@@ -106,7 +104,7 @@ impl SegmentHead {
         out
     }
 
-    /// The head at the beginning of `file`; the text says what is wrong with it.
+    /// Decodes the head at the beginning of `file`. The error says what is wrong.
     pub fn decode(file: &[u8]) -> Result<Self, &'static str> {
         let head = file.get(..BLOCK).ok_or("it is too short")?;
         if head[..8] != MAGIC {
@@ -138,7 +136,7 @@ impl SegmentHead {
         Ok(decoded)
     }
 
-    /// The numbers in the order in which they stand in the file, for both directions.
+    /// The numbers in the order of the file, for reading and writing.
     fn words(&mut self) -> [&mut u64; 24] {
         [
             &mut self.length,
@@ -169,14 +167,14 @@ impl SegmentHead {
     }
 }
 
-/// The number at `at`; the caller has seen to the bounds.
+/// The number at `at`; the caller has checked the bounds.
 pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut word = [0; 4];
     word.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(word)
 }
 
-/// The number at `at`; the caller has seen to the bounds.
+/// The number at `at`; the caller has checked the bounds.
 pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&bytes[at..at + 8]);
@@ -212,13 +210,13 @@ pub fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     None
 }
 
-/// Signed numbers as unsigned ones, small ones staying small.
+/// Maps signed numbers to unsigned ones; small ones stay small.
 pub fn zigzag(value: i32) -> u64 {
     let value = i64::from(value);
     ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
-/// The inverse of [`zigzag`]; a number that never was one is 0.
+/// The inverse of [`zigzag`]; 0 for an invalid number.
 pub fn unzigzag(value: u64) -> i32 {
     let value = (value >> 1).cast_signed() ^ -(value & 1).cast_signed();
     i32::try_from(value).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! The confirmed matches of a library, as segments have them: records whose name is the path as the host gave it.
+//! The confirmed matches of a library in segments: records whose name is the path as the host gave it.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use super::segments::{RecordSegments, SegmentsLost};
 use crate::matching::Normal;
 use crate::model::{Sequence, TableId};
 
-/// The lower half of a change sequence: the upper one is the same for all of a store.
+/// A match stores the lower half of a change sequence; the upper half is the same for the whole store.
 const LOWER: u64 = 0xFFFF_FFFF;
 
-/// The value of a match: the change sequence at which the host gave it, and the rating key.
+/// The value of a match: its change sequence and rating key.
 #[must_use]
 pub fn match_value(rating_key: &str, given: Sequence) -> Vec<u8> {
     let mut value = Vec::with_capacity(rating_key.len() + 5);
@@ -28,32 +28,32 @@ pub fn match_of(value: &[u8], beside: Sequence) -> Option<(&str, Sequence)> {
     Some((rating_key, Sequence(beside.0 & !LOWER | given)))
 }
 
-/// The matches of a library that segments have.
+/// The matches of a library in segments.
 pub struct Matches {
     segments: Arc<RecordSegments>,
     table: TableId,
-    /// How many there are.
+    /// Number of matches.
     pub count: u64,
     /// A change sequence of the store.
     beside: Sequence,
 }
 
-/// Where a match stands: segment and number.
+/// The place of a match: segment and record number.
 pub type RecordPlace = (usize, u32);
 
-/// What was recorded of a path, where that is simple.
+/// The recorded match of a path, if there is at most one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SingleMatch<'m> {
-    /// Nothing, under any spelling.
+    /// No match under any spelling.
     None,
-    /// This item, under this spelling and no other.
+    /// This item, under this spelling only.
     Match(&'m str),
-    /// All that was recorded has to be looked at.
+    /// All recorded matches of the path must be examined.
     Unsure,
 }
 
 impl Matches {
-    /// Of the table that has the matches of a library.
+    /// The matches in this table.
     #[must_use]
     pub fn new(segments: Arc<RecordSegments>, table: TableId, count: u64, beside: Sequence) -> Self {
         Self {
@@ -64,20 +64,20 @@ impl Matches {
         }
     }
 
-    /// Whether the segments have to be made anew.
+    /// Returns whether the segments must be rebuilt.
     #[inline]
     #[must_use]
     pub fn are_lost(&self) -> bool {
         self.segments.are_lost()
     }
 
-    /// Loads what looking up paths of this hash begins with.
+    /// Prefetches the memory of a lookup of this hash.
     #[inline]
     pub fn prefetch(&self, form: u64) {
         self.segments.prefetch(path_hash(self.table, form));
     }
 
-    /// What was recorded of a path. `form`: the hash of its normal form.
+    /// The recorded match of a path. `form`: hash of its normal form.
     #[inline]
     #[must_use]
     pub fn sole(&self, path: &[u8], form: u64) -> SingleMatch<'_> {
@@ -116,7 +116,7 @@ impl Matches {
         })
     }
 
-    /// Gives `each` the matches whose paths have this normal form.
+    /// Calls `each` with the matches whose paths have this normal form.
     pub fn each(&self, path: &Normal<'_>, mut each: impl FnMut(RecordPlace, &[u8])) {
         let hash = path_hash(self.table, path.hash());
         let is_newest = |record: &Record<'_>| {

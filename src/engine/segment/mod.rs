@@ -1,4 +1,5 @@
-//! The immutable index of one library's listing, or of its confirmed matches: one file, made once, mapped by all.
+//! Segments: immutable files, written once and mapped by all processes. A segment holds the listing of one library, or records
+//! of hosts ([`records`]). This is the layout of a listing's:
 //!
 //! All numbers are little-endian. Offsets of entries are counted in units of four bytes, so a file may have 16 GiB.
 //!
@@ -12,9 +13,9 @@
 //! | order | all paths in order, where shows begin among them, and folders by their end: [`order`] |
 //! | sums | a check sum for each 4 KiB of what lies between head and here |
 //!
-//! Damage never makes a wrong answer: the head and the table of check sums are verified at opening, every other block when
-//! it is touched first ([`bytes`]), and all offsets are checked against the file's bounds whatever the sums say. A check
-//! that fails marks the segment broken; the caller makes it anew from the database.
+//! Damage never leads to a wrong answer: head and table of check sums are verified at opening, every other block on its first
+//! read ([`bytes`]), and all offsets are checked against the file's bounds. A failed check marks the segment as broken; it
+//! is rebuilt from the database.
 
 mod alike;
 mod below;
@@ -50,9 +51,9 @@ use std::path::Path;
 
 use crate::error::Error;
 
-/// Says why the segment at `path` is made anew: `what` names it.
+/// Logs why the segment at `path` is rebuilt.
 pub fn log_unusable(what: &str, path: &Path, error: &Error) {
-    // One that is gone may have been replaced since its name was read.
+    // A missing file may have been replaced since its name was read.
     let level = if path.exists() {
         log::Level::Warn
     } else {

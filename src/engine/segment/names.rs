@@ -1,9 +1,8 @@
-//! All listed paths, in an order in which those that end alike are neighbours.
+//! The name table: all listed paths, ordered so that paths with a common end are neighbours.
 //!
-//! The order: by the upper half of the file name's hash, then by the components from the end, byte by byte, a path that
-//! ends first coming first. An element has the upper half of the hash and the entry. A directory with one place for every few
-//! elements says where the hashes of a range begin, so that a file name is found with a jump and a short walk, however
-//! often it occurs; the components before it then narrow the range by bisection.
+//! The order: the upper half of the file name's hash, then the components from the end, byte by byte, shorter paths first. An
+//! element has the upper half of the hash and the entry. A directory with one place for every few elements leads to a hash
+//! with a jump and a short walk; the components before the file name then narrow the range by bisection.
 
 use std::cmp::Ordering;
 use std::io;
@@ -18,13 +17,13 @@ use super::spool::Spool;
 use super::table::upper;
 use crate::matching::{Form, Normal};
 
-/// Elements for one place of the directory.
+/// Elements for each place of the directory.
 const STEP: usize = 4;
-/// A range of no more than this is scanned, not bisected.
+/// Smaller ranges are scanned, not bisected.
 const FEW: usize = 16;
-/// Components that are compared by bisection; a longer common end is found by scanning what is left.
+/// Components compared by bisection; longer common ends are found by a scan.
 const DEPTH: usize = 32;
-/// Enough distinct items for an answer, and one more, to know that there are more.
+/// Distinct items for an answer, and one more to know that there are more.
 const ENOUGH: usize = crate::matching::LIMIT + 1;
 
 /// The hash of the last component of a form.
@@ -32,7 +31,7 @@ pub fn name_hash(form: &[u8]) -> Option<u64> {
     Form::done(form).back().next().map(|name| xxh3_64(name.bytes()))
 }
 
-/// Makes the array, from hashes and entries in the order above, and the directory on the way.
+/// Builds the array and its directory from sorted elements.
 pub struct NameTableBuilder {
     count: usize,
     at: usize,
@@ -41,7 +40,7 @@ pub struct NameTableBuilder {
 }
 
 impl NameTableBuilder {
-    /// Of so many elements.
+    /// A builder for so many elements.
     pub fn new(count: usize, place: Option<&Path>) -> Self {
         Self {
             count,
@@ -58,7 +57,7 @@ impl NameTableBuilder {
         Ok((u64::from(entry) << 32 | u64::from(kept)).to_le_bytes())
     }
 
-    /// The directory, behind the last element.
+    /// The directory, after the last element.
     pub fn end(mut self) -> io::Result<Spool> {
         self.begin_places(self.places())?;
         Ok(self.directory)
@@ -81,25 +80,24 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// Where a hash stands in the directory. None has 2^32 places; of one that says so the place is any, and checked where it is
-/// read.
+/// The place of a hash in the directory. In a damaged one it may be any; reads check the bounds.
 fn place(kept: u32, places: usize) -> usize {
     usize::try_from(u64::from(kept).wrapping_mul(places as u64) >> 32).unwrap_or(0)
 }
 
-/// The array in a segment.
+/// Reads the name table of a segment.
 #[derive(Clone, Copy, Debug)]
 pub struct NameTable {
     array: SegmentPart,
     directory: SegmentPart,
 }
 
-/// What of the array ends alike.
+/// A range of paths with a common end.
 #[derive(Clone, Copy)]
 struct NameRange {
     from: usize,
     to: usize,
-    /// Components that are common to all of it and to the question.
+    /// Components that all its paths share with the searched path.
     components: usize,
 }
 
@@ -109,7 +107,7 @@ impl NameRange {
     }
 }
 
-/// The ranges around a question, each within the one before, and where in the last one it would stand itself.
+/// Nested ranges around the searched path, and its position in the last one.
 struct NarrowedRange {
     ranges: [NameRange; DEPTH],
     depth: usize,
@@ -125,9 +123,9 @@ impl NameTable {
         }
     }
 
-    /// Gives `each` the entries with the longest common end, of `least` components (and one) at least, but for those that
-    /// `hidden` knows to be overridden, until it got as many distinct items as an answer can show: those whose next
-    /// component is nearest in the alphabet. Returns how many entries were not read.
+    /// Calls `each` with the entries that share the longest end with the searched path, at least `least` components and one.
+    /// Leaves out the `hidden` ones, and stops after as many distinct items as an answer shows, nearest next component first.
+    /// Returns how many entries were not read.
     pub fn alike<'i>(
         &self,
         file: &'i CheckedBytes,
@@ -140,8 +138,7 @@ impl NameTable {
         let Some(narrowed) = self.narrow(file, form)? else {
             return Ok(0);
         };
-        // The narrowest range has the longest ends, and is usually all. When everything in it is hidden, the next wider
-        // one is read, but for what was seen already.
+        // Usually the narrowest range is enough. If all of it is hidden, the rest of the next wider one is read.
         let mut seen = 0..0;
         for (index, range) in narrowed.ranges[..narrowed.depth].iter().enumerate().rev() {
             let innermost = index + 1 == narrowed.depth;
@@ -166,7 +163,7 @@ impl NameTable {
                     given.give(best, &self.entry(file, at)?, &mut each);
                 }
             } else if range.components >= least.max(1) {
-                // What is in this range, but in no narrower one, has exactly its components in common.
+                // Entries of this range, but of no narrower one, share exactly its components.
                 let near = narrowed.near.clamp(range.from, range.to);
                 let start = near.saturating_sub(ENOUGH / 2).max(range.from);
                 let mut left = range.len() - seen.len();
@@ -191,7 +188,7 @@ impl NameTable {
         Ok(0)
     }
 
-    /// Bisects by one component after the other, until few are left, or none agree any more.
+    /// Bisects by one component after the other, until few entries are left or none agrees.
     fn narrow(&self, file: &CheckedBytes, form: Form<'_>) -> Read<Option<NarrowedRange>> {
         let Some(name) = form.back().next() else {
             return Ok(None);
@@ -233,7 +230,7 @@ impl NameTable {
         Ok(Some(narrowed))
     }
 
-    /// The elements whose hash has this upper half: all paths with the file name, and by chance others.
+    /// The elements of this hash half: all paths with the file name, and possibly others.
     fn same_hash(&self, file: &CheckedBytes, kept: u32) -> Read<(usize, usize)> {
         let places = self.directory.len().saturating_sub(1);
         if places == 0 {
@@ -255,14 +252,14 @@ impl NameTable {
     }
 }
 
-/// The part of `from..to`, not empty, that is equal by `order`, if any; `near` becomes where it begins, or would.
+/// The part of `from..to` that is equal by `order`, if any. Sets `near` to its beginning, or to where it would begin.
 fn equal(
     from: usize,
     to: usize,
     order: impl Fn(usize) -> Read<Ordering>,
     near: &mut usize,
 ) -> Read<Option<(usize, usize)>> {
-    // All of it, often: the same folder names come with the same file names.
+    // Often all of it: equal file names lie in equal folder names.
     if order(from)?.is_eq() && order(to - 1)?.is_eq() {
         *near = from;
         return Ok(Some((from, to)));
@@ -272,7 +269,7 @@ fn equal(
     if begin == to || order(begin)?.is_ne() {
         return Ok(None);
     }
-    // The end is rarely far from the beginning: steps that double find it with few reads.
+    // The end is mostly near: doubling steps find it with few reads.
     let mut known = begin;
     let mut step = 1;
     while known + step < to && order(known + step)?.is_eq() {
@@ -296,7 +293,7 @@ fn bisect(mut from: usize, mut to: usize, before: impl Fn(usize) -> Read<bool>) 
     Ok(from)
 }
 
-/// Which items were given already, as far as an answer can tell them apart.
+/// The distinct items so far, up to the limit of an answer.
 #[derive(Default)]
 struct GivenItems {
     items: [u32; ENOUGH],

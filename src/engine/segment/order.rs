@@ -1,16 +1,16 @@
-//! All paths in the order of their normal forms, so that what lies below a folder is one range of them.
+//! The folder order: all paths in the order of their normal forms, so that a folder is one range.
 //!
 //! The part has words of four bytes: a head of four counts, then four arrays.
 //!
 //! | array | an element |
 //! |---|---|
-//! | order | an entry. First the listed paths, then those made by mappings; each byte by byte, equal ones by entry |
-//! | runs | a place in the order, and the show that the paths from there on are of (0: none), which changes there; or the season or album does |
-//! | repeats | a place where an item stands with a further file, and the place before where it stands too |
-//! | folders | of a folder of listed paths: 24 bits of the hash of its name, above how many components it has; and the place where it begins |
+//! | order | an entry: first listed paths, then mapped ones, by bytes, then by entry |
+//! | runs | a place in the order where show, season or album changes, and the show from there on (0: none) |
+//! | repeats | a place of an item's further file, and the item's place before it |
+//! | folders | a folder of listed paths: 24 bits of its name's hash and its depth; and the place where it begins |
 //!
-//! A range is found by bisection. How many items it has is its length less the repeats within it; which shows it has, its
-//! runs say: a show is answered without reading its episodes. Folders stand by hash, then by their components from the end.
+//! A range is found by bisection. Its number of items is its length less the repeats within it; its runs name the shows
+//! without a read of their episodes. Folders are ordered by hash, then by their components from the end.
 
 use std::cmp::Ordering;
 use std::io;
@@ -30,18 +30,18 @@ use crate::matching::Form;
 
 /// Words of the head.
 const HEAD: usize = 4;
-/// Components that are told apart; a folder that lies deeper is not found by its end.
+/// Deepest folder, in components, that is found by its end.
 const DEEPEST: usize = 255;
 
-/// A path while a segment is built.
+/// A path of a segment under construction.
 #[derive(Clone, Copy)]
 pub struct ListedPath {
     pub entry: u32,
-    /// The item, where it has several files; else 0.
+    /// The item if it has several files, else 0.
     pub item: u32,
     /// The show, 0 without one.
     pub show: u32,
-    /// What tells a season or album from the show's others.
+    /// Distinguishes the show's seasons or albums.
     pub season: u32,
 }
 
@@ -55,7 +55,7 @@ impl ListedPath {
         }
     }
 
-    /// What stands beside a form while forms are sorted: equal ones stand by entry.
+    /// The numbers sorted with a form; equal forms are ordered by entry.
     pub fn beside(self) -> Beside {
         [self.entry, self.item, self.show, self.season]
     }
@@ -65,19 +65,19 @@ impl ListedPath {
     }
 }
 
-/// Makes the part's arrays of paths that come in order.
+/// Builds the arrays from paths in order.
 pub struct FolderOrderBuilder {
     place: Option<PathBuf>,
     order: Spool,
     count: usize,
     runs: Spool,
-    /// Items of several files, and where they stand.
+    /// Items with several files, and their last place.
     repeats: [PairSorter; 2],
-    /// The hash of a folder's name, where it begins, and how many components it has; the entry there.
+    /// Folders: hash of the name, beginning, depth, and the entry there.
     folders: PairSorter,
-    /// The path before.
+    /// The previous path.
     before: Vec<u8>,
-    /// Where its separators are.
+    /// The offsets of its separators.
     ends: Vec<usize>,
     owner: Option<(u32, u32)>,
 }
@@ -98,7 +98,7 @@ impl FolderOrderBuilder {
         }
     }
 
-    /// Adds all listed paths, or all those that mappings made: these come last.
+    /// Adds all listed paths, or afterwards all mapped ones.
     pub fn add(&mut self, paths: KeySorter, mapped: bool) -> io::Result<()> {
         self.owner = None;
         paths.sorted(|form, beside| self.put(form, ListedPath::of(beside), mapped))
@@ -127,7 +127,7 @@ impl FolderOrderBuilder {
         for end in ends.iter().copied() {
             if end > begin {
                 depth += 1;
-                // The path before lies below it too, if it has all of it and the separator.
+                // The previous path lies below it too if it begins with it and the separator.
                 if end >= common && depth <= DEEPEST {
                     let name = u64::from(name(&form[begin..end], depth));
                     let key = (name & !255) << 32 | u64::from(at) << 8 | name & 255;
@@ -166,7 +166,7 @@ impl FolderOrderBuilder {
             body.put(&low(at).to_le_bytes())?;
             body.put(&before.to_le_bytes())
         })?;
-        // Those of the same hash stand by their components, for which their forms are read.
+        // Folders of the same hash are ordered by their components, read from their forms.
         let mut sorted = Spool::new(place);
         let mut alike = SuffixGroups::new(place, |entry, folder: &[u32; 2], form: &mut Vec<u8>| {
             record::form_at(body, entry, form)?;
@@ -183,7 +183,7 @@ impl FolderOrderBuilder {
     }
 }
 
-/// How many bytes at the beginning are the same.
+/// Length of the common prefix.
 fn common(a: &[u8], b: &[u8]) -> usize {
     let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     let same = 8 * eights.take_while(|(a, b)| a == b).count();
@@ -202,7 +202,7 @@ fn word(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// What is kept of a folder's name and depth.
+/// The stored word of a folder: part of its name's hash, and its depth.
 fn name(name: &[u8], depth: usize) -> u32 {
     let depth = u32::try_from(depth).unwrap_or(u32::MAX).min(255);
     super::table::upper(xxh3_64(name)) & !255 | depth
@@ -212,14 +212,14 @@ fn depth_of(name: u32) -> usize {
     (name & 255) as usize
 }
 
-/// The part in a segment.
+/// Reads the folder order of a segment.
 #[derive(Clone, Copy, Debug)]
 pub struct FolderOrder {
     part: SegmentPart,
     listed: usize,
 }
 
-/// Where the arrays lie: the first word of each, and how many elements it has.
+/// First word and length of each array.
 struct ArrayOffsets {
     order: usize,
     runs: (usize, usize),
@@ -248,7 +248,7 @@ impl FolderOrder {
         Ok([u32_at(pair, 0) as usize, u32_at(pair, 4) as usize])
     }
 
-    /// `None` of a segment without paths: of matches.
+    /// `None` for a segment without paths.
     fn arrays(&self, file: &CheckedBytes) -> Read<Option<ArrayOffsets>> {
         if self.part.len() == 0 {
             return Ok(None);
@@ -277,7 +277,7 @@ impl FolderOrder {
         Ok(EntryHead::read(file, self.entry(file, place)?)?.form())
     }
 
-    /// All places of listed paths, or of those that mappings made.
+    /// All places of listed paths, or of mapped ones.
     pub fn all(&self, file: &CheckedBytes, mapped: bool) -> Read<Range<usize>> {
         let Some(arrays) = self.arrays(file)? else {
             return Ok(0..0);
@@ -289,14 +289,14 @@ impl FolderOrder {
         })
     }
 
-    /// The places of what lies below a folder, which is in normal form and ends in no separator.
+    /// The places below a folder, given in normal form without a separator at its end.
     pub fn below(&self, file: &CheckedBytes, folder: &[u8], mapped: bool) -> Read<Range<usize>> {
         let all = self.all(file, mapped)?;
         let order = |at: usize, same: usize| Ok(self.form(file, at)?.below(folder, same));
-        // What the paths at both ends have in common with the folder, all between them have.
+        // All paths of a range share what its two ends share with the folder.
         let (mut from, mut behind) = (all.start, all.end);
         let (mut before_same, mut behind_same) = (0, 0);
-        // Where the end is looked for: behind the last place that was seen to lie below it, before the first that does not.
+        // The end is after the last place known to lie below the folder, before the first known not to.
         let (mut last, mut end, mut end_same) = (None, all.end, 0);
         while from < behind {
             let middle = from + (behind - from) / 2;
@@ -317,7 +317,7 @@ impl FolderOrder {
         Ok(from..end)
     }
 
-    /// The first place whose form is greater than `form`: where going on behind it begins.
+    /// The first place whose form is greater than `form`.
     pub fn behind(&self, file: &CheckedBytes, within: Range<usize>, form: &[u8]) -> Read<usize> {
         let form = Form::done(form);
         bisect(within, |at| Ok(self.form(file, at)?.order(form, 0).is_le()))
@@ -343,7 +343,7 @@ impl FolderOrder {
         Ok((at < within.end && self.entry(file, at)? == entry).then_some(at))
     }
 
-    /// Gives `each` the runs within a range that is not empty, cut to it: where each lies, and its show.
+    /// Calls `each` with the runs within a non-empty range: their places within it, and the show.
     pub fn runs(
         &self,
         file: &CheckedBytes,
@@ -378,7 +378,7 @@ impl FolderOrder {
         Ok(())
     }
 
-    /// How many places of `part` have an item that stands at a place before too, from `first` on.
+    /// The places of `part` whose item also has an earlier place, from `first` on.
     pub fn repeats(&self, file: &CheckedBytes, part: &Range<usize>, first: usize) -> Read<Vec<usize>> {
         let mut found = Vec::new();
         let Some(arrays) = self.arrays(file)? else {
@@ -399,8 +399,8 @@ impl FolderOrder {
         Ok(found)
     }
 
-    /// The folders with the longest common end, of `least` components at least, that `lives` takes: `each` gets how many
-    /// components agree, and the form, of so many as `most`. Returns how many there are.
+    /// Calls `each` with at most `most` folders that share the longest end with a path, at least `least` components, and that
+    /// `lives` accepts: common components and form. Returns how many there are.
     pub fn alike(
         &self,
         file: &CheckedBytes,
@@ -417,7 +417,7 @@ impl FolderOrder {
         let hash = |at: usize| Ok(word(self.pair(file, arrays.folders, at)?[0]) >> 8);
         let from = bisect(0..arrays.folders.1, |at| Ok(hash(at)? < wanted))?;
         let to = bisect(from..arrays.folders.1, |at| Ok(hash(at)? == wanted))?;
-        // Each within the one before: what has one component more in common.
+        // Nested ranges: each shares one component more.
         let outermost = from..to;
         let mut ranges = vec![outermost];
         for component in folder.back() {
@@ -440,7 +440,7 @@ impl FolderOrder {
             let mut count = 0;
             for at in range.clone().filter(|at| !seen.contains(at)) {
                 if count == most {
-                    // What is left is as alike; whether all of it lives is not worth reading it.
+                    // The rest shares as much; it is counted without a check that it lives.
                     return Ok(range.len() - seen.len());
                 }
                 let (form, depth) = self.folder(file, &arrays, at)?;
@@ -458,7 +458,7 @@ impl FolderOrder {
         Ok(0)
     }
 
-    /// The form of a path in a folder, and how many of its components are the folder's.
+    /// The form of a path in a folder, and the folder's number of components.
     fn folder<'i>(&self, file: &'i CheckedBytes, arrays: &ArrayOffsets, at: usize) -> Read<(Form<'i>, usize)> {
         let [name, place] = self.pair(file, arrays.folders, at)?;
         if place >= self.listed {

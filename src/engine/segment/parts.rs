@@ -1,4 +1,4 @@
-//! The parts of a segment that are made when all its records are there.
+//! The parts of a segment that follow its records.
 
 use std::io;
 use std::sync::mpsc::sync_channel;
@@ -12,7 +12,7 @@ use super::sorter::PairSorter;
 use super::spool::Spool;
 use super::table::{self, HashTableBuilder};
 
-/// Does both: at the same time, `with_thread`, where one can be started.
+/// Runs both, in parallel if `with_thread` and a thread can be started.
 pub fn both<A: Send, B>(
     with_thread: bool,
     first: impl FnOnce() -> io::Result<A> + Send,
@@ -22,7 +22,7 @@ pub fn both<A: Send, B>(
         return Ok((first()?, second()?));
     }
     std::thread::scope(|scope| {
-        // Given over when the thread is there: what cannot be started takes along what it was given.
+        // Handed over once the thread runs: a thread that cannot start would drop its closure.
         let (give, take) = sync_channel(1);
         let work = move || {
             take.recv()
@@ -41,7 +41,7 @@ pub fn both<A: Send, B>(
     })
 }
 
-/// Writes the table of paths; gives those that share what it keeps of their hash.
+/// Writes the path table. Returns entries that share the stored half of their hash.
 pub fn put_paths(paths: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<PairSorter> {
     let mut twins = PairSorter::new(body.place().as_deref());
     let mut before: Option<(u32, u32)> = None;
@@ -79,7 +79,7 @@ fn put_table(
     body.end_part(begin, 8)
 }
 
-/// Writes the array of file names and its directory.
+/// Writes the name table and its directory.
 pub fn put_names(names: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<()> {
     let place = body.place();
     let place = place.as_deref();

@@ -1,4 +1,4 @@
-//! Reading a segment.
+//! Reads the segment of a listing.
 
 use std::num::NonZero;
 use std::path::Path;
@@ -32,8 +32,7 @@ impl ListingSegment {
     /// for the table of check sums.
     ///
     /// # Errors
-    /// [`Status::Store`] when the file is missing, damaged, made by a version with another format or normal form, or for
-    /// another name: make it anew.
+    /// [`Status::Store`] if the file is missing or damaged, has another format, normal form or name: rebuild it.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
         let segment = Self::new(bytes).map_err(|why| refuse(path, why))?;
@@ -60,7 +59,7 @@ impl ListingSegment {
         })
     }
 
-    /// A segment that stands in for a file that could not be written.
+    /// A segment in memory, for a file that could not be written.
     ///
     /// # Errors
     /// As [`ListingSegment::open`].
@@ -72,13 +71,13 @@ impl ListingSegment {
         })
     }
 
-    /// Whether it stands in for a file.
+    /// Returns whether it is in memory in place of a file.
     #[must_use]
     pub fn stands_in(&self) -> bool {
         self.stands_in
     }
 
-    /// The library that it belongs to.
+    /// The uuid of its library.
     #[must_use]
     pub fn library(&self) -> &str {
         &self.head.uuid
@@ -90,15 +89,14 @@ impl ListingSegment {
         self.head.mappings
     }
 
-    /// A check failed: nothing can be relied upon that it has said since the last time this was asked.
+    /// Returns whether a check failed. If so, discard everything read since the last call.
     #[inline]
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.file.is_broken()
     }
 
-    /// Gives `each` the entries whose path has this normal form, those made by mappings too, and whether the bytes are the
-    /// same as well.
+    /// Calls `each` with the entries whose path, listed or mapped, has this normal form, and whether its bytes are equal too.
     #[inline]
     pub fn paths<'i>(&'i self, path: &Normal<'_>, mut each: impl FnMut(&EntryHead<'i>, bool)) {
         let _marked: Read<()> = self.paths.find(&self.file, path.hash(), |number| {
@@ -111,40 +109,39 @@ impl ListingSegment {
         });
     }
 
-    /// The rating key of the item whose first path has exactly these bytes, if no other path has the same hash. `first` is
-    /// the first entry of that hash. `None` says nothing: it is what [`ListingSegment::paths`] would find that counts.
+    /// The rating key of the item whose first path has exactly these bytes, if no other path has its hash. `first`: the first
+    /// entry of the hash. After `None` ask [`ListingSegment::paths`].
     #[inline]
     pub fn sole<'i>(&'i self, path: &[u8], first: First) -> Option<&'i str> {
         let (rating_key, _) = record::sole(&self.file, first.0?.get(), path).ok()??;
         Some(rating_key)
     }
 
-    /// The same for a path that is not ASCII and was found by its spelling, with the hash of its normal form.
+    /// The same for a path that is not ASCII, found by its spelling; with the hash of its normal form.
     #[inline]
     pub fn sole_spelled<'i>(&'i self, path: &[u8], first: First) -> Option<(&'i str, u64)> {
         let (rating_key, form) = record::sole(&self.file, first.0?.get(), path).ok()??;
         Some((rating_key, xxh3_64(form)))
     }
 
-    /// The normal form of a path that is not ASCII and was found by its spelling.
+    /// The normal form of a path that is not ASCII, found by its spelling.
     pub fn form_of<'i>(&'i self, path: &[u8], first: First) -> Option<&'i [u8]> {
         let (_, form) = record::sole(&self.file, first.0?.get(), path).ok()??;
         Some(form)
     }
 
-    /// Loads what looking up paths of this hash begins with. Loads that do not depend on each other overlap; done path by
-    /// path, each would be waited for.
+    /// Prefetches the memory of a lookup of this hash. In a batch the loads of several lookups overlap.
     #[inline]
     pub fn expect(&self, hash: u64) {
         self.file.prefetch(self.paths.at(hash));
     }
 
-    /// The first entry of this hash, if there is one. Loads the entry, whose path and form take so many bytes: a processor
-    /// waits for few lines of memory at once, so none is asked for that holds the next path.
+    /// The first entry of this hash, if any. Prefetches the entry, whose path and form take `length` bytes, and not more: a
+    /// processor has few outstanding loads.
     #[inline]
     pub fn first(&self, hash: u64, length: usize) -> First {
         const LINE: usize = 64;
-        /// Before the path and behind it: its length, and what is asked of the item.
+        /// Bytes around the path: its length, and the item's first fields.
         const BESIDE: usize = 40;
         let Ok(Some(number)) = self.paths.first(&self.file, hash) else {
             return First(None);
@@ -157,7 +154,7 @@ impl ListingSegment {
         First(NonZero::new(number))
     }
 
-    /// Gives `each` the listed entries with the longest common end; see [`NameTable::alike`].
+    /// Calls `each` with the listed entries that share the longest end; see [`NameTable::alike`].
     pub fn alike<'i>(
         &'i self,
         path: &Normal<'_>,
@@ -172,7 +169,7 @@ impl ListingSegment {
         self.names.alike(&self.file, path, least, hidden, each).unwrap_or(0)
     }
 
-    /// The first entry of the item with this rating key; its path is empty when the item has no files.
+    /// The first entry of the item with this rating key; its path is empty if the item has no files.
     #[must_use]
     pub fn find(&self, rating_key: &str) -> Option<u32> {
         let mut found = None;
@@ -187,14 +184,14 @@ impl ListingSegment {
         found
     }
 
-    /// Whether an entry may have a form of this hash; `false` is certain.
+    /// Returns whether an entry may have a form of this hash; `false` is certain.
     #[inline]
     #[must_use]
     pub fn may_have(&self, form: u64) -> bool {
         !matches!(self.paths.first(&self.file, form), Ok(None))
     }
 
-    /// The rating key of an entry's item; empty when the segment is broken there.
+    /// The rating key of an entry's item; empty if the segment is broken there.
     #[must_use]
     pub fn rating_key(&self, number: u32) -> &str {
         self.entry(number)
@@ -202,7 +199,7 @@ impl ListingSegment {
             .unwrap_or_default()
     }
 
-    /// The rating key of an entry's item, and the entry's path; empty when the segment is broken there.
+    /// The rating key of an entry's item, and the entry's path; empty if the segment is broken there.
     #[must_use]
     pub fn facts(&self, number: u32) -> (&str, &[u8]) {
         let facts = self
@@ -215,7 +212,7 @@ impl ListingSegment {
         EntryHead::read(&self.file, number)
     }
 
-    /// Whether there are records at this byte.
+    /// Returns whether the offset is within the records.
     pub(super) fn has_records(&self, at: usize) -> bool {
         at < self.head.records.byte(self.head.records.len(), 1)
     }
@@ -224,7 +221,7 @@ impl ListingSegment {
         record::rating_key(&self.file, self.item_at(entry)?)
     }
 
-    /// The byte where the entry's item begins.
+    /// The offset of the entry's item.
     #[inline]
     pub(super) fn item_at(&self, entry: &EntryHead<'_>) -> Read<usize> {
         if entry.is_first() {
@@ -241,7 +238,7 @@ impl ListingSegment {
         }
     }
 
-    /// The item of an entry; an empty one when the segment is broken there.
+    /// The item of an entry; an empty one if the segment is broken there.
     #[must_use]
     pub fn item(&self, number: u32) -> ItemRef<'_> {
         self.item_of_files(number).0
@@ -256,7 +253,7 @@ impl ListingSegment {
             .map_or((ItemRef::key_only(""), false), |(item, rest)| (item, rest.more > 0))
     }
 
-    /// Fills in the item of an entry, and the entry's path; empty when the segment is broken there.
+    /// Reads the item of an entry and the entry's path; both empty if the segment is broken there.
     pub fn show<'i>(&'i self, number: u32, found: &mut Found<'i>) {
         let shown = match record::show(&self.file, number, found) {
             Ok(false) => self.entry(number).and_then(|entry| {
@@ -270,7 +267,7 @@ impl ListingSegment {
         }
     }
 
-    /// The change sequence at which the item of an entry came singly; 0 when it came with the listing.
+    /// The change sequence at which the item of an entry was added; 0 if it came with the listing.
     #[must_use]
     pub fn came_at(&self, number: u32) -> u64 {
         self.entry(number)

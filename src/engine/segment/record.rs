@@ -26,27 +26,27 @@ use super::spool::reserve;
 use crate::matching::{Fold, Form, Found, ItemRef, Season};
 use crate::model::{Item, ItemType};
 
-// Where the normal form is: two bits of an entry's flags.
+// How an entry's normal form is stored: two bits of its flags.
 const FORM: u8 = 3;
 /// The path in ASCII lower case.
 pub const FORM_ASCII: u8 = 0;
 /// The same, `\` being a separator.
 pub const FORM_WINDOWS: u8 = 1;
-/// Behind the path.
+/// Stored after the path.
 pub const FORM_STORED: u8 = 2;
 /// The path itself.
 pub const FORM_RAW: u8 = 3;
-/// The item's first path: the item stands behind it.
+/// The item's first path: the item follows it.
 pub const FIRST: u8 = 4;
-/// Another entry has the same hash: a look-up that found this one must go on.
+/// Another entry has the same hash: a lookup must go on.
 pub const TWIN: u8 = 8;
-/// Not listed, but made of a listed path by a server-to-host rule.
+/// Not listed, but mapped from a listed path.
 pub const MAPPED: u8 = 16;
-/// An item without files: the path is empty and in no table.
+/// An item without files: its path is empty and in no table.
 pub const BARE: u8 = 32;
-/// No entry, but a show.
+/// A show, not an entry.
 pub const SHOW: u8 = 128;
-/// Beside [`SHOW`]: a season or album. Where its show stands comes before what it is called.
+/// With [`SHOW`]: a season or album. The reference to its show precedes its texts.
 const SEASON: u8 = 64;
 
 // Flags of an item.
@@ -54,12 +54,12 @@ const WITH_SHOW: u8 = 8;
 const WITH_NUMBERS: u8 = 16;
 const WITH_YEAR: u8 = 32;
 const WITH_MORE: u8 = 64;
-/// Beside the type: it came singly, and the change sequence of that stands at its end.
+/// With the type: added after the listing; its change sequence is the last field.
 const SINGLE: u8 = 64;
-/// Beside the type: the title stands in the path.
+/// With the type: the title is part of the path.
 const TITLE_ABOVE: u8 = 32;
 
-/// What an entry's head says, in the segment's own bytes.
+/// The head of an entry, borrowed from the segment.
 #[derive(Clone, Copy, Debug)]
 pub struct EntryHead<'i> {
     /// Its number: offset in units of four bytes.
@@ -70,7 +70,7 @@ pub struct EntryHead<'i> {
     stored: &'i [u8],
     /// The entry that this one points to; itself when it is first.
     pub target: u32,
-    /// The byte behind it: where the item begins when it is first.
+    /// The offset after it, where the item of a first entry begins.
     pub end: usize,
 }
 
@@ -119,26 +119,26 @@ impl<'i> EntryHead<'i> {
         }
     }
 
-    /// Whether the item stands behind it.
+    /// Returns whether the item follows it.
     #[inline]
     pub fn is_first(&self) -> bool {
         self.flags & FIRST != 0
     }
 
-    /// The entry itself; of one that was made by a mapping, the listed entry behind it.
+    /// The entry itself; for a mapped one, its listed entry.
     #[inline]
     pub fn listed(&self) -> u32 {
         if self.is_mapped() { self.target } else { self.number }
     }
 
-    /// Whether it was made by a mapping.
+    /// Returns whether it is a mapped entry.
     #[inline]
     pub fn is_mapped(&self) -> bool {
         self.flags & MAPPED != 0
     }
 }
 
-/// Appends an entry; the caller has aligned `out`. `form` is needed with [`FORM_STORED`] only. Gives where the path begins.
+/// Appends an entry; the caller has aligned `out`. `form` is used with [`FORM_STORED`] only. Returns the offset of the path.
 pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &[u8]) -> usize {
     out.push(flags);
     put_varint(out, path.len() as u64);
@@ -153,11 +153,11 @@ pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &
     at
 }
 
-/// The normal form of an entry of a segment that is being made. It is ours, so what does not fit together is an error.
+/// The normal form of an entry of a segment that is being built.
 pub fn form_at(body: &SegmentWriter, entry: u32, form: &mut Vec<u8>) -> io::Result<()> {
     let at = entry as usize * 4;
     let mut bytes = Vec::new();
-    // Most entries are shorter; of one that is not, more is read.
+    // Most entries are shorter; for longer ones more is read.
     let mut length = 512;
     loop {
         body.read(at, length, &mut bytes)?;
@@ -174,7 +174,7 @@ pub fn form_at(body: &SegmentWriter, entry: u32, form: &mut Vec<u8>) -> io::Resu
     }
 }
 
-/// The normal form of the entry at the beginning, if all of it is there.
+/// The normal form of the first entry, if the bytes have all of it.
 fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
     let field = |bytes: &[u8]| varint(bytes).and_then(|(length, used)| Some((usize::try_from(length).ok()?, used)));
     let flags = *bytes.first()?;
@@ -192,8 +192,8 @@ fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
     })
 }
 
-/// Appends an item behind its first entry. `title`: so many bytes before it, its title stands; `more` further entries will
-/// follow; `came`: see [`SINGLE`].
+/// Appends an item after its first entry. `title`: distance of the title before the item; `more`: number of further entries;
+/// `came`: see [`SINGLE`].
 pub fn put_item(out: &mut Vec<u8>, item: &Item, title: Option<usize>, above: Option<u32>, more: usize, came: u64) {
     let guid = PackedGuid::of_item(&item.guid);
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
@@ -239,7 +239,7 @@ pub fn put_show(out: &mut Vec<u8>, item: &Item) {
     guid.put(out);
 }
 
-/// Appends the season or album of an item, whose show stands there; 0: it has none. The caller has aligned `out`.
+/// Appends the season or album of an item. `show`: its show's record, or 0. The caller has aligned `out`.
 pub fn put_season(out: &mut Vec<u8>, item: &Item, show: u32) {
     let guid = PackedGuid::of(&item.season_guid);
     out.extend_from_slice(&[SHOW | SEASON, guid.tag()]);
@@ -259,8 +259,8 @@ pub fn rating_key(file: &CheckedBytes, item: usize) -> Read<&str> {
     text(file, file.slice(item + 2 + used, length)?)
 }
 
-/// The rating key of the item that begins with this entry, if its path is `path`, and nothing else has its hash; and the
-/// stored form, else the path. Reads entry and item with one check of their bounds, since it knows how long the path must be.
+/// Rating key and form of the item of this entry, if it is a first entry with exactly this path and no other has its hash.
+/// Reads entry and item with one bounds check.
 #[inline]
 pub fn sole<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> Read<Option<(&'i str, &'i [u8])>> {
     const AROUND: usize = 1 + 2 + 2 + 1 + 32;
@@ -307,27 +307,27 @@ pub fn sole<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> Read<Option
     }
 }
 
-/// What else stands in an item.
+/// Further fields of an item.
 #[derive(Default)]
 pub struct ItemExtras {
-    /// How many entries of further files follow.
+    /// Number of further entries.
     pub more: u64,
-    /// The change sequence at which it came singly, else 0.
+    /// The change sequence at which it was added after the listing, else 0.
     pub came: u64,
-    /// Its season, else its show; 0: neither.
+    /// Its season, else its show; 0 without either.
     pub above: u32,
-    /// The byte behind it.
+    /// The offset after it.
     pub end: usize,
 }
 
-/// A whole item.
+/// Reads a whole item.
 pub fn item(file: &CheckedBytes, at: usize) -> Read<(ItemRef<'_>, ItemExtras)> {
     let mut item = ItemRef::key_only("");
     let rest = fill(file, at, &mut item)?;
     Ok((item, rest))
 }
 
-/// The change sequence at which an item came singly, else 0.
+/// The change sequence at which an item was added after the listing, else 0.
 pub fn came_at(file: &CheckedBytes, at: usize) -> Read<u64> {
     if ItemReader::new(file, at).byte()? & SINGLE == 0 {
         return Ok(0);
@@ -335,12 +335,12 @@ pub fn came_at(file: &CheckedBytes, at: usize) -> Read<u64> {
     fill(file, at, &mut ItemRef::key_only("")).map(|rest| rest.came)
 }
 
-/// Fills in an item, which is large.
+/// Reads a whole item into `item`, which is too large to return by value in a hot path.
 pub fn fill<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
     fill_from(ItemReader::new(file, at), item)
 }
 
-/// Fills in path and item of an entry whose item stands behind it, in one go; `false` for any other, which is left alone.
+/// Reads path and item of a first entry in one pass. Returns `false` for any other entry.
 #[inline]
 pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut Found<'i>) -> Read<bool> {
     let mut cursor = ItemReader::new(file, number as usize * 4);
@@ -407,13 +407,13 @@ fn fill_from<'i>(mut cursor: ItemReader<'i>, item: &mut ItemRef<'i>) -> Read<Ite
     })
 }
 
-/// Flags and the tag of the GUID of a season or show, and what follows.
+/// Flags and GUID tag of a season or show, and a reader of the rest.
 fn parent(file: &CheckedBytes, number: u32) -> Read<(u8, u8, ItemReader<'_>)> {
     let mut cursor = ItemReader::new(file, number as usize * 4);
     Ok((cursor.byte()?, cursor.byte()?, cursor))
 }
 
-/// The season or album of an item that has this above it, if it is one.
+/// The season or album in this record, if it is one.
 pub fn season(file: &CheckedBytes, above: u32) -> Read<Option<Season<'_>>> {
     if above == 0 {
         return Ok(None);

@@ -1,11 +1,10 @@
-//! A segment of records: what hosts keep by exact name, in one immutable file. Head, check sums and hash table are those of
-//! every index file.
+//! A segment of records by exact name. Head, check sums and hash table are those of every segment.
 //!
 //! | part | what |
 //! |---|---|
-//! | records | one behind the other, in the order of table and name |
+//! | records | in the order of table and name |
 //! | paths | hash table over the names' hashes: [`super::table`] |
-//! | order | every [`STEP`]th record, so that a name is found by bisection |
+//! | order | every [`STEP`]th record, for bisection by name |
 //!
 //! A record begins at a multiple of four bytes: the length of its name (varint), the name, the table (varint), the row of
 //! the store (8 bytes), the state (varint: 0 removed, 1 a long value, which only the store has, else the value's length plus
@@ -29,9 +28,9 @@ use crate::matching::normal::form_tag;
 use crate::model::TableId;
 use crate::platform::map::{FileBytes, MapMode};
 
-/// Records between two of those that can be found by their place.
+/// Every so many records the part `order` has one.
 const STEP: u64 = 16;
-/// Bytes of a record's numbers, at most.
+/// Most bytes of a record's numbers.
 const NUMBERS: usize = 4 * LONGEST_VARINT + 8;
 
 /// A record of a table.
@@ -45,29 +44,29 @@ pub struct Record<'r> {
     pub name: &'r [u8],
     /// The row of the store that it was read from.
     pub row: i64,
-    /// What the name has; `None`: it was removed.
+    /// The value; `None` if the entry was removed.
     pub state: Option<Stored<'r>>,
 }
 
 /// A value as segments and memtables have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored<'r> {
-    /// The value; `None`: a long one, which only the store has.
+    /// The bytes; `None` for a long value, which only the store has.
     pub value: Option<&'r [u8]>,
     /// Its length.
     pub length: u64,
-    /// From then on it is not given any more, Unix ms.
+    /// When it expires, Unix ms.
     pub expires_ms: Option<i64>,
 }
 
 impl Record<'_> {
-    /// Table and name: what records are sorted by.
+    /// Table and name, the sort key.
     #[must_use]
     pub fn key(&self) -> (TableId, &[u8]) {
         (self.table, self.name)
     }
 
-    /// The hash that it is found by.
+    /// The hash for lookups.
     #[must_use]
     pub fn hash(&self) -> u64 {
         if self.is_path {
@@ -92,20 +91,20 @@ pub fn path_hash(table: TableId, form: u64) -> u64 {
     form ^ table.0.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// Writes a segment from records in their order.
+/// Builds a segment from sorted records.
 pub struct RecordSegmentBuilder {
     body: SegmentWriter,
     records: u64,
-    /// Upper half of the hash, and the record: by the upper bits of the hash.
+    /// Upper half of the hash and the record, in buckets by the upper bits.
     slots: Vec<Vec<u64>>,
     order: Vec<u8>,
     head: SegmentHead,
-    /// The hash table under way: where it begins, and which bucket is next.
+    /// The hash table under way: its offset, and the next bucket.
     table: Option<(usize, HashTableBuilder, usize)>,
 }
 
 impl RecordSegmentBuilder {
-    /// The slots are sorted in so many parts, so that no part takes long.
+    /// Number of buckets: small ones, so that sorting one takes little time.
     pub const PARTS: usize = 256;
 
     /// A segment in memory, or in a file beside `place`.
@@ -134,7 +133,7 @@ impl RecordSegmentBuilder {
         self.records
     }
 
-    /// Adds a record, behind all that come before it in the order of [`Record::key`].
+    /// Adds a record. Records come in the order of [`Record::key`].
     ///
     /// # Errors
     /// The disk's; no memory; more than 16 GiB.
@@ -173,7 +172,7 @@ impl RecordSegmentBuilder {
         Ok(())
     }
 
-    /// Makes a part of the hash table behind the last record; gives whether there are more to make.
+    /// Adds the next bucket to the hash table. Returns whether there are more.
     ///
     /// # Errors
     /// As [`RecordSegmentBuilder::push`].
@@ -213,7 +212,7 @@ impl RecordSegmentBuilder {
         self.body.finish(&mut self.head)
     }
 
-    /// Ends the segment and gives it its name.
+    /// Writes the rest of the segment and renames it to `path`.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; there is no file of that name then.
@@ -222,7 +221,7 @@ impl RecordSegmentBuilder {
         body::cannot_write(written, path)
     }
 
-    /// Ends a segment that stands in for a file that cannot be written.
+    /// Builds the segment in memory.
     ///
     /// # Errors
     /// No memory.
@@ -237,12 +236,12 @@ impl RecordSegmentBuilder {
     }
 }
 
-/// Where a segment has the first record of a hash, or none; or that this cannot be told.
+/// The first record of a hash in a segment, if any; or a failed check.
 #[derive(Clone, Copy)]
 pub struct FirstRecord(Read<Option<u32>>);
 
 impl FirstRecord {
-    /// There is none.
+    /// No record.
     pub const NONE: Self = Self(Ok(None));
 }
 
@@ -253,7 +252,7 @@ pub struct RecordSegment {
     head: SegmentHead,
 }
 
-/// A place between two records of a segment.
+/// A position between two records of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordCursor(usize);
 
@@ -299,13 +298,13 @@ impl RecordSegment {
         self.head.items
     }
 
-    /// Brings the slot of a hash into the cache.
+    /// Prefetches the slot of a hash.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         self.file.prefetch(self.names.at(hash));
     }
 
-    /// Gives `each` the upper halves of the hashes of its records.
+    /// Calls `each` with the upper half of each record's hash.
     ///
     /// # Errors
     /// As [`RecordSegment::find`].
@@ -313,13 +312,13 @@ impl RecordSegment {
         self.names.uppers(&self.file, each)
     }
 
-    /// Where it has the first record of this hash. Loads the record.
+    /// Finds the first record of this hash, and prefetches it.
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {
         let first = self.names.first(&self.file, hash);
         if let Ok(Some(number)) = first {
-            // A name and its value rarely take more.
+            // Names and values are rarely longer.
             for line in 0..3 {
                 self.file.prefetch(number as usize * 4 + line * 64);
             }
@@ -327,10 +326,10 @@ impl RecordSegment {
         FirstRecord(first)
     }
 
-    /// The record of this name. `first`: what [`RecordSegment::first`] gave.
+    /// The record of this name. `first`: the result of [`RecordSegment::first`].
     ///
     /// # Errors
-    /// A check failed: nothing that it says counts.
+    /// A check failed.
     #[inline]
     pub fn find(&self, key: (TableId, &[u8]), hash: u64, first: FirstRecord) -> Read<Option<Record<'_>>> {
         let Some(number) = first.0? else {
@@ -342,7 +341,7 @@ impl RecordSegment {
         }
     }
 
-    /// The same where the first record of the hash has another name.
+    /// The same if the first record of the hash has another name.
     #[cold]
     #[inline(never)]
     fn find_further(&self, key: (TableId, &[u8]), hash: u64) -> Read<Option<Record<'_>>> {
@@ -354,7 +353,8 @@ impl RecordSegment {
         Ok(found)
     }
 
-    /// Hands each record of this hash to `each` with its number, until it says that it has enough. Others may be among them.
+    /// Calls `each` with each record of this hash and its number, until it returns `true`. Records of other hashes may be among
+    /// them.
     ///
     /// # Errors
     /// As [`RecordSegment::find`].
@@ -366,7 +366,7 @@ impl RecordSegment {
         })
     }
 
-    /// The record of a number that [`RecordSegment::of_hash`] gave.
+    /// The record of a number from [`RecordSegment::of_hash`].
     ///
     /// # Errors
     /// As [`RecordSegment::find`].
@@ -387,7 +387,7 @@ impl RecordSegment {
         Ok((record.table == table).then_some(record))
     }
 
-    /// The record at this byte, and where the next one begins.
+    /// The record at this offset, and the next one's offset.
     fn record_at(&self, at: usize) -> Read<(Record<'_>, usize)> {
         let bytes = self.file.up_to(at, LONGEST_VARINT)?;
         let (length, used) = varint(bytes).ok_or_else(|| self.file.fail())?;
@@ -396,7 +396,7 @@ impl RecordSegment {
         self.rest(at, name, used + length)
     }
 
-    /// What stands behind the name of the record at this byte, `used` bytes from there; and where the next one begins.
+    /// The fields after the name, `used` bytes from the record's offset; and the next record's offset.
     #[inline]
     fn rest<'s>(&'s self, at: usize, name: &'s [u8], used: usize) -> Read<(Record<'s>, usize)> {
         let begin = at + used;
@@ -441,7 +441,7 @@ impl RecordSegment {
         Ok((record, end.next_multiple_of(4)))
     }
 
-    /// The record behind this place, and the place behind it; `None` at the end.
+    /// The next record after a cursor, and the cursor after it; `None` at the end.
     ///
     /// # Errors
     /// As [`RecordSegment::find`].
@@ -454,7 +454,7 @@ impl RecordSegment {
         Ok(Some((record, RecordCursor(next))))
     }
 
-    /// The place before the first record that is not before this key.
+    /// The cursor before the first record whose key is at least this one.
     ///
     /// # Errors
     /// As [`RecordSegment::find`].

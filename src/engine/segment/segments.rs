@@ -1,4 +1,4 @@
-//! The segments of records of a store: immutable, the newest first.
+//! The record segments of a store, the newest first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,34 +10,34 @@ use super::records::{FirstRecord, Record, RecordSegment};
 use super::table::upper;
 use crate::model::TableId;
 
-/// So many records are put into the filter when segments are opened; more only once lookups are many.
+/// Most records that opening adds to the filter; more only after many lookups.
 const FEW: usize = 1 << 16;
-/// So many lookups.
+/// Lookups after which a filter pays.
 const MANY: usize = 4_096;
 
-/// Segments, the newest first: of two records of a name the first that is found counts.
+/// Segments, the newest first: the first record found for a name counts.
 #[derive(Default)]
 pub struct RecordSegments {
     list: Vec<Arc<RecordSegment>>,
-    /// What the segments but the oldest may have; it may have more.
+    /// The hashes in all segments but the oldest, and maybe others.
     filter: OnceBox<Arc<Filter>>,
     /// Lookups without a filter.
     lookups: AtomicUsize,
     lost: AtomicBool,
 }
 
-/// A check of a segment failed, or one is missing: they have to be made anew.
+/// A segment is damaged or missing: they must be rebuilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentsLost;
 
 impl RecordSegments {
-    /// Puts them together.
+    /// Combines segments, the newest first.
     #[must_use]
     pub fn new(list: Vec<Arc<RecordSegment>>) -> Self {
         Self::after(list, &Self::default())
     }
 
-    /// The same where some were open `before`: a filter goes on with those that are new.
+    /// The same with segments that were open `before`, whose filter is extended.
     #[must_use]
     pub fn after(list: Vec<Arc<RecordSegment>>, before: &Self) -> Self {
         let segments = Self {
@@ -72,7 +72,7 @@ impl RecordSegments {
         }
     }
 
-    /// The segments that may have records of a hash, with their places: the oldest, or all.
+    /// The segments that may have a hash, and the index of the first: only the oldest, or all.
     #[inline]
     fn with(&self, hash: u64) -> (usize, &[Arc<RecordSegment>]) {
         if let Some(filter) = self.filter.get() {
@@ -89,7 +89,7 @@ impl RecordSegments {
         (0, &self.list)
     }
 
-    /// In the place of segments that cannot be opened.
+    /// Stands for segments that cannot be opened.
     #[must_use]
     pub fn lost() -> Self {
         let segments = Self::default();
@@ -103,21 +103,21 @@ impl RecordSegments {
         &self.list
     }
 
-    /// Whether they have to be made anew.
+    /// Returns whether they must be rebuilt.
     #[inline]
     #[must_use]
     pub fn are_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
     }
 
-    /// Notes that they have to be made anew.
+    /// Marks them as lost.
     #[cold]
     pub fn set_lost(&self) -> SegmentsLost {
         self.lost.store(true, Ordering::Release);
         SegmentsLost
     }
 
-    /// Brings what a lookup of this hash reads first into the cache; gives where the oldest segment, the largest, has it.
+    /// Prefetches the memory of a lookup, and looks up the hash in the oldest segment, the largest.
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {
@@ -130,7 +130,7 @@ impl RecordSegments {
         oldest.first(hash)
     }
 
-    /// Brings the slots of a hash into the cache.
+    /// Prefetches the slots of a hash.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         match (self.filter.get(), self.list.last()) {
@@ -142,7 +142,7 @@ impl RecordSegments {
         }
     }
 
-    /// The newest record of a name. `first`: what [`RecordSegments::first`] gave.
+    /// The newest record of a name. `first`: the result of [`RecordSegments::first`].
     ///
     /// # Errors
     /// [`SegmentsLost`].
@@ -169,8 +169,8 @@ impl RecordSegments {
         oldest.find(key, hash, first).map_err(|_| self.set_lost())
     }
 
-    /// Hands the records of a hash to `each`, the newest first, with segment and number, until it says that it has enough.
-    /// Others may be among them.
+    /// Calls `each` with the records of a hash, the newest first, with segment and number, until it returns `true`. Records of
+    /// other hashes may be among them.
     ///
     /// # Errors
     /// [`SegmentsLost`].
@@ -198,7 +198,7 @@ impl RecordSegments {
         Ok(())
     }
 
-    /// The record of a segment and a number that [`RecordSegments::of_hash`] gave.
+    /// The record of a segment and number from [`RecordSegments::of_hash`].
     #[must_use]
     pub fn record(&self, (at, number): (usize, u32)) -> Option<Record<'_>> {
         let record = self.list.get(at)?.record(number);
@@ -211,7 +211,7 @@ fn count(segments: &[Arc<RecordSegment>]) -> usize {
     usize::try_from(records).unwrap_or(usize::MAX)
 }
 
-/// Adds what segments have; `false`: one is damaged.
+/// Adds the hashes of segments. Returns `false` if one is damaged.
 fn add(filter: &Filter, segments: &[Arc<RecordSegment>]) -> bool {
     segments
         .iter()

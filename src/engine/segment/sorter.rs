@@ -1,4 +1,4 @@
-//! Sorting more than memory should hold: runs are sorted as they come, and merged at the end.
+//! External sorting: sorted runs in temporary files, merged at the end.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,12 +10,12 @@ use super::spool::{Spool, SpoolReader, reserve};
 
 /// Pairs of a run: 2 MiB.
 const PAIRS: usize = if cfg!(test) { 1 << 10 } else { 1 << 17 };
-/// Bytes of the keys of a run, and of what stands beside them. Tests reach the disk with less.
+/// Bytes of a run's keys and values. Smaller in tests, so that they reach the disk.
 const KEYS: usize = if cfg!(test) { 1 << 14 } else { 8 << 20 };
-/// Groups up to this are sorted by comparing whole keys.
+/// Groups up to this size are sorted by comparing whole keys.
 const FEW: usize = 12;
 
-/// Runs on their way to be merged.
+/// Sorted runs.
 struct SortRuns {
     spool: Spool,
     ends: Vec<u64>,
@@ -33,7 +33,7 @@ impl SortRuns {
         self.ends.push(self.spool.len());
     }
 
-    /// Gives `each` what `read` reads from all runs, in order.
+    /// Merges the runs: calls `each` in order with the elements that `read` reads.
     fn merge<T: Ord + Default>(
         &self,
         read: impl Fn(&mut SpoolReader<'_>, &mut T) -> io::Result<()>,
@@ -66,7 +66,7 @@ impl SortRuns {
     }
 }
 
-/// Pairs of numbers.
+/// Sorts pairs of numbers.
 pub struct PairSorter {
     memory: Vec<(u64, u32)>,
     most: usize,
@@ -110,7 +110,7 @@ impl PairSorter {
         Ok(())
     }
 
-    /// Gives `each` all of them, in order.
+    /// Calls `each` with all of them in order.
     pub fn sorted(mut self, mut each: impl FnMut(u64, u32) -> io::Result<()>) -> io::Result<()> {
         if self.runs.ends.is_empty() {
             self.memory.sort_unstable();
@@ -127,10 +127,10 @@ impl PairSorter {
     }
 }
 
-/// What is kept beside a key.
+/// The numbers beside a key.
 pub type Beside = [u32; 4];
 
-/// Keys of bytes, each with some numbers: equal ones stand by these.
+/// Sorts byte keys, each with some numbers; equal keys are ordered by the numbers.
 pub struct KeySorter {
     keys: Vec<u8>,
     memory: Vec<KeySlot>,
@@ -192,7 +192,7 @@ impl KeySorter {
         Ok(())
     }
 
-    /// Gives `each` all of them, in order.
+    /// Calls `each` with all of them in order.
     pub fn sorted(mut self, mut each: impl FnMut(&[u8], Beside) -> io::Result<()>) -> io::Result<()> {
         if self.runs.ends.is_empty() {
             let sorted = in_order(&self.keys, &self.memory)?;
@@ -215,8 +215,8 @@ impl KeySorter {
     }
 }
 
-/// Most keys share their beginnings, and each look at one is a load from far away: so eight bytes of all are fetched at a
-/// time, and only what they do not tell apart is looked at again.
+/// Sorts by eight bytes of all keys at a time, and again within groups that are equal so far: keys share long prefixes, and
+/// each access to one is a cache miss.
 fn in_order(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
     let key = |one: &(u64, u32)| slots[one.1 as usize].key(keys);
     let whole = |a: &(u64, u32), b: &(u64, u32)| {
@@ -242,7 +242,7 @@ fn in_order(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
         let mut at = from;
         for alike in group.chunk_by_mut(|a, b| a.0 == b.0) {
             let end = at + alike.len();
-            // A key that has ended, or has a zero byte, says no more.
+            // A key that has ended, or has a zero byte, cannot be told apart further.
             if alike.len() > 1 && alike[0].0.to_be_bytes().contains(&0) {
                 alike.sort_unstable_by(whole);
             } else if alike.len() > 1 {
@@ -257,7 +257,7 @@ fn in_order(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
     Ok(sorted)
 }
 
-/// Eight bytes of a key as a number that has their order; zeros where it has ended.
+/// Eight bytes of a key as a number of the same order; zeros after its end.
 fn eight(key: &[u8], at: usize) -> u64 {
     let rest = key.get(at..).unwrap_or_default();
     if let Some(eight) = rest.first_chunk() {

@@ -1,4 +1,4 @@
-//! Bytes on their way into a segment, of which memory holds few: files that lose their name as soon as they are made.
+//! Spools: buffered bytes in unlinked temporary files.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::platform::files;
 
-/// So much of a spool is in memory at most, and so much is read at a time of one of few runs.
+/// Size of a spool's buffer, and of a read buffer of one of few runs.
 const HELD: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
-/// All that is read of runs at a time is no more than that, however many there are.
+/// Most memory of all runs' read buffers together.
 const READ: usize = 4 << 20;
 
-/// A name beside `path` that no other file has, and that is swept if a kill leaves it.
+/// A unique temporary name beside `path`. Sweeping removes it after a kill.
 pub fn temporary(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -21,15 +21,15 @@ pub fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// There is no memory for what comes next. Without asking first the host would be ended.
+/// Reserves memory, or fails: a failed allocation would abort the host.
 pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> io::Result<()> {
     list.try_reserve(more)
         .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))
 }
 
-/// Bytes that are appended, then read.
+/// Appended bytes that are read afterwards.
 pub struct Spool {
-    /// Beside what its file lies; `None`: all of it is in memory.
+    /// The path beside which its file lies; `None`: in memory.
     place: Option<PathBuf>,
     file: Option<File>,
     /// Bytes in the file.
@@ -69,7 +69,7 @@ impl Spool {
         Ok(())
     }
 
-    /// The bytes from `at` on, all of which were put.
+    /// Reads bytes from `at`, all of which were written.
     fn read(&self, at: u64, to: &mut [u8]) -> io::Result<()> {
         let in_file = usize::try_from(self.written.saturating_sub(at)).unwrap_or(usize::MAX);
         let (front, back) = to.split_at_mut(in_file.min(to.len()));
@@ -82,7 +82,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Gives `each` all of it.
+    /// Calls `each` with all bytes in order.
     pub fn all(&self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut chunk = Vec::new();
         let mut at = 0;
@@ -99,7 +99,7 @@ impl Spool {
     }
 }
 
-/// Reads a part of a spool from its beginning to its end.
+/// Reads a range of a spool.
 pub struct SpoolReader<'s> {
     spool: &'s Spool,
     at: u64,
@@ -110,7 +110,7 @@ pub struct SpoolReader<'s> {
 }
 
 impl<'s> SpoolReader<'s> {
-    /// From `at` to `end`, one of so many.
+    /// A reader from `at` to `end`, one of `count`.
     pub fn new(spool: &'s Spool, at: u64, end: u64, of: usize) -> Self {
         Self {
             spool,
@@ -126,7 +126,7 @@ impl<'s> SpoolReader<'s> {
         self.taken == self.buffer.len() && self.at == self.end
     }
 
-    /// The next bytes, which are there.
+    /// The next bytes.
     pub fn take(&mut self, count: usize) -> io::Result<&[u8]> {
         let left = self.buffer.len() - self.taken;
         if left < count {

@@ -1,9 +1,8 @@
-//! Hash tables of eight-byte slots, ordered by hash: a look-up is one jump and a short walk, nearly always in one cache line.
+//! Hash tables of eight-byte slots, ordered by hash: a lookup is one jump and a short walk, nearly always in one cache line.
 //!
-//! A slot has the hash's upper 32 bits and an entry; an entry is never 0, so a slot of 0 is free. The home of a hash is its
-//! upper half scaled to the number of homes, and slots are filled in order of the hashes, each at its home or behind its
-//! predecessor. So the table is sorted but for the gaps: equal hashes are neighbours, and a walk ends at the first greater
-//! one. It may reach beyond the last home, but never wraps around.
+//! A slot has the hash's upper 32 bits and an entry; 0 is a free slot. The home of a hash is its upper half scaled to the
+//! number of homes. Slots are filled in the order of hashes, each at its home or after its predecessor. So equal hashes are
+//! neighbours, and a walk ends at the first greater hash. The table extends beyond the last home and never wraps around.
 
 use std::io;
 
@@ -11,22 +10,22 @@ use super::body::SegmentWriter;
 use super::bytes::{CheckedBytes, Read};
 use super::layout::{BLOCK, SegmentPart};
 
-/// Slots in a hundred that are taken.
+/// Used slots in percent.
 const LOAD: usize = 85;
 
-/// How many homes a table of so many entries has.
+/// The number of homes of a table of so many entries.
 pub fn homes(entries: usize) -> usize {
     (entries * 100).div_ceil(LOAD).max(1)
 }
 
-/// Makes the slots of a table, from hashes and entries in order of the hashes.
+/// Builds a table from entries in the order of their hashes.
 pub struct HashTableBuilder {
     homes: usize,
     made: usize,
 }
 
 impl HashTableBuilder {
-    /// Of a table of so many entries.
+    /// A builder for so many entries.
     pub fn new(entries: usize) -> Self {
         Self {
             homes: homes(entries),
@@ -43,7 +42,7 @@ impl HashTableBuilder {
         body.put(&slot.to_le_bytes())
     }
 
-    /// Appends those behind the last one.
+    /// Appends the free slots after the last entry.
     pub fn end(mut self, body: &mut SegmentWriter) -> io::Result<()> {
         self.free(self.homes, body)
     }
@@ -57,7 +56,7 @@ impl HashTableBuilder {
     }
 }
 
-/// The half of a hash that is kept in slots.
+/// The upper half of a hash, which slots store.
 pub fn upper(hash: u64) -> u32 {
     u32::try_from(hash >> 32).unwrap_or(u32::MAX)
 }
@@ -68,7 +67,7 @@ fn halves(slot: u64) -> [u32; 2] {
     [slot & 0xFFFF_FFFF, slot >> 32].map(|half| u32::try_from(half).unwrap_or(u32::MAX))
 }
 
-/// Where a search begins. No table has 2^32 homes; of one that says so the slot is any, and checked where it is read.
+/// The slot where a search begins. In a damaged table it may be any; reads check the bounds.
 #[inline]
 fn home(hash: u64, homes: u64) -> usize {
     usize::try_from((hash >> 32).wrapping_mul(homes) >> 32).unwrap_or(usize::MAX)
@@ -82,18 +81,18 @@ pub struct HashTable {
 }
 
 impl HashTable {
-    /// The table in this part of the file.
+    /// Reads the table in this part of the file.
     pub fn new(part: SegmentPart, homes: u64) -> Self {
         Self { part, homes }
     }
 
-    /// The byte where a search for this hash begins.
+    /// The offset where a search for this hash begins.
     #[inline]
     pub fn at(&self, hash: u64) -> usize {
         self.part.byte(home(hash, self.homes), 8)
     }
 
-    /// Gives `each` the upper halves of all hashes.
+    /// Calls `each` with the upper half of each hash.
     pub fn uppers(&self, file: &CheckedBytes, mut each: impl FnMut(u32)) -> Read<()> {
         let slots = self.part.len();
         let mut slot = 0;
@@ -122,7 +121,7 @@ impl HashTable {
         Ok(first)
     }
 
-    /// Gives each entry whose hash has this upper half to `each`, until it says that it has enough.
+    /// Calls `each` with each entry whose hash has this upper half, until it returns `true`.
     #[inline(always)]
     #[allow(clippy::inline_always)] // measured: a tenth of a lookup
     pub fn find(&self, file: &CheckedBytes, hash: u64, mut each: impl FnMut(u32) -> Read<bool>) -> Read<()> {
@@ -130,12 +129,12 @@ impl HashTable {
         let mut slot = home(hash, self.homes);
         let slots = self.part.len();
         while slot < slots {
-            // To the block's end at most: what lies behind it may not have been verified, and is rarely needed.
+            // At most to the block's end: the next block may be unverified, and is rarely needed.
             let at = self.part.byte(slot, 8);
             let here = ((BLOCK - at % BLOCK) / 8).clamp(1, slots - slot);
             for bytes in file.slice(at, here * 8)?.as_chunks().0 {
                 let [kept, entry] = halves(u64::from_le_bytes(*bytes));
-                // One comparison for most of the walk; a free slot is less than any hash but 0.
+                // One comparison for most of the walk: a free slot is less than any hash but 0.
                 if kept < wanted && entry != 0 {
                     continue;
                 }
