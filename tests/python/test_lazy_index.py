@@ -22,7 +22,7 @@ import plexindex
 folder, url, token, path, key, other = sys.argv[1:]
 index = plexindex.open(folder, url, token)
 movies = index.library("Movies")
-light = type(index).__name__ == "Unasked"
+light = type(index).__name__ == "LazyIndex"
 """
 
 
@@ -51,7 +51,7 @@ def test_the_first_answers_load_neither_ctypes_nor_the_rest(store: tuple[str, ..
         "print(loaded, [name for name in sys.modules if name.startswith(('plexindex._index', 'plexindex._many'))])\n",
         store,
     )
-    assert printed == ["True True True", "True True True Unasked", "[] []"]
+    assert printed == ["True True True", "True True True LazyIndex", "[] []"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_log_lines_are_handed_on(store: tuple[str, ...]) -> None:
     )
     printed = run_python(code, store[0], "https://127.0.0.1:1")
     assert "plexindex " in printed
-    assert printed.endswith("Unasked\n")
+    assert printed.endswith("LazyIndex\n")
 
 
 def test_threads_that_ask_at_once_all_get_their_answer(store: tuple[str, ...]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import _convert, _log
 from ._errors import Error
-from ._reporting import Reporting
+from ._reporting import ReportMethods
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ._types import FieldArg, KeyArg
 
 
-class Changing(Reporting):
-    """The part of an index that edits, watches and is notified."""
+class EditMethods(ReportMethods):
+    """The methods of an index that edit, watch and are notified."""
 
     @property
     def is_open(self) -> bool:
@@ -115,7 +115,7 @@ class Changing(Reporting):
 class Watching:
     """Watches from the beginning of a ``with`` block to its end. Made by :meth:`Index.watch`."""
 
-    def __init__(self, index: Changing) -> None:
+    def __init__(self, index: EditMethods) -> None:
         self._index = index
 
     def __enter__(self) -> Any:

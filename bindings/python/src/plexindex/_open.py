@@ -3,7 +3,7 @@
 import os
 import sys
 
-from . import _accelerator, _convert, _door
+from . import _accelerator, _convert, _lazy_index
 from . import _constants as c
 from ._convert import refused
 
@@ -147,7 +147,7 @@ def open(
     )
     index: Index | None = None
     if renew is None:
-        index = _door.enter(_accelerator.library_path(), texts, numbers, rules, progress)
+        index = _lazy_index.open_lazily(_accelerator.library_path(), texts, numbers, rules, progress)
     if index is None:
         index = _opened(texts, numbers, rules, progress, renew)
     given = {
@@ -264,9 +264,9 @@ def _configured(
 
 
 def _opened(
-    texts: "_door.Texts",
-    numbers: "_door.Numbers",
-    rules: "_door.Rules",
+    texts: "_lazy_index.Texts",
+    numbers: "_lazy_index.Numbers",
+    rules: "_lazy_index.Rules",
     progress: "ProgressArg",
     renew: "Renew | None",
 ) -> "Index":
@@ -306,7 +306,7 @@ def _log_level(level: "int | str | None") -> int:
     return level_for(level)
 
 
-def _rules(mappings: "list[MappingArg]") -> "_door.Rules":
+def _rules(mappings: "list[MappingArg]") -> "_lazy_index.Rules":
     pairs = [rule for rule in mappings if type(rule) is tuple and len(rule) == 2]
     if len(pairs) < len(mappings):
         # A short-lived process need not load what few hosts need.

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ._stats import Profile, Stats
 
 
-class Reporting(Session):
-    """The half of an index that reports."""
+class ReportMethods(Session):
+    """The methods of an index that report about it, its server and its store."""
 
     def libraries(
         self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     ChosenArg = Union[str, int, Chosen, None]
 
 
-def unasked(native: Native, handle: int | None) -> dict[str, Any]:
-    """The attributes of a session of which nothing was asked, but for those that it has from its opening."""
+def initial_state(native: Native, handle: int | None) -> dict[str, Any]:
+    """The attributes of a session before its first call, except for those that opening sets."""
     # Where the accelerator finds the handle: empty as soon as a close begins.
     cell = ctypes.c_void_p(handle)
     renewal = None, None
@@ -64,7 +64,7 @@ class Session:
         self._progress = progress
         self._hides_paths = bool(options.flags & c.OPEN_OBFUSCATE_PATHS)
         self._cache_dir = os.fsdecode(options.cache_dir.data or b"")
-        self.__dict__.update(unasked(native, None))
+        self.__dict__.update(initial_state(native, None))
         self._closing = closing_lock()
         # The library calls it for as long as it is open.
         self._renewal = renewal, options.renew_token

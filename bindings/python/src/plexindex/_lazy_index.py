@@ -1,12 +1,12 @@
-"""An index of which only fast lookups were asked yet: opened through the accelerator, without ``ctypes``.
+"""A small index for fast lookups, opened through the accelerator without ``ctypes``.
 
-Importing ``ctypes`` and all that an index can do takes longer than the rest of a process that asks one question. So
-``open()`` gives an object that can do the least, where nothing more was loaded before. It becomes a
-:class:`plexindex.Index`, the same object with the same handle, in place, and so do its libraries: at the first wish
-that goes beyond what it can do, and when that class is loaded for another reason. Where there is no accelerator,
-``open()`` gives the index itself.
+Importing ``ctypes`` and the whole of an index takes longer than the rest of a process that asks one question. So
+``open()`` first gives a :class:`LazyIndex`. It becomes a :class:`plexindex.Index` in place, the same object with the
+same handle, and so do its libraries: when more is needed, and when that class is loaded for another reason. Without an
+accelerator ``open()`` gives the index itself.
 
-In the modules that such a process loads annotations are texts: ``from __future__ import annotations`` loads one more.
+The modules that such a process loads have annotations in quotes: ``from __future__ import annotations`` would load one
+more module.
 """
 
 import os
@@ -29,62 +29,61 @@ if TYPE_CHECKING:
     Rules = tuple[tuple[int, bytes, bytes], ...]
 
 
-def enter(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", progress: "ProgressArg") -> "Any":
-    """An index on a folder; None where ctypes is to open it, and to say what is wrong with the library.
+def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", progress: "ProgressArg") -> "Any":
+    """Opens an index on a folder. None if ctypes has to open it, or to report what is wrong with the library.
 
-    The texts are folder, URL, token, user, certificates and database; the numbers those of plexindex_options in their
-    order.
+    The texts are folder, URL, token, user, certificates and database; the numbers those of plexindex_options, in order.
     """
     if f"{__package__}._index" in sys.modules:
         return None
     fast = _accelerator.load()
     if fast is None or not hasattr(fast, "load"):
         return None
-    door = fast.load(os.fsencode(path), c.ABI_VERSION)
-    if door is None:
+    native = fast.load(os.fsencode(path), c.ABI_VERSION)
+    if native is None:
         return None
     _accelerator.loaded = path
-    status, handle = fast.open(door, texts, numbers, rules)
+    status, handle = fast.open(native, texts, numbers, rules)
     if status:
-        raise _failure(fast, door, status)
-    index = Unasked(fast, door, handle, texts[0] or b"", bool(numbers[7] & c.OPEN_OBFUSCATE_PATHS), progress)
-    _living[:] = [known for known in _living if known() is not None]
-    _living.append(ref(index))
-    _tell(fast, door)
+        raise _failure(fast, native, status)
+    index = LazyIndex(fast, native, handle, texts[0] or b"", bool(numbers[7] & c.OPEN_OBFUSCATE_PATHS), progress)
+    _open_indexes[:] = [known for known in _open_indexes if known() is not None]
+    _open_indexes.append(ref(index))
+    _tell(fast, native)
     # Another thread may have loaded the classes meanwhile.
-    return grown(index) if f"{__package__}._index" in sys.modules else index
+    return full_index(index) if f"{__package__}._index" in sys.modules else index
 
 
-def _failure(fast: "Any", door: "Any", status: int) -> "Exception":
-    text = fast.message(door).decode("utf-8", "replace")
+def _failure(fast: "Any", native: "Any", status: int) -> "Exception":
+    text = fast.message(native).decode("utf-8", "replace")
     from . import Error
     from ._errors import error_for
 
-    _tell(fast, door)
+    _tell(fast, native)
     failure: Error = error_for(status, text)
     return failure
 
 
-def _tell(fast: "Any", door: "Any") -> None:
-    lines: Sequence[tuple[int, bytes]] = fast.lines(door)
+def _tell(fast: "Any", native: "Any") -> None:
+    lines: Sequence[tuple[int, bytes]] = fast.lines(native)
     if lines:
         from ._log import hand_on
 
         hand_on([(level, text.decode("utf-8", "replace")) for level, text in lines])
 
 
-# Those that may have to become more; those that are gone are struck off with the next.
-_living: "list[ref[Unasked]]" = []
+# Those that may have to become an Index. The next open removes those that are gone.
+_open_indexes: "list[ref[LazyIndex]]" = []
 _LISTED = ("confirmed", "exact", "mapped")
 
 
-class Unasked:
-    """An open index of which only fast lookups were asked yet. It becomes a :class:`plexindex.Index` when more is."""
+class LazyIndex:
+    """An open index that only does fast lookups. It becomes a :class:`plexindex.Index` when more is needed."""
 
     def __init__(
-        self, fast: "Any", door: "Any", handle: int, folder: bytes, hides_paths: bool, progress: "ProgressArg"
+        self, fast: "Any", native: "Any", handle: int, folder: bytes, hides_paths: bool, progress: "ProgressArg"
     ) -> None:
-        self._door = fast, door
+        self._native_handle = fast, native
         self._handle: int | None = handle
         self._open = True
         self._cache_dir = os.fsdecode(folder)
@@ -92,36 +91,36 @@ class Unasked:
         self._progress = progress
         self._closing = closing_lock()
         self._recipe: tuple[Any, ...] | None = None
-        # Where the handles of libraries lie, by their titles, with the handles.
+        # By title: the cell that holds the handle of the library, and the handle.
         self._found: dict[str, tuple[Any, int]] = {}
-        self._libraries: list[ref[UnaskedLibrary]] = []
+        self._libraries: list[ref[LazyLibrary]] = []
 
     def library(self, title: "Any" = None, *, section: "Any" = None, uuid: "Any" = None) -> "Any":
         """As :meth:`plexindex.Index.library`."""
-        # As a function of the class: by now the object may be more.
+        # A function of the class: another thread may have made the object an Index.
         if type(title) is str and title and section is None and uuid is None:
-            library = Unasked._quickly(self, title)
+            library = LazyIndex._known_library(self, title)
             if library is not None:
                 return library
-        return grown(self).library(title, section=section, uuid=uuid)
+        return full_index(self).library(title, section=section, uuid=uuid)
 
     def _set_token(self, token: "Any") -> None:
-        grown(self).set_token(token)
+        full_index(self).set_token(token)
 
     token = property(None, _set_token)
 
-    def _quickly(self, title: str) -> "Any":
+    def _known_library(self, title: str) -> "Any":
         try:
             raw = title.encode()
         except UnicodeEncodeError:
             return None
         # A close waits for this call, as for any other.
         with self._closing:
-            if type(self) is not Unasked or not self._open:
+            if type(self) is not LazyIndex or not self._open:
                 return None
-            fast, door = self._door
+            fast, native = self._native_handle
             if title not in self._found:
-                status, pointer = fast.library(door, self._handle, c.SELECT_TITLE, raw)
+                status, pointer = fast.library(native, self._handle, c.SELECT_TITLE, raw)
                 if status:
                     return None
                 self._found[title] = fast.cell(pointer), pointer
@@ -129,25 +128,25 @@ class Unasked:
                     # A signal handler closed it, and may not have seen this one.
                     self._retire()
                     return None
-            library = UnaskedLibrary(self, title, self._found[title][0])
+            library = LazyLibrary(self, title, self._found[title][0])
             self._libraries = [*(known for known in self._libraries if known() is not None), ref(library)]
             return library
 
     def _match(self, title: str, path: str) -> "Any":
-        """A match of which the server need not be asked; None where that is not so, or it is not known."""
+        """A match that needs no request; None if it needs one, or nothing is known."""
         try:
             raw = path.encode()
         except UnicodeEncodeError:
             return None
-        # What is refused, Python says; and what two threads ask at once is for an index that can do so.
+        # Errors, and calls of two threads at once, are for a full index.
         if not raw or b"\0" in raw or not self._closing.acquire(blocking=False):
             return None
         try:
-            if type(self) is not Unasked or not self._open:
+            if type(self) is not LazyIndex or not self._open:
                 return None
-            fast, door = self._door
+            fast, native = self._native_handle
             pointer = self._found[title][1]
-            status, block = fast.match_path(door, self._handle, pointer, raw, c.QUERY_OFFLINE)
+            status, block = fast.match_path(native, self._handle, pointer, raw, c.QUERY_OFFLINE)
         finally:
             self._closing.release()
         if status != c.OK or not block:
@@ -156,23 +155,23 @@ class Unasked:
         from ._answers import log_lines
 
         if log_lines(block):
-            _tell(fast, door)
+            _tell(fast, native)
         match = Match(block, asked=self)
-        # A listing that is current, and has the path: asked in earnest, the library says the same.
+        # The path is in a current listing: a question that may send requests gives the same.
         certain = match.confidence == "high" and match.rung in _LISTED and not match.stale
         return match if certain else None
 
     def _retire(self) -> None:
         for cell, _ in self._found.values():
-            self._door[0].retire(cell)
+            self._native_handle[0].retire(cell)
 
     def close(self) -> None:
         """As :meth:`plexindex.Index.close`."""
         with self._closing:
-            if type(self) is Unasked:
-                Unasked._close(self)
+            if type(self) is LazyIndex:
+                LazyIndex._close(self)
                 return
-        grown(self).close()
+        full_index(self).close()
 
     def _close(self) -> None:
         self._open = False
@@ -181,11 +180,11 @@ class Unasked:
             return
         # No fast lookup is running: it would hold the interpreter's lock, which is here.
         self._retire()
-        fast, door = self._door
-        status = fast.close(door, handle)
+        fast, native = self._native_handle
+        status = fast.close(native, handle)
         if status:
-            raise _failure(fast, door, status)
-        _tell(fast, door)
+            raise _failure(fast, native, status)
+        _tell(fast, native)
 
     def __enter__(self) -> "Any":
         return self
@@ -195,34 +194,34 @@ class Unasked:
 
     def __del__(self) -> None:
         try:
-            if type(self) is Unasked and self._handle is not None:
+            if type(self) is LazyIndex and self._handle is not None:
                 self._close()
         except Exception:
             # At the interpreter's end modules are half gone, and no caller is left to be told.
             pass
 
     def __getattr__(self, name: str) -> "Any":
-        if type(self) is not Unasked:
+        if type(self) is not LazyIndex:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return getattr(grown(self), name)
+        return getattr(full_index(self), name)
 
 
-class UnaskedLibrary:
-    """A library of such an index. It becomes a :class:`plexindex.Library` with it."""
+class LazyLibrary:
+    """A library of a :class:`LazyIndex`. It becomes a :class:`plexindex.Library` with it."""
 
-    def __init__(self, index: "Unasked", title: str, cell: "Any") -> None:
+    def __init__(self, index: "LazyIndex", title: str, cell: "Any") -> None:
         self._index = index
         self._title = title
-        fast, door = index._door
+        fast, native = index._native_handle
 
         # Neither knows this object: what an accelerator keeps is not seen by the garbage collector.
         def lookup_key(path: "Any") -> "Any":
-            return grown(index)._select(c.SELECT_TITLE, title).lookup_for(index)(path)
+            return full_index(index)._select(c.SELECT_TITLE, title).lookup_for(index)(path)
 
         def lookup_keys(paths: "Any") -> "Any":
-            return grown(index).library(title).lookup_keys(paths)
+            return full_index(index).library(title).lookup_keys(paths)
 
-        one, many = fast.addresses(door)
+        one, many = fast.addresses(native)
         address = fast.address(cell)
         self.lookup_key = fast.lookup_key(one, address, lookup_key)
         self.lookup_keys = fast.lookup_keys(many, address, lookup_keys)
@@ -230,80 +229,80 @@ class UnaskedLibrary:
     def match(self, path: "Any", **options: "Any") -> "Any":
         """As :meth:`plexindex.Library.match`."""
         if type(path) is str and not options:
-            found = Unasked._match(self._index, self._title, path)
+            found = LazyIndex._match(self._index, self._title, path)
             if found is not None:
                 return found
-        return grown_library(self).match(path, **options)
+        return full_library(self).match(path, **options)
 
     def __getattr__(self, name: str) -> "Any":
-        if type(self) is not UnaskedLibrary:
+        if type(self) is not LazyLibrary:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return getattr(grown_library(self), name)
+        return getattr(full_library(self), name)
 
 
-def grown(index: "Any") -> "Any":
+def full_index(index: "Any") -> "Any":
     """The same object as a :class:`plexindex.Index`."""
-    if type(index) is Unasked:
-        # Grows all there are; and this one, where another thread is at that.
+    if type(index) is LazyIndex:
+        # Replaces all, and waits for another thread that does.
         from . import Index, Library
 
-        _grow(index, Index, Library)
+        _replace(index, Index, Library)
     return index
 
 
-def grow_all(index_class: "Any", library_class: "Any") -> None:
-    """Called when the classes are there: code that can name them finds nothing else."""
-    for known in _living:
+def replace_all(index_class: "Any", library_class: "Any") -> None:
+    """Makes every open index an Index. Called when the classes are loaded, so that hosts find nothing else."""
+    for known in _open_indexes:
         index = known()
         if index is not None:
-            _grow(index, index_class, library_class)
-    _living.clear()
+            _replace(index, index_class, library_class)
+    _open_indexes.clear()
 
 
-def _grow(index: "Any", index_class: "Any", library_class: "Any") -> None:
+def _replace(index: "Any", index_class: "Any", library_class: "Any") -> None:
     from ._library import Selected
     from ._native import load
-    from ._session import unasked
+    from ._session import initial_state
 
     native = load()
     with index._closing:
-        if type(index) is not Unasked:
+        if type(index) is not LazyIndex:
             return
         found, libraries = index._found, index._libraries
         selected = {
             (c.SELECT_TITLE, title): Selected(native, pointer, cell) for title, (cell, pointer) in found.items()
         }
-        index.__dict__.update(unasked(native, index._handle), _selected=selected)
-        _become(index, index_class)
+        index.__dict__.update(initial_state(native, index._handle), _selected=selected)
+        _set_class(index, index_class)
         for known in libraries:
             library = known()
             if library is not None:
                 title = library._title
                 made = library_class(index, selected[c.SELECT_TITLE, title], title, repr(title), _chosen_by(title))
                 library.__dict__.update(made.__dict__)
-                _become(library, library_class)
+                _set_class(library, library_class)
 
 
 def _chosen_by(title: str) -> "dict[str, str | None]":
     return {"title": title, "section": None, "uuid": None}
 
 
-def grown_library(library: "Any") -> "Any":
+def full_library(library: "Any") -> "Any":
     """The same object as a :class:`plexindex.Library`."""
-    index = grown(library._index)
+    index = full_index(library._index)
     with index._closing:
-        # Where another thread was at it, it is over.
+        # Another thread that replaces it has finished.
         return library
 
 
-def _become(thing: "Any", kind: "type") -> None:
+def _set_class(thing: "Any", kind: "type") -> None:
     object.__setattr__(thing, "__class__", kind)
 
 
-def _grow_for(kind: "type", grow: "Any", names: "tuple[str, ...]") -> None:
-    """Protocols look for their methods in the class: these are asked of what the object becomes."""
+def _forward(kind: "type", grow: "Any", names: "tuple[str, ...]") -> None:
+    """Forwards special methods, which Python looks up in the class, to what the object becomes."""
 
-    def asked(name: str) -> "Any":
+    def forwarded(name: str) -> "Any":
         def method(self: "Any", *arguments: "Any") -> "Any":
             return getattr(grow(self), name)(*arguments)
 
@@ -311,9 +310,9 @@ def _grow_for(kind: "type", grow: "Any", names: "tuple[str, ...]") -> None:
         return method
 
     for name in names:
-        setattr(kind, name, asked(name))
+        setattr(kind, name, forwarded(name))
 
 
 _ALWAYS = ("__repr__", "__reduce__", "__dir__")
-_grow_for(Unasked, grown, (*_ALWAYS, "__aenter__", "__aexit__"))
-_grow_for(UnaskedLibrary, grown_library, (*_ALWAYS, "__contains__", "__getitem__", "__iter__", "__len__"))
+_forward(LazyIndex, full_index, (*_ALWAYS, "__aenter__", "__aexit__"))
+_forward(LazyLibrary, full_library, (*_ALWAYS, "__contains__", "__getitem__", "__iter__", "__len__"))

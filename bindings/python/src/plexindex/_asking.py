@@ -1,0 +1,359 @@
+"""Questions about files, folders, GUIDs and titles; and recording and invalidating the answers."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from . import _aio, _convert, _log
+from . import _constants as c
+from ._answers import Match
+from ._changing import EditMethods
+from ._errors import InvalidArgumentError, LibraryNotFoundError, PanicError, TimeoutError
+from ._items import Item
+from ._library import Chosen
+from ._many import Folder, Matches
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, Union
+
+    from ._callbacks import ProgressArg
+    from ._compare import Comparison
+    from ._types import KeyArg, PathArg
+
+    LibraryArg = Union[str, int, Chosen, None]
+
+# What an answer and a key take besides the path, roughly: too little costs a second call.
+_BYTES_PER_ANSWER = 400
+_BYTES_PER_KEY = 40
+_KEYS_AT_ONCE = 1024
+_ITEMS_A_PAGE = 1000
+
+
+class QuestionMethods(EditMethods):
+    """The methods of an index that ask for items, confirm answers and invalidate them."""
+
+    def match_path(
+        self,
+        library: LibraryArg,
+        path: PathArg,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """Which item this file is. Asks the server only where that is needed and not ``offline``.
+
+        Not found, ambiguous and not yet are answers, not exceptions: see :class:`Match`. Raises a ServerError when the
+        library was never fetched and cannot be, LibraryNotFoundError, InvalidArgumentError for a path that is refused.
+        """
+        raw = _convert.path_bytes(path, self._hides_paths)
+        return Match(self._block(self._native.match_path, library, raw, deadline, offline, progress), asked=self)
+
+    def match_paths(
+        self,
+        library: LibraryArg,
+        paths: Iterable[PathArg],
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Matches:
+        """:meth:`match_path` for many paths in one call: a sequence of answers in their order.
+
+        What goes wrong with one path is in its answer (:attr:`Match.error`); what concerns all of them is raised. A
+        path that is refused (empty, with a NUL) refuses the batch.
+        """
+        paths = _convert.path_list(paths)
+        count = len(paths)
+        text = _convert.join_paths(paths, self._hides_paths)
+        reserve = 4096 + len(text) + count * _BYTES_PER_ANSWER
+        try:
+            return Matches(
+                self._block(self._native.match_paths, library, text, deadline, offline, progress, count, reserve), self
+            )
+        except InvalidArgumentError:
+            _convert.name_refused(paths, self._hides_paths)
+            raise
+
+    def folder(
+        self,
+        path: PathArg,
+        library: LibraryArg = None,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Folder:
+        """Which show, season, artist, album or item this folder is: the deepest one that all listed files below share.
+
+        The index answers; a library that was never fetched, or whose listing has expired, is fetched first, as
+        :meth:`match_path` does. With a ``deadline`` a library that was never fetched is asked first for one file
+        below the folder, which is looked for on the disk. Raises what :meth:`match_path` raises.
+        """
+        raw = _convert.path_bytes(path, self._hides_paths, "folder")
+        return Folder(self._block(self._native.match_folder, library, raw, deadline, offline, progress), asked=self)
+
+    def items_below(
+        self,
+        library: LibraryArg,
+        path: PathArg,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Iterator[Item]:
+        """The items with files below a folder, in the order of the paths. :attr:`Item.path` is the file; an item of
+        several files comes with each. They are read a page at a time while you iterate, so a million take no room.
+
+        A library that was never fetched is fetched first, unless ``offline``; else no request is sent. The folder is
+        found as by :meth:`folder`, where that is sure of it. A change meanwhile moves no other file. Raises
+        TimeoutError when the deadline came before the library was fetched, and LibraryNotFoundError, offline, when it
+        never was.
+        """
+        raw = _convert.path_bytes(path, self._hides_paths, "folder")
+        try:
+            page = self._below(library, raw, b"")
+        except LibraryNotFoundError:
+            if offline:
+                raise
+            if not self.refresh(library, deadline=deadline, progress=progress):
+                raise TimeoutError("the deadline came before the library was fetched: ask again, it goes on") from None
+            page = self._below(library, raw, b"")
+        while page:
+            yield from page
+            page = self._below(library, raw, os.fsencode(page[-1].path or ""))
+
+    def _below(self, library: LibraryArg, raw: bytes, after: bytes) -> list[Item]:
+        arguments = raw, len(raw), after, len(after), _ITEMS_A_PAGE
+        reserve = _ITEMS_A_PAGE * _BYTES_PER_ANSWER
+        block = self._do(self._native.items_below, *arguments, library=library, reserve=reserve)
+        return Match(block, asked=self).candidates
+
+    def match_guid(
+        self,
+        library: LibraryArg,
+        guid: str,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """The item with this GUID: ``plex://…``, ``imdb://tt…``, ``tmdb://…``, ``tvdb://…``, or a legacy agent's.
+
+        The GUID of a show, season, artist or album gives the items below it, at most 16: ambiguous, unless there is but
+        one. The ``message`` names it, with its key and the count of all.
+        """
+        if not isinstance(guid, str):
+            raise TypeError(f"guid must be str, not {type(guid).__name__}")
+        raw = _convert.text_bytes("GUID", guid)
+        return Match(self._block(self._native.match_guid, library, raw, deadline, offline, progress), asked=self)
+
+    def search_title(
+        self,
+        library: LibraryArg,
+        title: str,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """The items with this title, compared without case, accents and punctuation; when there are none, those that
+        have all its words. A show's title gives its episodes.
+
+        The items are the ``candidates`` of the answer; when there is just one, the answer is that item.
+        """
+        if not isinstance(title, str):
+            raise TypeError(f"title must be str, not {type(title).__name__}")
+        raw = _convert.text_bytes("title", title)
+        return Match(self._block(self._native.search_title, library, raw, deadline, offline, progress), asked=self)
+
+    def items(
+        self,
+        library: str | int | Chosen,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Iterator[Item]:
+        """The items of a library as the store has them. ``library`` is one library, not all.
+
+        A library that was never fetched is fetched first, unless ``offline``; else no request is sent. They are read a
+        page at a time while you iterate. A change that happens meanwhile may be missed. Raises TimeoutError when the
+        deadline came before the library was fetched, and LibraryNotFoundError, offline, when it never was.
+        """
+        cursor = ctypes.c_int64(0)
+        try:
+            page = self._items(library, cursor)
+        except LibraryNotFoundError:
+            if offline:
+                raise
+            if not self.refresh(library, deadline=deadline, progress=progress):
+                raise TimeoutError("the deadline came before the library was fetched: ask again, it goes on") from None
+            page = self._items(library, cursor)
+        while page:
+            yield from page
+            page = self._items(library, cursor)
+
+    def _items(self, library: str | int | Chosen, cursor: Any) -> list[Item]:
+        arguments = self._library_pointer(library), ctypes.byref(cursor), _ITEMS_A_PAGE
+        reserve = _ITEMS_A_PAGE * _BYTES_PER_ANSWER
+        return Match(self._do(self._native.items, *arguments, library=self, reserve=reserve), asked=self).candidates
+
+    def compare(
+        self,
+        folders: PathArg | Iterable[PathArg],
+        library: LibraryArg = None,
+        *,
+        without: Iterable[str] = (),
+        offline: bool = False,
+        progress: Callable[[int], object] | None = None,
+    ) -> Comparison:
+        """Walks folders of this machine, and tells what is on the disk and not in Plex, and the other way round.
+
+        Iterate over the answer: each :class:`Difference` comes while the disk is walked. Unless ``offline`` the server
+        is asked first whether anything changed, with one request, and what did is fetched; then, where a library has
+        new files and files that are gone, for the items of those: they may have been renamed (64 in a request, 256 in a
+        run). With a ``library`` what others have is not told of. What Plex leaves out by itself is told as left out, by
+        rules that ``without`` switches off: ``extension`` (files of which nothing is told), ``hidden``, ``system``,
+        ``unpacking``, ``empty``, ``samples``, ``extras``, ``discs``, ``plexignore``. ``progress`` is called with the
+        number of files that were found so far.
+
+        Nothing is changed, on the disk or on the server. What is listed under mappings with a pattern over the host's
+        paths is not looked for on the disk: such a pattern leads one way.
+        """
+        from ._compare import Comparison
+
+        if isinstance(without, (str, bytes)):
+            raise TypeError(f"without must be a list of rules, not {without!r}: give [{without!r}]")
+        given = [folders] if isinstance(folders, (str, bytes, os.PathLike)) else list(folders)
+        return Comparison(self, given, library, frozenset(without), offline, progress)
+
+    def item_facts(self, library: LibraryArg, key: KeyArg) -> dict[str, object] | None:
+        """All that the store has of one item, its files and external ids included; None when it is not listed.
+
+        The names are those of ``plexindex_item_json()``. Sends no request.
+        """
+        raw = _convert.key_text(key).encode()
+        status, text = self._ask(self._native.item_json, raw, len(raw), library=library, reserve=4096)
+        if status != c.OK:
+            return None
+        import json
+
+        return json.loads(text)  # type: ignore[no-any-return]
+
+    def _paths_of(self, item: Item) -> tuple[str, ...]:
+        kind = c.SELECT_SECTION if item.section else c.SELECT_ALL
+        library = Chosen(self, self._select(kind, item.section or ""))
+        facts = self.item_facts(library, item.rating_key)
+        # Of an item that is not listed, only the recorded path is known.
+        known = (item.path or "",) if facts is None else facts["paths"]
+        return tuple(path for path in known if path)  # type: ignore[attr-defined]
+
+    def _lookup_keys(self, library: Chosen, paths: Iterable[PathArg]) -> list[str | None]:
+        paths = _convert.path_list(paths)
+        found: list[str | None] = []
+        # In pieces that stay in the processor's caches: faster than all at once, for a few crossings more.
+        for start in range(0, len(paths) or 1, _KEYS_AT_ONCE):
+            piece = paths[start : start + _KEYS_AT_ONCE]
+            text, count = _convert.join_paths(piece, self._hides_paths), len(piece)
+            reserve = count * _BYTES_PER_KEY
+            try:
+                answer = self._do(self._native.lookup_keys, text, len(text), count, library=library, reserve=reserve)
+            except InvalidArgumentError:
+                _convert.name_refused(piece, self._hides_paths)
+                raise
+            keys = answer.decode().split("\0")
+            keys.pop()
+            if len(keys) != count:
+                # Shifted answers would be other items' keys.
+                raise PanicError(f"{len(keys)} keys for {count} paths: a defect in plexindex; ask path by path")
+            found += keys if all(keys) else [key or None for key in keys]
+        return found
+
+    def record_match(self, library: LibraryArg, path: PathArg, key: KeyArg) -> None:
+        """Confirms that the item with this key (or rating key) has this path. From now on it is the path's answer.
+
+        ``key`` may be an item, too: one of plexindex's or of plexapi's.
+
+        On return the match is stored, for every process. It has no expiry. ``library`` is one library, not all.
+        """
+        raw, key_raw = _convert.path_bytes(path, self._hides_paths), _convert.key_text(key).encode()
+        self._tell(self._native.record_match, raw, len(raw), key_raw, len(key_raw), library=library)
+
+    def record_matches(self, library: LibraryArg, pairs: Iterable[tuple[PathArg, KeyArg]]) -> None:
+        """:meth:`record_match` for many pairs of path and key in one transaction: all or none."""
+        try:
+            pairs = [(path, key) for path, key in pairs]
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"pairs must be pairs of a path and a key: {error}") from error
+        given = [path for path, _ in pairs]
+        paths = _convert.join_paths(given, self._hides_paths)
+        if paths.count(b"\0") != len(given):
+            _convert.name_refused(given, self._hides_paths)
+        keys = _convert.join_keys([key for _, key in pairs])
+        self._tell(self._native.record_matches, paths, len(paths), keys, len(keys), len(pairs), library=library)
+
+    def invalidate_path(self, library: LibraryArg, path: PathArg) -> None:
+        """Invalidates a path. Its confirmed match is removed. If it is listed, the next question for it asks the server
+        for the item once. A path that is not known is no error.
+        """
+        raw = _convert.path_bytes(path, self._hides_paths)
+        self._tell(self._native.invalidate_path, raw, len(raw), library=library)
+
+    def invalidate_item(self, library: LibraryArg, key: KeyArg) -> None:
+        """Invalidates an item and all its paths, as :meth:`invalidate_path`. Call it when the server answers 404."""
+        raw = _convert.key_text(key).encode()
+        self._tell(self._native.invalidate_item, raw, len(raw), library=library)
+
+    def invalidate_library(self, library: LibraryArg) -> None:
+        """Invalidates a library. Its confirmed matches are removed, and a full listing is due now. Until that is
+        fetched the old listing answers, marked stale. Takes the same time whatever the size.
+        """
+        self._tell(self._native.invalidate_library, library=library)
+
+    def invalidate_all(self) -> None:
+        """:meth:`invalidate_library` for every library of the server."""
+        self._tell(self._native.invalidate_all, library=self)
+
+    def clear(self) -> None:
+        """Empties the store of this server and user: listings and matches.
+
+        Opened without a server, that is the one whose answers are given: the newest that the store holds.
+        """
+        self._tell(self._native.clear, library=self)
+
+    def refresh(
+        self,
+        library: LibraryArg = None,
+        full: bool = False,
+        *,
+        check: bool = False,
+        deadline: float | None = None,
+        progress: ProgressArg = None,
+    ) -> bool:
+        """Brings a library, or all, up to date now, as a match does by itself when a listing has expired.
+
+        ``check`` asks the server once whether anything changed while the listings are fresh, too. ``full`` fetches a
+        full listing even if the server's clocks show no change. Returns True when it is up to date, False when the
+        deadline came first: the next call goes on from there.
+        """
+        flags = (c.QUERY_FULL if full else 0) | (c.QUERY_PROBE if check else 0)
+        status, _ = self._query(self._native.refresh, library, b"", deadline, flags, progress, buffer=False)
+        _log.drain(self._native)
+        return status == c.OK
+
+    amatch_path = _aio.stopped_with_its_task(match_path)
+    amatch_paths = _aio.stopped_with_its_task(match_paths)
+    afolder = _aio.stopped_with_its_task(folder)
+    aitems_below = _aio.one_by_one(items_below)
+    amatch_guid = _aio.stopped_with_its_task(match_guid)
+    asearch_title = _aio.stopped_with_its_task(search_title)
+    arefresh = _aio.stopped_with_its_task(refresh)
+    arecord_match = _aio.to_its_end(record_match)
+    arecord_matches = _aio.to_its_end(record_matches)
+    ainvalidate_path = _aio.to_its_end(invalidate_path)
+    ainvalidate_item = _aio.to_its_end(invalidate_item)
+    ainvalidate_library = _aio.to_its_end(invalidate_library)

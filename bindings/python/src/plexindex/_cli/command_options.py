@@ -1,0 +1,423 @@
+"""The options of each command, with their help texts."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import values
+from .parsers import make_parser
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Run = Callable[[argparse.Namespace], int]
+
+# Rules of what Plex leaves out: those of `_left_out`, which help need not load.
+RULES = ("extension", "hidden", "system", "unpacking", "empty", "samples", "extras", "discs", "plexignore")
+
+
+def add_all(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds each command, in the order of the help."""
+    _libraries(commands)
+    _warm(commands)
+    _match(commands)
+    _folder(commands)
+    _diff(commands)
+    _changes(commands)
+    _stats(commands)
+    _clear(commands)
+    _doctor(commands)
+    _completion(commands)
+
+
+def _libraries(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "libraries",
+        "list the server's libraries, and how fresh the index of each is",
+        "Known libraries are listed without asking the server; when none is known it is asked once. Plex's database is "
+        "always looked at.",
+        "  plexindex libraries\n  plexindex libraries --json | jq -r '.[].title'",
+        "libraries",
+    )
+    _json(command, "an array of objects")
+
+
+def _warm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "warm",
+        "fetch what is missing or has expired",
+        "Shows a progress bar on a terminal, and prints nothing elsewhere, so it suits cron. The next run goes on "
+        "where an interrupted fetch stopped.",
+        '  plexindex warm\n  plexindex warm Movies "TV Shows"\n  plexindex warm --full Movies',
+        "warm",
+    )
+    command.add_argument(
+        "library", nargs="*", metavar="LIBRARY", help="title, section id or uuid; all when none is named"
+    )
+    command.add_argument(
+        "--full", action="store_true", help="list again in full, even if the server's clocks show no change"
+    )
+
+
+def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "match",
+        "find the Plex item for each file, or say why there is none",
+        "A library that may have the path and was never fetched is fetched. A relative path that exists is taken from "
+        "the current folder; paths on standard input are used as they are. A closed standard input is an empty list. "
+        "The exit code is 0 if each path is a single item. For several paths a line on standard error says how many "
+        "are.",
+        '  plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"\n'
+        "  plexindex match --library Movies *.mkv\n"
+        "  find /mnt/media -name '*.mkv' -print0 | plexindex match --null --json -\n"
+        "  find /mnt/media -name '*.mkv' | plexindex match --missing --format paths -\n\n"
+        "formats:\n"
+        "  text   the path, and below it the item or why there is none\n"
+        "  keys   the item's key, or an empty line\n"
+        "  paths  the path\n"
+        "  tsv    path, key, status, confidence, rung, item, library, reason; between them tabs, within them \\t, "
+        "\\n and \\\\ for a tab, a line end and a backslash\n"
+        "  json   an object; so do jsonl and --json",
+        "match",
+    )
+    command.add_argument(
+        "path",
+        nargs="+",
+        metavar="PATH",
+        help="paths of files; - reads them from standard input, one a line; empty lines are skipped",
+    )
+    command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
+    command.add_argument(
+        "-0",
+        "--null",
+        action="store_true",
+        help="paths on standard input end in a NUL, as from find -print0; so do those of --format paths, for xargs -0",
+    )
+    command.add_argument(
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        type=values.output_format,
+        choices=("text", "keys", "paths", "tsv", "json"),
+        help="how answers are printed, in the order of the paths: text for people; keys, paths, tsv or json, one line "
+        "for each (see below)",
+    )
+    command.add_argument("--missing", action="store_true", help="print only files without a match")
+    command.add_argument("-q", "--quiet", action="store_true", help="leave out the line that says how many were found")
+    _json(command, "one object a line")
+
+
+def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "folder",
+        "find the show, season, artist, album or item for each folder, and list what is below it",
+        "A folder is the deepest show, season, artist or album that all files below it share. What the server lists "
+        "counts, not what is on the disk. Libraries that were never fetched are fetched. The exit code is 0 if each "
+        "folder is a single one.",
+        '  plexindex folder "/mnt/media/tv/Cosmos Laundromat"\n'
+        '  plexindex folder --items --json "/mnt/media/tv/Cosmos Laundromat"\n'
+        "  find /mnt/media/tv -mindepth 1 -maxdepth 1 -print0 | plexindex folder --null --json -\n\n"
+        "JSON: an object a folder, with path, status, rung, confidence, stale, kind, item, items, files, candidates, "
+        "candidates_total, reason_code, reason and age; with --items then one for each file below it, with "
+        "folder, the given path, and item. age is null if the answer is from no listing.",
+        "folder",
+    )
+    command.add_argument(
+        "path",
+        nargs="+",
+        metavar="FOLDER",
+        help="paths of folders; - reads them from standard input, one a line; empty lines are skipped",
+    )
+    command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
+    command.add_argument(
+        "-0", "--null", action="store_true", help="paths on standard input end in a NUL, as from find -print0"
+    )
+    command.add_argument("--items", action="store_true", help="print the items with files below each folder, too")
+    _json(command, "one object a line")
+
+
+def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "diff",
+        "list what is on the disk and not in Plex, and what Plex lists and is gone",
+        "Walks the folders. The server is asked first whether anything changed. If some files are gone and others are "
+        "new, it is asked for the items of those that are gone: they may have been renamed. What Plex leaves out "
+        "counts as left out; --rules lists why. With --library, the folders of other libraries are skipped. Nothing is "
+        "changed, on the disk or on the server. The exit code is 0 if nothing differs, and 1 if something does or "
+        "cannot be read.",
+        "  plexindex diff /mnt/media\n"
+        "  plexindex diff --without samples --without extras /mnt/media\n"
+        "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
+        "JSON: an object a difference, with what (not_in_plex, not_on_disk, ambiguous; besides left_out and "
+        "several_paths), path, item, reason_code, reason, library and section; the last one is summary, with the "
+        "counts, and age: how many seconds ago the listing was last seen to be current. files is the sum of "
+        "files_in_plex, files_not_in_plex, files_ambiguous and files_left_out; listed that of listed_on_disk, "
+        "listed_not_on_disk and listed_unknown; listed_location_empty is how many of listed_not_on_disk lie in a "
+        "location that is empty or missing; one line reports them all.",
+        "diff",
+    )
+    command.add_argument("path", nargs="*", metavar="FOLDER", help="folders to walk")
+    command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
+    command.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="RULE",
+        choices=RULES,
+        help="count as media what this rule leaves out; may be repeated",
+    )
+    command.add_argument("--rules", action="store_true", help="list the rules and where Plex says so, and end")
+    command.add_argument(
+        "--left-out",
+        action="store_true",
+        help="print what Plex leaves out, too; JSON always has it. Files that "
+        "the rule 'extension' leaves out are never printed: --without extension counts them as media",
+    )
+    _json(command, "one object a line")
+
+
+def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "changes",
+        "list what was added, removed, changed and moved since a cursor",
+        "The first call prints a cursor, which outlives processes. The next one, with that cursor, prints what changed "
+        "since, and a new cursor as its last line; scripts read --json. Listings older than an hour are checked first; "
+        "--check checks now. Otherwise changes on the server show once another process has asked, or --follow has "
+        "heard of them. With --library, a cursor of all libraries becomes one of that library. If more than 20 items "
+        "and more than a fifth of a library changed at once, it has to be listed again, with --full.",
+        "  plexindex changes\n"
+        "  plexindex changes --since c1.…\n"
+        "  plexindex changes --since c1.… --follow --json\n"
+        "  plexindex changes --full --json --library Movies\n\n"
+        "JSON: an object a change, with change (added, removed, changed, moved, list_again), item, path, from (where a "
+        "file was that moved), from_key (the rating key before, where it is another one), library and section; at "
+        "last, with --follow after each change, an object with token (the cursor), age (how many seconds ago the "
+        "listing was last seen to be current) and stale (the server should have been asked, and did not answer or "
+        "refused the token).",
+        "changes",
+    )
+    command.add_argument("--since", metavar="CURSOR", help="list what changed since this cursor was printed")
+    command.add_argument("--full", action="store_true", help="begin with all items, as added")
+    command.add_argument(
+        "--check", action="store_true", help="ask the server now whether anything changed, by one request, as diff does"
+    )
+    command.add_argument(
+        "--follow",
+        action="store_true",
+        help="go on until Ctrl-C, and listen to the server's events; Plex's database is checked once a second; "
+        "not with --deadline",
+    )
+    command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
+    _json(command, "one object a line")
+
+
+def _stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "stats",
+        "show what is in the index, and how often it was asked",
+        "Sends no request. Answers and requests are counted over the store's life and all processes that use it.",
+        "  plexindex stats\n  plexindex stats --watch 5\n\n"
+        "JSON: folder, libraries, items, matches, store_answers and store_requests (over the store's life), "
+        "disk_bytes, size_limit and over_limit (bytes; 0: none), evictions (libraries removed for a limit), and "
+        "sequence, which grows with each write.",
+        "stats",
+    )
+    command.add_argument(
+        "--watch",
+        nargs="?",
+        type=values.seconds,
+        const=2.0,
+        metavar="SECONDS",
+        help="repeat every so many seconds (2), with the change since, until Ctrl-C",
+    )
+    _json(command, "an object; with --watch one a line")
+
+
+def _clear(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "clear",
+        "empty the index of this server and user: listings and confirmed matches",
+        "Asks first. What was fetched is fetched again when it is needed; confirmed matches are lost.",
+        "  plexindex clear\n  plexindex clear --yes",
+        "clear",
+    )
+    _yes(command, "do not ask")
+
+
+def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "doctor",
+        "check what works and what does not, and which path mappings are missing",
+        "Looks at the server, the token, the libraries and the store. With a folder, or a file that lists paths, it "
+        "matches a sample of the files, and proposes mappings for those that are not found, ready to paste. What Plex "
+        "leaves out in a library's folder, as `plexindex diff --rules` lists it, is counted apart.",
+        "  plexindex doctor\n  plexindex doctor /mnt/media\n  plexindex doctor --offline paths.txt\n\n"
+        "JSON: what was found, by part; problems, as sentences, and exit_code. answered of the server is how many "
+        "seconds its answer took.",
+        "doctor",
+    )
+    command.add_argument(
+        "path", nargs="*", metavar="PATH", help="folders to look through, or files that list paths; - is standard input"
+    )
+    command.add_argument(
+        "--sample",
+        type=values.positive,
+        default=500,
+        metavar="N",
+        help="how many files to look at (500), spread over the tree",
+    )
+    _yes(command, "fetch libraries that were never fetched without asking")
+    _json(command, "one object")
+
+
+def _completion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command: argparse.ArgumentParser = make_parser(
+        commands.add_parser,
+        "completion",
+        help="print what makes a shell complete this command",
+        description="Print what makes a shell complete commands, options and their values.",
+        epilog="examples:\n"
+        "  bash: plexindex completion bash > ~/.local/share/bash-completion/completions/plexindex\n"
+        "  zsh:  plexindex completion zsh > ~/.zfunc/_plexindex, with fpath+=~/.zfunc before compinit in ~/.zshrc\n"
+        "  fish: plexindex completion fish > ~/.config/fish/completions/plexindex.fish",
+    )
+    command.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
+    command.set_defaults(run=DeferredCommand("completion", "completion"), verbose=0, color="auto")
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    description: str,
+    examples: str,
+    function: str,
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = make_parser(
+        commands.add_parser,
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}. {description}",
+        epilog=f"examples:\n{examples}\n\nSee `plexindex --help` for configuration and exit codes.",
+    )
+    command.set_defaults(run=DeferredCommand(name, function))
+    _common(command)
+    return command
+
+
+class DeferredCommand:
+    """The function of a command, imported when the command runs: the help does not need it."""
+
+    def __init__(self, command: str, function: str) -> None:
+        self._module = (
+            command if command in ("doctor", "match", "folder", "diff", "changes", "completion") else "commands"
+        )
+        self._function = function
+
+    def __call__(self, options: argparse.Namespace) -> int:
+        from importlib import import_module
+
+        run: Run = getattr(import_module(f"{__package__}.{self._module}"), self._function)
+        return run(options)
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    server = command.add_argument_group("server and store")
+    server.add_argument("--url", type=values.given, metavar="URL", help="the server, such as http://127.0.0.1:32400")
+    server.add_argument(
+        "--token-file", type=values.given, metavar="FILE", help="a file that holds the token and nothing else"
+    )
+    server.add_argument(
+        "--token-command",
+        type=values.given,
+        metavar="COMMAND",
+        help="a command that prints the token, run at each start, without a shell, for 60 seconds at most; run "
+        "again for a new one when the server refuses it, or it expired",
+    )
+    server.add_argument(
+        "--token",
+        type=values.given,
+        metavar="TOKEN",
+        help="the token. Other users of this machine can see it in the list of processes: prefer --token-file, or "
+        "PLEXINDEX_TOKEN in the environment",
+    )
+    server.add_argument(
+        "--user",
+        type=values.given,
+        metavar="NAME",
+        help="a name for the token's user: a new token of the same name keeps what the store holds",
+    )
+    server.add_argument(
+        "--database",
+        type=values.given,
+        metavar="FILE",
+        help="Plex's own database on this machine, the folder that holds it, or the folder 'Plex Media Server': read, "
+        "never written; alone (--no-server) it needs neither --url nor a token",
+    )
+    server.add_argument(
+        "--no-server",
+        action="store_true",
+        help="use --database alone, whatever server the environment and plexapi's file name",
+    )
+    server.add_argument(
+        "--dir", type=values.given, metavar="FOLDER", help="the folder of the store (~/.cache/plexindex)"
+    )
+    server.add_argument(
+        "--size-limit",
+        type=values.size,
+        metavar="BYTES",
+        help="how much the folder may take, such as 500M or 2G; the libraries used longest ago are removed first",
+    )
+    server.add_argument(
+        "--mapping",
+        type=values.mapping,
+        action="append",
+        metavar="HOST=SERVER",
+        help="the folder HOST of this machine is the folder SERVER of the server; 'HOST -> SERVER', HOST:SERVER and "
+        "HOST SERVER, as two words, say the same; may be repeated",
+    )
+    server.add_argument("--offline", action="store_true", help="send no request: answer from the store")
+    server.add_argument(
+        "--deadline",
+        type=values.seconds,
+        metavar="SECONDS",
+        help="how long a question may take; default: no limit, but a server that cannot be reached is retried for 3 "
+        "seconds at most, by warm for 30, by doctor not at all",
+    )
+    server.add_argument(
+        "--ca-file",
+        type=values.given,
+        metavar="FILE",
+        help="PEM file with certificate authorities to trust besides the system's",
+    )
+    server.add_argument(
+        "--insecure", action="store_true", help="accept any certificate: others may then read the token"
+    )
+    command.add_argument(
+        "-v", "--verbose", action="count", default=0, help="log what is done; twice: everything, with full paths"
+    )
+    command.add_argument(
+        "--color",
+        metavar="WHEN",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="colours: always, never, or auto, on a terminal where NO_COLOR is not set",
+    )
+
+
+def _json(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument("--json", action="store_true", help=f"print JSON: {what}")
+
+
+def _yes(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument("-y", "--yes", action="store_true", help=what)

@@ -1,0 +1,83 @@
+"""Parsers of the command line: errors that name the word that was meant, and help that fits the terminal."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import codes, output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+
+class VersionAction(argparse.Action):
+    """Prints the versions of the package and the library."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from .. import __version__, _native
+        from .output import say
+
+        native = _native.load()
+        say(f"plexindex {__version__}, with the library {native.version().decode()} at {native.path}")
+        parser.exit()
+
+
+class HelpfulParser(argparse.ArgumentParser):
+    """An error names the word that was probably meant, and where there is more to read."""
+
+    commands: dict[str, argparse.ArgumentParser] = {}  # noqa: RUF012
+    """The parser of each command: an error says which commands have an option."""
+
+    def error(self, message: str) -> NoReturn:
+        import difflib
+        import re
+
+        wrong = re.search(r"(?:unrecognized arguments: |invalid choice: ')(-?[\w-]+)", message)
+        if choices := re.search(r"\(choose from (.*)\)", message):
+            known = re.findall(r"[\w-]+", choices[1])
+        else:
+            known = list(self._option_string_actions)
+        owners = [
+            name for name, command in self.commands.items() if wrong and wrong[1] in command._option_string_actions
+        ]
+        missing = re.search(r"argument (?:.*/)?(-[\w-]+): expected one argument|are required: (.*)", message)
+        if missing and missing[1]:
+            action = self._option_string_actions[missing[1]]
+            message = f"argument {missing[1]} has no value: give one, {missing[1]} {action.metavar}"
+        elif missing:
+            words = [action for action in self._actions if action.choices and action.dest in missing[2].split(", ")]
+            message += "".join(f": give {' or '.join(map(str, action.choices or ()))}" for action in words)
+        meant = difflib.get_close_matches(wrong[1], known, 1, 0.7) if wrong else []
+        said = message
+        if owners:
+            said += f"; it is an option of {', '.join(owners)}"
+        elif meant:
+            said += f"; did you mean {meant[0]}?"
+        # Without the usage, which is longer than a terminal may be high.
+        self.exit(codes.USAGE, f"{self.prog}: error: {said}\n`{self.prog} --help` says more\n")
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Breaks lines between words only, so that flags and addresses stay whole."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return output.wrapped(" ".join(text.split()), width).splitlines()
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(output.wrapped(indent + line, width) for line in text.splitlines())
+
+
+def make_parser(
+    make: Callable[..., argparse.ArgumentParser], *names: str, description: str, **options: object
+) -> argparse.ArgumentParser:
+    """A parser, made by ``make``, whose help is as wide as the terminal."""
+    columns = max(min(output.columns(), 110), 50)
+    return make(
+        *names,
+        description=description,
+        formatter_class=lambda prog: HelpFormatter(prog, max_help_position=28 if columns > 75 else 14, width=columns),
+        allow_abbrev=False,
+        **options,
+    )
