@@ -1,7 +1,7 @@
-# plexindex. `make help` lists what there is.
+# plexindex. `make help` lists the commands.
 #
 # Needs a Rust toolchain, a C compiler and Python 3.9 or newer with its venv module; the tests g++, clang++, nm and doxygen too.
-# All that is made lies in target/ and build/.
+# All output goes to target/ and build/.
 
 PYTHON ?= python3
 CARGO ?= cargo
@@ -11,7 +11,7 @@ PORT ?= 0
 export CARGO
 export PREFIX DESTDIR LIBDIR INCLUDEDIR MANDIR DATADIR
 export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
-# The stand-in and the demo's library, built by one command, so that nothing is built twice.
+# One command builds the stand-in and the demo's library, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
 .PHONY: help build install uninstall abi header demo standin pictures docs bench test test-rust test-python test-install test-languages check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
@@ -29,10 +29,10 @@ install: ## the library for C, with pkg-config and CMake files: PREFIX=/usr/loca
 uninstall: ## remove what `make install` made with the same PREFIX, DESTDIR and DATADIR
 	$(PYTHON) scripts/install.py uninstall
 
-abi: ## renew docs/abi.txt from include/plexindex.h, and say what is no longer so
+abi: ## renew docs/abi.txt from include/plexindex.h, and list what changed incompatibly
 	$(PYTHON) scripts/abi.py
 
-header: ## renew include/plexindex.h and .json from src/capi, and what bindings have of them
+header: ## renew include/plexindex.h and .json from src/capi, and the bindings' declarations
 	$(PYTHON) scripts/renew_header.py
 
 demo: ## the main job, on a stand-in server; or on yours: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
@@ -53,7 +53,7 @@ docs: ## the references of C, C++ and Python: build/docs/index.html; of C and C+
 bench: ## side by side with peers: bench/README.md; SIZES="10000 100000 1000000", QUICK=1, ONLY="lookups …"
 	$(PYTHON) bench/run.py $(if $(SIZES),--sizes $(SIZES)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
-test: ## every test there is, but for other languages; WITH=languages adds these
+test: ## every test except those of other languages; WITH=languages adds these
 	$(PYTHON) scripts/run_tests.py $(WITH:%=+%)
 
 test-rust: ## the Rust tests and the C programs only
@@ -65,25 +65,25 @@ test-python: ## ruff, mypy, and the tests of the Python package only
 test-install: ## only the tests of what `make install` makes, with link-time optimisation
 	$(PYTHON) scripts/run_tests.py install
 
-test-languages: ## only the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java, of which the toolchain is installed
+test-languages: ## only the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java, if the toolchain is installed
 	$(PYTHON) scripts/run_tests.py languages
 
 check-deep: ## the long fault tests in full (docs/faults.md), one after another; PLEXINDEX_DEPTH=N scales them, ONLY="disk …"
 	$(PYTHON) scripts/run_deep.py
 
-mutants: ## whether the simulation finds the old defects that its patches bring back: SEEDS=2000 of each at most, ONLY=data-06
+mutants: ## check that the simulation finds old defects that patches bring back: SEEDS=2000 of each at most, ONLY=data-06
 	sh tests/simulation/mutants/run.sh $(or $(SEEDS),2000) $(ONLY)
 
 fuzz: ## the fuzz targets, guided by coverage: TIME=60 seconds each, or RUNS=1000000; TARGETS="paths …"
 	$(PYTHON) scripts/run_fuzz.py
 
-fuzz-planted: ## whether the fuzzer finds a read out of bounds that is planted
+fuzz-planted: ## check that the fuzzer finds a planted read out of bounds
 	$(PYTHON) scripts/run_fuzz.py planted
 
 sanitize: ## C, C++, SQLite and Python under AddressSanitizer, UBSan, ThreadSanitizer, Miri: ONLY="address python thread miri"
 	$(PYTHON) scripts/run_sanitize.py
 
-coverage: ## which lines of src the tests run; TESTS="--lib" for some tests
+coverage: ## count the lines of src that the tests run; TESTS="--lib" for some tests
 	$(PYTHON) scripts/run_coverage.py
 
 deny: ## licences and advisories of all crates, with cargo-deny
@@ -99,13 +99,13 @@ valgrind: ## the C programs under valgrind only
 wheel: ## wheels in build/wheels, for this platform; PLATFORMS="manylinux_aarch64 musllinux_x86_64 …" or all
 	$(PYTHON) scripts/make_wheels.py $(PLATFORMS)
 
-try-wheels: ## these wheels installed and used: PYTHONS="python3.9 python3.13", each in an empty environment
+try-wheels: ## install and use these wheels: PYTHONS="python3.9 python3.13", each in an empty environment
 	$(CARGO) build --release --quiet --package plexindex-standin
 	$(PYTHON) scripts/try_wheels.py $(PYTHONS)
 
 sdist: ## the source distribution of the Python package, in build/wheels
 	$(PYTHON) scripts/make_wheels.py sdist
 
-clean: ## remove all that was made
+clean: ## remove all output
 	$(CARGO) clean
 	rm -rf build

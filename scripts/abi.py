@@ -1,4 +1,4 @@
-"""What programs that are compiled against the header rely on, read from the header: `make abi` renews docs/abi.txt.
+"""Reads the ABI from the header and renews docs/abi.txt: `make abi`.
 
 The functions with their symbol versions, the sizes, alignments and offsets that a C compiler gives the structs, and the
 numbers. tests/python/test_abi.py compares the file with header and library; `make install` makes the version script of
@@ -25,7 +25,7 @@ HEAD = """\
 
 
 class Declared:
-    """What the header declares, in its order."""
+    """The declarations of the header, in order."""
 
     def __init__(self, header: str) -> None:
         code = re.sub(r"/\*.*?\*/|//[^\n]*", "", header, flags=re.DOTALL)
@@ -75,7 +75,7 @@ def described(header: str, nodes: list[str], versions: dict[str, str]) -> str:
 
 
 def recorded(text: str) -> tuple[list[str], dict[str, str]]:
-    """The nodes of a file, each with the one that it builds on, and the node of each function."""
+    """The version nodes of a file, each with its parent, and the node of each function."""
     nodes = re.findall(r"^node (.*)$", text, re.MULTILINE)
     return nodes, {name: node for node, name in re.findall(r"^function (\S+) (\w+):", text, re.MULTILINE)}
 
@@ -93,7 +93,7 @@ def version_script(text: str) -> str:
 
 
 def main() -> int:
-    """Renews the file, and says what programs that exist would miss."""
+    """Renews the file and lists what existing programs would miss."""
     old = FILE.read_text(encoding="utf-8")
     new = described(HEADER.read_text(encoding="utf-8"), *recorded(old))
     FILE.write_text(new, encoding="utf-8")

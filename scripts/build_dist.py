@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "plexindex"
 ACCELERATOR = "plexindex-accelerator"
 PROFILE = "dist"
-# What the names of each kind's files end in.
+# The endings of each kind's files.
 KINDS = {"cdylib": (".so", ".dylib", ".dll"), "staticlib": (".a", ".lib")}
 
 NO_CARGO = """\
@@ -42,11 +42,11 @@ Install one (https://rustup.rs, or your system's package for cargo 1.89 or newer
 
 
 class BuildError(Exception):
-    """Nothing was built; the text says why, and what to do."""
+    """The build failed. The text says why and what to do."""
 
 
 def find_cargo() -> str:
-    """Cargo, where CARGO, the PATH or rustup has it."""
+    """The path of cargo, from CARGO, PATH or rustup."""
     cargo = os.environ.get("CARGO") or shutil.which("cargo")
     cargo = cargo or shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
     if cargo is None:
@@ -55,7 +55,7 @@ def find_cargo() -> str:
 
 
 def folders(root: Path = ROOT) -> dict[Path, str]:
-    """The builder's folders that sources lie in, and a name for each that says nothing of the builder."""
+    """Folders of the builder that hold sources, and a neutral name for each."""
     rustup, cargo = (os.environ.get(name) for name in ("RUSTUP_HOME", "CARGO_HOME"))
     return {
         root: PACKAGE,
@@ -65,7 +65,7 @@ def folders(root: Path = ROOT) -> dict[Path, str]:
 
 
 def neutral(root: Path = ROOT) -> list[str]:
-    """The compiler's flags that replace these folders in the texts of panics, which would tell the builder's user name.
+    """Compiler flags that replace these folders in panic texts, which would show the builder's user name.
 
     No C code that we compile holds a path.
     """
@@ -83,10 +83,10 @@ def command(
 ) -> list[str]:
     """The command that builds these kinds. With `zigbuild` cargo-zigbuild links, and a target may name a glibc."""
     cargo = [shutil.which("cargo-zigbuild") or "cargo-zigbuild"] if zigbuild else [find_cargo()]
-    # Verbose, so that the compiler's own command line can be read: see `build`.
+    # Verbose: `build` reads the compiler's command line.
     built = [*cargo, "rustc", "--verbose", "--message-format=json-render-diagnostics"]
     built += [f"--package={package}", "--lib", f"--crate-type={','.join(kinds)}", f"--profile={profile}"]
-    # cargo adds these to the `build.rustflags` of its configuration; where RUSTFLAGS is set, that alone holds.
+    # cargo adds these to the `build.rustflags` of its configuration, but ignores both if RUSTFLAGS is set.
     built += [f"--config=build.rustflags={json.dumps(flags, ensure_ascii=False)}"] if flags else []
     return built + ([f"--target={target}"] if target else [])
 
@@ -101,7 +101,7 @@ def build(
     flags: Sequence[str] = (),
     root: Path = ROOT,
 ) -> dict[str, Path]:
-    """The files of these kinds, by kind. What compilers say goes to stderr.
+    """Builds these kinds and returns their files. Compiler output goes to stderr.
 
     Name fewer kinds only where one cannot be built: cargo keeps no more than the last set, and builds another one anew.
     """
@@ -150,7 +150,7 @@ def build_accelerator(
 
 
 def _files(message: dict[str, object], crate: str) -> list[str]:
-    """The files of a crate that one of cargo's messages names."""
+    """The files of a crate, from one of cargo's messages."""
     target, files = message.get("target"), message.get("filenames")
     ours = message["reason"] == "compiler-artifact" and isinstance(target, dict) and target["name"] == crate
     return files if ours and isinstance(files, list) else []

@@ -1,4 +1,4 @@
-"""What doxygen reads of include/plexindex.h: its comments, in doxygen's words. Run by make_docs.py.
+"""Translates the comments of include/plexindex.h for doxygen. Run by make_docs.py.
 
 The header stays free of doxygen's marks, for those who read it. Its comments have a fixed shape: what the function
 does, its arguments in backticks, 'Returns', 'Precondition'.
@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-# A group a page: its name, its title, and the names that are in it, the first that fits.
+# A group a page: its name, its title, and a pattern of the names in it. The first that matches counts.
 GROUPS = [
     ("statuses", "Statuses and versions", r"plexindex_(status|abi_version|version|last_error)|PLEXINDEX_ABI_VERSION"),
     (
@@ -41,7 +41,7 @@ GROUPS = [
     ("given", "What calls are given", r"plexindex_(bytes|buffer|compare_paths)$|PLEXINDEX_PATHS_"),
 ]
 
-# What an argument is whose comment need not say it again.
+# Descriptions of arguments whose comment omits them.
 USUAL = {
     "handle": "An open index.",
     "library": "A library of an open index.",
@@ -69,7 +69,7 @@ ARGUMENTS = re.compile(r"(?:^|(?<=[.;] ))((?:`\w+`, )*`\w+`): ")
 
 
 def group_of(name: str) -> str:
-    """The group of what has this name."""
+    """The group of a name."""
     for group, _, names in GROUPS:
         if re.match(names, name):
             return group
@@ -77,7 +77,7 @@ def group_of(name: str) -> str:
 
 
 def described(paragraphs: list[str]) -> tuple[list[str], dict[str, str]]:
-    """The paragraphs that are about no argument, and what is said of each argument."""
+    """Paragraphs about no argument, and the description of each argument."""
     rest, arguments = [], {}
     for paragraph in paragraphs:
         if not ARGUMENTS.match(paragraph):
@@ -125,7 +125,7 @@ def comment_for(comment: list[str], declaration: str) -> list[str]:
 
 
 def of_length(name: str, declaration: str) -> str:
-    """What a length is of, by its name, or by the argument before it."""
+    """What a length measures, from its name or from the argument before it."""
     if name == "length" or name.endswith("_length"):
         names = parameters(declaration)
         return f"How many bytes `{names[names.index(name) - 1]}` has."

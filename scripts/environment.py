@@ -31,7 +31,7 @@ def target_folder() -> Path:
 
 
 def check_python() -> None:
-    """Stops with a readable message where this Python is too old or cannot make environments."""
+    """Stops with a message if this Python is too old or cannot make environments."""
     if sys.version_info < OLDEST:
         here = ".".join(map(str, sys.version_info[:3]))
         sys.exit(
@@ -45,14 +45,14 @@ def check_python() -> None:
 
 
 class Environment:
-    """A virtual environment at a path, with stamps that say what it was made of."""
+    """A virtual environment, with stamps of what it was made from."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.python = path / "bin" / "python"
 
     def make(self, requirements: Path | None) -> None:
-        """The environment itself, and the packages that a file lists, or what builds the wheel."""
+        """Makes the environment with the packages of a file, or with those that build the wheel."""
         made_of = sys.version.encode() + sys.executable.encode()
         made_of += requirements.read_bytes() if requirements else b""
         if self._is_current("made", made_of):
@@ -63,13 +63,13 @@ class Environment:
         self._stamp("made", made_of)
 
     def install(self, library: Path) -> None:
-        """The wheel of bindings/python with this library in it, and with the accelerator where one lies beside that."""
+        """Installs the wheel of bindings/python with this library, and with the accelerator beside the library."""
         accelerator = library.with_name(library.name.replace("plexindex", "plexindex_accelerator"))
         built = [library, accelerator] if accelerator.is_file() else [library]
         made_of = b"".join(fingerprint(path) for path in [*built, *sources(PACKAGE)])
         if self._is_current("wheel", made_of):
             return
-        # The library is there already, so nothing needs building but the archive; hatchling is installed.
+        # The library is built and hatchling installed, so only the archive is made.
         self._pip(
             "install",
             "--no-build-isolation",
@@ -107,7 +107,7 @@ def sources(folder: Path) -> list[Path]:
 
 
 def fingerprint(path: Path) -> bytes:
-    """Tells one state of a file from another."""
+    """A text that changes with the file."""
     return str(path).encode() + hashlib.sha256(path.read_bytes()).digest()
 
 

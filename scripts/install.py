@@ -28,12 +28,12 @@ from build_dist import ROOT, BuildError, build
 
 PACKAGING = ROOT / "packaging"
 EXPORTED = "plexindex_*"
-# What the C compiler's driver adds by itself, and with `-static` in another form.
+# Libraries that the C compiler's driver adds by itself, in another form with `-static`.
 IMPLICIT = {"-lc", "-lgcc_s"}
 
 
 class Place:
-    """Where things go."""
+    """The folders of an installation."""
 
     def __init__(self) -> None:
         prefix = os.environ.get("PREFIX") or "/usr/local"
@@ -80,7 +80,7 @@ def tool(name: str, usual: str) -> list[str]:
 
 
 def private_libraries() -> list[str]:
-    """What the archive needs besides itself, as rustc says."""
+    """The libraries that the archive needs, from rustc."""
     with tempfile.TemporaryDirectory() as work:
         command = [os.environ.get("RUSTC") or "rustc", "--crate-type=staticlib", "--print=native-static-libs"]
         command += ["--crate-name=empty", f"--out-dir={work}", "-"]
@@ -97,9 +97,9 @@ def private_libraries() -> list[str]:
 def make_archive(built: Path, target: Path, work: Path) -> None:
     """One object in which only our functions are global, so that a host keeps its own SQLite, zlib and Rust."""
     whole = work / "whole.o"
-    # Groups are dissolved: the linker would keep one of each name, and another Rust library may bring the same names.
+    # Groups of sections are dissolved: the linker keeps one of each name, and other Rust libraries use the same names.
     run(*tool("LD", "ld"), "-r", "--force-group-allocation", "--whole-archive", built, "-o", whole)
-    # Without the bitcode of Rust's own library too: binutils hand an object with it to LLVM's plugin, which stumbles.
+    # Bitcode of Rust's library is removed: binutils hand such an object to LLVM's plugin, which fails.
     bitcode = ["--remove-section=.llvmbc", "--remove-section=.llvmcmd"]
     local = ["--wildcard", f"--keep-global-symbol={EXPORTED}", "--strip-unneeded"]
     run(*tool("OBJCOPY", "objcopy"), *local, *bitcode, whole)
@@ -108,29 +108,29 @@ def make_archive(built: Path, target: Path, work: Path) -> None:
 
 
 def has_glibc() -> bool:
-    """Whether what is built is for glibc."""
+    """Whether the build is for glibc."""
     return platform.libc_ver()[0] == "glibc"
 
 
 def make_shared(archive: Path, target: Path, soname: str, libraries: list[str], work: Path) -> None:
-    """The archive once more, as a shared object with a soname, and a version at each function."""
+    """Links the archive as a shared object with a soname and a version for each function."""
     script = work / "plexindex.map"
     script.write_text(abi.version_script(abi.FILE.read_text(encoding="utf-8")), encoding="utf-8")
     flags = [f"-Wl,--version-script={script}", f"-Wl,-soname,{soname}", "-Wl,-z,defs,-z,relro,-z,now"]
     flags += ["-Wl,-z,noexecstack,-z,text", "-Wl,--gc-sections,-O1,--as-needed,--build-id", "-s"]
-    # As in what rustc links: libgcc_s is loaded when there is a panic.
+    # As rustc links it: libgcc_s is loaded by the first panic.
     unwinder = ["-O2", "-fPIC", "-fexceptions", str(ROOT / "src" / "platform" / "unwind.c")] if has_glibc() else []
     whole = ["-Wl,--whole-archive", str(archive), "-Wl,--no-whole-archive"]
     run(*tool("CC", "cc"), "-shared", *flags, "-o", target, *unwinder, *whole, *libraries, "-ldl")
 
 
 def up(path: str) -> str:
-    """The way from a folder below PREFIX back to PREFIX."""
+    """The relative path from a folder below PREFIX to PREFIX."""
     return "/".join([".."] * len(PurePosixPath(path).parts))
 
 
 def stage(place: Place, stage: Path, work: Path) -> dict[str, Path | str]:
-    """All files, by their path below PREFIX: a file to copy, or what a link points to."""
+    """All files by their path below PREFIX: a file to copy, or the target of a link."""
     whole = version()
     major = whole.split(".")[0]
     named = os.environ.get("PLEXINDEX_ARCHIVE")
@@ -190,7 +190,7 @@ def put(source: Path | str, target: Path) -> None:
 
 
 def check(place: Place) -> None:
-    """Ends this program where nothing could be installed: before the build, which takes minutes."""
+    """Ends this program if nothing can be installed, before the build, which takes minutes."""
     for below in (place.libdir, place.includedir, place.mandir, place.datadir):
         target = place.root / below
         there = next(one for one in (target, *target.parents) if os.path.lexists(one))
@@ -204,7 +204,7 @@ def check(place: Place) -> None:
 
 
 def install() -> None:
-    """Builds, and puts everything into its place. What an earlier version left, and this one does not have, goes."""
+    """Builds and installs. Files of an earlier version that this one lacks are removed."""
     place = Place()
     check(place)
     with tempfile.TemporaryDirectory() as folder:
@@ -230,7 +230,7 @@ def install() -> None:
 
 
 def make_folders(root: Path, folder: Path) -> list[str]:
-    """Makes a folder, and says which ones were made, as lines of the record: the outermost first."""
+    """Makes a folder. Returns the folders that were made, as lines of the record, the outermost first."""
     missing = [one for one in [folder, *folder.parents] if not one.exists()]
     for one in reversed(missing):
         one.mkdir()
@@ -240,7 +240,7 @@ def make_folders(root: Path, folder: Path) -> list[str]:
 
 
 def read_record(place: Place) -> list[str]:
-    """What was installed: files, and folders with a / at the end."""
+    """The installed files, and folders with a / at the end."""
     try:
         lines = (place.root / place.record).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -251,7 +251,7 @@ def read_record(place: Place) -> list[str]:
 
 
 def uninstall() -> None:
-    """Removes what was installed, and the folders that were made for it, where nothing else lies in them now."""
+    """Removes the installed files, and the folders that were made for them if they are empty."""
     place = Place()
     lines = read_record(place)
     if not lines:

@@ -27,7 +27,7 @@ JNA = Path("/usr/share/java/jna.jar")
 
 @dataclass
 class Language:
-    """What it needs, and the commands that build and test it."""
+    """A binding: its tools, and the commands that build and test it."""
 
     name: str
     tools: dict[str, str]
@@ -36,7 +36,7 @@ class Language:
     variables: dict[str, str] = field(default_factory=dict)
 
     def missing(self) -> list[str]:
-        """What is not installed, and how to get it."""
+        """The missing tools, and how to get them."""
         return [
             f"{tool} ({how})"
             for tool, how in self.tools.items()
@@ -45,7 +45,7 @@ class Language:
 
 
 class Server:
-    """A stand-in server, for all of them."""
+    """A stand-in server for all bindings."""
 
     def __init__(self, binary: Path) -> None:
         command = [str(binary), "--token", TOKEN, "--exit-with-stdin", *SERVED]
@@ -54,7 +54,7 @@ class Server:
         self.url = self._process.stdout.readline().split()[1]
 
     def slow(self) -> Server:
-        """It answers each page of a listing 20 ms late, from here on."""
+        """Delays each page of a listing by 20 ms from now on."""
         fault = {"kind": "listing", "action": "delay", "ms": 20, "count": 0}
         urllib.request.urlopen(f"{self.url}/_standin/faults", json.dumps(fault).encode()).close()  # noqa: S310
         return self
@@ -71,7 +71,7 @@ class Server:
 
 
 def facts(server: Server) -> dict[str, Any]:
-    """Ten films, a file name that several films have, and a show: what tests ask for."""
+    """Test data: ten films, a file name that several films have, and a show."""
     movies, episodes = server.paths(1), server.paths(2)
     by_key = defaultdict(list)
     by_path = defaultdict(list)
@@ -165,7 +165,7 @@ def all_of_them(library: Path) -> list[Language]:
     ]
 
 
-# What stands around README's lines, and what runs them. They print a title or do nothing; the rest checks the key.
+# Code around README's lines, and what runs it. The lines print a title or nothing; the rest checks the key.
 AROUND = {
     "js": (
         "const plexindex = require(PACKAGE);\n(async () => {\n",
@@ -182,7 +182,7 @@ BLOCK = r"<!-- make test-languages -->\n```(\w+)\n(.*?)```\n<!-- end -->"
 
 
 def readme_programs(told: dict[str, Any], server: Server) -> dict[str, list[str]]:
-    """The lines that README and each binding's README show, as programs in `build`: the command that runs each."""
+    """Makes programs in `build` of the lines in README and the bindings' READMEs. Returns the command of each."""
     made = build_folder() / "languages" / "readme"
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The licences of what the libraries are built from: its texts go with each wheel, as most of them demand.
+"""The licence texts of the crates in the libraries. Most of them demand that their text goes with each wheel.
 
 licences.py [TRIPLE]      prints them for one platform
 """
@@ -23,7 +23,7 @@ under Apache-2.0 with its exception.
 
 
 def crates(triple: str | None) -> list[dict[str, Any]]:
-    """The crates whose code is in the libraries: neither what builds it nor what tests it."""
+    """The crates whose code is in the libraries, without build and test dependencies."""
     command = [os.environ.get("CARGO", "cargo"), "metadata", "--format-version=1", "--locked"]
     command += [f"--filter-platform={triple}"] if triple else []
     facts = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
@@ -47,7 +47,7 @@ def crates(triple: str | None) -> list[dict[str, Any]]:
 
 
 def text(triple: str | None) -> str:
-    """All of them. A text that several crates have word by word stands once."""
+    """All texts. A text that several crates share is printed once."""
     lines = [HEAD]
     bodies: dict[str, list[str]] = {}
     for crate in crates(triple):

@@ -1,4 +1,4 @@
-"""Makes what bindings hold of the C ABI from include/plexindex.json, which build.rs writes: part of `make header`.
+"""Generates the ABI declarations of bindings from include/plexindex.json, which build.rs writes: part of `make header`.
 
 Node.js and Ruby read a copy of the description when they are loaded. LuaJIT, C# and Java get declarations. Go reads the
 header itself, and Python's mirror is compared with the description by tests/python/test_header.py. bindings/README.md
@@ -17,7 +17,7 @@ from environment import ROOT
 DESCRIPTION = ROOT / "include" / "plexindex.json"
 BINDINGS = ROOT / "bindings"
 
-# Each binding: its name, and the files that call functions (what is made here only declares them).
+# Each binding: its name, and the files that call functions. The generated files only declare them.
 LANGUAGES = {
     "C++": ["cpp/plexindex.hpp"],
     "Python": ["python/src/plexindex/*.py"],

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from environment import PACKAGE, REQUIREMENTS, ROOT, Environment, build_folder, check_python
 
-# What the docstrings write for a link: :class:`Index`, and what is left of it when it leads nowhere.
+# Links in docstrings, such as :class:`Index`, and the text without the link.
 ROLE = re.compile(r":(?:class|meth|func|attr|mod|data):`")
 NAME = "plexindex"
 
 
-# Run by the environment's Python. What a public class has from private ones is shown as its own: pdoc would list no
-# more than the names. A method that is made of another one has its own text, and `self` for what it is called on.
+# Run by the environment's Python. Members that a public class inherits from private ones are shown as its own: pdoc
+# would list only their names. A method made from another one has its own text, and `self` for its object.
 RENDER = """
 import inspect, sys
 from pathlib import Path
@@ -48,7 +48,7 @@ pdoc.pdoc("plexindex", output_directory=Path(sys.argv[1]))
 
 
 def build(python: Path, folder: Path) -> list[str]:
-    """Writes the pages; gives what is wrong with them."""
+    """Writes the pages. Returns their errors."""
     variables = {**os.environ, "PYTHONPATH": str(PACKAGE / "src"), "PYTHONWARNINGS": "default"}
     command = [str(python), "-c", RENDER, str(folder)]
     done = subprocess.run(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True, check=False)
@@ -103,7 +103,7 @@ CPP_OPTIONS = {
 
 
 def headers(folder: Path, options: dict[str, object]) -> list[str]:
-    """Writes the pages of a header; gives what is wrong with them."""
+    """Writes the pages of a header. Returns their errors."""
     if shutil.which("doxygen") is None:
         return ["no `doxygen` was found: install it, for the references of C and C++"]
     shutil.rmtree(folder, ignore_errors=True)
@@ -116,7 +116,7 @@ def headers(folder: Path, options: dict[str, object]) -> list[str]:
 
 
 def main() -> int:
-    """Makes what is missing, then the pages."""
+    """Makes the environment if needed, then the pages."""
     check_python()
     environment = Environment(build_folder() / "venv")
     environment.make(REQUIREMENTS)

@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def pictures(standin: str) -> dict[str, str]:
-    """What the terminal shows at the end, by the name of the picture."""
+    """The final content of the terminal, by the name of the picture."""
     arguments = ["--movies", "20000", "--episodes", "5000", "--plain", "--token", TOKEN, "--exit-with-stdin"]
     with (
         tempfile.TemporaryDirectory() as home,
@@ -75,7 +75,7 @@ def pictures(standin: str) -> dict[str, str]:
 
 
 def plant(home: Path, url: str) -> str:
-    """A folder of empty files, called as the server's are, and one that it does not know."""
+    """A folder of empty files with the names of the server's files, and one that the server does not have."""
     media = home / "media"
     with urllib.request.urlopen(f"{url}/_standin/paths?library=1&count=200") as answer:  # noqa: S310
         paths = [row["path"] for row in json.load(answer) if row["path"]]
@@ -87,7 +87,7 @@ def plant(home: Path, url: str) -> str:
 
 
 def run(arguments: list[str], variables: dict[str, str]) -> str:
-    """What the command writes to a terminal, byte by byte."""
+    """The bytes that the command writes to a terminal."""
     command = [sys.executable, "-m", "plexindex", *arguments]
     pid, terminal = pty.fork()
     if pid == 0:
@@ -104,7 +104,7 @@ def run(arguments: list[str], variables: dict[str, str]) -> str:
 
 
 def until_half(text: str) -> str:
-    """Until the bar of the last library has come to the middle."""
+    """Waits until the bar of the last library is in the middle."""
     frames = text.split("\r")
     for at, frame in enumerate(frames):
         percent = re.search(r"TV Shows .* (\d+) %", frame)
@@ -114,7 +114,7 @@ def until_half(text: str) -> str:
 
 
 def screen(text: str) -> list[str]:
-    """What is to be seen in the end: what was written over is gone."""
+    """The visible text at the end, without what was overwritten."""
     shown: list[str] = []
     for line in text.split("\n"):
         shown += [line.rsplit("\r", 1)[-1].replace("\x1b[K", ""), "\n"]

@@ -24,7 +24,7 @@ import licences
 from environment import PACKAGE, ROOT, Environment, build_folder, check_python
 
 REQUIREMENTS = ROOT / "scripts" / "requirements-wheel.txt"
-# What each wheel holds beside the modules.
+# Files of each wheel besides the modules.
 BUILT = ("plexindex/libplexindex.so", "plexindex/_fast.abi3.so")
 IN_PACKAGE = ("plexindex/py.typed", *BUILT)
 IN_METADATA = ("licenses/LICENSE-APACHE", "licenses/LICENSE-MIT", "licenses/THIRD-PARTY", "entry_points.txt")
@@ -57,7 +57,7 @@ SOURCES = "sdist"
 
 
 class WheelError(Exception):
-    """A wheel is not what its name says; the text says how."""
+    """A wheel does not match its name. The text says how."""
 
 
 def here() -> str:
@@ -74,7 +74,7 @@ def here() -> str:
 
 def libraries(one: Platform) -> tuple[Path, Path]:
     """The shared library for this platform, and the accelerator."""
-    # musl's target links the C library into what it makes, and so makes no shared library, unless it is told not to.
+    # By default musl's target links the C library statically, and then makes no shared library.
     flags = ["-Ctarget-feature=-crt-static"] if one.triple.endswith("-musl") else []
     library = build_dist.build(["cdylib"], target=one.target, zigbuild=True, flags=flags)["cdylib"]
     return library, build_dist.build_accelerator(target=one.target, zigbuild=True, flags=flags)
@@ -106,7 +106,7 @@ def pack_sources(python: Path, folder: Path) -> Path:
 
 
 def make(python: Path, name: str, folder: Path) -> Path:
-    """The wheel of one platform, checked; or the source distribution. It is all that is in the folder."""
+    """Makes and checks the wheel of one platform, or the source distribution, alone in the folder."""
     shutil.rmtree(folder, ignore_errors=True)
     if name == SOURCES:
         return pack_sources(python, folder)
@@ -123,7 +123,7 @@ def make(python: Path, name: str, folder: Path) -> Path:
 
 
 def check(python: Path, wheel: Path) -> None:
-    """Raises an error where the wheel lacks a file, names the builder's folders, or needs more than its name says."""
+    """Raises an error if the wheel lacks a file, names folders of the builder, or needs more than its name says."""
     name, version, *_ = wheel.name.split("-")
     tags = wheel.stem.rpartition("-")[2].split(".")
     wanted = {*IN_PACKAGE, *(f"{name}-{version}.dist-info/{file}" for file in IN_METADATA)}
@@ -137,7 +137,7 @@ def check(python: Path, wheel: Path) -> None:
         raise WheelError(f"the library in {wheel.name} names {', '.join(named)}: unset RUSTFLAGS")
     if "# plexindex for Python" not in metadata:
         raise WheelError(f"{wheel.name} lacks the README")
-    # It is to look at no library of this machine: glibc's `libc.so` is a text for linkers, at which it ends for musl's.
+    # It must not look at libraries of this machine: glibc's `libc.so`, a linker script, stops it for musl's wheels.
     command = [str(python), "-m", "auditwheel", "show", "--ldpaths=/nowhere", str(wheel)]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said = " ".join(done.stdout.split())
@@ -161,7 +161,7 @@ def is_enough(tag: str, needed: str) -> bool:
 
 
 def main() -> int:
-    """Makes the wheels that are named."""
+    """Makes the named wheels."""
     check_python()
     names = sys.argv[1:] or [here()]
     names = list(PLATFORMS) if names == ["all"] else names

@@ -1,4 +1,4 @@
-"""Renews include/plexindex.h and .json: copies what build.rs generated; then what bindings are made from the latter.
+"""Renews include/plexindex.h and .json from the output of build.rs, then the bindings' declarations.
 
 Run by `make header`.
 """
@@ -19,7 +19,7 @@ def main() -> None:
     command.append("--message-format=json-render-diagnostics")
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
     for message in map(json.loads, done.stdout.splitlines()):
-        # Of all build scripts ours alone leaves a header of this name.
+        # Only our build script writes a header of this name.
         if message["reason"] == "build-script-executed":
             generated = os.path.join(message["out_dir"], "plexindex.h")
             if os.path.isfile(generated):

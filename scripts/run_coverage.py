@@ -1,4 +1,4 @@
-"""Which lines of `src` the Rust tests and the C programs run: `make coverage`, or TESTS="--lib" for some of the tests.
+"""Counts the lines of `src` that the Rust tests and the C programs run: `make coverage`; TESTS="--lib" for some tests.
 
 It needs LLVM's tools in the version of the compiler: rustup component add llvm-tools. Where another toolchain has them,
 RUSTUP_TOOLCHAIN names it. The lines that no test runs lie in build/coverage/uncovered.txt.
@@ -30,7 +30,7 @@ def tools() -> Path:
 
 
 def programs(tests: list[str], variables: dict[str, str]) -> list[Path]:
-    """What cargo built, and the library that the C programs load."""
+    """The programs that cargo built, and the library that the C programs load."""
     command = [CARGO, "test", *locked(), *tests, "--no-run", "--message-format=json"]
     done = subprocess.run(command, env={**os.environ, **variables}, stdout=subprocess.PIPE, text=True)
     if done.returncode:
@@ -71,7 +71,7 @@ def main() -> int:
 
 
 def report(lcov: str, uncovered: Path) -> None:
-    """The sums, and a list of what is left."""
+    """Prints the sums, and the lines that no test runs."""
     sums: dict[str, list[int]] = {}
     left = []
     for record in lcov.split("end_of_record"):
@@ -79,7 +79,7 @@ def report(lcov: str, uncovered: Path) -> None:
         if name is None or not name[1].startswith(f"{ROOT}/src/"):
             continue
         path = Path(name[1]).relative_to(ROOT)
-        # Tests are no code that tests run.
+        # Tests themselves do not count.
         if path.stem.endswith("tests") or "tests" in path.parts or path.name == "fuzzing.rs":
             continue
         lines = {int(line): int(count) for line, count in re.findall(r"^DA:(\d+),(\d+)", record, re.M)}

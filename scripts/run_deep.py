@@ -1,4 +1,4 @@
-"""The long fault tests in full: `make check-deep`, or ONLY="processes disk size_limit hostile simulation" for some of them.
+"""The long fault tests in full: `make check-deep`; ONLY="processes disk size_limit hostile simulation" names some.
 
 The tests are those that `make test` ignores, optimised. One runs after the other, each in a process of its own, so that
 none disturbs the timing of another. docs/faults.md has the counts; PLEXINDEX_DEPTH=N runs each N times as often as
@@ -45,13 +45,13 @@ def deep_tests(program: Path) -> list[str]:
 
 
 def run(suite: str, program: Path, test: str) -> tuple[Row, list[str]]:
-    """A row for the test, and what it tried, how often, and for how long."""
+    """Runs a test. Returns its row, and what it tried, how often and for how long."""
     tried: list[str] = []
     passed = False
 
     def read(line: str) -> None:
         nonlocal passed
-        # Behind the test's name, where a test says nothing else first.
+        # The harness prints the test's name first, without an end of line.
         if counted := re.search(r"deep: (\w+): (\d+) in ([\d.]+) s$", line):
             name, count, seconds = counted.groups()
             tried.append(f"{int(count) or '-':>8}  {seconds:>7}  {name}")

@@ -23,7 +23,7 @@ def main() -> int:
     command = [str(environment.python), str(ROOT / "demo" / "demo.py"), *server(release)]
     variables = dict(os.environ)
     if token := variables.pop("TOKEN", ""):
-        # Arguments of a process are there for all to see.
+        # All users can see the arguments of a process.
         variables["PLEX_TOKEN"] = token
     return subprocess.run(command, env=variables, check=False).returncode
 

@@ -25,12 +25,12 @@ from environment import ROOT, build_folder, target_folder
 CARGO = os.environ.get("CARGO", "cargo")
 PLACE = ROOT / "fuzz"
 CORPUS = PLACE / "corpus"
-# The largest input: larger ones are slow and show nothing more. And the most that a target keeps in the repository.
+# The largest input: larger ones are slow and find nothing more. The most inputs of a target in the repository.
 LONGEST, MOST_FILES, MOST_BYTES = 1024, 40, 60_000
 
 
 def build(*features: str) -> Path:
-    """The fuzzer. SQLite and the other C code are instrumented too: their builds look at the compiler's flags."""
+    """Builds the fuzzer. SQLite and the other C code are instrumented too, through the compiler's flags."""
     triple = subprocess.run([CARGO, "-vV"], check=True, capture_output=True, text=True).stdout
     host = re.search(r"^host: (\S+)$", triple, re.M)
     assert host is not None
@@ -59,8 +59,8 @@ def targets() -> list[str]:
 
 
 def run(program: Path, name: str, *arguments: str) -> tuple[int, str]:
-    """Runs a target; what it says is shown as it comes, and given back."""
-    # In memory, where there is a file system in memory: some targets write files with each input.
+    """Runs a target. Prints its output and returns it."""
+    # In memory if possible: some targets write files with each input.
     memory = Path("/dev") / "shm"
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         variables = {
@@ -68,7 +68,7 @@ def run(program: Path, name: str, *arguments: str) -> tuple[int, str]:
             "PLEXINDEX_FUZZ_FOLDER": folder,
             # SQLite has one array under two names.
             "ASAN_OPTIONS": "detect_odr_violation=0:allocator_may_return_null=1"
-            # Allocations are cheaper so, and reports show enough.
+            # Cheaper allocations, and reports still show enough.
             ":malloc_context_size=6:quarantine_size_mb=32",
         }
         process = subprocess.Popen(
@@ -91,19 +91,19 @@ def run(program: Path, name: str, *arguments: str) -> tuple[int, str]:
 
 
 def processor() -> float:
-    """Seconds that the programs which have ended took of the processor."""
+    """Processor seconds of the programs that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def number(pattern: str, text: str) -> str:
-    """The last thing that fits, or a question mark."""
+    """The last match, or a question mark."""
     found = re.findall(pattern, text)
     return found[-1] if found else "?"
 
 
 def fuzz() -> int:
-    """Runs the targets, and shows what each came to."""
+    """Runs the targets and prints the result of each."""
     program = build()
     if file := os.environ.get("FILE"):
         names = targets()
@@ -127,7 +127,7 @@ def fuzz() -> int:
         covered, features, corpus = (
             number(pattern, said) for pattern in (r"cov: (\d+)", r"ft: (\d+)", r"corp: (\d+/\w+)")
         )
-        # Of the processor's seconds, so that what else the machine does makes no difference.
+        # Processor seconds: the load of the machine makes no difference.
         speed = round(int(executions) / max(processor() - begin, 0.01)) if executions != "?" else "?"
         rows.append((name, executions, speed, corpus, covered, features, "ok" if code == 0 else "FAILED"))
         if code:
@@ -143,13 +143,13 @@ def fuzz() -> int:
 
 
 def merge(program: Path, name: str, learnt: Path) -> None:
-    """Puts the smallest inputs that reach everything into the repository, as far as there is room: small ones first."""
+    """Puts the smallest inputs that keep the coverage into the repository, small ones first, up to the limit."""
     with tempfile.TemporaryDirectory() as folder:
         if run(program, name, "-merge=1", folder, str(learnt), str(CORPUS / name))[0]:
             print(f"{name}: the corpus is as it was", flush=True)
             return
         files = sorted(Path(folder).iterdir(), key=lambda file: (file.stat().st_size, file.name))
-        # Of many every so-manyth: small and large ones. Those with a name of their own were written by hand, and stay.
+        # An even sample of all sizes. Inputs with a name of their own were written by hand, and stay.
         files = files[:: max(1, -(-len(files) // MOST_FILES))]
         (CORPUS / name).mkdir(parents=True, exist_ok=True)
         for file in (CORPUS / name).iterdir():
@@ -163,7 +163,7 @@ def merge(program: Path, name: str, learnt: Path) -> None:
 
 
 def planted() -> int:
-    """Coverage has to lead to a read behind a buffer's end, and AddressSanitizer has to see it."""
+    """Checks that coverage leads to a planted read behind a buffer's end, and that AddressSanitizer reports it."""
     program = build("planted")
     with tempfile.TemporaryDirectory() as folder:
         code, said = run(program, "planted", "-max_total_time=300", "-seed=1", f"-artifact_prefix={folder}/")

@@ -28,13 +28,13 @@ from run_tests import CARGO, Row, cargo_test, ignore, locked, pytest, show, tabl
 
 PLACE = ROOT / "tests" / "sanitize"
 CC = os.environ.get("CC", "cc")
-# What the Python tests of the main job, errors, tables, edits, fork and threads are.
+# The Python tests that run: the main job, errors, tables, edits, fork and threads.
 PYTHON_TESTS = [
     *("test_answers", "test_bad_input", "test_edits", "test_lifetime", "test_log", "test_matching"),
     *("test_processes", "test_changes", "test_stash2plex", "test_progress", "test_accelerator"),
 ]
-# Unit tests that Miri runs in some seconds each. Those that map files or call C it cannot run; those that try thousands
-# of inputs or very long paths take it many minutes.
+# Unit tests that Miri runs in some seconds each. It cannot run those that map files or call C, and takes many minutes
+# for thousands of inputs or very long paths.
 INTERPRETED = [
     *(f"image::tests::image::{name}" for name in ("an_empty", "matches_know", "shows_are")),
     *(f"image::tests::ladder::{name}" for name in ("a_file_of_two", "a_miss", "confirmed_matches", "folders_choose")),
@@ -52,7 +52,7 @@ class Kind:
         self.name = name
         self.folder = target_folder() / "sanitize" / name
         self.rust = rust
-        # SQLite's build looks at CFLAGS, and so do the tests for their programs.
+        # SQLite's build and the tests' C programs use CFLAGS.
         self.c = c
         self.variables = {
             "RUSTC_BOOTSTRAP": "1",
@@ -67,7 +67,7 @@ class Kind:
 
     @property
     def cargo(self) -> list[str]:
-        """What cargo is told besides: a target, so that build scripts are not instrumented."""
+        """Further arguments of cargo: a target, so that build scripts are not instrumented."""
         return ["--target", self.host]
 
     @property
@@ -76,20 +76,20 @@ class Kind:
         return self.folder / self.host / "debug" / "deps" / "libplexindex.so"
 
     def c_programs(self) -> list[Row]:
-        """Each a test. What the README shows is left out: its commands know no sanitizer."""
+        """One test each, without README's commands, which use no sanitizer."""
         # Rust, gcc and the library share gcc's runtime. clang brings its own, and `make test` runs it with that.
         # What clang compiles needs clang's own runtime.
         clang = ["--skip=cpp_calls_with_clang", "--skip=cpp_compiles_with_either_standard"]
         left_out = ["--skip=the_readme", "--skip=every_program", *clang]
         tests = [*self.cargo, "--test=capi_c", "--test=abi", "--", *left_out, "--skip=reload"]
         rows = cargo_test(f"{self.name}: C", *tests, **self.variables)
-        # Leaks of a library that was unloaded have no names, so that the one which is known (tests/c/valgrind.supp)
-        # cannot be told from others: valgrind looks at these.
+        # Leaks of an unloaded library have no names, so the known one (tests/c/valgrind.supp) looks like others.
+        # valgrind checks these.
         variables = {**self.variables, "ASAN_OPTIONS": self.variables["ASAN_OPTIONS"] + ":detect_leaks=0"}
         return rows + cargo_test(f"{self.name}: C, unloaded", *self.cargo, "--test=capi_c", "--", "reload", **variables)
 
     def planted(self, *names: str) -> list[Row]:
-        """Whether the mistakes are found: each with what its report says."""
+        """Checks that each planted mistake is found, by the text of its report."""
         begin = time.monotonic()
         built = show(
             [CARGO, "test", *locked(), *self.cargo, "--test=capi_c", "--no-run"], ignore, variables=self.variables
@@ -126,7 +126,7 @@ class Kind:
             return rows
 
 
-# What is planted, and what a report of it has to say: whose code it is, too.
+# Planted mistakes, and the words that their reports must have, including whose code it is.
 MISTAKES = {
     "overflow": r"AddressSanitizer: heap-buffer-overflow.*WRITE of size.*libplexindex",
     "leak": r"Direct leak of.*plexindex_open",
@@ -158,12 +158,12 @@ def address() -> list[Row]:
     kind = address_kind()
     rows = kind.planted("overflow", "leak", "undefined", "rust-overflow", "rust-leak")
     rows += instrumented(kind)
-    # What does not see a mistake needs no run.
+    # A sanitizer that misses a planted mistake is not run.
     return rows if any(row.failed for row in rows) else rows + kind.c_programs()
 
 
 def instrumented(kind: Kind) -> list[Row]:
-    """Whether SQLite is checked too: its build script has to have taken the flags."""
+    """Checks that SQLite is instrumented: its build script must have used the flags."""
     archives = list(kind.folder.glob(f"{kind.host}/debug/build/libsqlite3-sys-*/out/libsqlite3.a"))
     names = ["__asan_report_load8", "__ubsan_handle_pointer_overflow_abort"]
     said = "".join(subprocess.run(["nm", str(file)], capture_output=True, text=True).stdout for file in archives)
@@ -194,23 +194,23 @@ def python() -> list[Row]:
 
 
 def preloaded(kind: Kind, reports: Path) -> dict[str, str]:
-    """What Python runs with: reports go into files, one a process, since tests read what programs say."""
+    """The environment of Python. Reports go to files, one a process, since tests read the output of programs."""
     ask = [[CC, f"-print-file-name=lib{name}.so"] for name in ("asan", "ubsan")]
     runtimes = [subprocess.run(one, check=True, capture_output=True, text=True).stdout.strip() for one in ask]
     asan = kind.variables["ASAN_OPTIONS"]
     return {
         "LD_PRELOAD": " ".join(runtimes),
-        # Leaks fail no process: whose they are is looked at afterwards.
+        # Leaks do not fail a process; they are attributed afterwards.
         "ASAN_OPTIONS": f"{asan}:log_path={reports / 'report'}",
         "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={reports / 'report'}",
         "LSAN_OPTIONS": kind.variables["LSAN_OPTIONS"] + ":exitcode=0",
-        # Python's own arenas are no memory that the leak check looks into.
+        # The leak check does not look into Python's arenas.
         "PYTHONMALLOC": "malloc",
     }
 
 
 def ours(reports: Path) -> list[str]:
-    """Errors, and the leaks that the library has a part in."""
+    """Errors, and leaks with the library in their stack."""
     found = []
     for file in sorted(reports.iterdir()):
         text = file.read_text(errors="replace")
@@ -220,7 +220,7 @@ def ours(reports: Path) -> list[str]:
     return found
 
 
-# A test that passes, and leaves a handle open that no pointer is to.
+# A test that passes and leaks an open handle.
 LEAKS = """
 import ctypes, plexindex
 from pathlib import Path
@@ -239,7 +239,7 @@ def test_planted(tmp_path):
 
 
 def python_planted(kind: Kind, environment: Environment) -> list[Row]:
-    """A handle that Python never closes: the leak check runs when pytest ends, too."""
+    """Checks that the leak of a handle is reported when pytest ends."""
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         reports = Path(folder) / "reports"
@@ -256,7 +256,7 @@ def python_planted(kind: Kind, environment: Environment) -> list[Row]:
 
 
 def python_tests(kind: Kind, environment: Environment) -> list[Row]:
-    """The chosen ones, and what the reports say."""
+    """Runs the chosen tests and reads the reports."""
     with tempfile.TemporaryDirectory() as folder:
         files = tuple(f"tests/python/{name}.py" for name in PYTHON_TESTS)
         rows = pytest(environment, "python: pytest", files, **preloaded(kind, Path(folder)))
@@ -268,7 +268,7 @@ def python_tests(kind: Kind, environment: Environment) -> list[Row]:
 
 
 def thread() -> list[Row]:
-    """Rust with the standard library instrumented: what it synchronises would be taken for races."""
+    """Rust under ThreadSanitizer, with the standard library instrumented: otherwise its locks would look like races."""
     nightly = {"RUSTUP_TOOLCHAIN": "nightly"}
     probe = subprocess.run(["rustc", "--print=sysroot"], env={**os.environ, **nightly}, capture_output=True, text=True)
     source = Path(probe.stdout.strip()) / "lib" / "rustlib" / "src" / "rust" / "library" / "Cargo.lock"
@@ -293,7 +293,7 @@ def thread() -> list[Row]:
 
 
 def miri() -> list[Row]:
-    """Unit tests in an interpreter. Those that map files, call C or try thousands of inputs are not among them."""
+    """Unit tests under Miri, without those that map files, call C or try thousands of inputs."""
     nightly = {"RUSTUP_TOOLCHAIN": "nightly"}
     probe = subprocess.run([CARGO, "miri", "--version"], env={**os.environ, **nightly}, capture_output=True)
     if probe.returncode:
@@ -302,7 +302,7 @@ def miri() -> list[Row]:
     variables = {
         **nightly,
         "CARGO_TARGET_DIR": str(target_folder() / "miri"),
-        # Tests that need a folder or a clock may have it.
+        # Tests may use folders and clocks.
         "MIRIFLAGS": "-Zmiri-disable-isolation",
     }
     begin = time.monotonic()

@@ -1,4 +1,4 @@
-"""Runs the test suites and says at the end what ran: `make test`, or `make test-rust` and so on for some of them.
+"""Runs the test suites and prints a table of them: `make test`, or `make test-rust` and so on for some of them.
 
 Each suite is a command, or a few; its output is shown as it comes, and read for counts. All suites run, whatever fails.
 The last line is `N passed, N failed` over all of them, and the exit code says the same.
@@ -25,7 +25,7 @@ from environment import PACKAGE, REQUIREMENTS, ROOT, Environment, build_folder, 
 
 CARGO = os.environ.get("CARGO", "cargo")
 VALGRIND_TESTS = "capi_c"
-# Systems whose compiler sees other code of src/platform than Linux with glibc does.
+# Systems for which other code of src/platform is compiled than for Linux with glibc.
 OTHER_SYSTEMS = ("aarch64-apple-darwin", "x86_64-unknown-linux-musl")
 
 
@@ -41,12 +41,12 @@ class Row:
 
 
 def locked() -> list[str]:
-    """In CI the lock file is law; on a desk a changed Cargo.toml may renew it."""
+    """In CI the lock file must be current; elsewhere a changed Cargo.toml may renew it."""
     return ["--locked"] if os.environ.get("CI") and (ROOT / "Cargo.lock").is_file() else []
 
 
 def ignore(_line: str) -> None:
-    """For commands of which only the exit code counts."""
+    """Reads the output of a command of which only the exit code counts."""
 
 
 def show(
@@ -56,7 +56,7 @@ def show(
     folder: Path = ROOT,
     variables: dict[str, str] | None = None,
 ) -> int:
-    """Runs a command, shows what it says, and hands each line on. Gives its exit code.
+    """Runs a command, prints its output and passes each line on. Returns its exit code.
 
     In a thread of its own it is shown at the end: what runs beside it is shown in between.
     """
@@ -99,7 +99,7 @@ def check(suite: str, *commands: list[str], folders: tuple[Path, ...] = ()) -> l
 
 
 def cargo_test(name: str, *arguments: str, command: str = "test", **variables: str) -> list[Row]:
-    """`cargo test`, or what runs tests in another way, with a row for each of its programs."""
+    """`cargo test`, or another runner, with a row for each of its programs."""
     rows: list[Row] = []
     targets: list[str] = []  # of the rows: as cargo names them when they fail
     failed_targets: set[str] = set()
@@ -111,7 +111,7 @@ def cargo_test(name: str, *arguments: str, command: str = "test", **variables: s
             units, path, binary = started.groups()
             what = "doc tests" if binary is None else "unit tests" if units else "tests"
             target = binary or path
-            # A program without cargo's harness says nothing of counts: it is one test, and its failure is told below.
+            # A program without cargo's harness prints no counts: it is one test. Its failure is counted below.
             rows.append(Row(f"{name}: {target}, {what}", 1, 0, 0.0, "no count"))
             targets.append("--doc" if binary is None else "--lib" if path.endswith("lib.rs") else f"--test {target}")
             since = time.monotonic()
@@ -136,7 +136,7 @@ def cargo_test(name: str, *arguments: str, command: str = "test", **variables: s
         if target in failed_targets - counted:
             row.passed, row.failed, row.note = 0, 1, "died"
     if code and not any(row.failed for row in rows):
-        # What does not compile is no test that failed: nothing else would show it.
+        # A failed build shows in no count of tests.
         rows.append(Row(f"{name}: did not build", 0, 1, time.monotonic() - begin))
     return [row for row in rows if row.passed + row.failed or row.note]
 
@@ -148,7 +148,7 @@ def shared_library() -> Path:
 
 
 def lint() -> list[Row]:
-    """What the compiler's friends say of the Rust code."""
+    """rustfmt, clippy and rustdoc."""
     clippy = [CARGO, "clippy", *locked(), "--workspace", "--all-targets", "--", "-D", "warnings"]
     page = [CARGO, "rustdoc", *locked(), "--lib", "--", "-D", "warnings"]
     rows = [
@@ -160,7 +160,7 @@ def lint() -> list[Row]:
 
 
 def lint_for(target: str) -> list[Row]:
-    """What the compiler says of the library's code for a system that is not here, where it knows that system."""
+    """Checks the library for another system, if the compiler has its target."""
     suite = f"cargo clippy for {target}"
     sysroot = subprocess.run(["rustc", "--print=sysroot"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if not (Path(sysroot.stdout.strip()) / "lib" / "rustlib" / target / "lib").is_dir():
@@ -173,19 +173,19 @@ def lint_for(target: str) -> list[Row]:
 
 
 def rust() -> list[Row]:
-    """All that `cargo test` finds, the C programs included."""
+    """All tests of `cargo test`, including the C programs."""
     return cargo_test("Rust", "--workspace")
 
 
 def build() -> int:
-    """Builds what the suites run, so that none waits for another's build; gives the exit code."""
+    """Builds what the suites run, so that none waits for another's build. Returns the exit code."""
     # Through the workspace, so that nothing is built twice with other features.
     built = show([CARGO, "test", *locked(), "--workspace", "--no-run", "--quiet"], ignore)
     return built or show([CARGO, "build", *locked(), "--package=plexindex-accelerator", "--quiet"], ignore)
 
 
 def valgrind() -> list[Row]:
-    """The C programs once more, under valgrind. It takes minutes: not again for what has passed as it is."""
+    """The C programs under valgrind. It takes minutes, so a build that has passed is not run again."""
     suite = "C under valgrind"
     if shutil.which("valgrind") is None:
         return [Row(suite, 0, 0, 0.0, "skipped: valgrind is not installed")]
@@ -204,7 +204,7 @@ def valgrind() -> list[Row]:
 
 
 def environment_of_python() -> Environment:
-    """Where Python's tests run, and the tools that look at Python."""
+    """The environment of Python's tests and tools."""
     return Environment(build_folder() / "venv")
 
 
@@ -212,7 +212,7 @@ _ENVIRONMENT = threading.Lock()
 
 
 def make_environment() -> None:
-    """Makes it, once at a time: suites run beside each other."""
+    """Makes it, one suite at a time: suites run in parallel."""
     with _ENVIRONMENT:
         environment_of_python().make(REQUIREMENTS)
 
@@ -237,7 +237,7 @@ def python() -> list[Row]:
 
 
 def python_sources(environment: Environment) -> list[Row]:
-    """What ruff, mypy and the reference say of Python's sources."""
+    """ruff, mypy and the reference over Python's sources."""
     tools = environment.path / "bin"
     here = [
         folder
@@ -247,12 +247,12 @@ def python_sources(environment: Environment) -> list[Row]:
     rows = check("ruff", [str(tools / "ruff"), "check", *here], [str(tools / "ruff"), "format", "--check", *here])
     mypy = [str(tools / "mypy"), "--strict"]
     rows += check("mypy", mypy, mypy, [*mypy, "--config-file=bench/mypy.ini"], folders=(PACKAGE, ROOT, ROOT))
-    # Without a wheel of its own: the reference is made of the sources.
+    # The reference is made from the sources, not from the wheel.
     return rows + check("reference", [sys.executable, str(ROOT / "scripts" / "make_docs.py")])
 
 
 def pytest_twice(environment: Environment) -> list[Row]:
-    """The tests of the package, with the accelerator and without, at the same time: each waits much of it."""
+    """The tests of the package, with the accelerator and without, in parallel: each waits much of its time."""
     with ThreadPoolExecutor() as pool:
         slow = pool.submit(pytest, environment, "pytest, ctypes only", PLEXINDEX_NO_ACCELERATOR="1")
         return [*pytest(environment), *slow.result()]
@@ -284,8 +284,8 @@ def pytest(
 
 
 def install() -> list[Row]:
-    """What `make install` makes, in a folder of its own. Run by itself this tests what users get, which takes minutes
-    to build. Among the other suites it takes the library that they have built.
+    """Tests the output of `make install` in a temporary folder. Run by itself this builds as users do, which takes
+    minutes. Among the other suites it takes the library that they have built.
     """
     if sys.platform != "linux":
         return [Row("install", 0, 0, 0.0, "skipped: make install is for Linux")]
@@ -339,14 +339,14 @@ def languages() -> list[Row]:
 
 
 def language(one: others.Language, variables: dict[str, str]) -> Row:
-    """One of them. What it says is shown at its end."""
+    """Tests one binding. Its output is printed at its end."""
     if missing := one.missing():
         return Row(one.name, 0, 0, 0.0, f"skipped: not installed: {', '.join(missing)}")
     begin = time.monotonic()
     counts: dict[str, int] = {}
 
     def read(line: str) -> None:
-        # Node's and Ruby's words, and those of the other tests.
+        # The counts of Node, of Ruby, and of the other tests.
         if found := re.match(r"# (pass|fail) (\d+)$", line):
             counts[found[1]] = int(found[2])
         if found := re.match(r"(\d+) runs, \d+ assertions, (\d+) failures, (\d+) errors", line):
@@ -361,7 +361,7 @@ def language(one: others.Language, variables: dict[str, str]) -> Row:
             counts["fail"] = max(counts.get("fail", 0), 1)
             break
     if not counts.get("pass"):
-        # A runner whose words are not known here would look like success.
+        # An unknown runner would look like success.
         counts["fail"] = max(counts.get("fail", 0), 1)
     return Row(one.name, counts.get("pass", 0), counts.get("fail", 0), time.monotonic() - begin)
 
@@ -372,7 +372,7 @@ MORE = {"languages": languages}
 
 
 def table(rows: list[Row]) -> None:
-    """What ran."""
+    """Prints the table."""
     width = max(len(row.suite) for row in rows)
     print(f"\n{'suite':<{width}}  passed  failed  seconds")
     for row in rows:
@@ -381,7 +381,7 @@ def table(rows: list[Row]) -> None:
 
 
 def run_all(suites: list[tuple[str, Callable[[], list[Row]]]]) -> list[Row]:
-    """Runs suites. What builds has all processors. What is built runs beside each other, since each suite waits much of
+    """Runs suites. Builds have all processors. Then the suites run in parallel, since each waits much of
     its time: `rust`, which is shown as it runs, and two others.
     """
     rows: list[Row] = []
@@ -389,7 +389,7 @@ def run_all(suites: list[tuple[str, Callable[[], list[Row]]]]) -> list[Row]:
     alone = len(suites) == 1
     with ThreadPoolExecutor(1) as early, ThreadPoolExecutor(2) as pool:
         if not alone and {"python", "install"} & {name for name, _ in suites}:
-            # What pip fetches is there when it is needed. What goes wrong is said by who needs it.
+            # pip fetches meanwhile. The suite that needs the environment reports a failure.
             early.submit(make_environment)
         for name, suite in suites:
             if alone or name == "lint":
@@ -414,7 +414,7 @@ def run_all(suites: list[tuple[str, Callable[[], list[Row]]]]) -> list[Row]:
 
 
 def main() -> int:
-    """Runs the suites that are named, or all."""
+    """Runs the named suites, or all."""
     check_python()
     suites = {**SUITES, **MORE}
     added = [name[1:] for name in sys.argv[1:] if name.startswith("+")]
@@ -426,7 +426,7 @@ def main() -> int:
         sys.exit("no `cargo` was found: install Rust 1.89 or newer (https://rustup.rs), or name it with CARGO=…")
     begin = time.monotonic()
     if not (target_folder() / "debug").is_dir():
-        # What the compiler notes for the next build takes a fifth of its time, and a first build has no use for it.
+        # Notes for incremental builds take a fifth of the compiler's time, and a first build does not use them.
         os.environ.setdefault("CARGO_INCREMENTAL", "0")
     rows = run_all([(name, suites[name]) for name in names])
     table(rows)

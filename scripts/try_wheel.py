@@ -33,7 +33,7 @@ def main(url: str, token: str) -> None:
             assert [match.rating_key for match in answers] == [row["ratingKey"] for row in rows]
             assert not movies.match("/nowhere/at all.mkv")
             movies.record_match("/a/path/of mine.mkv", str(first.key))
-            # From threads with a stack as the C library gives it: a small one with musl.
+            # From threads with the C library's stack size, which is small with musl.
             wrong: list[object] = []
 
             def ask() -> None:

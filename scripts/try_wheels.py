@@ -23,14 +23,14 @@ MOVIES = 300
 
 
 def pip_folder() -> str:
-    """Where this Python has pip: it runs in any other one."""
+    """The path of pip in this Python; it can run in any other one."""
     import pip
 
     return str(Path(pip.__file__).resolve().parent.parent)
 
 
 def run(command: list[str], **variables: str) -> str:
-    """What a command prints; ends this program when it fails."""
+    """The output of a command; ends this program if it fails."""
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", **variables}
     try:
         done = subprocess.run(
@@ -44,9 +44,9 @@ def run(command: list[str], **variables: str) -> str:
 
 
 def use(python: str, url: str, folder: Path) -> str:
-    """Installs and uses the wheel; gives what that said."""
+    """Installs and uses the wheel. Returns the output."""
     command = shlex.split(python)
-    # The sources may lie there too, and are not to be compiled here.
+    # A source distribution may lie there too and must not be compiled.
     install = ["-m", "pip", "install", "--quiet", "--no-index", "--only-binary=:all:", "plexindex"]
     install += [f"--find-links={build_folder() / 'wheels'}"]
     program = [str(ROOT / "scripts" / "try_wheel.py"), url, TOKEN]
@@ -61,7 +61,7 @@ def use(python: str, url: str, folder: Path) -> str:
 
 
 def main() -> int:
-    """Uses the wheel in each Python that is named."""
+    """Uses the wheel in each named Python."""
     binary = os.environ.get("PLEXINDEX_STANDIN") or target_folder() / "release" / "standin"
     command = [str(binary), "--token", TOKEN, "--movies", str(MOVIES), "--plain", "--exit-with-stdin"]
     standin = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

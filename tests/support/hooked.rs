@@ -1,4 +1,4 @@
-//! A real server, and a test that is called in the middle of asking it.
+//! A source over a real server that calls a test within each request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,7 @@ use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
 use plexindex::source::{Abilities, Bounds, Kind, PageEnd, PageRequest, Placed, Source, WantedPath};
 
-/// Called when an answer has come and nothing was made of it yet, with what was asked for, and how long the server might have
-/// been silent.
+/// Called when an answer has arrived and before it is used, with the request and the silence that the server was allowed.
 pub type Hook = Arc<dyn Fn(&'static str, Option<Duration>) + Send + Sync>;
 
 struct Hooked {
@@ -67,7 +66,7 @@ impl Source for Hooked {
     }
 }
 
-/// An index whose server this is.
+/// Opens an index over this server.
 pub fn open(options: Options, clock: &Arc<ManualClock>, hook: Hook) -> Index {
     Index::open_with(options, Arc::clone(clock) as _, |options, id, meter| {
         let plex = PlexHttp::new(options, id, meter)?;

@@ -1,5 +1,5 @@
-//! A source in memory: libraries that tests change as they like, behind the contract that every source meets. Its keys are 32
-//! hex digits, its listings have three partitions, and how honest it is about changes is a knob. It starts no thread, reads
+//! A source in memory: libraries that tests change as they like, behind the contract of every source. Its keys are 32 hex
+//! digits, its listings have three partitions, and its change tokens may be exact, late or wrong. It starts no thread, reads
 //! no clock and opens no connection: the same calls give the same answers.
 #![allow(dead_code)] // each test file uses its part
 
@@ -14,7 +14,7 @@ use plexindex::source::{
     PageRequest, Placed, RequestKind, Resume, Source, WantedPath,
 };
 
-/// What is known of every server in memory.
+/// The kind of every server in memory.
 pub static KIND: Kind = Kind {
     name: "Memory",
     asked: "the server",
@@ -24,40 +24,40 @@ pub static KIND: Kind = Kind {
     beside: None,
 };
 
-/// How many partitions the listing of a library has.
+/// Partitions of a library's listing.
 const PARTITIONS: usize = 3;
 
-/// What a change token does.
+/// How a change token behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token {
-    /// It moves with each change, and says that it is exact.
+    /// Exact: moves with each change.
     Exact,
-    /// A hint that moves when items come or go, and not when one only changes.
+    /// A hint that moves when items are added or removed, not when one changes.
     Coarse,
-    /// A hint that moves when [`Memory::catch_up`] is called, and not before.
+    /// A hint that moves when [`Memory::catch_up`] is called.
     Lagging,
     /// A hint that never moves.
     Lying,
-    /// It is always the same, and says that it is useless.
+    /// Useless: always the same.
     Useless,
 }
 
-/// What goes wrong with each request from now on.
+/// A fault of each request from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// No server is there.
+    /// No server answers.
     Down,
     /// The server is starting.
     Starting,
     /// The token is refused.
     Unauthorized,
-    /// The user may not do this.
+    /// The user has no permission.
     Forbidden,
-    /// Pages are cut off after so many rows; nothing else is concerned.
+    /// Pages end after this many rows.
     CutAfter(usize),
-    /// So many pages are given, and nothing after that.
+    /// This many pages are answered, and nothing after that.
     DownAfterPages(u64),
-    /// Each answer takes so long: under a shorter deadline there is none.
+    /// Each answer takes this long; with a shorter deadline there is none.
     Slow(Duration),
 }
 
@@ -69,7 +69,7 @@ pub struct Knobs {
 }
 
 impl Knobs {
-    /// All that a source can have.
+    /// Every ability of a source.
     pub const BEST: Self = Self {
         token: Token::Exact,
         abilities: Abilities {
@@ -85,7 +85,7 @@ impl Knobs {
         },
     };
 
-    /// About what a server over HTTP has.
+    /// The abilities of a server over HTTP, roughly.
     pub const USUAL: Self = Self {
         token: Token::Coarse,
         abilities: Abilities {
@@ -95,7 +95,7 @@ impl Knobs {
         },
     };
 
-    /// Listings, and nothing else.
+    /// Listings only.
     pub const BARE: Self = Self {
         token: Token::Useless,
         abilities: Abilities {
@@ -112,32 +112,32 @@ impl Knobs {
     };
 }
 
-/// An item with what the server knows of it besides.
+/// An item and its history on the server.
 struct Row {
     item: Item,
-    /// The library's version when it came: the order of its listing, and its place in it.
+    /// The library's version when it was added: its place in the listing.
     born: u64,
     /// The library's version when it changed last.
     changed: u64,
-    /// Whether that was noticed only by who looks closely.
+    /// Whether only an exact token shows that change.
     silent: bool,
 }
 
 struct Stock {
     library: Library,
     rows: Vec<Row>,
-    /// Versions at which items went, with their keys.
+    /// Versions at which items were removed, with their keys.
     gone: Vec<(u64, String)>,
     /// Counts changes.
     version: u64,
     /// The version that the token shows.
     told: u64,
-    /// Its disk is not there: it lists nothing.
+    /// Its disk is not mounted: it lists nothing.
     unmounted: bool,
 }
 
 impl Stock {
-    /// What it shows, in the order of the listing.
+    /// Its visible items, in the order of the listing.
     fn shown(&self, sees: fn(&str) -> bool) -> impl Iterator<Item = &Row> {
         (self.rows.iter()).filter(move |row| !self.unmounted && sees(&row.item.rating_key))
     }
@@ -166,7 +166,7 @@ struct State {
     /// The rating key of an item at which each request for items fails.
     poison: Option<String>,
     events: Vec<Event>,
-    /// How often a listener came, and was told all.
+    /// How often a listener came and received everything.
     listened: usize,
     requests: BTreeMap<&'static str, u64>,
 }
@@ -218,7 +218,7 @@ impl Memory {
         self.source_for(meter, |_| true)
     }
 
-    /// The same for a user who is shown the items with these keys only.
+    /// The same for a user who sees only the items with these keys.
     pub fn source_for(&self, meter: Arc<dyn Meter>, sees: fn(&str) -> bool) -> Arc<dyn Source> {
         Arc::new(MemorySource {
             memory: self.clone(),
@@ -232,19 +232,19 @@ impl Memory {
         self.state().listened
     }
 
-    /// Forgets what was told and who listened; gives whether something had not been listened to.
+    /// Forgets events and listeners. Returns whether an event had not been received.
     pub fn hear(&self) -> bool {
         let mut state = self.state();
         state.listened = 0;
         !std::mem::take(&mut state.events).is_empty()
     }
 
-    /// Whether something goes wrong with each request.
+    /// Whether requests have a fault.
     pub fn is_failing(&self) -> bool {
         self.state().fault.is_some()
     }
 
-    /// A library of films below this folder; gives its section id.
+    /// Adds a library of films below this folder. Returns its section id.
     pub fn add_library(&self, title: &str, location: &str) -> String {
         let mut state = self.state();
         let section = key(&mut state.made);
@@ -266,13 +266,13 @@ impl Memory {
         section
     }
 
-    /// A film with this title and file comes; gives its key.
+    /// Adds a film with this title and file. Returns its key.
     pub fn add(&self, section: &str, title: &str, path: &str) -> String {
         let rating_key = key(&mut self.state().made);
         self.add_as(section, rating_key, title, path)
     }
 
-    /// The same with a key that is given.
+    /// The same with a given key.
     pub fn add_as(&self, section: &str, rating_key: String, title: &str, path: &str) -> String {
         let item = Item {
             rating_key: rating_key.clone(),
@@ -296,7 +296,7 @@ impl Memory {
         rating_key
     }
 
-    /// An item goes.
+    /// Removes an item.
     pub fn remove(&self, section: &str, key: &str) {
         self.change(section, |stock, version| {
             stock.find(key);
@@ -306,7 +306,7 @@ impl Memory {
         self.noticed(section);
     }
 
-    /// An item's file has another name, or another file takes its place.
+    /// Renames or replaces an item's file.
     pub fn rename(&self, section: &str, key: &str, path: &str) {
         self.change(section, |stock, version| {
             let row = stock.find(key);
@@ -315,7 +315,7 @@ impl Memory {
         });
     }
 
-    /// All items get other keys, as when a library is made anew.
+    /// Gives all items other keys, as when a library is rebuilt.
     pub fn rekey(&self, section: &str) {
         let items: Vec<Item> = self.items(section);
         for item in items {
@@ -324,11 +324,11 @@ impl Memory {
         }
     }
 
-    /// The library's disk goes, or comes back.
+    /// Unmounts or mounts the library's disk.
     pub fn mount(&self, section: &str, mounted: bool) {
         self.change(section, |stock, version| {
             stock.unmounted = !mounted;
-            // To who asks what changed, they come.
+            // A delta sees them as added.
             for row in stock.rows.iter_mut().filter(|_| mounted) {
                 (row.changed, row.silent) = (version, false);
             }
@@ -336,29 +336,29 @@ impl Memory {
         self.noticed(section);
     }
 
-    /// Begins or ends a scan.
+    /// Starts or ends a scan.
     pub fn scan(&self, section: &str, busy: bool) {
         let mut state = self.state();
         let stock = state.stocks.iter_mut().find(|stock| stock.library.section == section);
         stock.expect("such a library").library.change.busy = busy;
     }
 
-    /// Tokens that lag show what there is now.
+    /// Brings late tokens up to date.
     pub fn catch_up(&self) {
         for stock in &mut self.state().stocks {
             stock.told = stock.version;
         }
     }
 
-    /// Items came or went: coarse tokens move.
+    /// Items were added or removed: coarse tokens move.
     fn noticed(&self, section: &str) {
         if self.state().knobs.token == Token::Coarse {
             self.change(section, |stock, version| stock.told = version);
         }
     }
 
-    /// What goes wrong from now on.
-    /// Each request for items fails that asks for this one too.
+    /// Sets the fault of each request from now on.
+    /// Each request for items that includes this one fails.
     pub fn poison(&self, rating_key: Option<&str>) {
         self.state().poison = rating_key.map(str::to_owned);
     }
@@ -367,7 +367,7 @@ impl Memory {
         self.state().fault = fault;
     }
 
-    /// What the server tells to who listens next.
+    /// Queues an event for the next listener.
     pub fn tell(&self, event: Event) {
         self.state().events.push(event);
     }
@@ -381,14 +381,14 @@ impl Memory {
             .collect()
     }
 
-    /// Whether the disk of a library is there.
+    /// Whether the disk of a library is mounted.
     pub fn is_mounted(&self, section: &str) -> bool {
         let state = self.state();
         let stock = state.stocks.iter().find(|stock| stock.library.section == section);
         stock.is_some_and(|stock| !stock.unmounted)
     }
 
-    /// The items of a library, as they are.
+    /// The items of a library.
     pub fn items(&self, section: &str) -> Vec<Item> {
         let state = self.state();
         let stock = state.stocks.iter().find(|stock| stock.library.section == section);
@@ -406,7 +406,7 @@ impl Memory {
     }
 }
 
-/// Thirty-two hex digits that no order can be read from, and each time others.
+/// A new key of 32 hex digits that shows no order.
 fn key(made: &mut u64) -> String {
     *made += 1;
     let mix = |seed: u64| {
@@ -442,12 +442,12 @@ fn read_events(json: &[u8]) -> Result<Notification> {
 struct MemorySource {
     memory: Memory,
     meter: Arc<dyn Meter>,
-    /// The keys that the user is shown.
+    /// The keys that the user sees.
     sees: fn(&str) -> bool,
 }
 
 impl MemorySource {
-    /// A request begins: counted, and as far as the fault lets it come.
+    /// Begins a request: counts it and applies the fault.
     fn ask(&self, kind: RequestKind, bounds: &Bounds<'_>) -> Result<MutexGuard<'_, State>> {
         if (bounds.aborted)() {
             return Err(Error::new(Status::Aborted, "the host stopped it"));
@@ -528,7 +528,7 @@ impl Source for MemorySource {
         let total = stock.partition(request.partition, self.sees).count() as u64;
         let size = request.size as usize;
         let by_row = state.knobs.abilities.resume != Resume::ByPosition;
-        // By position, a place in the order of the listing; else a number of rows.
+        // A place in the order of the listing, or a number of rows.
         let place = |row: &Row, at: u64| if by_row { at } else { row.born };
         let rows: Vec<(u64, &Row)> = (0..)
             .zip(stock.partition(request.partition, self.sees))
@@ -553,7 +553,7 @@ impl Source for MemorySource {
     }
 
     fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
-        // Given out first: the index asks nothing of this server while it is locked.
+        // Copied first: this server is locked, and the index may send it requests.
         let (new, gone) = {
             let state = self.ask(RequestKind::Delta, &bounds)?;
             let stock = state.stock(library)?;
@@ -660,7 +660,7 @@ impl Source for MemorySource {
         Ok(())
     }
 
-    /// What was told so far; then the server ends it.
+    /// Sends the queued events; then the server ends the stream.
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         if !self.abilities().events {
             return Err(Error::new(Status::Unsupported, "a server in memory that tells nothing"));

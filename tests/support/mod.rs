@@ -1,4 +1,4 @@
-//! What the tests of behaviour share: a stand-in server, an index on it, and a clock that stands still.
+//! Shared by tests of behaviour: a stand-in server, an index over it, and a clock that stands still.
 #![allow(dead_code)] // each test file uses its part
 
 pub mod index;
@@ -19,7 +19,7 @@ pub const NOW_MS: i64 = 4_000_000_000_000;
 /// An hour.
 pub const HOUR_MS: i64 = 3_600_000;
 
-/// A server with one movie library of so many plain items.
+/// A server with one movie library of this many plain items.
 pub fn movies(items: u32) -> Standin {
     let mut spec = LibrarySpec::new(LibraryKind::Movie, items);
     spec.plain = true;
@@ -82,13 +82,13 @@ pub fn movie(title: &str, path: &str) -> ItemSpec {
     }
 }
 
-/// Movies with these files come to the first library.
+/// Adds movies with these files to the first library.
 pub fn add(server: &Standin, paths: &[impl AsRef<str>]) {
     let specs = paths.iter().map(|path| movie("A new one", path.as_ref())).collect();
     server.change(|state| state.add_items(1, specs, true)).expect("added");
 }
 
-/// Items go from the server.
+/// Removes items from the server.
 pub fn remove(server: &Standin, keys: &[u64]) {
     server.change(|state| state.remove_items(keys, true)).expect("removed");
 }
@@ -101,11 +101,11 @@ pub fn offline(library: &Library) -> QueryOptions<'_> {
     }
 }
 
-/// A server, a clock that stands still, and a folder for the stores of the indexes on them.
+/// A server, a clock that stands still, and a folder for the store.
 pub struct Scene {
     pub server: Standin,
     pub clock: Arc<ManualClock>,
-    /// Of the indexes that are opened from now on.
+    /// Options of indexes opened from now on.
     pub options: Options,
     folder: TempDir,
 }
@@ -121,7 +121,7 @@ impl Scene {
         }
     }
 
-    /// One movie library of so many plain items.
+    /// One movie library of this many plain items.
     pub fn movies(items: u32) -> Self {
         Self::of(movies(items))
     }
@@ -136,7 +136,7 @@ impl Scene {
         self.folder.path()
     }
 
-    /// An index that asked nothing yet; another one each time.
+    /// Opens a new index.
     pub fn open(&self) -> Index {
         open(self.options.clone(), &self.clock)
     }
@@ -160,14 +160,14 @@ impl Scene {
         (index, library)
     }
 
-    /// The same, listed; requests are counted from here on.
+    /// The same, listed. Resets the count of requests.
     pub fn listed(&self) -> (Index, Library) {
         let (index, library) = self.opened();
         self.list(&index);
         (index, library)
     }
 
-    /// Lists all that the index sees; requests are counted from here on.
+    /// Lists all libraries. Resets the count of requests.
     pub fn list(&self, index: &Index) {
         index.refresh(&QueryOptions::default(), true).expect("listed");
         self.server.reset();

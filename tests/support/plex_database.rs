@@ -1,7 +1,7 @@
 //! Plex's library database as its server keeps it: with the real schema, written as the server writes it.
 //!
-//! The writer opens the file for each change and closes it again, as one that stops after it: this process must not have it
-//! open while it is read. What writes all the time is another process (`Server::run`).
+//! The writer opens the file for each change and closes it again: this process must not have it open while it is read. A
+//! process of its own writes all the time (`Server::run`).
 #![allow(dead_code)] // each test file uses its part
 
 use std::io::Read;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
-/// Where it lies in the folder 'Plex Media Server'.
+/// Its path in the folder 'Plex Media Server'.
 pub const IN_FOLDER: &str = "Plug-in Support/Databases/com.plexapp.plugins.library.db";
 const SCHEMA: &str = include_str!("../database/schema.sql");
 
@@ -43,7 +43,7 @@ impl Server {
         server
     }
 
-    /// A server whose folder is there.
+    /// A server over an existing folder.
     pub fn at(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -58,14 +58,14 @@ impl Server {
         server
     }
 
-    /// The database becomes that of a recorded state, as another file.
+    /// Replaces the database by a recorded state, as another file.
     pub fn replace(&self, month: &str) {
         let next = self.file().with_extension("next");
         std::fs::write(&next, recorded(month)).expect("written");
         std::fs::rename(next, self.file()).expect("renamed");
     }
 
-    /// The database becomes that of a recorded state, written into the same file.
+    /// Writes a recorded state into the same file.
     pub fn become_state(&self, month: &str) {
         std::fs::write(self.file(), recorded(month)).expect("written");
     }
@@ -74,13 +74,13 @@ impl Server {
         self.folder.join(IN_FOLDER)
     }
 
-    /// The database as its server opens it.
+    /// Opens the database as its server does.
     pub fn open(&self) -> Connection {
         let database = Connection::open(self.file()).expect("opened");
         database
             .busy_timeout(std::time::Duration::from_secs(10))
             .expect("patient");
-        // Those of the server's own triggers that stock SQLite cannot run.
+        // Triggers of the server that stock SQLite cannot run.
         let mut triggers = Vec::new();
         {
             let mut names = database
@@ -97,7 +97,7 @@ impl Server {
         database
     }
 
-    /// The server writes something, and stops.
+    /// Writes as the server does, and closes the file.
     pub fn write<T>(&self, what: impl FnOnce(&Connection) -> T) -> T {
         let database = self.open();
         database.execute_batch("PRAGMA synchronous = OFF").expect("set");
@@ -207,7 +207,7 @@ pub fn add_film(database: &Connection, section: i64, title: &str, path: &str) ->
     id
 }
 
-/// Says that an item changed, as the server does with every change.
+/// Marks an item as changed, as the server does with every change.
 pub fn touch(database: &Connection, item: i64) {
     database
         .execute(
@@ -217,7 +217,7 @@ pub fn touch(database: &Connection, item: i64) {
         .expect("touched");
 }
 
-/// An item's only file has another name.
+/// Renames an item's only file.
 pub fn rename(database: &Connection, item: i64, path: &str) {
     let renamed = database.execute(
         "UPDATE media_parts SET file = ?2 WHERE media_item_id IN (SELECT id FROM media_items WHERE metadata_item_id = ?1)",
@@ -227,7 +227,7 @@ pub fn rename(database: &Connection, item: i64, path: &str) {
     touch(database, item);
 }
 
-/// An item goes, and the trash is emptied: nothing is left of it.
+/// Removes an item and empties the trash: nothing is left of it.
 pub fn delete(database: &Connection, item: i64) {
     for sql in [
         "DELETE FROM media_parts WHERE media_item_id IN (SELECT id FROM media_items WHERE metadata_item_id = ?1)",

@@ -1,5 +1,5 @@
-//! `SQLite`'s system calls as a test sees them: a VFS that says each read, write, sync and removal before it is done, and may be
-//! told to fail. It becomes the default of the process, so only workers use it.
+//! A VFS that reports each read, write, sync and removal of `SQLite` before it is done, and may let it fail. It becomes the
+//! default of the process, so only workers use it.
 #![allow(dead_code)] // each test file uses its part
 
 use std::collections::HashMap;
@@ -24,17 +24,17 @@ pub enum Call<'c> {
     Delete { path: &'c Path },
 }
 
-/// Hears of each call. What it gives is the call's result, unless it is `SQLITE_OK`: then the call is made.
+/// Receives each call. It returns the call's result; `SQLITE_OK` lets the call go through.
 pub type Ear = fn(&Call<'_>) -> c_int;
 
 static EAR: OnceLock<Ear> = OnceLock::new();
 static REAL: OnceLock<usize> = OnceLock::new();
-/// Tables of methods by the address of those that they stand in for.
+/// Our tables of methods, by the address of the real ones.
 static TABLES: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
-/// The methods that each open file really has.
+/// The real methods of each open file.
 static OPEN: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
 
-/// From now on this process's `SQLite` says what it does. Without `shares_memory` its files have no `-shm`, as on a
+/// Reports the calls of this process's `SQLite` from now on. Without `shares_memory` its files have no `-shm`, as on a
 /// network.
 pub fn register(ear: Ear, shares_memory: bool) {
     EAR.set(ear).expect("registered once");
@@ -73,7 +73,7 @@ unsafe extern "C" fn open(
     flags: c_int,
     out: *mut c_int,
 ) -> c_int {
-    // SAFETY: what SQLite gives is handed on; the file that was opened has a table of methods.
+    // SAFETY: SQLite's arguments are passed on; an opened file has a table of methods.
     unsafe {
         (*file).pMethods = std::ptr::null();
         if !name.is_null() {
@@ -110,7 +110,7 @@ unsafe extern "C" fn open(
     }
 }
 
-/// The methods that the file really has.
+/// The real methods of the file.
 fn methods(file: *mut sqlite3_file) -> &'static sqlite3_io_methods {
     let table = OPEN.lock().expect("no panic")[&(file as usize)];
     // SAFETY: SQLite's tables of methods live for ever.
@@ -134,7 +134,7 @@ unsafe extern "C" fn read(file: *mut sqlite3_file, bytes: *mut c_void, length: c
 }
 
 unsafe extern "C" fn write(file: *mut sqlite3_file, bytes: *const c_void, length: c_int, at: sqlite3_int64) -> c_int {
-    // SAFETY: as SQLite called us: there are so many bytes.
+    // SAFETY: as SQLite called us, with this many bytes.
     unsafe {
         let given = std::slice::from_raw_parts(bytes.cast::<u8>(), usize::try_from(length).expect("a length"));
         let told = hear(&Call::Write {

@@ -1,4 +1,4 @@
-//! Other processes for tests: the test program runs itself once more, and the two speak line by line.
+//! Other processes for tests: the test program runs itself again, and the two exchange lines.
 //!
 //! A test file that needs them has an ignored test called `worker` that calls [`play`] with its roles. Without the
 //! environment variable that names a role it does nothing, so `--ignored` may run it.
@@ -18,12 +18,12 @@ use plexindex::options::Options;
 use plexindex_standin::Standin;
 
 const ROLE: &str = "PLEXINDEX_TEST_ROLE";
-/// What distinguishes lines of the protocol from what the test harness prints.
+/// Begins lines of the protocol; the test harness prints others.
 const MARK: &str = "\u{1}";
-/// Longer than anything here takes: what is not there by then never comes.
+/// Longer than any answer takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits until `done`, looking every millisecond.
+/// Waits until `done`, checking every millisecond.
 pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
@@ -37,20 +37,19 @@ thread_local! {
     static TRIED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// How often something is tried: `quick` times, as many times more as the run is deep, or as the variable says.
+/// Rounds of a test: `quick`, multiplied in a deep run, or as the variable says.
 pub fn rounds(variable: &str, quick: u64) -> u64 {
     let rounds = number(variable).unwrap_or_else(|| quick * DEPTH.get());
     TRIED.set(TRIED.get() + rounds);
     rounds
 }
 
-/// How many of something there are: `usual`, or as the variable says.
+/// A number: `usual`, or as the variable says.
 pub fn choice(variable: &str, usual: u64) -> u64 {
     number(variable).unwrap_or(usual)
 }
 
-/// Runs a test with all its rounds so many times as often, or as `PLEXINDEX_DEPTH` says: what `make check-deep` does, which
-/// reads the line that is printed.
+/// Multiplies the rounds of a test, or as `PLEXINDEX_DEPTH` says. `make check-deep` calls this and reads the printed line.
 pub fn deeply(times: u64, test: impl Fn()) {
     DEPTH.set(choice("PLEXINDEX_DEPTH", times));
     TRIED.set(0);
@@ -82,12 +81,12 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts one, with these words for its role.
+    /// Starts one with the role and its arguments, separated by spaces.
     pub fn start<const N: usize>(role: &str, words: [&str; N]) -> Self {
         Self::start_with(role, &words)
     }
 
-    /// Starts one, with any number of words.
+    /// Starts one with any number of arguments.
     pub fn start_with(role: &str, words: &[impl AsRef<str>]) -> Self {
         Self::start_in(role, words, &[])
     }
@@ -131,11 +130,11 @@ impl Worker {
 
     pub fn tell(&mut self, words: &str) {
         let input = self.input.as_mut().expect("it listens");
-        // A dead worker does not listen: waiting for its answer shows that.
+        // A dead worker reads nothing; waiting for its answer fails.
         let _ = input.write_all(format!("{words}\n").as_bytes());
     }
 
-    /// What it says next; `None` when it ended.
+    /// Its next line; `None` if it ended.
     pub fn next(&mut self) -> Option<String> {
         if let Some(words) = self.kept.pop_front() {
             return Some(words);
@@ -151,13 +150,13 @@ impl Worker {
         self.next().expect("a worker ended before it was asked to")
     }
 
-    /// Tells it something and waits for its answer.
+    /// Sends it a line and waits for its answer.
     pub fn ask(&mut self, words: &str) -> String {
         self.tell(words);
         self.hear()
     }
 
-    /// Waits for what it says next, and lets go of it; `false` when it said nothing by then.
+    /// Waits for its next line and discards it. Returns `false` if none came in time.
     pub fn hears_by(&mut self, end: Instant) -> bool {
         match self.said.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Ok(_) => true,
@@ -166,12 +165,12 @@ impl Worker {
         }
     }
 
-    /// What it has said and was not heard yet.
+    /// Its lines that were not read yet.
     pub fn heard(&mut self) -> Option<String> {
         self.kept.pop_front().or_else(|| self.said.try_recv().ok())
     }
 
-    /// Kills it now, at whatever instruction it is. Gives what it had said and was not heard yet.
+    /// Kills it at whatever instruction it is. Returns its lines that were not read yet.
     pub fn kill(mut self) -> Vec<String> {
         self.child.kill().expect("killed");
         self.child.wait().expect("it is gone");
@@ -179,7 +178,7 @@ impl Worker {
         kept.into_iter().chain(self.said.iter()).collect()
     }
 
-    /// Lets it end by itself: its input is closed.
+    /// Closes its input and waits until it ends.
     pub fn end(mut self) {
         self.input = None;
         let mut status = None;
@@ -199,7 +198,7 @@ impl Drop for Worker {
     }
 }
 
-/// A role: what a worker does, given the words it was started with.
+/// A role: a function over the arguments with which the worker was started.
 pub type Role = (&'static str, fn(&[&str]));
 
 /// In a worker: plays the role that it was started for.
@@ -207,7 +206,7 @@ pub fn play(roles: &[Role]) {
     let Ok(words) = std::env::var(ROLE) else {
         return;
     };
-    // What it starts in turn is no worker.
+    // Processes that it starts are no workers.
     let words: Vec<&str> = words.split('\n').collect();
     let (_, role) = roles
         .iter()
@@ -216,17 +215,17 @@ pub fn play(roles: &[Role]) {
     role(&words[1..]);
 }
 
-/// In a worker: says something.
+/// In a worker: sends a line.
 pub fn say(words: &str) {
     let mut out = std::io::stdout().lock();
-    // One write a line, so that a kill leaves whole lines; without a reader there is nothing to work for.
+    // One write a line, so that a kill leaves whole lines. Without a reader the worker ends.
     if out.write_all(format!("{MARK}{words}\n").as_bytes()).is_err() {
         std::process::exit(1);
     }
     let _ = out.flush();
 }
 
-/// In a worker: what it is told next; `None` when it shall end.
+/// In a worker: the next line; `None` if it should end.
 pub fn told() -> Option<String> {
     let mut line = String::new();
     match std::io::stdin().lock().read_line(&mut line) {
@@ -235,12 +234,12 @@ pub fn told() -> Option<String> {
     }
 }
 
-/// Words that say where the store and the server are.
+/// The arguments that name the store and the server.
 pub fn place(folder: &Path, server: &Standin) -> [String; 3] {
     [folder.display().to_string(), server.url(), server.token()]
 }
 
-/// In a worker: the options that those words mean.
+/// In a worker: the options from those arguments.
 pub fn options_at(words: &[&str]) -> Options {
     Options {
         cache_dir: PathBuf::from(words[0]),
@@ -255,7 +254,7 @@ pub fn open_at(words: &[&str]) -> Index {
     crate::support::open(options_at(words), &crate::support::clock())
 }
 
-/// The database, opened past the library: for looking into it while nothing else in this process has it open.
+/// Opens the database without the library. No other connection of this process may be open.
 pub fn database(folder: &Path) -> rusqlite::Connection {
     let connection = rusqlite::Connection::open_with_flags(
         folder.join("plexindex-3.db"),
@@ -266,7 +265,7 @@ pub fn database(folder: &Path) -> rusqlite::Connection {
     connection
 }
 
-/// Asserts that `SQLite` finds nothing wrong with the database.
+/// Asserts that `SQLite` finds no damage in the database.
 pub fn assert_sound(folder: &Path) {
     let found: String = database(folder)
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
@@ -274,7 +273,7 @@ pub fn assert_sound(folder: &Path) {
     assert_eq!(found, "ok");
 }
 
-/// A little randomness that a failure can be repeated with.
+/// Random numbers that a seed repeats.
 pub struct Dice(u64);
 
 impl Dice {
