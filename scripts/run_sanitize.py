@@ -36,12 +36,12 @@ PYTHON_TESTS = [
 # Unit tests that Miri runs in some seconds each. It cannot run those that map files or call C, and takes many minutes
 # for thousands of inputs or very long paths.
 INTERPRETED = [
-    *(f"image::tests::image::{name}" for name in ("an_empty", "matches_know", "shows_are")),
-    *(f"image::tests::ladder::{name}" for name in ("a_file_of_two", "a_miss", "confirmed_matches", "folders_choose")),
-    "image::tests::overlay::forgetting",
+    *(f"view::tests::image::{name}" for name in ("an_empty", "matches_know", "shows_are")),
+    *(f"view::tests::ladder::{name}" for name in ("a_file_of_two", "a_miss", "confirmed_matches", "folders_choose")),
+    "view::tests::memtable::forgetting",
 ]
 # Modules whose unit tests have threads.
-THREADED = ["platform::", "image::", "events::", "capi::", "store::leases", "freshness::"]
+THREADED = ["platform::", "engine::view", "engine::sql::leases", "events::", "capi::", "freshness::"]
 
 
 class Kind:

@@ -6,7 +6,7 @@ use crate::http::{Reply, Request};
 use crate::query::Params;
 use crate::writer::{Distortion, Format, Writer};
 
-/// What a request asks for.
+/// The parameters of a request.
 pub(crate) struct Ask<'a> {
     pub request: &'a Request,
     pub params: Params,

@@ -16,7 +16,7 @@ use crate::server::Shared;
 use crate::spec::{ItemSpec, LibrarySpec};
 use crate::state::State;
 
-/// The token of a server that was given none.
+/// The default token.
 const DEFAULT_TOKEN: &str = "standin-token";
 
 /// Everything a server starts with; reads from JSON (`--spec`).
@@ -37,7 +37,7 @@ pub struct Setup {
     pub items: std::collections::BTreeMap<u32, Vec<ItemSpec>>,
     /// The switches.
     pub config: Config,
-    /// What `/identity` tells.
+    /// The answer of `/identity`.
     pub identity: Identity,
 }
 
@@ -101,7 +101,7 @@ impl Builder {
         self
     }
 
-    /// Sets what `/identity` tells.
+    /// Sets the answer of `/identity`.
     pub fn identity(mut self, identity: Identity) -> Self {
         self.setup.identity = identity;
         self
@@ -228,7 +228,7 @@ impl Standin {
         *lock(&self.shared.counters) = Counters::default();
     }
 
-    /// Pushes an event to all who listen; gives their number.
+    /// Pushes an event to all listeners. Returns their number.
     pub fn push(&self, event: &Event) -> usize {
         self.shared.hub.send(event)
     }

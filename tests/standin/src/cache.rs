@@ -25,7 +25,7 @@ pub(crate) struct Page {
     pub window: Option<Window>,
 }
 
-/// Pages by what was asked, oldest out first.
+/// Pages by request; the oldest is evicted first.
 #[derive(Default)]
 pub(crate) struct Cache {
     pages: HashMap<String, Page>,

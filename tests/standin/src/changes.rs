@@ -1,4 +1,4 @@
-//! Items come, go and change: what tests do to a library.
+//! Items are added, removed and changed: what tests do to a library.
 
 use serde_json::json;
 
@@ -122,7 +122,7 @@ impl State {
         Ok(item)
     }
 
-    /// Adds items; gives their rating keys. `scanned` moves the library's `scannedAt`, as a scan would.
+    /// Adds items. Returns their rating keys. `scanned` moves the library's `scannedAt`, as a scan would.
     pub fn add_items(&mut self, section: u32, specs: Vec<ItemSpec>, scanned: bool) -> Outcome<Vec<u64>> {
         let now = self.tick();
         let mut keys = Vec::with_capacity(specs.len());
@@ -150,7 +150,7 @@ impl State {
         Ok(())
     }
 
-    /// Removes items, wherever they are. A container goes with its children, and with its last child.
+    /// Removes items, wherever they are. A container is removed with its children, or with its last child.
     pub fn remove_items(&mut self, keys: &[u64], scanned: bool) -> Outcome<()> {
         let now = self.tick();
         for key in keys {
@@ -170,7 +170,7 @@ impl State {
         Ok(())
     }
 
-    /// Gives an item other files: renamed, upgraded, merged. `updatedAt` stands still, as Plex was seen
+    /// Replaces an item's files: renamed, upgraded, merged. `updatedAt` stays the same, as Plex was seen
     /// to do (Plex API notes §3), unless `touch`. `counts`: `contentChangedAt` moves.
     pub fn set_files(&mut self, key: u64, files: Vec<MediaSpec>, touch: bool, counts: bool) -> Outcome<()> {
         let now = self.tick();
@@ -283,7 +283,7 @@ impl State {
         self.remove_items(&gone, false)
     }
 
-    /// Changes an item in place and tells the clocks. The closure must not change its key or type.
+    /// Changes an item in place and moves the clocks. The closure must not change its key or type.
     pub fn change_item(&mut self, key: u64, change: impl FnOnce(&mut Item)) -> Outcome<()> {
         let section = self.section_of(key)?;
         let library = self.library_mut(section)?;

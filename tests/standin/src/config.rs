@@ -1,4 +1,4 @@
-//! What the server is, whom it lets in, and the oddities that can be switched on.
+//! The server's settings: its identity, its tokens, and oddities that can be switched on.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,9 @@ pub enum FileFilter {
     Substring,
     /// As `Substring`, and for an episode its whole season.
     WholeSeason,
-    /// As `Substring`, but 500 when no `type` is given.
+    /// As `Substring`, but 500 without `type`.
     ErrorWithoutType,
-    /// As `WholeSeason`, but 500 when no `type` is given.
+    /// As `WholeSeason`, but 500 without `type`.
     WholeSeasonErrorWithoutType,
     /// Not known to the server: everything is returned.
     Ignored,
@@ -28,11 +28,11 @@ pub enum DateFilters {
     All,
     /// `>=` and `<=`; the doubled forms are ignored.
     SingleOnly,
-    /// None: everything is returned.
+    /// Everything is returned.
     Ignored,
 }
 
-/// What becomes of the order that was asked for.
+/// How a requested order is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sorting {
@@ -44,7 +44,7 @@ pub enum Sorting {
     Changing,
 }
 
-/// Switches that last until they are changed. Every default is what Plex 1.43 was seen to do.
+/// Switches. Every default is what Plex 1.43 was seen to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Config {
@@ -63,7 +63,7 @@ pub struct Config {
     pub refuse_arguments: Vec<String>,
     /// The status that a refused argument gets. Default 400.
     pub refuse_status: u16,
-    /// XML whatever was asked for: a very old server, or a proxy that drops the header `Accept`. Default false.
+    /// Always XML: a very old server, or a proxy that drops the header `Accept`. Default false.
     pub always_xml: bool,
     /// The content type of the event stream. Default `text/event-stream`; a newer text says
     /// `application/octet-stream` (§12).
@@ -76,7 +76,7 @@ pub struct Config {
     pub ignore_paging: bool,
     /// Container sizes in the query are ignored, headers are not. Default false.
     pub ignore_query_paging: bool,
-    /// At most so many rows a page, whatever was asked. Default none.
+    /// Most rows of a page, whatever the request says. Default: no limit.
     pub max_page: Option<u32>,
     /// 400 for a size above this or a missing size (§3: announced by warnings). Default none.
     pub refuse_above: Option<u32>,
@@ -84,15 +84,15 @@ pub struct Config {
     pub omit_total_size: bool,
     /// They are left out only when the window covers the library. Default false.
     pub omit_total_size_when_covered: bool,
-    /// At most so many items of a `/library/metadata/a,b,c` are answered. Default none.
+    /// Most items in the answer of `/library/metadata/a,b,c`. Default: no limit.
     pub max_ids: Option<u32>,
     /// The content type of JSON. Default `application/json`; older servers say `text/json`.
     pub json_type: String,
-    /// gzip when asked for. Default true.
+    /// gzip if the request accepts it. Default true.
     pub gzip: bool,
     /// A request target longer than this many bytes gets an HTML 400 (§5). Default 30,000.
     pub max_url: usize,
-    /// An idle connection is closed after so many milliseconds. Default 20,000 (§1).
+    /// Milliseconds after which an idle connection is closed. Default 20,000 (§1).
     pub keep_alive_ms: u64,
     /// Every reply closes its connection. Default false.
     pub close_connections: bool,
@@ -149,7 +149,7 @@ impl Default for Config {
     }
 }
 
-/// A token and what it opens.
+/// A token and its permissions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Token {
@@ -198,7 +198,7 @@ impl Token {
     }
 }
 
-/// What `/identity` and `/` tell.
+/// The answer of `/identity` and `/`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Identity {

@@ -1,4 +1,4 @@
-//! What stands around rows: the fields of each kind of `MediaContainer` (Plex API notes §1, §2).
+//! The fields of each kind of `MediaContainer` around its rows (Plex API notes §1, §2).
 
 use serde_json::Value;
 
@@ -175,7 +175,7 @@ pub(crate) fn section_views(w: &mut Writer, library: &Library) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
     pub offset: u64,
-    /// `None`: left out.
+    /// `None`: omitted.
     pub total: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! What was asked and what was sent: counts by kind, and a bounded log of requests.
+//! Counts of requests and answers by kind, and a bounded log of requests.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -114,7 +114,7 @@ impl Stats {
     }
 }
 
-/// One request, as it came.
+/// One request as received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LogEntry {
@@ -131,9 +131,9 @@ pub struct LogEntry {
     /// The headers that matter, by lower-case name, and never the token: `user-agent`, `accept`,
     /// `accept-encoding`, `host`, `connection`, and all `x-plex-*` but the token.
     pub headers: BTreeMap<String, String>,
-    /// Whether a token came in a header.
+    /// Whether a header had a token.
     pub token_in_header: bool,
-    /// Whether a token came in the query.
+    /// Whether the query had a token.
     pub token_in_query: bool,
     /// Bytes of the request's body.
     pub request_bytes: u64,
@@ -168,7 +168,7 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Counts a request; gives its number in the log.
+    /// Counts a request. Returns its number in the log.
     pub fn request(&mut self, ask: &Ask<'_>, kind: Kind, connection: u64) -> u64 {
         self.stats.total += 1;
         *self.stats.requests.entry(kind).or_default() += 1;
@@ -207,7 +207,7 @@ impl Counters {
         seq
     }
 
-    /// Counts what was sent for it.
+    /// Counts the bytes of its answer.
     pub fn sent(&mut self, seq: u64, kind: Kind, status: u16, head: u64, body: u64) {
         self.stats.head_bytes += head;
         self.stats.bytes += body;

@@ -98,7 +98,7 @@ impl Hub {
         from
     }
 
-    /// Sends an event; gives the number of listeners that got it.
+    /// Sends an event. Returns the number of listeners that received it.
     pub fn send(&self, event: &Event) -> usize {
         let text: Arc<str> = event.text().into();
         let mut sent = 0;

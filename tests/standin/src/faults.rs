@@ -1,4 +1,4 @@
-//! Faults: what the next requests of a kind get instead of a good reply.
+//! Faults: the answers of the next requests of a kind in place of good ones.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +10,12 @@ use crate::writer::Distortion;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Action {
-    /// The good reply comes so many milliseconds late. Adds to other faults.
+    /// The good reply is this many milliseconds late. Adds to other faults.
     Delay {
         /// Before the head is sent.
         ms: u64,
     },
-    /// The reply stops in the middle of the body, and goes on after so many milliseconds.
+    /// The reply stops in the middle of the body and continues after this many milliseconds.
     Stall {
         /// Bytes of the body before the pause; default: half of it.
         #[serde(default)]
@@ -23,7 +23,7 @@ pub enum Action {
         /// The pause.
         ms: u64,
     },
-    /// The body comes in chunks with a pause after each: slow, but never silent.
+    /// The body is sent in chunks with a pause after each: slow, but never silent.
     Trickle {
         /// Bytes a chunk.
         chunk: u64,
@@ -102,10 +102,10 @@ pub struct Fault {
     /// A text that the request's target must contain; absent: any.
     #[serde(default)]
     pub contains: Option<String>,
-    /// So many matching requests are let through first.
+    /// Matching requests that pass first.
     #[serde(default)]
     pub skip: u64,
-    /// So many are met; 0: all from then on.
+    /// Requests that get the fault; 0: all from then on.
     #[serde(default = "once")]
     pub count: u64,
     /// What goes wrong.
@@ -135,19 +135,19 @@ impl Fault {
         self
     }
 
-    /// Only requests whose target contains this.
+    /// Restricts the fault to requests whose target contains this text.
     pub fn containing(mut self, text: &str) -> Self {
         self.contains = Some(text.to_owned());
         self
     }
 
-    /// After so many.
+    /// Lets this many requests pass first.
     pub fn after(mut self, skip: u64) -> Self {
         self.skip = skip;
         self
     }
 
-    /// So many times; 0: for ever.
+    /// Applies this many times; 0: for ever.
     pub fn times(mut self, count: u64) -> Self {
         self.count = count;
         self
@@ -158,7 +158,7 @@ impl Fault {
 #[derive(Default)]
 pub(crate) struct Faults(Vec<Fault>);
 
-/// What a request meets: a delay, and at most one other fault.
+/// The faults of one request: a delay, and at most one other.
 #[derive(Default)]
 pub(crate) struct Met {
     pub delay_ms: u64,
@@ -233,7 +233,7 @@ impl Met {
     }
 }
 
-/// The page that goes with a status (Plex API notes §1).
+/// The error page of a status (Plex API notes §1).
 pub(crate) fn status_page(status: u16) -> Reply {
     if status == 503 {
         return Reply::new(

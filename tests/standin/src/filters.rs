@@ -1,4 +1,4 @@
-//! The filters of a listing (Plex API notes §3). What is not known is ignored, as Plex does.
+//! The filters of a listing (Plex API notes §3). Unknown ones are ignored, as Plex does.
 
 use std::collections::HashSet;
 

@@ -55,7 +55,7 @@ impl Generator {
         Generator { spec, base }
     }
 
-    /// What it was made from, with the defaults filled in.
+    /// The spec that it was made from, with the defaults filled in.
     pub fn spec(&self) -> &LibrarySpec {
         &self.spec
     }
@@ -156,7 +156,7 @@ impl Generator {
         mix(self.spec.seed, salt, u64::from(i))
     }
 
-    /// Three words and a number that tell item i from all others with the same salt.
+    /// Three words and a number, unique to item i among those with the same salt.
     fn words(&self, salt: u64, i: u32, on_disk: bool) -> (&'static str, &'static str, &'static str, String) {
         const BITS: u32 = 17;
         const MASK: u32 = (1 << BITS) - 1;

@@ -32,7 +32,7 @@ impl Request {
         self.target.split_once('?').map_or(&self.target, |(p, _)| p)
     }
 
-    /// The query, empty when there is none.
+    /// The query, or an empty text.
     pub fn query(&self) -> &str {
         self.target.split_once('?').map_or("", |(_, q)| q)
     }
@@ -40,9 +40,9 @@ impl Request {
 
 /// Why no request was read.
 pub(crate) enum ReadError {
-    /// The peer closed, or the connection broke, or nothing came in time.
+    /// The peer closed, the connection broke, or nothing arrived in time.
     Closed,
-    /// What came is not HTTP; the status to answer before closing.
+    /// The request is not HTTP; the status to answer before closing.
     Bad(u16),
 }
 
@@ -180,7 +180,7 @@ impl Reply {
         )
     }
 
-    /// What writes are answered with: 200, `text/html`, nothing (Plex API notes §1).
+    /// The answer to writes: 200, `text/html`, no body (Plex API notes §1).
     pub fn empty() -> Self {
         Reply::new(200, "text/html", Vec::new())
     }

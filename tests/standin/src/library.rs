@@ -1,4 +1,4 @@
-//! A library: its rows in the order of their rating keys, and what is derived from them.
+//! A library: its rows in the order of their rating keys, and values derived from them.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -17,11 +17,11 @@ pub enum ContentClock {
     Normal,
     /// Also rises with edits and touches.
     Always,
-    /// Stands still at what it was.
+    /// Stays at its value.
     Frozen,
     /// Is 0.
     Zero,
-    /// Stays behind: shows what it was before the newest change.
+    /// Lags: shows the value before the newest change.
     Lag,
 }
 
@@ -62,7 +62,7 @@ pub struct Library {
     pub key: u32,
     /// Its uuid.
     pub uuid: String,
-    /// What it holds.
+    /// Its kind.
     pub kind: LibraryKind,
     /// Its title.
     pub title: String,
@@ -160,7 +160,7 @@ impl Library {
             .sum()
     }
 
-    /// What made it; none for the recorded libraries.
+    /// The spec that made it; `None` for the recorded libraries.
     pub fn generator(&self) -> Option<&Generator> {
         self.generator.as_ref()
     }
@@ -306,7 +306,7 @@ impl Library {
         true
     }
 
-    /// Removes an item, its children, and containers that are left empty. Gives the removed keys.
+    /// Removes an item, its children, and containers that become empty. Returns the removed keys.
     pub(crate) fn remove(&mut self, key: u64) -> Vec<u64> {
         let Some((kind, at)) = self.find(key) else {
             return Vec::new();

@@ -71,7 +71,7 @@ pub(crate) fn answer(
 }
 
 impl Ask<'_> {
-    /// A reply whose body is put in later.
+    /// A reply whose body is added later.
     fn reply_shell(&self, config: &Config) -> Reply {
         match self.format {
             crate::writer::Format::Json => Reply::new(200, &config.json_type, Vec::new()),
@@ -80,7 +80,7 @@ impl Ask<'_> {
     }
 }
 
-/// The type asked for; `None`: one that no library of this kind has. An error: a list, or no number.
+/// The requested type; `None`: no library of this kind has it. An error: a list, or not a number.
 fn item_type(ask: &Ask<'_>, library: &Library) -> Result<Option<ItemType>, ()> {
     let Some(text) = ask.params.get("type") else {
         return Ok(Some(library.kind.default_type()));

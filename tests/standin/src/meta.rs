@@ -1,4 +1,4 @@
-//! `includeMeta=1`, filter choices and collections: what a client's search helper reads (Plex API notes §10).
+//! `includeMeta=1`, filter choices and collections, for search helpers of clients (Plex API notes §10).
 
 use std::collections::BTreeMap;
 

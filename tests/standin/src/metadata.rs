@@ -1,4 +1,4 @@
-//! `/library/metadata/{ids}` and what lies below it (Plex API notes §5).
+//! `/library/metadata/{ids}` and the paths below it (Plex API notes §5).
 
 use crate::ask::{Ask, window_headers};
 use crate::config::Token;
@@ -34,7 +34,7 @@ fn cut(rows: usize, asked: Option<(u64, u64)>) -> (std::ops::Range<usize>, Optio
     }
 }
 
-/// Details of one or several items: in the order asked, missing ones left out, 404 when none is left.
+/// Details of items in the requested order, without missing ones; 404 if all are missing.
 pub(crate) fn items(state: &State, ask: &Ask<'_>, token: &Token, ids: &str) -> Reply {
     let most = state.config.max_ids.map_or(usize::MAX, |m| m as usize);
     let mut found: Vec<(&Library, ItemType, u32)> = ids

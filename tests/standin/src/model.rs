@@ -1,4 +1,4 @@
-//! Items, their files and the kinds of libraries: what the stand-in stores.
+//! Items, their files and the kinds of libraries, as the stand-in stores them.
 //!
 //! Facts are from the Plex API notes: type numbers and element names §3 and §1, media and parts §4.
 
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 /// A text that is often a constant of the generator.
 pub type Text = Cow<'static, str>;
 
-/// What an item is. The number is what `type=` carries (Plex API notes §3).
+/// The type of an item. The number is that of `type=` (Plex API notes §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ItemType {
@@ -115,7 +115,7 @@ impl ItemType {
     }
 }
 
-/// What a library holds.
+/// The kind of a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LibraryKind {
@@ -174,7 +174,7 @@ impl LibraryKind {
         }
     }
 
-    /// What a listing without `type` lists.
+    /// The type that a listing without `type` lists.
     pub fn default_type(self) -> ItemType {
         self.types()[0]
     }
@@ -261,7 +261,7 @@ pub struct Media {
 pub struct Recorded {
     /// The row as a listing has it.
     pub listing: Map<String, Value>,
-    /// The row as a detail reply has it; the listing's row plus the library's fields if none was recorded.
+    /// The row of a detail reply; without a recorded one, the listing's row and the library's fields.
     pub detail: Option<Map<String, Value>>,
 }
 
@@ -270,7 +270,7 @@ pub struct Recorded {
 pub struct Item {
     /// The rating key.
     pub key: u64,
-    /// What it is.
+    /// Its type.
     pub kind: ItemType,
     /// `subtype` clip: an item of 'Other Videos'.
     pub clip: bool,
@@ -355,7 +355,7 @@ impl Item {
         }
     }
 
-    /// What the default order compares.
+    /// The sort key of the default order.
     pub fn sort_title(&self) -> &str {
         self.title_sort.as_deref().unwrap_or(&self.title)
     }
@@ -395,7 +395,7 @@ impl Item {
         parts.peek().is_some() && parts.all(|p| p.missing)
     }
 
-    /// Carries what this struct knows over into the recorded rows, after a change.
+    /// Copies this struct's values into the recorded rows after a change.
     pub fn update_recorded(&mut self, media_changed: bool) {
         let Some(mut recorded) = self.recorded.take() else {
             return;

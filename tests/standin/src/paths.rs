@@ -13,7 +13,7 @@ pub mod rates {
     pub const STACKED: u64 = 5;
     /// Movies, episodes and videos with an optimized version.
     pub const OPTIMIZED: u64 = 5;
-    /// Leaves whose media is not analysed: an id and a part, nothing else.
+    /// Leaves whose media is not analysed: only an id and a part.
     pub const UNANALYSED: u64 = 10;
     /// Movies, episodes and videos without media.
     pub const WITHOUT_FILES: u64 = 2;

@@ -24,7 +24,7 @@ pub(crate) fn tag_id(element: &str, tag: &str) -> u32 {
     1 + hash % 9_999_999
 }
 
-/// The filter that goes with a tag's element: `Role` is asked for as `actor`.
+/// The filter of a tag's element: `actor` for `Role`.
 pub(crate) fn tag_filter(element: &str) -> String {
     if element == "Role" {
         return "actor".to_owned();
@@ -36,7 +36,7 @@ pub(crate) fn tag_filter(element: &str) -> String {
     name
 }
 
-/// The element that goes with a filter or an edit: the inverse of [`tag_filter`].
+/// The element of a filter or an edit: the inverse of [`tag_filter`].
 pub(crate) fn tag_element(filter: &str) -> String {
     if filter == "actor" {
         return "Role".to_owned();

@@ -12,7 +12,7 @@ use crate::server::Shared;
 use crate::state::State;
 use crate::{containers, edits, listing, meta, metadata};
 
-/// What a request leads to.
+/// The handler of a request.
 pub(crate) enum Answer {
     Reply(Reply),
     /// The event stream, with the names of the events wanted.

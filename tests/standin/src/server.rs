@@ -19,7 +19,7 @@ use crate::router::{self, Answer};
 use crate::state::State;
 use crate::{control, lock};
 
-/// What the threads of one server share.
+/// State shared by the threads of one server.
 pub(crate) struct Shared {
     state: RwLock<State>,
     pub counters: Mutex<Counters>,
@@ -71,7 +71,7 @@ impl Shared {
         self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Changes the state and pushes the events that came of it. Rendered pages of libraries that did not
+    /// Changes the state and pushes the resulting events. Rendered pages of libraries that did not
     /// change stay valid.
     pub fn quiet_change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -303,7 +303,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Sends a whole reply; gives the bytes of head and body.
+    /// Sends a whole reply. Returns the bytes of head and body.
     fn send(&self, request: &Request, reply: &Reply, keep_alive: bool) -> io::Result<(u64, u64)> {
         let head = reply.head(Some(reply.body.len()), keep_alive, wall_clock());
         let body: &[u8] = if request.method == "HEAD" { &[] } else { &reply.body };
@@ -377,7 +377,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Sends a reply with a pause or an end within it; gives the bytes sent and whether it was all.
+    /// Sends a reply with a pause or an early end. Returns the bytes sent and whether it was all.
     fn send_slowly(&self, reply: &Reply, met: &Met, keep_alive: bool) -> ((u64, u64), bool) {
         let head = reply.head(Some(reply.body.len()), keep_alive, wall_clock());
         let size = reply.body.len();
@@ -412,7 +412,7 @@ impl Connection<'_> {
         ((head_sent, sent - head_sent), whole)
     }
 
-    /// Streams events until either side ends it; gives the bytes sent.
+    /// Streams events until either side ends it. Returns the bytes sent.
     fn stream_events(&self, filters: Vec<String>) -> (u64, u64) {
         let events = self.shared.hub.listen(filters);
         let reply = Reply::new(200, &self.shared.read().config.events_type, Vec::new());

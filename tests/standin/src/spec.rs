@@ -1,4 +1,4 @@
-//! What tests hand in: libraries to generate and items to add. All of it reads from JSON.
+//! Libraries to generate and items to add, as tests describe them. All of it is read from JSON.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::model::{ItemType, LibraryKind};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct LibrarySpec {
-    /// What it holds.
+    /// Its kind.
     pub kind: LibraryKind,
     /// Its title; empty: the usual one of its kind.
     pub title: String,
@@ -22,7 +22,7 @@ pub struct LibrarySpec {
     /// Folders; empty: the usual one of its kind. A folder with `\` gives Windows paths.
     /// With several, leaf i (or its show, artist or album) lies in folder i mod their number.
     pub locations: Vec<String>,
-    /// What the contents are drawn from.
+    /// The seed of the contents.
     pub seed: u64,
     /// Plain: one analysed media with one part for each item, ASCII names, no repeated file names.
     pub plain: bool,
@@ -49,7 +49,7 @@ impl Default for LibrarySpec {
 }
 
 impl LibrarySpec {
-    /// A library of a kind with so many leaves.
+    /// A library of a kind with this many leaves.
     pub fn new(kind: LibraryKind, items: u32) -> Self {
         LibrarySpec {
             kind,
@@ -126,7 +126,7 @@ pub enum MediaSpec {
     Full {
         /// Its files; an empty string is a part without a file.
         parts: Vec<String>,
-        /// Analysed by the server; true unless said otherwise.
+        /// Analysed by the server. Default true.
         #[serde(default = "yes")]
         analysed: bool,
         /// The name of an optimized version, e.g. `Optimized for TV`.

@@ -11,10 +11,10 @@ use crate::model::Link;
 use crate::spec::{ItemSpec, LibrarySpec};
 
 /// The time at which a server starts, epoch seconds. Its clock stands still but for a second with each
-/// change, so that replies depend on nothing but what was done.
+/// change, so that replies depend on changes only.
 pub const START_TIME: i64 = 1_790_000_000;
 
-/// The first rating key that is given out, above those of the recorded replies.
+/// The first new rating key, above those of the recorded replies.
 pub const FIRST_KEY: u64 = 1_001;
 
 /// Rows inserted or removed just before a page of a listing is answered.
@@ -29,7 +29,7 @@ pub(crate) struct Shift {
 
 /// The state of a server.
 pub struct State {
-    /// What `/identity` tells.
+    /// The answer of `/identity`.
     pub identity: Identity,
     /// Who is let in; empty: everyone, as an unclaimed server would.
     pub tokens: Vec<Token>,
@@ -71,7 +71,7 @@ impl State {
     }
 }
 
-/// What went wrong with a change, in words.
+/// The error text of a change.
 pub type Outcome<T> = Result<T, String>;
 
 fn uuid(seed: u64, key: u32) -> String {
@@ -171,7 +171,7 @@ impl State {
         }
     }
 
-    /// Adds a library; gives its section id.
+    /// Adds a library. Returns its section id.
     pub fn add_library(&mut self, mut spec: LibrarySpec) -> Outcome<u32> {
         let key = spec.key.unwrap_or_else(|| self.free_section());
         if self.library(key).is_some() {
@@ -244,7 +244,7 @@ impl State {
         Ok(())
     }
 
-    /// Gives a library other folders.
+    /// Replaces the folders of a library.
     pub fn set_locations(&mut self, key: u32, paths: Vec<String>) -> Outcome<()> {
         let locations = self.make_locations(paths);
         let now = self.tick();
