@@ -135,7 +135,7 @@ __all__ = [
 ]
 
 
-# What tracebacks and pickles call it.
+# The module name in tracebacks and pickles.
 open.__module__ = __name__
 
 # Loaded at the first use of one of its names: a short-lived process needs little.
@@ -183,7 +183,7 @@ _LATER = {
     "_report": ("EditReport",),
     "_stats": ("Profile", "Stats"),
 }
-# What an index uses: what it gives and raises is called by its public name.
+# Modules of an index: the types that it returns and raises get their public names.
 _WITH_INDEX = ("_answers", "_items", "_many", "_callbacks", "_errors", "_library")
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def holds_the_lock() -> bool:
-    """Whether this interpreter has its global lock, under which a lookup and a close cannot meet."""
+    """Whether this interpreter has a global lock, which keeps lookups and closes apart."""
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
@@ -39,11 +39,11 @@ def _find() -> "Any":
 _found: "tuple[Any] | None" = None
 
 loaded: "str | None" = None
-"""The shared library that it has loaded by itself: no other copy of it may be loaded."""
+"""The path of the shared library that it loaded: no other copy may be loaded."""
 
 
 def load() -> "Any":
-    """The module, or None. Looked for once."""
+    """The module, or None. Searched once."""
     global _found
     if _found is None:
         _found = (_find(),)
@@ -71,7 +71,7 @@ def reader(numbers: bytes) -> "Callable[..., tuple[int, ...]]":
 
 
 def library_path() -> str:
-    """The shared object to load: what PLEXINDEX_LIBRARY names, else the one in this package."""
+    """The path of the shared object: PLEXINDEX_LIBRARY, else the one in this package."""
     named = os.environ.get("PLEXINDEX_LIBRARY")
     if named:
         return named
@@ -84,12 +84,12 @@ def library_path() -> str:
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
 
 
-# The locks under which an index is closed, or becomes more: in a child that was forked nothing waits for them in vain.
+# The locks for closing and replacing an index. A forked child must not wait for lost threads.
 _locks: "set[ref[RLock]]" = set()
 
 
 def closing_lock() -> "RLock":
-    """A lock. In a forked child it is free, unless the thread that forked has it: the others are gone."""
+    """A lock. In a forked child it is free, unless the forking thread has it."""
     # Reentrant, as a signal handler may close what the interrupted code is closing.
     lock = RLock()
     _locks.add(ref(lock, _locks.discard))

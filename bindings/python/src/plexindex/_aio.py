@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-# So many things come from a thread at once.
+# Values that a thread hands over at once.
 _AT_ONCE = 1000
 
 
 def stopped_with_its_task(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """The twin of a method that may fetch, which takes ``progress``: cancelling its task stops it."""
+    """The asynchronous version of a method with ``progress``. Cancelling its task stops it."""
 
     async def call(asked: Any, *arguments: Any, progress: Any = None, **options: Any) -> Any:
         watch = Stoppable(asked._progress if progress is None else progress)
@@ -40,7 +40,7 @@ def stopped_with_its_task(method: Callable[P, T]) -> Callable[P, Coroutine[Any, 
 
 
 def one_by_one(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) -> Callable[P, AsyncIterator[T]]:
-    """The twin of a method that gives one thing after another and may fetch first: for ``async for``.
+    """The asynchronous version of a generator that may fetch first: for ``async for``.
 
     ``at_once``: how many are waited for together; 1 for one that waits for each.
     """
@@ -63,7 +63,7 @@ def one_by_one(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) -> Cal
 
 
 def to_its_end(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """The twin of a method that is not stopped midway, whatever becomes of its task."""
+    """The asynchronous version of a method that runs to its end even if its task is cancelled."""
 
     async def call(*arguments: Any, **options: Any) -> Any:
         return await on_a_thread(method, *arguments, **options)
@@ -75,7 +75,7 @@ def _twin(call: Any, method: Any, more: str) -> Any:
     owner, _, name = method.__qualname__.rpartition(".")
     call.__name__, call.__qualname__, call.__module__ = f"a{name}", f"{owner}.a{name}", method.__module__
     call.__doc__ = f":meth:`{owner}.{name}` on a thread of its own.{more}"
-    # What inspect, and so an editor at run time, takes the signature from.
+    # inspect, and so editors at run time, read the signature from it.
     call.__wrapped__ = method
     return call
 

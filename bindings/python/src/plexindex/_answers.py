@@ -24,7 +24,7 @@ _item_class: "type[Item] | None" = None
 
 
 def _load_item() -> "type[Item]":
-    # At the first use: a process that asks for a key needs no more.
+    # Loaded at first use: many processes need only a key.
     global _item_class
     from . import Item
 
@@ -49,7 +49,7 @@ class Match:
         self._answer: tuple[int, ...] | None = None
 
     def _read(self) -> "tuple[int, ...]":
-        # When it is first looked at: many answers are asked for one thing only, or for none.
+        # Read at first use: many answers are asked for one field only, or for none.
         at = read_head(self._block)[4] if self._at is None else self._at
         self._answer = _fields(self._block, at)
         return self._answer
@@ -63,7 +63,7 @@ class Match:
 
     @property
     def rung(self) -> "Rung":
-        """What found it: ``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"``, ``"file_name"``, or ``"none"``."""
+        """The match kind: ``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"``, ``"file_name"``, or ``"none"``."""
         return _name(c.RUNGS, (self._answer or self._read())[1])  # type: ignore[return-value]
 
     @property
@@ -146,7 +146,7 @@ class Match:
         at = (self._answer or self._read())[5]
         if not at:
             return None
-        # As Item.key, without the item: what most answers are asked for.
+        # The key without an Item: most callers need no more.
         offset, length = _text(self._block, at)
         return self._block[offset : offset + length].decode("utf-8", "surrogateescape")
 
@@ -226,7 +226,7 @@ class Match:
         return bool((self._answer or self._read())[5])
 
     def to_dict(self) -> "dict[str, object]":
-        """All that it tells, by name, as JSON can hold it."""
+        """All fields by name, as JSON values."""
         return {**self._value(), "age": self.age}
 
     def _value(self) -> "dict[str, object]":
@@ -250,7 +250,7 @@ class Match:
         return hash((self.status, self.key))
 
     def __getstate__(self) -> "tuple[None, dict[str, object]]":
-        # What was asked stays here.
+        # The index is not pickled.
         return None, {"_block": self._block, "_at": self._at, "_answer": None, "_asked": None}
 
     def __repr__(self) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     LibraryArg = Union[str, int, Chosen, None]
 
-# What an answer and a key take besides the path, roughly: too little costs a second call.
+# Estimated bytes of an answer and a key besides the path: too few cost a second call.
 _BYTES_PER_ANSWER = 400
 _BYTES_PER_KEY = 40
 _KEYS_AT_ONCE = 1024
@@ -255,7 +255,7 @@ class QuestionMethods(EditMethods):
     def _lookup_keys(self, library: Chosen, paths: Iterable[PathArg]) -> list[str | None]:
         paths = _convert.path_list(paths)
         found: list[str | None] = []
-        # In pieces that stay in the processor's caches: faster than all at once, for a few crossings more.
+        # In pieces that fit the processor's caches, which is faster than all at once.
         for start in range(0, len(paths) or 1, _KEYS_AT_ONCE):
             piece = paths[start : start + _KEYS_AT_ONCE]
             text, count = _convert.join_paths(piece, self._hides_paths), len(piece)
@@ -268,7 +268,7 @@ class QuestionMethods(EditMethods):
             keys = answer.decode().split("\0")
             keys.pop()
             if len(keys) != count:
-                # Shifted answers would be other items' keys.
+                # Answers would be shifted to other paths.
                 raise PanicError(f"{len(keys)} keys for {count} paths: a defect in plexindex; ask path by path")
             found += keys if all(keys) else [key or None for key in keys]
         return found

@@ -40,7 +40,7 @@ _BETWEEN_DRAINS = 0.5
 
 
 class Progress:
-    """How far the fetch of a library has come. Given to progress callbacks."""
+    """The progress of a library's fetch, as callbacks get it."""
 
     __slots__ = ("elapsed", "items", "library", "total")
 
@@ -76,33 +76,33 @@ class Stoppable:
         """The call is to end."""
 
     def __call__(self, progress: Progress) -> object:
-        """Tells the host."""
+        """Calls the host's callback."""
         return None if self.listener is None else self.listener(progress)
 
 
 class Watch:
-    """What the progress callback of one call looks at and leaves behind."""
+    """State of the progress callback of one call."""
 
     __slots__ = ("drained", "error", "listener", "reporting", "session")
 
     def __init__(self) -> None:
         self.session: Opened | None = None
-        """The index that is called: when it is closed, or the interpreter ends, the call is to end."""
+        """The index of the call: the call ends when the index is closed or the interpreter ends."""
         self.listener: ProgressArg = None
         """The host's callback."""
         self.error: BaseException | None = None
-        """What was raised, Ctrl-C included: raise it once the call is back."""
+        """The exception that was raised, such as Ctrl-C: raised again once the call returns."""
         self.reporting = False
         """The host's callback is running."""
         self.drained = -_BETWEEN_DRAINS
-        """When log lines were fetched last: a call that waits for changes comes here 5 times a second, for days."""
+        """When log lines were fetched last: a wait for changes comes here 5 times a second, for days."""
 
     def goes_on(self, address: int) -> bool:
-        """Looks at plexindex_progress at this address, tells the host, and says whether to go on."""
+        """Reads plexindex_progress at this address, calls the host, and returns whether to go on."""
         if self.session is not None:
             if not self.session._open or _ending.refused():
                 return False
-            # A server that cannot be reached is tried for a while: that is said now, and not when the call ends.
+            # Warnings about an unreachable server must show now, not when the call ends.
             now = monotonic()
             if now >= self.drained + _BETWEEN_DRAINS:
                 self.drained = now
@@ -113,7 +113,7 @@ class Watch:
             return False
         raw = CProgress.from_address(address)
         if not raw.library_length:
-            # None is fetched yet: there is nothing to tell of, but a Ctrl-C came through on the way here.
+            # Nothing is fetched yet and nothing to report. A Ctrl-C was raised before this line.
             return True
         title = ctypes.string_at(raw.library_data, raw.library_length)
         self.reporting = True
@@ -131,12 +131,12 @@ class Renewal:
 
     def __init__(self, renew: Callable[[], str | None]) -> None:
         self._renew = renew
-        # What the callable raised, by thread.
+        # The exception of the callable, by thread.
         self._raised: dict[int, BaseException] = {}
 
     @property
     def error(self) -> BaseException | None:
-        """None: one failure does not end what follows it."""
+        """Returns None: a failure does not end the calls that follow."""
         return None
 
     @error.setter
@@ -146,7 +146,7 @@ class Renewal:
             interrupt_main()
 
     def taken_error(self) -> BaseException | None:
-        """What the callable raised on this thread, once."""
+        """Takes the exception that the callable raised on this thread."""
         return self._raised.pop(get_ident(), None)
 
     def goes_on(self, address: int) -> bool:
@@ -163,7 +163,7 @@ class Renewal:
 
 
 def renewal_callback(renewal: Renewal) -> Any:
-    """A plexindex_renew_token_fn that asks this one. Its `user` pointer must be NULL."""
+    """A plexindex_renew_token_fn for this object. Its `user` pointer must be NULL."""
     from weakref import WeakSet
 
     global _renewals
@@ -188,13 +188,13 @@ def _begin(call: Any) -> None:
 
 
 def _begin_anew() -> None:
-    # A thread that was in the host's callable does not exist in the child: its generator never ends.
+    # Threads within the host's callable do not exist in the child: their generators never end.
     for call in list(_renewals or ()):
         _begin(call)
 
 
 def progress_callback(watch: Watch) -> Any:
-    """A plexindex_progress_fn that tells this watch. Its `user` pointer must be NULL."""
+    """A plexindex_progress_fn for this watch. Its `user` pointer must be NULL."""
     answers = _progress_answers(watch)
     next(answers)
     return PROGRESS_FN(partial(max, key=answers.send))
@@ -223,7 +223,7 @@ def _progress_answers(watch: Watch | Renewal) -> Generator[int, int, None]:
 
 
 class LogLines:
-    """What a drain of the log left behind."""
+    """The result of draining the log."""
 
     __slots__ = ("error", "lines")
 
@@ -231,7 +231,7 @@ class LogLines:
         self.lines: list[tuple[int, str]] = []
         """Level and text, oldest first."""
         self.error: BaseException | None = None
-        """What was raised meanwhile, Ctrl-C included."""
+        """An exception raised meanwhile, such as Ctrl-C."""
 
 
 def log_callback(found: LogLines) -> Any:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 _FIRST_CAPACITY = 16 * 1024
 _TEXT_CAPACITY = 2048
-# A thread keeps no more than this for its next call.
+# The largest buffer that a thread keeps for its next call.
 _KEPT_CAPACITY = 1024 * 1024
 
 
 class Call:
-    """What a call needs besides its arguments. Used by one thread, by one call at a time.
+    """Buffers and callback of a call. Used by one thread, by one call at a time.
 
     Building one takes some 20 µs, most of it for the callback; taking it from the thread's pool next to nothing.
     """
@@ -39,7 +39,7 @@ class Call:
         self.query_ref = ctypes.byref(self.query)
         self.buffer = CBuffer()
         self.buffer_ref = ctypes.byref(self.buffer)
-        # A finaliser may call, and fail, between a call and a look at the thread's last error.
+        # A buffer of its own: a finaliser may call and fail before the thread's last error is read.
         self._text = ctypes.create_string_buffer(_TEXT_CAPACITY)
         self._error = CBuffer(ctypes.addressof(self._text), _TEXT_CAPACITY)
         self._error_ref = ctypes.byref(self._error)
@@ -58,11 +58,11 @@ class Call:
             self.buffer.data, self.buffer.capacity = ctypes.addressof(self._view), capacity
 
     def answer(self) -> bytes:
-        """A copy of what the library wrote."""
+        """A copy of the answer."""
         return self._view[: self.buffer.length]  # type: ignore[no-any-return]
 
     def detach(self) -> bytearray:
-        """What the library wrote, without a copy: the buffer itself, which this call loses."""
+        """The answer without a copy: the buffer itself, which this call gives up."""
         data, length = self._data, self.buffer.length
         self._drop_buffer()
         del data[length:]
@@ -73,7 +73,7 @@ class Call:
         self.buffer.data, self.buffer.capacity = None, 0
 
     def run(self, function: Any, *arguments: Any) -> int:
-        """Calls; with a buffer large enough in the end. Raises what the progress callback left behind."""
+        """Calls the function, again with a larger buffer if needed. Raises the exception of the progress callback."""
         status: int = function(*arguments, self._error_ref)
         while status == c.BUFFER_TOO_SMALL and self.watch.error is None:
             self.reserve(self.buffer.length)
@@ -118,13 +118,13 @@ class Flight:
 
 
 def take() -> Call:
-    """A call that is not in use: a progress callback may make calls of its own."""
+    """An unused call: a progress callback may make calls of its own."""
     pool = _pool()
     return pool.pop() if pool else Call()
 
 
 class Generation:
-    """Counts forks: calls that other threads had in flight do not exist in the child, and nothing may wait for them."""
+    """Counts forks: in the child no calls of other threads exist, and nothing may wait for them."""
 
     number = 0
 

@@ -1,4 +1,4 @@
-"""What changes the server's items, and what tells an index that they changed."""
+"""Edits of the server's items, and events about them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class EditMethods(ReportMethods):
         self._tell(self._native.watch_start, library=self)
 
     def watch_stop(self) -> None:
-        """Stops listening, within a second. Not having listened is no error."""
+        """Stops listening, within a second. No error if it was not listening."""
         self._tell(self._native.watch_stop, library=self)
 
     def watch(self) -> Watching:

@@ -1,4 +1,4 @@
-"""What is on the disk and not in Plex, and what Plex lists and is not on the disk. Neither side is changed."""
+"""Compares a disk with what Plex lists. Neither side is changed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from ._types import PathArg
 
-    # An index makes comparisons, so this module cannot name its class.
+    # The index imports this module, so it cannot name the class.
     Index = Any
     LibraryArg = Any
 
 __all__ = ["Comparison", "Difference"]
 
-# Of a folder that no library has, so many files are looked up for a mapping that would be missing.
+# Files of a folder outside every library that are looked up to find a missing mapping.
 _SAMPLE = 200
 
 
@@ -61,16 +61,16 @@ class Comparison:
         self._walk = Walk(self._places, without, _convert.callback("progress", told))
         self._listing = Listing(self._places, self._walk)
         self._renames = Renames(self._places, self._walk, self._listing)
-        # Media files on the disk, by what is told of them.
+        # Media files on the disk, by their outcome.
         self._told_of: dict[str, int] = {}
         self.counts: dict[str, int] = {}
-        """How many there were of each ``what``."""
+        """Differences by ``what``."""
         self.stale = False
-        """The server could not be asked, or not within the deadline: an older listing was compared."""
+        """The server did not answer, or not within the deadline: an older listing was compared."""
         self.late = False
-        """The deadline came before the server had told all."""
+        """The deadline came before the server's whole answer."""
         self.refused = False
-        """The server refused the token, or does not allow this to its user."""
+        """The server refused the token, or its user has no permission."""
         self.age: float | None = None
         """Seconds since the listing was last seen to be current, when the comparison began; of several the oldest."""
         self.seconds = 0.0
@@ -78,7 +78,7 @@ class Comparison:
 
     @property
     def files(self) -> int:
-        """Media files that were found on the disk: those in Plex, not in Plex, ambiguous, and left out by a rule."""
+        """Media files on the disk: those in Plex, not in Plex, ambiguous, and left out by a rule."""
         return self._walk.files
 
     @property
@@ -90,12 +90,12 @@ class Comparison:
 
     @property
     def renames_unknown(self) -> bool:
-        """The server did not say which items were renamed: their files are told as gone and as new."""
+        """The server did not answer which items were renamed: their files are reported as gone and as new."""
         return self._renames.failed
 
     @property
     def unreadable(self) -> int:
-        """How many folders and links could not be read: of what lies there nothing is known."""
+        """Folders and links that could not be read. Nothing is known of what lies there."""
         return len(self._walk.unreadable)
 
     @property
@@ -109,7 +109,7 @@ class Comparison:
         return any(self.counts.get(what) for what in ("not_in_plex", "not_on_disk", "ambiguous"))
 
     def summary(self) -> dict[str, object]:
-        """What there was, by name, as JSON can hold it."""
+        """The counts by name, as JSON values."""
         kinds = ("not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths")
         counts = {what: self.counts.get(what, 0) for what in kinds}
         told = {what: self._told_of.get(what, 0) for what in kinds}
@@ -139,11 +139,11 @@ class Comparison:
 
     def __iter__(self) -> Iterator[Difference]:
         begun = time.monotonic()
-        # Of an earlier comparison.
+        # From an earlier comparison.
         _on_disk.forget()
         self._bring_up_to_date()
         folders = outermost(self._folders)
-        # Before anything is told: what stops in the middle has no end that a script could read.
+        # Checked before the first difference: scripts need the summary at the end.
         for folder in folders:
             self._refuse(folder)
         for difference in self._differences(folders):
@@ -175,7 +175,7 @@ class Comparison:
         self._places.learn(libraries)
 
     def _refuse(self, folder: bytes) -> None:
-        """Raises what is wrong with a folder that was given."""
+        """Raises an error for a folder that cannot be compared."""
         places = self._places
         for place, (library, *_) in places.unfetched.items():
             if is_in(folder, place) or is_in(place, folder):
@@ -209,7 +209,7 @@ class Comparison:
         if not (within or below):
             yield from self._nothing_fits(folder)
             return
-        # Of folders within each other the inner ones are seen with the outer one.
+        # A folder within another one is walked with that.
         roots = [folder] if within else outermost(below)
         around = sorted({*within, *below})
         empty: set[bytes] = set()
@@ -228,7 +228,7 @@ class Comparison:
                         yield difference
 
     def _missing_mount(self, place: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
-        """What is told of a location in which no media is and below which files are listed."""
+        """Differences of a location without media below which files are listed."""
         gone, places = _on_disk.is_empty(place), self._places
         if not gone and self._walk.has_leftovers_only(place) and not self._listing.has_any(place):
             gone = "has no media in it"
@@ -241,7 +241,7 @@ class Comparison:
                 yield Difference("not_on_disk", place, None, "location_empty", text, [library])
 
     def _nothing_fits(self, folder: bytes) -> Iterator[Difference]:
-        """A folder of which no library knows: for its files another root may be missing a mapping."""
+        """Differences of a folder outside every library: a mapping may be missing for its files."""
         paths: list[bytes] = []
         before = self._walk.files
         for differences, files in self._walk.media_below(folder):

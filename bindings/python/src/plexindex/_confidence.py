@@ -1,4 +1,4 @@
-"""How sure an answer of the drop-in is. A module of its own: ``enum`` takes long to import."""
+"""The confidence of the drop-in's answers. A separate module, since ``enum`` takes long to import."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from enum import Enum
 
 
 class MatchConfidence(str, Enum):
-    """How sure a match is."""
+    """Confidence of a match."""
 
     HIGH = "high"
     """One item fits."""
     LOW = "low"
-    """Several do, or the path speaks against the one that does: it should be listed itself, or tells of another."""
+    """Several fit, or the path speaks against the one that does: it should be listed itself, or names another."""

@@ -1,4 +1,4 @@
-"""Where server, token, folder and mappings come from when they are not given: the environment, and plexapi's file.
+"""Finds server, token, folder and mappings in the environment and in plexapi's file.
 
 The command and :func:`plexindex.open` without a folder look in the same places, in the same order.
 """
@@ -28,13 +28,13 @@ class TokenCommand:
         self._first: str | None = None
 
     def first(self) -> str:
-        """The token that the first call will give."""
+        """Runs the command for the first token."""
         if self._first is None:
             self._first = self._run()
         return self._first
 
     def __call__(self) -> str:
-        """The token that it prints. No shell is in between."""
+        """The printed token. The command runs without a shell."""
         first, self._first = self._first, None
         return self._run() if first is None else first
 
@@ -42,7 +42,7 @@ class TokenCommand:
         import shlex
         import subprocess
 
-        # Neither its output nor its arguments: they may hold what is secret.
+        # Without output and arguments: they may hold secrets.
         try:
             words = shlex.split(self._command)
             done = subprocess.run(  # noqa: S603 - the user's own
@@ -64,16 +64,16 @@ class TokenCommand:
 
 
 class Named(NamedTuple):
-    """A value, and where it is from."""
+    """A value and its origin."""
 
     value: str | None
     source: str
     renew: TokenCommand | None = None
-    """What gives a token, and a new one when that is refused; instead of a value."""
+    """A callable for a token, and for a new one after a refusal, in place of a value."""
 
     @property
     def is_given(self) -> bool:
-        """Whether there is a value, or what gives one."""
+        """Whether there is a value or a callable for one."""
         return bool(self.value or self.renew)
 
 
@@ -86,7 +86,7 @@ class Layer(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What was found, and where."""
+    """The settings and their origins."""
 
     url: Named
     token: Named
@@ -134,7 +134,7 @@ def find(
             Layer(variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")),
             Layer(
                 Named(auth.get("server_baseurl"), path),
-                # plexapi needs a token there; ours goes first.
+                # plexapi needs a token there; ours has priority.
                 _by_command(Named(ours.get("token_command"), f"{path}, [plexindex] token_command"))
                 or Named(auth.get("server_token"), path),
                 ours.get("user"),
@@ -159,12 +159,12 @@ def find(
     )
 
 
-# What the section [plexindex] of plexapi's file may say.
+# The settings in the section [plexindex] of plexapi's file.
 _SETTINGS = ("dir", "database", "size_limit", "token_command", "user", "mappings")
 
 
 def _ours(section: dict[str, str], path: str) -> dict[str, str]:
-    """Our section of the file, without quotes round its values. A name that it does not have is told in the log."""
+    """Our section of the file. Quotes around values are removed; unknown settings cause a warning."""
     for name in sorted(section.keys() - set(_SETTINGS), reverse=True):
         import difflib
         import logging
@@ -181,7 +181,7 @@ def _unquoted(value: str) -> str:
 
 
 def size_of(text: str) -> int:
-    """A number of bytes: digits, and K, M, G or T for 1000 of what stands before."""
+    """A number of bytes: digits, then K, M, G or T for powers of 1000."""
     number, unit = text.strip(), 1
     if number and number[-1] in "KMGTkmgt":
         number, unit = number[:-1], 1000 ** (1 + "KMGT".index(number[-1].upper()))
@@ -199,7 +199,7 @@ def _size_from(named: Named) -> int | None:
         raise InvalidArgumentError(f"{named.source}: {error}") from None
 
 
-# What stands behind a separator is a folder from a root on; the letter of a drive is before none.
+# A separator is followed by an absolute folder; a drive letter is not.
 _SEPARATED = {sign: re.compile(rf"(?<![=:][A-Za-z]){sign}(?= *(?:[A-Za-z]:)?[\\/])") for sign in "=:"}
 
 
@@ -210,7 +210,7 @@ def pair_of(text: str) -> tuple[str, str]:
         if host and "->" not in server and re.match(r"([A-Za-z]:)?[\\/]", server):
             return host, server
     for sign in "" if "->" in text else "=:":
-        # From the second character on: a drive of Windows may begin the host's folder, too.
+        # From the second character on: the host's folder may begin with a drive letter.
         places = [found.start() for found in _SEPARATED[sign].finditer(text, 2 if text[1:2] == ":" else 1)]
         if len(places) > 1:
             raise ValueError(f"{text!r} can be read in {len(places)} ways: write 'HOST -> SERVER'")
@@ -222,7 +222,7 @@ def pair_of(text: str) -> tuple[str, str]:
 
 
 def default_folder() -> str:
-    """Where the store is when no folder is named."""
+    """The default folder of the store."""
     if sys.platform == "darwin":
         return os.path.expanduser("~/Library/Caches/plexindex")
     return os.path.join(variable("XDG_CACHE_HOME").value or os.path.expanduser("~/.cache"), "plexindex")
@@ -234,11 +234,11 @@ def _chosen(layers: list[Layer]) -> tuple[Named, Named]:
     by = next((number for number, layer in enumerate(layers) if layer.token.is_given), len(layers))
     url = layers[at].url if at < len(layers) else NOTHING
     if url.value and not re.match("https?://", url.value.strip(), re.IGNORECASE):
-        # What is wrong with that is told when it is opened, before what there is to say of tokens.
+        # Opening reports errors of the database before those of tokens.
         return url, NOTHING
     token = layers[by].token if by < len(layers) else NOTHING
     if at < by < len(layers):
-        # A token from further down was written for the server that stands beside it, or below.
+        # A token from a later place belongs to the server beside it or further down.
         own = next((layer.url.value for layer in layers[by:] if layer.url.value), None)
         if own is not None and _normal(own) != _normal(url.value or ""):
             raise InvalidArgumentError(
@@ -249,7 +249,7 @@ def _chosen(layers: list[Layer]) -> tuple[Named, Named]:
 
 
 def _user_of(layers: list[Layer]) -> str | None:
-    """The first user, down to where the token stands: further down nobody knows whose that is."""
+    """The first user, up to the place of the token: later ones may belong to another token."""
     for layer in layers:
         if layer.user or layer.token.is_given:
             return layer.user
@@ -263,7 +263,7 @@ def _normal(url: str) -> str:
 
 
 def variable(name: str) -> Named:
-    """A variable of the environment; one that is empty is none."""
+    """A variable of the environment; an empty one counts as missing."""
     return Named(os.environ.get(name) or None, name)
 
 
@@ -302,7 +302,7 @@ def _plexapi_file() -> tuple[str, dict[str, dict[str, str]]]:
     try:
         parser.read(path, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
-        # The text of some of these errors holds the line, and with it perhaps the token.
+        # Some of these errors quote the line, and so perhaps the token.
         line = getattr(error, "lineno", None)
         where = f" at line {line}" if line else ""
         raise InvalidArgumentError(

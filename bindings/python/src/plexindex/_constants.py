@@ -168,7 +168,7 @@ STATUS_NAMES: "dict[int, str]" = {
     LIST_AGAIN: "list_again",
 }
 
-# What the numbers are called in Python. The index is the number.
+# Python's names of the numbers, by index.
 RUNGS = ("none", "confirmed", "exact", "mapped", "suffix", "file_name")
 CONFIDENCES = ("none", "low", "high")
 REASONS = (

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from ._errors import InvalidArgumentError
     from ._types import PathArg
 
-# A thousand years, for 'never' where the ABI has no value for it.
+# A thousand years: 'never' where the ABI has no value for it.
 FOREVER_MS = 1000 * 365 * 24 * 3600 * 1000
 
 
 def refused(text: str) -> "InvalidArgumentError":
-    """The error for an argument. Errors are loaded with all else that an index needs, by the first that needs one."""
+    """The error for an argument. The errors are loaded late."""
     from . import InvalidArgumentError
 
     return InvalidArgumentError(text)
@@ -109,7 +109,7 @@ def join_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> bytes:
 
 
 def name_refused(paths: "Sequence[PathArg]", hidden: bool = False) -> None:
-    """Raises for the first path that is refused: what the library says of a block names none."""
+    """Raises an error that names the first refused path: the library's text for a block names none."""
     for path in paths:
         path_bytes(path, hidden)
 
@@ -139,7 +139,7 @@ def join_keys(keys: "Sequence[object]") -> bytes:
 
 
 def callback(name: str, given: "Any") -> "Any":
-    """A function that is called later, or None: what it is is refused now, where one sees who gave it."""
+    """Checks a function that is called later, or None, where the caller is visible in the traceback."""
     if given is not None and not callable(given):
         raise TypeError(f"{name} must be a function, not {type(given).__name__}")
     return given

@@ -47,7 +47,7 @@ class Difference:
         owners: Collection[LibraryInfo] = (),
         files: int = 0,
     ) -> None:
-        """``files``: how many media files on the disk it tells of."""
+        """``files``: the number of media files on the disk that it covers."""
         self._files = files
         self.what, self.path, self.item = what, os.fsdecode(path), item
         self.reason_code, self.reason = reason_code, reason
@@ -58,7 +58,7 @@ class Difference:
             self.library, self.section = (owner.title, owner.section) if owner else (None, None)
 
     def to_dict(self) -> dict[str, object]:
-        """All that it tells, by name, as JSON can hold it."""
+        """All fields by name, as JSON values."""
         item = None if self.item is None else self.item.to_dict()
         return {
             "what": self.what,
@@ -75,5 +75,5 @@ class Difference:
 
 
 def not_read(path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
-    """What is told of a folder or link that cannot be read. ``number``: the system's error."""
+    """The difference for a folder or link that cannot be read. ``number``: the system's error."""
     return Difference("left_out", path, None, "unreadable", f"it cannot be read: {os.strerror(number)}", owners)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Edit:
-    """An edit as the library takes it; keeps alive what the struct points to."""
+    """An edit as a struct of the library. It keeps alive what the struct points to."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Edit:
         self.arguments = ctypes.byref(self.edit), ctypes.byref(self._report)
 
     def report(self) -> EditReport:
-        """What became of it."""
+        """The report of the edit."""
         return EditReport(self.keys, bytes(self._states), self._report.requests)
 
 
@@ -73,7 +73,7 @@ def _lock(locked: bool | None) -> int:
 
 
 def _changes(name: str, value: FieldArg) -> list[str]:
-    """A field's name and value as the library takes them, in turn."""
+    """Names and values of fields as the library takes them, in turn."""
     _check_name(name)
     if value is None:
         return [f"{name}!", ""]

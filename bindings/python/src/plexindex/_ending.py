@@ -1,4 +1,4 @@
-"""The interpreter's end, while other threads are inside of the library.
+"""The end of the interpreter while other threads are inside the library.
 
 Before CPython 3.14 the finalizer ends each other thread at the moment when that takes the interpreter's lock, by
 unwinding its stack. In a callback the library's frames are on that stack, and they cannot be unwound so. An exit hook
@@ -20,7 +20,7 @@ PATIENCE = 5.0
 _STEP = 0.01
 
 inside: dict[object, int] = {}
-"""What may call back now, with its thread. A dict: adding and removing are atomic."""
+"""Calls that may call back now, with their threads. A dict: adding and removing are atomic."""
 _thread: int | None = None
 
 
@@ -44,14 +44,14 @@ def _end() -> None:
 
 
 def _only_this_thread() -> None:
-    # The others are not in the child, and nothing may wait for them.
+    # The child has no other threads; nothing may wait for them.
     me = get_ident()
     for key, thread in list(inside.items()):
         if thread != me:
             del inside[key]
 
 
-# When this is loaded, and not when an index is opened: what the host registers later runs before, and may still use it.
+# Registered at import, not when an index is opened: hooks that the host registers later run before and may use it.
 atexit.register(_end)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_only_this_thread)

@@ -216,7 +216,7 @@ BY_STATUS: dict[int, type[Error]] = {
     if kind.status is not None
 }
 
-# A status that a newer library adds falls to the parent of its block of hundred.
+# An unknown status of a newer library becomes the parent class of its block of hundred.
 _BLOCKS: dict[int, type[Error]] = {2: StoreError, 3: ServerError, 4: LibraryError}
 
 

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 class Proposal:
-    """A mapping that seems to be missing, and what speaks for it. Made by :meth:`Index.proposals`."""
+    """A mapping that seems to be missing, and its evidence. Made by :meth:`Index.proposals`."""
 
     __slots__ = ("host", "matched", "of", "server")
 
     host: str
-    """The folder as it is in the paths that were asked for."""
+    """The folder in the paths of questions."""
     server: str
     """The folder as the server has it."""
     matched: int
@@ -40,7 +40,7 @@ class Proposal:
 
 
 class ServerInfo:
-    """What a server says of itself. Made by :meth:`Index.server`."""
+    """Facts about a server. Made by :meth:`Index.server`."""
 
     __slots__ = ("answered", "database_aside", "libraries", "machine_identifier", "version")
 
@@ -53,7 +53,7 @@ class ServerInfo:
     libraries: int
     """How many libraries it shows to the token's user."""
     database_aside: str | None
-    """Why Plex's database is put aside, so that the server is asked in its place; None where it is used, or none was
+    """Why Plex's database is unavailable, so that the server is asked instead; None if it is used, or none was
     named."""
 
     @classmethod
@@ -70,7 +70,7 @@ class ServerInfo:
 
 
 class StoreInfo:
-    """What kind of place a store is in. Made by :meth:`Index.store`."""
+    """Facts about the place of a store. Made by :meth:`Index.store`."""
 
     __slots__ = (
         "counter_page",
@@ -95,9 +95,9 @@ class StoreInfo:
     counter_page: bool
     """Whether a lookup notices other processes' changes without asking the database."""
     locks: bool
-    """Whether a lock kept another holder out when that was tried just now."""
+    """Whether a lock kept another holder out in a test just now."""
     locks_error: str | None
-    """What went wrong with the lock; None when it worked."""
+    """The error of that test; None if it worked."""
     disk_bytes: int
     """Bytes that the store takes."""
     free_bytes: int | None

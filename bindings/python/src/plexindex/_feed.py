@@ -1,4 +1,4 @@
-"""What changed since a cursor: read from the store, page by page, and waited for."""
+"""The feed of changes since a cursor, read page by page, and waiting for more."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from ._callbacks import ProgressArg
     from ._library import LibraryInfo
 
-    # An index makes these, so this module cannot name its class.
+    # The index imports this module, so it cannot name the class.
     Index = Any
     LibraryArg = Any
 
-# Items that a page tells of.
+# Items of a page.
 _PAGE = 1_000
 _BYTES_PER_CHANGE = 600
-# After a server that did not answer, for so many seconds nothing waits for it.
+# Seconds without requests after the server did not answer.
 _PAUSE = 30.0
-# Between two looks at the server that a listing's age asks for.
+# Seconds between two requests because of a listing's age.
 _BETWEEN = 1.0
 _FOREVER = float("inf")
 
@@ -46,7 +46,7 @@ _WORDS = {word: number for number, word in c.KINDS.items()}
 
 
 class Change:
-    """What happened to a file of an item, or to a library. Made by :meth:`Index.changes`."""
+    """A change of an item's file, or of a library. Made by :meth:`Index.changes`."""
 
     __slots__ = ("change", "from_key", "from_path", "item", "library", "path", "section")
 
@@ -77,7 +77,7 @@ class Change:
         return {"section": self.section, "path": self.path or ""}
 
     def to_dict(self) -> dict[str, object]:
-        """All that it tells, by name, as JSON can hold it."""
+        """All fields by name, as JSON values."""
         return {
             "change": self.change,
             "item": None if self.item is None else self.item.to_dict(),
@@ -99,7 +99,7 @@ class Change:
 
 
 def _item(facts: dict[str, Any], index: Index | None) -> Item:
-    """An item of what plexindex_item_json() says."""
+    """An item from plexindex_item_json()."""
     block = bytearray(ITEM_SIZE)
     for name, at in ITEM_FIELDS.items():
         value = facts.get(name)
@@ -138,21 +138,21 @@ class Changes:
         self.stale = False
         """The server could not be asked, or not within the deadline: it may know more."""
         self.late = False
-        """The deadline came before the server had told all."""
+        """The deadline came before the server's whole answer."""
         self.refused = False
-        """The server refused the token, or does not allow this to its user."""
+        """The server refused the token, or its user has no permission."""
         self.age: float | None = None
         """Seconds since the listing was last seen to be current, when this was made; of several libraries the oldest.
         What happened on the server since is not told. None: nothing was fetched yet."""
         self._next: str | None = None
         self._more = True
         self._page: Iterator[dict[str, Any]] = iter(())
-        # The cursor of now is that, and not of when it is iterated; and what is wrong with a cursor is said at once.
+        # Read now: the cursor is of this moment, and a wrong one raises here.
         self._read()
         self.age = oldest(asked_of(index, library))
 
     def _note(self, missed: str | None) -> None:
-        """What :func:`bring_up_to_date` gave."""
+        """Notes the result of :func:`bring_up_to_date`."""
         self.stale, self.late, self.refused = missed is not None, missed == "late", missed == "refused"
 
     def _read(self) -> None:
@@ -190,14 +190,14 @@ class Changes:
 
 
 def asked_of(index: Index, library: LibraryArg) -> list[LibraryInfo]:
-    """What is known of the libraries that are asked."""
+    """The known facts of the libraries in question."""
     known: list[LibraryInfo] = index.libraries(offline=True)
     asked = library if isinstance(library, Chosen) else index.library(library)
     return [one for one in known if is_chosen(one, asked)]
 
 
 def is_chosen(library: LibraryInfo, asked: Any) -> bool:
-    """Whether a library is among those that are asked."""
+    """Whether a library is among those in question."""
     names = {str(name) for name in asked._chosen_by.values() if name is not None}
     if not names:
         return True
@@ -206,7 +206,7 @@ def is_chosen(library: LibraryInfo, asked: Any) -> bool:
 
 
 def oldest(libraries: list[LibraryInfo]) -> float | None:
-    """The age of the one that was seen to be current the longest time ago."""
+    """The largest age of these libraries."""
     return max((one.age for one in libraries if one.age is not None), default=None)
 
 
@@ -266,11 +266,11 @@ def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool)
 def watch(
     index: Index, since: str | None, library: LibraryArg, timeout: float | None, offline: bool, progress: ProgressArg
 ) -> Iterator[Changes]:
-    """What changes from now on, or since a cursor, each time that something did."""
+    """Changes from now on, or since a cursor, each time that something changed."""
     import time
 
     until = None if timeout is None else time.monotonic() + timeout
-    # Until then nothing asks the server; what other processes learn is seen meanwhile.
+    # No request until then; changes that other processes find are seen meanwhile.
     silent_until = 0.0
     missed = None if offline else bring_up_to_date(index, library, None, progress, waits=True)
     if missed:
@@ -292,7 +292,7 @@ def watch(
         left = max(min(ends) - now, 0.001)
         status, _ = index._query(wait, library, raw, left, c.QUERY_OFFLINE if silent else 0, progress, buffer=False)
         if status == c.OK and not silent:
-            # Without a request where nothing has expired, and no item was invalidated by an event.
+            # Sends no request if nothing has expired and no event invalidated an item.
             missed = bring_up_to_date(index, library, None, progress, always=True, waits=True)
             silent_until = time.monotonic() + (_PAUSE if missed else _BETWEEN)
         found = Changes(index, token, library, False)

@@ -1,4 +1,4 @@
-"""The drop-in's function: from a path to Plex's item, by what is recorded, what is stored, and what Plex finds."""
+"""The drop-in's function: from a path to Plex's item, by recorded matches, stored rows and searches."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-# For how long a path that Plex did not find is not searched for again.
+# Seconds until a path that Plex did not find is searched again.
 _MISSED_FOR = 30.0
-# Rows of an answer to the question for a file's name: a server that does not know it sends any rows.
+# Most rows of a search by file name: a server without that filter sends any rows.
 _ASKED_ROWS = 50
-# Bytes of a path that the ladder takes.
+# Bytes of the longest path that can be resolved.
 _LONGEST = 32_767
 _LEAVES = {"show": ("episode", 4), "artist": ("track", 10)}
 
@@ -46,7 +46,7 @@ class Finder:
         self._leaf = _LEAVES.get(kind) if isinstance(kind, str) else None
         self._debug = debug
         self.sure = True
-        """Whether a single item may be taken for the answer."""
+        """Whether a single item may be the answer."""
 
     def found(self) -> list[Any]:
         """The items that fit best: one, several, or none."""
@@ -74,7 +74,7 @@ class Finder:
             logging.getLogger("plexindex").debug("%s: %s", self._path, text)
 
     def _speaks_against(self, item: Any) -> bool:
-        """Whether the path is most likely another file's: it tells of another item, or should be listed itself."""
+        """Whether the path is most likely another file's: it names another item, or should be listed itself."""
         row = extract(item)
         paths = [path for path in (self._path, self._mapped) if path]
         if row is None or any(same_file(path, row["file_paths"]) for path in paths):
@@ -85,11 +85,11 @@ class Finder:
             return True
         from ._titles import contradicts
 
-        # As they were listed: plexapi reloads an item when an empty attribute of it is read.
+        # From the listing: plexapi sends a request when an empty attribute of an item is read.
         known = getattr(item, "__dict__", {})
         return contradicts(paths[-1], row["file_paths"], known)
 
-    # What the host recorded.
+    # Recorded matches.
 
     def _recorded(self) -> Any:
         if self._matches is None:
@@ -118,7 +118,7 @@ class Finder:
     def _fetch_all(self, keys: Iterable[Any]) -> list[Any]:
         return [item for item in map(self._fetch, keys) if item is not None]
 
-    # What is stored.
+    # Stored rows.
 
     def _listed(self) -> list[Any] | None:
         """From the stored listing; None: there is none."""
@@ -141,13 +141,13 @@ class Finder:
             self._say(f"the stored listing: {len(keys)} items")
         return None if keys is None else self._fetch_all(keys)
 
-    # What Plex finds by its title.
+    # Searches by title.
 
     def _searched(self) -> list[Any]:
-        # A path is looked for in vain once: its titles are not asked for again at once, whatever is stored of them.
+        # A path that was not found recently is not searched again.
         ours = self._cache if self._ours else None
         quiet = ours is not None and ours._was_missed(self._title, self._path)
-        # Here, and not above: what it needs takes longer to import than an answer from what is stored.
+        # Imported here: it takes longer than an answer from stored rows.
         from ._titles import leaf_titles, titles
 
         for title in leaf_titles(self._path) if self._leaf else titles(self._path):
@@ -161,7 +161,7 @@ class Finder:
                 continue
             items = self._search(title)
             self._say(f"{len(items)} items with the title {title!r}")
-            # That nothing was found is not kept: a file that is added now would stay unfound for as long.
+            # An empty result is not stored: a file that is added now would not be found.
             if items and self._cache is not None:
                 self._cache.set_search_results(self._title, title, items)
             found = self._best_of(items)
@@ -190,7 +190,7 @@ class Finder:
         return best([(item, row["file_paths"]) for item, row in rows if row], self._path, self._mapped)
 
     def _asked_by_file(self) -> list[Any]:
-        """What the server finds by the file's name: one request. Not every server knows it, so it proves nothing."""
+        """The server's items by file name: one request. Not every server has that filter, so it proves nothing."""
         section = getattr(self._library, "key", None)
         kind = self._leaf[1] if self._leaf else 1 if getattr(self._library, "type", None) == "movie" else None
         name = components(self._path)[-1:]
@@ -210,7 +210,7 @@ class Finder:
                 raise
             return []
 
-    # What Plex lists.
+    # Listings.
 
     def _leaves(self) -> list[Any]:
         """All episodes or tracks, unless their listing is stored already."""
@@ -228,7 +228,7 @@ class Finder:
         if self._cache is not None:
             stored = self._cache.get_library_items(self._title)
             if stored is not None:
-                # Another cache than ours, or a path that is not one for the ladder.
+                # A foreign cache, or a path that cannot be resolved.
                 rows = [(row["key"], row["file_paths"]) for row in stored]
                 return self._fetch_all(best(rows, self._path, self._mapped))
         items = self._list(lambda: self._library.all())
@@ -253,7 +253,7 @@ def _is_trouble(error: Exception) -> bool:
 
 
 def _is_absence(error: Exception) -> bool:
-    """Whether an error says that the server does not have what was asked for.
+    """Whether an error means that the server does not have the item.
 
     A bare ``Exception``, which no client raises but stand-ins for one do, is taken for that.
     """
@@ -264,5 +264,5 @@ def _is_absence(error: Exception) -> bool:
 
 
 def describe(path: str) -> str:
-    """A path for an exception's text: its last component, as texts may be logged."""
+    """A path in an exception's text: only its last component, since texts may be logged."""
     return os.path.basename((components(path) or [path])[-1])

@@ -188,7 +188,7 @@ class Index(QuestionMethods):
         return f"<plexindex.Index {self._cache_dir!r} {'open' if self._open else 'closed'}>"
 
 
-# What errors about arguments call the methods.
+# Errors about arguments show these names.
 for _methods in (QuestionMethods, EditMethods, ReportMethods):
     for _name, _method in vars(_methods).items():
         if hasattr(_method, "__qualname__"):
@@ -200,7 +200,7 @@ def _chosen_again(index: Index, chosen_by: dict[str, Any]) -> Library:
 
 
 def _refuse(call: Any, library: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-    """Says what is wrong with the arguments of a call, by the name that was called."""
+    """Raises the error about wrong arguments with the public name of the call."""
     import inspect
 
     try:
@@ -212,7 +212,7 @@ def _refuse(call: Any, library: Any, arguments: tuple[Any, ...], options: dict[s
 def _in_library(
     method: Callable[Concatenate[Index, Library, P], T], name: str, what: str
 ) -> Callable[Concatenate[Library, P], T]:
-    """A method of :class:`Library`: that of its index, asked of this library."""
+    """A method of :class:`Library` that calls the method of its index with this library."""
 
     def call(library: Any, /, *arguments: Any, **options: Any) -> Any:
         try:
@@ -224,7 +224,7 @@ def _in_library(
 
     call.__name__, call.__qualname__, call.__module__ = name, f"Library.{name}", method.__module__
     call.__doc__ = f"{what}: :meth:`Index.{method.__name__}` in this library."
-    # What inspect, and so an editor at run time, takes the signature from: the same without the index.
+    # inspect, and so editors at run time, read the signature from it, without the index.
     call.__wrapped__ = method.__get__(call)  # type: ignore[attr-defined]
     return call
 
@@ -249,9 +249,9 @@ class Library(Chosen):
         self._title = title
         self._selector = selector
         self._chosen_by = chosen_by
-        # The fast path: as an attribute of the instance it costs no method call, and hides the method below.
+        # The fast path: an attribute of the instance hides the method below and costs no method call.
         self.__dict__["lookup_key"] = selected.lookup_for(index)
-        # Not this object: what an accelerator keeps is not seen by the garbage collector.
+        # Not this object: the garbage collector does not see what the accelerator keeps.
         chosen = Chosen(index, selected)
         self.__dict__["lookup_keys"] = selected.lookup_keys_for(lambda paths: index._lookup_keys(chosen, paths))
         if type(self).match is _MATCH:
@@ -312,7 +312,7 @@ class Library(Chosen):
         return sum(1 for _ in self)
 
     def __bool__(self) -> bool:
-        # A library, and not how many items it has.
+        # Always true: `len` would count the items.
         return True
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -382,7 +382,7 @@ class Library(Chosen):
         return f"<plexindex.Library {self._selector}{closed}>"
 
 
-# A class that derives from it may have another.
+# A derived class may override these.
 _MATCH: Any = Library.match
 _FOLDER: Any = Library.folder
 _RECORD: Any = (Library.record_match, Library.record_matches)

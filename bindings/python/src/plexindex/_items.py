@@ -1,4 +1,4 @@
-"""Items, read from the library's blocks at first use. Loaded when one is asked for."""
+"""Items, read from the library's blocks at first use."""
 
 from . import _constants as c
 from ._accelerator import TEXT, reader
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ._types import Kind
 
     class Asked(Protocol):
-        """What knows more of an item than its answer holds."""
+        """An index that knows more about an item than the answer holds."""
 
         def _paths_of(self, item: "Item") -> tuple[str, ...]: ...
 
@@ -39,7 +39,7 @@ ITEM_FIELDS = {
 }
 ITEM_SIZE = 104
 
-# What `to_dict` gives.
+# The keys of `to_dict`.
 _ITEM = ("key", "rating_key", "title", "kind", "year", "show_title", "show_rating_key", "season", "episode", "guid",
          "show_guid", "library", "section", "path")  # fmt: skip
 
@@ -186,7 +186,7 @@ class Item:
         return f"{title} ({self.year})" if self.year else title
 
     def to_dict(self) -> "dict[str, object]":
-        """All that it tells, by name, as JSON can hold it."""
+        """All fields by name, as JSON values."""
         return {name: getattr(self, name) for name in _ITEM}
 
     def __eq__(self, other: object) -> bool:
@@ -198,7 +198,7 @@ class Item:
         return hash(self.key)
 
     def __getstate__(self) -> "tuple[None, dict[str, object]]":
-        # What it was asked of stays here.
+        # The index is not pickled.
         return None, {"_block": self._block, "_at": self._at, "_asked": None}
 
     def __repr__(self) -> str:

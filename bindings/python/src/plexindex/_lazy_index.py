@@ -178,7 +178,7 @@ class LazyIndex:
         handle, self._handle = self._handle, None
         if handle is None:
             return
-        # No fast lookup is running: it would hold the interpreter's lock, which is here.
+        # No fast lookup is running: it would hold the interpreter's lock, which this thread has.
         self._retire()
         fast, native = self._native_handle
         status = fast.close(native, handle)
@@ -197,7 +197,7 @@ class LazyIndex:
             if type(self) is LazyIndex and self._handle is not None:
                 self._close()
         except Exception:
-            # At the interpreter's end modules are half gone, and no caller is left to be told.
+            # At the interpreter's end modules are half unloaded, and no caller is left for an error.
             pass
 
     def __getattr__(self, name: str) -> "Any":
@@ -214,7 +214,7 @@ class LazyLibrary:
         self._title = title
         fast, native = index._native_handle
 
-        # Neither knows this object: what an accelerator keeps is not seen by the garbage collector.
+        # Neither refers to this object: the garbage collector does not see what the accelerator keeps.
         def lookup_key(path: "Any") -> "Any":
             return full_index(index)._select(c.SELECT_TITLE, title).lookup_for(index)(path)
 

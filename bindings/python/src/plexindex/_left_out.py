@@ -51,9 +51,9 @@ RULES: dict[str, tuple[str, str]] = {
         f"Filter.py; {_SUPPORT}",
     ),
 }
-"""Each rule: what it leaves out, and where that is said."""
+"""Each rule: what it leaves out, and its source."""
 
 
 def rule_bits(without: Collection[str] = ()) -> int:
-    """The rules as the library takes them, but for these."""
+    """The rules as the library takes them, without these."""
     return sum(getattr(c, f"RULE_{name.upper()}") for name in RULES if name not in without)

@@ -1,4 +1,4 @@
-"""A library as the C ABI knows it: its handle, the fast path that is bound to it, and what is known of it."""
+"""A library in the C ABI: its handle, its fast path, and its facts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Lookups = Callable[[Iterable[PathArg]], "list[str | None]"]
 
     class Opened(Protocol):
-        """What a fast path needs of its index."""
+        """The parts of an index that a fast path uses."""
 
         _cell: c_void_p
         _hides_paths: bool
@@ -34,32 +34,32 @@ if TYPE_CHECKING:
 
 
 class Selected:
-    """The library's own handle for a selector. Knows no index, so an index may hold it without a cycle."""
+    """The C library's handle for a selector. It does not refer to an index, so an index may hold it without a cycle."""
 
     __slots__ = ("cell", "folder_for", "handle", "lookup_for", "lookup_keys_for", "match_for", "pointer", "record_for")
 
     def __init__(self, native: Native, pointer: int, cell: Any = None) -> None:
-        """``cell`` is where the accelerator keeps the handle: fast lookups that it has bound go by the same place."""
+        """``cell`` is the accelerator's memory of the handle, which its fast lookups read."""
         self.pointer = pointer
         self.cell = cell
-        # An object that is read when C is called, and not a value that Python reads before: another thread may close
-        # the index between the two.
+        # A ctypes object is read when C is called. A Python value would be read before, and another thread may close
+        # the index in between.
         self.handle = c_void_p(pointer) if cell is None else c_void_p.from_address(_accelerator.load().address(cell))
         bind = _bind_fast_lookup if _accelerator.holds_the_lock() else _bind_counted
         self.lookup_for = bind(native, self.handle)
         """``lookup_for(index)`` is the fast path's function."""
         self.lookup_keys_for = _bind_fast_lookups(native, self.handle)
-        """``lookup_keys_for(slow)`` is that of a list of paths: ``slow(paths)`` is asked for what is not plain."""
+        """``lookup_keys_for(slow)`` is that of a list of paths; it calls ``slow(paths)`` for unusual ones."""
         self.match_for = _bind_match(native.match_path, "bind_match", self.handle)
-        """``match_for(index, make, slow)`` is that of a full answer: ``slow`` is asked for what has to be waited for.
+        """``match_for(index, make, slow)`` is that of a full answer; it calls ``slow`` if the answer needs waiting.
 
         None without an accelerator.
         """
         self.folder_for = _bind_match(native.match_folder, "bind_folder", self.handle)
         """``folder_for(index, make, slow)`` is the same for a folder."""
         self.record_for = _bind_record(native, self.handle)
-        """``record_for(index, one, many)`` are those that record a match, and a list of them: ``one`` and ``many`` are
-        asked for what is not plain.
+        """``record_for(index, one, many)`` are those that record a match, and a list of them; they call ``one`` and
+        ``many`` for unusual arguments.
 
         None without an accelerator.
         """
@@ -70,14 +70,14 @@ class Selected:
 
 
 class TableHandle:
-    """The library's own handle of a table. Knows no index, so an index may hold it without a cycle."""
+    """The C library's handle of a table. It has no reference to an index, so an index may hold it without a cycle."""
 
     __slots__ = ("handle", "pointer")
 
     def __init__(self, pointer: int) -> None:
         self.pointer = pointer
-        # An object that is read when C is called, and not a value that Python reads before: another thread may close
-        # the index between the two.
+        # A ctypes object is read when C is called. A Python value would be read before, and another thread may close
+        # the index in between.
         self.handle = c_void_p(pointer)
 
     def retire(self) -> None:
@@ -86,7 +86,7 @@ class TableHandle:
 
 
 class Chosen:
-    """What says which library is asked. :class:`plexindex.Library` derives from it."""
+    """The selection of a library. :class:`plexindex.Library` derives from it."""
 
     def __init__(self, index: Opened, selected: Selected) -> None:
         self._index = index
@@ -94,7 +94,7 @@ class Chosen:
 
 
 class LibraryInfo:
-    """What is known about a library of the server. Made by :meth:`Index.libraries`."""
+    """Facts about a library of the server. Made by :meth:`Index.libraries`."""
 
     __slots__ = ("age", "fresh", "generation", "items", "kind", "locations", "section", "title", "uuid")
 
@@ -153,14 +153,14 @@ def _bind_fast_lookup(native: Native, handle: c_void_p) -> Callable[[Opened], Lo
                         return None
             except (TypeError, AttributeError, UnicodeEncodeError):
                 pass
-            # bytes, os.PathLike, what is not UTF-8; an index that was closed; and what is refused.
+            # bytes, os.PathLike, invalid UTF-8, a closed index, and refused paths.
             raw = path_bytes(path, index._hides_paths)
             if not handle:
                 raise index._closed_error()
             key = call(handle, raw)
             return None if key is None else key.decode()
 
-        # It reads the handle where that lies, and keeps it alive with the function that it stands in for.
+        # It reads the handle in its memory; `lookup_key` keeps that alive.
         return fast.lookup_key(function, addressof(handle), lookup_key) if fast else lookup_key
 
     return lookup_for
@@ -186,7 +186,7 @@ def _bind_match(call: Any, binder: str, handle: c_void_p) -> Callable[[Opened, A
         # `slow` keeps the handle alive, and the index its own.
         told = index._drain_log
         match = getattr(fast, binder)(function, addressof(index._cell), addressof(handle), make, index, told, slow)
-        # Around it is what may have attributes: inspect, and so an editor at run time, reads the signature of `slow`.
+        # A partial may have attributes: inspect, and so editors at run time, read the signature of `slow`.
         match = partial(match)
         match.__wrapped__ = slow
         return match
@@ -204,7 +204,7 @@ def _bind_record(native: Native, handle: c_void_p) -> Callable[[Opened, Any, Any
         record, records, drain = addresses
 
         def bound(bind: Any, function: int | None, slow: Any) -> Any:
-            # As any other call it is one in flight, for which a close and the interpreter's end wait.
+            # It counts as a call in flight, for which a close and the interpreter's end wait.
             waited = index._calls, _ending.inside, _calls.Generation, vars(_ending)
             cells = addressof(index._cell), addressof(handle)
             call = partial(bind(function, drain, *cells, *waited, _calls.Flight(), index._ended, slow))

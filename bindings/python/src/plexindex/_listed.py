@@ -1,4 +1,4 @@
-"""What Plex lists and is not on the disk. The library looks for the files: here its findings become differences."""
+"""Turns listed files that the library did not find on the disk into differences."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from ._places import Places
     from ._walked import Walk
 
-# Files that a call of the library looks for, and the room for those that it does not find.
+# Files that one call looks for, and room for those that it does not find.
 _FILES, _ROOM = 4096, 1 << 16
-# Of a location in which no media is seen, so many files are looked for.
+# Files that are looked for in a location without visible media.
 _FIRST = 1000
-# So many files that are there in another spelling only are kept.
+# Most files with another spelling that are kept.
 _OTHERWISE = 256
 
 
@@ -34,7 +34,7 @@ class Listed:
     __slots__ = ("below_empty", "empty", "files", "gone", "library", "unknown")
 
     def __init__(self, library: LibraryInfo, empty: Collection[bytes]) -> None:
-        """``empty``: locations in which nothing is."""
+        """``empty``: empty locations."""
         self.library, self.empty = library, empty
         self.files = self.gone = self.below_empty = self.unknown = 0
 
@@ -45,17 +45,17 @@ class Listing:
     def __init__(self, places: Places, walk: Walk) -> None:
         self._places, self._walk = places, walk
         self.compared: dict[tuple[str, bytes], Listed] = {}
-        """What was compared, and what came of it: by library and folder."""
+        """The outcome by library and folder."""
         self.otherwise: list[tuple[LibraryInfo, Item, bytes]] = []
-        """Items whose file is there in another spelling only, and that file: it may be another item's by now."""
+        """Items whose file exists in another spelling only, and that file: it may be another item's now."""
         self._seen = _Seen()
 
     def forget_seen(self) -> None:
-        """Which files of items are further ones is seen anew."""
+        """Forgets which files of items are further ones."""
         self._seen = _Seen()
 
     def below(self, library: LibraryInfo, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
-        """What is told of the files that a library lists below a folder. ``empty``: locations in which nothing is."""
+        """Differences of the files that a library lists below a folder. ``empty``: empty locations."""
         names, places = self._places.names, self._places
         one = self.compared[library.uuid, root] = Listed(library, empty)
         skipped = [place for place in empty if is_in(place, root)]
@@ -96,7 +96,7 @@ class Listing:
                 yield Difference("several_paths", path, item, "several_files", text, [library])
 
     def has_any(self, place: bytes) -> bool:
-        """Whether one of the first files that are listed in a location is there, or may be."""
+        """Whether one of the first listed files of a location exists, or may exist."""
         index, names = self._places.index, self._places.names
         for library in self._places.locations[place]:
             items = index.items_below(self._places.library(library), place, offline=True)
@@ -106,7 +106,7 @@ class Listing:
         return False
 
     def _not_found(self, one: Listed, root: bytes) -> Iterator[Item]:
-        """The items whose files the library did not find, those of several files, and here and there another one."""
+        """The items whose files were not found, those with several files, and sometimes another one."""
         index, library, after = self._places.index, self._places.library(one.library), b""
         while True:
             arguments = root, len(root), after, len(after), _FILES
@@ -120,13 +120,13 @@ class Listing:
             after = os.fsencode(items[-1].path or "")
 
     def _is_listed_itself(self, path: bytes) -> bool:
-        """Whether a file is listed by this very spelling."""
+        """Whether a file is listed in exactly this spelling."""
         (answer,) = self._places.index.match_paths(self._places.asked, [path], offline=True)
         return any(self._places.names.host(item.path or "") == path for item in answer.candidates)
 
 
 class _Seen:
-    """Which items were seen, in a bit each: rating keys are small numbers, mostly."""
+    """The seen items, a bit each: rating keys mostly are small numbers."""
 
     _MOST = 1 << 27
 
@@ -135,7 +135,7 @@ class _Seen:
         self._others: set[str] = set()
 
     def again(self, key: str) -> bool:
-        """Whether an item was seen before; it is from now on."""
+        """Marks an item as seen. Returns whether it was seen before."""
         if not (key.isascii() and key.isdigit() and len(key) < 10) or int(key) >= self._MOST:
             known = key in self._others
             self._others.add(key)

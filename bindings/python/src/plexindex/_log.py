@@ -27,13 +27,13 @@ _LEVELS = {c.LOG_ERROR: 40, c.LOG_WARN: 30, c.LOG_INFO: 20, c.LOG_DEBUG: 10}
 _NAMES = {"error": c.LOG_ERROR, "warning": c.LOG_WARN, "info": c.LOG_INFO, "debug": c.LOG_DEBUG, "off": c.LOG_OFF}
 
 _draining = allocate_lock()
-# What the drain under way finds, and the callback that tells it: made once, for that takes as long as all the rest.
+# The lines of the running drain, and its callback. Made once, since that takes as long as everything else.
 _found = LogLines()
 _callback: Any = None
 
 
 def drain(native: Native) -> None:
-    """Hands the lines that wait to ``logging``. When another thread is at it already, they are its to deliver."""
+    """Hands waiting lines to ``logging``, unless another thread is doing that."""
     global _callback
     if not _draining.acquire(False):
         return
@@ -64,7 +64,7 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
 
 
 def level_for(level: int | str | None) -> int:
-    """The library's level for one of ``logging``, for a name, or, for None, for what the logger lets through now."""
+    """The library's level for a level of ``logging``, for a name, or, for None, for the level of the logger now."""
     if level is None:
         logging = sys.modules.get("logging")
         if logging is None:

@@ -58,7 +58,7 @@ class Folder(Match):
 
 
 class Matches(Sequence["Match"]):
-    """The answers for a batch of paths, in their order. Each is read when it is looked at."""
+    """The answers for a batch of paths, in order. Each is read at its first use."""
 
     __slots__ = ("_asked", "_block", "_count", "_first", "_step")
 

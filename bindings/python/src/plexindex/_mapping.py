@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 
 def as_mapping(rule: MappingArg) -> Mapping:
-    """A rule, or a pair of folders as one."""
+    """A rule, from a rule or from a pair of folders."""
     if isinstance(rule, Mapping):
         return rule
     if not isinstance(rule, (tuple, list)) or len(rule) != 2:

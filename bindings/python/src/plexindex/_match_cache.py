@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     PathLike = Union[str, "os.PathLike[str]"]
 
-# A key is stored as its UTF-8. One that has none, or that holds a NUL, at which C takes a text to end, begins with one
-# of these: the text with its lone surrogates; an int.
+# A key is stored as UTF-8. One of these bytes begins a key that has no UTF-8 or holds a NUL (a text with lone
+# surrogates), and one that is an int.
 _ODD, _INT = b"\0s", b"\0i"
 
 
 def _table_of(library: object) -> bytes:
-    # With "=" the library takes A to Z in paths for a to z.
+    # With "=" the library lower-cases A to Z in paths.
     return b"=" + name_of(library)
 
 
@@ -31,7 +31,7 @@ def _name_of(file_path: str) -> bytes:
 
 
 def _stored(key: str | int) -> bytes:
-    """A key as the value that is kept."""
+    """A key as the stored value."""
     if isinstance(key, int):
         return _INT + str(int(key)).encode()
     if not isinstance(key, str):
@@ -45,14 +45,14 @@ def _stored(key: str | int) -> bytes:
 
 
 def _given(value: bytes | bytearray) -> Any:
-    """The key that ``_stored`` made the value of."""
+    """The key from a stored value: the inverse of ``_stored``."""
     if value[:2] == _INT:
         return int(value[2:])
     return value[2:].decode("utf-8", "surrogatepass") if value[:2] == _ODD else value.decode()
 
 
 class _Table:
-    """What the fast path needs: no reference leads back to the cache, so that the cache goes when nothing has it."""
+    """State of the fast path. It has no reference to the cache, so the cache is freed with its last user."""
 
     __slots__ = ("cells", "counts", "handles", "quick", "store")
 
@@ -60,14 +60,14 @@ class _Table:
         self.store = store
         self.counts = (ctypes.c_uint64 * 2)()
         """Hits and misses: numbers at an address, so that the accelerator counts too."""
-        # Of the libraries asked: what a close empties before it frees what they lead to. And where these lie, each with
-        # what owns the place: the accelerator may go on reading it.
+        # The handles of the libraries asked, which a close clears first; and their addresses with the owners of the
+        # memory, since the accelerator may go on reading it.
         self.handles: dict[str, c_void_p] = {}
         self.cells: dict[str, tuple[int, c_void_p]] = {}
         self.quick = _accelerator.holds_the_lock()
 
     def search(self, name: str, file_path: str) -> str | None:
-        """The key with certainty: a fast lookup that finds nothing is no verdict."""
+        """The key by a full read: a fast lookup that finds nothing proves nothing."""
         path, table = _name_of(file_path), _table_of(name)
         value = self.store.get(table, path)
         if self.quick and type(name) is str and not self.handles.get(name):
@@ -82,8 +82,8 @@ class _Table:
 
 
 def _bind(table: _Table) -> Callable[[str, str], str | None]:
-    # A closure over local names: a tenth faster than a method, with CPython 3.11. What is ASCII is lower-cased by the
-    # library (PLEXINDEX_TABLE_FOLD_ASCII), which is another tenth.
+    # A closure over local names is a tenth faster than a method (CPython 3.11). ASCII is lower-cased by the library
+    # (PLEXINDEX_TABLE_FOLD_ASCII), which is another tenth.
     lookup: Any = _native.load().fast_table_lookup
     handles, counts, search = table.handles, table.counts, table.search
 
@@ -119,14 +119,14 @@ class MatchCache:
     """Bytes that the matches may take; those recorded longest ago go first."""
 
     def __init__(self, data_dir: PathLike, size_limit: int = DEFAULT_SIZE_LIMIT) -> None:
-        """Opens the cache below this folder, and makes what is missing."""
+        """Opens the cache below this folder, and creates missing folders."""
         self._data_dir = data_dir
         self._size_limit = size_limit
         self._store = TableStore(os.path.join(data_dir, "match_cache"), size_limit)
         self._table = _Table(self._store)
         self._get = _bind(self._table)
         if type(self).get_match is _METHOD:
-            # As an attribute of the instance it costs no method call, and hides the method below.
+            # An attribute of the instance hides the method below and costs no method call.
             self.__dict__["get_match"] = self._get
 
     def get_match(self, library_name: str, file_path: str) -> str | None:
@@ -152,14 +152,14 @@ class MatchCache:
         self._table.counts[1] = number
 
     def set_match(self, library_name: str, file_path: str, plex_key: str) -> None:
-        """Records the key of a path: stored, for every process, when this returns."""
+        """Records the key of a path. On return it is stored for every process."""
         if plex_key is None:
             self.invalidate(library_name, file_path)
             return
         self._store.put(_table_of(library_name), _name_of(file_path), _stored(plex_key))
 
     def invalidate(self, library_name: str, file_path: str) -> None:
-        """Forgets a path. One that is not there is fine."""
+        """Forgets a path. An unknown path is no error."""
         self._store.remove(_table_of(library_name), _name_of(file_path))
 
     def invalidate_library(self, library_name: str) -> None:
@@ -172,7 +172,7 @@ class MatchCache:
         self._table.counts[:] = [0, 0]
 
     def close(self) -> None:
-        """Lets go of the files. Later calls open them again."""
+        """Closes the files. Later calls open them again."""
         self._store.close()
 
     def get_stats(self) -> dict[str, Any]:

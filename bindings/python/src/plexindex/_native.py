@@ -30,7 +30,7 @@ class CBytes(Structure):
 
     @classmethod
     def of(cls, raw: bytes | None) -> CBytes:
-        """These bytes, which the struct keeps alive."""
+        """A struct over these bytes that keeps them alive."""
         return cls() if raw is None else cls(raw, len(raw))
 
 
@@ -316,7 +316,7 @@ _native: Native | None = None
 
 
 def load() -> Native:
-    """The library, loaded at the first call. Two threads that come first load it twice, which does no harm."""
+    """The library, loaded at the first call. Two threads may load it twice, which does no harm."""
     global _native
     if _native is None:
         _native = Native(_accelerator.loaded or _accelerator.library_path())

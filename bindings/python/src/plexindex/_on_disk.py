@@ -1,4 +1,4 @@
-"""Whether a file is there, as far as a disk tells."""
+"""Whether a file exists on the disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import unicodedata
 from functools import lru_cache
 from itertools import islice
 
-# What else there may be, such as no right to look or a mount that does not answer, does not tell that a file is gone.
+# Other errors, such as a missing permission or a dead mount, do not show that a file is gone.
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
@@ -25,7 +25,7 @@ def is_missing(path: bytes, *, folder: bool = False) -> bool:
 
 
 def is_empty(folder: bytes) -> str | None:
-    """What is the matter with a folder in which nothing is; None where something is, or where that cannot be told."""
+    """What is wrong with an empty folder; None if it is not empty, or cannot be read."""
     try:
         return None if names_in(folder, 1) else "is empty"
     except OSError as error:
@@ -39,7 +39,7 @@ def names_in(folder: bytes, most: int) -> int:
 
 
 def forget() -> None:
-    """Folders are read anew from now on."""
+    """Forgets the folders that were read."""
     _folder_as_it_is.cache_clear()
     _names_in.cache_clear()
 
@@ -72,7 +72,7 @@ def _names_in(folder: bytes) -> dict[bytes, bytes]:
         names = os.listdir(folder or b"/")
     except OSError:
         return {}
-    # As their forms are where they are ASCII: a folder may have all films.
+    # ASCII names have simple forms: a folder may have all films.
     found = dict(zip(map(bytes.lower, names), names))
     found.update([(_form(name), name) for name in names if not name.isascii()])
     return found

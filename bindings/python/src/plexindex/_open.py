@@ -203,7 +203,7 @@ class _Unopened:
 
     def __getattr__(self, name: str) -> "Any":
         if name.startswith("__"):
-            # Protocols that Python asks for: those of copying and pickling among them.
+            # Special methods that Python looks for, such as those of copying and pickling.
             raise AttributeError(name)
         raise self._error
 
@@ -212,7 +212,7 @@ class _Unopened:
 
 
 def _open_again(folder: str, server_url: "str | None", has_token: bool, given: "dict[str, Any]") -> "Index | _Unopened":
-    """What a pickled index becomes: one index for each recipe in a process, which lasts as long as the process."""
+    """Loads a pickled index: one index for each recipe, open until the process ends."""
     from . import Error
 
     try:
@@ -244,7 +244,7 @@ def _opened_again(folder: str, server_url: "str | None", has_token: bool, given:
 def _configured(
     server_url: "Any", token: "Any", user: "Any", size_limit: "Any", database: "Any", mappings: "Any"
 ) -> "tuple[Any, ...]":
-    """What is not given, from the environment and from plexapi's file."""
+    """Missing options, from the environment and from plexapi's file."""
     from ._config import Named, find
     from ._mapping import as_mapping
 
@@ -309,7 +309,7 @@ def _log_level(level: "int | str | None") -> int:
 def _rules(mappings: "list[MappingArg]") -> "_lazy_index.Rules":
     pairs = [rule for rule in mappings if type(rule) is tuple and len(rule) == 2]
     if len(pairs) < len(mappings):
-        # A short-lived process need not load what few hosts need.
+        # Loaded late: few hosts need it.
         from ._mapping import rules_of
 
         return rules_of(mappings)

@@ -1,4 +1,4 @@
-"""Paths as the drop-in compares them where there is no stored listing to ask: by the library's normal form."""
+"""Compares paths by the library's normal form, for the drop-in without a stored listing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def components(path: str) -> list[str]:
 def relations(path: str, others: Sequence[str]) -> list[int]:
     """How a path relates to each of the others: see plexindex_compare_paths()."""
     native = _native.load()
-    # Where the library's texts end. No file has a NUL in its path, so a replacement makes two files no more alike.
+    # The library's texts end at a NUL. No path has one, so replacing it makes no two files equal.
     raw, *block = (text.replace("\0", "\1").encode("utf-8", "surrogatepass") for text in (path, *others))
     joined = b"\0".join([*block, b""])
     found = (ctypes.c_uint32 * len(others))()
@@ -68,7 +68,7 @@ def mapped(path: str, host: str | None, server: str | None) -> str | None:
 
 
 def best(rows: Iterable[tuple[T, list[str]]], path: str, other: str | None) -> list[T]:
-    """Those of the rows that fit the path best, by the rungs of the ladder; ``other`` is the path after mappings.
+    """The rows that fit the path best, by match kind; ``other`` is the path after mappings.
 
     Exact, exact in the normal form, the same for the mapped path, then the longest common end.
     """

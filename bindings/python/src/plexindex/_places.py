@@ -1,4 +1,4 @@
-"""Where the files of libraries lie on this machine, and whose folder one is."""
+"""The folders of libraries on this machine, and the library of a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ._library import LibraryInfo
 
-    # An index makes comparisons, so this module cannot name its class.
+    # The index imports this module, so it cannot name the class.
     Index = Any
     Library = Any
 
@@ -30,14 +30,14 @@ class Places:
         self.index, self.asked = index, asked
         self.names = Names(index)
         self.locations: ByFolder = {}
-        """Those of the libraries that are asked."""
+        """The folders of the compared libraries."""
         self.unfetched: ByFolder = {}
-        """The same, of which nothing was ever fetched."""
+        """The folders of compared libraries that were never fetched."""
         self.others: ByFolder = {}
-        """Those of the libraries that are not asked."""
+        """The folders of the other libraries."""
 
     def learn(self, libraries: Iterable[LibraryInfo]) -> None:
-        """Takes over what is known by now."""
+        """Reads the libraries again."""
         for library in libraries:
             known = self.unfetched if library.age is None else self.locations
             if not is_chosen(library, self.asked):
@@ -59,12 +59,12 @@ class Places:
         return max((place for place in self.locations if is_in(path, place)), key=len, default=None)
 
     def owners(self, path: bytes) -> list[LibraryInfo]:
-        """The libraries whose folder a path lies in."""
+        """The libraries that have a path in one of their folders."""
         place = self.around(path)
         return [] if place is None else self.locations[place]
 
     def owners_elsewhere(self, folder: bytes) -> list[LibraryInfo] | None:
-        """The libraries that are not asked, where a folder is theirs: the innermost location says whose it is."""
+        """The other libraries that own a folder, by its innermost location."""
         place = max((place for place in self.others if is_in(folder, place)), key=len, default=b"")
         return None if len(self.around(folder) or b"") >= len(place) else self.others[place]
 
@@ -75,7 +75,7 @@ class Places:
 
 
 class Names:
-    """What listed paths are called on the host, by the mappings of an index."""
+    """The host's names of listed paths, by the mappings of an index."""
 
     def __init__(self, index: Index) -> None:
         given = index._recipe[1][3]["mappings"] if index._recipe else ()
@@ -90,7 +90,7 @@ class Names:
         """Whether the host's name of each listed path is known: a pattern over the host's paths leads one way."""
 
     def host(self, path: str) -> bytes:
-        """A listed path, as the host has it."""
+        """The host's name of a listed path."""
         if self._rules is not None:
             found = self._rules._host(path)
             for server, host in () if found else self._back:
@@ -101,7 +101,7 @@ class Names:
         return os.fsencode(path)
 
     def host_folder(self, folder: str) -> bytes:
-        """The same for a folder: rules are written for what lies below it."""
+        """The same for a folder: rules match paths below it."""
         below = self.host(folder.rstrip("/") + "/x")
         return os.path.normpath(os.path.dirname(below))
 
@@ -112,6 +112,6 @@ def is_in(path: bytes, folder: bytes) -> bool:
 
 
 def outermost(folders: Iterable[bytes]) -> list[bytes]:
-    """Those that lie in no other one of them, each once."""
+    """The outermost of these folders, each once."""
     once = list(dict.fromkeys(folders))
     return [one for one in once if not any(one != other and is_in(one, other) for other in once)]

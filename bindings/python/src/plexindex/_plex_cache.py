@@ -1,4 +1,4 @@
-"""The drop-in's cache of what Plex listed and found: rows by library, and by library and title, with an expiry."""
+"""The drop-in's cache of listings and searches: rows by library, and by library and title, with an expiry."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from ._rows import Row
     from ._tables import Op
 
-# What a cache counts is in one table: rows by library, rows by library and title, paths that were missed. Beside it
-# are tables by which a library's listing, or that of its episodes and tracks, is searched: a value for some file names
-# each, and under no name how many values there are.
+# One table has what a cache counts: rows by library, rows by library and title, missed paths. Other tables index a
+# library's listing, or that of its episodes and tracks: each value has some file names, and the empty name has the
+# number of values.
 _ROWS = b"rows"
 _LISTED, _LEAVES = b"l", b"e"
 _SHAPE = b""
-# Items that fit a path: each costs a request.
+# Most items that fit a path: each costs a request.
 _CANDIDATES = 16
 
 
@@ -37,9 +37,9 @@ class PlexCache:
     """
 
     DEFAULT_LIBRARY_TTL = 3600
-    """Seconds for which what is stored is given."""
+    """Seconds until a stored value expires."""
     DEFAULT_SIZE_LIMIT = 104_857_600
-    """Bytes that all of it may take; what was stored longest ago goes first. Storing also removes what has expired."""
+    """Limit in bytes; the values stored longest ago are removed first. Storing also removes expired values."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class PlexCache:
         *,
         mappings: Iterable[MappingArg] = (),
     ) -> None:
-        """Opens the cache below this folder, and makes what is missing."""
+        """Opens the cache below this folder, and creates missing folders."""
         self._data_dir = data_dir
         self._library_ttl = library_ttl
         self._size_limit = size_limit
@@ -67,12 +67,12 @@ class PlexCache:
         return self._get(_entry(_LISTED, library_name))
 
     def set_search_results(self, library_name: str, title: str, results: Iterable[Any]) -> None:
-        """Keeps what a search for a title found, as :meth:`set_library_items`."""
+        """Stores the results of a search for a title, as :meth:`set_library_items`."""
         rows = [row for row in map(extract, results) if row is not None]
         self._store.put(_ROWS, _entry(b"s", library_name, title), pack(rows), self._library_ttl)
 
     def get_search_results(self, library_name: str, title: str) -> list[Row] | None:
-        """What was kept for this title, by its very spelling; None as :meth:`get_library_items`."""
+        """The results stored for exactly this title; None as :meth:`get_library_items`."""
         return self._get(_entry(b"s", library_name, title))
 
     def clear(self) -> None:
@@ -81,7 +81,7 @@ class PlexCache:
         self._hits = self._misses = 0
 
     def close(self) -> None:
-        """Lets go of the files. Later calls open them again."""
+        """Closes the files. Later calls open them again."""
         self._store.close()
 
     def get_stats(self) -> dict[str, Any]:
@@ -109,24 +109,24 @@ class PlexCache:
         ops: list[Op] = [(PUT, _ROWS, _entry(kind, library_name), pack(rows)), (CLEAR, table, b"", b"")]
         ops.append((PUT, table, _SHAPE, str(len(files)).encode()))
         ops += [(PUT, table, _bucket(number), text) for number, text in enumerate(files) if text]
-        # All or none: what is matched is what is given.
+        # All or none: the index and the rows must agree.
         self._store.write(ops, self._library_ttl)
 
     # For the function that finds items: matching inside of the library.
 
     def _put_leaves(self, library_name: str, items: Iterable[Any]) -> None:
-        """Keeps the episodes or tracks of a library beside what the host stored of it."""
+        """Stores the episodes or tracks of a library beside the host's rows."""
         self._put_listing(_LEAVES, library_name, items)
 
     def _has_leaves(self, library_name: str) -> bool:
         return self._store.has(_LEAVES + name_of(library_name), _SHAPE)
 
     def _was_missed(self, library_name: str, path: str) -> bool:
-        """Whether a path was looked for in vain a moment ago, by this process or another."""
+        """Whether a search for a path failed recently, in any process."""
         return self._store.has(_ROWS, _entry(b"m", library_name, path))
 
     def _note_miss(self, library_name: str, path: str, seconds: float) -> None:
-        """Notes that a path was looked for in vain."""
+        """Notes that a search for a path found nothing."""
         self._store.put(_ROWS, _entry(b"m", library_name, path), b"", seconds)
 
     def _match(
@@ -148,7 +148,7 @@ class PlexCache:
         rules = self._rules
         found: dict[str, list[str]] = {}
         if rules.rename:
-            # What a file is called on the host says nothing of its name on the server.
+            # The host's name of a file may differ from the server's.
             for row in unpack(self._store.get(_ROWS, _entry(kind, library_name)) or pack([])):
                 found.setdefault(row["key"], []).extend(row["file_paths"])
         else:

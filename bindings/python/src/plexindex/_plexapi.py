@@ -33,7 +33,7 @@ def _user_of(server: Any) -> str | None:
     """The account of the server's token, where plexapi has asked for it already."""
     account = vars(server).get("_myPlexAccount")
     facts = {} if account is None else vars(account)
-    # Of another token it would be another user.
+    # With another token it would be another user.
     if not server._token or server._token not in (facts.get("_token"), facts.get("authToken")):
         return None
     name = facts.get("uuid") or facts.get("id")
@@ -73,7 +73,7 @@ def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any)
 
 
 class _HoldsToken:
-    """What holds plexapi's connection, and with it the token: a pickle would carry that to wherever it is stored."""
+    """Base of what holds plexapi's connection with the token. It refuses to be pickled, which would store the token."""
 
     _instead: str
 
@@ -101,7 +101,7 @@ class ServerIndex(_HoldsToken):
     token = property(None, _set_token, doc="As that of :class:`plexindex.Index`.")
 
     def section(self, section: Any) -> SectionIndex:
-        """A library by its plexapi object, or by its title, which plexapi then asks for."""
+        """A library by its plexapi object, or by its title, which plexapi then looks up."""
         if isinstance(section, str):
             section = self._server.library.section(section)
         _check("section", "title or a plexapi.library.LibrarySection", section, ("_server", "key", "locations"))
@@ -140,7 +140,7 @@ class ServerIndex(_HoldsToken):
 
 
 class LightMatch(Match):
-    """A :class:`plexindex.Match` with its item as plexapi has it. Made by :meth:`SectionIndex.match`."""
+    """A :class:`plexindex.Match` whose item also has plexapi's names. Made by :meth:`SectionIndex.match`."""
 
     __slots__ = ("light",)
 
@@ -258,7 +258,7 @@ class SectionIndex(_HoldsToken):
         return f"<plexindex.SectionIndex {self._section.title!r} on {self.index.cache_dir!r}>"
 
 
-# `title` is the plexapi object's: a library that was chosen by its uuid has none.
+# plexapi's title: a library that was selected by its uuid has none.
 _OURS = frozenset(name for name in dir(Library) if not name.startswith("_")) - {"title"}
 
 
@@ -287,7 +287,7 @@ class _Guid:
 
 
 class _Facts:
-    """What the store has of an item, with the names that an answer's items have."""
+    """The facts of an item from the store, under the names of an :class:`Item`."""
 
     __slots__ = ("guid", "key", "kind", "rating_key", "title", "year")
     key_only = False
@@ -325,7 +325,7 @@ class LightItem(_HoldsToken):
         return self._light_facts
 
     def _known(self, name: str, value: Any) -> Any:
-        """What the index knows; from the full object when it knows the key only."""
+        """A value from the index, or from the full object if the index knows only the key."""
         return getattr(self.full(), name) if self._light_item.key_only or self._light_full is not None else value
 
     @property

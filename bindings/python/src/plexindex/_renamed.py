@@ -1,4 +1,4 @@
-"""Differences that a rename on the server would explain: held back until the server was asked.
+"""Differences that a rename on the server would explain. They are held back until the server has answered.
 
 A rename that moved no clock of the server's looks like a file that is gone and a new one.
 """
@@ -26,37 +26,37 @@ if TYPE_CHECKING:
     # An item that may have been renamed.
     Unsure = tuple[LibraryInfo, Item]
 
-# So many items are asked for in a run at most: in requests of 64.
+# Most items that a run requests, 64 at a time.
 _ASKED = 256
-# So many files that are new, and so many further files of items, are held back until then.
+# Most new files, and most further files of items, that are held back.
 _HELD = 8192
 
 
 class Renames:
-    """What is held back, and what comes of it."""
+    """Differences that are held back, and their outcome."""
 
     def __init__(self, places: Places, walk: Walk, listing: Listing) -> None:
         self._places, self._walk, self._listing = places, walk, listing
         self.may_ask = False
         """Whether anything is held back."""
         self.unasked = 0
-        """Items that may have been renamed, and which the server was not asked for."""
+        """Items that may have been renamed and were not requested."""
         self.failed = False
         """The server did not answer."""
         self._new: list[OnDisk] = []
-        # Files that several items have.
+        # Files of several items.
         self._shared: list[OnDisk] = []
-        # What is told of these where the server does not answer.
+        # Their differences if the server does not answer.
         self._ambiguous: list[Difference] = []
-        # By library the items whose files are gone, and further files of items.
+        # By library: items whose files are gone, and further files of items.
         self._gone: dict[str, list[tuple[LibraryInfo, Difference]]] = {}
         self._further: list[tuple[str, Difference]] = []
-        # Libraries of which more files are new than are held back, and those with more further files.
+        # Libraries with more new files, or more further files, than are held back.
         self._flooded: set[str] = set()
         self._told_further: set[str] = set()
 
     def holds_file(self, one: OnDisk, difference: Difference) -> bool:
-        """Whether what is told of a file is told later: it may be what an item is called, or was called."""
+        """Whether a difference of a file is held back: the file may be an item's new or old name."""
         if self.may_ask and difference.what == "ambiguous" and len(self._shared) < _HELD:
             self._shared.append(one)
             self._ambiguous.append(difference)
@@ -70,7 +70,7 @@ class Renames:
         return True
 
     def holds_listed(self, library: LibraryInfo, difference: Difference) -> bool:
-        """The same of what is told of an item."""
+        """Whether a difference of an item is held back."""
         if difference.what == "not_on_disk":
             held = self._gone.setdefault(library.uuid, [])
             if self.may_ask and len(held) < _ASKED:
@@ -84,7 +84,7 @@ class Renames:
         return False
 
     def told(self) -> Iterator[Difference]:
-        """What was held back, once the server was asked for the items that may have been renamed."""
+        """Requests the items that may have been renamed, then yields the remaining differences."""
         listing, held = self._listing, self._new + self._shared
         keys, changed = self._ask_for(self._unsure())
         self.may_ask = False
@@ -102,7 +102,7 @@ class Renames:
         for uuid, difference in gone + self._further:
             if not is_asked(uuid, difference.item):
                 yield difference
-        # Their files may be others now, so which of them are further ones is seen anew.
+        # Their files may have changed, so further files are found again.
         listing.forget_seen()
         for (uuid, root), one in list(listing.compared.items()):
             for difference in listing.below(one.library, root, one.empty) if uuid in changed else ():
@@ -111,7 +111,7 @@ class Renames:
                     yield difference
 
     def _unanswered(self) -> Iterator[Difference]:
-        """What was told of files that several items have, and that the server did not answer for."""
+        """Differences of files of several items for which the server did not answer."""
         paths = [path for path, *_ in self._shared] if self.failed else []
         answers = self._places.index.match_paths(self._places.asked, paths, offline=True) if paths else ()
         for answer, difference in zip(answers, self._ambiguous):
@@ -134,7 +134,7 @@ class Renames:
                 found += [(library, one.item) for library, one in gone[:room] if one.item]
                 count = sum(one.gone for (of, _), one in self._listing.compared.items() if of == uuid)
                 self.unasked += count - len(gone[:room])
-        # An earlier run may have come to know but a part of what was renamed.
+        # An earlier run may have seen only a part of the renames.
         shared = [(path, places.owners(path)) for path, *_ in self._shared]
         for owner in {owner.uuid: owner for _, owners in shared for owner in owners}.values():
             if owner.uuid in new - self._flooded:
@@ -173,7 +173,7 @@ class Renames:
         changed: set[str] = set()
         compared = {uuid for uuid, _ in self._listing.compared}
         while unsure and not self.failed:
-            # An item may be given with several of its files: one that it still has does not tell of the others.
+            # An item may appear with several of its files. One that it still has says nothing about the others.
             by_key: dict[tuple[str, str], list[Unsure]] = {}
             for library, item in unsure:
                 by_key.setdefault((library.uuid, item.rating_key), []).append((library, item))
@@ -204,12 +204,12 @@ class Renames:
         return keys, changed
 
     def _sharing(self, library: LibraryInfo, paths: Collection[PathArg]) -> list[Unsure]:
-        """The items of a library that have one of these files, where several have it: some may have it no more."""
+        """The items of a library that share one of these files: some may have lost it."""
         answers = self._places.index.match_paths(self._places.library(library), paths, offline=True) if paths else ()
         several = [answer for answer in answers if answer.rung in LISTED and answer.status == "ambiguous"]
         return [(library, item) for answer in several for item in answer.candidates]
 
 
 def _is_of(answer: Match, item: Item) -> bool:
-    """Whether a file is listed with an item, perhaps among others."""
+    """Whether a file is listed with an item, and perhaps with others."""
     return answer.rung in LISTED and any(one.rating_key == item.rating_key for one in answer.candidates)

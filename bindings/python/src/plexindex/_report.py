@@ -1,4 +1,4 @@
-"""What became of a batch edit."""
+"""The report of a batch edit."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from . import _constants as c
 
 
 class EditReport:
-    """What became of the items of an edit, by the keys as they were given."""
+    """The outcome for the items of an edit, by the given keys."""
 
     __slots__ = ("done", "failed", "left", "missing", "requests")
 
     done: list[str]
     """The server edited these."""
     failed: list[str]
-    """These were in the request that failed: whether they were edited is not known."""
+    """These were in the failed request. They may or may not be edited."""
     left: list[str]
-    """For these no request was sent."""
+    """No request was sent for these."""
     missing: list[str]
     """The server does not have these; then nothing was edited."""
     requests: int
-    """Edits that were asked for, the failed one included; retries are not counted."""
+    """Edit requests, including the failed one, without retries."""
 
     def __init__(self, keys: list[str], states: bytes, requests: int) -> None:
         def of(state: int) -> list[str]:

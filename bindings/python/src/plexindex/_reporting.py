@@ -1,4 +1,4 @@
-"""What an open index tells of itself, its server and its store: for people, not for matching."""
+"""Reports of an open index about itself, its server and its store, for people."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class ReportMethods(Session):
     def libraries(
         self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None
     ) -> list[LibraryInfo]:
-        """The server's libraries. Asks the server only when none is known."""
+        """The server's libraries. Sends a request only if none is known."""
         flags = c.QUERY_OFFLINE if offline else 0
         _, text = self._query(self._native.libraries_json, None, b"", deadline, flags, progress)
         _log.drain(self._native)
         return [LibraryInfo.from_json(entry) for entry in _parsed(text)]
 
     def stats(self) -> Stats:
-        """What this index did so far: counts and times."""
+        """Counts and times of this index so far."""
         from ._stats import Stats
 
         raw = CStats(size=ctypes.sizeof(CStats))
@@ -43,7 +43,7 @@ class ReportMethods(Session):
         return Stats(raw, last_failure)
 
     def profile(self) -> Profile:
-        """What this index spent its time on so far."""
+        """How this index spent its time so far."""
         from ._stats import Profile
 
         return Profile(self.stats())
@@ -70,7 +70,7 @@ class ReportMethods(Session):
         return ServerInfo.from_json(_parsed(text))
 
     def store(self) -> StoreInfo:
-        """What kind of place the store is in: its file system, its size, and whether locks work there (tested now)."""
+        """The place of the store: its file system, its size, and whether locks work there (tested now)."""
         from ._facts import StoreInfo
 
         return StoreInfo.from_json(_parsed(self._do(self._native.store_json, library=self, reserve=4096)))

@@ -23,7 +23,7 @@ _HEAD = "plexindex 1\n"
 
 def extract(item: Any) -> Row | None:
     """``{'key': str, 'title': str | None, 'file_paths': [str]}`` of an item; None without a key, or when it raises."""
-    # plexapi reloads an item, with a request, when an empty attribute of it is read.
+    # plexapi sends a request when an empty attribute of an item is read.
     known = getattr(item, "__dict__", None)
     reloads = known is not None and known.get("_autoReload") is True
     try:
@@ -55,12 +55,12 @@ def _path(path: Any) -> str:
     return os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else str(path)
 
 
-# Paths that share a value, on average, and bytes of the longest one that is searched.
+# Average number of paths in one value, and bytes of the longest path that is indexed.
 _TOGETHER, _LONGEST = 16, 32_767
 
 
 def file_name(path: str) -> str:
-    """What a path is searched by: what is behind its last separator, of whatever system, without case."""
+    """The search key of a path: the part behind its last separator of any system, without case."""
     name = path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
     if name.isascii():
         return name.lower()
@@ -70,7 +70,7 @@ def file_name(path: str) -> str:
 
 
 def find_in(count: int, name: str) -> int:
-    """In which of so many values a file name is."""
+    """The number of the value that holds a file name."""
     from binascii import crc32
 
     return crc32(name.encode()) % count
@@ -98,7 +98,7 @@ def pack_files(rows: list[Row]) -> list[bytes]:
 
 
 def _is_odd(text: str) -> bool:
-    """Too long, or an error: not to be encoded. Most texts are neither, for a look."""
+    """Whether a text is too long or cannot be encoded. A quick check passes most texts."""
     return len(text) > _LONGEST if text.isascii() else len(text.encode()) > _LONGEST
 
 
@@ -131,7 +131,7 @@ def unpack(text: bytes | bytearray) -> list[Row]:
     if not count:
         return []
     collecting = gc.isenabled()
-    # Nothing that is made here can be garbage yet; looking for it would take longer than all the rest.
+    # The collector is paused: nothing here can be garbage yet, and looking for it takes longer than everything else.
     gc.disable()
     try:
         fields = str(memoryview(text)[head + 1 :], "utf-8", "surrogatepass" if "s" in flags else "strict").split("\0")
@@ -154,7 +154,7 @@ def unpack(text: bytes | bytearray) -> list[Row]:
 
 
 def _files(paths: list[str], odd: list[str]) -> list[list[str]]:
-    """The paths by row: one each, but for those rows that are named."""
+    """The paths by row: one each, except for the named rows."""
     files: list[list[str]] = []
     at = 0
     for entry in odd:

@@ -1,4 +1,4 @@
-"""Mappings applied to rows that the drop-in keeps: as the library applies them to what a server lists."""
+"""Applies mappings to the drop-in's rows, as the library does to listed paths."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     Rule = Callable[[str], "str | None"]
     Keyed = list[tuple[str, list[str]]]
 
-# In a replacement a backslash is one, but before a group.
+# In a replacement a backslash is literal, except before a group.
 _BACKSLASH = re.compile(r"\\\\|\\(?![1-9]|g<)")
 
 
 class Rules:
-    """The rules of a cache, in their order. The library has compiled them too: what it refuses never gets here."""
+    """The rules of a cache, in order. The library has compiled them before and refused invalid ones."""
 
     def __init__(self, mappings: Iterable[MappingArg]) -> None:
         rules = [rule if isinstance(rule, Mapping) else Mapping.host_prefix(*rule) for rule in mappings]
@@ -30,14 +30,14 @@ class Rules:
         self._to_server = [_rule(rule) for rule in rules if rule.kind in host]
         self._to_host = [_rule(rule) for rule in rules if rule.kind not in host]
         self.rename = any(rule.kind == c.MAPPING_SERVER_PATTERN for rule in rules)
-        """Whether a listed file may be called otherwise on the host."""
+        """Whether a listed file may have another name on the host."""
 
     def to_server(self, path: str) -> list[str]:
-        """What the path may be called on the server."""
+        """Possible names of the path on the server."""
         return [found for found in (rule(path) for rule in self._to_server) if found]
 
     def best(self, rows: Keyed, path: str, other: str | None) -> list[str]:
-        """Those of the rows that fit the path best: a path that is listed comes before one that a rule gives."""
+        """The rows that fit the path best: a listed path comes before a mapped one."""
         if (self._to_server or self._to_host) and not _listing(rows, path):
             for name in self.to_server(path):
                 found = _listing(rows, name)

@@ -1,4 +1,4 @@
-"""The life of a handle: opening, calls in flight, closing. What an index does with it is in _index.py."""
+"""A handle: opening, calls in flight, closing. The methods of an index are in other modules."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def initial_state(native: Native, handle: int | None) -> dict[str, Any]:
     """The attributes of a session before its first call, except for those that opening sets."""
-    # Where the accelerator finds the handle: empty as soon as a close begins.
+    # The accelerator reads the handle here. A close clears it first.
     cell = ctypes.c_void_p(handle)
     renewal = None, None
     return {
@@ -51,7 +51,7 @@ class Session:
     _native: Native
     _selected: dict[tuple[int, str], Selected]
     _tables: dict[bytes, TableHandle]
-    # Calls in flight, each with the fork generation that it began in. A dict: adding and removing are atomic.
+    # Calls in flight, with their fork generation. A dict: adding and removing are atomic.
     _calls: dict[Call | Flight, int]
     _wakeup: Any
     _cell: ctypes.c_void_p
@@ -68,7 +68,7 @@ class Session:
         self._closing = closing_lock()
         # The library calls it for as long as it is open.
         self._renewal = renewal, options.renew_token
-        # How another process opens the same: a function and its arguments. It holds no token.
+        # A function and arguments with which another process opens the same index. It holds no token.
         self._recipe: tuple[Any, ...] | None = None
         self._handle: int | None = None
         status = native.open(ctypes.byref(options), ctypes.byref(self._cell), None)
@@ -93,10 +93,10 @@ class Session:
             self._cell.value = None
             self._native.wake_waiting(self._handle, None)
             if not self._wait_for_calls(me):
-                # It stays open until the process is gone, which is soon.
+                # It stays open until the process ends, which is soon.
                 self._handle = None
                 return
-            # With an interpreter lock no fast lookup is running either: it would hold the lock, which is here.
+            # No fast lookup is running: it would hold the interpreter's lock, which this thread has.
             for selected in list(self._selected.values()):
                 selected.retire()
             for table in list(self._tables.values()):
@@ -113,7 +113,7 @@ class Session:
             if self._handle is not None:
                 self.close()
         except Exception:
-            # At the interpreter's end modules are half gone, and no caller is left to be told.
+            # At the interpreter's end modules are half unloaded, and no caller is left for an error.
             pass
 
     def _query(
@@ -129,7 +129,7 @@ class Session:
         reserve: int = 0,
         buffer: bool = True,
     ) -> tuple[int, bytes | bytearray]:
-        """A call that takes a plexindex_query, and a count and a buffer where it does: its status and its answer."""
+        """A call that takes a plexindex_query, and perhaps a count and a buffer. Returns status and answer."""
         call = _calls.take()
         try:
             self._calls[call] = _calls.Generation.number
@@ -197,7 +197,7 @@ class Session:
         reserve: int | None = None,
         detach: bool = False,
     ) -> tuple[int, bytes | bytearray]:
-        """The same, with the status: for those that answer by it. With ``detach`` a large answer is not copied."""
+        """The same, and returns the status too. With ``detach`` a large answer is not copied."""
         call = _calls.take()
         try:
             self._calls[call] = _calls.Generation.number
@@ -237,7 +237,7 @@ class Session:
         self._do(self._native.library, kind, raw or None, len(raw), ctypes.byref(pointer), library=self)
         found = self._selected.setdefault((kind, selector), Selected(self._native, pointer.value or 0))
         if not self._open:
-            # It was closed meanwhile, and that close may not have seen this one.
+            # It was closed meanwhile, and that close may have missed this handle.
             found.retire()
             raise self._closed_error()
         return found
@@ -286,7 +286,7 @@ class Session:
         return ClosedError(f"the index on {self._cache_dir!r} is closed: open it again")
 
     def _ended(self, status: int, text: bytes, lines: list[tuple[int, bytes]] | None) -> None:
-        """Hears of a call that the accelerator made: what is wrong, its log lines, that a close may wait for it."""
+        """Ends a call of the accelerator: raises its error, hands on its log lines, wakes a close that waits."""
         self._wake()
         _log.hand_on([(level, line.decode("utf-8", "replace")) for level, line in lines or ()])
         if status >= c.FIRST_ERROR:
@@ -305,16 +305,16 @@ class Session:
                 pass
 
     def _wait_for_calls(self, me: int) -> bool:
-        """True when none is in flight; False when the interpreter has ended the threads that they were in."""
+        """Waits for calls in flight. False if the interpreter has ended their threads."""
         wakeup = allocate_lock()
         wakeup.acquire()
         self._wakeup = wakeup
         while True:
-            # Of this thread none can be in flight: an interruption kept it from being struck off.
+            # A call of this thread cannot be in flight: an interruption kept it from being removed.
             born = _calls.Generation.number
             if not any(call.thread != me and began == born for call, began in list(self._calls.items())):
                 return True
             if sys.is_finalizing():
                 return False
-            # The time-out is for a call whose end was interrupted before it said so.
+            # The time-out is for a call that was interrupted before it could wake this thread.
             wakeup.acquire(timeout=0.5)

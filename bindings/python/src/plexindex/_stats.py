@@ -1,4 +1,4 @@
-"""What an index did: counts and times."""
+"""Counts and times of an index."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Stats:
     )
 
     answers: dict[str, int]
-    """Answers by rung, fast lookups included: ``"confirmed"``, ``"exact"``, …; ``"none"``: those without an item."""
+    """Answers by match kind, including fast lookups: ``"confirmed"``, ``"exact"``, …; ``"none"``: without an item."""
     lookup_misses: int
     """Fast lookups that found nothing."""
     stale_answers: int
@@ -56,7 +56,7 @@ class Stats:
     requests: dict[str, int]
     """Requests sent, retries included, by kind: ``"identity"``, ``"probe"``, ``"page"``, …"""
     bytes_received: int
-    """Bytes of answers' bodies as they came over the wire."""
+    """Bytes of answers' bodies on the wire."""
     store_requests: int
     """Requests over the life of the store, all processes, as last written."""
     store_answers: int
@@ -92,7 +92,7 @@ class Stats:
     size_limit: int
     """Bytes that the folder may take; 0: no limit."""
     over_limit: int
-    """Bytes by which what has to stay is more than that limit. Not 0: the limit is too small."""
+    """Bytes by which the part that must stay exceeds the limit. Not 0: the limit is too small."""
     evictions: int
     """Libraries that were removed for a limit over the life of the store, by all processes."""
     sequence: int
@@ -100,11 +100,11 @@ class Stats:
     events: int
     """Events about libraries that the server sent, or that were given to ``notify``."""
     hints: int
-    """Writes that noted what events hint at. They are fewer than the events: several events share a write."""
+    """Writes because of events. Several events share a write."""
     failures: int
-    """How often an old answer was given because the server could not be asked, or its answer not be stored."""
+    """Old answers given because the server did not answer, or its answer could not be stored."""
     last_failure: str | None
-    """The reason for the last of these; None once the server can be asked again."""
+    """The reason of the last one; None once the server answers again."""
 
     def __init__(self, raw: CStats, last_failure: str | None = None) -> None:
         self.answers = dict(zip(c.RUNGS, raw.answers))
@@ -160,7 +160,7 @@ class Stats:
 
 
 class Profile:
-    """What an index spent its time on, fast lookups not included. Made by :meth:`Index.profile`.
+    """How an index spent its time, without fast lookups. Made by :meth:`Index.profile`.
 
     Times are in seconds. The parts may add up to more than the whole: a page is stored while the next one is fetched.
     """

@@ -1,4 +1,4 @@
-"""What a host keeps itself, for plexindex.compat: tables of bytes by name, in a folder that is opened when needed."""
+"""Tables of bytes by name for plexindex.compat, in a folder that is opened when needed."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     Op = tuple[int, bytes, bytes, bytes]
     """PUT, REMOVE or CLEAR; the table; the entry's name; its value."""
 
-# How often something is done again that other threads close at the same time.
+# Retries if other threads close the index meanwhile.
 _PERSISTENCE = 20
 _MOST = 2**63 - 1
 _LONGEST = 400_000
 
 PUT, REMOVE, CLEAR = c.TABLE_PUT, c.TABLE_REMOVE, c.TABLE_CLEAR
 ALL = b""
-"""All tables of a folder, where they are counted and cleared."""
+"""Selects all tables of a folder, for counting and clearing."""
 
 
 def name_of(text: object) -> bytes:
-    """Any text as bytes, exactly; the longest by a digest. What is no text is shown as one, as in an f-string."""
+    """A text as bytes, unambiguously; a long one as a digest. Other values are formatted first."""
     raw = (text if isinstance(text, str) else str(text)).encode("utf-8", "surrogatepass")
     if len(raw) <= _LONGEST:
         return raw
@@ -62,11 +62,11 @@ def _ttl_ms(ttl: float | None) -> int:
 
 
 class TableStore:
-    """The tables in a folder. Every call may come after a close: it opens again."""
+    """The tables in a folder. A call after a close opens them again."""
 
     def __init__(self, folder: str, limit: object, mappings: Iterable[MappingArg] = ()) -> None:
-        """Opens them, making the folder and those above it. Mappings that make no sense are refused."""
-        # It is opened again after a close, and the current folder may be another by then.
+        """Opens them, and creates the folder and those above it. Invalid mappings are refused."""
+        # Absolute: the current folder may change before it is opened again.
         self._folder = folder = os.path.abspath(folder)
         self._limit = whole(limit)
         self.mappings = tuple(mappings)
@@ -94,7 +94,7 @@ class TableStore:
             found.close()
 
     def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Does something with the index, again when another thread closed it meanwhile."""
+        """Calls a function with the index; retries if another thread closed it meanwhile."""
         for _ in range(_PERSISTENCE):
             try:
                 return work(self.index(), *arguments)
@@ -119,7 +119,7 @@ class TableStore:
         self.run(_put, table, name, value, _ttl_ms(ttl), self._limit)
 
     def remove(self, table: bytes, name: bytes) -> None:
-        """Removes a value. One that is not there is fine."""
+        """Removes a value. A missing one is no error."""
         self.run(_remove, table, name)
 
     def write(self, ops: list[Op], ttl: float | None) -> None:
@@ -135,11 +135,11 @@ class TableStore:
         self.run(_clear, table)
 
     def disk_bytes(self) -> int:
-        """What all of it takes on the disk."""
+        """Bytes of the folder on the disk."""
         return self.run(_disk_bytes)
 
 
-# In tables whose name begins so the library takes A to Z for a to z: see MatchCache.
+# In tables with this prefix the library lower-cases A to Z: see MatchCache.
 _FOLDING = b"="
 
 
@@ -152,7 +152,7 @@ def _handle(index: Index, table: bytes) -> TableHandle:
     index._do(index._native.table, table or None, len(table), flags, ctypes.byref(pointer), library=index)
     found = index._tables.setdefault(table, TableHandle(pointer.value or 0))
     if not index.is_open:
-        # Another thread closed it meanwhile, and may not have seen this one.
+        # Another thread closed it meanwhile and may have missed this handle.
         found.retire()
         raise index._closed_error()
     return found

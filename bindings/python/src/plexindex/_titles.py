@@ -1,4 +1,4 @@
-"""What a file's name and its folders tell of an item: titles to search Plex for, and what speaks against one.
+"""Evidence in a file's name and its folders: titles to search Plex for, and what speaks against an item.
 
 The index has rules of its own for this (``matching::point``, ``matching::telling``), which differ on purpose. The index
 asks for one title, since each costs a request; the drop-in asks for up to three, in the order of the host that it
@@ -12,7 +12,7 @@ import re
 
 from ._paths import components
 
-# A word that begins what is not part of the title any more. Words of their own only: 'Adventure' holds a 'DV'.
+# Words that end the title. Whole words only: 'Adventure' contains 'DV'.
 _QUALITY = re.compile(
     r"(?<![^\W_])(?:\d{3,4}[pi]|4k|uhd|hdr(?:10)?|web[ .-]?(?:dl|rip)|blu[ .-]?ray|brrip|bdrip|dvdrip|hdtv|remux|"
     r"[xh][ .]?26[45]|hevc|xvid)(?![^\W_])",
@@ -25,7 +25,7 @@ _EPISODE = re.compile(
 _TRACK = re.compile(r"^\d{1,3}(?:-\d{1,3})?[ ._-]+")
 _SEASON = re.compile(r"(?:season|series|staffel|saison|temporada|s)[ ._-]*(\d{1,4})", re.IGNORECASE)
 _SPECIALS = re.compile(r"specials|season[ ._-]*0+", re.IGNORECASE)
-# What folders have beside the name of a show, an album or a film.
+# Parts of folder names besides the name of a show, an album or a film.
 _BESIDE = re.compile(
     r"\([^)]*\)|\[[^]]*\]|\{[^}]*\}|(?<![^\W_])(?:complete|collection|the series)(?![^\W_]).*", re.IGNORECASE
 )
@@ -34,12 +34,12 @@ _DISC = re.compile(r"(?:cd|dis[ck])[ ._-]*\d+", re.IGNORECASE)
 _TITLE_AND_YEAR = re.compile(r".*\S[ ._-]*[(\[](?:19|20)\d\d[)\]].*")
 _NUMBERS = re.compile(r"\d+")
 _MOST = 3
-# The file's name and the folders above it that tell of an item.
+# Components that may carry a title: the file name and the folders above it.
 _TELLING = 4
 
 
 def titles(path: str) -> list[str]:
-    """Up to three titles that the file's name and its folder suggest, the likeliest first."""
+    """Up to three titles from the file's name and its folder, the likeliest first."""
     parts = components(path)
     stem = _stem(parts[-1]) if parts else ""
     folder = parts[-2] if len(parts) > 1 else ""
@@ -78,7 +78,7 @@ def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
             continue
         if isinstance(season, int) and folder in folders and (int(told[1]) if told else 0) != season:
             return True
-        # What a season's folder lies in is called like the show.
+        # The folder above a season has the name of the show.
         show = facts.get("grandparentTitle")
         if isinstance(show, str) and above in folders and not _alike(above, show):
             return True
@@ -92,7 +92,7 @@ def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
 
 def _another_film(parts: list[str], folders: list[str], known: list[list[str]], facts: dict[str, object]) -> bool:
     year = facts.get("year")
-    # A folder of nothing but a year may be of the year when it was added.
+    # A folder that is only a year may be the year when the film was added.
     named = [folder for folder in folders if not folder.isdigit()]
     years = {int(text) for folder in named for text in _NUMBERS.findall(folder) if _YEAR.fullmatch(text)}
     if not isinstance(year, int) or not years:
@@ -129,14 +129,14 @@ def _common(one: list[str], other: list[str]) -> int:
 
 
 def _alike(folder: str, title: str) -> bool:
-    """Whether both are the same name, whatever else the folder says: a year, a country, the quality."""
+    """Whether both are the same name, without year, country and quality."""
     return not {_letters(folder), _letters(_BESIDE.sub(" ", folder))}.isdisjoint(
         {_letters(title), _letters(_BESIDE.sub(" ", title))}
     )
 
 
 def _letters(name: str) -> str:
-    """Without year and quality, an article, accents and what is no letter."""
+    """The name without year, quality, article, accents and other characters than letters."""
     from unicodedata import normalize
 
     text = normalize("NFKD", _ARTICLE.sub("", _bare(name)).replace("&", "and")).lower()
@@ -149,8 +149,8 @@ def _stem(name: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """Without year, quality and what follows them."""
-    # The last year: a title may hold one too.
+    """The name up to its year or quality."""
+    # The last year: a title may contain one.
     years = [found.start() for found in _YEAR.finditer(text, 1)]
     quality = _QUALITY.search(text, 1)
     end = min(*years[-1:], quality.start() if quality else len(text), len(text))

@@ -1,4 +1,4 @@
-"""What is on the disk and not in Plex. The library walks: here findings become differences."""
+"""Turns the findings of the library's walk of a disk into differences."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     # A file's path, whether another one differs in its case only, the rule that leaves it out, and the line that does.
     OnDisk = tuple[bytes, bool, str, bytes]
 
-# Rungs of what is listed with this path.
+# Match kinds of a listed path.
 LISTED = ("confirmed", "exact", "mapped")
 _AT_ONCE = 1024
 # Names that a call of the library reads, folders that it is given, and the room for what it finds. A folder that has
 # more than there is room for is read again: the first one may have all films.
 _NAMES, _FOLDERS, _ROOM, _FIRST_ROOM = 16_384, 4096, 1 << 20, 8 << 20
-# What lies in a folder onto which a disk is mounted: few names, left out by these rules.
+# Leftovers in the folder of an unmounted disk: few names, left out by these rules.
 _FEW, _LEFTOVERS = 64, (b"hidden", b"system", b"empty")
-# Items that a reason names.
+# Most items that a reason names.
 _NAMED = 3
 _TEXTS = {
     "not_scanned": "it lies in a folder of library '{}', which does not list it (yet)",
@@ -53,23 +53,23 @@ class Walk:
         self._rules_in: dict[bytes, dict[bytes, str]] = {}
 
     def below(self, top: bytes) -> Iterator[tuple[OnDisk | None, Difference]]:
-        """What is told of a folder and what lies below it: of files with the file."""
+        """Differences of a folder and everything below it: those of files with the file."""
         for differences, files in self._pages(top, self._rules):
             for difference in differences:
                 yield None, difference
             yield from self.differing(files)
 
     def media_below(self, top: bytes) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
-        """What cannot be read of a folder that no library has, and its media files, whatever is left out elsewhere."""
+        """Differences of unreadable folders outside every library, and all media files there."""
         return self._pages(top, _left_out.rule_bits(set(_left_out.RULES) - {"extension"}))
 
     def _pages(self, top: bytes, rules: int) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
         index, asked, count = self._places.index, self._places.asked, ctypes.c_uint64()
-        # The next one last. As many folders as a library has films may wait: nothing is done for each of them alone.
+        # A stack: the next folder is the last. There may be as many as a library has films.
         left = [top]
         twins: set[bytes] = set()
         room = _FIRST_ROOM
-        # A walk that goes on from call to call reads each folder once. Without a folder it follows links.
+        # A walk of several calls reads each folder once. A call without folders follows links.
         walk: bytes | None = b"0"
         while walk is not None:
             given = left[-_FOLDERS:]
@@ -113,7 +113,7 @@ class Walk:
             yield differences, files
 
     def has_leftovers_only(self, place: bytes) -> bool:
-        """Whether there is no media in a location, nor a folder that may have some."""
+        """Whether a location has no media and no folder that may have some."""
         inner = {*self._places.locations, *self._places.others} - {place}
         try:
             is_small = _on_disk.names_in(place, _FEW) < _FEW
@@ -138,12 +138,12 @@ class Walk:
             folder = os.path.join(folder, name)
             if rules.get(folder):
                 return rules[folder]
-        # Of what does not end as media nothing is told.
+        # Files without a media extension are not reported.
         is_untold = folder not in rules and above not in rules and os.path.lexists(path)
         return "extension" if is_untold else None
 
     def _rules_of(self, folder: bytes) -> dict[bytes, str]:
-        """What is told in a folder, each with the rule that leaves it out, or nothing; itself if it cannot be read."""
+        """Differences in a folder, each with the rule that leaves it out, or None. An unreadable folder is one."""
         if folder not in self._rules_in:
             index, count = self._places.index, ctypes.c_uint64()
             text = b"folder\0%b\0" % folder
@@ -156,16 +156,16 @@ class Walk:
         return self._rules_in[folder]
 
     def not_read(self, path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
-        """What is told of what cannot be read."""
+        """The difference of an unreadable folder or link."""
         self.unreadable.add(path)
         return not_read(path, number, owners)
 
     def is_unreadable(self, folder: bytes) -> bool:
-        """Whether it is told already that a folder cannot be read."""
+        """Whether a folder was already reported as unreadable."""
         return any(is_in(folder, known) for known in self.unreadable)
 
     def differing(self, files: list[OnDisk]) -> Iterator[tuple[OnDisk, Difference]]:
-        """What is told of files."""
+        """Differences of files."""
         for at in range(0, len(files), _AT_ONCE):
             yield from self._look_up(files[at : at + _AT_ONCE])
 
@@ -173,7 +173,7 @@ class Walk:
         index, places = self._places.index, self._places
         paths = [path for path, *_ in batch]
         answers = index.match_paths(places.asked, paths, offline=True)
-        # Libraries may share a folder: what another one lists there is not this one's to list.
+        # Libraries may share a folder: this one need not list what another one lists.
         elsewhere = index.match_paths(None, paths, offline=True) if places.others else answers
         for one, answer, other in zip(batch, answers, elsewhere):
             path, twin, *_ = one
@@ -186,7 +186,7 @@ class Walk:
                 yield one, difference
 
     def _is_twins(self, path: bytes, answer: Match) -> bool:
-        """Whether what was found is listed as another file, which is there and differs in its case only."""
+        """Whether the item is listed with another file that exists and differs in case only."""
         names = self._places.names
         listed = [names.host(item.path) for item in answer.candidates if item.path]
         return names.known and path not in listed and any(os.path.lexists(one) for one in listed)
@@ -225,12 +225,12 @@ def _mapping_missing(path: bytes, listed: bytes) -> str:
         del own[-1], other[-1]
     host, server = (os.fsdecode(b"/".join(names)) or "/" for names in (own, other))
     text = _TEXTS["mapping_missing"]
-    # They may differ in case, and then a mapping would be of a single file.
+    # They may differ in case only; a mapping would then be for a single file.
     return text if host == os.fsdecode(path) else f"{text}: give {host} as the server's {server}"
 
 
 def _text_of_link(why: str, path: bytes, real: bytes) -> str | None:
-    """Why what a link leads to is not compared. ``real``: where that is."""
+    """Why the target of a link is not compared. ``real``: the target."""
     if why == "linked":
         return _TEXTS["linked_itself" if real in (path, b"") else "linked"].format(os.fsdecode(real))
     return _TEXTS.get(why)

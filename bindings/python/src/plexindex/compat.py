@@ -50,12 +50,12 @@ class NotFoundError(Error, LookupError):
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The classes that fit are those of the process that reads it.
+        # The reading process has its own classes.
         return _not_found, (str(self),), self.__dict__ or None
 
 
 _chosen: dict[str, Any] = {"not_found": None, "confidence": None}
-# Where a host and its client have classes for 'not found'. They are looked at, never imported.
+# Classes for 'not found' of hosts and clients. Used if they are loaded, never imported.
 _THEIRS = (("plex.exceptions", "PlexNotFound"), ("plexapi.exceptions", "NotFound"))
 _combined: dict[tuple[type, ...], Any] = {}
 
@@ -119,7 +119,7 @@ def _not_found(text: str) -> BaseException:
         return _chosen["not_found"](text)  # type: ignore[no-any-return]
     found = (getattr(sys.modules.get(module), name, None) for module, name in _THEIRS)
     theirs = tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception))
-    # Modules may be imported, or imported anew, at any time: a class for each combination that was met.
+    # Modules may be imported or reloaded at any time: one class for each combination.
     kind = _combined.get(theirs) or _combined.setdefault(theirs, _combine(theirs))
     return kind(text)  # type: ignore[no-any-return]
 
@@ -132,16 +132,16 @@ def _combine(theirs: tuple[type, ...]) -> type:
     members = {"__doc__": NotFoundError.__doc__, "__module__": __name__, "__reduce__": NotFoundError.__reduce__}
     for count in range(len(bases), 0, -1):
         try:
-            # The host's name, as hosts count and sort failures by it.
+            # The host's name: hosts count and sort failures by it.
             return type(bases[0].__name__, (*bases[:count], NotFoundError), members)
         except TypeError:
-            # Classes that no class can derive from together.
+            # Classes that cannot be combined.
             pass
     return bases[0]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported at first use: it takes long.
+    # Slow to import, so loaded at first use.
     if name == "MatchConfidence":
         from . import _confidence as module
 

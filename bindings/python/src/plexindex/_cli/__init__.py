@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Runs the command with these arguments, by default the process's; gives the exit code."""
+    """Runs the command with these arguments, by default the process's. Returns the exit code."""
     output.prepare()
     options = None
     try:
@@ -34,12 +34,12 @@ def main(given: Sequence[str] | None = None) -> int:
         output.complain(f"interrupted{kept}")
         return codes.INTERRUPTED
     except BrokenPipeError:
-        # The reader of the output has closed it. Python would complain once more when it flushes at the end.
+        # The reader closed the pipe. Otherwise Python would report it again when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return codes.PIPE_CLOSED
     except Exception as error:
         if isinstance(error, OSError) and not isinstance(error, Error):
-            # The library has errors of its own, and what else is opened says which file it is.
+            # Errors of the library have their own text; other errors name the file.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             what = error.filename or "standard input or output"
             output.complain(f"{what} cannot be read or written: {error.strerror or error}")
@@ -57,7 +57,7 @@ def main(given: Sequence[str] | None = None) -> int:
 
 
 def _besides(error: Exception, options: argparse.Namespace | None) -> str:
-    """What the command knows of an error and the library does not."""
+    """Advice about an error that only the command can give."""
     is_away = isinstance(error, ConnectError) or (
         # A deadline may also come while the database is read.
         isinstance(error, TimeoutError) and getattr(options, "deadline", None) is None

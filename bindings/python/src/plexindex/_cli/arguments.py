@@ -27,12 +27,12 @@ examples:
 
 Options may stand before or behind the command; plexindex COMMAND --help lists them."""
 
-# What ends the command line by itself.
+# Options that end the command by themselves.
 _ALONE = ("-h", "--help", "-V", "--version")
 
 
 def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
-    """What is given on the command line, by default the process's. Without anything the help is shown."""
+    """Parses a command line, by default the process's. An empty one shows the help."""
     given = sys.argv[1:] if given is None else list(given)
     top = parser()
     if not given:
@@ -51,7 +51,7 @@ def commands_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPars
 
 
 def _in_order(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
-    """The command first, then its options: its own parser knows them. A mapping of two words becomes one."""
+    """Moves the command to the front, since its parser knows the options. Joins mappings of two words."""
     commands = commands_of(top)
     known = {
         flag: action for command in commands.values() for action in command._actions for flag in action.option_strings
@@ -72,7 +72,7 @@ def _in_order(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
 
 
 def _values_joined(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
-    """``--deadline -1`` as ``--deadline=-1``: a value that looks like an option is still what was given."""
+    """Joins ``--deadline -1`` to ``--deadline=-1``: the value looks like an option."""
     command = commands_of(top).get(given[0]) if given else None
     known = {} if command is None else command._option_string_actions
     rest, joined = list(given), []
@@ -89,7 +89,7 @@ def _values_joined(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
 
 
 def _mappings_joined(given: list[str]) -> list[str]:
-    """``--mapping HOST SERVER`` as ``--mapping 'HOST -> SERVER'``."""
+    """Joins ``--mapping HOST SERVER`` to ``--mapping 'HOST -> SERVER'``."""
     rest, joined = list(given), []
     while rest:
         joined.append(rest.pop(0))
@@ -104,7 +104,7 @@ def _mappings_joined(given: list[str]) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command's arguments; ``run`` of what is parsed is the function to call."""
+    """The parser of the command line. ``run`` of its result is the function to call."""
     top = make_parser(
         HelpfulParser,
         prog="plexindex",

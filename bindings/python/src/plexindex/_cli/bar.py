@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 _TITLE = 24
 _LONGEST = 30
 _SHORTEST = 8
-# The rate of the last seconds, not of all the time: servers slow down and speed up.
+# The rate of the last seconds: servers slow down and speed up.
 _WINDOW = 5.0
 
 
 class Bar:
-    """Shows how far a fetch is. Give it as ``progress``; afterwards call :meth:`done`."""
+    """Shows the progress of a fetch. Pass it as ``progress``; afterwards call :meth:`done`."""
 
     def __init__(self) -> None:
         self.shows = is_terminal(sys.stderr)
@@ -31,7 +31,7 @@ class Bar:
         self._seen: list[tuple[float, int]] = []
 
     def __call__(self, progress: Progress) -> None:
-        """Told by the library, ten times a second at most."""
+        """Called by the library, ten times a second at most."""
         now = time.monotonic()
         if progress.library != self._title or progress.items < self._items:
             self.done()
@@ -45,25 +45,25 @@ class Bar:
             self._draw(progress)
 
     def begin(self, title: str) -> None:
-        """Something about a library was asked; what comes of it is told later, perhaps."""
+        """A request about a library was sent; a fetch may follow."""
         self._title, self._begun, self._first = title, time.monotonic(), 0
         if self.shows:
             self._write(f"\r{self._name()}  waiting\x1b[K")
 
     def done(self) -> None:
-        """The fetch has ended: the bar becomes a line that says what came."""
+        """Ends the bar with a line about what was fetched."""
         if not self._seen:
             self.drop()
         elif self.shows:
             took = time.monotonic() - self._begun
-            # How many of those that were there at the first word came before this call is not known.
+            # Items that an earlier call fetched are not known at the first report.
             rate = f" ({number(self._items / took)}/s)" if self._items and not self._first and took > 0 else ""
             text = f"{self._name()}  {count(self._items, 'item')} in {short(took)}{rate}"
             self._write(f"\r{text}\x1b[K\n")
         self._title, self._items, self._seen = "", 0, []
 
     def drop(self) -> None:
-        """The fetch was ended by something else: the line goes."""
+        """The fetch failed: clears the line."""
         if self._title and self.shows:
             self._write("\r\x1b[K")
         self._title, self._items, self._seen = "", 0, []
@@ -77,7 +77,7 @@ class Bar:
     def _draw(self, progress: Progress) -> None:
         columns = shutil.get_terminal_size().columns - 1
         words = self._words(progress)
-        # In a narrow terminal the per cent go first, then the rate.
+        # In a narrow terminal the percentage is dropped first, then the rate.
         while len(words) > 1 and width("  ".join([self._name(), *words])) > columns:
             words.pop(1)
         text = "  ".join(words)

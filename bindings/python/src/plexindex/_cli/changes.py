@@ -1,4 +1,4 @@
-"""`plexindex changes`: what was added, removed, changed and moved since a cursor, for people and for scripts."""
+"""`plexindex changes`: lists what was added, removed, changed and moved since a cursor."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STYLES = {"added": "good", "removed": "bad", "changed": "hint", "moved": "hint"
 
 
 def changes(options: argparse.Namespace) -> int:
-    """Tells what changed."""
+    """Lists the changes."""
     if options.full and options.since:
         raise UsageError("--full begins anew: leave --since out")
     if options.since == "":

@@ -42,15 +42,15 @@ a server that refuses the token or is away does not fail a command that has an o
 
 
 class UsageError(Exception):
-    """What the user gave cannot be used; the text says what, and what to give."""
+    """An argument cannot be used. The text names it and the remedy."""
 
 
-# Plex's database is not there, is none, or may not be read here: none of that passes while the same one is named.
+# Plex's database is missing, foreign or unreadable: that lasts as long as the same one is named.
 _DATABASE = (e.ConnectError, e.NotPlexError, e.ForbiddenError)
 
 
 def of(error: Exception, *, hurried: bool = False, database: bool = False) -> int:
-    """The exit code for what went wrong.
+    """The exit code for an error.
 
     ``hurried``: a deadline was given, so that time was up by the user's wish. ``database``: nothing but Plex's database
     was asked.
@@ -59,7 +59,7 @@ def of(error: Exception, *, hurried: bool = False, database: bool = False) -> in
         return USAGE
     if isinstance(error, (e.UnauthorizedError, e.ForbiddenError)):
         return TOKEN
-    # Nothing may be asked, so what is not in the store was never fetched.
+    # Offline: a missing library was never fetched.
     if isinstance(error, (e.LibraryError, e.OfflineError)):
         return LIBRARY
     if isinstance(error, e.TimeoutError) and hurried:
@@ -74,18 +74,18 @@ def of(error: Exception, *, hurried: bool = False, database: bool = False) -> in
 
 
 class Misses:
-    """How many answers are none, and why: for the exit code."""
+    """Counts answers without an item by reason, for the exit code."""
 
     def __init__(self, *, offline: bool) -> None:
         self.missing = self.late = self.unfetched = self.unanswered = 0
         self._offline = offline
 
     def count(self, answer: Match | Folder) -> None:
-        """Counts an answer if it is none."""
+        """Counts an answer without an item."""
         self.missing += not answer
         self.unfetched += answer.reason_code == "not_fetched"
         self.late += answer.status in ("not_yet", "needs_warm")
-        # The server would know. It is not asked with --offline.
+        # Only the server knows, and --offline sends no request.
         self.unanswered += answer.reason_code in ("unavailable", "unconfirmed") and not self._offline
 
     def code(self) -> int:

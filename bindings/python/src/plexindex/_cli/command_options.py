@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Run = Callable[[argparse.Namespace], int]
 
-# Rules of what Plex leaves out: those of `_left_out`, which help need not load.
+# The rules of `_left_out`, repeated so that the help need not load it.
 RULES = ("extension", "hidden", "system", "unpacking", "empty", "samples", "extras", "discs", "plexignore")
 
 

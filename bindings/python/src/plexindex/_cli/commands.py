@@ -1,4 +1,4 @@
-"""The commands but for the doctor: each is a function from its arguments to an exit code."""
+"""Small commands: each is a function from its options to an exit code."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from .._library import LibraryInfo
     from .._stats import Stats
 
-# A server that is down may be starting. `warm` waits for that, as it may run at night; at a terminal nothing does.
+# A server that is down may be starting. `warm` waits for it, since it may run at night; other commands do not.
 _PATIENCE = 30.0
-# What to do where neither a server nor its database is known.
+# The advice without a server and a database.
 HOW_TO_NAME = "give --url or --database, set PLEXINDEX_URL, or see `plexindex --help`"
 
 
@@ -62,7 +62,7 @@ def libraries(options: argparse.Namespace) -> int:
 
 
 def nothing_to_ask(settings: Settings) -> LibraryError:
-    """Nothing is known, and no server may be asked."""
+    """Whether nothing is known and no server may be asked."""
     named = settings.url or settings.database
     remedy = "leave --offline out" if named is not None else HOW_TO_NAME
     return LibraryError(f"nothing was fetched into {settings.folder} yet, and no server may be asked: {remedy}")
@@ -75,7 +75,7 @@ def library_row(library: LibraryInfo) -> tuple[str, ...]:
 
 
 def library_state(library: LibraryInfo) -> str:
-    """How fresh it is."""
+    """The freshness of a library in words."""
     if library.age is None:
         return "never fetched"
     return f"{'fresh' if library.fresh else 'expired'}, checked {output.ago(library.age)}"
@@ -99,7 +99,7 @@ def warm(options: argparse.Namespace) -> int:
         if options.library:
             chosen = [(name, selected(index, name)) for name in options.library]
         else:
-            # Asked even where libraries are known: there may be new ones.
+            # Asked even if libraries are known: there may be new ones.
             bar = Bar()
             bar.begin(asked)
             try:
@@ -117,7 +117,7 @@ def warm(options: argparse.Namespace) -> int:
 
 
 def fetch(index: Index, title: str, library: Library | None, *, full: bool = False) -> bool:
-    """Brings a library up to date, with a progress bar on a terminal. False: the deadline came first."""
+    """Brings a library up to date, with a progress bar on a terminal. False at the deadline."""
     bar = Bar()
     listings = index.stats().listings
     bar.begin(title)
@@ -144,7 +144,7 @@ def selected(index: Index, name: str | None) -> Library | None:
 
 
 def read_list(text: bytes, null: bool = False) -> list[bytes]:
-    """Paths, one a line, or each followed by a NUL. Empty lines are no paths."""
+    """Reads paths, one a line, or each followed by a NUL. Empty lines are skipped."""
     if null:
         return [path for path in text.split(b"\0") if path]
     if b"\0" in text:
@@ -153,7 +153,7 @@ def read_list(text: bytes, null: bool = False) -> list[bytes]:
 
 
 def stats(options: argparse.Namespace) -> int:
-    """Tells what is in the index."""
+    """Shows what is in the index."""
     settings = Settings(options)
     settings.expect_folder()
     if not settings.has_store():
@@ -175,10 +175,10 @@ def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None)
         return now
     lines = output.table(_stats_rows(index, now, before, options.watch))
     if options.watch is not None and output.is_terminal(sys.stdout):
-        # A line that is wrapped is two, and the next table would not be where this one is.
+        # A wrapped line would take two rows and shift the next table.
         columns = shutil.get_terminal_size().columns - 1
         lines = "\n".join(output.cut(line, columns) for line in lines.splitlines())
-        # Over what was shown before: as many lines up.
+        # Move up over the previous table.
         lines = lines if before is None else f"\x1b[{len(_STATS_ROWS)}A\x1b[J{lines}"
     elif before is not None:
         say()
@@ -187,7 +187,7 @@ def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None)
     return now
 
 
-# What the store holds, and what it counted over its life. What this process did is nothing that one asks a command for.
+# The store's content and its counters. Counts of this process are of no interest here.
 _OF_THE_STORE = ("libraries", "items", "matches", "store_answers", "store_requests", "disk_bytes", "size_limit",
                  "over_limit", "evictions", "sequence")  # fmt: skip
 _STATS_ROWS = ("store", "libraries", "items", "matches", "answers", "requests", "writes")
@@ -214,7 +214,7 @@ def _stats_rows(index: Index, now: Stats, before: Stats | None, every: float | N
 
 
 def limit_of(now: Stats) -> str:
-    """What there is to say of the limit on the folder."""
+    """Lines about the limit on the folder."""
     went = f", {output.count(now.evictions, 'library', 'libraries')} removed for a limit" if now.evictions else ""
     if not now.size_limit:
         return went

@@ -1,4 +1,4 @@
-"""`plexindex completion`: what a shell needs to complete this command, made from the arguments themselves."""
+"""`plexindex completion`: makes shell completions from the parser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# What stands for a value in the help, and may be completed by a shell.
+# Metavariables of the help that a shell can complete.
 _FILES = ("FILE", "PATH")
 _FOLDERS = ("FOLDER",)
 
@@ -47,7 +47,7 @@ def _help(action: argparse.Action) -> str:
 
 
 def _values(action: argparse.Action) -> str:
-    """What its value is: words, ``files``, ``folders``, or nothing that a shell knows."""
+    """The kind of its value: words, ``files``, ``folders``, or none."""
     if action.choices:
         return " ".join(map(str, action.choices))
     metavar = action.metavar
@@ -110,7 +110,7 @@ def _zsh(commands: dict[str, argparse.ArgumentParser], summaries: dict[str, str]
         return f":{quoted(name.lower())}:{what}"
 
     def option(action: argparse.Action) -> list[str]:
-        # What may be given again, or excludes its other spelling.
+        # An option that may be repeated, or excludes its other spelling.
         again = isinstance(action, (argparse._AppendAction, argparse._CountAction))
         first = "*" if again else f"({_words([action])})" if len(action.option_strings) > 1 else ""
         takes = value(_values(action), str(action.metavar or action.dest)) if _takes_value(action) else ""
@@ -143,7 +143,7 @@ def _zsh(commands: dict[str, argparse.ArgumentParser], summaries: dict[str, str]
         lines += [f"                        {spec} \\" for spec in specs[:-1]]
         lines += [f"                        {specs[-1]} ;;"]
     lines += ["            esac ;;", "    esac", "}"]
-    # Run by compinit it is a function's body; read by `source` it has to say what it completes.
+    # compinit runs it as a function's body; with `source` it must register itself.
     lines += ['if [ "$funcstack[1]" = "_plexindex" ]; then _plexindex "$@"; else compdef _plexindex plexindex; fi']
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""What the flags say, and what is found where they say nothing."""
+"""The flags, and settings from the environment and files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ named."""
 
 
 def _spelled(host: str, server: str) -> list[tuple[str, str]]:
-    """A mapping, and for a folder below the current one also from the root on: so are paths that are given."""
+    """A mapping; for a relative folder also with its absolute path, since paths are made absolute."""
     rules = [(host, server)]
     # The current folder may be gone.
     with contextlib.suppress(OSError):
@@ -55,7 +55,7 @@ def _spelled(host: str, server: str) -> list[tuple[str, str]]:
 
 
 class Settings:
-    """What was found, and where."""
+    """The settings and their origins."""
 
     __slots__ = ("ca_file", "database", "deadline", "flag_names_folder", "folder", "insecure", "mappings", "offline",
                  "renew", "size_limit", "token", "token_from", "url", "url_from", "user", "verbose")  # fmt: skip
@@ -99,24 +99,24 @@ class Settings:
         self.offline: bool = options.offline
         self.deadline: float | None = options.deadline
         self.verbose: int = options.verbose
-        # The exit code and the text tell where an error is from.
+        # Exit code and text name the origin of an error.
         options.token_from = self.token_from if self.url is not None else ""
         options.database_alone = self.database is not None and self.url is None
         options.database_beside = self.database is not None and self.url is not None and not self.offline
 
     @property
     def silent(self) -> bool:
-        """Nothing may be asked: no server, and no database of its."""
+        """Whether neither a server nor its database may be asked."""
         return (self.url is None and self.database is None) or self.offline
 
     @property
     def local(self) -> bool:
-        """Nothing but Plex's database is asked, which costs no request."""
+        """Whether only Plex's database is asked, which costs no request."""
         return self.url is None and self.database is not None and not self.offline
 
     @property
     def asked(self) -> str:
-        """What is asked, in the middle of a sentence."""
+        """The source, as words within a sentence."""
         return "Plex's database" if self.url is None and self.database is not None else "the server"
 
     def has_store(self) -> bool:
@@ -126,11 +126,11 @@ class Settings:
         except FileNotFoundError:
             return False
         except OSError:
-            # Opening it tells what is wrong.
+            # Opening it reports the error.
             return True
 
     def expect_folder(self) -> None:
-        """Refuses a folder that a flag names and that is not there: it may be misspelt, and reading makes none."""
+        """Refuses a missing folder that a flag names: it may be misspelt."""
         if self.flag_names_folder and not os.path.lexists(self.folder):
             raise StoreError(
                 f"there is no folder {self.folder}, which --dir names: correct it, or let `plexindex warm` make it"
@@ -151,7 +151,7 @@ class Settings:
             "mappings": self.mappings + (mappings or []),
             "progress": progress,
             "retry_for": 3.0,
-            # At a terminal a slow call shows by itself.
+            # At a terminal slow calls are visible anyway.
             "slow": 1.0 if self.verbose else None,
             **options,
         }

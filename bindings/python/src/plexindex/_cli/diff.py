@@ -41,7 +41,7 @@ _SUMMED = {
 
 
 def diff(options: argparse.Namespace) -> int:
-    """Tells what differs."""
+    """Lists the differences."""
     if options.rules:
         for name, (what, source) in _left_out.RULES.items():
             if options.json:
@@ -125,7 +125,7 @@ def _sum_up(found: Comparison, asked: str) -> None:
 
 
 def _how_old(found: Comparison, age: float, asked: str) -> str:
-    """What was compared, and why it may be old."""
+    """The summary: what was compared, and why it may be old."""
     if found.stale and not found.renames_unknown:
         late = f"the deadline came before {asked} had told all"
         why = late if found.late else output.why_none(asked, refused=found.refused)
@@ -144,7 +144,7 @@ def _sum(whole: str, told: dict[str, Any], prefix: str) -> str:
 
 
 class _Told:
-    """How far the walk is, on a terminal."""
+    """Shows the progress of the walk on a terminal."""
 
     def __init__(self) -> None:
         self._shows, self._last, self._shown = output.is_terminal(sys.stderr), 0.0, False
@@ -158,7 +158,7 @@ class _Told:
             sys.stderr.flush()
 
     def drop(self) -> None:
-        """The line goes: something else is printed."""
+        """Clears the line before other output."""
         if self._shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()

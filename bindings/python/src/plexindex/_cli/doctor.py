@@ -1,4 +1,4 @@
-"""`plexindex doctor`: what works, what does not, and which mapping is missing, with the evidence for it."""
+"""`plexindex doctor`: checks what works, and finds missing mappings with evidence."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from .._many import Matches
     from .._mapping import Mapping
 
-# A server that is silent for so long is reported as failing.
+# Seconds of silence after which a server is reported as failing.
 _PATIENCE = 15.0
-# A mapping for fewer files is a coincidence, unless there are not many files.
+# A mapping for fewer files is a coincidence, unless there are few files.
 _WORTH = 0.01
 _PROPOSALS_TRIED = 12
 _PROPOSALS_SHOWN = 5
 _EXAMPLES = 3
-# How many answers the proposals of an index are judged by.
+# Answers from which an index makes proposals.
 _REMEMBERED = 500
 
 _RUNGS = (
@@ -59,43 +59,43 @@ _STYLES = {"ok": "good", "note": "warn", "BAD": "bad", "try": "hint"}
 
 
 class Report:
-    """What was found, as lines for people and as values for JSON; and the worst of it as an exit code."""
+    """The findings: lines for people, values for JSON, and an exit code."""
 
     def __init__(self, json: bool) -> None:
         self.values: dict[str, object] = {}
         self.problems: list[str] = []
         self.code = codes.OK
         self.proposed = 0
-        # Plex's database was named, and is not what answers.
+        # Plex's database was named, but is not used.
         self.aside = False
         self._json = json
 
     def title(self, text: str) -> None:
-        """A new part begins."""
+        """Begins a part."""
         self.line(f"\n{output.paint(text, 'bold')}")
 
     def line(self, text: str) -> None:
-        """Something to read."""
+        """Adds a line."""
         if not self._json:
             say(text)
             sys.stdout.flush()
 
     def good(self, text: str) -> None:
-        """Something is as it should be."""
+        """Reports something that works."""
         self._mark("ok", text)
 
     def note(self, text: str) -> None:
-        """Something is worth knowing."""
+        """Reports a note."""
         self._mark("note", text)
 
     def bad(self, text: str, code: int = codes.NOT_ALL) -> None:
-        """Something is wrong. The first thing that is decides on the exit code."""
+        """Reports a problem. The first one decides the exit code."""
         self.problems.append(text)
         self.code = self.code or code
         self._mark("BAD", text)
 
     def propose(self, text: str) -> None:
-        """Something would help. Nothing is wrong without it."""
+        """Reports advice."""
         self.proposed += 1
         self._mark("try", text)
 
@@ -105,7 +105,7 @@ class Report:
         self.line(f"  {output.paint(mark, _STYLES[mark])}{lines[2 + len(mark) :]}")
 
     def end(self) -> int:
-        """The last words."""
+        """Prints the summary."""
         if self._json:
             output.say_json({**self.values, "problems": self.problems, "exit_code": self.code})
         else:
@@ -116,7 +116,7 @@ class Report:
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Runs all the checks; gives the exit code."""
+    """Runs all checks. Returns the exit code."""
     settings = Settings(options)
     lists = _lists(options.path)
     report = Report(options.json)
@@ -133,7 +133,7 @@ def doctor(options: argparse.Namespace) -> int:
     with index:
         usable = _database(report, settings)
         reached = _server(report, settings, index) and (usable or settings.url is not None)
-        # It costs no request: what was never fetched is asked for, too.
+        # No request is needed, so libraries that were never fetched are included.
         local = settings.database is not None and usable and reached and not report.aside
         libraries = _libraries(report, index, offline=not local)
         _store(report, index)
@@ -160,7 +160,7 @@ def _installation(report: Report) -> None:
 
 
 def _database(report: Report, settings: Settings) -> bool:
-    """Whether Plex's database can be used here; as good as one that is not to be."""
+    """Checks whether Plex's database can be used here. True without one."""
     if settings.database is None:
         return True
     from tempfile import TemporaryDirectory
@@ -171,7 +171,7 @@ def _database(report: Report, settings: Settings) -> bool:
     if settings.offline:
         report.note(f"{settings.database}: not looked at, as --offline was given")
         return False
-    # In a store of its own: whether it can be used is asked, and nothing else.
+    # In a temporary store: only the database is checked.
     with TemporaryDirectory() as folder, open_index(folder, database=settings.database) as index:
         try:
             server = index.server(deadline=settings.deadline or _PATIENCE)
@@ -187,7 +187,7 @@ def _database(report: Report, settings: Settings) -> bool:
 
 
 def _server(report: Report, settings: Settings, index: Index) -> bool:
-    """Whether it answers, and takes the token."""
+    """Checks whether the server answers and accepts the token."""
     report.title("Server")
     facts: dict[str, object] = {"url": settings.url, "reached": False, "token_good": None}
     facts.update(url_from=settings.url_from or None, token_from=settings.token_from or None)
@@ -236,12 +236,12 @@ def _token(report: Report, settings: Settings, facts: dict[str, object], server:
 
 
 def _are_one(report: Report, settings: Settings, server: ServerInfo) -> None:
-    """Whether Plex's database is this server's, where both are named. One that cannot be used was told of before."""
+    """Checks that Plex's database is this server's, if both are named and it can be used."""
     facts = report.values.get("database")
     if not isinstance(facts, dict) or not facts["usable"]:
         return
     report.aside = server.database_aside is not None
-    # What is put aside answers nothing, however well it can be read.
+    # An unavailable database answers nothing, even if it can be read.
     facts.update(is_this_servers=not report.aside, usable=not report.aside, why_not=server.database_aside)
     if server.database_aside is None:
         report.good(f"Plex's database {settings.database} is this server's")
@@ -303,7 +303,7 @@ def _store(report: Report, index: Index) -> None:
 
 
 def _fetch(report: Report, index: Index, libraries: list[LibraryInfo], yes: bool) -> list[LibraryInfo]:
-    """Fetches what was never fetched, when that is wished for: nothing matches before."""
+    """Fetches libraries that were never fetched, if the user agrees: nothing matches before."""
     unfetched = [library for library in libraries if library.age is None]
     if not unfetched:
         return libraries
@@ -322,7 +322,7 @@ def _fetch(report: Report, index: Index, libraries: list[LibraryInfo], yes: bool
 
 
 def _lists(given: Sequence[str]) -> list[bytes]:
-    """Paths from standard input and from files that list them; refuses what is neither a folder nor a file."""
+    """Reads paths from standard input and from files that list them. Other arguments are refused."""
     paths: list[bytes] = []
     for path in given:
         if path == "-":
@@ -350,7 +350,7 @@ def _files(
     *,
     local: bool,
 ) -> None:
-    """Which of the files match, by which rung; and mappings for the others. ``local``: asking costs no request."""
+    """Counts the files that match, by match kind, and proposes mappings. ``local``: no request is needed."""
     report.title("Files")
     if not local and not any(library.age is not None for library in libraries):
         report.bad(
@@ -386,13 +386,13 @@ def _files(
 
 
 def _mixed(paths: list[bytes]) -> list[bytes]:
-    """The same in another order: any 500 in a row are from all over, since the index learns from no more than 500."""
+    """Reorders them so that any 500 in a row are from everywhere: the index learns from 500 at most."""
     step = -(-len(paths) // _REMEMBERED)
     return [path for start in range(step) for path in paths[start::step]]
 
 
 def _left_out(index: Index, libraries: list[LibraryInfo], answers: Matches, paths: list[bytes]) -> set[bytes]:
-    """The files that are none, and that Plex leaves out by the rules that `plexindex diff` goes by."""
+    """The unmatched files that Plex leaves out by the rules of `plexindex diff`."""
     places = Places(index, index.library(None))
     places.learn(libraries)
     walk = Walk(places, (), None)
@@ -454,7 +454,7 @@ def _is_sure(answer: Match) -> bool:
 
 
 def _proposals(report: Report, settings: Settings, index: Index, unsure: list[bytes], total: int) -> None:
-    """Mappings that are missing: each is tried on the files that are not sure before it is proposed."""
+    """Missing mappings. Each is tried on the uncertain files before it is proposed."""
     tried: list[tuple[Proposal, int]] = []
     rules: list[Mapping] = []
     for proposal in index.proposals()[:_PROPOSALS_TRIED]:

@@ -1,4 +1,4 @@
-"""`plexindex folder`: which shows, seasons, artists, albums or items folders are, for people and for scripts."""
+"""`plexindex folder`: finds the show, season, artist, album or item of each folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CANDIDATES = 10
 
 
 def folder(options: argparse.Namespace) -> int:
-    """Tells what the folders are."""
+    """Finds what the folders are."""
     bar = Bar()
     settings = Settings(options)
     misses = codes.Misses(offline=settings.silent)
@@ -59,7 +59,7 @@ def folder(options: argparse.Namespace) -> int:
 
 
 def _below(index: Index, library: Library | None, path: bytes, answer: Folder, *, silent: bool) -> Iterator[Item]:
-    """The items below it. Of its own library, where it is one's: that may be fetched for it."""
+    """The items below it, of its own library if it has one, which may be fetched."""
     if answer.item is not None:
         yield from index.library(section=answer.item.section).items_below(path, offline=silent)
     elif answer.files:
@@ -85,7 +85,7 @@ def _paths(given: Iterable[str], null: bool) -> Iterator[bytes]:
 
 
 def folder_text(path: str, answer: Folder) -> str:
-    """An answer for people: the path, and below it what it is or why not."""
+    """An answer for people: the path, and below it the item or the reason."""
     lines = [output.one_line(path)]
     counts = f"{output.count(answer.items, 'item')} in {output.count(answer.files, 'file')}"
     if answer.item is not None and not answer.files:

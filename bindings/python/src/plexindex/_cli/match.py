@@ -1,4 +1,4 @@
-"""`plexindex match`: which items files are, for people and for scripts."""
+"""`plexindex match`: finds the items of files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STATUSES = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not fo
 
 
 def match(options: argparse.Namespace) -> int:
-    """Tells which items the paths are."""
+    """Finds the items of the paths."""
     if options.json and options.format not in (None, "json"):
         raise UsageError(f"--format {options.format} and --json are two formats: give one")
     shape = "json" if options.json else options.format or "text"
@@ -45,7 +45,7 @@ def match(options: argparse.Namespace) -> int:
         if settings.silent and not index.libraries(offline=True):
             raise commands.nothing_to_ask(settings)
         library = commands.selected(index, options.library)
-        # Of a batch no more lines are kept than a ring holds: at -vv each path has one.
+        # A batch is limited to the lines that the ring holds: at -vv each path logs one.
         at_once = _AT_ONCE if options.verbose < 2 else _AT_ONCE // 4
         for paths in _batches(_paths(options.path, options.null), at_once):
             try:
@@ -95,7 +95,7 @@ def _paths(given: Iterable[str], null: bool) -> Iterator[bytes]:
 
 
 def full_path(path: str) -> str:
-    """The path from the root on. Where `..` leads depends on links, so what stands before the last one is followed."""
+    """The absolute path. `..` depends on links, so the part up to the last one is resolved."""
     path = path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
     at = path.rfind("/../") + len("/../")
     if at >= len("/../"):
@@ -154,7 +154,7 @@ _SHOWN: dict[str, Callable[[bytes, Match, bool], None]] = {
 
 
 def match_text(path: str, answer: Match) -> str:
-    """An answer for people: the path, and below it what it is or why not."""
+    """An answer for people: the path, and below it the item or the reason."""
     lines = [output.one_line(path)]
     if answer.item is not None:
         how = f"{answer.rung.replace('_', ' ')}, {answer.confidence}"
@@ -179,7 +179,7 @@ def match_text(path: str, answer: Match) -> str:
 
 
 def status_text(answer: Match) -> str:
-    """What became of a question, in words."""
+    """The outcome of a question in words."""
     return _STATUSES.get(answer.status, answer.status.replace("_", " "))
 
 

@@ -1,4 +1,4 @@
-"""What people see: lines, tables, numbers in words, questions."""
+"""Output for people: lines, tables, numbers, questions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def prepare() -> None:
-    """Output that fails for no file name: what cannot be written is escaped. A closed stream is an empty one."""
+    """Makes output safe for all file names: characters that cannot be encoded are escaped. A closed stream is empty."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # It takes the closed one's number, so that no file of the store gets it.
+            # It takes the free descriptor, so that no file of the store gets it.
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
@@ -24,7 +24,7 @@ def prepare() -> None:
 
 
 def log_to_stderr(verbose: int) -> None:
-    """The library's log lines: warnings, and more when that is wished for."""
+    """Shows the library's log lines: warnings, and more with -v."""
     import logging
 
     handler = logging.StreamHandler()
@@ -66,7 +66,7 @@ def columns() -> int:
 
 
 def wrapped(text: str, width: int) -> str:
-    """A line as lines of at most so many columns. They are broken between words, and what comes later is indented."""
+    """Wraps a line between words. Further lines are indented."""
     if len(text) <= width:
         return text
     import re
@@ -86,7 +86,7 @@ def wrapped(text: str, width: int) -> str:
 
 
 def fitted(text: str, stream: TextIO | None = None) -> str:
-    """Lines as they fit the terminal; elsewhere they stay as they are."""
+    """Wraps lines on a terminal only."""
     if not is_terminal(stream or sys.stdout):
         return text
     return "\n".join(wrapped(line, columns()) for line in text.split("\n"))
@@ -109,7 +109,7 @@ def say_json(value: object) -> None:
 
 
 def _with_bytes(value: object) -> object:
-    """Beside each name that is no UTF-8 its bytes, as `…_base64`: other programs do not keep what stands for them."""
+    """Adds the bytes of each name that is not UTF-8 as `…_base64`: other programs lose surrogates."""
     if isinstance(value, list):
         return [_with_bytes(one) for one in value]
     if not isinstance(value, dict):
@@ -135,18 +135,18 @@ def _base64(name: str) -> str:
 
 
 def why_none(asked: str, *, refused: bool) -> str:
-    """Why there is no new answer."""
+    """Why the answer is old."""
     return f"{asked} refused the token" if refused else f"{asked} did not answer"
 
 
 def complain(text: str) -> None:
-    """What went wrong, on standard error."""
+    """Prints an error on standard error."""
     sys.stdout.flush()
     lines = fitted(f"plexindex: {clean(in_flags(text))}", sys.stderr)
     sys.stderr.write(f"{paint('plexindex:', 'bad', sys.stderr)}{lines.partition(':')[2]}\n")
 
 
-# What the library calls its options, and what they are called here.
+# The library's names of options, and the command's.
 _OPTIONS = (
     (
         "give server_url and token, or database, or drop the offline flag",
@@ -173,9 +173,9 @@ _OPTIONS = (
 
 
 def in_flags(text: str) -> str:
-    """A text of the library in the words of the command line."""
+    """Replaces the library's names of options by the command's."""
     if "[plexindex]" in text:
-        # It is of plexapi's file, which has names of its own.
+        # The value is from plexapi's file, which has other names.
         return text
     for option, flag in _OPTIONS:
         text = text.replace(option, flag)
@@ -183,12 +183,12 @@ def in_flags(text: str) -> str:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a person is looking at it."""
+    """Whether it is a terminal."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def confirm(question: str, default: bool) -> bool | None:
-    """Asks the person at the terminal; None when there is none."""
+    """Asks at the terminal; None without one."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     sys.stdout.flush()
@@ -203,7 +203,7 @@ def confirm(question: str, default: bool) -> bool | None:
 
 
 def clean(text: str) -> str:
-    """Text in which names of files cannot steer the terminal. A byte that is no UTF-8 is shown as one."""
+    """Escapes control characters, so that file names cannot control the terminal. Shows invalid UTF-8 as bytes."""
     return "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
 
 
@@ -217,13 +217,13 @@ def one_line(text: str) -> str:
 
 
 def reason(text: str | None, path: str) -> str:
-    """A reason as one line, in which the path that was asked looks as it does elsewhere."""
+    """A reason in one line, with the path escaped as elsewhere."""
     told = os.fsencode(path).decode("utf-8", "replace")
     return one_line(in_flags((text or "").replace(told, path)))
 
 
 def width(text: str) -> int:
-    """Columns that it takes in a terminal."""
+    """The width of a text in a terminal."""
     if text.isascii():
         return len(text)
     import unicodedata
@@ -308,12 +308,12 @@ def clock(seconds: float) -> str:
 
 
 def note(text: str) -> None:
-    """A word besides the result, for a person only."""
+    """Prints a remark, on a terminal only."""
     if is_terminal(sys.stderr):
         remark(text)
 
 
 def remark(text: str) -> None:
-    """A word besides the result, on standard error."""
+    """Prints a remark on standard error."""
     sys.stdout.flush()
     sys.stderr.write(f"{fitted(clean(text), sys.stderr)}\n")

@@ -1,4 +1,4 @@
-"""Which files of a large tree to look at: a few hundred, from all over it, without walking it for an hour."""
+"""A sample of a few hundred files from all over a large tree, without walking all of it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _ENTRIES = 500_000
 
 
 class Sample:
-    """Paths of media files, and what is known of the tree that they are from."""
+    """Paths of media files, and facts about their tree."""
 
     __slots__ = ("entries", "found", "paths", "whole")
 
@@ -74,15 +74,15 @@ class Sample:
         self.paths: list[bytes] = []
         """The sample, in alphabetical order."""
         self.found = 0
-        """How many media files were seen."""
+        """Media files seen."""
         self.entries = 0
-        """How many files and folders of any kind."""
+        """Files and folders seen."""
         self.whole = True
-        """All of the tree was seen; False: it was too large, and a part of each of its branches was."""
+        """Whether all of the tree was seen. False: only a part of each branch."""
 
 
 def extensions(kinds: Collection[str]) -> frozenset[str]:
-    """What media files of libraries of these kinds end in; of video and audio where none is known."""
+    """Extensions of media files in libraries of these kinds; of video and audio if no library is known."""
     known = [_BY_KIND[kind] for kind in kinds if kind in _BY_KIND]
     return frozenset().union(*known) if known else VIDEO | AUDIO
 
@@ -107,12 +107,12 @@ def of_folder(folder: str, size: int, ends: Collection[str], seconds: float = _S
             sample.whole = False
             break
         branch = branches[turn % len(branches)]
-        # A random one of the branch, without moving all the others.
+        # Removes a random one without moving the others.
         pick = dice.randrange(len(branch))
         branch[pick], branch[-1] = branch[-1], branch[pick]
         below = _look(branch.pop(), sample, size, ends, dice, seen)
         if len(branches) == 1 and not branch:
-            # Still the trunk: what is below are the branches.
+            # Near the root: its folders become branches.
             branches = [[child] for child in below]
             continue
         branch.extend(below)
@@ -132,7 +132,7 @@ def _look(
     dice: random.Random,
     seen: set[tuple[int, int]],
 ) -> list[str]:
-    """Takes the files of one folder into account; gives the folders in it."""
+    """Adds the files of one folder. Returns its folders."""
     below = []
     try:
         # A link may lead back up.

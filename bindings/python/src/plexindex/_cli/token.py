@@ -1,4 +1,4 @@
-"""What `plexindex doctor` says of the token itself: when it expires, and whether it is the server's own."""
+"""Checks of the token for `plexindex doctor`: its expiry, and whether it is the server's own."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Report(Protocol):
-        """What was found."""
+        """The report."""
 
         def good(self, text: str) -> None:
-            """Something is as it should be."""
+            """Reports something that works."""
 
         def note(self, text: str) -> None:
-            """Something is worth knowing."""
+            """Reports a note."""
 
 
 _SOON = 24 * 3600.0
@@ -64,7 +64,7 @@ def tell(
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """What a JSON Web Token says; nothing of another one. Nobody has verified it."""
+    """The unverified claims of a JSON Web Token; none of another token."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}
@@ -76,7 +76,7 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 def _stands_in_preferences(token: str, database: str | None) -> bool:
-    """Whether the server that a database is of uses this token itself."""
+    """Whether the server of a database uses this token itself."""
     folder = os.path.abspath(database) if database else ""
     while len(folder) > 1:
         try:

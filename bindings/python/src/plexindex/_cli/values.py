@@ -1,4 +1,4 @@
-"""What the values of options may be: each function reads one, or says what is wrong with it."""
+"""Parsers of option values. Each raises an error that says what is wrong."""
 
 from __future__ import annotations
 
