@@ -11,4 +11,5 @@ pub use rules::{Kinds, Rules};
 pub use walk::{Location, Question, Walked, walk};
 
 #[cfg(test)]
+#[path = "disk_tests.rs"]
 mod tests;

@@ -54,25 +54,5 @@ impl ShortLock {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_short_lock_is_waited_for_and_one_that_is_kept_only_once() {
-        let (short, mutex) = (ShortLock::default(), Mutex::new(()));
-        let (begun, held) = (std::sync::Barrier::new(2), lock(&mutex));
-        std::thread::scope(|scope| {
-            let waits = scope.spawn(|| {
-                begun.wait();
-                short.lock(&mutex).is_some()
-            });
-            begun.wait();
-            drop(held);
-            assert!(waits.join().expect("no panic"));
-        });
-        let _held = lock(&mutex);
-        assert!(short.lock(&mutex).is_none(), "kept for ever");
-        assert!(short.rests_until_ms.load(Ordering::Relaxed) > coarse_ms());
-        assert!(short.lock(&mutex).is_none(), "at once");
-    }
-}
+#[path = "mutex_tests.rs"]
+mod tests;

@@ -61,17 +61,5 @@ impl Filter {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_added_is_there_and_little_else_seems_to_be() {
-        let filter = Filter::new(10_000);
-        let hash = |n: u32| n.wrapping_mul(0x9E37_79B1).rotate_left(7);
-        (0..20_000).for_each(|n| filter.add(hash(n)));
-        assert!(filter.is_too_small(1 << 14) && !filter.is_too_small(0));
-        assert!((0..20_000).all(|n| filter.may_have(hash(n))));
-        let wrong = (20_000..120_000).filter(|n| filter.may_have(hash(*n))).count();
-        assert!(wrong < 4_000, "{wrong} of 100,000");
-    }
-}
+#[path = "filter_tests.rs"]
+mod tests;

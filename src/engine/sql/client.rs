@@ -60,19 +60,5 @@ fn is_identifier(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::sql::for_tests::opened;
-
-    #[test]
-    fn a_whole_identifier_is_read_without_the_lock() {
-        let (_kept, store) = opened();
-        let made = store.folder().client_identifier().expect("made");
-        let lock = store.folder().fetch_lock("client");
-        let held = FileLock::acquire(&lock, None, &|| false).expect("locks work");
-        assert!(held.is_some());
-        let begun = Instant::now();
-        assert_eq!(store.folder().client_identifier().expect("read"), made);
-        assert!(begun.elapsed() < PATIENCE / 2, "it waited for the lock");
-    }
-}
+#[path = "client_tests.rs"]
+mod tests;

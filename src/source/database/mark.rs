@@ -173,40 +173,5 @@ pub fn still_holds(token: &str, state: &State) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Mark, rows_of};
-
-    #[test]
-    fn a_token_holds_its_mark() {
-        let mut mark = Mark {
-            file: u64::MAX,
-            items: 202,
-            parts: 235,
-            trash: [1, 0, 3],
-            top: vec![(7254, 202), (7253, 17)],
-        };
-        let state = super::State::for_tests(5, true);
-        for rows in [None, Some(1_100_000)] {
-            let token = mark.token(rows, &state);
-            assert_eq!((Mark::of(&token), rows_of(&token)), (Some(mark.clone()), rows));
-            assert!(super::still_holds(&token, &state));
-            assert!(!super::still_holds(&token, &super::State::for_tests(6, true)));
-            mark.top.clear();
-        }
-        let unsettled = super::State::for_tests(5, false);
-        assert!(
-            !super::still_holds(&mark.token(None, &unsettled), &unsettled),
-            "the next write may not show"
-        );
-        for other in [
-            "",
-            "763 1681586700",
-            "1 2 3/4",
-            "1 2 3 4 5 6",
-            "x 1 2 3 4 5/-/7",
-            "1 2 3 4 5 6 7/-/7",
-        ] {
-            assert_eq!(Mark::of(other), None, "{other}");
-        }
-    }
-}
+#[path = "mark_tests.rs"]
+mod tests;

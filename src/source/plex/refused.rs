@@ -108,18 +108,5 @@ impl Refused {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_set_is_read_as_it_was_written() {
-        let set = Refused::SORT_ID.and(Refused::PHOTOS);
-        assert_eq!(set.words(), "sort=id type=13");
-        assert_eq!(Refused::from_words("type=13 unknown sort=id"), set);
-        assert_eq!(Refused::from_words(&Refused::NONE.words()), Refused::NONE);
-        assert_eq!(set.each().collect::<Vec<_>>(), [Refused::SORT_ID, Refused::PHOTOS]);
-        let all = Refused::from_words(&WORDS.join(" "));
-        assert!(all.has(Refused::PHOTOS) && all.each().count() == WORDS.len());
-        assert_eq!(all.without(set).and(set), all);
-    }
-}
+#[path = "refused_tests.rs"]
+mod tests;

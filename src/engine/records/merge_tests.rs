@@ -1,0 +1,79 @@
+use super::*;
+
+const SMALLEST: u64 = super::SMALLEST as u64;
+
+/// Sizes after so many writes of the smallest segment, with every sliced merge made at once; and records written.
+fn grown(writes: u64) -> (Vec<u64>, u64) {
+    let (mut segments, mut written) = (Vec::<u64>::new(), 0);
+    for _ in 0..writes {
+        let taken = absorbed(SMALLEST, &segments);
+        let new = SMALLEST + segments.drain(..taken).sum::<u64>();
+        segments.insert(0, new);
+        written += new;
+        while let Some((at, count)) = due(&segments) {
+            let merged = segments.splice(at..at + count, [0]).sum::<u64>();
+            segments[at] = merged;
+            written += merged;
+        }
+    }
+    (segments, written)
+}
+
+#[test]
+fn a_record_is_written_a_logarithm_of_times_and_segments_are_few() {
+    for writes in [1, 4, 16, 200, 2_000] {
+        let (segments, written) = grown(writes);
+        let records = writes * SMALLEST;
+        assert_eq!(segments.iter().sum::<u64>(), records);
+        let steps = u64::from(step_of(records)) + 1;
+        assert!(written <= records * (steps + 1), "{writes}: {written} of {records}");
+        assert!(segments.len() as u64 <= 3 * steps, "{writes}: {segments:?}");
+        assert!(segments.is_sorted(), "{segments:?}");
+    }
+}
+
+#[test]
+fn who_merges_in_slices_never_merges_much_at_once() {
+    // Of a merge under way: how many segments behind its first one there are, and records left to merge.
+    let (mut segments, mut under_way) = (Vec::<u64>::new(), Vec::<(usize, usize, u64)>::new());
+    for writes in 0..8_000 {
+        let taken = absorbed(SMALLEST, &segments);
+        let new = SMALLEST + segments.drain(..taken).sum::<u64>();
+        assert!(new <= AT_ONCE, "{new} at once, of {segments:?} after {writes}");
+        segments.insert(0, new);
+        let mut budget = 8 * SMALLEST;
+        loop {
+            let free = under_way
+                .last()
+                .map_or(segments.len(), |(behind, ..)| segments.len() - behind);
+            if let Some((at, count)) = due(&segments[..free]) {
+                let records = segments[at..at + count].iter().sum();
+                under_way.push((segments.len() - at, count, records));
+            }
+            let Some((behind, count, left)) = under_way.last_mut() else {
+                break;
+            };
+            let some = budget.min(*left);
+            (*left, budget) = (*left - some, budget - some);
+            if *left > 0 {
+                break;
+            }
+            let at = segments.len() - *behind;
+            let merged = segments[at..at + *count].iter().sum::<u64>();
+            segments.splice(at..at + *count, [merged]);
+            under_way.pop();
+        }
+        assert!(segments.len() <= 40, "{segments:?} after {writes}");
+    }
+}
+
+#[test]
+fn hosts_that_never_merge_in_slices_leave_few_segments_too() {
+    let mut segments = Vec::<u64>::new();
+    for _ in 0..4_000 {
+        let taken = absorbed(SMALLEST, &segments);
+        let new = SMALLEST + segments.drain(..taken).sum::<u64>();
+        segments.insert(0, new);
+    }
+    assert!(segments.len() <= 4 * TOO_MANY, "{}: {segments:?}", segments.len());
+}

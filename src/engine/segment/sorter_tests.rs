@@ -1,0 +1,66 @@
+use super::{Beside, KEYS, KeySorter, PAIRS, PairSorter};
+
+fn random(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+    *seed >> 33
+}
+
+#[test]
+fn sorting_on_disk_is_sorting_in_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().join("image");
+    let mut seed = 7;
+    let (mut by_disk, mut by_memory) = (PairSorter::new(Some(&place)), PairSorter::new(None));
+    let mut expected = Vec::new();
+    for at in 0..u32::try_from(PAIRS * 2 + 100).expect("few") {
+        let pair = ((random(&mut seed) % 1000) << 32, at);
+        expected.push(pair);
+        by_disk.push(pair.0, pair.1).expect("room");
+        by_memory.push(pair.0, pair.1).expect("room");
+    }
+    assert!(!by_disk.runs.ends.is_empty() && by_memory.runs.ends.is_empty());
+    expected.sort_unstable();
+    for sorter in [by_disk, by_memory] {
+        let mut found = Vec::new();
+        sorter
+            .sorted(|first, second| {
+                found.push((first, second));
+                Ok(())
+            })
+            .expect("sorted");
+        assert!(found == expected);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn keys_are_sorted_on_disk_as_in_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().join("image");
+    let mut seed = 9;
+    let (mut by_disk, mut by_memory) = (KeySorter::new(Some(&place)), KeySorter::new(None));
+    let mut expected: Vec<(Vec<u8>, Beside)> = Vec::new();
+    let mut bytes = 0;
+    while bytes < KEYS * 2 {
+        let length = usize::try_from(random(&mut seed) % 60).expect("few");
+        let mut key = b"the same beginning/".repeat(usize::from(random(&mut seed).is_multiple_of(2)));
+        key.extend((0..length).map(|_| u8::try_from(random(&mut seed) % 3).expect("few")));
+        let beside = [u32::try_from(expected.len()).expect("few"), 1, 2, 3];
+        bytes += key.len() + 32;
+        by_disk.push(&key, beside).expect("room");
+        by_memory.push(&key, beside).expect("room");
+        expected.push((key, beside));
+    }
+    assert!(!by_disk.runs.ends.is_empty() && by_memory.runs.ends.is_empty());
+    expected.sort_unstable();
+    for sorter in [by_disk, by_memory] {
+        let mut found = Vec::new();
+        sorter
+            .sorted(|key, beside| {
+                found.push((key.to_vec(), beside));
+                Ok(())
+            })
+            .expect("sorted");
+        assert!(found == expected);
+    }
+}

@@ -1,0 +1,25 @@
+use super::*;
+
+#[test]
+fn what_comes_slower_than_it_could_be_packed_is_slow() {
+    let ms = Duration::from_millis;
+    for (waited, slow) in [(0, false), (1, false), (50, false), (60, true)] {
+        assert_eq!(is_slow(836_000, ms(waited)), Some(slow), "{waited} ms");
+    }
+    assert_eq!(is_slow(10_000, ms(60)), None);
+}
+
+#[test]
+fn a_way_is_long_after_three_slow_answers_in_a_row_and_stays_so() {
+    let way = Way::default();
+    for was_slow in [true, true, false, true, true] {
+        way.passed(Some(was_slow));
+        assert!(!way.is_long());
+    }
+    way.passed(None);
+    assert!(!way.is_long());
+    way.passed(Some(true));
+    assert!(way.is_long());
+    way.passed(Some(false));
+    assert!(way.is_long());
+}
