@@ -117,3 +117,29 @@ fn images_may_be_removed_while_they_are_in_use() {
     assert_eq!(answer(&library, &path).expect("an answer"), key);
     assert_eq!(answer(&library, "/host/new.mkv").expect("an answer"), key);
 }
+
+#[test]
+fn changes_of_items_that_fill_a_memtable_leave_the_segments_of_matches_alone() {
+    let server = movies(40);
+    let folder = tempfile::tempdir().expect("a folder");
+    used(&server, folder.path());
+    let [reader, writer] = [(); 2].map(|()| open(options(&server, folder.path()), &clock()));
+    let [seen, changed] = [&reader, &writer].map(|index| index.library("Movies").expect("a handle"));
+    let (_, key) = path_of(&server, 1, 3);
+    let paths: Vec<String> = (0..600).map(|number| format!("/host/{number}.mkv")).collect();
+    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
+    seen.record_matches(&pairs).expect("recorded");
+    let of_matches = || -> Vec<PathBuf> {
+        let names = images(folder.path()).into_iter();
+        names.filter(|path| path.to_string_lossy().contains("-r")).collect()
+    };
+    let before = of_matches();
+    assert!(!before.is_empty(), "{:?}", images(folder.path()));
+    for number in 0..8_300 {
+        changed
+            .invalidate_path(format!("/new/{number}.mkv").as_bytes())
+            .expect("invalidated");
+    }
+    assert_eq!(answer(&seen, &paths[599]).expect("an answer"), key);
+    assert_eq!(of_matches(), before);
+}

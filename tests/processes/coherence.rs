@@ -38,7 +38,7 @@ pub fn answer(words: &[&str]) {
             "fork" => assert_eq!(wait_for(fork(|| 0)), 0),
             // More than a memtable holds.
             "many" => {
-                let paths: Vec<String> = (0..4_200).map(|number| format!("{path}{number}.mkv")).collect();
+                let paths: Vec<String> = (0..8_300).map(|number| format!("{path}{number}.mkv")).collect();
                 let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key)).collect();
                 library.record_matches(&pairs).expect("recorded");
             }

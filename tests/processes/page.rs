@@ -259,11 +259,11 @@ fn more_changes_than_fit_are_seen_where_no_index_file_can_be_made() {
     assert_eq!(starved.ask(&format!("record /host/first.mkv|{key}")), "done");
     assert_eq!(starved.ask("starve"), "done");
     assert_eq!(starved.ask(&format!("many /many/|{key}")), "done");
-    for number in [0, 4_000, 4_199] {
+    for number in [0, 8_000, 8_299] {
         assert_sees(&mut starved, &format!("/many/{number}.mkv"), &key, "recorded by itself");
     }
     assert_eq!(starved.ask(&format!("many /many/|{second}")), "done");
-    for number in [0, 4_000, 4_199] {
+    for number in [0, 8_000, 8_299] {
         assert_sees(
             &mut starved,
             &format!("/many/{number}.mkv"),
@@ -271,9 +271,9 @@ fn more_changes_than_fit_are_seen_where_no_index_file_can_be_made() {
             "recorded once more",
         );
     }
-    assert_eq!(other.ask(&format!("record /many/4199.mkv|{key}")), "done");
+    assert_eq!(other.ask(&format!("record /many/8299.mkv|{key}")), "done");
     assert_eq!(other.ask(&format!("invalidation {listed}")), "done");
-    assert_sees(&mut starved, "/many/4199.mkv", &key, "recorded by another process");
+    assert_sees(&mut starved, "/many/8299.mkv", &key, "recorded by another process");
     assert_sees(&mut starved, &listed, "Unconfirmed", "invalidated by another process");
     for worker in [starved, other] {
         worker.end();

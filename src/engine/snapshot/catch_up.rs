@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::data::{AddedItems, Snapshot};
 use super::reading::Reading;
-use crate::engine::memtable::MemtableChange;
+use crate::engine::memtable::{MEMTABLE_CAPACITY, MemtableChange};
 use crate::engine::sql::{Incarnation, LoggedChange, LoggedKind, NEVER_FORGOTTEN, USE_NOTED_MS};
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
@@ -17,6 +17,8 @@ use crate::stats::Spent;
 
 /// Matches of one write that are added to the snapshot in place; larger writes are read again as segments.
 const APPLIED: usize = 1024;
+/// So many unmerged records in a full memtable are rebuilt into a segment.
+const MANY: usize = MEMTABLE_CAPACITY / 2;
 
 impl Reading {
     /// Brings the snapshot up to date. Waits for a thread that is doing so.
@@ -155,7 +157,11 @@ impl Reading {
             };
             // More changes than a memtable holds: write them into segments, then read again.
             let open = Arc::clone(&self.snapshot.read().open);
-            self.records.rebuild(&open)?;
+            // Changes of items fill memtables as well: rebuild the records only if they are many.
+            let unmerged = self.store.read_records(|log| log.count_since(open.upto(), MANY))?;
+            if unmerged == MANY {
+                self.records.rebuild(&open)?;
+            }
             for row in full {
                 self.listings.make_anew(identity, &row)?;
                 if attempt > 0 {
