@@ -62,7 +62,7 @@
 //! this page is no part of the API, though the C ABI and the tests reach it.
 #![deny(missing_docs)]
 
-// The map for maintainers: docs/design.md, 'Layers'. Arrows point down only, which `tests/map.rs` holds. Users of
+// The map for maintainers: docs/design.md, 'Layers'. Arrows point down only, which `tests/source_layers.rs` holds. Users of
 // Rust see what `api` re-exports, users of C what `capi` exports; modules that are public besides are for tests, fuzz targets
 // and benchmarks.
 mod api;
