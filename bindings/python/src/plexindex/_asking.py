@@ -216,8 +216,8 @@ class QuestionMethods(EditMethods):
         Iterate over the answer: each :class:`Difference` comes while the disk is walked. Unless ``offline`` the server
         is asked first whether anything changed, with one request, and what did is fetched; then, where a library has
         new files and files that are gone, for the items of those: they may have been renamed (64 in a request, 256 in a
-        run). With a ``library`` what others have is not told of. What Plex leaves out by itself is told as left out, by
-        rules that ``without`` switches off: ``extension`` (files of which nothing is told), ``hidden``, ``system``,
+        run). With a ``library`` the folders of others are skipped. What Plex leaves out is reported as left out, by
+        rules that ``without`` switches off: ``extension`` (such files are never reported), ``hidden``, ``system``,
         ``unpacking``, ``empty``, ``samples``, ``extras``, ``discs``, ``plexignore``. ``progress`` is called with the
         number of files that were found so far.
 

@@ -18,7 +18,7 @@ class Difference:
     __slots__ = ("_files", "item", "library", "path", "reason", "reason_code", "section", "what")
 
     what: str
-    """``"not_in_plex"``, ``"not_on_disk"``, ``"ambiguous"``; or what is told besides and is no difference:
+    """``"not_in_plex"``, ``"not_on_disk"``, ``"ambiguous"``; or a remark that is no difference:
     ``"left_out"`` (Plex leaves it out) and ``"several_paths"`` (a further file of an item).
     """
     path: str
@@ -33,7 +33,7 @@ class Difference:
     reason: str
     """The same as a sentence."""
     library: str | None
-    """Title of the library that lists it, or has a folder above it; None where that is none, or several."""
+    """Title of the library that lists it, or has a folder above it; None if there is none, or several."""
     section: str | None
     """Its section id."""
 

@@ -102,8 +102,8 @@ class Index(QuestionMethods):
 
         The first call, without ``since``, gives the cursor of now; with ``full`` all items as additions, and then that
         cursor. The server is asked where a listing has expired, or, with ``check``, now, by one request; not if
-        ``offline``. If it does not answer, what is known is told (:attr:`Changes.stale`); :attr:`Changes.age` says how
-        old that is. Raises ListAgainError when what changed since is not known any more, after 30 days or 64 MiB of
+        ``offline``. If it does not answer, known changes are given (:attr:`Changes.stale`); :attr:`Changes.age` says
+        how old that is. Raises ListAgainError when what changed since is not known any more, after 30 days or 64 MiB of
         changes: begin anew with ``full``. Raises TimeoutError when the deadline came before anything was fetched, or,
         with ``full``, all. Cursors outlive processes. With a ``library`` a cursor of all becomes one of that library.
         """
@@ -132,7 +132,7 @@ class Index(QuestionMethods):
         """What changes from now on, or since a cursor: waits for the next :class:`Change`, for ever or ``timeout``
         seconds.
 
-        What any process learns is told within a tenth of a second. The server is asked when a listing has expired, and,
+        What any process learns is seen within a tenth of a second. The server is asked when a listing has expired, and,
         with :meth:`watch`, when an event says that something changed. Ctrl-C ends it, and :meth:`close`, from
         another thread too, with a ClosedError. A server that does not answer is asked again after half a minute.
         """

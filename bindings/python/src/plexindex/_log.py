@@ -1,6 +1,6 @@
 """The library's log lines, handed to the logger ``plexindex``.
 
-The library keeps its lines until it is asked for them. So they arrive at the end of the call that caused them, on the
+The library keeps its lines until they are fetched. So they arrive at the end of the call that caused them, on the
 thread that made it. ``logging`` is imported with the first line.
 """
 
