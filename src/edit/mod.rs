@@ -20,44 +20,9 @@ const NAMED: usize = 5;
 
 /// Fields and tags of items that clients are known to edit. Another name that is nearly one of these is a slip: the server
 /// answers 200 and changes nothing. Any other is left to the server, which may know more.
-const FIELDS: &[&str] = &[
-    "actor",
-    "addedAt",
-    "art",
-    "artist",
-    "audienceRating",
-    "banner",
-    "collection",
-    "contentRating",
-    "country",
-    "director",
-    "editionTitle",
-    "genre",
-    "index",
-    "label",
-    "logo",
-    "mood",
-    "originalTitle",
-    "originallyAvailableAt",
-    "parentIndex",
-    "producer",
-    "rating",
-    "role",
-    "similar",
-    "squareArt",
-    "studio",
-    "style",
-    "summary",
-    "tag",
-    "tagline",
-    "theme",
-    "thumb",
-    "title",
-    "titleSort",
-    "userRating",
-    "writer",
-    "year",
-];
+const FIELDS: &str = "actor addedAt art artist audienceRating banner collection contentRating country director editionTitle \
+    genre index label logo mood originalTitle originallyAvailableAt parentIndex producer rating role similar \
+    squareArt studio style summary tag tagline theme thumb title titleSort userRating writer year";
 
 /// An edit: which items of a library, and what becomes of them.
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +78,7 @@ impl EditReport {
 }
 
 /// An item to be edited: its places in the host's list.
-struct Wanted<'k> {
+struct EditTarget<'k> {
     rating_key: &'k str,
     places: Vec<usize>,
     kind: Option<ItemType>,
@@ -166,7 +131,7 @@ impl Editing {
             }
         }
         for kind in kinds {
-            let of_kind: Vec<&Wanted<'_>> = wanted.iter().filter(|one| one.kind == Some(kind)).collect();
+            let of_kind: Vec<&EditTarget<'_>> = wanted.iter().filter(|one| one.kind == Some(kind)).collect();
             for batch in of_kind.chunks(BATCH) {
                 self.edit_batch(call, edit, (identity, &row, kind), batch, report)?;
             }
@@ -179,7 +144,7 @@ impl Editing {
         call: &Call<'_>,
         edit: &Edit<'_>,
         (identity, row, kind): (IdentityId, &LibraryRow, ItemType),
-        batch: &[&Wanted<'_>],
+        batch: &[&EditTarget<'_>],
         report: &mut EditReport,
     ) -> Result<()> {
         let ids: Vec<&str> = batch.iter().map(|one| one.rating_key).collect();
@@ -216,7 +181,7 @@ impl Editing {
         &self,
         call: &Call<'_>,
         row: &LibraryRow,
-        wanted: &mut [Wanted<'_>],
+        wanted: &mut [EditTarget<'_>],
         report: &mut EditReport,
     ) -> Result<()> {
         let others: Vec<LibraryRow> = {
@@ -297,13 +262,13 @@ impl Editing {
 }
 
 /// The items named, each once.
-fn wanted<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<Wanted<'k>>> {
+fn wanted<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>> {
     if keys.is_empty() {
         return refuse(
             "no items are named: without any the server would edit all of the library's, so nothing was sent",
         );
     }
-    let mut wanted: Vec<Wanted<'k>> = room(keys.len(), KEYS)?;
+    let mut wanted: Vec<EditTarget<'k>> = room(keys.len(), KEYS)?;
     let mut known: HashMap<&str, usize> = HashMap::new();
     known.try_reserve(keys.len()).map_err(|_| no_room(keys.len(), KEYS))?;
     for (place, key) in keys.iter().enumerate() {
@@ -313,7 +278,7 @@ fn wanted<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<Wanted<'k>>> {
             return refuse(format!("'{key}' is no key of one item: give one key each"));
         }
         let at = *known.entry(rating_key).or_insert_with(|| {
-            wanted.push(Wanted {
+            wanted.push(EditTarget {
                 rating_key,
                 places: Vec::new(),
                 kind: None,
@@ -329,7 +294,7 @@ fn wanted<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<Wanted<'k>>> {
 
 /// The field whose name this one nearly is.
 fn meant(field: &str) -> Option<&'static str> {
-    let nearest = FIELDS.iter().map(|known| (distance(field, known), *known)).min()?;
+    let nearest = FIELDS.split(' ').map(|known| (distance(field, known), known)).min()?;
     let (far, known) = nearest;
     (far > 0 && far <= 2 && far * 2 < field.len()).then_some(known)
 }
