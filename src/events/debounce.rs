@@ -1,9 +1,8 @@
 //! From the events of a server to what is noted of them: collected, so that a storm is a handful of writes. Pure: the
 //! time is passed in, and nothing is written here.
 //!
-//! What is told of a library waits until it is quiet there. A scan tells hundreds of things and goes on for minutes: what
-//! it tells is noted now and then, once when it is over, and once more when its items have settled, for a listing in
-//! between may have seen half of them.
+//! Events of a library wait until no more come. A scan sends hundreds and goes on for minutes: they are noted now and then,
+//! once when it is over, and once more when its items have settled, since a listing in between may have seen half of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,7 +14,7 @@ use crate::source::Event;
 /// How long things wait, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct DebounceIntervals {
-    /// What is told is noted when nothing came for so long.
+    /// Events are noted when none came for so long.
     pub quiet_ms: i64,
     /// And at the latest after so long; while a scan runs only then.
     pub patience_ms: i64,
@@ -42,7 +41,7 @@ impl Default for DebounceIntervals {
 
 /// Deleted items that are invalidated one by one; when there are more at once the library is probed instead.
 const DELETED_MOST: usize = 256;
-/// Libraries that are told apart, and items whose repetitions are known: more than there are.
+/// Libraries that are kept apart, and items whose repetitions are known: more than there are.
 const SECTIONS_MOST: usize = 1_000;
 const SEEN_MOST: usize = 4_096;
 /// Settling is waited for so many times its length, whatever goes on.
@@ -50,14 +49,14 @@ const SETTLE_LIMIT: i64 = 10;
 
 /// What was told of one library and is not noted yet.
 #[derive(Debug, Default)]
-struct Section {
+struct LibraryEvents {
     hint: Hint,
     deleted: BTreeSet<String>,
     /// When the first of it came, and the last.
     first: i64,
     last: i64,
     /// When a hint was noted last.
-    noted: Option<i64>,
+    noted_ms: Option<i64>,
     /// A scan runs, and was last heard of then.
     scanning: Option<i64>,
     /// Items changed since the scan began.
@@ -72,15 +71,15 @@ struct Section {
 #[derive(Debug, Default)]
 pub struct Debouncer {
     intervals: DebounceIntervals,
-    sections: BTreeMap<String, Section>,
+    sections: BTreeMap<String, LibraryEvents>,
     /// Stamps of events that servers repeat, by item.
     seen: HashMap<String, i64>,
     /// Items that this index edits, and until when the server may say that they changed.
     edited: HashMap<String, i64>,
 }
 
-impl Section {
-    fn tell(&mut self, hint: Hint, now: i64) {
+impl LibraryEvents {
+    fn add_hint(&mut self, hint: Hint, now: i64) {
         if !self.is_pending() {
             self.first = now;
         }
@@ -102,7 +101,7 @@ impl Section {
     }
 
     /// Items are at work: what a scan left behind has not settled yet.
-    fn work(&mut self, intervals: &DebounceIntervals, now: i64) {
+    fn extend_settling(&mut self, intervals: &DebounceIntervals, now: i64) {
         if self.is_scanning(intervals, now) {
             self.scan_changed = true;
         } else if let Some(ended) = self.ended.filter(|_| self.is_settling(intervals, now)) {
@@ -122,18 +121,20 @@ impl Section {
             latest.min(self.last + intervals.quiet_ms)
         };
         let earliest = self
-            .noted
+            .noted_ms
             .filter(|_| self.hint != Hint::None)
-            .map(|noted| noted + intervals.apart_ms);
+            .map(|noted_ms| noted_ms + intervals.apart_ms);
         Some(earliest.map_or(at, |earliest| at.max(earliest)))
     }
 
     /// Whether it matters what was told of it.
-    fn is_of_use(&self, intervals: &DebounceIntervals, now: i64) -> bool {
+    fn is_relevant(&self, intervals: &DebounceIntervals, now: i64) -> bool {
         self.is_pending()
             || self.is_scanning(intervals, now)
             || self.is_settling(intervals, now)
-            || self.noted.is_some_and(|noted| now - noted < intervals.apart_ms)
+            || self
+                .noted_ms
+                .is_some_and(|noted_ms| now - noted_ms < intervals.apart_ms)
     }
 }
 
@@ -158,31 +159,31 @@ impl Debouncer {
                 }
                 self.seen.clear();
                 let quiet_ms = intervals.quiet_ms;
-                self.section(None).tell(Hint::Probe, now - quiet_ms);
+                self.section(None).add_hint(Hint::Probe, now - quiet_ms);
             }
             Event::Changed {
                 section,
                 rating_key,
                 stamp,
             } => {
-                if self.is_known(section.as_deref(), &rating_key, stamp, now) {
+                if self.is_repeated(section.as_deref(), &rating_key, stamp, now) {
                     return;
                 }
                 // Without a library: one probe of all of them, but no listing of each.
                 let hint = if section.is_some() { Hint::Changed } else { Hint::Probe };
                 let of = self.section(section);
-                of.tell(hint, now);
-                of.work(&intervals, now);
+                of.add_hint(hint, now);
+                of.extend_settling(&intervals, now);
             }
             Event::Deleted { section, rating_key } => {
                 let known = section.is_some();
                 let of = self.section(section);
-                of.tell(Hint::None, now);
+                of.add_hint(Hint::None, now);
                 if of.deleted.len() < DELETED_MOST {
                     of.deleted.insert(rating_key);
                 } else if !of.deleted.contains(&rating_key) {
                     of.deleted.clear();
-                    of.tell(if known { Hint::Changed } else { Hint::Probe }, now);
+                    of.add_hint(if known { Hint::Changed } else { Hint::Probe }, now);
                 }
             }
             Event::Working { section: Some(section) } => {
@@ -190,7 +191,7 @@ impl Debouncer {
                     if of.is_pending() {
                         of.last = now;
                     }
-                    of.work(&intervals, now);
+                    of.extend_settling(&intervals, now);
                 }
             }
             Event::Scanning { section: Some(section) } => {
@@ -202,7 +203,7 @@ impl Debouncer {
             }
             Event::Scanned { section } => {
                 let of = self.section(section);
-                of.tell(Hint::Probe, now);
+                of.add_hint(Hint::Probe, now);
                 of.ended = Some(now);
                 if std::mem::take(&mut of.scan_changed) || of.hint == Hint::Changed {
                     of.again = Some(now + intervals.settle_ms);
@@ -210,18 +211,18 @@ impl Debouncer {
                 of.scanning = None;
             }
             Event::Told { section } => {
-                let settling = |of: &Section| of.is_scanning(&intervals, now) || of.is_settling(&intervals, now);
-                // It comes at the beginning of a scan and at its end, which are told by name.
+                let settling = |of: &LibraryEvents| of.is_scanning(&intervals, now) || of.is_settling(&intervals, now);
+                // It comes at the beginning of a scan and at its end, which have events of their own.
                 if section.is_none() && self.sections.values().any(settling) {
                     return;
                 }
-                self.section(section).tell(Hint::Probe, now);
+                self.section(section).add_hint(Hint::Probe, now);
             }
             Event::Working { section: None } | Event::Scanning { section: None } => {}
         }
     }
 
-    fn section(&mut self, section: Option<String>) -> &mut Section {
+    fn section(&mut self, section: Option<String>) -> &mut LibraryEvents {
         let name = section
             .filter(|name| self.sections.len() < SECTIONS_MOST || self.sections.contains_key(name))
             .unwrap_or_default();
@@ -229,7 +230,7 @@ impl Debouncer {
     }
 
     /// Whether that is no news; remembered from now on.
-    fn is_known(&mut self, section: Option<&str>, rating_key: &str, stamp: Option<i64>, now: i64) -> bool {
+    fn is_repeated(&mut self, section: Option<&str>, rating_key: &str, stamp: Option<i64>, now: i64) -> bool {
         let Some(stamp) = stamp else { return false };
         if self.seen.len() >= SEEN_MOST {
             self.seen.clear();
@@ -241,8 +242,7 @@ impl Debouncer {
         self.seen.insert(name, stamp) == Some(stamp)
     }
 
-    /// Items are edited: that the server says so is no news, for they are asked for again anyway. That their files changed
-    /// would be.
+    /// Items are edited here: the server's events about them are no news, since the items are fetched again anyway.
     pub fn expect_edited(&mut self, section: &str, rating_keys: &[&str], now: i64) {
         self.edited.retain(|_, until| *until > now);
         for rating_key in rating_keys {
@@ -253,17 +253,17 @@ impl Debouncer {
 
     /// What is to be noted now.
     pub fn due(&mut self, now: i64) -> Vec<LibraryHint> {
-        self.noted(now, false)
+        self.take_hints(now, false)
     }
 
     /// All that is to be noted some time: the watch ends before it is due.
-    pub fn rest(&mut self, now: i64) -> Vec<LibraryHint> {
-        self.noted(now, true)
+    pub fn take_all(&mut self, now: i64) -> Vec<LibraryHint> {
+        self.take_hints(now, true)
     }
 
-    fn noted(&mut self, now: i64, all: bool) -> Vec<LibraryHint> {
+    fn take_hints(&mut self, now: i64, all: bool) -> Vec<LibraryHint> {
         let intervals = self.intervals;
-        let mut marks = Vec::new();
+        let mut hints = Vec::new();
         for (name, of) in &mut self.sections {
             let mut hint = Hint::None;
             let mut deleted = BTreeSet::new();
@@ -277,25 +277,25 @@ impl Debouncer {
                 hint = hint.max(if name.is_empty() { Hint::Probe } else { Hint::Changed });
             }
             if hint != Hint::None {
-                of.noted = Some(now);
+                of.noted_ms = Some(now);
             }
             if hint != Hint::None || !deleted.is_empty() {
-                marks.push(LibraryHint {
+                hints.push(LibraryHint {
                     section: (!name.is_empty()).then(|| name.clone()),
                     hint,
                     deleted: deleted.into_iter().collect(),
                 });
             }
         }
-        self.sections.retain(|_, of| of.is_of_use(&intervals, now));
-        marks
+        self.sections.retain(|_, of| of.is_relevant(&intervals, now));
+        hints
     }
 
     /// Takes back what could not be noted: it is due again in a while.
-    pub fn put_back(&mut self, marks: Vec<LibraryHint>, now: i64) {
-        for mark in marks {
+    pub fn put_back(&mut self, hints: Vec<LibraryHint>, now: i64) {
+        for mark in hints {
             let of = self.section(mark.section);
-            of.tell(mark.hint, now);
+            of.add_hint(mark.hint, now);
             of.deleted.extend(mark.deleted);
         }
     }
@@ -310,12 +310,12 @@ impl Debouncer {
     }
 
     /// What these events say, noted at once: for those that a host received itself.
-    pub fn at_once(events: Vec<Event>) -> Vec<LibraryHint> {
+    pub fn hints_of(events: Vec<Event>) -> Vec<LibraryHint> {
         let mut debouncer = Self::default();
         for event in events {
             debouncer.take(event, 0);
         }
-        debouncer.rest(0)
+        debouncer.take_all(0)
     }
 }
 

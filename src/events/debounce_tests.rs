@@ -273,20 +273,20 @@ fn what_waits_is_noted_when_the_watch_ends() {
     bench.tell(Event::Scanned { section: one() }).wait(2_000);
     assert_eq!(bench.noted().len(), 1);
     // Its items have not settled.
-    let rest = bench.debouncer.rest(bench.now);
+    let rest = bench.debouncer.take_all(bench.now);
     assert_eq!(rest.iter().map(|mark| mark.hint).collect::<Vec<_>>(), [Hint::Changed]);
-    assert_eq!(bench.debouncer.rest(bench.now), []);
+    assert_eq!(bench.debouncer.take_all(bench.now), []);
     bench.tell(deleted(5));
-    assert_eq!(bench.debouncer.rest(bench.now)[0].deleted, ["5"]);
+    assert_eq!(bench.debouncer.take_all(bench.now)[0].deleted, ["5"]);
 }
 
 #[test]
 fn what_a_host_received_is_noted_at_once() {
-    let marks = Debouncer::at_once(vec![changed(1), deleted(2), Event::Scanning { section: one() }]);
+    let marks = Debouncer::hints_of(vec![changed(1), deleted(2), Event::Scanning { section: one() }]);
     assert_eq!(marks.len(), 1);
     assert_eq!(
         (marks[0].hint, &marks[0].deleted),
         (Hint::Changed, &vec!["2".to_owned()])
     );
-    assert_eq!(Debouncer::at_once(vec![Event::Working { section: None }]), []);
+    assert_eq!(Debouncer::hints_of(vec![Event::Working { section: None }]), []);
 }

@@ -31,36 +31,36 @@ const NOTED: Duration = Duration::from_millis(500);
 /// The longest body that [`Events::notify`] reads: those of Plex take kilobytes, and a JPEG.
 const BODY_MOST: usize = 16 << 20;
 
-/// A watch that runs. Stopped by [`Watch::end`].
-struct Watch {
-    common: Arc<Common>,
+/// A watch that runs. Stopped by [`RunningWatch::end`].
+struct RunningWatch {
+    common: Arc<WatchShared>,
     worker: Worker,
     /// How many that joined still want it.
     joined: usize,
 }
 
 /// What the two threads share with the thread that stops them.
-struct Common {
-    state: Mutex<State>,
+struct WatchShared {
+    state: Mutex<WatchState>,
     changed: Condvar,
     begun: Instant,
 }
 
-struct State {
+struct WatchState {
     debouncer: Debouncer,
     stop: bool,
     /// The listening thread has ended.
-    deaf: bool,
+    listener_ended: bool,
     /// The pause before it connects again is over.
     again: bool,
 }
 
-impl Common {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl WatchShared {
+    fn lock(&self) -> MutexGuard<'_, WatchState> {
         lock(&self.state)
     }
 
-    fn wait<'s>(&self, state: MutexGuard<'s, State>, time: Duration) -> MutexGuard<'s, State> {
+    fn wait<'s>(&self, state: MutexGuard<'s, WatchState>, time: Duration) -> MutexGuard<'s, WatchState> {
         let (state, _) = self
             .changed
             .wait_timeout(state, time)
@@ -92,7 +92,7 @@ impl Common {
     }
 }
 
-impl Watch {
+impl RunningWatch {
     fn end(self) {
         self.common.lock().stop = true;
         self.common.changed.notify_all();
@@ -106,7 +106,7 @@ pub struct Events {
     source: Option<Arc<dyn Source>>,
     reading: Arc<Reading>,
     counters: Arc<Counters>,
-    watch: Mutex<Option<Watch>>,
+    watch: Mutex<Option<RunningWatch>>,
 }
 
 impl Events {
@@ -150,7 +150,7 @@ impl Events {
         Ok(())
     }
 
-    fn begin(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<Watch> {
+    fn begin(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<RunningWatch> {
         let Some(source) = &self.source else {
             return Err(Error::new(
                 Status::Offline,
@@ -164,11 +164,11 @@ impl Events {
                 "its answers expire, and the next question sees what changed",
             ));
         }
-        let common = Arc::new(Common {
-            state: Mutex::new(State {
+        let common = Arc::new(WatchShared {
+            state: Mutex::new(WatchState {
                 debouncer: Debouncer::new(intervals),
                 stop: false,
-                deaf: false,
+                listener_ended: false,
                 again: false,
             }),
             changed: Condvar::new(),
@@ -184,7 +184,7 @@ impl Events {
                 format!("no thread can be started to watch with: {NO_THREAD}"),
             ));
         };
-        Ok(Watch {
+        Ok(RunningWatch {
             common,
             worker,
             joined: 0,
@@ -259,7 +259,7 @@ impl Events {
             return Ok(());
         }
         self.counters.told(events.len() as u64);
-        self.note(&Debouncer::at_once(events))
+        self.note(&Debouncer::hints_of(events))
     }
 
     /// Whether this is another server's machine identifier than the one that is read.
@@ -273,8 +273,8 @@ impl Events {
         Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
     }
 
-    fn note(&self, marks: &[LibraryHint]) -> Result<()> {
-        if marks.is_empty() {
+    fn note(&self, hints: &[LibraryHint]) -> Result<()> {
+        if hints.is_empty() {
             return Ok(());
         }
         self.reading.catch_up()?;
@@ -283,34 +283,34 @@ impl Events {
             // Nothing is known, so nothing can be out of date; unless it is not known yet whose view this is.
             return self.reading.check_accepted();
         };
-        self.store.mark(identity, marks)?;
+        self.store.mark(identity, hints)?;
         self.counters.noted();
         self.reading.catch_up()
     }
 }
 
 /// The life of a watch.
-fn run(events: &Events, source: &dyn Source, common: &Common) {
+fn run(events: &Events, source: &dyn Source, common: &WatchShared) {
     // Stopping waits for a write under way; what cannot be noted in that time is noted later.
     let _held = LockTimeout::now().at_most(NOTED).hold();
     std::thread::scope(|scope| {
         let listening = std::thread::Builder::new().spawn_scoped(scope, || {
-            let _deaf = Deaf(common);
+            let _deaf = ListenerGuard(common);
             listen(events, source, common);
         });
         if let Err(error) = &listening {
             // What the host tells is still noted.
-            drop(Deaf(common));
+            drop(ListenerGuard(common));
             log::warn!("the server's events cannot be had ({error}): {NO_THREAD}, then begin to watch again");
         }
-        keep_notes(events, common);
+        write_hints(events, common);
         // The listening thread may wait for the server, or be about to.
         let mut state = common.lock();
-        while !state.deaf {
+        while !state.listener_ended {
             drop(state);
             source.interrupt_events();
             state = common.lock();
-            if !state.deaf {
+            if !state.listener_ended {
                 state = common.wait(state, NUDGE);
             }
         }
@@ -319,24 +319,24 @@ fn run(events: &Events, source: &dyn Source, common: &Common) {
         let _ = listening.map(ScopedJoinHandle::join);
     });
     // The watch ends before the rest is due.
-    let marks = common.lock().debouncer.rest(common.now_ms());
-    if let Err(error) = events.note(&marks) {
+    let hints = common.lock().debouncer.take_all(common.now_ms());
+    if let Err(error) = events.note(&hints) {
         log::warn!("what the server told last could not be noted: {error}");
     }
 }
 
 /// Says at the end of the listening thread that it is over, also when it panics.
-struct Deaf<'c>(&'c Common);
+struct ListenerGuard<'c>(&'c WatchShared);
 
-impl Drop for Deaf<'_> {
+impl Drop for ListenerGuard<'_> {
     fn drop(&mut self) {
-        self.0.lock().deaf = true;
+        self.0.lock().listener_ended = true;
         self.0.changed.notify_all();
     }
 }
 
 /// Connects, listens, and connects again.
-fn listen(events: &Events, source: &dyn Source, common: &Common) {
+fn listen(events: &Events, source: &dyn Source, common: &WatchShared) {
     let aborted = || common.is_stopped();
     let bounds = Bounds {
         aborted: &aborted,
@@ -380,14 +380,14 @@ fn listen(events: &Events, source: &dyn Source, common: &Common) {
 }
 
 /// Writes what was collected, when it is due.
-fn keep_notes(events: &Events, common: &Common) {
+fn write_hints(events: &Events, common: &WatchShared) {
     let mut state = common.lock();
     while !state.stop {
         let now = common.now_ms();
-        let marks = state.debouncer.due(now);
-        if !marks.is_empty() {
+        let hints = state.debouncer.due(now);
+        if !hints.is_empty() {
             drop(state);
-            let noted = events.note(&marks);
+            let noted = events.note(&hints);
             state = common.lock();
             if let Err(error) = noted {
                 // Until a call asks the server with the new token nothing is wrong.
@@ -399,7 +399,7 @@ fn keep_notes(events: &Events, common: &Common) {
                     level,
                     "what the server told could not be noted, it is tried again: {error}"
                 );
-                state.debouncer.put_back(marks, common.now_ms());
+                state.debouncer.put_back(hints, common.now_ms());
             }
             continue;
         }
