@@ -18,7 +18,7 @@ mod read_path;
 use image::MapMode;
 use image::Swap;
 use image::{LibraryView, ListingBuilder, ListingMeta, ListingSegment, VersionPage, ViewFacts};
-use matching::{Mappings, Normal, Scope, climb, climb_folder, fast_lookup};
+use matching::{FolderResolver, Mappings, Normal, Resolver, Scope};
 use model::Item;
 use read_path::{Random, movie};
 
@@ -97,7 +97,9 @@ fn fast_lookup_exact(bencher: Bencher, size: usize) {
     let (view, none) = (view(size), Mappings::default());
     let views = [&view];
     ask_in_turn(bencher, &questions(size, |path| path), |path| {
-        fast_lookup(&views, Scope::One(0), &none, path).map(|hit| hit.rating_key.len())
+        Resolver::new(&views, Scope::One(0), &none)
+            .fast_lookup(path)
+            .map(|hit| hit.rating_key.len())
     });
 }
 
@@ -106,7 +108,9 @@ fn fast_lookup_other_case(bencher: Bencher, size: usize) {
     let (view, none) = (view(size), Mappings::default());
     let views = [&view];
     ask_in_turn(bencher, &questions(size, |path| path.to_uppercase()), |path| {
-        fast_lookup(&views, Scope::One(0), &none, path).map(|hit| hit.rating_key.len())
+        Resolver::new(&views, Scope::One(0), &none)
+            .fast_lookup(path)
+            .map(|hit| hit.rating_key.len())
     });
 }
 
@@ -115,7 +119,7 @@ fn climb_exact(bencher: Bencher, size: usize) {
     let (view, none) = (view(size), Mappings::default());
     let views = [&view];
     ask_in_turn(bencher, &questions(size, |path| path), |path| {
-        climb(&views, Scope::One(0), &none, path).total
+        Resolver::new(&views, Scope::One(0), &none).resolve(path).total
     });
 }
 
@@ -125,7 +129,7 @@ fn climb_suffix(bencher: Bencher, size: usize) {
     let views = [&view];
     let elsewhere = |path: String| path.replace("/mnt/media/movies", "/data");
     ask_in_turn(bencher, &questions(size, elsewhere), |path| {
-        climb(&views, Scope::One(0), &none, path).components
+        Resolver::new(&views, Scope::One(0), &none).resolve(path).components
     });
 }
 
@@ -135,7 +139,7 @@ fn climb_file_name(bencher: Bencher, size: usize) {
     let views = [&view];
     let elsewhere = |path: String| format!("/new/{}", path.rsplit('/').next().unwrap_or_default());
     ask_in_turn(bencher, &questions(size, elsewhere), |path| {
-        climb(&views, Scope::One(0), &none, path).components
+        Resolver::new(&views, Scope::One(0), &none).resolve(path).components
     });
 }
 
@@ -144,7 +148,7 @@ fn climb_miss(bencher: Bencher, size: usize) {
     let (view, none) = (view(size), Mappings::default());
     let views = [&view];
     ask_in_turn(bencher, &questions(size, |path| path + "x"), |path| {
-        climb(&views, Scope::One(0), &none, path).total
+        Resolver::new(&views, Scope::One(0), &none).resolve(path).total
     });
 }
 
@@ -154,7 +158,9 @@ fn folder_of_a_film(bencher: Bencher, size: usize) {
     let (view, none) = (view(size), Mappings::default());
     let views = [&view];
     ask_in_turn(bencher, &questions(size, |path| above(&path)), |path| {
-        Normal::with(path, |path| climb_folder(&views, Scope::One(0), &none, path).items)
+        Normal::with(path, |path| {
+            FolderResolver::new(&views, Scope::One(0), &none, path).resolve().items
+        })
     });
 }
 
@@ -165,7 +171,9 @@ fn folder_of_a_film_by_its_end(bencher: Bencher, size: usize) {
     let views = [&view];
     let elsewhere = |path: String| above(&path).replace("/mnt/media/movies", "/data");
     ask_in_turn(bencher, &questions(size, elsewhere), |path| {
-        Normal::with(path, |path| climb_folder(&views, Scope::One(0), &none, path).total)
+        Normal::with(path, |path| {
+            FolderResolver::new(&views, Scope::One(0), &none, path).resolve().total
+        })
     });
 }
 
@@ -212,7 +220,9 @@ fn folder_of_a_show(bencher: Bencher, below: &str) {
         below => order.iter().map(|show| format!("/tv/Show {show}{below}")).collect(),
     };
     ask_in_turn(bencher, &asked, |path| {
-        Normal::with(path, |path| climb_folder(&views, Scope::One(0), &none, path).items)
+        Normal::with(path, |path| {
+            FolderResolver::new(&views, Scope::One(0), &none, path).resolve().items
+        })
     });
 }
 
@@ -242,7 +252,9 @@ fn climb_repeated_name(bencher: Bencher, depth: usize) {
             _ => format!("/nas/x/y{number}/01 - Intro.flac"),
         })
         .collect();
-    ask_in_turn(bencher, &asked, |path| climb(&views, Scope::One(0), &none, path).total);
+    ask_in_turn(bencher, &asked, |path| {
+        Resolver::new(&views, Scope::One(0), &none).resolve(path).total
+    });
 }
 
 /// A hundred thousand distinct paths from an image that was just opened.
@@ -252,9 +264,11 @@ fn fresh_image(bencher: Bencher, size: usize) {
     let asked = questions(size, |path| path);
     bencher.with_inputs(|| view(size)).bench_local_refs(|view| {
         let views = [&*view];
-        let found = asked
-            .iter()
-            .filter(|path| fast_lookup(&views, Scope::One(0), &none, path.as_bytes()).is_some());
+        let found = asked.iter().filter(|path| {
+            Resolver::new(&views, Scope::One(0), &none)
+                .fast_lookup(path.as_bytes())
+                .is_some()
+        });
         found.count()
     });
 }
@@ -265,7 +279,9 @@ fn open_and_first(bencher: Bencher, size: usize) {
     let asked = questions(size, |path| path);
     bencher.bench_local(|| {
         let view = view(size);
-        fast_lookup(&[&view], Scope::One(0), &none, asked[0].as_bytes()).is_some()
+        Resolver::new(&[&view], Scope::One(0), &none)
+            .fast_lookup(asked[0].as_bytes())
+            .is_some()
     });
 }
 

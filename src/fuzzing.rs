@@ -14,8 +14,8 @@ pub mod matching {
     pub use crate::matching::normal::normal_form;
     pub use crate::matching::propose::{Proposal, Samples};
     pub use crate::matching::{
-        Found, GROUP, ItemRef, LIMIT, Mappings, Normal, Outcome, Relation, Rooms, Scope, climb, climb_folder,
-        fast_lookup, fast_lookup_all, lies_under,
+        FoldBuffers, FolderResolver, FoundItem, GROUP, ItemRef, LIMIT, Mappings, Normal, Relation, Resolution,
+        Resolver, Scope, lies_under,
     };
 }
 

@@ -34,7 +34,7 @@ use engine::segment::{
     match_value,
 };
 use engine::view::{LibraryView, ViewFacts};
-use matching::{Mappings, Scope, climb, fast_lookup};
+use matching::{Mappings, Resolver, Scope};
 use model::{Item, Rung, Sequence, TableId};
 use options::{Mapping, MappingKind, Pattern};
 use read_path::movie;
@@ -237,13 +237,13 @@ fn lookups_allocate_nothing() {
     ];
     for (name, rung, paths) in cases {
         for scope in [Scope::One(0), Scope::All] {
-            let found = climb(&views, scope, &mappings, &paths[0]);
+            let found = Resolver::new(&views, scope, &mappings).resolve(&paths[0]);
             assert_eq!(found.rung, rung, "{name}: {found:?}");
             let climbing = allocations(&paths, |path| {
-                std::hint::black_box(climb(&views, scope, &mappings, path));
+                std::hint::black_box(Resolver::new(&views, scope, &mappings).resolve(path));
             });
             let looking = allocations(&paths, |path| {
-                std::hint::black_box(fast_lookup(&views, scope, &mappings, path));
+                std::hint::black_box(Resolver::new(&views, scope, &mappings).fast_lookup(path));
             });
             assert_eq!((climbing, looking), (0, 0), "{name}, {scope:?}");
         }

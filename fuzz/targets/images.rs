@@ -14,7 +14,7 @@ use crate::image::{
     LibraryView, ListingSegment, MapMode, Matches, Record, RecordSegment, RecordSegmentBuilder, Stored, TableId,
     ViewFacts, record_hash,
 };
-use crate::matching::{Mappings, Normal, Scope, climb, climb_folder, fast_lookup};
+use crate::matching::{FolderResolver, Mappings, Normal, Resolver, Scope};
 use crate::model::Item;
 
 const BLOCK: usize = 4096;
@@ -175,13 +175,16 @@ impl Whole {
         let views = [&view];
         let mut told = Vec::new();
         for (at, question) in some(&self.questions, which) {
-            let outcome = climb(&views, Scope::One(0), &self.mappings, question);
+            let outcome = Resolver::new(&views, Scope::One(0), &self.mappings).resolve(question);
             let outcome = (!outcome.broken).then(|| format!("{outcome:?}"));
-            let fast = fast_lookup(&views, Scope::One(0), &self.mappings, question);
+            let fast = Resolver::new(&views, Scope::One(0), &self.mappings).fast_lookup(question);
             let fast = format!("{:?}", fast.map(|hit| (hit.rung, hit.rating_key)));
             let above = question.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
             let folder = Normal::with(&question[..above], |path| {
-                format!("{:?}", climb_folder(&views, Scope::One(0), &self.mappings, path))
+                format!(
+                    "{:?}",
+                    FolderResolver::new(&views, Scope::One(0), &self.mappings, path).resolve()
+                )
             });
             // An answer that says it is whole has to be right, whatever is found out later.
             told.extend(outcome.map(|outcome| (3 * at, outcome)));

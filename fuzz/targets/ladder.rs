@@ -15,7 +15,7 @@ use naive::Rule;
 use super::input::Input;
 use crate::image as parts;
 use crate::image::{LibraryView, MemtableChange};
-use crate::matching::{GROUP, Mappings, Rooms, Scope, fast_lookup, fast_lookup_all};
+use crate::matching::{FoldBuffers, GROUP, Mappings, Resolver, Scope};
 use crate::model::Item;
 
 fn path(input: &mut Input<'_>) -> String {
@@ -139,12 +139,12 @@ pub fn run(data: &[u8]) {
     let views: Vec<&LibraryView> = views.iter().collect();
     let group: Vec<&[u8]> = asked.iter().take(GROUP).map(Vec::as_slice).collect();
     let mut together = Vec::new();
-    fast_lookup_all(&views, Scope::All, &mappings, &group, &mut Rooms::default(), |hit| {
+    Resolver::new(&views, Scope::All, &mappings).fast_lookup_all(&group, &mut FoldBuffers::default(), |hit| {
         together.push(hit.map(|hit| (hit.library, hit.rung, hit.rating_key)));
     });
     let alone = group
         .iter()
-        .map(|path| fast_lookup(&views, Scope::All, &mappings, path));
+        .map(|path| Resolver::new(&views, Scope::All, &mappings).fast_lookup(path));
     let alone: Vec<_> = alone
         .map(|hit| hit.map(|hit| (hit.library, hit.rung, hit.rating_key)))
         .collect();

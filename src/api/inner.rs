@@ -18,7 +18,7 @@ use crate::platform::fork::{self, Forks, Release, Side};
 use crate::query::Queries;
 use crate::source::{self, Next, Source, Tokens};
 use crate::stats::{Counters, Stats};
-use crate::sync::{Call, Syncing, Whose};
+use crate::sync::{AllowedView, Call, Syncing};
 
 /// How often the folder is looked at by who asks for statistics.
 const LOOKED_AT_MS: i64 = 1_000;
@@ -172,11 +172,14 @@ impl Inner {
         // The host's function renews the token of the user who asks. A token that another thread sets may be anybody's.
         let (session, is_same_user) = tokens.current_after(call.session);
         let whose = match began {
-            _ if is_same_user => Whose::Anybodys,
-            Some(began) => self.reading.identity_of(&began)?.map_or(Whose::Nobodys, Whose::Of),
-            None => Whose::Nobodys,
+            _ if is_same_user => AllowedView::Any,
+            Some(began) => self
+                .reading
+                .identity_of(&began)?
+                .map_or(AllowedView::Unknown, AllowedView::Of),
+            None => AllowedView::Unknown,
         };
-        if whose == Whose::Nobodys {
+        if whose == AllowedView::Unknown {
             return Err(refused);
         }
         let again = Call {

@@ -8,7 +8,7 @@ use super::feed::Changes;
 use super::opened::Library;
 use super::paths::bytes_of;
 use super::query::{Query, Refreshed};
-use crate::disk::{Rules, Walked};
+use crate::disk::{Rules, WalkFindings};
 use crate::edit::EditReport;
 use crate::engine::{MAX_RETRIES, Resolved, cleared_again};
 use crate::error::{Result, room};
@@ -353,7 +353,7 @@ impl Library {
         number: Option<u64>,
         folders: &[(bool, &[u8])],
         (rules, most): (Rules, usize),
-        then: impl FnOnce(&Walked) -> Result<R>,
+        then: impl FnOnce(&WalkFindings) -> Result<R>,
     ) -> Result<R> {
         let queries = &self.index.inner().queries;
         queries.walk(&self.selection, number, folders, (rules, most), then)

@@ -14,7 +14,7 @@ use crate::edit::{Edit, EditReport};
 use crate::error::{Error, Result, Status};
 use crate::query::{Answer, ChangePage, Folder, FolderFacts, LibraryInfo, Match, known};
 use crate::source::{FieldChange, Lock};
-use crate::sync::{Call, Progress, QUESTION_SILENCE, Whose, Why};
+use crate::sync::{AllowedView, Call, Progress, QUESTION_SILENCE, RefreshReason};
 
 type Tell<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + 'q>;
 
@@ -131,7 +131,7 @@ impl<'q> Query<'q> {
             until: None,
             silence: Some(QUESTION_SILENCE),
             session: 0, // it asks nothing
-            whose: Whose::Anybodys,
+            whose: AllowedView::Any,
             renews: false,
             offline: self.offline,
             progress: None,
@@ -322,7 +322,7 @@ impl<'q> Query<'q> {
     /// # Errors
     /// The server's; [`ErrorKind::Offline`](crate::ErrorKind::Offline); [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); the store's.
     pub fn refresh(&self) -> Result<Refreshed> {
-        self.refresh_as("refresh", Why::Due).map(Refreshed::of)
+        self.refresh_as("refresh", RefreshReason::Due).map(Refreshed::of)
     }
 
     /// The same, and asks the server once whether anything changed while the listings are fresh, too.
@@ -330,7 +330,7 @@ impl<'q> Query<'q> {
     /// # Errors
     /// As [`Query::refresh`].
     pub fn check(&self) -> Result<Refreshed> {
-        self.refresh_as("check", Why::Now).map(Refreshed::of)
+        self.refresh_as("check", RefreshReason::Now).map(Refreshed::of)
     }
 
     /// Lists the libraries anew, even where the server shows no change.
@@ -338,11 +338,11 @@ impl<'q> Query<'q> {
     /// # Errors
     /// As [`Query::refresh`].
     pub fn refresh_fully(&self) -> Result<Refreshed> {
-        self.refresh_as("refresh", Why::Full).map(Refreshed::of)
+        self.refresh_as("refresh", RefreshReason::Full).map(Refreshed::of)
     }
 
     /// The status is that of C: that the deadline came first is no error.
-    pub(crate) fn refresh_as(&self, what: &'static str, why: Why) -> Result<Status> {
+    pub(crate) fn refresh_as(&self, what: &'static str, why: RefreshReason) -> Result<Status> {
         self.ask_timed(what, None, |call| self.index.inner().sync.refresh(call, why))
     }
 

@@ -10,7 +10,7 @@ use super::constants as c;
 use super::log_ring;
 use super::types::{Answer as AnswerRecord, Answers, Buffer, ItemRecord, Text};
 use crate::error::{Error, Result, Status};
-use crate::matching::{Found, GuidRef};
+use crate::matching::{FoundItem, GuidRef};
 use crate::model::{Item, Library};
 use crate::platform::bytes::text;
 use crate::query::{Answer, FolderFacts};
@@ -232,7 +232,7 @@ impl Block<'_> {
         self.used = self.used.next_multiple_of(align_of::<u64>());
     }
 
-    fn item(&mut self, at: usize, prefix: &str, found: &Found<'_>, library: Option<&Library>) {
+    fn item(&mut self, at: usize, prefix: &str, found: &FoundItem<'_>, library: Option<&Library>) {
         let item = &found.item;
         let mut flags = 0;
         if text(found.path).is_none() {
@@ -288,7 +288,7 @@ impl Block<'_> {
             self.item(
                 array + place * size_of::<ItemRecord>(),
                 prefix,
-                &Found::of(item),
+                &FoundItem::of(item),
                 library,
             );
         }

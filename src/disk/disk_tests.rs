@@ -11,7 +11,7 @@ use proptest::sample::Index;
 use super::ignored::Ignored;
 use super::rules::Rule;
 use super::rules::{of_file, of_folder};
-use super::{Kinds, Location, Progress, Question, Rules, walk};
+use super::{Kinds, Location, Rules, WalkProgress, WalkRequest, walk};
 use crate::model::LibraryKind;
 use crate::platform::files::{bytes_of, named};
 
@@ -223,12 +223,12 @@ fn a_plexignore_is_no_gitignore() {
 /// call is taken back and made again.
 fn found(root: &Path, locations: &[Location], most: usize) -> (Vec<(String, String, String)>, u64) {
     let (mut left, mut told, mut files) = (vec![(false, bytes_of(root).to_vec())], Vec::new(), 0);
-    let (mut progress, mut is_over, mut calls) = (Progress::default(), false, 0);
+    let (mut progress, mut is_over, mut calls) = (WalkProgress::default(), false, 0);
     while !is_over {
         calls += 1;
         assert!(calls < 20_000, "the walk has no end");
         let given: Vec<(bool, &[u8])> = left.iter().map(|(twin, folder)| (*twin, folder.as_slice())).collect();
-        let question = Question {
+        let question = WalkRequest {
             folders: &given,
             locations,
             rules: all(),
@@ -490,7 +490,7 @@ fn without_progress_a_link_is_told_and_not_followed() {
     make(root, "real/new.mkv");
     link(root, "real", "link");
     let walked = walk(
-        &Question {
+        &WalkRequest {
             folders: &[(false, bytes_of(root))],
             locations: &[location(root, false)],
             rules: all(),

@@ -21,77 +21,8 @@ pub struct Ignored {
     of_paths: Patterns,
 }
 
-#[derive(Debug)]
-struct Line {
-    given: Vec<u8>,
-    of_paths: bool,
-    globs: Vec<Glob>,
-}
-
-/// The lines of one kind. Those that are plain names are looked up, however many they are: each file is compared with the
-/// patterns alone.
-#[derive(Debug)]
-struct Patterns {
-    folds: bool,
-    lines: Vec<Line>,
-    /// The first line with this plain name.
-    plain: HashMap<Vec<u8>, usize>,
-    /// The others, and the plain ones that a longer case form could hide: by their lines.
-    globs: Vec<(usize, usize)>,
-}
-
-impl Patterns {
-    fn new(lines: Vec<Line>, folds: bool) -> Self {
-        let (mut plain, mut globs) = (HashMap::new(), Vec::new());
-        for (at, line) in lines.iter().enumerate() {
-            for (place, glob) in line.globs.iter().enumerate() {
-                match glob.plain(folds) {
-                    Some(name) => _ = plain.entry(name).or_insert(at),
-                    None => globs.push((at, place)),
-                }
-            }
-        }
-        Self {
-            folds,
-            lines,
-            plain,
-            globs,
-        }
-    }
-
-    /// The first line that fits.
-    fn first(&self, name: &[u8]) -> Option<&Line> {
-        let plain = form(units(name).into_iter(), self.folds).and_then(|name| self.plain.get(&name).copied());
-        let before = |(at, _): &&(usize, usize)| plain.is_none_or(|plain| *at < plain);
-        let mut globs = self.globs.iter().take_while(before);
-        let glob = globs.find(|(at, place)| self.lines[*at].globs[*place].fits(name, self.folds));
-        glob.map(|(at, _)| *at).or(plain).map(|at| &self.lines[at])
-    }
-}
-
-/// What two plain names have in common that fit each other; `None` where their length does not stay what it is in lower case,
-/// and they fit character by character only.
-fn form(units: impl Iterator<Item = Unit>, folds: bool) -> Option<Vec<u8>> {
-    let mut form = Vec::new();
-    for unit in units {
-        match unit {
-            Unit::Byte(byte) => form.push(byte),
-            Unit::Char(char) => {
-                let mut lower = char.to_lowercase();
-                let one = if folds {
-                    lower.next().filter(|_| lower.len() == 0)?
-                } else {
-                    char
-                };
-                form.extend_from_slice(one.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-        }
-    }
-    Some(form)
-}
-
 impl Ignored {
-    /// That of this folder; `None` where there is none that can be read. A pipe of this name is not opened: that may wait for ever.
+    /// Reads that of this folder; `None` if it cannot be read. A pipe of this name is not opened: that may wait for ever.
     pub fn of(folder: &[u8]) -> Option<Self> {
         let mut text = Vec::new();
         let path = named([folder, b"/.plexignore"].concat());
@@ -102,27 +33,41 @@ impl Ignored {
     }
 
     pub fn new(folder: &[u8], text: &[u8]) -> Self {
-        let end = folder.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
-        let lines = text.split(|byte| *byte == b'\n').filter_map(Line::of);
-        let (of_paths, of_names) = lines.partition(|line| line.of_paths);
-        Self {
-            folder: folder[..end].to_vec(),
-            of_names: Patterns::new(of_names, true),
-            of_paths: Patterns::new(of_paths, false),
+        let mut ignored = Self {
+            folder: without_slashes(folder).to_vec(),
+            of_names: Patterns::new(true),
+            of_paths: Patterns::new(false),
+        };
+        for line in text.split(|byte| *byte == b'\n') {
+            let given = std::str::from_utf8(line).map_or_else(|_| line.trim_ascii(), |text| text.trim().as_bytes());
+            // No name has a NUL, and it would end the text of a finding.
+            if given.first().is_none_or(|first| *first == b'#') || given.contains(&0) {
+                continue;
+            }
+            let pattern = if given.starts_with(b"\\#") { &given[1..] } else { given };
+            match pattern.iter().rposition(|byte| *byte == b'/') {
+                None => ignored.of_names.add(given, &[pattern]),
+                Some(_) if pattern[0] == b'/' => {}
+                Some(last) => ignored
+                    .of_paths
+                    .add(given, &[without_slashes(pattern), &pattern[..last]]),
+            }
         }
+        ignored
     }
 
     /// The line that names a file, with where it stands; the file lies in this folder or below it.
     pub fn names_file(&self, path: &[u8], name: &[u8]) -> Option<Vec<u8>> {
         let inside = self.inside(path)?;
-        // File names come first: which line is told.
-        let line = self.of_names.first(name);
-        line.map(|line| self.told(line)).or_else(|| self.names_path(inside))
+        // File names come first.
+        let line = self.of_names.first(name).or_else(|| self.of_paths.first(inside));
+        line.map(|line| self.describe(line))
     }
 
     /// The same of a folder.
     pub fn names_folder(&self, path: &[u8]) -> Option<Vec<u8>> {
-        self.names_path(self.inside(path)?)
+        let line = self.of_paths.first(self.inside(path)?);
+        line.map(|line| self.describe(line))
     }
 
     /// The path from the file's folder on.
@@ -130,188 +75,140 @@ impl Ignored {
         path.strip_prefix(&*self.folder)?.strip_prefix(b"/")
     }
 
-    fn names_path(&self, inside: &[u8]) -> Option<Vec<u8>> {
-        self.of_paths.first(inside).map(|line| self.told(line))
-    }
-
-    fn told(&self, line: &Line) -> Vec<u8> {
-        [b"'", &*line.given, b"' in ", &*self.folder, b"/.plexignore"].concat()
+    fn describe(&self, line: &[u8]) -> Vec<u8> {
+        [b"'", line, b"' in ", &*self.folder, b"/.plexignore"].concat()
     }
 }
 
-impl Line {
-    fn of(line: &[u8]) -> Option<Self> {
-        let given = std::str::from_utf8(line).map_or_else(|_| line.trim_ascii(), |text| text.trim().as_bytes());
-        // No name has a NUL, and it would end the text of a finding.
-        if given.first().is_none_or(|first| *first == b'#') || given.contains(&0) {
-            return None;
-        }
-        let pattern = if given.starts_with(b"\\#") { &given[1..] } else { given };
-        let globs = match pattern.iter().rposition(|byte| *byte == b'/') {
-            None => vec![Glob::new(pattern)],
-            Some(_) if pattern[0] == b'/' => return None,
-            Some(last) => {
-                let end = pattern.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
-                vec![Glob::new(&pattern[..end]), Glob::new(&pattern[..last])]
-            }
-        };
-        Some(Self {
-            given: given.to_vec(),
-            of_paths: pattern.contains(&b'/'),
-            globs,
-        })
-    }
+fn without_slashes(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
+    &path[..end]
 }
 
-/// A pattern of names: `*`, `?` and `[…]`.
+/// The lines of one kind. Plain names are looked up, however many they are; patterns are tried one by one.
 #[derive(Debug)]
-struct Glob(Vec<Piece>);
-
-#[derive(Debug)]
-enum Piece {
-    One(Unit),
-    /// Any but a slash.
-    Any,
-    /// As many of these as there are.
-    Star,
-    /// One of these ranges, or none of them.
-    Set(bool, Vec<(Unit, Unit)>),
+struct Patterns {
+    /// Case does not matter.
+    folds: bool,
+    lines: Vec<Vec<u8>>,
+    /// The first line with this plain name.
+    plain: HashMap<Vec<char>, usize>,
+    /// The other patterns, with their lines.
+    globs: Vec<(usize, Vec<char>)>,
 }
 
-/// A character, or a byte that is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Unit {
-    Char(char),
-    Byte(u8),
-}
-
-const SLASH: Unit = Unit::Char('/');
-
-fn units(bytes: &[u8]) -> Vec<Unit> {
-    let mut units = Vec::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        units.extend(chunk.valid().chars().map(Unit::Char));
-        units.extend(chunk.invalid().iter().copied().map(Unit::Byte));
-    }
-    units
-}
-
-impl Unit {
-    fn is(self, other: Self, folds: bool) -> bool {
-        match (self, other) {
-            (Self::Char(own), Self::Char(others)) if folds => own.to_lowercase().eq(others.to_lowercase()),
-            _ => self == other,
+impl Patterns {
+    fn new(folds: bool) -> Self {
+        Self {
+            folds,
+            lines: Vec::new(),
+            plain: HashMap::new(),
+            globs: Vec::new(),
         }
     }
 
-    fn is_within(self, ranges: &[(Self, Self)], folds: bool) -> bool {
-        let is_within = |unit: Self| ranges.iter().any(|(from, to)| (*from..=*to).contains(&unit));
-        is_within(self)
-            || matches!(self, Self::Char(char) if folds
-                && char.to_lowercase().chain(char.to_uppercase()).any(|char| is_within(Self::Char(char))))
-    }
-}
-
-impl Piece {
-    fn fits(&self, unit: Unit, folds: bool) -> bool {
-        match self {
-            Self::One(one) => one.is(unit, folds),
-            Self::Any => unit != SLASH,
-            Self::Set(negated, ranges) => unit != SLASH && unit.is_within(ranges, folds) != *negated,
-            Self::Star => false,
-        }
-    }
-}
-
-impl Glob {
-    fn new(pattern: &[u8]) -> Self {
-        let units = units(pattern);
-        let mut pieces = Vec::with_capacity(units.len());
-        let mut at = 0;
-        while let Some(unit) = units.get(at) {
-            at += 1;
-            pieces.push(match unit {
-                Unit::Char('*') => Piece::Star,
-                Unit::Char('?') => Piece::Any,
-                Unit::Char('[') => match set(&units[at..]) {
-                    Some((set, length)) => {
-                        at += length;
-                        set
-                    }
-                    None => Piece::One(*unit),
-                },
-                _ => Piece::One(*unit),
-            });
-        }
-        Self(pieces)
-    }
-
-    /// It as a plain name, if it is one.
-    fn plain(&self, folds: bool) -> Option<Vec<u8>> {
-        let units: Option<Vec<Unit>> = (self.0.iter())
-            .map(|piece| {
-                if let Piece::One(unit) = piece {
-                    Some(*unit)
-                } else {
-                    None
-                }
-            })
-            .collect();
-        form(units?.into_iter(), folds)
-    }
-
-    /// Whether it is all of a name. A star that matched too little is tried again from where it stands: one in a folder's
-    /// name behind the slash needs none before it, for a slash fits nothing else.
-    fn fits(&self, name: &[u8], folds: bool) -> bool {
-        let name = units(name);
-        let (mut at, mut piece) = (0, 0);
-        let mut star: Option<(usize, usize)> = None;
-        loop {
-            match (self.0.get(piece), name.get(at)) {
-                (None, None) => return true,
-                (Some(Piece::Star), _) => {
-                    star = Some((piece, at));
-                    piece += 1;
-                }
-                (Some(own), Some(unit)) if own.fits(*unit, folds) => {
-                    piece += 1;
-                    at += 1;
-                }
-                _ => match star {
-                    Some((from, taken)) if name.get(taken).is_some_and(|unit| *unit != SLASH) => {
-                        star = Some((from, taken + 1));
-                        (piece, at) = (from + 1, taken + 1);
-                    }
-                    _ => return false,
-                },
+    fn add(&mut self, line: &[u8], patterns: &[&[u8]]) {
+        for pattern in patterns {
+            let pattern = chars_of(pattern, self.folds);
+            if pattern.iter().any(|c| matches!(c, '*' | '?' | '[')) {
+                self.globs.push((self.lines.len(), pattern));
+            } else {
+                self.plain.entry(pattern).or_insert(self.lines.len());
             }
         }
+        self.lines.push(line.to_vec());
+    }
+
+    /// The first line that fits.
+    fn first(&self, name: &[u8]) -> Option<&[u8]> {
+        let name = chars_of(name, self.folds);
+        let plain = self.plain.get(&name).copied();
+        let mut before = self
+            .globs
+            .iter()
+            .take_while(|(at, _)| plain.is_none_or(|plain| *at < plain));
+        let glob = before.find(|(_, glob)| fits(glob, &name)).map(|(at, _)| *at);
+        glob.or(plain).map(|at| &*self.lines[at])
     }
 }
 
-/// What stands between brackets, of which the first one is open, and how long it is. A bracket that closes at once is one of
+/// The characters of a name. A byte of no character becomes one that no name has; one that is longer in lower case stays.
+fn chars_of(name: &[u8], folds: bool) -> Vec<char> {
+    let mut chars = Vec::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        let lower = |c: char| Some(c.to_lowercase()).filter(|lower| folds && lower.len() == 1);
+        chars.extend(
+            chunk
+                .valid()
+                .chars()
+                .map(|c| lower(c).and_then(|mut lower| lower.next()).unwrap_or(c)),
+        );
+        let invalid = chunk.invalid().iter();
+        chars.extend(invalid.filter_map(|byte| char::from_u32(0x10_FF00 + u32::from(*byte))));
+    }
+    chars
+}
+
+/// Whether a pattern of `*`, `?` and `[…]` is all of a name. A star that matched too little is tried again from where it stands:
+/// one behind a slash needs none before it, for only a slash fits a slash.
+fn fits(glob: &[char], name: &[char]) -> bool {
+    let (mut pattern, mut rest) = (glob, name);
+    let mut star: Option<(&[char], &[char])> = None;
+    loop {
+        if let ['*', behind @ ..] = pattern {
+            star = Some((behind, rest));
+            pattern = behind;
+        } else if let Some((c, behind)) = rest.split_first()
+            && let Some(length) = first_fits(pattern, *c)
+        {
+            (pattern, rest) = (&pattern[length..], behind);
+        } else if pattern.is_empty() && rest.is_empty() {
+            return true;
+        } else {
+            let Some((behind, [_, taken @ ..])) = star.filter(|(_, taken)| taken.first() != Some(&'/')) else {
+                return false;
+            };
+            star = Some((behind, taken));
+            (pattern, rest) = (behind, taken);
+        }
+    }
+}
+
+/// How many characters of a pattern stand for this one, if its first part fits. A bracket that is never closed is a character.
+fn first_fits(pattern: &[char], c: char) -> Option<usize> {
+    let (own, behind) = pattern.split_first()?;
+    if *own == '['
+        && let Some((set, negated)) = set_of(behind)
+    {
+        let fits = c != '/' && is_within(c, set) != negated;
+        return fits.then_some(set.len() + 2 + usize::from(negated));
+    }
+    (*own == c || *own == '?' && c != '/').then_some(1)
+}
+
+/// What stands between brackets, of which the first one is open, and whether it is negated. A bracket that closes at once is one of
 /// the characters.
-fn set(units: &[Unit]) -> Option<(Piece, usize)> {
-    let skipped = if units.first() == Some(&Unit::Char('!')) { 2 } else { 1 };
-    let behind = units.iter().skip(skipped);
-    let end = skipped + behind.into_iter().position(|unit| *unit == Unit::Char(']'))?;
-    let (negated, inside) = match &units[..end] {
-        [Unit::Char('!'), rest @ ..] => (true, rest),
+fn set_of(inside: &[char]) -> Option<(&[char], bool)> {
+    let (negated, inside) = match inside {
+        ['!', rest @ ..] => (true, rest),
         inside => (false, inside),
     };
-    let mut ranges = Vec::new();
-    let mut rest = inside;
-    loop {
-        rest = match rest {
-            [from, Unit::Char('-'), to, rest @ ..] => {
-                ranges.push((*from, *to));
-                rest
-            }
-            [one, rest @ ..] => {
-                ranges.push((*one, *one));
-                rest
-            }
-            [] => return Some((Piece::Set(negated, ranges), end + 1)),
+    let end = 1 + inside.iter().skip(1).position(|c| *c == ']')?;
+    Some((&inside[..end], negated))
+}
+
+/// Whether a character is one of a set, or lies in one of its ranges.
+fn is_within(c: char, set: &[char]) -> bool {
+    let mut rest = set;
+    while let [from, behind @ ..] = rest {
+        let (to, behind) = match behind {
+            ['-', to, behind @ ..] => (to, behind),
+            _ => (from, behind),
         };
+        if (*from..=*to).contains(&c) {
+            return true;
+        }
+        rest = behind;
     }
+    false
 }

@@ -1,14 +1,17 @@
-//! What lies on a disk, and what of it a media server leaves out when it scans: folders walked, and the rules by name. Knows
-//! of no index: whether a file is listed is asked for.
+//! Walks folders of this machine, and knows which files a media server leaves out when it scans. Whether a file is listed is
+//! a callback.
 
 mod ignored;
+mod paths;
 mod progress;
+mod request;
 mod rules;
 mod walk;
 
-pub use progress::Progress;
+pub use progress::WalkProgress;
+pub use request::{Location, WalkFindings, WalkRequest};
 pub use rules::{Kinds, Rules};
-pub use walk::{Location, Question, Walked, walk};
+pub use walk::walk;
 
 #[cfg(test)]
 #[path = "disk_tests.rs"]

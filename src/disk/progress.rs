@@ -18,7 +18,7 @@ pub struct Link {
 
 /// The folders that were read, and the links that wait.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct WalkProgress {
     /// By the location below which they were read; outside of all it is empty.
     read: Vec<(Vec<u8>, HashSet<FolderId>)>,
     /// Those that were found, and those of them whose folders count as read already.
@@ -26,19 +26,19 @@ pub struct Progress {
     followed: Vec<Arc<Link>>,
     /// A link was followed.
     follows: bool,
-    before: Before,
+    before: UndoLog,
 }
 
 /// What the call under way changed, so that it can be taken back: a caller whose buffer is too small calls again.
 #[derive(Debug, Default)]
-struct Before {
+struct UndoLog {
     added: Vec<(usize, FolderId)>,
     links: usize,
     /// Both lists, where links were taken from them.
     lists: Option<[Vec<Arc<Link>>; 2]>,
 }
 
-impl Progress {
+impl WalkProgress {
     /// The place for what is read below a location.
     pub(super) fn slot(&mut self, location: &[u8]) -> usize {
         let known = self.read.iter().position(|(folder, _)| folder == location);
@@ -50,12 +50,12 @@ impl Progress {
 
     /// Begins to read a folder that was reached without a link, or below one. Returns `false` if it was read below this location
     /// before. That takes a link: a file system may give folders one number, and would have all but the first left out.
-    pub(super) fn begin(&mut self, slot: usize, id: FolderId) -> bool {
-        self.begin_by_link(slot, id) || !self.follows
+    pub(super) fn mark_read(&mut self, slot: usize, id: FolderId) -> bool {
+        self.mark_read_by_link(slot, id) || !self.follows
     }
 
     /// The same for what a link leads to.
-    pub(super) fn begin_by_link(&mut self, slot: usize, id: FolderId) -> bool {
+    pub(super) fn mark_read_by_link(&mut self, slot: usize, id: FolderId) -> bool {
         let is_new = self.read[slot].1.insert(id);
         if is_new {
             self.before.added.push((slot, id));
@@ -64,7 +64,7 @@ impl Progress {
     }
 
     /// A link that was found.
-    pub(super) fn wait(&mut self, link: Link) {
+    pub(super) fn add_link(&mut self, link: Link) {
         self.links.push(Arc::new(link));
     }
 
@@ -73,15 +73,15 @@ impl Progress {
         self.followed.push(Arc::clone(link));
     }
 
-    /// Links that are read next. `begin` is given all that wait, in order, before the first of them is read: so which of two
+    /// Links that are read next. `mark_read` is given all that wait, in order, before the first of them is read: so which of two
     /// links to a folder is followed depends on nothing else.
-    pub(super) fn follow(&mut self, mut begin: impl FnMut(&mut Self, &Link) -> bool) -> Vec<Arc<Link>> {
+    pub(super) fn follow(&mut self, mut mark_read: impl FnMut(&mut Self, &Link) -> bool) -> Vec<Arc<Link>> {
         self.before.lists = Some([self.links.clone(), self.followed.clone()]);
         self.follows = true;
         if self.followed.is_empty() {
             let mut found = std::mem::take(&mut self.links);
             found.sort_unstable();
-            found.retain(|link| begin(self, link));
+            found.retain(|link| mark_read(self, link));
             found.reverse();
             self.followed = found;
         }
@@ -98,9 +98,9 @@ impl Progress {
 
     /// What the call found reached its caller.
     pub fn commit(&mut self) {
-        self.before = Before {
+        self.before = UndoLog {
             links: self.links.len(),
-            ..Before::default()
+            ..UndoLog::default()
         };
     }
 

@@ -48,17 +48,18 @@ impl Rule {
     /// What findings call it.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Extension => "extension",
-            Self::Hidden => "hidden",
-            Self::System => "system",
-            Self::Unpacking => "unpacking",
-            Self::Empty => "empty",
-            Self::Samples => "samples",
-            Self::Extras => "extras",
-            Self::Discs => "discs",
-            Self::Plexignore => "plexignore",
-        }
+        const NAMES: [&str; Rule::ALL.len()] = [
+            "extension",
+            "hidden",
+            "system",
+            "unpacking",
+            "empty",
+            "samples",
+            "extras",
+            "discs",
+            "plexignore",
+        ];
+        NAMES[self as usize]
     }
 
     const fn bit(self) -> u32 {

@@ -220,10 +220,10 @@ fn scans_leave_a_minute_in_which_items_settle() {
         scanned_ms,
         ..shows("a")
     };
-    assert!(unsettled(&at(1_000_000), 1_059_999));
-    assert!(!unsettled(&at(1_000_000), 1_060_000));
+    assert!(is_unsettled(&at(1_000_000), 1_059_999));
+    assert!(!is_unsettled(&at(1_000_000), 1_060_000));
     assert!(
-        !unsettled(&at(2_000_000), 1_000_000),
+        !is_unsettled(&at(2_000_000), 1_000_000),
         "a server's clock that is ahead is no scan"
     );
     let (before, now) = (at(1_000_000), 1_060_000);
@@ -235,7 +235,7 @@ fn scans_leave_a_minute_in_which_items_settle() {
         busy: true,
         ..before.clone()
     };
-    assert!(!settled(&busy) && unsettled(&busy, now));
+    assert!(!settled(&busy) && is_unsettled(&busy, now));
     let exact = Change {
         trust: Trust::Exact,
         ..busy

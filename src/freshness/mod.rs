@@ -44,6 +44,17 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// The time to live; `at_once` and `never` stand for those that are no time.
+    fn ttl_ms(&self, at_once: i64, never: i64) -> i64 {
+        match self.ttl {
+            Ttl::For(ttl) => i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
+            Ttl::AtOnce => at_once,
+            Ttl::Never => never,
+        }
+    }
+}
+
 /// What is known of a listing's age.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // independent facts, as stored
@@ -109,11 +120,13 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     if age.hint != Hint::None || (age.moved && policy.ttl != Ttl::Never) {
         return Need::Probe;
     }
-    let lives = match policy.ttl {
-        Ttl::Never if !age.provisional => return Need::Nothing,
-        _ if age.provisional => PROVISIONAL_MS,
-        Ttl::AtOnce | Ttl::Never => 0,
-        Ttl::For(ttl) => i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
+    if policy.ttl == Ttl::Never && !age.provisional {
+        return Need::Nothing;
+    }
+    let lives = if age.provisional {
+        PROVISIONAL_MS
+    } else {
+        policy.ttl_ms(0, 0)
     };
     // A clock that was set back makes ages negative: then ask.
     if (0..lives).contains(&now_ms.saturating_sub(age.checked_ms)) {
@@ -167,11 +180,7 @@ pub fn may_ask_again(asked: Option<&PathSearch>, policy: &Policy, now_ms: i64) -
     let Some(asked) = asked else {
         return true;
     };
-    let most = match policy.ttl {
-        Ttl::For(ttl) => i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
-        Ttl::AtOnce => ASK_AGAIN_MS,
-        Ttl::Never => policy.max_age_ms,
-    };
+    let most = policy.ttl_ms(ASK_AGAIN_MS, policy.max_age_ms);
     let pause = (asked.last_ms - asked.first_ms).clamp(ASK_AGAIN_MS, most.max(ASK_AGAIN_MS));
     !(0..pause).contains(&now_ms.saturating_sub(asked.last_ms))
 }
@@ -185,11 +194,7 @@ pub fn may_ask_for_a_path(last_ms: Option<i64>, now_ms: i64) -> bool {
 /// Whether what a path search found is still to be answered without asking again.
 #[must_use]
 pub fn is_remembered(asked: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
-    let lives = match policy.ttl {
-        Ttl::For(ttl) => i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
-        Ttl::AtOnce => 0,
-        Ttl::Never => i64::MAX,
-    };
+    let lives = policy.ttl_ms(0, i64::MAX);
     asked.is_some_and(|asked| asked.found && (0..lives).contains(&now_ms.saturating_sub(asked.last_ms)))
 }
 
@@ -213,7 +218,7 @@ pub fn is_current(age: &Age, listed: &str, shown: &Change, policy: &Policy, now_
 /// Whether a listing that begins in this state can be no more than provisional: a scan runs, or ended just now, and items go
 /// on settling. A token that is exact would move with them.
 #[must_use]
-pub fn unsettled(change: &Change, now_ms: i64) -> bool {
+pub fn is_unsettled(change: &Change, now_ms: i64) -> bool {
     let since = now_ms.saturating_sub(change.scanned_ms);
     change.trust != Trust::Exact && (change.busy || (0..SETTLING_MS).contains(&since))
 }
@@ -222,7 +227,7 @@ pub fn unsettled(change: &Change, now_ms: i64) -> bool {
 #[must_use]
 pub fn is_settled(before: &Change, begun_ms: i64, after: &Change) -> bool {
     let moving = after.busy && after.trust != Trust::Exact;
-    !unsettled(before, begun_ms) && !moving && before.token == after.token
+    !is_unsettled(before, begun_ms) && !moving && before.token == after.token
 }
 
 /// Whether a listing that was cut off may be taken up where it stopped.

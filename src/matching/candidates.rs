@@ -1,29 +1,22 @@
-//! The candidates of a rung, and which of them come first.
+//! The candidates of one kind of match, and their order.
 
-use super::outcome::LIMIT;
-use super::view::View;
+use smallvec::SmallVec;
+
+use super::resolution::LIMIT;
 
 /// A path that fits, with what is needed to rank it.
-pub struct Candidate<'v, L: View + 'v> {
+#[derive(Clone, Copy)]
+pub struct RankedHit<'v, H> {
     pub library: usize,
     pub rating_key: &'v str,
     pub path: &'v [u8],
     /// Whose item the answer shows; `None` when only the key is known.
-    pub item: Option<L::Hit<'v>>,
+    pub item: Option<H>,
 }
-
-impl<'v, L: View + 'v> Clone for Candidate<'v, L> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<'v, L: View + 'v> Copy for Candidate<'v, L> {}
 
 /// The best candidates so far: a better rank throws out all that came before, a worse one is ignored.
-pub struct Candidates<'v, L: View + 'v> {
-    found: [Option<Candidate<'v, L>>; LIMIT],
-    length: usize,
+pub struct Candidates<'v, H> {
+    found: SmallVec<[RankedHit<'v, H>; LIMIT]>,
     /// Distinct items of the best rank, those that found no room included.
     pub total: usize,
     /// The best rank.
@@ -32,54 +25,52 @@ pub struct Candidates<'v, L: View + 'v> {
     pub repeated: bool,
 }
 
-impl<'v, L: View + 'v> Candidates<'v, L> {
+impl<'v, H: Copy> Candidates<'v, H> {
     pub fn new() -> Self {
         Self {
-            found: [None; LIMIT],
-            length: 0,
+            found: SmallVec::new(),
             total: 0,
             rank: 0,
             repeated: false,
         }
     }
 
-    pub fn offer(&mut self, rank: usize, candidate: Candidate<'v, L>) {
+    pub fn offer(&mut self, rank: usize, candidate: RankedHit<'v, H>) {
         if rank < self.rank {
             return;
         }
         if rank > self.rank {
             self.rank = rank;
-            self.length = 0;
+            self.found.clear();
             self.total = 0;
             self.repeated = false;
         }
         let same =
-            |known: &Candidate<'v, L>| known.library == candidate.library && known.rating_key == candidate.rating_key;
+            |known: &RankedHit<'v, H>| known.library == candidate.library && known.rating_key == candidate.rating_key;
         if self.iter().any(same) {
             self.repeated = true;
             return;
         }
         self.total += 1;
-        if let Some(free) = self.found.get_mut(self.length) {
-            *free = Some(candidate);
-            self.length += 1;
+        if self.found.len() < LIMIT {
+            self.found.push(candidate);
         }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Candidate<'v, L>> {
-        self.found[..self.length].iter().flatten()
+    pub fn iter(&self) -> impl Iterator<Item = &RankedHit<'v, H>> {
+        self.found.iter()
     }
 
     /// The one that was offered first: the best when it is the only one.
-    pub fn first(&self) -> Option<&Candidate<'v, L>> {
-        self.iter().next()
+    pub fn first(&self) -> Option<&RankedHit<'v, H>> {
+        self.found.first()
     }
 
     /// All were found by the same listed path, or there is one only.
     pub fn are_of_one_path(&self) -> bool {
-        let place = |one: &Candidate<'v, L>| (one.library, one.path);
+        let place = |one: &RankedHit<'v, H>| (one.library, one.path);
         let first = self.first().map(place);
-        self.total == self.length && self.iter().all(|one| Some(place(one)) == first)
+        self.total == self.found.len() && self.iter().all(|one| Some(place(one)) == first)
     }
 
     pub fn is_of_one_library(&self) -> bool {
@@ -90,22 +81,17 @@ impl<'v, L: View + 'v> Candidates<'v, L> {
 
     /// Gives `each` the candidates, best first: the longest common end, then the longest common beginning, byte by byte as
     /// they were given. Those that are equal in that come by library and key, a number's order for numbers: in whatever order
-    /// an image has them, each process gives the same answer.
-    pub fn in_order(&self, path: &[u8], each: impl FnMut(&Candidate<'v, L>)) {
-        if self.length == 1 {
-            self.iter().for_each(each);
-            return;
+    /// a segment has them, each process gives the same answer.
+    pub fn in_order(&self, path: &[u8], each: impl FnMut(&RankedHit<'v, H>)) {
+        if let [only] = &self.found[..] {
+            return [only].into_iter().for_each(each);
         }
         // Sorted without allocating, and without moving candidates about.
-        let mut order = [((0, 0), None); LIMIT];
-        let order = &mut order[..self.length];
-        for (slot, candidate) in order.iter_mut().zip(self.iter()) {
-            let likeness = (common_end(path, candidate.path), common_beginning(path, candidate.path));
-            *slot = (likeness, Some(candidate));
-        }
-        let place = |one: Option<&Candidate<'v, L>>| one.map(|one| (one.library, one.rating_key.len(), one.rating_key));
-        order.sort_unstable_by(|(a, one), (b, other)| b.cmp(a).then_with(|| place(*one).cmp(&place(*other))));
-        order.iter().filter_map(|(_, candidate)| *candidate).for_each(each);
+        let likeness = |one: &RankedHit<'v, H>| (common_end(path, one.path), common_beginning(path, one.path));
+        let place = |one: &RankedHit<'v, H>| (one.library, one.rating_key.len(), one.rating_key);
+        let mut order: SmallVec<[_; LIMIT]> = self.iter().map(|one| (likeness(one), one)).collect();
+        order.sort_unstable_by(|(a, one), (b, other)| b.cmp(a).then_with(|| place(one).cmp(&place(other))));
+        order.into_iter().map(|(_, candidate)| candidate).for_each(each);
     }
 }
 

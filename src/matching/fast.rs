@@ -1,166 +1,113 @@
-//! Fast lookups: the shortcut that most of them are, and the climb where it leads nowhere.
+//! Fast lookups: one entry of the index says most answers; [`Resolver`] finds the others.
 
 use std::ops::Deref;
 
-use super::ladder::{Climb, Scope};
-use super::mappings::Mappings;
-use super::normal::{Normal, Room, Short};
-use super::outcome::LookupHit;
-use super::view::{First, View};
+use super::normal::{FoldBuffer, FoldedPath, Normal};
+use super::resolution::LookupHit;
+use super::resolver::{Resolver, Scope, first_entry};
+use super::view::{FirstEntry, View};
 
-/// The single item of high confidence, if there is one and nothing speaks against it.
-#[inline]
-#[must_use]
-pub fn fast_lookup<'v, L, V>(views: &'v [V], scope: Scope, mappings: &Mappings, path: &[u8]) -> Option<LookupHit<'v>>
-where
-    L: View + 'v,
-    V: Deref<Target = L>,
-{
-    let mut room = Room::EMPTY;
-    let short = Short::of(path, &mut room);
-    let first = match (scope, short.hash()) {
-        (Scope::One(library), Some(hash)) => views.get(library).map(|view| view.first(hash, short.kept(path))),
-        _ => None,
-    };
-    fast_lookup_short(views, scope, mappings, path, &short, first.unwrap_or_default())
-}
-
-/// How many paths [`fast_lookup_all`] takes at once.
+/// How many paths [`Resolver::fast_lookup_all`] takes at once.
 pub const GROUP: usize = 16;
 
 /// Where the paths of a group are folded, one group after the other: to clear it takes as long as a part of a lookup.
-pub struct Rooms([Room; GROUP]);
+pub struct FoldBuffers([FoldBuffer; GROUP]);
 
-impl Default for Rooms {
+impl Default for FoldBuffers {
     fn default() -> Self {
-        Self([Room::EMPTY; GROUP])
+        Self([FoldBuffer::EMPTY; GROUP])
     }
 }
 
-/// [`fast_lookup`] for up to [`GROUP`] paths: `each` gets what is known of each, in order. The places in memory that most of
-/// them need are asked for before the first is read, so that their ways from there overlap.
-#[inline]
-pub fn fast_lookup_all<'v, L, V>(
-    views: &'v [V],
-    scope: Scope,
-    mappings: &Mappings,
-    paths: &[&[u8]],
-    rooms: &mut Rooms,
-    mut each: impl FnMut(Option<LookupHit<'v>>),
-) where
-    L: View + 'v,
-    V: Deref<Target = L>,
-{
-    let mut shorts = [Short::Other; GROUP];
-    let mut firsts = [First::default(); GROUP];
-    let view = match scope {
-        Scope::One(library) => views.get(library),
-        Scope::All => None,
-    };
-    for ((path, room), short) in paths.iter().zip(&mut rooms.0).zip(&mut shorts) {
-        *short = Short::of(path, room);
-        if let (Some(view), Some(hash)) = (view, short.hash()) {
-            view.expect(hash);
-        }
-    }
-    for ((path, short), first) in paths.iter().zip(&shorts).zip(&mut firsts) {
-        if let (Some(view), Some(hash)) = (view, short.hash()) {
-            *first = view.first(hash, short.kept(path));
-        }
-    }
-    for ((path, short), first) in paths.iter().zip(&shorts).zip(firsts) {
-        each(if path.is_empty() {
-            None
-        } else {
-            fast_lookup_short(views, scope, mappings, path, short, first)
-        });
-    }
-}
-
-/// [`fast_lookup`] after one pass over the path. `first`: in the one library that is asked.
-#[inline]
-fn fast_lookup_short<'v, L, V>(
-    views: &'v [V],
-    scope: Scope,
-    mappings: &Mappings,
-    path: &[u8],
-    short: &Short<'_>,
-    first: First,
-) -> Option<LookupHit<'v>>
+impl<'v, L, V> Resolver<'v, '_, V>
 where
     L: View + 'v,
     V: Deref<Target = L>,
 {
-    match short {
-        Short::Form(normal) => return fast_lookup_normal(views, scope, mappings, normal, first),
-        Short::Spelling(spelling) => {
-            if let Scope::One(library) = scope
-                && let Some((rating_key, rung)) = views.get(library)?.sole_spelled(spelling, first)
-            {
-                return Some(LookupHit {
-                    library,
-                    rung,
-                    rating_key,
-                });
+    /// The single item of high confidence, if there is one and nothing speaks against it.
+    #[inline]
+    #[must_use]
+    pub fn fast_lookup(&self, path: &[u8]) -> Option<LookupHit<'v>> {
+        let mut buffer = FoldBuffer::EMPTY;
+        let folded = FoldedPath::of(path, &mut buffer);
+        let first = match (self.only_view(), folded.hash()) {
+            (Some((_, view)), Some(hash)) => view.first(hash, folded.kept(path)),
+            _ => FirstEntry::default(),
+        };
+        self.fast_lookup_folded(path, &folded, first)
+    }
+
+    /// [`Resolver::fast_lookup`] for up to [`GROUP`] paths: `each` gets the results in order. The memory that most paths need is
+    /// prefetched before the first path is read, so that these waits overlap.
+    #[inline]
+    pub fn fast_lookup_all(
+        &self,
+        paths: &[&[u8]],
+        buffers: &mut FoldBuffers,
+        mut each: impl FnMut(Option<LookupHit<'v>>),
+    ) {
+        let mut folded = [FoldedPath::Other; GROUP];
+        let mut firsts = [FirstEntry::default(); GROUP];
+        let view = self.only_view().map(|(_, view)| view);
+        for ((path, buffer), folded) in paths.iter().zip(&mut buffers.0).zip(&mut folded) {
+            *folded = FoldedPath::of(path, buffer);
+            if let (Some(view), Some(hash)) = (view, folded.hash()) {
+                view.prefetch(hash);
             }
         }
-        Short::Other => {}
-    }
-    Normal::with(path, |path| {
-        let first = match scope {
-            Scope::One(library) => views
-                .get(library)
-                .map(|view| view.first(path.hash(), 2 * path.raw().len())),
-            Scope::All => None,
-        };
-        fast_lookup_normal(views, scope, mappings, path, first.unwrap_or_default())
-    })
-}
-
-#[inline]
-fn fast_lookup_normal<'v, L, V>(
-    views: &'v [V],
-    scope: Scope,
-    mappings: &Mappings,
-    path: &Normal<'_>,
-    first: First,
-) -> Option<LookupHit<'v>>
-where
-    L: View + 'v,
-    V: Deref<Target = L>,
-{
-    if let Scope::One(library) = scope
-        && let Some((rating_key, rung)) = views.get(library)?.sole(path, first)
-    {
-        return Some(LookupHit {
-            library,
-            rung,
-            rating_key,
-        });
-    }
-    by_climbing(views, scope, mappings, path)
-}
-
-/// [`fast_lookup`] where the shortcut leads nowhere, or in which library it does is to be found out.
-#[inline(never)]
-fn by_climbing<'v, L, V>(views: &'v [V], scope: Scope, mappings: &Mappings, path: &Normal<'_>) -> Option<LookupHit<'v>>
-where
-    L: View + 'v,
-    V: Deref<Target = L>,
-{
-    // The only library that can own the path is asked first, and that is the end of it when it finds an item.
-    if scope == Scope::All && !mappings.rewrites() {
-        let mut owners = (0..views.len()).filter(|library| views[*library].owns(path));
-        if let (Some(library), None) = (owners.next(), owners.next())
-            && let view = &*views[library]
-            && let Some((rating_key, rung)) = view.sole(path, view.first(path.hash(), 2 * path.raw().len()))
-        {
-            return Some(LookupHit {
-                library,
-                rung,
-                rating_key,
-            });
+        for ((path, folded), first) in paths.iter().zip(&folded).zip(&mut firsts) {
+            if let (Some(view), Some(hash)) = (view, folded.hash()) {
+                *first = view.first(hash, folded.kept(path));
+            }
+        }
+        for ((path, folded), first) in paths.iter().zip(&folded).zip(firsts) {
+            let is_path = !path.is_empty();
+            each(is_path.then(|| self.fast_lookup_folded(path, folded, first)).flatten());
         }
     }
-    Climb::new(views, scope, mappings, *path).fast_lookup()
+
+    /// [`Resolver::fast_lookup`] after one pass over the path. `first`: in the only view.
+    #[inline]
+    fn fast_lookup_folded(&self, path: &[u8], folded: &FoldedPath<'_>, first: FirstEntry) -> Option<LookupHit<'v>> {
+        match folded {
+            FoldedPath::Form(normal) => return self.fast_lookup_normal(normal, first),
+            FoldedPath::Spelling(spelling) => {
+                if let Some((library, view)) = self.only_view()
+                    && let Some(hit) = view.unique_hit_spelled(spelling, first)
+                {
+                    return Some(LookupHit::new(library, hit));
+                }
+            }
+            FoldedPath::Other => {}
+        }
+        Normal::with(path, |path| {
+            let first = self.only_view().map(|(_, view)| first_entry(view, path));
+            self.fast_lookup_normal(path, first.unwrap_or_default())
+        })
+    }
+
+    #[inline]
+    fn fast_lookup_normal(&self, path: &Normal<'_>, first: FirstEntry) -> Option<LookupHit<'v>> {
+        if let Some((library, view)) = self.only_view()
+            && let Some(hit) = view.unique_hit(path, first)
+        {
+            return Some(LookupHit::new(library, hit));
+        }
+        self.fast_lookup_resolved(path)
+    }
+
+    #[inline(never)]
+    fn fast_lookup_resolved(&self, path: &Normal<'_>) -> Option<LookupHit<'v>> {
+        // If a single library can own the path, and lists it, its item is the answer.
+        if self.scope == Scope::All && !self.mappings.rewrites() {
+            let mut owners = (0..self.views.len()).filter(|library| self.views[*library].owns(path));
+            if let (Some(library), None) = (owners.next(), owners.next())
+                && let view = &*self.views[library]
+                && let Some(hit) = view.unique_hit(path, first_entry(view, path))
+            {
+                return Some(LookupHit::new(library, hit));
+            }
+        }
+        self.with_path(*path).fast_lookup()
+    }
 }

@@ -1,8 +1,8 @@
 //! Rules between paths as the host sees them and paths as the server sees them, compiled once when an index is opened.
 //!
 //! Rules from the host to the server rewrite the question: each in its order, until one gives a path that is listed.
-//! Rules from the server to the host run once over the listed paths, when an image is built: of those that fit a path
-//! the first counts, and its result is indexed too. So no pattern is ever inverted, and only a question that matched
+//! Rules from the server to the host run once over the listed paths, when a segment is built: the first that fits a
+//! path counts, and its result is indexed too. So no pattern is ever inverted, and only a question that matched
 //! nothing as it is can reach a pattern. Patterns run in linear time.
 
 use std::borrow::Cow;
@@ -12,27 +12,27 @@ use regex::bytes::{Regex, RegexBuilder};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::normal::Normal;
-use super::rewrite::{Prefix, Template};
+use super::rewrite::{PrefixRule, template};
 use crate::error::{Error, Result, Status};
 use crate::options::{Mapping, MappingKind, Pattern};
 
 /// The compiled rules; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Mappings(Option<Arc<Rules>>);
+pub struct Mappings(Option<Arc<CompiledMappings>>);
 
 #[derive(Debug)]
-struct Rules {
-    to_server: Vec<Rule>,
-    to_host: Vec<Rule>,
+struct CompiledMappings {
+    to_server: Vec<MappingRule>,
+    to_host: Vec<MappingRule>,
     /// Prefixes from the host to the server, the other way round.
-    back: Vec<Prefix>,
+    back: Vec<PrefixRule>,
     digest: u64,
 }
 
 #[derive(Debug)]
-enum Rule {
-    Prefix(Prefix),
-    Regex(Regex, Template),
+enum MappingRule {
+    Prefix(PrefixRule),
+    Regex(Regex, Vec<u8>),
 }
 
 impl Mappings {
@@ -44,7 +44,7 @@ impl Mappings {
         if mappings.is_empty() {
             return Ok(Self::default());
         }
-        let mut rules = Rules {
+        let mut rules = CompiledMappings {
             to_server: Vec::new(),
             to_host: Vec::new(),
             back: Vec::new(),
@@ -56,7 +56,7 @@ impl Mappings {
             match mapping.kind {
                 MappingKind::HostToServer => {
                     if let Pattern::Prefix(from) = &mapping.from {
-                        rules.back.push(Prefix::new(&mapping.to, from));
+                        rules.back.push(PrefixRule::new(&mapping.to, from));
                     }
                     rules.to_server.push(rule);
                 }
@@ -82,7 +82,7 @@ impl Mappings {
         Ok(Self(Some(Arc::new(rules))))
     }
 
-    /// What an image depends on: the server-to-host rules, as one number; 0 without any.
+    /// The server-to-host rules as one number, on which segments depend; 0 without any.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.0.as_ref().map_or(0, |rules| rules.digest)
@@ -130,19 +130,19 @@ impl Mappings {
     }
 }
 
-impl Rule {
+impl MappingRule {
     fn rewrite<R>(&self, path: &Normal<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
         match self {
             Self::Prefix(prefix) => prefix.rewrite(path, then),
-            Self::Regex(regex, template) => {
-                let captures = regex.captures(path.raw())?;
-                Some(then(&template.expand(path.raw(), &captures)))
-            }
+            Self::Regex(regex, template) => match regex.replace(path.raw(), template.as_slice()) {
+                Cow::Owned(rewritten) => Some(then(&rewritten)),
+                Cow::Borrowed(_) => None,
+            },
         }
     }
 }
 
-fn compile(mapping: &Mapping) -> std::result::Result<Rule, String> {
+fn compile(mapping: &Mapping) -> std::result::Result<MappingRule, String> {
     match &mapping.from {
         Pattern::Prefix(from) => {
             if from.is_empty() {
@@ -151,14 +151,14 @@ fn compile(mapping: &Mapping) -> std::result::Result<Rule, String> {
             if mapping.to.is_empty() {
                 return Err("the folder to put in its place is empty; `/` is the root".into());
             }
-            Ok(Rule::Prefix(Prefix::new(from, &mapping.to)))
+            Ok(MappingRule::Prefix(PrefixRule::new(from, &mapping.to)))
         }
         Pattern::Regex(pattern) => {
             let regex = RegexBuilder::new(pattern)
                 .build()
                 .map_err(|why| explain(pattern, &why))?;
-            let template = Template::new(&mapping.to, &regex)?;
-            Ok(Rule::Regex(regex, template))
+            let template = template(&mapping.to, &regex)?;
+            Ok(MappingRule::Regex(regex, template))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::form::end_of;
 use super::normal::Shape;
-use super::outcome::{Found, GuidRef, ItemRef};
+use super::resolution::{FoundItem, GuidRef, ItemRef};
 use crate::model::{Item, ItemType};
 
 /// A season or album, as one of its items tells.
@@ -45,7 +45,7 @@ impl<'v> Season<'v> {
 
 /// Whose what is below a folder is: a show or artist, known by one of its files, or an item that has none.
 #[derive(Clone, Copy, Debug)]
-pub struct Member<'v> {
+pub struct FolderMember<'v> {
     /// One of its items.
     pub item: ItemRef<'v>,
     /// The path of that one which lies below the folder, as it is listed.
@@ -58,7 +58,7 @@ pub struct Member<'v> {
     pub season: Option<Season<'v>>,
 }
 
-impl<'v> Member<'v> {
+impl<'v> FolderMember<'v> {
     /// One that is known by this item, which is of this season or album.
     #[must_use]
     pub fn new(item: ItemRef<'v>, season: Season<'v>, path: &'v [u8], below: usize, of_show: bool) -> Self {
@@ -106,7 +106,7 @@ impl<'v> Member<'v> {
 
     /// As an answer shows it. `is_folder`: the whole folder is its own, so it is the season or album that all below it is of.
     /// One of several in a folder is the show or artist, and its path is that of what lies in the folder.
-    pub fn shown(&self, library: usize, is_folder: bool) -> Found<'v> {
+    pub fn shown(&self, library: usize, is_folder: bool) -> FoundItem<'v> {
         let season = self.season.filter(|_| is_folder).unwrap_or(Season::NONE);
         let is_track = self.item.kind == ItemType::Track;
         let item = if !self.of_show {
@@ -133,7 +133,7 @@ impl<'v> Member<'v> {
                 ..ItemRef::key_only(season.rating_key)
             }
         };
-        Found {
+        FoundItem {
             library,
             item,
             path: self.folder(usize::from(!is_folder)),

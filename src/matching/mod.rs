@@ -1,43 +1,43 @@
 //! Path to item: pure, without I/O, clock or lock. What it asks of a library is the trait [`View`].
 //!
-//! [`normal`] makes spellings comparable, [`form`] walks them by component, [`Mappings`] rewrites them, and the ladder
-//! ([`climb`], [`fast_lookup`]) finds the item; [`propose`] finds the mapping that is missing.
+//! [`normal`] makes spellings comparable, [`form`] walks them by component, [`Mappings`] rewrites them, [`Resolver`] finds the
+//! item, and [`propose`] the mapping that is missing.
 
-mod beside;
 mod candidates;
 mod fast;
 mod folder;
 mod form;
-mod ladder;
 mod lower_name;
 mod mappings;
 mod member;
 pub mod normal;
 mod numbered;
-mod outcome;
-pub mod point;
+pub mod path_search;
 pub mod propose;
 mod relation;
+mod resolution;
+mod resolver;
 mod rewrite;
-mod telling;
 pub mod text;
+mod title_evidence;
 mod view;
+mod vocabulary;
 mod words;
 
-pub use fast::{GROUP, Rooms, fast_lookup, fast_lookup_all};
+pub use fast::{FoldBuffers, GROUP};
 pub use folder::{
-    FileBelow, FolderOutcome, Folders, Held, Invalidated, ListedFile, Place, climb_by_one_file, climb_folder,
-    climb_whole, files_below, folder_form, place_among, places_of,
+    FolderContents, FolderFile, FolderPosition, FolderResolution, FolderResolver, Folders, Invalidated, ListedFile,
+    folder_form, place_among, places_of,
 };
 pub use form::{Fold, Form, lies_under};
-pub use ladder::{Scope, climb, climb_normal};
 pub use lower_name::LowerName;
 pub use mappings::Mappings;
-pub use member::{Member, Season};
+pub use member::{FolderMember, Season};
 pub use normal::{Normal, Spelling};
-pub use outcome::{Found, GuidRef, ItemRef, LIMIT, Outcome};
 pub use relation::Relation;
-pub use view::{First, Stamp, View};
+pub use resolution::{FoundItem, GuidRef, ItemRef, LIMIT, Resolution};
+pub use resolver::{Resolver, Scope};
+pub use view::{FactTime, FirstEntry, View};
 
 #[cfg(test)]
 mod tests;

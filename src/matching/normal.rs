@@ -12,6 +12,7 @@
 //! `unicode-normalization`. Both are part of [`form_tag`], which stands in everything that is derived from forms: a
 //! build with other tables finds a foreign tag and derives anew, so two versions never meet in one comparison.
 
+use smallvec::SmallVec;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -30,21 +31,21 @@ pub const fn form_tag() -> u32 {
 const SMALL: usize = 256;
 /// Bytes that are folded at a time.
 const VECTOR: usize = 32;
-/// Forms up to this length need no heap: 4 KiB of path may triple when it is lower-cased and composed.
-const LARGE: usize = 3 * 4096 + 64;
+/// Where other paths are folded. 4 KiB of path, which may triple when it is lower-cased and composed, needs no heap.
+type FormBuffer = SmallVec<[u8; 16 * 1024]>;
 
 /// Where a short path is folded.
 #[derive(Clone, Copy)]
-pub(super) struct Room([u8; SMALL]);
+pub(super) struct FoldBuffer([u8; SMALL]);
 
-impl Room {
+impl FoldBuffer {
     /// Not folded in yet.
     pub(super) const EMPTY: Self = Self([0; SMALL]);
 }
 
 /// What one pass over a short path tells of it.
 #[derive(Clone, Copy)]
-pub(super) enum Short<'a> {
+pub(super) enum FoldedPath<'a> {
     /// It is ASCII: its normal form.
     Form(Normal<'a>),
     /// It is not ASCII, and its normal form costs more than all the rest of a lookup.
@@ -53,22 +54,22 @@ pub(super) enum Short<'a> {
     Other,
 }
 
-impl<'a> Short<'a> {
+impl<'a> FoldedPath<'a> {
     // Inlined where it is put, and the pass itself called: what is written and copied at once would be waited for.
     #[inline(always)]
     #[allow(clippy::inline_always)] // measured: a seventh of a batch
-    pub(super) fn of(path: &'a [u8], room: &'a mut Room) -> Self {
+    pub(super) fn of(path: &'a [u8], room: &'a mut FoldBuffer) -> Self {
         let (seen, hash) = fold_small(path, &mut room.0);
         let raw = path;
         match seen {
-            Seen::Ascii => Self::Form(Normal {
+            ByteKinds::Ascii => Self::Form(Normal {
                 raw,
                 form: &room.0[..path.len()],
                 hash,
                 text: true,
             }),
-            Seen::Other => Self::Spelling(Spelling { raw, hash }),
-            Seen::Nothing => Self::Other,
+            ByteKinds::Other => Self::Spelling(Spelling { raw, hash }),
+            ByteKinds::Nothing => Self::Other,
         }
     }
 
@@ -82,7 +83,7 @@ impl<'a> Short<'a> {
         }
     }
 
-    /// How many bytes an image has of such a path: where it is not ASCII its form as well.
+    /// Bytes that a segment stores of such a path: with its form, if it is not ASCII.
     #[inline]
     pub(super) fn kept(&self, path: &[u8]) -> usize {
         match self {
@@ -113,12 +114,12 @@ impl<'a> Spelling<'a> {
         self.hash
     }
 
-    /// The hash that an image lists this path under besides that of its normal form, if it does.
+    /// The hash under which segments list this path besides that of its normal form, if they do.
     #[must_use]
     pub fn hash_of(path: &[u8]) -> Option<u64> {
-        let mut room = Room::EMPTY;
-        match Short::of(path, &mut room) {
-            Short::Spelling(spelling) => Some(spelling.hash),
+        let mut room = FoldBuffer::EMPTY;
+        match FoldedPath::of(path, &mut room) {
+            FoldedPath::Spelling(spelling) => Some(spelling.hash),
             _ => None,
         }
     }
@@ -153,25 +154,25 @@ impl<'a> Normal<'a> {
         if path.last().is_some_and(|byte| *byte >= 0xF8) {
             return then(&Normal::new(path, path, false));
         }
-        let mut room = Room::EMPTY;
-        let spelling = match Short::of(path, &mut room) {
-            Short::Form(normal) => return then(&normal),
-            Short::Spelling(spelling) => Some(spelling),
-            Short::Other => None,
+        let mut room = FoldBuffer::EMPTY;
+        let spelling = match FoldedPath::of(path, &mut room) {
+            FoldedPath::Form(normal) => return then(&normal),
+            FoldedPath::Spelling(spelling) => Some(spelling),
+            FoldedPath::Other => None,
         };
         // Behind a pointer, so that the closure's code exists twice and not five times.
         let mut then = Some(then);
         let mut result = None;
         let mut give = |normal: &Normal<'_>| result = then.take().map(|then| then(normal));
-        let mut kept = Room::EMPTY;
+        let mut kept = FoldBuffer::EMPTY;
         let length = spelling.and_then(|spelling| known(&spelling, &mut kept.0));
         match length.and_then(|length| kept.0.get(..length)) {
             Some(form) => give(&Normal::new(path, form, true)),
-            None => with_large(path, &mut give),
+            None => with_any(path, &mut give),
         }
         match result {
             Some(result) => result,
-            None => unreachable!("with_large calls its closure exactly once"),
+            None => unreachable!("with_any calls its closure exactly once"),
         }
     }
 
@@ -214,36 +215,18 @@ pub fn normal_form(path: &[u8]) -> Vec<u8> {
 
 #[cold]
 #[inline(never)]
-fn with_large(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
+fn with_any(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
     let Ok(text) = std::str::from_utf8(path) else {
         return then(&Normal::new(path, path, false));
     };
     let shape = Shape::of(path);
-    // A short path that comes here is hardly ever ASCII.
-    let fold = |room: &mut [u8]| match path.len() {
-        ..=SMALL => fold_text(text, shape, &mut Fixed::new(room)),
-        _ => fold_ascii(path, shape, room).or_else(|| fold_text(text, shape, &mut Fixed::new(room))),
-    };
-    // Zeroing the larger room takes longer than folding a usual path.
-    if text.len() <= SMALL {
-        let mut middle = [0; 3 * SMALL + 64];
-        if let Some(length) = fold(&mut middle) {
-            return then(&Normal::new(path, &middle[..length], true));
-        }
+    let mut form = FormBuffer::new();
+    form.extend_from_slice(shape.lead.as_bytes());
+    fold_runs(text.get(shape.skip..).unwrap_or_default(), &mut form);
+    if shape.windows {
+        unify_separators(&mut form);
     }
-    if text.len() <= LARGE / 3 {
-        let mut large = [0; LARGE];
-        if let Some(length) = fold(&mut large) {
-            return then(&Normal::new(path, &large[..length], true));
-        }
-    }
-    let mut heap = vec![0; path.len() + 8];
-    if let Some(length) = fold_ascii(path, shape, &mut heap) {
-        return then(&Normal::new(path, &heap[..length], true));
-    }
-    heap.clear();
-    fold_text(text, shape, &mut heap);
-    then(&Normal::new(path, &heap, true));
+    then(&Normal::new(path, &form, true));
 }
 
 /// How a path begins: whether `\` separates in it, and which of its first bytes are replaced by what.
@@ -302,7 +285,7 @@ impl Shape {
 
 /// What a pass over a path saw.
 #[derive(Clone, Copy)]
-enum Seen {
+enum ByteKinds {
     /// ASCII alone.
     Ascii,
     Other,
@@ -312,10 +295,10 @@ enum Seen {
 
 /// Folds what is ASCII of a short path that begins like a POSIX one, or with a drive, into as many bytes, and hashes these;
 /// leaves any other alone.
-fn fold_small(path: &[u8], out: &mut [u8; SMALL]) -> (Seen, u64) {
+fn fold_small(path: &[u8], out: &mut [u8; SMALL]) -> (ByteKinds, u64) {
     let shape = Shape::of(path);
     if path.len() > SMALL || !shape.keeps_length() {
-        return (Seen::Nothing, 0);
+        return (ByteKinds::Nothing, 0);
     }
     let out = &mut out[..path.len()];
     let mut seen = [0; VECTOR];
@@ -335,7 +318,7 @@ fn fold_small(path: &[u8], out: &mut [u8; SMALL]) -> (Seen, u64) {
         unify_separators(out);
     }
     let ascii = seen.is_ascii();
-    (if ascii { Seen::Ascii } else { Seen::Other }, xxh3_64(out))
+    (if ascii { ByteKinds::Ascii } else { ByteKinds::Other }, xxh3_64(out))
 }
 
 #[inline]
@@ -346,29 +329,8 @@ fn fold_vector(from: &[u8; VECTOR], to: &mut [u8; VECTOR], seen: &mut [u8; VECTO
     }
 }
 
-/// The form of an ASCII path, written to `out`; `None` when the path is not ASCII or `out` too short.
-fn fold_ascii(path: &[u8], shape: Shape, out: &mut [u8]) -> Option<usize> {
-    let body = path.get(shape.skip..)?;
-    let length = shape.lead.len() + body.len();
-    let out = out.get_mut(..length)?;
-    let (lead, rest) = out.split_at_mut(shape.lead.len());
-    lead.copy_from_slice(shape.lead.as_bytes());
-    // One pass without branches, which the compiler turns into vector code: fold, and gather the high bits.
-    let mut high = 0;
-    for (to, &from) in rest.iter_mut().zip(body) {
-        high |= from;
-        *to = from.to_ascii_lowercase();
-    }
-    if high >= 0x80 {
-        return None;
-    }
-    if shape.windows {
-        unify_separators(out);
-    }
-    Some(length)
-}
-
-fn unify_separators(form: &mut [u8]) {
+/// Replaces each `\` by `/`.
+pub(super) fn unify_separators(form: &mut [u8]) {
     for byte in form {
         if *byte == b'\\' {
             *byte = b'/';
@@ -376,22 +338,10 @@ fn unify_separators(form: &mut [u8]) {
     }
 }
 
-/// The form of any UTF-8 path, written to `out`; `None` when it does not fit.
-fn fold_text(text: &str, shape: Shape, out: &mut impl Sink) -> Option<usize> {
-    let body = text.get(shape.skip..)?;
-    out.put(shape.lead)?;
-    fold_runs(body, out)?;
-    let form = out.written();
-    if shape.windows {
-        unify_separators(form);
-    }
-    Some(form.len())
-}
-
 /// Run by run: ASCII need not be looked at, since it never composes with what stands before it. Nearly all other text is
 /// composed already, and after lower-casing still, which is quickly checked; what is not is composed, with the one ASCII
 /// character before it that it may compose with.
-fn fold_runs(text: &str, out: &mut impl Sink) -> Option<()> {
+fn fold_runs(text: &str, form: &mut FormBuffer) {
     let mut rest = text;
     while !rest.is_empty() {
         let ascii = rest.bytes().take_while(u8::is_ascii).count();
@@ -399,20 +349,18 @@ fn fold_runs(text: &str, out: &mut impl Sink) -> Option<()> {
         let end = tail.find(|c: char| c.is_ascii()).unwrap_or(tail.len());
         let (other, tail) = tail.split_at(end);
         rest = tail;
-        out.put(plain)?;
+        form.extend_from_slice(plain.as_bytes());
         let lower = || other.chars().flat_map(char::to_lowercase);
         if is_composed(other.chars()) && is_composed(lower()) {
-            put_all(lower(), out)?;
+            push_all(lower(), form);
             continue;
         }
         let before = plain.chars().next_back();
-        let length = out.written().len() - usize::from(before.is_some());
-        out.cut(length);
+        form.truncate(form.len() - usize::from(before.is_some()));
         let run = before.into_iter().chain(other.chars());
-        put_all(run.nfc().flat_map(char::to_lowercase).nfc(), out)?;
+        push_all(run.nfc().flat_map(char::to_lowercase).nfc(), form);
     }
-    out.written().make_ascii_lowercase();
-    Some(())
+    form.make_ascii_lowercase();
 }
 
 /// Whether text is composed already, as far as a quick look tells.
@@ -423,60 +371,6 @@ fn is_composed(chars: impl Iterator<Item = char> + Clone) -> bool {
     chars.clone().all(alone) || is_nfc_quick(chars) == IsNormalized::Yes
 }
 
-fn put_all(chars: impl Iterator<Item = char>, out: &mut impl Sink) -> Option<()> {
-    let mut utf8 = [0; 4];
-    for c in chars {
-        out.put(c.encode_utf8(&mut utf8))?;
-    }
-    Some(())
-}
-
-/// Where a form is written: a buffer that can be full, or the heap.
-trait Sink {
-    fn put(&mut self, text: &str) -> Option<()>;
-    fn cut(&mut self, length: usize);
-    fn written(&mut self) -> &mut [u8];
-}
-
-struct Fixed<'b> {
-    buffer: &'b mut [u8],
-    length: usize,
-}
-
-impl<'b> Fixed<'b> {
-    fn new(buffer: &'b mut [u8]) -> Self {
-        Self { buffer, length: 0 }
-    }
-}
-
-impl Sink for Fixed<'_> {
-    fn put(&mut self, text: &str) -> Option<()> {
-        let end = self.length + text.len();
-        self.buffer.get_mut(self.length..end)?.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Some(())
-    }
-
-    fn cut(&mut self, length: usize) {
-        self.length = length;
-    }
-
-    fn written(&mut self) -> &mut [u8] {
-        &mut self.buffer[..self.length]
-    }
-}
-
-impl Sink for Vec<u8> {
-    fn put(&mut self, text: &str) -> Option<()> {
-        self.extend_from_slice(text.as_bytes());
-        Some(())
-    }
-
-    fn cut(&mut self, length: usize) {
-        self.truncate(length);
-    }
-
-    fn written(&mut self) -> &mut [u8] {
-        self
-    }
+fn push_all(chars: impl Iterator<Item = char>, form: &mut FormBuffer) {
+    chars.for_each(|c| form.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()));
 }

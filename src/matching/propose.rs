@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::normal::{Normal, Shape, normal_form};
-use super::rewrite::Prefix;
+use super::rewrite::PrefixRule;
 
 /// A prefix pair that would have made paths match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ fn differing<'a>(host: &'a [u8], server: &'a [u8]) -> Option<(&'a [u8], &'a [u8]
 /// Whether this rule makes the host's path the server's. It does not where one of them has no folder, nor where they differ
 /// in other ways too.
 fn leads(from: &[u8], to: &[u8], host: &[u8], server: &[u8]) -> bool {
-    let made = Normal::with(host, |host| Prefix::new(from, to).rewrite(host, &mut normal_form));
+    let made = Normal::with(host, |host| PrefixRule::new(from, to).rewrite(host, &mut normal_form));
     normal_form(host) != normal_form(server) && made.is_some_and(|made| made == normal_form(server))
 }
 

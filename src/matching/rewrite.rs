@@ -1,24 +1,23 @@
-//! What a mapping makes of a path: prefixes replaced by component, and templates with captures filled in.
+//! Rewrites paths by a mapping: prefixes by component, and the replacement texts of patterns.
 
-use regex::bytes::{Captures, Regex};
+use regex::bytes::Regex;
+use smallvec::SmallVec;
 
-use super::normal::{Normal, Shape, normal_form};
+use super::normal::{Normal, Shape, normal_form, unify_separators};
 
-/// Rewritten paths up to this length cost next to nothing …
-const SMALL: usize = 256;
-/// … those up to this length need no heap.
-const LARGE: usize = 4096 + 256;
+/// Rewritten paths up to this length need no heap.
+const ON_STACK: usize = 8192;
 
 /// A folder to be replaced by another. Compared by component in the normal form, so `C:\Media` also fits `c:/media/…`.
 #[derive(Debug)]
-pub struct Prefix {
+pub struct PrefixRule {
     raw: Vec<u8>,
     form: Vec<u8>,
     to: Vec<u8>,
     to_windows: bool,
 }
 
-impl Prefix {
+impl PrefixRule {
     pub fn new(from: &[u8], to: &[u8]) -> Self {
         // `/` alone stays: it is the root, with no component at all.
         let trim = |folder: &[u8]| {
@@ -42,27 +41,13 @@ impl Prefix {
     pub fn rewrite<R>(&self, path: &Normal<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
         let windows = Shape::of(path.raw()).windows;
         let rest = self.rest(path, windows)?;
-        let length = self.to.len() + rest.len();
-        let mut join = |out: &mut [u8]| {
-            let (head, tail) = out.split_at_mut(self.to.len());
-            head.copy_from_slice(&self.to);
-            tail.copy_from_slice(rest);
-            if windows && !self.to_windows {
-                for byte in tail {
-                    if *byte == b'\\' {
-                        *byte = b'/';
-                    }
-                }
-            }
-            then(out)
-        };
-        Some(if length <= SMALL {
-            join(&mut [0; SMALL][..length])
-        } else if length <= LARGE {
-            join(&mut [0; LARGE][..length])
-        } else {
-            join(&mut vec![0; length])
-        })
+        let mut rewritten = SmallVec::<[u8; ON_STACK]>::new();
+        rewritten.extend_from_slice(&self.to);
+        rewritten.extend_from_slice(rest);
+        if windows && !self.to_windows {
+            unify_separators(&mut rewritten[self.to.len()..]);
+        }
+        Some(then(&rewritten))
     }
 
     /// What follows the folder in the path's own bytes, the separator first.
@@ -91,58 +76,26 @@ impl Prefix {
     }
 }
 
-/// A replacement: text, and references to groups (`\1` to `\99`, `\g<1>`, `\g<name>`); `\\` is a backslash, and so is a
-/// backslash before anything else, for the sake of Windows paths.
-#[derive(Debug)]
-pub struct Template(Vec<Piece>);
-
-#[derive(Debug)]
-enum Piece {
-    Text(Vec<u8>),
-    Group(usize),
-}
-
-impl Template {
-    pub fn new(text: &[u8], regex: &Regex) -> Result<Self, String> {
-        let mut pieces = Vec::new();
-        let mut literal = Vec::new();
-        let mut rest = text;
-        while let Some((first, tail)) = rest.split_first() {
-            rest = tail;
-            if *first != b'\\' {
-                literal.push(*first);
-                continue;
-            }
-            if let Some((group, length)) = reference(tail, regex)? {
-                pieces.push(Piece::Text(std::mem::take(&mut literal)));
-                pieces.push(Piece::Group(group));
-                rest = &tail[length..];
-            } else {
-                literal.push(b'\\');
-                rest = tail.strip_prefix(b"\\").unwrap_or(tail);
-            }
+/// Translates a replacement into that of [`regex`]: `\1` to `\99`, `\g<1>` and `\g<name>` are groups; `\\` is a backslash, and
+/// so is one before anything else, for the sake of Windows paths.
+pub fn template(text: &[u8], regex: &Regex) -> Result<Vec<u8>, String> {
+    let mut template = Vec::new();
+    let mut rest = text;
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        if *first == b'$' {
+            template.extend_from_slice(b"$$");
+        } else if *first != b'\\' {
+            template.push(*first);
+        } else if let Some((group, length)) = reference(tail, regex)? {
+            template.extend_from_slice(format!("${{{group}}}").as_bytes());
+            rest = &tail[length..];
+        } else {
+            template.push(b'\\');
+            rest = tail.strip_prefix(b"\\").unwrap_or(tail);
         }
-        pieces.push(Piece::Text(literal));
-        Ok(Self(pieces))
     }
-
-    /// The path with what the pattern matched replaced. What stands before and after the match stays.
-    pub fn expand(&self, path: &[u8], captures: &Captures<'_>) -> Vec<u8> {
-        let whole = captures.get(0).map_or(0..0, |whole| whole.range());
-        let mut out = path[..whole.start].to_vec();
-        for piece in &self.0 {
-            match piece {
-                Piece::Text(text) => out.extend_from_slice(text),
-                // A group that took no part in the match is empty, as in Python.
-                Piece::Group(group) => {
-                    let group = captures.get(*group).map_or(&b""[..], |group| group.as_bytes());
-                    out.extend_from_slice(group);
-                }
-            }
-        }
-        out.extend_from_slice(&path[whole.end..]);
-        out
-    }
+    Ok(template)
 }
 
 /// The group that follows a backslash, and how many bytes name it.

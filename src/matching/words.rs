@@ -25,7 +25,7 @@ pub enum Gap {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Word {
+struct WordSpan {
     start: u16,
     end: u16,
     before: Gap,
@@ -35,7 +35,7 @@ struct Word {
 /// A name or a title, folded.
 pub struct Words {
     bytes: [u8; BYTES],
-    places: [Word; WORDS],
+    places: [WordSpan; WORDS],
     used: usize,
     count: usize,
 }
@@ -52,17 +52,17 @@ impl Words {
     pub fn new() -> Self {
         Self {
             bytes: [0; BYTES],
-            places: [Word::default(); WORDS],
+            places: [WordSpan::default(); WORDS],
             used: 0,
             count: 0,
         }
     }
 
-    /// [`Words::of`] in the place of what was folded here before; `false` when the text is too long. For one name after the
+    /// [`Words::of`] into the memory of these words; `false` when the text is too long. For one name after the
     /// other: clearing and moving the room takes as long as folding a name.
     pub fn fold(&mut self, text: &str) -> bool {
         (self.used, self.count) = (0, 0);
-        let folder = Folder {
+        let folder = WordSplitter {
             words: self,
             open: false,
             wide: false,
@@ -216,7 +216,7 @@ const LETTERS: [u8; 256] = {
     letters
 };
 
-struct Folder<'w> {
+struct WordSplitter<'w> {
     words: &'w mut Words,
     /// A word is being read.
     open: bool,
@@ -225,7 +225,7 @@ struct Folder<'w> {
     depth: u32,
 }
 
-impl Folder<'_> {
+impl WordSplitter<'_> {
     fn fold(mut self, text: &str) -> Option<()> {
         let bytes = text.as_bytes();
         let mut before = ' ';
@@ -328,7 +328,7 @@ impl Folder<'_> {
         }
         let words = &mut *self.words;
         let at = u16::try_from(words.used).ok()?;
-        *words.places.get_mut(words.count)? = Word {
+        *words.places.get_mut(words.count)? = WordSpan {
             start: at,
             end: at,
             before: std::mem::take(&mut self.gap),

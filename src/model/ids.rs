@@ -43,12 +43,12 @@ number! {
 }
 
 impl IdentityId {
-    /// Stands for every identity, where something is told of all.
+    /// Stands for every identity.
     pub const ALL: Self = Self(0);
 }
 
 impl LibraryId {
-    /// Stands for every library, where something is told of all.
+    /// Stands for every library.
     pub const ALL: Self = Self(0);
 }
 
@@ -80,7 +80,7 @@ impl Sequence {
     }
 }
 
-/// The name of an image: what it is made of, and when.
+/// The name of a listing's segment: what it is made of, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListingName {
     /// Of which library.

@@ -8,8 +8,6 @@ mod token;
 
 use std::fmt;
 
-use crate::platform::map::prefetch;
-
 pub use ids::{Generation, IdentityId, LibraryId, ListingName, SegmentName, Sequence, TableId};
 pub use token::{Claims, Token};
 
@@ -52,17 +50,13 @@ impl ItemType {
         self as u8
     }
 
+    const LEAVES: [Self; 5] = [Self::Movie, Self::Episode, Self::Track, Self::Clip, Self::Photo];
+
     /// The inverse of [`ItemType::number`] for leaves; any other number is [`ItemType::Other`].
     #[must_use]
     pub fn from_number(number: u8) -> Self {
-        match number {
-            1 => Self::Movie,
-            4 => Self::Episode,
-            10 => Self::Track,
-            12 => Self::Clip,
-            13 => Self::Photo,
-            _ => Self::Other,
-        }
+        let mut leaves = Self::LEAVES.into_iter();
+        leaves.find(|leaf| leaf.number() == number).unwrap_or_default()
     }
 
     /// Plex's word for the type, as its replies spell it.
@@ -85,14 +79,8 @@ impl ItemType {
     /// The inverse of [`ItemType::name`] for leaves; any other word is [`ItemType::Other`].
     #[must_use]
     pub fn from_name(name: &str) -> Self {
-        match name {
-            "movie" => Self::Movie,
-            "episode" => Self::Episode,
-            "track" => Self::Track,
-            "clip" => Self::Clip,
-            "photo" => Self::Photo,
-            _ => Self::Other,
-        }
+        let mut leaves = Self::LEAVES.into_iter();
+        leaves.find(|leaf| leaf.name() == name).unwrap_or_default()
     }
 }
 
@@ -130,13 +118,8 @@ impl LibraryKind {
     /// The inverse of [`LibraryKind::name`]; an unknown word is [`LibraryKind::Other`].
     #[must_use]
     pub fn from_name(name: &str) -> Self {
-        match name {
-            "movie" => Self::Movie,
-            "show" => Self::Show,
-            "artist" => Self::Artist,
-            "photo" => Self::Photo,
-            _ => Self::Other,
-        }
+        let mut kinds = [Self::Movie, Self::Show, Self::Artist, Self::Photo].into_iter();
+        kinds.find(|kind| kind.name() == name).unwrap_or_default()
     }
 }
 
@@ -176,25 +159,6 @@ pub struct Item {
 }
 
 impl Item {
-    /// Asks memory for the texts of items that follow the one at `at`: those of a page lie all over it, and were written by
-    /// another processor.
-    pub(crate) fn expect(items: &[Self], at: usize) {
-        const SOON: usize = 3;
-        if let Some(item) = items.get(at + 2 * SOON) {
-            for text in [&item.rating_key, &item.title, &item.guid] {
-                prefetch(text.as_ptr());
-            }
-            prefetch(item.guids.as_ptr().cast());
-            prefetch(item.parts.as_ptr().cast());
-        }
-        if let Some(item) = items.get(at + SOON) {
-            for text in item.guids.iter().take(SOON).chain(item.parts.first()) {
-                prefetch(text.as_ptr());
-                prefetch(text.as_ptr().wrapping_add(64));
-            }
-        }
-    }
-
     /// Whether it has a rating key that hosts can be given: one, and without a NUL, which ends it in a batch.
     #[must_use]
     pub fn has_key(&self) -> bool {
@@ -322,7 +286,7 @@ pub struct Server {
     pub version: String,
 }
 
-/// Which step of the matching found an answer: the first that finds an item.
+/// The kind of match that found an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -344,7 +308,7 @@ pub enum Rung {
 }
 
 impl Rung {
-    /// All rungs, in the order of the ladder.
+    /// All kinds, in the order in which they are tried.
     pub const ALL: [Self; 6] = [
         Self::None,
         Self::Confirmed,
@@ -357,14 +321,7 @@ impl Rung {
     /// A word for people and for JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Confirmed => "confirmed",
-            Self::Exact => "exact",
-            Self::Mapped => "mapped",
-            Self::Suffix => "suffix",
-            Self::FileName => "file_name",
-        }
+        ["none", "confirmed", "exact", "mapped", "suffix", "file_name"][self as usize]
     }
 }
 

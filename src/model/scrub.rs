@@ -16,13 +16,13 @@ type Piece = [u8; PIECE];
 
 /// A byte as it is meant, and the bytes of the text that stand for it.
 #[derive(Clone, Copy)]
-struct Meant {
+struct DecodedByte {
     byte: u8,
     from: usize,
     to: usize,
 }
 
-/// The text with `***` in the place of each piece of a secret. A secret that is shorter than a piece is part of ordinary words.
+/// Replaces each piece of a secret by `***`. A secret that is shorter than a piece is part of ordinary words.
 pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
     // Hashes, for nothing overwrites the set. Its time grows with the secrets' length and the text's, not with the product.
     let state = RandomState::new();
@@ -32,9 +32,9 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
         .map(|piece| hash(std::array::from_fn(|at| plain(piece[at]))))
         .collect();
     let mut hidden = vec![false; text.len()];
-    let mut meant: Vec<Meant> = (0..)
+    let mut meant: Vec<DecodedByte> = (0..)
         .zip(text.bytes())
-        .map(|(from, byte)| Meant {
+        .map(|(from, byte)| DecodedByte {
             byte,
             from,
             to: from + 1,
@@ -63,7 +63,7 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
 }
 
 /// Marks what stands for a piece of a secret. Each place is looked at: pieces of two secrets may overlap.
-fn hide(meant: &[Meant], hash: impl Fn(Piece) -> u64, pieces: &HashSet<u64>, hidden: &mut [bool]) {
+fn hide(meant: &[DecodedByte], hash: impl Fn(Piece) -> u64, pieces: &HashSet<u64>, hidden: &mut [bool]) {
     for piece in meant.windows(PIECE) {
         if pieces.contains(&hash(std::array::from_fn(|at| plain(piece[at].byte)))) {
             hidden[piece[0].from..piece[PIECE - 1].to].fill(true);
@@ -77,7 +77,7 @@ fn plain(byte: u8) -> u8 {
 }
 
 /// The same with each character decoded that is spelled as in an address, a page or a JSON text.
-fn decode(meant: &[Meant]) -> Vec<Meant> {
+fn decode(meant: &[DecodedByte]) -> Vec<DecodedByte> {
     let mut decoded = Vec::with_capacity(meant.len());
     let mut at = 0;
     while at < meant.len() {
@@ -87,7 +87,7 @@ fn decode(meant: &[Meant]) -> Vec<Meant> {
         }
         if let Some((bytes, length)) = spelled(&head) {
             let (from, to) = (meant[at].from, meant[at + length - 1].to);
-            decoded.extend(bytes.into_iter().map(|byte| Meant { byte, from, to }));
+            decoded.extend(bytes.into_iter().map(|byte| DecodedByte { byte, from, to }));
             at += length;
         } else {
             decoded.push(meant[at]);

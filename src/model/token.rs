@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -23,7 +26,7 @@ impl Drop for Secret {
     }
 }
 
-/// What a JSON Web Token claims. Nobody here can verify its signature: until a server accepted the token, this is hearsay.
+/// What a JSON Web Token claims. Its signature cannot be verified here: the claims count only once a server accepted the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Claims {
     /// The key pair and the name of the user, as one text; `None` where the token does not say both.
@@ -138,27 +141,12 @@ impl fmt::Debug for Claims {
     }
 }
 
-/// Decodes base64 of the alphabet for URLs, without padding.
+/// Decodes base64 of the alphabet for URLs, without padding; whatever the bits behind the last byte are.
 fn base64url(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in text.bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'-' => 62,
-            b'_' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count & 0xFF) as u8);
-        }
-    }
-    Some(bytes)
+    let lenient = GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone);
+    GeneralPurpose::new(&URL_SAFE, lenient).decode(text).ok()
 }
 
 #[cfg(test)]

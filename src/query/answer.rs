@@ -2,7 +2,7 @@
 
 use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
-use crate::matching::{FolderOutcome, Found, Outcome};
+use crate::matching::{FolderResolution, FoundItem, Resolution};
 use crate::model::{Confidence, ItemType, Library, Reason, Rung};
 use crate::source::Kind;
 
@@ -27,12 +27,12 @@ pub struct Answer<'a> {
     pub age_ms: Option<i64>,
     /// What kind of source the items are of: how their keys look.
     pub kind: &'static Kind,
-    found: &'a [Found<'a>],
+    found: &'a [FoundItem<'a>],
     rows: &'a [LibraryRow],
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn of(kind: &'static Kind, outcome: &'a Outcome<'a>, rows: &'a [LibraryRow], status: Status) -> Self {
+    pub(super) fn of(kind: &'static Kind, outcome: &'a Resolution<'_>, rows: &'a [LibraryRow], status: Status) -> Self {
         Self {
             status,
             rung: outcome.rung,
@@ -44,7 +44,7 @@ impl<'a> Answer<'a> {
 
     pub(super) fn of_folder(
         kind: &'static Kind,
-        outcome: &'a FolderOutcome<'a>,
+        outcome: &'a FolderResolution<'a>,
         rows: &'a [LibraryRow],
         status: Status,
     ) -> Self {
@@ -57,7 +57,12 @@ impl<'a> Answer<'a> {
         }
     }
 
-    pub(super) fn of_items(kind: &'static Kind, found: &'a [Found<'a>], total: usize, rows: &'a [LibraryRow]) -> Self {
+    pub(super) fn of_items(
+        kind: &'static Kind,
+        found: &'a [FoundItem<'a>],
+        total: usize,
+        rows: &'a [LibraryRow],
+    ) -> Self {
         let (status, confidence, reason) = match total {
             0 => (Status::NotFound, Confidence::None, Reason::NotListed),
             1 => (Status::Ok, Confidence::High, Reason::None),
@@ -119,7 +124,7 @@ impl<'a> Answer<'a> {
 
     /// The item, when there is just one.
     #[must_use]
-    pub fn item(&self) -> Option<&Found<'a>> {
+    pub fn item(&self) -> Option<&FoundItem<'a>> {
         if self.status == Status::Ok {
             self.found.first()
         } else {
@@ -129,13 +134,13 @@ impl<'a> Answer<'a> {
 
     /// All items that fit, best first, at most [`crate::matching::LIMIT`] of them.
     #[must_use]
-    pub fn candidates(&self) -> &'a [Found<'a>] {
+    pub fn candidates(&self) -> &'a [FoundItem<'a>] {
         self.found
     }
 
     /// The library of a candidate.
     #[must_use]
-    pub fn library(&self, of: &Found<'_>) -> Option<&'a Library> {
+    pub fn library(&self, of: &FoundItem<'_>) -> Option<&'a Library> {
         self.library_at(of.library)
     }
 

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use super::answer::{Answer, FolderFacts};
 use super::path::tidy;
 use super::room::Queries;
-use crate::disk::{self, Kinds, Location, Rules, Walked};
+use crate::disk::{self, Kinds, Location, Rules, WalkFindings};
 use crate::engine::{Resolved, Selection, Snapshot, places};
 use crate::error::{Result, Status, refuse};
-use crate::matching::{FileBelow, Found, Mappings, Normal, Scope, View, files_below};
+use crate::matching::{FolderFile, FolderResolver, FoundItem, Mappings, Normal, Scope, View};
 use crate::model::LibraryKind;
 use crate::platform::files::named;
 use crate::platform::mutex::lock;
@@ -65,7 +65,7 @@ impl Queries {
             }
             let mappings = self.reading.mappings();
             let mut files = Normal::with(path, |path| {
-                files_below(&snapshot.views, scope, mappings, path, after, limit)
+                FolderResolver::new(&snapshot.views, scope, mappings, path).files(after, limit)
             });
             let broken = places(scope, snapshot.rows.len()).any(|place| snapshot.views[place].broken());
             if (broken || snapshot.incomplete) && tried < REBUILDS {
@@ -88,7 +88,7 @@ impl Queries {
             if which == Which::NotOnDisk {
                 retain_not_on_disk(&mut files, mappings);
             }
-            let found: Vec<Found<'_>> = files.iter().map(|file| file.found).collect();
+            let found: Vec<FoundItem<'_>> = files.iter().map(|file| file.found).collect();
             let mut answer = Answer::of_items(self.reading.kind(), &found, found.len(), &snapshot.rows);
             if !found.is_empty() {
                 answer.status = Status::Ok;
@@ -110,7 +110,7 @@ impl Queries {
         number: Option<u64>,
         folders: &[(bool, &[u8])],
         (rules, most): (Rules, usize),
-        then: impl FnOnce(&Walked) -> Result<R>,
+        then: impl FnOnce(&WalkFindings) -> Result<R>,
     ) -> Result<R> {
         for (_, folder) in folders {
             self.shown.check_path(folder)?;
@@ -131,7 +131,7 @@ impl Queries {
             };
             locations(&snapshot, scope, self.reading.mappings())
         };
-        let question = disk::Question {
+        let question = disk::WalkRequest {
             folders,
             locations: &locations,
             rules,
@@ -217,7 +217,7 @@ fn on_this_machine(location: &str, mappings: &Mappings) -> Vec<u8> {
 }
 
 /// Leaves out the files that are on the disk, but for those of items with several files, and for the last one.
-fn retain_not_on_disk(files: &mut Vec<FileBelow<'_>>, mappings: &Mappings) {
+fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
     let (next, all) = (AtomicUsize::new(0), &*files);
     let gone: Mutex<Vec<usize>> = Mutex::default();
     on_several(OTHERS.min(all.len() / AT_ONCE), || {

@@ -11,7 +11,7 @@ use crate::freshness::is_stale;
 use crate::matching::Scope;
 use crate::model::{Generation, IdentityId};
 use crate::platform::swap::Guard;
-use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Syncing, Unverified, Why};
+use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, RefreshReason, SHORTLY, Syncing, Unverified};
 
 /// One turn of a query: what it reads from.
 pub struct Turn<'t> {
@@ -137,7 +137,7 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
 
     fn unfetched(&self) -> bool {
         // Not of a server that just failed: bringing up to date says so.
-        self.any(self.question.unfetched(self.turn)) && self.turn.queries.sync.left_alone(0).is_none()
+        self.any(self.question.unfetched(self.turn)) && self.turn.queries.sync.recent_failure(0).is_none()
     }
 
     fn stale(&self) -> bool {
@@ -361,7 +361,7 @@ impl Queries {
                 .filter(|error| error.status != Status::Timeout),
             Step::Refresh => return self.freshen(call, libraries, state),
             Step::Probe(identity) | Step::Search(identity) => {
-                state.failure = self.sync.left_alone(0);
+                state.failure = self.sync.recent_failure(0);
                 if state.failure.is_some() {
                     return Ok(());
                 }
@@ -427,7 +427,7 @@ impl Queries {
     fn freshen(&self, call: &Call<'_>, libraries: &[LibraryRow], state: &mut QueryState) -> Result<()> {
         let unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
         // A server that just failed is left alone: for a while where an old answer stands in, for a moment where not.
-        if let Some(error) = self.sync.left_alone(if unfetched {
+        if let Some(error) = self.sync.recent_failure(if unfetched {
             BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS
         } else {
             0
@@ -438,7 +438,7 @@ impl Queries {
         }
         // With an old answer at hand the call does not wait for long until a new one can be stored.
         let _held = (!unfetched).then(|| LockTimeout::now().at_most(SHORTLY).hold());
-        match self.sync.bring_up_to_date(call, libraries, state.since, Why::Due) {
+        match self.sync.update(call, libraries, state.since, RefreshReason::Due) {
             Ok(Status::Ok) => Ok(()),
             Ok(late) => {
                 if late == Status::NeedsWarm && !unfetched {

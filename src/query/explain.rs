@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::room::Queries;
 use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
-use crate::matching::FolderOutcome;
+use crate::matching::FolderResolution;
 use crate::matching::normal::{Shape, normal_form};
 use crate::model::{IdentityId, LibraryKind, Reason, Rung};
 use crate::source::Kind;
@@ -220,7 +220,7 @@ impl Queries {
 pub fn told_of_folder(
     queries: &Queries,
     answer: &Answer<'_>,
-    outcome: &FolderOutcome<'_>,
+    outcome: &FolderResolution<'_>,
     rows: &[LibraryRow],
     (raw, is_file, owner): (&[u8], bool, Option<&str>),
     failure: Option<&Error>,
@@ -295,7 +295,7 @@ pub fn told_of_failure(error: &Error, kind: &Kind) -> String {
 }
 
 /// What is below a folder, by the libraries that have it.
-fn what_is_below(answer: &Answer<'_>, outcome: &FolderOutcome<'_>) -> String {
+fn what_is_below(answer: &Answer<'_>, outcome: &FolderResolution<'_>) -> String {
     let mut names: Vec<&str> = Vec::new();
     for folder in &outcome.folders {
         let name = match answer.library_at(folder.library).map(|library| library.kind) {

@@ -14,12 +14,11 @@ use crate::engine::{LibraryRow, places};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{
-    FolderOutcome, Folders, LIMIT, Normal, Outcome, Place, Scope, climb_by_one_file, climb_folder, climb_normal,
-    climb_whole, folder_form, places_of,
+    FolderPosition, FolderResolution, FolderResolver, Folders, LIMIT, Normal, Resolution, Resolver, Scope, places_of,
 };
 use crate::model::{Confidence, IdentityId, ItemType, LibraryKind, Reason, Rung};
 use crate::platform::files::{bytes_of, named};
-use crate::sync::{Call, Syncing, Unverified};
+use crate::sync::{Call, Searched, Syncing, Unverified};
 
 /// A folder that is asked for, normalised once.
 struct FolderQuestion<'p> {
@@ -94,7 +93,7 @@ impl<'p> FolderQuestion<'p> {
 }
 
 impl FolderQuestion<'_> {
-    fn places(&self, turn: &Turn<'_>) -> Vec<Place> {
+    fn places(&self, turn: &Turn<'_>) -> Vec<FolderPosition> {
         places_of(&turn.snapshot.views, turn.queries.reading.mappings(), self.path)
     }
 
@@ -102,7 +101,7 @@ impl FolderQuestion<'_> {
     fn owners(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         let stands = self.places(turn);
         places(turn.scope, turn.snapshot.rows.len())
-            .filter(|place| stands[*place] > Place::Elsewhere)
+            .filter(|place| stands[*place] > FolderPosition::Elsewhere)
             .map(|place| turn.snapshot.rows[place].clone())
             .collect()
     }
@@ -110,7 +109,10 @@ impl FolderQuestion<'_> {
     /// A library that is not asked and whose folder it is, by its title.
     fn owner_elsewhere<'t>(&self, turn: &Turn<'t>) -> Option<&'t str> {
         let Scope::One(_) = turn.scope else { return None };
-        let place = self.places(turn).iter().position(|place| *place > Place::Elsewhere)?;
+        let place = self
+            .places(turn)
+            .iter()
+            .position(|place| *place > FolderPosition::Elsewhere)?;
         Some(turn.snapshot.rows[place].library.title.as_str())
     }
 
@@ -126,20 +128,21 @@ impl FolderQuestion<'_> {
         let Some(identity) = turn.snapshot.identity.filter(|_| can_list_folders(sync)) else {
             return false;
         };
-        let folder = folder_form(self.path);
         let mut theirs = places(turn.scope, turn.snapshot.rows.len())
-            .filter(|place| stands[*place] > Place::Elsewhere)
+            .filter(|place| stands[*place] > FolderPosition::Elsewhere)
             .map(|place| &turn.snapshot.rows[place])
             .filter(|row| !row.generation.is_fetched());
         theirs.all(|row| {
             !row.due
                 && (self.is_asked.get() || !sync.has_moved(row))
-                && sync.remembers_folder(identity, row, folder).unwrap_or(false)
+                && sync
+                    .remembers(identity, row, Searched::Folder(self.path))
+                    .unwrap_or(false)
         })
     }
 
     /// Whether a library that was never fetched answers with what a question for a file below it found a while ago.
-    fn is_remembered(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>, searched: bool) -> Result<bool> {
+    fn is_remembered(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>, searched: bool) -> Result<bool> {
         let (Some(found), Some(identity)) = (outcome.found.first(), turn.snapshot.identity) else {
             return Ok(false);
         };
@@ -149,19 +152,19 @@ impl FolderQuestion<'_> {
         }
         let file = self.file(row.library.kind);
         file.map_or(Ok(false), |file| {
-            Normal::with(file, |file| sync.remembers_path(identity, row, file))
+            Normal::with(file, |file| sync.remembers(identity, row, Searched::Path(file)))
         })
     }
 }
 
 impl Question for FolderQuestion<'_> {
-    type Found<'t> = FolderOutcome<'t>;
+    type Found<'t> = FolderResolution<'t>;
     const VERIFIES_FIRST: bool = false;
 
-    fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut FolderOutcome<'t>) {
+    fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut FolderResolution<'t>) {
         let mappings = turn.queries.reading.mappings();
         let views = &turn.snapshot.views;
-        *outcome = climb_folder(views, turn.scope, mappings, self.path);
+        *outcome = FolderResolver::new(views, turn.scope, mappings, self.path).resolve();
         if self.at_once {
             return;
         }
@@ -169,28 +172,30 @@ impl Question for FolderQuestion<'_> {
         self.is_whole.set(false);
         self.is_file.set(
             outcome.rung == Rung::None && {
-                let mut file = Outcome::default();
-                climb_normal(views, turn.scope, mappings, self.path, None, &mut file);
+                let mut file = Resolution::default();
+                Resolver::new(views, turn.scope, mappings).resolve_normal(self.path, None, &mut file);
                 matches!(file.rung, Rung::Exact | Rung::Mapped)
             },
         );
         if outcome.reason == Reason::NotFetched {
             let whole = self
                 .is_whole(turn)
-                .then(|| climb_whole(views, turn.scope, mappings, self.path));
+                .then(|| FolderResolver::new(views, turn.scope, mappings, self.path).resolve_whole());
             let whole = whole.flatten();
             self.is_whole.set(whole.is_some());
-            if let Some(found) = whole.or_else(|| climb_by_one_file(views, turn.scope, mappings, self.path)) {
+            if let Some(found) =
+                whole.or_else(|| FolderResolver::new(views, turn.scope, mappings, self.path).resolve_by_one_file())
+            {
                 *outcome = found;
             }
         }
     }
 
-    fn asks_for(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>, each: &mut dyn FnMut(usize)) {
+    fn asks_for(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>, each: &mut dyn FnMut(usize)) {
         if outcome.folders.is_empty() {
             let stands = self.places(turn);
             (0..stands.len())
-                .filter(|place| stands[*place] > Place::Elsewhere)
+                .filter(|place| stands[*place] > FolderPosition::Elsewhere)
                 .for_each(each);
         } else {
             outcome.folders.iter().for_each(|folder| each(folder.library));
@@ -198,16 +203,16 @@ impl Question for FolderQuestion<'_> {
     }
 
     /// Segments stay what they are while they are read.
-    fn is_outrun(&self, _: &Turn<'_>, _: &FolderOutcome<'_>) -> Result<bool> {
+    fn is_outrun(&self, _: &Turn<'_>, _: &FolderResolution<'_>) -> Result<bool> {
         Ok(false)
     }
 
-    fn is_lost(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>) -> bool {
+    fn is_lost(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>) -> bool {
         outcome.broken || turn.snapshot.incomplete
     }
 
     /// Items below it, of a folder that was found for sure; of many not all are asked for.
-    fn unverified(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>) -> Result<Vec<Unverified>> {
+    fn unverified(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>) -> Result<Vec<Unverified>> {
         let mut unverified = Vec::new();
         let mappings = turn.queries.reading.mappings();
         let sure = matches!(outcome.rung, Rung::Exact | Rung::Mapped) || outcome.confidence == Confidence::High;
@@ -225,12 +230,12 @@ impl Question for FolderQuestion<'_> {
         Ok(unverified)
     }
 
-    fn is_at_hand(&self, outcome: &FolderOutcome<'_>) -> bool {
+    fn is_at_hand(&self, outcome: &FolderResolution<'_>) -> bool {
         outcome.total == 1 && matches!(outcome.rung, Rung::Exact | Rung::Mapped)
     }
 
     /// A call that can wait gets all that is below it.
-    fn is_settled(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>, searched: bool) -> Result<bool> {
+    fn is_settled(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>, searched: bool) -> Result<bool> {
         let has_deadline = turn.call.until.is_some();
         Ok(self.is_whole.get() || has_deadline && self.is_remembered(turn, outcome, searched)?)
     }
@@ -246,7 +251,7 @@ impl Question for FolderQuestion<'_> {
         }
         let stands = self.places(turn);
         let mut rows: Vec<LibraryRow> = places(turn.scope, turn.snapshot.rows.len())
-            .filter(|place| stands[*place] == Place::Within)
+            .filter(|place| stands[*place] == FolderPosition::Within)
             .map(|place| turn.snapshot.rows[place].clone())
             .filter(|row| !row.generation.is_fetched())
             .collect();
@@ -256,7 +261,7 @@ impl Question for FolderQuestion<'_> {
         rows
     }
 
-    fn stale(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>) -> Vec<LibraryRow> {
+    fn stale(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>) -> Vec<LibraryRow> {
         let (queries, snapshot) = (turn.queries, turn.snapshot);
         let fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, turn.now_ms) == Need::Nothing;
         // What most calls are; allocates nothing.
@@ -265,11 +270,11 @@ impl Question for FolderQuestion<'_> {
         }
         let stands = self.places(turn);
         let all = matches!(turn.scope, Scope::All);
-        let others = !stands.iter().any(|place| *place > Place::Elsewhere) && outcome.rung == Rung::None;
+        let others = !stands.iter().any(|place| *place > FolderPosition::Elsewhere) && outcome.rung == Rung::None;
         places(turn.scope, snapshot.rows.len())
             .filter(|place| {
                 let row = &snapshot.rows[*place];
-                !all || stands[*place] > Place::Elsewhere
+                !all || stands[*place] > FolderPosition::Elsewhere
                     || row.generation.is_fetched()
                     || others && !queries.reading.is_evicted(row)
             })
@@ -280,7 +285,7 @@ impl Question for FolderQuestion<'_> {
     }
 
     /// It may be new where nothing is listed below it.
-    fn missing(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>) -> Vec<LibraryRow> {
+    fn missing(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>) -> Vec<LibraryRow> {
         if self.is_file.get() || matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
             return Vec::new();
         }
@@ -303,11 +308,15 @@ impl Question for FolderQuestion<'_> {
             return Ok(None);
         }
         if can_list_folders(sync) {
-            let folder = folder_form(self.path);
-            let failed = sync.find_below(call, identity, libraries, self.path, folder)?;
+            let failed = sync.search(call, identity, libraries, Searched::Folder(self.path), true)?;
             self.is_asked.set(true);
             let mut known = libraries.iter();
-            if failed.is_some() || known.all(|row| sync.remembers_folder(identity, row, folder).unwrap_or(false)) {
+            if failed.is_some()
+                || known.all(|row| {
+                    sync.remembers(identity, row, Searched::Folder(self.path))
+                        .unwrap_or(false)
+                })
+            {
                 return Ok(failed);
             }
         }
@@ -315,13 +324,15 @@ impl Question for FolderQuestion<'_> {
         let Some(file) = self.file(kind) else {
             return Ok(None);
         };
-        Normal::with(file, |file| sync.find_path(call, identity, libraries, file, true))
+        Normal::with(file, |file| {
+            sync.search(call, identity, libraries, Searched::Path(file), true)
+        })
     }
 
     fn answer<R>(
         &self,
         turn: &Turn<'_>,
-        outcome: &FolderOutcome<'_>,
+        outcome: &FolderResolution<'_>,
         state: QueryState,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {

@@ -12,11 +12,11 @@ use super::room::Queries;
 use crate::engine::{LibraryRow, places};
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
-use crate::matching::{Found, LIMIT, Normal};
+use crate::matching::{FoundItem, LIMIT, Normal};
 use crate::model::{Confidence, IdentityId, Item, ItemType, Reason};
 use crate::source::Kind;
 use crate::stats::Spent;
-use crate::sync::{Call, Syncing, Unverified};
+use crate::sync::{Call, Searched, Syncing, Unverified};
 
 /// What items are asked for by.
 enum By<'q> {
@@ -62,7 +62,7 @@ impl By<'_> {
     fn is_answered_by(&self, turn: &Turn<'_>, row: &LibraryRow) -> Result<bool> {
         match (self, turn.snapshot.identity) {
             _ if row.generation.is_fetched() => Ok(true),
-            (By::Title(title), Some(identity)) => turn.queries.sync.remembers_title(identity, row, title),
+            (By::Title(title), Some(identity)) => turn.queries.sync.remembers(identity, row, Searched::Title(title)),
             _ => Ok(false),
         }
     }
@@ -229,7 +229,7 @@ impl Question for By<'_> {
         _unfetched: bool,
     ) -> Result<Option<Error>> {
         match self {
-            By::Title(title) => sync.find_title(call, identity, libraries, title),
+            By::Title(title) => sync.search(call, identity, libraries, Searched::Title(title), true),
             By::Guid(_) => Ok(None),
         }
     }
@@ -257,11 +257,11 @@ impl Question for By<'_> {
             By::Guid(guid) => format!("the GUID '{guid}'"),
             By::Title(title) => format!("the title '{title}'"),
         };
-        let found: Vec<Found<'_>> = items
+        let found: Vec<FoundItem<'_>> = items
             .iter()
-            .map(|(at, item)| Found {
+            .map(|(at, item)| FoundItem {
                 library: *at,
-                ..Found::of(item)
+                ..FoundItem::of(item)
             })
             .collect();
         let mut answer = Answer::of_items(queries.reading.kind(), &found, total, rows);

@@ -10,9 +10,9 @@ use super::room::Queries;
 use crate::engine::{EvictionPin, LibraryRow, Snapshot, places};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
-use crate::matching::{First, Normal, Outcome, Scope, Spelling, View, climb, climb_normal};
+use crate::matching::{FirstEntry, Normal, Resolution, Resolver, Scope, Spelling, View};
 use crate::model::{Confidence, IdentityId, Reason, Rung};
-use crate::sync::{Call, Syncing, Unverified};
+use crate::sync::{Call, Searched, Syncing, Unverified};
 
 /// A path without empty components and `.`, which mean nothing; `None` where it has none of them. `..` stays: where it leads
 /// depends on links. So do two separators at the beginning, which may name a server.
@@ -47,7 +47,7 @@ pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
 struct PathQuestion<'p> {
     path: &'p Normal<'p>,
     /// Where it is listed in the library in which it is expected to be found: for the next look.
-    first: Cell<Option<First>>,
+    first: Cell<Option<FirstEntry>>,
 }
 
 impl<'p> PathQuestion<'p> {
@@ -120,7 +120,7 @@ impl Queries {
         let Some(scope) = Self::scope(call, &snapshot)? else {
             return Ok(false);
         };
-        let found = climb(&snapshot.views, scope, self.reading.mappings(), path);
+        let found = Resolver::new(&snapshot.views, scope, self.reading.mappings()).resolve(path);
         Ok(is_known(&found))
     }
 
@@ -162,7 +162,7 @@ impl Queries {
 
 impl PathQuestion<'_> {
     /// Whether a library that was never fetched answers with what a path search found a while ago.
-    fn is_remembered(&self, turn: &Turn<'_>, outcome: &Outcome<'_>, searched: bool) -> Result<bool> {
+    fn is_remembered(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, searched: bool) -> Result<bool> {
         if outcome.rung == Rung::None || outcome.unverified {
             return Ok(false);
         }
@@ -174,7 +174,7 @@ impl PathQuestion<'_> {
             return Ok(false);
         }
         let sync = &turn.queries.sync;
-        Ok((searched || !sync.has_moved(row)) && sync.remembers_path(identity, row, self.path)?)
+        Ok((searched || !sync.has_moved(row)) && sync.remembers(identity, row, Searched::Path(self.path))?)
     }
 
     /// For a path that lies in no folder of the library asked: another library in whose folders it lies.
@@ -189,7 +189,7 @@ impl PathQuestion<'_> {
     }
 
     /// Of a path that is not listed: the item that was recorded for it, and is not listed in its library either.
-    fn recorded_unlisted<'t>(&self, turn: &Turn<'t>, outcome: &Outcome<'_>) -> Option<(&'t str, &'t str)> {
+    fn recorded_unlisted<'t>(&self, turn: &Turn<'t>, outcome: &Resolution<'_>) -> Option<(&'t str, &'t str)> {
         if !matches!(outcome.rung, Rung::None | Rung::Suffix | Rung::FileName) {
             return None;
         }
@@ -204,10 +204,10 @@ impl PathQuestion<'_> {
 
     /// Whether libraries that were never fetched are fetched for a path that lies in no library's folder: its root may be
     /// another than the server's. Not where its item is found already, and not of a server that just failed for some of them.
-    fn may_be_anywhere(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> bool {
+    fn may_be_anywhere(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> bool {
         let rows = &turn.snapshot.rows;
         let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;
-        let failed = || turn.queries.sync.left_alone(0).is_some();
+        let failed = || turn.queries.sync.recent_failure(0).is_some();
         !is_found
             && folder_of(rows, self.path.raw()).is_none()
             && !(rows.iter().any(|row| row.generation.is_fetched()) && failed())
@@ -224,7 +224,7 @@ impl PathQuestion<'_> {
 }
 
 impl Question for PathQuestion<'_> {
-    type Found<'t> = Outcome<'t>;
+    type Found<'t> = Resolution<'t>;
     const VERIFIES_FIRST: bool = true;
 
     fn announce(&self, sync: &Syncing) {
@@ -241,13 +241,13 @@ impl Question for PathQuestion<'_> {
         queries.shown.check_path(self.path.raw()).is_ok()
     }
 
-    fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut Outcome<'t>) {
+    fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut Resolution<'t>) {
         let (mappings, first) = (turn.queries.reading.mappings(), self.first.take());
-        climb_normal(&turn.snapshot.views, turn.scope, mappings, self.path, first, outcome);
+        Resolver::new(&turn.snapshot.views, turn.scope, mappings).resolve_normal(self.path, first, outcome);
     }
 
     /// Those that have it, else those that should.
-    fn asks_for(&self, turn: &Turn<'_>, outcome: &Outcome<'_>, each: &mut dyn FnMut(usize)) {
+    fn asks_for(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, each: &mut dyn FnMut(usize)) {
         let found = outcome.found();
         for one in found {
             each(one.library);
@@ -259,15 +259,15 @@ impl Question for PathQuestion<'_> {
     }
 
     /// Segments stay what they are while they are read.
-    fn is_outrun(&self, _: &Turn<'_>, _: &Outcome<'_>) -> Result<bool> {
+    fn is_outrun(&self, _: &Turn<'_>, _: &Resolution<'_>) -> Result<bool> {
         Ok(false)
     }
 
-    fn is_lost(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> bool {
+    fn is_lost(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> bool {
         outcome.broken || turn.snapshot.incomplete
     }
 
-    fn unverified(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Result<Vec<Unverified>> {
+    fn unverified(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> Result<Vec<Unverified>> {
         if !outcome.unverified {
             return Ok(Vec::new());
         }
@@ -283,7 +283,7 @@ impl Question for PathQuestion<'_> {
             .collect())
     }
 
-    fn is_settled(&self, turn: &Turn<'_>, outcome: &Outcome<'_>, searched: bool) -> Result<bool> {
+    fn is_settled(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, searched: bool) -> Result<bool> {
         // A confirmed match has no expiry: it needs no server.
         Ok(
             (outcome.rung == Rung::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
@@ -291,11 +291,11 @@ impl Question for PathQuestion<'_> {
         )
     }
 
-    fn is_at_hand(&self, outcome: &Outcome<'_>) -> bool {
+    fn is_at_hand(&self, outcome: &Resolution<'_>) -> bool {
         is_known(outcome) || tidy(self.path.raw()).is_none()
     }
 
-    fn is_plain(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> bool {
+    fn is_plain(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> bool {
         is_known(outcome) && outcome.total == 1 && !outcome.unverified && !self.is_lost(turn, outcome)
     }
 
@@ -318,7 +318,7 @@ impl Question for PathQuestion<'_> {
         }
     }
 
-    fn stale(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Vec<LibraryRow> {
+    fn stale(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> Vec<LibraryRow> {
         let (queries, snapshot) = (turn.queries, turn.snapshot);
         let fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, turn.now_ms) == Need::Nothing;
         // What most calls are; allocates nothing.
@@ -349,7 +349,7 @@ impl Question for PathQuestion<'_> {
             .collect()
     }
 
-    fn missing(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Vec<LibraryRow> {
+    fn missing(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> Vec<LibraryRow> {
         let missed = match outcome.rung {
             Rung::None => true,
             Rung::Suffix | Rung::FileName => outcome.confidence == Confidence::Low,
@@ -371,13 +371,13 @@ impl Question for PathQuestion<'_> {
         libraries: &[LibraryRow],
         unfetched: bool,
     ) -> Result<Option<Error>> {
-        sync.find_path(call, identity, libraries, self.path, unfetched)
+        sync.search(call, identity, libraries, Searched::Path(self.path), unfetched)
     }
 
     fn answer<R>(
         &self,
         turn: &Turn<'_>,
-        outcome: &Outcome<'_>,
+        outcome: &Resolution<'_>,
         state: QueryState,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
@@ -451,6 +451,6 @@ impl Question for PathQuestion<'_> {
 }
 
 /// Whether the path itself is recorded or listed.
-fn is_known(outcome: &Outcome<'_>) -> bool {
+fn is_known(outcome: &Resolution<'_>) -> bool {
     matches!(outcome.rung, Rung::Confirmed | Rung::Exact | Rung::Mapped)
 }

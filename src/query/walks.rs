@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use crate::disk::Progress;
+use crate::disk::WalkProgress;
 use crate::error::{Result, refuse};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
@@ -18,7 +18,7 @@ pub struct Walks(Mutex<Kept>);
 #[derive(Default)]
 struct Kept {
     last: u64,
-    walks: VecDeque<(u64, Progress)>,
+    walks: VecDeque<(u64, WalkProgress)>,
 }
 
 impl Walks {
@@ -31,11 +31,11 @@ impl Walks {
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`] for one that is not remembered.
-    pub fn take(&self, number: u64) -> Result<(u64, Progress)> {
+    pub fn take(&self, number: u64) -> Result<(u64, WalkProgress)> {
         let mut kept = lock(&self.0);
         if number == 0 {
             kept.last += 1;
-            return Ok((kept.last, Progress::default()));
+            return Ok((kept.last, WalkProgress::default()));
         }
         let found = kept.walks.iter().position(|(known, _)| *known == number);
         let Some(walk) = found.and_then(|at| kept.walks.remove(at)) else {
@@ -47,7 +47,7 @@ impl Walks {
     }
 
     /// Remembers a walk that is not over.
-    pub fn keep(&self, number: u64, progress: Progress) {
+    pub fn keep(&self, number: u64, progress: WalkProgress) {
         let mut kept = lock(&self.0);
         if kept.walks.len() >= KEPT {
             kept.walks.pop_front();

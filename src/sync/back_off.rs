@@ -19,10 +19,10 @@ pub struct BackOff {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     kind: &'static Kind,
-    failure: Mutex<Option<Failure>>,
+    failure: Mutex<Option<LastFailure>>,
 }
 
-struct Failure {
+struct LastFailure {
     error: Error,
     at_ms: i64,
 }
@@ -49,7 +49,7 @@ impl BackOff {
         if failure.as_ref().is_none_or(|known| known.error != *error) {
             log::warn!("{}, old answers stand in: {error}", cannot(error, self.kind));
         }
-        *failure = Some(Failure {
+        *failure = Some(LastFailure {
             error: error.clone(),
             at_ms: self.clock.now_ms(),
         });

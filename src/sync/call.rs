@@ -1,8 +1,10 @@
-//! One call of the host: what it may do, and who is told.
+//! One call of the host: what it may do, and its progress.
 
 use std::time::{Duration, Instant};
 
-use crate::engine::Selection;
+use crate::engine::{Resolved, Selection, Snapshot};
+use crate::error::Result;
+use crate::matching::Scope;
 use crate::model::IdentityId;
 
 /// How long a server may be silent while one question waits for it. Listings have the time that the options allow: a server
@@ -11,13 +13,13 @@ pub const QUESTION_SILENCE: Duration = Duration::from_secs(15);
 
 /// Whose view may answer a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
-    /// That of the token, whoever has it.
-    Anybodys,
+pub enum AllowedView {
+    /// That of the token, of any user.
+    Any,
     /// This one alone.
     Of(IdentityId),
     /// Whose token it began with is not known.
-    Nobodys,
+    Unknown,
 }
 
 /// What a call asks about, how long it may take, and whether it may ask the server.
@@ -32,13 +34,24 @@ pub struct Call<'a> {
     /// The number of the token that the index had when the call began.
     pub session: u64,
     /// Whose view answers it, where it is made again with a token that the host set meanwhile.
-    pub whose: Whose,
+    pub whose: AllowedView,
     /// That the server refuses the token ends the call, and no old answer stands in: it is repeated with another token.
     pub renews: bool,
     /// The server is not asked.
     pub offline: bool,
     /// Told how far a fetch has come, on the caller's thread; `false` stops it.
     pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
+}
+
+impl Call<'_> {
+    /// Which libraries are meant; `None` if one is named that is not known.
+    pub fn scope(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {
+        match self.library.map(|library| library.resolve(snapshot)).transpose()? {
+            None => Ok(Some(Scope::All)),
+            Some(Resolved::Scope(scope)) => Ok(Some(scope)),
+            Some(Resolved::Unknown) => Ok(None),
+        }
+    }
 }
 
 /// How far a fetch has come.

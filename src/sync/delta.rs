@@ -12,7 +12,7 @@ use crate::source::{Changes, Delta, Known};
 use crate::stats::Spent;
 
 /// What the index has of a library.
-struct Ours<'o> {
+struct IndexedLibrary<'o> {
     sync: &'o Syncing,
     row: &'o LibraryRow,
     /// The token that it was listed at.
@@ -25,21 +25,15 @@ struct Ours<'o> {
     may_shrink: bool,
 }
 
-impl Known for Ours<'_> {
+impl Known for IndexedLibrary<'_> {
     fn since(&self) -> &str {
         self.since
     }
 
     fn add(&self, items: &[Item]) -> Result<()> {
         let storing = Instant::now();
-        let mut keyed = Vec::new();
-        let items = if items.iter().all(Item::has_key) {
-            items
-        } else {
-            keyed.extend(items.iter().filter(|item| item.has_key()).cloned());
-            &keyed
-        };
-        self.sync.store.merge_items(self.row, items, Some(self.begun))?;
+        let keyed: Vec<Item> = items.iter().filter(|item| item.has_key()).cloned().collect();
+        self.sync.store.merge_items(self.row, &keyed, Some(self.begun))?;
         self.sync.counters.spent(Spent::Store, storing.elapsed());
         Ok(())
     }
@@ -75,7 +69,7 @@ impl Known for Ours<'_> {
 
 impl SyncJob<'_> {
     /// Whether a source is exact and complete: what it does not list is gone, however much that is.
-    pub fn is_beyond_doubt(&self, library: &Library) -> bool {
+    pub fn is_exact_and_complete(&self, library: &Library) -> bool {
         library.change.trust == Trust::Exact && self.source.abilities().changes == Delta::Complete
     }
 
@@ -88,19 +82,19 @@ impl SyncJob<'_> {
         else {
             return Ok(false);
         };
-        let ours = Ours {
+        let ours = IndexedLibrary {
             sync,
             row,
             since: &row.listed_token,
             listing: None,
             begun: sync.store.totals()?.sequence,
-            may_shrink: self.is_beyond_doubt(&row.library),
+            may_shrink: self.is_exact_and_complete(&row.library),
         };
-        let Some(items) = self.take_in(&row.library, &ours)? else {
+        let Some(items) = self.merge_changes(&row.library, &ours)? else {
             return Ok(false);
         };
         let now = sync.clock.now_ms();
-        let unsettled = freshness::unsettled(&row.library.change, now);
+        let unsettled = freshness::is_unsettled(&row.library.change, now);
         sync.store.caught_up(identity, row, ours.begun, items, now, unsettled)?;
         Ok(true)
     }
@@ -119,21 +113,21 @@ impl SyncJob<'_> {
             items,
             ..row.clone()
         };
-        let ours = Ours {
+        let ours = IndexedLibrary {
             sync: self.sync,
             row: &listed,
             since: &listing.change.token,
             listing: Some(listing),
             begun: self.sync.store.totals()?.sequence,
-            may_shrink: self.is_beyond_doubt(shown),
+            may_shrink: self.is_exact_and_complete(shown),
         };
-        self.take_in(shown, &ours)
+        self.merge_changes(shown, &ours)
     }
 
     /// Merges what the source tells of changes: how many items are left; `None` when only a full listing tells.
-    fn take_in(&self, library: &Library, ours: &Ours<'_>) -> Result<Option<u64>> {
+    fn merge_changes(&self, library: &Library, ours: &IndexedLibrary<'_>) -> Result<Option<u64>> {
         let told = self.source.changes(library, ours, self.bounds);
-        self.keep_what_was_learned();
+        self.store_refusals();
         let Changes::Known { gone } = told? else {
             return Ok(None);
         };

@@ -12,13 +12,13 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::call::Call;
 use super::job::{SyncJob, Syncing};
-use super::refresh::Why;
+use super::refresh::RefreshReason;
 use crate::engine::{LibraryRow, LockTimeout, ProbeOutcome};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{self, ASK_AGAIN_MS, SEARCHES_UNFETCHED};
-use crate::matching::Normal;
-use crate::matching::point::{file_name, is_same_file, title_in};
+use crate::matching::path_search::{file_name, is_same_file, title_in};
 use crate::matching::text::{fold_title, has_all_words};
+use crate::matching::{Normal, folder_form};
 use crate::model::{IdentityId, Item, Sequence};
 use crate::source::{Bounds, RequestKind, WantedPath};
 
@@ -29,25 +29,34 @@ const BELOW: usize = 1_000;
 /// How long another thread's or process's probe is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What a library is searched for.
+#[derive(Clone, Copy)]
+pub enum Searched<'q> {
+    /// A file.
+    Path(&'q Normal<'q>),
+    /// All that is below a folder.
+    Folder(&'q Normal<'q>),
+    /// Items with a title.
+    Title(&'q str),
+}
+
+impl Searched<'_> {
+    /// Its number in the store. No path begins with a NUL.
+    fn hash(self) -> u64 {
+        match self {
+            Self::Path(path) => path.hash(),
+            Self::Folder(path) => xxh3_64(&[b"\0folder\0", folder_form(path)].concat()),
+            Self::Title(title) => xxh3_64(format!("\0title\0{}", fold_title(title)).as_bytes()),
+        }
+    }
+}
+
 impl Syncing {
-    /// Whether a library that was never fetched was asked for this path a while ago, and had it.
-    pub fn remembers_path(&self, identity: IdentityId, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
-        self.remembers(identity, row, path.hash())
-    }
-
-    /// Whether a library that was never fetched was asked for this title a while ago, and had it.
-    pub fn remembers_title(&self, identity: IdentityId, row: &LibraryRow, title: &str) -> Result<bool> {
-        self.remembers(identity, row, title_hash(title))
-    }
-
-    /// Whether what the server was asked about has been found, and not too long ago.
-    fn remembers(&self, identity: IdentityId, row: &LibraryRow, hash: u64) -> Result<bool> {
-        let asked = self.store.path_search(identity, row.id, hash)?;
-        Ok(freshness::is_remembered(
-            asked.as_ref(),
-            &self.policy,
-            self.clock.now_ms(),
-        ))
+    /// Whether a library that was never fetched was searched for this a while ago, and had it.
+    pub fn remembers(&self, identity: IdentityId, row: &LibraryRow, searched: Searched<'_>) -> Result<bool> {
+        let search = self.store.path_search(identity, row.id, searched.hash())?;
+        let now = self.clock.now_ms();
+        Ok(freshness::is_remembered(search.as_ref(), &self.policy, now))
     }
 
     /// Whether a source that costs nothing to ask is searched for a path of a library that was never fetched: the first few
@@ -80,7 +89,7 @@ impl Syncing {
     }
 
     /// Notes what became of asking because of a path, for all processes.
-    fn note_answered<T>(&self, identity: IdentityId, done: &Result<T>) {
+    fn note_outcome<T>(&self, identity: IdentityId, done: &Result<T>) {
         let outcome = match done {
             Ok(_) => ProbeOutcome::Answered,
             // By the host: the next question asks.
@@ -129,8 +138,9 @@ impl Syncing {
                 self.store
                     .note_probe_for_path(identity, self.clock.now_ms(), ProbeOutcome::UnderWay)?;
                 let mut owners = owners_without_it.iter();
-                let done = owners.try_for_each(|row| job.bring_one(row, row.id, since, Why::Missing).map(drop));
-                self.note_answered(identity, &done);
+                let done =
+                    owners.try_for_each(|row| job.update_one(row, row.id, since, RefreshReason::Missing).map(drop));
+                self.note_outcome(identity, &done);
                 done
             })?;
             Ok(())
@@ -155,91 +165,28 @@ impl Syncing {
         }
     }
 
-    /// Asks the server for this path in each of these libraries. With `unfetched` set none was
-    /// ever listed, and the server may be asked some times in a row.
-    pub fn find_path(
+    /// Searches each of these libraries, as far as searches are due. With `unfetched` set none was ever listed, and the server may
+    /// be asked some times in a row. Gives the server's failure.
+    pub fn search(
         &self,
         call: &Call<'_>,
         identity: IdentityId,
         libraries: &[LibraryRow],
-        path: &Normal<'_>,
+        searched: Searched<'_>,
         unfetched: bool,
     ) -> Result<Option<Error>> {
-        let raw = path.raw();
-        let Some(name) = file_name(raw) else {
+        let Some(can) = self.abilities() else {
             return Ok(None);
         };
-        let spellings = self.spellings(path);
-        let title = title_in(name);
-        let wanted = WantedPath {
-            spellings: &spellings,
-            name,
-            title: title.as_deref(),
+        let is_able = match searched {
+            Searched::Path(path) => can.find && file_name(path.raw()).is_some(),
+            Searched::Folder(_) => can.folders,
+            Searched::Title(_) => can.titles,
         };
-        if !self.abilities().is_some_and(|can| can.find) {
+        if !is_able {
             return Ok(None);
         }
-        self.ask_once(call, identity, libraries, path.hash(), unfetched, &|job, row| {
-            job.search_path(row, &wanted, raw)
-        })
-    }
-
-    /// Whether all that is below a folder of a library that was never fetched was asked for a while ago, and came.
-    pub fn remembers_folder(&self, identity: IdentityId, row: &LibraryRow, folder: &[u8]) -> Result<bool> {
-        self.remembers(identity, row, folder_hash(folder))
-    }
-
-    /// Asks for all that is below a folder in libraries that were never fetched. `folder`: its normal form.
-    pub fn find_below(
-        &self,
-        call: &Call<'_>,
-        identity: IdentityId,
-        libraries: &[LibraryRow],
-        path: &Normal<'_>,
-        folder: &[u8],
-    ) -> Result<Option<Error>> {
-        if !self.abilities().is_some_and(|can| can.folders) {
-            return Ok(None);
-        }
-        // Rules are written for what lies below a folder.
-        let below = [trimmed(path.raw()), b"/"].concat();
-        let mut folders = Normal::with(&below, |below| self.spellings(below));
-        for folder in &mut folders {
-            let end = if folder.contains(&b'\\') { b'\\' } else { b'/' };
-            *folder = [trimmed(folder), &[end]].concat();
-        }
-        self.ask_once(call, identity, libraries, folder_hash(folder), true, &|job, row| {
-            job.search_folder(row, &folders)
-        })
-    }
-
-    /// Asks the server for a title in libraries that were never fetched.
-    pub fn find_title(
-        &self,
-        call: &Call<'_>,
-        identity: IdentityId,
-        libraries: &[LibraryRow],
-        title: &str,
-    ) -> Result<Option<Error>> {
-        if !self.abilities().is_some_and(|can| can.titles) {
-            return Ok(None);
-        }
-        self.ask_once(call, identity, libraries, title_hash(title), true, &|job, row| {
-            job.search_title(row, title)
-        })
-    }
-
-    /// Asks these libraries in turn, as far as searches are due.
-    #[allow(clippy::too_many_arguments)] // one call, whole
-    fn ask_once(
-        &self,
-        call: &Call<'_>,
-        identity: IdentityId,
-        libraries: &[LibraryRow],
-        hash: u64,
-        unfetched: bool,
-        ask: &(dyn Fn(&SyncJob<'_>, &LibraryRow) -> Result<bool> + Sync),
-    ) -> Result<Option<Error>> {
+        let hash = searched.hash();
         let begun = self.clock.now_ms();
         // Of one path all libraries are asked that may have it: two that do are ambiguous.
         let rested = || -> Result<bool> {
@@ -290,13 +237,13 @@ impl Syncing {
                     if !may(row)? {
                         continue;
                     }
-                    let found = ask(job, row);
+                    let found = job.search(row, searched);
                     // One that failed, or took too long, was a query too.
                     let had = matches!(found, Ok(true));
                     self.store
                         .note_path_search(identity, row.id, hash, self.clock.now_ms(), had)?;
                     if found.is_err() && !unfetched {
-                        self.note_answered(identity, &found);
+                        self.note_outcome(identity, &found);
                     }
                     found?;
                 }
@@ -309,11 +256,11 @@ impl Syncing {
 }
 
 impl SyncJob<'_> {
-    /// Notes for all processes that the server gave this trip no answer, where it just gave one because of a path: other paths
-    /// that it is not asked about for that are not missing since. `asked`: the requests before the trip.
+    /// Notes for all processes that the server did not answer this job, if it answered a question about a path just before: other
+    /// paths are not missing only because they were not asked about. `asked`: the requests before the job.
     pub fn note_failure(&self, error: &Error, asked: [u64; RequestKind::COUNT]) {
         let sync = self.sync;
-        // Who was late after it waited for another one's trip, or while rows came, has not seen it fail.
+        // A job that was late because it waited for another one, or while rows came, has not seen the server fail.
         let is_silent = || sync.counters.read().requests != asked && self.report.items.load(Ordering::Relaxed) == 0;
         if sync.is_local()
             || error.status.meaning() != Meaning::NotNow
@@ -340,14 +287,30 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Whether the server has this path in a library; what it has is merged.
-    fn search_path(&self, row: &LibraryRow, wanted: &WantedPath<'_>, path: &[u8]) -> Result<bool> {
+    /// Whether the server has it in a library; what it has is merged.
+    fn search(&self, row: &LibraryRow, searched: Searched<'_>) -> Result<bool> {
+        match searched {
+            Searched::Path(path) => self.search_path(row, path),
+            Searched::Folder(path) => self.search_folder(row, path),
+            Searched::Title(title) => self.search_title(row, title),
+        }
+    }
+
+    fn search_path(&self, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
+        let spellings = self.sync.spellings(path);
+        let name = file_name(path.raw()).unwrap_or_default();
+        let title = title_in(name);
+        let wanted = WantedPath {
+            spellings: &spellings,
+            name,
+            title: title.as_deref(),
+        };
         let mappings = self.sync.reading.mappings();
         self.source
-            .find_path(&row.library, wanted, self.bounds, &mut |mut items| {
+            .find_path(&row.library, &wanted, self.bounds, &mut |mut items| {
                 items.retain(|item| {
                     let mut parts = item.parts.iter();
-                    item.has_key() && parts.any(|part| is_same_file(mappings, path, part.as_bytes()))
+                    item.has_key() && parts.any(|part| is_same_file(mappings, path.raw(), part.as_bytes()))
                 });
                 if !items.is_empty() {
                     self.sync.store.merge_items(row, &items, None)?;
@@ -356,9 +319,16 @@ impl SyncJob<'_> {
             })
     }
 
-    /// Whether all that the server has below these folders of a library is known now, and there is something.
-    fn search_folder(&self, row: &LibraryRow, folders: &[Vec<u8>]) -> Result<bool> {
-        let Some(mut items) = self.source.below(&row.library, folders, BELOW, self.bounds)? else {
+    /// Whether all that the server has below a folder of a library is known now, and there is something.
+    fn search_folder(&self, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
+        // Rules are written for what lies below a folder.
+        let below = [trimmed(path.raw()), b"/"].concat();
+        let mut folders = Normal::with(&below, |below| self.sync.spellings(below));
+        for folder in &mut folders {
+            let end = if folder.contains(&b'\\') { b'\\' } else { b'/' };
+            *folder = [trimmed(folder), &[end]].concat();
+        }
+        let Some(mut items) = self.source.below(&row.library, &folders, BELOW, self.bounds)? else {
             return Ok(false);
         };
         items.retain(Item::has_key);
@@ -397,14 +367,4 @@ impl SyncJob<'_> {
 fn trimmed(path: &[u8]) -> &[u8] {
     let end = path.iter().rposition(|byte| !matches!(byte, b'/' | b'\\'));
     &path[..end.map_or(0, |at| at + 1)]
-}
-
-fn folder_hash(folder: &[u8]) -> u64 {
-    // No path begins so.
-    xxh3_64(&[b"\0folder\0", folder].concat())
-}
-
-fn title_hash(title: &str) -> u64 {
-    // No path begins so.
-    xxh3_64(format!("\0title\0{}", fold_title(title)).as_bytes())
 }

@@ -25,13 +25,13 @@ const POLL: Duration = Duration::from_millis(20);
 /// `parking_lot`, for its locks can be waited for with a deadline. They are taken on the library's own threads only:
 /// waiting leaves a thread-local with a destructor behind.
 #[derive(Default)]
-pub struct Flights {
+pub struct SingleFlight {
     by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
     /// Leases that this process holds.
-    leases: Mutex<HashMap<String, Term>>,
+    leases: Mutex<HashMap<String, LeaseTerm>>,
 }
 
-impl Flights {
+impl SingleFlight {
     /// Its locks, held through a fork.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> [Box<dyn Release>; 2] {
         [
@@ -58,12 +58,12 @@ impl Flights {
         };
         let path = store.folder().fetch_lock(what);
         let _among_processes = match FileLock::acquire(&path, bounds.deadline, bounds.aborted) {
-            Ok(Some(lock)) => Held::Lock(lock),
+            Ok(Some(lock)) => FetchLock::Lock(lock),
             Ok(None) => return Ok(None),
             Err(error) => {
                 log::debug!("no file lock on {}: a lease stands in for it: {error}", path.display());
                 match Lease::take(&self.leases, store, now_ms, what, bounds)? {
-                    Some(lease) => Held::Lease(lease),
+                    Some(lease) => FetchLock::Lease(lease),
                     None => return Ok(None),
                 }
             }
@@ -103,20 +103,20 @@ impl Flights {
 
 /// What keeps other processes away; given back when it is dropped.
 #[allow(dead_code)] // held, not read
-enum Held<'s> {
+enum FetchLock<'s> {
     Lock(FileLock),
     Lease(Lease<'s>),
 }
 
 /// As whom a lease is held, and since when it was not made longer, Unix ms.
-pub struct Term {
+pub struct LeaseTerm {
     holder: u64,
     since_ms: i64,
 }
 
 /// A lease, while its work is done.
 struct Lease<'s> {
-    held: &'s Mutex<HashMap<String, Term>>,
+    held: &'s Mutex<HashMap<String, LeaseTerm>>,
     store: &'s Store,
     what: &'s str,
     holder: u64,
@@ -124,7 +124,7 @@ struct Lease<'s> {
 
 impl<'s> Lease<'s> {
     fn take(
-        held: &'s Mutex<HashMap<String, Term>>,
+        held: &'s Mutex<HashMap<String, LeaseTerm>>,
         store: &'s Store,
         now_ms: &dyn Fn() -> i64,
         what: &'s str,
@@ -134,7 +134,7 @@ impl<'s> Lease<'s> {
         loop {
             let now = now_ms();
             if store.take_lease(what, holder, now, now.saturating_add(LEASE_MS))? {
-                lock(held).insert(what.to_owned(), Term { holder, since_ms: now });
+                lock(held).insert(what.to_owned(), LeaseTerm { holder, since_ms: now });
                 return Ok(Some(Self {
                     held,
                     store,

@@ -1,5 +1,5 @@
-//! Jobs: trips to the server. All of a job runs on a thread of the library's own while the caller waits and reports
-//! progress: `platform::thread` says why.
+//! Sync jobs: work that asks the server. It runs on a thread of the library while the caller waits and reports progress;
+//! `platform::thread` says why.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::back_off::BackOff;
-use super::call::{Call, Progress, Whose};
-use super::flight::Flights;
+use super::call::{AllowedView, Call, Progress};
+use super::flight::SingleFlight;
 use crate::engine::{Endpoint, LibraryRow, ListingSegments, LockTimeout, Maintenance, Reading, Snapshot, Store, age};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{Age, Policy};
@@ -35,6 +35,12 @@ pub struct Report {
     abort: AtomicBool,
 }
 
+impl Report {
+    fn is_aborted(&self) -> bool {
+        self.abort.load(Ordering::Relaxed)
+    }
+}
+
 /// Bringing the store up to date: what one handle asks its server.
 pub struct Syncing {
     pub(super) store: Arc<Store>,
@@ -46,13 +52,13 @@ pub struct Syncing {
     pub(super) page_size: u32,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
-    pub(super) flights: Flights,
+    pub(super) flights: SingleFlight,
     /// When a refresh asked for invalidated items in vain.
-    pub(super) in_vain_ms: AtomicI64,
+    pub(super) failed_ms: AtomicI64,
     back_off: BackOff,
 }
 
-/// One trip to the server: bounded by the call's deadline and the host's patience.
+/// One sync job, bounded by the call's deadline.
 pub struct SyncJob<'a> {
     pub sync: &'a Syncing,
     /// What is asked, as the job found it settled: the whole job asks one source, and stores for whom that one answers.
@@ -84,8 +90,8 @@ impl Syncing {
             reading,
             policy: Policy::new(options),
             page_size: options.page_size,
-            flights: Flights::default(),
-            in_vain_ms: AtomicI64::new(i64::MIN / 2),
+            flights: SingleFlight::default(),
+            failed_ms: AtomicI64::new(i64::MIN / 2),
             clock,
             counters,
         }
@@ -94,7 +100,7 @@ impl Syncing {
     /// Its locks, held through a fork, and what the source holds.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
         let mut held = vec![BackOff::hold(self, |sync| &sync.back_off)];
-        held.extend(Flights::hold(self, |sync| &sync.flights));
+        held.extend(SingleFlight::hold(self, |sync| &sync.flights));
         held.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
         held
     }
@@ -126,7 +132,7 @@ impl Syncing {
         Some(source.abilities())
     }
 
-    /// Why the source that was named first is not asked, as the last trip found it; `None` where it is.
+    /// Why the source that was named first is not asked, as the last job found out; `None` if it is asked.
     pub fn why_aside(&self) -> Option<String> {
         self.source.as_deref().and_then(Source::why_aside)
     }
@@ -134,7 +140,7 @@ impl Syncing {
     /// What went wrong before says nothing of the token that there is now.
     pub fn forget_failures(&self) {
         self.back_off.forget();
-        self.in_vain_ms.store(i64::MIN / 2, Ordering::Relaxed);
+        self.failed_ms.store(i64::MIN / 2, Ordering::Relaxed);
     }
 
     /// Whether the call is to be made again with another token, for the server refuses the one that it began with.
@@ -153,7 +159,7 @@ impl Syncing {
     }
 
     /// The last failure, while the source is left alone for it with more than `left_ms` to go.
-    pub fn left_alone(&self, left_ms: i64) -> Option<Error> {
+    pub fn recent_failure(&self, left_ms: i64) -> Option<Error> {
         if self.is_local() {
             return None;
         }
@@ -190,13 +196,23 @@ impl Syncing {
         self.job(call, |job| job.source.edit(request, job.bounds))
     }
 
+    /// Runs `work`, unless another thread or process does already: then `None`.
+    pub(super) fn unless_under_way<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        let at_once = Bounds {
+            deadline: Some(Instant::now()),
+            ..Bounds::NONE
+        };
+        self.flights
+            .single_flight(&self.store, &|| self.clock.now_ms(), what, at_once, work)
+    }
+
     /// Refuses to answer a call from a view that is not the one that it began with.
     pub fn check_view(&self, call: &Call<'_>, snapshot: &Snapshot) -> Result<()> {
         let is_its_tokens = self.reading.tokens.current_for(call.session).is_some();
         let is_its_users = match call.whose {
-            Whose::Anybodys => true,
-            Whose::Of(own) => snapshot.identity.is_none_or(|now| now == own),
-            Whose::Nobodys => false,
+            AllowedView::Any => true,
+            AllowedView::Of(own) => snapshot.identity.is_none_or(|now| now == own),
+            AllowedView::Unknown => false,
         };
         if is_its_tokens && is_its_users {
             return Ok(());
@@ -217,8 +233,15 @@ impl Syncing {
             return Err(replaced());
         };
         let report = Report::default();
-        let is_aborted = || report.abort.load(Ordering::Relaxed);
-        let begun = Instant::now();
+        let is_aborted = || report.is_aborted();
+        let mut monitor = JobMonitor {
+            sync: self,
+            source,
+            call,
+            report: &report,
+            begun: Instant::now(),
+            silence_logged: false,
+        };
         let bounds = Bounds {
             deadline: call.until,
             silence: call.silence,
@@ -232,70 +255,84 @@ impl Syncing {
             bounds,
             report: &report,
         };
-        let mut silence_was_told = false;
-        let mut tell = |working: bool| {
-            self.flights.keep(&self.store, self.clock.now_ms());
-            source.interrupt_overrun();
-            // While it lasts: who waits wants to know for what.
-            if !silence_was_told && let Some(silence) = source.overdue() {
-                silence_was_told = true;
-                log::warn!("{silence}");
-            }
-            // Also while no library is fetched yet, with nothing to tell of: the host may want to stop a call that waits for
-            // the libraries' list, or for another process.
-            if let Some(progress) = call.progress.filter(|_| !is_aborted()) {
-                let fetching = report.fetching.load(Ordering::Relaxed);
-                let (library, items, total) = if fetching {
-                    let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
-                    (lock(&report.library).clone(), load(&report.items), load(&report.total))
-                } else {
-                    (String::new(), 0, 0)
-                };
-                let go_on = progress(&Progress {
-                    library: Some(&*library).filter(|title| !title.is_empty()),
-                    items,
-                    total: Some(total).filter(|total| *total > 0),
-                    elapsed: begun.elapsed(),
-                });
-                report.abort.store(!go_on, Ordering::Relaxed);
-                if !go_on && working {
-                    source.interrupt(); // it may be waiting for an answer
-                }
-            }
-        };
-        let asked = self.counters.read().requests;
+        let requests = self.counters.read().requests;
         // That thread has no more time than this one.
         let patience = LockTimeout::now().until(bounds.deadline);
         let work = || {
             let _held = patience.hold();
-            let done = job.settle_premise().and_then(|source| {
+            let done = job.check_precondition().and_then(|source| {
                 let job = SyncJob { source, ..job };
-                job.recall_what_was_learned();
+                job.load_refusals();
                 let done = work(&job);
-                job.keep_what_was_learned();
+                job.store_refusals();
                 done
             });
             if let Err(error) = &done {
-                job.note_failure(error, asked);
+                job.note_failure(error, requests);
             }
             done
         };
-        let done = on_worker(work, TICK, || tell(true));
-        self.counters.spent(Spent::Away, begun.elapsed());
+        let done = on_worker(work, TICK, || monitor.tick(true));
+        self.counters.spent(Spent::Away, monitor.begun.elapsed());
         if done.is_ok() {
             if report.fetching.load(Ordering::Relaxed) {
-                tell(false); // the last state, so that a bar can end full
+                monitor.tick(false); // the last state, so that a bar can end full
             }
-            // Who found that there was nothing to ask has not heard from the server.
-            if self.is_local() || self.counters.read().requests != asked {
+            // A job that sent no request has not heard from the server.
+            if self.is_local() || self.counters.read().requests != requests {
                 self.back_off.end();
             }
         }
-        // Whenever the host says so, the call ends: it may have said so when the work was done.
-        if is_aborted() {
-            return Err(aborted());
+        // The host's word counts also when it came after the work was done.
+        if report.is_aborted() { Err(aborted()) } else { done }
+    }
+}
+
+/// What the calling thread does while a job runs.
+struct JobMonitor<'m> {
+    sync: &'m Syncing,
+    source: &'m dyn Source,
+    call: &'m Call<'m>,
+    report: &'m Report,
+    begun: Instant,
+    silence_logged: bool,
+}
+
+impl JobMonitor<'_> {
+    /// Renews leases, ends requests that are overdue, and reports progress. The host may stop the job, also while no library is
+    /// fetched yet: it may wait for the list of libraries, or for another process.
+    fn tick(&mut self, is_working: bool) {
+        let (sync, source, report) = (self.sync, self.source, self.report);
+        sync.flights.keep(&sync.store, sync.clock.now_ms());
+        source.interrupt_overrun();
+        if !self.silence_logged
+            && let Some(silence) = source.overdue()
+        {
+            self.silence_logged = true;
+            log::warn!("{silence}");
         }
-        done
+        let Some(progress) = self.call.progress.filter(|_| !report.is_aborted()) else {
+            return;
+        };
+        let mut library = String::new();
+        let (mut items, mut total) = (0, 0);
+        if report.fetching.load(Ordering::Relaxed) {
+            library.clone_from(&lock(&report.library));
+            (items, total) = (
+                report.items.load(Ordering::Relaxed),
+                report.total.load(Ordering::Relaxed),
+            );
+        }
+        let goes_on = progress(&Progress {
+            library: Some(&*library).filter(|title| !title.is_empty()),
+            items,
+            total: Some(total).filter(|total| *total > 0),
+            elapsed: self.begun.elapsed(),
+        });
+        report.abort.store(!goes_on, Ordering::Relaxed);
+        if !goes_on && is_working {
+            source.interrupt(); // it may be waiting for an answer
+        }
     }
 }
 
@@ -337,7 +374,7 @@ impl<'a> SyncJob<'a> {
     }
 
     /// Finds out whether what the source depends on is so, unless it is known for today. Gives what is to be asked then.
-    fn settle_premise(&self) -> Result<&'a dyn Source> {
+    fn check_precondition(&self) -> Result<&'a dyn Source> {
         let (source, sync) = (self.source, self.sync);
         if let Some(premise) = source.premise(self.bounds) {
             let (hash, now) = (xxh3_64(premise.as_bytes()), sync.clock.now_ms());
@@ -348,7 +385,7 @@ impl<'a> SyncJob<'a> {
                         sync.store.note_premise(hash, now, holds)?;
                         holds
                     }
-                    // It was so before, and its server is away: the next trip asks.
+                    // It was so before, and its server is away: the next job asks.
                     Err(error)
                         if error.status.meaning() == Meaning::NotNow
                             && !source.is_aside()
@@ -368,7 +405,7 @@ impl<'a> SyncJob<'a> {
     }
 
     /// Tells the source what this process, or another one, found the server to refuse.
-    fn recall_what_was_learned(&self) {
+    fn load_refusals(&self) {
         let known = self.identity().and_then(|identity| match identity {
             Some(identity) => self.sync.store.refusals(identity).map(Some),
             None => Ok(None), // what this process found out still holds
@@ -380,7 +417,7 @@ impl<'a> SyncJob<'a> {
     }
 
     /// Remembers what the server was found to refuse, so that no other process tries it.
-    pub fn keep_what_was_learned(&self) {
+    pub fn store_refusals(&self) {
         let learned = self.source.learned();
         if learned.is_empty() {
             return;
@@ -422,7 +459,7 @@ impl<'a> SyncJob<'a> {
                 "the server's version is {} now: what it refused before is asked for again",
                 server.version
             );
-            self.recall_what_was_learned();
+            self.load_refusals();
         }
         Ok(())
     }

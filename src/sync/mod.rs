@@ -7,13 +7,14 @@ mod find;
 mod flight;
 mod job;
 mod listing;
+mod pages;
 mod probe;
 mod refresh;
 mod verify;
 
 pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, cannot};
-pub use call::{Call, Progress, QUESTION_SILENCE, Whose};
-pub use find::SHORTLY;
+pub use call::{AllowedView, Call, Progress, QUESTION_SILENCE};
+pub use find::{SHORTLY, Searched};
 pub use job::Syncing;
-pub use refresh::Why;
+pub use refresh::RefreshReason;
 pub use verify::Unverified;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::call::Call;
 use super::job::{SyncJob, Syncing};
-use crate::engine::{LibraryRow, MAX_RETRIES, Resolved, Selection, Selector, age, cleared_again};
+use crate::engine::{LibraryRow, MAX_RETRIES, Resolved, Selection, Selector, Snapshot, age, cleared_again};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;
@@ -53,30 +53,46 @@ impl Syncing {
                 format!("cannot {what} in all libraries at once: name one"),
             ));
         }
+        let call = &Call {
+            library: Some(library),
+            ..*call
+        };
+        let found = self.look_for(call, |snapshot| {
+            self.check_view(call, snapshot)?;
+            let Resolved::Scope(Scope::One(place)) = library.resolve(snapshot)? else {
+                return Ok(None);
+            };
+            Ok(snapshot.identity.zip(snapshot.rows.get(place).cloned()))
+        })?;
+        found.ok_or_else(|| cleared_again(library.selector().name()))
+    }
+
+    /// Finds something in the snapshot. If a call's libraries are not known yet, the server is asked for them, and again as long as
+    /// others clear them at once. `None` if the call is of all libraries and the server shows none.
+    pub(super) fn look_for<T>(
+        &self,
+        call: &Call<'_>,
+        mut find: impl FnMut(&Snapshot) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
         self.reading.catch_up()?;
-        let mut asked = 0;
-        let mut shown = true;
+        let (mut asked, mut shown) = (0, true);
         loop {
-            {
+            let since = {
                 let snapshot = self.reading.snapshot();
-                self.check_view(call, &snapshot)?;
-                match (library.resolve(&snapshot)?, snapshot.identity) {
-                    (Resolved::Scope(Scope::One(place)), Some(identity)) => {
-                        if let Some(row) = snapshot.rows.get(place) {
-                            return Ok((identity, row.clone()));
-                        }
-                    }
-                    _ if !self.may_ask(call) => return Err(library.unknown(&snapshot, &self.reading)),
-                    // When not even others are known, they were cleared at once.
-                    _ if asked > 0 && (!shown || !snapshot.rows.is_empty()) => {
-                        return Err(library.unknown(&snapshot, &self.reading));
-                    }
-                    _ if asked == MAX_RETRIES => return Err(cleared_again(library.selector().name())),
-                    _ => {}
+                if let Some(found) = find(&snapshot)? {
+                    return Ok(Some(found));
                 }
-            }
+                // The server shows libraries, and none is known.
+                let cleared = shown && snapshot.rows.is_empty();
+                match call.library {
+                    _ if self.may_ask(call) && (asked == 0 || cleared && asked < MAX_RETRIES) => {}
+                    Some(library) if cleared && asked > 0 => return Err(cleared_again(library.selector().name())),
+                    Some(library) => return Err(library.unknown(&snapshot, &self.reading)),
+                    None => return Ok(None),
+                }
+                snapshot.sequence()
+            };
             asked += 1;
-            let since = self.reading.snapshot().sequence();
             shown = self.probe_shows_any(call, since)?;
             self.reading.catch_up()?;
         }

@@ -5,22 +5,21 @@ use std::time::Instant;
 
 use super::call::Call;
 use super::job::{SyncJob, Syncing, cleared};
-use crate::engine::{LibraryRow, MAX_RETRIES, Resolved, cleared_again};
+use crate::engine::LibraryRow;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
-use crate::matching::Scope;
 use crate::model::{LibraryId, Sequence};
 use crate::platform::mutex::lock;
 use crate::source::{Bounds, Delta};
 
 /// How often a library is looked for that others clear at the same time.
-const MOVES: u32 = 8;
+const CLEAR_RETRIES: u32 = 8;
 /// How many locks there are for fetching; two libraries that share one wait for each other.
 const LOCKS: i64 = 64;
 
 /// Why a library is brought up to date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum RefreshReason {
     /// Its time is over.
     Due,
     /// A path that should be listed is not: something may have moved before the time is over.
@@ -35,10 +34,10 @@ pub enum Why {
 
 impl Syncing {
     /// Brings libraries up to date: [`Status::Ok`], or that the deadline came first.
-    pub fn bring_up_to_date(&self, call: &Call<'_>, stale: &[LibraryRow], since: Sequence, why: Why) -> Result<Status> {
+    pub fn update(&self, call: &Call<'_>, stale: &[LibraryRow], since: Sequence, why: RefreshReason) -> Result<Status> {
         let some_came = AtomicBool::new(false);
         let done = self.job(call, |job| {
-            let done = job.bring_up_to_date(stale, since, why);
+            let done = job.update(stale, since, why);
             some_came.store(job.report.items.load(Ordering::Relaxed) > 0, Ordering::Relaxed);
             done
         });
@@ -57,7 +56,7 @@ impl Syncing {
     }
 
     /// Brings the libraries of a call up to date, and asks for items of them that were invalidated.
-    pub fn refresh(&self, call: &Call<'_>, why: Why) -> Result<Status> {
+    pub fn refresh(&self, call: &Call<'_>, why: RefreshReason) -> Result<Status> {
         // It is there to list: what it asks before may take as long as a page.
         let call = &Call { silence: None, ..*call };
         let done = match self.refresh_listings(call, why)? {
@@ -70,33 +69,26 @@ impl Syncing {
         Ok(done)
     }
 
-    /// Makes the images of listings anew that many changes lie over, here and not in a lookup's time.
+    /// Rebuilds the segments of listings with many changes, so that no lookup has to.
     fn compact_listings(&self, call: &Call<'_>) -> Result<()> {
         let (identity, rows) = {
             let snapshot = self.reading.snapshot();
             let Some(identity) = snapshot.identity else {
                 return Ok(());
             };
-            let scope = match call.library.map(|library| library.resolve(&snapshot)).transpose()? {
-                None => Scope::All,
-                Some(Resolved::Scope(scope)) => scope,
-                Some(Resolved::Unknown) => return Ok(()),
+            let Some(scope) = call.scope(&snapshot)? else {
+                return Ok(());
             };
             (identity, snapshot.asked(scope).to_vec())
         };
-        // Another thread or process that makes one makes it for all.
-        let at_once = Bounds {
-            deadline: Some(Instant::now()),
-            ..Bounds::NONE
-        };
-        let now_ms = || self.clock.now_ms();
         let mut any = false;
         for row in rows.iter().filter(|row| row.generation.is_fetched()) {
             if !self.images.has_many_changes(row)? {
                 continue;
             }
             let what = format!("image{}", row.id.0.rem_euclid(LOCKS));
-            let made = self.flights.single_flight(&self.store, &now_ms, &what, at_once, || {
+            // Another thread or process that makes one makes it for all.
+            let made = self.unless_under_way(&what, || {
                 let now = self.store.library_row(row.id)?;
                 if !now.present || !self.images.has_many_changes(&now)? {
                     return Ok(false);
@@ -120,7 +112,7 @@ impl Syncing {
         Ok(())
     }
 
-    fn refresh_listings(&self, call: &Call<'_>, why: Why) -> Result<Status> {
+    fn refresh_listings(&self, call: &Call<'_>, why: RefreshReason) -> Result<Status> {
         if !self.may_ask(call) {
             return Err(Error::new(
                 Status::Offline,
@@ -129,67 +121,41 @@ impl Syncing {
         }
         self.reading.catch_up()?;
         let since = self.reading.snapshot().sequence();
-        let (mut asked, mut shown) = (0, true);
-        let stale: Vec<LibraryRow> = loop {
-            {
-                let snapshot = self.reading.snapshot();
-                let now = self.clock.now_ms();
-                let rows = match call.library {
-                    None => Some(&snapshot.rows[..]),
-                    Some(library) => match library.resolve(&snapshot)? {
-                        Resolved::Scope(scope) => Some(snapshot.asked(scope)),
-                        Resolved::Unknown => None,
-                    },
-                };
-                if let Some(rows) = rows.filter(|_| !snapshot.rows.is_empty()) {
-                    break rows
-                        .iter()
-                        // What went for the limit comes back when it is asked for: of all libraries, nothing of it is out
-                        // of date.
-                        .filter(|row| call.library.is_some() || !self.reading.is_evicted(row))
-                        .filter(|row| {
-                            why != Why::Due || freshness::need(&self.age(row), &self.policy, now) != Need::Nothing
-                        })
-                        .cloned()
-                        .collect();
-                }
-                // When not even others are known that the server shows, they were cleared at once.
-                let cleared = asked > 0 && shown && snapshot.rows.is_empty();
-                match call.library {
-                    Some(library) if cleared && asked == MAX_RETRIES => {
-                        return Err(cleared_again(library.selector().name()));
-                    }
-                    Some(library) if asked > 0 && !cleared => {
-                        return Err(library.unknown(&snapshot, &self.reading));
-                    }
-                    None if asked > 0 && (!cleared || asked == MAX_RETRIES) => return Ok(Status::Ok),
-                    _ => {}
-                }
-            }
-            asked += 1;
-            shown = self.probe_shows_any(call, since)?;
-            self.reading.catch_up()?;
-        };
+        let stale = self.look_for(call, |snapshot| {
+            let scope = call.scope(snapshot)?.filter(|_| !snapshot.rows.is_empty());
+            Ok(scope.map(|scope| self.stale(call, snapshot.asked(scope), why)))
+        })?;
+        let stale = stale.unwrap_or_default();
         if stale.is_empty() {
             return Ok(Status::Ok);
         }
-        let done = self.bring_up_to_date(call, &stale, since, why)?;
+        let done = self.update(call, &stale, since, why)?;
         self.reading.catch_up()?;
         self.reading
             .have_read(&stale.iter().map(|row| row.id).collect::<Vec<_>>());
         Ok(done)
     }
+
+    /// The libraries that are to be brought up to date.
+    fn stale(&self, call: &Call<'_>, rows: &[LibraryRow], why: RefreshReason) -> Vec<LibraryRow> {
+        let now = self.clock.now_ms();
+        // An evicted library comes back when it is asked for: as one of all, nothing of it is out of date.
+        let is_wanted = |row: &LibraryRow| call.library.is_some() || !self.reading.is_evicted(row);
+        let is_due = |row: &LibraryRow| freshness::need(&self.age(row), &self.policy, now) != Need::Nothing;
+        let is_stale = |row: &&LibraryRow| is_wanted(row) && (why != RefreshReason::Due || is_due(row));
+        rows.iter().filter(is_stale).cloned().collect()
+    }
 }
 
 impl SyncJob<'_> {
-    pub fn bring_up_to_date(&self, stale: &[LibraryRow], since: Sequence, why: Why) -> Result<()> {
+    pub fn update(&self, stale: &[LibraryRow], since: Sequence, why: RefreshReason) -> Result<()> {
         for wanted in stale {
             let mut id = wanted.id;
             for attempt in 0.. {
                 // Cleared by others, it comes back under another number, and another lock.
-                match self.bring_one(wanted, id, since, why)? {
+                match self.update_one(wanted, id, since, why)? {
                     None => break,
-                    Some(_) if attempt == MOVES => return Err(cleared(wanted)),
+                    Some(_) if attempt == CLEAR_RETRIES => return Err(cleared(wanted)),
                     Some(other) => id = other,
                 }
             }
@@ -199,18 +165,18 @@ impl SyncJob<'_> {
 
     /// Makes a library fresh, unless another call did while this one waited for its turn: a call that comes while the
     /// library is fetched asks the server nothing. Gives the library's number when that has changed and nothing was done.
-    pub fn bring_one(
+    pub fn update_one(
         &self,
         wanted: &LibraryRow,
         id: LibraryId,
         since: Sequence,
-        why: Why,
+        why: RefreshReason,
     ) -> Result<Option<LibraryId>> {
         let sync = self.sync;
         lock(&self.report.library).clone_from(&wanted.library.title);
         // A probe for a missing path does not wait for a listing that is under way: it may take minutes.
         let bounds = Bounds {
-            deadline: if why == Why::Missing {
+            deadline: if why == RefreshReason::Missing {
                 Some(Instant::now())
             } else {
                 self.bounds.deadline
@@ -222,7 +188,8 @@ impl SyncJob<'_> {
             if let Ok(now) = sync.store.library_row(id)
                 && now.present
                 && (now.begun_sequence > since || now.begun_sequence != wanted.begun_sequence)
-                && (matches!(why, Why::Unverified | Why::Full) || self.need(&now, why) == Need::Nothing)
+                && (matches!(why, RefreshReason::Unverified | RefreshReason::Full)
+                    || self.need(&now, why) == Need::Nothing)
             {
                 return Ok(None);
             }
@@ -249,28 +216,28 @@ impl SyncJob<'_> {
             Ok(None)
         })?;
         match brought {
-            None if why != Why::Missing => Err(self.late()),
+            None if why != RefreshReason::Missing => Err(self.late()),
             moved => Ok(moved.flatten()),
         }
     }
 
     /// What a library needs whose change token was just seen.
-    fn need(&self, row: &LibraryRow, why: Why) -> Need {
+    fn need(&self, row: &LibraryRow, why: RefreshReason) -> Need {
         let (age, now) = (self.sync.age(row), self.sync.clock.now_ms());
         let told_all = self.source.abilities().changes == Delta::Complete;
         let (listed, shown) = (&row.listed_token, &row.library.change);
         let probed = || freshness::need_when_probed(&age, listed, shown, told_all, &self.sync.policy, now);
         match why {
-            Why::Unverified | Why::Full => Need::Listing,
+            RefreshReason::Unverified | RefreshReason::Full => Need::Listing,
             // A disk that is missing is not looked for at every query.
-            Why::Missing if age.held_back => Need::Nothing,
-            Why::Due | Why::Now
-                if (why == Why::Due || age.held_back)
+            RefreshReason::Missing if age.held_back => Need::Nothing,
+            RefreshReason::Due | RefreshReason::Now
+                if (why == RefreshReason::Due || age.held_back)
                     && freshness::need(&age, &self.sync.policy, now) == Need::Nothing =>
             {
                 Need::Nothing
             }
-            Why::Due | Why::Missing | Why::Now => probed(),
+            RefreshReason::Due | RefreshReason::Missing | RefreshReason::Now => probed(),
         }
     }
 }

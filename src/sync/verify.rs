@@ -1,18 +1,17 @@
-//! What was invalidated is asked for before it is answered again.
+//! Invalidated items are fetched again before they are answered.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use super::call::Call;
 use super::job::Syncing;
-use super::refresh::Why;
-use crate::engine::{Invalidation, LibraryRow, Resolved, Snapshot, places};
+use super::refresh::RefreshReason;
+use crate::engine::{Invalidation, LibraryRow, Snapshot, places};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::matching::{Folders, Invalidated, Scope};
 use crate::model::LibraryId;
-use crate::source::{Bounds, Placed};
+use crate::source::Placed;
 
 /// An item that was invalidated, or the path that it is found by.
 pub struct Unverified {
@@ -22,18 +21,18 @@ pub struct Unverified {
     pub paths: Vec<Vec<u8>>,
 }
 
-/// So many items are asked for at once, and so many by one refresh: of more, each is asked for when it is looked up.
+/// Items in one request; items in one refresh. Others are fetched when they are looked up.
 const AT_ONCE: usize = 64;
 const MOST: usize = 4 * AT_ONCE;
-/// So many requests for one batch may fail: one item that the server stumbles over is told from the others by seven.
+/// Failed requests allowed for one batch: seven isolate a single item that the server fails on.
 const FAILURES: u32 = 8;
-/// For so long a refresh asks for none after the server gave no answer.
-const IN_VAIN_MS: i64 = 30_000;
+/// For how long refreshes fetch no invalidated items after the server did not answer.
+const RETRY_AFTER_MS: i64 = 30_000;
 
 impl Syncing {
     /// Whether a call's libraries have items that a refresh asks for.
     pub fn has_invalidated(&self, snapshot: &Snapshot, scope: Scope) -> bool {
-        self.asks_for_invalidated()
+        self.may_fetch_invalidated()
             && places(scope, snapshot.rows.len()).any(|at| !self.invalidated_in(snapshot, at, 1).is_empty())
     }
 
@@ -44,18 +43,11 @@ impl Syncing {
     /// Asks for the items of a call's libraries that were invalidated: who follows the feed looks none of them up. What the
     /// server does not answer stays invalidated, and is no error of a refresh: the listings are right.
     pub(super) fn verify_invalidated(&self, call: &Call<'_>) -> Result<Status> {
-        if !self.asks_for_invalidated() {
+        if !self.may_fetch_invalidated() {
             return Ok(Status::Ok);
         }
         // A call that asks for them does so for all: the others wake at the same commit, and do not wait for it.
-        let at_once = Bounds {
-            deadline: Some(Instant::now()),
-            ..Bounds::NONE
-        };
-        let now_ms = || self.clock.now_ms();
-        let done = self
-            .flights
-            .single_flight(&self.store, &now_ms, "verify", at_once, || self.verify_all(call))?;
+        let done = self.unless_under_way("verify", || self.verify_all(call))?;
         Ok(done.unwrap_or(Status::Ok))
     }
 
@@ -64,10 +56,8 @@ impl Syncing {
         let mut unverified = Vec::new();
         {
             let snapshot = self.reading.snapshot();
-            let scope = match call.library.map(|library| library.resolve(&snapshot)).transpose()? {
-                None => Scope::All,
-                Some(Resolved::Scope(scope)) => scope,
-                Some(Resolved::Unknown) => return Ok(Status::Ok),
+            let Some(scope) = call.scope(&snapshot)? else {
+                return Ok(Status::Ok);
             };
             for at in places(scope, snapshot.rows.len()) {
                 let items = self.invalidated_in(&snapshot, at, MOST - unverified.len());
@@ -83,7 +73,7 @@ impl Syncing {
                 Err(error) if error.status == Status::Timeout && call.until.is_some() => return Ok(Status::NotYet),
                 Err(error) if !matches!(error.status, Status::Aborted | Status::Store) => {
                     log::warn!("items that were invalidated are asked for when they are looked up, or later: {error}");
-                    self.in_vain_ms.store(self.clock.now_ms(), Ordering::Relaxed);
+                    self.failed_ms.store(self.clock.now_ms(), Ordering::Relaxed);
                     if error.status.meaning() == Meaning::NotNow {
                         break;
                     }
@@ -98,23 +88,28 @@ impl Syncing {
     }
 
     /// Whether a refresh asks for what was invalidated: not soon after a server gave no answer.
-    fn asks_for_invalidated(&self) -> bool {
-        let since = self.clock.now_ms() - self.in_vain_ms.load(Ordering::Relaxed);
-        self.asks_for_items() && !(0..IN_VAIN_MS).contains(&since)
+    fn may_fetch_invalidated(&self) -> bool {
+        let since = self.clock.now_ms() - self.failed_ms.load(Ordering::Relaxed);
+        self.can_fetch_items() && !(0..RETRY_AFTER_MS).contains(&since)
     }
 
     /// Whether the source answers for single items; else a listing tells.
-    fn asks_for_items(&self) -> bool {
+    fn can_fetch_items(&self) -> bool {
         self.abilities().is_some_and(|can| can.items)
     }
 
     /// Asks for invalidated items, all in one request; stores what they are now.
     pub fn verify(&self, call: &Call<'_>, unverified: &[Unverified]) -> Result<()> {
-        if !self.asks_for_items() {
+        if !self.can_fetch_items() {
             // Then a listing tells, and ends all that was invalidated before it.
             let rows: Vec<LibraryRow> = unverified.iter().map(|one| one.row.clone()).collect();
             return self
-                .bring_up_to_date(call, &rows, self.reading.snapshot().sequence(), Why::Unverified)
+                .update(
+                    call,
+                    &rows,
+                    self.reading.snapshot().sequence(),
+                    RefreshReason::Unverified,
+                )
                 .map(|_| ());
         }
         // As it is before the request: a token that replaces this one may show others.
@@ -133,8 +128,8 @@ impl Syncing {
             }
         }
         let keys: Vec<&str> = unverified.iter().map(|one| one.rating_key.as_str()).collect();
-        let mut asked = Asked::default();
-        self.ask_apart(call, &keys, &mut asked)?;
+        let mut asked = ItemReplies::default();
+        self.fetch_in_halves(call, &keys, &mut asked)?;
         for Unverified { row, rating_key, paths } in unverified {
             if asked.unanswered.contains(&rating_key.as_str()) {
                 continue;
@@ -159,8 +154,8 @@ impl Syncing {
         asked.failure.map_or(Ok(()), Err)
     }
 
-    /// Asks for items. Of a batch that the server fails to answer, which one item may cause, the halves are asked for.
-    fn ask_apart<'k>(&self, call: &Call<'_>, keys: &[&'k str], asked: &mut Asked<'k>) -> Result<()> {
+    /// Fetches items. If a batch fails, which one item may cause, its halves are fetched.
+    fn fetch_in_halves<'k>(&self, call: &Call<'_>, keys: &[&'k str], asked: &mut ItemReplies<'k>) -> Result<()> {
         match self.items(call, keys) {
             Ok(items) => asked.items.extend(items),
             Err(error) if !matches!(error.status, Status::BadAnswer | Status::ServerError) => return Err(error),
@@ -168,7 +163,7 @@ impl Syncing {
                 asked.failures += 1;
                 if keys.len() > 1 && asked.failures < FAILURES {
                     for half in keys.chunks(keys.len().div_ceil(2)) {
-                        self.ask_apart(call, half, asked)?;
+                        self.fetch_in_halves(call, half, asked)?;
                     }
                 } else {
                     asked.unanswered.extend(keys);
@@ -191,7 +186,7 @@ impl Syncing {
 
 /// What became of a question for items.
 #[derive(Default)]
-struct Asked<'k> {
+struct ItemReplies<'k> {
     items: Vec<Placed>,
     /// Keys that the server gave no answer for, and how often it gave none.
     unanswered: Vec<&'k str>,

@@ -9,7 +9,7 @@ use crate::capi::strings::bytes;
 use crate::capi::types::{Buffer, Handle, Query};
 use crate::error::Status;
 use crate::events::DebounceIntervals;
-use crate::sync::Why;
+use crate::sync::RefreshReason;
 
 /// Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired. With
 /// PLEXINDEX_QUERY_FULL a full listing is fetched in any case; with PLEXINDEX_QUERY_PROBE the server is asked whether
@@ -27,9 +27,9 @@ pub unsafe extern "C" fn plexindex_refresh(handle: *const Handle, query: *const 
         // SAFETY: the caller's promise.
         let asked = unsafe { query::query(handle, query) }?;
         match (asked.full(), asked.probe()) {
-            (true, _) => asked.query.refresh_as("refresh", Why::Full),
-            (false, true) => asked.query.refresh_as("check", Why::Now),
-            (false, false) => asked.query.refresh_as("refresh", Why::Due),
+            (true, _) => asked.query.refresh_as("refresh", RefreshReason::Full),
+            (false, true) => asked.query.refresh_as("check", RefreshReason::Now),
+            (false, false) => asked.query.refresh_as("refresh", RefreshReason::Due),
         }
     })
 }

@@ -184,7 +184,7 @@ impl Memtable {
 
     /// The added items that have a part with this path's file name, each with the part and how many components it has in
     /// common with the path.
-    pub fn alike(&self, path: &Normal<'_>) -> impl Iterator<Item = (&MemtableEntry, usize, usize)> {
+    pub fn suffix_matches(&self, path: &Normal<'_>) -> impl Iterator<Item = (&MemtableEntry, usize, usize)> {
         let form = Form::done(path.form());
         let inner = self.inner.get();
         let hash = if inner.is_some() {

@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use super::bytes::Read;
 use super::read::ListingSegment;
 use super::record::{self, EntryHead, MAPPED, SHOW};
-use crate::matching::{Form, Held, LIMIT, Member, Season};
+use crate::matching::{FolderContents, FolderMember, Form, LIMIT, Season};
 
 /// Shows of which only the number is known: those beyond what an answer shows.
 pub type Others = Vec<u32>;
@@ -94,7 +94,7 @@ impl ListingSegment {
         within: &Range<usize>,
         hidden: &[usize],
         components: usize,
-        held: &mut Held<'i>,
+        held: &mut FolderContents<'i>,
     ) -> Others {
         let mut others = Vec::new();
         let _marked = self.gather_runs(within, hidden, components, held, &mut others);
@@ -109,7 +109,7 @@ impl ListingSegment {
         within: &Range<usize>,
         hidden: &[usize],
         components: usize,
-        held: &mut Held<'i>,
+        held: &mut FolderContents<'i>,
         others: &mut Others,
     ) -> Read<()> {
         let mut repeats = self.order.repeats(&self.file, within, within.start)?;
@@ -151,7 +151,7 @@ impl ListingSegment {
         })
     }
 
-    fn member(&self, place: usize, components: usize, of_show: bool) -> Read<Member<'_>> {
+    fn member(&self, place: usize, components: usize, of_show: bool) -> Read<FolderMember<'_>> {
         let number = self.order.entry(&self.file, place)?;
         let entry = self.entry(number)?;
         let (item, rest) = record::item(&self.file, self.item_at(&entry)?)?;
@@ -162,7 +162,7 @@ impl ListingSegment {
             entry.path
         };
         let below = entry.form().back().count().saturating_sub(components);
-        Ok(Member::new(item, season, path, below, of_show))
+        Ok(FolderMember::new(item, season, path, below, of_show))
     }
 
     /// Whether one of these shows has this rating key.
@@ -176,7 +176,7 @@ impl ListingSegment {
     /// The listed folders with the longest common end, of `least` components at least, below which something is listed that
     /// is not hidden: items by their first entries. `each` gets how many components agree, and the folder's form. Returns how
     /// many there are.
-    pub fn folders_alike(
+    pub fn folder_suffix_matches(
         &self,
         folder: Form<'_>,
         least: usize,
@@ -194,7 +194,7 @@ impl ListingSegment {
             Ok(hidden.len() < within.len())
         };
         self.order
-            .alike(&self.file, folder, least, LIMIT, lives, each)
+            .suffix_matches(&self.file, folder, least, LIMIT, lives, each)
             .unwrap_or(0)
     }
 }

@@ -80,7 +80,7 @@ impl Matches {
     /// The recorded match of a path. `form`: hash of its normal form.
     #[inline]
     #[must_use]
-    pub fn sole(&self, path: &[u8], form: u64) -> SingleMatch<'_> {
+    pub fn unique_hit(&self, path: &[u8], form: u64) -> SingleMatch<'_> {
         let mut newest: Option<Record<'_>> = None;
         let mut has_others = false;
         let read = self.segments.of_hash(path_hash(self.table, form), |_, record| {

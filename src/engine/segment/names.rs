@@ -126,7 +126,7 @@ impl NameTable {
     /// Calls `each` with the entries that share the longest end with the searched path, at least `least` components and one.
     /// Leaves out the `hidden` ones, and stops after as many distinct items as an answer shows, nearest next component first.
     /// Returns how many entries were not read.
-    pub fn alike<'i>(
+    pub fn suffix_matches<'i>(
         &self,
         file: &'i CheckedBytes,
         path: &Normal<'_>,

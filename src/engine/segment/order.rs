@@ -401,7 +401,7 @@ impl FolderOrder {
 
     /// Calls `each` with at most `most` folders that share the longest end with a path, at least `least` components, and that
     /// `lives` accepts: common components and form. Returns how many there are.
-    pub fn alike(
+    pub fn suffix_matches(
         &self,
         file: &CheckedBytes,
         folder: Form<'_>,

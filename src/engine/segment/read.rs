@@ -13,7 +13,7 @@ use super::record::{self, EntryHead, TWIN};
 use super::table::HashTable;
 use crate::error::{Error, Result, Status};
 use crate::matching::normal::form_tag;
-use crate::matching::{First, Found, ItemRef, Normal};
+use crate::matching::{FirstEntry, FoundItem, ItemRef, Normal};
 use crate::platform::map::{FileBytes, MapMode};
 
 /// An open segment.
@@ -112,21 +112,21 @@ impl ListingSegment {
     /// The rating key of the item whose first path has exactly these bytes, if no other path has its hash. `first`: the first
     /// entry of the hash. After `None` ask [`ListingSegment::paths`].
     #[inline]
-    pub fn sole<'i>(&'i self, path: &[u8], first: First) -> Option<&'i str> {
-        let (rating_key, _) = record::sole(&self.file, first.0?.get(), path).ok()??;
+    pub fn unique_hit<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i str> {
+        let (rating_key, _) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
         Some(rating_key)
     }
 
     /// The same for a path that is not ASCII, found by its spelling; with the hash of its normal form.
     #[inline]
-    pub fn sole_spelled<'i>(&'i self, path: &[u8], first: First) -> Option<(&'i str, u64)> {
-        let (rating_key, form) = record::sole(&self.file, first.0?.get(), path).ok()??;
+    pub fn unique_hit_spelled<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<(&'i str, u64)> {
+        let (rating_key, form) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
         Some((rating_key, xxh3_64(form)))
     }
 
     /// The normal form of a path that is not ASCII, found by its spelling.
-    pub fn form_of<'i>(&'i self, path: &[u8], first: First) -> Option<&'i [u8]> {
-        let (_, form) = record::sole(&self.file, first.0?.get(), path).ok()??;
+    pub fn form_of<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i [u8]> {
+        let (_, form) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
         Some(form)
     }
 
@@ -139,23 +139,23 @@ impl ListingSegment {
     /// The first entry of this hash, if any. Prefetches the entry, whose path and form take `length` bytes, and not more: a
     /// processor has few outstanding loads.
     #[inline]
-    pub fn first(&self, hash: u64, length: usize) -> First {
+    pub fn first(&self, hash: u64, length: usize) -> FirstEntry {
         const LINE: usize = 64;
         /// Bytes around the path: its length, and the item's first fields.
         const BESIDE: usize = 40;
         let Ok(Some(number)) = self.paths.first(&self.file, hash) else {
-            return First(None);
+            return FirstEntry(None);
         };
         let at = number as usize * 4;
         let end = at + length.min(4 * LINE) + BESIDE;
         for line in (at - at % LINE..end).step_by(LINE) {
             self.file.prefetch(line);
         }
-        First(NonZero::new(number))
+        FirstEntry(NonZero::new(number))
     }
 
-    /// Calls `each` with the listed entries that share the longest end; see [`NameTable::alike`].
-    pub fn alike<'i>(
+    /// Calls `each` with the listed entries that share the longest end; see [`NameTable::suffix_matches`].
+    pub fn suffix_matches<'i>(
         &'i self,
         path: &Normal<'_>,
         least: usize,
@@ -166,7 +166,9 @@ impl ListingSegment {
             Some(hidden) => Ok(hidden(self.key_of(entry)?)),
             None => Ok(false),
         };
-        self.names.alike(&self.file, path, least, hidden, each).unwrap_or(0)
+        self.names
+            .suffix_matches(&self.file, path, least, hidden, each)
+            .unwrap_or(0)
     }
 
     /// The first entry of the item with this rating key; its path is empty if the item has no files.
@@ -254,7 +256,7 @@ impl ListingSegment {
     }
 
     /// Reads the item of an entry and the entry's path; both empty if the segment is broken there.
-    pub fn show<'i>(&'i self, number: u32, found: &mut Found<'i>) {
+    pub fn show<'i>(&'i self, number: u32, found: &mut FoundItem<'i>) {
         let shown = match record::show(&self.file, number, found) {
             Ok(false) => self.entry(number).and_then(|entry| {
                 found.path = entry.path;

@@ -23,7 +23,7 @@ use super::bytes::{CheckedBytes, Read};
 use super::fields::{GUID, ItemReader, PackedGuid, put_bytes, text};
 use super::layout::{LONGEST_VARINT, put_varint, u32_at, unzigzag, varint, zigzag};
 use super::spool::reserve;
-use crate::matching::{Fold, Form, Found, ItemRef, Season};
+use crate::matching::{Fold, Form, FoundItem, ItemRef, Season};
 use crate::model::{Item, ItemType};
 
 // How an entry's normal form is stored: two bits of its flags.
@@ -262,7 +262,7 @@ pub fn rating_key(file: &CheckedBytes, item: usize) -> Read<&str> {
 /// Rating key and form of the item of this entry, if it is a first entry with exactly this path and no other has its hash.
 /// Reads entry and item with one bounds check.
 #[inline]
-pub fn sole<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> Read<Option<(&'i str, &'i [u8])>> {
+pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> Read<Option<(&'i str, &'i [u8])>> {
     const AROUND: usize = 1 + 2 + 2 + 1 + 32;
     let at = number as usize * 4;
     let mut read = file.up_to(at, path.len() + AROUND)?;
@@ -342,7 +342,7 @@ pub fn fill<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) -> Re
 
 /// Reads path and item of a first entry in one pass. Returns `false` for any other entry.
 #[inline]
-pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut Found<'i>) -> Read<bool> {
+pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut FoundItem<'i>) -> Read<bool> {
     let mut cursor = ItemReader::new(file, number as usize * 4);
     let flags = cursor.byte()?;
     if flags & FIRST == 0 {

@@ -5,7 +5,7 @@ use super::reading::Reading;
 use super::selection::{Resolved, Selection, Selector};
 use crate::engine::sql::LibraryRow;
 use crate::error::{Error, Result, Status};
-use crate::matching::{Scope, View, climb};
+use crate::matching::{Resolver, Scope, View};
 use crate::model::{IdentityId, LibraryId, Rung};
 
 /// Attempts of a write while other threads clear the same library. Sixteen such threads can outrun one on a busy machine.
@@ -73,7 +73,8 @@ impl Reading {
                 let one = Scope::One(place);
                 let is_listed = row.generation.is_fetched() || self.store.listing(row.id)?.is_some();
                 for path in paths {
-                    if is_listed || climb(&snapshot.views, one, &self.mappings, path).rung != Rung::None {
+                    if is_listed || Resolver::new(&snapshot.views, one, &self.mappings).resolve(path).rung != Rung::None
+                    {
                         listed.push((row.id, *path));
                     }
                     snapshot.views[place].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));

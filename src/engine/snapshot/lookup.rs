@@ -3,7 +3,7 @@
 use super::data::Snapshot;
 use super::reading::Reading;
 use super::selection::{Resolved, Selection};
-use crate::matching::{GROUP, Rooms, Scope, fast_lookup, fast_lookup_all};
+use crate::matching::{FoldBuffers, GROUP, Resolver, Scope};
 use crate::model::Rung;
 
 impl Reading {
@@ -17,7 +17,7 @@ impl Reading {
         }
         if let Some(snapshot) = self.whole()
             && let Some(scope) = scope(library, &snapshot)
-            && let Some(hit) = fast_lookup(&snapshot.views, scope, &self.mappings, path)
+            && let Some(hit) = Resolver::new(&snapshot.views, scope, &self.mappings).fast_lookup(path)
         {
             snapshot.asked[hit.library].touch();
             self.counters.looked_up(hit.rung, 1);
@@ -36,7 +36,7 @@ impl Reading {
         mut each: impl FnMut(Option<&str>),
     ) {
         let mut paths = paths.peekable();
-        let mut rooms = Rooms::default();
+        let mut rooms = FoldBuffers::default();
         while paths.peek().is_some() {
             let mut group: [&[u8]; GROUP] = [b""; GROUP];
             let mut count = 0;
@@ -59,7 +59,7 @@ impl Reading {
             // Counted once a group: counting costs a good part of a lookup.
             let mut answers = [0; Rung::ALL.len()];
             let mut missed = 0;
-            fast_lookup_all(&snapshot.views, scope, &self.mappings, group, &mut rooms, |hit| {
+            Resolver::new(&snapshot.views, scope, &self.mappings).fast_lookup_all(group, &mut rooms, |hit| {
                 match &hit {
                     Some(hit) => {
                         snapshot.asked[hit.library].touch();

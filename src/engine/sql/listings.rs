@@ -433,8 +433,7 @@ fn store_items(
     let mut adding = BulkInsert::new(tx, shared, items.len());
     let mut known = KnownRows::of(tx, library, items, asked)?;
     let (mut ids, mut room) = (Vec::with_capacity(items.len()), Vec::new());
-    for (at, item) in items.iter().enumerate() {
-        Item::expect(items, at);
+    for item in items {
         let digest = digest_in(&mut room, item);
         match put(tx, &mut adding, &mut known, listing, item, digest)? {
             Some((id, different)) => {

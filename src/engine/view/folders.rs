@@ -6,8 +6,8 @@ use super::library::LibraryView;
 use crate::engine::memtable::{MemtableChange, MemtableEntry};
 use crate::engine::segment::ListingSegment;
 use crate::matching::{
-    Folders, Form, Held, Invalidated, ItemRef, LIMIT, ListedFile, Mappings, Member, Normal, Place, Season, View,
-    place_among,
+    FolderContents, FolderMember, FolderPosition, Folders, Form, Invalidated, ItemRef, LIMIT, ListedFile, Mappings,
+    Normal, Season, View, place_among,
 };
 use crate::model::Item;
 
@@ -85,8 +85,8 @@ fn components(form: &[u8]) -> usize {
 }
 
 impl Folders for LibraryView {
-    fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> Held<'v> {
-        let mut held = Held::default();
+    fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v> {
+        let mut held = FolderContents::default();
         let depth = components(folder);
         let (mut segment, mut others) = (None, Vec::new());
         if let Some(known) = &self.segment {
@@ -114,7 +114,7 @@ impl Folders for LibraryView {
             held.items += 1;
             let of_show = !item.show_rating_key.is_empty();
             let below = components(form).saturating_sub(depth);
-            let member = Member::new(ItemRef::from(item), Season::of(item), path.as_bytes(), below, of_show);
+            let member = FolderMember::new(ItemRef::from(item), Season::of(item), path.as_bytes(), below, of_show);
             let known = held
                 .members
                 .iter_mut()
@@ -180,7 +180,7 @@ impl Folders for LibraryView {
         found
     }
 
-    fn folders_alike(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize {
+    fn folder_suffix_matches(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize {
         let form = Form::done(folder);
         let mut best = least.max(1);
         // Few: only items with an added path.
@@ -211,7 +211,7 @@ impl Folders for LibraryView {
                     self.overridden_firsts(segment)
                 }
             };
-            count = segment.folders_alike(form, best, &hidden, |common, folder| {
+            count = segment.folder_suffix_matches(form, best, &hidden, |common, folder| {
                 if common > best {
                     (best, added) = (common, Vec::new());
                 }
@@ -299,7 +299,7 @@ impl Folders for LibraryView {
         }
     }
 
-    fn place(&self, folder: &[u8]) -> Place {
+    fn place(&self, folder: &[u8]) -> FolderPosition {
         place_among(folder, self.own_folders())
     }
 }

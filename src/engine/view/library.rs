@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::memtable::{Memtable, MemtableChange, MemtableEntry};
 use crate::engine::segment::{ListingSegment, Matches, RecordPlace, SegmentsLost, SingleMatch};
 use crate::matching::normal::normal_form;
-use crate::matching::{First, Form, Found, ItemRef, Mappings, Normal, Spelling, Stamp, View, lies_under};
+use crate::matching::{FactTime, FirstEntry, Form, FoundItem, ItemRef, Mappings, Normal, Spelling, View, lies_under};
 use crate::model::{Item, Rung};
 
 /// Facts of a library beside its items.
@@ -154,7 +154,7 @@ impl LibraryView {
         let recorded = self
             .matches
             .as_ref()
-            .map_or(SingleMatch::None, |matches| matches.sole(path, form));
+            .map_or(SingleMatch::None, |matches| matches.unique_hit(path, form));
         match recorded {
             _ if self.broken() => None,
             SingleMatch::None => Some((rating_key, Rung::Exact)),
@@ -249,20 +249,20 @@ impl View for LibraryView {
     }
 
     #[inline]
-    fn sole<'v>(&'v self, path: &Normal<'_>, first: First) -> Option<(&'v str, Rung)> {
+    fn unique_hit<'v>(&'v self, path: &Normal<'_>, first: FirstEntry) -> Option<(&'v str, Rung)> {
         let changed = !self.memtable.is_empty();
         if changed && self.memtable.about_path(path).next().is_some() {
             return self.sole_recorded(path);
         }
         // No listed path contradicts the recorded match.
         if !self.facts.fetched {
-            let SingleMatch::Match(rating_key) = self.matches.as_ref()?.sole(path.raw(), path.hash()) else {
+            let SingleMatch::Match(rating_key) = self.matches.as_ref()?.unique_hit(path.raw(), path.hash()) else {
                 return None;
             };
             let outdated = changed && self.memtable.about_item(rating_key).next().is_some();
             return (!outdated && !self.broken()).then_some((rating_key, Rung::Confirmed));
         }
-        let rating_key = self.segment.as_ref()?.sole(path.raw(), first)?;
+        let rating_key = self.segment.as_ref()?.unique_hit(path.raw(), first)?;
         if changed && self.memtable.about_item(rating_key).next().is_some() {
             return None;
         }
@@ -270,21 +270,21 @@ impl View for LibraryView {
     }
 
     #[inline]
-    fn sole_spelled<'v>(&'v self, path: &Spelling<'_>, first: First) -> Option<(&'v str, Rung)> {
+    fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<(&'v str, Rung)> {
         // Changes are indexed by the normal form only.
         if !self.memtable.is_empty() || !self.facts.fetched {
             return None;
         }
-        let (rating_key, form) = self.segment.as_ref()?.sole_spelled(path.raw(), first)?;
+        let (rating_key, form) = self.segment.as_ref()?.unique_hit_spelled(path.raw(), first)?;
         self.sole_listed(path.raw(), form, rating_key)
     }
 
-    fn form_of<'v>(&'v self, path: &Spelling<'_>, first: First) -> Option<&'v [u8]> {
+    fn form_of<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<&'v [u8]> {
         self.segment.as_ref()?.form_of(path.raw(), first)
     }
 
     #[inline]
-    fn expect(&self, hash: u64) {
+    fn prefetch(&self, hash: u64) {
         if let Some(matches) = &self.matches {
             matches.prefetch(hash);
         }
@@ -294,13 +294,13 @@ impl View for LibraryView {
     }
 
     #[inline]
-    fn first(&self, hash: u64, length: usize) -> First {
+    fn first(&self, hash: u64, length: usize) -> FirstEntry {
         let segment = self.segment.as_ref();
         segment.map(|segment| segment.first(hash, length)).unwrap_or_default()
     }
 
     #[inline]
-    fn listed_first(&self, first: First) -> Option<Hit<'_>> {
+    fn hit_of_entry(&self, first: FirstEntry) -> Option<Hit<'_>> {
         first.0.map(|number| Hit::Listed(number.get()))
     }
 
@@ -330,9 +330,9 @@ impl View for LibraryView {
         self.at_path(path, true, each);
     }
 
-    fn alike<'v>(&'v self, path: &Normal<'_>, least: usize, mut each: impl FnMut(usize, Hit<'v>)) -> usize {
+    fn suffix_matches<'v>(&'v self, path: &Normal<'_>, least: usize, mut each: impl FnMut(usize, Hit<'v>)) -> usize {
         let mut best = least.max(1);
-        for (record, part, common) in self.memtable.alike(path) {
+        for (record, part, common) in self.memtable.suffix_matches(path) {
             if common >= best && self.live(record).is_some() {
                 best = common;
                 each(common, hit_of(record, part));
@@ -342,7 +342,7 @@ impl View for LibraryView {
             Some(segment) => {
                 let hides = |rating_key: &str| self.hides(rating_key);
                 let hides: Option<&dyn Fn(&str) -> bool> = if self.memtable.is_empty() { None } else { Some(&hides) };
-                segment.alike(path, best, hides, |common, entry| {
+                segment.suffix_matches(path, best, hides, |common, entry| {
                     each(common, Hit::Listed(entry.number));
                 })
             }
@@ -383,7 +383,7 @@ impl View for LibraryView {
         }
     }
 
-    fn show<'v>(&'v self, hit: Hit<'v>, found: &mut Found<'v>) {
+    fn show<'v>(&'v self, hit: Hit<'v>, found: &mut FoundItem<'v>) {
         if let (Hit::Listed(number), Some(segment)) = (hit, &self.segment) {
             segment.show(number, found);
         } else {
@@ -391,7 +391,7 @@ impl View for LibraryView {
         }
     }
 
-    fn stamp(&self, hit: Hit<'_>) -> Stamp {
+    fn stamp(&self, hit: Hit<'_>) -> FactTime {
         // An item added before the listing began to answer is in the listing too.
         let listed = |came: u64| came.max(self.facts.listed_at);
         let (sequence, order) = match (hit, &self.segment, &self.matches) {
@@ -407,7 +407,7 @@ impl View for LibraryView {
             },
             _ => (0, 0),
         };
-        Stamp { sequence, order }
+        FactTime { sequence, order }
     }
 
     fn is_unverified(&self, question: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {

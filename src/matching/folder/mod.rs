@@ -1,15 +1,15 @@
 //! Folders: what one is, by what is listed below it, and the files that are.
 //!
-//! [`climb`] is the ladder, [`place`] where a folder stands to those of the libraries, [`below`] its files in pages.
+//! [`resolver`] finds it, [`position`] compares folders with those of the libraries, [`files`] gives pages of files.
 
-mod asked;
-mod below;
-mod climb;
-mod outcome;
-mod place;
+mod files;
+mod position;
+mod resolution;
+mod resolver;
+mod view;
 
-pub use asked::{Folders, Held, Invalidated, ListedFile, Place};
-pub use below::{FileBelow, files_below};
-pub use climb::{climb_by_one_file, climb_folder, climb_whole};
-pub use outcome::FolderOutcome;
-pub use place::{folder_form, place_among, places_of};
+pub use files::FolderFile;
+pub use position::{folder_form, place_among, places_of};
+pub use resolution::FolderResolution;
+pub use resolver::FolderResolver;
+pub use view::{FolderContents, FolderPosition, Folders, Invalidated, ListedFile};

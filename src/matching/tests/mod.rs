@@ -4,5 +4,5 @@
 mod form;
 mod mappings;
 mod normal;
-mod telling;
 mod text;
+mod title_evidence;

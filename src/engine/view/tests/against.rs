@@ -9,7 +9,7 @@ use super::parts::{
     LibraryView, ListingBuilder, ListingMeta, ListingSegment, Matches, MemtableChange, Record, RecordSegment,
     RecordSegmentBuilder, RecordSegments, Stored, ViewFacts, match_value,
 };
-use crate::matching::{LIMIT, Mappings, Scope, climb, fast_lookup};
+use crate::matching::{LIMIT, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, Sequence, TableId};
 use crate::options::{Mapping, MappingKind, Pattern};
 
@@ -238,8 +238,8 @@ pub fn compare(
 ) {
     let views: Vec<&LibraryView> = views.iter().collect();
     let scope = one.map_or(Scope::All, Scope::One);
-    let got = climb(&views, scope, mappings, asked);
-    let wanted = naive::climb(naive, one, rules, asked);
+    let got = Resolver::new(&views, scope, mappings).resolve(asked);
+    let wanted = naive::resolve(naive, one, rules, asked);
     let keys: Vec<_> = got
         .found()
         .iter()
@@ -298,7 +298,7 @@ pub fn compare(
         assert_eq!(got.reason, wanted.reason, "{}", context());
     }
     let sure = got.total == 1 && got.confidence == Confidence::High && !unverified;
-    let fast = fast_lookup(&views, scope, mappings, asked);
+    let fast = Resolver::new(&views, scope, mappings).fast_lookup(asked);
     assert_eq!(fast.is_some(), sure, "{}\n{fast:?}", context());
     if let Some(fast) = fast {
         let best = &got.found()[0];

@@ -1,7 +1,7 @@
 //! Copies, samples and extras beside what is listed: their paths end as a listed one does, and they are other files.
 
 use super::library;
-use crate::matching::{Mappings, Scope, climb, fast_lookup};
+use crate::matching::{Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, Reason, Rung};
 use crate::options::{Mapping, MappingKind, Pattern};
 
@@ -84,14 +84,16 @@ fn check<'p>(cases: impl IntoIterator<Item = (&'p str, Reason)>) {
     for (path, reason) in cases {
         for scope in [Scope::One(0), Scope::All] {
             asked += 1;
-            let found = climb(&views, scope, &none, path.as_bytes());
+            let found = Resolver::new(&views, scope, &none).resolve(path.as_bytes());
             assert!(
                 matches!(found.rung, Rung::Suffix | Rung::FileName) && found.total == 1,
                 "{path}"
             );
             let is_high = found.confidence == Confidence::High;
             assert_eq!(
-                fast_lookup(&views, scope, &none, path.as_bytes()).is_some(),
+                Resolver::new(&views, scope, &none)
+                    .fast_lookup(path.as_bytes())
+                    .is_some(),
                 is_high,
                 "{path}"
             );
@@ -264,7 +266,7 @@ fn what_is_listed_mapped_or_recorded_is_sure_wherever_it_lies() {
         (listed, Rung::Exact),
         ("/nas/#recycle/Lost/Featurettes/Lost - S03E01.mkv", Rung::Mapped),
     ] {
-        let found = climb(&views, Scope::All, &mappings, asked.as_bytes());
+        let found = Resolver::new(&views, Scope::All, &mappings).resolve(asked.as_bytes());
         assert_eq!((found.rung, found.confidence), (rung, Confidence::High), "{asked}");
     }
 }
@@ -278,7 +280,7 @@ fn a_path_of_many_such_folders_costs_no_more_for_each() {
     // Each of them is looked at, since each is above the title: with all others for each this would not end.
     for folder in ["other", "sample x", ".x", "lost"] {
         let asked = format!("/{}/Lost/{name}", vec![folder; 20_000].join("/"));
-        let found = climb(&views, Scope::All, &none, asked.as_bytes());
+        let found = Resolver::new(&views, Scope::All, &none).resolve(asked.as_bytes());
         assert_eq!(
             (found.confidence, found.reason),
             (Confidence::High, Reason::PathTells),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::against::{host_rule, listing, mixed_items, movie};
 use crate::engine::segment::ListingSegment;
 use crate::engine::view::{LibraryView, ViewFacts};
-use crate::matching::{Mappings, Normal, Scope, climb, climb_folder, files_below};
+use crate::matching::{FolderResolver, Mappings, Normal, Resolver, Scope};
 use crate::model::Item;
 
 fn questions(items: &[Item]) -> Vec<Vec<u8>> {
@@ -40,7 +40,7 @@ fn told(segment: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) -> 
     let views = [&view];
     let mut told = Vec::new();
     for question in questions {
-        let outcome = climb(&views, Scope::One(0), mappings, question);
+        let outcome = Resolver::new(&views, Scope::One(0), mappings).resolve(question);
         if !outcome.broken {
             told.push(format!("{outcome:?}"));
         }
@@ -55,8 +55,8 @@ fn told(segment: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) -> 
         while let Some(end) = folder.iter().rposition(|byte| *byte == b'/').filter(|end| *end > 0) {
             folder = &folder[..end];
             Normal::with(folder, |path| {
-                let outcome = climb_folder(&views, Scope::One(0), mappings, path);
-                let files = files_below(&views, Scope::One(0), mappings, path, None, 3);
+                let outcome = FolderResolver::new(&views, Scope::One(0), mappings, path).resolve();
+                let files = FolderResolver::new(&views, Scope::One(0), mappings, path).files(None, 3);
                 told.push(format!("{outcome:?} {files:?}"));
             });
             if segment.is_broken() {

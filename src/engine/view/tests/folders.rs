@@ -10,11 +10,11 @@ use super::naive::{Naive, Rule, components, form, replaced, to_host, under};
 use super::random::{cases, key, path, question, rules};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibraryView;
-use crate::matching::{FolderOutcome, Found, LIMIT, Mappings, Normal, Scope, climb_folder, files_below};
+use crate::matching::{FolderResolution, FolderResolver, FoundItem, LIMIT, Mappings, Normal, Scope};
 use crate::model::{Confidence, Item, ItemType, Reason, Rung};
 
-fn asked<'v>(views: &'v [&'v LibraryView], scope: Scope, mappings: &Mappings, path: &[u8]) -> FolderOutcome<'v> {
-    Normal::with(path, |path| climb_folder(views, scope, mappings, path))
+fn asked<'v>(views: &'v [&'v LibraryView], scope: Scope, mappings: &Mappings, path: &[u8]) -> FolderResolution<'v> {
+    Normal::with(path, |path| FolderResolver::new(views, scope, mappings, path).resolve())
 }
 
 /// Library, whether it is a show, rating key.
@@ -284,7 +284,7 @@ fn compare(
     );
     let is_show = |kind| matches!(kind, ItemType::Show | ItemType::Artist);
     let is_season = |kind| matches!(kind, ItemType::Season | ItemType::Album);
-    let whose_is = |found: &Found<'_>| {
+    let whose_is = |found: &FoundItem<'_>| {
         let of_show = is_season(found.item.kind);
         let key = if of_show {
             found.item.show_rating_key
@@ -355,7 +355,7 @@ fn compare_pages(
     let mut after: Option<Vec<u8>> = None;
     loop {
         let page = Normal::with(path, |path| {
-            files_below(views, scope, mappings, path, after.as_deref(), limit)
+            FolderResolver::new(views, scope, mappings, path).files(after.as_deref(), limit)
         });
         assert!(page.windows(2).all(|pair| pair[0].form <= pair[1].form));
         let Some(last) = page.last() else { break };

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::{library, movie};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibraryView;
-use crate::matching::{LIMIT, Mappings, Scope, climb, fast_lookup};
+use crate::matching::{LIMIT, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, Reason, Rung};
 use crate::options::{Mapping, MappingKind, Pattern};
 
 /// Rung, confidence, reason and keys, best first, in a form that fits into a line.
 fn ask(views: &[&LibraryView], mappings: &Mappings, path: &str) -> (Rung, Confidence, Reason, Vec<String>) {
     let scope = if views.len() == 1 { Scope::One(0) } else { Scope::All };
-    let outcome = climb(views, scope, mappings, path.as_bytes());
+    let outcome = Resolver::new(views, scope, mappings).resolve(path.as_bytes());
     let keys = outcome
         .found()
         .iter()
@@ -45,16 +45,20 @@ fn the_same_name_in_many_folders_is_decided_by_the_folders() {
         (rung, (confidence, reason), found),
         (Rung::Suffix, FOUND, keys(&["73"]))
     );
-    let outcome = climb(&views, Scope::One(0), &none, b"/nas/elsewhere/suite 3/01.flac");
+    let outcome = Resolver::new(&views, Scope::One(0), &none).resolve(b"/nas/elsewhere/suite 3/01.flac");
     assert_eq!((outcome.rung, outcome.components, outcome.total), (Rung::Suffix, 2, 50));
     assert_eq!((outcome.found().len(), outcome.reason), (LIMIT, Reason::SeveralItems));
-    let outcome = climb(&views, Scope::One(0), &none, b"/nas/x/y/01.flac");
+    let outcome = Resolver::new(&views, Scope::One(0), &none).resolve(b"/nas/x/y/01.flac");
     assert_eq!(
         (outcome.rung, outcome.components, outcome.total),
         (Rung::FileName, 1, 500)
     );
     assert_eq!(outcome.confidence, Confidence::Low);
-    assert!(fast_lookup(&views, Scope::One(0), &none, b"/nas/x/y/01.flac").is_none());
+    assert!(
+        Resolver::new(&views, Scope::One(0), &none)
+            .fast_lookup(b"/nas/x/y/01.flac")
+            .is_none()
+    );
 }
 
 #[test]
@@ -74,12 +78,16 @@ fn under_a_folder_of_the_library_weak_rungs_stay_low() {
     // Asked of one library, in a folder of another's.
     let other = library(&["/vinyl"], &[], &none);
     let views = [&music, &other];
-    let outcome = climb(&views, Scope::One(0), &none, b"/vinyl/Birch/CD1/01.flac");
+    let outcome = Resolver::new(&views, Scope::One(0), &none).resolve(b"/vinyl/Birch/CD1/01.flac");
     assert_eq!(
         (outcome.rung, outcome.confidence, outcome.reason),
         (Rung::Suffix, Confidence::Low, Reason::NotListed)
     );
-    assert!(fast_lookup(&views, Scope::One(0), &none, b"/vinyl/Birch/CD1/01.flac").is_none());
+    assert!(
+        Resolver::new(&views, Scope::One(0), &none)
+            .fast_lookup(b"/vinyl/Birch/CD1/01.flac")
+            .is_none()
+    );
 }
 
 #[test]
@@ -203,7 +211,7 @@ fn mappings_make_paths_exact() {
         };
         for (path, key) in [("/a/01.mkv", "1"), ("/b/01.mkv", "2"), ("/C/02.mkv", "2")] {
             let path = format!("{root}{path}");
-            let outcome = climb(&views, Scope::One(0), &mappings, path.as_bytes());
+            let outcome = Resolver::new(&views, Scope::One(0), &mappings).resolve(path.as_bytes());
             assert_eq!(
                 (outcome.rung, outcome.confidence),
                 (Rung::Mapped, Confidence::High),
@@ -211,7 +219,9 @@ fn mappings_make_paths_exact() {
             );
             assert_eq!(outcome.found()[0].item.rating_key, key);
             assert!(outcome.found()[0].path.starts_with(b"/mnt/"), "the server's spelling");
-            let fast = fast_lookup(&views, Scope::One(0), &mappings, path.as_bytes()).expect("is sure");
+            let fast = Resolver::new(&views, Scope::One(0), &mappings)
+                .fast_lookup(path.as_bytes())
+                .expect("is sure");
             assert_eq!((fast.rung, fast.rating_key), (Rung::Mapped, key));
         }
         // As mapped it lies under the folder: the name alone is not enough.
@@ -288,7 +298,7 @@ fn of_an_item_that_no_listing_holds_only_the_key_is_known() {
     };
     unfetched.memtable.push(matched, &none).expect("there is room");
     let views = [&unfetched];
-    let outcome = climb(&views, Scope::One(0), &none, b"/a\xff.mkv");
+    let outcome = Resolver::new(&views, Scope::One(0), &none).resolve(b"/a\xff.mkv");
     assert_eq!((outcome.rung, outcome.confidence), (Rung::Confirmed, Confidence::High));
     assert!(outcome.found()[0].item.key_only);
     assert_eq!(outcome.found()[0].path, b"/a\xff.mkv");
@@ -300,12 +310,20 @@ fn what_was_invalidated_is_answered_after_a_confirmation_only() {
     let films = library(&[], &[movie("1", &["/mnt/a.mkv", "/mnt/b.mkv"])], &none);
     let views = [&films];
     let push = |change| films.memtable.push(change, &none).expect("there is room");
-    let unverified = |path: &str| climb(&views, Scope::One(0), &none, path.as_bytes()).unverified;
+    let unverified = |path: &str| {
+        Resolver::new(&views, Scope::One(0), &none)
+            .resolve(path.as_bytes())
+            .unverified
+    };
     push(MemtableChange::UnverifiedPath {
         path: b"/MNT/a.mkv".to_vec(),
     });
     assert_eq!(ask(&views, &none, "/mnt/a.mkv").2, Reason::Unconfirmed);
-    assert!(fast_lookup(&views, Scope::One(0), &none, b"/mnt/a.mkv").is_none());
+    assert!(
+        Resolver::new(&views, Scope::One(0), &none)
+            .fast_lookup(b"/mnt/a.mkv")
+            .is_none()
+    );
     assert!(!unverified("/mnt/b.mkv"));
     // By its end it is the same row, so it is invalidated from there, too.
     assert!(unverified("/data/mnt/a.mkv"));
@@ -331,6 +349,9 @@ fn long_and_strange_paths_are_asked_without_harm() {
         assert_eq!(ask(&views, &none, path).0, Rung::None, "{path}");
     }
     for path in [&b"\xff"[..], b"/mnt/y.mkv\0", b"/mnt/\xff/y.mkv"] {
-        assert_eq!(climb(&views, Scope::One(0), &none, path).rung, Rung::None);
+        assert_eq!(
+            Resolver::new(&views, Scope::One(0), &none).resolve(path).rung,
+            Rung::None
+        );
     }
 }

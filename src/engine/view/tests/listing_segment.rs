@@ -7,7 +7,7 @@ use crate::engine::segment::SingleMatch;
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
 use crate::engine::view::{LibraryView, ViewFacts};
 use crate::error::Status;
-use crate::matching::{GuidRef, ItemRef, Mappings, Normal, Scope, Spelling, fast_lookup};
+use crate::matching::{GuidRef, ItemRef, Mappings, Normal, Resolver, Scope, Spelling};
 use crate::model::{Item, ItemType, Rung};
 use crate::platform::map::MapMode;
 
@@ -125,12 +125,15 @@ fn an_empty_image_answers() {
     Normal::with(b"/a/x.mkv", |path| {
         assert!(
             segment
-                .sole(path.raw(), segment.first(path.hash(), path.raw().len()))
+                .unique_hit(path.raw(), segment.first(path.hash(), path.raw().len()))
                 .is_none()
         );
         assert!(!segment.may_have(path.hash()));
         segment.paths(path, |_, _| panic!("nothing is listed"));
-        assert_eq!(segment.alike(path, 1, None, |_, _| panic!("nothing is listed")), 0);
+        assert_eq!(
+            segment.suffix_matches(path, 1, None, |_, _| panic!("nothing is listed")),
+            0
+        );
     });
     assert!(!segment.is_broken());
 }
@@ -163,11 +166,15 @@ fn matches_know_when_they_were_recorded_and_the_newest_of_a_path_counts() {
     assert_eq!(found(b"/a/x.mkv"), [("13".to_owned(), b"/A/x.mkv".to_vec(), 2)]);
     assert_eq!(found(b"/A/\xff.mkv"), []);
     assert_eq!(found(b"/A/gone.mkv"), []);
-    let sole = |path: &[u8]| Normal::with(path, |path| matches.sole(path.raw(), path.hash()));
-    assert_eq!(sole(b"/a/\xff.mkv"), SingleMatch::Match("12"));
-    assert_eq!(sole(b"/A/gone.mkv"), SingleMatch::None);
-    assert_eq!(sole(b"/a/other.mkv"), SingleMatch::None);
-    assert_eq!(sole(b"/a/x.mkv"), SingleMatch::Unsure, "another spelling was recorded");
+    let unique_hit = |path: &[u8]| Normal::with(path, |path| matches.unique_hit(path.raw(), path.hash()));
+    assert_eq!(unique_hit(b"/a/\xff.mkv"), SingleMatch::Match("12"));
+    assert_eq!(unique_hit(b"/A/gone.mkv"), SingleMatch::None);
+    assert_eq!(unique_hit(b"/a/other.mkv"), SingleMatch::None);
+    assert_eq!(
+        unique_hit(b"/a/x.mkv"),
+        SingleMatch::Unsure,
+        "another spelling was recorded"
+    );
     assert_eq!(matches.has(b"/A/gone.mkv"), Ok(false));
     assert_eq!(matches.has(b"/A/x.mkv"), Ok(true));
     assert_eq!(matches.has(b"/a/x.mkv"), Ok(false));
@@ -352,7 +359,7 @@ fn a_path_as_it_is_listed_needs_no_normal_form() {
     let segment = open(&items);
     let spelled = |path: &str| {
         let hash = Spelling::hash_of(path.as_bytes()).expect("it is not ASCII");
-        segment.sole_spelled(path.as_bytes(), segment.first(hash, 2 * path.len()))
+        segment.unique_hit_spelled(path.as_bytes(), segment.first(hash, 2 * path.len()))
     };
     for (path, key) in [(listed[0], "0"), (listed[3], "3")] {
         let mut form = 0;
@@ -386,7 +393,7 @@ fn what_was_recorded_under_another_spelling_counts() {
             Arc::default(),
         );
         let views = [&view];
-        let hit = fast_lookup(&views, Scope::One(0), &none, path.as_bytes())?;
+        let hit = Resolver::new(&views, Scope::One(0), &none).fast_lookup(path.as_bytes())?;
         Some((hit.rating_key.to_owned(), hit.rung))
     };
     assert_eq!(asked(path, "1"), Some(("1".to_owned(), Rung::Confirmed)));

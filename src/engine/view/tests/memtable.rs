@@ -6,7 +6,7 @@ use crate::engine::memtable::MemtableChange;
 use crate::engine::memtable::{Memtable, MemtableEntry, MemtableFull};
 use crate::engine::view::LibraryView;
 use crate::engine::view::library::Hit;
-use crate::matching::{Mappings, Scope, View, climb, fast_lookup};
+use crate::matching::{Mappings, Resolver, Scope, View};
 use crate::model::Item;
 
 fn matched(n: usize, key: &str) -> MemtableChange {
@@ -48,7 +48,11 @@ fn an_item_with_very_many_files_fills_it_without_harm() {
     };
     assert_eq!(films.memtable.push(added, &none), Err(MemtableFull));
     // What was not wholly taken hides nothing.
-    assert!(fast_lookup(&[&films], Scope::One(0), &none, b"/mnt/a.mkv").is_some());
+    assert!(
+        Resolver::new(&[&films], Scope::One(0), &none)
+            .fast_lookup(b"/mnt/a.mkv")
+            .is_some()
+    );
 }
 
 #[test]
@@ -59,7 +63,9 @@ fn the_newest_counts_however_often_a_path_changes() {
     for n in 0..500 {
         let key = if n % 2 == 0 { "1" } else { "2" };
         films.memtable.push(matched(0, key), &none).expect("there is room");
-        let hit = fast_lookup(&views, Scope::One(0), &none, b"/host/0.mkv").expect("is confirmed");
+        let hit = Resolver::new(&views, Scope::One(0), &none)
+            .fast_lookup(b"/host/0.mkv")
+            .expect("is confirmed");
         assert_eq!(hit.rating_key, key);
     }
 }
@@ -150,7 +156,10 @@ fn readers_see_whole_changes_while_a_writer_appends() {
                     let before = films.memtable.len();
                     let is_at = |n: usize| {
                         let path = format!("/mnt/{n}.mkv");
-                        climb(&views, Scope::One(0), &none, path.as_bytes()).total == 1
+                        Resolver::new(&views, Scope::One(0), &none)
+                            .resolve(path.as_bytes())
+                            .total
+                            == 1
                     };
                     // A change shows a moment before it counts: a writer that is stopped in between makes it a long one.
                     assert!(

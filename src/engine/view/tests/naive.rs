@@ -294,7 +294,7 @@ fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
     folders.iter().any(|name| !GENERAL.contains(name)) && common(listed, path) >= below
 }
 
-pub fn climb(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -> Answer {
+pub fn resolve(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -> Answer {
     let all = 0..libraries.len();
     let asked: Vec<usize> = all.filter(|n| one.is_none_or(|one| one == *n)).collect();
     // The library that owns the path, asked or not, should list it.

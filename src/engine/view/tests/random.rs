@@ -12,7 +12,7 @@ use super::movie;
 use super::naive::Rule;
 use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibraryView;
-use crate::matching::{GROUP, Rooms, Scope, fast_lookup, fast_lookup_all};
+use crate::matching::{FoldBuffers, GROUP, Resolver, Scope};
 use crate::model::Item;
 
 pub(super) fn path() -> impl Strategy<Value = String> {
@@ -156,8 +156,8 @@ proptest! {
             for group in asked.chunks(GROUP) {
                 let group: Vec<&[u8]> = group.iter().map(Vec::as_slice).collect();
                 let mut together = Vec::new();
-                fast_lookup_all(&views, scope, &mappings, &group, &mut Rooms::default(), |hit| together.push(hit.map(|hit| (hit.library, hit.rung, hit.rating_key))));
-                let alone = group.iter().map(|path| fast_lookup(&views, scope, &mappings, path).map(|hit| (hit.library, hit.rung, hit.rating_key)));
+                Resolver::new(&views, scope, &mappings).fast_lookup_all(&group, &mut FoldBuffers::default(), |hit| together.push(hit.map(|hit| (hit.library, hit.rung, hit.rating_key))));
+                let alone = group.iter().map(|path| Resolver::new(&views, scope, &mappings).fast_lookup(path).map(|hit| (hit.library, hit.rung, hit.rating_key)));
                 prop_assert_eq!(together, alone.collect::<Vec<_>>());
             }
         }

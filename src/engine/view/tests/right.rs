@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::library;
 use crate::engine::view::LibraryView;
-use crate::matching::{Mappings, Scope, climb, fast_lookup};
+use crate::matching::{Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, Reason};
 
 const ADJECTIVES: [&str; 6] = ["Quiet", "Golden", "Last", "The Broken", "Café", "Red"];
@@ -150,7 +150,7 @@ proptest! {
         for (library, below, key) in &asked {
             let path = format!("{root}/{below}");
             for scope in [Scope::One(*library), Scope::All] {
-                let found = climb(&views, scope, &none, path.as_bytes());
+                let found = Resolver::new(&views, scope, &none).resolve(path.as_bytes());
                 let high = found.single().filter(|_| found.confidence == Confidence::High);
                 if let Some(high) = high {
                     prop_assert_eq!(Some(high.item.rating_key), key.as_deref(), "{}: {:?}", path, found.reason);
@@ -161,16 +161,16 @@ proptest! {
                 if key.is_some() && well_named {
                     prop_assert!(high.is_some(), "{}: {:?} {:?}", path, found.rung, found.reason);
                 }
-                let fast = fast_lookup(&views, scope, &none, path.as_bytes());
+                let fast = Resolver::new(&views, scope, &none).fast_lookup(path.as_bytes());
                 prop_assert_eq!(fast.map(|hit| hit.rating_key), high.map(|high| high.item.rating_key));
                 // What lies beside a file and is called as it is is another file.
                 let (folder, name) = path.rsplit_once('/').expect("a file in a folder");
                 for apart in ["Sample", "Featurettes", "Deleted Scenes/x", "#recycle", ".Trash-1/files", "Plex Versions/4k"] {
                     let copy = format!("{folder}/{apart}/{name}");
-                    let found = climb(&views, scope, &none, copy.as_bytes());
+                    let found = Resolver::new(&views, scope, &none).resolve(copy.as_bytes());
                     let is_flat = apart.ends_with("/x") && !below.contains('/');
                     prop_assert!(found.confidence != Confidence::High || is_flat, "{}: {:?}", copy, found.reason);
-                    let fast = fast_lookup(&views, scope, &none, copy.as_bytes());
+                    let fast = Resolver::new(&views, scope, &none).fast_lookup(copy.as_bytes());
                     prop_assert_eq!(fast.is_some(), found.confidence == Confidence::High, "{}", copy);
                 }
             }

@@ -6,8 +6,8 @@ mod roots;
 
 use proptest::prelude::*;
 
-use crate::matching::telling::Verdict::{self, Against, Nothing, Tells};
-use crate::matching::telling::{only_root_differs, tells};
+use crate::matching::title_evidence::TitleEvidence::{self, Confirms, Contradicts, Neutral};
+use crate::matching::title_evidence::{only_root_differs, title_evidence};
 use crate::matching::{Form, GuidRef, ItemRef, Normal};
 use crate::model::ItemType;
 
@@ -54,18 +54,18 @@ fn common(asked: &Normal<'_>, listed: &Normal<'_>) -> usize {
 }
 
 /// What `asked` tells of the item that is listed as `listed`.
-fn told(item: &ItemRef<'_>, asked: &str, listed: &str) -> Verdict {
+fn told(item: &ItemRef<'_>, asked: &str, listed: &str) -> TitleEvidence {
     Normal::with(asked.as_bytes(), |asked| {
         Normal::with(listed.as_bytes(), |listed| {
             let common = common(asked, listed);
             assert!(common > 0, "rungs 4 and 5 find the same file name");
-            tells(item, asked, listed, common)
+            title_evidence(item, asked, listed, common)
         })
     })
 }
 
 #[track_caller]
-fn check(item: &ItemRef<'_>, cases: &[(&str, &str, Verdict)]) {
+fn check(item: &ItemRef<'_>, cases: &[(&str, &str, TitleEvidence)]) {
     for (asked, listed, verdict) in cases {
         assert_eq!(told(item, asked, listed), *verdict, "{asked} for {listed}");
     }
@@ -73,7 +73,7 @@ fn check(item: &ItemRef<'_>, cases: &[(&str, &str, Verdict)]) {
 
 /// The same file in another folder, which says nothing itself.
 #[track_caller]
-fn names(item: &ItemRef<'_>, cases: &[(&str, Verdict)]) {
+fn names(item: &ItemRef<'_>, cases: &[(&str, TitleEvidence)]) {
     for (name, verdict) in cases {
         let (asked, listed) = (format!("/nas/q/{name}"), format!("/plex/r/{name}"));
         assert_eq!(told(item, &asked, &listed), *verdict, "{name}");
@@ -107,13 +107,13 @@ proptest! {
         let article = title.strip_prefix("The ").map(|rest| plain(rest) + "the");
         let carries = |text: &str| text.contains(&plain(title)) || article.as_ref().is_some_and(|moved| text.contains(moved));
         if !asked.split('/').any(|name| carries(&plain(name))) {
-            prop_assert_ne!(verdict, Tells, "{} for {}", asked, listed);
+            prop_assert_ne!(verdict, Confirms, "{} for {}", asked, listed);
         }
         if kind == ItemType::Photo {
-            prop_assert_eq!(verdict, Nothing);
+            prop_assert_eq!(verdict, Neutral);
         }
         if kind == ItemType::Episode && !asked.to_lowercase().contains("s01e02") {
-            prop_assert_ne!(verdict, Tells, "{} for {}", asked, listed);
+            prop_assert_ne!(verdict, Confirms, "{} for {}", asked, listed);
         }
     }
 }

@@ -1,13 +1,15 @@
-//! What a climb answers: borrowed from the views, so that only what is read is copied.
+//! What resolving a path gives: borrowed from the views, so that only fields that are read are copied.
 
 use std::fmt;
+
+use smallvec::SmallVec;
 
 use crate::model::{Confidence, Item, ItemType, Reason, Rung};
 
 /// How many candidates an answer holds at most.
 pub const LIMIT: usize = 16;
 
-/// A scalar GUID, as text or in the packed form that images keep; [`fmt::Display`] writes the text of both.
+/// A scalar GUID, as text or in the packed form of segments; [`fmt::Display`] writes the text of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuidRef<'v> {
     /// As the server spelt it; empty when there is none.
@@ -34,24 +36,12 @@ impl GuidRef<'_> {
 
 #[inline]
 fn hex(id: &[u8; 12]) -> [u8; 24] {
+    let digit = |half: u8| half + if half < 10 { b'0' } else { b'a' - 10 };
     let mut text = [0; 24];
-    for (eight, four) in text.as_chunks_mut().0.iter_mut().zip(id.as_chunks().0) {
-        *eight = hex_of(*four);
+    for (pair, byte) in text.as_chunks_mut().0.iter_mut().zip(id) {
+        *pair = [digit(byte >> 4), digit(byte & 0xF)];
     }
     text
-}
-
-/// The digits of four bytes, all at once: each half byte is spread to a byte of its own, and these are made digits.
-#[inline]
-fn hex_of(four: [u8; 4]) -> [u8; 8] {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let mut halves = u64::from(u32::from_be_bytes(four));
-    halves = (halves << 16 | halves) & 0x0000_FFFF_0000_FFFF;
-    halves = (halves << 8 | halves) & 0x00FF_00FF_00FF_00FF;
-    halves = (halves << 4 | halves) & 0x0F0F_0F0F_0F0F_0F0F;
-    // 6 more carries what is above 9 into the upper half: a letter.
-    let letters = (halves + EACH * 6) >> 4 & EACH;
-    (halves + EACH * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
 }
 
 impl fmt::Display for GuidRef<'_> {
@@ -135,8 +125,8 @@ impl<'v> ItemRef<'v> {
 
 /// A candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found<'v> {
-    /// Which view: its index in the slice given to the climb.
+pub struct FoundItem<'v> {
+    /// Index of its view in the slice given to the resolver.
     pub library: usize,
     /// The item.
     pub item: ItemRef<'v>,
@@ -144,7 +134,7 @@ pub struct Found<'v> {
     pub path: &'v [u8],
 }
 
-impl<'v> Found<'v> {
+impl<'v> FoundItem<'v> {
     /// A stored item, with its first path.
     #[must_use]
     pub fn of(item: &'v Item) -> Self {
@@ -156,10 +146,10 @@ impl<'v> Found<'v> {
     }
 }
 
-/// The answer of a climb.
-#[derive(Clone, Debug)]
-pub struct Outcome<'v> {
-    /// The rung that found it.
+/// What was found for a path.
+#[derive(Clone, Debug, Default)]
+pub struct Resolution<'v> {
+    /// How it matched.
     pub rung: Rung,
     /// High, or low, or none when nothing was found.
     pub confidence: Confidence,
@@ -170,97 +160,63 @@ pub struct Outcome<'v> {
     pub total: usize,
     /// A candidate, its path, or the path asked for was invalidated: one request must confirm it first.
     pub unverified: bool,
-    /// An image is damaged: this answer means nothing, make the file anew and ask again.
+    /// A segment is damaged: rebuild it and ask again.
     pub broken: bool,
-    /// At rungs 4 and 5, how many components agree, from the end.
+    /// How many components agree from the end, if the path was found by its end.
     pub components: usize,
-    /// Most outcomes have one candidate: only the others pay for clearing the room for many.
-    one: Found<'v>,
-    many: Option<[Found<'v>; LIMIT]>,
-    length: usize,
+    found: SmallVec<[FoundItem<'v>; LIMIT]>,
     /// What was found are the episodes of one file.
     are_episodes: bool,
 }
 
-impl Default for Outcome<'_> {
-    /// Nothing found.
-    #[inline]
-    fn default() -> Self {
-        Self {
-            rung: Rung::None,
-            confidence: Confidence::None,
-            reason: Reason::None,
-            total: 0,
-            unverified: false,
-            broken: false,
-            components: 0,
-            one: Self::EMPTY,
-            many: None,
-            length: 0,
-            are_episodes: false,
-        }
-    }
-}
-
-impl<'v> Outcome<'v> {
-    const EMPTY: Found<'static> = Found {
-        library: 0,
-        item: ItemRef::key_only(""),
-        path: b"",
-    };
-
-    const NONE: [Found<'static>; LIMIT] = [Self::EMPTY; LIMIT];
-
+impl<'v> Resolution<'v> {
     /// The first candidate, filled where it stands.
     #[inline]
-    pub(super) fn put_one(&mut self, fill: impl FnOnce(&mut Found<'v>)) {
-        fill(&mut self.one);
-        self.length = 1;
+    pub(super) fn put_one(&mut self, fill: impl FnOnce(&mut FoundItem<'v>)) {
+        let empty = FoundItem {
+            library: 0,
+            item: ItemRef::key_only(""),
+            path: b"",
+        };
+        self.found.push(empty);
+        self.found.last_mut().map(fill);
     }
 
-    pub(super) fn push(&mut self, found: Found<'v>) {
-        if self.length == 0 {
-            self.one = found;
-            self.length = 1;
-            return;
-        }
-        let many = self.many.get_or_insert(Self::NONE);
-        many[0] = self.one;
-        if let Some(free) = many.get_mut(self.length) {
-            *free = found;
-            self.length += 1;
+    pub(super) fn push(&mut self, found: FoundItem<'v>) {
+        if self.found.len() < LIMIT {
+            self.found.push(found);
         }
     }
 
     /// The candidates, best first: at most [`LIMIT`].
     #[must_use]
-    pub fn found(&self) -> &[Found<'v>] {
-        match &self.many {
-            Some(many) => &many[..self.length],
-            None => &std::slice::from_ref(&self.one)[..self.length],
-        }
+    pub fn found(&self) -> &[FoundItem<'v>] {
+        &self.found
     }
 
     /// Puts the episodes of one show that are listed with the very same file in their order, where nothing else was found.
     /// Two items for one episode are not told apart by their order.
     pub(super) fn sort_episodes(&mut self) {
-        let Some(episodes) = self.many.as_mut().map(|many| &mut many[..self.length]) else {
+        let place = |one: &FoundItem<'v>| (one.library, one.path, one.item.show_rating_key);
+        let number = |one: &FoundItem<'v>| (one.item.season, one.item.episode);
+        let Some(first) = self.found.first().map(place) else {
             return;
         };
-        let place = |one: &Found<'v>| (one.library, one.path, one.item.show_rating_key);
-        let number = |one: &Found<'v>| (one.item.season, one.item.episode);
-        let first = place(&episodes[0]);
-        let all = |one: &Found<'v>| one.item.kind == ItemType::Episode && place(one) == first;
-        if self.rung == Rung::Confirmed || self.length != self.total || !episodes.iter().all(all) {
+        let all = |one: &FoundItem<'v>| one.item.kind == ItemType::Episode && place(one) == first;
+        if self.found.len() < 2
+            || self.rung == Rung::Confirmed
+            || self.found.len() != self.total
+            || !self.found.iter().all(all)
+        {
             return;
         }
-        episodes.sort_unstable_by_key(number);
-        self.are_episodes = episodes.windows(2).all(|pair| number(&pair[0]) != number(&pair[1]));
+        self.found.sort_unstable_by_key(number);
+        self.are_episodes = self.found.windows(2).all(|pair| number(&pair[0]) != number(&pair[1]));
     }
 
     /// The item, when there is exactly one, of whatever confidence; of several episodes in one file the first.
     #[must_use]
-    pub fn single(&self) -> Option<&Found<'v>> {
+    pub fn single(&self) -> Option<&FoundItem<'v>> {
         if self.total == 1 || self.are_episodes {
             self.found().first()
         } else {
@@ -280,12 +236,23 @@ impl<'v> Outcome<'v> {
 pub struct LookupHit<'v> {
     /// Which view: its index in the slice given to the fast lookup.
     pub library: usize,
-    /// The rung that found it, for the statistics.
+    /// How it matched, for the statistics.
     pub rung: Rung,
     /// Plex's rating key.
     pub rating_key: &'v str,
 }
 
+impl<'v> LookupHit<'v> {
+    #[inline]
+    pub(super) fn new(library: usize, (rating_key, rung): (&'v str, Rung)) -> Self {
+        Self {
+            library,
+            rung,
+            rating_key,
+        }
+    }
+}
+
 #[cfg(test)]
-#[path = "outcome_tests.rs"]
+#[path = "resolution_tests.rs"]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::asked::{Folders, Place};
+use super::view::{FolderPosition, Folders};
 use crate::matching::form::lies_under;
 use crate::matching::mappings::Mappings;
 use crate::matching::normal::Normal;
@@ -17,13 +17,13 @@ pub fn folder_form<'p>(path: &Normal<'p>) -> &'p [u8] {
 
 /// Where a folder stands to those of the libraries, as given or mapped; of all libraries, be they asked or not.
 #[must_use]
-pub fn places_of<L, V>(views: &[V], mappings: &Mappings, path: &Normal<'_>) -> Vec<Place>
+pub fn places_of<L, V>(views: &[V], mappings: &Mappings, path: &Normal<'_>) -> Vec<FolderPosition>
 where
     L: Folders,
     V: Deref<Target = L>,
 {
     let folder = folder_form(path);
-    let mut places: Vec<Place> = views.iter().map(|view| view.place(folder)).collect();
+    let mut places: Vec<FolderPosition> = views.iter().map(|view| view.place(folder)).collect();
     rewritten(mappings, folder, |folder| {
         for (place, view) in places.iter_mut().zip(views) {
             *place = (*place).max(view.place(folder));
@@ -46,7 +46,7 @@ pub fn rewritten<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMut(&[u
 
 /// Where a folder stands to these, all in normal form and the folder without separators at its end.
 #[must_use]
-pub fn place_among<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>) -> Place {
+pub fn place_among<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>) -> FolderPosition {
     // The root has lost its only separator.
     let above: &[u8] = if folder.is_empty() { b"/" } else { folder };
     let names = |form: &'_ [u8]| form.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
@@ -54,14 +54,14 @@ pub fn place_among<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>)
         // The same, whatever separators it has.
         let below = [folder, b"/-"].concat();
         if lies_under(folder, location) {
-            Place::Within
+            FolderPosition::Within
         } else if lies_under(&below, location) && names(folder) == names(location) {
-            Place::Own
+            FolderPosition::Own
         } else if lies_under(location, above) {
-            Place::Above
+            FolderPosition::Above
         } else {
-            Place::Elsewhere
+            FolderPosition::Elsewhere
         }
     };
-    locations.map(place).max().unwrap_or(Place::Elsewhere)
+    locations.map(place).max().unwrap_or(FolderPosition::Elsewhere)
 }

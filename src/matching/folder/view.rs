@@ -1,26 +1,26 @@
-//! What the ladder for folders asks of a library.
+//! One library as folders are resolved in it.
 
 use crate::matching::mappings::Mappings;
-use crate::matching::member::Member;
-use crate::matching::outcome::ItemRef;
+use crate::matching::member::FolderMember;
+use crate::matching::resolution::ItemRef;
 use crate::matching::view::View;
 
 /// What is listed below a folder.
 #[derive(Debug, Default)]
-pub struct Held<'v> {
+pub struct FolderContents<'v> {
     /// Items of which a file lies below it.
     pub items: u64,
     /// Files below it.
     pub files: u64,
     /// Whose it is: at most [`LIMIT`] of them.
-    pub members: Vec<Member<'v>>,
+    pub members: Vec<FolderMember<'v>>,
     /// How many there are.
     pub total: usize,
 }
 
 /// Where a folder stands to those of a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum FolderPosition {
     /// It has nothing to do with them.
     Elsewhere,
     /// It lies above one.
@@ -46,10 +46,10 @@ pub struct ListedFile<'v> {
 /// An invalidated item: its rating key, and the paths that were invalidated; an empty one where the item itself was.
 pub type Invalidated = (String, Vec<Vec<u8>>);
 
-/// What the ladder for folders asks of a library besides. Folders are in normal form and end in no separator.
+/// What resolving folders needs of a library besides. Folders are in normal form and end in no separator.
 pub trait Folders: View {
     /// What is listed below a folder, by listed paths, or by those that server-to-host rules make of them.
-    fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> Held<'v>;
+    fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v>;
 
     /// The items that were invalidated, and are not verified since: so many at most. Those with a file below a folder, by listed
     /// paths or by those that server-to-host rules make of them; without one all, also those that have no file.
@@ -57,7 +57,7 @@ pub trait Folders: View {
 
     /// The folders of listed files with the longest common end, of at least `least` components (and one): `each` gets how many
     /// components agree, the same in all calls, and the folder; [`LIMIT`] at most. Returns how many there are.
-    fn folders_alike(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize;
+    fn folder_suffix_matches(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize;
 
     /// The files below a folder whose form comes behind `after`, in order: `limit` of them, and all that have the last one's
     /// form.
@@ -71,5 +71,5 @@ pub trait Folders: View {
     );
 
     /// Where a folder stands to the library's own ones, as the server sees them or mapped.
-    fn place(&self, folder: &[u8]) -> Place;
+    fn place(&self, folder: &[u8]) -> FolderPosition;
 }

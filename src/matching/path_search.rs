@@ -91,5 +91,5 @@ pub fn is_same_file(mappings: &Mappings, asked: &[u8], listed: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "point_tests.rs"]
+#[path = "path_search_tests.rs"]
 mod tests;

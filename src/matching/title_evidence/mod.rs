@@ -2,206 +2,234 @@
 //!
 //! That one listed file has the same name says nothing of the files that are not listed. So a path must either be the
 //! listed one below another root ([`only_root_differs`]), or carry the item's title where names of media carry it
-//! ([`tells`]). `docs/design/matching.md`, 'Evidence', has the rules.
+//! ([`title_evidence`]). `docs/design/matching.md`, 'Evidence', has the rules.
 
-mod apart;
+mod extras;
 mod names;
 mod roots;
 
 use std::ops::ControlFlow::{Break, Continue};
 
-use super::beside::{edition, ends_title, is_about, is_general, is_sequel};
 use super::normal::Normal;
 use super::numbered::{Marker, is_disc, is_disc_word, season_at, season_in};
-use super::outcome::ItemRef;
+use super::resolution::ItemRef;
+use super::vocabulary::{edition, ends_title, is_about, is_general, is_sequel};
 use super::words::{Gap, Words, number, year};
 use crate::model::ItemType;
-use apart::{has_end_of_extras, is_apart};
-use names::{NAMES, Names, any, has_braces, has_number, is_unmatched, naming, tags};
+use extras::{has_end_of_extras, is_apart};
+use names::{NAMES, PathNames, any, has_braces, has_number, is_unmatched, naming, tags};
 
-pub use roots::{IsPart, folder_is_called, folder_root_differs, only_root_differs};
+pub use roots::{folder_root_differs, only_root_differs, title_depth};
 
 /// What a path says of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum TitleEvidence {
     /// It is this item's.
-    Tells,
+    Confirms,
     /// Neither that it is, nor that it is not.
-    Nothing,
+    Neutral,
     /// It names another year, another number, another edition.
-    Against,
+    Contradicts,
 }
 
 /// What the path asked for tells of the item, whose listed path has `common` components in common with it, from the end.
-pub fn tells(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_>, common: usize) -> Verdict {
+pub fn title_evidence(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_>, common: usize) -> TitleEvidence {
     let Some(title) = naming(item).and_then(Words::of) else {
-        return Verdict::Nothing;
+        return TitleEvidence::Neutral;
     };
-    let paths = Paths {
+    let paths = PathPair {
         item,
         title: &title,
-        asked: Names::of(asked, 0),
-        listed: Names::of(listed, 0),
+        asked: PathNames::of(asked, 0),
+        listed: PathNames::of(listed, 0),
         common,
     };
     if paths.differ_by_tag() || is_apart(item, asked, listed, common) || has_end_of_extras(item, asked) {
-        return Verdict::Against;
+        return TitleEvidence::Contradicts;
     }
     match item.kind {
         ItemType::Movie => paths.film(),
         ItemType::Episode => paths.episode(),
         ItemType::Track => paths.track(),
-        _ => Verdict::Nothing,
+        _ => TitleEvidence::Neutral,
     }
 }
 
 /// Where a title stands in a name.
 #[derive(Clone, Copy)]
-struct Place {
+struct TitleSpan {
     from: usize,
     end: usize,
 }
 
 /// How a name begins before a title.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Lead {
+enum TitleLead {
     /// With nothing, or with what is in brackets, or with a number.
-    Nothing,
+    Start,
     /// With something else and a dash.
     Dash,
 }
 
-fn lead(words: &Words, from: usize) -> Option<Lead> {
+fn lead_of(words: &Words, from: usize) -> Option<TitleLead> {
     let is_count = |at: usize| {
         let word = words.word(at);
         let dashed = words.before(from) == Gap::Dash || word.first() == Some(&b'0');
         number(word).is_some() && dashed
     };
     if (0..from).all(|at| words.is_inside(at) || is_count(at)) {
-        Some(Lead::Nothing)
+        Some(TitleLead::Start)
     } else {
-        (words.before(from) == Gap::Dash).then_some(Lead::Dash)
+        (words.before(from) == Gap::Dash).then_some(TitleLead::Dash)
     }
 }
 
 /// The two paths, and the item that the listed one is of.
-struct Paths<'a, 'i> {
+struct PathPair<'a, 'i> {
     item: &'a ItemRef<'i>,
     title: &'a Words,
-    asked: Names<'a>,
-    listed: Names<'a>,
+    asked: PathNames<'a>,
+    listed: PathNames<'a>,
     common: usize,
 }
 
-impl Paths<'_, '_> {
+/// What one name says of a film.
+#[allow(clippy::struct_excessive_bools)] // independent facts
+struct FilmName {
+    /// The title stands by itself.
+    has_title: bool,
+    /// A year that may be the film's, or its number at a database.
+    has_near_year: bool,
+    /// A year, and none that may be the film's.
+    has_other_year: bool,
+    /// The film's year, beside a title if there is one.
+    is_dated: bool,
+}
+
+impl PathPair<'_, '_> {
     /// Where the title stands in a name, by itself: what follows it must end it.
-    fn place(&self, words: &Words, ends: impl Fn(Lead, Place) -> bool) -> Option<Place> {
+    fn title_span(&self, words: &Words, ends: impl Fn(TitleLead, TitleSpan) -> bool) -> Option<TitleSpan> {
         (0..words.len()).find_map(|from| {
-            let lead = lead(words, from)?;
+            let lead = lead_of(words, from)?;
             let end = words.title_at(from, self.title)?;
-            let place = Place { from, end };
+            let place = TitleSpan { from, end };
             ends(lead, place).then_some(place)
         })
     }
 
-    /// A film: its title, by itself, its year, and no other one. The folders below the one that tells are the listed ones.
-    fn film(&self) -> Verdict {
-        let found = !is_unmatched(self.item.guid);
-        let strict = self.title.is_short() || !found;
-        let (mut told, mut dated, mut beside, mut elsewhere) = (false, false, false, false);
-        // Names that both paths have are folded once.
-        let (mut both, mut ours) = (0, 0);
-        let against = self.asked.each(0..NAMES, |at, words| {
-            *(if at < self.common { &mut both } else { &mut ours }) |= self.editions(words);
-            let own = |word: &[u8]| year(word).is_some_and(|year| year == self.item.year);
-            let place = self.place(words, |lead, place| {
-                let next = words.word(place.end);
-                let dated = || (place.end..words.len()).any(|at| own(words.word(at)));
-                match lead {
-                    Lead::Dash => own(next),
-                    Lead::Nothing => ends_title(words, place.end) || at < self.common && !is_sequel(next) && dated(),
-                }
-            });
-            let outside = |word: &usize| place.is_none_or(|place| !(place.from..place.end).contains(word));
-            let years = || {
-                (0..words.len())
-                    .filter(outside)
-                    .filter_map(|word| Some((word, year(words.word(word))?)))
-            };
-            let is_own = years().any(|(_, year)| year == self.item.year);
-            // Plex and a name that both paths have may be a year apart: films have several premieres.
-            let near = |year: i32| at < self.common && (self.item.year == 0 || (year - self.item.year).abs() <= 1);
-            let is_other = self.item.year != 0 && !is_own && years().any(|(_, year)| !near(year));
-            if is_other && (place.is_some() || at == 0) {
+    /// A film: its title by itself, its year, and no other year. The folders below the one with the title are the listed ones.
+    fn film(&self) -> TitleEvidence {
+        let (mut has_title, mut dated_beside, mut dated_in_common, mut other_year) = (false, false, false, false);
+        let (mut common_editions, mut asked_editions, mut listed_editions) = (0, 0, 0);
+        let contradiction = self.asked.each(0..NAMES, |at, words| {
+            let is_common = at < self.common;
+            *(if is_common {
+                &mut common_editions
+            } else {
+                &mut asked_editions
+            }) |= self.editions(words);
+            let name = self.film_name(at, words);
+            if name.has_other_year && (name.has_title || at == 0) {
                 return Break(());
             }
-            let numbered = at < self.common && has_number(self.asked.names[at]);
-            let is_near = || numbered || years().any(|(_, year)| near(year));
-            dated |= at < self.common && is_near();
-            // Of a title that was made of the file's name a year is part that was meant as one: no `Recording 2019.mp4`.
-            let meant = |word: usize| words.is_inside(word) || is_about(words.word(word + 1));
-            let meant = || found || years().any(|(word, _)| meant(word));
-            beside |= place.is_some() && (is_own || found && is_near()) && meant();
-            elsewhere |= is_other && at >= self.common;
-            told |= place.is_some() && at <= self.common;
+            has_title |= name.has_title && at <= self.common;
+            dated_beside |= name.has_title && name.is_dated;
+            dated_in_common |= name.has_near_year && is_common;
+            other_year |= name.has_other_year && !is_common;
             Continue(())
         });
-        let mut theirs = 0;
         self.listed.each(self.common..NAMES, |_, words| {
-            theirs |= self.editions(words);
+            listed_editions |= self.editions(words);
             Continue::<()>(())
         });
-        if against.is_some() || both | ours != both | theirs {
-            return Verdict::Against;
+        if contradiction.is_some() || common_editions | asked_editions != common_editions | listed_editions {
+            return TitleEvidence::Contradicts;
         }
         // Remakes have the same title. A title of one short word may be there by chance, and its year elsewhere too.
-        if told && (beside && (found || !self.title.is_short()) || dated && !strict && !elsewhere) {
-            Verdict::Tells
+        let is_matched = !is_unmatched(self.item.guid);
+        let by_name = dated_beside && (is_matched || !self.title.is_short());
+        let by_common_year = dated_in_common && !other_year && is_matched && !self.title.is_short();
+        if has_title && (by_name || by_common_year) {
+            TitleEvidence::Confirms
         } else {
-            Verdict::Nothing
+            TitleEvidence::Neutral
+        }
+    }
+
+    /// What one name of the path asked for says of a film.
+    fn film_name(&self, at: usize, words: &Words) -> FilmName {
+        let (is_common, is_matched, released) = (at < self.common, !is_unmatched(self.item.guid), self.item.year);
+        let is_own = |word: &[u8]| year(word) == Some(released);
+        let title = self.title_span(words, |lead, span| {
+            let next = words.word(span.end);
+            let dated = || (span.end..words.len()).any(|at| is_own(words.word(at)));
+            match lead {
+                TitleLead::Dash => is_own(next),
+                TitleLead::Start => ends_title(words, span.end) || is_common && !is_sequel(next) && dated(),
+            }
+        });
+        let outside = |word: &usize| title.is_none_or(|title| !(title.from..title.end).contains(word));
+        let years = || {
+            let words_outside = (0..words.len()).filter(outside);
+            words_outside.filter_map(|word| Some((word, year(words.word(word))?)))
+        };
+        let has_own_year = years().any(|(_, year)| year == released);
+        // Plex and a name that both paths have may be a year apart: films have several premieres.
+        let is_near = |year: i32| is_common && (released == 0 || (year - released).abs() <= 1);
+        let is_numbered = is_common && has_number(self.asked.names[at]);
+        let has_near_year = is_numbered || years().any(|(_, year)| is_near(year));
+        // Plex makes the title of an unmatched film of its file's name. A year there is one only if it is marked as one: not in
+        // `Recording 2019.mp4`.
+        let is_marked = |word: usize| words.is_inside(word) || is_about(words.word(word + 1));
+        let is_meant = is_matched || years().any(|(word, _)| is_marked(word));
+        FilmName {
+            has_title: title.is_some(),
+            has_near_year,
+            has_other_year: released != 0 && !has_own_year && years().any(|(_, year)| !is_near(year)),
+            is_dated: (has_own_year || is_matched && has_near_year) && is_meant,
         }
     }
 
     /// An episode: its show's title by itself, its season, and its number.
-    fn episode(&self) -> Verdict {
+    fn episode(&self) -> TitleEvidence {
         let Some(file) = Words::of(self.asked.names[0]) else {
-            return Verdict::Nothing;
+            return TitleEvidence::Neutral;
         };
         let marker = (0..file.len())
             .find_map(|at| Marker::at(&file, at).filter(|marker| marker.season.is_some()))
             .or_else(|| (0..file.len()).find_map(|at| Marker::at(&file, at)));
         let Some(marker) = marker else {
-            return Verdict::Nothing;
+            return TitleEvidence::Neutral;
         };
         let mut season = marker.season;
         let against = self.asked.each(1..NAMES, |at, words| {
-            if let Some(told) = season_in(words) {
-                if at >= self.common && told != self.item.season {
+            if let Some(named) = season_in(words) {
+                if at >= self.common && named != self.item.season {
                     return Break(());
                 }
-                season = season.or(Some(told));
+                season = season.or(Some(named));
             }
             Continue(())
         });
         if against.is_some() {
-            return Verdict::Against;
+            return TitleEvidence::Contradicts;
         }
         let Some(season) = season else {
-            return Verdict::Nothing;
+            return TitleEvidence::Neutral;
         };
         if season != self.item.season || !(marker.first..=marker.last).contains(&self.item.episode) {
-            return Verdict::Against;
+            return TitleEvidence::Contradicts;
         }
         let known = |year: i32| {
             let listed = |words: &Words| words.iter().any(|word| self::year(word) == Some(year));
             year == self.item.year || any(self.listed.iter().map(|(_, name)| name), listed)
         };
-        let mut told = false;
+        let mut confirmed = false;
         let against = self.asked.each(0..NAMES, |at, words| {
             let numbered = |end: usize| Marker::at(words, end).is_some();
-            let place = self.place(words, |lead, place| match lead {
-                Lead::Dash => numbered(place.end),
-                Lead::Nothing => {
+            let place = self.title_span(words, |lead, place| match lead {
+                TitleLead::Dash => numbered(place.end),
+                TitleLead::Start => {
                     numbered(place.end) || season_at(words, place.end).is_some() || ends_title(words, place.end)
                 }
             });
@@ -217,43 +245,47 @@ impl Paths<'_, '_> {
             // Its own number right behind it: no word of chance.
             let numbered = at == 0 && place.from == 0 && numbered(place.end);
             // A show that Plex did not find is called as its folder is: `Home Videos`.
-            told |= numbered
+            confirmed |= numbered
                 || at == 0 && !self.title.is_short()
                 || !is_unmatched(self.item.guid) && (dated || !self.title.is_short());
             Continue(())
         });
         if against.is_some() {
-            return Verdict::Against;
+            return TitleEvidence::Contradicts;
         }
-        if told { Verdict::Tells } else { Verdict::Nothing }
+        if confirmed {
+            TitleEvidence::Confirms
+        } else {
+            TitleEvidence::Neutral
+        }
     }
 
     /// A track: its title and number in the file's name, its artist there or in a folder, and no other album between: the
     /// album's title is not known, so its folder must be the listed one.
-    fn track(&self) -> Verdict {
+    fn track(&self) -> TitleEvidence {
         let (Some(file), Some(title)) = (Words::of(self.asked.names[0]), Words::of(self.item.title)) else {
-            return Verdict::Nothing;
+            return TitleEvidence::Neutral;
         };
         let begins = |from: usize| {
             let counted = (0..from).all(|at| number(file.word(at)).is_some_and(|number| number < 1000));
-            counted || lead(&file, from).is_some()
+            counted || lead_of(&file, from).is_some()
         };
         let place = (0..file.len()).find_map(|from| {
             let end = begins(from).then(|| file.title_at(from, &title)).flatten()?;
-            (end == file.len() || file.before(end) == Gap::Bracket).then_some(Place { from, end })
+            (end == file.len() || file.before(end) == Gap::Bracket).then_some(TitleSpan { from, end })
         });
         let Some(place) = place else {
-            return Verdict::Nothing;
+            return TitleEvidence::Neutral;
         };
         let counted = place.from.checked_sub(1).and_then(|at| number(file.word(at)));
         let own = |number: i32| number == self.item.episode || number == self.item.season * 100 + self.item.episode;
         if counted.is_some_and(|number| !own(number)) {
-            return Verdict::Against;
+            return TitleEvidence::Contradicts;
         }
         let disc = Words::of(self.asked.names[1]).is_some_and(|words| is_disc(&words));
         let album = if disc { 3 } else { 2 };
         let artist = self.asked.each(0..NAMES, |at, words| {
-            let place = self.place(words, |_, artist| match at {
+            let place = self.title_span(words, |_, artist| match at {
                 0 => artist.end <= place.from && words.before(artist.end) == Gap::Dash,
                 _ => artist.from == 0 && ends_title(words, artist.end),
             });
@@ -262,9 +294,9 @@ impl Paths<'_, '_> {
         // `Unknown Artist/Unknown Album/01 Track 01.mp3` is on every computer.
         let is_name = !self.title.iter().all(is_general);
         match artist {
-            Some((0, artist)) if is_name && names_album(&file, artist.end, place.from) => Verdict::Tells,
-            Some((at, _)) if is_name && self.common >= album.max(at) => Verdict::Tells,
-            _ => Verdict::Nothing,
+            Some((0, artist)) if is_name && names_album(&file, artist.end, place.from) => TitleEvidence::Confirms,
+            Some((at, _)) if is_name && self.common >= album.max(at) => TitleEvidence::Confirms,
+            _ => TitleEvidence::Neutral,
         }
     }
 

@@ -1,12 +1,12 @@
 //! Whether two paths differ in their roots only, so that one mount or another would make them the same.
 
-use super::apart::is_apart;
+use super::extras::is_apart;
 use super::names::{NAMES, any, has_number, is_unmatched, named, naming};
-use crate::matching::beside::{ends_title, is_general};
 use crate::matching::form::Form;
 use crate::matching::normal::Normal;
 use crate::matching::numbered::{is_disc, season_in};
-use crate::matching::outcome::ItemRef;
+use crate::matching::resolution::ItemRef;
+use crate::matching::vocabulary::{ends_title, is_general};
 use crate::matching::words::{Words, year};
 use crate::model::ItemType;
 
@@ -79,16 +79,16 @@ pub fn folder_root_differs(item: &ItemRef<'_>, asked: &[u8], listed: &[u8], comm
     below > 0 && common >= below && (below > 1 || called()) && differs()
 }
 
-/// Whether a folder in normal form has the title of what is in it for its name; where discs, cards and seasons are called as it is,
-/// or it has the album's title, the folder above it. The second says which of the two.
-pub fn folder_is_called(item: &ItemRef<'_>, album: &str, folder: &[u8]) -> Option<IsPart> {
+/// How many folders above this one the name stands that says whose it is: 0 if a folder in normal form has the title of what is in
+/// it, or the album's. Folders that are called as discs, cards and seasons are passed over; any other name is `None`.
+pub fn title_depth(item: &ItemRef<'_>, album: &str, folder: &[u8]) -> Option<usize> {
     let (title, album) = (naming(item).and_then(Words::of), Words::of(album));
     for (at, component) in Form::done(folder).back().enumerate().take(NAMES) {
         let words = Words::of(std::str::from_utf8(component.bytes()).ok()?)?;
         // An album may be called as its artist is.
         let is_album = at == 0 && is_named(&words, album.as_ref());
         if !is_album && is_named(&words, title.as_ref()) {
-            return Some(IsPart(at > 0));
+            return Some(at);
         }
         if !is_album && !is_structure(component.bytes(), &words) {
             return None;
@@ -96,9 +96,6 @@ pub fn folder_is_called(item: &ItemRef<'_>, album: &str, folder: &[u8]) -> Optio
     }
     None
 }
-
-/// Whether a folder is a part of the one that has the title.
-pub struct IsPart(pub bool);
 
 /// Whether a folder has the title for its name, and the title says something: `Various Artists` does not.
 fn is_named(words: &Words, title: Option<&Words>) -> bool {

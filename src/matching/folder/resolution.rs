@@ -1,6 +1,6 @@
 //! The answer for a folder.
 
-use crate::matching::outcome::Found;
+use crate::matching::resolution::FoundItem;
 use crate::model::{Confidence, ItemType, Reason, Rung};
 
 /// A folder of a library that was found.
@@ -16,15 +16,15 @@ pub struct FoundFolder {
 
 /// The answer for a folder.
 #[derive(Debug, Default)]
-pub struct FolderOutcome<'v> {
-    /// The rung that found it.
+pub struct FolderResolution<'v> {
+    /// How it matched.
     pub rung: Rung,
     /// High, or low, or none when nothing was found.
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,
     /// Whose what is below it is: so many as an answer holds.
-    pub found: Vec<Found<'v>>,
+    pub found: Vec<FoundItem<'v>>,
     /// How many there are. By its end, several folders are counted instead.
     pub total: usize,
     /// Items of which a file lies below it. Of several folders with the same end 0.
@@ -35,7 +35,7 @@ pub struct FolderOutcome<'v> {
     pub kind: ItemType,
     /// Where it is listed.
     pub folders: Vec<FoundFolder>,
-    /// An image is damaged: this answer means nothing, make the file anew and ask again.
+    /// A segment is damaged: rebuild it and ask again.
     pub broken: bool,
     /// Of a library that was never fetched, by one file below it: what else is there is not known.
     pub by_one_file: bool,

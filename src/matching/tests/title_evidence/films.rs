@@ -7,30 +7,30 @@ fn a_film_is_told_by_title_and_year() {
     names(
         &film("Big Buck Bunny", 2008),
         &[
-            ("Big Buck Bunny (2008).mkv", Tells),
-            ("big.buck.bunny.2008.1080p.BluRay.x264-GRP.mkv", Tells),
-            ("Big_Buck_Bunny_2008.mkv", Tells),
+            ("Big Buck Bunny (2008).mkv", Confirms),
+            ("big.buck.bunny.2008.1080p.BluRay.x264-GRP.mkv", Confirms),
+            ("Big_Buck_Bunny_2008.mkv", Confirms),
             // Remakes have the same title.
-            ("Big_Buck_Bunny.mkv", Nothing),
-            ("[Group] Big Buck Bunny [1080p].mkv", Nothing),
-            ("[Group] Big Buck Bunny 2008 [1080p].mkv", Tells),
-            ("01 - Big Buck Bunny (2008).mkv", Tells),
-            ("2008 - Big Buck Bunny.mkv", Tells),
-            ("Blender - Big Buck Bunny (2008).mkv", Tells),
-            ("Big Buck Bunny Remastered 2008 2160p.mkv", Tells),
-            ("Big.Buck.Bunny.720p.mkv", Nothing),
-            ("Big Buck Bunny (2009).mkv", Tells),
-            ("Big Buck Bunny (2003).mkv", Against),
-            ("Big Buck Bunny (2020) 1080p.mkv", Against),
-            ("Big Buck Bunny II.mkv", Nothing),
-            ("Big Buck Bunny 2 (2008).mkv", Nothing),
-            ("Big Buck Bunny Part 2 2008.mkv", Nothing),
-            ("Big Buck Bunny and Friends.mkv", Nothing),
-            ("Big Buck Bunny (Making of).mkv", Nothing),
-            ("Son of Big Buck Bunny.mkv", Nothing),
-            ("Blender - Big Buck Bunny.mkv", Nothing),
-            ("BigBuckBunnyhood.mkv", Nothing),
-            ("movie.mkv", Nothing),
+            ("Big_Buck_Bunny.mkv", Neutral),
+            ("[Group] Big Buck Bunny [1080p].mkv", Neutral),
+            ("[Group] Big Buck Bunny 2008 [1080p].mkv", Confirms),
+            ("01 - Big Buck Bunny (2008).mkv", Confirms),
+            ("2008 - Big Buck Bunny.mkv", Confirms),
+            ("Blender - Big Buck Bunny (2008).mkv", Confirms),
+            ("Big Buck Bunny Remastered 2008 2160p.mkv", Confirms),
+            ("Big.Buck.Bunny.720p.mkv", Neutral),
+            ("Big Buck Bunny (2009).mkv", Confirms),
+            ("Big Buck Bunny (2003).mkv", Contradicts),
+            ("Big Buck Bunny (2020) 1080p.mkv", Contradicts),
+            ("Big Buck Bunny II.mkv", Neutral),
+            ("Big Buck Bunny 2 (2008).mkv", Neutral),
+            ("Big Buck Bunny Part 2 2008.mkv", Neutral),
+            ("Big Buck Bunny and Friends.mkv", Neutral),
+            ("Big Buck Bunny (Making of).mkv", Neutral),
+            ("Son of Big Buck Bunny.mkv", Neutral),
+            ("Blender - Big Buck Bunny.mkv", Neutral),
+            ("BigBuckBunnyhood.mkv", Neutral),
+            ("movie.mkv", Neutral),
         ],
     );
 }
@@ -43,86 +43,86 @@ fn a_folder_tells_a_film_when_nothing_below_it_differs() {
             (
                 "/nas/Big Buck Bunny (2008)/movie.mkv",
                 "/p/Big Buck Bunny/movie.mkv",
-                Tells,
+                Confirms,
             ),
             (
                 "/nas/Big Buck Bunny (2008)/BDMV/STREAM/00012.m2ts",
                 "/p/bbb/BDMV/STREAM/00012.m2ts",
-                Tells,
+                Confirms,
             ),
             (
                 "/nas/Big Buck Bunny/BDMV/STREAM/00012.m2ts",
                 "/p/Big Buck Bunny/BDMV/STREAM/00012.m2ts",
-                Nothing,
+                Neutral,
             ),
             (
                 "/nas/Big Buck Bunny/Disc 2/BDMV/STREAM/00012.m2ts",
                 "/p/Big Buck Bunny/Disc 1/BDMV/STREAM/00012.m2ts",
-                Nothing,
+                Neutral,
             ),
             (
                 "/nas/Big Buck Bunny/CD2/movie.avi",
                 "/p/Big Buck Bunny/CD1/movie.avi",
-                Nothing,
+                Neutral,
             ),
             (
                 "/nas/Big Buck Bunny/new/movie.mkv",
                 "/p/Big Buck Bunny/movie.mkv",
-                Nothing,
+                Neutral,
             ),
             (
                 "/nas/Big Buck Bunny/extra/movie.mkv",
                 "/p/Big Buck Bunny/movie.mkv",
-                Against,
+                Contradicts,
             ),
             (
                 "/nas/Big Buck Bunny/Trailers/Big Buck Bunny.mkv",
                 "/p/Big Buck Bunny/Big Buck Bunny.mkv",
-                Against,
+                Contradicts,
             ),
             (
                 "/nas/Big Buck Bunny (1999)/movie.mkv",
                 "/p/Big Buck Bunny (2008)/movie.mkv",
-                Against,
+                Contradicts,
             ),
             // No folder of the film's: any may be called so.
             (
                 "/nas/other/x/Big Buck Bunny (2008).mkv",
                 "/p/Big Buck Bunny/Big Buck Bunny (2008).mkv",
-                Tells,
+                Confirms,
             ),
             (
                 "/nas/Shorts/Big Buck Bunny (2008).mkv",
                 "/p/Big Buck Bunny/Big Buck Bunny (2008).mkv",
-                Tells,
+                Confirms,
             ),
             // A remake's path is the same.
             (
                 "/nas/b/Big Buck Bunny/Big Buck Bunny.mkv",
                 "/p/Big Buck Bunny/Big Buck Bunny.mkv",
-                Nothing,
+                Neutral,
             ),
             // The year is in a folder that both have; not in one that only the path asked for has.
-            ("/nas/2008/Big Buck Bunny.mkv", "/p/2008/Big Buck Bunny.mkv", Tells),
-            ("/nas/archive 2008/Big Buck Bunny.mkv", "/p/Big Buck Bunny.mkv", Nothing),
+            ("/nas/2008/Big Buck Bunny.mkv", "/p/2008/Big Buck Bunny.mkv", Confirms),
+            ("/nas/archive 2008/Big Buck Bunny.mkv", "/p/Big Buck Bunny.mkv", Neutral),
             // A year apart is another film of that title, unless both paths have it.
             (
                 "/nas/Big Buck Bunny (2009)/movie.mkv",
                 "/p/Big Buck Bunny (2008)/movie.mkv",
-                Against,
+                Contradicts,
             ),
             (
                 "/nas/Big Buck Bunny (2009)/movie.mkv",
                 "/p/Big Buck Bunny (2009)/movie.mkv",
-                Tells,
+                Confirms,
             ),
-            ("/nas/1999/Big Buck Bunny.mkv", "/p/2008/Big Buck Bunny.mkv", Nothing),
+            ("/nas/1999/Big Buck Bunny.mkv", "/p/2008/Big Buck Bunny.mkv", Neutral),
             (
                 "/nas/1999/Big Buck Bunny (2008).mkv",
                 "/p/2008/Big Buck Bunny (2008).mkv",
-                Tells,
+                Confirms,
             ),
-            ("/nas/Big Buck Bunny Collection/movie.mkv", "/p/a/movie.mkv", Nothing),
+            ("/nas/Big Buck Bunny Collection/movie.mkv", "/p/a/movie.mkv", Neutral),
         ],
     );
 }
@@ -132,29 +132,29 @@ fn a_longer_title_is_another_title() {
     names(
         &film("Rocky", 1976),
         &[
-            ("Rocky (1976).mkv", Tells),
-            ("Rocky.1976.mkv", Tells),
-            ("Rocky.mkv", Nothing),
-            ("Rocky II (1979).mkv", Against),
-            ("Rocky II (1976).mkv", Nothing),
-            ("Rocky II.mkv", Nothing),
+            ("Rocky (1976).mkv", Confirms),
+            ("Rocky.1976.mkv", Confirms),
+            ("Rocky.mkv", Neutral),
+            ("Rocky II (1979).mkv", Contradicts),
+            ("Rocky II (1976).mkv", Neutral),
+            ("Rocky II.mkv", Neutral),
         ],
     );
     names(
         &film("Alien", 1979),
-        &[("Aliens (1986).mkv", Against), ("Aliens.mkv", Nothing)],
+        &[("Aliens (1986).mkv", Contradicts), ("Aliens.mkv", Neutral)],
     );
     names(
         &film("Alien", 1979),
-        &[("Alien 3 (1992).mkv", Against), ("Alien.3.mkv", Nothing)],
+        &[("Alien 3 (1992).mkv", Contradicts), ("Alien.3.mkv", Neutral)],
     );
-    names(&film("Alien³", 1992), &[("Alien 3 (1992).mkv", Tells)]);
+    names(&film("Alien³", 1992), &[("Alien 3 (1992).mkv", Confirms)]);
     check(
         &film("The Lord of the Rings", 1978),
         &[(
             "/n/The Lord of the Rings Collection/The Two Towers (2002)/movie.mkv",
             "/p/The Lord of the Rings (1978)/movie.mkv",
-            Nothing,
+            Neutral,
         )],
     );
 }
@@ -172,32 +172,32 @@ fn a_short_word_needs_its_year() {
         "Брат",
     ] {
         let name = format!("{title}.mkv");
-        names(&film(title, 1995), &[(&name, Nothing)]);
+        names(&film(title, 1995), &[(&name, Neutral)]);
         let name = format!("{title} (1995).mkv");
-        names(&film(title, 1995), &[(&name, Tells)]);
+        names(&film(title, 1995), &[(&name, Confirms)]);
     }
     names(
         &film("1917", 2019),
-        &[("1917.2019.1080p.mkv", Tells), ("1917 (1917).mkv", Against)],
+        &[("1917.2019.1080p.mkv", Confirms), ("1917 (1917).mkv", Contradicts)],
     );
     names(
         &film("Blade Runner 2049", 2017),
         &[
-            ("Blade Runner 2049.mkv", Nothing),
-            ("Blade Runner 2049 (2017).mkv", Tells),
+            ("Blade Runner 2049.mkv", Neutral),
+            ("Blade Runner 2049 (2017).mkv", Confirms),
         ],
     );
     names(
         &film("Blade Runner", 1982),
-        &[("Blade Runner 2049 (2017).mkv", Against)],
+        &[("Blade Runner 2049 (2017).mkv", Contradicts)],
     );
     names(
         &film("2012", 2009),
-        &[("Home Movies 2012.mkv", Against), ("2012 (2009).mkv", Tells)],
+        &[("Home Movies 2012.mkv", Contradicts), ("2012 (2009).mkv", Confirms)],
     );
     check(
         &film("Home Videos", 1975),
-        &[("/n/Home Videos/1999/movie.mkv", "/p/Home Videos/movie.mkv", Nothing)],
+        &[("/n/Home Videos/1999/movie.mkv", "/p/Home Videos/movie.mkv", Neutral)],
     );
 }
 
@@ -216,15 +216,15 @@ fn words_are_compared_as_people_write_them() {
         ("Ирония судьбы", "Ирония.судьбы.1080p.mkv"),
     ] {
         let path = |root: &str| format!("/{root}/2001/{name}");
-        check(&film(title, 2001), &[(&path("n"), &path("p"), Tells)]);
+        check(&film(title, 2001), &[(&path("n"), &path("p"), Confirms)]);
     }
-    names(&film("踊る大捜査線", 1998), &[("踊る大捜査線2.mkv", Nothing)]);
-    names(&film("9/11 the Movie", 2001), &[("911 the Movie.mkv", Nothing)]);
+    names(&film("踊る大捜査線", 1998), &[("踊る大捜査線2.mkv", Neutral)]);
+    names(&film("9/11 the Movie", 2001), &[("911 the Movie.mkv", Neutral)]);
     names(
         &film(&"long ".repeat(200).leak()[..999], 2001),
-        &[("long.mkv", Nothing)],
+        &[("long.mkv", Neutral)],
     );
-    names(&film("!!!", 2001), &[("!!! (2001).mkv", Nothing)]);
+    names(&film("!!!", 2001), &[("!!! (2001).mkv", Neutral)]);
 }
 
 #[test]
@@ -232,22 +232,22 @@ fn an_edition_or_a_number_at_a_database_tells_against() {
     names(
         &film("King Kong", 1933),
         &[
-            ("King Kong {imdb-tt0024216}.mkv", Tells),
-            ("King Kong {edition-Extended}.mkv", Nothing),
+            ("King Kong {imdb-tt0024216}.mkv", Confirms),
+            ("King Kong {edition-Extended}.mkv", Neutral),
         ],
     );
     let two = film("Blade Runner", 1982);
     let (base, name) = ("/n/Blade Runner (1982)", "/movie.mkv");
     for (asked, listed, verdict) in [
-        (" {edition-Final Cut}", " {edition-Final Cut}", Tells),
-        (" {edition-Final Cut}", " {edition-Workprint}", Against),
-        (" {edition-Final Cut}", "", Against),
-        ("", " {edition-Final Cut}", Against),
-        (" Directors Cut", "", Against),
-        (" {imdb-tt0083658}", "", Tells),
-        (" {imdb-tt0083658}", " {imdb-tt0000001}", Against),
-        (" [imdbid-tt0083658]", " [tmdbid-78]", Tells),
-        (" [1080p]", " [2160p]", Tells),
+        (" {edition-Final Cut}", " {edition-Final Cut}", Confirms),
+        (" {edition-Final Cut}", " {edition-Workprint}", Contradicts),
+        (" {edition-Final Cut}", "", Contradicts),
+        ("", " {edition-Final Cut}", Contradicts),
+        (" Directors Cut", "", Contradicts),
+        (" {imdb-tt0083658}", "", Confirms),
+        (" {imdb-tt0083658}", " {imdb-tt0000001}", Contradicts),
+        (" [imdbid-tt0083658]", " [tmdbid-78]", Confirms),
+        (" [1080p]", " [2160p]", Confirms),
     ] {
         let (asked, listed) = (format!("{base}{asked}{name}"), format!("/p{base}{listed}{name}"));
         check(&two, &[(&asked, &listed, verdict)]);
@@ -268,8 +268,8 @@ fn a_title_made_of_the_file_s_name_tells_with_its_year_only() {
         names(
             &video,
             &[
-                ("Holiday Video Summer.mkv", Nothing),
-                ("Holiday Video Summer (2019).mkv", Nothing),
+                ("Holiday Video Summer.mkv", Neutral),
+                ("Holiday Video Summer (2019).mkv", Neutral),
             ],
         );
         let dated = ItemRef { year: 2019, ..video };
@@ -278,23 +278,23 @@ fn a_title_made_of_the_file_s_name_tells_with_its_year_only() {
             ..dated
         };
         let by_a_phone = ItemRef { title: "VID", ..dated };
-        names(&by_a_program, &[("Screen Recording 2019.mkv", Nothing)]);
-        names(&by_a_phone, &[("VID (2019).mkv", Nothing)]);
+        names(&by_a_program, &[("Screen Recording 2019.mkv", Neutral)]);
+        names(&by_a_phone, &[("VID (2019).mkv", Neutral)]);
         let show = ItemRef {
             guid: GuidRef::Text(guid),
             ..episode("Home Movies", 1, 1)
         };
         check(
             &show,
-            &[("/n/Home Movies/S01E01.mkv", "/p/Home Movies/S01E01.mkv", Nothing)],
+            &[("/n/Home Movies/S01E01.mkv", "/p/Home Movies/S01E01.mkv", Neutral)],
         );
-        names(&show, &[("Home Movies - S01E01.mkv", Tells)]);
+        names(&show, &[("Home Movies - S01E01.mkv", Confirms)]);
         names(
             &dated,
             &[
-                ("Holiday Video Summer.mkv", Nothing),
-                ("Holiday Video Summer (2019).mkv", Tells),
-                ("Holiday.Video.Summer.2019.1080p.mkv", Tells),
+                ("Holiday Video Summer.mkv", Neutral),
+                ("Holiday Video Summer (2019).mkv", Confirms),
+                ("Holiday.Video.Summer.2019.1080p.mkv", Confirms),
             ],
         );
     }
@@ -303,6 +303,6 @@ fn a_title_made_of_the_file_s_name_tells_with_its_year_only() {
             title: "Sunset in the mountains",
             ..item(kind)
         };
-        names(&photo, &[("Sunset in the mountains.jpg", Nothing)]);
+        names(&photo, &[("Sunset in the mountains.jpg", Neutral)]);
     }
 }

@@ -4,7 +4,7 @@ use super::names::{has_number, named, naming};
 use crate::matching::lower_name::LowerName;
 use crate::matching::normal::Normal;
 use crate::matching::numbered::season_in;
-use crate::matching::outcome::ItemRef;
+use crate::matching::resolution::ItemRef;
 use crate::matching::words::{Gap, Words, year};
 use crate::model::ItemType;
 
@@ -24,7 +24,7 @@ pub fn is_apart(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_>, com
         if !is_video(item) || !is_beside(name) {
             return false;
         }
-        let around = around.get_or_insert_with(|| Around::of(item, asked));
+        let around = around.get_or_insert_with(|| EnclosingFolders::of(item, asked));
         let is_sample = name.is(b"sample") || name.is(b"samples");
         around.is_below_title(at, name) || is_sample && around.title != Some(at) && is_elsewhere()
     })
@@ -64,15 +64,15 @@ fn is_identified(text: &str, words: &Words, title: &Words) -> bool {
         && !LowerName(text.as_bytes()).ends_as_a_sample()
 }
 
-/// The folders by which it is told what lies below them.
-struct Around {
+/// The folders that say whose files lie below them.
+struct EnclosingFolders {
     /// The folder with the item's title that is next to the file: one that may be such a folder itself if there is no other.
     title: Option<usize>,
     /// The outermost one of a season.
     season: usize,
 }
 
-impl Around {
+impl EnclosingFolders {
     fn of(item: &ItemRef<'_>, asked: &Normal<'_>) -> Self {
         let title = naming(item).and_then(Words::of);
         let (mut called, mut by_chance, mut season) = (None, None, 0);

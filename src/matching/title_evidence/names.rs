@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::matching::form::{Component, Form};
 use crate::matching::normal::Normal;
-use crate::matching::outcome::{GuidRef, ItemRef};
+use crate::matching::resolution::{GuidRef, ItemRef};
 use crate::matching::words::Words;
 use crate::model::ItemType;
 
@@ -13,12 +13,12 @@ use crate::model::ItemType;
 pub const NAMES: usize = 4;
 
 /// The names of a path, the file's first and without its extension.
-pub struct Names<'p> {
+pub struct PathNames<'p> {
     pub names: [&'p str; NAMES],
     pub count: usize,
 }
 
-impl<'p> Names<'p> {
+impl<'p> PathNames<'p> {
     /// Those of a path in normal form, beginning `skip` components from its end.
     pub fn of(path: &Normal<'p>, skip: usize) -> Self {
         let mut names = [""; NAMES];

@@ -3,12 +3,11 @@
 use super::*;
 
 #[test]
-fn words_that_tell_nothing_are_sorted() {
-    use crate::matching::beside::GENERAL;
-    assert!(GENERAL.is_sorted());
+fn general_words_are_sorted_and_say_nothing_of_a_track() {
+    assert!(crate::matching::vocabulary::GENERAL.is_sorted());
     let ripped = track("Unknown Artist", "Track 01", 1);
     let below = "Unknown Artist/Unknown Album/01 Track 01.mp3";
-    check(&ripped, &[(&format!("/n/{below}"), &format!("/p/{below}"), Nothing)]);
+    check(&ripped, &[(&format!("/n/{below}"), &format!("/p/{below}"), Neutral)]);
 }
 
 /// The first rule, with the library's folder.

@@ -1,0 +1,92 @@
+//! The words that names of media have beside titles.
+
+use super::numbered::is_disc_word;
+use super::words::{Gap, Words, number, year};
+
+/// Which of the words that make an edition of a film this is, if any: each has a number of its own, below 32.
+pub fn edition(word: &[u8]) -> Option<u32> {
+    Some(match word {
+        b"edition" => 0,
+        b"cut" => 1,
+        b"extended" => 2,
+        b"unrated" => 3,
+        b"uncut" => 4,
+        b"uncensored" => 5,
+        b"remastered" => 6,
+        b"restored" => 7,
+        b"theatrical" => 8,
+        b"directors" => 9,
+        b"final" => 10,
+        b"redux" => 11,
+        b"imax" => 12,
+        b"ultimate" => 13,
+        b"fanedit" => 14,
+        b"3d" => 15,
+        _ => return None,
+    })
+}
+
+/// Words of folders that say nothing about what is in them, sorted.
+pub static GENERAL: [&[u8]; 143] = split(
+    "album albums android apr april archive archives artist artists audio aug august avchd backup backups bdmv \
+     bilder bluray bonus camera cameras canon cd clip clips complete completed data dcim dec december disc disk \
+     disks dji download downloads drive dvd extras feature features feb february file files film filme films folder \
+     fotos galaxy gopro home huawei image images img ipad iphone jan january jul july jun june libraries library \
+     main mar march may media misc mnt mobile movie movies music musik nas neuer new nikon nov november oct october \
+     old ordner other phone photo photos pics picture pictures pixel playlist plex private recording recordings \
+     roll sample samsung saved scan scans screenshots season seasons sep sept september serien series share shared \
+     shows sony sorted specials stream television temp title tmp track tracks ts tv unknown unsorted untitled \
+     upload uploads usb various video videos volume whatsapp",
+);
+
+/// The words of a text that single spaces part.
+const fn split<const N: usize>(text: &'static str) -> [&'static [u8]; N] {
+    let mut words: [&[u8]; N] = [b""; N];
+    let (mut rest, mut count) = (text.as_bytes(), 0);
+    while count < N {
+        let mut end = 0;
+        while end < rest.len() && rest[end] != b' ' {
+            end += 1;
+        }
+        let (word, behind) = rest.split_at(end);
+        words[count] = word;
+        rest = if let [_, next @ ..] = behind { next } else { behind };
+        count += 1;
+    }
+    assert!(rest.is_empty(), "more words than places");
+    words
+}
+
+/// Whether a word of a folder's name says nothing about what is in the folder: `media`, `april`, `gopro`.
+pub fn is_general(word: &[u8]) -> bool {
+    GENERAL.binary_search(&word).is_ok()
+}
+
+/// Words that describe a file, and are in no title.
+pub const ABOUT: [&[u8]; 20] = [
+    b"4k", b"uhd", b"hdr", b"bluray", b"bdrip", b"brrip", b"bdremux", b"remux", b"webrip", b"webdl", b"web", b"hdtv",
+    b"hdrip", b"dvdrip", b"dvd", b"x264", b"x265", b"h264", b"h265", b"hevc",
+];
+
+/// Whether a title is at its end before this word: nothing follows, or what names have behind a title.
+pub fn ends_title(words: &Words, at: usize) -> bool {
+    let word = words.word(at);
+    at >= words.len()
+        || year(word).is_some()
+        || words.before(at) == Gap::Bracket
+        || is_about(word)
+        || is_disc_word(word)
+}
+
+/// Whether a word describes a file: `x264`, `1080p`.
+pub fn is_about(word: &[u8]) -> bool {
+    let lines = word.strip_suffix(b"p").or(word.strip_suffix(b"i"));
+    ABOUT.contains(&word) || lines.is_some_and(|digits| digits.len() >= 3 && number(digits).is_some())
+}
+
+/// Whether a word behind a title makes it another title: `II`, `3`, `Part`.
+pub fn is_sequel(word: &[u8]) -> bool {
+    let roman = !word.is_empty() && word.iter().all(|letter| b"ivx".contains(letter));
+    let digit = word.first().is_some_and(u8::is_ascii_digit);
+    roman || digit || [&b"part"[..], b"pt", b"vol", b"volume", b"chapter", b"episode"].contains(&word)
+}

@@ -1,0 +1,383 @@
+//! The pages of a full listing: fetched, stored as the next one comes, and put into the segment.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use super::job::{SyncJob, aborted};
+use crate::engine::{LibraryRow, Listing, ListingBuilder};
+use crate::error::{Error, Result, Status};
+use crate::model::{Item, Library, Sequence};
+use crate::platform::thread::NO_THREAD;
+use crate::source::{PageEnd, PageRequest, Resume};
+use crate::stats::Spent;
+
+/// How many pages may wait to be stored: a source that reads many at once goes on meanwhile.
+const WAITING: usize = 6;
+/// Pages of this many items or more that wait are stored together, up to so many items.
+const LARGE: usize = 500;
+const TOGETHER: usize = 4_000;
+/// The smallest page asked for under a deadline.
+const SMALL_PAGE: u32 = 100;
+/// How often the folder is looked at while it grows.
+const LOOKED_AT_MS: i64 = 1_000;
+
+/// One page, or the rows of it that came before something went wrong.
+struct FetchedPage {
+    partition: usize,
+    /// Rows the server returned; of a page that was cut off, those that came.
+    rows: u64,
+    /// Where the next one begins.
+    next: u64,
+    total: Option<u64>,
+    items: Vec<Item>,
+    /// The change sequence when it was asked for.
+    asked: Sequence,
+    /// The partition begins anew with this page.
+    first: bool,
+    /// The partition ends with this page.
+    last: bool,
+}
+
+impl FetchedPage {
+    /// Adds the page that follows it. It was asked for later: what came singly since the first one is newer than both.
+    fn join(&mut self, next: Self) {
+        self.rows += next.rows;
+        self.next = next.next;
+        self.last = next.last;
+        self.items.extend(next.items);
+    }
+}
+
+/// Where the pages of a partition go on.
+struct PartitionCursor<'t> {
+    partition: usize,
+    position: u64,
+    /// Where rows are new again, behind the overlap.
+    resumed_at: u64,
+    /// The keys of the rows that were stored last: the first rows must be these, if rows are all that tells positions.
+    overlap: &'t [String],
+    /// Rows of the overlap that are still to come.
+    to_skip: u64,
+    total: Option<u64>,
+    /// No page of the partition came yet.
+    first: bool,
+    /// Rows that came.
+    rows: u64,
+}
+
+impl<'t> PartitionCursor<'t> {
+    fn new(partition: usize, position: u64, overlap: &'t [String], total: Option<u64>) -> Self {
+        let to_skip = overlap.len() as u64;
+        Self {
+            partition,
+            position: position - to_skip.min(position),
+            resumed_at: position,
+            overlap,
+            to_skip,
+            total,
+            first: position == 0,
+            rows: 0,
+        }
+    }
+
+    /// Whether items begin as the overlap does. A page may be smaller: the next one shows the rest of it.
+    fn overlaps(&self, items: &[Item]) -> bool {
+        let mut both = items.iter().zip(self.overlap);
+        both.all(|(item, key)| item.rating_key == *key)
+    }
+
+    /// The next page, unless rows moved: then the listing begins anew.
+    fn accept(
+        &mut self,
+        library: &Library,
+        end: &PageEnd,
+        items: Vec<Item>,
+        asked: Sequence,
+    ) -> Result<Option<FetchedPage>> {
+        let total_moved = self.total.is_some() && end.total.is_some() && end.total != self.total;
+        if !self.overlaps(&items) || total_moved || end.moved {
+            return Ok(None);
+        }
+        if counts_too_far(end) || end.next.is_some_and(|next| next <= self.position || end.rows == 0) {
+            return Err(gives_nothing(library, end, self.position));
+        }
+        self.rows += end.rows;
+        if end.next.is_some() && end.total.is_some_and(|total| self.rows > total) {
+            return Ok(None); // else pages would come without end
+        }
+        self.total = end.total;
+        let skipped = self.to_skip.min(end.rows);
+        self.to_skip -= skipped;
+        self.position = end.next.unwrap_or(self.position + end.rows);
+        let next = if self.to_skip > 0 {
+            self.resumed_at
+        } else {
+            self.position
+        };
+        Ok(Some(self.page(
+            items,
+            end.rows - skipped,
+            next,
+            end.next.is_none(),
+            asked,
+        )))
+    }
+
+    /// The rows that came before a page failed, if they go on where the last page ended: they are true. An answer with more rows
+    /// than were asked for is no page.
+    fn rescue(&mut self, items: Vec<Item>, size: u32, asked: Sequence) -> Option<FetchedPage> {
+        let came = items.len() as u64;
+        let known = self.overlap.len().min(items.len()) as u64;
+        let is_page = came <= u64::from(size) && came > self.to_skip && self.overlaps(&items);
+        is_page.then(|| self.page(items, came - known, self.position + came, false, asked))
+    }
+
+    fn page(&mut self, mut items: Vec<Item>, rows: u64, next: u64, last: bool, asked: Sequence) -> FetchedPage {
+        let known = self.overlap.len().min(items.len());
+        items.drain(..known);
+        self.overlap = &self.overlap[known..];
+        FetchedPage {
+            partition: self.partition,
+            rows,
+            next,
+            total: self.total,
+            items,
+            asked,
+            first: std::mem::take(&mut self.first),
+            last,
+        }
+    }
+}
+
+impl SyncJob<'_> {
+    /// Fetches and stores the pages that are left. `false`: the list moved, begin anew.
+    pub(super) fn pages(
+        &self,
+        row: &LibraryRow,
+        listing: &mut Listing,
+        builder: &mut Option<ListingBuilder>,
+        earlier: u64,
+    ) -> Result<bool> {
+        let from = (listing.partition, listing.position);
+        let (total, tail) = (listing.total, listing.tail.keys().to_vec());
+        let (send, receive) = sync_channel(WAITING);
+        std::thread::scope(|scope| {
+            let fetch = move || self.fetch_pages(&row.library, from, total, &tail, &send);
+            let fetcher = std::thread::Builder::new()
+                .spawn_scoped(scope, fetch)
+                .map_err(|error| no_thread(&error))?;
+            // A stored page goes into the segment while the next one is stored.
+            let image = builder.take().map(|mut image| {
+                let (to_image, stored) = sync_channel::<Vec<Item>>(1);
+                let put = move || {
+                    for items in stored {
+                        let begun = Instant::now();
+                        for item in &items {
+                            image.push(item);
+                        }
+                        self.sync.counters.spent(Spent::ListingSegment, begun.elapsed());
+                    }
+                    image
+                };
+                let putter = std::thread::Builder::new().spawn_scoped(scope, put);
+                putter
+                    .map(|putter| (to_image, putter))
+                    .map_err(|error| no_thread(&error))
+            });
+            let (to_image, putter) = match image.transpose() {
+                Ok(image) => image.unzip(),
+                Err(error) => {
+                    drop(receive);
+                    return Err(error);
+                }
+            };
+            let stored = self.store_pages(listing, to_image.as_ref(), &receive, earlier);
+            drop(to_image); // there are no more
+            drop(receive); // a fetcher that still sends must hear that it may stop
+            let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            *builder = putter.map(|putter| putter.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            stored?;
+            done
+        })
+    }
+
+    /// Sends the pages from a position on. `false`: the overlap, or the total, is not what it was.
+    fn fetch_pages(
+        &self,
+        library: &Library,
+        (first, position): (usize, u64),
+        total: Option<u64>,
+        tail: &[String],
+        send: &SyncSender<FetchedPage>,
+    ) -> Result<bool> {
+        let by_row = self.source.abilities().resume == Resume::ByRow;
+        let mut size = self.page_size();
+        for partition in first..self.source.partitions(library) {
+            let (position, overlap) = match partition == first {
+                true if by_row => (position, tail),
+                true => (position, &[][..]),
+                false => (0, &[][..]),
+            };
+            let cursor = PartitionCursor::new(partition, position, overlap, total.filter(|_| partition == 0));
+            if !self.fetch_partition(library, cursor, &mut size, send)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sends the pages of one partition.
+    fn fetch_partition(
+        &self,
+        library: &Library,
+        mut cursor: PartitionCursor<'_>,
+        size: &mut u32,
+        send: &SyncSender<FetchedPage>,
+    ) -> Result<bool> {
+        loop {
+            let (began, asked) = (Instant::now(), self.sync.store.totals()?.sequence);
+            let request = PageRequest {
+                library,
+                partition: cursor.partition,
+                position: cursor.position,
+                size: *size,
+            };
+            let mut items = Vec::new();
+            let outcome = self.source.page(&request, self.bounds, &mut items);
+            self.store_refusals();
+            // No host could be given these, and in a batch of keys a NUL shifts all that follow.
+            items.retain(Item::has_key);
+            let page = match outcome {
+                Ok(end) => cursor.accept(library, &end, items, asked)?,
+                Err(error) => {
+                    if self.source.abilities().resume == Resume::ByRow
+                        && let Some(page) = cursor.rescue(items, *size, asked)
+                    {
+                        let _ = send.send(page);
+                    }
+                    return Err(error);
+                }
+            };
+            let Some(page) = page else {
+                return Ok(false);
+            };
+            let is_last = page.last;
+            // If storing failed, it says why.
+            send.send(page).map_err(|_| aborted())?;
+            if is_last {
+                return Ok(true);
+            }
+            *size = self.next_size(*size, began.elapsed());
+        }
+    }
+
+    fn page_size(&self) -> u32 {
+        let most = self.sync.page_size;
+        match self.bounds.left() {
+            // A first byte comes sooner when fewer rows have to be gathered for it.
+            Some(left) if left < Duration::from_secs(2) => {
+                most.min(SMALL_PAGE.max(u32::try_from(left.as_millis()).unwrap_or(most) / 2))
+            }
+            _ => most,
+        }
+    }
+
+    fn next_size(&self, size: u32, took: Duration) -> u32 {
+        let most = self.sync.page_size;
+        match self.bounds.left() {
+            None => most,
+            // As many rows as half of what is left allows, at the speed of the last page.
+            Some(left) => {
+                let rows = f64::from(size) * left.as_secs_f64() / (2.0 * took.as_secs_f64().max(1e-6));
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
+                let rows = rows.clamp(1.0, f64::from(most)) as u32;
+                rows.max(SMALL_PAGE.min(most))
+            }
+        }
+    }
+
+    fn store_pages(
+        &self,
+        listing: &mut Listing,
+        to_image: Option<&SyncSender<Vec<Item>>>,
+        pages: &Receiver<FetchedPage>,
+        earlier: u64,
+    ) -> Result<()> {
+        let mut following = None;
+        while let Some(mut page) = following.take().or_else(|| pages.recv().ok()) {
+            // A transaction costs as much as some hundred items.
+            while (LARGE..TOGETHER).contains(&page.items.len())
+                && let Ok(next) = pages.try_recv()
+            {
+                if next.first || next.items.len() < LARGE {
+                    following = Some(next);
+                    break;
+                }
+                page.join(next);
+            }
+            let begun = Instant::now();
+            if page.first && page.partition != listing.partition {
+                listing.partition = page.partition;
+                listing.tail.clear();
+            }
+            if page.first {
+                listing.total = match (listing.total, page.total, page.partition) {
+                    (_, total, 0) => total,
+                    (Some(before), Some(total), _) => Some(before + total),
+                    _ => None,
+                };
+            }
+            listing.position = page.next;
+            listing.rows += page.rows;
+            listing.keyed += page.items.len() as u64;
+            listing.touched_ms = self.sync.clock.now_ms();
+            listing
+                .tail
+                .extend(page.items.iter().map(|item| item.rating_key.as_str()));
+            if page.last {
+                // The partition is done: a continuation begins with the next one, or finds nothing left of this one.
+                listing.tail.clear();
+            }
+            self.sync.store.store_page(listing, &page.items, page.asked)?;
+            self.sync.counters.spent(Spent::Store, begun.elapsed());
+            if let Some(to_image) = to_image {
+                let _ = to_image.send(page.items); // that it panicked is heard where it is waited for
+            }
+            self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
+            self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
+            self.sync
+                .reading
+                .keep_within_limit(LOOKED_AT_MS, self.bounds.deadline, listing.touched_ms);
+            if (self.bounds.aborted)() {
+                return Err(aborted());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn no_thread(error: &std::io::Error) -> Error {
+    Error::new(
+        Status::Store,
+        format!("no thread can be started to fetch with ({error}): {NO_THREAD}"),
+    )
+}
+
+/// No library has so many rows: sums of them would not fit into a number. Nor does the store keep such a position.
+fn counts_too_far(end: &PageEnd) -> bool {
+    const MOST_ROWS: u64 = 1 << 40;
+    end.rows.max(end.total.unwrap_or(0)) > MOST_ROWS || end.next.is_some_and(|next| i64::try_from(next).is_err())
+}
+
+/// The error for a server that contradicts itself.
+fn gives_nothing(library: &Library, end: &PageEnd, position: u64) -> Error {
+    let total = end.total.map_or_else(|| "more".to_owned(), |total| total.to_string());
+    Error::new(
+        Status::BadAnswer,
+        format!(
+            "section {}: the server says {total} rows, but gave none after row {position}; try again",
+            library.section
+        ),
+    )
+}
