@@ -41,7 +41,7 @@ impl Report {
     }
 }
 
-/// Bringing the store up to date: what one handle asks its server.
+/// Brings the store of one handle up to date.
 pub struct Syncing {
     pub(super) store: Arc<Store>,
     pub(super) source: Option<Arc<dyn Source>>,
@@ -61,7 +61,7 @@ pub struct Syncing {
 /// One sync job, bounded by the call's deadline.
 pub struct SyncJob<'a> {
     pub sync: &'a Syncing,
-    /// What is asked, as the job found it settled: the whole job asks one source, and stores for whom that one answers.
+    /// The source that the whole job asks, and stores for.
     pub source: &'a dyn Source,
     /// The token that it asks with.
     pub session: &'a Session,
@@ -299,8 +299,7 @@ struct JobMonitor<'m> {
 }
 
 impl JobMonitor<'_> {
-    /// Renews leases, ends requests that are overdue, and reports progress. The host may stop the job, also while no library is
-    /// fetched yet: it may wait for the list of libraries, or for another process.
+    /// Renews leases, ends overdue requests, and reports progress, by which the host may stop the job at any time.
     fn tick(&mut self, is_working: bool) {
         let (sync, source, report) = (self.sync, self.source, self.report);
         sync.flights.keep(&sync.store, sync.clock.now_ms());
@@ -318,10 +317,8 @@ impl JobMonitor<'_> {
         let (mut items, mut total) = (0, 0);
         if report.fetching.load(Ordering::Relaxed) {
             library.clone_from(&lock(&report.library));
-            (items, total) = (
-                report.items.load(Ordering::Relaxed),
-                report.total.load(Ordering::Relaxed),
-            );
+            items = report.items.load(Ordering::Relaxed);
+            total = report.total.load(Ordering::Relaxed);
         }
         let goes_on = progress(&Progress {
             library: Some(&*library).filter(|title| !title.is_empty()),
