@@ -1,9 +1,7 @@
 //! One way for all queries: what is known is read, the plan gives a step, the step is done, until there is an answer.
 
-use std::cell::Cell;
-
 use super::answer::Answer;
-use super::planner::{Facts, Libraries, ListStep, QueryState, Step};
+use super::planner::{Facts, KnownLibraries, ListStep, QueryState, QueryStep};
 use super::room::Queries;
 use crate::engine::{EvictionPin, LibraryRow, LockTimeout, Reading, Resolved, Snapshot};
 use crate::error::{Error, Meaning, Result, Status};
@@ -86,24 +84,52 @@ pub trait Question {
     ) -> Result<R>;
 }
 
-/// The facts of one turn, and what the step that they lead to is about.
-struct Known<'k, 't, Q: Question> {
+/// What is known at one turn, as the plan asks for it.
+struct TurnFacts<'k, 't, Q: Question> {
     turn: &'k Turn<'t>,
     question: &'k Q,
     found: &'k Q::Found<'t>,
-    libraries: Cell<Vec<LibraryRow>>,
-    unverified: Cell<Vec<Unverified>>,
 }
 
-impl<Q: Question> Known<'_, '_, Q> {
-    fn any(&self, libraries: Vec<LibraryRow>) -> bool {
-        let any = !libraries.is_empty();
-        self.libraries.set(libraries);
-        any
+impl<Q: Question> TurnFacts<'_, '_, Q> {
+    /// Hands the places of the libraries that the question is to to `each`.
+    fn each_asked(&self, each: &mut dyn FnMut(usize)) {
+        match self.turn.scope {
+            Scope::One(place) => each(place),
+            Scope::All => self.question.asks_for(self.turn, self.found, each),
+        }
+    }
+
+    /// The libraries that a step is about.
+    fn libraries_of(&self, step: QueryStep) -> Vec<LibraryRow> {
+        match step {
+            QueryStep::SearchUnfetched(_) => self.question.unfetched(self.turn),
+            QueryStep::Refresh => self.question.stale(self.turn, self.found),
+            QueryStep::Probe(_) | QueryStep::Search(_) => self.question.missing(self.turn, self.found),
+            QueryStep::Rebuild | QueryStep::GiveUp | QueryStep::Verify | QueryStep::Answer => Vec::new(),
+        }
+    }
+
+    /// The invalidated items that a step is about.
+    fn items_of(&self, step: QueryStep) -> Result<Vec<Unverified>> {
+        match step {
+            QueryStep::Verify => self.question.unverified(self.turn, self.found),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether a library went from the store while the query was at it: then the answer would lack what it had.
+    fn is_outrun(&self, state: &QueryState) -> Result<bool> {
+        let mut outrun = self.question.is_outrun(self.turn, self.found)?;
+        if state.was_refreshed() {
+            let rows = &self.turn.snapshot.rows;
+            self.each_asked(&mut |place| outrun |= rows[place].generation < Generation::default());
+        }
+        Ok(outrun)
     }
 }
 
-impl<Q: Question> Facts for Known<'_, '_, Q> {
+impl<Q: Question> Facts for TurnFacts<'_, '_, Q> {
     fn may_ask(&self) -> bool {
         self.turn.queries.sync.may_ask(self.turn.call)
     }
@@ -125,10 +151,7 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
     }
 
     fn unverified(&self) -> Result<bool> {
-        let unverified = self.question.unverified(self.turn, self.found)?;
-        let any = !unverified.is_empty();
-        self.unverified.set(unverified);
-        Ok(any)
+        Ok(!self.items_of(QueryStep::Verify)?.is_empty())
     }
 
     fn settled(&self, searched: bool) -> Result<bool> {
@@ -137,16 +160,16 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
 
     fn unfetched(&self) -> bool {
         // Not of a server that just failed: bringing up to date says so.
-        self.any(self.question.unfetched(self.turn)) && self.turn.queries.sync.recent_failure(0).is_none()
+        !self.question.unfetched(self.turn).is_empty() && self.turn.queries.sync.recent_failure(0).is_none()
     }
 
     fn stale(&self) -> bool {
-        self.any(self.question.stale(self.turn, self.found))
+        !self.libraries_of(QueryStep::Refresh).is_empty()
     }
 
     fn missing(&self) -> bool {
         // What has not moved has no more than was listed.
-        !self.turn.queries.sync.is_local() && self.any(self.question.missing(self.turn, self.found))
+        !self.turn.queries.sync.is_local() && !self.question.missing(self.turn, self.found).is_empty()
     }
 }
 
@@ -215,14 +238,8 @@ impl Queries {
         found: &Q::Found<'t>,
         state: &mut QueryState,
     ) -> bool {
-        let known = Known {
-            turn,
-            question,
-            found,
-            libraries: Cell::default(),
-            unverified: Cell::default(),
-        };
-        matches!(state.next(&known), Ok(Step::Answer)) && question.is_at_hand(found)
+        let facts = TurnFacts { turn, question, found };
+        matches!(state.next(&facts), Ok(QueryStep::Answer)) && question.is_at_hand(found)
     }
 
     /// From a question to an answer.
@@ -252,12 +269,11 @@ impl Queries {
         let mut state = QueryState::new(snapshot.sequence(), now_ms);
         loop {
             let scope = Self::scope(call, &snapshot)?;
+            let others = !snapshot.rows.is_empty();
             let libraries = match scope {
-                Some(Scope::All) if snapshot.rows.is_empty() => Libraries::None,
-                Some(_) => Libraries::Known,
-                None => Libraries::Unknown {
-                    others: !snapshot.rows.is_empty(),
-                },
+                Some(Scope::All) if !others => KnownLibraries::None,
+                Some(_) => KnownLibraries::Known,
+                None => KnownLibraries::Unknown { others },
             };
             match state.list(libraries, self.sync.may_ask(call)) {
                 ListStep::GoOn => {}
@@ -279,45 +295,33 @@ impl Queries {
             };
             let mut found = Q::Found::default();
             question.find(&turn, &mut found);
-            let known = Known {
+            let facts = TurnFacts {
                 turn: &turn,
                 question,
                 found: &found,
-                libraries: Cell::default(),
-                unverified: Cell::default(),
             };
-            let step = state.next(&known)?;
-            let (libraries, unverified) = (known.libraries.into_inner(), known.unverified.into_inner());
-            let asked = |each: &mut dyn FnMut(usize)| match turn.scope {
-                Scope::One(place) => each(place),
-                Scope::All => question.asks_for(&turn, &found, each),
-            };
-            asked(&mut |place| snapshot.ask_for(place, now_ms));
-            if step == Step::Answer {
-                let mut outrun = question.is_outrun(&turn, &found)?;
-                if state.was_refreshed() {
-                    asked(&mut |place| outrun |= snapshot.rows[place].generation < Generation::default());
+            let step = state.next(&facts)?;
+            facts.each_asked(&mut |place| snapshot.ask_for(place, now_ms));
+            if step != QueryStep::Answer {
+                let (libraries, unverified) = (facts.libraries_of(step), facts.items_of(step)?);
+                facts.each_asked(&mut |place| wanted.fetch(snapshot.rows[place].id));
+                for row in &libraries {
+                    wanted.fetch(row.id);
                 }
-                if outrun && state.begin_again() {
-                    drop(found);
-                    drop(snapshot);
-                    (snapshot, now_ms) = self.read_on(call)?;
-                    continue;
-                }
-                asked(&mut |place| wanted.read(snapshot.rows[place].id));
+                drop(found); // it borrows from the snapshot
+                drop(snapshot); // others may replace it while this waits for the server
+                self.take(step, call, question, &libraries, &unverified, &mut state)?;
+            } else if facts.is_outrun(&state)? && state.begin_again() {
+                drop(found);
+                drop(snapshot);
+            } else {
+                facts.each_asked(&mut |place| wanted.read(snapshot.rows[place].id));
                 let given = question.answer(&turn, &found, state, then);
                 drop(found);
                 drop(snapshot);
                 self.reading.answered(wanted, call.until, now_ms);
                 return given;
             }
-            asked(&mut |place| wanted.fetch(snapshot.rows[place].id));
-            for row in &libraries {
-                wanted.fetch(row.id);
-            }
-            drop(found); // it borrows from the snapshot
-            drop(snapshot); // others may replace it while this waits for the server
-            self.take(step, call, question, &libraries, &unverified, &mut state)?;
             (snapshot, now_ms) = self.read_on(call)?;
         }
     }
@@ -343,7 +347,7 @@ impl Queries {
     /// Does a step.
     fn take<Q: Question>(
         &self,
-        step: Step,
+        step: QueryStep,
         call: &Call<'_>,
         question: &Q,
         libraries: &[LibraryRow],
@@ -351,22 +355,22 @@ impl Queries {
         state: &mut QueryState,
     ) -> Result<()> {
         let failure = match step {
-            Step::Answer => None,
-            Step::GiveUp => return Err(images_lost()),
-            Step::Rebuild => return self.reading.rebuild_broken(),
-            Step::Verify => self.sync.verify(call, unverified).err(),
-            Step::SearchUnfetched(identity) => question
+            QueryStep::Answer => None,
+            QueryStep::GiveUp => return Err(images_lost()),
+            QueryStep::Rebuild => return self.reading.rebuild_broken(),
+            QueryStep::Verify => self.sync.verify(call, unverified).err(),
+            QueryStep::SearchUnfetched(identity) => question
                 .search(&self.sync, call, identity, libraries, true)?
                 // Then the listing follows, in the time that is left.
                 .filter(|error| error.status != Status::Timeout),
-            Step::Refresh => return self.freshen(call, libraries, state),
-            Step::Probe(identity) | Step::Search(identity) => {
+            QueryStep::Refresh => return self.freshen(call, libraries, state),
+            QueryStep::Probe(identity) | QueryStep::Search(identity) => {
                 state.failure = self.sync.recent_failure(0);
                 if state.failure.is_some() {
                     return Ok(());
                 }
                 let failed = match step {
-                    Step::Probe(_) => self.sync.probe_for_path(call, identity, libraries, state.since)?,
+                    QueryStep::Probe(_) => self.sync.probe_for_path(call, identity, libraries, state.since)?,
                     _ => question.search(&self.sync, call, identity, libraries, false)?,
                 };
                 if failed.is_none() {

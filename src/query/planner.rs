@@ -43,7 +43,7 @@ pub struct QueryState {
 
 /// What is known of the library that is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Libraries {
+pub enum KnownLibraries {
     /// It is known, or all are asked and some are.
     Known,
     /// All are asked, and none is known.
@@ -65,7 +65,7 @@ pub enum ListStep {
 
 /// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum QueryStep {
     /// Segments that are missing or damaged are made anew.
     Rebuild,
     /// They are lost each time: the query ends.
@@ -120,18 +120,18 @@ impl QueryState {
     }
 
     /// What comes first: whether the library asked is known.
-    pub fn list(&mut self, libraries: Libraries, may_ask: bool) -> ListStep {
+    pub fn list(&mut self, libraries: KnownLibraries, may_ask: bool) -> ListStep {
         let ask = may_ask && !self.listed_libraries;
         match libraries {
-            Libraries::Known => ListStep::GoOn,
+            KnownLibraries::Known => ListStep::GoOn,
             // There is nothing to look in: the answer says why.
-            Libraries::Unknown { others: false } if self.late.is_some() => ListStep::GoOn,
+            KnownLibraries::Unknown { others: false } if self.late.is_some() => ListStep::GoOn,
             _ if ask => {
                 self.listed_libraries = true;
                 ListStep::Ask
             }
-            Libraries::None => ListStep::GoOn,
-            Libraries::Unknown { .. } => ListStep::Refuse,
+            KnownLibraries::None => ListStep::GoOn,
+            KnownLibraries::Unknown { .. } => ListStep::Refuse,
         }
     }
 
@@ -139,17 +139,17 @@ impl QueryState {
     ///
     /// # Errors
     /// Those of the facts.
-    pub fn next(&mut self, facts: &impl Facts) -> Result<Step> {
+    pub fn next(&mut self, facts: &impl Facts) -> Result<QueryStep> {
         let lost = facts.lost();
         if lost && self.rebuilt == REBUILDS {
-            return Ok(Step::GiveUp);
+            return Ok(QueryStep::GiveUp);
         }
         if lost || self.rebuilt == 0 && facts.rebuild_due() {
             self.rebuilt += 1;
-            return Ok(Step::Rebuild);
+            return Ok(QueryStep::Rebuild);
         }
         if facts.verifies_first() && self.verifies(facts)? {
-            return Ok(Step::Verify);
+            return Ok(QueryStep::Verify);
         }
         if facts.may_ask() && !facts.settled(self.searched_unfetched)? {
             // The server is not asked for more when it just failed.
@@ -159,13 +159,13 @@ impl QueryState {
                 && facts.unfetched()
             {
                 self.searched_unfetched = true;
-                return Ok(Step::SearchUnfetched(identity));
+                return Ok(QueryStep::SearchUnfetched(identity));
             }
             let identity = facts.identity().unwrap_or_default();
             if self.refreshed != Some(identity) && self.refreshes < REFRESHES && facts.stale() {
                 self.refreshed = Some(identity);
                 self.refreshes += 1;
-                return Ok(Step::Refresh);
+                return Ok(QueryStep::Refresh);
             }
             if !self.searched
                 && self.late.is_none()
@@ -174,16 +174,16 @@ impl QueryState {
             {
                 if self.probed {
                     self.searched = true;
-                    return Ok(Step::Search(identity));
+                    return Ok(QueryStep::Search(identity));
                 }
                 self.probed = true;
-                return Ok(Step::Probe(identity));
+                return Ok(QueryStep::Probe(identity));
             }
         }
         if !facts.verifies_first() && self.failure.is_none() && self.verifies(facts)? {
-            return Ok(Step::Verify);
+            return Ok(QueryStep::Verify);
         }
-        Ok(Step::Answer)
+        Ok(QueryStep::Answer)
     }
 
     /// Whether the server was asked for it in libraries that were never fetched.

@@ -74,13 +74,13 @@ fn calm() -> Stated {
 }
 
 /// All steps while these facts hold.
-fn steps(state: &mut QueryState, facts: &Stated) -> Vec<Step> {
+fn steps(state: &mut QueryState, facts: &Stated) -> Vec<QueryStep> {
     let mut steps = Vec::new();
     loop {
         let step = state.next(facts).unwrap();
         steps.push(step);
         assert!(steps.len() < 20, "it does not end: {steps:?}");
-        if matches!(step, Step::Answer | Step::GiveUp) {
+        if matches!(step, QueryStep::Answer | QueryStep::GiveUp) {
             return steps;
         }
     }
@@ -88,7 +88,7 @@ fn steps(state: &mut QueryState, facts: &Stated) -> Vec<Step> {
 
 #[test]
 fn each_fact_leads_to_its_steps() {
-    use Step::*;
+    use QueryStep::*;
     let all = Stated {
         unverified: true,
         unfetched: true,
@@ -97,7 +97,7 @@ fn each_fact_leads_to_its_steps() {
         rebuild_due: true,
         ..calm()
     };
-    let table: Vec<(&str, Stated, Vec<Step>)> = vec![
+    let table: Vec<(&str, Stated, Vec<QueryStep>)> = vec![
         ("nothing to do", calm(), vec![Answer]),
         (
             "lost images",
@@ -204,7 +204,7 @@ fn after_a_failure_or_the_deadline_less_is_asked() {
         failure: Some(Error::new(Status::Connect, "no")),
         ..QueryState::default()
     };
-    assert_eq!(steps(&mut failed, &facts), [Step::Refresh, Step::Answer]);
+    assert_eq!(steps(&mut failed, &facts), [QueryStep::Refresh, QueryStep::Answer]);
     let mut late = QueryState {
         late: Some(Status::NotYet),
         ..QueryState::default()
@@ -214,7 +214,7 @@ fn after_a_failure_or_the_deadline_less_is_asked() {
         unverified: false,
         ..facts
     };
-    assert_eq!(steps(&mut late, &searched), [Step::Refresh, Step::Answer]);
+    assert_eq!(steps(&mut late, &searched), [QueryStep::Refresh, QueryStep::Answer]);
 }
 
 #[test]
@@ -234,15 +234,15 @@ fn another_server_s_libraries_are_brought_up_to_date_too() {
                 ..calm()
             })
             .unwrap();
-        assert_eq!(step == Step::Refresh, expected, "{identity:?}");
+        assert_eq!(step == QueryStep::Refresh, expected, "{identity:?}");
     }
 }
 
 #[test]
 fn the_libraries_are_asked_for_once_and_only_where_one_is_not_known() {
-    let unknown = |others| Libraries::Unknown { others };
-    for libraries in [unknown(false), unknown(true), Libraries::None] {
-        let refused = if libraries == Libraries::None {
+    let unknown = |others| KnownLibraries::Unknown { others };
+    for libraries in [unknown(false), unknown(true), KnownLibraries::None] {
+        let refused = if libraries == KnownLibraries::None {
             ListStep::GoOn
         } else {
             ListStep::Refuse
@@ -253,7 +253,7 @@ fn the_libraries_are_asked_for_once_and_only_where_one_is_not_known() {
         assert_eq!(state.list(libraries, true), refused, "{libraries:?}, again");
     }
     let mut state = QueryState::default();
-    assert_eq!(state.list(Libraries::Known, true), ListStep::GoOn);
+    assert_eq!(state.list(KnownLibraries::Known, true), ListStep::GoOn);
     state.late = Some(Status::NeedsWarm);
     assert_eq!(
         state.list(unknown(false), true),
@@ -269,13 +269,13 @@ fn an_answer_that_needs_no_server_reads_nothing_more() {
         may_ask: false,
         ..calm()
     };
-    assert_eq!(QueryState::default().next(&offline).unwrap(), Step::Answer);
+    assert_eq!(QueryState::default().next(&offline).unwrap(), QueryStep::Answer);
     assert_eq!(offline.costly.get(), 0);
     let settled = Stated {
         settled: true,
         ..calm()
     };
-    assert_eq!(QueryState::default().next(&settled).unwrap(), Step::Answer);
+    assert_eq!(QueryState::default().next(&settled).unwrap(), QueryStep::Answer);
     assert_eq!(settled.costly.get(), 1);
 }
 
@@ -294,7 +294,7 @@ fn every_walk_ends_and_asks_nothing_twice() {
     for walk in 0..50_000 {
         let mut state = QueryState::default();
         let (path, may_ask) = (random() % 2 == 0, random() % 8 != 0);
-        let mut taken: Vec<Step> = Vec::new();
+        let mut taken: Vec<QueryStep> = Vec::new();
         let mut refreshed = None;
         loop {
             let bits = random();
@@ -314,14 +314,14 @@ fn every_walk_ends_and_asks_nothing_twice() {
             };
             let failed = state.failure.is_some();
             let step = state.next(&facts).unwrap();
-            if matches!(step, Step::Answer | Step::GiveUp) {
+            if matches!(step, QueryStep::Answer | QueryStep::GiveUp) {
                 break;
             }
             let kind = std::mem::discriminant(&step);
             let times = taken.iter().filter(|one| std::mem::discriminant(*one) == kind).count();
             match step {
-                Step::Rebuild => assert!(times < REBUILDS as usize, "walk {walk}: {taken:?}"),
-                Step::Refresh => {
+                QueryStep::Rebuild => assert!(times < REBUILDS as usize, "walk {walk}: {taken:?}"),
+                QueryStep::Refresh => {
                     assert_ne!(
                         refreshed,
                         Some(facts.identity.unwrap_or_default()),
@@ -332,14 +332,20 @@ fn every_walk_ends_and_asks_nothing_twice() {
                 }
                 step => {
                     assert_eq!(times, 0, "walk {walk}: {step:?} twice: {taken:?}");
-                    let search = matches!(step, Step::SearchUnfetched(_) | Step::Probe(_) | Step::Search(_));
+                    let search = matches!(
+                        step,
+                        QueryStep::SearchUnfetched(_) | QueryStep::Probe(_) | QueryStep::Search(_)
+                    );
                     assert!(!(search && failed), "walk {walk}: {step:?} after a failure");
                 }
             }
-            assert!(may_ask || step == Step::Rebuild, "walk {walk}: {step:?} without leave");
-            if step == (Step::Search(facts.identity.unwrap_or_default())) {
+            assert!(
+                may_ask || step == QueryStep::Rebuild,
+                "walk {walk}: {step:?} without leave"
+            );
+            if step == (QueryStep::Search(facts.identity.unwrap_or_default())) {
                 assert!(
-                    taken.iter().any(|one| matches!(one, Step::Probe(_))),
+                    taken.iter().any(|one| matches!(one, QueryStep::Probe(_))),
                     "walk {walk}: searched without a probe"
                 );
             }
