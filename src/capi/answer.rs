@@ -150,39 +150,14 @@ fn narrow(size: usize) -> u32 {
     size as u32
 }
 
-/// Copies bytes to as many. Most texts of an answer are short, and a call would take longer than these few moves.
-#[inline]
-fn copy(to: &mut [u8], from: &[u8]) {
-    fn ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
-        // The two may overlap.
-        let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
-            return false;
-        };
-        if from.len() > 2 * N || to.len() != from.len() {
-            return false;
-        }
-        if let Some(place) = to.first_chunk_mut::<N>() {
-            *place = *first;
-        }
-        if let Some(place) = to.last_chunk_mut::<N>() {
-            *place = *last;
-        }
-        true
-    }
-    let short = |to: &mut [u8]| ends::<2>(to, from) || ends::<1>(to, from);
-    if !(ends::<16>(to, from) || ends::<8>(to, from) || ends::<4>(to, from) || short(to)) {
-        to.copy_from_slice(from);
-    }
-}
-
 /// Plain structs of the header without padding: any bytes of theirs may be copied.
-trait Plain: Copy {}
-impl Plain for Answers {}
-impl Plain for AnswerRecord {}
-impl Plain for ItemRecord {}
+trait PlainRecord: Copy {}
+impl PlainRecord for Answers {}
+impl PlainRecord for AnswerRecord {}
+impl PlainRecord for ItemRecord {}
 
 impl Block<'_> {
-    fn put<T: Plain>(&mut self, at: usize, record: &T) {
+    fn put<T: PlainRecord>(&mut self, at: usize, record: &T) {
         let size = size_of::<T>();
         if let Some(place) = self.room.get_mut(at..at + size) {
             // SAFETY: `record` is plain data without padding, `size` bytes long, and does not overlap the room.
@@ -199,7 +174,7 @@ impl Block<'_> {
         if let Some(mut place) = self.room.get_mut(offset..=offset + length) {
             for piece in pieces {
                 let (here, rest) = place.split_at_mut(piece.len());
-                copy(here, piece);
+                here.copy_from_slice(piece);
                 place = rest;
             }
             place[0] = 0;
@@ -271,36 +246,44 @@ impl Block<'_> {
         self.put(at, &record);
     }
 
+    /// Writes the candidates of an answer; gives where they begin, 0 where there are none, and their count.
+    fn candidates<'f>(
+        &mut self,
+        prefix: &str,
+        found: impl ExactSizeIterator<Item = (FoundItem<'f>, Option<&'f Library>)>,
+    ) -> (u32, u32) {
+        self.align();
+        let (array, count) = (self.used, found.len());
+        self.used += count * size_of::<ItemRecord>();
+        for (place, (found, library)) in found.enumerate() {
+            self.item(array + place * size_of::<ItemRecord>(), prefix, &found, library);
+        }
+        (if count == 0 { 0 } else { narrow(array) }, narrow(count))
+    }
+
+    /// Adds the record of the next answer.
+    fn add(&mut self, record: &AnswerRecord) {
+        let at = self.next_answer;
+        self.next_answer += size_of::<AnswerRecord>();
+        self.put(at, record);
+    }
+
     /// Adds an answer whose candidates are these items.
     pub fn items<'i>(
         &mut self,
         prefix: &str,
-        library: Option<&Library>,
+        library: Option<&'i Library>,
         items: impl ExactSizeIterator<Item = &'i Item>,
     ) {
-        let at = self.next_answer;
-        self.next_answer += size_of::<AnswerRecord>();
-        self.align();
-        let array = self.used;
-        let count = items.len();
-        self.used += count * size_of::<ItemRecord>();
-        for (place, item) in items.enumerate() {
-            self.item(
-                array + place * size_of::<ItemRecord>(),
-                prefix,
-                &FoundItem::of(item),
-                library,
-            );
-        }
-        let record = AnswerRecord {
+        let (candidates, count) = self.candidates(prefix, items.map(|item| (FoundItem::of(item), library)));
+        self.add(&AnswerRecord {
             status: if count == 0 { Status::NotFound } else { Status::Ok } as i32,
-            candidates: if count == 0 { 0 } else { narrow(array) },
-            candidates_count: narrow(count),
-            candidates_total: narrow(count),
+            candidates,
+            candidates_count: count,
+            candidates_total: count,
             age_ms: -1,
             ..AnswerRecord::default()
-        };
-        self.put(at, &record);
+        });
     }
 
     /// Adds the next answer.
@@ -310,39 +293,27 @@ impl Block<'_> {
 
     /// Adds the next answer, of a folder.
     fn folder(&mut self, answer: &Answer<'_>, folder: FolderFacts) {
-        let at = self.next_answer;
-        self.next_answer += size_of::<AnswerRecord>();
-        self.align();
-        let candidates = answer.candidates();
-        let array = self.used;
-        self.used += candidates.len() * size_of::<ItemRecord>();
-        for (place, found) in candidates.iter().enumerate() {
-            let at = array + place * size_of::<ItemRecord>();
-            self.item(at, answer.kind.key_prefix, found, answer.library(found));
-        }
-        let mut flags = 0;
-        if answer.stale {
-            flags |= c::PLEXINDEX_ANSWER_STALE;
-        }
-        let record = AnswerRecord {
+        let found = answer.candidates().iter().map(|found| (*found, answer.library(found)));
+        let (candidates, candidates_count) = self.candidates(answer.kind.key_prefix, found);
+        let message = self.known(answer.message);
+        self.add(&AnswerRecord {
             status: answer.status as i32,
             rung: answer.rung as u8,
             confidence: answer.confidence as u8,
             reason: answer.reason as u8,
-            flags,
+            flags: if answer.stale { c::PLEXINDEX_ANSWER_STALE } else { 0 },
             // The item is the first candidate: one record serves both.
-            item: if answer.item().is_some() { narrow(array) } else { 0 },
-            candidates: if candidates.is_empty() { 0 } else { narrow(array) },
-            candidates_count: narrow(candidates.len()),
+            item: if answer.item().is_some() { candidates } else { 0 },
+            candidates,
+            candidates_count,
             candidates_total: narrow(answer.total),
-            message: self.known(answer.message),
+            message,
             age_ms: answer.age_ms.unwrap_or(-1),
             items: folder.items,
             files: folder.files,
             kind: i32::from(folder.kind.number()),
             reserved: 0,
-        };
-        self.put(at, &record);
+        });
     }
 }
 
