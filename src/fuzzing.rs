@@ -12,7 +12,7 @@ pub mod image {
 /// Paths and the ladder.
 pub mod matching {
     pub use crate::matching::normal::normal_form;
-    pub use crate::matching::propose::{Proposal, Samples};
+    pub use crate::matching::propose::{PrefixPair, Samples};
     pub use crate::matching::{
         FoldBuffers, FolderResolver, FoundItem, GROUP, ItemRef, LIMIT, Mappings, Normal, Relation, Resolution,
         Resolver, Scope, lies_under,

@@ -45,7 +45,7 @@ pub struct Proposal {
 }
 
 impl Proposal {
-    pub(super) fn of(found: propose::Proposal) -> Self {
+    pub(super) fn of(found: propose::PrefixPair) -> Self {
         Self {
             from: path_of(found.from),
             to: path_of(found.to),

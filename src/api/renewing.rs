@@ -26,12 +26,12 @@ pub(crate) struct Renewing {
     renewal: Option<Renewal>,
     /// The longest wait for another thread's renewal: the host's function may itself wait for the call that waits here.
     longest: Duration,
-    state: Mutex<State>,
+    state: Mutex<RenewalState>,
     ended: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct RenewalState {
     /// The thread in the host's function: a call that it makes there does not renew the token.
     under_way: Option<usize>,
     /// When the host had no new token, Unix ms.

@@ -18,17 +18,17 @@ pub const KEY: usize = 1024;
 thread_local! {
     static LAST_MESSAGE: UnsafeCell<[u8; MESSAGE]> = const { UnsafeCell::new([0; MESSAGE]) };
     static LAST_KEY: UnsafeCell<[u8; KEY]> = const { UnsafeCell::new([0; KEY]) };
-    static PANICKED_AT: Cell<Place> = const { Cell::new(NOWHERE) };
+    static PANICKED_AT: Cell<PanicLocation> = const { Cell::new(NOWHERE) };
 }
 
 /// Where a panic came from, as `file:line`.
 #[derive(Clone, Copy)]
-struct Place {
+struct PanicLocation {
     text: [u8; 96],
     length: usize,
 }
 
-impl std::fmt::Write for Place {
+impl std::fmt::Write for PanicLocation {
     fn write_str(&mut self, more: &str) -> std::fmt::Result {
         let room = self
             .text
@@ -40,7 +40,7 @@ impl std::fmt::Write for Place {
     }
 }
 
-const NOWHERE: Place = Place {
+const NOWHERE: PanicLocation = PanicLocation {
     text: [0; 96],
     length: 0,
 };
@@ -48,7 +48,7 @@ const NOWHERE: Place = Place {
 /// Runs the body of an exported function that gives a status. An error's text is the thread's last one, and the caller's
 /// own where it gave a buffer for it.
 pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
-    let told = match Told::new(error) {
+    let told = match ErrorText::new(error) {
         Ok(told) => told,
         Err(error) => {
             keep_message(&error.message);
@@ -78,9 +78,9 @@ pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<
 
 /// The caller's buffer for the text of an error, as it was given. It is written before and after the call's own work, never
 /// meanwhile: a buffer that is also the answer's does no harm.
-struct Told(Option<(*mut Buffer, Buffer)>);
+struct ErrorText(Option<(*mut Buffer, Buffer)>);
 
-impl Told {
+impl ErrorText {
     /// Checks the buffer and empties it.
     fn new(error: *mut Buffer) -> Result<Self> {
         if error.is_null() {

@@ -18,19 +18,19 @@ const MOST_UNKNOWN: usize = 1_024;
 /// What a handle points to.
 pub struct Opened {
     index: Index,
-    libraries: Arc<Libraries>,
+    libraries: Arc<LibraryHandles>,
     tables: Arc<TableHandles>,
 }
 
 /// The libraries that handles were given out for.
 #[derive(Default)]
-struct Libraries {
+struct LibraryHandles {
     /// Boxed, so that handles stay where they are. A library is added once for each selector.
     #[allow(clippy::vec_box)]
     known: Mutex<Vec<Box<Library>>>,
 }
 
-impl Forks for Libraries {
+impl Forks for LibraryHandles {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![Box::new(fork::hold(&self, |all| &all.known))]
     }

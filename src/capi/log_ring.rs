@@ -16,7 +16,7 @@ use crate::platform::mutex::{lock, try_lock};
 const CAPACITY: usize = 256;
 
 /// A line that waits.
-pub struct Line {
+pub struct LogLine {
     /// `PLEXINDEX_LOG_*`.
     pub level: i32,
     /// What it says.
@@ -24,7 +24,7 @@ pub struct Line {
 }
 
 struct Ring {
-    lines: VecDeque<Line>,
+    lines: VecDeque<LogLine>,
     lost: u64,
 }
 
@@ -55,14 +55,14 @@ fn ring() -> Option<MutexGuard<'static, Ring>> {
 }
 
 /// The ring while the host forks.
-struct Held {
+struct RingGuard {
     _ring: MutexGuard<'static, Ring>,
 }
 
-impl Release for Held {}
+impl Release for RingGuard {}
 
 fn hold() -> Box<dyn Release> {
-    Box::new(Held { _ring: lock(&RING) })
+    Box::new(RingGuard { _ring: lock(&RING) })
 }
 
 impl Log for RingLogger {
@@ -86,7 +86,7 @@ impl Log for RingLogger {
             ring.lines.pop_front();
             ring.lost += 1;
         }
-        ring.lines.push_back(Line { level, text });
+        ring.lines.push_back(LogLine { level, text });
         WAITING.store(u32::try_from(ring.lines.len()).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
@@ -122,11 +122,11 @@ pub fn waiting() -> u32 {
 }
 
 /// Takes all lines, oldest first, with a word on those that were lost.
-pub fn drain() -> Vec<Line> {
+pub fn drain() -> Vec<LogLine> {
     let mut lines = Vec::new();
     let Some(mut ring) = ring() else { return lines };
     if ring.lost > 0 {
-        lines.push(Line {
+        lines.push(LogLine {
             level: c::PLEXINDEX_LOG_WARN,
             text: format!("{} log lines were lost: drain the log more often", ring.lost),
         });

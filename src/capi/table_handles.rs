@@ -14,7 +14,7 @@ use crate::platform::mutex::lock;
 const MOST: usize = 10_000;
 
 /// What a handle points to: a table, or all of them.
-pub struct Kept {
+pub struct HostTable {
     pub tables: Arc<Tables>,
     pub table: Option<Table>,
     name: Option<Vec<u8>>,
@@ -26,7 +26,7 @@ pub struct Kept {
 pub struct TableHandles {
     /// Boxed, so that handles stay where they are.
     #[allow(clippy::vec_box)]
-    given: Mutex<Vec<Box<Kept>>>,
+    given: Mutex<Vec<Box<HostTable>>>,
 }
 
 impl Forks for TableHandles {
@@ -43,7 +43,7 @@ impl TableHandles {
             .iter()
             .find(|one| one.name.as_deref() == name && one.flags == flags)
         {
-            return Ok(std::ptr::from_ref::<Kept>(known).cast());
+            return Ok(std::ptr::from_ref::<HostTable>(known).cast());
         }
         if given.len() >= MOST {
             return refuse(format!(
@@ -51,13 +51,13 @@ impl TableHandles {
             ));
         }
         let folds = flags & c::PLEXINDEX_TABLE_FOLD_ASCII != 0;
-        let made = Box::new(Kept {
+        let made = Box::new(HostTable {
             tables: Arc::clone(tables),
             table: name.map(|name| tables.table(name, folds)).transpose()?,
             name: name.map(<[u8]>::to_vec),
             flags,
         });
-        let handle = std::ptr::from_ref::<Kept>(&made).cast();
+        let handle = std::ptr::from_ref::<HostTable>(&made).cast();
         given.push(made);
         Ok(handle)
     }
@@ -65,7 +65,7 @@ impl TableHandles {
 
 /// # Safety
 /// `table` must be NULL or a handle of an open index.
-pub unsafe fn kept<'h>(table: *const TableHandle) -> Result<&'h Kept> {
+pub unsafe fn kept<'h>(table: *const TableHandle) -> Result<&'h HostTable> {
     // SAFETY: the caller's promise.
     unsafe { given(table.cast(), "table") }
 }

@@ -8,7 +8,7 @@ use super::rewrite::PrefixRule;
 
 /// A prefix pair that would have made paths match.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proposal {
+pub struct PrefixPair {
     /// The folder as the host spells it.
     pub from: Vec<u8>,
     /// The folder as the server spells it.
@@ -23,7 +23,7 @@ pub struct Proposal {
 #[derive(Debug, Default)]
 pub struct Samples {
     of: usize,
-    pairs: HashMap<(Vec<u8>, Vec<u8>), Proposal>,
+    pairs: HashMap<(Vec<u8>, Vec<u8>), PrefixPair>,
     /// The pair for which most speaks.
     best: Option<(Vec<u8>, Vec<u8>)>,
 }
@@ -48,7 +48,7 @@ impl Samples {
             if seen.contains(&key) {
                 continue;
             }
-            let proposal = self.pairs.entry(key.clone()).or_insert_with(|| Proposal {
+            let proposal = self.pairs.entry(key.clone()).or_insert_with(|| PrefixPair {
                 from: from.to_vec(),
                 to: to.to_vec(),
                 matched: 0,
@@ -67,22 +67,22 @@ impl Samples {
 
     /// The mapping for which most speaks.
     #[must_use]
-    pub fn best(&self) -> Option<Proposal> {
+    pub fn best(&self) -> Option<PrefixPair> {
         let best = self.pairs.get(self.best.as_ref()?)?;
         self.shown(best)
     }
 
     /// All mappings for which more than one path speaks, the best first.
     #[must_use]
-    pub fn proposals(&self) -> Vec<Proposal> {
-        let mut proposals: Vec<Proposal> = self.pairs.values().filter_map(|pair| self.shown(pair)).collect();
+    pub fn proposals(&self) -> Vec<PrefixPair> {
+        let mut proposals: Vec<PrefixPair> = self.pairs.values().filter_map(|pair| self.shown(pair)).collect();
         proposals.sort_by(order);
         proposals
     }
 
     /// A pair that explains no more than one file of several is left out.
-    fn shown(&self, pair: &Proposal) -> Option<Proposal> {
-        (pair.matched > 1 || self.of == 1).then(|| Proposal {
+    fn shown(&self, pair: &PrefixPair) -> Option<PrefixPair> {
+        (pair.matched > 1 || self.of == 1).then(|| PrefixPair {
             of: self.of,
             ..pair.clone()
         })
@@ -90,7 +90,7 @@ impl Samples {
 }
 
 /// The best first. Total, so that the same samples give the same text.
-fn order(a: &Proposal, b: &Proposal) -> Ordering {
+fn order(a: &PrefixPair, b: &PrefixPair) -> Ordering {
     b.matched
         .cmp(&a.matched)
         .then_with(|| (&a.from, &a.to).cmp(&(&b.from, &b.to)))

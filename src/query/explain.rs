@@ -11,7 +11,7 @@ use crate::source::Kind;
 use crate::sync::cannot;
 
 /// What is known beside an answer, for its sentence.
-pub struct Beside<'b> {
+pub struct AnswerContext<'b> {
     /// The title of a library that was not asked, in whose folders the path lies.
     pub owner: Option<&'b str>,
     /// The item that was recorded for the path and is not listed, and its library's title.
@@ -20,7 +20,7 @@ pub struct Beside<'b> {
     pub identity: Option<IdentityId>,
 }
 
-impl Beside<'_> {
+impl AnswerContext<'_> {
     /// That what was recorded is of no use.
     fn unlisted(&self) -> String {
         self.recorded.map_or_else(String::new, |(key, library)| {
@@ -86,7 +86,7 @@ impl Queries {
         answer: &Answer<'_>,
         rows: &[LibraryRow],
         raw: &[u8],
-        beside: &Beside<'_>,
+        beside: &AnswerContext<'_>,
         failure: Option<&Error>,
     ) -> String {
         let path = self.shown.path(raw);

@@ -25,7 +25,7 @@ enum By<'q> {
 }
 
 /// What the libraries that answer have.
-struct ItemHits {
+struct FoundItems {
     /// With the place of their library: as many as an answer holds.
     items: Vec<(usize, Item)>,
     /// The count of all.
@@ -68,12 +68,12 @@ impl By<'_> {
     }
 
     /// What the store finds in the libraries that answer; read once a turn.
-    fn read<'f>(&self, turn: &Turn<'_>, found: &'f OnceCell<ItemHits>) -> Result<&'f ItemHits> {
+    fn read<'f>(&self, turn: &Turn<'_>, found: &'f OnceCell<FoundItems>) -> Result<&'f FoundItems> {
         if let Some(items) = found.get() {
             return Ok(items);
         }
         let queries = turn.queries;
-        let mut all = ItemHits {
+        let mut all = FoundItems {
             items: Vec::new(),
             total: 0,
             by_words: true,
@@ -150,30 +150,30 @@ fn unfetched_rows<'t>(turn: &Turn<'t>) -> impl Iterator<Item = &'t LibraryRow> +
 }
 
 impl Question for By<'_> {
-    type Found<'t> = OnceCell<ItemHits>;
+    type Found<'t> = OnceCell<FoundItems>;
     const VERIFIES_FIRST: bool = false;
 
-    fn find(&self, _: &Turn<'_>, _: &mut OnceCell<ItemHits>) {}
+    fn find(&self, _: &Turn<'_>, _: &mut OnceCell<FoundItems>) {}
 
     /// A GUID or title may be of any.
-    fn asks_for(&self, turn: &Turn<'_>, _: &OnceCell<ItemHits>, each: &mut dyn FnMut(usize)) {
+    fn asks_for(&self, turn: &Turn<'_>, _: &OnceCell<FoundItems>, each: &mut dyn FnMut(usize)) {
         places(turn.scope, turn.snapshot.rows.len()).for_each(each);
     }
 
-    fn is_outrun(&self, turn: &Turn<'_>, found: &OnceCell<ItemHits>) -> Result<bool> {
+    fn is_outrun(&self, turn: &Turn<'_>, found: &OnceCell<FoundItems>) -> Result<bool> {
         Ok(self.read(turn, found)?.is_outrun)
     }
 
     /// The store is asked, not the images.
-    fn is_lost(&self, _: &Turn<'_>, _: &OnceCell<ItemHits>) -> bool {
+    fn is_lost(&self, _: &Turn<'_>, _: &OnceCell<FoundItems>) -> bool {
         false
     }
 
     /// Which of the items were invalidated, or one of their files, and not verified since.
-    fn unverified(&self, turn: &Turn<'_>, found: &OnceCell<ItemHits>) -> Result<Vec<Unverified>> {
+    fn unverified(&self, turn: &Turn<'_>, found: &OnceCell<FoundItems>) -> Result<Vec<Unverified>> {
         let snapshot = turn.snapshot;
         let first = places(turn.scope, snapshot.rows.len()).start;
-        let ItemHits { items, .. } = self.read(turn, found)?;
+        let FoundItems { items, .. } = self.read(turn, found)?;
         let mut unverified = Vec::new();
         for (at, item) in items {
             let (place, key) = (first + at, item.rating_key.as_str());
@@ -191,7 +191,7 @@ impl Question for By<'_> {
     }
 
     /// A library that was never fetched answers with what a search found a while ago.
-    fn is_settled(&self, turn: &Turn<'_>, _: &OnceCell<ItemHits>, _: bool) -> Result<bool> {
+    fn is_settled(&self, turn: &Turn<'_>, _: &OnceCell<FoundItems>, _: bool) -> Result<bool> {
         for row in unfetched_rows(turn) {
             if self.is_answered_by(turn, row)? {
                 return Ok(true);
@@ -207,7 +207,7 @@ impl Question for By<'_> {
         }
     }
 
-    fn stale(&self, turn: &Turn<'_>, _: &OnceCell<ItemHits>) -> Vec<LibraryRow> {
+    fn stale(&self, turn: &Turn<'_>, _: &OnceCell<FoundItems>) -> Vec<LibraryRow> {
         let now = turn.now_ms;
         let rows = turn.snapshot.asked(turn.scope).iter();
         rows.filter(|row| need(&turn.queries.sync.age(row), &turn.queries.policy, now) != Need::Nothing)
@@ -216,7 +216,7 @@ impl Question for By<'_> {
     }
 
     /// A GUID or title lies in no folder.
-    fn missing(&self, _: &Turn<'_>, _: &OnceCell<ItemHits>) -> Vec<LibraryRow> {
+    fn missing(&self, _: &Turn<'_>, _: &OnceCell<FoundItems>) -> Vec<LibraryRow> {
         Vec::new()
     }
 
@@ -237,7 +237,7 @@ impl Question for By<'_> {
     fn answer<R>(
         &self,
         turn: &Turn<'_>,
-        found: &OnceCell<ItemHits>,
+        found: &OnceCell<FoundItems>,
         state: QueryState,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
@@ -249,7 +249,7 @@ impl Question for By<'_> {
             return Err(error);
         }
         let now = turn.now_ms;
-        let ItemHits {
+        let FoundItems {
             items, total, by_words, ..
         } = self.read(turn, found)?;
         let (total, unverified) = (*total, self.unverified(turn, found)?);

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::answer::Answer;
 use super::driver::{Question, Turn};
-use super::explain::{Beside, folder_of};
+use super::explain::{AnswerContext, folder_of};
 use super::planner::QueryState;
 use super::room::Queries;
 use crate::engine::{EvictionPin, LibraryRow, Snapshot, places};
@@ -413,7 +413,7 @@ impl Question for PathQuestion<'_> {
         }
         let status = answer.status;
         if status != Status::Ok || answer.reason != Reason::None {
-            let beside = Beside {
+            let beside = AnswerContext {
                 owner: self.owner_elsewhere(turn, answer.reason),
                 recorded: self.recorded_unlisted(turn, outcome),
                 identity: snapshot.identity,

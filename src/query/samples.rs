@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::matching::propose::{Proposal, Samples};
+use crate::matching::propose::{PrefixPair, Samples};
 use crate::model::IdentityId;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
@@ -12,10 +12,10 @@ const SAMPLES: usize = 500;
 
 /// What the answers tell, as counts, and the sentence that is made of them when it is first read.
 #[derive(Default)]
-pub struct MappingSamples(Mutex<Told>);
+pub struct MappingSamples(Mutex<SampleCounts>);
 
 #[derive(Default)]
-struct Told {
+struct SampleCounts {
     /// Whose listings told: nobody else hears of it.
     identity: Option<IdentityId>,
     samples: Samples,
@@ -33,9 +33,9 @@ impl MappingSamples {
     pub fn saw(&self, identity: Option<IdentityId>, asked: &[u8], listed: &[u8]) {
         let Ok(mut told) = self.0.try_lock() else { return };
         if told.identity != identity {
-            *told = Told {
+            *told = SampleCounts {
                 identity,
-                ..Told::default()
+                ..SampleCounts::default()
             };
         }
         if told.samples.count() < SAMPLES {
@@ -45,7 +45,7 @@ impl MappingSamples {
     }
 
     /// Mappings that the answers from this view speak for, the one for which most does first.
-    pub fn proposals(&self, identity: Option<IdentityId>) -> Vec<Proposal> {
+    pub fn proposals(&self, identity: Option<IdentityId>) -> Vec<PrefixPair> {
         let told = lock(&self.0);
         if told.identity == identity {
             told.samples.proposals()
@@ -88,6 +88,6 @@ impl MappingSamples {
 
 /// Whether a proposal is worth a word in each answer: what one path shows may be that path's alone, and a rule onto a root
 /// would move every path.
-fn is_telling(proposal: &Proposal) -> bool {
+fn is_telling(proposal: &PrefixPair) -> bool {
     proposal.matched > 1 && !proposal.to.iter().all(|byte| matches!(byte, b'/' | b'\\'))
 }

@@ -13,10 +13,10 @@ const KEPT: usize = 64;
 
 /// The walks that are not over, the one that went on last behind the others.
 #[derive(Default)]
-pub struct Walks(Mutex<Kept>);
+pub struct Walks(Mutex<WalkList>);
 
 #[derive(Default)]
-struct Kept {
+struct WalkList {
     last: u64,
     walks: VecDeque<(u64, WalkProgress)>,
 }

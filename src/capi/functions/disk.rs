@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 
 use crate::capi::answer::{write_bytes, write_folder};
-use crate::capi::functions::matching::{Page, page_of};
+use crate::capi::functions::matching::{FolderPage, page_of};
 use crate::capi::guard::guard;
 use crate::capi::handles::{self, opened};
 use crate::capi::strings::{bytes, out, split};
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn plexindex_items_not_on_disk(
         // SAFETY: the caller's promise.
         let library = unsafe { handles::library(library) }?;
         // SAFETY: as above.
-        let Page { path, after, page } = unsafe { page_of(path, path_length, after, after_length, page, limit) }?;
+        let FolderPage { path, after, page } = unsafe { page_of(path, path_length, after, after_length, page, limit) }?;
         library.items_below_with(path, after, limit, Which::NotOnDisk, |found, folder| {
             write_folder(page, found, folder)
         })

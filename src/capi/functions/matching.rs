@@ -147,7 +147,7 @@ pub unsafe extern "C" fn plexindex_items_below(
         // SAFETY: the caller's promise.
         let library = unsafe { handles::library(library) }?;
         // SAFETY: as above.
-        let Page { path, after, page } = unsafe { page_of(path, path_length, after, after_length, page, limit) }?;
+        let FolderPage { path, after, page } = unsafe { page_of(path, path_length, after, after_length, page, limit) }?;
         library.items_below_with(path, after, limit, Which::All, |found, _| write_answer(page, found))
     })
 }
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn plexindex_search_title(
 }
 
 /// A page of the files below a folder: the folder, the path behind which it begins, and where it is written.
-pub struct Page<'h> {
+pub struct FolderPage<'h> {
     pub path: &'h [u8],
     pub after: Option<&'h [u8]>,
     pub page: &'h mut Buffer,
@@ -227,7 +227,7 @@ pub unsafe fn page_of<'h>(
     after_length: usize,
     page: *mut Buffer,
     limit: usize,
-) -> Result<Page<'h>> {
+) -> Result<FolderPage<'h>> {
     // SAFETY: the caller's promise.
     let (path, after, page) = unsafe {
         (
@@ -239,7 +239,7 @@ pub unsafe fn page_of<'h>(
     if limit == 0 || limit > 10_000 {
         return refuse(format!("limit is {limit}: give 1 to 10000"));
     }
-    Ok(Page {
+    Ok(FolderPage {
         path,
         after: Some(after).filter(|after| !after.is_empty()),
         page,

@@ -8,7 +8,7 @@ use crate::capi::guard::{guard, guard_value, keep_text};
 use crate::capi::handles::opened;
 use crate::capi::options::ttl;
 use crate::capi::strings::{aligned, bytes, check_reserved, null, out, unsupported};
-use crate::capi::table_handles::{Kept, kept, one};
+use crate::capi::table_handles::{HostTable, kept, one};
 use crate::capi::types::{Buffer, Handle, TableHandle, TableOp};
 use crate::engine::{Op, Terms};
 use crate::error::{Result, Status, refuse, room};
@@ -71,13 +71,13 @@ pub unsafe extern "C" fn plexindex_table(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_table_lookup(table: *const TableHandle, name: *const c_char) -> *const c_char {
     guard_value(std::ptr::null(), || {
-        let table = table.cast::<Kept>();
+        let table = table.cast::<HostTable>();
         if !table.is_aligned() {
             return std::ptr::null();
         }
         // SAFETY: the caller's promise.
         let table = unsafe { table.as_ref() };
-        let (Some(Kept { table: Some(table), .. }), false) = (table, name.is_null()) else {
+        let (Some(HostTable { table: Some(table), .. }), false) = (table, name.is_null()) else {
             return std::ptr::null();
         };
         // SAFETY: the caller's promise.

@@ -1,5 +1,5 @@
 use crate::error::Status;
-use crate::matching::propose::{Proposal, Samples};
+use crate::matching::propose::{PrefixPair, Samples};
 use crate::matching::{Mappings, Normal};
 use crate::options::{Mapping, MappingKind, Pattern};
 
@@ -160,7 +160,7 @@ fn images_depend_on_the_servers_rules_only() {
 }
 
 /// The proposals, and the best one once after each sample, as it is read between answers.
-fn propose<'a, S: IntoIterator<Item = &'a [u8]>>(samples: impl IntoIterator<Item = (&'a [u8], S)>) -> Vec<Proposal> {
+fn propose<'a, S: IntoIterator<Item = &'a [u8]>>(samples: impl IntoIterator<Item = (&'a [u8], S)>) -> Vec<PrefixPair> {
     let mut all = Samples::default();
     for (host, listed) in samples {
         all.add(host, listed);
@@ -178,7 +178,7 @@ fn the_missing_rule_is_proposed() {
         (path.as_bytes(), hit)
     });
     let proposals = propose(samples);
-    let wanted = Proposal {
+    let wanted = PrefixPair {
         from: b"/data".to_vec(),
         to: b"/mnt".to_vec(),
         matched: 8,
