@@ -16,6 +16,7 @@ pub struct ServerInfo {
     /// Its identity, the same behind every URL.
     pub machine_identifier: String,
     /// Its version, for people.
+    #[serde(serialize_with = "or_empty")]
     pub version: Option<String>,
     /// How long it took to answer a small question.
     #[serde(rename = "answered_us", serialize_with = "micros")]
@@ -24,6 +25,11 @@ pub struct ServerInfo {
     pub libraries: usize,
     /// Why Plex's database is put aside, so that the server is asked in its place; `None` where it is used, or none was named.
     pub database_aside: Option<String>,
+}
+
+#[allow(clippy::ref_option)] // serde's shape
+fn or_empty<S: Serializer>(text: &Option<String>, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(text.as_deref().unwrap_or_default())
 }
 
 fn micros<S: Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
