@@ -77,7 +77,7 @@ impl Counters {
         }
     }
 
-    /// Fast lookups gave so many answers of a rung.
+    /// Counts answers of fast lookups by how they were found.
     pub fn looked_up(&self, rung: Rung, answers: u64) {
         add(&self.answers[rung as usize], answers);
     }
@@ -294,7 +294,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Answers that this rung found; `None`: those without an item.
+    /// Answers that were found this way; `None`: those without an item.
     #[must_use]
     pub fn answers(&self, rung: Option<Rung>) -> u64 {
         self.answers[rung.unwrap_or_default() as usize]

@@ -161,7 +161,7 @@ impl Index {
     ///
     /// With [`Options::user`] all that the index holds stays. Without it nothing of the earlier token's is answered before the
     /// server has accepted this one: then it is what the index holds of this very token, or of the user whom a JSON Web Token names
-    /// with its key pair. [`Options::renewal`] is asked for a token when the server refuses this one.
+    /// with its key pair. [`Options::renewal`] gives a new token when the server refuses this one.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what no token can be; the store's.
@@ -276,7 +276,7 @@ impl Index {
         self.inner().stats()
     }
 
-    /// Why Plex's database is put aside, as the last sync job found it.
+    /// Why Plex's database is unavailable, as the last sync job found it.
     #[doc(hidden)]
     #[must_use]
     pub fn why_aside(&self) -> Option<String> {

@@ -28,7 +28,7 @@ use crate::stats::Counters;
 #[derive(Clone)]
 pub struct Index(Arc<OpenIndex>);
 
-/// Closes the index when its last handle goes: on the thread that has it, also while another one forks.
+/// Closes the index when its last handle is dropped, on that thread: a fork on another thread holds `Inner` for a moment.
 struct OpenIndex(Arc<Inner>);
 
 impl Drop for OpenIndex {
@@ -96,7 +96,7 @@ impl Index {
         Arc::into_inner(self.0).map_or(Ok(()), |last| last.0.close())
     }
 
-    /// Closes the index, whoever has handles of it.
+    /// Closes the index, even if there are other handles of it.
     #[doc(hidden)]
     pub fn close_now(&self) -> Result<()> {
         self.inner().close()
@@ -113,7 +113,7 @@ impl Index {
 
 /// A library, or all of them: a cheap handle, to clone and to use from any thread. It keeps its index open.
 ///
-/// It need not exist yet: libraries are asked for by the first question.
+/// It need not exist yet: the first question asks the server for its libraries.
 ///
 /// ```
 /// # let server = plexindex_standin::Standin::builder()

@@ -124,7 +124,7 @@ impl<'q> Query<'q> {
         self
     }
 
-    /// A call that waits for nothing.
+    /// A call that waits for nothing and sends no request.
     fn call_at_once(&self) -> Call<'_> {
         Call {
             library: self.library.map(Library::selection),
@@ -138,11 +138,11 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Runs `run` with this question as a call: all that it does has one deadline.
+    /// Runs `run` with this question as a call, whose steps share one deadline.
     pub(super) fn run<R>(&self, run: impl FnOnce(&Call<'_>) -> R) -> R {
         let inner = self.index.inner();
         let call = Call {
-            // What lies beyond all time is none.
+            // A deadline beyond the range of time is no deadline.
             until: self.deadline.and_then(|time| Instant::now().checked_add(time)),
             session: inner.reading.tokens.current().number(),
             renews: inner.renewing.is_possible(),
@@ -170,7 +170,7 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// The same, once more where the server refused the token and there is another one by then.
+    /// The same; repeats the call if the server refused the token and there is a new one.
     pub(super) fn ask<R>(&self, ask: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
         self.run(|call| self.index.inner().asking(call, ask))
     }
@@ -197,7 +197,7 @@ impl<'q> Query<'q> {
         self.match_path_with(bytes_of(&path), Match::of)
     }
 
-    /// The answer for a path, borrowed by `then`, whose error is this call's. An answer counts when `then` took it.
+    /// Hands the borrowed answer for a path to `then`, and returns its result. The answer is counted if `then` succeeds.
     #[doc(hidden)]
     pub fn match_path_with<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         let queries = &self.index.inner().queries;
@@ -211,7 +211,7 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// The same where it needs no wait, be it for a request, another thread or the database; else [`Status::NotYet`].
+    /// The same without waiting for a request, another thread or the database; else the answer is [`Status::NotYet`].
     pub(crate) fn match_path_at_once<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         let inner = self.index.inner();
         let given = inner.queries.match_at_once(&self.call_at_once(), path, then);
@@ -230,10 +230,10 @@ impl<'q> Query<'q> {
         Ok(answers)
     }
 
-    /// The same, each answer borrowed by `each` in turn.
+    /// The same; hands each borrowed answer to `each`, in order.
     #[doc(hidden)]
     pub fn match_paths_with(&self, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
-        // Those that have their answers are not asked again.
+        // After a new token only the paths without an answer are asked again.
         let mut answered = 0;
         self.ask_timed("match_paths", Some(paths.len()), |call| {
             let left = paths.get(answered..).unwrap_or_default();
@@ -254,7 +254,7 @@ impl<'q> Query<'q> {
         self.match_folder_with(bytes_of(&path), Folder::of)
     }
 
-    /// The answer for a folder, borrowed by `then`, with what it says besides.
+    /// Hands the borrowed answer for a folder, and its counts, to `then`.
     #[doc(hidden)]
     pub fn match_folder_with<R>(
         &self,
@@ -272,7 +272,7 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// The same where it needs no wait, as [`Query::match_path_at_once`].
+    /// The same without waiting, as [`Query::match_path_at_once`].
     pub(crate) fn match_folder_at_once<R>(
         &self,
         path: &[u8],
@@ -341,7 +341,7 @@ impl<'q> Query<'q> {
         self.refresh_as("refresh", RefreshReason::Full).map(Refreshed::of)
     }
 
-    /// The status is that of C: that the deadline came first is no error.
+    /// Returns the status as C has it: a deadline that came first is no error.
     pub(crate) fn refresh_as(&self, what: &'static str, why: RefreshReason) -> Result<Status> {
         self.ask_timed(what, None, |call| self.index.inner().sync.refresh(call, why))
     }
@@ -479,7 +479,7 @@ impl Refreshed {
     }
 }
 
-/// What an answer is handed to: once, however often the call is made.
+/// Takes the function that receives the answer: a repeated call must not give a second answer.
 fn take<T>(then: &mut Option<T>) -> Result<T> {
     then.take()
         .ok_or_else(|| Error::new(Status::Panic, "an answer was handed over twice: a defect in plexindex"))

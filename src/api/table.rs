@@ -30,7 +30,7 @@ pub struct Table {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum TableChange<'c> {
-    /// Stores a value in the place of the one of the same name.
+    /// Stores a value, and replaces one of the same name.
     Put {
         /// The table.
         table: &'c Table,
@@ -84,7 +84,7 @@ impl Table {
         })
     }
 
-    /// The value of this name; `None` when there is none, or it has expired.
+    /// The value of this name, unless it has expired.
     ///
     /// # Errors
     /// The store's.
@@ -100,7 +100,7 @@ impl Table {
         self.table.lookup(name.as_ref(), then)
     }
 
-    /// Stores a value in the place of the one of the same name.
+    /// Stores a value, and replaces one of the same name.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB; the store's.

@@ -246,7 +246,7 @@ impl Block<'_> {
         self.put(at, &record);
     }
 
-    /// Writes the candidates of an answer; gives where they begin, 0 where there are none, and their count.
+    /// Writes the candidates of an answer; returns their offset (0 without candidates) and their count.
     fn candidates<'f>(
         &mut self,
         prefix: &str,

@@ -153,7 +153,7 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
 /// The host's function for a new token, as the index calls it.
 fn renewal(call: RenewTokenFn, user: *mut c_void) -> Renewal {
     struct User(*mut c_void);
-    // SAFETY: the host is told that the function runs on the threads that it makes calls on.
+    // SAFETY: by the header the function runs on the threads on which the host makes calls.
     unsafe impl Send for User {}
     // SAFETY: as above.
     unsafe impl Sync for User {}

@@ -11,7 +11,7 @@ use crate::source::Kind;
 pub struct Answer<'a> {
     /// [`Status::Ok`] for one item, else why not; an error in a batch.
     pub status: Status,
-    /// The rung that found it.
+    /// How it was found.
     pub rung: Rung,
     /// How sure it is.
     pub confidence: Confidence,
@@ -23,7 +23,7 @@ pub struct Answer<'a> {
     pub message: &'a str,
     /// The listing that answered has expired.
     pub stale: bool,
-    /// Milliseconds since the listing was last seen to be current; `None` when there is none.
+    /// Milliseconds since the listing was last seen to be current; `None` without a listing.
     pub age_ms: Option<i64>,
     /// What kind of source the items are of: how their keys look.
     pub kind: &'static Kind,
@@ -153,7 +153,7 @@ impl<'a> Answer<'a> {
 /// What the answer for a folder says besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FolderFacts {
-    /// What the folder is: a show, season, artist or album, or the type of the one item; [`ItemType::Other`] where it is none,
+    /// What the folder is: a show, season, artist or album, or the type of the one item; [`ItemType::Other`] for no single one,
     /// or several.
     pub kind: ItemType,
     /// Items of which a file lies below it.

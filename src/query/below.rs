@@ -102,7 +102,7 @@ impl Queries {
     /// goes on with this call; 0 begins one. One whose `then` fails stays as it was before the call.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] for a path that is none, or a walk that is not known; as [`Queries::items_below`]; that of
+    /// [`Status::InvalidArgument`] for an invalid path, or an unknown walk; as [`Queries::items_below`]; that of
     /// `then`.
     pub fn walk<R>(
         &self,

@@ -28,19 +28,19 @@ pub trait Question {
     /// See [`Facts::verifies_first`].
     const VERIFIES_FIRST: bool;
 
-    /// Tells the source what is looked for, before it is asked for its libraries.
+    /// Tells the source what the question is about, before a request for its libraries.
     fn announce(&self, sync: &Syncing) {
         let _ = sync;
     }
-    /// It is looked for in this library next: what is found there may come from memory meanwhile.
+    /// Reads ahead in the library that is searched next.
     fn expect(&self, _: &Snapshot, _place: usize) {}
-    /// Whether it is no question that is refused.
+    /// Whether the question is valid.
     fn may_be_asked(&self, _: &Queries) -> bool {
         true
     }
-    /// Searches what is known. What is found is filled in where it stands: it may be large.
+    /// Searches what is known, and fills in `found`, which may be large.
     fn find<'t>(&self, turn: &Turn<'t>, found: &mut Self::Found<'t>);
-    /// Hands the places of the libraries that it asks for to `each`, where it names none.
+    /// Hands the places of the libraries that it concerns to `each`, if it names none.
     fn asks_for(&self, turn: &Turn<'_>, found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
     /// Whether a library went from the store after this turn's snapshot: what was found there is less than there was.
     fn is_outrun(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<bool>;

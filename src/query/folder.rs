@@ -20,7 +20,7 @@ use crate::model::{Confidence, IdentityId, ItemType, LibraryKind, Reason, Rung};
 use crate::platform::files::{bytes_of, named};
 use crate::sync::{Call, Searched, Syncing, Unverified};
 
-/// A folder that is asked for, normalised once.
+/// A folder in question, normalised once.
 struct FolderQuestion<'p> {
     path: &'p Normal<'p>,
     /// What the answer says besides: left here for who gets it.
@@ -211,7 +211,7 @@ impl Question for FolderQuestion<'_> {
         outcome.broken || turn.snapshot.incomplete
     }
 
-    /// Items below it, of a folder that was found for sure; of many not all are asked for.
+    /// Some of the items below it, if the folder was found for sure.
     fn unverified(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>) -> Result<Vec<Unverified>> {
         let mut unverified = Vec::new();
         let mappings = turn.queries.reading.mappings();

@@ -30,7 +30,7 @@ pub enum MatchStatus {
     NeedsWarm,
 }
 
-/// The answer to a question: one item, or why there is none.
+/// The answer to a question: one item, or why there is no single one.
 ///
 /// ```
 /// # fn told(found: plexindex::Match) {
@@ -45,7 +45,7 @@ pub enum MatchStatus {
 pub struct Match {
     /// What became of the question.
     pub status: MatchStatus,
-    /// The rung that found it.
+    /// How it was found.
     pub rung: Option<Rung>,
     /// How sure it is. Only what is [`Confidence::High`] is safe to write to.
     pub confidence: Option<Confidence>,

@@ -18,7 +18,7 @@ use crate::source::Kind;
 use crate::stats::Spent;
 use crate::sync::{Call, Searched, Syncing, Unverified};
 
-/// What items are asked for by.
+/// A GUID or a title.
 enum By<'q> {
     Guid(&'q str),
     Title(&'q str),

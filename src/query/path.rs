@@ -43,7 +43,7 @@ pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
     Some([&path[..lead], &kept.join(&b'/')].concat())
 }
 
-/// A path that is asked for, normalised once.
+/// A path in question, normalised once.
 struct PathQuestion<'p> {
     path: &'p Normal<'p>,
     /// Where it is listed in the library in which it is expected to be found: for the next look.

@@ -27,7 +27,7 @@ pub struct QueryState {
     pub failure: Option<Error>,
     /// Libraries were brought up to date, as far as it went: last those of this identity (0: none yet).
     pub refreshed: Option<IdentityId>,
-    /// None of the libraries asked has expired: what is told of an answer need not look again.
+    /// None of the libraries asked has expired, so the answer is not stale.
     pub fresh: bool,
     /// It is answered from what is at hand.
     pub at_once: bool,
@@ -70,15 +70,15 @@ pub enum QueryStep {
     Rebuild,
     /// They are lost each time: the query ends.
     GiveUp,
-    /// Invalidated items that were found are asked for.
+    /// The server is asked whether invalidated items that were found still exist.
     Verify,
-    /// The server is asked for this in libraries of this identity that were never fetched.
+    /// A request searches the libraries of this identity that were never fetched.
     SearchUnfetched(IdentityId),
     /// Stale libraries are brought up to date.
     Refresh,
     /// The clocks of libraries of this identity are read: what they should list is missing.
     Probe(IdentityId),
-    /// The server is asked for it there.
+    /// A request searches them.
     Search(IdentityId),
     /// What is known is the answer.
     Answer,
@@ -197,7 +197,7 @@ impl QueryState {
     }
 
     /// Libraries went from the store while the query was at it: they may be brought up to date once more. `false` when that
-    /// was so again and again; then the host is told to ask again.
+    /// was so again and again; then the host has to ask again.
     pub fn begin_again(&mut self) -> bool {
         if self.begun_again == AGAIN {
             self.late.get_or_insert(Status::NotYet);

@@ -16,7 +16,7 @@ pub struct MappingSamples(Mutex<SampleCounts>);
 
 #[derive(Default)]
 struct SampleCounts {
-    /// Whose listings told: nobody else hears of it.
+    /// Whose listings these are: other views get no proposals of them.
     identity: Option<IdentityId>,
     samples: Samples,
     /// With the server's folder; empty when nothing is proposed; none when samples came since.

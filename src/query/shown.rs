@@ -60,7 +60,7 @@ impl Shown {
     }
 }
 
-/// The extension with its dot; empty when there is none.
+/// The extension with its dot, or an empty text.
 fn extension(path: &[u8]) -> &str {
     let name = path
         .rsplit(|byte| matches!(byte, b'/' | b'\\'))

@@ -215,7 +215,7 @@ pub struct FolderPage<'h> {
     pub page: &'h mut Buffer,
 }
 
-/// Takes what such a page is asked for by; `limit` is checked.
+/// Checks the arguments of a call for such a page.
 ///
 /// # Safety
 /// Each text has as many bytes as its length says, or is NULL with length 0. `page` is NULL, or a buffer that nothing

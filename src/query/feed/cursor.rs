@@ -7,7 +7,7 @@ use crate::model::{Generation, IdentityId, LibraryId, Sequence};
 
 /// The first part of a cursor: another version is of another plexindex.
 const VERSION: &str = "c1";
-/// What a cursor of a full listing has in the place of the log's.
+/// Marks the position within a full listing, instead of one in the log.
 const FULL: &str = "full";
 /// What stands before the end of an iteration.
 const END: &str = "to";

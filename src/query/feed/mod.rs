@@ -130,7 +130,7 @@ impl Queries {
         } else {
             let mut reader = FeedCursor::from_text(token)?;
             reader.check(identity, library)?;
-            // Of the other libraries nothing is told, so the cursor that it gives is not of all.
+            // The page lacks the other libraries, so its cursor is of this one.
             reader.library = library;
             reader
         };
@@ -177,7 +177,7 @@ impl Queries {
             let shown = self.store.shown_sequence();
             let is_known = match seen {
                 Some((Some(before), _)) if shown == Some(before) => true,
-                // Where commits cannot be seen they are asked for, but not all the time.
+                // Without a version page the database is asked, once a second at most.
                 Some((_, at)) if shown.is_none() => at.elapsed() < ASKED,
                 _ => false,
             };
@@ -308,7 +308,7 @@ fn changes_of(told: ItemChange, source: &Kind) -> Vec<Change> {
         }
     };
     let each = |kind, item: &model::Item| {
-        // An item that has no file is told too.
+        // An item without a file has a change too.
         let files = files_of(item);
         let files = if files.is_empty() { vec![""] } else { files };
         files
@@ -331,7 +331,7 @@ fn changes_of(told: ItemChange, source: &Kind) -> Vec<Change> {
                 let kind = from.map_or(ChangeKind::Changed, |_| ChangeKind::Moved);
                 told.push(change(kind, Some(&now), file, from.copied(), from_key));
             }
-            // What it lost is told beside a file that it has.
+            // A lost file is reported beside one that the item has.
             let first = since.first().copied().unwrap_or_default();
             told.extend(gone.map(|file| change(ChangeKind::Changed, Some(&now), first, Some(file), from_key)));
             if told.is_empty() {
