@@ -131,7 +131,7 @@ fn open_in_c(folder: &[u8], server: &Standin) -> *const capi::types::LibraryHand
         length: text.len(),
     };
     let (url, token) = (server.url(), server.token());
-    let mapping = capi::types::Mapping {
+    let mapping = capi::types::MappingRecord {
         kind: capi::constants::PLEXINDEX_MAPPING_HOST_PREFIX,
         reserved: 0,
         from: bytes(b"/host"),
@@ -139,8 +139,8 @@ fn open_in_c(folder: &[u8], server: &Standin) -> *const capi::types::LibraryHand
     };
     // SAFETY: zeroed options are what the header asks for, and all pointers live during the calls.
     unsafe {
-        let mut options: capi::types::Options = std::mem::zeroed();
-        options.size = size_of::<capi::types::Options>();
+        let mut options: capi::types::OptionsRecord = std::mem::zeroed();
+        options.size = size_of::<capi::types::OptionsRecord>();
         options.cache_dir = bytes(folder);
         options.server_url = bytes(url.as_bytes());
         options.token = bytes(token.as_bytes());

@@ -251,21 +251,21 @@ macro_rules! layouts {
 fn c_and_rust_agree_on_every_layout() {
     let rust = layouts! {
         plexindex_bytes = Bytes { data, length }
-        plexindex_mapping = Mapping { kind, reserved, from, to }
-        plexindex_options = Options {
+        plexindex_mapping = MappingRecord { kind, reserved, from, to }
+        plexindex_options = OptionsRecord {
             size, cache_dir, server_url, token, user, ca_file, library_ttl_ms, max_age_ms, deadline_ms,
             connect_timeout_ms, read_timeout_ms, retry_ms, matches_limit, flags, page_size, log_level, reserved,
             mappings, mappings_count, slow_ms, size_limit, database, renew_token, renew_token_user,
         }
-        plexindex_mapping = Mapping { kind, reserved, from, to }
-        plexindex_query = Query {
+        plexindex_mapping = MappingRecord { kind, reserved, from, to }
+        plexindex_query = QueryRecord {
             size, library, text, deadline_ms, flags, reserved, progress, progress_user,
         }
-        plexindex_progress = Progress { size, library, items, total, elapsed_ms }
+        plexindex_progress = ProgressRecord { size, library, items, total, elapsed_ms }
         plexindex_buffer = Buffer { data, capacity, length }
         plexindex_text = Text { offset, length }
         plexindex_answers = Answers { size, answer_size, item_size, count, first, log_lines }
-        plexindex_answer = Answer {
+        plexindex_answer = AnswerRecord {
             status, rung, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message,
             age_ms, items, files,
             kind, reserved,
@@ -274,16 +274,16 @@ fn c_and_rust_agree_on_every_layout() {
             key, rating_key, title, guid, show_title, show_rating_key, show_guid, path, section, library_title, kind,
             year, season, episode, flags, reserved,
         }
-        plexindex_statistics = Stats {
+        plexindex_statistics = StatsRecord {
             size, answers, lookup_misses, stale_answers, requests, bytes_received, store_requests, store_answers,
             listings, network_us, store_us, image_us, items, matches, libraries, disk_bytes, sequence, events,
             hints, parse_us, wait_us, match_us, calls, calls_us, slow_calls, failures,
             size_limit, over_limit, evictions,
         }
-        plexindex_edit = Edit {
+        plexindex_edit = EditRecord {
             size, library, keys, keys_count, changes, changes_count, deadline_ms, lock, reserved,
         }
-        plexindex_edit_report = EditReport { size, states, states_capacity, done, failed, requests }
+        plexindex_edit_report = EditReportRecord { size, states, states_capacity, done, failed, requests }
         plexindex_table_op = TableOp { kind, reserved, table, name, value }
     };
     let mut expected = BTreeSet::new();

@@ -10,8 +10,8 @@ use std::ptr::{null, null_mut};
 use std::sync::LazyLock;
 
 use plexindex::capi::types::{
-    Answer, Answers, Buffer, Bytes, Edit, EditReport, Handle, ItemRecord, LibraryHandle, Options, Query, Stats,
-    TableHandle, TableOp, Text,
+    AnswerRecord, Answers, Buffer, Bytes, EditRecord, EditReportRecord, Handle, ItemRecord, LibraryHandle,
+    OptionsRecord, QueryRecord, StatsRecord, TableHandle, TableOp, Text,
 };
 use plexindex::capi::*;
 use plexindex::error::Status;
@@ -98,8 +98,8 @@ impl Open {
     fn new(place: &Path) -> Self {
         // SAFETY: integers, pointers and nullable functions; all that is set is valid during the calls.
         unsafe {
-            let mut options: Options = std::mem::zeroed();
-            options.size = size_of::<Options>();
+            let mut options: OptionsRecord = std::mem::zeroed();
+            options.size = size_of::<OptionsRecord>();
             options.cache_dir = bytes(place.to_str().expect("a plain name").as_bytes());
             options.server_url = bytes(server::URL.as_bytes());
             options.token = bytes(server::TOKEN.as_bytes());
@@ -325,14 +325,14 @@ fn check_block(block: &[u8], count: usize, status: Status, of_items: bool) {
     assert_eq!(head.size as usize, size_of::<Answers>());
     assert_eq!(
         (head.answer_size as usize, head.item_size as usize),
-        (size_of::<Answer>(), size_of::<ItemRecord>())
+        (size_of::<AnswerRecord>(), size_of::<ItemRecord>())
     );
     if of_items {
         return;
     }
     assert_eq!(head.count as usize, count);
     for number in 0..head.count {
-        let answer: Answer = read(block, head.first + number * head.answer_size);
+        let answer: AnswerRecord = read(block, head.first + number * head.answer_size);
         let own = check_status_of(answer.status);
         if count == 1 && status != Status::Ok {
             assert_eq!(own, status);
@@ -379,7 +379,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
         &raw mut room.buffer
     };
     // SAFETY: integers, pointers and nullable functions.
-    let mut query: Query = unsafe { std::mem::zeroed() };
+    let mut query: QueryRecord = unsafe { std::mem::zeroed() };
     query.library = library;
     query.text = Bytes {
         data: first,
@@ -388,8 +388,8 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
     query.deadline_ms = input.number();
     query.flags = u32::from(input.byte() % 5);
     query.reserved = u32::from(input.byte() == 255);
-    let asked = exactly(&query, size_near(size_of::<Query>(), input));
-    let query: *const Query = if nulls & 0xF0 == 0x60 {
+    let asked = exactly(&query, size_near(size_of::<QueryRecord>(), input));
+    let query: *const QueryRecord = if nulls & 0xF0 == 0x60 {
         null()
     } else {
         asked.as_ptr().cast()
@@ -520,19 +520,19 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                 Some(Written::Some),
             ),
             24 => {
-                let mut edit: Edit = std::mem::zeroed();
+                let mut edit: EditRecord = std::mem::zeroed();
                 edit.library = library;
                 (edit.keys.data, edit.keys.length) = (first, first_length);
                 (edit.changes.data, edit.changes.length) = (second, second_length);
                 edit.keys_count = count;
                 edit.changes_count = input.below(4);
                 edit.lock = i32::from(input.byte() % 4) - 1;
-                let edit = exactly(&edit, size_near(size_of::<Edit>(), input));
+                let edit = exactly(&edit, size_near(size_of::<EditRecord>(), input));
                 let mut states = vec![9_u8; input.below(4)];
-                let mut report: EditReport = std::mem::zeroed();
+                let mut report: EditReportRecord = std::mem::zeroed();
                 report.states = states.as_mut_ptr();
                 report.states_capacity = states.len();
-                let mut report = exactly(&report, size_near(size_of::<EditReport>(), input));
+                let mut report = exactly(&report, size_near(size_of::<EditReportRecord>(), input));
                 (
                     plexindex_edit_items(handle, edit.as_ptr().cast(), report.as_mut_ptr().cast(), null_mut()),
                     None,
@@ -655,8 +655,8 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                 (status, None)
             }
             _ => {
-                let stats: Stats = Stats::default();
-                let mut stats = exactly(&stats, size_near(size_of::<Stats>(), input));
+                let stats: StatsRecord = StatsRecord::default();
+                let mut stats = exactly(&stats, size_near(size_of::<StatsRecord>(), input));
                 (plexindex_stats(handle, stats.as_mut_ptr().cast(), null_mut()), None)
             }
         }

@@ -7,7 +7,7 @@ use std::ptr::null_mut;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use plexindex::capi::types::{Bytes, Handle, Mapping, Options};
+use plexindex::capi::types::{Bytes, Handle, MappingRecord, OptionsRecord};
 use plexindex::capi::{plexindex_close, plexindex_last_error_message, plexindex_open};
 use plexindex::error::Status;
 use plexindex::model::Token;
@@ -55,8 +55,8 @@ pub fn installed() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: integers, pointers and nullable functions.
-        let mut options: Options = unsafe { std::mem::zeroed() };
-        options.size = size_of::<Options>();
+        let mut options: OptionsRecord = unsafe { std::mem::zeroed() };
+        options.size = size_of::<OptionsRecord>();
         options.cache_dir = given(b"/dev/null/x", false);
         let mut handle: *mut Handle = std::ptr::null_mut();
         // SAFETY: all that is set is valid during the call.
@@ -109,7 +109,7 @@ pub fn run(data: &[u8]) {
     let mut input = Input(data);
     let how = input.byte();
     // SAFETY: integers, pointers and nullable functions.
-    let mut options: Options = unsafe { std::mem::zeroed() };
+    let mut options: OptionsRecord = unsafe { std::mem::zeroed() };
     let really = how & 15 == 15;
     // No folder is made where an input says.
     let place = match how & 15 {
@@ -149,9 +149,9 @@ pub fn run(data: &[u8]) {
     let texts: Vec<(i32, &[u8], &[u8])> = (0..input.below(4))
         .map(|_| (i32::from(input.byte() % 6), input.bytes(), input.bytes()))
         .collect();
-    let rules: Vec<Mapping> = texts
+    let rules: Vec<MappingRecord> = texts
         .iter()
-        .map(|(kind, from, to)| Mapping {
+        .map(|(kind, from, to)| MappingRecord {
             kind: *kind,
             reserved: 0,
             from: given(from, false),
@@ -167,15 +167,15 @@ pub fn run(data: &[u8]) {
     if options.mappings_count == rules.len() && nulls & 0xA0 == 0xA0 {
         options.mappings = std::ptr::null();
     }
-    let size = size_near(size_of::<Options>(), &mut input);
+    let size = size_near(size_of::<OptionsRecord>(), &mut input);
     let mut block = exactly(&options, size);
-    if block.len() > size_of::<Options>() && input.bool() {
+    if block.len() > size_of::<OptionsRecord>() && input.bool() {
         *block.last_mut().expect("it is longer") = 1;
     }
-    if block.len() < offset_of!(Options, mappings_count) + size_of::<usize>() {
+    if block.len() < offset_of!(OptionsRecord, mappings_count) + size_of::<usize>() {
         // Where the count is cut off it is zero, and where half of it is, it is another one.
-        let end = offset_of!(Options, mappings_count).min(block.len());
-        block[offset_of!(Options, mappings).min(end)..].fill(0);
+        let end = offset_of!(OptionsRecord, mappings_count).min(block.len());
+        block[offset_of!(OptionsRecord, mappings).min(end)..].fill(0);
     }
     let mut handle: *mut Handle = std::ptr::dangling_mut();
     // SAFETY: as many bytes are there as the struct says, unless it says what is refused unread.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::constants as c;
 use super::log_ring;
-use super::types::{Answer as AnswerRecord, Answers, Buffer, ItemRecord, Text};
+use super::types::{AnswerRecord, Answers, Buffer, ItemRecord, Text};
 use crate::error::{Error, Result, Status};
 use crate::matching::{FoundItem, GuidRef};
 use crate::model::{Item, Library};

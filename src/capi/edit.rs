@@ -20,10 +20,10 @@ pub struct CheckedEdit<'h> {
 
 /// # Safety
 /// `given` must be NULL or valid, and its library one of an open index.
-pub unsafe fn edit<'h>(given: *const types::Edit) -> Result<CheckedEdit<'h>> {
+pub unsafe fn edit<'h>(given: *const types::EditRecord) -> Result<CheckedEdit<'h>> {
     // Taken apart field by field: a new one that is not handled does not compile.
     // SAFETY: the caller's promise.
-    let types::Edit {
+    let types::EditRecord {
         size: _,
         library: of,
         keys,
@@ -84,7 +84,7 @@ fn change(name: &str, value: &str) -> Result<FieldChange> {
 ///
 /// # Safety
 /// `report` must be NULL or valid.
-pub unsafe fn run(given: &CheckedEdit<'_>, report: *mut types::EditReport) -> Result<()> {
+pub unsafe fn run(given: &CheckedEdit<'_>, report: *mut types::EditReportRecord) -> Result<()> {
     // Checked before anything is sent.
     let place = if report.is_null() {
         None
@@ -92,7 +92,7 @@ pub unsafe fn run(given: &CheckedEdit<'_>, report: *mut types::EditReport) -> Re
         // SAFETY: the caller's promise.
         Some(unsafe { sized(report.cast_const(), "report") }?)
     };
-    if let Some(types::EditReport {
+    if let Some(types::EditReportRecord {
         states,
         states_capacity,
         ..
@@ -118,9 +118,9 @@ pub unsafe fn run(given: &CheckedEdit<'_>, report: *mut types::EditReport) -> Re
 
 /// # Safety
 /// `report` must be valid for the size that `given`, its copy, says.
-unsafe fn tell(seen: &EditReport, given: types::EditReport, report: *mut types::EditReport) {
+unsafe fn tell(seen: &EditReport, given: types::EditReportRecord, report: *mut types::EditReportRecord) {
     let count = |state| u64::try_from(seen.count(state)).unwrap_or(u64::MAX);
-    let filled = types::EditReport {
+    let filled = types::EditReportRecord {
         done: count(Edited::Done),
         failed: count(Edited::Failed),
         requests: seen.requests,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::constants as c;
 use super::strings::{check_flags, check_reserved, decoded, null, sized};
-use super::types::{self, Buffer, Options, RenewTokenFn};
+use super::types::{self, Buffer, OptionsRecord, RenewTokenFn};
 use crate::error::{Error, Result, Status, refuse};
 use crate::model::Token;
 use crate::options::MappingKind::{HostToServer, ServerToHost};
@@ -54,10 +54,10 @@ pub fn token_text<'t>(token: &'t [u8], what: &str) -> Result<&'t str> {
 
 /// # Safety
 /// `given` must be NULL or valid.
-pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
+pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     // Taken apart field by field: a new one that is not handled does not compile.
     // SAFETY: the caller's promise.
-    let Options {
+    let OptionsRecord {
         size: _,
         cache_dir,
         server_url,
@@ -183,7 +183,7 @@ fn renewal(call: RenewTokenFn, user: *mut c_void) -> Renewal {
 
 /// # Safety
 /// `given` must be NULL or point to `count` mappings.
-unsafe fn mappings(given: *const types::Mapping, count: usize) -> Result<Vec<options::Mapping>> {
+unsafe fn mappings(given: *const types::MappingRecord, count: usize) -> Result<Vec<options::Mapping>> {
     if count == 0 {
         return Ok(Vec::new());
     }

@@ -24,11 +24,11 @@ pub struct CheckedQuery<'h> {
 
 /// # Safety
 /// `handle` must be NULL or open, `given` NULL or valid, and its library one of the handle's.
-pub unsafe fn query<'h>(handle: *const Handle, given: *const types::Query) -> Result<CheckedQuery<'h>> {
+pub unsafe fn query<'h>(handle: *const Handle, given: *const types::QueryRecord) -> Result<CheckedQuery<'h>> {
     // SAFETY: the caller's promise.
     let opened: &Opened = unsafe { opened(handle) }?;
     // SAFETY: the caller's promise.
-    let types::Query {
+    let types::QueryRecord {
         size: _,
         library,
         text,
@@ -71,8 +71,8 @@ pub fn within<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
 fn teller(call: ProgressFn, user: *mut c_void) -> impl FnMut(&Progress<'_>) -> ControlFlow<()> {
     move |progress| {
         let title = progress.library.unwrap_or_default();
-        let record = types::Progress {
-            size: size_of::<types::Progress>(),
+        let record = types::ProgressRecord {
+            size: size_of::<types::ProgressRecord>(),
             library: Bytes {
                 data: title.as_ptr().cast(),
                 length: title.len(),
@@ -82,7 +82,7 @@ fn teller(call: ProgressFn, user: *mut c_void) -> impl FnMut(&Progress<'_>) -> C
             elapsed_ms: u64::try_from(progress.elapsed.as_millis()).unwrap_or(u64::MAX),
         };
         // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `lent`.
-        let call: unsafe extern "C-unwind" fn(*mut c_void, *const types::Progress) -> i32 =
+        let call: unsafe extern "C-unwind" fn(*mut c_void, *const types::ProgressRecord) -> i32 =
             unsafe { std::mem::transmute(call) };
         // SAFETY: the caller gave this function for this purpose; the record outlives the call.
         match lent(|| unsafe { call(user, &raw const record) }) {

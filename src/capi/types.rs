@@ -35,7 +35,7 @@ pub struct Bytes {
 /// for: each that fits it, until one gives a listed path.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Mapping {
+pub struct MappingRecord {
     /// PLEXINDEX_MAPPING_*: the rule's direction, and what `from` is.
     pub kind: i32,
     /// Zero.
@@ -51,7 +51,7 @@ pub struct Mapping {
 /// zero, and refused with PLEXINDEX_UNSUPPORTED otherwise.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Options {
+pub struct OptionsRecord {
     /// sizeof(plexindex_options).
     pub size: usize,
     /// The store's folder, in the file system's bytes. Required. Made, with mode 0700, when it is missing.
@@ -96,7 +96,7 @@ pub struct Options {
     pub reserved: u32,
     /// `mappings_count` rules between the host's paths and the server's; may be NULL when that is 0. Read during
     /// plexindex_open() only.
-    pub mappings: *const Mapping,
+    pub mappings: *const MappingRecord,
     /// How many rules.
     pub mappings_count: usize,
     /// A call that takes so many milliseconds is logged with what it spent its time on: as a warning, or with
@@ -122,7 +122,7 @@ pub struct Options {
 /// A query. Zero the struct, set `size` to sizeof(plexindex_query), then set what you need.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Query {
+pub struct QueryRecord {
     /// sizeof(plexindex_query).
     pub size: usize,
     /// The library; NULL for all of them.
@@ -145,7 +145,7 @@ pub struct Query {
 /// How far a fetch has come. Valid during the callback only.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Progress {
+pub struct ProgressRecord {
     /// sizeof(plexindex_progress) as this library knows it.
     pub size: usize,
     /// The title of the library that is being fetched, UTF-8. Empty, with counts of 0, while the call waits for the
@@ -168,7 +168,7 @@ pub struct Progress {
 ///
 /// It must return. A thread that is ended in it (pthread_exit, pthread_cancel) sleeps for ever instead, on Linux, and
 /// keeps what the call holds.
-pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const Progress) -> i32;
+pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const ProgressRecord) -> i32;
 
 /// Gives a new token after the server refused the present one (401), or said that it expired (498). Writes it to
 /// `token->data`, where there is room for `token->capacity` bytes (16,384), and its length to `token->length`, and returns 0.
@@ -245,7 +245,7 @@ pub struct Answers {
 /// The answer for one path, folder, GUID or title.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
-pub struct Answer {
+pub struct AnswerRecord {
     /// PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET, PLEXINDEX_NEEDS_WARM, or, in a batch,
     /// the error of this one query.
     pub status: i32,
@@ -326,7 +326,7 @@ pub struct ItemRecord {
 /// this handle's life unless its comment says otherwise.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
-pub struct Stats {
+pub struct StatsRecord {
     /// sizeof(plexindex_statistics).
     pub size: usize,
     /// Answers by rung, fast lookups included: PLEXINDEX_RUNG_* is the index. 0 counts answers without an item.
@@ -392,7 +392,7 @@ pub struct Stats {
 /// you need.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Edit {
+pub struct EditRecord {
     /// sizeof(plexindex_edit).
     pub size: usize,
     /// The items' library: one, not all.
@@ -423,7 +423,7 @@ pub struct Edit {
 /// Set `states` to learn which items were edited.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct EditReport {
+pub struct EditReportRecord {
     /// sizeof(plexindex_edit_report).
     pub size: usize,
     /// Receives PLEXINDEX_EDITED_* for each key, in order; may be NULL.

@@ -4,7 +4,8 @@ use std::ffi::{CStr, c_char};
 use std::ptr::null_mut;
 
 use plexindex::capi::types::{
-    Buffer, Bytes, Edit, EditReport, Handle, LibraryHandle, Options, Query, TableHandle, TableOp,
+    Buffer, Bytes, EditRecord, EditReportRecord, Handle, LibraryHandle, OptionsRecord, QueryRecord, TableHandle,
+    TableOp,
 };
 use plexindex::error::Status;
 
@@ -211,7 +212,7 @@ fn with_little_address_space_lookups_go_on_or_say_why_not() {
 // SAFETY: as src/capi declares them; what the handles point to is not looked at.
 #[allow(improper_ctypes)]
 unsafe extern "C" {
-    fn plexindex_open(options: *const Options, handle: *mut *mut Handle, error: *mut Buffer) -> i32;
+    fn plexindex_open(options: *const OptionsRecord, handle: *mut *mut Handle, error: *mut Buffer) -> i32;
     fn plexindex_close(handle: *mut Handle, error: *mut Buffer) -> i32;
     fn plexindex_library(
         handle: *const Handle,
@@ -249,7 +250,7 @@ unsafe extern "C" {
     ) -> i32;
     fn plexindex_match_paths(
         handle: *const Handle,
-        query: *const Query,
+        query: *const QueryRecord,
         count: usize,
         answers: *mut Buffer,
         error: *mut Buffer,
@@ -265,8 +266,8 @@ unsafe extern "C" {
     ) -> i32;
     fn plexindex_edit_items(
         handle: *const Handle,
-        edit: *const Edit,
-        report: *mut EditReport,
+        edit: *const EditRecord,
+        report: *mut EditReportRecord,
         error: *mut Buffer,
     ) -> i32;
     fn plexindex_last_error_message() -> *const c_char;
@@ -295,8 +296,8 @@ pub fn short_of_memory(words: &[&str]) {
     let (mut handle, mut library) = (null_mut(), std::ptr::null());
     // SAFETY: structs of zeroes with their sizes set, pointers to what lives here, and plain calls.
     unsafe {
-        let options = Options {
-            size: size_of::<Options>(),
+        let options = OptionsRecord {
+            size: size_of::<OptionsRecord>(),
             cache_dir: given(folder),
             ..std::mem::zeroed()
         };
@@ -314,14 +315,14 @@ pub fn short_of_memory(words: &[&str]) {
         say("ready");
         // Each list takes 128 MiB at least, which is more than the allocator keeps for a thread.
         limit(address_space() + (16 << 20));
-        let query = Query {
-            size: size_of::<Query>(),
+        let query = QueryRecord {
+            size: size_of::<QueryRecord>(),
             text: given(&many),
             ..std::mem::zeroed()
         };
         let mut answers: Buffer = std::mem::zeroed();
-        let edit = Edit {
-            size: size_of::<Edit>(),
+        let edit = EditRecord {
+            size: size_of::<EditRecord>(),
             library,
             keys: given(&many),
             keys_count: COUNT,

@@ -340,8 +340,13 @@ fn in_memory(process: u32) -> usize {
 // SAFETY: as src/capi declares them; what the handle points to is not looked at.
 #[allow(improper_ctypes)]
 unsafe extern "C" {
-    fn plexindex_open(options: *const capi::Options, handle: *mut *mut capi::Handle, error: *mut capi::Buffer) -> i32;
-    fn plexindex_refresh(handle: *const capi::Handle, query: *const capi::Query, error: *mut capi::Buffer) -> i32;
+    fn plexindex_open(
+        options: *const capi::OptionsRecord,
+        handle: *mut *mut capi::Handle,
+        error: *mut capi::Buffer,
+    ) -> i32;
+    fn plexindex_refresh(handle: *const capi::Handle, query: *const capi::QueryRecord, error: *mut capi::Buffer)
+    -> i32;
     fn plexindex_watch_start(handle: *const capi::Handle, error: *mut capi::Buffer) -> i32;
     fn plexindex_close(handle: *mut capi::Handle, error: *mut capi::Buffer) -> i32;
 }
@@ -356,8 +361,8 @@ pub fn remembered(words: &[&str]) {
     let token = hidden();
     // SAFETY: structs of zeroes with their sizes set, pointers to what lives here, and plain calls.
     unsafe {
-        let options = capi::Options {
-            size: size_of::<capi::Options>(),
+        let options = capi::OptionsRecord {
+            size: size_of::<capi::OptionsRecord>(),
             cache_dir: given(words[0].as_bytes()),
             server_url: given(words[1].as_bytes()),
             token: given(&token),
@@ -365,8 +370,8 @@ pub fn remembered(words: &[&str]) {
         };
         assert_eq!(plexindex_open(&raw const options, &raw mut handle, null_mut()), 0);
         wiped(token);
-        let all = capi::Query {
-            size: size_of::<capi::Query>(),
+        let all = capi::QueryRecord {
+            size: size_of::<capi::QueryRecord>(),
             ..std::mem::zeroed()
         };
         assert_eq!(plexindex_refresh(handle, &raw const all, null_mut()), 0);

@@ -13,8 +13,8 @@ use crate::capi::for_tests::hostile;
 use crate::capi::guard::tests::{Plant, with_planted};
 use crate::capi::handles::Opened;
 use crate::capi::types::{
-    Answer, Buffer, Bytes, Edit, EditReport, Handle, ItemRecord, LibraryHandle, LogFn, Options, Query, Stats,
-    TableHandle, TableOp, Text,
+    AnswerRecord, Buffer, Bytes, EditRecord, EditReportRecord, Handle, ItemRecord, LibraryHandle, LogFn, OptionsRecord,
+    QueryRecord, StatsRecord, TableHandle, TableOp, Text,
 };
 use crate::error::Status;
 
@@ -58,8 +58,8 @@ impl From<usize> for Given {
     }
 }
 
-impl From<*const Answer> for Given {
-    fn from(answer: *const Answer) -> Self {
+impl From<*const AnswerRecord> for Given {
+    fn from(answer: *const AnswerRecord) -> Self {
         Self::Record(answer.cast())
     }
 }
@@ -207,14 +207,14 @@ arguments! {
     *mut u64, |scene| scene.put(0), |scene, wrong| Some(scene.wrong(wrong)), true;
     *mut u32, |scene| scene.put(0), |scene, wrong| Some(scene.wrong(wrong)), false;
     *const c_char, |scene| scene.put([b'1', 0]).cast(), |scene, wrong| Some(scene.wrong_input(wrong)), false;
-    *const Options, |_| null(), |scene, wrong| Some(scene.wrong_input(wrong)), false;
-    *const Query, |scene| scene.put(query(scene.library)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
-    *const Edit, |scene| scene.put(edit(scene.library)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
-    *mut EditReport, |scene| scene.put(report()), |scene, wrong| Some(scene.wrong(wrong)), false;
-    *mut Stats, |scene| scene.put(Stats { size: size_of::<Stats>(), ..Stats::default() }), |scene, wrong| Some(scene.wrong(wrong)), false;
+    *const OptionsRecord, |_| null(), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *const QueryRecord, |scene| scene.put(query(scene.library)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *const EditRecord, |scene| scene.put(edit(scene.library)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *mut EditReportRecord, |scene| scene.put(report()), |scene, wrong| Some(scene.wrong(wrong)), false;
+    *mut StatsRecord, |scene| scene.put(StatsRecord { size: size_of::<StatsRecord>(), ..StatsRecord::default() }), |scene, wrong| Some(scene.wrong(wrong)), false;
     *mut Buffer, |scene| scene.put(Buffer { data: scene.bytes(0, 0).cast(), capacity: 4096, length: 0 }), |scene, wrong| Some(scene.wrong(wrong)), true;
     *const Buffer, |scene| scene.put(Buffer { data: scene.bytes(0, 0).cast(), capacity: 4096, length: 4096 }), |scene, wrong| Some(scene.wrong_input(wrong)), true;
-    *const Answer, |scene| scene.put(Answer::default()), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *const AnswerRecord, |scene| scene.put(AnswerRecord::default()), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     *const Text, |scene| scene.put(Text::default()), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     *const TableOp, |scene| scene.put(op(scene.table)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     Option<LogFn>, |_| Some(receive), |_, wrong| (wrong == Wrong::Null).then_some(None), false;
@@ -226,9 +226,9 @@ const SLASH: Bytes = Bytes {
     length: 3,
 };
 
-fn query(library: *const LibraryHandle) -> Query {
-    Query {
-        size: size_of::<Query>(),
+fn query(library: *const LibraryHandle) -> QueryRecord {
+    QueryRecord {
+        size: size_of::<QueryRecord>(),
         library,
         text: SLASH,
         deadline_ms: 0,
@@ -239,9 +239,9 @@ fn query(library: *const LibraryHandle) -> Query {
     }
 }
 
-fn edit(library: *const LibraryHandle) -> Edit {
-    Edit {
-        size: size_of::<Edit>(),
+fn edit(library: *const LibraryHandle) -> EditRecord {
+    EditRecord {
+        size: size_of::<EditRecord>(),
         library,
         keys: SLASH,
         keys_count: 1,
@@ -253,9 +253,9 @@ fn edit(library: *const LibraryHandle) -> Edit {
     }
 }
 
-fn report() -> EditReport {
-    EditReport {
-        size: size_of::<EditReport>(),
+fn report() -> EditReportRecord {
+    EditReportRecord {
+        size: size_of::<EditReportRecord>(),
         states: null_mut(),
         states_capacity: 0,
         done: 0,

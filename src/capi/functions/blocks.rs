@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use crate::capi::answer::Written;
 use crate::capi::guard::guard_value;
-use crate::capi::types::{Answer, Buffer, ItemRecord, Text};
+use crate::capi::types::{AnswerRecord, Buffer, ItemRecord, Text};
 
 /// How many answers a block has: one for each query, in order. 0 for a buffer that holds no block.
 ///
@@ -27,7 +27,7 @@ pub unsafe extern "C" fn plexindex_block_answers(block: *const Buffer) -> usize 
 /// # Safety
 /// `block` must be NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_block_answer(block: *const Buffer, place: usize) -> *const Answer {
+pub unsafe extern "C" fn plexindex_block_answer(block: *const Buffer, place: usize) -> *const AnswerRecord {
     guard_value(std::ptr::null(), || {
         // SAFETY: the caller's promise.
         let block = unsafe { Written::of(block) };
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn plexindex_block_answer(block: *const Buffer, place: usi
 /// # Safety
 /// Pointers must be NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_block_item(block: *const Buffer, answer: *const Answer) -> *const ItemRecord {
+pub unsafe extern "C" fn plexindex_block_item(block: *const Buffer, answer: *const AnswerRecord) -> *const ItemRecord {
     guard_value(std::ptr::null(), || {
         // SAFETY: the caller's promise.
         match unsafe { (Written::of(block), copied(answer)) } {
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn plexindex_block_item(block: *const Buffer, answer: *con
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_block_candidate(
     block: *const Buffer,
-    answer: *const Answer,
+    answer: *const AnswerRecord,
     place: usize,
 ) -> *const ItemRecord {
     guard_value(std::ptr::null(), || {

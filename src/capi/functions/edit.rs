@@ -3,7 +3,7 @@
 use crate::capi::edit;
 use crate::capi::guard::guard;
 use crate::capi::handles::opened;
-use crate::capi::types::{Buffer, Edit, EditReport, Handle};
+use crate::capi::types::{Buffer, EditRecord, EditReportRecord, Handle};
 
 /// Gives many items the same values, with one request for each hundred items of a type. No request is sent for an edit
 /// without items or without changes, or when one of the items does not exist. The first request that fails is the last
@@ -21,8 +21,8 @@ use crate::capi::types::{Buffer, Edit, EditReport, Handle};
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_edit_items(
     handle: *const Handle,
-    edit: *const Edit,
-    report: *mut EditReport,
+    edit: *const EditRecord,
+    report: *mut EditReportRecord,
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {

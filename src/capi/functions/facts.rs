@@ -8,7 +8,7 @@ use crate::capi::guard::guard;
 use crate::capi::handles::{self, Opened, opened};
 use crate::capi::query;
 use crate::capi::strings::{fill, out, size_given, utf8};
-use crate::capi::types::{Buffer, Handle, LibraryHandle, Query, Stats};
+use crate::capi::types::{Buffer, Handle, LibraryHandle, QueryRecord, StatsRecord};
 use crate::error::{Result, Status, refuse};
 use crate::stats::micros;
 
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn plexindex_item_json(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_libraries_json(
     handle: *const Handle,
-    query: *const Query,
+    query: *const QueryRecord,
     json: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn plexindex_libraries_json(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_server_json(
     handle: *const Handle,
-    query: *const Query,
+    query: *const QueryRecord,
     json: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn plexindex_proposals_json(handle: *const Handle, json: *
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_stats(handle: *const Handle, stats: *mut Stats, error: *mut Buffer) -> i32 {
+pub unsafe extern "C" fn plexindex_stats(handle: *const Handle, stats: *mut StatsRecord, error: *mut Buffer) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
         unsafe { write_stats(opened(handle)?, stats) }
@@ -200,11 +200,11 @@ pub unsafe extern "C" fn plexindex_stats_json(handle: *const Handle, json: *mut 
 
 /// # Safety
 /// `place` must be NULL or point to statistics whose size is set.
-unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
+unsafe fn write_stats(opened: &Opened, place: *mut StatsRecord) -> Result<()> {
     // SAFETY: the caller's promise.
     let size = unsafe { size_given(place, "stats") }?;
     let counted = opened.index().stats()?;
-    let stats = Stats {
+    let stats = StatsRecord {
         size,
         answers: counted.answers,
         lookup_misses: counted.lookup_misses,

@@ -5,7 +5,7 @@ use crate::capi::guard::guard;
 use crate::capi::handles::opened;
 use crate::capi::query;
 use crate::capi::strings::out;
-use crate::capi::types::{Buffer, Handle, Query};
+use crate::capi::types::{Buffer, Handle, QueryRecord};
 use crate::error::{Status, refuse};
 
 /// What was added, removed, changed and moved since a cursor was given, in the order in which the index learned it. Sends no
@@ -44,7 +44,7 @@ use crate::error::{Status, refuse};
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_changes_json(
     handle: *const Handle,
-    query: *const Query,
+    query: *const QueryRecord,
     limit: usize,
     json: *mut Buffer,
     error: *mut Buffer,
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn plexindex_changes_json(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_wait_for_changes(
     handle: *const Handle,
-    query: *const Query,
+    query: *const QueryRecord,
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {

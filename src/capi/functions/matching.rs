@@ -7,7 +7,7 @@ use crate::capi::guard::guard;
 use crate::capi::handles;
 use crate::capi::query;
 use crate::capi::strings::{bytes, out, split};
-use crate::capi::types::{Buffer, Handle, LibraryHandle, Query};
+use crate::capi::types::{Buffer, Handle, LibraryHandle, QueryRecord};
 use crate::error::{Result, Status, refuse};
 use crate::query::{Answer, Which};
 
@@ -26,7 +26,7 @@ use crate::query::{Answer, Which};
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_match_path(
     handle: *const Handle,
-    query: *const Query,
+    query: *const QueryRecord,
     answer: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn plexindex_match_path(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_match_paths(
     handle: *const Handle,
-    query: *const Query,
+    query: *const QueryRecord,
     count: usize,
     answers: *mut Buffer,
     error: *mut Buffer,
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn plexindex_match_paths(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_match_folder(
     handle: *const Handle,
-    query: *const Query,
+    query: *const QueryRecord,
     answer: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn plexindex_items_below(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_match_guid(
     handle: *const Handle,
-    query: *const Query,
+    query: *const QueryRecord,
     answer: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
@@ -192,7 +192,7 @@ pub unsafe extern "C" fn plexindex_match_guid(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_search_title(
     handle: *const Handle,
-    query: *const Query,
+    query: *const QueryRecord,
     answer: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {

@@ -7,7 +7,7 @@ use crate::capi::guard::{guard, guard_value, last_error_message};
 use crate::capi::handles::{Opened, opened};
 use crate::capi::options;
 use crate::capi::strings::{aligned, bytes, out};
-use crate::capi::types::{Buffer, Handle, Options};
+use crate::capi::types::{Buffer, Handle, OptionsRecord};
 use crate::error::Status;
 use crate::model::Token;
 
@@ -60,7 +60,7 @@ pub extern "C" fn plexindex_last_error_message() -> *const c_char {
 /// Pointers must be NULL or valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_open(
-    options: *const Options,
+    options: *const OptionsRecord,
     out_handle: *mut *mut Handle,
     error: *mut Buffer,
 ) -> i32 {

@@ -6,7 +6,7 @@ use crate::capi::guard::guard;
 use crate::capi::handles::opened;
 use crate::capi::query;
 use crate::capi::strings::bytes;
-use crate::capi::types::{Buffer, Handle, Query};
+use crate::capi::types::{Buffer, Handle, QueryRecord};
 use crate::error::Status;
 use crate::events::DebounceIntervals;
 use crate::sync::RefreshReason;
@@ -22,7 +22,11 @@ use crate::sync::RefreshReason;
 /// # Safety
 /// As plexindex_match_path().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_refresh(handle: *const Handle, query: *const Query, error: *mut Buffer) -> i32 {
+pub unsafe extern "C" fn plexindex_refresh(
+    handle: *const Handle,
+    query: *const QueryRecord,
+    error: *mut Buffer,
+) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
         let asked = unsafe { query::query(handle, query) }?;
