@@ -3,6 +3,8 @@
 use std::ffi::c_void;
 use std::time::Duration;
 
+use zeroize::Zeroize;
+
 use super::constants as c;
 use super::strings::{check_flags, check_reserved, decoded, null, sized};
 use super::types::{self, Buffer, OptionsRecord, RenewTokenFn};
@@ -12,7 +14,6 @@ use crate::options::MappingKind::{HostToServer, ServerToHost};
 use crate::options::{self, Renewal, Ttl};
 use crate::platform::files;
 use crate::platform::thread::lent;
-use crate::platform::wipe::wipe;
 
 /// Room for a token: a JSON Web Token has some 700 bytes.
 const LONGEST_TOKEN: usize = 16 << 10;
@@ -176,7 +177,7 @@ fn renewal(call: RenewTokenFn, user: *mut c_void) -> Renewal {
         if status == 0 && token.is_none() {
             log::warn!("renew_token gave no token: write its text, and its length, or return 1");
         }
-        wipe(&mut bytes);
+        bytes.zeroize();
         token
     })
 }

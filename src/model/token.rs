@@ -8,23 +8,14 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use serde_json::Value;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::scrub::scrub;
-use crate::platform::wipe::wipe;
 
 /// A secret: it shows as `***`, reaches neither disk nor log, and is in memory once for all that have it. The last of them
 /// overwrites it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(Arc<Secret>);
-
-#[derive(PartialEq, Eq)]
-struct Secret(String);
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        wipe(&mut std::mem::take(&mut self.0).into_bytes());
-    }
-}
+pub struct Token(Arc<Zeroizing<String>>);
 
 /// What a JSON Web Token claims. Its signature cannot be verified here: the claims count only once a server accepted the token.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,13 +38,13 @@ impl Token {
     /// Keeps `text`; an empty text is no token.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        (!text.is_empty()).then(|| Self(Arc::new(Secret(text.to_owned()))))
+        (!text.is_empty()).then(|| Self(Arc::new(Zeroizing::new(text.to_owned()))))
     }
 
     /// The secret itself, for the one header that carries it and for hashing.
     #[must_use]
     pub fn reveal(&self) -> &str {
-        &self.0.0
+        &self.0
     }
 
     /// What it claims, if it is a JSON Web Token with an expiry.
@@ -61,7 +52,7 @@ impl Token {
     pub fn claims(&self) -> Option<Claims> {
         let mut json = self.payload()?;
         let payload = serde_json::from_slice::<Payload>(&json);
-        wipe(&mut json);
+        json.zeroize();
         let Payload {
             exp,
             thumbprint,
@@ -87,14 +78,14 @@ impl Token {
                 if let Ok(Value::Object(fields)) = serde_json::from_slice(&json) {
                     fields.into_iter().for_each(|(_, value)| add_texts(value, &mut claims));
                 }
-                wipe(&mut json);
+                json.zeroize();
             }
         }
         let own = tokens.iter().map(|token| token.reveal().as_bytes());
         let secrets: Vec<&[u8]> = own.chain(claims.iter().map(Vec::as_slice)).collect();
         let scrubbed = scrub(text, &secrets);
         for claim in &mut claims {
-            wipe(claim);
+            claim.zeroize();
         }
         scrubbed
     }

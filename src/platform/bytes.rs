@@ -1,13 +1,5 @@
 //! Bytes in larger steps than Rust's own library takes.
 
-/// Where the first NUL is.
-#[must_use]
-pub fn nul_in(bytes: &[u8]) -> Option<usize> {
-    // SAFETY: so many bytes are there.
-    let found = unsafe { libc::memchr(bytes.as_ptr().cast(), 0, bytes.len()) };
-    (!found.is_null()).then(|| found.addr() - bytes.as_ptr().addr())
-}
-
 /// Whether two texts are the same, of which most are empty. An empty one has no memory, and its address is none: where glibc
 /// compares with masks (`memcmp` for AVX-512, as of 2.36) the processor takes 160 ns to find that nothing was to be read there.
 #[inline]

@@ -1,4 +1,4 @@
-use super::{from_hex, nul_in, same, text};
+use super::{from_hex, same, text};
 
 #[test]
 fn texts_are_the_same_or_not() {
@@ -39,14 +39,4 @@ fn text_is_utf8() {
     for broken in [&b"\xFF"[..], b"Am\xE9lie", b"0123456789abcdef\x80", b"\xC3"] {
         assert_eq!(text(broken), None);
     }
-}
-
-#[test]
-fn the_first_nul_is_found() {
-    assert_eq!(nul_in(b""), None);
-    assert_eq!(nul_in(b"abc"), None);
-    assert_eq!(nul_in(b"\0"), Some(0));
-    assert_eq!(nul_in(b"abc\0d\0"), Some(3));
-    let long = [vec![1; 5000], vec![0]].concat();
-    assert_eq!((nul_in(&long), nul_in(&long[..5000])), (Some(5000), None));
 }

@@ -4,7 +4,7 @@
 //! host. What that user can put into it must not lead this process elsewhere. So each name is looked up in a descriptor of
 //! its folder, no symbolic link is followed, what is made is new, and only what was made here is given away.
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,7 +13,11 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::walk::{ONLY_A_PLACE, c_name, open_at, open_at_once, walk};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, access, mkdirat, openat, renameat, unlinkat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use super::walk::{ONLY_A_PLACE, open_at_once, walk};
 use super::witness::{Step, is_on_a_network, tell};
 
 /// The path that the index and C hosts write as these bytes: here the bytes are the path.
@@ -43,7 +47,7 @@ pub fn private(path: &Path) -> io::Result<File> {
         }
         let (folder, name) = place(path)?;
         tell(Step::Make(path))?;
-        match make_in(&folder, &name) {
+        match make_in(&folder, name) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {} // another process was faster
             done => return done.map_err(|error| explain(error, path)),
         }
@@ -59,7 +63,7 @@ pub fn private(path: &Path) -> io::Result<File> {
 /// # Errors
 /// As [`private`].
 pub fn existing(path: &Path) -> io::Result<File> {
-    open(path, libc::O_RDWR)
+    open(path, OFlags::RDWR)
 }
 
 /// A file that is there, for reading.
@@ -67,7 +71,7 @@ pub fn existing(path: &Path) -> io::Result<File> {
 /// # Errors
 /// As [`private`].
 pub fn readable(path: &Path) -> io::Result<File> {
-    open(path, libc::O_RDONLY)
+    open(path, OFlags::RDONLY)
 }
 
 /// A new file with mode 0600, for writing; what has the name is removed first.
@@ -76,15 +80,12 @@ pub fn readable(path: &Path) -> io::Result<File> {
 /// As [`private`].
 pub fn fresh(path: &Path) -> io::Result<File> {
     let (folder, name) = place(path)?;
-    let removed = remove_in(&folder, &name);
-    if removed
-        .as_ref()
-        .is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
-    {
-        removed.map_err(|error| explain(error, path))?;
+    match unlinkat(&folder, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(explain(error.into(), path)),
     }
     tell(Step::Make(path))?;
-    make_in(&folder, &name).map_err(|error| explain(error, path))
+    make_in(&folder, name).map_err(|error| explain(error, path))
 }
 
 /// A file of this process alone, which is gone when it is closed. It has the name for a moment.
@@ -136,7 +137,7 @@ pub fn sync_names(path: &Path) -> io::Result<()> {
 /// # Errors
 /// The operating system's.
 pub fn folder(path: &Path) -> io::Result<File> {
-    walk(path, libc::O_RDONLY)
+    walk(path, OFlags::RDONLY)
         .map(File::from)
         .map_err(|error| explain(error, path))
 }
@@ -148,7 +149,7 @@ pub fn folder(path: &Path) -> io::Result<File> {
 pub fn remove(path: &Path) -> io::Result<()> {
     let (folder, name) = place(path)?;
     tell(Step::Remove(path))?;
-    remove_in(&folder, &name).map_err(|error| explain(error, path))
+    unlinkat(&folder, name, AtFlags::empty()).map_err(|error| explain(error.into(), path))
 }
 
 /// Gives a file another name in the same folder. What has that name is replaced; a directory that has it is renamed.
@@ -158,26 +159,18 @@ pub fn remove(path: &Path) -> io::Result<()> {
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (folder, name) = place(to)?;
     tell(Step::Rename(from, to))?;
-    let from = c_name(from.file_name().unwrap_or_default())?;
-    match rename_in(&folder, &from, &name) {
-        Err(error)
-            if matches!(
-                error.raw_os_error(),
-                Some(libc::EISDIR | libc::ENOTEMPTY | libc::EEXIST)
-            ) =>
-        {
+    let from = from.file_name().unwrap_or_default();
+    match renameat(&folder, from, &folder, name) {
+        Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
             let number = u32::from_le_bytes(random()?);
-            let aside = CString::new(format!("{}.{number:x}.broken", name.to_string_lossy()))?;
-            rename_in(&folder, &name, &aside)?;
-            log::warn!(
-                "{} was a directory; it is renamed to {}",
-                to.display(),
-                aside.to_string_lossy()
-            );
-            rename_in(&folder, &from, &name)
+            let aside = format!("{}.{number:x}.broken", name.to_string_lossy());
+            renameat(&folder, name, &folder, &aside)?;
+            log::warn!("{} was a directory; it is renamed to {aside}", to.display());
+            renameat(&folder, from, &folder, name)
         }
         done => done,
     }
+    .map_err(Into::into)
 }
 
 /// Which file it is, whatever its name: the device, the number on it, and when it was made, where the file system knows. The
@@ -264,49 +257,40 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     if let Some(parent) = parent {
         private_dir(parent)?;
     }
-    let above = open_at(
-        libc::AT_FDCWD,
-        &c_name(parent.unwrap_or(Path::new(".")).as_os_str())?,
-        ONLY_A_PLACE | libc::O_DIRECTORY,
-    )?;
-    let name = c_name(path.file_name().unwrap_or(path.as_os_str()))?;
-    // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
-    if unsafe { libc::mkdirat(above.as_raw_fd(), name.as_ptr(), 0o700) } != 0 {
-        let error = io::Error::last_os_error();
+    let here = Path::new(".");
+    let flags = ONLY_A_PLACE | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let above = openat(rustix::fs::CWD, parent.unwrap_or(here), flags, Mode::empty())?;
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    match mkdirat(&above, name, Mode::RWXU) {
         // Another process was faster; or it is a file, and then using it fails.
-        return if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() {
-            Ok(())
-        } else {
-            Err(error)
-        };
+        Err(Errno::EXIST) if path.is_dir() => return Ok(()),
+        made => made?,
     }
-    // The host's mask may have taken rights of its own user. Where that cannot be put right, what follows says so.
+    // The host's mask may have taken rights of its own user. Where that cannot be put right, what follows says so. rustix does
+    // not change the rights of what is no link, as it has no such system call.
+    let c_name = CString::new(name.as_bytes())?;
     // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
-    unsafe { libc::fchmodat(above.as_raw_fd(), name.as_ptr(), 0o700, libc::AT_SYMLINK_NOFOLLOW) };
-    let made = open_at(
-        above.as_raw_fd(),
-        &name,
-        libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW,
-    )?;
-    give_to_owner(&made.into(), &above);
+    unsafe { libc::fchmodat(above.as_raw_fd(), c_name.as_ptr(), 0o700, libc::AT_SYMLINK_NOFOLLOW) };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    give_to_owner(&openat(&above, name, flags, Mode::empty())?.into(), &above);
     Ok(())
 }
 
 /// The folder of a file, and the file's name in it.
-fn place(path: &Path) -> io::Result<(OwnedFd, CString)> {
-    let name = c_name(path.file_name().ok_or(io::ErrorKind::InvalidInput)?)?;
+fn place(path: &Path) -> io::Result<(OwnedFd, &OsStr)> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let opened = walk(folder, ONLY_A_PLACE).map_err(|error| explain(error, folder))?;
     Ok((opened, name))
 }
 
-fn open(path: &Path, flags: libc::c_int) -> io::Result<File> {
+fn open(path: &Path, flags: OFlags) -> io::Result<File> {
     // A pipe would be waited for.
-    let flags = flags | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = open_at_once(path, flags).unwrap_or_else(|| {
         let (folder, name) = place(path)?;
-        open_at(folder.as_raw_fd(), &name, flags)
+        Ok(openat(&folder, name, flags, Mode::empty())?)
     });
     let file = File::from(opened.map_err(|error| explain(error, path))?);
     let facts = file.metadata()?;
@@ -316,39 +300,19 @@ fn open(path: &Path, flags: libc::c_int) -> io::Result<File> {
     Ok(file)
 }
 
-fn make_in(folder: &OwnedFd, name: &CString) -> io::Result<File> {
-    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
-    let file = File::from(open_at(folder.as_raw_fd(), name, flags)?);
+fn make_in(folder: &OwnedFd, name: &OsStr) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = File::from(openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?);
     // The host's mask may have taken rights of its own user, who opens it again later.
     let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
     give_to_owner(&file, folder);
     Ok(file)
 }
 
-fn remove_in(folder: &OwnedFd, name: &CString) -> io::Result<()> {
-    // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
-    done(unsafe { libc::unlinkat(folder.as_raw_fd(), name.as_ptr(), 0) })
-}
-
-fn rename_in(folder: &OwnedFd, from: &CString, to: &CString) -> io::Result<()> {
-    let folder = folder.as_raw_fd();
-    // SAFETY: a plain call with an open descriptor and NUL-terminated names.
-    done(unsafe { libc::renameat(folder, from.as_ptr(), folder, to.as_ptr()) })
-}
-
-fn done(result: libc::c_int) -> io::Result<()> {
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
-}
-
 /// When root (in a container) made this, hands it to whom its directory belongs: the host's own user must be able to
 /// go on without root. Failure is fine: then nothing is worse than before.
 fn give_to_owner(made: &File, folder: &OwnedFd) {
-    // SAFETY: takes no argument and cannot fail.
-    if unsafe { libc::geteuid() } != 0 {
+    if !geteuid().is_root() {
         return;
     }
     let owner = folder.try_clone().map(File::from).and_then(|folder| folder.metadata());
@@ -464,18 +428,10 @@ pub fn disk(directory: &Path) -> Disk {
         shares_memory: true,
         ..Disk::default()
     };
-    let Ok(name) = CString::new(directory.as_os_str().as_bytes()) else {
-        return Disk::default();
-    };
     #[cfg(target_os = "linux")]
     {
-        // SAFETY: `name` is NUL-terminated, and the struct is plain data that the call fills in.
-        let facts = unsafe {
-            let mut facts: libc::statfs = std::mem::zeroed();
-            if libc::statfs(name.as_ptr(), &raw mut facts) != 0 {
-                return local;
-            }
-            facts
+        let Ok(facts) = rustix::fs::statfs(directory) else {
+            return local;
         };
         #[allow(clippy::unnecessary_cast, clippy::cast_lossless, clippy::cast_possible_wrap)]
         // its type differs by platform
@@ -492,7 +448,7 @@ pub fn disk(directory: &Path) -> Disk {
     }
     #[cfg(not(target_os = "linux"))]
     {
-        let _ = name;
+        let _ = directory;
         Disk {
             shares_memory: !is_on_a_network(),
             ..local
@@ -510,11 +466,7 @@ pub fn is_gone(error: &io::Error) -> bool {
 /// Whether this user may read a file, by its rights: it is not opened.
 #[must_use]
 pub fn may_read(path: &Path) -> bool {
-    let Ok(name) = CString::new(path.as_os_str().as_bytes()) else {
-        return false;
-    };
-    // SAFETY: `name` is NUL-terminated.
-    unsafe { libc::access(name.as_ptr(), libc::R_OK) == 0 }
+    access(path, Access::READ_OK).is_ok()
 }
 
 /// That this user may make files in a folder, by its rights and its mount: none is made.
@@ -522,13 +474,7 @@ pub fn may_read(path: &Path) -> bool {
 /// # Errors
 /// Why not.
 pub fn expect_writable(folder: &Path) -> io::Result<()> {
-    let name = CString::new(folder.as_os_str().as_bytes())?;
-    // SAFETY: `name` is NUL-terminated.
-    if unsafe { libc::access(name.as_ptr(), libc::W_OK | libc::X_OK) } == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 /// Random bytes from the operating system.
@@ -536,9 +482,8 @@ pub fn expect_writable(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// The operating system's.
 pub fn random<const N: usize>() -> io::Result<[u8; N]> {
-    use std::io::Read;
     let mut bytes = [0; N];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    getrandom::fill(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -19,5 +19,4 @@ pub mod statements;
 pub mod swap;
 pub mod thread;
 mod walk;
-pub mod wipe;
 pub mod witness;

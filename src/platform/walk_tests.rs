@@ -14,7 +14,7 @@ fn one_call_and_single_steps_lead_to_the_same_and_never_through_a_link() {
     fs::write(root.join("a/file"), b"").expect("written");
     symlink(root.join("a"), root.join("link")).expect("linked");
     symlink(root.join("a/b"), root.join("a/last")).expect("linked");
-    for flags in [ONLY_A_PLACE, libc::O_RDONLY] {
+    for flags in [ONLY_A_PLACE, OFlags::RDONLY] {
         for (path, leads) in [
             ("a/b", true),
             ("a/./b", true),
@@ -35,9 +35,9 @@ fn one_call_and_single_steps_lead_to_the_same_and_never_through_a_link() {
             assert_eq!(walked.is_some(), leads, "{}", path.display());
         }
     }
-    let opened = |path: &str| open_at_once(&root.join(path), libc::O_RDONLY).is_none_or(|opened| opened.is_ok());
+    let opened = |path: &str| open_at_once(&root.join(path), OFlags::RDONLY).is_none_or(|opened| opened.is_ok());
     assert!(opened("a/file"));
-    if cfg!(target_os = "linux") && open_at_once(&root, libc::O_RDONLY).is_some() {
+    if cfg!(target_os = "linux") && open_at_once(&root, OFlags::RDONLY).is_some() {
         assert!(!opened("link/file") && !opened("link") && !opened("a/none"));
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::engine::Store;
 use crate::error::{Result, refuse};
-use crate::platform::bytes::nul_in;
 
 /// Bytes of the hash that are shown: enough to tell the paths of a log apart.
 const SHOWN: usize = 5;
@@ -50,7 +49,7 @@ impl Shown {
                 self.path(&path[..32]),
             ));
         }
-        if nul_in(path).is_some() {
+        if memchr::memchr(0, path).is_some() {
             return refuse(format!(
                 "the path '{}' holds a NUL byte: no file has such a name",
                 self.path(path)

@@ -9,7 +9,6 @@ use crate::capi::handles;
 use crate::capi::strings::{bytes, null, out};
 use crate::capi::types::{Buffer, LibraryHandle};
 use crate::error::{Error, Result, Status, refuse};
-use crate::platform::bytes::nul_in;
 
 /// The fast lookup: the key (`/library/metadata/<rating key>`) of the item with this path, where the index has it at
 /// hand with PLEXINDEX_CONFIDENCE_HIGH.
@@ -105,7 +104,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     let mut rest = paths;
     let mut seen = 0;
     let pieces = std::iter::from_fn(|| {
-        let end = nul_in(rest)?;
+        let end = memchr::memchr(0, rest)?;
         let path = &rest[..end];
         rest = &rest[end + 1..];
         seen += 1;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::platform::wipe::wipe;
+use zeroize::Zeroize;
 
 /// Where it is kept.
 const FILE: &str = "Preferences.xml";
@@ -20,7 +20,7 @@ pub fn machine_identifier(folder: &Path) -> Option<String> {
         let is_name = (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
         is_name.then(|| name.to_owned())
     });
-    wipe(&mut text);
+    text.zeroize();
     found
 }
 

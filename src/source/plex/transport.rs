@@ -20,10 +20,10 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport as Wire, time,
 };
 use ureq::{Agent, AsSendBody, Body};
+use zeroize::Zeroize;
 
 use crate::error::Result;
 use crate::options::Options;
-use crate::platform::wipe::wipe;
 
 use super::super::contract::Tokens;
 use super::tls::Tls;
@@ -337,7 +337,7 @@ impl<In: Wire> Wire for Discreet<In> {
         let sent = self.inner.transmit_output(amount, timeout);
         // The connection keeps this memory, and does not clean it.
         if let Some(place) = self.inner.buffers().output().get_mut(place) {
-            wipe(place);
+            place.zeroize();
         }
         sent
     }
