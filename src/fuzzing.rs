@@ -21,7 +21,7 @@ pub mod matching {
 
 /// What a server sends.
 pub mod plex {
-    pub use crate::source::plex::fuzz::{Answered, Wanted, held, stream, streamed};
+    pub use crate::source::plex::fuzz::{Answered, ReplyKind, held, stream, streamed};
 }
 
 /// The hash of index files.

@@ -599,10 +599,10 @@ fn copy(folder: &Path) -> tempfile::TempDir {
 }
 
 #[allow(clippy::unnecessary_wraps)] // a witness may refuse a step
-fn hear(step: witness::Step<'_>) -> std::io::Result<()> {
+fn hear(step: witness::FileStep<'_>) -> std::io::Result<()> {
     let (at, to) = match step {
-        witness::Step::Make(at) | witness::Step::Remove(at) => (at, None),
-        witness::Step::Rename(at, to) => (at, Some(to)),
+        witness::FileStep::Make(at) | witness::FileStep::Remove(at) => (at, None),
+        witness::FileStep::Rename(at, to) => (at, Some(to)),
         _ => return Ok(()), // a lock, or what is forced to the disk
     };
     let mut heard = HEARD.lock().expect("no panic");

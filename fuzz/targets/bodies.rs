@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use plexindex::fuzzing::plex::{Answered, Wanted, held, streamed};
+use plexindex::fuzzing::plex::{Answered, ReplyKind, held, streamed};
 use plexindex::model::ItemType;
 
 use super::input::Input;
@@ -74,11 +74,11 @@ pub fn run(data: &[u8]) {
     let mode = input.byte();
     let most = [0, 1, 3, 1_000][usize::from(mode >> 3 & 3)];
     let wanted = match mode & 7 {
-        0 => Wanted::Head,
-        1 => Wanted::Libraries,
-        2 => Wanted::Items(ItemType::Episode, most),
-        3 => Wanted::Items(ItemType::Other, most),
-        _ => Wanted::Items(ItemType::Movie, most),
+        0 => ReplyKind::Head,
+        1 => ReplyKind::Libraries,
+        2 => ReplyKind::Items(ItemType::Episode, most),
+        3 => ReplyKind::Items(ItemType::Other, most),
+        _ => ReplyKind::Items(ItemType::Movie, most),
     };
     let limit = if mode & 32 == 0 { u64::MAX } else { 64 };
     let encoding = match mode >> 6 {

@@ -3,7 +3,7 @@
 
 use plexindex::fuzzing::plex::stream;
 use plexindex::source::Event;
-use plexindex::source::plex::{Told, parse_event};
+use plexindex::source::plex::{EventBody, parse_event};
 
 use super::input::Input;
 
@@ -17,7 +17,7 @@ fn check(event: &Event) {
             id(rating_key);
             section
         }
-        Event::Told { section }
+        Event::Unspecific { section }
         | Event::Working { section }
         | Event::Scanned { section }
         | Event::Scanning { section } => section,
@@ -46,7 +46,7 @@ pub fn run(data: &[u8]) {
     let piece = usize::from(input.byte()) + 1;
     let body = input.0;
     let told = parse_event(body);
-    if let Told::Events(list) = &told {
+    if let EventBody::Events(list) = &told {
         list.iter().for_each(check);
     }
     // As a stream of its own.
@@ -54,8 +54,8 @@ pub fn run(data: &[u8]) {
         let line = [b"event: timeline\ndata: ", body, b"\n\n"].concat();
         let by_stream = events(&mut std::iter::once(line.as_slice()), usize::MAX);
         match &told {
-            Told::Events(list) => assert_eq!(*list, by_stream),
-            Told::Foreign | Told::Ancient | Told::NoJson => assert!(by_stream.is_empty()),
+            EventBody::Events(list) => assert_eq!(*list, by_stream),
+            EventBody::Foreign | EventBody::Ancient | EventBody::NoJson => assert!(by_stream.is_empty()),
         }
     }
     // As a stream already.

@@ -17,7 +17,7 @@ use super::rules::{Kinds, Rule, Rules, of_file, of_folder};
 use crate::matching::Normal;
 use crate::platform::files::{bytes_of, named};
 use crate::platform::mutex::lock;
-use crate::platform::names::{FolderId, FolderReader, Kind};
+use crate::platform::names::{EntryKind, FolderId, FolderReader};
 use crate::platform::thread::on_several;
 
 /// Threads beside the caller's. Most of the time goes into the system's calls, and on a network into waiting.
@@ -324,7 +324,7 @@ impl Walk<'_> {
         folder: &PendingFolder,
         path: &[u8],
         name: &[u8],
-        kind: Kind,
+        kind: EntryKind,
         findings: &mut WalkFindings,
     ) -> Option<(bool, FolderEntry)> {
         let is_others = self.is_others(folder.place);
@@ -332,9 +332,9 @@ impl Walk<'_> {
             .location(folder.place)
             .map_or_else(|| Kinds::of(&[]), |own| own.kinds);
         let (is_folder, link) = match kind {
-            Kind::Folder => (true, None),
-            Kind::Other => (false, None),
-            Kind::Link | Kind::Unknown => match folder_behind(&joined(path, name)) {
+            EntryKind::Folder => (true, None),
+            EntryKind::Other => (false, None),
+            EntryKind::Link | EntryKind::Unknown => match folder_behind(&joined(path, name)) {
                 Ok(found) => found,
                 Err(error) => {
                     if !is_others {

@@ -210,7 +210,7 @@ impl Debouncer {
                 }
                 of.scanning = None;
             }
-            Event::Told { section } => {
+            Event::Unspecific { section } => {
                 let settling = |of: &LibraryEvents| of.is_scanning(&intervals, now) || of.is_settling(&intervals, now);
                 // It comes at the beginning of a scan and at its end, which have events of their own.
                 if section.is_none() && self.sections.values().any(settling) {

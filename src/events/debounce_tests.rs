@@ -145,7 +145,7 @@ fn a_scan_is_noted_while_it_goes_on_at_its_end_and_when_its_items_have_settled()
     let noted = bench.noted();
     assert_eq!(noted.iter().map(|one| one.0).collect::<Vec<_>>(), [60_000]);
     bench.tell(Event::Scanned { section: one() });
-    bench.tell(Event::Told { section: None });
+    bench.tell(Event::Unspecific { section: None });
     bench.wait(28_000);
     assert_eq!(bench.noted(), [(81_000, Some("1"), Hint::Changed, 0)]);
     // Items stop changing only 28 s after the scan: the minute counts from there.
@@ -157,7 +157,7 @@ fn a_scan_is_noted_while_it_goes_on_at_its_end_and_when_its_items_have_settled()
 fn a_scan_that_changes_nothing_is_noted_once() {
     let mut bench = Bench::new();
     bench.tell(Event::Scanning { section: one() }).wait(5_000);
-    bench.tell(Event::Told { section: None });
+    bench.tell(Event::Unspecific { section: None });
     bench.tell(Event::Scanned { section: one() }).wait(200_000);
     assert_eq!(bench.noted(), [(6_000, Some("1"), Hint::Probe, 0)]);
 }
@@ -248,7 +248,7 @@ fn without_a_library_all_of_them_are_probed_and_none_is_listed() {
 fn a_server_that_invents_libraries_takes_no_memory() {
     let mut bench = Bench::new();
     for section in 0..10 * SECTIONS_MOST {
-        bench.tell(Event::Told {
+        bench.tell(Event::Unspecific {
             section: Some(section.to_string()),
         });
     }

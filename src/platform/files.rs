@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::walk::{ONLY_A_PLACE, open_at_once, walk};
-use super::witness::{Step, is_on_a_network, tell};
+use super::witness::{FileStep, is_on_a_network, tell};
 
 /// The path that the index and C hosts write as these bytes: here the bytes are the path.
 #[must_use]
@@ -46,7 +46,7 @@ pub fn private(path: &Path) -> io::Result<File> {
             done => return done,
         }
         let (folder, name) = place(path)?;
-        tell(Step::Make(path))?;
+        tell(FileStep::Make(path))?;
         match make_in(&folder, name) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {} // another process was faster
             done => return done.map_err(|error| explain(error, path)),
@@ -84,7 +84,7 @@ pub fn fresh(path: &Path) -> io::Result<File> {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(error) => return Err(explain(error.into(), path)),
     }
-    tell(Step::Make(path))?;
+    tell(FileStep::Make(path))?;
     make_in(&folder, name).map_err(|error| explain(error, path))
 }
 
@@ -119,7 +119,7 @@ pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
 /// # Errors
 /// The operating system's.
 pub fn sync(file: &File, path: &Path) -> io::Result<()> {
-    tell(Step::Sync(path))?;
+    tell(FileStep::Sync(path))?;
     file.sync_all()
 }
 
@@ -128,7 +128,7 @@ pub fn sync(file: &File, path: &Path) -> io::Result<()> {
 /// # Errors
 /// The operating system's.
 pub fn sync_names(path: &Path) -> io::Result<()> {
-    tell(Step::SyncNames(path))?;
+    tell(FileStep::SyncNames(path))?;
     folder(path)?.sync_all()
 }
 
@@ -148,7 +148,7 @@ pub fn folder(path: &Path) -> io::Result<File> {
 /// As [`private`].
 pub fn remove(path: &Path) -> io::Result<()> {
     let (folder, name) = place(path)?;
-    tell(Step::Remove(path))?;
+    tell(FileStep::Remove(path))?;
     unlinkat(&folder, name, AtFlags::empty()).map_err(|error| explain(error.into(), path))
 }
 
@@ -158,7 +158,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 /// The operating system's.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (folder, name) = place(to)?;
-    tell(Step::Rename(from, to))?;
+    tell(FileStep::Rename(from, to))?;
     let from = from.file_name().unwrap_or_default();
     match renameat(&folder, from, &folder, name) {
         Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {

@@ -104,7 +104,7 @@ fn is_over() -> bool {
 
 /// The VFS, registered for as long as this lives: each has a name of its own, and nothing of it is left when the library is
 /// unloaded.
-pub struct MakesNoLog {
+pub struct ReadOnlyWalVfs {
     name: CString,
     vfs: Box<Vfs>,
 }
@@ -134,11 +134,11 @@ unsafe impl Send for Methods {}
 unsafe impl Sync for Methods {}
 
 // SAFETY: once registered it is only read, by SQLite, which may do so in any thread.
-unsafe impl Send for MakesNoLog {}
+unsafe impl Send for ReadOnlyWalVfs {}
 // SAFETY: as above.
-unsafe impl Sync for MakesNoLog {}
+unsafe impl Sync for ReadOnlyWalVfs {}
 
-impl MakesNoLog {
+impl ReadOnlyWalVfs {
     /// Registers it; `None` where `SQLite` has no VFS of its own, or no memory.
     #[must_use]
     pub fn new() -> Option<Self> {
@@ -187,7 +187,7 @@ impl MakesNoLog {
     }
 }
 
-impl Drop for MakesNoLog {
+impl Drop for ReadOnlyWalVfs {
     fn drop(&mut self) {
         // SAFETY: it was registered, and no connection uses it any more.
         unsafe {
@@ -196,7 +196,7 @@ impl Drop for MakesNoLog {
     }
 }
 
-impl std::fmt::Debug for MakesNoLog {
+impl std::fmt::Debug for ReadOnlyWalVfs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.name.fmt(f)
     }

@@ -10,7 +10,7 @@ fn a_reader_never_holds_the_lock_of_writers() {
     writer
         .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)")
         .expect("written");
-    let vfs = MakesNoLog::new().expect("a VFS");
+    let vfs = ReadOnlyWalVfs::new().expect("a VFS");
     for _ in 0..2 {
         let reader = vfs.open(file.to_str().expect("a name")).expect("opened");
         let row: i64 = reader.query_row("SELECT x FROM t", [], |row| row.get(0)).expect("read");
@@ -51,7 +51,7 @@ fn a_statement_ends_with_its_limit_and_the_next_one_runs() {
             )
         })
         .expect("written");
-    let vfs = MakesNoLog::new().expect("a VFS");
+    let vfs = ReadOnlyWalVfs::new().expect("a VFS");
     let reader = vfs.open(file.to_str().expect("a name")).expect("opened");
     let count =
         |table: &str| reader.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));

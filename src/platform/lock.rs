@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::files;
 use super::fork::OwnFile;
 use super::mutex::lock;
-use super::witness::{Step, tell};
+use super::witness::{FileStep, tell};
 
 /// A held lock; dropping it frees it, also when a child that was forked meanwhile lives on. The file stays: removing it
 /// would let two holders hold two files.
@@ -41,7 +41,7 @@ impl FileLock {
         deadline: Option<Instant>,
         give_up: &dyn Fn() -> bool,
     ) -> io::Result<Option<Self>> {
-        tell(Step::Lock)?;
+        tell(FileStep::Lock)?;
         let file = OwnFile::open(open)?;
         let taken = wait_for(deadline, give_up, || file.try_lock())?;
         Ok(taken.then_some(Self { _file: file }))

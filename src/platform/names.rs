@@ -8,7 +8,7 @@ use super::files::{bytes_of, named};
 
 /// What a name is, as far as the folder says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntryKind {
     Folder,
     Link,
     Other,
@@ -31,7 +31,7 @@ impl FolderId {
 pub struct FolderReader {
     /// What the last folder had: all names, and where each ends and what it is.
     names: Vec<u8>,
-    ends: Vec<(usize, Kind)>,
+    ends: Vec<(usize, EntryKind)>,
 }
 
 impl FolderReader {
@@ -39,7 +39,7 @@ impl FolderReader {
     ///
     /// # Errors
     /// The operating system's: then nothing is known of the folder.
-    pub fn read(&mut self, path: &[u8]) -> io::Result<(FolderId, impl ExactSizeIterator<Item = (&[u8], Kind)>)> {
+    pub fn read(&mut self, path: &[u8]) -> io::Result<(FolderId, impl ExactSizeIterator<Item = (&[u8], EntryKind)>)> {
         self.names.clear();
         self.ends.clear();
         let path = named(path);
@@ -47,10 +47,10 @@ impl FolderReader {
         for entry in fs::read_dir(path)? {
             let entry = entry?;
             let kind = match entry.file_type() {
-                Ok(kind) if kind.is_dir() => Kind::Folder,
-                Ok(kind) if kind.is_symlink() => Kind::Link,
-                Ok(_) => Kind::Other,
-                Err(_) => Kind::Unknown,
+                Ok(kind) if kind.is_dir() => EntryKind::Folder,
+                Ok(kind) if kind.is_symlink() => EntryKind::Link,
+                Ok(_) => EntryKind::Other,
+                Err(_) => EntryKind::Unknown,
             };
             self.names.extend_from_slice(bytes_of(entry.file_name().as_ref()));
             self.ends.push((self.names.len(), kind));

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::{FolderReader, Kind};
+use super::{EntryKind, FolderReader};
 use crate::platform::files::bytes_of;
 
-fn names(reader: &mut FolderReader, folder: &std::path::Path) -> BTreeMap<Vec<u8>, Kind> {
+fn names(reader: &mut FolderReader, folder: &std::path::Path) -> BTreeMap<Vec<u8>, EntryKind> {
     let (_, found) = reader.read(bytes_of(folder)).expect("a folder");
     found.map(|(name, kind)| (name.to_vec(), kind)).collect()
 }
@@ -22,14 +22,14 @@ fn all_names_of_each_folder_are_read() {
     let all = names(&mut reader, root);
     assert_eq!(
         (all.len(), all[&b"0"[..]], all[&b"link"[..]]),
-        (4, Kind::Folder, Kind::Link)
+        (4, EntryKind::Folder, EntryKind::Link)
     );
     // From the second one on by the folder above, and back.
     for number in [0, 1, 2, 0] {
         let inner = names(&mut reader, &root.join(format!("{number}")));
         assert_eq!(
             inner,
-            BTreeMap::from([(format!("file {number}").into_bytes(), Kind::Other)])
+            BTreeMap::from([(format!("file {number}").into_bytes(), EntryKind::Other)])
         );
     }
     assert_eq!(names(&mut reader, &root.join("link")).len(), 1);

@@ -33,7 +33,7 @@ pub enum Compared {
 
 /// A file as it was at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub struct FileStamp {
     /// Which file it is.
     pub file: Inode,
     /// Equal for the same file with the same content, if that is settled.
@@ -42,7 +42,7 @@ pub struct Stamp {
     pub is_settled: bool,
 }
 
-impl Stamp {
+impl FileStamp {
     /// The regular file that has this name now.
     #[must_use]
     pub fn of(path: &Path, compared: Compared) -> Option<Self> {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is about to be done.
 #[derive(Clone, Copy, Debug)]
-pub enum Step<'p> {
+pub enum FileStep<'p> {
     /// An empty file gets this name.
     Make(&'p Path),
     /// What was written to the file with the first name is whole, and it gets the second name.
@@ -26,17 +26,17 @@ pub enum Step<'p> {
 }
 
 /// Hears of each step. An error is what the step ends with, and then it is not done.
-pub type Witness = fn(Step<'_>) -> io::Result<()>;
+pub type Failpoint = fn(FileStep<'_>) -> io::Result<()>;
 
-static WITNESS: OnceLock<Witness> = OnceLock::new();
+static WITNESS: OnceLock<Failpoint> = OnceLock::new();
 
 /// From now on this one hears of each step in this process. The first that is named stays.
-pub fn listen(witness: Witness) {
+pub fn listen(witness: Failpoint) {
     let _ = WITNESS.set(witness);
 }
 
 /// Says what is about to be done.
-pub(super) fn tell(step: Step<'_>) -> io::Result<()> {
+pub(super) fn tell(step: FileStep<'_>) -> io::Result<()> {
     WITNESS.get().map_or(Ok(()), |witness| witness(step))
 }
 

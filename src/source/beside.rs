@@ -12,8 +12,8 @@ use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
 use super::contract::{
-    Abilities, Bounds, Changes, EditRequest, Event, Kind, Known, PageEnd, PageRequest, Placed, Source, Tokens,
-    WantedPath,
+    Abilities, Bounds, EditRequest, Event, Kind, KnownItems, PageEnd, PageRequest, Placed, Source, SourceChanges,
+    Tokens, WantedPath,
 };
 use super::database::PlexDatabase;
 
@@ -225,7 +225,7 @@ impl Source for Beside {
         self.available().page(request, bounds, items)
     }
 
-    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.available().changes(library, known, bounds)
     }
 

@@ -11,8 +11,9 @@ mod open;
 pub mod plex;
 
 pub use contract::{
-    Abilities, Bounds, Changes, Delta, EditRequest, Event, FieldChange, Kind, Known, Lock, Meter, Next, Notification,
-    PageEnd, PageRequest, Placed, RequestKind, Resume, Session, Source, Tokens, TokensState, View, Viewer, WantedPath,
+    Abilities, Bounds, Delta, EditRequest, Event, FieldChange, Kind, KnownItems, Lock, Meter, Next, Notification,
+    PageEnd, PageRequest, Placed, RequestKind, Resume, Session, Source, SourceChanges, Tokens, TokensState, View,
+    Viewer, WantedPath,
 };
 pub use open::{check, kind, open, premise, view, view_aside};
 pub use plex::check_token;

@@ -62,18 +62,18 @@ fn server_view(options: &Options) -> Option<View> {
 }
 
 /// What of the options' source was checked, before anything is made for it.
-pub struct Checked {
-    server: Option<plex::Checked>,
+pub struct CheckedOptions {
+    server: Option<plex::CheckedServer>,
 }
 
 /// Refuses options that the source refuses. Touches nothing that is not its own, so a mistake leaves nothing behind.
 ///
 /// # Errors
 /// [`crate::error::Status::InvalidArgument`].
-pub fn check(options: &Options) -> Result<Checked> {
+pub fn check(options: &Options) -> Result<CheckedOptions> {
     let asked = options.server_url.is_some() && !options.offline;
-    let server = asked.then(|| plex::Checked::new(options)).transpose()?;
-    Ok(Checked { server })
+    let server = asked.then(|| plex::CheckedServer::new(options)).transpose()?;
+    Ok(CheckedOptions { server })
 }
 
 /// The source that the options name; `None` where there is none to ask. Connects nowhere yet.
@@ -85,7 +85,7 @@ pub fn check(options: &Options) -> Result<Checked> {
 /// Those of `installation`.
 pub fn open(
     options: &Options,
-    checked: Checked,
+    checked: CheckedOptions,
     installation: impl FnOnce() -> Result<String>,
     meter: Arc<dyn Meter>,
     clock: &Arc<dyn Clock>,

@@ -8,7 +8,7 @@ use crate::engine::{LibraryRow, Listing};
 use crate::error::Result;
 use crate::freshness;
 use crate::model::{Item, Library, Sequence, Trust};
-use crate::source::{Changes, Delta, Known};
+use crate::source::{SourceChanges, Delta, KnownItems};
 use crate::stats::Spent;
 
 /// What the index has of a library.
@@ -25,7 +25,7 @@ struct IndexedLibrary<'o> {
     may_shrink: bool,
 }
 
-impl Known for IndexedLibrary<'_> {
+impl KnownItems for IndexedLibrary<'_> {
     fn since(&self) -> &str {
         self.since
     }
@@ -128,7 +128,7 @@ impl SyncJob<'_> {
     fn merge_changes(&self, library: &Library, ours: &IndexedLibrary<'_>) -> Result<Option<u64>> {
         let told = self.source.changes(library, ours, self.bounds);
         self.store_refusals();
-        let Changes::Known { gone } = told? else {
+        let SourceChanges::Known { gone } = told? else {
             return Ok(None);
         };
         let left = ours.count()?.saturating_sub(gone.len() as u64);

@@ -9,7 +9,8 @@ use plexindex::model::{Item, Library, Rung, Server as ServerName};
 use plexindex::options::{Mapping, Options};
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{
-    Abilities, Bounds, Changes, FieldChange, Kind, Known, Lock, PageEnd, PageRequest, Placed, Source, WantedPath,
+    Abilities, Bounds, FieldChange, Kind, KnownItems, Lock, PageEnd, PageRequest, Placed, Source, SourceChanges,
+    WantedPath,
 };
 
 use crate::plex_database::{self as written, Server, kind};
@@ -301,7 +302,7 @@ impl Source for Counted {
         self.looks.fetch_add(1, Ordering::Relaxed);
         self.real.page(request, bounds, items)
     }
-    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.looks.fetch_add(1, Ordering::Relaxed);
         self.real.changes(library, known, bounds)
     }

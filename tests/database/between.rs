@@ -9,7 +9,7 @@ use plexindex::error::Result;
 use plexindex::model::{Item, Library, Rung, Server as ServerName};
 use plexindex::options::Options;
 use plexindex::source::database::PlexDatabase;
-use plexindex::source::{Abilities, Bounds, Changes, Kind, Known, PageEnd, PageRequest, Placed, Source};
+use plexindex::source::{Abilities, Bounds, Kind, KnownItems, PageEnd, PageRequest, Placed, Source, SourceChanges};
 
 use crate::alone::{films, path};
 use crate::options;
@@ -44,7 +44,7 @@ impl<F: Fn(u32) + Send + Sync> Source for Between<F> {
         (self.then)(self.pages.fetch_add(1, Ordering::Relaxed));
         page
     }
-    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.real.changes(library, known, bounds)
     }
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {

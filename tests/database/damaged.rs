@@ -11,7 +11,7 @@ use crate::support::index::{Deadline, Index, Match, QueryOptions};
 use plexindex::error::{Result, Status};
 use plexindex::model::Item;
 use plexindex::source::database::PlexDatabase;
-use plexindex::source::{Bounds, Changes, Known, PageRequest, Source, WantedPath};
+use plexindex::source::{Bounds, KnownItems, PageRequest, Source, SourceChanges, WantedPath};
 
 use crate::alone::{films, path};
 use crate::plex_database::{self as written, Server};
@@ -141,7 +141,7 @@ fn a_damaged_log_is_left_alone_for_a_while() {
 /// What the index has: nothing that any of these asks for.
 struct Nothing(String);
 
-impl Known for Nothing {
+impl KnownItems for Nothing {
     fn since(&self) -> &str {
         &self.0
     }
@@ -222,7 +222,7 @@ fn a_table_without_an_end_is_refused_and_holds_up_no_statement() {
                 "changes",
                 soon(|| {
                     let known = Nothing(before.change.token.clone());
-                    source().changes(&before, &known, bounds()).map(|_: Changes| ())
+                    source().changes(&before, &known, bounds()).map(|_: SourceChanges| ())
                 }),
             ),
             (

@@ -47,8 +47,8 @@ fn of_sqlite(call: &Call<'_>) -> c_int {
     }
 }
 
-fn of_ours(step: witness::Step<'_>) -> io::Result<()> {
-    use witness::Step;
+fn of_ours(step: witness::FileStep<'_>) -> io::Result<()> {
+    use witness::FileStep as Step;
     match step {
         Step::Make(_) | Step::Rename(..) | Step::Sync(_) => {
             fails().map_or(Ok(()), |(_, code, _)| Err(io::Error::from_raw_os_error(code)))

@@ -15,9 +15,9 @@ use crate::vfs::{self, Call};
 use crate::worker::{Worker, assert_sound, database, options_at, place, say, told};
 use crate::{LINES, listen};
 
-fn no_locks(step: witness::Step<'_>) -> io::Result<()> {
+fn no_locks(step: witness::FileStep<'_>) -> io::Result<()> {
     match step {
-        witness::Step::Lock => Err(io::Error::from_raw_os_error(libc::ENOLCK)),
+        witness::FileStep::Lock => Err(io::Error::from_raw_os_error(libc::ENOLCK)),
         _ => Ok(()),
     }
 }

@@ -134,8 +134,8 @@ fn of_sqlite(call: &Call<'_>) -> c_int {
 }
 
 #[allow(clippy::unnecessary_wraps)] // a witness may fail a step
-fn of_ours(step: witness::Step<'_>) -> io::Result<()> {
-    use witness::Step;
+fn of_ours(step: witness::FileStep<'_>) -> io::Result<()> {
+    use witness::FileStep as Step;
     tape(|tape| match step {
         Step::Make(path) => {
             if let Some(name) = tape.name(path) {

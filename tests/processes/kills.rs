@@ -35,7 +35,7 @@ fn of_sqlite(_: &Call<'_>) -> c_int {
 }
 
 #[allow(clippy::unnecessary_wraps)] // a witness may fail a step
-fn of_ours(_: witness::Step<'_>) -> io::Result<()> {
+fn of_ours(_: witness::FileStep<'_>) -> io::Result<()> {
     step();
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError};
 
-use crate::support::index::witness::{self, Step};
+use crate::support::index::witness::{self, FileStep as Step};
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_OK};
 
 use crate::net::Net;

@@ -10,8 +10,8 @@ use crate::support::index::Clock;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{Item, Library, Server};
 use plexindex::source::{
-    Abilities, Bounds, Changes, EditRequest, Event, Kind, Known, Meter, PageEnd, PageRequest, Placed, Source,
-    WantedPath,
+    Abilities, Bounds, EditRequest, Event, Kind, KnownItems, Meter, PageEnd, PageRequest, Placed, Source,
+    SourceChanges, WantedPath,
 };
 
 use crate::memory::{KIND, Memory};
@@ -245,7 +245,7 @@ impl Source for Routed {
         self.ask(false, |_, server| server.page(request, bounds, items))
     }
 
-    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.ask(true, |_, server| server.changes(library, known, bounds))
     }
 

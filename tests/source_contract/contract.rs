@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use plexindex::error::{Meaning, Result, Status};
 use plexindex::model::{Item, ItemType, Library, Trust};
 use plexindex::source::{
-    Bounds, Changes, Delta, EditRequest, Event, FieldChange, Known, Lock, PageRequest, Resume, Source, WantedPath,
+    Bounds, Delta, EditRequest, Event, FieldChange, KnownItems, Lock, PageRequest, Resume, Source, SourceChanges,
+    WantedPath,
 };
 
 use crate::rig::{FOLDER, Failure, Rig, library_of, list, list_from, sorted, source_of};
@@ -133,7 +134,7 @@ struct Simple {
     since: String,
 }
 
-impl Known for Simple {
+impl KnownItems for Simple {
     fn since(&self) -> &str {
         &self.since
     }
@@ -190,17 +191,17 @@ pub fn changes_lead_to_what_is_there<R: Rig>() {
         let shown = library_of(&*source);
         let told = source.changes(&shown, &known, Bounds::NONE).expect("asked");
         if source.abilities().changes == Delta::None {
-            assert_eq!(told, Changes::Unknown);
+            assert_eq!(told, SourceChanges::Unknown);
             return;
         }
         match told {
-            Changes::Known { gone } => {
+            SourceChanges::Known { gone } => {
                 for key in gone {
                     known.items.borrow_mut().remove(&key);
                 }
             }
             // To find out what went may cost more than a listing, which tells it too.
-            Changes::Unknown => {
+            SourceChanges::Unknown => {
                 assert!(round > 0, "so little is worth no listing");
                 assert_eq!(source.abilities().changes, Delta::Mostly, "it told that it tells all");
                 let items = list(&*source, &library, 1_000).expect("listed");

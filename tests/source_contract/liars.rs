@@ -7,7 +7,9 @@ use crate::asked::{Index, Library as Handle, ManualClock, QueryOptions};
 use plexindex::error::{Result, Status};
 use plexindex::model::{Item, Library, Server};
 use plexindex::options::Options;
-use plexindex::source::{Abilities, Bounds, Changes, Kind, Known, PageEnd, PageRequest, Placed, Source, WantedPath};
+use plexindex::source::{
+    Abilities, Bounds, Kind, KnownItems, PageEnd, PageRequest, Placed, Source, SourceChanges, WantedPath,
+};
 use tempfile::TempDir;
 
 use crate::in_memory::StandInSegments;
@@ -15,7 +17,7 @@ use crate::memory::{Knobs, Memory};
 use crate::rig::{FOLDER, HOUR_MS, NOW_MS, TITLE};
 
 type Page = dyn Fn(u64, &PageRequest<'_>, &mut Vec<Item>, PageEnd) -> PageEnd + Send + Sync;
-type Told = dyn Fn(&dyn Known, Changes) -> Changes + Send + Sync;
+type Told = dyn Fn(&dyn KnownItems, SourceChanges) -> SourceChanges + Send + Sync;
 type Shown = dyn Fn(u64, Vec<Library>) -> Vec<Library> + Send + Sync;
 
 /// What a source says, and how it is changed on its way: with the number of the call.
@@ -76,7 +78,7 @@ impl Source for Liar {
         Ok((self.lies.page)(number, request, items, end))
     }
 
-    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         Ok((self.lies.told)(known, self.honest.changes(library, known, bounds)?))
     }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{Change, Item, ItemType, Library, LibraryKind, Server, Trust};
 use plexindex::source::{
-    Abilities, Bounds, Changes, Delta, EditRequest, Event, FieldChange, Kind, Known, Meter, Notification, PageEnd,
-    PageRequest, Placed, RequestKind, Resume, Source, WantedPath,
+    Abilities, Bounds, Delta, EditRequest, Event, FieldChange, Kind, KnownItems, Meter, Notification, PageEnd,
+    PageRequest, Placed, RequestKind, Resume, Source, SourceChanges, WantedPath,
 };
 
 /// The kind of every server in memory.
@@ -552,17 +552,17 @@ impl Source for MemorySource {
         })
     }
 
-    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         // Copied first: this server is locked, and the index may send it requests.
         let (new, gone) = {
             let state = self.ask(RequestKind::Delta, &bounds)?;
             let stock = state.stock(library)?;
             let told = state.knobs.abilities.changes;
             let Some(since) = known.since().parse::<u64>().ok().filter(|_| told != Delta::None) else {
-                return Ok(Changes::Unknown);
+                return Ok(SourceChanges::Unknown);
             };
             if stock.unmounted {
-                return Ok(Changes::Unknown);
+                return Ok(SourceChanges::Unknown);
             }
             let told = |row: &Row| told == Delta::Complete || !row.silent || row.born > since;
             let is_new = |row: &&Row| row.changed > since && told(row) && (self.sees)(&row.item.rating_key);
@@ -574,7 +574,7 @@ impl Source for MemorySource {
             (new, gone.map(|(_, key)| key.clone()).collect())
         };
         known.add(&new)?;
-        Ok(Changes::Known { gone })
+        Ok(SourceChanges::Known { gone })
     }
 
     fn find_path(

@@ -15,7 +15,7 @@ use crate::engine::version_page::{PageState, VersionPage};
 use crate::model::Sequence;
 use crate::platform::clock::coarse_ms;
 use crate::platform::files;
-use crate::platform::stamp::{Compared, Stamp, boot};
+use crate::platform::stamp::{Compared, FileStamp, boot};
 
 /// The file's first bytes, with the number of its form.
 const MAGIC: &[u8; 8] = b"PLXSTAT3";
@@ -58,8 +58,8 @@ pub struct CachedView {
 
 /// The files of a store as they are now: `None` where that does not tell whether they are as they were.
 pub struct StoreFiles {
-    pub database: Stamp,
-    pub log: [Stamp; 2],
+    pub database: FileStamp,
+    pub log: [FileStamp; 2],
     /// On the clock of lookups, before the first was looked at.
     pub looked_ms: u64,
     boot: Vec<u8>,
@@ -71,8 +71,11 @@ impl StoreFiles {
         Some(Self {
             looked_ms: coarse_ms(),
             // SQLite gives the log, and its index, the owner of the database each time that root opens them.
-            log: [Stamp::of(wal, Compared::Content)?, Stamp::of(shm, Compared::Nothing)?],
-            database: Stamp::of(folder.database(), Compared::All)?,
+            log: [
+                FileStamp::of(wal, Compared::Content)?,
+                FileStamp::of(shm, Compared::Nothing)?,
+            ],
+            database: FileStamp::of(folder.database(), Compared::All)?,
             boot: boot()?,
         })
     }

@@ -46,7 +46,7 @@ pub enum Event {
         section: Option<String>,
     },
     /// Something may have changed.
-    Told {
+    Unspecific {
         /// As above.
         section: Option<String>,
     },

@@ -96,7 +96,7 @@ pub struct PageEnd {
 }
 
 /// What the index has of a library that a source is asked to tell the changes of.
-pub trait Known {
+pub trait KnownItems {
     /// The change token that it was listed at, or brought up to date with last.
     fn since(&self) -> &str;
 
@@ -124,7 +124,7 @@ pub trait Known {
     /// The store's.
     fn count(&self) -> Result<u64>;
 
-    /// How many it had at [`Known::since`]: what came or went singly since is not told by the source. `None`: that is not
+    /// How many it had at [`KnownItems::since`]: what came or went singly since is not told by the source. `None`: that is not
     /// known.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ pub trait Known {
 
 /// How far a source could tell the changes of a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Changes {
+pub enum SourceChanges {
     /// The index was given all that is new to it, and these are gone.
     Known {
         /// Rating keys of what the server does not have any more.
@@ -285,9 +285,9 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// As [`Source::server`]; those of `known`.
-    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         let _ = (library, known, bounds);
-        Ok(Changes::Unknown)
+        Ok(SourceChanges::Unknown)
     }
 
     /// Hands over items that may have this path, some at a time, until `is_it` finds it among them: gives whether it did.

@@ -8,7 +8,7 @@ use super::super::contract::{PageEnd, PageRequest};
 
 /// What was read and not yet asked for.
 #[derive(Debug, Default)]
-pub struct Ahead {
+pub struct ReadAhead {
     /// Of which library, partition and change token: of another moment of the server's it is worth nothing.
     pub of: Option<(String, usize, String)>,
     /// Behind which position.
@@ -18,7 +18,7 @@ pub struct Ahead {
     pub is_all: bool,
 }
 
-impl Ahead {
+impl ReadAhead {
     /// The next page, if what was read goes on where it begins.
     pub fn page(
         &mut self,

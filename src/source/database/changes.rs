@@ -11,10 +11,10 @@
 use crate::error::Result;
 use crate::model::{Item, Library};
 
-use super::super::contract::{Bounds, Changes, Known};
+use super::super::contract::{Bounds, KnownItems, SourceChanges};
 use super::super::plex::leaf_types;
 use super::cells::numbers;
-use super::items::Items;
+use super::items::ItemReader;
 use super::listing::section;
 use super::mark::{Mark, rows_of};
 use super::place::Slice;
@@ -50,9 +50,14 @@ struct ChangedRows {
 }
 
 impl PlexDatabase {
-    pub(super) fn changed(&self, library: &Library, known: &dyn Known, bounds: &Bounds<'_>) -> Result<Changes> {
+    pub(super) fn changed(
+        &self,
+        library: &Library,
+        known: &dyn KnownItems,
+        bounds: &Bounds<'_>,
+    ) -> Result<SourceChanges> {
         let Some(since) = Mark::of(known.since()) else {
-            return Ok(Changes::Unknown);
+            return Ok(SourceChanges::Unknown);
         };
         let section = section(library)?;
         // What was counted is of the index, if nothing came or went singly since.
@@ -70,12 +75,12 @@ impl PlexDatabase {
             let adds_up = rows
                 .as_ref()
                 .is_some_and(|((then, now), mark)| then + changed.new == *now && *mark == changed.now);
-            let count = || Items::new(&slice.connection, section, leaf_types(library.kind)).counts(i64::MAX);
+            let count = || ItemReader::new(&slice.connection, section, leaf_types(library.kind)).counts(i64::MAX);
             let count = (!adds_up).then(|| slice.ask(count)).transpose()?;
             Ok(Some((changed, read, count.map(|(_, count)| count))))
         })?
         else {
-            return Ok(Changes::Unknown);
+            return Ok(SourceChanges::Unknown);
         };
         read.extend(self.read(library, &changed.ids[read.len()..], bounds)?);
         let (mut came, mut left) = (Vec::with_capacity(read.len()), Vec::new());
@@ -89,24 +94,30 @@ impl PlexDatabase {
         // A restored backup has items again that went before, with the numbers of their old changes: they are listed.
         let ours = known.count()?;
         if count.is_some_and(|count| count > ours) {
-            return Ok(Changes::Unknown);
+            return Ok(SourceChanges::Unknown);
         }
         // Else all numbers are compared.
         let went = known.has_any(&changed.elsewhere)? || known.has_any(&left)?;
         let is_all = count.is_none_or(|count| count == ours);
         if is_all && !changed.went_back && changed.now.trash == since.trash && !went {
-            return Ok(Changes::Known { gone: Vec::new() });
+            return Ok(SourceChanges::Known { gone: Vec::new() });
         }
         let (gone, count) = self.gone(library, changed.now.items, known, bounds)?;
         if count + gone.len() as u64 > ours {
-            return Ok(Changes::Unknown);
+            return Ok(SourceChanges::Unknown);
         }
-        Ok(Changes::Known { gone })
+        Ok(SourceChanges::Known { gone })
     }
 
     /// What the index has and the database has not, and how many items with a number up to `last` the database has: newer
     /// ones came since the changes were read.
-    fn gone(&self, library: &Library, last: i64, known: &dyn Known, bounds: &Bounds<'_>) -> Result<(Vec<String>, u64)> {
+    fn gone(
+        &self,
+        library: &Library,
+        last: i64,
+        known: &dyn KnownItems,
+        bounds: &Bounds<'_>,
+    ) -> Result<(Vec<String>, u64)> {
         let section = section(library)?;
         let mut there: Vec<i64> = Vec::new();
         let count = loop {
@@ -125,7 +136,7 @@ impl PlexDatabase {
                             return Ok(None);
                         }
                     }
-                    let items = Items::new(&slice.connection, section, leaf_types(library.kind));
+                    let items = ItemReader::new(&slice.connection, section, leaf_types(library.kind));
                     items.counts(last).map(|(_, count)| Some(count))
                 })
             })?;
@@ -157,7 +168,7 @@ impl PlexDatabase {
 
     /// The first of the items with these numbers, as many as a slice has time for: one at least.
     fn read_some(slice: &Slice<'_>, library: &Library, ids: &[i64]) -> Result<Vec<Option<Item>>> {
-        let mut reader = Items::new(&slice.connection, section(library)?, leaf_types(library.kind));
+        let mut reader = ItemReader::new(&slice.connection, section(library)?, leaf_types(library.kind));
         let mut items = Vec::new();
         for id in ids {
             items.push(slice.ask(|| reader.one(*id))?);

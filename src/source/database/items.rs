@@ -31,7 +31,7 @@ const EXTERNAL_IDS: &str = "SELECT i.id, t.tag FROM metadata_items i CROSS JOIN 
      AND +t.tag_type = 314 ORDER BY i.id, g.id";
 
 /// Reads items of one library during a slice.
-pub struct Items<'c> {
+pub struct ItemReader<'c> {
     connection: &'c Connection,
     section: i64,
     /// The types of leaves that the library has.
@@ -57,7 +57,7 @@ fn season_title(of: ItemType, season: &Parent) -> String {
     }
 }
 
-impl<'c> Items<'c> {
+impl<'c> ItemReader<'c> {
     pub fn new(connection: &'c Connection, section: i64, types: &'c [ItemType]) -> Self {
         // A kind of library that is not known is listed without a type.
         let types = if types == [ItemType::Other] {

@@ -7,8 +7,8 @@ use crate::model::{Item, Library};
 
 use super::super::contract::{Bounds, PageEnd, PageRequest};
 use super::super::plex::leaf_types;
-use super::ahead::Ahead;
-use super::items::Items;
+use super::ahead::ReadAhead;
+use super::items::ItemReader;
 use super::reader::PlexDatabase;
 use super::turns::check;
 
@@ -65,7 +65,7 @@ impl PlexDatabase {
                 if !connection.query_row(exists, [section], |row| row.get::<_, bool>(0))? {
                     return Ok(None);
                 }
-                let mut reader = Items::new(connection, section, std::slice::from_ref(kind));
+                let mut reader = ItemReader::new(connection, section, std::slice::from_ref(kind));
                 let total = (request.position == 0).then(|| reader.counts(i64::MAX)).transpose()?;
                 let mut read = Vec::with_capacity(most);
                 let mut enough = |read| read >= request.size as usize && slice.is_over();
@@ -75,7 +75,7 @@ impl PlexDatabase {
             })
         })?;
         let (total, read, is_all) = read.ok_or_else(|| no_library(library))?;
-        let mut ahead = Ahead {
+        let mut ahead = ReadAhead {
             of: Some(of.clone()),
             after: request.position,
             items: VecDeque::from(read),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::cells::number;
-use super::place::State;
+use super::place::FileState;
 
 /// How many of the rows that changed last are remembered: so many may go at once without a new listing.
 const TOP: usize = 16;
@@ -28,7 +28,7 @@ pub struct Mark {
 
 /// Since when changes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Base {
+pub struct DeltaBase {
     /// Changes with a higher number.
     pub changed: i64,
     /// Rows that had a higher one went.
@@ -44,7 +44,7 @@ const UNSETTLED: char = '~';
 
 impl Mark {
     /// The counters as they are now. All by an index, at any size.
-    pub fn read(connection: &Connection, state: &State) -> rusqlite::Result<Self> {
+    pub fn read(connection: &Connection, state: &FileState) -> rusqlite::Result<Self> {
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         // SQLite keeps the highest number that it gave to a row, whatever became of the row.
         let given = |table: &str| {
@@ -82,7 +82,7 @@ impl Mark {
     /// it, up to this mark, went. Its number, and not the highest one, is the base, for whether the server goes on counting
     /// where it was before those went is not known. In a backup the row has a lower number, or the backup was made after it:
     /// then nothing is lost that is left here.
-    pub fn base(&self, now: &Self, connection: &Connection) -> rusqlite::Result<Option<Base>> {
+    pub fn base(&self, now: &Self, connection: &Connection) -> rusqlite::Result<Option<DeltaBase>> {
         if self.file != now.file || self.items > now.items || self.parts > now.parts {
             return Ok(None);
         }
@@ -97,7 +97,7 @@ impl Mark {
             if stands < Some(*changed) {
                 return Ok(None);
             }
-            base.get_or_insert(Base {
+            base.get_or_insert(DeltaBase {
                 changed: *changed,
                 went_back: place > 0,
             });
@@ -105,14 +105,14 @@ impl Mark {
         if base.is_some() {
             return Ok(base);
         }
-        Ok(self.top.is_empty().then_some(Base {
+        Ok(self.top.is_empty().then_some(DeltaBase {
             changed: 0,
             went_back: false,
         }))
     }
 
     /// The change token of this mark, read when the files were so, and with so many rows where they were counted.
-    pub fn token(&self, rows: Option<i64>, state: &State) -> String {
+    pub fn token(&self, rows: Option<i64>, state: &FileState) -> String {
         let Self {
             file,
             items,
@@ -166,7 +166,7 @@ pub fn count_rows(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// Whether the files are, as far as their facts tell, as they were when this token was given.
-pub fn still_holds(token: &str, state: &State) -> bool {
+pub fn still_holds(token: &str, state: &FileState) -> bool {
     token
         .rsplit_once(FACTS)
         .is_some_and(|(_, facts)| !facts.ends_with(UNSETTLED) && facts == format!("{:x}", state.stamp))

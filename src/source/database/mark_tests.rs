@@ -9,15 +9,15 @@ fn a_token_holds_its_mark() {
         trash: [1, 0, 3],
         top: vec![(7254, 202), (7253, 17)],
     };
-    let state = super::State::for_tests(5, true);
+    let state = super::FileState::for_tests(5, true);
     for rows in [None, Some(1_100_000)] {
         let token = mark.token(rows, &state);
         assert_eq!((Mark::of(&token), rows_of(&token)), (Some(mark.clone()), rows));
         assert!(super::still_holds(&token, &state));
-        assert!(!super::still_holds(&token, &super::State::for_tests(6, true)));
+        assert!(!super::still_holds(&token, &super::FileState::for_tests(6, true)));
         mark.top.clear();
     }
-    let unsettled = super::State::for_tests(5, false);
+    let unsettled = super::FileState::for_tests(5, false);
     assert!(
         !super::still_holds(&mark.token(None, &unsettled), &unsettled),
         "the next write may not show"

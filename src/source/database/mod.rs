@@ -29,16 +29,16 @@ use crate::model::{Item, Library, Server, Trust};
 use crate::platform::fork::{Release, hold};
 
 use super::contract::{
-    Abilities, Bounds, Changes, Delta, Kind, Known, PageEnd, PageRequest, Placed, Resume, Source, WantedPath,
+    Abilities, Bounds, Delta, Kind, KnownItems, PageEnd, PageRequest, Placed, Resume, Source, SourceChanges, WantedPath,
 };
 
 use super::plex::{self, leaf_types, tell_apart};
 
-use self::items::Items;
+use self::items::ItemReader;
 use self::mark::Mark;
-use self::place::{Place, State};
-use self::reader::Expected;
+use self::place::{DatabaseFile, FileState};
 pub use self::reader::PlexDatabase;
+use self::reader::PrefetchedPath;
 use self::turns::check;
 
 /// What is known of every database of Plex's: its items go by the names that the server gives them.
@@ -68,7 +68,7 @@ impl PlexDatabase {
         Ok(self.identity_of(&self.place.state()?))
     }
 
-    fn identity_of(&self, state: &State) -> String {
+    fn identity_of(&self, state: &FileState) -> String {
         format!("{} {:x}", self.place.shown(), state.file)
     }
 
@@ -91,7 +91,7 @@ impl PlexDatabase {
             };
             let section = listing::section(&library)?;
             let found = self.place.slice(&bounds, &mut |slice| {
-                let mut items = Items::new(&slice.connection, section, std::slice::from_ref(kind));
+                let mut items = ItemReader::new(&slice.connection, section, std::slice::from_ref(kind));
                 slice.ask(|| Ok((items.last()?, items.counts(i64::MAX)?)))
             })?;
             if let (Some(last), (all, count)) = found {
@@ -134,7 +134,7 @@ impl Source for PlexDatabase {
     }
 
     fn expect(&self, spellings: &[Vec<u8>]) {
-        *self.expected() = Expected {
+        *self.expected() = PrefetchedPath {
             spellings: spellings.to_vec(),
             found: None,
         };
@@ -191,7 +191,7 @@ impl Source for PlexDatabase {
         self.listed(request, &bounds, items)
     }
 
-    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         check(&bounds)?;
         self.changed(library, known, &bounds)
     }
@@ -265,7 +265,7 @@ impl Source for PlexDatabase {
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
             // First: a slice may last.
-            Place::hold(&self, |database| &database.place),
+            DatabaseFile::hold(&self, |database| &database.place),
             Box::new(hold(&self, |database| &database.ahead)),
             Box::new(hold(&self, |database| &database.expected)),
         ]

@@ -18,10 +18,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::error::{Error, Meaning, Result, Status};
 use crate::platform::clock::Clock;
 use crate::platform::files::{self, Inode};
-use crate::platform::foreign::{Limit, MakesNoLog};
+use crate::platform::foreign::{Limit, ReadOnlyWalVfs};
 use crate::platform::fork::Release;
 use crate::platform::sole::Sole;
-use crate::platform::stamp::{Compared, Stamp};
+use crate::platform::stamp::{Compared, FileStamp};
 
 use super::super::contract::Bounds;
 use super::schema;
@@ -40,12 +40,12 @@ const LONGEST: Duration = Duration::from_secs(15);
 const ATTEMPTS: u32 = 4;
 
 /// The database of a Plex Media Server, as a host named it.
-pub struct Place {
+pub struct DatabaseFile {
     /// As it was named.
     named: PathBuf,
     /// What that led to, once it was there.
     file: OnceBox<PathBuf>,
-    vfs: Option<MakesNoLog>,
+    vfs: Option<ReadOnlyWalVfs>,
     clock: Arc<dyn Clock>,
     slices: SliceLock,
 }
@@ -53,7 +53,7 @@ pub struct Place {
 /// The database and its companions at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // independent facts
-pub struct State {
+pub struct FileState {
     /// Which file it is, as a number.
     pub file: u64,
     /// Differs when anything was written since.
@@ -67,7 +67,7 @@ pub struct State {
 }
 
 #[cfg(test)]
-impl State {
+impl FileState {
     pub fn for_tests(stamp: u64, is_settled: bool) -> Self {
         Self {
             file: 1,
@@ -82,11 +82,11 @@ impl State {
 
 /// One short look into the database. Dropped before anything is waited for.
 pub struct Slice<'p> {
-    place: &'p Place,
+    place: &'p DatabaseFile,
     pub connection: Connection,
     /// When it should end.
     pub until: Instant,
-    pub state: State,
+    pub state: FileState,
     // Let go after the connection.
     _sole: Vec<Sole>,
 }
@@ -113,18 +113,18 @@ impl Slice<'_> {
     }
 }
 
-impl std::fmt::Debug for Place {
+impl std::fmt::Debug for DatabaseFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.shown().fmt(f)
     }
 }
 
-impl Place {
+impl DatabaseFile {
     pub fn new(named: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
             named: named.to_owned(),
             file: OnceBox::new(),
-            vfs: MakesNoLog::new(),
+            vfs: ReadOnlyWalVfs::new(),
             clock,
             slices: SliceLock::default(),
         }
@@ -165,9 +165,9 @@ impl Place {
     }
 
     /// What the database and its companions are now, by their facts alone.
-    pub fn state(&self) -> Result<State> {
+    pub fn state(&self) -> Result<FileState> {
         let file = self.file()?;
-        let database = Stamp::of(file, Compared::All).ok_or_else(|| match fs::metadata(file) {
+        let database = FileStamp::of(file, Compared::All).ok_or_else(|| match fs::metadata(file) {
             Ok(_) => Error::new(
                 Status::NotPlex,
                 format!(
@@ -177,7 +177,7 @@ impl Place {
             ),
             Err(error) => self.failed(&error),
         })?;
-        let log = Stamp::of(&beside(file, "-wal"), Compared::All);
+        let log = FileStamp::of(&beside(file, "-wal"), Compared::All);
         let shared = Inode::of(&beside(file, "-shm")).is_some();
         // An empty one is what is left of it where it is kept.
         let journal = fs::symlink_metadata(beside(file, "-journal")).is_ok_and(|facts| facts.len() > 0);
@@ -188,7 +188,7 @@ impl Place {
             facts.extend(&log.bytes);
             is_settled &= log.is_settled;
         }
-        Ok(State {
+        Ok(FileState {
             file: xxh3_64(format!("{:?}", database.file).as_bytes()),
             stamp: xxh3_64(&facts),
             is_settled,

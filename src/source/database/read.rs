@@ -9,7 +9,7 @@ use crate::model::{Change, Item, Library, LibraryKind};
 
 use super::super::plex::{leaf_types, push_new};
 use super::cells::{moment, number, text};
-use super::items::Items;
+use super::items::ItemReader;
 
 type Sql<T> = rusqlite::Result<T>;
 
@@ -70,7 +70,7 @@ pub fn with_path(connection: &Connection, libraries: &[Library], spellings: &[Ve
     let mut items = Vec::new();
     for library in libraries.iter().filter(|_| !ids.is_empty()) {
         let Ok(section) = library.section.parse() else { continue };
-        let mut reader = Items::new(connection, section, leaf_types(library.kind));
+        let mut reader = ItemReader::new(connection, section, leaf_types(library.kind));
         for id in &ids {
             items.extend(reader.one(*id)?.map(|item| (section, item)));
         }
@@ -113,7 +113,7 @@ pub fn below(
     let Ok(section) = library.section.parse() else {
         return Ok(None);
     };
-    let mut reader = Items::new(connection, section, leaf_types(library.kind));
+    let mut reader = ItemReader::new(connection, section, leaf_types(library.kind));
     let mut items = Vec::new();
     for id in ids {
         if is_over() {

@@ -8,12 +8,12 @@ use crate::model::Item;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::mutex::lock;
 
-use super::ahead::Ahead;
-use super::place::Place;
+use super::ahead::ReadAhead;
+use super::place::DatabaseFile;
 
 /// A path that is looked for next: a look into the file costs more than what is read of it.
 #[derive(Debug, Default)]
-pub struct Expected {
+pub struct PrefetchedPath {
     pub spellings: Vec<Vec<u8>>,
     /// The change token of the look that found it, and in which section each item is.
     pub found: Option<(String, Vec<(i64, Item)>)>,
@@ -22,10 +22,10 @@ pub struct Expected {
 /// The library database of a Plex Media Server.
 #[derive(Debug)]
 pub struct PlexDatabase {
-    pub(super) place: Place,
-    pub(super) ahead: Mutex<Ahead>,
+    pub(super) place: DatabaseFile,
+    pub(super) ahead: Mutex<ReadAhead>,
     /// What was looked for together with the libraries.
-    pub(super) expected: Mutex<Expected>,
+    pub(super) expected: Mutex<PrefetchedPath>,
     /// Whether its rows are counted with each probe: of use where it is listed, and not for one first answer.
     counts: AtomicBool,
 }
@@ -41,18 +41,18 @@ impl PlexDatabase {
     #[must_use]
     pub fn with_clock(named: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
-            place: Place::new(named, clock),
+            place: DatabaseFile::new(named, clock),
             ahead: Mutex::default(),
             expected: Mutex::default(),
             counts: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn ahead(&self) -> MutexGuard<'_, Ahead> {
+    pub(super) fn ahead(&self) -> MutexGuard<'_, ReadAhead> {
         lock(&self.ahead)
     }
 
-    pub(super) fn expected(&self) -> MutexGuard<'_, Expected> {
+    pub(super) fn expected(&self) -> MutexGuard<'_, PrefetchedPath> {
         lock(&self.expected)
     }
 

@@ -5,17 +5,18 @@
 //! little on the wire may be much when it is decompressed, and memory must not grow with it.
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
 use std::io::{self, Cursor, Read};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
 use ureq::Body;
 
+use crate::platform::mutex::lock;
+
 use super::super::contract::{Bounds, Meter, RequestKind};
-use super::wire::{self, Head, Lists};
+use super::wire::{self, Lists, ReplyHead};
 
 /// Up to this size a body is held in memory. A page of 1,000 movies takes 1.3 MB.
 const HELD: usize = 8 << 20;
@@ -28,7 +29,7 @@ const PAGE: usize = 8 << 10;
 
 /// Why a body could not be used.
 #[derive(Debug)]
-pub(super) enum Broken {
+pub(super) enum BodyError {
     /// The host wants to stop.
     Aborted,
     /// The deadline passed while rows were decompressed or parsed.
@@ -49,16 +50,8 @@ pub(super) enum Broken {
     Malformed(String),
 }
 
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
-
-impl std::error::Error for Broken {}
-
 /// One request: what it costs is told to the meter when this is dropped, however it ended.
-pub(super) struct Measured<'m> {
+pub(super) struct RequestMeter<'m> {
     meter: &'m dyn Meter,
     kind: RequestKind,
     started: Instant,
@@ -69,7 +62,7 @@ pub(super) struct Measured<'m> {
     sent: Cell<bool>,
 }
 
-impl<'m> Measured<'m> {
+impl<'m> RequestMeter<'m> {
     /// Starts the clock of a request that is about to be sent.
     pub fn new(meter: &'m dyn Meter, kind: RequestKind) -> Self {
         Self {
@@ -109,7 +102,7 @@ impl<'m> Measured<'m> {
     }
 }
 
-/// See [`Measured::is_slow`].
+/// See [`RequestMeter::is_slow`].
 fn is_slow(bytes: u64, waited: Duration) -> Option<bool> {
     /// Of less the time is that of the connection.
     const ENOUGH: u64 = 128 << 10;
@@ -120,9 +113,9 @@ fn is_slow(bytes: u64, waited: Duration) -> Option<bool> {
 
 /// What is known of the way to a server that is on this machine by name: it may be a tunnel.
 #[derive(Default)]
-pub(super) struct Way(AtomicU32);
+pub(super) struct LinkSpeed(AtomicU32);
 
-impl Way {
+impl LinkSpeed {
     /// So many answers in a row are slow: a busy machine holds up one or two.
     const SLOW: u32 = 3;
 
@@ -142,7 +135,7 @@ impl Way {
     }
 }
 
-impl Drop for Measured<'_> {
+impl Drop for RequestMeter<'_> {
     fn drop(&mut self) {
         if self.sent.get() {
             let waited = self.waited.get();
@@ -153,11 +146,11 @@ impl Drop for Measured<'_> {
 }
 
 /// What the readers and the parser of one body share.
-pub(super) struct Progress<'a> {
-    measured: &'a Measured<'a>,
+pub(super) struct BodyProgress<'a> {
+    measured: &'a RequestMeter<'a>,
     bounds: &'a Bounds<'a>,
     /// Why reading failed: on its way through other crates an error loses all but its text.
-    failure: RefCell<Option<Broken>>,
+    failure: RefCell<Option<BodyError>>,
     /// Bytes after decompression.
     produced: Cell<u64>,
     /// `produced` when the last row ended.
@@ -165,9 +158,9 @@ pub(super) struct Progress<'a> {
     rows: Cell<u64>,
 }
 
-impl<'a> Progress<'a> {
+impl<'a> BodyProgress<'a> {
     /// Nothing read yet.
-    pub fn new(measured: &'a Measured<'a>, bounds: &'a Bounds<'a>) -> Self {
+    pub fn new(measured: &'a RequestMeter<'a>, bounds: &'a Bounds<'a>) -> Self {
         Self {
             measured,
             bounds,
@@ -183,38 +176,38 @@ impl<'a> Progress<'a> {
         self.row_end.set(self.produced.get());
         self.rows.set(self.rows.get() + 1);
         if (self.bounds.aborted)() {
-            self.fail(Broken::Aborted);
+            self.fail(BodyError::Aborted);
             return false;
         }
         // The clock costs more than a row's parsing saves: it is read now and then.
         if self.rows.get().is_multiple_of(64) && self.bounds.left() == Some(Duration::ZERO) {
-            self.fail(Broken::Timeout);
+            self.fail(BodyError::Timeout);
             return false;
         }
         true
     }
 
-    fn fail(&self, broken: Broken) -> io::Error {
+    fn fail(&self, broken: BodyError) -> io::Error {
         self.failure.borrow_mut().get_or_insert(broken);
         // Never 'interrupted': readers would try again.
         io::Error::other("see Progress::failure")
     }
 
-    fn take_failure(&self) -> Option<Broken> {
+    fn take_failure(&self) -> Option<BodyError> {
         self.failure.borrow_mut().take()
     }
 }
 
 /// The body as it comes over the wire.
-struct Counted<'a> {
+struct CountedBody<'a> {
     body: ureq::BodyReader<'static>,
-    progress: &'a Progress<'a>,
+    progress: &'a BodyProgress<'a>,
 }
 
-impl Read for Counted<'_> {
+impl Read for CountedBody<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if (self.progress.bounds.aborted)() {
-            return Err(self.progress.fail(Broken::Aborted));
+            return Err(self.progress.fail(BodyError::Aborted));
         }
         let begun = Instant::now();
         let result = self.body.read(buf);
@@ -225,18 +218,18 @@ impl Read for Counted<'_> {
                 measured.bytes.set(measured.bytes.get() + amount as u64);
                 Ok(amount)
             }
-            Err(error) => Err(self.progress.fail(Broken::Wire(error.into()))),
+            Err(error) => Err(self.progress.fail(BodyError::Wire(error.into()))),
         }
     }
 }
 
 /// The body as it is meant.
-enum Decoded<'a> {
-    Plain(Counted<'a>),
-    Gzip(Box<GzDecoder<Counted<'a>>>),
+enum DecodedBody<'a> {
+    Plain(CountedBody<'a>),
+    Gzip(Box<GzDecoder<CountedBody<'a>>>),
 }
 
-impl Decoded<'_> {
+impl DecodedBody<'_> {
     /// Reads what is left behind the compressed data, which is nothing; without that the connection is not used again.
     /// A body that is not at its end by then ends its connection.
     fn finish(&mut self) {
@@ -247,36 +240,36 @@ impl Decoded<'_> {
 }
 
 /// A body that is limited in all and by row.
-struct Limited<'a> {
-    inner: Decoded<'a>,
+struct LimitedBody<'a> {
+    inner: DecodedBody<'a>,
     limit: u64,
-    progress: &'a Progress<'a>,
+    progress: &'a BodyProgress<'a>,
 }
 
-impl Read for Limited<'_> {
+impl Read for LimitedBody<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let progress = self.progress;
         let produced = progress.produced.get();
         if produced > self.limit {
-            return Err(progress.fail(Broken::TooLarge(self.limit)));
+            return Err(progress.fail(BodyError::TooLarge(self.limit)));
         }
         if produced - progress.row_end.get() > ROW_LIMIT {
-            return Err(progress.fail(Broken::TooLarge(ROW_LIMIT)));
+            return Err(progress.fail(BodyError::TooLarge(ROW_LIMIT)));
         }
         let amount = match &mut self.inner {
-            Decoded::Plain(reader) => reader.read(buf)?,
-            Decoded::Gzip(decoder) => decoder.read(buf).map_err(|error| {
+            DecodedBody::Plain(reader) => reader.read(buf)?,
+            DecodedBody::Gzip(decoder) => decoder.read(buf).map_err(|error| {
                 // What failed below is known already and stays.
-                progress.fail(Broken::Compression(error.to_string()))
+                progress.fail(BodyError::Compression(error.to_string()))
             })?,
         };
         progress.produced.set(produced + amount as u64);
         // Little on the wire may be much to decompress, and a row may be long: neither outlasts the call.
         if (progress.bounds.aborted)() {
-            return Err(progress.fail(Broken::Aborted));
+            return Err(progress.fail(BodyError::Aborted));
         }
         if progress.bounds.left() == Some(Duration::ZERO) {
-            return Err(progress.fail(Broken::Timeout));
+            return Err(progress.fail(BodyError::Timeout));
         }
         Ok(amount)
     }
@@ -291,20 +284,16 @@ impl Buffers {
     const KEPT: usize = 2;
 
     fn take(&self) -> Vec<u8> {
-        self.list().pop().unwrap_or_default()
+        lock(&self.0).pop().unwrap_or_default()
     }
 
     fn give(&self, mut buffer: Vec<u8>) {
-        let mut list = self.list();
+        let mut list = lock(&self.0);
         // What a page needs stays; what a whole library needed goes.
         if list.len() < Self::KEPT && buffer.capacity() < HELD {
             buffer.clear();
             list.push(buffer);
         }
-    }
-
-    fn list(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -318,10 +307,10 @@ pub(super) fn parse(
     body: Body,
     encoding: Option<&str>,
     limit: u64,
-    progress: &Progress<'_>,
+    progress: &BodyProgress<'_>,
     buffers: &Buffers,
     lists: &mut Lists<'_>,
-) -> Result<Head, Broken> {
+) -> Result<ReplyHead, BodyError> {
     let mut reader = limited(body, encoding, limit, progress)?;
     let mut buffer = buffers.take();
     let result = parse_into(&mut reader, &mut buffer, progress, lists);
@@ -330,11 +319,11 @@ pub(super) fn parse(
 }
 
 fn parse_into(
-    reader: &mut Limited<'_>,
+    reader: &mut LimitedBody<'_>,
     buffer: &mut Vec<u8>,
-    progress: &Progress<'_>,
+    progress: &BodyProgress<'_>,
     lists: &mut Lists<'_>,
-) -> Result<Head, Broken> {
+) -> Result<ReplyHead, BodyError> {
     let go_on = || progress.go_on();
     let read = reader.by_ref().take(HELD as u64).read_to_end(buffer);
     let is_whole = buffer.len() < HELD;
@@ -344,8 +333,8 @@ fn parse_into(
     if let Err(error) = read {
         let broken = progress
             .take_failure()
-            .unwrap_or_else(|| Broken::Compression(error.to_string()));
-        if !matches!(broken, Broken::Aborted) {
+            .unwrap_or_else(|| BodyError::Compression(error.to_string()));
+        if !matches!(broken, BodyError::Aborted) {
             // Rows that came whole are true, whatever became of the others.
             let _ = wire::read_slice(buffer, lists, &|| true);
         }
@@ -355,9 +344,9 @@ fn parse_into(
         Some(b'{') => {}
         Some(_) => {
             buffer.truncate(PAGE);
-            return Err(Broken::NoJson(buffer.clone()));
+            return Err(BodyError::NoJson(buffer.clone()));
         }
-        None => return Err(Broken::Empty),
+        None => return Err(BodyError::Empty),
     }
     let parsed = if is_whole {
         reader.inner.finish();
@@ -370,12 +359,12 @@ fn parse_into(
     parsed.map_err(|error| {
         progress
             .take_failure()
-            .unwrap_or_else(|| Broken::Malformed(error.to_string()))
+            .unwrap_or_else(|| BodyError::Malformed(error.to_string()))
     })
 }
 
 /// The beginning of a body that is no answer, for finding out what it is. Never fails: what cannot be read is absent.
-pub(super) fn beginning(body: Body, encoding: Option<&str>, progress: &Progress<'_>) -> Vec<u8> {
+pub(super) fn beginning(body: Body, encoding: Option<&str>, progress: &BodyProgress<'_>) -> Vec<u8> {
     let mut page = Vec::new();
     if let Ok(reader) = limited(body, encoding, ROW_LIMIT, progress) {
         let _ = reader.take(PAGE as u64).read_to_end(&mut page);
@@ -387,24 +376,24 @@ fn limited<'a>(
     body: Body,
     encoding: Option<&str>,
     limit: u64,
-    progress: &'a Progress<'a>,
-) -> Result<Limited<'a>, Broken> {
-    let counted = Counted {
+    progress: &'a BodyProgress<'a>,
+) -> Result<LimitedBody<'a>, BodyError> {
+    let counted = CountedBody {
         // The limits are ours; this one only replaces the agent's own.
         body: body.into_with_config().limit(u64::MAX).reader(),
         progress,
     };
     let inner = match encoding.map(str::trim) {
-        None | Some("" | "identity") => Decoded::Plain(counted),
+        None | Some("" | "identity") => DecodedBody::Plain(counted),
         Some(name) if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
-            Decoded::Gzip(Box::new(GzDecoder::new(counted)))
+            DecodedBody::Gzip(Box::new(GzDecoder::new(counted)))
         }
         Some(other) => {
             let shown: String = other.chars().take(40).collect();
-            return Err(Broken::Compression(format!("{shown:?} was not asked for")));
+            return Err(BodyError::Compression(format!("{shown:?} was not asked for")));
         }
     };
-    Ok(Limited { inner, limit, progress })
+    Ok(LimitedBody { inner, limit, progress })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ fn what_comes_slower_than_it_could_be_packed_is_slow() {
 
 #[test]
 fn a_way_is_long_after_three_slow_answers_in_a_row_and_stays_so() {
-    let way = Way::default();
+    let way = LinkSpeed::default();
     for was_slow in [true, true, false, true, true] {
         way.passed(Some(was_slow));
         assert!(!way.is_long());

@@ -7,7 +7,7 @@
 //! id agree with what is stored up to the first item that is missing. What only changed its files shows nowhere; that
 //! waits for the next full listing, or for a query about it.
 
-use super::super::contract::{Bounds, Changes, Known};
+use super::super::contract::{Bounds, KnownItems, SourceChanges};
 use super::client::PlexHttp;
 use super::listing::leaf_types;
 use super::rows::{Rows, RowsEnd, RowsRequest};
@@ -26,27 +26,32 @@ const COMPARED: u32 = 100;
 const MOST_GONE: usize = 16;
 
 /// One library, and what the index has of it.
-struct Delta<'d> {
+struct DeltaReader<'d> {
     plex: &'d PlexHttp,
     library: &'d Library,
-    known: &'d dyn Known,
+    known: &'d dyn KnownItems,
     bounds: Bounds<'d>,
 }
 
 impl PlexHttp {
-    pub(super) fn changed(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
-        let delta = Delta {
+    pub(super) fn changed(
+        &self,
+        library: &Library,
+        known: &dyn KnownItems,
+        bounds: Bounds<'_>,
+    ) -> Result<SourceChanges> {
+        let delta = DeltaReader {
             plex: self,
             library,
             known,
             bounds,
         };
         let gone = delta.changes()?;
-        Ok(gone.map_or(Changes::Unknown, |gone| Changes::Known { gone }))
+        Ok(gone.map_or(SourceChanges::Unknown, |gone| SourceChanges::Known { gone }))
     }
 }
 
-impl Delta<'_> {
+impl DeltaReader<'_> {
     /// Adds what is new; gives what is gone, or `None` when only a full listing tells.
     fn changes(&self) -> Result<Option<Vec<String>>> {
         let types = leaf_types(self.library.kind);

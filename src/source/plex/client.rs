@@ -11,14 +11,13 @@ use crate::model::Token;
 use crate::options::Options;
 
 use super::super::contract::{Meter, Tokens};
-use super::body::{Buffers, Way};
-use super::owed::Owed;
+use super::body::{Buffers, LinkSpeed};
+use super::owed::PendingReply;
 use super::refusal::Refusals;
 use super::refused::Refused;
 use super::retry::{Pause, RealPause};
-use super::tls;
 use super::transport::Transport;
-use super::url::{Base, Origin};
+use super::url::{BaseUrl, Origin};
 
 /// How long an event stream may be silent: Plex sends something each 10 to 15 s.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -27,7 +26,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 ///
 /// Usable from many threads at once. Dropping it closes its connections.
 pub struct PlexHttp {
-    pub(super) base: Base,
+    pub(super) base: BaseUrl,
     pub(super) client_identifier: HeaderValue,
     pub(super) tokens: Arc<Tokens>,
     pub(super) transport: Transport,
@@ -37,9 +36,9 @@ pub struct PlexHttp {
     /// The most rows of a page.
     pub(super) page_size: u32,
     pub(super) silence: Duration,
-    pub(super) owed: Owed,
+    pub(super) owed: PendingReply,
     pub(super) buffers: Buffers,
-    pub(super) way: Way,
+    pub(super) way: LinkSpeed,
     pub(super) refusals: Refusals,
     /// Where the server was found to want HTTPS, so that the token is sent in the clear once and never again.
     pub(super) upgraded: OnceLock<Origin>,
@@ -54,13 +53,13 @@ impl fmt::Debug for PlexHttp {
 }
 
 /// What options say of a server, once it was found to be usable.
-pub struct Checked {
-    base: Base,
+pub struct CheckedServer {
+    base: BaseUrl,
     tokens: Arc<Tokens>,
     transport: Transport,
 }
 
-impl Checked {
+impl CheckedServer {
     /// # Errors
     /// [`Status::Offline`] without a `server_url`; [`Status::InvalidArgument`] when it is none, when `ca_file` cannot
     /// be used, or when the token holds what no header can carry.
@@ -72,11 +71,11 @@ impl Checked {
             ));
         };
         let tokens = Tokens::new(options.token.clone());
-        let base = Base::parse(url).map_err(|mut error| {
+        let base = BaseUrl::parse(url).map_err(|mut error| {
             error.message = tokens.scrubbed(&error.message);
             error
         })?;
-        if base.origin.secure && !tls::Tls::AVAILABLE {
+        if base.origin.secure && !cfg!(feature = "tls") {
             return Err(Error::new(
                 Status::InvalidArgument,
                 format!(
@@ -102,13 +101,18 @@ impl PlexHttp {
     /// told of every request that was sent.
     ///
     /// # Errors
-    /// Those of [`Checked::new`]; [`Status::InvalidArgument`] when the identifier holds what no header can carry.
+    /// Those of [`CheckedServer::new`]; [`Status::InvalidArgument`] when the identifier holds what no header can carry.
     pub fn new(options: &Options, client_identifier: &str, meter: Arc<dyn Meter>) -> Result<Self> {
-        Self::of(Checked::new(options)?, options, client_identifier, meter)
+        Self::of(CheckedServer::new(options)?, options, client_identifier, meter)
     }
 
     /// The same, of options that were checked.
-    pub fn of(server: Checked, options: &Options, client_identifier: &str, meter: Arc<dyn Meter>) -> Result<Self> {
+    pub fn of(
+        server: CheckedServer,
+        options: &Options,
+        client_identifier: &str,
+        meter: Arc<dyn Meter>,
+    ) -> Result<Self> {
         let visible = !client_identifier.is_empty() && client_identifier.bytes().all(|byte| byte.is_ascii_graphic());
         let client_identifier = HeaderValue::from_str(client_identifier)
             .ok()
@@ -129,9 +133,9 @@ impl PlexHttp {
             retry_for: options.retry_for,
             page_size: options.page_size,
             silence: SILENCE,
-            owed: Owed::new(),
+            owed: PendingReply::new(),
             buffers: Buffers::default(),
-            way: Way::default(),
+            way: LinkSpeed::default(),
             refusals: Refusals::default(),
             upgraded: OnceLock::new(),
         })

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::super::contract::{Bounds, Placed};
 use super::client::PlexHttp;
-use super::question::{PAGES, Question};
-use super::wire::{self, Head, Lists};
+use super::question::{PAGES, ServerRequest};
+use super::wire::{self, Lists, ReplyHead};
 use crate::error::{Result, Status};
 use crate::model::{Item, ItemType};
 
@@ -14,15 +14,15 @@ const BATCH: usize = 100;
 
 impl PlexHttp {
     /// Asks for up to [`BATCH`] items.
-    fn batch(&self, keys: &[&str], bounds: &Bounds<'_>, items: &mut Vec<Placed>) -> Result<Head> {
-        let question = Question::items(keys);
+    fn batch(&self, keys: &[&str], bounds: &Bounds<'_>, items: &mut Vec<Placed>) -> Result<ReplyHead> {
+        let question = ServerRequest::items(keys);
         let known = items.len();
         let mut came = Vec::new();
         let mut sink = |item: Item, section: Option<String>| came.push((item, section));
-        let mut lists = Lists::Rows(wire::Rows::new(ItemType::Other, PAGES * BATCH as u64, &mut sink));
+        let mut lists = Lists::Rows(wire::ReplyRows::new(ItemType::Other, PAGES * BATCH as u64, &mut sink));
         let head = match self.ask(&question, bounds, &mut lists) {
             // None of them is left.
-            Err(error) if error.status == Status::NotOnServer => return Ok(Head::default()),
+            Err(error) if error.status == Status::NotOnServer => return Ok(ReplyHead::default()),
             result => result?,
         };
         for (item, section) in came {

@@ -10,13 +10,13 @@ use ureq::Timeout;
 
 use crate::error::{Error, Status};
 
-use super::body::Broken;
-use super::retry::{Failure, aborted};
+use super::body::BodyError;
+use super::retry::{AttemptError, aborted};
 use super::transport::NameNotFound;
 use super::url::Target;
 
 /// What a failed request was about.
-pub(super) struct Asked<'a> {
+pub(super) struct RequestContext<'a> {
     /// What was asked for, such as 'rows from 2000 of library 1'.
     pub what: &'a dyn Display,
     /// Where, redirects included.
@@ -42,13 +42,13 @@ impl Display for Seconds {
     }
 }
 
-impl Asked<'_> {
+impl RequestContext<'_> {
     fn error(&self, status: Status, problem: impl Display) -> Error {
         Error::new(status, format!("{} ({}): {problem}", self.what, self.target.shown()))
     }
 
     /// The request could not be sent, or no head of an answer came. Also tells whether it can have been sent.
-    pub fn not_answered(&self, error: ureq::Error) -> (Failure, bool) {
+    pub fn not_answered(&self, error: ureq::Error) -> (AttemptError, bool) {
         let (failure, sent) = match error {
             ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
                 let limit = Seconds(self.connect_timeout);
@@ -78,10 +78,10 @@ impl Asked<'_> {
             ),
             other => (self.connect(&other.to_string()), true),
         };
-        (Failure::Final(failure), sent)
+        (failure.into(), sent)
     }
 
-    fn io(&self, error: &io::Error) -> (Failure, bool) {
+    fn io(&self, error: &io::Error) -> (AttemptError, bool) {
         use io::ErrorKind as Kind;
         if let Some(inner) = error.get_ref()
             && is_tls(inner)
@@ -91,7 +91,7 @@ impl Asked<'_> {
         match error.kind() {
             Kind::ConnectionRefused => {
                 let failure = self.connect("connection refused");
-                (Failure::Passing(failure, None), false)
+                (AttemptError::passing(failure, None), false)
             }
             Kind::ConnectionReset
             | Kind::ConnectionAborted
@@ -105,9 +105,9 @@ impl Asked<'_> {
                         "the connection was closed before an answer came ({error}): is the server up, and does it want https?"
                     ),
                 );
-                (Failure::Passing(failure, None), true)
+                (AttemptError::passing(failure, None), true)
             }
-            _ => (Failure::Final(self.connect(&error.to_string())), false),
+            _ => (self.connect(&error.to_string()).into(), false),
         }
     }
 
@@ -137,21 +137,19 @@ impl Asked<'_> {
     }
 
     /// Why HTTPS cannot be had from this build.
-    pub fn no_tls(&self) -> Failure {
-        Failure::Final(Error::new(
-            Status::Tls,
-            format!(
-                "{} needs TLS, and this build of plexindex has none: build it with the feature `tls`, or use http",
-                self.target.origin
-            ),
-        ))
+    pub fn no_tls(&self) -> AttemptError {
+        let text = format!(
+            "{} needs TLS, and this build of plexindex has none: build it with the feature `tls`, or use http",
+            self.target.origin
+        );
+        Error::new(Status::Tls, text).into()
     }
 
     #[cfg(feature = "tls")]
-    fn tls_or_connect(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> Failure {
+    fn tls_or_connect(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> AttemptError {
         use rustls::{CertificateError as Bad, Error as Tls};
         let Some(error) = error.downcast_ref::<Tls>() else {
-            return Failure::Final(self.connect(&error.to_string()));
+            return self.connect(&error.to_string()).into();
         };
         let host = &self.target.origin.host;
         let trust = "name its authority with ca_file, or set accept_invalid_certs in a network that is all yours";
@@ -170,15 +168,13 @@ impl Asked<'_> {
             Tls::InvalidMessage(_) => format!("TLS was not spoken there ({error}): is it http?"),
             other => format!("TLS failed ({other})"),
         };
-        Failure::Final(Error::new(
-            Status::Tls,
-            format!("cannot connect to {} safely: {problem}", self.target.origin),
-        ))
+        let text = format!("cannot connect to {} safely: {problem}", self.target.origin);
+        Error::new(Status::Tls, text).into()
     }
 
     #[cfg(not(feature = "tls"))]
-    fn tls_or_connect(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> Failure {
-        Failure::Final(self.connect(&error.to_string()))
+    fn tls_or_connect(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> AttemptError {
+        self.connect(&error.to_string()).into()
     }
 
     fn silent(&self, timeout: Timeout) -> Error {
@@ -208,65 +204,50 @@ impl Asked<'_> {
     }
 
     /// An answer came, and its status is no success. `page` is the beginning of its body.
-    pub fn refused(&self, status: u16, retry_after: Option<Duration>, page: &[u8]) -> Failure {
+    pub fn refused(&self, status: u16, retry_after: Option<Duration>, page: &[u8]) -> AttemptError {
         let page = String::from_utf8_lossy(page);
-        let starting = "the server is starting, or busy with its own database: try again in a minute";
+        let failed = |status, problem: &str| AttemptError::from(self.error(status, problem));
         match status {
             401 => self.unauthorized().into(),
-            498 => self
-                .error(
-                    Status::Unauthorized,
-                    "the token expired (498): renew it, and set the new one",
-                )
-                .into(),
-            403 => self
-                .error(
-                    Status::Forbidden,
-                    "the token's user may not see this (403): use the token of the server's owner, or have it shared",
-                )
-                .into(),
-            404 => self
-                .error(
-                    Status::NotOnServer,
-                    "the server has nothing there (404): the library may be gone, or the path in server_url is wrong",
-                )
-                .into(),
-            400 | 503 if is_starting(&page) => Failure::Passing(self.error(Status::Starting, starting), retry_after),
-            429 => Failure::Passing(
+            498 => failed(
+                Status::Unauthorized,
+                "the token expired (498): renew it, and set the new one",
+            ),
+            403 => failed(
+                Status::Forbidden,
+                "the token's user may not see this (403): use the token of the server's owner, or have it shared",
+            ),
+            404 => failed(
+                Status::NotOnServer,
+                "the server has nothing there (404): the library may be gone, or the path in server_url is wrong",
+            ),
+            400 | 503 if is_starting(&page) => AttemptError::passing(
+                self.error(
+                    Status::Starting,
+                    "the server is starting, or busy with its own database: try again in a minute",
+                ),
+                retry_after,
+            ),
+            429 => AttemptError::passing(
                 self.error(Status::ServerError, "too many requests (429): ask less often"),
                 retry_after,
             ),
             500 | 502 | 503 | 504 => {
-                let error = self.error(
-                    Status::ServerError,
-                    format!(
-                        "the server, or a proxy before it, failed ({status}{}): see its log",
-                        title(&page)
-                    ),
-                );
-                let failure = Failure::Passing(error, retry_after);
-                if status == 500 {
-                    Failure::Refused(Box::new(failure))
-                } else {
-                    failure
-                }
+                let title = title(&page);
+                let problem = format!("the server, or a proxy before it, failed ({status}{title}): see its log");
+                let failure = AttemptError::passing(self.error(Status::ServerError, problem), retry_after);
+                if status == 500 { failure.refusal() } else { failure }
             }
             _ => {
-                let error = self.error(
-                    Status::ServerError,
-                    format!("an answer that was not expected ({status}{})", title(&page)),
-                );
-                if status == 400 {
-                    Failure::Refused(Box::new(error.into()))
-                } else {
-                    error.into()
-                }
+                let problem = format!("an answer that was not expected ({status}{})", title(&page));
+                let failure = failed(Status::ServerError, &problem);
+                if status == 400 { failure.refusal() } else { failure }
             }
         }
     }
 
     /// An edit was not taken. `page` is the beginning of what the server said.
-    pub fn refused_edit(&self, status: u16, retry_after: Option<Duration>, page: &[u8]) -> Failure {
+    pub fn refused_edit(&self, status: u16, retry_after: Option<Duration>, page: &[u8]) -> AttemptError {
         let text = String::from_utf8_lossy(page);
         let said = title(&text);
         match status {
@@ -297,7 +278,7 @@ impl Asked<'_> {
     }
 
     /// A success, but no event stream.
-    pub fn no_stream(&self) -> Failure {
+    pub fn no_stream(&self) -> AttemptError {
         self.error(
             Status::NotPlex,
             "the answer is no event stream: a proxy before the server may hold it back, or the server is too old",
@@ -319,7 +300,7 @@ impl Asked<'_> {
     }
 
     /// A redirect that is not followed.
-    pub fn sent_elsewhere(&self, place: &str) -> Failure {
+    pub fn sent_elsewhere(&self, place: &str) -> AttemptError {
         self.error(
             Status::Redirected,
             format!("the server redirects to {place}, and the token goes to no other place: if that is the server, make it server_url"),
@@ -328,7 +309,7 @@ impl Asked<'_> {
     }
 
     /// Redirects without end, or without a place to go to.
-    pub fn lost(&self, problem: &str) -> Failure {
+    pub fn lost(&self, problem: &str) -> AttemptError {
         self.error(
             Status::Redirected,
             format!("{problem}: check server_url and the proxy before the server"),
@@ -337,44 +318,44 @@ impl Asked<'_> {
     }
 
     /// The body of a success is no use. `rows` were handed over before it broke.
-    pub fn broken(&self, broken: Broken, rows: u64) -> Failure {
+    pub fn broken(&self, broken: BodyError, rows: u64) -> AttemptError {
         let place = if rows > 0 {
             format!(" after {rows} rows")
         } else {
             String::new()
         };
         let error = match broken {
-            Broken::Aborted => aborted(self.what),
-            Broken::Timeout => self.timeout(),
-            Broken::Wire(ureq::Error::Timeout(timeout)) => self.silent(timeout),
-            Broken::Wire(error) => self.error(
+            BodyError::Aborted => aborted(self.what),
+            BodyError::Timeout => self.timeout(),
+            BodyError::Wire(ureq::Error::Timeout(timeout)) => self.silent(timeout),
+            BodyError::Wire(error) => self.error(
                 Status::BadAnswer,
                 format!("the answer was cut off{place} ({error}): try again"),
             ),
-            Broken::Compression(reason) => self.error(
+            BodyError::Compression(reason) => self.error(
                 Status::BadAnswer,
                 format!("the compressed answer is damaged{place} ({reason})"),
             ),
-            Broken::TooLarge(limit) => self.error(
+            BodyError::TooLarge(limit) => self.error(
                 Status::BadAnswer,
                 format!("the answer was larger{place} than any that makes sense ({limit} bytes)"),
             ),
-            Broken::TooManyRows(most) => self.error(
+            BodyError::TooManyRows(most) => self.error(
                 Status::BadAnswer,
                 format!(
                     "the answer had more than {most} rows, or larger ones than any page, and was ended there: a proxy \
                      before the server may drop the headers X-Plex-Container-Start and X-Plex-Container-Size; let them pass"
                 ),
             ),
-            Broken::Empty => self.error(
+            BodyError::Empty => self.error(
                 Status::BadAnswer,
                 "the answer was empty (200): a proxy before the server may be at fault",
             ),
-            Broken::Malformed(reason) => self.error(
+            BodyError::Malformed(reason) => self.error(
                 Status::BadAnswer,
                 format!("the answer is malformed{place} ({reason}): try again"),
             ),
-            Broken::NoJson(page) => self.no_json(&String::from_utf8_lossy(&page)),
+            BodyError::NoJson(page) => self.no_json(&String::from_utf8_lossy(&page)),
         };
         error.into()
     }
@@ -417,7 +398,7 @@ impl Asked<'_> {
     }
 
     /// JSON came that is not Plex's, or of a kind that is not read.
-    pub fn not_plex(&self, ancient: bool) -> Failure {
+    pub fn not_plex(&self, ancient: bool) -> AttemptError {
         let problem = if ancient {
             "the server speaks the JSON of 2015 (`_children`): update it"
         } else {
@@ -427,7 +408,7 @@ impl Asked<'_> {
     }
 
     /// `/identity` without an identity.
-    pub fn no_identity(&self) -> Failure {
+    pub fn no_identity(&self) -> AttemptError {
         self.error(
             Status::NotPlex,
             "the answer names no machineIdentifier, so this is no Plex Media Server: check server_url",

@@ -18,7 +18,7 @@ const LIBRARY: &str = "com.plexapp.plugins.library";
 
 /// A body that tells something.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum EventBody {
     /// These events; perhaps none.
     Events(Vec<Event>),
     /// It is JSON, but neither a notification nor a webhook.
@@ -31,24 +31,26 @@ pub enum Told {
 
 /// Reads the JSON of a notification, in either shape, or of a webhook.
 #[must_use]
-pub fn parse(json: &[u8]) -> Told {
-    object(json).map_or(Told::NoJson, |body| told(&body))
+pub fn parse(json: &[u8]) -> EventBody {
+    object(json).map_or(EventBody::NoJson, |body| told(&body))
 }
 
 /// The same, with what is wrong with a body that tells nothing, and which server it is of: webhooks say so.
 pub fn read(json: &[u8]) -> Result<Notification> {
     let refuse = |text| Err(Error::new(Status::InvalidArgument, text));
     let body = object(json);
-    match body.as_ref().map_or(Told::NoJson, told) {
-        Told::Events(events) => Ok(Notification {
+    match body.as_ref().map_or(EventBody::NoJson, told) {
+        EventBody::Events(events) => Ok(Notification {
             server: body.as_ref().and_then(server_of),
             events,
         }),
-        Told::NoJson => refuse(
+        EventBody::NoJson => refuse(
             "the body is no JSON object: give the field 'payload' of the webhook, or the notification's text, as it came",
         ),
-        Told::Ancient => refuse("the body is the JSON of servers of 2015 and before (`_children`): update the server"),
-        Told::Foreign => refuse(
+        EventBody::Ancient => {
+            refuse("the body is the JSON of servers of 2015 and before (`_children`): update the server")
+        }
+        EventBody::Foreign => refuse(
             "the body is JSON, but neither a webhook of Plex (it has 'event') nor a notification (it has \
              'NotificationContainer', 'TimelineEntry' or 'ActivityNotification')",
         ),
@@ -65,28 +67,28 @@ fn object(json: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(json).ok()
 }
 
-fn told(body: &Map<String, Value>) -> Told {
+fn told(body: &Map<String, Value>) -> EventBody {
     let mut events = Vec::new();
     let is_ancient = |body: &Map<String, Value>| body.contains_key("_children") || body.contains_key("_elementType");
     if is_ancient(body) {
-        return Told::Ancient;
+        return EventBody::Ancient;
     }
     if let Some(Value::Object(inner)) = body.get("NotificationContainer") {
         if is_ancient(inner) {
-            return Told::Ancient;
+            return EventBody::Ancient;
         }
         notification(inner, &mut events);
-        return Told::Events(events);
+        return EventBody::Events(events);
     }
     if notification(body, &mut events) {
-        return Told::Events(events);
+        return EventBody::Events(events);
     }
     match text(body.get("event")) {
         Some(event) => {
             webhook(&event, body.get("Metadata"), &mut events);
-            Told::Events(events)
+            EventBody::Events(events)
         }
-        None => Told::Foreign,
+        None => EventBody::Foreign,
     }
 }
 
@@ -126,7 +128,7 @@ fn timeline(entry: &Map<String, Value>) -> Option<Event> {
     let metadata = text(entry.get("metadataState")).unwrap_or_default();
     let media = text(entry.get("mediaState"));
     if rating_key.is_empty() {
-        return section.is_some().then_some(Event::Told { section });
+        return section.is_some().then_some(Event::Unspecific { section });
     }
     if state == Some(9) || metadata == "deleted" {
         return Some(Event::Deleted { section, rating_key });
@@ -160,7 +162,7 @@ fn activity(notification: &Map<String, Value>) -> Option<Event> {
 
 fn status(notification: &Map<String, Value>) -> Option<Event> {
     let name = text(notification.get("notificationName"))?;
-    (name == "LIBRARY_UPDATE").then_some(Event::Told { section: None })
+    (name == "LIBRARY_UPDATE").then_some(Event::Unspecific { section: None })
 }
 
 fn webhook(event: &str, metadata: Option<&Value>, events: &mut Vec<Event>) {
@@ -175,7 +177,7 @@ fn webhook(event: &str, metadata: Option<&Value>, events: &mut Vec<Event>) {
             rating_key: rating_key.unwrap_or_default(),
             stamp: None,
         },
-        (None, _) => Event::Told { section: None },
+        (None, _) => Event::Unspecific { section: None },
     });
 }
 
@@ -252,11 +254,11 @@ impl Lines {
         let data = std::mem::take(&mut self.data);
         if std::mem::take(&mut self.too_long) {
             // What it told is not known.
-            return each(Event::Told { section: None });
+            return each(Event::Unspecific { section: None });
         }
         match parse(&data) {
-            Told::Events(events) => events.into_iter().all(each),
-            Told::Foreign | Told::Ancient | Told::NoJson => true,
+            EventBody::Events(events) => events.into_iter().all(each),
+            EventBody::Foreign | EventBody::Ancient | EventBody::NoJson => true,
         }
     }
 }

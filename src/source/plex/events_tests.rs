@@ -6,7 +6,7 @@ use super::*;
 
 fn events(json: &str) -> Vec<Event> {
     match parse(json.as_bytes()) {
-        Told::Events(events) => events,
+        EventBody::Events(events) => events,
         other => panic!("{other:?}: {json}"),
     }
 }
@@ -93,7 +93,7 @@ fn numbers_and_texts_are_the_same() {
     let library = r#"{"sectionID":"1","itemID":-1,"state":5}"#;
     assert_eq!(
         both("timeline", "TimelineEntry", library),
-        [Event::Told { section: in_one() }]
+        [Event::Unspecific { section: in_one() }]
     );
 }
 
@@ -143,7 +143,7 @@ fn statuses_and_webhooks_name_libraries_or_none() {
     let status = r#"{"title":"Library scan complete","notificationName":"LIBRARY_UPDATE"}"#;
     assert_eq!(
         both("status", "StatusNotification", status),
-        [Event::Told { section: None }]
+        [Event::Unspecific { section: None }]
     );
     let hook = |event: &str, metadata: &str| {
         events(&format!(
@@ -152,7 +152,7 @@ fn statuses_and_webhooks_name_libraries_or_none() {
     };
     let metadata = r#","Metadata":{"librarySectionID":1,"ratingKey":"108","type":"movie"}"#;
     assert_eq!(hook("library.new", metadata), [changed("108", None)]);
-    assert_eq!(hook("library.new", ""), [Event::Told { section: None }]);
+    assert_eq!(hook("library.new", ""), [Event::Unspecific { section: None }]);
     assert_eq!(hook("media.play", metadata), []);
 }
 
@@ -163,17 +163,17 @@ fn events_of_no_concern_are_passed_over_and_what_is_no_event_is_reported() {
         []
     );
     assert_eq!(events(r#"{"NotificationContainer":{"type":"new","What":[{}]}}"#), []);
-    assert_eq!(parse(br#"{"a":1}"#), Told::Foreign);
+    assert_eq!(parse(br#"{"a":1}"#), EventBody::Foreign);
     for old in [
         r#"{"_elementType":"NotificationContainer","type":"timeline","size":1,"_children":[{"_elementType":"TimelineEntry"}]}"#,
         r#"{"NotificationContainer":{"type":"timeline","_children":[{"_elementType":"TimelineEntry","itemID":1}]}}"#,
     ] {
-        assert_eq!(parse(old.as_bytes()), Told::Ancient);
+        assert_eq!(parse(old.as_bytes()), EventBody::Ancient);
         let error = super::read(old.as_bytes()).expect_err("refused");
         assert!(error.message.contains("update the server"), "{error}");
     }
-    assert_eq!(parse(b"[1]"), Told::NoJson);
-    assert_eq!(parse(b""), Told::NoJson);
+    assert_eq!(parse(b"[1]"), EventBody::NoJson);
+    assert_eq!(parse(b""), EventBody::NoJson);
 }
 
 fn streamed(pieces: &[&[u8]]) -> Vec<Event> {
@@ -210,7 +210,7 @@ fn data_may_go_over_several_lines() {
 fn what_is_too_long_is_a_hint_and_the_next_one_is_read() {
     let long = vec![b'x'; LONGEST + 10];
     let seen = streamed(&[b"data: ", &long, b"\n\n", ENTRY.as_bytes(), b"\n\n"]);
-    assert_eq!(seen, [Event::Told { section: None }, deleted("108")]);
+    assert_eq!(seen, [Event::Unspecific { section: None }, deleted("108")]);
 }
 
 #[test]

@@ -9,16 +9,15 @@ use ureq::http::{Method, Request, StatusCode, response};
 use crate::model::LONGEST_KEY;
 
 use super::super::contract::{Bounds, RequestKind};
-use super::body::{self, Broken, Measured, Progress};
+use super::body::{self, BodyError, BodyProgress, RequestMeter};
 use super::client::PlexHttp;
-use super::errors::Asked;
-use super::question::{Question, What};
+use super::errors::RequestContext;
+use super::question::{ServerRequest, What};
 use super::refused::Refused;
-use super::retry::{self, Failure};
-use super::tls;
+use super::retry::{self, AttemptError};
 use super::transport::token_place;
 use super::url::{Origin, Redirect, Target};
-use super::wire::{Head, Lists};
+use super::wire::{Lists, ReplyHead};
 
 /// How many redirects are followed for one request.
 const HOPS: usize = 3;
@@ -27,11 +26,11 @@ impl PlexHttp {
     /// Asks once, without these arguments, redirects followed.
     pub(super) fn ask_without(
         &self,
-        question: &Question<'_>,
+        question: &ServerRequest<'_>,
         without: Refused,
         bounds: &Bounds<'_>,
         lists: &mut Lists<'_>,
-    ) -> std::result::Result<Head, Failure> {
+    ) -> std::result::Result<ReplyHead, AttemptError> {
         let address = question.address(without);
         self.follow(&address, &question.what, question.with_token, |target| {
             self.exchange(question, target, bounds, lists)
@@ -44,8 +43,8 @@ impl PlexHttp {
         address: &str,
         what: &What<'_>,
         with_token: bool,
-        mut send: impl FnMut(&Target) -> std::result::Result<Outcome<T>, Failure>,
-    ) -> std::result::Result<T, Failure> {
+        mut send: impl FnMut(&Target) -> std::result::Result<Followed<T>, AttemptError>,
+    ) -> std::result::Result<T, AttemptError> {
         let mut target = Target {
             origin: self.upgraded.get().unwrap_or(&self.base.origin).clone(),
             address: format!("{}{address}", self.base.prefix),
@@ -53,14 +52,14 @@ impl PlexHttp {
         let mut upgrade = None;
         for _ in 0..=HOPS {
             match send(&target)? {
-                Outcome::Done(done) => {
+                Followed::Done(done) => {
                     // Only what has answered is worth staying with.
                     if let Some(origin) = upgrade {
                         self.remember(origin);
                     }
                     return Ok(done);
                 }
-                Outcome::Moved(next) => {
+                Followed::Moved(next) => {
                     log::debug!("{what} moved to {}", next.shown());
                     if next.origin != target.origin && next.address == target.address {
                         upgrade = Some(next.origin.clone());
@@ -81,9 +80,9 @@ impl PlexHttp {
         let _ = self.upgraded.set(origin);
     }
 
-    pub(super) fn asked<'a>(&self, what: &'a What<'_>, with_token: bool, target: &'a Target) -> Asked<'a> {
+    pub(super) fn asked<'a>(&self, what: &'a What<'_>, with_token: bool, target: &'a Target) -> RequestContext<'a> {
         let has_token = self.has_token();
-        Asked {
+        RequestContext {
             what,
             target,
             with_token: with_token && has_token,
@@ -97,13 +96,13 @@ impl PlexHttp {
     /// One request and its answer.
     pub(super) fn exchange(
         &self,
-        question: &Question<'_>,
+        question: &ServerRequest<'_>,
         target: &Target,
         bounds: &Bounds<'_>,
         lists: &mut Lists<'_>,
-    ) -> std::result::Result<Outcome<Head>, Failure> {
+    ) -> std::result::Result<Followed<ReplyHead>, AttemptError> {
         let limit = self.transport.read_timeout();
-        let asked = Asked {
+        let asked = RequestContext {
             silence: bounds.silence.map_or(limit, |silence| silence.min(limit)),
             ..self.asked(&question.what, question.with_token, target)
         };
@@ -117,21 +116,21 @@ impl PlexHttp {
                 .header("X-Plex-Container-Start", start)
                 .header("X-Plex-Container-Size", size);
         }
-        let Answer { measured, parts, body } = match self.deliver(request, &asked, question.kind, bounds)? {
-            Outcome::Done(answer) => answer,
-            Outcome::Moved(next) => return Ok(Outcome::Moved(next)),
+        let SuccessReply { measured, parts, body } = match self.deliver(request, &asked, question.kind, bounds)? {
+            Followed::Done(answer) => answer,
+            Followed::Moved(next) => return Ok(Followed::Moved(next)),
         };
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let encoding = header("content-encoding");
-        let progress = Progress::new(&measured, bounds);
+        let progress = BodyProgress::new(&measured, bounds);
 
         lists.begin();
         let parsed = body::parse(body, encoding, question.limit, &progress, &self.buffers, lists);
         self.way.passed(measured.is_slow());
         let mut head = parsed.map_err(|broken| match lists {
             Lists::Rows(rows) => match (rows.is_over(), broken) {
-                (_, aborted @ Broken::Aborted) => asked.broken(aborted, rows.count),
-                (Some(most), _) => asked.broken(Broken::TooManyRows(most), rows.count),
+                (_, aborted @ BodyError::Aborted) => asked.broken(aborted, rows.count),
+                (Some(most), _) => asked.broken(BodyError::TooManyRows(most), rows.count),
                 (None, broken) => asked.broken(broken, rows.count),
             },
             _ => asked.broken(broken, 0),
@@ -153,7 +152,7 @@ impl PlexHttp {
         if question.kind == RequestKind::Identity && head.machine_identifier.as_deref().is_none_or(str::is_empty) {
             return Err(asked.no_identity());
         }
-        Ok(Outcome::Done(head))
+        Ok(Followed::Done(head))
     }
 
     /// Whether an answer is worth packing: not one of this machine, where packing and unpacking take many times as long as the
@@ -166,11 +165,11 @@ impl PlexHttp {
     pub(super) fn deliver(
         &self,
         request: Builder,
-        asked: &Asked<'_>,
+        asked: &RequestContext<'_>,
         kind: RequestKind,
         bounds: &Bounds<'_>,
-    ) -> std::result::Result<Outcome<Answer<'_>>, Failure> {
-        if asked.target.origin.secure && !tls::Tls::AVAILABLE {
+    ) -> std::result::Result<Followed<SuccessReply<'_>>, AttemptError> {
+        if asked.target.origin.secure && !cfg!(feature = "tls") {
             return Err(asked.no_tls());
         }
         // Our own addresses are encoded, so only a redirect can lead to what is no URL.
@@ -181,7 +180,7 @@ impl PlexHttp {
         if left == Some(Duration::ZERO) {
             return Err(asked.timeout().into());
         }
-        let measured = Measured::new(&*self.meter, kind);
+        let measured = RequestMeter::new(&*self.meter, kind);
         let sent = if kind == RequestKind::Events {
             self.transport.open_stream(request, self.silence, bounds.aborted)
         } else {
@@ -205,14 +204,14 @@ impl PlexHttp {
         let (parts, body) = response.into_parts();
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let encoding = header("content-encoding");
-        let progress = Progress::new(&measured, bounds);
+        let progress = BodyProgress::new(&measured, bounds);
         if parts.status.is_redirection() {
             let Some(location) = header("location") else {
                 return Err(asked.lost(&format!("a redirect to nowhere ({})", parts.status.as_u16())));
             };
             body::beginning(body, encoding, &progress);
             return match asked.target.redirect(location) {
-                Redirect::Follow(next) => Ok(Outcome::Moved(next)),
+                Redirect::Follow(next) => Ok(Followed::Moved(next)),
                 Redirect::Elsewhere(place) => Err(asked.sent_elsewhere(&place)),
             };
         }
@@ -227,7 +226,7 @@ impl PlexHttp {
                 asked.refused(status, retry_after, &page)
             });
         }
-        Ok(Outcome::Done(Answer { measured, parts, body }))
+        Ok(Followed::Done(SuccessReply { measured, parts, body }))
     }
 
     pub(super) fn request(&self, method: Method, target: &Target, with_token: bool, bounds: &Bounds<'_>) -> Builder {
@@ -250,14 +249,14 @@ impl PlexHttp {
 }
 
 /// What one request led to.
-pub(super) enum Outcome<T> {
+pub(super) enum Followed<T> {
     Done(T),
     Moved(Target),
 }
 
 /// The head of a success, and its body still to be read.
-pub(super) struct Answer<'m> {
-    pub measured: Measured<'m>,
+pub(super) struct SuccessReply<'m> {
+    pub measured: RequestMeter<'m>,
     pub parts: response::Parts,
     pub body: Body,
 }

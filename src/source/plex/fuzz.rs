@@ -6,36 +6,22 @@ use std::time::Duration;
 use ureq::Body;
 
 use super::super::contract::{Bounds, Event, Meter, RequestKind};
-use super::body::{self, Buffers, Measured, Progress};
+use super::body::{self, BodyProgress, Buffers, RequestMeter};
 use super::events::Lines;
 use super::sections;
-use super::wire::{self, Head, Lists, Rows};
+pub use super::wire::ReplyHead;
+use super::wire::{self, Lists, ReplyRows};
 use crate::model::{Item, ItemType, Library};
 
 /// What an answer is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum ReplyKind {
     /// Its head only: identity and version.
     Head,
     /// Libraries.
     Libraries,
     /// Items, of which this many are taken at most.
     Items(ItemType, u64),
-}
-
-/// What an answer said beside its rows.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Beside {
-    /// A Plex server answered.
-    pub is_plex: bool,
-    /// How many rows there are, and which is the first.
-    pub total: Option<u64>,
-    /// As above.
-    pub offset: Option<u64>,
-    /// Who answered.
-    pub machine_identifier: Option<String>,
-    /// Its version.
-    pub version: Option<String>,
 }
 
 /// What an answer said.
@@ -48,7 +34,7 @@ pub struct Answered {
     /// The libraries, told apart.
     pub libraries: Vec<Library>,
     /// What stood beside the rows; `None` when the answer could not be read.
-    pub head: Option<Beside>,
+    pub head: Option<ReplyHead>,
     /// It ended because it had too many rows, or too large ones.
     pub is_over: bool,
 }
@@ -61,10 +47,10 @@ impl Meter for Unmetered {
 
 /// Reads an answer that is held in memory, of at most `limit` bytes after decompression.
 #[must_use]
-pub fn held(bytes: &[u8], encoding: Option<&str>, limit: u64, wanted: Wanted) -> Answered {
+pub fn held(bytes: &[u8], encoding: Option<&str>, limit: u64, wanted: ReplyKind) -> Answered {
     read(wanted, &mut |lists| {
-        let measured = Measured::new(&Unmetered, RequestKind::Page);
-        let progress = Progress::new(&measured, &Bounds::NONE);
+        let measured = RequestMeter::new(&Unmetered, RequestKind::Page);
+        let progress = BodyProgress::new(&measured, &Bounds::NONE);
         let body = Body::builder().data(bytes.to_vec());
         body::parse(body, encoding, limit, &progress, &Buffers::default(), lists).ok()
     })
@@ -72,20 +58,20 @@ pub fn held(bytes: &[u8], encoding: Option<&str>, limit: u64, wanted: Wanted) ->
 
 /// Reads an answer as one that is too large to be held: while it comes.
 #[must_use]
-pub fn streamed(reader: impl Read, wanted: Wanted) -> Answered {
+pub fn streamed(reader: impl Read, wanted: ReplyKind) -> Answered {
     let mut reader = Some(reader);
     read(wanted, &mut |lists| {
         wire::read_stream(reader.take()?, lists, &|| true).ok()
     })
 }
 
-fn read(wanted: Wanted, parse: &mut dyn FnMut(&mut Lists<'_>) -> Option<Head>) -> Answered {
+fn read(wanted: ReplyKind, parse: &mut dyn FnMut(&mut Lists<'_>) -> Option<ReplyHead>) -> Answered {
     let mut items = Vec::new();
     let mut sink = |item, _| items.push(item);
     let mut lists = match wanted {
-        Wanted::Head => Lists::None,
-        Wanted::Libraries => Lists::Libraries(Vec::new()),
-        Wanted::Items(kind, most) => Lists::Rows(Rows::new(kind, most, &mut sink)),
+        ReplyKind::Head => Lists::None,
+        ReplyKind::Libraries => Lists::Libraries(Vec::new()),
+        ReplyKind::Items(kind, most) => Lists::Rows(ReplyRows::new(kind, most, &mut sink)),
     };
     let head = parse(&mut lists);
     let (mut libraries, mut rows, mut is_over) = (Vec::new(), 0, false);
@@ -99,13 +85,7 @@ fn read(wanted: Wanted, parse: &mut dyn FnMut(&mut Lists<'_>) -> Option<Head>) -
         items,
         rows,
         libraries,
-        head: head.map(|head| Beside {
-            is_plex: head.is_plex,
-            total: head.total,
-            offset: head.offset,
-            machine_identifier: head.machine_identifier,
-            version: head.version,
-        }),
+        head,
         is_over,
     }
 }

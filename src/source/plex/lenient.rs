@@ -184,7 +184,7 @@ impl<'de, T: Object> DeserializeSeed<'de> for Fields<'_, T> {
 
 /// A field's name, borrowed where the whole body is in memory.
 #[derive(serde::Deserialize)]
-struct Name<'n>(#[serde(borrow)] Cow<'n, str>);
+struct FieldName<'n>(#[serde(borrow)] Cow<'n, str>);
 
 impl<'de, T: Object> Visitor<'de> for Fields<'_, T> {
     type Value = ();
@@ -234,7 +234,7 @@ impl<'de, T: Object> Visitor<'de> for Fields<'_, T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+        while let Some(FieldName(name)) = map.next_key::<FieldName<'de>>()? {
             self.object.fill(&name, &mut map)?;
         }
         self.end_element()
@@ -242,12 +242,12 @@ impl<'de, T: Object> Visitor<'de> for Fields<'_, T> {
 }
 
 /// The texts that have one name in the objects of an array.
-pub(super) struct Texts<'a> {
+pub(super) struct TextFields<'a> {
     pub name: &'static str,
     pub list: &'a mut Vec<String>,
 }
 
-impl Object for Texts<'_> {
+impl Object for TextFields<'_> {
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         if name != self.name {
             return skip(map);

@@ -34,6 +34,7 @@ mod rows;
 mod sanitize;
 mod sections;
 mod stream;
+#[cfg(feature = "tls")]
 mod tls;
 mod transport;
 mod url;
@@ -48,17 +49,17 @@ use crate::model::{Item, Library, Server};
 use crate::platform::fork::{Release, hold};
 
 use super::contract::{
-    Abilities, Bounds, Changes, Delta, EditRequest, Event, Kind, Known, PageEnd, PageRequest, Placed, RequestKind,
-    Resume, Source, Tokens, WantedPath,
+    Abilities, Bounds, Delta, EditRequest, Event, Kind, KnownItems, PageEnd, PageRequest, Placed, RequestKind, Resume,
+    Source, SourceChanges, Tokens, WantedPath,
 };
 
-use self::body::Progress;
-pub use self::client::{Checked, PlexHttp, check_token};
-pub use self::events::{Told, parse as parse_event};
-use self::exchange::Outcome;
+use self::body::BodyProgress;
+pub use self::client::{CheckedServer, PlexHttp, check_token};
+pub use self::events::{EventBody, parse as parse_event};
+use self::exchange::Followed;
 pub(in crate::source) use self::lenient::push_new;
 pub(in crate::source) use self::listing::leaf_types;
-use self::question::{KEY_PREFIX, Question, What};
+use self::question::{KEY_PREFIX, ServerRequest, What};
 pub use self::refused::Refused;
 pub use self::retry::Pause;
 pub use self::rows::{Rows, RowsEnd, RowsRequest};
@@ -103,7 +104,7 @@ impl Source for PlexHttp {
     }
 
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
-        let question = Question::identity();
+        let question = ServerRequest::identity();
         let head = self.ask(&question, &bounds, &mut Lists::None)?;
         Ok(Server {
             machine_identifier: head.machine_identifier.unwrap_or_default(),
@@ -112,7 +113,7 @@ impl Source for PlexHttp {
     }
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
-        let question = Question::libraries();
+        let question = ServerRequest::libraries();
         let mut lists = Lists::Libraries(Vec::new());
         self.ask(&question, &bounds, &mut lists)?;
         let mut libraries = match lists {
@@ -131,7 +132,7 @@ impl Source for PlexHttp {
         self.listed(request, bounds, items)
     }
 
-    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.changed(library, known, bounds)
     }
 
@@ -186,12 +187,12 @@ impl Source for PlexHttp {
                     .request(Method::PUT, target, true, &bounds)
                     .header("Accept", "application/json");
                 Ok(match self.deliver(put, &asked, RequestKind::Edit, &bounds)? {
-                    Outcome::Done(answer) => {
+                    Followed::Done(answer) => {
                         // Nothing is said there, but the connection is used again once that was read.
-                        body::beginning(answer.body, None, &Progress::new(&answer.measured, &bounds));
-                        Outcome::Done(())
+                        body::beginning(answer.body, None, &BodyProgress::new(&answer.measured, &bounds));
+                        Followed::Done(())
                     }
-                    Outcome::Moved(next) => Outcome::Moved(next),
+                    Followed::Moved(next) => Followed::Moved(next),
                 })
             })
         })
@@ -200,7 +201,7 @@ impl Source for PlexHttp {
 
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         self.follow(EVENTS, &What::Events, true, |target| self.listen(target, &bounds, sink))
-            .map_err(|failure| self.scrubbed(failure.into_error()))
+            .map_err(|failure| self.scrubbed(failure.error))
     }
 
     fn interrupt_events(&self) {

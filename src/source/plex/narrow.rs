@@ -8,21 +8,21 @@ use crate::model::ItemType;
 
 use super::super::contract::Bounds;
 use super::client::PlexHttp;
-use super::question::{Question, What};
+use super::question::{ServerRequest, What};
 use super::refused::Refused;
-use super::retry::Failure;
+use super::retry::AttemptError;
 use super::rows::{Rows, RowsRequest};
 use super::wire::Lists;
 
 impl PlexHttp {
     /// Finds out which arguments of a question that was refused are the reason. Gives whether to ask again: there are some, or
     /// all of it is taken by now.
-    pub(super) fn find_refused(&self, question: &Question<'_>, bounds: &Bounds<'_>) -> Result<bool, Failure> {
+    pub(super) fn find_refused(&self, question: &ServerRequest<'_>, bounds: &Bounds<'_>) -> Result<bool, AttemptError> {
         let known = self.refusals.all();
         let tried = question.can_do_without().without(known);
         let row = question.with_window(0, 1);
         let takes = |without: Refused| self.takes(&row, known.and(without), bounds);
-        let refuses = |without: Refused| Ok::<_, Failure>(!takes(without)? && !takes(without)?);
+        let refuses = |without: Refused| Ok::<_, AttemptError>(!takes(without)? && !takes(without)?);
 
         let mut has_passed = false;
         let found = if tried.has(Refused::FILE) && takes(Refused::FILE)? {
@@ -61,18 +61,23 @@ impl PlexHttp {
     }
 
     /// Whether the server takes a question without these arguments.
-    fn takes(&self, question: &Question<'_>, without: Refused, bounds: &Bounds<'_>) -> Result<bool, Failure> {
+    fn takes(&self, question: &ServerRequest<'_>, without: Refused, bounds: &Bounds<'_>) -> Result<bool, AttemptError> {
         match self.ask_without(question, without, bounds, &mut Lists::None) {
             Ok(_) => Ok(true),
-            Err(Failure::Refused(_)) => Ok(false),
+            Err(failure) if failure.is_refusal => Ok(false),
             // It was understood: the items are gone.
-            Err(Failure::Final(error)) if error.status == Status::NotOnServer => Ok(true),
+            Err(failure) if failure.error.status == Status::NotOnServer => Ok(true),
             Err(failure) => Err(failure),
         }
     }
 
     /// The leaf type of a refused page where the other type of such a library is not refused.
-    fn refused_type(&self, question: &Question<'_>, known: Refused, bounds: &Bounds<'_>) -> Result<Refused, Failure> {
+    fn refused_type(
+        &self,
+        question: &ServerRequest<'_>,
+        known: Refused,
+        bounds: &Bounds<'_>,
+    ) -> Result<Refused, AttemptError> {
         let What::Page(page) = question.what else {
             return Ok(Refused::NONE);
         };
@@ -89,7 +94,7 @@ impl PlexHttp {
                 size: 1,
                 ..*page
             };
-            let question = Question::page(&page);
+            let question = ServerRequest::page(&page);
             self.takes(&question, known.and(question.can_do_without()), bounds)
         };
         Ok(if bare(other)? && !bare(page.kind)? {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Whether requests wait for the head of an answer, and since when none came. No lock: a fork would wait for it.
-pub(super) struct Owed {
+pub(super) struct PendingReply {
     begun: Instant,
     requests: AtomicU32,
     /// Milliseconds after `begun`.
@@ -12,9 +12,9 @@ pub(super) struct Owed {
 }
 
 /// Until it is dropped, a request waits.
-pub(super) struct Waiting<'o>(&'o Owed);
+pub(super) struct PendingReplyGuard<'o>(&'o PendingReply);
 
-impl Owed {
+impl PendingReply {
     pub fn new() -> Self {
         Self {
             begun: Instant::now(),
@@ -24,11 +24,11 @@ impl Owed {
     }
 
     /// A request is sent.
-    pub fn begin(&self) -> Waiting<'_> {
+    pub fn begin(&self) -> PendingReplyGuard<'_> {
         if self.requests.fetch_add(1, Ordering::Relaxed) == 0 {
             self.restart();
         }
-        Waiting(self)
+        PendingReplyGuard(self)
     }
 
     /// For how long nothing came; `None` while nothing is asked.
@@ -48,7 +48,7 @@ impl Owed {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for PendingReplyGuard<'_> {
     fn drop(&mut self) {
         self.0.restart();
         // A child of a fork has forgotten it.

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn the_last_answer_counts() {
-    let owed = Owed::new();
+    let owed = PendingReply::new();
     assert_eq!(owed.lasts(), None);
     let first = owed.begin();
     std::thread::sleep(Duration::from_millis(5));

@@ -2,12 +2,14 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::error::{Error, Result, Status};
 use crate::model::ItemType;
 
 use super::super::contract::RequestKind;
 use super::refused::Refused;
 use super::rows::{Rows, RowsRequest};
 use super::url::encode;
+use super::wire::ReplyHead;
 
 /// Where items are: their public keys are their addresses.
 pub(super) const KEY_PREFIX: &str = "/library/metadata/";
@@ -41,7 +43,7 @@ const SMALL: u64 = 8 << 20;
 const LARGE: u64 = 64 << 20;
 
 /// One question to the server.
-pub(super) struct Question<'a> {
+pub(super) struct ServerRequest<'a> {
     /// How it counts.
     pub kind: RequestKind,
     /// The path below the base, encoded.
@@ -58,7 +60,7 @@ pub(super) struct Question<'a> {
     pub what: What<'a>,
 }
 
-impl<'a> Question<'a> {
+impl<'a> ServerRequest<'a> {
     /// Which server is this.
     pub fn identity() -> Self {
         Self {
@@ -126,22 +128,33 @@ impl<'a> Question<'a> {
         address
     }
 
-    /// What becomes of it at a server that refuses these arguments.
-    pub fn at(&self, refused: Refused) -> Fate {
-        let What::Page(page) = self.what else {
-            return Fate::Asked;
-        };
+    /// The answer of a server that refuses these arguments, where it is known without asking; `None`: ask without them.
+    pub fn known_answer(&self, refused: Refused) -> Option<Result<ReplyHead>> {
+        let What::Page(page) = self.what else { return None };
         let of_type = match page.kind {
             ItemType::Clip => Refused::CLIPS,
             ItemType::Photo => Refused::PHOTOS,
             _ => Refused::NONE,
         };
-        match page.rows {
-            _ if refused.has(of_type) => Fate::NoRows,
-            Rows::FileName(_) if refused.has(Refused::FILE) => Fate::NoRows,
-            Rows::NewestUpdated if refused.has(Refused::SORT_UPDATED) => Fate::NoOrder,
-            _ => Fate::Asked,
-        }
+        let has_no_rows = match page.rows {
+            _ if refused.has(of_type) => true,
+            Rows::FileName(_) => refused.has(Refused::FILE),
+            Rows::NewestUpdated if refused.has(Refused::SORT_UPDATED) => {
+                let text = format!(
+                    "{}: the server refuses the order that this needs: list the library instead",
+                    self.what
+                );
+                return Some(Err(Error::new(Status::ServerError, text)));
+            }
+            _ => false,
+        };
+        has_no_rows.then(|| {
+            Ok(ReplyHead {
+                total: Some(0),
+                offset: Some(page.start),
+                ..ReplyHead::default()
+            })
+        })
     }
 
     /// The same question with another window.
@@ -172,17 +185,6 @@ impl<'a> Question<'a> {
             what: What::Items(keys.len()),
         }
     }
-}
-
-/// What becomes of a question at a server that refuses some of its arguments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It is asked without them.
-    Asked,
-    /// It cannot be asked, and has no rows.
-    NoRows,
-    /// It cannot be asked: an order is what it is about.
-    NoOrder,
 }
 
 /// What is asked for, in words.

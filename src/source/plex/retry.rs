@@ -38,61 +38,43 @@ impl Pause for RealPause {
 
 /// How an attempt failed.
 #[derive(Debug)]
-pub(super) enum Failure {
-    /// In a way that would repeat itself.
-    Final(Error),
-    /// In a way that passes; the server may have said after how long.
-    Passing(Error, Option<Duration>),
-    /// The server does not take the question as it was put (400 or 500); else as the failure within.
-    Refused(Box<Failure>),
+pub(super) struct AttemptError {
+    pub error: Error,
+    /// It may not repeat itself.
+    pub passes: bool,
+    /// After how long the server asks to come back.
+    retry_after: Option<Duration>,
+    /// The server does not take the question as it was put (400 or 500).
+    pub is_refusal: bool,
 }
 
-impl Failure {
+impl AttemptError {
+    pub fn passing(error: Error, retry_after: Option<Duration>) -> Self {
+        Self {
+            error,
+            passes: true,
+            retry_after,
+            is_refusal: false,
+        }
+    }
+
+    /// The same failure as a refusal of the question.
+    pub fn refusal(self) -> Self {
+        Self {
+            is_refusal: true,
+            ..self
+        }
+    }
+
     /// The same failure, not to be tried again.
     pub fn last(self) -> Self {
-        match self {
-            Self::Passing(error, _) | Self::Final(error) => Self::Final(error),
-            Self::Refused(failure) => failure.last(),
-        }
-    }
-
-    /// Whether it would repeat itself.
-    pub fn is_final(&self) -> bool {
-        match self {
-            Self::Final(_) => true,
-            Self::Passing(..) => false,
-            Self::Refused(failure) => failure.is_final(),
-        }
-    }
-
-    /// Whether the server failed, or refused, and not the way to it.
-    pub fn is_the_server_s(&self) -> bool {
-        match self {
-            Self::Final(error) | Self::Passing(error, _) => error.status == Status::ServerError,
-            Self::Refused(failure) => failure.is_the_server_s(),
-        }
-    }
-
-    /// What it is besides a refusal.
-    fn plain(self) -> Self {
-        match self {
-            Self::Refused(failure) => failure.plain(),
-            other => other,
-        }
-    }
-
-    /// The error for people.
-    pub fn into_error(self) -> Error {
-        match self {
-            Self::Final(error) | Self::Passing(error, _) => error,
-            Self::Refused(failure) => failure.into_error(),
-        }
+        Self { passes: false, ..self }
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for AttemptError {
     fn from(error: Error) -> Self {
-        Self::Final(error)
+        Self::passing(error, None).last()
     }
 }
 
@@ -116,7 +98,7 @@ pub(super) fn run<T>(
     retry_for: Duration,
     bounds: &Bounds<'_>,
     what: &dyn std::fmt::Display,
-    mut attempt: impl FnMut() -> std::result::Result<T, Failure>,
+    mut attempt: impl FnMut() -> std::result::Result<T, AttemptError>,
 ) -> Result<T> {
     let started = pause.now();
     let end = match (started.checked_add(retry_for), bounds.deadline) {
@@ -127,11 +109,11 @@ pub(super) fn run<T>(
     loop {
         check(pause, bounds, what)?;
         tries += 1;
-        let (error, asked) = match attempt().map_err(Failure::plain) {
+        let (error, asked) = match attempt() {
             Ok(value) => return Ok(value),
             Err(_) if (bounds.aborted)() => return Err(aborted(what)),
-            Err(Failure::Passing(error, asked)) => (error, asked),
-            Err(failure) => return Err(tried(failure.into_error(), tries)),
+            Err(failure) if failure.passes => (failure.error, failure.retry_after),
+            Err(failure) => return Err(tried(failure.error, tries)),
         };
         let wait = asked.unwrap_or_default().max(backoff(tries, random()));
         let fits = pause

@@ -37,8 +37,8 @@ impl Pause for FakePause {
     }
 }
 
-fn passing(after: Option<Duration>) -> Failure {
-    Failure::Passing(Error::new(Status::Starting, "starting"), after)
+fn passing(after: Option<Duration>) -> AttemptError {
+    AttemptError::passing(Error::new(Status::Starting, "starting"), after)
 }
 
 #[test]

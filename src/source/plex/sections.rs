@@ -4,32 +4,20 @@ use std::collections::{HashMap, HashSet};
 
 use serde::de::MapAccess;
 
-use crate::model::{Change, LONGEST_KEY, Library, LibraryKind, Trust, uuid_of_section};
+use crate::model::{LONGEST_KEY, Library, LibraryKind, Trust, uuid_of_section};
 
-use super::lenient::{LIST_LIMIT, Object, Texts, empty_long_key, fill_each, scalar, skip, text};
+use super::lenient::{LIST_LIMIT, Object, TextFields, empty_long_key, fill_each, scalar, skip, text};
 
-/// When Plex says that a library changed. Neither of them is reliable by itself: `docs/design/sources.md`.
-#[derive(Clone, Copy, Default)]
-struct Clocks {
+/// The libraries, one after the other, and when Plex says that each changed. Neither clock is reliable by itself
+/// (`docs/design/freshness.md`).
+#[derive(Default)]
+pub(super) struct Directories {
+    pub libraries: Vec<Library>,
+    library: Library,
     /// A change counter, not a time; 0 for ever in some libraries, and it lags.
     content_changed_at: i64,
     /// When the last scan ended, Unix seconds; also moves on scans that changed nothing.
     scanned_at: i64,
-}
-
-impl Clocks {
-    fn tell(self, change: &mut Change) {
-        change.token = format!("{} {}", self.content_changed_at, self.scanned_at);
-        change.trust = Trust::Hint;
-        change.scanned_ms = self.scanned_at.saturating_mul(1_000);
-    }
-}
-
-/// The libraries, one after the other.
-pub(super) struct Directories<'a> {
-    library: Library,
-    clocks: Clocks,
-    libraries: &'a mut Vec<Library>,
 }
 
 /// Gives a library without a uuid of its own one that tells it from the others: some proxies and tools strip them, and two
@@ -48,18 +36,7 @@ pub(in crate::source) fn tell_apart(libraries: &mut Vec<Library>) {
     }
 }
 
-impl<'a> Directories<'a> {
-    /// Libraries to be added to `libraries`.
-    pub fn new(libraries: &'a mut Vec<Library>) -> Self {
-        Self {
-            library: Library::default(),
-            clocks: Clocks::default(),
-            libraries,
-        }
-    }
-}
-
-impl Object for Directories<'_> {
+impl Object for Directories {
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         let library = &mut self.library;
         match name {
@@ -69,10 +46,10 @@ impl Object for Directories<'_> {
             "type" => library.kind = LibraryKind::from_name(&text(map)?),
             "Location" => {
                 let list = &mut library.locations;
-                fill_each(map, &mut Texts { name: "path", list })?;
+                fill_each(map, &mut TextFields { name: "path", list })?;
             }
-            "contentChangedAt" => self.clocks.content_changed_at = scalar(map)?.number().unwrap_or_default(),
-            "scannedAt" => self.clocks.scanned_at = scalar(map)?.number().unwrap_or_default(),
+            "contentChangedAt" => self.content_changed_at = scalar(map)?.number().unwrap_or_default(),
+            "scannedAt" => self.scanned_at = scalar(map)?.number().unwrap_or_default(),
             "refreshing" => library.change.busy = scalar(map)?.flag(),
             _ => skip(map)?,
         }
@@ -81,7 +58,11 @@ impl Object for Directories<'_> {
 
     fn after_element(&mut self) -> bool {
         let mut library = std::mem::take(&mut self.library);
-        std::mem::take(&mut self.clocks).tell(&mut library.change);
+        let (content_changed_at, scanned_at) = (self.content_changed_at, self.scanned_at);
+        (self.content_changed_at, self.scanned_at) = (0, 0);
+        library.change.token = format!("{content_changed_at} {scanned_at}");
+        library.change.trust = Trust::Hint;
+        library.change.scanned_ms = scanned_at.saturating_mul(1_000);
         if empty_long_key(&mut library.section) {
             log::warn!(
                 "the library '{}' is left out: its key has more than {LONGEST_KEY} bytes",

@@ -5,13 +5,13 @@ use std::io::Read;
 use ureq::http::Method;
 
 use super::super::contract::{Bounds, Event, RequestKind};
-use super::body::Broken;
+use super::body::BodyError;
 use super::client::PlexHttp;
-use super::errors::Asked;
+use super::errors::RequestContext;
 use super::events;
-use super::exchange::{Answer, Outcome};
+use super::exchange::{Followed, SuccessReply};
 use super::question::What;
-use super::retry::Failure;
+use super::retry::AttemptError;
 use super::transport;
 use super::url::Target;
 
@@ -25,17 +25,17 @@ impl PlexHttp {
         target: &Target,
         bounds: &Bounds<'_>,
         sink: &mut dyn FnMut(Event) -> bool,
-    ) -> std::result::Result<Outcome<()>, Failure> {
-        let asked = Asked {
+    ) -> std::result::Result<Followed<()>, AttemptError> {
+        let asked = RequestContext {
             silence: self.silence,
             connect_timeout: self.transport.connect_timeout().min(transport::STREAM_CONNECT),
             ..self.asked(&What::Events, true, target)
         };
         let request = self.request(Method::GET, target, true, bounds);
         let request = request.header("Accept", "text/event-stream");
-        let Answer { measured, parts, body } = match self.deliver(request, &asked, RequestKind::Events, bounds)? {
-            Outcome::Done(answer) => answer,
-            Outcome::Moved(next) => return Ok(Outcome::Moved(next)),
+        let SuccessReply { measured, parts, body } = match self.deliver(request, &asked, RequestKind::Events, bounds)? {
+            Followed::Done(answer) => answer,
+            Followed::Moved(next) => return Ok(Followed::Moved(next)),
         };
         drop(measured); // told now: it may last for weeks
         let kind = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
@@ -54,10 +54,10 @@ impl PlexHttp {
                     go_on = lines.take(buffer.get(..amount).unwrap_or_default(), sink);
                 }
                 Err(_) if (bounds.aborted)() => break,
-                Err(error) => return Err(asked.broken(Broken::Wire(error.into()), 0)),
+                Err(error) => return Err(asked.broken(BodyError::Wire(error.into()), 0)),
             }
         }
-        Ok(Outcome::Done(()))
+        Ok(Followed::Done(()))
     }
 }
 

@@ -3,14 +3,14 @@
 //! Three things differ from the agent as it comes. Names are resolved in the calling thread: `ureq` would start a
 //! thread in order to give up early, and a host may unload this library while that thread still runs. Certificates
 //! are verified by a configuration of ours ([`super::tls`]), made once. And the token is put in below `ureq`
-//! ([`Discreet`]), which writes every byte that it sends to the log at the level `trace`.
+//! ([`TokenTransport`]), which writes every byte that it sends to the log at the level `trace`.
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ureq::config::Config;
@@ -24,8 +24,10 @@ use zeroize::Zeroize;
 
 use crate::error::Result;
 use crate::options::Options;
+use crate::platform::mutex::lock;
 
 use super::super::contract::Tokens;
+#[cfg(feature = "tls")]
 use super::tls::Tls;
 
 /// How long an unused connection is kept. Plex closes them after 20 s; one closed by it in the very moment of use
@@ -53,6 +55,7 @@ pub(super) struct Transport {
     pub(super) stream: Mutex<Option<Agent>>,
     cuts: AtomicU64,
     tokens: Arc<Tokens>,
+    #[cfg(feature = "tls")]
     tls: Tls,
     connect_timeout: Duration,
     read_timeout: Duration,
@@ -71,6 +74,7 @@ impl Transport {
             cuts: AtomicU64::new(0),
             stream: Mutex::default(),
             tokens,
+            #[cfg(feature = "tls")]
             tls: Tls::new(options)?,
             connect_timeout: sane(options.connect_timeout),
             read_timeout: sane(options.read_timeout),
@@ -125,8 +129,8 @@ impl Transport {
 
     /// Forgets the connections without using them; those of calls in flight end with their calls.
     pub fn forget(&self) {
-        *self.slot() = None;
-        *self.stream_slot() = None;
+        *lock(&self.agent) = None;
+        *lock(&self.stream) = None;
     }
 
     /// Sends a request over a connection of its own, whose answer may be read as long as it takes; `silence` is how long
@@ -141,7 +145,7 @@ impl Transport {
         aborted: &dyn Fn() -> bool,
     ) -> std::result::Result<Option<Response<Body>>, ureq::Error> {
         let agent = self.new_agent(silence, Some(STREAM_CONNECT));
-        *self.stream_slot() = Some(agent.clone());
+        *lock(&self.stream) = Some(agent.clone());
         // The thread that ends it says so first, then looks here.
         if aborted() {
             return Ok(None);
@@ -151,20 +155,16 @@ impl Transport {
 
     /// Ends the stream by closing its connection.
     pub fn interrupt_stream(&self) {
-        let agent = self.stream_slot().take();
+        let agent = lock(&self.stream).take();
         if let Some(agent) = agent {
             agent.shutdown();
         }
     }
 
-    fn stream_slot(&self) -> std::sync::MutexGuard<'_, Option<Agent>> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Ends what any thread waits for, by closing its connection.
     pub fn interrupt(&self) {
         self.cuts.fetch_add(1, Ordering::SeqCst);
-        let agent = self.slot().take();
+        let agent = lock(&self.agent).take();
         if let Some(agent) = agent {
             agent.shutdown();
         }
@@ -175,13 +175,8 @@ impl Transport {
         self.cuts.load(Ordering::SeqCst)
     }
 
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Agent>> {
-        // Nothing that runs under this lock can leave it half done.
-        self.agent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn agent(&self) -> Agent {
-        self.slot()
+        lock(&self.agent)
             .get_or_insert_with(|| self.new_agent(self.read_timeout, None))
             .clone()
     }
@@ -201,13 +196,14 @@ impl Transport {
             .max_idle_age(IDLE)
             .max_idle_connections_per_host(4)
             .build();
-        let connector = ()
-            .chain(Tcp {
-                tcp: TcpConnector::default(),
-                limit: tcp_limit,
-            })
-            .chain(self.tls.connector())
-            .chain(DiscreetConnector(Arc::clone(&self.tokens)));
+        let connector = ().chain(Tcp {
+            tcp: TcpConnector::default(),
+            limit: tcp_limit,
+        });
+        // Without TLS here, `ureq` refuses an https URL by itself before anything is sent.
+        #[cfg(feature = "tls")]
+        let connector = connector.chain(self.tls.connector());
+        let connector = connector.chain(TokenConnector(Arc::clone(&self.tokens)));
         Agent::with_parts(config, connector, ResolveHere)
     }
 }
@@ -294,17 +290,17 @@ impl Resolver for ResolveHere {
 
 /// Wraps each connection so that it puts the token into the requests that have a place for it.
 #[derive(Debug)]
-struct DiscreetConnector(Arc<Tokens>);
+struct TokenConnector(Arc<Tokens>);
 
-impl<In: Wire> Connector<In> for DiscreetConnector {
-    type Out = Discreet<In>;
+impl<In: Wire> Connector<In> for TokenConnector {
+    type Out = TokenTransport<In>;
 
     fn connect(
         &self,
         _: &ConnectionDetails,
         chained: Option<In>,
     ) -> std::result::Result<Option<Self::Out>, ureq::Error> {
-        Ok(chained.map(|inner| Discreet {
+        Ok(chained.map(|inner| TokenTransport {
             inner,
             tokens: Arc::clone(&self.0),
         }))
@@ -313,12 +309,12 @@ impl<In: Wire> Connector<In> for DiscreetConnector {
 
 /// A connection that knows the tokens, so that nothing above it does.
 #[derive(Debug)]
-struct Discreet<In> {
+struct TokenTransport<In> {
     inner: In,
     tokens: Arc<Tokens>,
 }
 
-impl<In: Wire> Wire for Discreet<In> {
+impl<In: Wire> Wire for TokenTransport<In> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }

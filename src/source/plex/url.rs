@@ -66,14 +66,14 @@ impl fmt::Display for Origin {
 
 /// The base URL of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Base {
+pub(super) struct BaseUrl {
     /// Where it is.
     pub origin: Origin,
     /// The path before Plex's own, of a reverse proxy; empty, or with a slash before and none behind.
     pub prefix: String,
 }
 
-impl Base {
+impl BaseUrl {
     /// Reads the host's `server_url`.
     ///
     /// # Errors

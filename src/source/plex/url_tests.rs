@@ -1,11 +1,11 @@
 use super::*;
 
 fn base(text: &str) -> String {
-    Base::parse(text).map_or_else(|error| panic!("{error}"), |base| base.url("/identity"))
+    BaseUrl::parse(text).map_or_else(|error| panic!("{error}"), |base| base.url("/identity"))
 }
 
 fn refusal(text: &str) -> String {
-    match Base::parse(text) {
+    match BaseUrl::parse(text) {
         Ok(base) => panic!("{text} was taken as {base:?}"),
         Err(error) => {
             assert_eq!(error.status, Status::InvalidArgument);
@@ -61,7 +61,7 @@ fn refusals_name_input_and_remedy_and_no_secret() {
 }
 
 fn target(origin: &str, address: &str) -> Target {
-    let base = Base::parse(origin).unwrap_or_else(|error| panic!("{error}"));
+    let base = BaseUrl::parse(origin).unwrap_or_else(|error| panic!("{error}"));
     Target {
         origin: base.origin,
         address: address.to_owned(),

@@ -9,13 +9,13 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess};
 
 use crate::model::{Item, ItemType, Library};
 
-use super::lenient::{Fields, Object, Texts, empty_long_key, fill, fill_each, scalar, skip, text};
+use super::lenient::{Fields, Object, TextFields, empty_long_key, fill, fill_each, scalar, skip, text};
 use super::sanitize::{Sanitized, sanitize};
 use super::sections::Directories;
 
 /// What a reply said besides its rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Head {
+pub struct ReplyHead {
     /// There was a `MediaContainer`: a Plex server, or something that plays one, answered.
     pub is_plex: bool,
     /// There was a `_children` or `_elementType`: the JSON of servers of 2015 and before, which nothing here reads. The rest of
@@ -38,7 +38,7 @@ pub(super) enum Lists<'a> {
     /// Nowhere: the reply has none that matter.
     None,
     /// The items of `Metadata`.
-    Rows(Rows<'a>),
+    Rows(ReplyRows<'a>),
     /// The libraries of `Directory`.
     Libraries(Vec<Library>),
 }
@@ -69,7 +69,7 @@ impl Lists<'_> {
 }
 
 /// Counts rows and hands the usable ones over.
-pub(super) struct Rows<'a> {
+pub(super) struct ReplyRows<'a> {
     /// Rows seen, those without a rating key and those that are no objects included.
     pub count: u64,
     /// Rows handed over.
@@ -94,7 +94,7 @@ pub(super) struct Rows<'a> {
 /// Takes an item, and the section id of its library as far as the row says it.
 pub(super) type RowSink<'a> = &'a mut dyn FnMut(Item, Option<String>);
 
-impl<'a> Rows<'a> {
+impl<'a> ReplyRows<'a> {
     /// Rows of this kind unless they say otherwise, handed to `sink`. The reply ends at `most` rows, whatever the server sends.
     pub fn new(kind: ItemType, most: u64, sink: RowSink<'a>) -> Self {
         Self {
@@ -156,7 +156,7 @@ pub(super) fn read_slice(
     body: &mut Vec<u8>,
     lists: &mut Lists<'_>,
     go_on: GoOn<'_>,
-) -> Result<Head, serde_json::Error> {
+) -> Result<ReplyHead, serde_json::Error> {
     // Checked once for the whole body, which is several times faster than once for each string. Sanitizing is for what
     // needs it: looking for all that it sanitizes would cost a sixth of the time.
     if let Ok(text) = std::str::from_utf8(body) {
@@ -174,7 +174,11 @@ pub(super) fn read_slice(
 ///
 /// # Errors
 /// As [`read_slice`], and what the reader failed with.
-pub(super) fn read_stream(body: impl Read, lists: &mut Lists<'_>, go_on: GoOn<'_>) -> Result<Head, serde_json::Error> {
+pub(super) fn read_stream(
+    body: impl Read,
+    lists: &mut Lists<'_>,
+    go_on: GoOn<'_>,
+) -> Result<ReplyHead, serde_json::Error> {
     // The parser takes single bytes, which only a buffer of std's gives quickly.
     let body = BufReader::with_capacity(64 << 10, Sanitized::new(body));
     read(serde_json::Deserializer::from_reader(body), lists, go_on)
@@ -184,9 +188,9 @@ fn read<'de, R: serde_json::de::Read<'de>>(
     mut deserializer: serde_json::Deserializer<R>,
     lists: &mut Lists<'_>,
     go_on: GoOn<'_>,
-) -> Result<Head, serde_json::Error> {
+) -> Result<ReplyHead, serde_json::Error> {
     let mut reply = Reply {
-        head: Head::default(),
+        head: ReplyHead::default(),
         lists,
         go_on,
     };
@@ -205,7 +209,7 @@ fn read<'de, R: serde_json::de::Read<'de>>(
 
 /// The outermost object, and the container in it.
 struct Reply<'r, 'a> {
-    head: Head,
+    head: ReplyHead,
     lists: &'r mut Lists<'a>,
     go_on: GoOn<'r>,
 }
@@ -240,7 +244,13 @@ impl Object for Reply<'_, '_> {
                     },
                 )?;
             }
-            ("Directory", Lists::Libraries(libraries)) => fill_each(map, &mut Directories::new(libraries))?,
+            ("Directory", Lists::Libraries(libraries)) => {
+                let mut directories = Directories::default();
+                std::mem::swap(&mut directories.libraries, libraries);
+                let filled = fill_each(map, &mut directories);
+                *libraries = directories.libraries;
+                filled?;
+            }
             _ => skip(map)?,
         }
         Ok(())
@@ -251,7 +261,7 @@ impl Object for Reply<'_, '_> {
 struct Row<'r, 'a> {
     item: Item,
     section: Option<String>,
-    rows: &'r mut Rows<'a>,
+    rows: &'r mut ReplyRows<'a>,
     go_on: GoOn<'r>,
 }
 
@@ -276,7 +286,7 @@ impl Object for Row<'_, '_> {
             "guid" => item.guid = text(map)?,
             "Guid" => {
                 let list = &mut item.guids;
-                fill_each(map, &mut Texts { name: "id", list })?;
+                fill_each(map, &mut TextFields { name: "id", list })?;
             }
             "grandparentTitle" => item.show_title = text(map)?,
             "grandparentRatingKey" => item.show_rating_key = text(map)?,
@@ -338,7 +348,7 @@ impl Object for Versions<'_> {
             return skip(map);
         }
         let (name, list) = ("file", &mut *self.0);
-        fill_each(map, &mut Texts { name, list })
+        fill_each(map, &mut TextFields { name, list })
     }
 }
 

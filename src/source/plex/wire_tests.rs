@@ -10,17 +10,17 @@ use super::super::lenient::LIST_LIMIT;
 use super::*;
 
 /// Parses a listing both ways, which must agree.
-fn rows(reply: &[u8]) -> (Head, u64, Vec<Item>) {
+fn rows(reply: &[u8]) -> (ReplyHead, u64, Vec<Item>) {
     let parse = |stream: bool| {
         let mut items = Vec::new();
         let mut sink = |item, _| items.push(item);
-        let mut lists = Lists::Rows(Rows::new(ItemType::Movie, u64::MAX, &mut sink));
+        let mut lists = Lists::Rows(ReplyRows::new(ItemType::Movie, u64::MAX, &mut sink));
         let head = if stream {
             read_stream(reply, &mut lists, &|| true)
         } else {
             read_slice(&mut reply.to_vec(), &mut lists, &|| true)
         };
-        let Lists::Rows(Rows { count, .. }) = lists else {
+        let Lists::Rows(ReplyRows { count, .. }) = lists else {
             unreachable!()
         };
         (head.unwrap(), count, items)
@@ -359,7 +359,7 @@ fn a_cut_reply_gives_its_whole_rows() {
     let reply = recorded!("movie_library.json");
     let mut items = Vec::new();
     let mut sink = |item: Item, _| items.push(item);
-    let mut lists = Lists::Rows(Rows::new(ItemType::Movie, u64::MAX, &mut sink));
+    let mut lists = Lists::Rows(ReplyRows::new(ItemType::Movie, u64::MAX, &mut sink));
     let error = read_slice(&mut reply[..reply.len() * 2 / 3].to_vec(), &mut lists, &|| true).unwrap_err();
     assert!(error.is_eof());
     assert_eq!(items, rows(reply).2[..items.len()]);
@@ -376,7 +376,7 @@ fn parsing_stops_when_told() {
         left.set(left.get() - 1);
         left.get() > 0
     };
-    let mut lists = Lists::Rows(Rows::new(ItemType::Movie, u64::MAX, &mut sink));
+    let mut lists = Lists::Rows(ReplyRows::new(ItemType::Movie, u64::MAX, &mut sink));
     assert!(read_slice(&mut reply.into_bytes(), &mut lists, &go_on).is_err());
     assert_eq!(count, 2);
 }
@@ -483,7 +483,7 @@ proptest! {
     #[test]
     fn any_bytes_are_survived(mut bytes: Vec<u8>, cut in 0_usize..10_000) {
         let mut sink = |_, _| {};
-        let mut lists = Lists::Rows(Rows::new(ItemType::Movie, u64::MAX, &mut sink));
+        let mut lists = Lists::Rows(ReplyRows::new(ItemType::Movie, u64::MAX, &mut sink));
         let _ = read_slice(&mut bytes, &mut lists, &|| true);
         let recorded = recorded!("tv_episodes.json");
         let cut = cut.min(recorded.len());
