@@ -361,6 +361,35 @@ impl Map {
         arrows
     }
 
+    /// Which modules below this folder use what lies directly in a folder above their own, or their own `mod.rs`.
+    fn upward(&self, folder: &[&str]) -> BTreeSet<String> {
+        let is_within = |place: &Place| {
+            place
+                .iter()
+                .map(String::as_str)
+                .take(folder.len())
+                .eq(folder.iter().copied())
+        };
+        let folder_of = |place: &Place| match self.0[place].children.is_empty() {
+            true => place[..place.len() - 1].to_vec(),
+            false => place.clone(),
+        };
+        let is_above = |above: &[String], below: &[String]| above.len() < below.len() && below.starts_with(above);
+        let mut arrows = BTreeSet::new();
+        for (place, module) in self.0.iter().filter(|(place, _)| is_within(place)) {
+            for named in module.named.iter().filter(|named| !named.hands_on) {
+                let homes = self.all_of(place, module, named);
+                let homes = homes.iter().filter_map(|path| self.home(path, 4));
+                for home in homes.filter(|home| is_within(home) && !home.is_empty()) {
+                    if is_above(&home, place) || is_above(&folder_of(&home), &folder_of(place)) {
+                        arrows.insert(format!("{} → {}", place.join("/"), home.join("/")));
+                    }
+                }
+            }
+        }
+        arrows
+    }
+
     /// What the files, and folders, of a folder use of each other; its own `mod.rs` is called so.
     fn within(&self, folder: &Place) -> BTreeMap<String, BTreeSet<String>> {
         let child = |place: &[String]| place.get(folder.len()).map_or("mod", String::as_str).to_owned();
@@ -576,6 +605,13 @@ fn no_files_of_a_folder_use_each_other_in_a_circle() {
         TIED.map(str::to_owned).into(),
         "these have no circle any more: take them out of TIED"
     );
+}
+
+/// What several folders of the sources share lies in a folder of its own.
+#[test]
+fn no_arrow_of_the_sources_leads_up() {
+    let arrows = MAP.upward(&["source"]);
+    assert!(arrows.is_empty(), "{arrows:#?}");
 }
 
 #[test]
