@@ -5,7 +5,6 @@
 //! at run time in memory until that thread ends, so a host could not unload it. A plain POSIX thread that
 //! ends before the call returns takes all of that with it.
 
-use std::any::Any;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -19,68 +18,53 @@ const STACK: usize = 2 << 20;
 /// What to do where no thread can be started.
 pub const NO_THREAD: &str = "look for a limit on threads or memory (ulimit -u, ulimit -v)";
 
-type Outcome<R> = Result<R, Box<dyn Any + Send>>;
-
-struct Job<F, R> {
-    work: Mutex<Option<F>>,
-    outcome: Mutex<Option<Outcome<R>>>,
-    done: Condvar,
-}
+type Work<'w> = Box<dyn FnOnce() + Send + 'w>;
 
 /// Runs `work` on a thread of its own and waits for it, calling `tick` on this thread every `every` meanwhile.
 /// A panic of `work` goes on in this thread. Where no thread can be had, `work` runs on this one.
 pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut tick: impl FnMut()) -> R {
-    let job = Job {
-        work: Mutex::new(Some(work)),
-        outcome: Mutex::new(None),
-        done: Condvar::new(),
-    };
-    // Joined when it is dropped, also while `tick` unwinds: the job outlives the thread.
-    let Some(worker) = spawn(&job) else {
-        let work = lock(&job.work).take();
-        // The closure was never handed over: no other thread can have taken it.
-        return work.map_or_else(|| unreachable!("the job lost its work"), |work| work());
-    };
-    let outcome = {
-        let mut slot = lock(&job.outcome);
+    let (outcome, done) = (Mutex::new(None), Condvar::new());
+    let run: Work<'_> = Box::new(|| {
+        let result = catch_unwind(AssertUnwindSafe(work));
+        *lock(&outcome) = Some(result);
+        done.notify_all();
+    });
+    // SAFETY: dropped before what it borrows, also while `tick` unwinds.
+    let worker = unsafe { spawn(run) }.map_err(|run| run());
+    let result = {
+        let mut slot = lock(&outcome);
         loop {
-            if let Some(outcome) = slot.take() {
-                break outcome;
+            if let Some(result) = slot.take() {
+                break result;
             }
-            let (after, timed_out) = job
-                .done
-                .wait_timeout(slot, every)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (after, timed_out) = done.wait_timeout(slot, every).unwrap_or_else(PoisonError::into_inner);
             slot = after;
             if timed_out.timed_out() && slot.is_none() {
                 drop(slot);
                 tick();
-                slot = lock(&job.outcome);
+                slot = lock(&outcome);
             }
         }
     };
     drop(worker);
-    outcome.unwrap_or_else(|panic| resume_unwind(panic))
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Runs `work` on this thread and on so many others, or as many as can be had, until all of them have ended. A panic of one goes
 /// on in this thread.
 pub fn on_several(others: usize, work: impl Fn() + Sync) {
-    let jobs: Vec<_> = (0..others)
-        .map(|_| Job {
-            work: Mutex::new(Some(&work)),
-            outcome: Mutex::new(None),
-            done: Condvar::new(),
-        })
-        .collect();
-    // Joined when they are dropped, also while `work` unwinds here: the jobs outlive the threads.
-    let workers: Vec<Option<Worker>> = jobs.iter().map(spawn).collect();
+    let panics = Mutex::new(Vec::new());
+    let run = || {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(&work)) {
+            lock(&panics).push(panic);
+        }
+    };
+    // SAFETY: dropped before what they borrow, also while `work` unwinds here.
+    let workers: Vec<_> = (0..others).map(|_| unsafe { spawn(Box::new(run)) }.ok()).collect();
     work();
     drop(workers);
-    for job in jobs {
-        if let Some(Err(panic)) = lock(&job.outcome).take() {
-            resume_unwind(panic);
-        }
+    if let Some(panic) = lock(&panics).pop() {
+        resume_unwind(panic);
     }
 }
 
@@ -103,21 +87,8 @@ unsafe impl Send for Thread {}
 impl Worker {
     /// Runs `work` on a thread of its own; `None` when there can be none. A panic ends `work`, and nothing else.
     pub fn spawn(work: impl FnOnce() + Send + 'static) -> Option<Self> {
-        type Work = Box<dyn FnOnce() + Send>;
-        extern "C" fn run(work: *mut c_void) -> *mut c_void {
-            // SAFETY: `spawn` gave it away, to this thread only.
-            let work = unsafe { Box::from_raw(work.cast::<Work>()) };
-            let _ = catch_unwind(AssertUnwindSafe(work));
-            std::ptr::null_mut()
-        }
-        let work: *mut Work = Box::into_raw(Box::new(Box::new(work)));
-        // SAFETY: the thread that takes the work over owns it.
-        let worker = unsafe { start(run, work.cast()) };
-        if worker.is_none() {
-            // SAFETY: there is no thread, so the work was not taken.
-            drop(unsafe { Box::from_raw(work) });
-        }
-        worker
+        // SAFETY: it borrows nothing.
+        unsafe { spawn(Box::new(work)) }.ok()
     }
 }
 
@@ -169,20 +140,20 @@ pub fn lent<R>(call: impl FnOnce() -> R) -> R {
     call()
 }
 
-fn spawn<F: FnOnce() -> R + Send, R: Send>(job: &Job<F, R>) -> Option<Worker> {
-    extern "C" fn run<F: FnOnce() -> R + Send, R: Send>(job: *mut c_void) -> *mut c_void {
-        // SAFETY: `on_worker` keeps the job alive until this thread was joined, and shares it by reference only.
-        let job = unsafe { &*job.cast::<Job<F, R>>() };
-        let work = lock(&job.work).take();
-        if let Some(work) = work {
-            let outcome = catch_unwind(AssertUnwindSafe(work));
-            *lock(&job.outcome) = Some(outcome);
-            job.done.notify_all();
-        }
+/// Runs `work` on a thread of its own; gives it back when there can be none. A panic ends `work`, and nothing else.
+///
+/// # Safety
+/// The worker must be dropped before what `work` borrows.
+unsafe fn spawn(work: Work<'_>) -> Result<Worker, Work<'_>> {
+    extern "C" fn run(work: *mut c_void) -> *mut c_void {
+        // SAFETY: `spawn` gave it away, to this thread only, and what it borrows outlives the thread.
+        let work = unsafe { Box::from_raw(work.cast::<Work<'_>>()) };
+        let _ = catch_unwind(AssertUnwindSafe(*work));
         std::ptr::null_mut()
     }
-    // SAFETY: `on_worker` keeps the job alive until the thread was joined.
-    unsafe { start(run::<F, R>, std::ptr::from_ref(job).cast_mut().cast()) }
+    let work: *mut Work<'_> = Box::into_raw(Box::new(work));
+    // SAFETY: the thread that takes the work over owns it; where there is none, it was not taken.
+    unsafe { start(run, work.cast()).ok_or_else(|| *Box::from_raw(work)) }
 }
 
 /// Starts a joinable thread with all signals blocked: they are the host's, and its own threads must get them.

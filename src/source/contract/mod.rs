@@ -197,8 +197,7 @@ pub trait Source: Send + Sync {
 
     /// What has to be true of the world for this source to be what it was named as, in words that change with whatever that
     /// depends on. Asked before each trip to it; what is found out holds for a day, in the whole store. `None`: nothing.
-    fn premise(&self, bounds: Bounds<'_>) -> Option<String> {
-        let _ = bounds;
+    fn premise(&self, _bounds: Bounds<'_>) -> Option<String> {
         None
     }
 
@@ -206,15 +205,12 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// As [`Source::server`].
-    fn check_premise(&self, bounds: Bounds<'_>) -> Result<bool> {
-        let _ = bounds;
+    fn check_premise(&self, _bounds: Bounds<'_>) -> Result<bool> {
         Ok(true)
     }
 
     /// Hears whether the premise holds.
-    fn settle(&self, holds: bool) {
-        let _ = holds;
-    }
+    fn settle(&self, _holds: bool) {}
 
     /// Whether the premise does not hold, so that the source stands in for itself with what it can still do: for another viewer,
     /// since it is another view.
@@ -248,9 +244,7 @@ pub trait Source: Send + Sync {
 
     /// Hears which path is looked for next, where no library is known yet: [`Source::libraries`] may look for it in the same
     /// go, and [`Source::find_path`] gives what that found.
-    fn expect(&self, spellings: &[Vec<u8>]) {
-        let _ = spellings;
-    }
+    fn expect(&self, _spellings: &[Vec<u8>]) {}
 
     /// The libraries that the user may see, each with its change token as of now: the probe.
     ///
@@ -260,14 +254,12 @@ pub trait Source: Send + Sync {
 
     /// Whether something may have been written since this change token was given, as far as a look from outside tells. Asked
     /// before each answer of a source that is [`Abilities::local`], and so it must cost little.
-    fn has_moved(&self, token: &str) -> bool {
-        let _ = token;
+    fn has_moved(&self, _token: &str) -> bool {
         false
     }
 
     /// How many partitions the listing of a library has, which are listed one after the other. The same each time.
-    fn partitions(&self, library: &Library) -> usize {
-        let _ = library;
+    fn partitions(&self, _library: &Library) -> usize {
         1
     }
 
@@ -285,8 +277,7 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// As [`Source::server`]; those of `known`.
-    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
-        let _ = (library, known, bounds);
+    fn changes(&self, _library: &Library, _known: &dyn KnownItems, _bounds: Bounds<'_>) -> Result<SourceChanges> {
         Ok(SourceChanges::Unknown)
     }
 
@@ -297,12 +288,11 @@ pub trait Source: Send + Sync {
     /// As [`Source::server`]; those of `is_it`.
     fn find_path(
         &self,
-        library: &Library,
-        wanted: &WantedPath<'_>,
-        bounds: Bounds<'_>,
-        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+        _library: &Library,
+        _wanted: &WantedPath<'_>,
+        _bounds: Bounds<'_>,
+        _is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        let _ = (library, wanted, bounds, is_it);
         Ok(false)
     }
 
@@ -313,12 +303,11 @@ pub trait Source: Send + Sync {
     /// As [`Source::server`].
     fn below(
         &self,
-        library: &Library,
-        folders: &[Vec<u8>],
-        most: usize,
-        bounds: Bounds<'_>,
+        _library: &Library,
+        _folders: &[Vec<u8>],
+        _most: usize,
+        _bounds: Bounds<'_>,
     ) -> Result<Option<Vec<Item>>> {
-        let _ = (library, folders, most, bounds);
         Ok(None)
     }
 
@@ -329,12 +318,11 @@ pub trait Source: Send + Sync {
     /// As [`Source::server`]; those of `sink`.
     fn find_title(
         &self,
-        library: &Library,
-        title: &str,
-        bounds: Bounds<'_>,
-        sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
+        _library: &Library,
+        _title: &str,
+        _bounds: Bounds<'_>,
+        _sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
     ) -> Result<bool> {
-        let _ = (library, title, bounds, sink);
         Ok(false)
     }
 
@@ -348,8 +336,7 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// As [`Source::server`]. After one that came later than the connection it is not known what was done.
-    fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
-        let _ = (request, bounds);
+    fn edit(&self, _request: &EditRequest<'_>, _bounds: Bounds<'_>) -> Result<()> {
         Err(Error::new(Status::Unsupported, "this source cannot be edited"))
     }
 
@@ -358,8 +345,7 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// As [`Source::server`]; that the server ended it, or [`Source::interrupt_events`], is none.
-    fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
-        let _ = (bounds, sink);
+    fn events(&self, _bounds: Bounds<'_>, _sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         Err(Error::new(Status::Unsupported, "this source tells no events"))
     }
 
@@ -368,9 +354,7 @@ pub trait Source: Send + Sync {
 
     /// What was learned of this server before, as words of the source's own: takes the place of what was said earlier, but for
     /// what was learned since and not asked for by [`Source::learned`].
-    fn recall(&self, words: &str) {
-        let _ = words;
-    }
+    fn recall(&self, _words: &str) {}
 
     /// What was learned of the server since this was asked last, as words with a space between them: worth remembering for as
     /// long as the server has its version. Empty: nothing.

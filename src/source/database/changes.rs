@@ -17,8 +17,8 @@ use super::cells::numbers;
 use super::items::ItemReader;
 use super::listing::section;
 use super::mark::{Mark, rows_of};
-use super::place::Slice;
 use super::reader::PlexDatabase;
+use super::slice::Slice;
 
 /// Above this many a listing is the better way.
 const MOST: i64 = 50_000;

@@ -1,6 +1,6 @@
 //! Plex's own database as a [`Source`]: the file that the server keeps its libraries in, read beside the running server.
 //!
-//! `place` is where the file is and how a short look into it leaves no trace, `turns` who looks when; `schema` what is read of
+//! `place` is where the file is, `slice` how a short look into it leaves no trace, `turns` who looks when; `schema` what is read of
 //! it, `read` what that means, in the words of the HTTP API, and `items` the same of all that is an item's, by `cells`; `mark` what tells that something changed. `reader` is what there is between questions, with what was
 //! read `ahead`; `listing` and `changes` are made of them.
 //!
@@ -17,6 +17,7 @@ mod preferences;
 mod read;
 mod reader;
 mod schema;
+mod slice;
 mod turns;
 
 use std::ops::RangeInclusive;
@@ -36,7 +37,7 @@ use super::plex::{self, leaf_types, tell_apart};
 
 use self::items::ItemReader;
 use self::mark::Mark;
-use self::place::{DatabaseFile, FileState};
+use self::place::FileState;
 pub use self::reader::PlexDatabase;
 use self::reader::PrefetchedPath;
 use self::turns::check;
@@ -259,13 +260,13 @@ impl Source for PlexDatabase {
     }
 
     fn interrupt_overrun(&self) {
-        self.place.interrupt_overrun();
+        self.place.slices.interrupt_overrun();
     }
 
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
             // First: a slice may last.
-            DatabaseFile::hold(&self, |database| &database.place),
+            self.place.slices.hold(),
             Box::new(hold(&self, |database| &database.ahead)),
             Box::new(hold(&self, |database| &database.expected)),
         ]

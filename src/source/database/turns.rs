@@ -94,46 +94,36 @@ impl SliceLock {
         self.forks.load(Ordering::Relaxed) > 0
     }
 
-    /// Holds the lock of `owner` through a fork.
-    pub fn hold<O: 'static, P: 'static>(
-        owner: &Arc<O>,
-        place: fn(&O) -> &P,
-        within: fn(&P) -> &Self,
-    ) -> Box<dyn Release> {
-        let slices = within(place(owner));
-        slices.forks.fetch_add(1, Ordering::Relaxed);
-        let mut state = lock(&slices.state);
+    /// Holds the lock through a fork. A slice that has overrun is interrupted for it, and begun again afterwards.
+    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
+        self.forks.fetch_add(1, Ordering::Relaxed);
+        let mut state = lock(&self.state);
         while state.is_taken {
             state.interrupt_overrun(true);
-            let waited = slices.released.wait_timeout(state, POLL);
+            let waited = self.released.wait_timeout(state, POLL);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         // No slice begins while a fork wants the lock.
         drop(state);
         Box::new(HeldSlices {
-            _state: hold(owner, |owner| &within(place(owner)).state),
-            owner: Arc::clone(owner),
-            place,
-            within,
+            _state: hold(self, |slices| &slices.state),
+            slices: Arc::clone(self),
         })
     }
 }
 
 /// The lock of slices while a process forks.
-struct HeldSlices<O: 'static, P: 'static> {
-    _state: Held<O, SliceState>,
-    owner: Arc<O>,
-    place: fn(&O) -> &P,
-    within: fn(&P) -> &SliceLock,
+struct HeldSlices {
+    _state: Held<SliceLock, SliceState>,
+    slices: Arc<SliceLock>,
 }
 
-impl<O, P> Release for HeldSlices<O, P> {}
+impl Release for HeldSlices {}
 
-impl<O: 'static, P: 'static> Drop for HeldSlices<O, P> {
+impl Drop for HeldSlices {
     fn drop(&mut self) {
-        let slices = (self.within)((self.place)(&self.owner));
-        slices.forks.fetch_sub(1, Ordering::Relaxed);
-        slices.released.notify_all();
+        self.slices.forks.fetch_sub(1, Ordering::Relaxed);
+        self.slices.released.notify_all();
     }
 }
 

@@ -43,8 +43,8 @@ impl Display for Seconds {
 }
 
 impl RequestContext<'_> {
-    fn error(&self, status: Status, problem: impl Display) -> Error {
-        Error::new(status, format!("{} ({}): {problem}", self.what, self.target.shown()))
+    fn error<E: From<Error>>(&self, status: Status, problem: impl Display) -> E {
+        Error::new(status, format!("{} ({}): {problem}", self.what, self.target.shown())).into()
     }
 
     /// The request could not be sent, or no head of an answer came. Also tells whether it can have been sent.
@@ -206,9 +206,9 @@ impl RequestContext<'_> {
     /// An answer came, and its status is no success. `page` is the beginning of its body.
     pub fn refused(&self, status: u16, retry_after: Option<Duration>, page: &[u8]) -> AttemptError {
         let page = String::from_utf8_lossy(page);
-        let failed = |status, problem: &str| AttemptError::from(self.error(status, problem));
+        let failed = |status, problem: &str| self.error::<AttemptError>(status, problem);
         match status {
-            401 => self.unauthorized().into(),
+            401 => self.unauthorized(),
             498 => failed(
                 Status::Unauthorized,
                 "the token expired (498): renew it, and set the new one",
@@ -272,9 +272,8 @@ impl RequestContext<'_> {
                 Status::ServerError,
                 format!("the edit is in conflict with what the server has (409{said}): a name may be taken"),
             ),
-            _ => return self.refused(status, retry_after, page),
+            _ => self.refused(status, retry_after, page),
         }
-        .into()
     }
 
     /// A success, but no event stream.
@@ -283,10 +282,9 @@ impl RequestContext<'_> {
             Status::NotPlex,
             "the answer is no event stream: a proxy before the server may hold it back, or the server is too old",
         )
-        .into()
     }
 
-    fn unauthorized(&self) -> Error {
+    fn unauthorized(&self) -> AttemptError {
         let problem = if self.with_token {
             "the token was refused (401): it may have expired or belong to another server; a shared server wants its \
              own access token"
@@ -305,7 +303,6 @@ impl RequestContext<'_> {
             Status::Redirected,
             format!("the server redirects to {place}, and the token goes to no other place: if that is the server, make it server_url"),
         )
-        .into()
     }
 
     /// Redirects without end, or without a place to go to.
@@ -314,7 +311,6 @@ impl RequestContext<'_> {
             Status::Redirected,
             format!("{problem}: check server_url and the proxy before the server"),
         )
-        .into()
     }
 
     /// The body of a success is no use. `rows` were handed over before it broke.
@@ -404,7 +400,7 @@ impl RequestContext<'_> {
         } else {
             "the answer is JSON, but not Plex's: check server_url"
         };
-        self.error(Status::NotPlex, problem).into()
+        self.error(Status::NotPlex, problem)
     }
 
     /// `/identity` without an identity.
@@ -413,7 +409,6 @@ impl RequestContext<'_> {
             Status::NotPlex,
             "the answer names no machineIdentifier, so this is no Plex Media Server: check server_url",
         )
-        .into()
     }
 }
 
