@@ -14,7 +14,7 @@ use super::cells::{number, numbers, small, text};
 type Sql<T> = rusqlite::Result<T>;
 
 /// How many rows are read, and their items completed, at once.
-const BATCH: usize = 512;
+const BATCH: usize = 256;
 
 /// Rows of a library with a number above one, up to another one: the first of so many.
 const ROWS: &str = "SELECT id, metadata_type, deleted_at, title, guid, year, [index], absolute_index, parent_id \
