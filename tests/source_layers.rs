@@ -370,9 +370,9 @@ impl Map {
                 .take(folder.len())
                 .eq(folder.iter().copied())
         };
-        let folder_of = |place: &Place| match self.0[place].children.is_empty() {
-            true => place[..place.len() - 1].to_vec(),
-            false => place.clone(),
+        let folder_of = |place: &Place| {
+            let is_file = self.0[place].children.is_empty();
+            place[..place.len() - usize::from(is_file)].to_vec()
         };
         let is_above = |above: &[String], below: &[String]| above.len() < below.len() && below.starts_with(above);
         let mut arrows = BTreeSet::new();
