@@ -8,7 +8,7 @@ use crate::engine::{LibraryRow, Listing};
 use crate::error::Result;
 use crate::freshness;
 use crate::model::{Item, Library, Sequence, Trust};
-use crate::source::{SourceChanges, Delta, KnownItems};
+use crate::source::{Delta, KnownItems, SourceChanges};
 use crate::stats::Spent;
 
 /// What the index has of a library.
