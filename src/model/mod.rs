@@ -85,7 +85,7 @@ impl ItemType {
 }
 
 /// What kind of library a section is, as `/library/sections` names it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum LibraryKind {
@@ -206,7 +206,7 @@ impl Item {
 }
 
 /// How far a change token may be trusted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[repr(i64)]
 pub enum Trust {
     /// An equal token proves nothing.
@@ -231,7 +231,7 @@ impl Trust {
 }
 
 /// What a source says of the state that a library is in, so that one can tell later whether it changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Change {
     /// Opaque: compared with others of the same library for equality, and for nothing else.
     pub token: String,
@@ -244,7 +244,7 @@ pub struct Change {
 }
 
 /// A library as the server lists it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Library {
     /// Plex's section id (`key` in `/library/sections`), such as `1`.
     pub section: String,
@@ -450,7 +450,7 @@ pub struct PathSearch {
 }
 
 /// What an event said of a library, and no probe has followed up yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[repr(i64)]
 pub enum Hint {
     /// Nothing.

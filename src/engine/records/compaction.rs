@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::atomic::Ordering;
 
 use super::merge::{MergeRules, MergeRun, SMALLEST, SlicedMerge, absorbed, due};
 use super::segments::{OpenSegments, Records};
@@ -18,10 +19,8 @@ const PACE: usize = 8;
 /// Most records that one write merges: about a millisecond. A large write merges `LEAST_PACE` for each of its records.
 const SLICE: usize = 4_096;
 const LEAST_PACE: usize = 4;
-/// Rows that one write looks at because the confirmed matches take more than the limit.
-const EVICTED: usize = 10_000;
-/// Rows of the log that are read at a time.
-const ROWS: usize = 64;
+/// A process looks whether removals are many at the first of them, and then at each of so many calls.
+const SETTLED_EVERY: u32 = 32;
 
 /// Why a write stopped: a damaged segment, or an error of `SQLite`.
 pub(super) enum WriteStopped {
@@ -109,38 +108,28 @@ impl UnmergedRecords {
 
     /// Removes the confirmed matches recorded longest ago while all take more than this.
     fn evict(&mut self, tx: &RecordTx<'_>, open: &OpenSegments, limit: u64) -> std::result::Result<(), WriteStopped> {
-        let mut from = 0;
-        for _ in 0..EVICTED / ROWS {
-            if self.match_bytes() <= limit {
-                return Ok(());
-            }
-            let rows = tx.log.matches_after(from, ROWS)?;
-            let Some(last) = rows.last() else {
-                return Ok(());
-            };
-            from = last.id;
-            for row in rows {
-                // Replaced rows remain in the log after a segment could not be written.
-                let newest = match self.newest.get(&(row.table, row.name.clone())) {
-                    Some(newest) => newest.row,
-                    None => in_segments(open, row.table, &row.name)?,
-                };
-                if newest != row.id {
-                    self.dead.push(row.id);
-                } else if self.match_bytes() > limit {
-                    self.dead.push(row.id);
-                    let removal = OwnedRecord {
-                        table: row.table,
-                        is_path: true,
-                        name: row.name.into(),
-                        row: tx.next_row(),
-                        state: None,
-                    };
-                    self.replace(open, &removal)?;
-                }
-            }
+        if self.match_bytes() <= limit {
+            return Ok(());
         }
-        Ok(())
+        tx.oldest_first(true, |row| {
+            // Replaced rows remain in the log after a segment could not be written.
+            let newest = match self.newest.get(&(row.table, row.name.clone())) {
+                Some(newest) => newest.row,
+                None => in_segments(open, row.table, &row.name)?,
+            };
+            self.dead.push(row.id);
+            if newest == row.id {
+                let removal = OwnedRecord {
+                    table: row.table,
+                    is_path: true,
+                    name: row.name.into(),
+                    row: tx.next_row(),
+                    state: None,
+                };
+                self.replace(open, &removal)?;
+            }
+            Ok::<_, WriteStopped>(self.match_bytes() > limit)
+        })
     }
 
     /// Bytes of all confirmed matches.
@@ -193,6 +182,14 @@ impl Records {
     /// # Errors
     /// The store's.
     pub fn settle(&self) -> Result<()> {
+        // To count them reads each.
+        if !self
+            .settled
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(SETTLED_EVERY)
+        {
+            return Ok(());
+        }
         let unmerged = self
             .store
             .read_records(|log| log.count_since(self.known_upto(&log.manifest()?), SMALLEST + 1))?;

@@ -1,7 +1,7 @@
 //! The open segments of recorded matches and tables, shared by all readers of a store.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::merge::SlicedMerge;
@@ -28,6 +28,8 @@ pub struct Records {
     open: Swap<Arc<OpenSegments>>,
     /// Merges under way, the one of the smallest and newest segments last. Each write advances the last.
     pub(super) merging: Mutex<Vec<SlicedMerge>>,
+    /// How often [`Records::settle`] was called.
+    pub(super) settled: AtomicU32,
     /// The unmerged records after a write of this process. Used under the writer's lock, so it is unlocked in a fork.
     pub(super) unmerged: Mutex<Option<(Incarnation, Sequence, usize)>>,
     /// Held while a thread rebuilds segments.
@@ -99,6 +101,7 @@ impl Records {
             matches_limit,
             open: Swap::new(Arc::default()),
             merging: Mutex::default(),
+            settled: AtomicU32::new(0),
             unmerged: Mutex::default(),
             rebuilding: Mutex::new(()),
             stand_in: Swap::new(None),

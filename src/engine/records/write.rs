@@ -19,10 +19,6 @@ use crate::platform::mutex::lock;
 
 /// Expired entries that one write removes.
 const EXPIRED: usize = 10;
-/// Rows that one write looks at because all take more than the limit.
-const EVICTED: usize = 10_000;
-/// Rows of the log that are read at a time.
-const ROWS: usize = 64;
 
 /// A write that was committed.
 struct CommittedWrite {
@@ -176,27 +172,20 @@ impl<'b> WriteBatch<'b> {
 
     /// Removes the entries written longest ago while all take more than this. What one write put goes together.
     fn evict(&mut self, limit: u64) -> std::result::Result<(), WriteStopped> {
-        let (mut from, mut last_write) = (0, None);
-        for _ in 0..EVICTED / ROWS {
-            if self.bytes() <= limit {
-                return Ok(());
-            }
-            let rows = self.tx.log.rows_after(from, ROWS)?;
-            for row in &rows {
-                let is_together = last_write == Some(write_of(row.id));
-                if self.is_own(row.id) || !is_together && self.bytes() <= limit {
-                    return Ok(());
-                }
-                from = row.id;
-                if row.value.is_some() && self.remove_row(row.id, row.table, &row.name)? {
-                    last_write = Some(write_of(row.id));
-                }
-            }
-            if rows.is_empty() {
-                return Ok(());
-            }
+        if self.bytes() <= limit {
+            return Ok(());
         }
-        Ok(())
+        let (tx, mut last_write) = (self.tx, None);
+        tx.oldest_first(false, |row| {
+            let is_together = last_write == Some(write_of(row.id));
+            if self.is_own(row.id) || !is_together && self.bytes() <= limit {
+                return Ok(false);
+            }
+            if row.value.is_some() && self.remove_row(row.id, row.table, &row.name)? {
+                last_write = Some(write_of(row.id));
+            }
+            Ok::<_, WriteStopped>(true)
+        })
     }
 
     fn is_own(&self, row: i64) -> bool {

@@ -2,15 +2,17 @@
 
 use rusqlite::params;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use serde::{Deserialize, Serialize};
 
-use super::columns::{self, FromCells, RowCells};
+use super::cached::CachedStatements;
+use super::columns::{FromCells, RowCells};
 use super::places::{end_of, place_of};
 use super::tx::{LibraryState, Tx};
 
 use crate::model::{IdentityId, LibraryId, Sequence};
 
 /// What happened to one library, for those who have read an earlier state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoggedChange {
     /// The library's number; 0: all.
     pub library: LibraryId,
@@ -25,7 +27,7 @@ pub struct LoggedChange {
 }
 
 /// Kinds of change. The numbers are on disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(i64)]
 pub enum LoggedKind {
     /// The host confirmed a match: a record, and no row of its own.
@@ -56,8 +58,6 @@ pub enum LoggedKind {
 impl LoggedKind {
     fn from_number(number: i64) -> Self {
         match number {
-            1 => Self::Matched, // in the state file
-            2 => Self::Forgotten,
             3 => Self::UnverifiedPath,
             4 => Self::UnverifiedItem,
             5 => Self::VerifiedPath,
@@ -107,16 +107,7 @@ impl Tx<'_> {
         path: &[u8],
         rating_key: &str,
     ) -> rusqlite::Result<()> {
-        let cells: &columns::Filled<'_> = &[
-            ("id", &place_of(self.sequence, self.next_change())),
-            ("sequence", &self.sequence),
-            ("identity", &identity),
-            ("library", &library),
-            ("kind", &kind),
-            ("path", &path),
-            ("rating_key", &rating_key),
-        ];
-        columns::insert(self.connection, "INSERT INTO changes", cells, "")
+        self.log(identity, library, kind, (path, rating_key), (0, 0))
     }
 
     /// The same of what the feed tells too: an item that came, changed or went, or a listing. `rows` are what it was and
@@ -130,18 +121,33 @@ impl Tx<'_> {
     ) -> rusqlite::Result<()> {
         // Of a library that was not fetched the feed has nothing to tell.
         let rows = if library.generation.is_fetched() { rows } else { (0, 0) };
-        let cells: &columns::Filled<'_> = &[
-            ("id", &place_of(self.sequence, self.next_change())),
-            ("sequence", &self.sequence),
-            ("identity", &library.identity),
-            ("library", &library.id),
-            ("kind", &kind),
-            ("path", &&b""[..]),
-            ("rating_key", &rating_key),
-            ("was", &rows.0),
-            ("now", &rows.1),
-        ];
-        columns::insert(self.connection, "INSERT INTO changes", cells, "")
+        self.log(library.identity, library.id, kind, (b"", rating_key), rows)
+    }
+
+    fn log(
+        &self,
+        identity: IdentityId,
+        library: LibraryId,
+        kind: LoggedKind,
+        (path, rating_key): (&[u8], &str),
+        (was, now): (i64, i64),
+    ) -> rusqlite::Result<()> {
+        let place = place_of(self.sequence, self.next_change());
+        self.connection.run(
+            "INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key, was, now) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                place,
+                self.sequence,
+                identity,
+                library,
+                kind,
+                path,
+                rating_key,
+                was,
+                now
+            ],
+        )
     }
 
     /// Tells other processes that rows of libraries changed: they read everything anew before they answer.
@@ -171,16 +177,12 @@ pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
 /// Forgets changes up to a sequence. What a library's segment lacks stays: single items that came or went; and what
 /// its feed tells. All else is for those who have read an earlier state; they read all of it again.
 pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached(
-            "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
+    tx.run(
+        "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
              WHERE l.id = changes.library AND l.identity > 0 \
              AND (changes.kind IN (8, 9) AND changes.sequence > min(l.segment_seq, l.feed_from) \
              OR changes.kind = 11 AND changes.sequence > l.feed_from))",
-        )?
-        .execute(params![upto, end_of(upto)])?;
-    tx.connection
-        .prepare_cached("UPDATE store SET trimmed = max(trimmed, ?1)")?
-        .execute([upto])?;
-    Ok(())
+        params![upto, end_of(upto)],
+    )?;
+    tx.run("UPDATE store SET trimmed = max(trimmed, ?1)", [upto])
 }

@@ -2,7 +2,7 @@
 
 use super::columns::{FromCells, names};
 use super::items::{ItemRow, digest};
-use super::{Endpoint, LibraryRow, Listing, LoggedChange, Store};
+use super::{Endpoint, LibraryRow, LoggedChange, Store};
 use crate::model::{Item, ItemType, Library, LibraryKind, Sequence, Server};
 
 /// The columns of a table, but for those that are the store's own affair.
@@ -52,7 +52,6 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
             columns(&store, "parents", &["id", "library", "above"])
         );
     }
-    assert_eq!(read::<Listing>(""), columns(&store, "listings", &[]));
     assert_eq!(
         read::<LoggedChange>(""),
         columns(&store, "changes", &["id", "identity", "was", "now"])
@@ -63,8 +62,6 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
         "gone_ms",
         "shrunk_ms",
         "dead_items",
-        "guids_upto",
-        "titles_upto",
         "hint_seq",
         "wanted_ms",
         "feed_from",

@@ -10,8 +10,7 @@ use rusqlite::{Connection, ErrorCode, FileControl};
 use super::explain::{explain, is_broken};
 use super::folder::StoreFolder;
 use super::patience::BUSY;
-use super::schema::{OLDEST, connect, failure, journal, warn_of_network};
-use super::upgrade::upgrade;
+use super::schema::{MADE, connect, failure, journal, warn_of_network};
 use crate::error::{Error, Result, Status};
 use crate::platform::files::Inode;
 use crate::platform::lock::{OpenLock, Taken};
@@ -266,23 +265,8 @@ impl LazyConnection {
     pub fn open_within(&mut self, patience: Duration) -> Result<()> {
         if self.open.is_none() {
             self.open = Some(self.open_now(patience)?);
-            if let Err(error) = self.bring_up_to_date(patience) {
-                self.close();
-                return Err(explain(&error, &self.folder));
-            }
         }
         Ok(())
-    }
-
-    /// A database that an older version made gets what it lacks.
-    fn bring_up_to_date(&self, patience: Duration) -> rusqlite::Result<()> {
-        let Some(OpenConnection { connection, .. }) = &self.open else {
-            return Ok(());
-        };
-        let Ok(_alone) = self.journal.alone(patience) else {
-            return Err(failure(rusqlite::ffi::SQLITE_BUSY));
-        };
-        upgrade(connection)
     }
 
     /// The id of the store that is open.
@@ -377,7 +361,7 @@ fn open(folder: &StoreFolder, sole: Sole, patience: Duration) -> rusqlite::Resul
          PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = {CHECKPOINT};",
     ))?;
     let made: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if made < OLDEST {
+    if made < MADE {
         // It got its name when it was whole; so this is an empty file, or not a store's, or lacks columns.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }

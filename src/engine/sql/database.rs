@@ -4,10 +4,12 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-use super::explain::explain;
+use rusqlite::Connection;
+
+use super::carry_over;
+use super::explain::{explain, is_broken};
 use super::folder::{NAME, PATIENCE, StoreFolder};
 use super::schema;
-use super::upgrade;
 use crate::error::{Error, Result, Status};
 use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
@@ -36,15 +38,19 @@ impl StoreFolder {
         let temporary = self.path().join(format!("{NAME}.db.{}.new", std::process::id()));
         drop(files::fresh(&temporary).map_err(cannot)?);
         let make = || -> Result<()> {
-            let earlier = self.path().join(format!("{EARLIER}.db"));
-            let carried_over = upgrade::carry_over(&earlier, &temporary, self.shares_memory())
-                .map_err(|error| explain(&error, self))?;
-            if carried_over.is_none() {
+            let held = match self.carry_over(&temporary) {
+                Err(error) if is_broken(&error) => {
+                    log::warn!("the store of an earlier format cannot be read, and stays where it is: {error}");
+                    None
+                }
+                held => held.map_err(|error| explain(&error, self))?,
+            };
+            if held.is_none() {
                 drop(files::fresh(&temporary).map_err(cannot)?);
-                schema::make(&temporary, self.shares_memory()).map_err(|error| explain(&error, self))?;
+                schema::make(&temporary, self.shares_memory(), None).map_err(|error| explain(&error, self))?;
             }
             self.name_database(&temporary).map_err(cannot)?;
-            if carried_over.is_some() {
+            if held.is_some() {
                 self.remove_earlier();
             }
             Ok(())
@@ -54,6 +60,17 @@ impl StoreFolder {
             let _ = files::remove(&temporary);
         }
         done
+    }
+
+    /// Makes a database of the store of format 2; `None`: there is none. Others cannot write to that until the result is dropped.
+    fn carry_over(&self, temporary: &Path) -> rusqlite::Result<Option<Connection>> {
+        let earlier = self.path().join(format!("{EARLIER}.db"));
+        if !earlier.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
+            return Ok(None);
+        }
+        let held = carry_over::lock(&earlier)?;
+        schema::make(temporary, self.shares_memory(), Some(&earlier))?;
+        Ok(Some(held))
     }
 
     /// Removes the files of the store that was carried over. A process with an earlier version of the library that has them open
@@ -92,7 +109,6 @@ impl StoreFolder {
         }
         files::rename(temporary, self.database())?;
         files::sync_names(self.path())?;
-        self.mark_new();
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::cached::CachedStatements;
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
@@ -45,12 +46,11 @@ impl Store {
     /// Whether this URL led to the view of any token that has libraries, by whatever token.
     pub fn has_led(&self, endpoint: &Endpoint) -> Result<bool> {
         self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM endpoints e JOIN identities i ON i.id = e.identity \
+            connection.value(
+                "SELECT EXISTS (SELECT 1 FROM endpoints e JOIN identities i ON i.id = e.identity \
                      JOIN libraries l ON l.identity = i.id WHERE e.url = ?1 AND length(i.who) = ?2)",
-                )?
-                .query_row(params![endpoint.url, TOKEN], |row| row.get(0))
+                params![endpoint.url, TOKEN],
+            )
         })
     }
 }
@@ -65,13 +65,10 @@ pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusq
             |row| row.get(0),
         );
     };
-    connection
-        .prepare_cached("SELECT identity FROM endpoints WHERE url = ?1 AND who = ?2 AND (NOT ?3 OR until_ms > ?4)")?
-        .query_row(
-            params![endpoint.url, endpoint.who, endpoint.is_expired(), endpoint.given_ms],
-            |row| row.get(0),
-        )
-        .optional()
+    connection.find_value(
+        "SELECT identity FROM endpoints WHERE url = ?1 AND who = ?2 AND (NOT ?3 OR until_ms > ?4)",
+        params![endpoint.url, endpoint.who, endpoint.is_expired(), endpoint.given_ms],
+    )
 }
 
 /// What one who names no server should know, unless the store holds one view only: how many there are, and whose this one is.
@@ -103,11 +100,11 @@ pub fn leads_to(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusql
     } else {
         endpoint.until_ms
     };
-    tx.connection.execute(
+    tx.execute(
         "INSERT OR REPLACE INTO endpoints (url, who, identity, until_ms) VALUES (?1, ?2, ?3, ?4)",
         params![endpoint.url, endpoint.who, identity, until_ms],
     )?;
-    tx.connection.execute(
+    tx.execute(
         "DELETE FROM endpoints WHERE url = ?1 AND identity = ?2 AND who <> ?3 AND until_ms BETWEEN 1 AND ?4",
         params![
             endpoint.url,

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::cached::CachedStatements;
 use super::folder::NAME;
 use super::history::begin_anew;
 use super::libraries::LibraryRow;
@@ -26,9 +27,10 @@ pub struct Evictable {
 
 /// Whether this listing still answers.
 pub fn answers(connection: &Connection, row: &LibraryRow) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation = ?2")?
-        .exists(params![row.id, row.generation])
+    connection.has(
+        "SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation = ?2",
+        params![row.id, row.generation],
+    )
 }
 
 impl Store {
@@ -38,7 +40,7 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn note_asked(&self, asked: &[(LibraryId, i64)]) -> Result<bool> {
         let noted = self.try_write(|tx| {
-            let mut note = tx.connection.prepare_cached(
+            let mut note = tx.prepare_cached(
                 "UPDATE libraries SET asked_ms = ?2 WHERE id = ?1 AND asked_ms NOT BETWEEN ?2 AND ?2 + ?3",
             )?;
             for (library, ms) in asked {
@@ -78,9 +80,7 @@ impl Store {
             return Ok(false);
         }
         let left = self.write(|tx| {
-            let mut vacuum = tx
-                .connection
-                .prepare_cached(&format!("PRAGMA incremental_vacuum({GIVEN_BACK})"))?;
+            let mut vacuum = tx.prepare_cached(&format!("PRAGMA incremental_vacuum({GIVEN_BACK})"))?;
             let mut rows = vacuum.raw_query();
             while rows.next()?.is_some() {} // a pragma gives rows
             free(tx.connection)
@@ -96,20 +96,19 @@ impl Store {
     /// [`crate::error::Status::Store`].
     pub fn evictable(&self, now_ms: i64) -> Result<Vec<Evictable>> {
         let mut libraries: Vec<(Evictable, bool)> = self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT l.id, l.title, l.wanted_ms BETWEEN ?1 + 1 AND ?1 + ?3 AS wanted \
+            connection.rows(
+                "SELECT l.id, l.title, l.wanted_ms BETWEEN ?1 + 1 AND ?1 + ?3 AS wanted \
                      FROM libraries l LEFT JOIN listings n ON n.library = l.id \
                      WHERE l.identity > 0 AND (l.generation > 0 OR n.library IS NOT NULL) \
                      AND coalesce(n.touched_ms, 0) NOT BETWEEN ?1 - ?2 AND ?1 + ?3 \
                      AND EXISTS (SELECT 1 FROM items i WHERE i.library = l.id) \
                      ORDER BY wanted, CASE WHEN l.asked_ms > ?1 + ?3 THEN 0 ELSE l.asked_ms END, l.listed_ms, l.id",
-                )?
-                .query_map(params![now_ms, UNDER_WAY_MS, AHEAD_MS], |row| {
+                params![now_ms, UNDER_WAY_MS, AHEAD_MS],
+                |row| {
                     let (id, title) = (row.get(0)?, row.get(1)?);
                     Ok((Evictable { id, title }, row.get(2)?))
-                })?
-                .collect()
+                },
+            )
         })?;
         libraries.pop(); // it would be fetched again at once
         libraries.retain(|(_, wanted)| !wanted);
@@ -132,9 +131,7 @@ impl Store {
             return Ok(false);
         }
         self.write(|tx| {
-            let mut read = tx
-                .connection
-                .prepare_cached("UPDATE libraries SET wanted_ms = 0 WHERE id = ?1")?;
+            let mut read = tx.prepare_cached("UPDATE libraries SET wanted_ms = 0 WHERE id = ?1")?;
             for library in libraries {
                 read.execute([library])?;
             }
@@ -169,12 +166,8 @@ impl Store {
                 return Ok(false);
             };
             let c = tx.connection;
-            let busy = c
-                .prepare_cached(
-                    "SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = ?1 \
-                     AND (n.touched_ms BETWEEN ?2 - ?3 AND ?2 + ?4 OR l.wanted_ms BETWEEN ?2 + 1 AND ?2 + ?4)",
-                )?
-                .exists(params![library, now_ms, UNDER_WAY_MS, AHEAD_MS])?;
+            let busy = c.has("SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = ?1 \
+                     AND (n.touched_ms BETWEEN ?2 - ?3 AND ?2 + ?4 OR l.wanted_ms BETWEEN ?2 + 1 AND ?2 + ?4)", params![library, now_ms, UNDER_WAY_MS, AHEAD_MS])?;
             if busy {
                 return Ok(false);
             }

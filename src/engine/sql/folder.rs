@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,8 +28,6 @@ pub struct StoreFolder {
     has_our_clock: bool,
     /// The database that was found to be broken and has to be set aside.
     broken: Arc<Mutex<Option<Inode>>>,
-    /// This handle made the database, and has not written to it yet.
-    is_new: Arc<AtomicBool>,
 }
 
 impl StoreFolder {
@@ -52,7 +49,6 @@ impl StoreFolder {
             shares_memory: false,
             has_our_clock: false,
             broken: Arc::default(),
-            is_new: Arc::default(),
         };
         if there.is_err() {
             files::private_dir(path).map_err(|error| folder.cannot("make", &error))?;
@@ -188,21 +184,6 @@ impl StoreFolder {
     /// Notes that `SQLite` called this file broken.
     pub fn mark_broken(&self, file: Option<Inode>) {
         *lock(&self.broken) = file;
-    }
-
-    /// Notes that the database was just made.
-    pub fn mark_new(&self) {
-        self.is_new.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether nothing was ever written to the log of the database, which this handle made: asked once.
-    pub fn has_new_log(&self) -> bool {
-        self.is_new.swap(false, Ordering::Relaxed) && self.has_empty_log()
-    }
-
-    /// Whether nothing stands in the log.
-    pub fn has_empty_log(&self) -> bool {
-        self.shares_memory && self.log()[0].symlink_metadata().is_ok_and(|facts| facts.len() == 0)
     }
 
     /// The database that is to be set aside.

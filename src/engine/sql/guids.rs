@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::{FromCells, RowCells, list};
-use super::indexing::{Hits, Indexed, ItemHits};
+use super::indexing::{Hits, Indexed};
 use super::items::{ABOVE, ItemRow};
 use super::libraries::LibraryRow;
 use super::open::Store;
@@ -18,7 +18,8 @@ fn hash(guid: &str) -> i64 {
 
 /// An item's row number, its GUIDs, its season's and its show's.
 pub struct GuidItem {
-    pub id: i64,
+    library: LibraryId,
+    id: i64,
     texts: Texts,
     season_guid: String,
     show_guid: String,
@@ -27,6 +28,7 @@ pub struct GuidItem {
 impl FromCells for GuidItem {
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         Ok(Self {
+            library: cells.get("i.library")?,
             id: cells.get("i.id")?,
             texts: cells.get("i.texts")?,
             season_guid: cells.get("coalesce(p.guid, '')")?,
@@ -42,8 +44,8 @@ impl Indexed for GuidItem {
     const ADD: &'static str = "INSERT OR IGNORE INTO guids (hash, item) VALUES (?2, ?3)";
     const REMOVE: &'static str = "DELETE FROM guids WHERE hash = ?2 AND item = ?3";
 
-    fn item(&self) -> i64 {
-        self.id
+    fn item(&self) -> (LibraryId, i64) {
+        (self.library, self.id)
     }
 
     fn keys(&self) -> impl Iterator<Item = i64> {
@@ -72,13 +74,13 @@ pub fn with_guid(
     guid: &str,
     limit: usize,
     is_indexed: bool,
-) -> rusqlite::Result<ItemHits> {
+) -> rusqlite::Result<Hits> {
     let (from, order) = if is_indexed {
         ("guids g CROSS JOIN items i ON i.id = g.item AND g.hash = ?2", "g.item")
     } else {
         ("items i", "i.id")
     };
-    let mut found = ItemHits::new(limit);
+    let mut found = Hits::default();
     let mut select = connection.prepare_cached(&format!(
         "SELECT {} FROM {from} CROSS JOIN libraries l ON l.id = i.library {ABOVE} WHERE i.library = ?1 AND ?2 = ?2 \
          AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY {order}",
@@ -88,6 +90,6 @@ pub fn with_guid(
         let own = [&item.guid, &item.season_guid, &item.show_guid];
         own.into_iter().chain(&item.guids).any(|one| one == guid)
     };
-    found.add_those(&mut select, params![library, hash(guid)], has)?;
+    found.add(&mut select, params![library, hash(guid)], limit, has)?;
     Ok(found)
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::cached::CachedStatements;
 use super::invalidation::mark_item_unverified;
 use super::libraries::{LibraryRow, libraries};
 use super::open::Store;
@@ -62,8 +63,8 @@ impl Store {
 }
 
 fn note(tx: &Tx<'_>, library: LibraryId, hint: Hint) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached("UPDATE libraries SET hint = max(hint, ?2), hint_seq = ?3 WHERE id = ?1")?
-        .execute(params![library, hint as i64, tx.sequence])?;
-    Ok(())
+    tx.run(
+        "UPDATE libraries SET hint = max(hint, ?2), hint_seq = ?3 WHERE id = ?1",
+        params![library, hint as i64, tx.sequence],
+    )
 }

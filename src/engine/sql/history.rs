@@ -5,6 +5,7 @@
 
 use rusqlite::params;
 
+use super::cached::CachedStatements;
 use super::changes::{LoggedKind, trim};
 use super::open::Store;
 use super::tx::{LibraryState, Tx};
@@ -24,39 +25,36 @@ const MANY: u64 = 20;
 /// that it has to be listed again.
 pub fn tell_listing(tx: &Tx<'_>, library: &LibraryState, generation: Generation, items: u64) -> rusqlite::Result<()> {
     let count = |which: &str| {
-        tx.connection
-            .prepare_cached(&format!(
-                "SELECT count(*) FROM items WHERE library = ?1 AND {which} = ?2"
-            ))?
-            .query_row(params![library.id, generation], |row| row.get::<_, i64>(0))
-            .map(i64::cast_unsigned)
+        tx.value::<i64>(
+            &format!("SELECT count(*) FROM items WHERE library = ?1 AND {which} = ?2"),
+            params![library.id, generation],
+        )
+        .map(i64::cast_unsigned)
     };
     let changed = count("born > 1 AND born")?.max(count("died")?);
     if !library.generation.is_fetched() || changed > MANY && changed > items / 5 {
         return begin_anew(tx, library.id);
     }
-    let last: i64 = tx
-        .connection
-        .prepare_cached("SELECT coalesce(max(id), 0) FROM items")?
-        .query_row([], |row| row.get(0))?;
+    let last: i64 = tx.value("SELECT coalesce(max(id), 0) FROM items", [])?;
     tx.change_of_items(library, LoggedKind::Listed, "", (generation.0, last))?;
     forget_surplus(tx, KEPT_ROWS)
 }
 
 /// From now on the feed tells of a library: what was before has to be listed again.
 pub fn begin_anew(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached("UPDATE libraries SET feed_from = ?2, feed_generation = abs(generation) WHERE id = ?1")?
-        .execute(params![library, tx.sequence])?;
-    Ok(())
+    tx.run(
+        "UPDATE libraries SET feed_from = ?2, feed_generation = abs(generation) WHERE id = ?1",
+        params![library, tx.sequence],
+    )
 }
 
 /// Notes the end of a day, and forgets what is older than a month.
 pub fn note_day(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
     let c = tx.connection;
-    let noted = c
-        .prepare_cached("SELECT 1 FROM days WHERE ms > ?1 AND ms <= ?2")?
-        .exists(params![now_ms - DAY_MS, now_ms])?;
+    let noted = c.has(
+        "SELECT 1 FROM days WHERE ms > ?1 AND ms <= ?2",
+        params![now_ms - DAY_MS, now_ms],
+    )?;
     if noted {
         return Ok(());
     }
@@ -66,9 +64,10 @@ pub fn note_day(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
         "INSERT INTO days (ms, sequence) VALUES (?1, ?2)",
         params![now_ms, tx.sequence],
     )?;
-    let old: Option<Sequence> = c
-        .prepare_cached("SELECT max(sequence) FROM days WHERE ms <= ?1")?
-        .query_row([now_ms.saturating_sub(KEPT_MS)], |row| row.get(0))?;
+    let old: Option<Sequence> = c.value(
+        "SELECT max(sequence) FROM days WHERE ms <= ?1",
+        [now_ms.saturating_sub(KEPT_MS)],
+    )?;
     if let Some(old) = old {
         forget_upto(tx, old)?;
         c.execute(
@@ -81,10 +80,7 @@ pub fn note_day(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
 
 /// Forgets the oldest of what the feed tells, while more than `most` rows are kept for it.
 pub fn forget_surplus(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
-    let kept: i64 = tx
-        .connection
-        .prepare_cached("SELECT count(*) FROM items WHERE died IS NOT NULL")?
-        .query_row([], |row| row.get(0))?;
+    let kept: i64 = tx.value("SELECT count(*) FROM items WHERE died IS NOT NULL", [])?;
     if kept <= most {
         return Ok(());
     }
@@ -92,7 +88,7 @@ pub fn forget_surplus(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
     let mut surplus = kept - most + most / 10;
     let mut upto = None;
     {
-        let mut told = tx.connection.prepare_cached(
+        let mut told = tx.prepare_cached(
             "SELECT c.sequence, CASE c.kind WHEN 11 THEN \
              (SELECT count(*) FROM items i WHERE i.library = c.library AND i.died = c.was) ELSE 1 END \
              FROM changes c WHERE c.kind IN (8, 9, 11) ORDER BY c.id",
@@ -110,7 +106,7 @@ pub fn forget_surplus(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
 
 /// Forgets what the feed tells up to a change sequence, of all libraries.
 pub fn forget_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
-    tx.connection.execute(
+    tx.execute(
         "UPDATE libraries SET feed_from = ?1, feed_generation = coalesce((SELECT max(was) FROM changes c \
          WHERE c.library = libraries.id AND c.kind = 11 AND c.sequence <= ?1), feed_generation) \
          WHERE feed_from < ?1 AND generation > 0",
@@ -121,9 +117,7 @@ pub fn forget_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
 
 /// Removes changes that only the feed needed.
 fn trim_told(tx: &Tx<'_>) -> rusqlite::Result<()> {
-    let trimmed: Sequence = tx
-        .connection
-        .query_row("SELECT trimmed FROM store", [], |row| row.get(0))?;
+    let trimmed: Sequence = tx.query_row("SELECT trimmed FROM store", [], |row| row.get(0))?;
     trim(tx, trimmed)
 }
 
@@ -132,18 +126,14 @@ impl Store {
     /// something.
     pub fn forget_history(&self) -> Result<bool> {
         let told = self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM changes c JOIN libraries l ON l.id = c.library AND l.generation > 0 \
+            connection.value::<bool>("SELECT EXISTS (SELECT 1 FROM changes c JOIN libraries l ON l.id = c.library AND l.generation > 0 \
                      WHERE c.kind IN (8, 9, 11) AND c.was + c.now <> 0 AND c.sequence > l.feed_from) \
                      OR EXISTS (SELECT 1 FROM items i JOIN libraries l ON l.id = i.library WHERE i.died <= l.generation \
-                     AND (i.died > l.feed_generation OR i.since > l.feed_from))",
-                )?
-                .query_row([], |row| row.get::<_, bool>(0))
+                     AND (i.died > l.feed_generation OR i.since > l.feed_from))", [])
         })?;
         if told {
             self.write(|tx| {
-                tx.connection.execute(
+                tx.execute(
                     "UPDATE libraries SET feed_from = ?1, feed_generation = generation WHERE generation > 0",
                     [tx.sequence],
                 )?;

@@ -1,7 +1,8 @@
 //! Whose view of which server: servers and identities.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
+use super::cached::CachedStatements;
 use super::endpoints::{Endpoint, TOKEN, leads_to};
 use super::history::begin_anew;
 use super::libraries::{disown, libraries};
@@ -41,13 +42,11 @@ impl Store {
     /// and nothing more: the server has not accepted the token.
     pub fn claimed(&self, endpoint: &Endpoint, user: SameUser) -> Result<Option<IdentityId>> {
         self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT i.id FROM endpoints e JOIN identities i ON i.id = e.identity \
+            connection.find_value(
+                "SELECT i.id FROM endpoints e JOIN identities i ON i.id = e.identity \
                      WHERE e.url = ?1 AND i.same_user = ?2 ORDER BY i.used_ms DESC",
-                )?
-                .query_row(params![endpoint.url, user], |row| row.get(0))
-                .optional()
+                params![endpoint.url, user],
+            )
         })
     }
 
@@ -55,8 +54,7 @@ impl Store {
     pub fn accepted_claim(&self, endpoint: &Endpoint, claimed: IdentityId) -> Result<()> {
         self.write(|tx| {
             // It may be one of a database that was set aside.
-            tx.connection
-                .query_row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
+            tx.query_row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
             leads_to(tx, endpoint, claimed)
         })
     }
@@ -74,7 +72,7 @@ impl Store {
                 None => new_identity(tx, endpoint, name, &server.version)?,
             };
             if user.is_some() {
-                tx.connection.execute(
+                tx.execute(
                     "UPDATE identities SET same_user = ?2 WHERE id = ?1 AND same_user IS NOT ?2",
                     params![identity, user],
                 )?;
@@ -101,34 +99,30 @@ impl Store {
         // In one transaction: what a host records meanwhile is handed over, or finds its library gone and is recorded again.
         self.write(|tx| {
             let id = server_number(tx, &server.machine_identifier, &server.version)?;
-            let user = tx
-                .connection
-                .query_row("SELECT same_user FROM identities WHERE id = ?1", [unnamed], |row| {
-                    row.get(0)
-                })?;
+            let user = tx.query_row("SELECT same_user FROM identities WHERE id = ?1", [unnamed], |row| {
+                row.get(0)
+            })?;
             let known = known_at(tx, endpoint, &server.machine_identifier, user)?;
             let Some(known) = known.filter(|known| *known != unnamed) else {
                 // One whose token had expired keeps the name of its URL: `new_identity` says why.
-                tx.connection.execute(
+                tx.execute(
                     "UPDATE OR IGNORE identities SET server = ?2 WHERE id = ?1",
                     params![unnamed, id],
                 )?;
                 tx.libraries_changed(IdentityId::ALL)?;
                 return Ok(unnamed);
             };
-            tx.connection.execute(
+            tx.execute(
                 "UPDATE libraries SET identity = ?2 WHERE identity = ?1 \
                  AND uuid NOT IN (SELECT uuid FROM libraries WHERE identity = ?2)",
                 [unnamed, known],
             )?;
-            let both: Vec<(LibraryId, LibraryId)> = tx
-                .connection
-                .prepare_cached(
-                    "SELECT a.id, b.id FROM libraries a JOIN libraries b ON b.uuid = a.uuid \
+            let both: Vec<(LibraryId, LibraryId)> = tx.rows(
+                "SELECT a.id, b.id FROM libraries a JOIN libraries b ON b.uuid = a.uuid \
                      WHERE a.identity = ?1 AND b.identity = ?2",
-                )?
-                .query_map([unnamed, known], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<rusqlite::Result<_>>()?;
+                [unnamed, known],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
             for (from, to) in both {
                 hand_over(tx, from, to)?;
             }
@@ -145,8 +139,7 @@ impl Store {
     /// Empties an identity because the host says so: it inherits nothing from others either.
     pub fn clear_for_good(&self, identity: IdentityId) -> Result<()> {
         self.write(|tx| {
-            tx.connection
-                .execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
+            tx.execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
             empty(tx, identity)
         })?;
         // It tells nothing any more; what it holds goes too.
@@ -165,10 +158,10 @@ impl Store {
         self.open_late(BUSY);
         let known = self.try_read(|connection| {
             // Those of users who were named are never forgotten.
-            connection
-                .prepare_cached("SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2")?
-                .query_row(params![identity, TOKEN], |row| row.get::<_, i64>(0))
-                .optional()
+            connection.find_value::<i64>(
+                "SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2",
+                params![identity, TOKEN],
+            )
         });
         let Some(known) = known.transpose()? else {
             return Ok(false);
@@ -177,7 +170,7 @@ impl Store {
             return Ok(true);
         }
         let noted = self.try_write(|tx| {
-            tx.connection.execute(
+            tx.execute(
                 "UPDATE identities SET used_ms = ?2 WHERE id = ?1",
                 params![identity, now_ms],
             )
@@ -210,17 +203,12 @@ fn known_at(
     name: &str,
     user: Option<SameUser>,
 ) -> rusqlite::Result<Option<IdentityId>> {
-    tx.connection
-        .prepare_cached(
-            "SELECT i.id FROM servers s JOIN identities i ON i.server = s.id LEFT JOIN endpoints e ON e.identity = i.id \
+    tx.find_value(
+        "SELECT i.id FROM servers s JOIN identities i ON i.server = s.id LEFT JOIN endpoints e ON e.identity = i.id \
              WHERE s.machine_identifier = ?1 AND ((i.who = ?2 OR e.who = ?2) \
              AND (e.url = ?3 OR NOT ?4) OR e.url = ?3 AND i.same_user = ?5) ORDER BY e.url = ?3 DESC, i.used_ms DESC",
-        )?
-        .query_row(
-            params![name, endpoint.who, endpoint.url, endpoint.is_expired(), user],
-            |row| row.get(0),
-        )
-        .optional()
+        params![name, endpoint.who, endpoint.url, endpoint.is_expired(), user],
+    )
 }
 
 /// A new identity. Where there is one of this server already, which a token that has expired does not open, it gets the name
@@ -228,7 +216,7 @@ fn known_at(
 fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str, version: &str) -> rusqlite::Result<IdentityId> {
     let add = |name: &str| {
         let id = server_number(tx, name, version)?;
-        let added = tx.connection.execute(
+        let added = tx.execute(
             "INSERT OR IGNORE INTO identities (server, who) VALUES (?1, ?2)",
             params![id, endpoint.who],
         )?;
@@ -238,7 +226,7 @@ fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str, version: &str) -> 
         (_, false) => add(&format!("{UNNAMED}{}", endpoint.url))?,
         added => added,
     };
-    tx.connection.query_row(
+    tx.query_row(
         "SELECT id FROM identities WHERE server = ?1 AND who = ?2",
         params![server, endpoint.who],
         |row| row.get(0),
@@ -252,12 +240,12 @@ fn empty(tx: &Tx<'_>, identity: IdentityId) -> rusqlite::Result<()> {
 
 /// The number of a server, noted when it is new.
 fn server_number(tx: &Tx<'_>, machine_identifier: &str, version: &str) -> rusqlite::Result<i64> {
-    tx.connection.execute(
+    tx.execute(
         "INSERT INTO servers (machine_identifier, version) VALUES (?1, ?2) \
          ON CONFLICT (machine_identifier) DO UPDATE SET version = excluded.version",
         [machine_identifier, version],
     )?;
-    tx.connection.query_row(
+    tx.query_row(
         "SELECT id FROM servers WHERE machine_identifier = ?1",
         [machine_identifier],
         |row| row.get(0),

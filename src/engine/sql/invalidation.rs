@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::cached::CachedStatements;
 use super::items::visible;
 use super::libraries::{LibraryRow, one_library};
 use super::matches::{drop_matches, forget, forget_item};
@@ -56,9 +57,8 @@ impl Store {
     /// So many paths of a library are invalidated that all of it is: a full listing is due, and clears them.
     pub fn invalidate_all_paths(&self, identity: IdentityId, library: LibraryId) -> Result<()> {
         self.write(|tx| {
-            tx.connection
-                .execute("DELETE FROM unverified WHERE library = ?1", [library])?;
-            tx.connection.execute(
+            tx.execute("DELETE FROM unverified WHERE library = ?1", [library])?;
+            tx.execute(
                 "UPDATE libraries SET due_seq = ?2 WHERE id = ?1",
                 params![library, tx.sequence],
             )?;
@@ -70,13 +70,10 @@ impl Store {
     /// every library of the identity.
     pub fn invalidate_libraries(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
         self.write(|tx| {
-            let libraries: Vec<LibraryId> = tx
-                .connection
-                .prepare_cached(
-                    "UPDATE libraries SET due_seq = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) RETURNING id",
-                )?
-                .query_map(params![identity, library, tx.sequence], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
+            let libraries: Vec<LibraryId> = tx.values(
+                "UPDATE libraries SET due_seq = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) RETURNING id",
+                params![identity, library, tx.sequence],
+            )?;
             for library in libraries {
                 drop_matches(tx, library)?;
             }
@@ -93,12 +90,10 @@ pub fn mark_item_unverified(
     row: &LibraryRow,
     rating_key: &str,
 ) -> rusqlite::Result<bool> {
-    let known = tx
-        .connection
-        .prepare_cached(
-            "SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND (died IS NULL OR died > ?3 AND born <= ?3)",
-        )?
-        .exists(params![row.id, rating_key, row.generation])?;
+    let known = tx.has(
+        "SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND (died IS NULL OR died > ?3 AND born <= ?3)",
+        params![row.id, rating_key, row.generation],
+    )?;
     if known {
         mark_unverified(tx, identity, row.id, b"", rating_key)?;
     }

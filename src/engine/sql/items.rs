@@ -5,6 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
 use super::libraries::LibraryRow;
 use super::open::Store;
@@ -109,10 +110,11 @@ impl Store {
     /// The item with this rating key, as the generation that answers has it.
     pub fn item(&self, library: LibraryId, generation: Generation, rating_key: &str) -> Result<Option<Item>> {
         self.read(|connection| {
-            connection
-                .prepare_cached(&item_by_key())?
-                .query_row(params![library, generation, rating_key], read::<ItemRow>)
-                .optional()
+            connection.find(
+                &item_by_key(),
+                params![library, generation, rating_key],
+                read::<ItemRow>,
+            )
         })
         .map(|found| found.map(|row| row.item))
     }
@@ -182,11 +184,11 @@ fn item_by_key() -> String {
 /// Refuses a generation of which rows may be gone: a later one answers, or none of that library any more. A segment of what is
 /// left would be whole, and wrong.
 fn check_whole(connection: &Connection, library: LibraryId, generation: Generation) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation BETWEEN min(0, 1 - ?2) AND ?2",
-        )?
-        .query_row(params![library, generation], |_| Ok(()))
+    connection.row(
+        "SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation BETWEEN min(0, 1 - ?2) AND ?2",
+        params![library, generation],
+        |_| Ok(()),
+    )
 }
 
 /// The rows of a generation with a number above `after`, by number, at most `limit`.
@@ -202,9 +204,7 @@ pub fn batch(
 ) -> rusqlite::Result<Vec<ItemRow>> {
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
     let listed: i64 = connection
-        .prepare_cached("SELECT listed_items FROM libraries WHERE id = ?1")?
-        .query_row([library], |row| row.get(0))
-        .optional()?
+        .find_value("SELECT listed_items FROM libraries WHERE id = ?1", [library])?
         .unwrap_or(0);
     let mut rows: Vec<ItemRow> = Vec::new();
     let mut after = after;
@@ -241,15 +241,12 @@ pub fn visible(
     generation: Generation,
     rating_key: &str,
 ) -> rusqlite::Result<Option<(i64, i64)>> {
-    connection
-        .prepare_cached(
-            "SELECT id, digest FROM items WHERE library = ?1 AND rating_key = ?2 AND born <= ?3 \
+    connection.find(
+        "SELECT id, digest FROM items WHERE library = ?1 AND rating_key = ?2 AND born <= ?3 \
              AND (died IS NULL OR died > ?3)",
-        )?
-        .query_row(params![library, rating_key, generation], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()
+        params![library, rating_key, generation],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
 }
 
 /// Equal for items of equal content.

@@ -1,16 +1,13 @@
 //! The state kept for the next process, when this one closes the store; and found again, when it opens it.
 
-use rusqlite::types::{ToSql, ToSqlOutput, Value};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
+use super::cached::CachedStatements;
 use super::changes::{LoggedChange, LoggedKind};
-use super::columns::{cells_of, list, read_kept};
 use super::endpoints::{Endpoint, TOKEN, identity_of, one_of_several};
 use super::identities::NEVER_FORGOTTEN;
-use super::libraries::{LibraryRow, libraries_as};
 use super::open::Store;
 use super::opened::is_fresh;
-use super::records::manifest_as;
 use super::state::{StoreState, state_of};
 use super::state_file::{CachedEndpoint, CachedState, CachedView, StoreFiles, keep};
 use crate::engine::version_page::PageState;
@@ -21,41 +18,16 @@ use crate::platform::mutex::lock;
 /// A state with more changes than this is not kept: they are soon compacted.
 const CHANGES: usize = 1_024;
 
-/// What cells stand for: they are read by a build that has the same columns only.
-fn form() -> String {
-    format!("{}; {}", list::<LibraryRow>(), list::<LoggedChange>())
-}
-
 fn of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
     endpoint.map(|endpoint| (endpoint.url.clone(), endpoint.who.clone()))
 }
 
-/// The cells of a change, in the order in which they are read.
-fn cells_of_change(change: &LoggedChange) -> rusqlite::Result<Vec<Value>> {
-    let cells: [&dyn ToSql; 5] = [
-        &change.library,
-        &change.kind,
-        &change.path,
-        &change.rating_key,
-        &change.sequence,
-    ];
-    cells.iter().map(|cell| value_of(*cell)).collect()
-}
-
-fn value_of(cell: &dyn ToSql) -> rusqlite::Result<Value> {
-    Ok(match cell.to_sql()? {
-        ToSqlOutput::Owned(value) => value,
-        ToSqlOutput::Borrowed(value) => value.try_into()?,
-        _ => Value::Null,
-    })
-}
-
 /// When an identity was last noted to be used.
 fn used_ms(connection: &Connection, identity: IdentityId) -> rusqlite::Result<i64> {
-    let used: Option<i64> = connection
-        .prepare_cached("SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2")?
-        .query_row(params![identity, TOKEN], |row| row.get(0))
-        .optional()?;
+    let used: Option<i64> = connection.find_value(
+        "SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2",
+        params![identity, TOKEN],
+    )?;
     Ok(used.unwrap_or(NEVER_FORGOTTEN))
 }
 
@@ -64,24 +36,18 @@ impl Store {
     pub(super) fn kept_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<IdentityId>, StoreState)> {
         // Whether a server accepted an expired token, the database says.
         let is_expired = endpoint.is_some_and(Endpoint::is_expired);
-        let kept = lock(&self.kept)
-            .take()
-            .filter(|kept| kept.form == form() && !is_expired)?;
+        let kept = lock(&self.kept).take().filter(|_| !is_expired)?;
         let asked = of(endpoint);
         let view = kept.views.into_iter().find(|view| view.endpoint == asked)?;
-        let rows = view.libraries.iter().map(|cells| read_kept::<LibraryRow>(cells));
-        let changes = view.changes.iter().map(|cells| read_kept::<LoggedChange>(cells));
-        let state = StoreState {
-            sequence: kept.sequence,
-            continued: Vec::new(),
-            incarnation: self.incarnation(),
-            manifest: read_kept(&view.manifest).ok()?,
-            libraries: rows.collect::<rusqlite::Result<_>>().ok()?,
-            changes: changes.collect::<rusqlite::Result<_>>().ok()?,
-            used_ms: view.used_ms,
-        };
         *lock(&self.kept_at) = Some((kept.sequence, asked));
-        Some((view.identity.map(IdentityId), state))
+        let incarnation = self.incarnation();
+        Some((
+            Some(view.identity),
+            StoreState {
+                incarnation,
+                ..view.state
+            },
+        ))
     }
 
     /// Closes the connections, and keeps for the next process what it needs in order to open none, where this one had to.
@@ -117,39 +83,30 @@ impl Store {
         }
         let incarnation = self.incarnation();
         let view = self.try_read(|connection| {
-            let identity = identity_of(connection, endpoint)?;
-            // The next process is to tell which of several answers.
-            if endpoint.is_none()
-                && identity
-                    .map_or(Ok(None), |identity| one_of_several(connection, identity))?
-                    .is_some()
-            {
-                return Ok(None);
-            }
-            let state = state_of(connection, incarnation, identity)?;
-            // What an item is that came singly, the rows say.
-            let is_needed = |change: &LoggedChange| change.kind == LoggedKind::Added;
-            let Some(identity) = identity.filter(|_| {
-                state.sequence == now && state.changes.len() <= CHANGES && !state.changes.iter().any(is_needed)
-            }) else {
+            let Some(identity) = identity_of(connection, endpoint)? else {
                 return Ok(None);
             };
+            // The next process is to tell which of several answers.
+            if endpoint.is_none() && one_of_several(connection, identity)?.is_some() {
+                return Ok(None);
+            }
+            let state = state_of(connection, incarnation, Some(identity))?;
+            // What an item is that came singly, the rows say.
+            let is_needed = |change: &LoggedChange| change.kind == LoggedKind::Added;
+            if state.sequence != now || state.changes.len() > CHANGES || state.changes.iter().any(is_needed) {
+                return Ok(None);
+            }
             Ok(Some(CachedView {
                 endpoint: of(endpoint),
-                identity: Some(identity.0),
-                used_ms: used_ms(connection, identity)?,
-                manifest: manifest_as(connection, cells_of)?,
-                libraries: libraries_as(connection, identity, cells_of)?,
-                changes: state
-                    .changes
-                    .iter()
-                    .map(cells_of_change)
-                    .collect::<rusqlite::Result<_>>()?,
+                identity,
+                state: StoreState {
+                    used_ms: used_ms(connection, identity)?,
+                    ..state
+                },
             }))
         });
         let view = view?.ok()??;
         Some(CachedState {
-            form: form(),
             id: opened.id,
             secret: opened.secret,
             sequence: now,

@@ -41,9 +41,7 @@ impl KnownRow {
 /// Keys of a page mostly lie near each other, so one scan finds them all, and that none is there, which is what a first listing
 /// finds: a search for each takes half as long as to store it. Where they lie far apart, each is searched for.
 pub enum KnownRows<'t, 'i> {
-    /// None of them.
-    Nothing,
-    /// The keys in order, and what the scan found of each.
+    /// The keys in order, and what the scan found of each; empty where it found none.
     Scanned(Vec<(&'i str, Option<KnownRow>)>),
     Searched(CachedStatement<'t>, Scope),
 }
@@ -70,17 +68,16 @@ impl<'t, 'i> KnownRows<'t, 'i> {
             asked,
             evicted: library.generation.evicted(),
         };
-        // A source that lists by number: no key comes twice, and of a first listing there is none yet.
-        if ascend(items) && !has_between(tx, items, scope)? {
-            return Ok(Self::Nothing);
-        }
         let mut found: Vec<_> = items.iter().map(|item| (item.rating_key.as_str(), None)).collect();
         found.sort_unstable_by_key(|(key, _)| *key);
         // The second one finds what the first one stored.
         let twice = found.windows(2).any(|two| two[0].0 == two[1].0);
         if twice || !scan(tx, &mut found, scope)? {
-            let search = tx.connection.prepare_cached(&format!("{KNOWN} AND rating_key = ?4"))?;
+            let search = tx.prepare_cached(&format!("{KNOWN} AND rating_key = ?4"))?;
             return Ok(Self::Searched(search, scope));
+        }
+        if found.iter().all(|(_, row)| row.is_none()) {
+            found.clear();
         }
         Ok(Self::Scanned(found))
     }
@@ -93,7 +90,6 @@ impl<'t, 'i> KnownRows<'t, 'i> {
     /// The row of the item with this key.
     pub fn row(&mut self, key: &str) -> rusqlite::Result<Option<KnownRow>> {
         match self {
-            Self::Nothing => Ok(None),
             Self::Scanned(found) => Ok(found
                 .binary_search_by_key(&key, |(key, _)| key)
                 .ok()
@@ -110,38 +106,13 @@ impl<'t, 'i> KnownRows<'t, 'i> {
     }
 }
 
-/// Whether each key is a higher number than the one before.
-fn ascend(items: &[Item]) -> bool {
-    items.windows(2).all(|two| {
-        let [one, next] = [&two[0].rating_key, &two[1].rating_key];
-        (one.len(), one) < (next.len(), next)
-    })
-}
-
-/// Whether a row has a key of these, or one that lies between them.
-fn has_between(tx: &Tx<'_>, items: &[Item], scope: Scope) -> rusqlite::Result<bool> {
-    let keys = || items.iter().map(|item| item.rating_key.as_str());
-    let (Some(mut first), Some(mut last)) = (keys().next(), keys().next_back()) else {
-        return Ok(false);
-    };
-    // Numbers of as many digits ascend as texts too.
-    if first.len() != last.len() {
-        (first, last) = (keys().min().unwrap_or(first), keys().max().unwrap_or(last));
-    }
-    tx.connection
-        .prepare_cached(&format!("{KNOWN} AND rating_key BETWEEN ?4 AND ?5 LIMIT 1"))?
-        .exists(params![scope.library, scope.asked, scope.evicted, first, last])
-}
-
 /// Looks for all these keys, which are in order. `false`: too much else lies between them.
 fn scan(tx: &Tx<'_>, found: &mut [(&str, Option<KnownRow>)], scope: Scope) -> rusqlite::Result<bool> {
     let most = found.len() * SCANNED + 100;
     let [(first, _), .., (last, _)] = found else {
         return Ok(found.is_empty());
     };
-    let mut statement = tx
-        .connection
-        .prepare_cached(&format!("{KNOWN} AND rating_key BETWEEN ?4 AND ?5 LIMIT ?6 + 0"))?;
+    let mut statement = tx.prepare_cached(&format!("{KNOWN} AND rating_key BETWEEN ?4 AND ?5 LIMIT ?6 + 0"))?;
     let mut rows = statement.query(params![
         scope.library,
         scope.asked,

@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::cached::CachedStatements;
 use super::open::Store;
 use crate::error::Result;
 
@@ -11,7 +12,6 @@ impl Store {
     pub fn take_lease(&self, what: &str, holder: u64, now_ms: i64, until_ms: i64) -> Result<bool> {
         self.write(|tx| {
             let taken = tx
-                .connection
                 .prepare_cached(
                     "INSERT INTO leases (what, holder, until_ms) VALUES (?1, ?2, ?4) ON CONFLICT (what) DO UPDATE \
                      SET holder = excluded.holder, until_ms = excluded.until_ms \
@@ -25,10 +25,10 @@ impl Store {
     /// Gives a lease back.
     pub fn end_lease(&self, what: &str, holder: u64) -> Result<()> {
         self.write(|tx| {
-            tx.connection
-                .prepare_cached("DELETE FROM leases WHERE what = ?1 AND holder = ?2")?
-                .execute(params![what, holder.cast_signed()])?;
-            Ok(())
+            tx.run(
+                "DELETE FROM leases WHERE what = ?1 AND holder = ?2",
+                params![what, holder.cast_signed()],
+            )
         })
     }
 }

@@ -1,9 +1,11 @@
 //! Libraries: as the last probe showed them, their newest complete listing, and what is derived from it.
 
 use rusqlite::types::ToSql;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
 
-use super::columns::{self, FromCells, RowCells, list, read};
+use super::cached::CachedStatements;
+use super::columns::{FromCells, RowCells, list, read};
 use super::ids::listing_name;
 use super::open::Store;
 use super::places::end_of;
@@ -14,7 +16,7 @@ use crate::model::{
 };
 
 /// A library as the store has it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools)] // columns of a row
 pub struct LibraryRow {
     /// The store's own number of it.
@@ -136,48 +138,42 @@ fn kind_from_number(number: i64) -> LibraryKind {
 
 /// The libraries that the last probe showed, in the server's order.
 pub fn libraries(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Vec<LibraryRow>> {
-    libraries_as(connection, identity, read)
-}
-
-/// The same, each row read in this way.
-pub fn libraries_as<T>(
-    connection: &Connection,
-    identity: IdentityId,
-    read: fn(&Row<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<Vec<T>> {
-    connection
-        .prepare_cached(&format!(
+    connection.rows(
+        &format!(
             "SELECT {} FROM libraries WHERE identity = ?1 AND present ORDER BY position, id",
             list::<LibraryRow>()
-        ))?
-        .query_map([identity], read)?
-        .collect()
+        ),
+        [identity],
+        read,
+    )
 }
 
 /// One library.
 pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<LibraryRow> {
-    connection
-        .prepare_cached(&format!("SELECT {} FROM libraries WHERE id = ?1", list::<LibraryRow>()))?
-        .query_row([id], read)
+    connection.row(
+        &format!("SELECT {} FROM libraries WHERE id = ?1", list::<LibraryRow>()),
+        [id],
+        read,
+    )
 }
 
 impl Tx<'_> {
     /// The library as it is now. Ends the transaction with an error when it is gone: cleared by another process, or it
     /// belongs to a database that was set aside. No number of a library is ever used twice.
     pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<LibraryState> {
-        self.connection
-            .prepare_cached(
-                "SELECT identity, generation, (SELECT id FROM tables WHERE library = libraries.id) FROM libraries \
+        self.connection.row(
+            "SELECT identity, generation, (SELECT id FROM tables WHERE library = libraries.id) FROM libraries \
                  WHERE id = ?1 AND identity > 0",
-            )?
-            .query_row([library], |row| {
+            [library],
+            |row| {
                 Ok(LibraryState {
                     id: library,
                     identity: row.get(0)?,
                     generation: row.get(1)?,
                     matches: row.get(2)?,
                 })
-            })
+            },
+        )
     }
 }
 
@@ -195,23 +191,23 @@ impl Store {
     /// How many libraries and items an identity has now.
     pub fn counts(&self, identity: IdentityId) -> Result<[u64; 2]> {
         self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT count(*), coalesce(sum(listed_items), 0) FROM libraries WHERE identity = ?1 AND present",
-                )?
-                .query_row([identity], |row| Ok([row.get(0)?, row.get(1)?].map(i64::cast_unsigned)))
+            connection.row(
+                "SELECT count(*), coalesce(sum(listed_items), 0) FROM libraries WHERE identity = ?1 AND present",
+                [identity],
+                |row| Ok([row.get(0)?, row.get(1)?].map(i64::cast_unsigned)),
+            )
         })
     }
 
     /// Counts single items that came or went since the listing's segment was made.
     pub fn unmerged_items(&self, library: LibraryId) -> Result<u64> {
         self.read(|connection| {
-            let upto: Sequence = connection
-                .prepare_cached("SELECT segment_seq FROM libraries WHERE id = ?1")?
-                .query_row([library], |row| row.get(0))?;
+            let upto: Sequence = connection.value("SELECT segment_seq FROM libraries WHERE id = ?1", [library])?;
             connection
-                .prepare_cached("SELECT count(*) FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2")?
-                .query_row(params![library, end_of(upto)], |row| row.get::<_, i64>(0))
+                .value::<i64>(
+                    "SELECT count(*) FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2",
+                    params![library, end_of(upto)],
+                )
                 .map(i64::cast_unsigned)
         })
     }
@@ -219,7 +215,7 @@ impl Store {
     /// Notes that the library has a new segment of the same generation, with the single items up to its sequence.
     pub fn set_segment(&self, identity: IdentityId, segment: &ListingName) -> Result<()> {
         self.write(|tx| {
-            tx.connection.execute(
+            tx.execute(
                 "UPDATE libraries SET segment = ?3, segment_seq = ?4 WHERE id = ?1 AND generation = ?2 AND segment_seq <= ?4",
                 params![segment.library, segment.generation, segment, segment.sequence],
             )?;
@@ -230,42 +226,26 @@ impl Store {
 
 /// Stores a library as a probe showed it.
 pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Library) -> rusqlite::Result<()> {
-    let Library {
-        section,
-        uuid,
-        title,
-        kind,
-        locations,
-        change,
-    } = library;
-    let Change {
-        token,
-        trust,
-        busy,
-        scanned_ms,
-    } = change;
-    let locations = serde_json::to_string(locations).unwrap_or_else(|_| "[]".to_owned());
-    let cells: &columns::Filled<'_> = &[
-        ("identity", &identity),
-        ("section", section),
-        ("uuid", uuid),
-        ("title", title),
-        ("kind", &(*kind as i64)),
-        ("locations", &locations),
-        ("position", &position),
-        ("present", &true),
-        ("gone_ms", &0),
-        ("token", token),
-        ("trust", &(*trust as i64)),
-        ("busy", busy),
-        ("scanned_ms", scanned_ms),
-        ("probed_seq", &tx.sequence),
-    ];
-    let end = format!(
-        "ON CONFLICT (identity, uuid) DO UPDATE SET {}",
-        columns::replaced(cells)
-    );
-    columns::insert(tx.connection, "INSERT INTO libraries", cells, &end)
+    let Library { change, .. } = library;
+    let locations = serde_json::to_string(&library.locations).unwrap_or_else(|_| "[]".to_owned());
+    tx.run("INSERT INTO libraries (identity, section, uuid, title, kind, locations, position, token, trust, busy, scanned_ms, \
+             probed_seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (identity, uuid) DO UPDATE SET \
+             section = excluded.section, title = excluded.title, kind = excluded.kind, locations = excluded.locations, \
+             position = excluded.position, present = 1, gone_ms = 0, token = excluded.token, trust = excluded.trust, \
+             busy = excluded.busy, scanned_ms = excluded.scanned_ms, probed_seq = excluded.probed_seq", params![
+            identity,
+            library.section,
+            library.uuid,
+            library.title,
+            library.kind as i64,
+            locations,
+            position,
+            change.token,
+            change.trust as i64,
+            change.busy,
+            change.scanned_ms,
+            tx.sequence,
+        ])
 }
 
 /// Notes that a library's listing is current at this change token, as seen by what began at the change sequence `begun`.
@@ -277,28 +257,25 @@ pub fn renew(
     now_ms: i64,
     provisional: bool,
 ) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached(
-            "UPDATE libraries SET checked_ms = ?2, listed_token = ?3, provisional = ?4, \
+    tx.run(
+        "UPDATE libraries SET checked_ms = ?2, listed_token = ?3, provisional = ?4, \
              hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END WHERE id = ?1",
-        )?
-        .execute(params![library, now_ms, token, provisional, begun])?;
-    Ok(())
+        params![library, now_ms, token, provisional, begun],
+    )
 }
 
 /// Makes libraries belong to no identity: their rows are swept. `which` is a column.
 pub fn disown(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> {
     // What they held the feed cannot tell.
-    tx.connection
-        .prepare_cached(&format!(
+    tx.run(
+        &format!(
             "UPDATE identities SET feed_from = ?2 WHERE id IN \
              (SELECT identity FROM libraries WHERE {which} = ?1 AND generation <> 0)"
-        ))?
-        .execute(params![of, tx.sequence])?;
-    tx.connection
-        .prepare_cached(&format!(
-            "UPDATE libraries SET identity = -id, present = 0, segment = '' WHERE {which} = ?1"
-        ))?
-        .execute([of])?;
-    Ok(())
+        ),
+        params![of, tx.sequence],
+    )?;
+    tx.run(
+        &format!("UPDATE libraries SET identity = -id, present = 0, segment = '' WHERE {which} = ?1"),
+        [of],
+    )
 }

@@ -6,8 +6,9 @@
 
 use std::sync::atomic::Ordering;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
+use super::cached::CachedStatements;
 use super::open::Store;
 use super::schema::failure;
 use super::tx::Tx;
@@ -31,10 +32,7 @@ impl Store {
             Inode::of(self.folder.database())
         );
         let c = tx.connection;
-        let last: Option<String> = c
-            .prepare_cached("SELECT here FROM lines ORDER BY begun DESC LIMIT 1")?
-            .query_row([], |row| row.get(0))
-            .optional()?;
+        let last: Option<String> = c.find_value("SELECT here FROM lines ORDER BY begun DESC LIMIT 1", [])?;
         if last.is_some_and(|last| last == here) {
             // Not before a commit: this transaction may be undone.
             self.line_of.store(opened, Ordering::Relaxed);
@@ -56,10 +54,7 @@ impl Store {
 
 /// The line of what is read now.
 pub fn line(c: &Connection) -> rusqlite::Result<i64> {
-    let newest = c
-        .prepare_cached("SELECT id FROM lines ORDER BY begun DESC LIMIT 1")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
+    let newest = c.find_value("SELECT id FROM lines ORDER BY begun DESC LIMIT 1", [])?;
     Ok(newest.unwrap_or(0))
 }
 
@@ -68,9 +63,8 @@ pub const NO_END: Sequence = Sequence(i64::MAX.cast_unsigned());
 
 /// Where a line ends: the first change sequence of the next one, or [`NO_END`]. `None` where it is not known.
 pub fn end_of(c: &Connection, line: i64) -> rusqlite::Result<Option<Sequence>> {
-    c.prepare_cached(
+    c.find_value(
         "SELECT coalesce((SELECT min(begun) FROM lines n WHERE n.begun > l.begun), ?2) FROM lines l WHERE l.id = ?1",
-    )?
-    .query_row(params![line, NO_END], |row| row.get(0))
-    .optional()
+        params![line, NO_END],
+    )
 }

@@ -6,9 +6,10 @@
 use std::sync::atomic::Ordering;
 
 use rusqlite::{OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 
 use super::adding::{BulkInsert, RowDefaults};
-use super::columns::{self, FromCells, RowCells, list, read};
+use super::cached::CachedStatements;
 use super::history::tell_listing;
 use super::items::digest_in;
 use super::known::{KnownRow, KnownRows};
@@ -18,7 +19,7 @@ use super::seen;
 use super::sweeping::sweep_slice;
 use super::tx::{LibraryState, Tx};
 use crate::error::{Error, Result, Status};
-use crate::model::{Change, Generation, IdentityId, Item, LibraryId, ListingName, Sequence, Trust};
+use crate::model::{Change, Generation, IdentityId, Item, LibraryId, ListingName, Sequence};
 
 /// Rows that a continuation fetches again, to see that the list did not move.
 pub const OVERLAP: usize = 50;
@@ -26,7 +27,7 @@ pub const OVERLAP: usize = 50;
 const SLICE: usize = 5_000;
 
 /// A full listing under way, as stored.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Listing {
     /// The library's number in the store.
     pub library: LibraryId,
@@ -59,7 +60,7 @@ pub struct Listing {
 }
 
 /// The last rating keys of a listing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverlapKeys(Vec<String>);
 
 impl OverlapKeys {
@@ -99,45 +100,25 @@ pub struct ListingResult {
     pub now_ms: i64,
 }
 
-impl FromCells for Listing {
-    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
-        let unsigned = |cells: &mut RowCells<'_, '_>, column| cells.get::<i64>(column).map(i64::cast_unsigned);
-        Ok(Self {
-            library: cells.get("library")?,
-            generation: cells.get("generation")?,
-            partition: usize::try_from(cells.get::<i64>("partition")?).unwrap_or(0),
-            position: unsigned(cells, "position")?,
-            rows: unsigned(cells, "rows")?,
-            keyed: unsigned(cells, "keyed")?,
-            total: u64::try_from(cells.get::<i64>("total")?).ok(),
-            tail: OverlapKeys(serde_json::from_str(&cells.get::<String>("tail")?).unwrap_or_default()),
-            change: Change {
-                token: cells.get("token")?,
-                trust: Trust::from_number(cells.get("trust")?),
-                busy: cells.get("busy")?,
-                scanned_ms: cells.get("scanned_ms")?,
-            },
-            begun_sequence: cells.get("begun_seq")?,
-            begun_ms: cells.get("begun_ms")?,
-            touched_ms: cells.get("touched_ms")?,
-            pages: unsigned(cells, "pages")?,
-            changed: cells.get("changed")?,
-        })
-    }
-}
-
 impl Store {
     /// The listing of this library that is under way.
     pub fn listing(&self, library: LibraryId) -> Result<Option<Listing>> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(&format!(
-                    "SELECT {} FROM listings WHERE library = ?1",
-                    list::<Listing>()
-                ))?
-                .query_row([library], read)
-                .optional()
-        })
+        let row = self.read(|connection| {
+            connection.find(
+                "SELECT progress, touched_ms, changed FROM listings WHERE library = ?1",
+                [library],
+                |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?)),
+            )
+        })?;
+        // One that another build saved, and this one cannot read, is begun anew.
+        Ok(row.and_then(|(progress, touched_ms, changed)| {
+            let listing = postcard::from_bytes::<Listing>(&progress).ok()?;
+            Some(Listing {
+                touched_ms,
+                changed,
+                ..listing
+            })
+        }))
     }
 
     /// Begins a full listing anew. What an earlier attempt stored is kept and compared with.
@@ -145,7 +126,6 @@ impl Store {
         self.write(|tx| {
             tx.expect_library(row.id)?;
             let changed = tx
-                .connection
                 .query_row("SELECT changed FROM listings WHERE library = ?1", [row.id], |row| {
                     row.get(0)
                 })
@@ -239,14 +219,11 @@ impl Store {
                     return Ok(false);
                 }
                 // One that was merged or removed singly since they were read has ended already, and earlier.
-                let mut statement = tx
-                    .connection
-                    .prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1 AND died IS NULL")?;
+                let mut statement = tx.prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1 AND died IS NULL")?;
                 for id in slice {
                     statement.execute(params![id, listing.generation])?;
                 }
-                tx.connection
-                    .execute("UPDATE listings SET changed = 1 WHERE library = ?1", [listing.library])?;
+                tx.execute("UPDATE listings SET changed = 1 WHERE library = ?1", [listing.library])?;
                 Ok(true)
             })?;
             if !own {
@@ -270,7 +247,7 @@ impl Store {
             if !is_own(tx, listing)? {
                 return Ok(None);
             }
-            tx.connection.execute(
+            tx.execute(
                 "UPDATE libraries SET generation = CASE WHEN ?2 OR generation <= 0 THEN ?3 ELSE generation END, \
                  generation_seq = CASE WHEN ?2 OR generation <= 0 THEN ?9 ELSE generation_seq END, \
                  asked_ms = CASE WHEN generation <= 0 THEN ?6 ELSE asked_ms END, \
@@ -293,15 +270,15 @@ impl Store {
             )?;
             if let Some(segment) = &finished.segment {
                 // Changes that a file made meanwhile holds may be forgotten already: one that lacks them is none.
-                tx.connection.execute(
+                tx.execute(
                     "UPDATE libraries SET segment = CASE WHEN segment_seq <= ?3 THEN ?2 ELSE '' END, \
                      segment_seq = max(segment_seq, ?3) WHERE id = ?1",
                     params![id, segment, segment.sequence],
                 )?;
             }
-            tx.connection.execute("DELETE FROM listings WHERE library = ?1", [id])?;
+            tx.execute("DELETE FROM listings WHERE library = ?1", [id])?;
             seen::forget(tx, id)?;
-            tx.connection.execute(
+            tx.execute(
                 "DELETE FROM unverified WHERE library = ?1 AND sequence < ?2",
                 params![id, listing.begun_sequence],
             )?;
@@ -330,7 +307,7 @@ impl Store {
         apart_ms: i64,
     ) -> Result<bool> {
         self.write(|tx| {
-            let (before, since): (i64, i64) = tx.connection.query_row(
+            let (before, since): (i64, i64) = tx.query_row(
                 "SELECT shrunk, shrunk_ms FROM libraries WHERE id = ?1",
                 [listing.library],
                 |row| Ok((row.get(0)?, row.get(1)?)),
@@ -340,7 +317,7 @@ impl Store {
             if is_held && !(0..apart_ms).contains(&now_ms.saturating_sub(since)) {
                 return Ok(true);
             }
-            tx.connection.execute(
+            tx.execute(
                 "UPDATE libraries SET shrunk = ?2, checked_ms = ?3, provisional = 1, shrunk_ms = ?4 WHERE id = ?1",
                 params![
                     listing.library,
@@ -349,7 +326,7 @@ impl Store {
                     if is_held { since } else { now_ms }
                 ],
             )?;
-            tx.connection.execute(
+            tx.execute(
                 "UPDATE listings SET touched_ms = 0 WHERE library = ?1",
                 [listing.library],
             )?;
@@ -362,13 +339,10 @@ impl Store {
 /// Whether a listing is where its fetcher left it. Locks see to that; but a lease ends while its holder's machine sleeps,
 /// and lock files can be removed. Two that store into one listing would take each other's rows for gone.
 fn is_own(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<bool> {
-    tx.connection
-        .prepare_cached("SELECT 1 FROM listings WHERE library = ?1 AND begun_seq = ?2 AND pages = ?3")?
-        .exists(params![
-            listing.library,
-            listing.begun_sequence,
-            listing.pages.cast_signed()
-        ])
+    tx.has(
+        "SELECT 1 FROM listings WHERE library = ?1 AND begun_seq = ?2 AND pages = ?3",
+        params![listing.library, listing.begun_sequence, listing.pages.cast_signed()],
+    )
 }
 
 fn taken_over() -> Error {
@@ -379,42 +353,21 @@ fn taken_over() -> Error {
 }
 
 fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
-    let Listing {
-        library,
-        generation,
-        partition,
-        position,
-        rows,
-        keyed,
-        total,
-        tail,
-        change,
-        begun_sequence,
-        begun_ms,
-        touched_ms,
-        pages,
-        changed,
-    } = listing;
-    let cells: &columns::Filled<'_> = &[
-        ("library", library),
-        ("generation", generation),
-        ("partition", &i64::try_from(*partition).unwrap_or(0)),
-        ("position", &position.cast_signed()),
-        ("rows", &rows.cast_signed()),
-        ("keyed", &keyed.cast_signed()),
-        ("total", &total.map_or(-1, u64::cast_signed)),
-        ("tail", &serde_json::to_string(&tail.0).unwrap_or_default()),
-        ("token", &change.token),
-        ("trust", &(change.trust as i64)),
-        ("busy", &change.busy),
-        ("scanned_ms", &change.scanned_ms),
-        ("begun_seq", begun_sequence),
-        ("begun_ms", begun_ms),
-        ("touched_ms", touched_ms),
-        ("pages", &pages.cast_signed()),
-        ("changed", changed),
-    ];
-    columns::insert(tx.connection, "INSERT OR REPLACE INTO listings", cells, "")
+    let progress =
+        postcard::to_stdvec(listing).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    tx.run(
+        "INSERT OR REPLACE INTO listings (library, generation, begun_seq, touched_ms, pages, changed, progress) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            listing.library,
+            listing.generation,
+            listing.begun_sequence,
+            listing.touched_ms,
+            listing.pages.cast_signed(),
+            listing.changed,
+            progress
+        ],
+    )
 }
 
 /// Stores what differs, and gives the numbers of all these items' rows.
@@ -466,9 +419,7 @@ fn put<'i>(
             return Ok(Some((id, false)));
         }
         Some(KnownRow::LibraryState { id, .. }) => {
-            tx.connection
-                .prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?
-                .execute(params![id, generation])?;
+            tx.run("UPDATE items SET died = ?2 WHERE id = ?1", params![id, generation])?;
         }
         Some(KnownRow::Gone) => return Ok(None),
         None => {}

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::cached::CachedStatements;
 use super::endpoints::TOKEN;
 use super::incarnation::Incarnation;
 use super::libraries::LibraryRow;
@@ -69,17 +70,12 @@ impl Store {
     /// at a URL that led to both: a server at another one may say that it is this server, and list whatever it likes.
     pub fn matches_of_others(&self, identity: IdentityId, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
         self.read(|c| {
-            let others: Vec<LibraryId> = c
-                .prepare_cached(
-                    "SELECT theirs.id FROM libraries own \
+            let others: Vec<LibraryId> = c.values("SELECT theirs.id FROM libraries own \
                      JOIN identities me ON me.id = ?1 JOIN identities other ON other.server = me.server AND other.id <> me.id \
                      AND NOT me.cleared AND length(me.who) = ?3 AND length(other.who) = ?3 \
                      AND EXISTS (SELECT 1 FROM endpoints mine JOIN endpoints same ON same.url = mine.url \
                      WHERE mine.identity = me.id AND same.identity = other.id) \
-                     JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2",
-                )?
-                .query_map(params![identity, listing.library, TOKEN], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
+                     JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2", params![identity, listing.library, TOKEN])?;
             let mut found: Vec<(Sequence, Vec<u8>, String)> = Vec::new();
             if !others.is_empty() {
                 let own = all_of(c, listing.library)?;
@@ -114,10 +110,7 @@ impl Store {
 
 /// The number of the table of a library's matches, if something was recorded.
 fn table_at(connection: &Connection, library: LibraryId) -> rusqlite::Result<Option<TableId>> {
-    connection
-        .prepare_cached("SELECT id FROM tables WHERE library = ?1")?
-        .query_row([library], |row| row.get(0))
-        .optional()
+    connection.find_value("SELECT id FROM tables WHERE library = ?1", [library])
 }
 
 /// The same, made where there is none.
@@ -125,10 +118,8 @@ fn table_of(tx: &Tx<'_>, library: &mut LibraryState) -> rusqlite::Result<TableId
     if let Some(table) = library.matches {
         return Ok(table);
     }
-    tx.connection
-        .prepare_cached("INSERT INTO tables (library) VALUES (?1)")?
-        .execute([library.id])?;
-    let table = TableId(tx.connection.last_insert_rowid());
+    tx.run("INSERT INTO tables (library) VALUES (?1)", [library.id])?;
+    let table = TableId(tx.last_insert_rowid());
     library.matches = Some(table);
     Ok(table)
 }
@@ -170,12 +161,10 @@ fn unverified_but(tx: &Tx<'_>, library: &LibraryState, pairs: &[(&[u8], &str)]) 
 
 /// What a host recorded at this change sequence ends an invalidation before it.
 fn verify(tx: &Tx<'_>, library: LibraryId, path: &[u8], given: Sequence) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached(
-            "DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3",
-        )?
-        .execute(params![library, path, given])?;
-    Ok(())
+    tx.run(
+        "DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3",
+        params![library, path, given],
+    )
 }
 
 /// Gives a library what hosts told another one that it stands for from now on: the matches, unless it has newer ones itself,
@@ -188,8 +177,7 @@ pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Resul
     }
     if own.is_empty() {
         drop_matches(tx, to)?;
-        tx.connection
-            .execute("UPDATE tables SET library = ?2 WHERE library = ?1", [from, to])?;
+        tx.execute("UPDATE tables SET library = ?2 WHERE library = ?1", [from, to])?;
     } else {
         let table = table_of(tx, &mut tx.expect_library(to)?)?;
         let records = RecordTx::new(tx);
@@ -199,7 +187,7 @@ pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Resul
         }
         drop_matches(tx, from)?;
     }
-    tx.connection.execute(
+    tx.execute(
         "INSERT INTO unverified (library, path, rating_key, sequence) \
          SELECT ?2, path, rating_key, sequence FROM unverified WHERE library = ?1 \
          ON CONFLICT (library, path, rating_key) DO UPDATE SET sequence = max(sequence, excluded.sequence)",
@@ -215,10 +203,7 @@ pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Resul
 
 /// Removes all matches of a library, whatever their number: their rows are swept by later writes.
 pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached("UPDATE tables SET library = NULL WHERE library = ?1")?
-        .execute([library])?;
-    Ok(())
+    tx.run("UPDATE tables SET library = NULL WHERE library = ?1", [library])
 }
 
 /// Removes a match.

@@ -3,6 +3,7 @@
 use rusqlite::params;
 
 use super::adding::{BulkInsert, RowDefaults};
+use super::cached::CachedStatements;
 use super::changes::LoggedKind;
 use super::items::{digest, visible};
 use super::libraries::{LibraryRow, renew};
@@ -49,9 +50,10 @@ impl Store {
         self.write(|tx| {
             tx.expect_library(row.id)?;
             renew(tx, row.id, &row.library.change.token, begun, now_ms, provisional)?;
-            tx.connection
-                .prepare_cached("UPDATE libraries SET told_items = ?2 WHERE id = ?1")?
-                .execute(params![row.id, items.cast_signed()])?;
+            tx.run(
+                "UPDATE libraries SET told_items = ?2 WHERE id = ?1",
+                params![row.id, items.cast_signed()],
+            )?;
             tx.freshness_changed(identity)
         })
     }
@@ -77,37 +79,37 @@ fn remove(tx: &Tx<'_>, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<(
         end(tx, id, library.generation)?;
     }
     end_attempted(tx, &library, rating_key)?;
-    tx.connection
-        .prepare_cached("UPDATE libraries SET listed_items = max(listed_items - ?2, 0) WHERE id = ?1")?
-        .execute(params![library.id, i64::from(visible.is_some())])?;
+    tx.run(
+        "UPDATE libraries SET listed_items = max(listed_items - ?2, 0) WHERE id = ?1",
+        params![library.id, i64::from(visible.is_some())],
+    )?;
     let was = visible.map_or(0, |(id, _)| id);
     tx.change_of_items(&library, LoggedKind::Removed, rating_key, (was, 0))
 }
 
 /// Whether an item came or went singly after a change sequence.
 fn is_newer(tx: &Tx<'_>, library: LibraryId, rating_key: &str, asked: Sequence) -> rusqlite::Result<bool> {
-    tx.connection
-        .prepare_cached("SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND since > ?3")?
-        .exists(params![library, rating_key, asked])
+    tx.has(
+        "SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND since > ?3",
+        params![library, rating_key, asked],
+    )
 }
 
 /// Ends a row singly: a page that was asked for before must not bring it back.
 fn end(tx: &Tx<'_>, id: i64, generation: Generation) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached("UPDATE items SET died = ?2, since = ?3 WHERE id = ?1")?
-        .execute(params![id, generation, tx.sequence])?;
-    Ok(())
+    tx.run(
+        "UPDATE items SET died = ?2, since = ?3 WHERE id = ?1",
+        params![id, generation, tx.sequence],
+    )
 }
 
 /// Ends the rows of an item that a listing under way has stored for the next generation: what is known now is newer.
 fn end_attempted(tx: &Tx<'_>, library: &LibraryState, rating_key: &str) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached(
-            "UPDATE items SET died = born, since = ?4 WHERE library = ?1 AND rating_key = ?2 AND born > ?3 \
+    tx.run(
+        "UPDATE items SET died = born, since = ?4 WHERE library = ?1 AND rating_key = ?2 AND born > ?3 \
              AND died IS NULL",
-        )?
-        .execute(params![library.id, rating_key, library.generation, tx.sequence])?;
-    Ok(())
+        params![library.id, rating_key, library.generation, tx.sequence],
+    )
 }
 
 /// Merges items, one after the other.
@@ -124,16 +126,13 @@ struct ItemMerge<'t, 'i> {
 impl<'t, 'i> ItemMerge<'t, 'i> {
     /// Of about so many items.
     fn new(tx: &'t Tx<'t>, library: LibraryState, count: usize) -> rusqlite::Result<Self> {
-        let is_listed = tx
-            .connection
-            .prepare_cached("SELECT 1 FROM listings WHERE library = ?1")?
-            .exists([library.id])?;
+        let is_listed = tx.has("SELECT 1 FROM listings WHERE library = ?1", [library.id])?;
         // By an index that has no row of a first listing.
         let is_attempted = !library.generation.is_fetched()
-            || tx
-                .connection
-                .prepare_cached("SELECT 1 FROM items WHERE library = ?1 AND born > ?2 AND born > 1 LIMIT 1")?
-                .exists(params![library.id, library.generation])?;
+            || tx.has(
+                "SELECT 1 FROM items WHERE library = ?1 AND born > ?2 AND born > 1 LIMIT 1",
+                params![library.id, library.generation],
+            )?;
         Ok(Self {
             tx,
             library,
@@ -163,9 +162,10 @@ impl<'t, 'i> ItemMerge<'t, 'i> {
         if let Some((id, _)) = before {
             end(tx, id, library.generation)?;
         } else {
-            tx.connection
-                .prepare_cached("UPDATE libraries SET listed_items = listed_items + 1 WHERE id = ?1")?
-                .execute([library.id])?;
+            tx.run(
+                "UPDATE libraries SET listed_items = listed_items + 1 WHERE id = ?1",
+                [library.id],
+            )?;
         }
         if self.is_attempted {
             end_attempted(tx, library, &item.rating_key)?;

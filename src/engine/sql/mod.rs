@@ -10,6 +10,8 @@
 //! that uses it.
 
 // The folder and the database in it.
+mod cached;
+mod carry_over;
 mod client;
 mod connection;
 mod connections;
@@ -63,7 +65,6 @@ mod texts;
 mod titles;
 mod totals;
 mod unverified;
-mod upgrade;
 
 #[cfg(test)]
 mod columns_tests;

@@ -1,7 +1,8 @@
 //! What the server was asked about, so that no process asks it again too soon.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
+use super::cached::CachedStatements;
 use super::open::Store;
 use crate::error::{Result, Status};
 use crate::model::{IdentityId, LibraryId, PathSearch};
@@ -33,18 +34,17 @@ impl Store {
     /// When the server was asked about the path with this hash.
     pub fn path_search(&self, identity: IdentityId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
         self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT first_ms, last_ms, found FROM path_searches WHERE identity = ?1 AND library = ?2 AND hash = ?3",
-                )?
-                .query_row(params![identity, library, hash.cast_signed()], |row| {
+            connection.find(
+                "SELECT first_ms, last_ms, found FROM path_searches WHERE identity = ?1 AND library = ?2 AND hash = ?3",
+                params![identity, library, hash.cast_signed()],
+                |row| {
                     Ok(PathSearch {
                         first_ms: row.get(0)?,
                         last_ms: row.get(1)?,
                         found: row.get(2)?,
                     })
-                })
-                .optional()
+                },
+            )
         })
     }
 
@@ -52,33 +52,30 @@ impl Store {
     /// clock that was set back: they are not counted.
     pub fn last_path_search(&self, identity: IdentityId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
         self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT max(last_ms), count(*) FILTER (WHERE last_ms > ?3) FROM path_searches \
+            connection.row(
+                "SELECT max(last_ms), count(*) FILTER (WHERE last_ms > ?3) FROM path_searches \
                      WHERE identity = ?1 AND library <> ?2 AND last_ms <= ?4",
-                )?
-                .query_row(params![identity, PROBE, since_ms, now_ms], |row| {
-                    Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
-                })
+                params![identity, PROBE, since_ms, now_ms],
+                |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())),
+            )
         })
     }
 
     /// When the server was last asked whether anything moved, because a path was not listed, and what became of that.
     pub fn last_probe_for_path(&self, identity: IdentityId) -> Result<Option<(i64, ProbeOutcome)>> {
         self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT last_ms, found FROM path_searches WHERE identity = ?1 AND library = ?2 AND hash = 0",
-                )?
-                .query_row(params![identity, PROBE], |row| {
+            connection.find(
+                "SELECT last_ms, found FROM path_searches WHERE identity = ?1 AND library = ?2 AND hash = 0",
+                params![identity, PROBE],
+                |row| {
                     let outcome = match row.get::<_, i64>(1)? {
                         0 => ProbeOutcome::UnderWay,
                         ANSWERED => ProbeOutcome::Answered,
                         status => ProbeOutcome::Failed(i32::try_from(status).ok().and_then(Status::from_number)),
                     };
                     Ok((row.get(0)?, outcome))
-                })
-                .optional()
+                },
+            )
         })
     }
 
@@ -125,28 +122,20 @@ impl Store {
 
     fn note_outcome(&self, identity: IdentityId, library: LibraryId, hash: u64, now_ms: i64, found: i64) -> Result<()> {
         self.write(|tx| {
-            tx.connection
-                .prepare_cached(
-                    "INSERT INTO path_searches (identity, library, hash, first_ms, last_ms, found) \
+            tx.run(
+                "INSERT INTO path_searches (identity, library, hash, first_ms, last_ms, found) \
                      VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (identity, library, hash) DO UPDATE SET \
                      first_ms = CASE WHEN found <> excluded.found THEN excluded.first_ms ELSE first_ms END, \
                      last_ms = excluded.last_ms, found = excluded.found",
-                )?
-                .execute(params![identity, library, hash.cast_signed(), now_ms, found])?;
+                params![identity, library, hash.cast_signed(), now_ms, found],
+            )?;
             // Those of the future too: the clock was set back, and they would be the last ones until it is there again. A premise
             // is what processes begin with that ask no server: it stays for longer.
-            tx.connection
-                .prepare_cached(
-                    "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2 \
+            tx.run(
+                "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2 \
                      AND (identity <> ?3 OR last_ms NOT BETWEEN ?4 AND ?2)",
-                )?
-                .execute(params![
-                    now_ms - FORGOTTEN_MS,
-                    now_ms,
-                    IdentityId::ALL,
-                    now_ms - PREMISE_KEPT_MS
-                ])?;
-            Ok(())
+                params![now_ms - FORGOTTEN_MS, now_ms, IdentityId::ALL, now_ms - PREMISE_KEPT_MS],
+            )
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::cached::CachedStatements;
 use super::history::{begin_anew, note_day};
 use super::libraries::{LibraryRow, disown, libraries, renew, upsert};
 use super::matches::hand_over;
@@ -26,12 +27,10 @@ impl Store {
     ) -> Result<Vec<LibraryRow>> {
         self.write(|tx| {
             // It may be one of a database that was set aside.
-            tx.connection
-                .query_row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
+            tx.query_row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
             let before = libraries(tx.connection, identity)?;
-            tx.connection
-                .execute("UPDATE libraries SET present = 0 WHERE identity = ?1", [identity])?;
-            tx.connection.execute(
+            tx.execute("UPDATE libraries SET present = 0 WHERE identity = ?1", [identity])?;
+            tx.execute(
                 "UPDATE identities SET used_ms = ?2 WHERE id = ?1",
                 params![identity, now_ms],
             )?;
@@ -83,20 +82,20 @@ fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Resu
         params![identity, now_ms],
     )?;
     let before_ms = now_ms.saturating_sub(GONE_MS);
-    let some = c
-        .prepare_cached("SELECT 1 FROM libraries WHERE identity = ?1 AND NOT present AND gone_ms <= ?2")?
-        .exists(params![identity, before_ms])?;
+    let some = c.has(
+        "SELECT 1 FROM libraries WHERE identity = ?1 AND NOT present AND gone_ms <= ?2",
+        params![identity, before_ms],
+    )?;
     if !some {
         return Ok(());
     }
-    let gone: Vec<(LibraryId, bool)> = c
-        .prepare_cached(
-            "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
+    let gone: Vec<(LibraryId, bool)> = c.rows(
+        "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
              FROM libraries) l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \
              AND (NOT matches OR generation > 0 OR EXISTS (SELECT 1 FROM items WHERE library = l.id))",
-        )?
-        .query_map(params![identity, before_ms], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
+        params![identity, before_ms],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     for (id, has_matches) in gone {
         disown(tx, "id", id)?;
         if has_matches {

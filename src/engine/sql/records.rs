@@ -5,8 +5,10 @@
 //! A row leaves the log when it is dead: replaced by a later one, a removal that a segment holds, or of a table that was
 //! cleared. Rows that no segment has are few: the write that would make them many makes a segment.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
 
+use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
 use super::ids::{segment_name, segment_text};
 use super::open::Store;
@@ -18,9 +20,13 @@ use crate::platform::files;
 
 /// Rows of cleared tables that one write looks at.
 const SWEPT: i64 = 400;
+/// Rows that one write looks at because all take more than the limit.
+const EVICTED: usize = 10_000;
+/// Rows that are read at a time.
+const ROWS: usize = 64;
 
 /// Which segments there are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The change sequence when segments or tables changed last.
     pub changed: Sequence,
@@ -31,7 +37,7 @@ pub struct Manifest {
 }
 
 /// A segment as the manifest names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedSegment {
     /// Its name.
     pub name: SegmentName,
@@ -115,14 +121,7 @@ impl FromCells for Manifest {
 
 /// The manifest, as the connection sees it.
 pub fn manifest(connection: &Connection) -> rusqlite::Result<Manifest> {
-    manifest_as(connection, read)
-}
-
-/// The same, its row read in this way.
-pub fn manifest_as<T>(connection: &Connection, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-    connection
-        .prepare_cached(&format!("SELECT {} FROM store", list::<Manifest>()))?
-        .query_row([], read)
+    connection.row(&format!("SELECT {} FROM store", list::<Manifest>()), [], read)
 }
 
 /// The inverse of [`text_of`].
@@ -145,41 +144,29 @@ fn text_of(segments: &[NamedSegment]) -> String {
 }
 
 fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableRow>> {
-    connection
-        .prepare_cached("SELECT id, name, entries, bytes FROM tables WHERE name IS NOT NULL")?
-        .query_map([], |row| {
+    connection.rows(
+        "SELECT id, name, entries, bytes FROM tables WHERE name IS NOT NULL",
+        [],
+        |row| {
             Ok(TableRow {
                 id: row.get(0)?,
                 name: row.get(1)?,
                 entries: row.get(2)?,
                 bytes: row.get(3)?,
             })
-        })?
-        .collect()
-}
-
-/// Records of hosts' tables of later writes than this, in their order. `long`: longer values are left in the log.
-fn rows_since(connection: &Connection, since: Sequence, long: usize) -> rusqlite::Result<Vec<RecordRow>> {
-    rows_with_values(
-        connection,
-        "AND in_table IN (SELECT id FROM tables WHERE name IS NOT NULL)",
-        since,
-        long,
+        },
     )
 }
 
-fn rows_with_values(
-    connection: &Connection,
-    which: &str,
-    since: Sequence,
-    long: usize,
-) -> rusqlite::Result<Vec<RecordRow>> {
-    connection
-        .prepare_cached(&format!(
+/// Rows of the log for which `which` holds, with values of at most `long` bytes; -1: without values.
+fn rows(connection: &Connection, which: &str, from: i64, long: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
+    connection.rows(
+        &format!(
             "SELECT id, in_table, name, length(value), CASE WHEN length(value) <= ?2 THEN value END, expires_ms \
-             FROM records WHERE id > ?1 {which} ORDER BY id",
-        ))?
-        .query_map(params![end_of(since), i64::try_from(long).unwrap_or(i64::MAX)], |row| {
+             FROM records WHERE {which} LIMIT ?3 + 0",
+        ),
+        params![from, long, i64::try_from(most).unwrap_or(i64::MAX)],
+        |row| {
             let length: Option<i64> = row.get(3)?;
             let value = length.map(|length| Ok::<_, rusqlite::Error>((row.get(4)?, length.cast_unsigned())));
             Ok(RecordRow {
@@ -189,9 +176,14 @@ fn rows_with_values(
                 value: value.transpose()?,
                 expires_ms: row.get(5)?,
             })
-        })?
-        .collect()
+        },
+    )
 }
+
+const BEHIND: &str = "id > ?1 ORDER BY id";
+const BEHIND_OF_MATCHES: &str =
+    "id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE library IS NOT NULL) ORDER BY id";
+const BEHIND_OF_HOSTS: &str = "id > ?1 AND in_table IN (SELECT id FROM tables WHERE name IS NOT NULL) ORDER BY id";
 
 /// What is new since a snapshot; all of it where that is of another manifest, or `None`.
 fn state(
@@ -214,7 +206,7 @@ fn state(
     let from = known.map_or(manifest.merged, |(since, _)| since);
     Ok(RecordsState {
         sequence: now,
-        rows: rows_since(connection, from, long)?,
+        rows: rows(connection, BEHIND_OF_HOSTS, end_of(from), bytes(long), usize::MAX)?,
         manifest: match known {
             Some(_) => None,
             None => Some((manifest, tables(connection)?)),
@@ -271,9 +263,7 @@ impl Store {
     /// Clears all tables of hosts.
     pub fn clear_tables(&self) -> Result<()> {
         self.write(|tx| {
-            tx.connection
-                .prepare_cached("UPDATE tables SET name = NULL WHERE name IS NOT NULL")?
-                .execute([])?;
+            tx.run("UPDATE tables SET name = NULL WHERE name IS NOT NULL", [])?;
             manifest_changed(tx)
         })
     }
@@ -289,29 +279,23 @@ impl Store {
     /// Hands the value of this row to `then` when it has at most `room` bytes: a larger one is not read. Gives its length;
     /// `None` when the row is gone.
     pub fn long_value(&self, row: i64, room: usize, then: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT length(value), CASE WHEN length(value) <= ?2 THEN value END FROM records \
-                 WHERE id = ?1 AND value IS NOT NULL",
-            )?;
-            let mut rows = statement.query(params![row, i64::try_from(room).unwrap_or(i64::MAX)])?;
-            let Some(row) = rows.next()? else {
-                return Ok(None);
-            };
-            if let Ok(value) = row.get_ref(1)?.as_blob() {
-                then(value);
-            }
-            Ok(Some(usize::try_from(row.get::<_, i64>(0)?).unwrap_or(0)))
-        })
+        let row = self
+            .read(|connection| rows(connection, "id = ?1", row, bytes(room), 1))?
+            .pop();
+        Ok(row.and_then(|row| row.value).map(|(value, length)| {
+            value.as_deref().map(then);
+            usize::try_from(length).unwrap_or(0)
+        }))
     }
+}
+
+fn bytes(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
 }
 
 /// Readers load manifest and tables anew. The last record may go in the same write, so its number is kept here.
 fn manifest_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached("UPDATE store SET manifest = ?1, sequence = ?1")?
-        .execute([tx.sequence])
-        .map(|_| ())
+    tx.run("UPDATE store SET manifest = ?1, sequence = ?1", [tx.sequence])
 }
 
 impl RecordLog<'_> {
@@ -327,82 +311,55 @@ impl RecordLog<'_> {
 
     /// The tables of whatever kind that are not cleared.
     pub fn collections(&self) -> rusqlite::Result<Vec<Collection>> {
-        self.connection
-            .prepare_cached(
-                "SELECT id, library IS NOT NULL, entries, bytes FROM tables WHERE name IS NOT NULL OR library IS NOT NULL",
-            )?
-            .query_map([], |row| {
+        self.connection.rows(
+            "SELECT id, library IS NOT NULL, entries, bytes FROM tables WHERE name IS NOT NULL OR library IS NOT NULL",
+            [],
+            |row| {
                 Ok(Collection {
                     id: row.get(0)?,
                     is_paths: row.get(1)?,
                     counts: [row.get(2)?, row.get(3)?],
                 })
-            })?
-            .collect()
+            },
+        )
     }
 
     /// How many records are of later writes than this; more than `most` are not counted.
     pub fn count_since(&self, since: Sequence, most: usize) -> rusqlite::Result<usize> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.connection
-            .prepare_cached("SELECT count(*) FROM (SELECT 1 FROM records WHERE id > ?1 LIMIT ?2)")?
-            .query_row(params![end_of(since), most], |row| row.get::<_, i64>(0))
+            .value::<i64>(
+                "SELECT count(*) FROM (SELECT 1 FROM records WHERE id > ?1 LIMIT ?2)",
+                params![end_of(since), most],
+            )
             .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
     }
 
     /// Records of later writes than this, with values unless these are longer.
     pub fn rows_since(&self, since: Sequence, long: usize) -> rusqlite::Result<Vec<RecordRow>> {
-        rows_with_values(self.connection, "", since, long)
+        rows(self.connection, BEHIND, end_of(since), bytes(long), usize::MAX)
     }
 
     /// Rows behind this one, in their order, at most so many, without their values.
     pub fn rows_after(&self, row: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
-        self.rows("id > ?1 ORDER BY id LIMIT ?2", row, most)
-    }
-
-    /// The same of confirmed matches.
-    pub fn matches_after(&self, row: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
-        let which = "id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE library IS NOT NULL) \
-                     ORDER BY id LIMIT ?2";
-        self.rows(which, row, most)
+        rows(self.connection, BEHIND, row, -1, most)
     }
 
     /// Rows that have expired by then, at most so many, without their values.
     pub fn expired(&self, now_ms: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
-        self.rows("expires_ms <= ?1 ORDER BY expires_ms LIMIT ?2", now_ms, most)
+        rows(
+            self.connection,
+            "expires_ms <= ?1 ORDER BY expires_ms",
+            now_ms,
+            -1,
+            most,
+        )
     }
 
-    fn rows(&self, which: &str, from: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
-        self.connection
-            .prepare_cached(&format!(
-                "SELECT id, in_table, name, length(value), expires_ms FROM records WHERE {which}"
-            ))?
-            .query_map(params![from, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
-                Ok(RecordRow {
-                    id: row.get(0)?,
-                    table: row.get(1)?,
-                    name: row.get(2)?,
-                    value: row
-                        .get::<_, Option<i64>>(3)?
-                        .map(|length| (None, length.cast_unsigned())),
-                    expires_ms: row.get(4)?,
-                })
-            })?
-            .collect()
-    }
-
-    /// One row, with its value unless that is a long one.
+    /// The value of one row, unless that is a long one, and its length.
     pub fn row(&self, id: i64, long: usize) -> rusqlite::Result<Option<(Option<Vec<u8>>, u64)>> {
-        let value = self
-            .connection
-            .prepare_cached(
-                "SELECT length(value), CASE WHEN length(value) <= ?2 THEN value END FROM records WHERE id = ?1",
-            )?
-            .query_row(params![id, i64::try_from(long).unwrap_or(i64::MAX)], |row| {
-                Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?))
-            })
-            .optional()?;
-        Ok(value.and_then(|(length, value)| Some((value, length?.cast_unsigned()))))
+        let row = rows(self.connection, "id = ?1", id, bytes(long), 1)?.pop();
+        Ok(row.and_then(|row| row.value))
     }
 }
 
@@ -422,6 +379,28 @@ impl<'t> RecordTx<'t> {
         self.tx.sequence
     }
 
+    /// Hands over rows of the log without their values, the oldest first, until `each` returns `false`; of confirmed matches, or
+    /// of all tables. A write looks at so many and no more: the next one goes on.
+    pub fn oldest_first<E: From<rusqlite::Error>>(
+        &self,
+        of_matches: bool,
+        mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
+    ) -> std::result::Result<(), E> {
+        let which = if of_matches { BEHIND_OF_MATCHES } else { BEHIND };
+        let mut from = 0;
+        for _ in 0..EVICTED / ROWS {
+            let rows = rows(self.log.connection, which, from, -1, ROWS)?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            from = last.id;
+            for row in rows {
+                if !each(row)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a record at the end of the log; gives its row.
     pub fn add(
         &self,
@@ -431,10 +410,10 @@ impl<'t> RecordTx<'t> {
         expires_ms: Option<i64>,
     ) -> rusqlite::Result<i64> {
         let id = self.next_row();
-        self.tx
-            .connection
-            .prepare_cached("INSERT INTO records (id, in_table, name, expires_ms, value) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![id, table, name, expires_ms, value])?;
+        self.tx.run(
+            "INSERT INTO records (id, in_table, name, expires_ms, value) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![id, table, name, expires_ms, value],
+        )?;
         Ok(id)
     }
 
@@ -445,18 +424,13 @@ impl<'t> RecordTx<'t> {
 
     /// Removes a row that is dead.
     pub fn delete(&self, row: i64) -> rusqlite::Result<()> {
-        self.tx
-            .connection
-            .prepare_cached("DELETE FROM records WHERE id = ?1")?
-            .execute([row])
-            .map(|_| ())
+        self.tx.run("DELETE FROM records WHERE id = ?1", [row])
     }
 
     /// Makes a table.
     pub fn make_table(&self, name: &[u8]) -> rusqlite::Result<TableId> {
         let c = self.tx.connection;
-        c.prepare_cached("INSERT INTO tables (name) VALUES (?1)")?
-            .execute([name])?;
+        c.run("INSERT INTO tables (name) VALUES (?1)", [name])?;
         let id = c.last_insert_rowid();
         manifest_changed(self.tx)?;
         Ok(TableId(id))
@@ -464,19 +438,18 @@ impl<'t> RecordTx<'t> {
 
     /// Clears a table, whatever its size: its number is dead, and its records are swept with later writes.
     pub fn clear_table(&self, id: TableId) -> rusqlite::Result<()> {
-        self.tx
-            .connection
-            .prepare_cached("UPDATE tables SET name = NULL WHERE id = ?1")?
-            .execute([id])?;
+        self.tx.run("UPDATE tables SET name = NULL WHERE id = ?1", [id])?;
         manifest_changed(self.tx)
     }
 
     /// Names the segments, the newest first. Records of up to this write are in them.
     pub fn name_segments(&self, segments: &[NamedSegment]) -> rusqlite::Result<()> {
-        self.tx
-            .connection
-            .prepare_cached("UPDATE store SET segments = ?1, merged = ?2")?
-            .execute(params![text_of(segments), self.tx.sequence])?;
+        let made = segments.first().map(|one| one.name);
+        self.tx.made.set(made.filter(|name| name.sequence == self.tx.sequence));
+        self.tx.run(
+            "UPDATE store SET segments = ?1, merged = ?2",
+            params![text_of(segments), self.tx.sequence],
+        )?;
         manifest_changed(self.tx)
     }
 
@@ -491,44 +464,43 @@ impl<'t> RecordTx<'t> {
             return Ok(false);
         };
         segments.splice(at..at + old.len(), [new]);
-        self.tx
-            .connection
-            .prepare_cached("UPDATE store SET segments = ?1")?
-            .execute([text_of(&segments)])?;
+        self.tx.run("UPDATE store SET segments = ?1", [text_of(&segments)])?;
         manifest_changed(self.tx)?;
         Ok(true)
     }
 
     /// Notes what segments have of a table.
     pub fn count(&self, table: TableId, [entries, bytes]: [i64; 2]) -> rusqlite::Result<()> {
-        self.tx
-            .connection
-            .prepare_cached("UPDATE tables SET entries = ?2, bytes = ?3 WHERE id = ?1")?
-            .execute(params![table, entries, bytes])
-            .map(|_| ())
+        self.tx.run(
+            "UPDATE tables SET entries = ?2, bytes = ?3 WHERE id = ?1",
+            params![table, entries, bytes],
+        )
     }
 }
 
 /// Removes some records of tables that were cleared, and those tables of which none is left. Gives whether there may be more.
 pub fn sweep_cleared(c: &Connection) -> rusqlite::Result<bool> {
-    let cleared: Option<(TableId, i64)> = c
-        .prepare_cached("SELECT id, swept FROM tables WHERE name IS NULL AND library IS NULL LIMIT 1")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+    let cleared: Option<(TableId, i64)> = c.find(
+        "SELECT id, swept FROM tables WHERE name IS NULL AND library IS NULL LIMIT 1",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     let Some((id, from)) = cleared else {
         return Ok(false);
     };
-    let upto: Option<i64> = c
-        .prepare_cached("SELECT max(id) FROM (SELECT id FROM records WHERE id > ?1 ORDER BY id LIMIT ?2)")?
-        .query_row(params![from, SWEPT], |row| row.get(0))?;
+    let upto: Option<i64> = c.value(
+        "SELECT max(id) FROM (SELECT id FROM records WHERE id > ?1 ORDER BY id LIMIT ?2)",
+        params![from, SWEPT],
+    )?;
     let Some(upto) = upto else {
-        c.prepare_cached("DELETE FROM tables WHERE id = ?1")?.execute([id])?;
+        c.run("DELETE FROM tables WHERE id = ?1", [id])?;
         return Ok(true);
     };
-    c.prepare_cached("DELETE FROM records WHERE id > ?1 AND id <= ?2 AND in_table = ?3")?
-        .execute(params![from, upto, id])?;
-    c.prepare_cached("UPDATE tables SET swept = ?2 WHERE id = ?1")?
-        .execute(params![id, upto])?;
+    c.run(
+        "DELETE FROM records WHERE id > ?1 AND id <= ?2 AND in_table = ?3",
+        params![from, upto, id],
+    )?;
+    c.run("UPDATE tables SET swept = ?2 WHERE id = ?1", params![id, upto])?;
     Ok(true)
 }
 

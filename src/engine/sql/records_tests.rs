@@ -135,9 +135,19 @@ fn confirmed_matches_are_records_of_their_library_s_table() {
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     record_pairs(&store, &row, &[(b"/h/1.mkv", "1"), (b"/h/2.mkv", "2")]);
     assert_eq!(state(&store, None).rows.len(), 1, "hosts' tables have one");
-    let matches = store.read_records(|log| log.matches_after(0, 9)).expect("read");
-    let names: Vec<&[u8]> = matches.iter().map(|row| &row.name[..]).collect();
-    assert_eq!(names, [&b"/h/1.mkv"[..], b"/h/2.mkv"]);
+    let names = |of_matches| {
+        let mut names = Vec::new();
+        let read = store.write_records(|tx| {
+            tx.oldest_first(of_matches, |row| {
+                names.push(row.name);
+                Ok::<_, rusqlite::Error>(true)
+            })
+        });
+        read.expect("read");
+        names
+    };
+    assert_eq!(names(true), [&b"/h/1.mkv"[..], b"/h/2.mkv"]);
+    assert_eq!(names(false).len(), 3);
     let of_paths = |log: &RecordLog<'_>| Ok(log.collections()?.iter().filter(|one| one.is_paths).count());
     assert_eq!(store.read_records(of_paths).expect("read"), 1);
     assert_eq!(

@@ -1,7 +1,8 @@
 //! Arguments that a server was found to refuse, remembered with its version: another version may take them.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
+use super::cached::CachedStatements;
 use super::open::Store;
 use crate::error::Result;
 use crate::model::IdentityId;
@@ -10,13 +11,11 @@ impl Store {
     /// The words for what this identity's server refuses, as long as it has the version that it was found with.
     pub fn refusals(&self, identity: IdentityId) -> Result<String> {
         self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT r.arguments FROM identities i JOIN servers s ON s.id = i.server \
+            connection.find_value(
+                "SELECT r.arguments FROM identities i JOIN servers s ON s.id = i.server \
                      JOIN refusals r ON r.server = s.id AND r.version = s.version WHERE i.id = ?1",
-                )?
-                .query_row([identity], |row| row.get(0))
-                .optional()
+                [identity],
+            )
         })
         .map(Option::unwrap_or_default)
     }
@@ -24,14 +23,14 @@ impl Store {
     /// Notes what else this identity's server refuses: `add` joins it to what is known.
     pub fn note_refusals(&self, identity: IdentityId, add: &dyn Fn(&str) -> String) -> Result<()> {
         self.write(|tx| {
-            let known: (i64, String, Option<String>) = tx.connection.query_row(
+            let known: (i64, String, Option<String>) = tx.query_row(
                 "SELECT s.id, s.version, r.arguments FROM identities i JOIN servers s ON s.id = i.server \
                  LEFT JOIN refusals r ON r.server = s.id AND r.version = s.version WHERE i.id = ?1",
                 [identity],
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
             )?;
             let (server, version, arguments) = known;
-            tx.connection.execute(
+            tx.execute(
                 "INSERT OR REPLACE INTO refusals (server, version, arguments) VALUES (?1, ?2, ?3)",
                 params![server, version, add(&arguments.unwrap_or_default())],
             )?;
@@ -42,15 +41,14 @@ impl Store {
     /// Notes the version of this identity's server; gives whether it is another one than before.
     pub fn note_version(&self, identity: IdentityId, version: &str) -> Result<bool> {
         let is_known = self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT 1 FROM identities i JOIN servers s ON s.id = i.server WHERE i.id = ?1 AND s.version = ?2",
-                )?
-                .exists(params![identity, version])
+            connection.has(
+                "SELECT 1 FROM identities i JOIN servers s ON s.id = i.server WHERE i.id = ?1 AND s.version = ?2",
+                params![identity, version],
+            )
         })?;
         if !is_known {
             self.write(|tx| {
-                tx.connection.execute(
+                tx.execute(
                     "UPDATE servers SET version = ?2 WHERE id = (SELECT server FROM identities WHERE id = ?1)",
                     params![identity, version],
                 )

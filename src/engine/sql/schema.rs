@@ -5,14 +5,12 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::carry_over;
 use super::patience::BUSY;
 use crate::platform::files;
 
-/// `user_version` of what is made from this `schema.sql`. `docs/design/storage.md` says when it changes.
-pub const MADE: i64 = 12;
-
-/// The lowest `user_version` that [`super::upgrade::upgrade`] brings up to date. A database of a lower one is set aside.
-pub const OLDEST: i64 = 9;
+/// `user_version` of what is made from this `schema.sql`; a database of a lower one is renamed to `.broken`. `docs/design/storage.md` says when it changes.
+pub const MADE: i64 = 13;
 
 /// The journal mode that is wanted.
 pub fn journal(wal: bool) -> &'static str {
@@ -41,8 +39,8 @@ pub fn warn_of_network() {
 }
 
 /// Makes a database, whole and closed, in an empty file that no other process knows. The caller forces it to the disk: `SQLite`
-/// would do so a dozen times.
-pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
+/// would do so a dozen times. With what the store of format 2 has, if there is one.
+pub fn make(path: &Path, wal: bool, earlier: Option<&Path>) -> rusqlite::Result<()> {
     let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
     let store_id = i64::from_le_bytes(files::random().map_err(random)?);
     let secret: [u8; 32] = files::random().map_err(random)?;
@@ -54,6 +52,9 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let connection = connect(path)?;
     connection
         .execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY; PRAGMA auto_vacuum = INCREMENTAL;")?;
+    if let Some(earlier) = earlier {
+        carry_over::attach(&connection, earlier)?;
+    }
     let tx = connection.unchecked_transaction()?;
     tx.execute_batch(&schema())?;
     tx.execute(
@@ -64,8 +65,14 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
         "INSERT INTO sqlite_sequence (name, seq) VALUES ('identities', ?1), ('libraries', ?1)",
         [first],
     )?;
+    if earlier.is_some() {
+        carry_over::fill(&tx)?;
+    }
     tx.pragma_update(None, "user_version", MADE)?;
     tx.commit()?;
+    if earlier.is_some() {
+        connection.execute_batch("DETACH earlier")?;
+    }
     // Last, so that nothing is in a log when it is closed: a log that cannot be emptied then, on a full disk, is no error
     // of closing, and the file would get its name without what it holds.
     let wanted = journal(wal);

@@ -12,6 +12,8 @@ CREATE TABLE store (
     evictions INTEGER NOT NULL DEFAULT 0,
     last_item INTEGER NOT NULL DEFAULT 0,  -- the last number of an item that is reserved. None is ever used again: the
                                            -- indexes of GUIDs and titles remember how far they are
+    guids_upto INTEGER NOT NULL DEFAULT 0, -- items up to this number are in the GUID index
+    titles_upto INTEGER NOT NULL DEFAULT 0, -- and in the title index
     segments  TEXT    NOT NULL DEFAULT '', -- of records, the newest first: name and number of records of each
     merged    INTEGER NOT NULL DEFAULT 0,  -- records of up to this change sequence are in segments
     manifest  INTEGER NOT NULL DEFAULT 0   -- change sequence when segments or tables changed last
@@ -78,8 +80,6 @@ CREATE TABLE libraries (
     -- what is derived from it
     segment            TEXT    NOT NULL DEFAULT '',  -- segment of the listing
     segment_seq        INTEGER NOT NULL DEFAULT 0,   -- single items that came or went up to here are in it
-    guids_upto         INTEGER NOT NULL DEFAULT 0,   -- its items up to this id, which may be another's, are in the GUID index
-    titles_upto        INTEGER NOT NULL DEFAULT 0,   -- and in the title index
     -- what the feed can tell of it
     feed_from          INTEGER NOT NULL DEFAULT 0,   -- what happened up to here it cannot: 'list again'
     feed_generation    INTEGER NOT NULL DEFAULT 0,   -- the listing that answered then: rows that it ended may go
@@ -134,21 +134,11 @@ CREATE TABLE titles (        -- made when a title is first searched
 CREATE TABLE listings (      -- a full listing under way
     library    INTEGER PRIMARY KEY REFERENCES libraries (id),
     generation INTEGER NOT NULL,           -- the one it will become
-    partition  INTEGER NOT NULL,           -- which of the library's partitions is being listed
-    position   INTEGER NOT NULL,           -- within that one
-    rows       INTEGER NOT NULL,           -- returned so far, over all partitions
-    keyed      INTEGER NOT NULL,           -- those of them that have a rating key
-    total      INTEGER NOT NULL,           -- of all partitions begun, as the server said; -1: it did not
-    tail       TEXT    NOT NULL,           -- the last rating keys, JSON: the overlap that a continuation must find
-    token      TEXT    NOT NULL,           -- the library's state before the first page
-    trust      INTEGER NOT NULL,
-    busy       INTEGER NOT NULL,
-    scanned_ms INTEGER NOT NULL,
     begun_seq  INTEGER NOT NULL,
-    begun_ms   INTEGER NOT NULL,
     touched_ms INTEGER NOT NULL,
-    pages      INTEGER NOT NULL DEFAULT 0, -- pages of seen
-    changed    INTEGER NOT NULL DEFAULT 0  -- some row differs from the generation that answers
+    pages      INTEGER NOT NULL,           -- pages of seen
+    changed    INTEGER NOT NULL,           -- some row differs from the generation that answers
+    progress   BLOB    NOT NULL            -- a Listing: how far it has come. Another build that cannot read it begins anew
 ) STRICT;
 
 CREATE TABLE seen (          -- items that a listing found again, by page

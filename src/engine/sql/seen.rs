@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::cached::CachedStatements;
 use super::tx::Tx;
 
 use crate::engine::segment::{put_varint, varint};
@@ -12,10 +13,10 @@ const MERGED_PAGES: i64 = 1 << 40;
 
 /// Notes the rows of a page, in any order.
 pub fn note_page(tx: &Tx<'_>, library: LibraryId, page: i64, ids: Vec<i64>) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached("INSERT OR REPLACE INTO seen (library, page, ids) VALUES (?1, ?2, ?3)")?
-        .execute(params![library, page, packed(ids)])?;
-    Ok(())
+    tx.run(
+        "INSERT OR REPLACE INTO seen (library, page, ids) VALUES (?1, ?2, ?3)",
+        params![library, page, packed(ids)],
+    )
 }
 
 /// Notes an item that was merged singly: a listing under way must not mark it as gone. A page of its own, far behind.
@@ -25,17 +26,15 @@ pub fn note_merged(tx: &Tx<'_>, library: LibraryId, id: i64) -> rusqlite::Result
 
 /// Whether items were merged singly while the listing was under way.
 pub fn has_merged(connection: &Connection, library: LibraryId) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM seen WHERE library = ?1 AND page >= ?2")?
-        .exists(params![library, MERGED_PAGES])
+    connection.has(
+        "SELECT 1 FROM seen WHERE library = ?1 AND page >= ?2",
+        params![library, MERGED_PAGES],
+    )
 }
 
 /// Forgets all pages of a library.
 pub fn forget(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached("DELETE FROM seen WHERE library = ?1")?
-        .execute([library])?;
-    Ok(())
+    tx.run("DELETE FROM seen WHERE library = ?1", [library])
 }
 
 /// The rows of all pages.

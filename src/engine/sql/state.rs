@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize};
 
+use super::cached::CachedStatements;
 use super::changes::{LoggedChange, LoggedKind};
 use super::columns::{list, names, read};
 use super::endpoints::{Endpoint, identity_of, one_of_several};
@@ -22,11 +24,12 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 const MOST: i64 = 2_000;
 
 /// Everything that a process needs in order to answer, read at one moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StoreState {
     /// The change sequence of that moment.
     pub sequence: Sequence,
     /// The incarnation that this is of.
+    #[serde(skip)]
     pub incarnation: Incarnation,
     /// The libraries that the last probe showed, in the server's order.
     pub libraries: Vec<LibraryRow>,
@@ -36,6 +39,7 @@ pub struct StoreState {
     /// not to be answered. Of [`StoreState::continued`] libraries all that happened since.
     pub changes: Vec<LoggedChange>,
     /// Libraries of which only the changes since an earlier state were read.
+    #[serde(skip)]
     pub continued: Vec<LibraryId>,
     /// When the identity was last noted to be used, Unix ms: 0 where that has to be asked, [`NEVER_FORGOTTEN`] where it is
     /// not noted.
@@ -142,9 +146,7 @@ fn state(
 
 /// The change sequence up to which the logs are not whole any more: trimmed, or in segments.
 fn trimmed_of(connection: &Connection) -> rusqlite::Result<Sequence> {
-    connection
-        .prepare_cached("SELECT max(trimmed, merged) FROM store")?
-        .query_row([], |row| row.get(0))
+    connection.value("SELECT max(trimmed, merged) FROM store", [])
 }
 
 /// A change, behind its place in the log.
@@ -165,12 +167,8 @@ fn recorded_since(
     now: Sequence,
     most: i64,
 ) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
-    connection
-        .prepare_cached(
-            "SELECT r.id, t.library, r.name, r.value FROM records r JOIN tables t ON t.id = r.in_table \
-             JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?2 IS NULL OR l.identity = ?2) ORDER BY r.id LIMIT ?3",
-        )?
-        .query_map(params![end_of(since), identity, most], |row| {
+    connection.rows("SELECT r.id, t.library, r.name, r.value FROM records r JOIN tables t ON t.id = r.in_table \
+             JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?2 IS NULL OR l.identity = ?2) ORDER BY r.id LIMIT ?3", params![end_of(since), identity, most], |row| {
             let match_of = |value| match_of(value, now);
             let given = row.get_ref(3)?.as_blob_or_null()?.and_then(match_of);
             let change = LoggedChange {
@@ -181,8 +179,7 @@ fn recorded_since(
                 sequence: given.map_or(now, |(_, given)| given),
             };
             Ok((row.get(0)?, change))
-        })?
-        .collect()
+        })
 }
 
 impl Store {
@@ -239,13 +236,10 @@ impl Store {
             if trimmed_of(connection)? > since || now < since {
                 return Ok((now, None));
             }
-            let mut found: Vec<(i64, LoggedChange)> = connection
-                .prepare_cached(&format!(
+            let mut found: Vec<(i64, LoggedChange)> = connection.rows(&format!(
                     "SELECT {}, id FROM changes WHERE id > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY id LIMIT ?3",
                     list::<LoggedChange>()
-                ))?
-                .query_map(params![end_of(since), identity, MOST], placed)?
-                .collect::<rusqlite::Result<_>>()?;
+                ), params![end_of(since), identity, MOST], placed)?;
             let recorded = recorded_since(connection, identity, since, now, MOST)?;
             let many = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MOST);
             let again = many(&found) || many(&recorded) || found.iter().any(|(_, one)| one.kind == LoggedKind::Library);

@@ -1,28 +1,34 @@
 //! The state file: what it holds comes back, and nothing else does.
 
 use super::*;
+use crate::engine::sql::changes::LoggedKind;
 
 fn kept() -> CachedState {
-    let row = || {
-        let text = Value::Text("Filme – 東京".to_owned());
-        vec![
-            Value::Integer(-7),
-            text,
-            Value::Null,
-            Value::Real(0.5),
-            Value::Blob(vec![0, 255]),
-        ]
+    let row = |title: &str| {
+        let mut row = LibraryRow::default();
+        row.library.title = title.to_owned();
+        row.library.locations = vec!["/Filme – 東京".to_owned(); 2];
+        row
+    };
+    let change = LoggedChange {
+        library: row("a").id,
+        kind: LoggedKind::UnverifiedPath,
+        path: vec![0, 255],
+        rating_key: String::new(),
+        sequence: Sequence(1 << 51),
     };
     let view = |endpoint| CachedView {
         endpoint,
-        identity: Some(3),
-        used_ms: i64::MAX,
-        manifest: row(),
-        libraries: vec![row(), row()],
-        changes: vec![row()],
+        identity: IdentityId(3),
+        state: StoreState {
+            sequence: Sequence(1 << 51),
+            libraries: vec![row("Filme"), row("")],
+            changes: vec![change.clone()],
+            used_ms: i64::MAX,
+            ..StoreState::default()
+        },
     };
     CachedState {
-        form: "id, title".to_owned(),
         id: u64::MAX,
         secret: [7; 32],
         sequence: Sequence(1 << 51),
@@ -32,36 +38,35 @@ fn kept() -> CachedState {
 
 #[test]
 fn what_is_written_is_read() {
-    let bytes = written(&kept(), b"files");
-    assert_eq!(read(&bytes, b"files"), Some(kept()));
-    assert_eq!(read(&bytes, b"other files"), None);
-    assert_eq!(read(&bytes, b""), None);
+    let bytes = encode(&kept(), b"files").expect("encoded");
+    assert_eq!(decode(&bytes, b"files"), Some(kept()));
+    assert_eq!(decode(&bytes, b"other files"), None);
+    assert_eq!(decode(&bytes, b""), None);
 }
 
 #[test]
 fn half_a_file_or_a_damaged_one_says_nothing() {
-    let bytes = written(&kept(), b"files");
+    let bytes = encode(&kept(), b"files").expect("encoded");
     for end in 0..bytes.len() {
-        assert_eq!(read(&bytes[..end], b"files"), None, "of {end} bytes");
+        assert_eq!(decode(&bytes[..end], b"files"), None, "of {end} bytes");
     }
     for place in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[place] ^= 1;
-        assert_eq!(read(&damaged, b"files"), None, "with another byte at {place}");
+        assert_eq!(decode(&damaged, b"files"), None, "with another byte at {place}");
     }
-    assert_eq!(read(&[&*bytes, b"\0"].concat(), b"files"), None);
+    assert_eq!(decode(&[&*bytes, b"\0"].concat(), b"files"), None);
 }
 
 /// Whatever the bytes are, with a sum that is right: no panic, no room for what is not there.
 #[test]
 fn numbers_that_are_too_large_say_nothing() {
-    let bytes = written(&kept(), b"files");
-    let body = &bytes[..bytes.len() - SUM];
-    for place in MAGIC.len()..body.len() - 8 {
+    let bytes = encode(&kept(), b"files").expect("encoded");
+    let body = &bytes[MAGIC.len() + 8..];
+    for place in 0..body.len() - 8 {
         let mut odd = body.to_vec();
         odd[place..place + 8].copy_from_slice(&u64::MAX.to_le_bytes());
         let sum = xxh3_64(&odd).to_le_bytes();
-        odd.extend_from_slice(&sum);
-        let _ = read(&odd, b"files");
+        let _ = decode(&[MAGIC, &sum, &*odd].concat(), b"files");
     }
 }

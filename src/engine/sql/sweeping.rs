@@ -2,16 +2,16 @@
 
 use std::sync::atomic::Ordering;
 
+use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
 use super::guids::GuidItem;
-use super::indexing::forget;
+use super::indexing::{Indexed, forget};
 use super::items::ABOVE;
 use super::open::Store;
 use super::records::sweep_cleared;
 use super::titles::TitledItem;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::LibraryId;
 
 impl Store {
     /// Removes rows that nothing shows any more, at most `slice` of each kind. Gives whether some may be left.
@@ -19,11 +19,10 @@ impl Store {
         // Shows and seasons of which the last episode was swept can be told only by reading all episodes.
         let shows = self.orphans.load(Ordering::Relaxed);
         let left = self.write(|tx| {
-            tx.connection
-                .prepare_cached(
-                    "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
-                )?
-                .execute([])?;
+            tx.run(
+                "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                [],
+            )?;
             let swept = sweep_slice(tx, slice)?;
             if sweep_cleared(tx.connection)? || swept.rows > 0 {
                 self.orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
@@ -43,7 +42,7 @@ impl Store {
                 "DELETE FROM libraries WHERE identity < 0",
                 "PRAGMA incremental_vacuum(256)",
             ] {
-                let mut statement = tx.connection.prepare_cached(statement)?;
+                let mut statement = tx.prepare_cached(statement)?;
                 if statement.parameter_count() > 0 {
                     statement.raw_bind_parameter(1, shows)?;
                 }
@@ -70,7 +69,6 @@ pub struct Swept {
 struct DeadItem {
     guids: GuidItem,
     titles: TitledItem,
-    library: LibraryId,
     of_show: bool,
 }
 
@@ -79,7 +77,6 @@ impl FromCells for DeadItem {
         Ok(Self {
             guids: GuidItem::from_cells(cells)?,
             titles: TitledItem::from_cells(cells)?,
-            library: cells.get("i.library")?,
             of_show: cells.get("i.parent IS NOT NULL")?,
         })
     }
@@ -119,10 +116,9 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
         }
     }
     for row in &dead {
-        forget(tx, row.library, &row.guids)?;
-        forget(tx, row.library, &row.titles)?;
-        c.prepare_cached("DELETE FROM items WHERE id = ?1")?
-            .execute([row.guids.id])?;
+        forget(tx, &row.guids)?;
+        forget(tx, &row.titles)?;
+        c.run("DELETE FROM items WHERE id = ?1", [row.guids.item().1])?;
     }
     if evicted == 0 && slice > 0 {
         c.execute("UPDATE libraries SET dead_items = 0 WHERE dead_items", [])?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::columns::{FromCells, RowCells, list, read};
-use super::indexing::{Hits, Indexed, ItemHits};
+use super::indexing::{Hits, Indexed};
 use super::items::{ABOVE, ItemRow};
 use super::libraries::LibraryRow;
 use super::open::Store;
@@ -16,6 +16,7 @@ use crate::model::LibraryId;
 
 /// An item's row number, its title, and its show's.
 pub struct TitledItem {
+    library: LibraryId,
     id: i64,
     texts: Texts,
     show_title: String,
@@ -31,6 +32,7 @@ fn folds<'t>(title: &'t str, show_title: &'t str) -> impl Iterator<Item = String
 impl FromCells for TitledItem {
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         Ok(Self {
+            library: cells.get("i.library")?,
             id: cells.get("i.id")?,
             texts: cells.get("i.texts")?,
             show_title: cells.get("coalesce(s.title, '')")?,
@@ -45,8 +47,8 @@ impl Indexed for TitledItem {
     const ADD: &'static str = "INSERT OR IGNORE INTO titles (library, fold, item) VALUES (?1, ?2, ?3)";
     const REMOVE: &'static str = "DELETE FROM titles WHERE library = ?1 AND fold = ?2 AND item = ?3";
 
-    fn item(&self) -> i64 {
-        self.id
+    fn item(&self) -> (LibraryId, i64) {
+        (self.library, self.id)
     }
 
     fn keys(&self) -> impl Iterator<Item = String> {
@@ -60,7 +62,7 @@ pub fn without_index(
     library: LibraryId,
     wanted: &str,
     limit: usize,
-) -> rusqlite::Result<ItemHits> {
+) -> rusqlite::Result<Hits> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {} FROM items i {ABOVE} JOIN libraries l ON l.id = i.library WHERE i.library = ?1 AND i.born <= l.generation \
          AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
@@ -84,24 +86,24 @@ pub fn without_index(
     }
     let total = equal.len();
     equal.truncate(limit);
-    Ok(ItemHits {
+    Ok(Hits {
         items: equal,
         total,
         by_words,
-        limit,
+        is_current: false,
     })
 }
 
 /// The same by the index.
-pub fn by_index(connection: &Connection, library: LibraryId, wanted: &str, limit: usize) -> rusqlite::Result<ItemHits> {
-    let mut found = ItemHits::new(limit);
+pub fn by_index(connection: &Connection, library: LibraryId, wanted: &str, limit: usize) -> rusqlite::Result<Hits> {
+    let mut found = Hits::default();
     let mut select = connection.prepare_cached(&format!(
         "SELECT {} FROM titles t CROSS JOIN items i ON i.id = t.item CROSS JOIN libraries l ON l.id = i.library {ABOVE} \
          WHERE t.library = ?1 AND t.fold = ?2 AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) \
          ORDER BY t.item",
         list::<ItemRow>()
     ))?;
-    found.add(&mut select, params![library, wanted])?;
+    found.add(&mut select, params![library, wanted], limit, |_| true)?;
     found.by_words = found.total == 0;
     if found.by_words {
         let mut folds =
@@ -117,7 +119,7 @@ pub fn by_index(connection: &Connection, library: LibraryId, wanted: &str, limit
         // The shorter title says less beside what was asked for.
         fitting.sort_by_key(String::len);
         for fold in &fitting {
-            found.add(&mut select, params![library, fold])?;
+            found.add(&mut select, params![library, fold], limit, |_| true)?;
         }
     }
     Ok(found)

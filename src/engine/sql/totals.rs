@@ -1,5 +1,6 @@
 //! Counters of the store's life.
 
+use super::cached::CachedStatements;
 use super::open::Store;
 use super::tx::sequence_of;
 use crate::engine::version_page::VersionPage;
@@ -39,10 +40,10 @@ impl Store {
     pub fn add_totals(&self, requests: u64, answers: u64) -> Result<bool> {
         let counted = self.take_from_page();
         let added = self.write_in_turn(|tx| {
-            tx.connection
-                .prepare_cached("UPDATE store SET requests = requests + ?1, answers = answers + ?2")?
-                .execute([requests.cast_signed(), (answers + counted).cast_signed()])?;
-            Ok(())
+            tx.run(
+                "UPDATE store SET requests = requests + ?1, answers = answers + ?2",
+                [requests.cast_signed(), (answers + counted).cast_signed()],
+            )
         });
         if !matches!(added, Ok(Some(()))) {
             self.count_on_page(counted);

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
+use super::cached::CachedStatements;
 use super::changes::trim_now_and_then;
 use super::connection::LazyConnection;
 use super::open::{LastWrite, Store};
 use super::opened::is_fresh;
 use super::patience::{BUSY, LockTimeout};
 use super::schema::failure;
-use super::tx::{CheckpointGuard, NoSyncGuard, NoWaitGuard, RollbackGuard, Tx, sequence_of};
+use super::tx::{CheckpointGuard, NoWaitGuard, RollbackGuard, Tx, sequence_of};
 use crate::error::{Error, Result, Status};
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::stamp::FolderStamp;
@@ -164,25 +165,9 @@ impl Store {
         work: &mut impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         connection.busy_timeout(patience)?;
-        // Before the transaction, which cannot change that, and undone behind it.
-        let mut unforced = self
-            .folder
-            .has_new_log()
-            .then(|| NoSyncGuard::new(connection))
-            .transpose()?;
         // IMMEDIATE: no other transaction gets the sequence read here before the end.
-        let begin = || {
-            connection
-                .prepare_cached("BEGIN IMMEDIATE")?
-                .execute([])
-                .map(|_| RollbackGuard(connection))
-        };
-        let mut undo = begin()?;
-        if unforced.is_some() && !self.folder.has_empty_log() {
-            drop(undo); // another process wrote first
-            unforced = None;
-            undo = begin()?;
-        }
+        connection.run("BEGIN IMMEDIATE", [])?;
+        let undo = RollbackGuard(connection);
         // Those who share our index of the log wait for this transaction, and those who open another one wait for `_alone`:
         // what is right now stays right until its end.
         let journal = &self.connections.here.journal;
@@ -212,20 +197,19 @@ impl Store {
         let done = self.keep_to_line(&tx).and_then(|()| work(&tx)).and_then(|value| {
             trim_now_and_then(&tx)?;
             if tx.is_silent() {
-                connection
-                    .prepare_cached("UPDATE store SET sequence = ?1")?
-                    .execute([tx.sequence])?;
+                connection.run("UPDATE store SET sequence = ?1", [tx.sequence])?;
             }
-            // One that forces nothing puts nothing into the database.
-            let lists = tx.lists.get() && unforced.is_none();
-            let _long = lists.then(|| CheckpointGuard::new(connection)).transpose()?;
-            connection.prepare_cached("COMMIT")?.execute([])?;
+            let _long = tx.lists.get().then(|| CheckpointGuard::new(connection)).transpose()?;
+            connection.run("COMMIT", [])?;
             *lock(&self.left) = tx.leaves.take().map(|library| LastWrite {
                 at: (incarnation, tx.sequence),
                 library,
             });
             Ok(value)
         });
+        if done.is_err() {
+            self.remove_segments(tx.made.take().as_slice());
+        }
         if let Some(page) = page {
             if done.is_ok() {
                 page.commit(tx.sequence.0);
@@ -236,7 +220,6 @@ impl Store {
             }
         }
         drop(undo);
-        drop(unforced);
         done
     }
 

@@ -1,14 +1,16 @@
 //! A write transaction under way, and what ends it.
 
 use std::cell::Cell;
+use std::ops::Deref;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::cached::CachedStatements;
 use super::connection::{CHECKPOINT, CHECKPOINT_OF_LISTING};
 use super::patience::BUSY;
 
-use crate::model::{Generation, IdentityId, LibraryId, Sequence, TableId};
+use crate::model::{Generation, IdentityId, LibraryId, SegmentName, Sequence, TableId};
 
 /// A write transaction under way.
 pub struct Tx<'c> {
@@ -21,8 +23,18 @@ pub struct Tx<'c> {
     pub left: Option<LibraryState>,
     /// The same of this write, for the next.
     pub leaves: Cell<Option<LibraryState>>,
+    /// The segment of records that it made: its file goes if the transaction fails.
+    pub made: Cell<Option<SegmentName>>,
     /// Others like it follow: what they write may wait longer in the log.
     pub lists: Cell<bool>,
+}
+
+impl Deref for Tx<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
 }
 
 /// A library that belongs to an identity, as it is under the write lock.
@@ -44,6 +56,7 @@ impl<'c> Tx<'c> {
             told: Cell::new(0),
             left: None,
             leaves: Cell::default(),
+            made: Cell::default(),
             lists: Cell::default(),
         }
     }
@@ -67,29 +80,6 @@ impl Drop for RollbackGuard<'_> {
         if !self.0.is_autocommit() {
             let _ = self.0.execute_batch("ROLLBACK");
         }
-    }
-}
-
-/// Has a connection write without forcing anything to the disk, and as ever when it is dropped.
-///
-/// `SQLite` forces the head of a log to the disk before what follows it, since frames of an earlier round may stand there. In a
-/// log that was empty there are none: a power cut takes the last commits, as ever. Nothing is put into the database meanwhile,
-/// since for that the log must be on the disk.
-pub struct NoSyncGuard<'c>(&'c Connection);
-
-impl<'c> NoSyncGuard<'c> {
-    pub fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
-        let unforced = Self(connection);
-        connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0")?;
-        Ok(unforced)
-    }
-}
-
-impl Drop for NoSyncGuard<'_> {
-    fn drop(&mut self) {
-        let _ = self.0.execute_batch(&format!(
-            "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {CHECKPOINT}"
-        ));
     }
 }
 
@@ -130,10 +120,9 @@ impl Drop for NoWaitGuard<'_> {
 /// The change sequence, as the connection sees it. A transaction that adds a change or a record says its number there, and
 /// writes no other page for it. A record has the lower half of it: the upper one is the same for all of a database.
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
-    connection
-        .prepare_cached(
-            "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0), \
+    connection.value(
+        "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0), \
              (sequence & ~0xFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 31)) FROM store",
-        )?
-        .query_row([], |row| row.get(0))
+        [],
+    )
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::cached::CachedStatements;
 use super::changes::{LoggedChange, LoggedKind};
 use super::open::Store;
 use super::tx::Tx;
@@ -22,7 +23,6 @@ impl Store {
         let (path, rating_key, since) = invalid;
         self.write(|tx| {
             let ended = tx
-                .connection
                 .prepare_cached(
                     "DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = ?3 AND sequence <= ?4",
                 )?
@@ -42,10 +42,11 @@ impl Store {
 
 /// What is invalidated of a library, as [`Store::unverified`].
 pub fn unverified_in(connection: &Connection, library: LibraryId) -> rusqlite::Result<Vec<Invalidation>> {
-    connection
-        .prepare_cached("SELECT path, rating_key, sequence FROM unverified WHERE library = ?1")?
-        .query_map([library], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect()
+    connection.rows(
+        "SELECT path, rating_key, sequence FROM unverified WHERE library = ?1",
+        [library],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )
 }
 
 /// The kind of change by which a path, or with an empty path an item, is invalidated.
@@ -64,12 +65,11 @@ pub fn unverified_of(
     identity: IdentityId,
     now: Sequence,
 ) -> rusqlite::Result<Vec<LoggedChange>> {
-    connection
-        .prepare_cached(
-            "SELECT u.library, u.path, u.rating_key FROM unverified u JOIN libraries l ON l.id = u.library \
+    connection.rows(
+        "SELECT u.library, u.path, u.rating_key FROM unverified u JOIN libraries l ON l.id = u.library \
              WHERE l.identity = ?1",
-        )?
-        .query_map([identity], |row| {
+        [identity],
+        |row| {
             let path: Vec<u8> = row.get(1)?;
             Ok(LoggedChange {
                 library: row.get(0)?,
@@ -78,8 +78,8 @@ pub fn unverified_of(
                 rating_key: row.get(2)?,
                 sequence: now,
             })
-        })?
-        .collect()
+        },
+    )
 }
 
 /// Has a path, or with an empty path an item, confirmed before it is answered again.
@@ -90,11 +90,10 @@ pub fn mark_unverified(
     path: &[u8],
     rating_key: &str,
 ) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO unverified (library, path, rating_key, sequence) \
+    tx.run(
+        "INSERT OR REPLACE INTO unverified (library, path, rating_key, sequence) \
              SELECT id, ?2, ?3, ?4 FROM libraries WHERE id = ?1",
-        )?
-        .execute(params![library, path, rating_key, tx.sequence])?;
+        params![library, path, rating_key, tx.sequence],
+    )?;
     tx.change(identity, library, kind_of(path), path, rating_key)
 }

@@ -1,7 +1,8 @@
 //! A full listing, page by page, before the log goes on.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
+use super::super::cached::CachedStatements;
 use super::super::items::batch;
 use super::super::libraries::one_library;
 use super::super::lines::line;
@@ -15,12 +16,12 @@ pub fn next_listed(
     library: Option<LibraryId>,
     after: LibraryId,
 ) -> rusqlite::Result<Option<(LibraryId, Generation)>> {
-    c.prepare_cached(
+    c.find(
         "SELECT id, generation FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) AND id > ?3 AND present \
          AND generation > 0 ORDER BY id LIMIT 1",
-    )?
-    .query_row(params![identity, library, after], |row| Ok((row.get(0)?, row.get(1)?)))
-    .optional()
+        params![identity, library, after],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
 }
 
 pub fn full_page(
@@ -36,8 +37,10 @@ pub fn full_page(
     loop {
         // One that went says so in the log; another's is none of this reader's.
         let is_own = library.is_none_or(|library| library == at)
-            && c.prepare_cached("SELECT 1 FROM libraries WHERE id = ?1 AND identity = ?2")?
-                .exists(params![at, identity])?;
+            && c.has(
+                "SELECT 1 FROM libraries WHERE id = ?1 AND identity = ?2",
+                params![at, identity],
+            )?;
         let row = is_own.then(|| one_library(c, at)).transpose()?;
         let left = limit - told.len();
         let rows = match &row {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::super::cached::CachedStatements;
 use super::super::incarnation::Incarnation;
 use super::super::open::DiffCache;
 use super::super::texts::Texts;
@@ -97,17 +98,17 @@ struct ListedRow {
 }
 
 fn rows(c: &Connection, which: &str, of: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<ListedRow>> {
-    c.prepare_cached(&format!(
-        "SELECT id, rating_key, kind, texts FROM items WHERE library = ?1 AND {which} ORDER BY id"
-    ))?
-    .query_map(of, |row| {
-        let Texts { guid, .. } = row.get(3)?;
-        let kind: i64 = row.get(2)?;
-        Ok(ListedRow {
-            id: row.get(0)?,
-            key: xxh3_64(row.get_ref(1)?.as_bytes()?),
-            guid: (!guid.is_empty()).then(|| xxh3_64(format!("{kind} {guid}").as_bytes())),
-        })
-    })?
-    .collect()
+    c.rows(
+        &format!("SELECT id, rating_key, kind, texts FROM items WHERE library = ?1 AND {which} ORDER BY id"),
+        of,
+        |row| {
+            let Texts { guid, .. } = row.get(3)?;
+            let kind: i64 = row.get(2)?;
+            Ok(ListedRow {
+                id: row.get(0)?,
+                key: xxh3_64(row.get_ref(1)?.as_bytes()?),
+                guid: (!guid.is_empty()).then(|| xxh3_64(format!("{kind} {guid}").as_bytes())),
+            })
+        },
+    )
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::super::cached::CachedStatements;
 use super::super::changes::LoggedKind;
 use super::super::places::{NUMBER, place_of};
 use super::told::FeedPlace;
@@ -17,8 +18,7 @@ pub struct FeedEntry {
 
 /// Up to which change sequence nothing can be told of all of an identity.
 pub fn identity_from(c: &Connection, identity: IdentityId) -> rusqlite::Result<Sequence> {
-    c.prepare_cached("SELECT feed_from FROM identities WHERE id = ?1")?
-        .query_row([identity], |row| row.get(0))
+    c.value("SELECT feed_from FROM identities WHERE id = ?1", [identity])
 }
 
 /// The libraries that have to be listed again, as places of the log.
@@ -34,23 +34,23 @@ pub fn again(
         FeedPlace { sequence, n: 0, told } => (sequence, told),
         FeedPlace { sequence, .. } => (sequence, 0),
     };
-    c.prepare_cached(
+    c.rows(
         "SELECT feed_from, id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) \
          AND (feed_from, id) >= (?3, ?4) AND feed_from <= ?5 ORDER BY feed_from, id",
-    )?
-    .query_map(params![identity, library, from, id, end], |row| {
-        Ok(FeedEntry {
-            place: FeedPlace {
-                sequence: row.get(0)?,
-                n: 0,
-                told: row.get(1)?,
-            },
-            library: row.get(1)?,
-            kind: LoggedKind::Library,
-            rows: (0, 0),
-        })
-    })?
-    .collect()
+        params![identity, library, from, id, end],
+        |row| {
+            Ok(FeedEntry {
+                place: FeedPlace {
+                    sequence: row.get(0)?,
+                    n: 0,
+                    told: row.get(1)?,
+                },
+                library: row.get(1)?,
+                kind: LoggedKind::Library,
+                rows: (0, 0),
+            })
+        },
+    )
 }
 
 /// The rows of the log from a place on that the feed tells, at most so many. What a library cannot tell any more is left out.
@@ -62,13 +62,11 @@ pub fn entries(
     end: Sequence,
     limit: usize,
 ) -> rusqlite::Result<Vec<FeedEntry>> {
-    c.prepare_cached(
+    c.rows(
         "SELECT c.sequence, (c.id & ?6) + 1, c.library, c.kind, c.was, c.now FROM changes c \
          JOIN libraries l ON l.id = c.library AND l.present AND c.sequence > l.feed_from \
          WHERE c.id >= ?4 AND c.sequence BETWEEN ?3 AND ?7 AND c.identity = ?1 AND (?2 IS NULL OR c.library = ?2) \
          AND c.kind IN (8, 9, 11) AND (c.was <> 0 OR c.now <> 0) ORDER BY c.id LIMIT ?5",
-    )?
-    .query_map(
         params![
             identity,
             library,
@@ -90,6 +88,5 @@ pub fn entries(
                 rows: (row.get(4)?, row.get(5)?),
             })
         },
-    )?
-    .collect()
+    )
 }

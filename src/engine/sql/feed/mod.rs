@@ -11,13 +11,14 @@ mod told;
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use self::full::{full_page, next_listed};
 use self::listed::{Pairs, listed_once};
 use self::log::{FeedEntry, again, entries, identity_from};
 use self::moved::merged;
 pub use self::told::{FeedPage, FeedPlace, FeedPosition, ItemChange};
+use super::cached::CachedStatements;
 use super::changes::LoggedKind;
 use super::columns::{list, read};
 use super::items::{ABOVE, ItemRow, digest};
@@ -249,11 +250,10 @@ fn item(c: &Connection, id: i64) -> rusqlite::Result<Option<Item>> {
     if id == 0 {
         return Ok(None);
     }
-    c.prepare_cached(&format!(
-        "SELECT {} FROM items i {ABOVE} WHERE i.id = ?1",
-        list::<ItemRow>()
-    ))?
-    .query_row([id], read::<ItemRow>)
-    .optional()
+    c.find(
+        &format!("SELECT {} FROM items i {ABOVE} WHERE i.id = ?1", list::<ItemRow>()),
+        [id],
+        read::<ItemRow>,
+    )
     .map(|row| row.map(|row| row.item))
 }

@@ -1,0 +1,54 @@
+//! Statements that are prepared once for a connection, and run by one call.
+
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
+
+/// Runs statements of a connection's cache.
+pub trait CachedStatements {
+    /// Runs a statement that gives no rows.
+    fn run(&self, sql: &str, params: impl Params) -> Result<()>;
+    /// Returns whether there is a row.
+    fn has(&self, sql: &str, params: impl Params) -> Result<bool>;
+    /// Reads the first row; an error where there is none.
+    fn row<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T>;
+    /// Reads all rows.
+    fn rows<T>(&self, sql: &str, params: impl Params, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>>;
+
+    /// Reads the first row, if there is one.
+    fn find<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<Option<T>> {
+        self.row(sql, params, read).optional()
+    }
+
+    /// The first cell of the first row; an error where there is none.
+    fn value<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<T> {
+        self.row(sql, params, |row| row.get(0))
+    }
+
+    /// The first cell of the first row, if there is one.
+    fn find_value<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<Option<T>> {
+        self.value(sql, params).optional()
+    }
+
+    /// The first cells of all rows.
+    fn values<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<Vec<T>> {
+        self.rows(sql, params, |row| row.get(0))
+    }
+}
+
+impl CachedStatements for Connection {
+    fn run(&self, sql: &str, params: impl Params) -> Result<()> {
+        self.prepare_cached(sql)?.execute(params).map(|_| ())
+    }
+
+    fn has(&self, sql: &str, params: impl Params) -> Result<bool> {
+        self.prepare_cached(sql)?.exists(params)
+    }
+
+    fn row<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T> {
+        self.prepare_cached(sql)?.query_row(params, read)
+    }
+
+    fn rows<T>(&self, sql: &str, params: impl Params, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+        self.prepare_cached(sql)?.query_map(params, read)?.collect()
+    }
+}

@@ -1,0 +1,126 @@
+//! The store of format 2, carried over into a new database.
+
+use std::path::Path;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, params};
+
+use super::places::place_of;
+use super::schema::{connect, failure};
+use crate::engine::segment::match_value;
+use crate::model::Sequence;
+
+/// The lowest `user_version` of format 2 that is read.
+const OLDEST: i64 = 9;
+
+/// Tables whose rows are copied, as far as both formats have a column. A listing under way begins anew, and the indexes of GUIDs
+/// and titles are made again.
+const COPIED: [&str; 15] = [
+    "store",
+    "servers",
+    "identities",
+    "endpoints",
+    "libraries",
+    "parents",
+    "items",
+    "unverified",
+    "changes",
+    "lines",
+    "days",
+    "path_searches",
+    "refusals",
+    "tables",
+    "records",
+];
+
+/// Entries of hosts' tables become records of the log.
+const ENTRIES: &str = "INSERT INTO main.records (id, in_table, name, expires_ms, value) \
+     SELECT ((sequence & 0xFFFFFFFF) << 31) | (row_number() OVER (PARTITION BY sequence ORDER BY in_table, e.name) - 1), \
+     in_table, e.name, expires_ms, value FROM earlier.entries e JOIN earlier.tables t ON t.id = in_table \
+     WHERE t.name IS NOT NULL AND value IS NOT NULL; DELETE FROM main.tables WHERE name IS NULL;";
+
+/// Confirmed matches: rows of `changes` that were not merged yet replace those of `matches`.
+const MATCHES: &str = "SELECT library, path, rating_key, sequence FROM (SELECT m.library, m.path, m.rating_key, m.sequence \
+     FROM earlier.matches m JOIN earlier.libraries l ON l.id = m.library AND l.identity > 0 AND l.epoch = m.epoch UNION ALL \
+     SELECT c.library, c.path, c.rating_key, c.sequence FROM earlier.changes c \
+     JOIN earlier.libraries l ON l.id = c.library AND l.identity > 0 AND c.sequence > l.epoch_seq \
+     WHERE c.id > (SELECT ((folded & 0xFFFFFFFF) << 31) | 0x7FFFFFFF FROM earlier.store) AND c.kind = 1) ORDER BY sequence";
+
+/// Segments are made anew: the one that is named is missing.
+const FINISH: &str = "DELETE FROM main.changes WHERE kind IN (1, 2); UPDATE main.tables SET entries = 0, bytes = 0; \
+     UPDATE main.store SET sequence = max(sequence, coalesce((SELECT max(sequence) FROM earlier.changes), 0), \
+     (sequence & ~0xFFFFFFFF) | (coalesce((SELECT max(id) FROM main.records), 0) >> 31)); \
+     UPDATE main.store SET segments = 'plexindex-3-r0-0:0', merged = sequence, manifest = sequence, guids_upto = 0, \
+     titles_upto = 0; \
+     UPDATE main.libraries SET segment_seq = (SELECT sequence FROM main.store); \
+     UPDATE main.sqlite_sequence SET seq = (SELECT seq FROM earlier.sqlite_sequence e WHERE e.name = sqlite_sequence.name) \
+     WHERE name IN (SELECT name FROM earlier.sqlite_sequence);";
+
+/// Matches stand behind the records of hosts' tables that the same write made.
+const BEHIND: i64 = 1 << 24;
+
+/// Locks a store of format 2 until the result is dropped: what an earlier version of the library writes from now on would be
+/// lost.
+///
+/// # Errors
+/// It is locked, or it is no store.
+pub fn lock(earlier: &Path) -> rusqlite::Result<Connection> {
+    let held = connect(earlier)?;
+    let made: i64 = held.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if made < OLDEST {
+        return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
+    }
+    held.execute_batch("BEGIN IMMEDIATE")?;
+    Ok(held)
+}
+
+/// Attaches a store of format 2 to a connection, as `earlier`.
+pub fn attach(connection: &Connection, earlier: &Path) -> rusqlite::Result<()> {
+    let place = ToSqlOutput::Borrowed(ValueRef::Text(earlier.as_os_str().as_encoded_bytes()));
+    connection.execute("ATTACH ?1 AS earlier", [place]).map(|_| ())
+}
+
+/// Fills a new database with what the attached one has.
+pub fn fill(c: &Connection) -> rusqlite::Result<()> {
+    let has = |table: &str| c.table_exists(Some("earlier"), table);
+    c.execute_batch("DELETE FROM main.store")?;
+    for table in COPIED {
+        let columns: String = c.query_row(
+            "SELECT coalesce(group_concat(name), '') FROM pragma_table_info(?1, 'main') \
+             WHERE name IN (SELECT name FROM pragma_table_info(?1, 'earlier'))",
+            [table],
+            |row| row.get(0),
+        )?;
+        if !columns.is_empty() {
+            c.execute_batch(&format!(
+                "INSERT INTO main.{table} ({columns}) SELECT {columns} FROM earlier.{table}"
+            ))?;
+        }
+    }
+    if has("entries")? {
+        c.execute_batch(ENTRIES)?;
+    }
+    if has("matches")? {
+        fill_matches(c)?;
+    }
+    c.execute_batch(FINISH)
+}
+
+fn fill_matches(c: &Connection) -> rusqlite::Result<()> {
+    c.execute_batch("INSERT INTO main.tables (library) SELECT id FROM main.libraries WHERE identity > 0")?;
+    let mut add = c.prepare(
+        "INSERT INTO records (id, in_table, name, value) SELECT ?1, id, ?3, ?4 FROM tables WHERE library = ?2",
+    )?;
+    let mut given = c.prepare(MATCHES)?;
+    let mut rows = given.query([])?;
+    let (mut last, mut number) = (Sequence(0), 0);
+    while let Some(row) = rows.next()? {
+        let sequence: Sequence = row.get(3)?;
+        number = if sequence == last { number + 1 } else { BEHIND };
+        last = sequence;
+        let value = match_value(row.get_ref(2)?.as_str()?, sequence);
+        let (library, path): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        add.execute(params![place_of(sequence, number), library, path, value])?;
+    }
+    Ok(())
+}
