@@ -5,6 +5,7 @@
 //! is current ([`version_page`]). Confirmed matches and tables are [`records`]. [`compaction`] writes, replaces and removes
 //! the segments of listings. The rest of the crate uses only the names exported here.
 
+mod backoff;
 mod compaction;
 mod memtable;
 mod records;

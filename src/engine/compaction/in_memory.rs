@@ -1,26 +1,21 @@
 //! Segments that can be neither opened nor written. What they would hold is made from the store once, and kept in the
 //! memory of this process; the file is tried again after a while, then after twice as long each time.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::engine::backoff::Backoff;
 use crate::engine::segment::ListingSegment;
 use crate::engine::sql::{Incarnation, LibraryRow};
 use crate::model::{Generation, LibraryId, ListingName, Sequence};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
-/// When a file that could not be written is tried again.
-const FIRST_MS: i64 = 60_000;
-/// At the latest.
-const LAST_MS: i64 = 3_600_000;
-
 /// What stands in for segments.
+#[derive(Default)]
 pub(super) struct StandInSegments {
     segments: Mutex<Vec<StandInSegment>>,
-    /// When the files are tried again, Unix ms.
-    due_ms: AtomicI64,
-    wait_ms: AtomicI64,
+    /// When the files are tried again.
+    pub backoff: Backoff,
 }
 
 /// A segment in the place of a file.
@@ -34,16 +29,6 @@ pub(super) struct StandInSegment {
     /// The change sequence up to which it knows everything.
     pub upto: Sequence,
     pub segment: Arc<ListingSegment>,
-}
-
-impl Default for StandInSegments {
-    fn default() -> Self {
-        Self {
-            segments: Mutex::new(Vec::new()),
-            due_ms: AtomicI64::new(i64::MAX),
-            wait_ms: AtomicI64::new(FIRST_MS),
-        }
-    }
 }
 
 impl StandInSegment {
@@ -82,12 +67,6 @@ impl StandInSegments {
         }
     }
 
-    /// Whether files are to be tried again.
-    pub fn is_due(&self, now_ms: impl FnOnce() -> i64) -> bool {
-        let due = self.due_ms.load(Ordering::Relaxed);
-        due != i64::MAX && now_ms() >= due
-    }
-
     /// Whether this segment stands in for a file that is still to be tried.
     pub fn holds(&self, segment: &Arc<ListingSegment>) -> bool {
         lock(&self.segments)
@@ -100,24 +79,19 @@ impl StandInSegments {
         lock(&self.segments).retain(|one| one.library != library);
     }
 
-    /// Takes one in; the files are tried again in a while, if that is not so already.
+    /// Takes one in; the files are tried again in a while.
     pub fn keep(&self, one: StandInSegment, now_ms: i64) {
         self.forget(one.library);
         lock(&self.segments).push(one);
-        let due = now_ms.saturating_add(self.wait_ms.load(Ordering::Relaxed));
-        self.due_ms.fetch_min(due, Ordering::Relaxed);
+        self.backoff.failed(now_ms);
     }
 
-    /// After files were tried: when they are tried the next time.
+    /// Files were tried.
     pub fn tried(&self, now_ms: i64) {
-        let due = if lock(&self.segments).is_empty() {
-            self.wait_ms.store(FIRST_MS, Ordering::Relaxed);
-            i64::MAX
+        if lock(&self.segments).is_empty() {
+            self.backoff.succeeded();
         } else {
-            let wait = self.wait_ms.load(Ordering::Relaxed);
-            self.wait_ms.store((wait * 2).min(LAST_MS), Ordering::Relaxed);
-            now_ms.saturating_add(wait)
-        };
-        self.due_ms.store(due, Ordering::Relaxed);
+            self.backoff.failed(now_ms);
+        }
     }
 }

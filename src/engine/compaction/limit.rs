@@ -132,7 +132,7 @@ impl FolderLimit {
             // Sweeping may have taken long.
             let now_ms = self.clock.now_ms();
             let libraries = self.store.evictable(now_ms)?;
-            let Some(library) = libraries.iter().find(|one| !stays(one.id)) else {
+            let Some((library, title)) = libraries.iter().find(|(library, _)| !stays(*library)) else {
                 // A call that reads one looks again at its end.
                 if libraries.is_empty() && !self.said.swap(true, Ordering::Relaxed) {
                     log::warn!(
@@ -143,11 +143,10 @@ impl FolderLimit {
                 }
                 return Ok(true);
             };
-            if self.store.evict(library.id, now_ms)? {
+            if self.store.evict(*library, now_ms)? {
                 log::info!(
-                    "'{}' was asked for longest ago, and goes: {kept} bytes are more than size_limit={limit}; the next \
-                     question fetches it again",
-                    library.title
+                    "'{title}' was asked for longest ago, and goes: {kept} bytes are more than size_limit={limit}; the next \
+                     question fetches it again"
                 );
             }
         }

@@ -65,7 +65,7 @@ impl ListingSegments {
 
     /// Whether files that could not be written are to be tried again.
     pub fn are_due(&self) -> bool {
-        self.in_memory.is_due(|| self.clock.now_ms())
+        self.in_memory.backoff.is_due(|| self.clock.now_ms())
     }
 
     /// Whether this segment stands in for a file.

@@ -207,7 +207,7 @@ impl Records {
         tx: &RecordTx<'_>,
         now_ms: i64,
     ) -> std::result::Result<Option<Vec<SegmentName>>, WriteStopped> {
-        if !self.may_write(now_ms) {
+        if !self.backoff.may_try(now_ms) {
             return Ok(None);
         }
         let open = self.open(self.store.incarnation(), tx.log.manifest()?);
@@ -250,7 +250,7 @@ impl Records {
             self.cannot_write(&error, now_ms);
             return Ok(None);
         }
-        self.written();
+        self.backoff.succeeded();
         if open.stand_in.is_some() {
             self.stand_in.replace(None);
         }
@@ -308,7 +308,7 @@ impl Records {
 
     /// The next merge: of segments newer than those of the merges under way.
     fn next_merge(&self, under_way: &[SlicedMerge]) -> Option<SlicedMerge> {
-        if !self.may_write(self.clock.now_ms()) {
+        if !self.backoff.may_try(self.clock.now_ms()) {
             return None;
         }
         let incarnation = self.store.incarnation();

@@ -34,11 +34,11 @@ impl Records {
             log::warn!("the index of what hosts recorded is missing or damaged; it is made anew");
         }
         let now_ms = self.clock.now_ms();
-        if self.may_write(now_ms) {
+        if self.backoff.may_try(now_ms) {
             let of = (incarnation, changed);
             match self.store.write_records(|tx| self.rebuild_in_file(tx, of)) {
                 Ok(None) => {
-                    self.written();
+                    self.backoff.succeeded();
                     self.stand_in.replace(None);
                 }
                 Ok(Some(error)) => self.cannot_write(&error, now_ms),
@@ -46,7 +46,7 @@ impl Records {
             }
             self.store.sweep_segments();
         }
-        if !self.may_write(now_ms) {
+        if !self.backoff.may_try(now_ms) {
             let made = self.store.read_records(|log| rebuild_in_memory(log, incarnation))?;
             self.stand_in.replace(Some(Arc::new(made)));
         }

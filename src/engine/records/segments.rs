@@ -1,10 +1,11 @@
 //! The open segments of recorded matches and tables, shared by all readers of a store.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
 use super::merge::SlicedMerge;
+use crate::engine::backoff::Backoff;
 use crate::engine::segment::{RecordSegment, RecordSegments, log_unusable};
 use crate::engine::sql::{Incarnation, Manifest, NamedSegment, Store};
 use crate::model::{Sequence, TableId};
@@ -13,10 +14,6 @@ use crate::platform::fork::{self, Forks, Release, Side, hold};
 use crate::platform::map::MapMode;
 use crate::platform::mutex::try_lock;
 use crate::platform::swap::Swap;
-
-/// Pause after a segment could not be written; doubles each time, up to the longest.
-const PAUSE_MS: i64 = 60_000;
-const LONGEST_PAUSE_MS: i64 = 3_600_000;
 
 /// The records of a store: the log and its segments. Usable from any thread.
 pub struct Records {
@@ -36,9 +33,8 @@ pub struct Records {
     pub(super) rebuilding: Mutex<()>,
     /// The segment in memory whose file cannot be written.
     pub(super) stand_in: Swap<Option<Arc<StandIn>>>,
-    /// When a segment may be written again, Unix ms.
-    due_ms: AtomicI64,
-    pause_ms: AtomicI64,
+    /// When segments that cannot be written are tried again.
+    pub(super) backoff: Backoff,
 }
 
 /// The segments that a manifest names, or their stand-in.
@@ -105,8 +101,7 @@ impl Records {
             unmerged: Mutex::default(),
             rebuilding: Mutex::new(()),
             stand_in: Swap::new(None),
-            due_ms: AtomicI64::new(i64::MIN),
-            pause_ms: AtomicI64::new(PAUSE_MS),
+            backoff: Backoff::default(),
         });
         fork::watch(&records);
         records
@@ -189,24 +184,12 @@ impl Records {
     /// Returns whether it is time to try again to write the stand-in's file.
     #[must_use]
     pub fn are_due(&self) -> bool {
-        self.stand_in.read().is_some() && self.may_write(self.clock.now_ms())
-    }
-
-    /// Returns whether a segment may be written: not during the pause after a failure.
-    pub(super) fn may_write(&self, now_ms: i64) -> bool {
-        now_ms >= self.due_ms.load(Ordering::Relaxed)
+        self.stand_in.read().is_some() && self.backoff.may_try(self.clock.now_ms())
     }
 
     pub(super) fn cannot_write(&self, error: &str, now_ms: i64) {
         log::warn!("a segment of what hosts recorded cannot be written, and is tried again later: {error}");
-        let pause_ms = self.pause_ms.load(Ordering::Relaxed);
-        self.due_ms.store(now_ms.saturating_add(pause_ms), Ordering::Relaxed);
-        self.pause_ms
-            .store((2 * pause_ms).min(LONGEST_PAUSE_MS), Ordering::Relaxed);
-    }
-
-    pub(super) fn written(&self) {
-        self.pause_ms.store(PAUSE_MS, Ordering::Relaxed);
+        self.backoff.failed(now_ms);
     }
 }
 

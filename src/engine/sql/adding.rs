@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use rusqlite::params;
 use rusqlite::types::ToSql;
-use rusqlite::{OptionalExtension, params};
 
 use super::cached::CachedStatements;
 use super::texts::Packer;
@@ -217,8 +217,12 @@ impl Parents<'_> {
     /// The number of a show's row, or of a season's of the show `above`.
     fn row(&self, library: LibraryId, above: Option<i64>, [key, title, guid]: Parent<'_>) -> rusqlite::Result<i64> {
         let c = self.tx.connection;
-        let known = c.value("SELECT id FROM parents WHERE library = ?1 AND rating_key = ?2 AND title = ?3 AND guid = ?4 AND above IS ?5", params![library, key, title, guid, above]);
-        if let Some(id) = known.optional()? {
+        let known = c.find_value(
+            "SELECT id FROM parents WHERE library = ?1 AND rating_key = ?2 AND title = ?3 AND guid = ?4 \
+             AND above IS ?5",
+            params![library, key, title, guid, above],
+        )?;
+        if let Some(id) = known {
             return Ok(id);
         }
         c.prepare_cached("INSERT INTO parents (library, above, rating_key, title, guid) VALUES (?1, ?2, ?3, ?4, ?5)")?

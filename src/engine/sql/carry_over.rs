@@ -25,7 +25,7 @@ const COPIED: [&str; 15] = [
     "items",
     "unverified",
     "changes",
-    "lines",
+    "timelines",
     "days",
     "path_searches",
     "refusals",
@@ -85,15 +85,20 @@ pub fn fill(c: &Connection) -> rusqlite::Result<()> {
     let has = |table: &str| c.table_exists(Some("earlier"), table);
     c.execute_batch("DELETE FROM main.store")?;
     for table in COPIED {
+        let earlier = if table == "timelines" && has("lines")? {
+            "lines"
+        } else {
+            table
+        };
         let columns: String = c.query_row(
             "SELECT coalesce(group_concat(name), '') FROM pragma_table_info(?1, 'main') \
-             WHERE name IN (SELECT name FROM pragma_table_info(?1, 'earlier'))",
-            [table],
+             WHERE name IN (SELECT name FROM pragma_table_info(?2, 'earlier'))",
+            [table, earlier],
             |row| row.get(0),
         )?;
         if !columns.is_empty() {
             c.execute_batch(&format!(
-                "INSERT INTO main.{table} ({columns}) SELECT {columns} FROM earlier.{table}"
+                "INSERT INTO main.{table} ({columns}) SELECT {columns} FROM earlier.{earlier}"
             ))?;
         }
     }

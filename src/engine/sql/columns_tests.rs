@@ -67,7 +67,7 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
         "feed_from",
         "feed_generation",
     ];
-    assert_eq!(read::<LibraryRow>(""), columns(&store, "libraries", &own));
+    assert_eq!(read::<LibraryRow>("l."), columns(&store, "libraries", &own));
 }
 
 /// In Plex's own database a cell may hold anything. Here none does: no reading of a number can meet a text.

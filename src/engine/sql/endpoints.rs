@@ -1,6 +1,6 @@
 //! Where servers were reached, and to which identity that led: what makes opening ask nothing of them.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::cached::CachedStatements;
 use super::open::Store;
@@ -59,11 +59,7 @@ impl Store {
 pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<IdentityId>> {
     let Some(endpoint) = endpoint else {
         // The newest that has libraries: a token that was refused leaves an identity without any.
-        return connection.query_row(
-            "SELECT coalesce((SELECT max(identity) FROM libraries WHERE identity > 0), (SELECT max(id) FROM identities))",
-            [],
-            |row| row.get(0),
-        );
+        return connection.value("SELECT coalesce((SELECT max(identity) FROM libraries WHERE identity > 0), (SELECT max(id) FROM identities))", []);
     };
     connection.find_value(
         "SELECT identity FROM endpoints WHERE url = ?1 AND who = ?2 AND (NOT ?3 OR until_ms > ?4)",
@@ -73,19 +69,13 @@ pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusq
 
 /// What one who names no server should know, unless the store holds one view only: how many there are, and whose this one is.
 pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Option<String>> {
-    let views: i64 = connection.query_row(
-        "SELECT count(DISTINCT identity) FROM libraries WHERE identity > 0",
-        [],
-        |row| row.get(0),
-    )?;
+    let views: i64 = connection.value("SELECT count(DISTINCT identity) FROM libraries WHERE identity > 0", [])?;
     if views < 2 {
         return Ok(None);
     }
-    let url: Option<String> = connection
-        .query_row("SELECT url FROM endpoints WHERE identity = ?1", [identity], |row| {
-            row.get(0)
-        })
-        .optional()?;
+    let url: Option<String> = connection.find("SELECT url FROM endpoints WHERE identity = ?1", [identity], |row| {
+        row.get(0)
+    })?;
     let whose = url.map(|url| format!(", of {url},")).unwrap_or_default();
     Ok(Some(format!(
         "no server is named, and this store holds what {views} servers or users show: the newest{whose} answers"

@@ -18,13 +18,6 @@ const AHEAD_MS: i64 = 60_000;
 /// Pages of the database that one transaction gives back.
 const GIVEN_BACK: i64 = 1_000;
 
-/// A library whose listing may go.
-#[derive(Clone, Debug)]
-pub struct Evictable {
-    pub id: LibraryId,
-    pub title: String,
-}
-
 /// Whether this listing still answers.
 pub fn answers(connection: &Connection, row: &LibraryRow) -> rusqlite::Result<bool> {
     connection.has(
@@ -94,25 +87,22 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn evictable(&self, now_ms: i64) -> Result<Vec<Evictable>> {
-        let mut libraries: Vec<(Evictable, bool)> = self.read(|connection| {
+    pub fn evictable(&self, now_ms: i64) -> Result<Vec<(LibraryId, String)>> {
+        let mut libraries: Vec<(LibraryId, String, bool)> = self.read(|connection| {
             connection.rows(
                 "SELECT l.id, l.title, l.wanted_ms BETWEEN ?1 + 1 AND ?1 + ?3 AS wanted \
-                     FROM libraries l LEFT JOIN listings n ON n.library = l.id \
-                     WHERE l.identity > 0 AND (l.generation > 0 OR n.library IS NOT NULL) \
-                     AND coalesce(n.touched_ms, 0) NOT BETWEEN ?1 - ?2 AND ?1 + ?3 \
-                     AND EXISTS (SELECT 1 FROM items i WHERE i.library = l.id) \
-                     ORDER BY wanted, CASE WHEN l.asked_ms > ?1 + ?3 THEN 0 ELSE l.asked_ms END, l.listed_ms, l.id",
+                 FROM libraries l LEFT JOIN listings n ON n.library = l.id \
+                 WHERE l.identity > 0 AND (l.generation > 0 OR n.library IS NOT NULL) \
+                 AND coalesce(n.touched_ms, 0) NOT BETWEEN ?1 - ?2 AND ?1 + ?3 \
+                 AND EXISTS (SELECT 1 FROM items i WHERE i.library = l.id) \
+                 ORDER BY wanted, CASE WHEN l.asked_ms > ?1 + ?3 THEN 0 ELSE l.asked_ms END, l.listed_ms, l.id",
                 params![now_ms, UNDER_WAY_MS, AHEAD_MS],
-                |row| {
-                    let (id, title) = (row.get(0)?, row.get(1)?);
-                    Ok((Evictable { id, title }, row.get(2)?))
-                },
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
             )
         })?;
         libraries.pop(); // it would be fetched again at once
-        libraries.retain(|(_, wanted)| !wanted);
-        Ok(libraries.into_iter().map(|(library, _)| library).collect())
+        let free = libraries.into_iter().filter(|(.., wanted)| !wanted);
+        Ok(free.map(|(id, title, _)| (id, title)).collect())
     }
 
     /// Libraries that were fetched for a call were read by it. Gives whether that was noted anew.
@@ -166,8 +156,11 @@ impl Store {
                 return Ok(false);
             };
             let c = tx.connection;
-            let busy = c.has("SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = ?1 \
-                     AND (n.touched_ms BETWEEN ?2 - ?3 AND ?2 + ?4 OR l.wanted_ms BETWEEN ?2 + 1 AND ?2 + ?4)", params![library, now_ms, UNDER_WAY_MS, AHEAD_MS])?;
+            let busy = c.has(
+                "SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = ?1 \
+                 AND (n.touched_ms BETWEEN ?2 - ?3 AND ?2 + ?4 OR l.wanted_ms BETWEEN ?2 + 1 AND ?2 + ?4)",
+                params![library, now_ms, UNDER_WAY_MS, AHEAD_MS],
+            )?;
             if busy {
                 return Ok(false);
             }

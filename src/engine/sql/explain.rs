@@ -22,10 +22,6 @@ fn lacks_log(error: &rusqlite::Error) -> bool {
 
 /// The error for people: what, where, and what to do.
 pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
-    const FULL: (Status, &str) = (
-        Status::StoreFull,
-        "the disk is full: free some space, or choose another cache_dir",
-    );
     let place = folder.path().display();
     if lacks_log(error) {
         return Error::new(
@@ -37,35 +33,31 @@ pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
             ),
         );
     }
-    let (status, remedy) = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => FULL,
-        // What a full disk does to the memory that processes share, and to some file systems, has no name of its own.
-        Some(ErrorCode::SystemIoFailure) if folder.is_full() => FULL,
-        Some(ErrorCode::SystemIoFailure) => (
-            Status::Store,
-            "it cannot be read or written: look for a limit on the size of files (ulimit -f), a quota or a failing disk",
-        ),
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => (
-            Status::Store,
-            "it cannot be written: check the owner and the mode of the folder and its files",
-        ),
-        Some(ErrorCode::CannotOpen) => (
-            Status::Store,
-            "it cannot be opened: check that the folder exists, and that it and its files belong to this user",
-        ),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
-            Status::Store,
-            "another process keeps it locked: try again, and look for a process that hangs",
-        ),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (
-            Status::Store,
-            "the database is broken: it is set aside at the next call",
-        ),
-        _ if matches!(error, rusqlite::Error::QueryReturnedNoRows) => (
-            Status::Store,
-            "it was cleared, or made anew, while this call was at it: try again",
-        ),
-        _ => (Status::Store, "try again, or choose another cache_dir"),
+    let code = error.sqlite_error_code();
+    // What a full disk does to the memory that processes share, and to some file systems, has no name of its own.
+    let is_full = code == Some(ErrorCode::DiskFull) || code == Some(ErrorCode::SystemIoFailure) && folder.is_full();
+    let remedy = match code {
+        _ if is_full => "the disk is full: free some space, or choose another cache_dir",
+        Some(ErrorCode::SystemIoFailure) => {
+            "it cannot be read or written: look for a limit on the size of files (ulimit -f), a quota or a failing disk"
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            "it cannot be written: check the owner and the mode of the folder and its files"
+        }
+        Some(ErrorCode::CannotOpen) => {
+            "it cannot be opened: check that the folder exists, and that it and its files belong to this user"
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another process keeps it locked: try again, and look for a process that hangs"
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "the database is broken: it is set aside at the next call"
+        }
+        _ if matches!(error, rusqlite::Error::QueryReturnedNoRows) => {
+            "it was cleared, or made anew, while this call was at it: try again"
+        }
+        _ => "try again, or choose another cache_dir",
     };
+    let status = if is_full { Status::StoreFull } else { Status::Store };
     Error::new(status, format!("store in {place}: {error}; {remedy}"))
 }

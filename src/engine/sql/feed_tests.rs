@@ -30,7 +30,7 @@ fn heard(store: &Store, identity: IdentityId, mut at: (i64, FeedPosition), limit
             (None, None) => "!".to_owned(),
             (was, now) => now.or(was).expect("an item").rating_key,
         }));
-        at = (page.line, page.next);
+        at = (page.timeline, page.next);
         if !page.more {
             return heard;
         }
@@ -48,7 +48,11 @@ fn the_rest_of_a_listing_that_is_forgotten_between_two_pages_is_to_be_listed_aga
     assert_eq!((page.told.len(), page.more), (2, true));
     store.write(|tx| history::forget_upto(tx, listing)).expect("forgotten");
     for limit in 1..4 {
-        assert_eq!(heard(&store, identity, (page.line, page.next), limit), ["!"], "{limit}");
+        assert_eq!(
+            heard(&store, identity, (page.timeline, page.next), limit),
+            ["!"],
+            "{limit}"
+        );
     }
     // Who has read it to its end misses nothing.
     let row = store.library_row(row.id).expect("a row");

@@ -8,7 +8,7 @@ use super::indexing::{Hits, Indexed};
 use super::items::{ABOVE, ItemRow};
 use super::libraries::LibraryRow;
 use super::open::Store;
-use super::texts::Texts;
+use super::texts::ItemTexts;
 use crate::error::Result;
 use crate::model::{Item, LibraryId};
 
@@ -20,7 +20,7 @@ fn hash(guid: &str) -> i64 {
 pub struct GuidItem {
     library: LibraryId,
     id: i64,
-    texts: Texts,
+    texts: ItemTexts,
     season_guid: String,
     show_guid: String,
 }

@@ -28,11 +28,12 @@ impl Store {
             let rows = libraries(tx.connection, identity)?;
             let mut hinted = false;
             for mark in marks {
-                let of_mark = |row: &&LibraryRow| mark.section.as_ref().is_none_or(|id| row.library.section == *id);
+                let is_meant = |row: &&LibraryRow| mark.section.as_ref().is_none_or(|id| row.library.section == *id);
+                let meant: Vec<&LibraryRow> = rows.iter().filter(is_meant).collect();
                 let mut hint = mark.hint;
                 for rating_key in &mark.deleted {
                     let mut known = false;
-                    for row in rows.iter().filter(of_mark) {
+                    for row in &meant {
                         known |= mark_item_unverified(tx, identity, row, rating_key)?;
                     }
                     // A show, an album, or what a listing under way has just seen.
@@ -44,14 +45,11 @@ impl Store {
                     continue;
                 }
                 hinted = true;
-                if rows.iter().any(|row| of_mark(&row)) {
-                    for row in rows.iter().filter(of_mark) {
-                        note(tx, row.id, hint)?;
-                    }
-                } else {
-                    for row in &rows {
-                        note(tx, row.id, Hint::Probe)?;
-                    }
+                for row in &meant {
+                    note(tx, row.id, hint)?;
+                }
+                for row in rows.iter().filter(|_| meant.is_empty()) {
+                    note(tx, row.id, Hint::Probe)?;
                 }
             }
             if hinted {

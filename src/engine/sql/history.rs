@@ -117,7 +117,7 @@ pub fn forget_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
 
 /// Removes changes that only the feed needed.
 fn trim_told(tx: &Tx<'_>) -> rusqlite::Result<()> {
-    let trimmed: Sequence = tx.query_row("SELECT trimmed FROM store", [], |row| row.get(0))?;
+    let trimmed: Sequence = tx.value("SELECT trimmed FROM store", [])?;
     trim(tx, trimmed)
 }
 

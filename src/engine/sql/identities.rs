@@ -30,10 +30,9 @@ impl Store {
     /// The machine identifier of an identity's server.
     pub fn machine_identifier(&self, identity: IdentityId) -> Result<String> {
         self.read(|connection| {
-            connection.query_row(
+            connection.value(
                 "SELECT s.machine_identifier FROM servers s JOIN identities i ON i.server = s.id WHERE i.id = ?1",
                 [identity],
-                |row| row.get(0),
             )
         })
     }
@@ -54,7 +53,7 @@ impl Store {
     pub fn accepted_claim(&self, endpoint: &Endpoint, claimed: IdentityId) -> Result<()> {
         self.write(|tx| {
             // It may be one of a database that was set aside.
-            tx.query_row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
+            tx.row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
             leads_to(tx, endpoint, claimed)
         })
     }
@@ -99,7 +98,7 @@ impl Store {
         // In one transaction: what a host records meanwhile is handed over, or finds its library gone and is recorded again.
         self.write(|tx| {
             let id = server_number(tx, &server.machine_identifier, &server.version)?;
-            let user = tx.query_row("SELECT same_user FROM identities WHERE id = ?1", [unnamed], |row| {
+            let user = tx.row("SELECT same_user FROM identities WHERE id = ?1", [unnamed], |row| {
                 row.get(0)
             })?;
             let known = known_at(tx, endpoint, &server.machine_identifier, user)?;
@@ -226,10 +225,9 @@ fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str, version: &str) -> 
         (_, false) => add(&format!("{UNNAMED}{}", endpoint.url))?,
         added => added,
     };
-    tx.query_row(
+    tx.value(
         "SELECT id FROM identities WHERE server = ?1 AND who = ?2",
         params![server, endpoint.who],
-        |row| row.get(0),
     )
 }
 
@@ -245,9 +243,8 @@ fn server_number(tx: &Tx<'_>, machine_identifier: &str, version: &str) -> rusqli
          ON CONFLICT (machine_identifier) DO UPDATE SET version = excluded.version",
         [machine_identifier, version],
     )?;
-    tx.query_row(
+    tx.value(
         "SELECT id FROM servers WHERE machine_identifier = ?1",
         [machine_identifier],
-        |row| row.get(0),
     )
 }

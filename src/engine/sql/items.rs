@@ -9,7 +9,7 @@ use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
 use super::libraries::LibraryRow;
 use super::open::Store;
-use super::texts::Texts;
+use super::texts::ItemTexts;
 use crate::error::Result;
 use crate::model::{Generation, Item, ItemType, LibraryId, Sequence};
 
@@ -36,7 +36,7 @@ impl FromCells for ItemRow {
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         let text =
             |cells: &mut RowCells<'_, '_>, column| cells.get::<Option<String>>(column).map(Option::unwrap_or_default);
-        let Texts {
+        let ItemTexts {
             title,
             guid,
             guids,
@@ -109,14 +109,7 @@ impl Store {
 
     /// The item with this rating key, as the generation that answers has it.
     pub fn item(&self, library: LibraryId, generation: Generation, rating_key: &str) -> Result<Option<Item>> {
-        self.read(|connection| {
-            connection.find(
-                &item_by_key(),
-                params![library, generation, rating_key],
-                read::<ItemRow>,
-            )
-        })
-        .map(|found| found.map(|row| row.item))
+        Ok(self.items_of(library, generation, &[rating_key])?.pop().flatten())
     }
 
     /// The items with these rating keys, as the generation that answers has them: in the keys' order.
@@ -206,30 +199,31 @@ pub fn batch(
     let listed: i64 = connection
         .find_value("SELECT listed_items FROM libraries WHERE id = ?1", [library])?
         .unwrap_or(0);
-    let mut rows: Vec<ItemRow> = Vec::new();
-    let mut after = after;
+    // A library's index, or with `+` none.
+    let some = |no_index: &str, after: i64, last: i64, most: i64| {
+        connection.rows(
+            &format!(
+                "SELECT {} FROM items i {ABOVE} WHERE {no_index}i.library = ?1 AND i.id > ?3 AND i.id <= ?5 AND i.born <= ?2 \
+                 AND (i.died IS NULL OR i.died > ?2) ORDER BY i.id LIMIT ?4 + 0",
+                list::<ItemRow>()
+            ),
+            params![library, generation, after, most, last],
+            read,
+        )
+    };
+    let (mut rows, mut after) = (Vec::new(), after);
     if listed > most.saturating_mul(PAGES) {
         let last = after.saturating_add(most.saturating_mul(DENSE));
-        let mut dense = connection.prepare_cached(&format!(
-            "SELECT {} FROM items i {ABOVE} WHERE +i.library = ?1 AND i.id > ?3 AND i.id <= ?5 AND i.born <= ?2 \
-             AND (i.died IS NULL OR i.died > ?2) ORDER BY i.id LIMIT ?4 + 0",
-            list::<ItemRow>()
-        ))?;
-        for row in dense.query_map(params![library, generation, after, most, last], read)? {
-            rows.push(row?);
-        }
+        rows = some("+", after, last, most)?;
         after = last;
     }
     if rows.len() < limit {
-        let left = i64::try_from(limit - rows.len()).unwrap_or(i64::MAX);
-        let mut sparse = connection.prepare_cached(&format!(
-            "SELECT {} FROM items i {ABOVE} WHERE i.library = ?1 AND i.id > ?3 AND i.born <= ?2 \
-             AND (i.died IS NULL OR i.died > ?2) ORDER BY i.id LIMIT ?4 + 0",
-            list::<ItemRow>()
-        ))?;
-        for row in sparse.query_map(params![library, generation, after, left], read)? {
-            rows.push(row?);
-        }
+        rows.extend(some(
+            "",
+            after,
+            i64::MAX,
+            most - i64::try_from(rows.len()).unwrap_or(0),
+        )?);
     }
     Ok(rows)
 }

@@ -77,47 +77,45 @@ fn locations(text: &str) -> Vec<String> {
 
 impl FromCells for LibraryRow {
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
-        let provisional: i64 = cells.get("provisional")?;
-        let due_sequence: Sequence = cells.get("due_seq")?;
-        let begun_sequence: Sequence = cells.get("begun_seq")?;
+        let provisional: i64 = cells.get("l.provisional")?;
+        let due_sequence: Sequence = cells.get("l.due_seq")?;
+        let begun_sequence: Sequence = cells.get("l.begun_seq")?;
         Ok(Self {
-            id: cells.get("id")?,
+            id: cells.get("l.id")?,
             library: Library {
-                section: cells.get("section")?,
-                uuid: cells.get("uuid")?,
-                title: cells.get("title")?,
-                kind: kind_from_number(cells.get("kind")?),
-                locations: locations(&cells.get::<String>("locations")?),
+                section: cells.get("l.section")?,
+                uuid: cells.get("l.uuid")?,
+                title: cells.get("l.title")?,
+                kind: kind_from_number(cells.get("l.kind")?),
+                locations: locations(&cells.get::<String>("l.locations")?),
                 change: Change {
-                    token: cells.get("token")?,
-                    trust: Trust::from_number(cells.get("trust")?),
-                    busy: cells.get("busy")?,
-                    scanned_ms: cells.get("scanned_ms")?,
+                    token: cells.get("l.token")?,
+                    trust: Trust::from_number(cells.get("l.trust")?),
+                    busy: cells.get("l.busy")?,
+                    scanned_ms: cells.get("l.scanned_ms")?,
                 },
             },
-            present: cells.get("present")?,
-            probed_sequence: cells.get("probed_seq")?,
+            present: cells.get("l.present")?,
+            probed_sequence: cells.get("l.probed_seq")?,
             begun_sequence,
-            generation: cells.get("generation")?,
-            asked_ms: cells.get("asked_ms")?,
-            listed_sequence: cells.get("generation_seq")?,
-            items: unsigned(cells, "listed_items")?,
-            told_items: unsigned(cells, "told_items")?,
-            listed_token: cells.get("listed_token")?,
-            listed_ms: cells.get("listed_ms")?,
-            checked_ms: cells.get("checked_ms")?,
+            generation: cells.get("l.generation")?,
+            asked_ms: cells.get("l.asked_ms")?,
+            listed_sequence: cells.get("l.generation_seq")?,
+            items: unsigned(cells, "l.listed_items")?,
+            told_items: unsigned(cells, "l.told_items")?,
+            listed_token: cells.get("l.listed_token")?,
+            listed_ms: cells.get("l.listed_ms")?,
+            checked_ms: cells.get("l.checked_ms")?,
             provisional: provisional != 0,
             partial: provisional == 2,
             due: due_sequence > begun_sequence,
-            held_back: cells.get::<i64>("shrunk")? >= 0,
+            held_back: cells.get::<i64>("l.shrunk")? >= 0,
             due_sequence,
-            segment: listing_name(&cells.get::<String>("segment")?),
-            segment_sequence: cells.get("segment_seq")?,
-            matches: cells.get("(SELECT id FROM tables WHERE library = libraries.id)")?,
-            merged_matches: cells
-                .get::<Option<i64>>("(SELECT entries FROM tables WHERE library = libraries.id)")?
-                .map_or(0, i64::cast_unsigned),
-            hint: Hint::from_number(cells.get("hint")?),
+            segment: listing_name(&cells.get::<String>("l.segment")?),
+            segment_sequence: cells.get("l.segment_seq")?,
+            matches: cells.get("t.id")?,
+            merged_matches: cells.get::<Option<i64>>("t.entries")?.map_or(0, i64::cast_unsigned),
+            hint: Hint::from_number(cells.get("l.hint")?),
         })
     }
 }
@@ -136,11 +134,14 @@ fn kind_from_number(number: i64) -> LibraryKind {
     }
 }
 
+/// What a [`LibraryRow`] is read from.
+const LIBRARIES: &str = "FROM libraries l LEFT JOIN tables t ON t.library = l.id";
+
 /// The libraries that the last probe showed, in the server's order.
 pub fn libraries(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Vec<LibraryRow>> {
     connection.rows(
         &format!(
-            "SELECT {} FROM libraries WHERE identity = ?1 AND present ORDER BY position, id",
+            "SELECT {} {LIBRARIES} WHERE l.identity = ?1 AND l.present ORDER BY l.position, l.id",
             list::<LibraryRow>()
         ),
         [identity],
@@ -151,7 +152,7 @@ pub fn libraries(connection: &Connection, identity: IdentityId) -> rusqlite::Res
 /// One library.
 pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<LibraryRow> {
     connection.row(
-        &format!("SELECT {} FROM libraries WHERE id = ?1", list::<LibraryRow>()),
+        &format!("SELECT {} {LIBRARIES} WHERE l.id = ?1", list::<LibraryRow>()),
         [id],
         read,
     )

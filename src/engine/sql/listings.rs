@@ -126,10 +126,9 @@ impl Store {
         self.write(|tx| {
             tx.expect_library(row.id)?;
             let changed = tx
-                .query_row("SELECT changed FROM listings WHERE library = ?1", [row.id], |row| {
+                .find("SELECT changed FROM listings WHERE library = ?1", [row.id], |row| {
                     row.get(0)
-                })
-                .optional()?
+                })?
                 .unwrap_or(false);
             seen::forget(tx, row.id)?;
             let listing = Listing {
@@ -307,7 +306,7 @@ impl Store {
         apart_ms: i64,
     ) -> Result<bool> {
         self.write(|tx| {
-            let (before, since): (i64, i64) = tx.query_row(
+            let (before, since): (i64, i64) = tx.row(
                 "SELECT shrunk, shrunk_ms FROM libraries WHERE id = ?1",
                 [listing.library],
                 |row| Ok((row.get(0)?, row.get(1)?)),
@@ -396,9 +395,6 @@ fn store_items(
             // As if the page had not had it.
             None => listing.keyed = listing.keyed.saturating_sub(1),
         }
-        if known.looks_again() {
-            adding.end()?;
-        }
     }
     adding.end()?;
     Ok(ids)
@@ -408,22 +404,31 @@ fn store_items(
 fn put<'i>(
     tx: &Tx<'_>,
     adding: &mut BulkInsert<'_, 'i>,
-    known: &mut KnownRows<'_, '_>,
+    known: &mut KnownRows<'_>,
     listing: &Listing,
     item: &'i Item,
     digest: i64,
 ) -> rusqlite::Result<Option<(i64, bool)>> {
-    let generation = listing.generation;
-    match known.row(&item.rating_key)? {
-        Some(KnownRow::LibraryState { id, digest: own, newer }) if own == digest || newer => {
-            return Ok(Some((id, false)));
-        }
-        Some(KnownRow::LibraryState { id, .. }) => {
-            tx.run("UPDATE items SET died = ?2 WHERE id = ?1", params![id, generation])?;
+    let has_twins = known.has_twins;
+    let mut row = known.row(&item.rating_key);
+    match row.as_deref().copied().flatten() {
+        Some(KnownRow::Living { id, digest: own, newer }) if own == digest || newer => return Ok(Some((id, false))),
+        Some(KnownRow::Living { id, .. }) => {
+            if has_twins {
+                adding.end()?; // its row may be pending
+            }
+            tx.run(
+                "UPDATE items SET died = ?2 WHERE id = ?1",
+                params![id, listing.generation],
+            )?;
         }
         Some(KnownRow::Gone) => return Ok(None),
         None => {}
     }
     let id = adding.add(item, digest)?;
+    if let Some(row) = &mut row {
+        let newer = false;
+        **row = Some(KnownRow::Living { id, digest, newer });
+    }
     Ok(Some((id, true)))
 }

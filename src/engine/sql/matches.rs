@@ -70,12 +70,15 @@ impl Store {
     /// at a URL that led to both: a server at another one may say that it is this server, and list whatever it likes.
     pub fn matches_of_others(&self, identity: IdentityId, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
         self.read(|c| {
-            let others: Vec<LibraryId> = c.values("SELECT theirs.id FROM libraries own \
-                     JOIN identities me ON me.id = ?1 JOIN identities other ON other.server = me.server AND other.id <> me.id \
-                     AND NOT me.cleared AND length(me.who) = ?3 AND length(other.who) = ?3 \
-                     AND EXISTS (SELECT 1 FROM endpoints mine JOIN endpoints same ON same.url = mine.url \
-                     WHERE mine.identity = me.id AND same.identity = other.id) \
-                     JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2", params![identity, listing.library, TOKEN])?;
+            let others: Vec<LibraryId> = c.values(
+                "SELECT theirs.id FROM libraries own JOIN identities me ON me.id = ?1 \
+                 JOIN identities other ON other.server = me.server AND other.id <> me.id \
+                 AND NOT me.cleared AND length(me.who) = ?3 AND length(other.who) = ?3 \
+                 AND EXISTS (SELECT 1 FROM endpoints mine JOIN endpoints same ON same.url = mine.url \
+                 WHERE mine.identity = me.id AND same.identity = other.id) \
+                 JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2",
+                params![identity, listing.library, TOKEN],
+            )?;
             let mut found: Vec<(Sequence, Vec<u8>, String)> = Vec::new();
             if !others.is_empty() {
                 let own = all_of(c, listing.library)?;

@@ -21,16 +21,46 @@ impl Store {
     pub fn merge_items(&self, row: &LibraryRow, items: &[Item], asked: Option<Sequence>) -> Result<()> {
         self.write(|tx| {
             let library = tx.expect_library(row.id)?;
-            let mut merging = ItemMerge::new(tx, library, items.len())?;
+            // A listing under way must not take for gone what is merged meanwhile.
+            let is_listed = tx.has("SELECT 1 FROM listings WHERE library = ?1", [library.id])?;
+            // Some attempt at a listing has stored rows for a later generation. By an index that has no row of a first listing.
+            let is_attempted = !library.generation.is_fetched()
+                || tx.has(
+                    "SELECT 1 FROM items WHERE library = ?1 AND born > ?2 AND born > 1 LIMIT 1",
+                    params![library.id, library.generation],
+                )?;
+            let defaults = RowDefaults {
+                library: library.id,
+                generation: library.generation,
+                since: tx.sequence,
+            };
+            let mut adding = BulkInsert::new(tx, defaults, items.len());
             for item in items {
                 if let Some(asked) = asked
                     && is_newer(tx, library.id, &item.rating_key, asked)?
                 {
                     continue;
                 }
-                if let Some(rows) = merging.merge(item)? {
-                    tx.change_of_items(&library, LoggedKind::Added, &item.rating_key, rows)?;
+                let before = visible(tx, library.id, library.generation, &item.rating_key)?;
+                let digest = digest(item);
+                match before {
+                    Some((_, before)) if before == digest => continue,
+                    Some((id, _)) => end(tx, id, library.generation)?,
+                    None => tx.run(
+                        "UPDATE libraries SET listed_items = listed_items + 1 WHERE id = ?1",
+                        [library.id],
+                    )?,
                 }
+                if is_attempted {
+                    end_attempted(tx, &library, &item.rating_key)?;
+                }
+                let id = adding.add(item, digest)?;
+                adding.end()?;
+                if is_listed {
+                    seen::note_merged(tx, library.id, id)?;
+                }
+                let was = before.map_or(0, |(was, _)| was);
+                tx.change_of_items(&library, LoggedKind::Added, &item.rating_key, (was, id))?;
             }
             Ok(())
         })
@@ -110,71 +140,4 @@ fn end_attempted(tx: &Tx<'_>, library: &LibraryState, rating_key: &str) -> rusql
              AND died IS NULL",
         params![library.id, rating_key, library.generation, tx.sequence],
     )
-}
-
-/// Merges items, one after the other.
-struct ItemMerge<'t, 'i> {
-    tx: &'t Tx<'t>,
-    library: LibraryState,
-    adding: BulkInsert<'t, 'i>,
-    /// A listing is under way: it must not take for gone what is merged meanwhile.
-    is_listed: bool,
-    /// Some attempt at a listing has stored rows for a later generation.
-    is_attempted: bool,
-}
-
-impl<'t, 'i> ItemMerge<'t, 'i> {
-    /// Of about so many items.
-    fn new(tx: &'t Tx<'t>, library: LibraryState, count: usize) -> rusqlite::Result<Self> {
-        let is_listed = tx.has("SELECT 1 FROM listings WHERE library = ?1", [library.id])?;
-        // By an index that has no row of a first listing.
-        let is_attempted = !library.generation.is_fetched()
-            || tx.has(
-                "SELECT 1 FROM items WHERE library = ?1 AND born > ?2 AND born > 1 LIMIT 1",
-                params![library.id, library.generation],
-            )?;
-        Ok(Self {
-            tx,
-            library,
-            adding: BulkInsert::new(
-                tx,
-                RowDefaults {
-                    library: library.id,
-                    generation: library.generation,
-                    since: tx.sequence,
-                },
-                count,
-            ),
-            is_listed,
-            is_attempted,
-        })
-    }
-
-    /// Puts an item into the generation that answers. Where it differs from what was there: the rows that it had, 0 for none,
-    /// and has.
-    fn merge(&mut self, item: &'i Item) -> rusqlite::Result<Option<(i64, i64)>> {
-        let (tx, library) = (self.tx, &self.library);
-        let before = visible(tx.connection, library.id, library.generation, &item.rating_key)?;
-        let digest = digest(item);
-        if before.is_some_and(|(_, before)| before == digest) {
-            return Ok(None);
-        }
-        if let Some((id, _)) = before {
-            end(tx, id, library.generation)?;
-        } else {
-            tx.run(
-                "UPDATE libraries SET listed_items = listed_items + 1 WHERE id = ?1",
-                [library.id],
-            )?;
-        }
-        if self.is_attempted {
-            end_attempted(tx, library, &item.rating_key)?;
-        }
-        let id = self.adding.add(item, digest)?;
-        self.adding.end()?;
-        if self.is_listed {
-            seen::note_merged(tx, library.id, id)?;
-        }
-        Ok(Some((before.map_or(0, |(before, _)| before), id)))
-    }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::cached::CachedStatements;
 use super::connection::LazyConnection;
 use super::connections::Connections;
 use super::explain::{explain, is_broken};
@@ -44,8 +45,8 @@ pub struct Store {
     pub(super) left: Mutex<Option<LastWrite>>,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
-    /// Which of the opened databases is known to be on its line: its number and 1.
-    pub(super) line_of: AtomicU64,
+    /// Which of the opened databases is known to be on its timeline: its number and 1.
+    pub(super) timeline_of: AtomicU64,
     /// What a large listing changed, for those who read it in pages.
     pub(super) listed: DiffCache,
     /// It was told which of several views answers where no server is named.
@@ -88,7 +89,7 @@ impl Store {
             named: Mutex::default(),
             left: Mutex::default(),
             orphans: AtomicBool::new(false),
-            line_of: AtomicU64::new(0),
+            timeline_of: AtomicU64::new(0),
             is_chosen: AtomicBool::new(false),
             woken: AtomicU64::new(0),
             short: ShortLock::default(),
@@ -137,7 +138,7 @@ impl Store {
     fn inspect(&self, writer: &mut LazyConnection) -> Result<OpenFiles> {
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
-            .query_row("SELECT secret FROM store", [], |row| row.get::<_, [u8; 32]>(0))
+            .value::<[u8; 32]>("SELECT secret FROM store", [])
             .and_then(|secret| Ok((secret, sequence_of(connection)?)))
             .map_err(|error| self.explained(&error, writer))?;
         let page = if self.folder.shares_memory() {

@@ -9,7 +9,8 @@ use crate::model::Sequence;
 use crate::platform::clock::coarse_ms;
 
 impl Store {
-    /// Says on the version page that transaction `sequence`, after `before`, is under way, and gives the page. Called under the write lock.
+    /// Says on the version page that transaction `sequence`, after `before`, is under way, and gives the page. Called under the
+    /// write lock.
     ///
     /// A page that was removed or replaced is made anew: those who open it now would not see this one. Where it cannot
     /// be mapped it is taken away, so that no process goes on believing it: others have to see what is written. `named`: it

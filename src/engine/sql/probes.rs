@@ -27,7 +27,7 @@ impl Store {
     ) -> Result<Vec<LibraryRow>> {
         self.write(|tx| {
             // It may be one of a database that was set aside.
-            tx.query_row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
+            tx.row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
             let before = libraries(tx.connection, identity)?;
             tx.execute("UPDATE libraries SET present = 0 WHERE identity = ?1", [identity])?;
             tx.execute(

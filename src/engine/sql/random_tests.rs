@@ -79,7 +79,7 @@ impl Reader {
             Ok(page) => {
                 assert!(page.next != position.1 || !page.more, "a page that goes nowhere");
                 self.apply(page.told);
-                (self.position, self.end) = (Some((page.line, page.next)), page.end);
+                (self.position, self.end) = (Some((page.timeline, page.next)), page.end);
                 page.more
             }
             Err(error) => {

@@ -243,11 +243,7 @@ impl Store {
         patient: bool,
     ) -> Option<Result<RecordsState>> {
         let work = |connection: &Connection| state(connection, since, sequence_of(connection)?, long);
-        if patient {
-            Some(self.read(work))
-        } else {
-            self.read_shortly(work)
-        }
+        self.read_if(patient, work)
     }
 
     /// Writes records in one transaction. `work` may be run again.

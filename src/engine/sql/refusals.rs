@@ -23,7 +23,7 @@ impl Store {
     /// Notes what else this identity's server refuses: `add` joins it to what is known.
     pub fn note_refusals(&self, identity: IdentityId, add: &dyn Fn(&str) -> String) -> Result<()> {
         self.write(|tx| {
-            let known: (i64, String, Option<String>) = tx.query_row(
+            let known: (i64, String, Option<String>) = tx.row(
                 "SELECT s.id, s.version, r.arguments FROM identities i JOIN servers s ON s.id = i.server \
                  LEFT JOIN refusals r ON r.server = s.id AND r.version = s.version WHERE i.id = ?1",
                 [identity],

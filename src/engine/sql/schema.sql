@@ -168,7 +168,7 @@ CREATE TABLE changes (       -- what other processes have to hear of
     now        INTEGER NOT NULL DEFAULT 0  -- of an item: its row since, 0 for none; of a listing: the last row that it made
 ) STRICT;
 
-CREATE TABLE lines (         -- histories without a gap: lines.rs says when one begins
+CREATE TABLE timelines (     -- histories without a gap: timelines.rs says when one begins
     id    INTEGER PRIMARY KEY,             -- random
     begun INTEGER NOT NULL,                -- its first change sequence
     here  TEXT    NOT NULL                 -- the machine's start and the file that it is of

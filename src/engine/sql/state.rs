@@ -167,8 +167,12 @@ fn recorded_since(
     now: Sequence,
     most: i64,
 ) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
-    connection.rows("SELECT r.id, t.library, r.name, r.value FROM records r JOIN tables t ON t.id = r.in_table \
-             JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?2 IS NULL OR l.identity = ?2) ORDER BY r.id LIMIT ?3", params![end_of(since), identity, most], |row| {
+    connection.rows(
+        "SELECT r.id, t.library, r.name, r.value FROM records r JOIN tables t ON t.id = r.in_table \
+         JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?2 IS NULL OR l.identity = ?2) \
+         ORDER BY r.id LIMIT ?3",
+        params![end_of(since), identity, most],
+        |row| {
             let match_of = |value| match_of(value, now);
             let given = row.get_ref(3)?.as_blob_or_null()?.and_then(match_of);
             let change = LoggedChange {
@@ -179,7 +183,8 @@ fn recorded_since(
                 sequence: given.map_or(now, |(_, given)| given),
             };
             Ok((row.get(0)?, change))
-        })
+        },
+    )
 }
 
 impl Store {
@@ -236,21 +241,22 @@ impl Store {
             if trimmed_of(connection)? > since || now < since {
                 return Ok((now, None));
             }
-            let mut found: Vec<(i64, LoggedChange)> = connection.rows(&format!(
-                    "SELECT {}, id FROM changes WHERE id > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY id LIMIT ?3",
+            let mut found: Vec<(i64, LoggedChange)> = connection.rows(
+                &format!(
+                    "SELECT {}, id FROM changes WHERE id > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) \
+                     ORDER BY id LIMIT ?3",
                     list::<LoggedChange>()
-                ), params![end_of(since), identity, MOST], placed)?;
+                ),
+                params![end_of(since), identity, MOST],
+                placed,
+            )?;
             let recorded = recorded_since(connection, identity, since, now, MOST)?;
             let many = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MOST);
             let again = many(&found) || many(&recorded) || found.iter().any(|(_, one)| one.kind == LoggedKind::Library);
             found.extend(recorded);
             Ok((now, (!again).then(|| in_order(found))))
         };
-        let read = if patient {
-            Some(self.read(work))
-        } else {
-            self.read_shortly(work)
-        };
+        let read = self.read_if(patient, work);
         if self.incarnation() != incarnation {
             return read.map(|read| read.map(|(now, _)| (now, None)));
         }

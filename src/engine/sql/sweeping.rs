@@ -101,7 +101,8 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
         "l.identity < 0",
         EVICTED,
         "l.identity > 0 AND i.died IS NOT NULL AND i.died <= min(l.generation, l.feed_generation) \
-         AND (l.generation <= 0 OR i.since <= l.feed_from) AND NOT EXISTS (SELECT 1 FROM listings n WHERE n.library = l.id AND n.begun_seq < i.since)",
+         AND (l.generation <= 0 OR i.since <= l.feed_from) \
+         AND NOT EXISTS (SELECT 1 FROM listings n WHERE n.library = l.id AND n.begun_seq < i.since)",
     ] {
         let mut rows = c.prepare_cached(&format!(
             "SELECT {} FROM libraries l JOIN items i ON i.library = l.id {ABOVE} WHERE {whose} LIMIT ?1 + 0",

@@ -1,11 +1,11 @@
 use proptest::prelude::*;
 use rusqlite::types::{FromSql, ValueRef};
 
-use super::{Packer, Texts};
+use super::{ItemTexts, Packer};
 use crate::model::Item;
 
-fn item(texts: &Texts) -> Item {
-    let Texts {
+fn item(texts: &ItemTexts) -> Item {
+    let ItemTexts {
         title,
         guid,
         guids,
@@ -20,13 +20,13 @@ fn item(texts: &Texts) -> Item {
     }
 }
 
-fn read(cell: &[u8]) -> Option<Texts> {
-    Texts::column_result(ValueRef::Blob(cell)).ok()
+fn read(cell: &[u8]) -> Option<ItemTexts> {
+    ItemTexts::column_result(ValueRef::Blob(cell)).ok()
 }
 
-fn texts(title: &str, guid: &str, guids: &[&str], parts: &[&str]) -> Texts {
+fn texts(title: &str, guid: &str, guids: &[&str], parts: &[&str]) -> ItemTexts {
     let all = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
-    Texts {
+    ItemTexts {
         title: title.to_owned(),
         guid: guid.to_owned(),
         guids: all(guids),
@@ -112,11 +112,11 @@ proptest! {
         guids in proptest::collection::vec("(mbid://|tmdb://)?([0-9]{0,9}|\\PC{0,9})", 0..4),
         parts in proptest::collection::vec("[ab/]{0,90}|\\PC{0,60}", 0..4),
     ) {
-        let kept = Texts { title, guid, guids, parts };
+        let kept = ItemTexts { title, guid, guids, parts };
         let mut packer = Packer::default();
         prop_assert_eq!(read(packer.pack(&item(&kept))), Some(kept.clone()));
         // Nothing of the one before is left.
-        prop_assert_eq!(read(packer.pack(&item(&Texts::default()))), Some(Texts::default()));
+        prop_assert_eq!(read(packer.pack(&item(&ItemTexts::default()))), Some(ItemTexts::default()));
         prop_assert_eq!(read(packer.pack(&item(&kept))), Some(kept));
     }
 }

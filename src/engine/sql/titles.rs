@@ -9,7 +9,7 @@ use super::indexing::{Hits, Indexed};
 use super::items::{ABOVE, ItemRow};
 use super::libraries::LibraryRow;
 use super::open::Store;
-use super::texts::Texts;
+use super::texts::ItemTexts;
 use crate::error::Result;
 use crate::matching::text::{fold_title, has_all_words};
 use crate::model::LibraryId;
@@ -18,7 +18,7 @@ use crate::model::LibraryId;
 pub struct TitledItem {
     library: LibraryId,
     id: i64,
-    texts: Texts,
+    texts: ItemTexts,
     show_title: String,
 }
 

@@ -23,12 +23,13 @@ pub struct Totals {
 impl Store {
     /// Counts over the whole store.
     pub fn totals(&self) -> Result<Totals> {
+        let counted = self.opened.newest().page.as_ref().map_or(0, VersionPage::answers);
         self.read(|connection| {
             let sequence = sequence_of(connection)?;
-            connection.query_row("SELECT requests, answers, evictions FROM store", [], |row| {
+            connection.row("SELECT requests, answers, evictions FROM store", [], |row| {
                 Ok(Totals {
                     requests: row.get::<_, i64>(0)?.cast_unsigned(),
-                    answers: row.get::<_, i64>(1)?.cast_unsigned() + self.counted_on_page(),
+                    answers: row.get::<_, i64>(1)?.cast_unsigned() + counted,
                     sequence,
                     evictions: row.get::<_, i64>(2)?.cast_unsigned(),
                 })
@@ -38,7 +39,7 @@ impl Store {
 
     /// Adds to the counters of the store's life. Gives whether that was done: not while other processes write.
     pub fn add_totals(&self, requests: u64, answers: u64) -> Result<bool> {
-        let counted = self.take_from_page();
+        let counted = self.opened.newest().page.as_ref().map_or(0, VersionPage::take_answers);
         let added = self.write_in_turn(|tx| {
             tx.run(
                 "UPDATE store SET requests = requests + ?1, answers = answers + ?2",
@@ -56,13 +57,5 @@ impl Store {
         let opened = self.opened.newest();
         let page = opened.page.as_ref().filter(|_| opened.has_page());
         page.inspect(|page| page.count_answers(answers)).is_some()
-    }
-
-    fn counted_on_page(&self) -> u64 {
-        self.opened.newest().page.as_ref().map_or(0, VersionPage::answers)
-    }
-
-    fn take_from_page(&self) -> u64 {
-        self.opened.newest().page.as_ref().map_or(0, VersionPage::take_answers)
     }
 }

@@ -30,12 +30,20 @@ impl Store {
         self.read_with(&try_lock, work)
     }
 
-    /// The same, for lookups: another thread that reads is waited for, for a moment.
-    pub(super) fn read_shortly<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Option<Result<T>> {
+    /// Reads as [`Store::read`] does if the caller is `patient`. Else, for lookups, another thread that reads is waited for a
+    /// moment only.
+    pub(super) fn read_if<T>(
+        &self,
+        patient: bool,
+        work: impl FnMut(&Connection) -> rusqlite::Result<T>,
+    ) -> Option<Result<T>> {
+        if patient {
+            return Some(self.read(work));
+        }
         self.read_with(&|slot| self.short.lock(slot), work)
     }
 
-    /// The same; `lock` locks a connection.
+    /// Reads with a connection that is open; `lock` locks it.
     fn read_with<'s, T>(
         &'s self,
         lock: &dyn Fn(&'s Mutex<LazyConnection>) -> Option<MutexGuard<'s, LazyConnection>>,
@@ -194,7 +202,7 @@ impl Store {
         if !named {
             *lock(&self.named) = folder.filter(|_| page.is_some() && tells);
         }
-        let done = self.keep_to_line(&tx).and_then(|()| work(&tx)).and_then(|value| {
+        let done = self.keep_to_timeline(&tx).and_then(|()| work(&tx)).and_then(|value| {
             trim_now_and_then(&tx)?;
             if tx.is_silent() {
                 connection.run("UPDATE store SET sequence = ?1", [tx.sequence])?;

@@ -50,7 +50,6 @@ pub fn unverified_in(connection: &Connection, library: LibraryId) -> rusqlite::R
 }
 
 /// The kind of change by which a path, or with an empty path an item, is invalidated.
-/// What tells of it that this is invalidated: a path, or an item where it is empty.
 pub fn kind_of(path: &[u8]) -> LoggedKind {
     if path.is_empty() {
         LoggedKind::UnverifiedItem

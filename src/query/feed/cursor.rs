@@ -1,4 +1,4 @@
-//! Where a reader of the feed is, as a text that outlives processes. It names the line of the store, the identity and the library that
+//! Where a reader of the feed is, as a text that outlives processes. It names the timeline of the store, the identity and the library that
 //! it is of, and is refused elsewhere.
 
 use crate::engine::{FeedPlace, FeedPosition};
@@ -15,7 +15,7 @@ const END: &str = "to";
 /// A reader of the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedCursor {
-    pub line: i64,
+    pub timeline: i64,
     pub identity: IdentityId,
     /// `None`: all libraries.
     pub library: Option<LibraryId>,
@@ -27,14 +27,14 @@ pub struct FeedCursor {
 impl FeedCursor {
     pub fn to_text(self) -> String {
         let Self {
-            line,
+            timeline,
             identity,
             library,
             position,
             end,
         } = self;
         let library = library.unwrap_or(LibraryId::ALL);
-        let head = format!("{VERSION}.{line:x}.{identity}.{library}");
+        let head = format!("{VERSION}.{timeline:x}.{identity}.{library}");
         let text = match position {
             FeedPosition::Log(FeedPlace { sequence, n, told }) => format!("{head}.{sequence}.{n}.{told}"),
             FeedPosition::Full {
@@ -86,7 +86,7 @@ fn parse(text: &str) -> Option<FeedCursor> {
     if parts.next()? != VERSION {
         return None;
     }
-    let line = i64::from_str_radix(parts.next()?, 16).ok()?;
+    let timeline = i64::from_str_radix(parts.next()?, 16).ok()?;
     let identity = IdentityId(parts.next()?.parse().ok()?);
     let library = LibraryId(parts.next()?.parse().ok()?);
     let library = (library != LibraryId::ALL).then_some(library);
@@ -113,7 +113,7 @@ fn parse(text: &str) -> Option<FeedCursor> {
         None => None,
     };
     parts.next().is_none().then_some(FeedCursor {
-        line,
+        timeline,
         identity,
         library,
         position,

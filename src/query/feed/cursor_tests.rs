@@ -2,7 +2,7 @@ use super::*;
 
 fn cursor(position: FeedPosition) -> FeedCursor {
     FeedCursor {
-        line: 0x7edc_ba98_7654_3210,
+        timeline: 0x7edc_ba98_7654_3210,
         identity: IdentityId(7),
         library: None,
         position,

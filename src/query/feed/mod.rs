@@ -119,9 +119,9 @@ impl Queries {
         self.reading.catch_up()?;
         let (identity, library) = self.asked_for(call)?;
         let mut reader = if token.is_empty() {
-            let (line, position) = self.store.feed_begin(identity, library, full)?;
+            let (timeline, position) = self.store.feed_begin(identity, library, full)?;
             FeedCursor {
-                line,
+                timeline,
                 identity,
                 library,
                 position,
@@ -139,23 +139,23 @@ impl Queries {
         } else {
             Some(
                 self.store
-                    .feed(identity, library, (reader.line, reader.position), reader.end, limit)?,
+                    .feed(identity, library, (reader.timeline, reader.position), reader.end, limit)?,
             )
         };
         let FeedPage {
-            line,
+            timeline,
             told,
             next,
             more,
             end,
         } = page.unwrap_or(FeedPage {
-            line: reader.line,
+            timeline: reader.timeline,
             told: Vec::new(),
             next: reader.position,
             more: false,
             end: None,
         });
-        (reader.line, reader.position, reader.end) = (line, next, end);
+        (reader.timeline, reader.position, reader.end) = (timeline, next, end);
         let kind = self.reading.kind();
         Ok(ChangePage {
             changes: told.into_iter().flat_map(|told| changes_of(told, kind)).collect(),
@@ -190,7 +190,10 @@ impl Queries {
                 if !self.reading.awaits_acceptance()? {
                     let (identity, library) = self.asked_for(call)?;
                     reader.check(identity, library)?;
-                    if self.store.feed_has(identity, library, (reader.line, reader.position))? {
+                    if self
+                        .store
+                        .feed_has(identity, library, (reader.timeline, reader.position))?
+                    {
                         return Ok(Status::Ok);
                     }
                 }

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::super::cached::CachedStatements;
 use super::super::incarnation::Incarnation;
 use super::super::open::DiffCache;
-use super::super::texts::Texts;
+use super::super::texts::ItemTexts;
 use super::log::FeedEntry;
 use crate::platform::mutex::try_lock;
 
@@ -102,7 +102,7 @@ fn rows(c: &Connection, which: &str, of: &[&dyn rusqlite::ToSql]) -> rusqlite::R
         &format!("SELECT id, rating_key, kind, texts FROM items WHERE library = ?1 AND {which} ORDER BY id"),
         of,
         |row| {
-            let Texts { guid, .. } = row.get(3)?;
+            let ItemTexts { guid, .. } = row.get(3)?;
             let kind: i64 = row.get(2)?;
             Ok(ListedRow {
                 id: row.get(0)?,

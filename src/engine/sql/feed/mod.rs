@@ -3,28 +3,26 @@
 //! It is read from the log of changes and from the rows that listings end and bring: nothing is written for it twice. A
 //! listing is one row of the log, told item by item here; so half of one is never seen, and a large one is told in pages.
 
-mod full;
 mod listed;
 mod log;
 mod moved;
-mod told;
+mod page;
 
 use std::sync::Arc;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
-use self::full::{full_page, next_listed};
 use self::listed::{Pairs, listed_once};
-use self::log::{FeedEntry, again, entries, identity_from};
+use self::log::{FeedEntry, FeedQuery};
 use self::moved::merged;
-pub use self::told::{FeedPage, FeedPlace, FeedPosition, ItemChange};
+pub use self::page::{FeedPage, FeedPlace, FeedPosition, ItemChange};
 use super::cached::CachedStatements;
 use super::changes::LoggedKind;
 use super::columns::{list, read};
-use super::items::{ABOVE, ItemRow, digest};
+use super::items::{ABOVE, ItemRow, batch, digest};
 use super::libraries::one_library;
-use super::lines::{NO_END, end_of, line};
 use super::open::Store;
+use super::timelines::{NO_END, end_of, timeline};
 use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
@@ -38,26 +36,22 @@ impl Store {
         full: bool,
     ) -> Result<(i64, FeedPosition)> {
         self.read(|c| {
-            let line = line(c)?;
-            let now = sequence_of(c)?;
-            let first = if full {
-                next_listed(c, identity, library, LibraryId::ALL)?
-            } else {
-                None
-            };
-            let begin = first.map_or(FeedPosition::Log(FeedPlace::after(now)), |(library, generation)| {
+            let query = FeedQuery { c, identity, library };
+            let then = sequence_of(c)?.next();
+            let first = if full { query.next_listed(LibraryId::ALL)? } else { None };
+            let begin = first.map_or(FeedPosition::Log(FeedPlace::at(then)), |(library, generation)| {
                 FeedPosition::Full {
-                    then: now.next(),
+                    then,
                     library,
                     generation,
                     after: 0,
                 }
             });
-            Ok((line, begin))
+            Ok((timeline(c)?, begin))
         })
     }
 
-    /// What happened from a position of a line on, in all libraries or one, up to an end: at most about `limit` items.
+    /// What happened from a position of a timeline on, in all libraries or one, up to an end: at most about `limit` items.
     ///
     /// # Errors
     /// [`Status::ListAgain`] where that is not known any more; the store's.
@@ -71,22 +65,31 @@ impl Store {
     ) -> Result<FeedPage> {
         let incarnation = self.incarnation();
         let page = self.read(|c| {
-            if !is_known(c, identity, on, position)? {
+            let query = FeedQuery { c, identity, library };
+            if !query.is_known(on, position)? {
                 return Ok(None);
             }
-            let page = match position {
+            let now = sequence_of(c)?;
+            let end = end.map_or(now, |end| end.min(now));
+            let is_log = matches!(position, FeedPosition::Log(_));
+            let (told, next, more) = match position {
                 FeedPosition::Log(place) => {
-                    let changed = |entry: &FeedEntry| listed_once(c, entry, limit, incarnation, &self.listed);
-                    log_page(c, identity, library, place, end, limit, &changed)?
+                    let listed = |entry: &FeedEntry| listed_once(c, entry, limit, incarnation, &self.listed);
+                    let (told, next, more) = query.log_page(place, end, limit, &listed)?;
+                    (merged(told), FeedPosition::Log(next), more)
                 }
-                FeedPosition::Full {
-                    then,
-                    library: at,
-                    generation,
-                    after,
-                } => full_page(c, identity, library, then, (at, generation, after), limit)?,
+                FeedPosition::Full { .. } => {
+                    let (told, next) = query.full_page(position, limit)?;
+                    (told, next, matches!(next, FeedPosition::Full { .. }))
+                }
             };
-            Ok(Some(page))
+            Ok(Some(FeedPage {
+                timeline: timeline(c)?,
+                told,
+                next,
+                more,
+                end: (more && is_log).then_some(end),
+            }))
         })?;
         page.ok_or_else(|| {
             Error::new(
@@ -107,142 +110,134 @@ impl Store {
             return Ok(true);
         };
         self.read(|c| {
-            if !is_known(c, identity, on, position)? {
-                return Ok(true); // and has to be listed again
-            }
-            Ok(!again(c, identity, library, place, LAST)?.is_empty()
-                || !entries(c, identity, library, place, LAST, 1)?.is_empty())
+            let query = FeedQuery { c, identity, library };
+            // Where it is not known, all has to be listed again.
+            Ok(!query.is_known(on, position)?
+                || !query.relisted(place, NO_END)?.is_empty()
+                || !query.entries(place, NO_END, 1)?.is_empty())
         })
     }
 }
 
-/// No end.
-const LAST: Sequence = Sequence(i64::MAX.cast_unsigned());
+impl FeedQuery<'_> {
+    /// Whether what happened from a position of a timeline on is known, and led to the timeline of now.
+    fn is_known(&self, timeline: i64, position: FeedPosition) -> rusqlite::Result<bool> {
+        let end = end_of(self.c, timeline)?;
+        let FeedPosition::Log(place) = position else {
+            // Of what it has read, nothing says when it was committed.
+            return Ok(end == Some(NO_END));
+        };
+        // Of a later state than this: the store was restored, or lost its last writes.
+        Ok(end.is_some_and(|end| place <= FeedPlace::at(end))
+            && self.identity_from()? < place.sequence
+            && place.sequence <= sequence_of(self.c)?.next())
+    }
 
-/// Whether what was before a position in a line is what was before it in the line of now.
-fn leads_here(c: &Connection, line: i64, position: FeedPosition) -> rusqlite::Result<bool> {
-    let end = end_of(c, line)?;
-    Ok(match position {
-        FeedPosition::Log(place) => end.is_some_and(|sequence| {
-            let last = FeedPlace {
-                sequence,
-                n: 0,
-                told: 0,
+    /// A page of a full listing, and where the next one begins: the log goes on behind the last library.
+    fn full_page(&self, position: FeedPosition, limit: usize) -> rusqlite::Result<(Vec<ItemChange>, FeedPosition)> {
+        let mut told = Vec::new();
+        let mut position = position;
+        while let FeedPosition::Full {
+            then,
+            library,
+            generation,
+            after,
+        } = &mut position
+        {
+            // One that went says so in the log; another's is none of this reader's.
+            let is_own = self.library.is_none_or(|own| own == *library)
+                && self.c.has(
+                    "SELECT 1 FROM libraries WHERE id = ?1 AND identity = ?2",
+                    params![*library, self.identity],
+                )?;
+            let left = limit - told.len();
+            if is_own {
+                let row = one_library(self.c, *library)?;
+                let rows = batch(self.c, *library, *generation, *after, left)?;
+                told.extend(rows.into_iter().map(|one| {
+                    *after = one.id;
+                    ItemChange {
+                        library: row.clone(),
+                        was: None,
+                        now: Some(one.item),
+                    }
+                }));
+            }
+            if told.len() == limit {
+                break;
+            }
+            position = match self.next_listed(*library)? {
+                Some((library, generation)) => FeedPosition::Full {
+                    then: *then,
+                    library,
+                    generation,
+                    after: 0,
+                },
+                None => FeedPosition::Log(FeedPlace::at(*then)),
             };
-            place <= last
-        }),
-        // Of what it has read, nothing says when it was committed.
-        FeedPosition::Full { .. } => end == Some(NO_END),
-    })
-}
-
-/// Whether what happened from a position of a line on is known.
-fn is_known(c: &Connection, identity: IdentityId, line: i64, position: FeedPosition) -> rusqlite::Result<bool> {
-    Ok(leads_here(c, line, position)?
-        && match position {
-            // Of a later state than this: the store was restored, or lost its last writes.
-            FeedPosition::Log(place) => {
-                identity_from(c, identity)? < place.sequence && place.sequence <= sequence_of(c)?.next()
-            }
-            FeedPosition::Full { .. } => true,
-        })
-}
-
-fn log_page(
-    c: &Connection,
-    identity: IdentityId,
-    library: Option<LibraryId>,
-    place: FeedPlace,
-    end: Option<Sequence>,
-    limit: usize,
-    listed: &dyn Fn(&FeedEntry) -> rusqlite::Result<Pairs>,
-) -> rusqlite::Result<FeedPage> {
-    let line = line(c)?;
-    let now = sequence_of(c)?;
-    let end = end.map_or(now, |end| end.min(now));
-    let mut all = again(c, identity, library, place, end)?;
-    let entries = entries(c, identity, library, place, end, limit)?;
-    // Behind the last one that was read there may be more.
-    let read_upto = (entries.len() == limit).then(|| entries[limit - 1].place);
-    all.extend(entries);
-    all.sort_by_key(|entry| entry.place);
-
-    let mut told = Vec::new();
-    for entry in all {
-        let stopped = |next: FeedPlace, told| {
-            Ok(FeedPage {
-                line,
-                told,
-                next: FeedPosition::Log(next),
-                more: true,
-                end: Some(end),
-            })
-        };
-        if read_upto.is_some_and(|upto| entry.place > upto) {
-            break;
         }
-        if told.len() >= limit {
-            return stopped(entry.place, merged(told));
-        }
-        let row = one_library(c, entry.library)?;
-        let pairs = match entry.kind {
-            LoggedKind::Library => {
-                told.push(ItemChange {
-                    library: row,
-                    was: None,
-                    now: None,
-                });
-                continue;
-            }
-            LoggedKind::Listed => listed(&entry)?,
-            _ => Arc::new(vec![entry.rows]),
-        };
-        let skipped = if entry.place == (FeedPlace { told: 0, ..place }) {
-            place.told
-        } else {
-            0
-        };
-        let skipped = usize::try_from(skipped).unwrap_or(0);
-        for (at, (was, is)) in pairs.iter().enumerate().skip(skipped) {
-            if told.len() >= limit {
-                let told_of = i64::try_from(at).unwrap_or(i64::MAX);
-                return stopped(
-                    FeedPlace {
-                        told: told_of,
-                        ..entry.place
-                    },
-                    merged(told),
-                );
-            }
-            let (was, now) = (item(c, *was)?, item(c, *is)?);
-            let is_same = was.as_ref().map(digest) == now.as_ref().map(digest);
-            if !is_same {
-                told.push(ItemChange {
-                    library: row.clone(),
-                    was,
-                    now,
-                });
-            }
-        }
+        Ok((told, position))
     }
-    let (next, more) = match read_upto {
-        Some(FeedPlace { sequence, n, .. }) => (
-            FeedPlace {
-                sequence,
-                n: n + 1,
-                told: 0,
-            },
-            true,
-        ),
-        None => (place.max(FeedPlace::after(end)), false),
-    };
-    Ok(FeedPage {
-        line,
-        told: merged(told),
-        next: FeedPosition::Log(next),
-        more,
-        end: more.then_some(end),
-    })
+
+    /// A page of the log, where the next one begins, and whether there is more up to the end.
+    fn log_page(
+        &self,
+        place: FeedPlace,
+        end: Sequence,
+        limit: usize,
+        listed: &dyn Fn(&FeedEntry) -> rusqlite::Result<Pairs>,
+    ) -> rusqlite::Result<(Vec<ItemChange>, FeedPlace, bool)> {
+        let mut all = self.relisted(place, end)?;
+        let entries = self.entries(place, end, limit)?;
+        // Behind the last one that was read there may be more.
+        let read_upto = (entries.len() == limit).then(|| entries[limit - 1].place);
+        all.extend(entries);
+        all.retain(|entry| read_upto.is_none_or(|upto| entry.place <= upto));
+        all.sort_by_key(|entry| entry.place);
+
+        let mut told = Vec::new();
+        for entry in all {
+            if told.len() >= limit {
+                return Ok((told, entry.place, true));
+            }
+            let library = one_library(self.c, entry.library)?;
+            let pairs = match entry.kind {
+                LoggedKind::Library => {
+                    told.push(ItemChange {
+                        library,
+                        was: None,
+                        now: None,
+                    });
+                    continue;
+                }
+                LoggedKind::Listed => listed(&entry)?,
+                _ => Arc::new(vec![entry.rows]),
+            };
+            let is_begun = entry.place == FeedPlace { told: 0, ..place };
+            let skipped = if is_begun { place.told } else { 0 };
+            for (at, (was, is)) in (0..).zip(&*pairs).skip(usize::try_from(skipped).unwrap_or(0)) {
+                if told.len() >= limit {
+                    return Ok((
+                        told,
+                        FeedPlace {
+                            told: at,
+                            ..entry.place
+                        },
+                        true,
+                    ));
+                }
+                let (was, now) = (item(self.c, *was)?, item(self.c, *is)?);
+                if was.as_ref().map(digest) != now.as_ref().map(digest) {
+                    let library = library.clone();
+                    told.push(ItemChange { library, was, now });
+                }
+            }
+        }
+        Ok(match read_upto {
+            Some(upto) => (told, FeedPlace { n: upto.n + 1, ..upto }, true),
+            None => (told, place.max(FeedPlace::at(end.next())), false),
+        })
+    }
 }
 
 /// The item of a row; `None` for row 0.

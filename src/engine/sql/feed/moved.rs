@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::told::ItemChange;
+use super::page::ItemChange;
 use crate::model::{Item, ItemType, LibraryId};
 
 /// Tells once of an item that went and came with another key: it is known by its GUID. Where either key means something else
@@ -22,25 +22,12 @@ pub fn merged(told: Vec<ItemChange>) -> Vec<ItemChange> {
         };
         let earlier = only.as_ref().and_then(|only| single.get(only).copied());
         let pair = earlier.and_then(|at| {
-            let (was, now) = match (&merged[at], &one) {
-                (
-                    ItemChange {
-                        was: Some(was),
-                        now: None,
-                        ..
-                    },
-                    ItemChange { now: Some(now), .. },
-                )
-                | (
-                    ItemChange { now: Some(now), .. },
-                    ItemChange {
-                        was: Some(was),
-                        now: None,
-                        ..
-                    },
-                ) if was.rating_key != now.rating_key => (was, now),
-                _ => return None,
-            };
+            // One of both only ended an item, and the other only brought it.
+            let was = merged[at].was.as_ref().xor(one.was.as_ref())?;
+            let now = merged[at].now.as_ref().xor(one.now.as_ref())?;
+            if was.rating_key == now.rating_key {
+                return None;
+            }
             let is_last = |item: &Item| {
                 let last = touched.get(&(library, item.rating_key.clone()));
                 last.is_none_or(|last| *last <= at)

@@ -1,4 +1,4 @@
-//! What the feed tells, and where a reader of it is.
+//! A page of the feed, and where a reader of it is.
 
 use super::super::libraries::LibraryRow;
 use crate::model::{Generation, Item, LibraryId, Sequence};
@@ -27,11 +27,11 @@ pub struct FeedPlace {
 }
 
 impl FeedPlace {
-    /// Before all that happens after a change sequence.
+    /// Before all that happens at a change sequence.
     #[must_use]
-    pub fn after(sequence: Sequence) -> Self {
+    pub fn at(sequence: Sequence) -> Self {
         Self {
-            sequence: sequence.next(),
+            sequence,
             n: 0,
             told: 0,
         }
@@ -60,8 +60,8 @@ impl ItemChange {
 /// A page of the feed.
 #[derive(Clone, Debug)]
 pub struct FeedPage {
-    /// The line of `next`: `lines.rs`.
-    pub line: i64,
+    /// The timeline of `next`: `timelines.rs`.
+    pub timeline: i64,
     /// Oldest first.
     pub told: Vec<ItemChange>,
     /// Where the next page begins.

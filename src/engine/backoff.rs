@@ -1,0 +1,52 @@
+//! When something that failed is tried again: after a minute, then after twice as long each time, up to an hour.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+const FIRST_MS: i64 = 60_000;
+const LONGEST_MS: i64 = 3_600_000;
+/// Nothing failed.
+const NEVER: i64 = i64::MAX;
+
+/// What failed, and since when. Usable from any thread, without a lock.
+pub struct Backoff {
+    /// When it is tried again, Unix ms.
+    due_ms: AtomicI64,
+    wait_ms: AtomicI64,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            due_ms: AtomicI64::new(NEVER),
+            wait_ms: AtomicI64::new(FIRST_MS),
+        }
+    }
+}
+
+impl Backoff {
+    /// Whether it failed, and is to be tried again.
+    pub fn is_due(&self, now_ms: impl FnOnce() -> i64) -> bool {
+        let due_ms = self.due_ms.load(Ordering::Relaxed);
+        due_ms != NEVER && now_ms() >= due_ms
+    }
+
+    /// Whether it may be tried: it did not fail, or is due.
+    pub fn may_try(&self, now_ms: i64) -> bool {
+        self.due_ms.load(Ordering::Relaxed) == NEVER || self.is_due(|| now_ms)
+    }
+
+    /// It failed. Several failures of one try count as one.
+    pub fn failed(&self, now_ms: i64) {
+        if self.may_try(now_ms) {
+            let wait_ms = self.wait_ms.load(Ordering::Relaxed);
+            self.due_ms.store(now_ms.saturating_add(wait_ms), Ordering::Relaxed);
+            self.wait_ms.store((2 * wait_ms).min(LONGEST_MS), Ordering::Relaxed);
+        }
+    }
+
+    /// It succeeded, or is not needed any more.
+    pub fn succeeded(&self) {
+        self.due_ms.store(NEVER, Ordering::Relaxed);
+        self.wait_ms.store(FIRST_MS, Ordering::Relaxed);
+    }
+}
