@@ -1,4 +1,4 @@
-//! Segments that can be neither opened nor written. What they would hold is made from the store once, and kept in the
+//! Segments of listings whose files can be neither opened nor written. Their content is built from the store once, and kept in the
 //! memory of this process; the file is tried again after a while, then after twice as long each time.
 
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use crate::model::{Generation, LibraryId, ListingName, Sequence};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
-/// What stands in for segments.
+/// The segments in memory.
 #[derive(Default)]
 pub(super) struct StandInSegments {
     segments: Mutex<Vec<StandInSegment>>,
@@ -18,10 +18,10 @@ pub(super) struct StandInSegments {
     pub backoff: Backoff,
 }
 
-/// A segment in the place of a file.
+/// A segment in memory instead of a file.
 pub(super) struct StandInSegment {
     pub library: LibraryId,
-    /// What it was made from: a copy of the store that is put back has files of the same names.
+    /// The history it was built from: a restored copy of the store has files of the same names.
     pub incarnation: Incarnation,
     /// As the database has it; `None` when it names no file yet.
     pub name: Option<ListingName>,
@@ -46,7 +46,7 @@ impl StandInSegments {
         Box::new(hold(owner, |owner| &within(owner).segments))
     }
 
-    /// What stands in for this library's file.
+    /// The segment in memory of this library's listing.
     pub fn of(&self, row: &LibraryRow, incarnation: Incarnation) -> Option<Arc<ListingSegment>> {
         let segments = lock(&self.segments);
         let own = segments.iter().find(|one| one.is_of(row, incarnation));

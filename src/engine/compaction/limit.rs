@@ -1,4 +1,4 @@
-//! A limit on what the folder takes: libraries that were asked for longest ago are evicted, one by one.
+//! The limit on the folder's size: listings are evicted one by one, the least recently used first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -106,7 +106,7 @@ impl FolderLimit {
                 self.said.store(false, Ordering::Relaxed);
                 return Ok(true);
             }
-            // What went before counts until it is swept: no library goes for that.
+            // Dead rows count until they are swept: no library is evicted for them.
             while self.store.sweep(SWEEP)? {
                 if late() {
                     return Ok(false);
@@ -125,7 +125,7 @@ impl FolderLimit {
                 self.said.store(false, Ordering::Relaxed);
                 return Ok(true);
             }
-            // What the feed tells of the past goes before what answers.
+            // The history of the feed goes before any listing.
             if self.store.forget_history()? {
                 continue;
             }

@@ -13,7 +13,7 @@ use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
 use crate::stats::{Counters, Spent};
 
-/// A listing's segment is made anew when one item came or went for so many that it has …
+/// A listing's segment is rebuilt when one item came or went for so many that it has …
 const ITEMS_A_CHANGE: u64 = 256;
 /// … within these bounds: a new process reads these changes, and a memtable takes them.
 const FEWEST_CHANGES: u64 = 512;
@@ -52,7 +52,7 @@ impl ListingSegments {
         StandInSegments::hold(self, |segments| &segments.in_memory)
     }
 
-    /// What stands in for a segment that could not be written, else the file.
+    /// Opens the segment of a listing: the one in memory if its file could not be written, else the file.
     pub fn open(&self, row: &LibraryRow) -> Option<Arc<ListingSegment>> {
         let stands_in = self.in_memory.of(row, self.store.incarnation());
         stands_in.or_else(|| self.open_file(row))
@@ -93,7 +93,7 @@ impl ListingSegments {
         Ok(())
     }
 
-    /// Returns whether so many single items came or went that the listing's segment is made anew. The number grows with the
+    /// Returns whether so many single items came or went that the listing's segment is rebuilt. The number grows with the
     /// segment, so that a change costs the same bytes at every size: of a million items and 50 changes a minute, each 78 minutes.
     pub fn has_many_changes(&self, row: &LibraryRow) -> Result<bool> {
         let many = (row.items / ITEMS_A_CHANGE).clamp(FEWEST_CHANGES, MOST_CHANGES);
@@ -121,7 +121,7 @@ impl ListingSegments {
         self.write(builder, name, row)
     }
 
-    /// What makes the segment of a stored generation.
+    /// A builder with the items of a stored generation.
     fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ListingBuilder> {
         ListingBuilder::expect_beside(row.items)?;
         self.fill(self.builder(row, generation, sequence), row, generation)
@@ -142,7 +142,7 @@ impl ListingSegments {
         Ok(builder)
     }
 
-    /// What makes the segment of a generation, as it stands at a change sequence.
+    /// An empty builder for the segment of a generation at a change sequence.
     pub fn builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ListingBuilder {
         let name = StoreFolder::new_listing_name(row.id, generation, sequence);
         let place = self.store.folder().listing_segment(&name, self.mappings.digest());
@@ -189,7 +189,7 @@ impl ListingSegments {
         }
     }
 
-    /// Makes a segment anew, or what stands in for it; not one that the database does not name any more.
+    /// Rebuilds a segment that the database still names, in memory if its file cannot be written.
     pub fn remake(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
         match self.remake_named(identity, row) {
             // Replaced meanwhile, with its rows: the caller reads what answers now.
@@ -223,7 +223,7 @@ impl ListingSegments {
         Ok(())
     }
 
-    /// Makes a segment anew, and sees that it can be opened.
+    /// Rebuilds the file of a segment and checks that it opens.
     fn make_file(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
         if self.in_memory.of(row, self.store.incarnation()).is_none() {
             log::warn!(

@@ -1,4 +1,4 @@
-//! What keeps a store small and quick: matches recorded, invalidations lifted, dead rows swept.
+//! Maintenance of a store: recording matches, lifting invalidations, sweeping dead rows.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -33,7 +33,7 @@ pub struct Maintenance {
     counters: Arc<Counters>,
     /// No listing comes that would sweep.
     sweeps: bool,
-    /// Counts of this handle that the store has not been told yet begin here.
+    /// The counts of this handle that are stored.
     flushed: Mutex<(u64, u64)>,
 }
 
@@ -98,7 +98,7 @@ impl Maintenance {
             self.sweep();
         }
         self.store.sweep_segments();
-        // What was removed went through the log, which is larger by it until it is emptied.
+        // Removed rows went through the write-ahead log, which stays larger until it is emptied.
         self.store.settle();
     }
 
@@ -124,7 +124,7 @@ impl Maintenance {
         else {
             return Ok(None);
         };
-        // What the host records ends an earlier invalidation, whatever the spelling of its path.
+        // A recorded match ends an earlier invalidation, whatever the spelling of its path.
         let paths = pairs.iter().map(|(path, _)| *path);
         let is_key = |key: &str| pairs.iter().any(|(_, own)| *own == key);
         self.verified(identity, row, &unverified, paths, is_key)?;
@@ -140,8 +140,8 @@ impl Maintenance {
         }))
     }
 
-    /// What these paths are was confirmed, and the items whose rating keys `is_key` knows: of what was `unverified` before that
-    /// was asked, nothing about them is any more. What was invalidated since stays so.
+    /// Ends those of the `unverified` invalidations that concern these paths, or rating keys for which `is_key` holds: a request
+    /// confirmed them. Later invalidations stay.
     pub fn verified<'p>(
         &self,
         identity: IdentityId,

@@ -14,7 +14,7 @@ use crate::platform::bytes::same;
 /// How many rows are added by one statement: each that runs opens the table and its indexes, and finds where they end.
 const AT_ONCE: usize = if cfg!(test) { 3 } else { 32 };
 
-/// What rows of items have in common.
+/// Columns that all rows of a batch share.
 #[derive(Clone, Copy)]
 pub struct RowDefaults {
     pub library: LibraryId,

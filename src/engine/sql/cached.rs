@@ -9,7 +9,7 @@ pub trait CachedStatements {
     fn run(&self, sql: &str, params: impl Params) -> Result<()>;
     /// Returns whether there is a row.
     fn has(&self, sql: &str, params: impl Params) -> Result<bool>;
-    /// Reads the first row; an error where there is none.
+    /// Reads the first row; an error if there are no rows.
     fn row<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T>;
     /// Reads all rows.
     fn rows<T>(&self, sql: &str, params: impl Params, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>>;
@@ -19,7 +19,7 @@ pub trait CachedStatements {
         self.row(sql, params, read).optional()
     }
 
-    /// The first cell of the first row; an error where there is none.
+    /// The first cell of the first row; an error if there are no rows.
     fn value<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<T> {
         self.row(sql, params, |row| row.get(0))
     }

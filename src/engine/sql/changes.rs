@@ -1,4 +1,4 @@
-//! What other processes have to hear of: told in the transaction that does it, and forgotten in time.
+//! The change log: what other processes must learn, written in the transaction that does it, and trimmed later.
 
 use rusqlite::params;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
@@ -11,16 +11,16 @@ use super::tx::{LibraryState, Tx};
 
 use crate::model::{IdentityId, LibraryId, Sequence};
 
-/// What happened to one library, for those who have read an earlier state.
+/// A change of one library, for processes that have an earlier snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoggedChange {
     /// The library's number; 0: all.
     pub library: LibraryId,
     /// What happened.
     pub kind: LoggedKind,
-    /// The path concerned; empty for none.
+    /// The path; empty if the change concerns no path.
     pub path: Vec<u8>,
-    /// The item concerned; empty for none.
+    /// The rating key; empty if the change concerns no item.
     pub rating_key: String,
     /// The change sequence when it happened.
     pub sequence: Sequence,
@@ -51,7 +51,7 @@ pub enum LoggedKind {
     Added = 9,
     /// Change tokens, counts or hints of libraries changed, and nothing that an answer's item depends on.
     Freshness = 10,
-    /// A listing took the place of an earlier one: the feed tells what differs.
+    /// A listing replaced an earlier one; the feed reports the differences.
     Listed = 11,
 }
 
@@ -66,7 +66,7 @@ impl LoggedKind {
             9 => Self::Added,
             10 => Self::Freshness,
             11 => Self::Listed,
-            // What a newer version wrote: reading everything again is always right.
+            // Written by a newer version: reloading everything is always correct.
             _ => Self::Library,
         }
     }
@@ -97,8 +97,7 @@ impl FromCells for LoggedChange {
 }
 
 impl Tx<'_> {
-    /// Tells other processes what this transaction does to a library. The path and the rating key are empty where it
-    /// concerns none.
+    /// Logs a change of a library. Path and rating key may be empty.
     pub fn change(
         &self,
         identity: IdentityId,
@@ -110,8 +109,7 @@ impl Tx<'_> {
         self.log(identity, library, kind, (path, rating_key), (0, 0))
     }
 
-    /// The same of what the feed tells too: an item that came, changed or went, or a listing. `rows` are what it was and
-    /// what it is, as `schema.sql` says.
+    /// Logs a change that the feed reports too: of an item, or a listing. `rows`: before and after, as in `schema.sql`.
     pub fn change_of_items(
         &self,
         library: &LibraryState,
@@ -119,7 +117,7 @@ impl Tx<'_> {
         rating_key: &str,
         rows: (i64, i64),
     ) -> rusqlite::Result<()> {
-        // Of a library that was not fetched the feed has nothing to tell.
+        // The feed reports nothing of a library that was never fetched.
         let rows = if library.generation.is_fetched() { rows } else { (0, 0) };
         self.log(library.identity, library.id, kind, (b"", rating_key), rows)
     }
@@ -135,7 +133,7 @@ impl Tx<'_> {
         let place = place_of(self.sequence, self.next_change());
         self.connection.run(
             "INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key, was, now) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 place,
                 self.sequence,
@@ -150,12 +148,12 @@ impl Tx<'_> {
         )
     }
 
-    /// Tells other processes that rows of libraries changed: they read everything anew before they answer.
+    /// Logs that rows of libraries changed: other processes reload everything before they answer.
     pub fn libraries_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
         self.change(identity, LibraryId::ALL, LoggedKind::Library, b"", "")
     }
 
-    /// Tells other processes that what they know of the libraries' freshness is out of date. Fast lookups go on.
+    /// Logs that the freshness of libraries changed. Fast lookups go on with what they have.
     pub fn freshness_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
         self.change(identity, LibraryId::ALL, LoggedKind::Freshness, b"", "")
     }
@@ -174,14 +172,14 @@ pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Forgets changes up to a sequence. What a library's segment lacks stays: single items that came or went; and what
-/// its feed tells. All else is for those who have read an earlier state; they read all of it again.
+/// Removes changes up to a sequence, except those that a library's segment lacks or its feed reports. Processes with an earlier
+/// snapshot reload everything.
 pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
     tx.run(
         "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
-             WHERE l.id = changes.library AND l.identity > 0 \
-             AND (changes.kind IN (8, 9) AND changes.sequence > min(l.segment_seq, l.feed_from) \
-             OR changes.kind = 11 AND changes.sequence > l.feed_from))",
+         WHERE l.id = changes.library AND l.identity > 0 \
+         AND (changes.kind IN (8, 9) AND changes.sequence > min(l.segment_seq, l.feed_from) \
+         OR changes.kind = 11 AND changes.sequence > l.feed_from))",
         params![upto, end_of(upto)],
     )?;
     tx.run("UPDATE store SET trimmed = max(trimmed, ?1)", [upto])

@@ -27,7 +27,7 @@ impl RowCells<'_, '_> {
     }
 }
 
-/// What is read from a row.
+/// A type that is read from a row.
 pub trait FromCells: Sized {
     /// Reads it. Called without a row for the names of the columns, so an empty cell is no error.
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self>;

@@ -30,14 +30,14 @@ pub const CHECKPOINT: u32 = 1_200;
 /// once, and the disk is waited for a third as often.
 pub const CHECKPOINT_OF_LISTING: u32 = 3_600;
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionRole {
     Reader,
     Writer,
 }
 
-/// What this process has open of one database, in all its connections.
+/// The files of one database that this process has open, in all its connections.
 ///
 /// `SQLite` opens `-wal` and `-shm` by name once, and then goes on with these files whatever becomes of the names: what it
 /// writes there no later process sees. So the names are compared with what was opened. Only by their facts: opening
@@ -172,7 +172,7 @@ fn abandon(connection: &Connection, folder: &StoreFolder, journal: &WalIdentity)
     let until = Instant::now() + BUSY;
     let _ = connection.busy_timeout(Duration::ZERO);
     loop {
-        // Who has begun to write waits for this lock, and saving fails while one writes: so it is let go of between two tries.
+        // A process that has begun to write waits for this lock, and saving fails while one writes: release it between tries.
         let alone = journal.alone(BUSY);
         if !journal.may_be_saved(folder) {
             break;
@@ -327,7 +327,7 @@ impl LazyConnection {
             match opened {
                 Ok(open) if self.journal.opened(&self.folder, open.has_log, before) => return Ok(open),
                 Ok(_) => {} // made just now, or replaced
-                // What was read through a log that is another's says nothing about the database.
+                // An error read through another database's log says nothing about this one.
                 Err(error) if is_broken(&error) && WalIdentity::now(&self.folder) != before => {}
                 Err(error) => {
                     if is_broken(&error) {

@@ -16,7 +16,7 @@ pub struct Connections {
     pub here: Arc<FolderConnections>,
 }
 
-/// What the stores of this process in one folder share.
+/// State shared by the stores of this process in one folder.
 pub struct FolderConnections {
     path: Box<Path>,
     pub journal: Arc<WalIdentity>,

@@ -1,4 +1,4 @@
-//! The database gets and loses its name: it is made, found, and set aside when it is broken.
+//! Creating and finding the database, and renaming it to `.broken` if it is damaged.
 
 use std::io;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::error::{Error, Result, Status};
 use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
 
-/// What the names of files of the format before this one begin with.
+/// The prefix of file names of format 2.
 const EARLIER: &str = "plexindex-2";
 
 /// What `SQLite` puts beside a database.
@@ -81,7 +81,7 @@ impl StoreFolder {
              beside this one goes on with files of its own",
             self.path().display()
         );
-        // What was set aside stays, and what is not a store's.
+        // `.broken` files stay, and so does everything that is no file of a store.
         let is_its = |end: &str| {
             let known = [".db", ".db-wal", ".db-shm", ".db-journal", ".page", ".state"];
             known.contains(&end) || end.starts_with('-') && matches!(end.rsplit_once('.'), Some((_, "image" | "lock")))

@@ -17,7 +17,7 @@ pub struct Endpoint {
     pub who: Vec<u8>,
     /// When that token expires, Unix ms; 0: never.
     pub until_ms: i64,
-    /// When the token was given to this index, Unix ms. What had expired by then leads nowhere; what expires later goes on.
+    /// When the host gave the token to this index, Unix ms. A token that had expired by then leads nowhere.
     pub given_ms: i64,
 }
 
@@ -48,7 +48,7 @@ impl Store {
         self.read(|connection| {
             connection.value(
                 "SELECT EXISTS (SELECT 1 FROM endpoints e JOIN identities i ON i.id = e.identity \
-                     JOIN libraries l ON l.identity = i.id WHERE e.url = ?1 AND length(i.who) = ?2)",
+                 JOIN libraries l ON l.identity = i.id WHERE e.url = ?1 AND length(i.who) = ?2)",
                 params![endpoint.url, TOKEN],
             )
         })
@@ -59,7 +59,11 @@ impl Store {
 pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<IdentityId>> {
     let Some(endpoint) = endpoint else {
         // The newest that has libraries: a token that was refused leaves an identity without any.
-        return connection.value("SELECT coalesce((SELECT max(identity) FROM libraries WHERE identity > 0), (SELECT max(id) FROM identities))", []);
+        return connection.value(
+            "SELECT coalesce((SELECT max(identity) FROM libraries WHERE identity > 0), \
+             (SELECT max(id) FROM identities))",
+            [],
+        );
     };
     connection.find_value(
         "SELECT identity FROM endpoints WHERE url = ?1 AND who = ?2 AND (NOT ?3 OR until_ms > ?4)",
@@ -67,7 +71,7 @@ pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusq
     )
 }
 
-/// What one who names no server should know, unless the store holds one view only: how many there are, and whose this one is.
+/// The warning for a host that names no server although the store holds several views: how many, and which one answers.
 pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Option<String>> {
     let views: i64 = connection.value("SELECT count(DISTINCT identity) FROM libraries WHERE identity > 0", [])?;
     if views < 2 {

@@ -1,4 +1,4 @@
-//! What a limit on the folder needs: what it takes, which library was asked for longest ago, and its listing gone.
+//! Eviction: the size of the folder, the least recently used library, and the removal of its listing.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -27,7 +27,7 @@ pub fn answers(connection: &Connection, row: &LibraryRow) -> rusqlite::Result<bo
 }
 
 impl Store {
-    /// Notes when libraries were asked for, unless others are writing. `false`: it was not possible now.
+    /// Notes when libraries were last used; `false` if another process is writing.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
@@ -105,7 +105,7 @@ impl Store {
         Ok(free.map(|(id, title, _)| (id, title)).collect())
     }
 
-    /// Libraries that were fetched for a call were read by it. Gives whether that was noted anew.
+    /// Unpins libraries that a call has read after fetching them. Returns whether some were pinned.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
@@ -164,8 +164,7 @@ impl Store {
             if busy {
                 return Ok(false);
             }
-            // Generations go on where they were: rows that are not swept yet are of none to come. No segment that was begun before
-            // is named any more.
+            // The next generation has a higher number than any row that is not swept yet. No segment begun earlier can be named.
             c.execute(
                 "UPDATE libraries SET generation = -max(abs(generation), \
                  coalesce((SELECT generation FROM listings WHERE library = ?1), 0)), generation_seq = ?2, begun_seq = ?2, \

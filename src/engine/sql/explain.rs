@@ -34,7 +34,7 @@ pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
         );
     }
     let code = error.sqlite_error_code();
-    // What a full disk does to the memory that processes share, and to some file systems, has no name of its own.
+    // On shared memory and some file systems a full disk causes a plain I/O error.
     let is_full = code == Some(ErrorCode::DiskFull) || code == Some(ErrorCode::SystemIoFailure) && folder.is_full();
     let remedy = match code {
         _ if is_full => "the disk is full: free some space, or choose another cache_dir",

@@ -1,4 +1,4 @@
-//! What kind of place a store is in, for people who want to know why it is slow, or why it does not work.
+//! Facts about the folder of a store, for people who ask why it is slow or does not work.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::open::Store;
 use crate::error::Result;
 use crate::platform::{files, lock};
 
-/// What kind of place a store is in.
+/// Facts about the folder of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StoreInfo {
@@ -22,7 +22,7 @@ pub struct StoreInfo {
     pub counter_page: bool,
     /// Whether a lock keeps others out, tried just now.
     pub locks: bool,
-    /// What happened where it does not.
+    /// Why locks do not work.
     pub locks_error: Option<String>,
     /// Bytes that the store takes.
     pub disk_bytes: u64,
@@ -31,7 +31,7 @@ pub struct StoreInfo {
 }
 
 impl Store {
-    /// What kind of place it is in. Tries a lock, with a file that is removed again.
+    /// Facts about the folder. Tries a lock with a temporary file.
     pub fn info(&self) -> Result<StoreInfo> {
         let folder = self.folder();
         let disk = files::disk(folder.path());

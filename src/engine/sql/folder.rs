@@ -26,7 +26,7 @@ pub struct StoreFolder {
     compared: Arc<[PathBuf; 3]>,
     shares_memory: bool,
     has_our_clock: bool,
-    /// The database that was found to be broken and has to be set aside.
+    /// The database that was found to be broken, and is to be renamed.
     broken: Arc<Mutex<Option<Inode>>>,
 }
 
@@ -114,7 +114,7 @@ impl StoreFolder {
         }
     }
 
-    /// The folder as it is now, where that tells whether a name in it changed.
+    /// The folder's stamp, if it shows whether a name in the folder changed.
     pub fn stamp(&self) -> Option<FolderStamp> {
         let tells = self.shares_memory && self.has_our_clock;
         tells.then(|| FolderStamp::of(&self.path)).flatten()
@@ -186,7 +186,7 @@ impl StoreFolder {
         *lock(&self.broken) = file;
     }
 
-    /// The database that is to be set aside.
+    /// The broken database that is to be renamed.
     pub fn broken(&self) -> Option<Inode> {
         *lock(&self.broken)
     }

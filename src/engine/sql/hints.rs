@@ -1,4 +1,4 @@
-//! What events say of libraries and items: hints that one should be probed again, kept until it was.
+//! Hints from events: libraries that should be probed, and deleted items.
 
 use rusqlite::params;
 
@@ -10,14 +10,14 @@ use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Hint, IdentityId, LibraryId};
 
-/// What is to be noted of a library.
+/// A hint for one library or all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LibraryHint {
     /// Its section id; `None` for every library.
     pub section: Option<String>,
-    /// What was said of the library.
+    /// The hint itself.
     pub hint: Hint,
-    /// Items that are said to be deleted: each is asked for once before it is answered again.
+    /// Items that an event reports as deleted: each is verified before it is answered again.
     pub deleted: Vec<String>,
 }
 

@@ -12,13 +12,13 @@ use super::tx::{LibraryState, Tx};
 use crate::error::Result;
 use crate::model::{Generation, LibraryId, Sequence};
 
-/// How long what changed is told.
+/// How long the feed keeps changes.
 const KEPT_MS: i64 = 30 * 86_400_000;
 /// A day ends so long after the last one that was noted.
 const DAY_MS: i64 = 86_400_000;
 /// Rows that ended, of all libraries, which are kept for it: 64 MiB of some 512 bytes each.
 const KEPT_ROWS: i64 = (64 << 20) / 512;
-/// A listing that changes more items than this, and more than a fifth of all, is not told item by item.
+/// A listing that changes more items than this, and more than a fifth of all, is reported as 'list again'.
 const MANY: u64 = 20;
 
 /// Tells of a listing that took the place of the one of `library.generation`: what differs, or, where that is most of it,
@@ -40,7 +40,7 @@ pub fn tell_listing(tx: &Tx<'_>, library: &LibraryState, generation: Generation,
     forget_surplus(tx, KEPT_ROWS)
 }
 
-/// From now on the feed tells of a library: what was before has to be listed again.
+/// Starts a library's history now: readers with an earlier cursor must list it again.
 pub fn begin_anew(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE libraries SET feed_from = ?2, feed_generation = abs(generation) WHERE id = ?1",
@@ -78,7 +78,7 @@ pub fn note_day(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Forgets the oldest of what the feed tells, while more than `most` rows are kept for it.
+/// Removes the oldest history while the feed keeps more than `most` rows.
 pub fn forget_surplus(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
     let kept: i64 = tx.value("SELECT count(*) FROM items WHERE died IS NOT NULL", [])?;
     if kept <= most {
@@ -104,7 +104,7 @@ pub fn forget_surplus(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
     upto.map_or(Ok(()), |upto| forget_upto(tx, upto))
 }
 
-/// Forgets what the feed tells up to a change sequence, of all libraries.
+/// Removes the history of all libraries up to a change sequence.
 pub fn forget_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE libraries SET feed_from = ?1, feed_generation = coalesce((SELECT max(was) FROM changes c \
@@ -126,10 +126,13 @@ impl Store {
     /// something.
     pub fn forget_history(&self) -> Result<bool> {
         let told = self.read(|connection| {
-            connection.value::<bool>("SELECT EXISTS (SELECT 1 FROM changes c JOIN libraries l ON l.id = c.library AND l.generation > 0 \
-                     WHERE c.kind IN (8, 9, 11) AND c.was + c.now <> 0 AND c.sequence > l.feed_from) \
-                     OR EXISTS (SELECT 1 FROM items i JOIN libraries l ON l.id = i.library WHERE i.died <= l.generation \
-                     AND (i.died > l.feed_generation OR i.since > l.feed_from))", [])
+            connection.value::<bool>(
+                "SELECT EXISTS (SELECT 1 FROM changes c JOIN libraries l ON l.id = c.library AND l.generation > 0 \
+                 WHERE c.kind IN (8, 9, 11) AND c.was + c.now <> 0 AND c.sequence > l.feed_from) \
+                 OR EXISTS (SELECT 1 FROM items i JOIN libraries l ON l.id = i.library WHERE i.died <= l.generation \
+                 AND (i.died > l.feed_generation OR i.since > l.feed_from))",
+                [],
+            )
         })?;
         if told {
             self.write(|tx| {

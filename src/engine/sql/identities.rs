@@ -1,4 +1,4 @@
-//! Whose view of which server: servers and identities.
+//! Identities: one user's view of one server.
 
 use rusqlite::params;
 
@@ -17,13 +17,13 @@ use crate::platform::files;
 /// How often it is noted that an identity is used.
 pub const USE_NOTED_MS: i64 = 86_400_000;
 
-/// In the place of when an identity was used: that is not noted, for it is never forgotten.
+/// Stands for the last use of an identity that is never forgotten.
 pub const NEVER_FORGOTTEN: i64 = i64::MAX;
 
 /// Equal for tokens of one user and one key pair, as they say. Hearsay, until the server accepted that very token.
 pub type SameUser = [u8; 32];
 
-/// What the machine identifier of a server begins with that was not asked for it yet; its URL follows.
+/// Prefix of the machine identifier of a server that was not asked for it yet; its URL follows.
 const UNNAMED: char = '?';
 
 impl Store {
@@ -43,7 +43,7 @@ impl Store {
         self.read(|connection| {
             connection.find_value(
                 "SELECT i.id FROM endpoints e JOIN identities i ON i.id = e.identity \
-                     WHERE e.url = ?1 AND i.same_user = ?2 ORDER BY i.used_ms DESC",
+                 WHERE e.url = ?1 AND i.same_user = ?2 ORDER BY i.used_ms DESC",
                 params![endpoint.url, user],
             )
         })
@@ -118,7 +118,7 @@ impl Store {
             )?;
             let both: Vec<(LibraryId, LibraryId)> = tx.rows(
                 "SELECT a.id, b.id FROM libraries a JOIN libraries b ON b.uuid = a.uuid \
-                     WHERE a.identity = ?1 AND b.identity = ?2",
+                 WHERE a.identity = ?1 AND b.identity = ?2",
                 [unnamed, known],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
@@ -141,7 +141,7 @@ impl Store {
             tx.execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
             empty(tx, identity)
         })?;
-        // It tells nothing any more; what it holds goes too.
+        // The state file is out of date; its content must go too.
         let _ = files::remove(&self.folder.state());
         Ok(())
     }
@@ -204,8 +204,8 @@ fn known_at(
 ) -> rusqlite::Result<Option<IdentityId>> {
     tx.find_value(
         "SELECT i.id FROM servers s JOIN identities i ON i.server = s.id LEFT JOIN endpoints e ON e.identity = i.id \
-             WHERE s.machine_identifier = ?1 AND ((i.who = ?2 OR e.who = ?2) \
-             AND (e.url = ?3 OR NOT ?4) OR e.url = ?3 AND i.same_user = ?5) ORDER BY e.url = ?3 DESC, i.used_ms DESC",
+         WHERE s.machine_identifier = ?1 AND ((i.who = ?2 OR e.who = ?2) \
+         AND (e.url = ?3 OR NOT ?4) OR e.url = ?3 AND i.same_user = ?5) ORDER BY e.url = ?3 DESC, i.used_ms DESC",
         params![name, endpoint.who, endpoint.url, endpoint.is_expired(), user],
     )
 }

@@ -5,7 +5,7 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use super::folder::NAME;
 use crate::model::{Generation, IdentityId, LibraryId, ListingName, SegmentName, Sequence, TableId};
 
-/// `SQLite` has 64 bits with a sign: what has none keeps its bits.
+/// `SQLite` has signed 64-bit integers: unsigned numbers keep their bits.
 macro_rules! column {
     ($name:ident, $to:expr, $from:expr) => {
         impl ToSql for $name {
@@ -46,7 +46,7 @@ pub fn listing_text(name: &ListingName) -> String {
     format!("{NAME}-l{library}-{generation}-{sequence}-{number:x}")
 }
 
-/// The inverse of [`listing_text`]; `None` where there is no segment, or none of this format.
+/// The inverse of [`listing_text`]; `None` for other texts.
 pub fn listing_name(text: &str) -> Option<ListingName> {
     let mut parts = text.strip_prefix(NAME)?.strip_prefix("-l")?.split('-');
     let name = ListingName {
@@ -64,7 +64,7 @@ pub fn segment_text(name: &SegmentName) -> String {
     format!("{NAME}-r{sequence}-{number:x}")
 }
 
-/// The inverse of [`segment_text`]; `None` where there is no segment, or none of this format.
+/// The inverse of [`segment_text`]; `None` for other texts.
 pub fn segment_name(text: &str) -> Option<SegmentName> {
     let mut parts = text.strip_prefix(NAME)?.strip_prefix("-r")?.split('-');
     let name = SegmentName {

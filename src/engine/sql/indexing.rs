@@ -1,4 +1,4 @@
-//! Indexes of items that are made when they are first asked for, and done without where they cannot be stored.
+//! Indexes of items by GUID and title, made at the first question. A question reads all rows if an index cannot be stored.
 
 use std::time::Duration;
 
@@ -21,11 +21,11 @@ const SHORTLY: Duration = Duration::from_secs(1);
 
 /// Row numbers that one transaction indexes.
 const SLICE: i64 = if cfg!(test) { 20 } else { 20_000 };
-/// What an item has in an index.
+/// The entries of an item in an index.
 pub trait Indexed: FromCells {
-    /// What it is found by.
+    /// The type of the keys.
     type Key: Ord + ToSql;
-    /// What the keys are, for people.
+    /// The name of the keys in log texts.
     const NAME: &'static str;
     /// The column of `store` that says up to which row items are in the index.
     const UPTO: &'static str;

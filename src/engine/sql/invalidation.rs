@@ -1,4 +1,4 @@
-//! What is not to be answered any more as it is: a path, an item, a library.
+//! Invalidation of paths, items and libraries.
 
 use rusqlite::params;
 
@@ -43,7 +43,7 @@ impl Store {
         })
     }
 
-    /// Has items of a library confirmed by a request before they are answered again. What hosts recorded of them stays.
+    /// Marks items as unverified: a request must confirm them before they are answered. Recorded matches stay.
     pub fn invalidate_items(&self, identity: IdentityId, library: LibraryId, rating_keys: &[&str]) -> Result<()> {
         self.write(|tx| {
             let row = one_library(tx.connection, library)?;

@@ -199,7 +199,7 @@ pub fn batch(
     let listed: i64 = connection
         .find_value("SELECT listed_items FROM libraries WHERE id = ?1", [library])?
         .unwrap_or(0);
-    // A library's index, or with `+` none.
+    // `+` keeps SQLite from using the library's index.
     let some = |no_index: &str, after: i64, last: i64, most: i64| {
         connection.rows(
             &format!(
@@ -237,7 +237,7 @@ pub fn visible(
 ) -> rusqlite::Result<Option<(i64, i64)>> {
     connection.find(
         "SELECT id, digest FROM items WHERE library = ?1 AND rating_key = ?2 AND born <= ?3 \
-             AND (died IS NULL OR died > ?3)",
+         AND (died IS NULL OR died > ?3)",
         params![library, rating_key, generation],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )

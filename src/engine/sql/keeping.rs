@@ -1,4 +1,4 @@
-//! The state kept for the next process, when this one closes the store; and found again, when it opens it.
+//! The state that a closing process caches for the next one.
 
 use rusqlite::{Connection, params};
 
@@ -32,7 +32,7 @@ fn used_ms(connection: &Connection, identity: IdentityId) -> rusqlite::Result<i6
 }
 
 impl Store {
-    /// What the state file says of this endpoint, if the store was opened by it: once, since it is of that moment.
+    /// The cached state of this endpoint, if the store was opened from the state file. Given once: it is of that moment.
     pub(super) fn kept_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<IdentityId>, StoreState)> {
         // Whether a server accepted an expired token, the database says.
         let is_expired = endpoint.is_some_and(Endpoint::is_expired);
@@ -50,7 +50,7 @@ impl Store {
         ))
     }
 
-    /// Closes the connections, and keeps for the next process what it needs in order to open none, where this one had to.
+    /// Closes the connections, and writes the state file if this process had to open the database.
     pub fn close_and_keep(&self, endpoint: Option<&Endpoint>) {
         let kept = self.worth_keeping(endpoint);
         self.close();
@@ -91,7 +91,7 @@ impl Store {
                 return Ok(None);
             }
             let state = state_of(connection, incarnation, Some(identity))?;
-            // What an item is that came singly, the rows say.
+            // A single item that was added is read from its row.
             let is_needed = |change: &LoggedChange| change.kind == LoggedKind::Added;
             if state.sequence != now || state.changes.len() > CHANGES || state.changes.iter().any(is_needed) {
                 return Ok(None);

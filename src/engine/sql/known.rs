@@ -1,11 +1,11 @@
-//! What the store has of the items of a page.
+//! The stored rows of the items of a page.
 
 use rusqlite::params;
 
 use super::tx::{LibraryState, Tx};
 use crate::model::{Item, Sequence};
 
-/// What the store has of an item.
+/// The stored row of an item.
 #[derive(Clone, Copy)]
 pub enum KnownRow {
     /// `newer`: it came singly since the page was asked for.
@@ -27,7 +27,7 @@ impl KnownRow {
         })
     }
 
-    /// A living one counts, and else what went.
+    /// A living row counts more than one that is gone.
     fn and(self, before: Option<Self>) -> Self {
         match (self, before) {
             (Self::Gone, Some(living @ Self::Living { .. })) => living,
@@ -36,9 +36,9 @@ impl KnownRow {
     }
 }
 
-/// What the store has of a page's items.
+/// The stored rows of a page's items.
 pub struct KnownRows<'i> {
-    /// The keys in order, and what is known of each; empty where nothing is.
+    /// The keys in order, with their rows; empty if no item has one.
     found: Vec<(&'i str, Option<KnownRow>)>,
     /// The page has a key twice: the second one finds what the first one stored.
     pub has_twins: bool,
@@ -48,7 +48,7 @@ pub struct KnownRows<'i> {
 const SCANNED: usize = 2;
 
 impl<'i> KnownRows<'i> {
-    /// Of these items, which were asked for at the change sequence `asked`.
+    /// Reads the rows of these items, which were requested at the change sequence `asked`.
     ///
     /// Keys of a page mostly lie near each other, so one scan finds them all, and that none is there, which is what a first
     /// listing finds: a search for each takes half as long as to store it. Where they lie far apart, each is searched for.
@@ -68,7 +68,7 @@ impl<'i> KnownRows<'i> {
         Ok(Self { found, has_twins })
     }
 
-    /// What is known of the item with this key.
+    /// The row of the item with this key.
     pub fn row(&mut self, key: &str) -> Option<&mut Option<KnownRow>> {
         let at = self.found.binary_search_by_key(&key, |(key, _)| key).ok()?;
         Some(&mut self.found[at].1)

@@ -1,4 +1,4 @@
-//! Leases: what stands in for file locks where the file system has none. A killed holder's ends by itself, later.
+//! Leases, which replace file locks on file systems without locks. The lease of a killed holder expires.
 
 use rusqlite::params;
 

@@ -29,9 +29,9 @@ pub struct LibraryRow {
     pub probed_sequence: Sequence,
     /// The change sequence when its newest complete listing began: tells listings apart.
     pub begun_sequence: Sequence,
-    /// The listing's number; 0 and below: none.
+    /// The listing's number; 0 and below: the library has no listing.
     pub generation: Generation,
-    /// When it was asked for last, Unix ms, to the hour.
+    /// When it was last used, Unix ms, to the hour.
     pub asked_ms: i64,
     /// The change sequence since when that generation answers.
     pub listed_sequence: Sequence,
@@ -55,7 +55,7 @@ pub struct LibraryRow {
     pub held_back: bool,
     /// The change sequence when it was invalidated last.
     pub due_sequence: Sequence,
-    /// Segment of the listing; `None`: none yet.
+    /// Segment of the listing, if it has one.
     pub segment: Option<ListingName>,
     /// Single items that came or went up to this sequence are in it.
     pub segment_sequence: Sequence,
@@ -63,11 +63,11 @@ pub struct LibraryRow {
     pub matches: Option<TableId>,
     /// How many of them segments have.
     pub merged_matches: u64,
-    /// What an event said of it, and no probe has followed up yet.
+    /// A hint from an event that no probe has followed up yet.
     pub hint: Hint,
 }
 
-/// An empty text has none, and is not parsed: where an error stands costs a new process more than all the rest of its row.
+/// An empty text is not parsed: the position of a parse error would cost a new process more than the rest of the row.
 fn locations(text: &str) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
@@ -134,7 +134,7 @@ fn kind_from_number(number: i64) -> LibraryKind {
     }
 }
 
-/// What a [`LibraryRow`] is read from.
+/// The FROM clause of a [`LibraryRow`].
 const LIBRARIES: &str = "FROM libraries l LEFT JOIN tables t ON t.library = l.id";
 
 /// The libraries that the last probe showed, in the server's order.
@@ -164,7 +164,7 @@ impl Tx<'_> {
     pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<LibraryState> {
         self.connection.row(
             "SELECT identity, generation, (SELECT id FROM tables WHERE library = libraries.id) FROM libraries \
-                 WHERE id = ?1 AND identity > 0",
+             WHERE id = ?1 AND identity > 0",
             [library],
             |row| {
                 Ok(LibraryState {
@@ -260,14 +260,14 @@ pub fn renew(
 ) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE libraries SET checked_ms = ?2, listed_token = ?3, provisional = ?4, \
-             hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END WHERE id = ?1",
+         hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END WHERE id = ?1",
         params![library, now_ms, token, provisional, begun],
     )
 }
 
 /// Makes libraries belong to no identity: their rows are swept. `which` is a column.
 pub fn disown(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> {
-    // What they held the feed cannot tell.
+    // The feed cannot report their items.
     tx.run(
         &format!(
             "UPDATE identities SET feed_from = ?2 WHERE id IN \

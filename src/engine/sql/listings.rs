@@ -85,7 +85,7 @@ impl OverlapKeys {
 /// How long a call has for its first look at what it fetched: until then no process evicts it.
 const WANTED_MS: i64 = 10_000;
 
-/// What a finished listing is worth.
+/// The outcome of a finished listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListingResult {
     /// Distinct items.
@@ -110,7 +110,7 @@ impl Store {
                 |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?)),
             )
         })?;
-        // One that another build saved, and this one cannot read, is begun anew.
+        // Progress that another build saved in another form is discarded.
         Ok(row.and_then(|(progress, touched_ms, changed)| {
             let listing = postcard::from_bytes::<Listing>(&progress).ok()?;
             Some(Listing {
@@ -121,7 +121,7 @@ impl Store {
         }))
     }
 
-    /// Begins a full listing anew. What an earlier attempt stored is kept and compared with.
+    /// Begins a full listing. Rows that an earlier attempt stored are kept and compared.
     pub fn begin_listing(&self, row: &LibraryRow, now_ms: i64) -> Result<Listing> {
         self.write(|tx| {
             tx.expect_library(row.id)?;
@@ -164,7 +164,7 @@ impl Store {
             seen::note_page(tx, next.library, next.pages.cast_signed(), ids)?;
             next.pages += 1;
             save(tx, &next)?;
-            // What died with earlier generations goes while this one comes: the store is never larger than two.
+            // Sweeping while listing: the store never holds more than two generations.
             let swept = sweep_slice(tx, 2 * items.len())?;
             self.orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
             Ok(Some(next))
@@ -284,7 +284,7 @@ impl Store {
             if listing.changed || !before.generation.is_fetched() {
                 tell_listing(tx, &before, listing.generation, finished.items)?;
             }
-            // Listed anew, and nothing changed: answers stay what they are.
+            // Without a change, answers stay the same.
             if finished.segment.is_some() || listing.changed {
                 tx.libraries_changed(identity)?;
             } else {
@@ -355,13 +355,14 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
     let progress =
         postcard::to_stdvec(listing).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     tx.run(
-        "INSERT OR REPLACE INTO listings (library, generation, begun_seq, touched_ms, pages, changed, progress) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT OR REPLACE INTO listings (library, generation, begun_seq, touched_ms, position, pages, changed, progress) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             listing.library,
             listing.generation,
             listing.begun_sequence,
             listing.touched_ms,
+            listing.position.cast_signed(),
             listing.pages.cast_signed(),
             listing.changed,
             progress

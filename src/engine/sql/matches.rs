@@ -21,9 +21,9 @@ use crate::model::{IdentityId, LibraryId, Sequence, TableId};
 pub struct RecordedMatches<T> {
     /// The incarnation and the change sequence of the write.
     pub at: (Incarnation, Sequence),
-    /// What is invalidated of the library, as [`Store::unverified`]: some of it may be what was recorded.
+    /// The library's invalidations, as [`Store::unverified`]: some may concern what was recorded.
     pub unverified: Vec<Invalidation>,
-    /// What was done besides.
+    /// The result of `then`.
     pub then: T,
 }
 
@@ -116,7 +116,7 @@ fn table_at(connection: &Connection, library: LibraryId) -> rusqlite::Result<Opt
     connection.find_value("SELECT id FROM tables WHERE library = ?1", [library])
 }
 
-/// The same, made where there is none.
+/// The number of the table of a library's matches, which is made if it is missing.
 fn table_of(tx: &Tx<'_>, library: &mut LibraryState) -> rusqlite::Result<TableId> {
     if let Some(table) = library.matches {
         return Ok(table);
@@ -150,7 +150,7 @@ pub fn all_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<H
     Ok(found)
 }
 
-/// What is invalidated of a library, without the paths that are recorded now.
+/// The invalidations of a library, except those of the paths that are recorded now.
 fn unverified_but(tx: &Tx<'_>, library: &LibraryState, pairs: &[(&[u8], &str)]) -> rusqlite::Result<Vec<Invalidation>> {
     let unverified = unverified_in(tx.connection, library.id)?;
     if unverified.is_empty() {
@@ -162,7 +162,7 @@ fn unverified_but(tx: &Tx<'_>, library: &LibraryState, pairs: &[(&[u8], &str)]) 
     unverified_in(tx.connection, library.id)
 }
 
-/// What a host recorded at this change sequence ends an invalidation before it.
+/// A match recorded at this change sequence ends an earlier invalidation.
 fn verify(tx: &Tx<'_>, library: LibraryId, path: &[u8], given: Sequence) -> rusqlite::Result<()> {
     tx.run(
         "DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3",

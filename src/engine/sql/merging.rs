@@ -137,7 +137,7 @@ fn end(tx: &Tx<'_>, id: i64, generation: Generation) -> rusqlite::Result<()> {
 fn end_attempted(tx: &Tx<'_>, library: &LibraryState, rating_key: &str) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE items SET died = born, since = ?4 WHERE library = ?1 AND rating_key = ?2 AND born > ?3 \
-             AND died IS NULL",
+         AND died IS NULL",
         params![library.id, rating_key, library.generation, tx.sequence],
     )
 }

@@ -29,7 +29,7 @@ mod state_file;
 mod transactions;
 mod tx;
 
-// What is stored.
+// The tables.
 mod adding;
 mod changes;
 mod columns;

@@ -33,23 +33,23 @@ pub struct Store {
     pub(super) opened: OpenFiles,
     /// No page can be mapped, and all processes that had one have noticed its removal.
     pub(super) unheard: AtomicBool,
-    /// What the state file says, until it is asked for.
+    /// The content of the state file, until it is used.
     pub(super) kept: Mutex<Option<CachedState>>,
     /// The change sequence and the endpoint whose state was found in it.
     pub(super) kept_at: Mutex<Option<(Sequence, CachedEndpoint)>>,
-    /// No connection was opened yet: the state file told enough.
+    /// No connection is open yet: the state file was enough.
     pub(super) is_late: AtomicBool,
     /// The folder when a write found that the database, its log and the page have their names.
     pub(super) named: Mutex<Option<FolderStamp>>,
-    /// What the last write left, where it recorded matches. Used under the writer's lock, so a fork finds it unlocked.
+    /// The library as the last write of matches left it. Used under the writer's lock, so a fork finds it unlocked.
     pub(super) left: Mutex<Option<LastWrite>>,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
     /// Which of the opened databases is known to be on its timeline: its number and 1.
     pub(super) timeline_of: AtomicU64,
-    /// What a large listing changed, for those who read it in pages.
+    /// The changes of a large listing, for readers of its pages.
     pub(super) listed: DiffCache,
-    /// It was told which of several views answers where no server is named.
+    /// The warning about several views was logged.
     pub(super) is_chosen: AtomicBool,
     /// How often those who wait for a commit were woken without one.
     pub(super) woken: AtomicU64,
@@ -63,11 +63,11 @@ pub struct LastWrite {
     pub library: LibraryState,
 }
 
-/// What the listing of a change (its sequence and number) changed, in pairs of rows: kept while the feed tells it in pages.
+/// The changes of one listing (sequence and number of its row of the log) in pairs of rows, for the next page of the feed.
 pub type DiffCache = Mutex<Option<(Incarnation, (Sequence, i64), Arc<Vec<(i64, i64)>>)>>;
 
 impl Store {
-    /// Opens the store in `folder`, making what is missing. A database that is none, or is broken, is set aside.
+    /// Opens the store in `folder`, and makes missing files. Foreign or corrupt databases are renamed to `.broken`.
     /// With `believes` unset the version page is not relied upon: each lookup asks the database.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Whether the state file tells what is needed, so that the database is opened when it is needed first.
+    /// Opens the store from the state file, if that is current: the database is opened at its first use.
     fn opens_by_its_state(&mut self) -> bool {
         let shares = self.believes && self.folder.shares_memory();
         if !shares || lock(&self.connections.writer).is_moved() {
@@ -212,8 +212,7 @@ impl Store {
         }
     }
 
-    /// What stands for a token: equal for equal tokens of this store, and of no use elsewhere. Another one when the
-    /// database had to be made anew.
+    /// The keyed hash of a token: equal for equal tokens of this store, useless elsewhere. It changes with a new database.
     #[must_use]
     pub fn fingerprint(&self, token: &str) -> Vec<u8> {
         self.keyed(token.as_bytes()).to_vec()

@@ -125,7 +125,7 @@ impl OpenFiles {
         let _ = self.next.set(Box::new(next));
     }
 
-    /// What the version page says, or [`PageState::Pending`] where it cannot be believed. `now_ms` was read before.
+    /// The state of the version page, or [`PageState::Pending`] if it cannot be trusted. `now_ms` was read before.
     #[inline]
     pub fn state(&self, now_ms: u64) -> PageState {
         match &self.page {

@@ -54,8 +54,7 @@ impl Store {
         Ok(self.opened.newest().page.as_ref())
     }
 
-    /// Looks for the version page that a writer has made where this process has none, or had one that is gone. Waits for
-    /// none: the next call may find it.
+    /// Maps the version page that another process made, if this process has none or its own is gone. Never waits.
     pub fn find_page(&self) {
         let opened = self.opened.newest();
         let has_page = || matches!(opened.state(coarse_ms()), PageState::Equal(_)) || opened.has_page();

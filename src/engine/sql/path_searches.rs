@@ -1,4 +1,4 @@
-//! What the server was asked about, so that no process asks it again too soon.
+//! Paths that the server was asked about, so that no process asks again too soon.
 
 use rusqlite::params;
 
@@ -16,7 +16,7 @@ const PROBE: LibraryId = LibraryId(0);
 /// In the place of what was found, for a probe that the server answered; the status of its failure for another.
 const ANSWERED: i64 = 1;
 
-/// What became of a probe for a path that is not listed.
+/// The outcome of a probe for a path that is not listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeOutcome {
     /// It is under way, or its process was killed.
@@ -54,7 +54,7 @@ impl Store {
         self.read(|connection| {
             connection.row(
                 "SELECT max(last_ms), count(*) FILTER (WHERE last_ms > ?3) FROM path_searches \
-                     WHERE identity = ?1 AND library <> ?2 AND last_ms <= ?4",
+                 WHERE identity = ?1 AND library <> ?2 AND last_ms <= ?4",
                 params![identity, PROBE, since_ms, now_ms],
                 |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())),
             )
@@ -97,7 +97,7 @@ impl Store {
             .map(|known| known.found))
     }
 
-    /// What was found out of it last, however long ago.
+    /// The last known value of a precondition, however old.
     pub fn last_premise(&self, hash: u64) -> Result<Option<bool>> {
         let known = self.path_search(IdentityId::ALL, PROBE, hash)?;
         Ok(known.map(|known| known.found))
@@ -124,16 +124,16 @@ impl Store {
         self.write(|tx| {
             tx.run(
                 "INSERT INTO path_searches (identity, library, hash, first_ms, last_ms, found) \
-                     VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (identity, library, hash) DO UPDATE SET \
-                     first_ms = CASE WHEN found <> excluded.found THEN excluded.first_ms ELSE first_ms END, \
-                     last_ms = excluded.last_ms, found = excluded.found",
+                 VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (identity, library, hash) DO UPDATE SET \
+                 first_ms = CASE WHEN found <> excluded.found THEN excluded.first_ms ELSE first_ms END, \
+                 last_ms = excluded.last_ms, found = excluded.found",
                 params![identity, library, hash.cast_signed(), now_ms, found],
             )?;
             // Those of the future too: the clock was set back, and they would be the last ones until it is there again. A premise
             // is what processes begin with that ask no server: it stays for longer.
             tx.run(
                 "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2 \
-                     AND (identity <> ?3 OR last_ms NOT BETWEEN ?4 AND ?2)",
+                 AND (identity <> ?3 OR last_ms NOT BETWEEN ?4 AND ?2)",
                 params![now_ms - FORGOTTEN_MS, now_ms, IdentityId::ALL, now_ms - PREMISE_KEPT_MS],
             )
         })

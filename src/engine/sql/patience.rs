@@ -31,7 +31,7 @@ thread_local! {
     };
 }
 
-/// What this thread had before comes back when it is dropped.
+/// Restores the thread's previous time-out when dropped.
 #[must_use]
 pub struct LockTimeoutGuard(LockTimeout);
 
@@ -69,7 +69,7 @@ impl LockTimeout {
         LockTimeoutGuard(NOW.replace(self))
     }
 
-    /// What is left of it for a write that begins now.
+    /// The time left for a write that begins now.
     pub(super) fn left(self) -> Duration {
         self.until.map_or(self.most, |until| {
             self.most.min(until.saturating_duration_since(Instant::now()))

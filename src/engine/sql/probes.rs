@@ -1,4 +1,4 @@
-//! What a probe showed: the libraries of an identity and their change tokens, and what becomes of those that it did not show.
+//! Results of probes: the libraries of an identity and their change tokens. Libraries that are gone are forgotten later.
 
 use rusqlite::params;
 
@@ -91,8 +91,8 @@ fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Resu
     }
     let gone: Vec<(LibraryId, bool)> = c.rows(
         "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
-             FROM libraries) l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \
-             AND (NOT matches OR generation > 0 OR EXISTS (SELECT 1 FROM items WHERE library = l.id))",
+         FROM libraries) l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \
+         AND (NOT matches OR generation > 0 OR EXISTS (SELECT 1 FROM items WHERE library = l.id))",
         params![identity, before_ms],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
@@ -110,7 +110,7 @@ fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Resu
     Ok(())
 }
 
-/// What of a library an answer's item depends on, as far as a probe shows it.
+/// The part of a library that answers depend on.
 fn lasting(row: &LibraryRow) -> (LibraryId, Library) {
     let library = Library {
         change: Change::default(),

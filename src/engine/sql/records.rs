@@ -84,7 +84,7 @@ pub struct RecordRow {
     pub expires_ms: Option<i64>,
 }
 
-/// What is new.
+/// The changes since a snapshot.
 #[derive(Clone, Debug)]
 pub struct RecordsState {
     /// The change sequence of that moment.
@@ -185,7 +185,7 @@ const BEHIND_OF_MATCHES: &str =
     "id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE library IS NOT NULL) ORDER BY id";
 const BEHIND_OF_HOSTS: &str = "id > ?1 AND in_table IN (SELECT id FROM tables WHERE name IS NOT NULL) ORDER BY id";
 
-/// What is new since a snapshot; all of it where that is of another manifest, or `None`.
+/// The changes since a snapshot; everything if it is `None` or of another manifest.
 fn state(
     connection: &Connection,
     since: Option<(Sequence, Sequence)>,
@@ -234,7 +234,7 @@ impl Store {
         }
     }
 
-    /// What is new since a snapshot of this change sequence and manifest; `None`: all. The result is `None` when not
+    /// The changes since a snapshot of this change sequence and manifest; `None`: everything. The result is `None` if not
     /// `patient` and the call would have to wait. Values of more than `long` bytes stay in the log.
     pub fn records_since(
         &self,
@@ -289,13 +289,13 @@ fn bytes(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
 }
 
-/// Readers load manifest and tables anew. The last record may go in the same write, so its number is kept here.
+/// Makes readers reload manifest and tables. Stores the sequence, as the last record may be removed in the same write.
 fn manifest_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
     tx.run("UPDATE store SET manifest = ?1, sequence = ?1", [tx.sequence])
 }
 
 impl RecordLog<'_> {
-    /// What is new since a snapshot, as [`Store::records_since`].
+    /// The changes since a snapshot, as [`Store::records_since`].
     pub fn state(&self, since: Option<(Sequence, Sequence)>, long: usize) -> rusqlite::Result<RecordsState> {
         state(self.connection, since, self.sequence, long)
     }
@@ -449,7 +449,7 @@ impl<'t> RecordTx<'t> {
         manifest_changed(self.tx)
     }
 
-    /// Puts one segment in the place of some that follow one another, if the manifest names these still.
+    /// Replaces consecutive segments by one, if the manifest still names them.
     pub fn replace_segments(&self, old: &[SegmentName], new: NamedSegment) -> rusqlite::Result<bool> {
         let mut segments = manifest(self.tx.connection)?.segments;
         let places = segments.windows(old.len());
@@ -474,7 +474,7 @@ impl<'t> RecordTx<'t> {
     }
 }
 
-/// Removes some records of tables that were cleared, and those tables of which none is left. Gives whether there may be more.
+/// Removes some records of cleared tables, and tables without records. Returns whether there may be more.
 pub fn sweep_cleared(c: &Connection) -> rusqlite::Result<bool> {
     let cleared: Option<(TableId, i64)> = c.find(
         "SELECT id, swept FROM tables WHERE name IS NULL AND library IS NULL LIMIT 1",

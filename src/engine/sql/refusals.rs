@@ -13,7 +13,7 @@ impl Store {
         self.read(|connection| {
             connection.find_value(
                 "SELECT r.arguments FROM identities i JOIN servers s ON s.id = i.server \
-                     JOIN refusals r ON r.server = s.id AND r.version = s.version WHERE i.id = ?1",
+                 JOIN refusals r ON r.server = s.id AND r.version = s.version WHERE i.id = ?1",
                 [identity],
             )
         })

@@ -9,7 +9,8 @@ use super::carry_over;
 use super::patience::BUSY;
 use crate::platform::files;
 
-/// `user_version` of what is made from this `schema.sql`; a database of a lower one is renamed to `.broken`. `docs/design/storage.md` says when it changes.
+/// `user_version` of a database made from this `schema.sql`. Databases of a lower one are renamed to `.broken`.
+/// `docs/design/storage.md` says when it changes.
 pub const MADE: i64 = 13;
 
 /// The journal mode that is wanted.

@@ -136,6 +136,7 @@ CREATE TABLE listings (      -- a full listing under way
     generation INTEGER NOT NULL,           -- the one it will become
     begun_seq  INTEGER NOT NULL,
     touched_ms INTEGER NOT NULL,
+    position   INTEGER NOT NULL,           -- where the next page begins
     pages      INTEGER NOT NULL,           -- pages of seen
     changed    INTEGER NOT NULL,           -- some row differs from the generation that answers
     progress   BLOB    NOT NULL            -- a Listing: how far it has come. Another build that cannot read it begins anew

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::model::{Generation, LibraryId, ListingName, SegmentName, Sequence};
 use crate::platform::files;
 
-/// What the names of segments end in.
+/// The suffix of file names of segments.
 const SUFFIX: &str = ".image";
 
 /// How old a file that may be about to be announced must be before it is removed.
@@ -36,7 +36,7 @@ impl StoreFolder {
         }
     }
 
-    /// The segment with this name. What it holds is the host's: no mappings are in it.
+    /// The path of a segment of records, which depends on no mappings.
     pub fn segment(&self, name: &SegmentName) -> PathBuf {
         self.path().join(format!("{}-0{SUFFIX}", segment_text(name)))
     }

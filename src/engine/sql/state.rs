@@ -57,7 +57,7 @@ pub fn state_of(
     state(connection, incarnation, identity, &DatabaseSequences)
 }
 
-/// What a process knows beyond the files that the database names.
+/// The change sequences that a process knows beyond the files that the database names.
 pub trait KnownSequences {
     /// Says up to which change sequences the single items of a library are known.
     fn raise(&self, row: &mut LibraryRow);
@@ -223,9 +223,9 @@ impl Store {
         })
     }
 
-    /// What happened after `since`, which is of this incarnation, oldest first, with the sequence up to which it is told. `None` when so much
-    /// happened, or such things, that [`Store::state_at`] has to be read again. With `patient` unset: `None`
-    /// when another thread goes on reading.
+    /// The changes after `since`, a sequence of this incarnation, oldest first, and the sequence up to which they go. `None` if they
+    /// are many, or such that [`Store::state_at`] has to be read again. If the caller is not `patient`: `None` while another thread
+    /// reads.
     pub fn changes(
         &self,
         identity: Option<IdentityId>,

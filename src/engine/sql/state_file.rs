@@ -30,7 +30,7 @@ const USUAL: usize = 1 << 14;
 /// Users of one store whose states are kept.
 const VIEWS: usize = 8;
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CachedState {
     pub id: u64,
@@ -81,7 +81,7 @@ impl StoreFiles {
         self.database.is_settled && self.log.iter().all(|file| file.is_settled)
     }
 
-    /// What a state file must say of them to be believed. With the columns of rows: a build with others reads no such file.
+    /// The key that a state file must have. It includes the columns of rows: builds with other columns ignore the file.
     fn bytes(&self) -> Vec<u8> {
         let [wal, shm] = &self.log;
         let columns = format!("{}; {}", list::<LibraryRow>(), list::<LoggedChange>());
@@ -121,7 +121,7 @@ pub fn keep(
     if !files.are_settled() || !is_still() {
         return Ok(());
     }
-    // What other users' processes kept of the same moment stays.
+    // The views that other users' processes cached of the same moment stay.
     let found = find(folder).filter(|(other, ..)| (other.id, other.sequence) == (kept.id, kept.sequence));
     for view in found.into_iter().flat_map(|(other, ..)| other.views) {
         if kept.views.len() < VIEWS && kept.views.iter().all(|own| own.endpoint != view.endpoint) {

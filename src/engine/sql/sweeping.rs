@@ -58,7 +58,7 @@ impl Store {
     }
 }
 
-/// What one slice of sweeping removed.
+/// The rows that one slice of sweeping removed.
 pub struct Swept {
     pub rows: usize,
     /// Episodes were among them.

@@ -1,8 +1,10 @@
 //! The texts of an item in one cell: its title, its ids, its paths.
 //!
-//! What says the same twice is said once. An id of a known kind is its kind and its number. A path mostly repeats the title,
-//! and its own folder in the file's name: such a piece is told by where it stood before. A film's texts take 100 bytes instead of 198:
-//! as plain text an item would take some 450 bytes on disk, of which 420 are allowed.
+//! Repeated parts are stored once. An id of a known kind is its kind and its number. A path mostly repeats the title,
+//! and its own folder in the file's name: such a piece is a reference to its first place.
+//!
+//! Measured with 100,000 films: 94 bytes a cell instead of 192; the database takes 287 bytes an item with both indexes. Plain texts
+//! and a segment would exceed the 420 bytes that an item may take.
 //!
 //! | field | encoded as |
 //! |---|---|
@@ -23,7 +25,7 @@ use crate::engine::segment::{put_varint, varint};
 use crate::model::Item;
 use crate::platform::bytes::from_hex;
 
-/// What known ids begin with. The order is part of the format: new ones come last.
+/// Prefixes of known ids. The order is part of the format: new ones come last.
 const PREFIXES: [&str; 11] = [
     "",
     "plex://movie/",
@@ -213,7 +215,7 @@ fn big(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
-/// What of a cell is not read yet.
+/// The rest of a cell.
 struct Reader<'c>(&'c [u8]);
 
 impl<'c> Reader<'c> {

@@ -56,7 +56,7 @@ impl Indexed for TitledItem {
     }
 }
 
-/// What the index would give, from the rows themselves.
+/// Searches all rows; same result as [`by_index`].
 pub fn without_index(
     connection: &Connection,
     library: LibraryId,

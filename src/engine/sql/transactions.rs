@@ -19,7 +19,7 @@ use crate::platform::mutex::{lock, try_lock};
 use crate::platform::stamp::FolderStamp;
 
 impl Store {
-    /// Reads, in one short transaction. `work` may be run again, when the database had to be made anew.
+    /// Reads in one short transaction. `work` runs again if the database was replaced.
     pub(super) fn read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         self.with(&self.connections.reader, in_one(work))
     }
@@ -122,7 +122,7 @@ impl Store {
 
     /// Opens the reader's connection before the first write: lookups of other threads do not wait for that.
     fn open_reader(&self) {
-        // Where another thread has it, it is open. What is wrong with it, the write finds too.
+        // Another thread that holds it has opened it. The write reports its errors.
         if let Some(mut reader) = try_lock(&self.connections.reader)
             && reader.id().is_none()
             && !self.is_stale(&reader)
@@ -307,7 +307,7 @@ impl Store {
     }
 }
 
-/// What became of a call.
+/// The outcome of a call.
 enum Attempt<T> {
     /// It returned this.
     Returned(Result<T>),

@@ -17,7 +17,7 @@ pub struct Tx<'c> {
     pub connection: &'c Connection,
     /// The change sequence that this transaction becomes.
     pub sequence: Sequence,
-    /// How many changes it has told so far.
+    /// How many changes it has logged so far.
     told: Cell<i64>,
     /// The library that the write before left as it says, with nothing invalidated.
     pub left: Option<LibraryState>,
@@ -61,12 +61,12 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Whether it has told none.
+    /// Returns whether it has logged nothing.
     pub fn is_silent(&self) -> bool {
         self.told.get() == 0
     }
 
-    /// The number of the next change that it tells.
+    /// The number of the next change that it logs.
     pub fn next_change(&self) -> i64 {
         self.told.replace(self.told.get() + 1)
     }
@@ -83,7 +83,7 @@ impl Drop for RollbackGuard<'_> {
     }
 }
 
-/// Has a connection put what a listing writes into the database in larger pieces, and as ever when it is dropped.
+/// Makes checkpoints of a connection rarer until dropped, for a listing.
 pub struct CheckpointGuard<'c>(&'c Connection);
 
 impl<'c> CheckpointGuard<'c> {
@@ -101,7 +101,7 @@ impl Drop for CheckpointGuard<'_> {
     }
 }
 
-/// Has a connection wait for none, and for others again when it is dropped.
+/// Sets a connection's busy time-out to zero until dropped.
 pub struct NoWaitGuard<'c>(&'c Connection);
 
 impl<'c> NoWaitGuard<'c> {
@@ -122,7 +122,7 @@ impl Drop for NoWaitGuard<'_> {
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value(
         "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0), \
-             (sequence & ~0xFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 31)) FROM store",
+         (sequence & ~0xFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 31)) FROM store",
         [],
     )
 }

@@ -13,7 +13,7 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 pub type Invalidation = (Vec<u8>, String, Sequence);
 
 impl Store {
-    /// What is invalidated of a library.
+    /// The invalidations of a library.
     pub fn unverified(&self, library: LibraryId) -> Result<Vec<Invalidation>> {
         self.read(|connection| unverified_in(connection, library))
     }
@@ -40,7 +40,7 @@ impl Store {
     }
 }
 
-/// What is invalidated of a library, as [`Store::unverified`].
+/// The invalidations of a library, as [`Store::unverified`].
 pub fn unverified_in(connection: &Connection, library: LibraryId) -> rusqlite::Result<Vec<Invalidation>> {
     connection.rows(
         "SELECT path, rating_key, sequence FROM unverified WHERE library = ?1",
@@ -58,7 +58,7 @@ pub fn kind_of(path: &[u8]) -> LoggedKind {
     }
 }
 
-/// What is invalidated in the libraries of an identity, as if it had been just now.
+/// The invalidations in the libraries of an identity, as changes of this moment.
 pub fn unverified_of(
     connection: &Connection,
     identity: IdentityId,
@@ -66,7 +66,7 @@ pub fn unverified_of(
 ) -> rusqlite::Result<Vec<LoggedChange>> {
     connection.rows(
         "SELECT u.library, u.path, u.rating_key FROM unverified u JOIN libraries l ON l.id = u.library \
-             WHERE l.identity = ?1",
+         WHERE l.identity = ?1",
         [identity],
         |row| {
             let path: Vec<u8> = row.get(1)?;
@@ -91,7 +91,7 @@ pub fn mark_unverified(
 ) -> rusqlite::Result<()> {
     tx.run(
         "INSERT OR REPLACE INTO unverified (library, path, rating_key, sequence) \
-             SELECT id, ?2, ?3, ?4 FROM libraries WHERE id = ?1",
+         SELECT id, ?2, ?3, ?4 FROM libraries WHERE id = ?1",
         params![library, path, rating_key, tx.sequence],
     )?;
     tx.change(identity, library, kind_of(path), path, rating_key)

@@ -1,4 +1,4 @@
-//! What one listing changed, item by item: one row of the log stands for all of it.
+//! The item changes of one listing, which is one row of the change log.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::super::texts::ItemTexts;
 use super::log::FeedEntry;
 use crate::platform::mutex::try_lock;
 
-/// Rows of what an item was and is, 0 for none.
+/// The rows of an item before and after, 0 for none.
 pub type Pairs = Arc<Vec<(i64, i64)>>;
 
 /// The same as [`listed`], found once for all pages of a reader: what a listing changed stays as it is.
@@ -41,7 +41,7 @@ pub fn listed_once(
     Ok(pairs)
 }
 
-/// What one listing changed, in pairs of rows: what it ended, each with what it brought for it, then what else it brought.
+/// The changes of one listing in pairs of rows: each ended row with its replacement, then the other new rows.
 fn listed(c: &Connection, entry: &FeedEntry) -> rusqlite::Result<Vec<(i64, i64)>> {
     let (generation, last) = entry.rows;
     // Rows that no one saw are left out: those that an attempt at this listing brought, and it or a single change ended before

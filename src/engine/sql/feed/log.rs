@@ -1,4 +1,4 @@
-//! The rows of the log that the feed tells.
+//! The rows of the change log that the feed reports.
 
 use rusqlite::{Connection, params};
 
@@ -15,7 +15,7 @@ pub struct FeedQuery<'c> {
     pub library: Option<LibraryId>,
 }
 
-/// A row of the log that the feed tells.
+/// A row of the change log that the feed reports.
 pub struct FeedEntry {
     pub place: FeedPlace,
     pub library: LibraryId,
@@ -24,7 +24,7 @@ pub struct FeedEntry {
 }
 
 impl FeedQuery<'_> {
-    /// Up to which change sequence nothing can be told of all of an identity.
+    /// The change sequence up to which the feed of the identity is incomplete.
     pub fn identity_from(&self) -> rusqlite::Result<Sequence> {
         self.c
             .value("SELECT feed_from FROM identities WHERE id = ?1", [self.identity])
@@ -42,7 +42,7 @@ impl FeedQuery<'_> {
 
     /// The libraries that have to be listed again, as places of the log.
     pub fn relisted(&self, place: FeedPlace, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
-        // Within a transaction that the feed tells of, no library begins anew. If one has, the rest of it was forgotten.
+        // No library begins anew within a transaction that the feed reports.
         let id = if place.n == 0 { place.told } else { 0 };
         self.c.rows(
             "SELECT feed_from, id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) \
@@ -62,8 +62,7 @@ impl FeedQuery<'_> {
         )
     }
 
-    /// The rows of the log from a place on that the feed tells, at most so many. What a library cannot tell any more is left
-    /// out.
+    /// At most `limit` rows of the log from a place on. Rows that are older than a library's history are left out.
     pub fn entries(&self, place: FeedPlace, end: Sequence, limit: usize) -> rusqlite::Result<Vec<FeedEntry>> {
         let first = place_of(place.sequence, (place.n - 1).clamp(0, NUMBER));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);

@@ -51,7 +51,7 @@ impl Store {
         })
     }
 
-    /// What happened from a position of a timeline on, in all libraries or one, up to an end: at most about `limit` items.
+    /// Changes from a position of a timeline on, in all libraries or one, up to an end: at most about `limit` items.
     ///
     /// # Errors
     /// [`Status::ListAgain`] where that is not known any more; the store's.
@@ -99,7 +99,7 @@ impl Store {
         })
     }
 
-    /// Whether something may have happened from a position on, by a look at what the log has of it.
+    /// Returns whether the log has changes from a position on.
     pub fn feed_has(
         &self,
         identity: IdentityId,
@@ -144,7 +144,7 @@ impl FeedQuery<'_> {
             after,
         } = &mut position
         {
-            // One that went says so in the log; another's is none of this reader's.
+            // The log reports a library that was removed.
             let is_own = self.library.is_none_or(|own| own == *library)
                 && self.c.has(
                     "SELECT 1 FROM libraries WHERE id = ?1 AND identity = ?2",

@@ -3,7 +3,7 @@
 use super::super::libraries::LibraryRow;
 use crate::model::{Generation, Item, LibraryId, Sequence};
 
-/// Where a reader of the feed is: all before it was told.
+/// The position of a reader: everything before it was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedPosition {
     /// In the log of changes.
@@ -38,14 +38,14 @@ impl FeedPlace {
     }
 }
 
-/// What happened to an item, or to a library.
+/// A change of an item, or of a whole library.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ItemChange {
     /// The library.
     pub library: LibraryRow,
-    /// What it was before; `None`: it was not listed, or all of the library has to be listed again.
+    /// The item before; `None` if it was not listed, or if the whole library must be listed again.
     pub was: Option<Item>,
-    /// What it is since; `None`: it is not listed any more, or all of the library has to be listed again.
+    /// The item after; `None` if it is no longer listed, or if the whole library must be listed again.
     pub now: Option<Item>,
 }
 
@@ -68,6 +68,6 @@ pub struct FeedPage {
     pub next: FeedPosition,
     /// There is more, up to the end.
     pub more: bool,
-    /// Where there is more of the log: the end that was asked for, else what was committed by now.
+    /// If there is more of the log: the requested end, else the newest change sequence.
     pub end: Option<Sequence>,
 }
