@@ -6,12 +6,8 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params};
 
 use super::places::place_of;
-use super::schema::{connect, failure};
 use crate::engine::segment::match_value;
 use crate::model::Sequence;
-
-/// The lowest `user_version` of format 2 that is read.
-const OLDEST: i64 = 9;
 
 /// Tables whose rows are copied, as far as both formats have a column. A listing under way begins anew, and the indexes of GUIDs
 /// and titles are made again.
@@ -58,21 +54,6 @@ const FINISH: &str = "DELETE FROM main.changes WHERE kind IN (1, 2); UPDATE main
 
 /// Matches stand behind the records of hosts' tables that the same write made.
 const BEHIND: i64 = 1 << 24;
-
-/// Locks a store of format 2 until the result is dropped: what an earlier version of the library writes from now on would be
-/// lost.
-///
-/// # Errors
-/// It is locked, or it is no store.
-pub fn lock(earlier: &Path) -> rusqlite::Result<Connection> {
-    let held = connect(earlier)?;
-    let made: i64 = held.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if made < OLDEST {
-        return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
-    }
-    held.execute_batch("BEGIN IMMEDIATE")?;
-    Ok(held)
-}
 
 /// Attaches a store of format 2 to a connection, as `earlier`.
 pub fn attach(connection: &Connection, earlier: &Path) -> rusqlite::Result<()> {

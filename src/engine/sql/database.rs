@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use rusqlite::Connection;
 
-use super::carry_over;
 use super::explain::{explain, is_broken};
 use super::folder::{NAME, PATIENCE, StoreFolder};
 use super::schema;
@@ -16,6 +15,9 @@ use crate::platform::lock::FileLock;
 
 /// The prefix of file names of format 2.
 const EARLIER: &str = "plexindex-2";
+
+/// The lowest `user_version` of format 2 that is read.
+const OLDEST: i64 = 9;
 
 /// What `SQLite` puts beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -68,7 +70,7 @@ impl StoreFolder {
         if !earlier.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
             return Ok(None);
         }
-        let held = carry_over::lock(&earlier)?;
+        let held = lock_earlier(&earlier)?;
         schema::make(temporary, self.shares_memory(), Some(&earlier))?;
         Ok(Some(held))
     }
@@ -159,6 +161,21 @@ impl StoreFolder {
             Err(error) => Err(self.cannot("lock a file in", &error)),
         }
     }
+}
+
+/// Locks a store of format 2 until the result is dropped: what an earlier version of the library writes from now on would be
+/// lost.
+///
+/// # Errors
+/// It is locked, or it is no store.
+fn lock_earlier(earlier: &Path) -> rusqlite::Result<Connection> {
+    let held = schema::connect(earlier)?;
+    let made: i64 = held.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if made < OLDEST {
+        return Err(schema::failure(rusqlite::ffi::SQLITE_NOTADB));
+    }
+    held.execute_batch("BEGIN IMMEDIATE")?;
+    Ok(held)
 }
 
 /// The same, but that it is not there is fine.

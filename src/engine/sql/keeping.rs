@@ -4,8 +4,10 @@ use rusqlite::{Connection, params};
 
 use super::cached::CachedStatements;
 use super::changes::{LoggedChange, LoggedKind};
+use super::columns::list;
 use super::endpoints::{Endpoint, TOKEN, identity_of, one_of_several};
 use super::identities::NEVER_FORGOTTEN;
+use super::libraries::LibraryRow;
 use super::open::Store;
 use super::opened::is_fresh;
 use super::state::{StoreState, state_of};
@@ -17,6 +19,11 @@ use crate::platform::mutex::lock;
 
 /// A state with more changes than this is not kept: they are soon compacted.
 const CHANGES: usize = 1_024;
+
+/// The columns of the cached rows: builds with others ignore the state.
+fn columns() -> String {
+    format!("{}; {}", list::<LibraryRow>(), list::<LoggedChange>())
+}
 
 fn of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
     endpoint.map(|endpoint| (endpoint.url.clone(), endpoint.who.clone()))
@@ -39,15 +46,13 @@ impl Store {
         let kept = lock(&self.kept).take().filter(|_| !is_expired)?;
         let asked = of(endpoint);
         let view = kept.views.into_iter().find(|view| view.endpoint == asked)?;
+        let (form, state): (String, StoreState) = postcard::from_bytes(&view.state).ok()?;
+        if form != columns() {
+            return None;
+        }
         *lock(&self.kept_at) = Some((kept.sequence, asked));
         let incarnation = self.incarnation();
-        Some((
-            Some(view.identity),
-            StoreState {
-                incarnation,
-                ..view.state
-            },
-        ))
+        Some((Some(view.identity), StoreState { incarnation, ..state }))
     }
 
     /// Closes the connections, and writes the state file if this process had to open the database.
@@ -96,13 +101,15 @@ impl Store {
             if state.sequence != now || state.changes.len() > CHANGES || state.changes.iter().any(is_needed) {
                 return Ok(None);
             }
-            Ok(Some(CachedView {
+            let state = StoreState {
+                used_ms: used_ms(connection, identity)?,
+                ..state
+            };
+            let state = postcard::to_stdvec(&(columns(), state)).ok();
+            Ok(state.map(|state| CachedView {
                 endpoint: of(endpoint),
                 identity,
-                state: StoreState {
-                    used_ms: used_ms(connection, identity)?,
-                    ..state
-                },
+                state,
             }))
         });
         let view = view?.ok()??;

@@ -10,11 +10,7 @@ use std::io::{Read, Write};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::changes::LoggedChange;
-use super::columns::list;
 use super::folder::StoreFolder;
-use super::libraries::LibraryRow;
-use super::state::StoreState;
 use crate::engine::version_page::{PageState, VersionPage};
 use crate::model::{IdentityId, Sequence};
 use crate::platform::clock::coarse_ms;
@@ -48,7 +44,8 @@ pub type CachedEndpoint = Option<(String, Vec<u8>)>;
 pub struct CachedView {
     pub endpoint: CachedEndpoint,
     pub identity: IdentityId,
-    pub state: StoreState,
+    /// A `StoreState`, encoded.
+    pub state: Vec<u8>,
 }
 
 /// The files of a store as they are now.
@@ -81,21 +78,10 @@ impl StoreFiles {
         self.database.is_settled && self.log.iter().all(|file| file.is_settled)
     }
 
-    /// The key that a state file must have. It includes the columns of rows: builds with other columns ignore the file.
+    /// The key that a state file must have.
     fn bytes(&self) -> Vec<u8> {
         let [wal, shm] = &self.log;
-        let columns = format!("{}; {}", list::<LibraryRow>(), list::<LoggedChange>());
-        [
-            &*self.boot,
-            &self.database.bytes,
-            b"\n",
-            &wal.bytes,
-            b"\n",
-            &shm.bytes,
-            b"\n",
-            columns.as_bytes(),
-        ]
-        .concat()
+        [&*self.boot, &self.database.bytes, b"\n", &wal.bytes, b"\n", &shm.bytes].concat()
     }
 }
 
