@@ -161,7 +161,7 @@ pub struct Options {
     /// Bytes that confirmed matches may take on disk. 50 MiB by default.
     pub matches_limit: u64,
     /// Bytes that the whole folder may take: the libraries that were asked for longest ago are evicted, and fetched again
-    /// when they are asked for. None by default.
+    /// when they are used. None by default.
     pub size_limit: Option<u64>,
     /// Do not map files into memory, read them: for file systems where mapping is unreliable.
     pub no_mmap: bool,

@@ -20,7 +20,7 @@ const TIED: [&str; 0] = [];
 const LONGEST_CHAIN: usize = 10;
 
 /// Types of which each hundred may share their name with another. It only falls.
-const SHARED_NAMES_PERCENT: usize = 21;
+const SHARED_NAMES_PERCENT: usize = 5;
 
 /// A module's place: `["source", "plex", "wire"]`; the crate itself is empty.
 type Place = Vec<String>;

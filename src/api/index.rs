@@ -25,7 +25,7 @@ impl Index {
     }
 
     /// A library by title, section id or uuid, or as the [`Selector`] says. Fetches nothing: that there is no such library
-    /// shows when it is asked for something.
+    /// shows with its first request.
     ///
     /// # Errors
     /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous) when two known libraries share the title;

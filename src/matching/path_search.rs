@@ -3,7 +3,7 @@
 use super::mappings::Mappings;
 use super::normal::{Normal, Shape, normal_form};
 
-/// The last component of a path as it is spelled; `None` when there is none, or it is no text.
+/// The last component of a path as it is spelled; `None` without one, or it is no text.
 #[must_use]
 pub fn file_name(path: &[u8]) -> Option<&str> {
     let windows = Shape::of(path).windows;

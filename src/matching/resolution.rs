@@ -12,7 +12,7 @@ pub const LIMIT: usize = 16;
 /// A scalar GUID, as text or in the packed form of segments; [`fmt::Display`] writes the text of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuidRef<'v> {
-    /// As the server spelt it; empty when there is none.
+    /// As the server spelt it; empty without one.
     Text(&'v str),
     /// `plex://<what>/<24 hexadecimal digits>`.
     Plex {
@@ -75,9 +75,9 @@ pub struct ItemRef<'v> {
     pub show_rating_key: &'v str,
     /// GUID of the show or artist.
     pub show_guid: GuidRef<'v>,
-    /// Season or disc; -1 when there is none.
+    /// Season or disc; -1 without one.
     pub season: i32,
-    /// Episode or track number; -1 when there is none.
+    /// Episode or track number; -1 without one.
     pub episode: i32,
     /// Scalar GUID.
     pub guid: GuidRef<'v>,

@@ -14,7 +14,7 @@ pub struct FactTime {
     pub order: u64,
 }
 
-/// The number of the first entry that a view lists under a hash; `None` if there is none, or it is not known.
+/// The number of the first entry that a view lists under a hash; `None` without one, or it is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FirstEntry(pub Option<std::num::NonZero<u32>>);
 

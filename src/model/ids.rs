@@ -19,12 +19,12 @@ macro_rules! number {
 }
 
 number! {
-    /// An identity: one user's view of one server. No number is ever used twice; 0 is none.
+    /// An identity: one user's view of one server. No number is ever used twice; 0 is invalid.
     IdentityId(i64)
 }
 
 number! {
-    /// A library of an identity. No number is ever used twice; 0 is none.
+    /// A library of an identity. No number is ever used twice; 0 is invalid.
     LibraryId(i64)
 }
 

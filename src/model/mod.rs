@@ -134,23 +134,23 @@ pub struct Item {
     pub title: String,
     /// Year of release; 0 when the server named none.
     pub year: i32,
-    /// Title of the show (for a track: of the artist); empty when there is none.
+    /// Title of the show (for a track: of the artist); empty without one.
     pub show_title: String,
-    /// Rating key of the show or artist; empty when there is none.
+    /// Rating key of the show or artist; empty without one.
     pub show_rating_key: String,
-    /// Scalar GUID of the show or artist; empty when there is none.
+    /// Scalar GUID of the show or artist; empty without one.
     pub show_guid: String,
-    /// Title of the season (for a track: of the album); empty when there is none.
+    /// Title of the season (for a track: of the album); empty without one.
     pub season_title: String,
-    /// Rating key of the season or album; empty when there is none, as of hidden seasons.
+    /// Rating key of the season or album; empty without one, as of hidden seasons.
     pub season_rating_key: String,
-    /// Scalar GUID of the season or album; empty when there is none.
+    /// Scalar GUID of the season or album; empty without one.
     pub season_guid: String,
-    /// Season number of an episode, disc of a track; -1 when there is none (0 is 'Specials').
+    /// Season number of an episode, disc of a track; -1 without one (0 is 'Specials').
     pub season: i32,
-    /// Episode number, or track number; -1 when there is none.
+    /// Episode number, or track number; -1 without one.
     pub episode: i32,
-    /// The scalar GUID (`plex://movie/…`, `local://…`, `com.plexapp.agents.…`); empty when there is none.
+    /// The scalar GUID (`plex://movie/…`, `local://…`, `com.plexapp.agents.…`); empty without one.
     pub guid: String,
     /// External ids (`imdb://…`, `tmdb://…`, `tvdb://…`, `mbid://…`), in the server's order.
     pub guids: Vec<String>,
@@ -349,7 +349,7 @@ pub enum Reason {
     #[default]
     #[doc(hidden)]
     None = 0,
-    /// No library has a folder above this path: a mapping is missing, or the file is none of Plex's.
+    /// No library has a folder above this path: a mapping is missing, or the file is not Plex's.
     NoLocation = 1,
     /// A library has a folder above this path, but does not list the file (yet). A single item is another file's, as far as
     /// is known: its confidence is low.

@@ -22,7 +22,7 @@ pub fn text(bytes: &[u8]) -> Option<&str> {
 /// The bytes of so many pairs of lower-case hexadecimal digits; `None` for anything else.
 #[must_use]
 pub fn from_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
-    /// The value of each digit; all bits of what is none.
+    /// The value of each digit; all bits set for any other byte.
     const VALUES: [u8; 256] = {
         let (mut values, mut value) = ([0xFF; 256], 0);
         while value < 16 {

@@ -63,7 +63,7 @@ pub fn wait_coarse(time: Duration) {
 }
 
 /// Milliseconds of a clock that only goes forward, the same in all processes, some behind at times: it costs a few loads
-/// and no system call. `u64::MAX` where there is none.
+/// and no system call. `u64::MAX` without one.
 #[inline]
 #[must_use]
 pub fn coarse_ms() -> u64 {
@@ -98,7 +98,7 @@ fn system_coarse_ms() -> u64 {
     read_ms(CLOCK)
 }
 
-/// What a clock of the operating system shows; `u64::MAX` where there is none.
+/// What a clock of the operating system shows; `u64::MAX` without one.
 #[inline]
 fn read_ms(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };

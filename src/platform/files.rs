@@ -221,7 +221,7 @@ impl Inode {
     }
 }
 
-/// The files that have these names in a folder now; `None` where there is none.
+/// The files that have these names in a folder now; `None` without one.
 ///
 /// # Errors
 /// As [`private`].

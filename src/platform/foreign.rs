@@ -29,7 +29,7 @@ use rusqlite::{Connection, OpenFlags};
 
 /// Which of the locks in `-shm` is that of writers.
 const WRITERS: c_int = 0;
-/// How often a connection is told to look again whether the writer's commit is over: for some 15 ms.
+/// Retries while a writer commits: for some 15 ms in all.
 const LOOKS: u32 = 20;
 /// For how long `SQLite` may pause between retries, in all. Other programs hold its locks for microseconds.
 const LONGEST_PAUSES: Duration = Duration::from_secs(1);

@@ -142,7 +142,7 @@ struct ForkCell(
 // SAFETY: made and dropped on the forking thread; in the child that thread is the only one.
 unsafe impl Send for ForkCell {}
 
-/// From now on `it` is told of each fork, for as long as it lives.
+/// Calls `it` at each fork, for as long as it lives.
 pub fn watch(it: &Arc<impl Forks + 'static>) {
     watch_beside(|_: &[Arc<dyn Forks>]| Arc::clone(it));
 }

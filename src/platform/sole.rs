@@ -49,7 +49,7 @@ fn is_open(path: &Path, file: Inode) -> bool {
         return false;
     };
     descriptors.flatten().map(|one| one.path()).any(|one| {
-        // Only what has the name is asked for its facts: a disk that hangs is left alone.
+        // Reads the facts of the named file only: a disk that hangs is not touched.
         fs::read_link(&one).is_ok_and(|target| target.file_name() == path.file_name())
             && fs::metadata(&one).is_ok_and(|facts| Inode::new(&facts) == file)
     })

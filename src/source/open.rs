@@ -62,7 +62,7 @@ fn server_view(options: &Options) -> Option<View> {
 }
 
 /// What of the options' source was checked, before anything is made for it.
-pub struct CheckedOptions {
+pub struct ValidOptions {
     server: Option<plex::CheckedServer>,
 }
 
@@ -70,13 +70,13 @@ pub struct CheckedOptions {
 ///
 /// # Errors
 /// [`crate::error::Status::InvalidArgument`].
-pub fn check(options: &Options) -> Result<CheckedOptions> {
+pub fn check(options: &Options) -> Result<ValidOptions> {
     let asked = options.server_url.is_some() && !options.offline;
     let server = asked.then(|| plex::CheckedServer::new(options)).transpose()?;
-    Ok(CheckedOptions { server })
+    Ok(ValidOptions { server })
 }
 
-/// The source that the options name; `None` where there is none to ask. Connects nowhere yet.
+/// The source that the options name; `None` without one to ask. Connects nowhere yet.
 ///
 /// `installation` names this installation, and is only asked for where there is a source. `meter` is told of every request. By
 /// `clock` a database that cannot be read is left alone.
@@ -85,7 +85,7 @@ pub fn check(options: &Options) -> Result<CheckedOptions> {
 /// Those of `installation`.
 pub fn open(
     options: &Options,
-    checked: CheckedOptions,
+    checked: ValidOptions,
     installation: impl FnOnce() -> Result<String>,
     meter: Arc<dyn Meter>,
     clock: &Arc<dyn Clock>,

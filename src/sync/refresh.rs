@@ -139,7 +139,7 @@ impl Syncing {
     /// The libraries that are to be brought up to date.
     fn stale(&self, call: &Call<'_>, rows: &[LibraryRow], why: RefreshReason) -> Vec<LibraryRow> {
         let now = self.clock.now_ms();
-        // An evicted library comes back when it is asked for: as one of all, nothing of it is out of date.
+        // An evicted library is fetched again when it is used: as one of all, nothing of it is out of date.
         let is_wanted = |row: &LibraryRow| call.library.is_some() || !self.reading.is_evicted(row);
         let is_due = |row: &LibraryRow| freshness::need(&self.age(row), &self.policy, now) != Need::Nothing;
         let is_stale = |row: &&LibraryRow| is_wanted(row) && (why != RefreshReason::Due || is_due(row));

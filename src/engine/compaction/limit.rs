@@ -54,7 +54,7 @@ impl FolderLimit {
         self.evicting.store(false, Ordering::Release);
     }
 
-    /// The limit; `None`: there is none.
+    /// The limit; `None` without one.
     pub fn bytes(&self) -> Option<u64> {
         self.bytes
     }

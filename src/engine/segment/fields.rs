@@ -31,14 +31,14 @@ pub fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> Read<&'i str> {
 }
 
 /// Reads the fields of a record in order.
-pub struct ItemReader<'i> {
+pub struct RecordReader<'i> {
     pub file: &'i CheckedBytes,
     pub at: usize,
     /// The verified rest of the block: most fields need no other bounds check.
     here: &'i [u8],
 }
 
-impl<'i> ItemReader<'i> {
+impl<'i> RecordReader<'i> {
     #[inline]
     pub fn new(file: &'i CheckedBytes, at: usize) -> Self {
         // A damaged block fails at the first read.

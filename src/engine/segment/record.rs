@@ -20,7 +20,7 @@ use std::io;
 
 use super::body::SegmentWriter;
 use super::bytes::{CheckedBytes, Read};
-use super::fields::{GUID, ItemReader, PackedGuid, put_bytes, text};
+use super::fields::{GUID, PackedGuid, RecordReader, put_bytes, text};
 use super::layout::{LONGEST_VARINT, put_varint, u32_at, unzigzag, varint, zigzag};
 use super::spool::reserve;
 use crate::matching::{Fold, Form, FoundItem, ItemRef, Season};
@@ -101,7 +101,7 @@ impl<'i> EntryHead<'i> {
             end: at + from + length,
         };
         if flags & FORM == FORM_STORED {
-            let mut cursor = ItemReader::new(file, entry.end);
+            let mut cursor = RecordReader::new(file, entry.end);
             entry.stored = cursor.bytes()?;
             entry.end = cursor.at;
         }
@@ -329,7 +329,7 @@ pub fn item(file: &CheckedBytes, at: usize) -> Read<(ItemRef<'_>, ItemExtras)> {
 
 /// The change sequence at which an item was added after the listing, else 0.
 pub fn came_at(file: &CheckedBytes, at: usize) -> Read<u64> {
-    if ItemReader::new(file, at).byte()? & SINGLE == 0 {
+    if RecordReader::new(file, at).byte()? & SINGLE == 0 {
         return Ok(0);
     }
     fill(file, at, &mut ItemRef::key_only("")).map(|rest| rest.came)
@@ -337,13 +337,13 @@ pub fn came_at(file: &CheckedBytes, at: usize) -> Read<u64> {
 
 /// Reads a whole item into `item`, which is too large to return by value in a hot path.
 pub fn fill<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
-    fill_from(ItemReader::new(file, at), item)
+    fill_from(RecordReader::new(file, at), item)
 }
 
 /// Reads path and item of a first entry in one pass. Returns `false` for any other entry.
 #[inline]
 pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut FoundItem<'i>) -> Read<bool> {
-    let mut cursor = ItemReader::new(file, number as usize * 4);
+    let mut cursor = RecordReader::new(file, number as usize * 4);
     let flags = cursor.byte()?;
     if flags & FIRST == 0 {
         return Ok(false);
@@ -356,7 +356,7 @@ pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut FoundItem<'i>) 
     Ok(true)
 }
 
-fn fill_from<'i>(mut cursor: ItemReader<'i>, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
+fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
     let (file, at) = (cursor.file, cursor.at);
     let first = cursor.byte()?;
     let kind = ItemType::from_number(first & !(SINGLE | TITLE_ABOVE));
@@ -408,8 +408,8 @@ fn fill_from<'i>(mut cursor: ItemReader<'i>, item: &mut ItemRef<'i>) -> Read<Ite
 }
 
 /// Flags and GUID tag of a season or show, and a reader of the rest.
-fn parent(file: &CheckedBytes, number: u32) -> Read<(u8, u8, ItemReader<'_>)> {
-    let mut cursor = ItemReader::new(file, number as usize * 4);
+fn parent(file: &CheckedBytes, number: u32) -> Read<(u8, u8, RecordReader<'_>)> {
+    let mut cursor = RecordReader::new(file, number as usize * 4);
     Ok((cursor.byte()?, cursor.byte()?, cursor))
 }
 
@@ -433,13 +433,13 @@ pub fn season(file: &CheckedBytes, above: u32) -> Read<Option<Season<'_>>> {
 
 /// The rating key of a show.
 pub fn show_key(file: &CheckedBytes, show: u32) -> Read<&str> {
-    ItemReader::new(file, show as usize * 4 + 2).text()
+    RecordReader::new(file, show as usize * 4 + 2).text()
 }
 
 /// The byte behind the show or season at `at`.
 #[cfg(test)]
 pub fn behind_show(file: &CheckedBytes, at: usize) -> Read<usize> {
-    let mut cursor = ItemReader::new(file, at);
+    let mut cursor = RecordReader::new(file, at);
     let (flags, tag) = (cursor.byte()?, cursor.byte()?);
     if flags & SEASON != 0 {
         cursor.take(4)?;

@@ -64,7 +64,7 @@ impl StoreFolder {
         done
     }
 
-    /// Makes a database of the store of format 2; `None`: there is none. Others cannot write to that until the result is dropped.
+    /// Makes a database of the store of format 2; `None` without one. Others cannot write to that until the result is dropped.
     fn carry_over(&self, temporary: &Path) -> rusqlite::Result<Option<Connection>> {
         let earlier = self.path().join(format!("{EARLIER}.db"));
         if !earlier.symlink_metadata().is_ok_and(|facts| facts.is_file()) {

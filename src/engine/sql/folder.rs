@@ -15,7 +15,7 @@ use crate::platform::stamp::FolderStamp;
 /// What the files' names begin with. The number is the format's, so that processes with another format go on with files of
 /// their own.
 pub const NAME: &str = "plexindex-3";
-/// How long another process may make or set aside a database, or make the client identifier.
+/// Longest wait for another process that makes or renames a database, or makes the client identifier.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where a store lives. Cheap to clone.

@@ -52,7 +52,7 @@ impl Store {
     /// Notes that the server accepted this very token, of the user that [`Store::claimed`] gave.
     pub fn accepted_claim(&self, endpoint: &Endpoint, claimed: IdentityId) -> Result<()> {
         self.write(|tx| {
-            // It may be one of a database that was set aside.
+            // It may belong to a database that was renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
             leads_to(tx, endpoint, claimed)
         })

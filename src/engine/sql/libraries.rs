@@ -160,7 +160,7 @@ pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<L
 
 impl Tx<'_> {
     /// The library as it is now. Ends the transaction with an error when it is gone: cleared by another process, or it
-    /// belongs to a database that was set aside. No number of a library is ever used twice.
+    /// belongs to a database that was renamed to `.broken`. No number of a library is ever used twice.
     pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<LibraryState> {
         self.connection.row(
             "SELECT identity, generation, (SELECT id FROM tables WHERE library = libraries.id) FROM libraries \

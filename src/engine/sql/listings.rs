@@ -180,7 +180,7 @@ impl Store {
             if !seen::has_merged(connection, listing.library)? {
                 return Ok(seen.len());
             }
-            // Single items were merged meanwhile, in the place of rows that are seen too.
+            // Single items were merged meanwhile and replaced rows that are seen too.
             let mut living = connection.prepare_cached("SELECT died IS NULL FROM items WHERE id = ?1")?;
             let mut count = 0;
             for id in seen.ids() {
@@ -268,7 +268,7 @@ impl Store {
                 ],
             )?;
             if let Some(segment) = &finished.segment {
-                // Changes that a file made meanwhile holds may be forgotten already: one that lacks them is none.
+                // Changes that a file made meanwhile holds may be forgotten already: one that lacks them does not count.
                 tx.execute(
                     "UPDATE libraries SET segment = CASE WHEN segment_seq <= ?3 THEN ?2 ELSE '' END, \
                      segment_seq = max(segment_seq, ?3) WHERE id = ?1",

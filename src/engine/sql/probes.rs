@@ -26,7 +26,7 @@ impl Store {
         current: &dyn Fn(&LibraryRow, &Library) -> bool,
     ) -> Result<Vec<LibraryRow>> {
         self.write(|tx| {
-            // It may be one of a database that was set aside.
+            // It may belong to a database that was renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
             let before = libraries(tx.connection, identity)?;
             tx.execute("UPDATE libraries SET present = 0 WHERE identity = ?1", [identity])?;

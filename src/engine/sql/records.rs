@@ -1,9 +1,6 @@
-//! The log of what hosts record by exact name: entries of their tables, and confirmed matches, whose table is a library's. A
-//! row is one record: a value under a name, or its removal. The log is the truth; segments, which are found by name, are made
-//! from it.
-//!
-//! A row leaves the log when it is dead: replaced by a later one, a removal that a segment holds, or of a table that was
-//! cleared. Rows that no segment has are few: the write that would make them many makes a segment.
+//! The log of records: entries of hosts' tables, and confirmed matches. A row is a value under a name, or its removal. The log
+//! is the truth; segments are made from it. A row is deleted when it is dead: replaced, a removal that a segment holds, or of
+//! a cleared table. Unmerged rows are few: the write that would make them many makes a segment.
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -20,12 +17,12 @@ use crate::platform::files;
 
 /// Rows of cleared tables that one write looks at.
 const SWEPT: i64 = 400;
-/// Rows that one write looks at because all take more than the limit.
+/// Most rows that one write evicts.
 const EVICTED: usize = 10_000;
-/// Rows that are read at a time.
+/// Rows read at a time.
 const ROWS: usize = 64;
 
-/// Which segments there are.
+/// The segments of the records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The change sequence when segments or tables changed last.
@@ -272,8 +269,7 @@ impl Store {
         })
     }
 
-    /// Hands the value of this row to `then` when it has at most `room` bytes: a larger one is not read. Gives its length;
-    /// `None` when the row is gone.
+    /// Passes the row's value of at most `room` bytes to `then`. Returns its length; `None` if the row is gone.
     pub fn long_value(&self, row: i64, room: usize, then: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
         let row = self
             .read(|connection| rows(connection, "id = ?1", row, bytes(room), 1))?
@@ -375,8 +371,7 @@ impl<'t> RecordTx<'t> {
         self.tx.sequence
     }
 
-    /// Hands over rows of the log without their values, the oldest first, until `each` returns `false`; of confirmed matches, or
-    /// of all tables. A write looks at so many and no more: the next one goes on.
+    /// Calls `each` with rows without values, the oldest first, until it returns `false` or one write has seen enough of them.
     pub fn oldest_first<E: From<rusqlite::Error>>(
         &self,
         of_matches: bool,

@@ -297,7 +297,7 @@ impl Store {
             Err(error) => return Attempt::Returned(Err(error)),
         };
         let done = work(connection).map_err(|error| self.explained(&error, slot));
-        // What was written into a database that was set aside meanwhile is written again into the one that took its place.
+        // A write into a database that was renamed to `.broken` meanwhile is repeated in its successor.
         // So is what was written into a log that lost its name, and what failed for it.
         let may_be_moved = done.is_err() || slot.writes() && !self.knows_names(self.folder.stamp());
         if self.folder.broken().is_some() || may_be_moved && slot.is_moved() {

@@ -224,7 +224,7 @@ impl VersionPage {
         self.counters().begin(sequence);
     }
 
-    /// After the commit, before any reader is told of it.
+    /// After the commit and before the call returns.
     pub fn commit(&self, sequence: u64) {
         self.counters().commit(sequence);
         self.wake();

@@ -30,7 +30,7 @@ pub enum Event {
         /// Its rating key.
         rating_key: String,
     },
-    /// Items are being worked on: what they become is told later.
+    /// Items are being processed: another event follows.
     Working {
         /// As above.
         section: Option<String>,

@@ -16,7 +16,7 @@ pub struct Kind {
     pub empty: &'static str,
     /// A public key is this and the item's rating key.
     pub key_prefix: &'static str,
-    /// Reads the JSON of a notification or webhook that a host received; [`Status::InvalidArgument`] when it is none.
+    /// Reads the JSON of a notification or webhook that a host received; [`Status::InvalidArgument`] if it is invalid.
     pub read_events: fn(&[u8]) -> Result<Notification>,
     /// What else a host gives to have edits and events, where this kind has neither.
     pub beside: Option<&'static str>,
@@ -58,7 +58,7 @@ impl Kind {
         format!("{}{rating_key}", self.key_prefix)
     }
 
-    /// The rating key in a public key, or the text itself where it is none: hosts may give either.
+    /// The rating key in a public key, or the text itself: hosts may give either.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for what is neither, and for more than [`LONGEST_KEY`] bytes.

@@ -68,7 +68,7 @@ pub enum Delta {
     Complete,
 }
 
-/// Which page of a library's listing is asked for.
+/// The requested page of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest<'a> {
     /// The library.

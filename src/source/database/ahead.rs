@@ -1,4 +1,4 @@
-//! What was read of a listing ahead of the pages that are asked for.
+//! What was read of a listing ahead of the requested pages.
 
 use std::collections::VecDeque;
 

@@ -42,7 +42,7 @@ pub fn small(row: &Row<'_>, column: usize) -> Sql<Option<i32>> {
     Ok(number(row, column)?.and_then(|number| i32::try_from(number).ok()))
 }
 
-/// A date in Unix seconds: dates were texts until 2023 at least, in UTC, and are numbers now. 0: there is none.
+/// A date in Unix seconds: dates were texts until 2023 at least, in UTC, and are numbers now. 0 without one.
 pub fn moment(row: &Row<'_>, column: usize) -> Sql<i64> {
     let written = match row.get_ref(column)? {
         ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),

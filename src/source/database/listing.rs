@@ -1,4 +1,4 @@
-//! A library's listing: in slices, ahead of the pages that are asked for.
+//! A library's listing: in slices, ahead of the requested pages.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use super::turns::check;
 /// memory.
 const AHEAD: usize = 8_192;
 
-/// The number of a library that is asked for.
+/// The number of the requested library.
 pub fn section(library: &Library) -> Result<i64> {
     library.section.parse().map_err(|_| no_library(library))
 }

@@ -226,7 +226,7 @@ impl DeltaReader<'_> {
         Ok(is_gone.then_some(gone))
     }
 
-    /// The ids of what the index has, in order; `None` when some key is none.
+    /// The sorted ids of the indexed items; `None` if a key is invalid.
     fn known_ids(&self) -> Result<Option<Vec<u64>>> {
         let mut ids = Some(Vec::new());
         self.known.keys(&mut |key| match (number(key), &mut ids) {

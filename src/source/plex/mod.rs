@@ -91,7 +91,7 @@ impl Source for PlexHttp {
     fn abilities(&self) -> Abilities {
         Abilities {
             resume: Resume::ByRow,
-            // Of items that only changed their files nothing is told.
+            // Changes of an item's files alone cause no event.
             changes: Delta::Mostly,
             find: true,
             titles: true,

@@ -14,7 +14,7 @@ use super::wire::ReplyHead;
 /// Where items are: their public keys are their addresses.
 pub(super) const KEY_PREFIX: &str = "/library/metadata/";
 
-/// The most rows that are asked for at once: more may be refused.
+/// Most rows of one request: servers may refuse more.
 pub(super) const MOST_ROWS: u32 = 1_000;
 
 /// An answer ends at so many times the rows that may be asked for, whatever the server sends: one that ignores paging shows
@@ -56,7 +56,7 @@ pub(super) struct ServerRequest<'a> {
     pub with_token: bool,
     /// The most that its answer may take, decompressed.
     pub limit: u64,
-    /// What is asked for, for texts.
+    /// The request, for error texts.
     pub what: What<'a>,
 }
 
@@ -174,7 +174,7 @@ impl<'a> ServerRequest<'a> {
             path: items_path(keys),
             arguments: vec![
                 (Refused::GUIDS, "includeGuids=1".into()),
-                // Without it the server may start to refresh what it is asked for.
+                // Without it the server may start to refresh the item.
                 (Refused::SKIP_REFRESH, "skipRefresh=1".into()),
                 (Refused::ELEMENTS, format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
                 (Refused::FIELDS, format!("excludeFields={EXCLUDED_FIELDS}")),
@@ -187,7 +187,7 @@ impl<'a> ServerRequest<'a> {
     }
 }
 
-/// What is asked for, in words.
+/// The request in words, for errors.
 #[derive(Clone, Copy)]
 pub(super) enum What<'a> {
     /// `/identity`.
