@@ -279,8 +279,8 @@ impl Index {
     /// Why Plex's database is unavailable, as the last sync job found it.
     #[doc(hidden)]
     #[must_use]
-    pub fn why_aside(&self) -> Option<String> {
-        self.inner().sync.why_aside()
+    pub fn why_unavailable(&self) -> Option<String> {
+        self.inner().sync.why_unavailable()
     }
 
     /// The public key of a rating key.

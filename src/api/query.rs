@@ -430,7 +430,7 @@ impl<'q> Query<'q> {
             version: known(server.version),
             answered_in,
             libraries,
-            database_aside: inner.sync.why_aside(),
+            database_aside: inner.sync.why_unavailable(),
         })
     }
 

@@ -13,7 +13,7 @@ use crate::model::Token;
 use crate::options::MappingKind::{HostToServer, ServerToHost};
 use crate::options::{self, Renewal, Ttl};
 use crate::platform::files;
-use crate::platform::thread::lent;
+use crate::platform::thread::call_host;
 
 /// Room for a token: a JSON Web Token has some 700 bytes.
 const LONGEST_TOKEN: usize = 16 << 10;
@@ -159,7 +159,7 @@ fn renewal(call: RenewTokenFn, user: *mut c_void) -> Renewal {
     // SAFETY: as above.
     unsafe impl Sync for User {}
     let user = User(user);
-    // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `lent`.
+    // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `call_host`.
     let call: unsafe extern "C-unwind" fn(*mut c_void, *mut Buffer) -> i32 = unsafe { std::mem::transmute(call) };
     Renewal::new(move || {
         let user = &user;
@@ -171,7 +171,7 @@ fn renewal(call: RenewTokenFn, user: *mut c_void) -> Renewal {
         };
         let place = &raw mut buffer;
         // SAFETY: the caller gave this function for this purpose; the buffer outlives the call.
-        let status = lent(|| unsafe { call(user.0, place) });
+        let status = call_host(|| unsafe { call(user.0, place) });
         let given = bytes.get(..buffer.length).filter(|_| status == 0);
         let token = given.and_then(|given| Token::new(std::str::from_utf8(given).ok()?));
         if status == 0 && token.is_none() {

@@ -11,7 +11,7 @@ use super::strings::{aligned, check_flags, decoded, sized, utf8};
 use super::types::{self, Bytes, Handle, ProgressFn};
 use crate::api::{Library, Progress, Query, Selector};
 use crate::error::{Result, refuse};
-use crate::platform::thread::lent;
+use crate::platform::thread::call_host;
 
 /// A query, checked.
 pub struct CheckedQuery<'h> {
@@ -81,11 +81,11 @@ fn teller(call: ProgressFn, user: *mut c_void) -> impl FnMut(&Progress<'_>) -> C
             total: progress.total.unwrap_or(0),
             elapsed_ms: u64::try_from(progress.elapsed.as_millis()).unwrap_or(u64::MAX),
         };
-        // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `lent`.
+        // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `call_host`.
         let call: unsafe extern "C-unwind" fn(*mut c_void, *const types::ProgressRecord) -> i32 =
             unsafe { std::mem::transmute(call) };
         // SAFETY: the caller gave this function for this purpose; the record outlives the call.
-        match lent(|| unsafe { call(user, &raw const record) }) {
+        match call_host(|| unsafe { call(user, &raw const record) }) {
             0 => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),
         }

@@ -43,23 +43,23 @@ pub trait Forks: Any + Send + Sync {
 pub trait Release {}
 
 /// A mutex held through a fork: the guard, and the owner of what it guards.
-pub struct Held<O, T: 'static> {
+pub struct HeldLock<O, T: 'static> {
     // Declared first: dropped before the owner of the mutex that it refers to.
     guard: MutexGuard<'static, T>,
     _owner: Arc<O>,
 }
 
-impl<O, T> Release for Held<O, T> {}
+impl<O, T> Release for HeldLock<O, T> {}
 
 /// Locks a mutex of `owner` and keeps it locked until the result is dropped.
-pub fn hold<O, T>(owner: &Arc<O>, mutex: impl FnOnce(&O) -> &Mutex<T>) -> Held<O, T> {
+pub fn hold<O, T>(owner: &Arc<O>, mutex: impl FnOnce(&O) -> &Mutex<T>) -> HeldLock<O, T> {
     let owner = Arc::clone(owner);
     // SAFETY: the guard refers to a mutex inside the `Arc`, which does not move and is dropped after it.
     let guard = unsafe { std::mem::transmute::<MutexGuard<'_, T>, MutexGuard<'static, T>>(lock(mutex(&owner))) };
-    Held { guard, _owner: owner }
+    HeldLock { guard, _owner: owner }
 }
 
-impl<O, T> Held<O, T> {
+impl<O, T> HeldLock<O, T> {
     /// What the mutex guards.
     pub fn get(&mut self) -> &mut T {
         &mut self.guard
@@ -144,11 +144,11 @@ unsafe impl Send for ForkCell {}
 
 /// Calls `it` at each fork, for as long as it lives.
 pub fn watch(it: &Arc<impl Forks + 'static>) {
-    watch_beside(|_: &[Arc<dyn Forks>]| Arc::clone(it));
+    watch_after(|_: &[Arc<dyn Forks>]| Arc::clone(it));
 }
 
 /// The same for what `make` makes, given all that are told so far; no other begins to be told meanwhile.
-pub fn watch_beside<T: Forks>(make: impl FnOnce(&[Arc<dyn Forks>]) -> Arc<T>) -> Arc<T> {
+pub fn watch_after<T: Forks>(make: impl FnOnce(&[Arc<dyn Forks>]) -> Arc<T>) -> Arc<T> {
     register();
     let mut watched = lock(&WATCHED);
     watched.retain(|one| one.strong_count() > 0);

@@ -64,7 +64,7 @@ pub struct OpenLock {
 
 /// Held until it is dropped.
 #[derive(Debug)]
-pub struct Taken(Arc<OpenLock>);
+pub struct FileLockGuard(Arc<OpenLock>);
 
 impl OpenLock {
     /// The lock on a file, made when it is missing.
@@ -82,7 +82,7 @@ impl OpenLock {
     ///
     /// # Errors
     /// When the file system has no locks ([`FileLock::are_missing`]).
-    pub fn take(self: &Arc<Self>, deadline: Instant) -> io::Result<Option<Taken>> {
+    pub fn take(self: &Arc<Self>, deadline: Instant) -> io::Result<Option<FileLockGuard>> {
         let taken = wait_for(Some(deadline), &|| false, || {
             let mut holders = lock(&self.holders);
             if *holders == 0 {
@@ -91,11 +91,11 @@ impl OpenLock {
             *holders += 1;
             Ok(())
         })?;
-        Ok(taken.then(|| Taken(Arc::clone(self))))
+        Ok(taken.then(|| FileLockGuard(Arc::clone(self))))
     }
 }
 
-impl Drop for Taken {
+impl Drop for FileLockGuard {
     fn drop(&mut self) {
         let mut holders = lock(&self.0.holders);
         *holders -= 1;

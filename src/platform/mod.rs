@@ -5,6 +5,7 @@
 
 pub mod bytes;
 pub mod clock;
+pub mod exclusive_open;
 pub mod files;
 pub mod foreign;
 pub mod fork;
@@ -12,7 +13,6 @@ pub mod lock;
 pub mod map;
 pub mod mutex;
 pub mod names;
-pub mod sole;
 pub mod stamp;
 #[cfg(test)]
 pub mod statements;

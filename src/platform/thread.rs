@@ -110,7 +110,7 @@ impl Drop for Worker {
 ///
 /// `call` must own nothing, as its own frame is unwound, and not panic. Where threads end without unwinding (macOS) it is just called.
 #[inline(never)]
-pub fn lent<R>(call: impl FnOnce() -> R) -> R {
+pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
     #[cfg(target_os = "linux")]
     {
         /// At least as large as what the C library keeps there: four words with glibc, three with musl.

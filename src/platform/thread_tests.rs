@@ -65,7 +65,7 @@ fn a_thread_that_the_host_ends_sleeps_and_destroys_nothing() {
         let owned = Owned(say);
         let _ = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: as a host does it, and this frame owns nothing.
-            lent(|| unsafe { pthread_exit(std::ptr::null_mut()) });
+            call_host(|| unsafe { pthread_exit(std::ptr::null_mut()) });
         }));
         drop(owned);
     });
@@ -73,7 +73,7 @@ fn a_thread_that_the_host_ends_sleeps_and_destroys_nothing() {
     let heard = hear.recv_timeout(Duration::from_millis(100));
     assert_eq!(heard, Err(std::sync::mpsc::RecvTimeoutError::Timeout));
     drop(told);
-    assert_eq!(lent(|| 4), 4);
+    assert_eq!(call_host(|| 4), 4);
 }
 
 #[test]

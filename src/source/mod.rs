@@ -4,9 +4,9 @@
 //! freshness: a source answers what it is asked, once, and says exactly what went wrong. What it alone knows stays behind `contract`: how its keys look, what
 //! tells that a library changed, how a listing is paged, how to find out what is new.
 
-mod beside;
 mod contract;
 pub mod database;
+mod fallback;
 mod open;
 pub mod plex;
 
@@ -15,5 +15,5 @@ pub use contract::{
     PageEnd, PageRequest, Placed, RequestKind, Resume, Session, Source, SourceChanges, Tokens, TokensState, View,
     Viewer, WantedPath,
 };
-pub use open::{check, kind, open, premise, view, view_aside};
+pub use open::{check, fallback_view, kind, open, precondition, view};
 pub use plex::check_token;

@@ -6,9 +6,9 @@ use crate::error::Result;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 
-use super::beside::{Beside, premise_from_outside};
 use super::contract::{Kind, Meter, Source, View, Viewer};
 use super::database::{self, PlexDatabase};
+use super::fallback::{FallbackSource, precondition_of};
 use super::plex;
 
 /// The kind of source that the options name, also where it is not to be asked.
@@ -41,17 +41,15 @@ pub fn view(options: &Options) -> Option<View> {
 
 /// The same while what the options name first is put aside; `None` where nothing else is named.
 #[must_use]
-pub fn view_aside(options: &Options) -> Option<View> {
+pub fn fallback_view(options: &Options) -> Option<View> {
     options.database.as_ref().and_then(|_| server_view(options))
 }
 
-/// What was found out, or not, of the two that the options name; see [`Source::premise`]. `None` where they name no two.
+/// What was found out, or not, of the two that the options name; see [`Source::precondition`]. `None` where they name no two.
 #[must_use]
-pub fn premise(options: &Options) -> Option<Box<dyn Fn() -> Option<String> + Send + Sync>> {
+pub fn precondition(options: &Options) -> Option<Box<dyn Fn() -> Option<String> + Send + Sync>> {
     let (database, url) = (options.database.clone()?, options.server_url.clone()?);
-    Some(Box::new(move || {
-        premise_from_outside(&database, url.trim_end_matches('/'))
-    }))
+    Some(Box::new(move || precondition_of(&database, url.trim_end_matches('/'))))
 }
 
 fn server_view(options: &Options) -> Option<View> {
@@ -103,9 +101,11 @@ pub fn open(
     let database = options.database.as_deref();
     let database = database.map(|named| Arc::new(PlexDatabase::with_clock(named, Arc::clone(clock))));
     Ok(match (database, server) {
-        (Some(database), Some((server, url))) => {
-            Some(Arc::new(Beside::new(&database, &server, url.trim_end_matches('/'))))
-        }
+        (Some(database), Some((server, url))) => Some(Arc::new(FallbackSource::new(
+            &database,
+            &server,
+            url.trim_end_matches('/'),
+        ))),
         (Some(database), None) => Some(database),
         (None, server) => server.map(|(server, _)| server),
     })

@@ -133,8 +133,8 @@ impl Syncing {
     }
 
     /// Why the source that was named first is not asked, as the last job found out; `None` if it is asked.
-    pub fn why_aside(&self) -> Option<String> {
-        self.source.as_deref().and_then(Source::why_aside)
+    pub fn why_unavailable(&self) -> Option<String> {
+        self.source.as_deref().and_then(Source::why_unavailable)
     }
 
     /// What went wrong before says nothing of the token that there is now.
@@ -359,7 +359,9 @@ impl<'a> SyncJob<'a> {
 
     /// Where it asks, and as whom.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        self.sync.reading.endpoint_of(self.session, self.source.is_aside())
+        self.sync
+            .reading
+            .endpoint_of(self.session, self.source.is_unavailable())
     }
 
     /// Whose view of which server this is, as far as it was ever found out.
@@ -373,22 +375,22 @@ impl<'a> SyncJob<'a> {
     /// Finds out whether what the source depends on is so, unless it is known for today. Gives what is to be asked then.
     fn check_precondition(&self) -> Result<&'a dyn Source> {
         let (source, sync) = (self.source, self.sync);
-        if let Some(premise) = source.premise(self.bounds) {
-            let (hash, now) = (xxh3_64(premise.as_bytes()), sync.clock.now_ms());
-            let holds = match sync.store.premise(hash, now)? {
+        if let Some(precondition) = source.precondition(self.bounds) {
+            let (hash, now) = (xxh3_64(precondition.as_bytes()), sync.clock.now_ms());
+            let holds = match sync.store.precondition(hash, now)? {
                 Some(holds) => holds,
-                None => match source.check_premise(self.bounds) {
+                None => match source.check_precondition(self.bounds) {
                     Ok(holds) => {
-                        sync.store.note_premise(hash, now, holds)?;
+                        sync.store.store_precondition(hash, now, holds)?;
                         holds
                     }
                     // It was so before, and its server is away: the next job asks.
                     Err(error)
                         if error.status.meaning() == Meaning::NotNow
-                            && !source.is_aside()
+                            && !source.is_unavailable()
                             && self.identity()?.is_some() =>
                     {
-                        log::info!("whether {premise} could not be asked ({error}); it was so before");
+                        log::info!("whether {precondition} could not be asked ({error}); it was so before");
                         true
                     }
                     Err(error) => return Err(error),
@@ -397,7 +399,7 @@ impl<'a> SyncJob<'a> {
             source.settle(holds);
         }
         let settled = source.settled().unwrap_or(source);
-        sync.reading.set_aside(settled.is_aside());
+        sync.reading.set_unavailable(settled.is_unavailable());
         Ok(settled)
     }
 

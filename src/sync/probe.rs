@@ -111,7 +111,7 @@ impl SyncJob<'_> {
             ));
         };
         let known = sync.store.identity(endpoint)?;
-        let user = sync.reading.same_user(self.session, self.source.is_aside());
+        let user = sync.reading.same_user(self.session, self.source.is_unavailable());
         let claimed = match (known, user) {
             (None, Some(user)) => sync.store.claimed(endpoint, user)?,
             _ => None,

@@ -124,9 +124,9 @@ fn a_file_that_is_not_the_servers_is_put_aside() {
         ..with(&store, &server, &http)
     };
     let index = opened(with(&store, &server, &http), &clock);
-    assert_eq!(index.why_aside(), None, "nothing was asked yet");
+    assert_eq!(index.why_unavailable(), None, "nothing was asked yet");
     assert_eq!(key_of(&index, &path(30)).as_deref(), Some("31"), "HTTP answers");
-    let why = index.why_aside().expect("aside");
+    let why = index.why_unavailable().expect("aside");
     assert!(why.ends_with("is not what the server has"), "{why}");
     let told = index.server_json(&QueryOptions::default()).expect("told");
     let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
@@ -177,7 +177,7 @@ fn a_file_that_is_not_the_servers_is_put_aside() {
         Some("9"),
         "by the file"
     );
-    assert_eq!(again.why_aside(), None);
+    assert_eq!(again.why_unavailable(), None);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn http_answers_where_the_file_cannot_be_read_in_time() {
     let (clock, http) = (clock(), serving(30));
     let index = opened(with(&folder.path().join("store"), &server, &http), &clock);
     index.refresh(&QueryOptions::default(), true).expect("listed");
-    assert_eq!((index.why_aside(), asked(&http)), (None, 1));
+    assert_eq!((index.why_unavailable(), asked(&http)), (None, 1));
     crate::damaged::damage_log(&server, 0);
     clock.advance_ms(1);
     // Half of a call's time is left for the server, and the next call has all of it.
@@ -198,7 +198,7 @@ fn http_answers_where_the_file_cannot_be_read_in_time() {
     let begun = Instant::now();
     assert_eq!(key_of(&index, &path(3)).as_deref(), Some("4"));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    let why = index.why_aside().expect("aside");
+    let why = index.why_unavailable().expect("aside");
     assert!(why.contains("its -wal is damaged"), "{why}");
     assert!(asked(&http) > 1);
 }
@@ -222,7 +222,7 @@ fn what_came_from_the_file_alone_answers_beside_a_server_once_they_are_one() {
     let known = library.lookup_key(path(7).as_bytes(), str::to_owned);
     assert_eq!(known, None, "nothing was asked yet");
     assert_eq!(key_of(&beside, &path(30)).as_deref(), Some("31"));
-    assert!(beside.why_aside().is_some());
+    assert!(beside.why_unavailable().is_some());
     // One that cannot be asked, or refuses: it is not known whose the file is.
     let (away, refusing) = (serving(30), serving(30));
     away.refuse();
@@ -245,7 +245,7 @@ fn what_came_from_the_file_alone_answers_beside_a_server_once_they_are_one() {
     let own = serving(30);
     let beside = opened(with(&store, &server, &own), &clock);
     assert_eq!(key_of(&beside, &path(7)).as_deref(), Some("8"));
-    assert_eq!(beside.why_aside(), None);
+    assert_eq!(beside.why_unavailable(), None);
     assert_eq!(asked(&own), 1);
     assert_eq!(beside.stats().expect("statistics").items, 30);
 }
@@ -296,7 +296,7 @@ fn a_file_that_cannot_be_used_is_put_aside() {
             index.stats().expect("statistics").requests.iter().sum::<u64>() > 2,
             "HTTP answered"
         );
-        assert!(index.why_aside().is_some_and(|why| why.contains("library.db")));
+        assert!(index.why_unavailable().is_some_and(|why| why.contains("library.db")));
     }
 }
 
@@ -344,7 +344,7 @@ fn a_job_asks_one_of_the_two_whatever_others_find_meanwhile() {
         assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
         first.join().expect("no panic").expect("checked");
     });
-    assert_eq!(index.why_aside(), None);
+    assert_eq!(index.why_unavailable(), None);
     assert_eq!(title(&index), "Films");
     let token_only = Options {
         database: None,

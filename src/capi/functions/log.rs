@@ -6,7 +6,7 @@ use crate::capi::guard::guard;
 use crate::capi::log_ring;
 use crate::capi::types::{Buffer, LogFn};
 use crate::error::{Error, Status};
-use crate::platform::thread::lent;
+use crate::platform::thread::call_host;
 
 /// Hands the log lines that wait to `receive`, oldest first, on this thread. The ring holds 256 lines for the whole
 /// process. When it overflows, the oldest lines are lost, and a line says how many.
@@ -22,12 +22,12 @@ use crate::platform::thread::lent;
 pub unsafe extern "C" fn plexindex_drain_log(receive: Option<LogFn>, user: *mut c_void, error: *mut Buffer) -> i32 {
     guard(error, || {
         let receive = receive.ok_or_else(|| Error::new(Status::NullPointer, "receive is NULL: give a function"))?;
-        // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `lent`.
+        // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `call_host`.
         let receive: unsafe extern "C-unwind" fn(*mut c_void, i32, *const c_char, usize) =
             unsafe { std::mem::transmute(receive) };
         for line in log_ring::drain() {
             // SAFETY: the caller's promise; the line outlives the call.
-            lent(|| unsafe { receive(user, line.level, line.text.as_ptr().cast(), line.text.len()) });
+            call_host(|| unsafe { receive(user, line.level, line.text.as_ptr().cast(), line.text.len()) });
         }
         Ok(Status::Ok)
     })

@@ -56,14 +56,14 @@ impl Drop for TemporaryFile {
 pub enum SegmentOutput {
     Memory(Vec<u8>),
     /// A temporary file beside this path, made with the first write.
-    Beside(PathBuf),
+    SortedNumbers(PathBuf),
     File(TemporaryFile),
 }
 
 impl SegmentOutput {
     /// Writes behind what was written.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Self::Beside(path) = self {
+        if let Self::SortedNumbers(path) = self {
             *self = Self::File(TemporaryFile::beside(path)?);
         }
         match self {
@@ -73,7 +73,7 @@ impl SegmentOutput {
                 Ok(())
             }
             Self::File(TemporaryFile { file, .. }) => file.write_all(bytes),
-            Self::Beside(_) => Ok(()),
+            Self::SortedNumbers(_) => Ok(()),
         }
     }
 
@@ -85,7 +85,7 @@ impl SegmentOutput {
                 Ok(())
             }
             Self::File(TemporaryFile { file, .. }) => files::read_at(file, to, at as u64),
-            Self::Beside(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Self::SortedNumbers(_) => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 
@@ -97,7 +97,7 @@ impl SegmentOutput {
                 Ok(())
             }
             Self::File(TemporaryFile { file, .. }) => files::write_at(file, bytes, at as u64),
-            Self::Beside(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Self::SortedNumbers(_) => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 }
@@ -126,7 +126,7 @@ impl SegmentWriter {
     pub fn place(&self) -> Option<PathBuf> {
         match &self.out {
             SegmentOutput::Memory(_) => None,
-            SegmentOutput::Beside(path) => Some(path.clone()),
+            SegmentOutput::SortedNumbers(path) => Some(path.clone()),
             SegmentOutput::File(file) => file.name.clone(),
         }
     }
@@ -256,7 +256,7 @@ pub fn keep(out: SegmentOutput, path: &Path) -> io::Result<()> {
             file.file.write_all(&bytes)?;
             file.keep(path)
         }
-        SegmentOutput::Beside(_) => Ok(()),
+        SegmentOutput::SortedNumbers(_) => Ok(()),
     }
 }
 

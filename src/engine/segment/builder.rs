@@ -109,7 +109,7 @@ impl ListingBuilder {
     /// Begins a segment in a temporary file beside `path`. Sweeping removes it after a kill.
     #[must_use]
     pub fn beside(meta: ListingMeta, path: &Path) -> Self {
-        Self::in_place(meta, SegmentOutput::Beside(path.to_path_buf()))
+        Self::in_place(meta, SegmentOutput::SortedNumbers(path.to_path_buf()))
     }
 
     fn in_place(meta: ListingMeta, out: SegmentOutput) -> Self {

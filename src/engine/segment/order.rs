@@ -24,7 +24,7 @@ use super::body::SegmentWriter;
 use super::bytes::{CheckedBytes, Read};
 use super::layout::{SegmentHead, SegmentPart, u32_at};
 use super::record::{self, EntryHead};
-use super::sorter::{Beside, KeySorter, PairSorter};
+use super::sorter::{KeySorter, PairSorter, SortedNumbers};
 use super::spool::{Spool, reserve};
 use crate::matching::Form;
 
@@ -56,11 +56,11 @@ impl ListedPath {
     }
 
     /// The numbers sorted with a form; equal forms are ordered by entry.
-    pub fn beside(self) -> Beside {
+    pub fn beside(self) -> SortedNumbers {
         [self.entry, self.item, self.show, self.season]
     }
 
-    fn of([entry, item, show, season]: Beside) -> Self {
+    fn of([entry, item, show, season]: SortedNumbers) -> Self {
         Self::new(entry, item, show, season)
     }
 }

@@ -111,7 +111,7 @@ impl RecordSegmentBuilder {
     #[must_use]
     pub fn new(place: Option<&Path>) -> Self {
         let out = place.map_or(SegmentOutput::Memory(Vec::new()), |path| {
-            SegmentOutput::Beside(path.to_path_buf())
+            SegmentOutput::SortedNumbers(path.to_path_buf())
         });
         Self {
             body: SegmentWriter::new(out),

@@ -128,7 +128,7 @@ impl PairSorter {
 }
 
 /// The numbers beside a key.
-pub type Beside = [u32; 4];
+pub type SortedNumbers = [u32; 4];
 
 /// Sorts byte keys, each with some numbers; equal keys are ordered by the numbers.
 pub struct KeySorter {
@@ -142,7 +142,7 @@ pub struct KeySorter {
 struct KeySlot {
     at: usize,
     length: u32,
-    beside: Beside,
+    beside: SortedNumbers,
 }
 
 impl KeySlot {
@@ -161,7 +161,7 @@ impl KeySorter {
         }
     }
 
-    pub fn push(&mut self, key: &[u8], beside: Beside) -> io::Result<()> {
+    pub fn push(&mut self, key: &[u8], beside: SortedNumbers) -> io::Result<()> {
         if self.keys.len() + self.memory.len() * size_of::<KeySlot>() > self.most {
             self.end_run()?;
         }
@@ -193,7 +193,7 @@ impl KeySorter {
     }
 
     /// Calls `each` with all of them in order.
-    pub fn sorted(mut self, mut each: impl FnMut(&[u8], Beside) -> io::Result<()>) -> io::Result<()> {
+    pub fn sorted(mut self, mut each: impl FnMut(&[u8], SortedNumbers) -> io::Result<()>) -> io::Result<()> {
         if self.runs.ends.is_empty() {
             let sorted = in_order(&self.keys, &self.memory)?;
             return sorted
@@ -202,7 +202,7 @@ impl KeySorter {
         }
         self.end_run()?;
         (self.keys, self.memory) = (Vec::new(), Vec::new());
-        let read = |cursor: &mut SpoolReader<'_>, to: &mut (Vec<u8>, Beside)| {
+        let read = |cursor: &mut SpoolReader<'_>, to: &mut (Vec<u8>, SortedNumbers)| {
             let head = cursor.take(20)?;
             let length = super::layout::u32_at(head, 0) as usize;
             to.1 = [4, 8, 12, 16].map(|at| super::layout::u32_at(head, at));

@@ -1,4 +1,4 @@
-use super::{Beside, KEYS, KeySorter, PAIRS, PairSorter};
+use super::{KEYS, KeySorter, PAIRS, PairSorter, SortedNumbers};
 
 fn random(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -39,7 +39,7 @@ fn keys_are_sorted_on_disk_as_in_memory() {
     let place = folder.path().join("image");
     let mut seed = 9;
     let (mut by_disk, mut by_memory) = (KeySorter::new(Some(&place)), KeySorter::new(None));
-    let mut expected: Vec<(Vec<u8>, Beside)> = Vec::new();
+    let mut expected: Vec<(Vec<u8>, SortedNumbers)> = Vec::new();
     let mut bytes = 0;
     while bytes < KEYS * 2 {
         let length = usize::try_from(random(&mut seed) % 60).expect("few");

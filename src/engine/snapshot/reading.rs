@@ -30,17 +30,17 @@ pub struct Reading {
     /// The server and the user; `None` without a source.
     pub(super) view: Option<View>,
     /// The view through the fallback source, while the first source is unavailable.
-    pub(super) view_aside: Option<View>,
+    pub(super) fallback_view: Option<View>,
     pub tokens: Arc<Tokens>,
     /// Opened offline: no call can have the token accepted.
     pub(super) is_offline: bool,
-    pub(super) is_aside: AtomicBool,
+    pub(super) is_unavailable: AtomicBool,
     /// The precondition of the first source, as text; `None` if it is always available.
-    pub(super) premise: Option<Box<dyn Fn() -> Option<String> + Send + Sync>>,
+    pub(super) precondition: Option<Box<dyn Fn() -> Option<String> + Send + Sync>>,
     /// Whether the stored state of the precondition was read.
-    pub(super) is_premise_recalled: AtomicBool,
+    pub(super) is_precondition_read: AtomicBool,
     /// The stored state made the first source unavailable, and the source does not know yet.
-    pub(super) is_aside_recalled: AtomicBool,
+    pub(super) is_unavailability_read: AtomicBool,
     pub(super) snapshot: Swap<Snapshot>,
     /// Held while a thread rebuilds segments.
     pub(super) rebuilding: Mutex<()>,
@@ -75,13 +75,13 @@ impl Reading {
             clock,
             counters,
             view: source::view(options),
-            view_aside: source::view_aside(options),
+            fallback_view: source::fallback_view(options),
             tokens,
             is_offline: options.offline,
-            is_aside: AtomicBool::new(false),
-            premise: source::premise(options),
-            is_premise_recalled: AtomicBool::new(false),
-            is_aside_recalled: AtomicBool::new(false),
+            is_unavailable: AtomicBool::new(false),
+            precondition: source::precondition(options),
+            is_precondition_read: AtomicBool::new(false),
+            is_unavailability_read: AtomicBool::new(false),
             snapshot: Swap::new(Snapshot::default()),
             rebuilding: Mutex::new(()),
             catching_up: Mutex::new(()),

@@ -15,12 +15,12 @@ use crate::source::{Next, Session, View, Viewer};
 impl Reading {
     /// The endpoint: URL and user. Users are stored as keyed hashes; the key is lost with the database.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        self.endpoint_of(&self.tokens.current(), self.is_aside.load(Ordering::Acquire))
+        self.endpoint_of(&self.tokens.current(), self.is_unavailable.load(Ordering::Acquire))
     }
 
     /// The endpoint for one call's token and choice of source.
-    pub fn endpoint_of(&self, session: &Session, is_aside: bool) -> Option<Endpoint> {
-        self.view_of(is_aside).map(|View { place, viewer }| Endpoint {
+    pub fn endpoint_of(&self, session: &Session, is_unavailable: bool) -> Option<Endpoint> {
+        self.view_of(is_unavailable).map(|View { place, viewer }| Endpoint {
             url: place.clone(),
             until_ms: match (viewer, &session.claims) {
                 (Viewer::Holder, Some(claims)) => claims.expires_ms,
@@ -40,8 +40,10 @@ impl Reading {
     }
 
     /// The user that a token claims. Opens nothing before the server has accepted the token.
-    pub fn same_user(&self, session: &Session, is_aside: bool) -> Option<SameUser> {
-        let is_by_token = self.view_of(is_aside).is_some_and(|view| view.viewer == Viewer::Holder);
+    pub fn same_user(&self, session: &Session, is_unavailable: bool) -> Option<SameUser> {
+        let is_by_token = self
+            .view_of(is_unavailable)
+            .is_some_and(|view| view.viewer == Viewer::Holder);
         let claims = session.claims.as_ref().filter(|_| is_by_token)?;
         let user = claims.user.as_ref()?;
         Some(self.store.keyed(format!("same {user}").as_bytes()))
@@ -53,11 +55,13 @@ impl Reading {
         if self.identity().is_some() {
             return Ok(false);
         }
-        let is_aside = self.is_aside.load(Ordering::Acquire);
-        let is_shown = self.view_of(is_aside).is_some_and(|view| view.viewer == Viewer::Holder);
+        let is_unavailable = self.is_unavailable.load(Ordering::Acquire);
+        let is_shown = self
+            .view_of(is_unavailable)
+            .is_some_and(|view| view.viewer == Viewer::Holder);
         let session = self.tokens.current();
         let is_by_token = is_shown && session.token.is_some();
-        match self.endpoint_of(&session, is_aside).filter(|_| is_by_token) {
+        match self.endpoint_of(&session, is_unavailable).filter(|_| is_by_token) {
             Some(endpoint) => self.store.has_led(&endpoint),
             None => Ok(false),
         }
@@ -79,14 +83,18 @@ impl Reading {
 
     /// The identity that this token opened, even if it was replaced since; `None` before a server accepted it.
     pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
-        match self.endpoint_of(session, self.is_aside.load(Ordering::Acquire)) {
+        match self.endpoint_of(session, self.is_unavailable.load(Ordering::Acquire)) {
             Some(endpoint) => self.store.identity(&endpoint),
             None => Ok(None),
         }
     }
 
-    fn view_of(&self, is_aside: bool) -> Option<&View> {
-        let view = if is_aside { &self.view_aside } else { &self.view };
+    fn view_of(&self, is_unavailable: bool) -> Option<&View> {
+        let view = if is_unavailable {
+            &self.fallback_view
+        } else {
+            &self.view
+        };
         view.as_ref()
     }
 
@@ -98,7 +106,7 @@ impl Reading {
             return Ok(false);
         }
         let is_shown = |view: &Option<View>| view.as_ref().is_some_and(|view| view.viewer == Viewer::Holder);
-        let same_view = !is_shown(&self.view) && !is_shown(&self.view_aside);
+        let same_view = !is_shown(&self.view) && !is_shown(&self.fallback_view);
         if !same_view {
             // Before the token: a call with the new token must find nothing that the old one was shown.
             let empty = Snapshot {
@@ -116,31 +124,34 @@ impl Reading {
     }
 
     /// Notes whether the first source is unavailable: the fallback source may show another view.
-    pub fn set_aside(&self, is_aside: bool) {
-        self.is_premise_recalled.store(true, Ordering::Relaxed);
-        self.is_aside_recalled.store(false, Ordering::Release);
-        if self.view_aside.is_some() && self.is_aside.swap(is_aside, Ordering::AcqRel) != is_aside {
+    pub fn set_unavailable(&self, is_unavailable: bool) {
+        self.is_precondition_read.store(true, Ordering::Relaxed);
+        self.is_unavailability_read.store(false, Ordering::Release);
+        if self.fallback_view.is_some() && self.is_unavailable.swap(is_unavailable, Ordering::AcqRel) != is_unavailable
+        {
             self.snapshot.read().outdated.store(true, Ordering::Release);
         }
     }
 
     /// Applies the stored state of the precondition, without asking any source.
-    pub(super) fn recall_premise(&self) -> Result<()> {
-        let Some(premise) = &self.premise else { return Ok(()) };
-        if self.is_premise_recalled.swap(true, Ordering::Relaxed) {
+    pub(super) fn read_precondition(&self) -> Result<()> {
+        let Some(precondition) = &self.precondition else {
+            return Ok(());
+        };
+        if self.is_precondition_read.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        if let Some(words) = premise()
-            && self.store.last_premise(xxh3_64(words.as_bytes()))? == Some(false)
+        if let Some(words) = precondition()
+            && self.store.last_precondition(xxh3_64(words.as_bytes()))? == Some(false)
         {
-            self.is_aside.store(true, Ordering::Release);
-            self.is_aside_recalled.store(true, Ordering::Release);
+            self.is_unavailable.store(true, Ordering::Release);
+            self.is_unavailability_read.store(true, Ordering::Release);
         }
         Ok(())
     }
 
     /// Returns once whether the stored state made the first source unavailable.
     pub fn take_recalled(&self) -> bool {
-        self.is_aside_recalled.load(Ordering::Acquire) && self.is_aside_recalled.swap(false, Ordering::AcqRel)
+        self.is_unavailability_read.load(Ordering::Acquire) && self.is_unavailability_read.swap(false, Ordering::AcqRel)
     }
 }

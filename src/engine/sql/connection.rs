@@ -12,10 +12,10 @@ use super::folder::StoreFolder;
 use super::patience::BUSY;
 use super::schema::{MADE, connect, failure, journal, warn_of_network};
 use crate::error::{Error, Result, Status};
+use crate::platform::exclusive_open::ExclusiveOpen;
 use crate::platform::files::Inode;
-use crate::platform::lock::{OpenLock, Taken};
+use crate::platform::lock::{FileLockGuard, OpenLock};
 use crate::platform::mutex::lock;
-use crate::platform::sole::Sole;
 
 /// How long a database is waited for that others have open with a write-ahead log.
 const ALONE: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
@@ -97,7 +97,7 @@ impl WalIdentity {
     /// Keeps all other processes from writing to the database, and from opening it where a log may have lost its name, until
     /// the result is dropped; `Err` when another does so for longer than `patience`. Nothing is held where locks do not work,
     /// or there is no log.
-    pub fn alone(&self, patience: Duration) -> std::result::Result<Option<Taken>, ()> {
+    pub fn alone(&self, patience: Duration) -> std::result::Result<Option<FileLockGuard>, ()> {
         let open = lock(&self.seen).lock.clone();
         match open.map(|open| open.take(Instant::now() + patience)) {
             None | Some(Err(_)) => Ok(None),
@@ -157,7 +157,7 @@ struct OpenConnection {
     /// Whether it writes to a write-ahead log.
     has_log: bool,
     /// Let go after the connection.
-    _sole: Sole,
+    _sole: ExclusiveOpen,
 }
 
 impl Drop for LazyConnection {
@@ -299,7 +299,7 @@ impl LazyConnection {
                 self.folder.make_database()?;
                 continue;
             };
-            let Some(sole) = Sole::take(self.folder.database(), file) else {
+            let Some(sole) = ExclusiveOpen::take(self.folder.database(), file) else {
                 return Err(Error::new(
                     Status::Store,
                     format!(
@@ -347,7 +347,7 @@ impl LazyConnection {
     }
 }
 
-fn open(folder: &StoreFolder, sole: Sole, patience: Duration) -> rusqlite::Result<OpenConnection> {
+fn open(folder: &StoreFolder, sole: ExclusiveOpen, patience: Duration) -> rusqlite::Result<OpenConnection> {
     let connection = connect(folder.database())?;
     connection.busy_timeout(patience)?;
     if !folder.shares_memory() {

@@ -28,7 +28,7 @@ pub struct FolderConnections {
 impl Connections {
     /// New ones, which know of those that this process has in the same folder.
     pub fn new(folder: &StoreFolder) -> Arc<Self> {
-        fork::watch_beside(|told| {
+        fork::watch_after(|told| {
             let known = told
                 .iter()
                 .filter_map(|one| (&**one as &dyn Any).downcast_ref::<Self>())

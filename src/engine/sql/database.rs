@@ -125,7 +125,7 @@ impl StoreFolder {
 
     /// Gives the database that was found to be broken another name, with its companions, so that a new one
     /// can be made. What it held can be fetched again, but for confirmed matches, which is why it is kept.
-    pub fn set_aside(&self) -> Result<()> {
+    pub fn rename_broken(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("set the broken database aside in", &error);
         let _exclusive = self.exclusive()?;
         let broken = self.broken();

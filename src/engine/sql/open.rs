@@ -109,7 +109,7 @@ impl Store {
             match store.inspect(&mut writer) {
                 Err(_) if store.folder.broken().is_some() => {
                     writer.close();
-                    store.folder.set_aside()?;
+                    store.folder.rename_broken()?;
                     store.inspect(&mut writer)?
                 }
                 other => other?,
@@ -286,7 +286,7 @@ impl Store {
             // Others who have it mapped ask the database too.
             known.retire_page();
             if self.folder.broken().is_some() {
-                self.folder.set_aside()?;
+                self.folder.rename_broken()?;
             } else {
                 log::warn!(
                     "the database in {}, or what SQLite keeps beside it, was removed or replaced while it was open; it is \

@@ -90,7 +90,7 @@ impl Store {
     }
 
     /// Whether what a source depends on was found to be so, within a day. The hash is that of its words.
-    pub fn premise(&self, hash: u64, now_ms: i64) -> Result<Option<bool>> {
+    pub fn precondition(&self, hash: u64, now_ms: i64) -> Result<Option<bool>> {
         let known = self.path_search(IdentityId::ALL, PROBE, hash)?;
         Ok(known
             .filter(|known| (0..FORGOTTEN_MS).contains(&now_ms.saturating_sub(known.last_ms)))
@@ -98,13 +98,13 @@ impl Store {
     }
 
     /// The last known value of a precondition, however old.
-    pub fn last_premise(&self, hash: u64) -> Result<Option<bool>> {
+    pub fn last_precondition(&self, hash: u64) -> Result<Option<bool>> {
         let known = self.path_search(IdentityId::ALL, PROBE, hash)?;
         Ok(known.map(|known| known.found))
     }
 
     /// Notes it: for every user of the store.
-    pub fn note_premise(&self, hash: u64, now_ms: i64, holds: bool) -> Result<()> {
+    pub fn store_precondition(&self, hash: u64, now_ms: i64, holds: bool) -> Result<()> {
         self.note_path_search(IdentityId::ALL, PROBE, hash, now_ms, holds)
     }
 

@@ -310,7 +310,7 @@ fn a_match_is_as_new_as_its_write_whatever_listing_its_caller_knew() {
 #[test]
 fn a_database_that_lacks_columns_is_set_aside_and_a_newer_one_is_not() {
     let folder = tempfile::tempdir().expect("a folder");
-    let is_set_aside = |version: i64| {
+    let is_renamed_broken = |version: i64| {
         drop(Store::open(folder.path(), true).expect("opens"));
         let connection = rusqlite::Connection::open(folder.path().join("plexindex-3.db")).expect("connects");
         connection
@@ -322,10 +322,10 @@ fn a_database_that_lacks_columns_is_set_aside_and_a_newer_one_is_not() {
         folder.path().join("plexindex-3.db.broken").exists()
     };
     assert!(
-        !is_set_aside(super::schema::MADE + 1),
+        !is_renamed_broken(super::schema::MADE + 1),
         "it may have more, and nothing less"
     );
-    assert!(is_set_aside(super::schema::MADE - 1));
+    assert!(is_renamed_broken(super::schema::MADE - 1));
 }
 
 #[test]

@@ -197,7 +197,7 @@ pub trait Source: Send + Sync {
 
     /// What has to be true of the world for this source to be what it was named as, in words that change with whatever that
     /// depends on. Asked before each trip to it; what is found out holds for a day, in the whole store. `None`: nothing.
-    fn premise(&self, _bounds: Bounds<'_>) -> Option<String> {
+    fn precondition(&self, _bounds: Bounds<'_>) -> Option<String> {
         None
     }
 
@@ -205,7 +205,7 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// As [`Source::server`].
-    fn check_premise(&self, _bounds: Bounds<'_>) -> Result<bool> {
+    fn check_precondition(&self, _bounds: Bounds<'_>) -> Result<bool> {
         Ok(true)
     }
 
@@ -214,7 +214,7 @@ pub trait Source: Send + Sync {
 
     /// Whether the premise does not hold, so that the source stands in for itself with what it can still do: for another viewer,
     /// since it is another view.
-    fn is_aside(&self) -> bool {
+    fn is_unavailable(&self) -> bool {
         false
     }
 
@@ -223,8 +223,8 @@ pub trait Source: Send + Sync {
         None
     }
 
-    /// Why it does, for people, where [`Source::is_aside`].
-    fn why_aside(&self) -> Option<String> {
+    /// Why it does, for people, where [`Source::is_unavailable`].
+    fn why_unavailable(&self) -> Option<String> {
         None
     }
 

@@ -11,9 +11,9 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use crate::error::{Error, Meaning, Result, Status};
+use crate::platform::exclusive_open::ExclusiveOpen;
 use crate::platform::files::{self, Inode};
 use crate::platform::foreign::Limit;
-use crate::platform::sole::Sole;
 
 use super::super::contract::Bounds;
 use super::place::{DatabaseFile, FileState, beside};
@@ -36,7 +36,7 @@ pub struct Slice<'p> {
     pub until: Instant,
     pub state: FileState,
     // Let go after the connection.
-    _sole: Vec<Sole>,
+    _sole: Vec<ExclusiveOpen>,
 }
 
 impl Slice<'_> {
@@ -213,7 +213,7 @@ impl DatabaseFile {
         let mut sole = Vec::new();
         for one in [file.to_owned(), beside(file, "-wal"), beside(file, "-shm")] {
             let Some(inode) = Inode::of(&one) else { continue };
-            sole.push(Sole::take(&one, inode).ok_or_else(|| {
+            sole.push(ExclusiveOpen::take(&one, inode).ok_or_else(|| {
                 self.error(
                     Status::Connect,
                     "is open in this process already, and closing it here would drop the locks of what has it open: close it \

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::InterruptHandle;
 
 use crate::error::{Error, Result, Status};
-use crate::platform::fork::{Held, Release, hold};
+use crate::platform::fork::{HeldLock, Release, hold};
 use crate::platform::mutex::lock;
 
 use super::super::contract::Bounds;
@@ -114,7 +114,7 @@ impl SliceLock {
 
 /// The lock of slices while a process forks.
 struct HeldSlices {
-    _state: Held<SliceLock, SliceState>,
+    _state: HeldLock<SliceLock, SliceState>,
     slices: Arc<SliceLock>,
 }
 

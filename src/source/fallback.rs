@@ -21,26 +21,26 @@ use super::database::PlexDatabase;
 const RESTART: Duration = Duration::from_secs(15);
 
 /// A database, and the server that it should be of.
-pub struct Beside {
+pub struct FallbackSource {
     database: Arc<PlexDatabase>,
     server: Arc<dyn Source>,
     /// The server's place.
     url: String,
-    aside: AtomicBool,
+    is_unavailable: AtomicBool,
     file: Mutex<File>,
     /// The same with the file, and with the server alone, for good: one job asks one of them. These have none.
-    settled: Option<[Box<Beside>; 2]>,
+    settled: Option<[Box<FallbackSource>; 2]>,
 }
 
 /// That this file is of this server, in words.
-fn premise(identity: &str, url: &str) -> String {
+fn precondition(identity: &str, url: &str) -> String {
     format!("{identity} is of {url}")
 }
 
 /// The premise of a database and the server beside it, by a look from outside: `None` where there is no such file.
-pub fn premise_from_outside(database: &Path, url: &str) -> Option<String> {
+pub fn precondition_of(database: &Path, url: &str) -> Option<String> {
     let identity = PlexDatabase::new(database).identity_from_outside().ok()?;
-    Some(premise(&identity, url))
+    Some(precondition(&identity, url))
 }
 
 /// What became of the file so far.
@@ -57,24 +57,24 @@ struct File {
 /// The verdict on a file that is another server's, or an old one of this server.
 const NOT_ITS: &str = "is not what the server has";
 
-impl Beside {
+impl FallbackSource {
     /// Neither is asked anything yet.
     pub fn new(database: &Arc<PlexDatabase>, server: &Arc<dyn Source>, url: &str) -> Self {
-        let made = |is_aside, settled| Self {
+        let made = |is_unavailable, settled| Self {
             database: Arc::clone(database),
             server: Arc::clone(server),
             url: url.to_owned(),
-            aside: AtomicBool::new(is_aside),
+            is_unavailable: AtomicBool::new(is_unavailable),
             file: Mutex::default(),
             settled,
         };
-        let settled = [false, true].map(|is_aside| Box::new(made(is_aside, None)));
+        let settled = [false, true].map(|is_unavailable| Box::new(made(is_unavailable, None)));
         made(false, Some(settled))
     }
 
     /// The file, while it can be used; else the server.
     fn available(&self) -> &dyn Source {
-        if self.is_aside() {
+        if self.is_unavailable() {
             &*self.server
         } else {
             &*self.database
@@ -90,7 +90,7 @@ impl Beside {
     }
 }
 
-impl Source for Beside {
+impl Source for FallbackSource {
     fn kind(&self) -> &'static Kind {
         self.server.kind()
     }
@@ -106,7 +106,7 @@ impl Source for Beside {
     }
 
     /// What the database depends on, if it can be read now. Half of the call's time is the server's, which answers where it cannot.
-    fn premise(&self, bounds: Bounds<'_>) -> Option<String> {
+    fn precondition(&self, bounds: Bounds<'_>) -> Option<String> {
         let half = Bounds {
             deadline: bounds.left().map(|left| Instant::now() + left / 2),
             ..bounds
@@ -114,7 +114,7 @@ impl Source for Beside {
         match self.database.identity(&half) {
             Ok(identity) => {
                 lock(&self.file).failing = None;
-                Some(premise(&identity, &self.url))
+                Some(precondition(&identity, &self.url))
             }
             // That this call has no time says nothing of the file.
             Err(error) if matches!(error.status, Status::Timeout | Status::Aborted) => None,
@@ -126,7 +126,7 @@ impl Source for Beside {
                 };
                 // Meanwhile its old answers stand in.
                 if !waits {
-                    self.aside.store(true, Ordering::Release);
+                    self.is_unavailable.store(true, Ordering::Release);
                     self.tell(error.message);
                 }
                 None
@@ -136,7 +136,7 @@ impl Source for Beside {
 
     /// The server's name, where its file's is known. Then one request: the last item of a library, as both have it, and how many
     /// there are. The name alone proves little: a server that keeps its data elsewhere leaves its file behind.
-    fn check_premise(&self, bounds: Bounds<'_>) -> Result<bool> {
+    fn check_precondition(&self, bounds: Bounds<'_>) -> Result<bool> {
         if let Some(name) = self.database.machine_identifier()
             && self.server.server(bounds)?.machine_identifier != name
         {
@@ -170,7 +170,7 @@ impl Source for Beside {
     }
 
     fn settle(&self, holds: bool) {
-        self.aside.store(!holds, Ordering::Release);
+        self.is_unavailable.store(!holds, Ordering::Release);
         if holds {
             let mut file = lock(&self.file);
             file.was_used = true;
@@ -184,17 +184,17 @@ impl Source for Beside {
         }
     }
 
-    fn is_aside(&self) -> bool {
-        self.aside.load(Ordering::Acquire)
+    fn is_unavailable(&self) -> bool {
+        self.is_unavailable.load(Ordering::Acquire)
     }
 
     fn settled(&self) -> Option<&dyn Source> {
         let [file, server] = self.settled.as_ref()?;
-        Some(if self.is_aside() { &**server } else { &**file })
+        Some(if self.is_unavailable() { &**server } else { &**file })
     }
 
-    fn why_aside(&self) -> Option<String> {
-        self.is_aside().then(|| lock(&self.file).told.clone())
+    fn why_unavailable(&self) -> Option<String> {
+        self.is_unavailable().then(|| lock(&self.file).told.clone())
     }
 
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
@@ -284,7 +284,7 @@ impl Source for Beside {
     }
 
     fn is_limited(&self) -> bool {
-        self.is_aside() && self.server.is_limited()
+        self.is_unavailable() && self.server.is_limited()
     }
 
     fn tokens(&self) -> Option<Arc<Tokens>> {

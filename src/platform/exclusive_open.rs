@@ -12,12 +12,12 @@ use super::mutex::lock;
 
 /// A file that no other code of this process had open when this copy of the library opened it. Dropped once it is closed.
 #[derive(Debug)]
-pub struct Sole(Inode);
+pub struct ExclusiveOpen(Inode);
 
 /// Those files, and how often this copy has each open.
 static OPEN: Mutex<Vec<(Inode, u32)>> = Mutex::new(Vec::new());
 
-impl Sole {
+impl ExclusiveOpen {
     /// To be taken before the file is opened; `None` when other code has it open. What is opened later is not noticed.
     pub fn take(path: &Path, file: Inode) -> Option<Self> {
         let mut open = lock(&OPEN);
@@ -30,7 +30,7 @@ impl Sole {
     }
 }
 
-impl Drop for Sole {
+impl Drop for ExclusiveOpen {
     fn drop(&mut self) {
         let mut open = lock(&OPEN);
         for (_, count) in open.iter_mut().filter(|(known, _)| *known == self.0) {
