@@ -159,9 +159,9 @@ impl Index {
 
     /// Replaces the token, in all handles of this index. Sends no request; what is under way goes on with the earlier one.
     ///
-    /// With [`Options::user`] all that the index holds stays. Without it nothing of the earlier token's is answered before the
+    /// With [`Options::user`](crate::Options::user) all that the index holds stays. Without it nothing of the earlier token's is answered before the
     /// server has accepted this one: then it is what the index holds of this very token, or of the user whom a JSON Web Token names
-    /// with its key pair. [`Options::renewal`] gives a new token when the server refuses this one.
+    /// with its key pair. [`Options::renewal`](crate::Options::renewal) gives a new token when the server refuses this one.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what no token can be; the store's.

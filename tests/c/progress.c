@@ -87,7 +87,7 @@ int main(int argc, char **argv)
     long pages;
 
     snprintf(path, sizeof path, "%s", harness("path 5"));
-    harness("fault {\"kind\":\"listing\",\"count\":0,\"action\":\"delay\",\"ms\":20}");
+    harness("fault {\"kind\":\"listing\",\"count\":0,\"action\":\"delay\",\"ms\":60}");
     options.page_size = 100;
     memset(&watcher, 0, sizeof watcher);
     watcher.thread = pthread_self();
