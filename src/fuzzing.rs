@@ -9,7 +9,7 @@ pub mod image {
     pub use crate::platform::swap::Swap;
 }
 
-/// Paths and the ladder.
+/// Paths and their resolution.
 pub mod matching {
     pub use crate::matching::normal::normal_form;
     pub use crate::matching::propose::{PrefixPair, Samples};

@@ -23,7 +23,7 @@ pub enum Ttl {
 pub enum MappingKind {
     /// From paths as the host sees them to paths as the server sees them: rewrites the question.
     HostToServer,
-    /// From the server's paths to the host's: run over the listed paths when an image is built.
+    /// From the server's paths to the host's: applied to the listed paths when a segment is built.
     ServerToHost,
 }
 
@@ -212,7 +212,7 @@ impl Options {
         }
     }
 
-    /// Refuses what cannot work, naming the option and the remedy, and warns of what is unwise.
+    /// Validates the options: an error names the option and the remedy; a risky value causes a warning.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`].

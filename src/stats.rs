@@ -1,4 +1,4 @@
-//! What happened, counted: honest numbers for the host.
+//! Counters and times for the host.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ pub enum Spent {
     Wait,
     /// Reading and writing the store.
     Store,
-    /// Building and opening images.
+    /// Building and opening segments.
     ListingSegment,
     /// Matching, and giving the answers.
     Match,
@@ -132,7 +132,8 @@ impl Counters {
         let running = self.running.fetch_sub(1, Ordering::Relaxed);
         let calls = self.calls.fetch_add(1, Ordering::Relaxed);
         add(&self.calls_us, micros(took));
-        // What the call's own thread did besides waiting. Other threads' trips to the server may be taken off too: then it is less.
+        // Time of the call's own thread without waiting. It may be too small: requests of other threads may be
+        // subtracted too.
         let away = self.spent_on(Spent::Away).saturating_sub(begun.away);
         self.spent(Spent::Match, took.saturating_sub(away));
         (took, begun.alone && running == 1 && calls == begun.calls)
@@ -221,7 +222,7 @@ pub struct CallBegun {
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Answers by rung, in the order of [`Rung::ALL`]; the first counts those without an item.
+    /// Answers by match kind, in the order of [`Rung::ALL`]; the first counts those without an item.
     #[doc(hidden)]
     #[serde(serialize_with = "by_rung")]
     pub answers: [u64; Rung::ALL.len()],

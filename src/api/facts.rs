@@ -23,7 +23,7 @@ pub struct ServerInfo {
     pub answered_in: Duration,
     /// How many libraries it shows to the token's user.
     pub libraries: usize,
-    /// Why Plex's database is put aside, so that the server is asked in its place; `None` where it is used, or none was named.
+    /// Why Plex's database is unavailable, so that the server is used instead; `None` if it is used, or none was named.
     pub database_aside: Option<String>,
 }
 

@@ -223,7 +223,8 @@ impl Library {
                         self.reading.apply_recorded(identity, row.id, written.at, &pairs)?;
                     }
                     self.reading.catch_up()?;
-                    // The image of a large batch may be missing: it could not be written, or another thread was making one.
+                    // The segment of a large batch may be missing: it could not be written, or another thread was
+                    // building one.
                     return self.reading.rebuild_lost();
                 }
             }
@@ -294,8 +295,8 @@ impl Library {
         }
     }
 
-    /// What changed in this library since a cursor was given, which is of this library or of all:
-    /// [`Index::changes`](crate::Index::changes).
+    /// Reads the changes of this library after a cursor, as [`Index::changes`](crate::Index::changes). The cursor may
+    /// come from this library or from all libraries.
     ///
     /// # Errors
     /// As there.

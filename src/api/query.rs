@@ -416,7 +416,7 @@ impl<'q> Query<'q> {
         self.ask(|call| self.index.inner().queries.libraries(call))
     }
 
-    /// Asks the server who it is, whatever is known: for finding out what is wrong. Costs two requests, three at the first
+    /// Requests the server's identity, even if it is known: a connection test. Costs two requests, three at the first
     /// contact.
     ///
     /// # Errors

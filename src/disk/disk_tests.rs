@@ -10,7 +10,7 @@ use proptest::sample::Index;
 
 use super::ignored::Ignored;
 use super::rules::Rule;
-use super::rules::{of_file, of_folder};
+use super::rules::{rule_for_file, rule_for_folder};
 use super::{Kinds, Location, Rules, WalkProgress, WalkRequest, walk};
 use crate::model::LibraryKind;
 use crate::platform::files::{bytes_of, named};
@@ -100,17 +100,20 @@ fn folders_are_left_out_by_their_names() {
         ("Film (2001)", None),
         ("$RECYCLE.BIN", None),
     ] {
-        assert_eq!(of_folder(name.as_bytes(), all(), movies(), false), rule, "{name}");
-        let music = of_folder(name.as_bytes(), all(), Kinds::of(&[LibraryKind::Artist]), false);
+        assert_eq!(rule_for_folder(name.as_bytes(), all(), movies(), false), rule, "{name}");
+        let music = rule_for_folder(name.as_bytes(), all(), Kinds::of(&[LibraryKind::Artist]), false);
         assert_eq!(
             music,
             rule.filter(|rule| *rule as u32 <= Rule::Unpacking as u32),
             "{name}"
         );
     }
-    assert_eq!(of_folder(b"$RECYCLE.BIN", all(), movies(), true), system);
-    assert_eq!(of_folder(b"Extras", all(), movies(), true), None);
-    assert_eq!(of_folder(b".x", Rules::of_bits(0).expect("none"), movies(), true), None);
+    assert_eq!(rule_for_folder(b"$RECYCLE.BIN", all(), movies(), true), system);
+    assert_eq!(rule_for_folder(b"Extras", all(), movies(), true), None);
+    assert_eq!(
+        rule_for_folder(b".x", Rules::of_bits(0).expect("none"), movies(), true),
+        None
+    );
 }
 
 #[test]
@@ -131,16 +134,16 @@ fn files_are_left_out_by_their_names() {
     ] {
         let path = folder.path().join(name);
         fs::write(&path, b"x").expect("a file");
-        assert_eq!(of_file(&path, name.as_bytes(), all(), movies()), rule, "{name}");
+        assert_eq!(rule_for_file(&path, name.as_bytes(), all(), movies()), rule, "{name}");
     }
     let empty = folder.path().join("empty.mkv");
     fs::write(&empty, b"").expect("a file");
-    assert_eq!(of_file(&empty, b"empty.mkv", all(), movies()), Some(Rule::Empty));
+    assert_eq!(rule_for_file(&empty, b"empty.mkv", all(), movies()), Some(Rule::Empty));
     let large = folder.path().join("large sample.mkv");
     fs::File::create(&large)
         .and_then(|file| file.set_len(300 << 20))
         .expect("a file");
-    assert_eq!(of_file(&large, b"large sample.mkv", all(), movies()), None);
+    assert_eq!(rule_for_file(&large, b"large sample.mkv", all(), movies()), None);
 }
 
 /// Whether a line names a file, or a folder, below `/m`.
@@ -520,7 +523,7 @@ fn reachable(root: &Path) -> BTreeSet<PathBuf> {
             let (path, name) = (entry.path(), entry.file_name());
             match real(&path).filter(|to| !root.starts_with(to) || *to == root) {
                 Some(to) if to.is_file() => drop(media.insert(to)),
-                Some(to) if of_folder(bytes_of(Path::new(&name)), all(), movies(), folder == root).is_none() => {
+                Some(to) if rule_for_folder(bytes_of(Path::new(&name)), all(), movies(), folder == root).is_none() => {
                     left.push(to);
                 }
                 _ => {}

@@ -1,4 +1,4 @@
-//! What a walk remembers between its calls.
+//! State of a walk between its calls.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub struct WalkProgress {
     before: UndoLog,
 }
 
-/// What the call under way changed, so that it can be taken back: a caller whose buffer is too small calls again.
+/// Changes of the current call, to roll them back: a caller whose buffer is too small calls again.
 #[derive(Debug, Default)]
 struct UndoLog {
     added: Vec<(usize, FolderId)>,
@@ -68,13 +68,13 @@ impl WalkProgress {
         self.links.push(Arc::new(link));
     }
 
-    /// A link that was to be read, and was not.
+    /// Returns an unread link to the queue.
     pub(super) fn put_back(&mut self, link: &Arc<Link>) {
         self.followed.push(Arc::clone(link));
     }
 
-    /// Links that are read next. `mark_read` is given all that wait, in order, before the first of them is read: so which of two
-    /// links to a folder is followed depends on nothing else.
+    /// Returns the links to read next. Sorts all waiting links and passes each to `mark_read` before any is read: of
+    /// two links to a folder, the first in this order is always the one followed.
     pub(super) fn follow(&mut self, mut mark_read: impl FnMut(&mut Self, &Link) -> bool) -> Vec<Arc<Link>> {
         self.before.lists = Some([self.links.clone(), self.followed.clone()]);
         self.follows = true;
@@ -91,12 +91,12 @@ impl WalkProgress {
         next
     }
 
-    /// Whether no link waits.
+    /// Returns whether the queue of links is empty.
     pub(super) fn has_no_links(&self) -> bool {
         self.links.is_empty() && self.followed.is_empty()
     }
 
-    /// What the call found reached its caller.
+    /// Commits the call: its findings reached the caller.
     pub fn commit(&mut self) {
         self.before = UndoLog {
             links: self.links.len(),
@@ -104,7 +104,7 @@ impl WalkProgress {
         };
     }
 
-    /// The state before the call.
+    /// Rolls back to the state before the call.
     pub fn undo(&mut self) {
         let before = std::mem::take(&mut self.before);
         for (slot, id) in before.added {

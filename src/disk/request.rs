@@ -1,4 +1,4 @@
-//! What a walk is given, and what it gives.
+//! Request and result of a walk.
 
 use std::io;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use super::rules::{Kinds, Rules};
 pub struct Location {
     pub folder: Vec<u8>,
     pub kinds: Kinds,
-    /// Only libraries out of scope have it: no findings are made there.
+    /// Only libraries out of scope have this folder: nothing in it is reported.
     pub is_others: bool,
 }
 
@@ -23,14 +23,14 @@ pub struct WalkRequest<'q> {
     pub folders: &'q [(bool, &'q [u8])],
     pub locations: &'q [Location],
     pub rules: Rules,
-    /// After so many names, or at this moment, the rest is handed back.
+    /// The call stops after this many names, or at `until`, and returns the folders that are left.
     pub most: usize,
     pub until: Instant,
     /// Tells of each path whether it is listed, without a doubt.
     pub is_listed: &'q IsListed<'q>,
 }
 
-/// What was found.
+/// The result of a walk.
 #[derive(Debug, Default)]
 pub struct WalkFindings {
     /// Findings, each of four texts that NULs follow: what it is; why; the path; and a sentence. `folder`: it is still to be
@@ -52,7 +52,7 @@ impl WalkFindings {
         }
     }
 
-    /// That the walk with this number is not over.
+    /// Adds the finding `walk`: the walk with this number has more to read.
     pub fn goes_on(&mut self, number: u64) {
         self.put("walk", &number.to_string(), b"", b"");
     }

@@ -1,5 +1,5 @@
-//! What Plex leaves out when it scans a folder, by rules with names. They are those of the scanners that Plex has published
-//! in its `Scanners.bundle`: `Filter.py`, `VideoFiles.py`, `AudioFiles.py`, `PhotoFiles.py`.
+//! The rules by which Plex ignores files and folders in a scan. They are taken from the scanners that Plex published in
+//! `Scanners.bundle`: `Filter.py`, `VideoFiles.py`, `AudioFiles.py`, `PhotoFiles.py`.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ pub enum Rule {
     Extras,
     /// Folders of discs.
     Discs,
-    /// What a file `.plexignore` names.
+    /// Names in a `.plexignore` file.
     Plexignore,
 }
 
@@ -45,7 +45,7 @@ impl Rule {
         Self::Plexignore,
     ];
 
-    /// What findings call it.
+    /// The name of the rule in findings.
     #[must_use]
     pub fn name(self) -> &'static str {
         const NAMES: [&str; Rule::ALL.len()] = [
@@ -92,7 +92,7 @@ impl Rules {
     }
 }
 
-/// What the libraries of a folder hold, a bit each.
+/// The media types of a folder's libraries, one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kinds(u8);
 
@@ -168,9 +168,10 @@ fn is_photo(end: &[u8]) -> bool {
         | b"sr2" | b"mpo" | b"jps" | b"rw2" | b"jp2" | b"j2k" | b"heic" | b"heif" | b"webp")
 }
 
-/// The rule that leaves out a folder of this name, if one does. `at_root`: in a library's own folder.
+/// Returns the rule by which Plex ignores a folder of this name, if any. `at_root`: the folder lies directly in a
+/// location.
 #[must_use]
-pub fn of_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -> Option<Rule> {
+pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
     let name = LowerName(&lower);
     let videos = |rule: Rule| kinds.holds(Kinds::AS_VIDEO) && rules.has(rule);
@@ -194,9 +195,9 @@ pub fn of_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -> Opti
 /// Videos that are called samples are samples below this size.
 const SAMPLE_BYTES: u64 = 300 << 20;
 
-/// The rule that leaves out a file that no library lists, if one does.
+/// Returns the rule by which Plex ignores a file, if any. Call it only for files that no library lists.
 #[must_use]
-pub fn of_file(path: &Path, name: &[u8], rules: Rules, kinds: Kinds) -> Option<Rule> {
+pub fn rule_for_file(path: &Path, name: &[u8], rules: Rules, kinds: Kinds) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
     let name = LowerName(&lower);
     let size = || fs::metadata(path).map_or(0, |facts| facts.len());

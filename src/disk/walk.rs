@@ -1,5 +1,5 @@
-//! Folders of a disk, findings by several threads in calls of bounded length: each reads some of what it is given, and hands the
-//! rest back.
+//! Walks folders of a disk with several threads, in calls of bounded length: a call reads some of its folders and
+//! returns the others.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -13,7 +13,7 @@ use super::ignored::Ignored;
 use super::paths::{folder_behind, is_in, joined, leads_up};
 use super::progress::{Link, WalkProgress};
 use super::request::{Location, WalkFindings, WalkRequest};
-use super::rules::{Kinds, Rule, Rules, of_file, of_folder};
+use super::rules::{Kinds, Rule, Rules, rule_for_file, rule_for_folder};
 use crate::matching::Normal;
 use crate::platform::files::{bytes_of, named};
 use crate::platform::mutex::lock;
@@ -31,11 +31,11 @@ fn innermost(locations: &[Location], folder: &[u8]) -> Option<usize> {
     around.max_by_key(|at| locations[*at].folder.len())
 }
 
-/// Walks. What goes meanwhile is passed over.
+/// Walks folders. Files and folders that disappear during the walk are skipped. Returns the findings, and whether the
+/// walk is over.
 ///
-/// With `progress` each real folder is read once below a location: folders that link to each other would be findings in every
-/// order else. Links wait until a call has no folder of its own to walk, and are followed then; without `progress` they are findings.
-/// The second is whether the walk is over.
+/// With `progress`, each real folder below a location is read once, so links between folders cause no loop; links are
+/// followed by a call that has no folder left to walk. Without `progress`, links are reported as findings.
 #[must_use]
 pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (WalkFindings, bool) {
     let mut walk = Walk {
@@ -133,7 +133,7 @@ struct PendingFolder {
     is_marked: bool,
 }
 
-/// What one thread has read.
+/// The state of one thread.
 #[derive(Default)]
 struct WalkThread {
     /// Folders that it reads next, the last one first.
@@ -366,7 +366,7 @@ impl Walk<'_> {
         } else {
             None
         };
-        let mut rule = of_folder(&name.bytes, rules, kinds, parent.at_root);
+        let mut rule = rule_for_folder(&name.bytes, rules, kinds, parent.at_root);
         let mut line = Vec::new();
         if rule.is_none()
             && let Some(found) = self
@@ -434,7 +434,7 @@ impl Walk<'_> {
         for file in unknown.into_iter().map(|at| &files[at]) {
             let name = file.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
             let (rules, kinds) = self.rules_at(file.place);
-            let rule = of_file(&named(file.path.as_slice()), name, rules, kinds);
+            let rule = rule_for_file(&named(file.path.as_slice()), name, rules, kinds);
             let line = match rule {
                 Some(_) => None,
                 None => (self.ignored_at(file.place, file.ignored.as_deref()))

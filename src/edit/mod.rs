@@ -29,13 +29,13 @@ const FIELDS: &str = "actor addedAt art artist audienceRating banner collection 
 pub struct Edit<'a> {
     /// Their keys or rating keys. Never empty; one that is named twice is edited once.
     pub keys: &'a [&'a str],
-    /// What is changed. Never empty.
+    /// The changes. Never empty.
     pub changes: &'a [FieldChange],
     /// Whether the fields are locked.
     pub lock: Lock,
 }
 
-/// What became of an item of an edit.
+/// The result of an edit for one item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 #[non_exhaustive]

@@ -7,7 +7,7 @@ const LONGEST_MS: i64 = 3_600_000;
 /// Nothing failed.
 const NEVER: i64 = i64::MAX;
 
-/// What failed, and since when. Usable from any thread, without a lock.
+/// Exponential backoff. Usable from any thread, without a lock.
 pub struct Backoff {
     /// When it is tried again, Unix ms.
     due_ms: AtomicI64,

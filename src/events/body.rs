@@ -1,4 +1,4 @@
-//! What hosts hand over: a notification, or a webhook as it came.
+//! Parses notifications and webhooks that hosts pass on.
 
 /// The JSON in a body: all of it, or the field `payload` of a form as browsers and Plex send them.
 pub fn json_of(body: &[u8]) -> Option<&[u8]> {

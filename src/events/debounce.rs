@@ -1,8 +1,9 @@
-//! From the events of a server to what is noted of them: collected, so that a storm is a handful of writes. Pure: the
-//! time is passed in, and nothing is written here.
+//! Debounces the events of a server: hundreds of events become a few writes. Pure: the time is passed in, and nothing
+//! is written here.
 //!
-//! Events of a library wait until no more come. A scan sends hundreds and goes on for minutes: they are noted now and then,
-//! once when it is over, and once more when its items have settled, since a listing in between may have seen half of them.
+//! Events of a library are held back until no more arrive. During a scan, which lasts minutes, they are written from
+//! time to time, once when it ends, and once more when its items have settled: an earlier listing may have only half
+//! of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,18 +12,18 @@ use crate::freshness::{PROVISIONAL_MS, SETTLING_MS};
 use crate::model::Hint;
 use crate::source::Event;
 
-/// How long things wait, in milliseconds.
+/// Intervals in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct DebounceIntervals {
-    /// Events are noted when none came for so long.
+    /// Events are written when none arrived for this long.
     pub quiet_ms: i64,
-    /// And at the latest after so long; while a scan runs only then.
+    /// Longest delay of an event; during a scan events are written only after this.
     pub patience_ms: i64,
     /// A library is not noted to have changed more often than this: each time may cost a listing.
     pub apart_ms: i64,
     /// For how long items go on changing after a scan, since the last one did.
     pub settle_ms: i64,
-    /// After so long without a word a scan is over: its end was lost.
+    /// A scan without events for this long counts as ended: its last event was lost.
     pub scan_silence_ms: i64,
 }
 
@@ -47,7 +48,7 @@ const SEEN_MOST: usize = 4_096;
 /// Settling is waited for so many times its length, whatever goes on.
 const SETTLE_LIMIT: i64 = 10;
 
-/// What was told of one library and is not noted yet.
+/// Events of one library that are not written yet.
 #[derive(Debug, Default)]
 struct LibraryEvents {
     hint: Hint,
@@ -67,7 +68,7 @@ struct LibraryEvents {
     again: Option<i64>,
 }
 
-/// What was told, by library; the empty name is all of them.
+/// Collected events by library; the empty name means all libraries.
 #[derive(Debug, Default)]
 pub struct Debouncer {
     intervals: DebounceIntervals,
@@ -251,7 +252,7 @@ impl Debouncer {
         }
     }
 
-    /// What is to be noted now.
+    /// Removes and returns the hints that are due.
     pub fn due(&mut self, now: i64) -> Vec<LibraryHint> {
         self.take_hints(now, false)
     }

@@ -39,7 +39,7 @@ struct RunningWatch {
     joined: usize,
 }
 
-/// What the two threads share with the thread that stops them.
+/// State shared by the two threads and the thread that stops them.
 struct WatchShared {
     state: Mutex<WatchState>,
     changed: Condvar,

@@ -45,7 +45,7 @@ impl Policy {
 }
 
 impl Policy {
-    /// The time to live; `at_once` and `never` stand for those that are no time.
+    /// Returns the TTL in milliseconds. `at_once` and `never` are returned for the variants without a duration.
     fn ttl_ms(&self, at_once: i64, never: i64) -> i64 {
         match self.ttl {
             Ttl::For(ttl) => i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
@@ -55,7 +55,7 @@ impl Policy {
     }
 }
 
-/// What is known of a listing's age.
+/// The age of a listing, and what else decides whether it is stale.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // independent facts, as stored
 pub struct Age {
@@ -75,28 +75,28 @@ pub struct Age {
     pub partial: bool,
     /// Its items.
     pub items: u64,
-    /// What an event said of it since.
+    /// Pending event since then.
     pub hint: Hint,
-    /// What an equal token is worth, as the source said last.
+    /// How much an equal token proves, as the source reported last.
     pub trust: Trust,
     /// The source may have changed since: it says so itself, without being asked.
     pub moved: bool,
 }
 
-/// What a library needs before it may answer as fresh.
+/// The requests that make a library fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// Nothing: it is fresh.
     Nothing,
     /// One request tells whether anything moved.
     Probe,
-    /// What is new: a page newest added, a page newest updated.
+    /// A delta: one page of the newest added items, one of the newest updated.
     Delta,
     /// A full listing.
     Listing,
 }
 
-/// What a library of this age needs now.
+/// Returns what a library of this age needs now.
 #[must_use]
 pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     if !age.listed {

@@ -104,7 +104,7 @@ impl Mappings {
             .find_map(|rule| rule.rewrite(path, &mut |rewritten| each(rewritten)).flatten())
     }
 
-    /// What a path of the server is called on the host, by the first rule that fits and changes it.
+    /// Maps a server path to the host's by the first rule that matches and changes it.
     #[must_use]
     pub fn to_host(&self, path: &[u8]) -> Option<Vec<u8>> {
         let rules = self.0.as_ref().filter(|rules| !rules.to_host.is_empty())?;

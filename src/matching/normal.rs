@@ -43,7 +43,7 @@ impl FoldBuffer {
     pub(super) const EMPTY: Self = Self([0; SMALL]);
 }
 
-/// What one pass over a short path tells of it.
+/// Result of one pass over a short path.
 #[derive(Clone, Copy)]
 pub(super) enum FoldedPath<'a> {
     /// It is ASCII: its normal form.
@@ -283,7 +283,7 @@ impl Shape {
     }
 }
 
-/// What a pass over a path saw.
+/// The kinds of bytes in a path.
 #[derive(Clone, Copy)]
 enum ByteKinds {
     /// ASCII alone.
@@ -338,9 +338,9 @@ pub(super) fn unify_separators(form: &mut [u8]) {
     }
 }
 
-/// Run by run: ASCII need not be looked at, since it never composes with what stands before it. Nearly all other text is
-/// composed already, and after lower-casing still, which is quickly checked; what is not is composed, with the one ASCII
-/// character before it that it may compose with.
+/// Composes and lower-cases text, one run of non-ASCII characters at a time. Almost all runs are in NFC already,
+/// before and after lower-casing; a quick check tells. Other runs are composed together with the ASCII character
+/// before them, which they may combine with.
 fn fold_runs(text: &str, form: &mut FormBuffer) {
     let mut rest = text;
     while !rest.is_empty() {
@@ -363,10 +363,9 @@ fn fold_runs(text: &str, form: &mut FormBuffer) {
     form.make_ascii_lowercase();
 }
 
-/// Whether text is composed already, as far as a quick look tells.
+/// Returns whether text is in NFC; `false` also where the quick check cannot tell.
 fn is_composed(chars: impl Iterator<Item = char> + Clone) -> bool {
-    // Before the first combining mark, and among the common ideographs, are none that anything composes with; of these no
-    // table has to be asked.
+    // Characters below the first combining mark and the common ideographs are always composed: no table lookup.
     let alone = |c: char| matches!(c, ..'\u{300}' | '\u{4E00}'..='\u{9FFF}');
     chars.clone().all(alone) || is_nfc_quick(chars) == IsNormalized::Yes
 }

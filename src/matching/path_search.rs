@@ -1,4 +1,4 @@
-//! What to ask a server about one path, and whether what came back is it.
+//! Path searches: the search terms for a path, and the check whether a result is its file.
 
 use super::mappings::Mappings;
 use super::normal::{Normal, Shape, normal_form};

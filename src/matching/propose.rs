@@ -96,7 +96,7 @@ fn order(a: &PrefixPair, b: &PrefixPair) -> Ordering {
         .then_with(|| (&a.from, &a.to).cmp(&(&b.from, &b.to)))
 }
 
-/// What is left of both paths when their longest common end, two components at least, is taken away.
+/// Removes the longest common suffix, at least two components, from both paths and returns the rests.
 fn differing<'a>(host: &'a [u8], server: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let (mut from, mut to) = (host, server);
     let (windows_from, windows_to) = (Shape::of(host).windows, Shape::of(server).windows);

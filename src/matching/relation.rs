@@ -3,7 +3,7 @@
 use super::form::{Form, lies_under};
 use super::normal::Normal;
 
-/// What two paths have in common, in their normal form.
+/// The relation of two paths in normal form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relation {
     /// They have the same components.

@@ -1,4 +1,4 @@
-//! What resolving a path gives: borrowed from the views, so that only fields that are read are copied.
+//! The result of resolving a path. It borrows from the views, so only fields that are read are copied.
 
 use std::fmt;
 
@@ -63,7 +63,7 @@ impl fmt::Display for GuidRef<'_> {
 pub struct ItemRef<'v> {
     /// Plex's rating key.
     pub rating_key: &'v str,
-    /// What kind of leaf it is.
+    /// Type of the item.
     pub kind: ItemType,
     /// Its own title.
     pub title: &'v str,
@@ -146,7 +146,7 @@ impl<'v> FoundItem<'v> {
     }
 }
 
-/// What was found for a path.
+/// The matches for a path.
 #[derive(Clone, Debug, Default)]
 pub struct Resolution<'v> {
     /// How it matched.
@@ -165,7 +165,7 @@ pub struct Resolution<'v> {
     /// How many components agree from the end, if the path was found by its end.
     pub components: usize,
     found: SmallVec<[FoundItem<'v>; LIMIT]>,
-    /// What was found are the episodes of one file.
+    /// All matches are episodes in one file.
     are_episodes: bool,
 }
 
@@ -231,7 +231,7 @@ impl<'v> Resolution<'v> {
     }
 }
 
-/// What a fast lookup finds: one item, with certainty.
+/// The result of a fast lookup: one item with high confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookupHit<'v> {
     /// Which view: its index in the slice given to the fast lookup.

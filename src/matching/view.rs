@@ -14,7 +14,7 @@ pub struct FactTime {
     pub order: u64,
 }
 
-/// The number of the first entry that a view lists under a hash; `None` without one, or it is not known.
+/// Number of the first entry with a hash in a view's segment; `None` if there is none or it was not looked up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FirstEntry(pub Option<std::num::NonZero<u32>>);
 
@@ -31,11 +31,12 @@ pub trait View {
     /// Whether the path lies under one of the library's folders.
     fn owns(&self, path: &Normal<'_>) -> bool;
 
-    /// How many of a listed path's components lie below the library's folder; 0 when it lies in none. Of folders within
-    /// each other the outer one counts.
+    /// Number of components of a listed path below its location; 0 outside all locations. If locations are nested, the
+    /// outermost counts.
     fn below(&self, listed: &Normal<'_>) -> usize;
 
-    /// Whether it has confirmed matches or recent changes. If not, confirmed matches are not searched.
+    /// Returns whether the library has confirmed matches or a memtable with changes. If not, confirmed matches are not
+    /// searched.
     fn may_be_recorded(&self) -> bool;
 
     /// Shortcut for most lookups: the rating key of the one item that lists exactly these bytes, with [`Rung::Confirmed`] if that

@@ -10,7 +10,7 @@ const BYTES: usize = 512;
 /// Words of a name.
 const WORDS: usize = 64;
 
-/// What stands between two words; of several the strongest.
+/// The separator between two words; the strongest if there are several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gap {
     /// A space, a dot, an underscore, a hyphen inside of a word …
@@ -48,7 +48,7 @@ impl Words {
         words.fold(text).then_some(words)
     }
 
-    /// Of nothing yet.
+    /// Creates an empty list.
     pub fn new() -> Self {
         Self {
             bytes: [0; BYTES],
@@ -85,7 +85,7 @@ impl Words {
         }
     }
 
-    /// What stands before the word at a place.
+    /// Returns the separator before the word at this index.
     pub fn before(&self, at: usize) -> Gap {
         self.places[..self.count].get(at).map_or(Gap::Plain, |word| word.before)
     }
@@ -292,7 +292,8 @@ impl WordSplitter<'_> {
         Some(())
     }
 
-    /// The letters and digits of ASCII that `text` begins with: how many there are.
+    /// Appends the ASCII letters and digits at the start of `text`, lower-cased, to the current word. Returns their
+    /// count.
     fn plain(&mut self, text: &[u8]) -> Option<usize> {
         if self.wide {
             self.close();

@@ -85,9 +85,9 @@ impl Sequence {
 /// The name of a listing's segment: what it is made of, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ListingName {
-    /// Of which library.
+    /// The library.
     pub library: LibraryId,
-    /// Of which generation of its listing.
+    /// The generation of its listing.
     pub generation: Generation,
     /// The change sequence up to which it is true.
     pub sequence: Sequence,

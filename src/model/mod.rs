@@ -15,7 +15,7 @@ pub use token::{Claims, Token};
 /// process keeps keys in memory.
 pub const LONGEST_KEY: usize = 255;
 
-/// What kind of item it is. Only leaves own files; shows, seasons, artists and albums appear in the answers for folders only.
+/// Type of an item. Only leaf types own files; shows, seasons, artists and albums appear only in answers for folders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -84,7 +84,7 @@ impl ItemType {
     }
 }
 
-/// What kind of library a section is, as `/library/sections` names it.
+/// Type of a library, as in `/library/sections`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -128,9 +128,9 @@ impl LibraryKind {
 pub struct Item {
     /// Plex's `ratingKey`: an opaque string, never empty.
     pub rating_key: String,
-    /// What kind of leaf it is.
+    /// Type of the item.
     pub kind: ItemType,
-    /// The item's own title; for an episode the episode's.
+    /// Title of the item itself, not of its show.
     pub title: String,
     /// Year of release; 0 when the server named none.
     pub year: i32,
@@ -230,12 +230,12 @@ impl Trust {
     }
 }
 
-/// What a source says of the state that a library is in, so that one can tell later whether it changed.
+/// The state of a library as its source reports it: comparing two tells whether the library changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Change {
     /// Opaque: compared with others of the same library for equality, and for nothing else.
     pub token: String,
-    /// What an equal token is worth.
+    /// How much an equal token proves.
     pub trust: Trust,
     /// It is being scanned: what it shows is about to change.
     pub busy: bool,
@@ -252,15 +252,15 @@ pub struct Library {
     pub uuid: String,
     /// The title that the user gave it; titles may repeat.
     pub title: String,
-    /// What it holds.
+    /// Type of the library.
     pub kind: LibraryKind,
     /// Its folders, as the server sees them.
     pub locations: Vec<String>,
-    /// What tells whether it changed, as of the moment of asking.
+    /// Its state at the time of the request.
     pub change: Change,
 }
 
-/// What a library goes by that the server shows without a uuid of its own.
+/// The identifier of a library for which the server shows no uuid.
 #[must_use]
 pub fn uuid_of_section(section: &str) -> String {
     format!("{SECTION}{section}")
@@ -449,7 +449,7 @@ pub struct PathSearch {
     pub found: bool,
 }
 
-/// What an event said of a library, and no probe has followed up yet.
+/// A pending event of a library: no probe has followed yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[repr(i64)]
 pub enum Hint {

@@ -17,7 +17,8 @@ use super::scrub::scrub;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Arc<Zeroizing<String>>);
 
-/// What a JSON Web Token claims. Its signature cannot be verified here: the claims count only once a server accepted the token.
+/// Claims of a JSON Web Token. The signature cannot be verified here, so use them only after a server accepted the
+/// token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Claims {
     /// The key pair and the name of the user, as one text; `None` where the token does not say both.
@@ -47,7 +48,7 @@ impl Token {
         &self.0
     }
 
-    /// What it claims, if it is a JSON Web Token with an expiry.
+    /// Returns the claims, if this is a JSON Web Token with an expiry.
     #[must_use]
     pub fn claims(&self) -> Option<Claims> {
         let mut json = self.payload()?;

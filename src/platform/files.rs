@@ -208,13 +208,13 @@ impl Inode {
         bytes
     }
 
-    /// What has this name now.
+    /// The inode that has this name now; links are not followed.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         fs::symlink_metadata(path).ok().map(|facts| Self::new(&facts))
     }
 
-    /// What a name leads to, over links.
+    /// The inode that a name leads to; links are followed.
     #[must_use]
     pub fn behind(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().map(|facts| Self::new(&facts))
@@ -378,7 +378,7 @@ fn no_file(path: &Path, facts: &fs::Metadata) -> io::Error {
     in_the_way(path, &format!("{what}: remove it"))
 }
 
-/// What a directory's file system is.
+/// The file system of a directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disk {
     /// Its kind, such as `ext4`; a number where it has no name here, `None` where the system does not say.
@@ -421,7 +421,7 @@ const KINDS: &[(i64, &str, bool)] = &[
     (0x7366_746E, "NTFS", true),
 ];
 
-/// What file system this directory is on.
+/// Returns the file system of this directory.
 #[must_use]
 pub fn disk(directory: &Path) -> Disk {
     let local = Disk {

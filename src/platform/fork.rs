@@ -1,4 +1,4 @@
-//! What must not be open at the moment of a fork is closed before it and opened again when needed.
+//! Closes before a fork what must not be open during it. It is opened again when needed.
 //!
 //! `SQLite` keeps a table of its locks per file and process; a child inherits it, though the kernel's locks do not come
 //! along, and rows that the child commits can vanish when the parent closes. So before each fork of the host every
@@ -31,11 +31,11 @@ pub struct Alone(());
 
 /// Something that has to be closed while the host forks.
 pub trait Forks: Any + Send + Sync {
-    /// Called before a fork: waits for what is under way, closes it, and gives what keeps others from opening it again,
-    /// to be let go afterwards on both sides. In the order in which calls take the locks; those who were watched later
-    /// come first, so what is built on others is watched after them.
+    /// Called before a fork: waits for running work, closes what must not be open, and returns the locks that prevent
+    /// opening it again. Parent and child release them after the fork. Locks are taken in the order in which calls
+    /// take them. Components registered later are called first, so register a component after those that it uses.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>>;
-    /// Called afterwards, once everything is let go.
+    /// Called after the fork, once all locks are released.
     fn after(&self, _side: &Side) {}
 }
 
@@ -60,7 +60,7 @@ pub fn hold<O, T>(owner: &Arc<O>, mutex: impl FnOnce(&O) -> &Mutex<T>) -> HeldLo
 }
 
 impl<O, T> HeldLock<O, T> {
-    /// What the mutex guards.
+    /// The guarded value.
     pub fn get(&mut self) -> &mut T {
         &mut self.guard
     }
@@ -115,7 +115,7 @@ impl Drop for OwnFile {
     }
 }
 
-/// A fork under way: what is held, and whom to tell afterwards.
+/// A fork in progress: the locks held, and the components to call afterwards.
 struct Fork {
     held: Vec<Box<dyn Release>>,
     told: Vec<Arc<dyn Forks>>,
@@ -147,7 +147,7 @@ pub fn watch(it: &Arc<impl Forks + 'static>) {
     watch_after(|_: &[Arc<dyn Forks>]| Arc::clone(it));
 }
 
-/// The same for what `make` makes, given all that are told so far; no other begins to be told meanwhile.
+/// Registers the result of `make`, which receives all components registered so far. No other can register meanwhile.
 pub fn watch_after<T: Forks>(make: impl FnOnce(&[Arc<dyn Forks>]) -> Arc<T>) -> Arc<T> {
     register();
     let mut watched = lock(&WATCHED);
@@ -160,8 +160,8 @@ pub fn watch_after<T: Forks>(make: impl FnOnce(&[Arc<dyn Forks>]) -> Arc<T>) -> 
     it
 }
 
-/// From now on `take` is called at each fork once all else is held, and what it gives is let go before all else: for a
-/// lock that is taken under any other one, such as the log's.
+/// Registers a lock that is taken last before each fork and released first after it: for a lock that is taken while
+/// any other one is held, such as the log's.
 pub fn hold_last(take: Take) {
     register();
     *lock(&LAST) = Some(take);

@@ -105,7 +105,7 @@ impl Drop for FileLockGuard {
     }
 }
 
-/// Tries to take a lock until it is taken; `false` when that is not so in time.
+/// Retries until the lock is taken. Returns `false` at the deadline or when `give_up` says so.
 fn wait_for(
     deadline: Option<Instant>,
     give_up: &dyn Fn() -> bool,

@@ -1,4 +1,4 @@
-//! Files as memory: read-only maps of images, and the one page that processes share for writing.
+//! Files as memory: read-only maps of segments, and the one page that processes share for writing.
 //!
 //! What makes the maps sound is a promise of ours about the files: an image is written under another name, renamed
 //! into place, and never changed or shortened afterwards; the shared page has its full size before it has its name, is
@@ -16,7 +16,7 @@ use memmap2::{Mmap, MmapOptions, MmapRaw};
 
 use super::files;
 
-/// How an image is brought into memory.
+/// How a segment is loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MapMode {
     /// Mapped: nothing is read before it is needed, and all processes share one copy.
@@ -54,7 +54,7 @@ impl FileBytes {
         let mut file = files::readable(path)?;
         match mode {
             MapMode::Map => {
-                // SAFETY: an image is neither changed nor shortened once it has its name; see the module's promise.
+                // SAFETY: a segment is neither changed nor shortened once it has its name; see the module's promise.
                 let Ok(map) = (unsafe { MmapOptions::new().map(&file) }) else {
                     return Self::open(path, MapMode::Read);
                 };

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use super::files::{bytes_of, named};
 
-/// What a name is, as far as the folder says.
+/// Type of a directory entry, as `readdir` returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     Folder,

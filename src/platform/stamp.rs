@@ -1,4 +1,4 @@
-//! What tells that a file is as it was: which file it is, how long, and when it was last changed.
+//! Stamps that detect a changed file: inode, length and modification time.
 
 use std::fs;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -20,7 +20,7 @@ const COUNTED: i64 = 1_000_000;
 /// Bytes of a stamp at most.
 const LENGTH: usize = 80;
 
-/// What of a file is compared, besides which file it is.
+/// The attributes of a file that are compared besides its inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compared {
     /// Its content and its facts.

@@ -8,16 +8,16 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What is about to be done.
+/// The next file operation.
 #[derive(Clone, Copy, Debug)]
 pub enum FileStep<'p> {
     /// An empty file gets this name.
     Make(&'p Path),
-    /// What was written to the file with the first name is whole, and it gets the second name.
+    /// A complete file is renamed from the first name to the second.
     Rename(&'p Path, &'p Path),
     /// The name goes.
     Remove(&'p Path),
-    /// What was written to the file is forced to the disk.
+    /// The content of the file is synced to disk.
     Sync(&'p Path),
     /// The names of this folder are.
     SyncNames(&'p Path),

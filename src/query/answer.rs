@@ -25,7 +25,7 @@ pub struct Answer<'a> {
     pub stale: bool,
     /// Milliseconds since the listing was last seen to be current; `None` without a listing.
     pub age_ms: Option<i64>,
-    /// What kind of source the items are of: how their keys look.
+    /// Kind of the source, which determines the form of keys.
     pub kind: &'static Kind,
     found: &'a [FoundItem<'a>],
     rows: &'a [LibraryRow],
@@ -103,9 +103,9 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Marks an answer for which the server had to be asked and gave no answer: what is missing here may be there. `hurried`: the
-    /// call has a deadline, so time was up by its wish.
-    pub(super) fn lacks_the_server(&mut self, failure: Option<&Error>, hurried: bool) {
+    /// Marks the answer as stale after a failed request: an item missing here may exist on the server. `hurried`: the
+    /// call has a deadline, so a timeout becomes `NotYet`.
+    pub(super) fn mark_stale(&mut self, failure: Option<&Error>, hurried: bool) {
         let Some(failure) = failure.filter(|_| self.rung != Rung::Confirmed) else {
             return;
         };
@@ -150,7 +150,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// What the answer for a folder says besides.
+/// Additional fields of the answer for a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FolderFacts {
     /// What the folder is: a show, season, artist or album, or the type of the one item; [`ItemType::Other`] for no single one,

@@ -1,4 +1,4 @@
-//! What lies below a folder: what is listed there, page by page, and what the disk has.
+//! The content of a folder: listed items, page by page, and files on the disk.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use crate::platform::files::named;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_several;
 
-/// How often images are made anew for one page that finds them damaged each time.
+/// Attempts to rebuild damaged segments for one page.
 const REBUILDS: u32 = 3;
 /// How long a walk goes on before it hands back what is left: who waits for it may tell how far it is, or give up.
 const A_WHILE: Duration = Duration::from_millis(200);
@@ -98,8 +98,8 @@ impl Queries {
         Err(super::driver::images_lost())
     }
 
-    /// Walks folders of this machine for a while: what there is that is not listed without a doubt. `number`: of the walk that
-    /// goes on with this call; 0 begins one. One whose `then` fails stays as it was before the call.
+    /// Walks local folders for a limited time, and finds files that are not listed with certainty. `number`: the walk
+    /// to continue; 0 begins one. If `then` fails, the walk stays as it was before the call.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for an invalid path, or an unknown walk; as [`Queries::items_below`]; that of

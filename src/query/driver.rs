@@ -21,9 +21,9 @@ pub struct Turn<'t> {
     pub now_ms: i64,
 }
 
-/// What a host asks for: a path, a GUID or a title.
+/// A query: by path, folder, GUID or title.
 pub trait Question {
-    /// What one turn finds.
+    /// The result of one turn.
     type Found<'t>: Default;
     /// See [`Facts::verifies_first`].
     const VERIFIES_FIRST: bool;
@@ -42,16 +42,18 @@ pub trait Question {
     fn find<'t>(&self, turn: &Turn<'t>, found: &mut Self::Found<'t>);
     /// Hands the places of the libraries that it concerns to `each`, if it names none.
     fn asks_for(&self, turn: &Turn<'_>, found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
-    /// Whether a library went from the store after this turn's snapshot: what was found there is less than there was.
-    fn is_outrun(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<bool>;
-    /// Whether an image is missing or damaged that this needs.
+    /// Returns whether a library was removed from the store after this turn's snapshot, so that the result may lack
+    /// items.
+    fn was_evicted(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<bool>;
+    /// Returns whether a segment that this question needs is missing or damaged.
     fn is_lost(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> bool;
-    /// What was found and invalidated since.
+    /// Returns the items of the result that were invalidated.
     fn unverified(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<Vec<Unverified>>;
-    /// Whether what was found needs no fresh library. `searched`: the server was just asked for it.
+    /// Returns whether the result is final even if the library is stale. `searched`: the server was just searched for
+    /// it.
     fn is_settled(&self, turn: &Turn<'_>, found: &Self::Found<'_>, searched: bool) -> Result<bool>;
     /// Whether what was found is what the question means, where it is asked without a look at the store.
-    fn is_at_hand(&self, _: &Self::Found<'_>) -> bool {
+    fn is_exact_hit(&self, _: &Self::Found<'_>) -> bool {
         true
     }
     /// Whether it is at hand, and in a fetched library nothing but its age can speak against it: of [`Facts`] only `stale`,
@@ -84,7 +86,7 @@ pub trait Question {
     ) -> Result<R>;
 }
 
-/// What is known at one turn, as the plan asks for it.
+/// The facts of one turn, computed when the planner reads them.
 struct TurnFacts<'k, 't, Q: Question> {
     turn: &'k Turn<'t>,
     question: &'k Q,
@@ -119,8 +121,8 @@ impl<Q: Question> TurnFacts<'_, '_, Q> {
     }
 
     /// Whether a library went from the store while the query was at it: then the answer would lack what it had.
-    fn is_outrun(&self, state: &QueryState) -> Result<bool> {
-        let mut outrun = self.question.is_outrun(self.turn, self.found)?;
+    fn was_evicted(&self, state: &QueryState) -> Result<bool> {
+        let mut outrun = self.question.was_evicted(self.turn, self.found)?;
         if state.was_refreshed() {
             let rows = &self.turn.snapshot.rows;
             self.each_asked(&mut |place| outrun |= rows[place].generation < Generation::default());
@@ -174,16 +176,16 @@ impl<Q: Question> Facts for TurnFacts<'_, '_, Q> {
 }
 
 impl Queries {
-    /// Whether neither the store has to be told of anything nor the snapshot renewed for an answer of this library.
+    /// Returns whether this library can answer without a write to the store and without a new snapshot.
     #[inline]
-    fn is_at_hand(&self, snapshot: &Snapshot, place: usize, now_ms: i64) -> bool {
+    fn is_exact_hit(&self, snapshot: &Snapshot, place: usize, now_ms: i64) -> bool {
         self.reading.is_settled(snapshot, now_ms)
             && Reading::is_noted(snapshot, place, now_ms)
             && snapshot.rows[place].checked_ms <= now_ms
     }
 
-    /// The answer, where the plan's first step gives it and the store has to be told of nothing: `give` hands it to `then`. Else
-    /// `then` comes back. The question must find without reading the store.
+    /// Answers if the plan's first step is [`QueryStep::Answer`] and nothing has to be written: `give` passes the
+    /// answer to `then`. Otherwise returns `then` unused. The question must not read the store.
     pub fn answer_at_once<Q: Question, R, F>(
         &self,
         call: &Call<'_>,
@@ -200,8 +202,8 @@ impl Queries {
         if !question.may_be_asked(self) {
             return Err(then);
         }
-        // What was noted or checked in the last few milliseconds lies ahead of the cheaper clock.
-        let at = |now_ms| self.is_at_hand(&snapshot, place, now_ms).then_some(now_ms);
+        // Times stored in the last few milliseconds may be later than the coarse clock.
+        let at = |now_ms| self.is_exact_hit(&snapshot, place, now_ms).then_some(now_ms);
         let Some(now_ms) = at(self.clock.coarse_now_ms()).or_else(|| at(self.clock.now_ms())) else {
             return Err(then);
         };
@@ -239,7 +241,7 @@ impl Queries {
         state: &mut QueryState,
     ) -> bool {
         let facts = TurnFacts { turn, question, found };
-        matches!(state.next(&facts), Ok(QueryStep::Answer)) && question.is_at_hand(found)
+        matches!(state.next(&facts), Ok(QueryStep::Answer)) && question.is_exact_hit(found)
     }
 
     /// From a question to an answer.
@@ -311,7 +313,7 @@ impl Queries {
                 drop(found); // it borrows from the snapshot
                 drop(snapshot); // others may replace it while this waits for the server
                 self.take(step, call, question, &libraries, &unverified, &mut state)?;
-            } else if facts.is_outrun(&state)? && state.begin_again() {
+            } else if facts.was_evicted(&state)? && state.begin_again() {
                 drop(found);
                 drop(snapshot);
             } else {
@@ -326,7 +328,7 @@ impl Queries {
         }
     }
 
-    /// What was committed so far, and the time: the clock is read once a turn.
+    /// Brings the snapshot up to date, and returns it with the time: the clock is read once a turn.
     fn read_on(&self, call: &Call<'_>) -> Result<(Guard<'_, Snapshot>, i64)> {
         self.reading.read_on()?;
         let snapshot = self.reading.snapshot();
@@ -383,7 +385,7 @@ impl Queries {
         failure.map_or(Ok(()), |error| self.back_off_after(call, state, error))
     }
 
-    /// What the call's library is in this snapshot; `None` when that is not known.
+    /// Resolves the call's library in this snapshot; `None` if it is unknown.
     pub(super) fn scope(call: &Call<'_>, snapshot: &Snapshot) -> Result<Option<Scope>> {
         let resolved = call.library.map(|library| library.resolve(snapshot)).transpose()?;
         Ok(match resolved {

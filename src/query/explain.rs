@@ -10,7 +10,7 @@ use crate::model::{IdentityId, LibraryKind, Reason, Rung};
 use crate::source::Kind;
 use crate::sync::cannot;
 
-/// What is known beside an answer, for its sentence.
+/// Context of an answer for its message.
 pub struct AnswerContext<'b> {
     /// The title of a library that was not asked, in whose folders the path lies.
     pub owner: Option<&'b str>,
@@ -95,7 +95,7 @@ impl Queries {
             let mut text = self.evident(answer, &path, raw) + &beside.unlisted();
             // What would be listed with this very path may be new.
             if let Some(error) = failure.filter(|_| answer.reason == Reason::NotListed) {
-                text.push_str(&told_of_failure(error, kind));
+                text.push_str(&explain_failure(error, kind));
             }
             return text;
         }
@@ -163,7 +163,7 @@ impl Queries {
         text.push_str(&beside.unlisted());
         text.push_str(leading_up(raw));
         if let Some(error) = failure {
-            text.push_str(&told_of_failure(error, kind));
+            text.push_str(&explain_failure(error, kind));
         }
         text
     }
@@ -215,9 +215,9 @@ impl Queries {
     }
 }
 
-/// Why a folder is no single show or item, or what speaks for the one that was found by its end, in a sentence.
-/// `is_file`: a file that is listed has this path. `owner`: the title of a library that was not asked, whose folder it is.
-pub fn told_of_folder(
+/// A sentence that says why a folder is not a single show or item, or why the suffix match is uncertain. `is_file`:
+/// the path is a listed file. `owner`: the title of the library that the folder belongs to, if that is out of scope.
+pub fn explain_folder(
     queries: &Queries,
     answer: &Answer<'_>,
     outcome: &FolderResolution<'_>,
@@ -284,17 +284,17 @@ pub fn told_of_folder(
     };
     text.push_str(leading_up(raw));
     if let Some(error) = failure {
-        text.push_str(&told_of_failure(error, kind));
+        text.push_str(&explain_failure(error, kind));
     }
     text
 }
 
 /// That the server gave no answer, behind another sentence.
-pub fn told_of_failure(error: &Error, kind: &Kind) -> String {
+pub fn explain_failure(error: &Error, kind: &Kind) -> String {
     format!(" (and {}: {error})", cannot(error, kind))
 }
 
-/// What is below a folder, by the libraries that have it.
+/// Names the content of a folder by the type of its libraries.
 fn what_is_below(answer: &Answer<'_>, outcome: &FolderResolution<'_>) -> String {
     let mut names: Vec<&str> = Vec::new();
     for folder in &outcome.folders {
@@ -317,7 +317,7 @@ fn what_is_below(answer: &Answer<'_>, outcome: &FolderResolution<'_>) -> String 
     }
 }
 
-/// What there is to say of a path that may be a folder's.
+/// The hint for a path that may be a folder.
 fn if_a_folder(path: &[u8]) -> &'static str {
     if looks_like_a_folder(path) {
         "; if it is a folder, ask what it is (folder), or give the path of a file in it"
@@ -336,7 +336,7 @@ fn looks_like_a_folder(path: &[u8]) -> bool {
     before.is_none() || last.is_empty() || last.len() > 5 || !last.iter().all(u8::is_ascii_alphanumeric)
 }
 
-/// What there is to say of a path with `..`.
+/// The hint for a path with `..`.
 fn leading_up(path: &[u8]) -> &'static str {
     let windows = Shape::of(path).windows;
     let leads_up = path

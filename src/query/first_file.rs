@@ -18,8 +18,8 @@ const AUDIO: &[&str] = &[
 ];
 const PHOTO: &[&str] = &["jpg", "jpeg", "png", "heic", "gif", "webp", "tif", "tiff", "bmp"];
 
-/// The first file by name, those of the folder itself before those below, that a library of this kind would list. It is asked
-/// for by its name: a file that Plex leaves out costs a question, and no more.
+/// Returns the first file that a library of this kind would list: by name, files of the folder before those below. The
+/// choice uses names only; if Plex ignores the file, one request is wasted.
 pub fn first_file(folder: &Path, kind: LibraryKind) -> Option<PathBuf> {
     let mut left = FOLDERS;
     first_within(folder, kind, DEPTH, &mut left)

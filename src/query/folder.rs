@@ -5,7 +5,7 @@ use std::cell::{Cell, OnceCell};
 use super::answer::{Answer, FolderFacts};
 use super::below::without_dot;
 use super::driver::{Question, Turn};
-use super::explain::told_of_folder;
+use super::explain::explain_folder;
 use super::first_file::first_file;
 use super::path::tidy;
 use super::planner::QueryState;
@@ -18,7 +18,7 @@ use crate::matching::{
 };
 use crate::model::{Confidence, IdentityId, ItemType, LibraryKind, Reason, Rung};
 use crate::platform::files::{bytes_of, named};
-use crate::sync::{Call, Searched, Syncing, Unverified};
+use crate::sync::{Call, SearchTarget, Syncing, Unverified};
 
 /// A folder in question, normalised once.
 struct FolderQuestion<'p> {
@@ -136,7 +136,7 @@ impl FolderQuestion<'_> {
             !row.due
                 && (self.is_asked.get() || !sync.has_moved(row))
                 && sync
-                    .remembers(identity, row, Searched::Folder(self.path))
+                    .remembers(identity, row, SearchTarget::Folder(self.path))
                     .unwrap_or(false)
         })
     }
@@ -152,7 +152,7 @@ impl FolderQuestion<'_> {
         }
         let file = self.file(row.library.kind);
         file.map_or(Ok(false), |file| {
-            Normal::with(file, |file| sync.remembers(identity, row, Searched::Path(file)))
+            Normal::with(file, |file| sync.remembers(identity, row, SearchTarget::Path(file)))
         })
     }
 }
@@ -203,7 +203,7 @@ impl Question for FolderQuestion<'_> {
     }
 
     /// Segments stay what they are while they are read.
-    fn is_outrun(&self, _: &Turn<'_>, _: &FolderResolution<'_>) -> Result<bool> {
+    fn was_evicted(&self, _: &Turn<'_>, _: &FolderResolution<'_>) -> Result<bool> {
         Ok(false)
     }
 
@@ -230,7 +230,7 @@ impl Question for FolderQuestion<'_> {
         Ok(unverified)
     }
 
-    fn is_at_hand(&self, outcome: &FolderResolution<'_>) -> bool {
+    fn is_exact_hit(&self, outcome: &FolderResolution<'_>) -> bool {
         outcome.total == 1 && matches!(outcome.rung, Rung::Exact | Rung::Mapped)
     }
 
@@ -308,12 +308,12 @@ impl Question for FolderQuestion<'_> {
             return Ok(None);
         }
         if can_list_folders(sync) {
-            let failed = sync.search(call, identity, libraries, Searched::Folder(self.path), true)?;
+            let failed = sync.search(call, identity, libraries, SearchTarget::Folder(self.path), true)?;
             self.is_asked.set(true);
             let mut known = libraries.iter();
             if failed.is_some()
                 || known.all(|row| {
-                    sync.remembers(identity, row, Searched::Folder(self.path))
+                    sync.remembers(identity, row, SearchTarget::Folder(self.path))
                         .unwrap_or(false)
                 })
             {
@@ -325,7 +325,7 @@ impl Question for FolderQuestion<'_> {
             return Ok(None);
         };
         Normal::with(file, |file| {
-            sync.search(call, identity, libraries, Searched::Path(file), true)
+            sync.search(call, identity, libraries, SearchTarget::Path(file), true)
         })
     }
 
@@ -367,10 +367,10 @@ impl Question for FolderQuestion<'_> {
         let message;
         if status != Status::Ok || answer.reason != Reason::None {
             let asked = (self.path.raw(), self.is_file.get(), self.owner_elsewhere(turn));
-            message = told_of_folder(queries, &answer, outcome, rows, asked, state.failure.as_ref());
+            message = explain_folder(queries, &answer, outcome, rows, asked, state.failure.as_ref());
             answer.message = &message;
         }
-        answer.lacks_the_server(state.failure.as_ref(), turn.call.until.is_some());
+        answer.mark_stale(state.failure.as_ref(), turn.call.until.is_some());
         self.facts.set(FolderFacts {
             kind: outcome.kind,
             items: outcome.items,

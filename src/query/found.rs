@@ -167,14 +167,14 @@ impl Folder {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Item {
-    /// What a host fetches it by, such as `/library/metadata/1002`.
+    /// Path to fetch it from the server, such as `/library/metadata/1002`.
     pub key: String,
     /// Plex's `ratingKey`: the end of `key`, an opaque text.
     pub rating_key: String,
-    /// What kind of leaf it is.
+    /// Type of the item.
     pub kind: ItemType,
-    /// Its own title; an episode's. `None` also where a recorded match names an item that no listing holds: only its keys
-    /// are known then.
+    /// Title of the item itself, not of its show. Also `None` if a confirmed match names an item that no listing has:
+    /// only the keys are known.
     pub title: Option<String>,
     /// Year of release.
     pub year: Option<i32>,

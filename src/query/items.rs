@@ -1,12 +1,12 @@
-//! From a GUID or a title to an answer: what the store has an index of, in all libraries asked, brought up to date first.
-//! For a title a hurried caller asks libraries that were never fetched for it, as for a path.
+//! Answers for GUIDs and titles, from the store's indexes. Stale libraries in scope are refreshed first. A title query
+//! with a deadline searches libraries that were never fetched on the server, as a path query does.
 
 use std::cell::OnceCell;
 use std::time::Instant;
 
 use super::answer::Answer;
 use super::driver::{Question, Turn};
-use super::explain::told_of_failure;
+use super::explain::explain_failure;
 use super::planner::QueryState;
 use super::room::Queries;
 use crate::engine::{LibraryRow, places};
@@ -16,7 +16,7 @@ use crate::matching::{FoundItem, LIMIT, Normal};
 use crate::model::{Confidence, IdentityId, Item, ItemType, Reason};
 use crate::source::Kind;
 use crate::stats::Spent;
-use crate::sync::{Call, Searched, Syncing, Unverified};
+use crate::sync::{Call, SearchTarget, Syncing, Unverified};
 
 /// A GUID or a title.
 enum By<'q> {
@@ -33,7 +33,7 @@ struct FoundItems {
     /// No library has an item with the title: these have its words.
     by_words: bool,
     /// A fetched library had another listing by then than the snapshot says.
-    is_outrun: bool,
+    was_evicted: bool,
 }
 
 impl Queries {
@@ -62,7 +62,9 @@ impl By<'_> {
     fn is_answered_by(&self, turn: &Turn<'_>, row: &LibraryRow) -> Result<bool> {
         match (self, turn.snapshot.identity) {
             _ if row.generation.is_fetched() => Ok(true),
-            (By::Title(title), Some(identity)) => turn.queries.sync.remembers(identity, row, Searched::Title(title)),
+            (By::Title(title), Some(identity)) => {
+                turn.queries.sync.remembers(identity, row, SearchTarget::Title(title))
+            }
             _ => Ok(false),
         }
     }
@@ -77,7 +79,7 @@ impl By<'_> {
             items: Vec::new(),
             total: 0,
             by_words: true,
-            is_outrun: false,
+            was_evicted: false,
         };
         for (at, row) in turn.snapshot.asked(turn.scope).iter().enumerate() {
             if !self.is_answered_by(turn, row)? {
@@ -90,7 +92,7 @@ impl By<'_> {
             };
             queries.counters.spent(Spent::Store, reading.elapsed());
             queries.counters.spent(Spent::Away, reading.elapsed());
-            all.is_outrun |= row.generation.is_fetched() && !hits.is_current;
+            all.was_evicted |= row.generation.is_fetched() && !hits.is_current;
             // A title of one library is better than words of all others.
             match (all.by_words, hits.by_words) {
                 (false, true) => continue,
@@ -160,11 +162,11 @@ impl Question for By<'_> {
         places(turn.scope, turn.snapshot.rows.len()).for_each(each);
     }
 
-    fn is_outrun(&self, turn: &Turn<'_>, found: &OnceCell<FoundItems>) -> Result<bool> {
-        Ok(self.read(turn, found)?.is_outrun)
+    fn was_evicted(&self, turn: &Turn<'_>, found: &OnceCell<FoundItems>) -> Result<bool> {
+        Ok(self.read(turn, found)?.was_evicted)
     }
 
-    /// The store is asked, not the images.
+    /// Always `false`: these queries read the store, not segments.
     fn is_lost(&self, _: &Turn<'_>, _: &OnceCell<FoundItems>) -> bool {
         false
     }
@@ -229,7 +231,7 @@ impl Question for By<'_> {
         _unfetched: bool,
     ) -> Result<Option<Error>> {
         match self {
-            By::Title(title) => sync.search(call, identity, libraries, Searched::Title(title), true),
+            By::Title(title) => sync.search(call, identity, libraries, SearchTarget::Title(title), true),
             By::Guid(_) => Ok(None),
         }
     }
@@ -305,10 +307,10 @@ impl Question for By<'_> {
         }
         let unanswered;
         if let Some(error) = state.failure.as_ref().filter(|_| answer.status == Status::NotFound) {
-            unanswered = format!("{}{}", answer.message, told_of_failure(error, queries.reading.kind()));
+            unanswered = format!("{}{}", answer.message, explain_failure(error, queries.reading.kind()));
             answer.message = &unanswered;
         }
-        answer.lacks_the_server(state.failure.as_ref(), turn.call.until.is_some());
+        answer.mark_stale(state.failure.as_ref(), turn.call.until.is_some());
         queries.hand_over(&state, &answer, then)
     }
 }

@@ -21,7 +21,7 @@ pub struct LibraryInfo {
     pub uuid: String,
     /// The title that the user gave it. Titles may repeat.
     pub title: String,
-    /// What it holds.
+    /// Type of the library.
     pub kind: LibraryKind,
     /// Its folders, as the server sees them.
     pub locations: Vec<PathBuf>,

@@ -12,7 +12,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{FirstEntry, Normal, Resolution, Resolver, Scope, Spelling, View};
 use crate::model::{Confidence, IdentityId, Reason, Rung};
-use crate::sync::{Call, Searched, Syncing, Unverified};
+use crate::sync::{Call, SearchTarget, Syncing, Unverified};
 
 /// A path without empty components and `.`, which mean nothing; `None` where it has none of them. `..` stays: where it leads
 /// depends on links. So do two separators at the beginning, which may name a server.
@@ -69,8 +69,8 @@ impl Queries {
         self.match_among(&mut self.reading.wanted(false), call, path, then)
     }
 
-    /// The answer, where that needs nothing but what is at hand; else `then` comes back. Nothing is waited for: no other
-    /// thread, no server, not the database.
+    /// Answers from the current snapshot, or returns `then` unused. Never waits for a thread, the server or the
+    /// database.
     pub fn match_at_once<R, F>(&self, call: &Call<'_>, path: &[u8], then: F) -> std::result::Result<Result<R>, F>
     where
         F: FnOnce(&Answer<'_>) -> Result<R>,
@@ -82,8 +82,8 @@ impl Queries {
         )
     }
 
-    /// The normal form of a path in the spelling in which it is listed. However old what lists it is: it depends on the
-    /// spelling alone.
+    /// Copies the normal form of a path from the segment that lists this spelling, and returns its length. A stale
+    /// segment serves as well: the form depends on the spelling only.
     fn known_form(&self, call: &Call<'_>, spelling: &Spelling<'_>, room: &mut [u8]) -> Option<usize> {
         let snapshot = self.reading.snapshot();
         let Ok(Some(Scope::One(place))) = Self::scope(call, &snapshot) else {
@@ -174,7 +174,7 @@ impl PathQuestion<'_> {
             return Ok(false);
         }
         let sync = &turn.queries.sync;
-        Ok((searched || !sync.has_moved(row)) && sync.remembers(identity, row, Searched::Path(self.path))?)
+        Ok((searched || !sync.has_moved(row)) && sync.remembers(identity, row, SearchTarget::Path(self.path))?)
     }
 
     /// For a path that lies in no folder of the library asked: another library in whose folders it lies.
@@ -202,8 +202,9 @@ impl PathQuestion<'_> {
         })
     }
 
-    /// Whether libraries that were never fetched are fetched for a path that lies in no library's folder: its root may be
-    /// another than the server's. Not where its item is found already, and not of a server that just failed for some of them.
+    /// Returns whether unfetched libraries are fetched for a path outside all locations, which may only have another
+    /// root on the server. `false` if the item is found with high confidence, or if some library is fetched and the
+    /// server failed recently.
     fn may_be_anywhere(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> bool {
         let rows = &turn.snapshot.rows;
         let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;
@@ -213,7 +214,7 @@ impl PathQuestion<'_> {
             && !(rows.iter().any(|row| row.generation.is_fetched()) && failed())
     }
 
-    /// The libraries asked in whose folders it lies.
+    /// Returns the libraries in scope that have a location above the path.
     fn owners(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         let owns = turn.snapshot.owners(self.path, turn.queries.reading.mappings());
         places(turn.scope, turn.snapshot.rows.len())
@@ -259,7 +260,7 @@ impl Question for PathQuestion<'_> {
     }
 
     /// Segments stay what they are while they are read.
-    fn is_outrun(&self, _: &Turn<'_>, _: &Resolution<'_>) -> Result<bool> {
+    fn was_evicted(&self, _: &Turn<'_>, _: &Resolution<'_>) -> Result<bool> {
         Ok(false)
     }
 
@@ -291,7 +292,7 @@ impl Question for PathQuestion<'_> {
         )
     }
 
-    fn is_at_hand(&self, outcome: &Resolution<'_>) -> bool {
+    fn is_exact_hit(&self, outcome: &Resolution<'_>) -> bool {
         is_known(outcome) || tidy(self.path.raw()).is_none()
     }
 
@@ -371,7 +372,7 @@ impl Question for PathQuestion<'_> {
         libraries: &[LibraryRow],
         unfetched: bool,
     ) -> Result<Option<Error>> {
-        sync.search(call, identity, libraries, Searched::Path(self.path), unfetched)
+        sync.search(call, identity, libraries, SearchTarget::Path(self.path), unfetched)
     }
 
     fn answer<R>(
@@ -445,7 +446,7 @@ impl Question for PathQuestion<'_> {
             && !self.is_remembered(turn, outcome, state.has_searched())?;
         answer.stale =
             outcome.rung != Rung::Confirmed && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
-        answer.lacks_the_server(state.failure.as_ref(), turn.call.until.is_some());
+        answer.mark_stale(state.failure.as_ref(), turn.call.until.is_some());
         queries.hand_over(&state, &answer, then)
     }
 }

@@ -1,4 +1,4 @@
-//! What a query does next. Pure: from what is known and what was done to the next step.
+//! Plans the next step of a query. Pure: the facts and the steps done so far determine it.
 //!
 //! A step is recorded in the state when it is given, so none is taken twice: whatever is found out on the way, the plan
 //! ends with an answer or a refusal (the random walks in the tests).
@@ -6,14 +6,14 @@
 use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Sequence};
 
-/// How often a query makes images anew that are lost again before it is answered.
+/// Attempts to rebuild segments in one query.
 const REBUILDS: u32 = 3;
 /// How often it brings libraries up to date, each time of another identity: another server answers behind the URL.
 const REFRESHES: u32 = 3;
-/// How often it begins again since libraries that it needs were evicted.
+/// Restarts of one query because libraries that it needs were evicted.
 const AGAIN: u32 = 8;
 
-/// What a query has already done on its way.
+/// Steps that a query has done.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // each is one step, taken once
 pub struct QueryState {
@@ -41,7 +41,7 @@ pub struct QueryState {
     searched: bool,
 }
 
-/// What is known of the library that is asked.
+/// Whether the requested library is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownLibraries {
     /// It is known, or all are asked and some are.
@@ -52,7 +52,7 @@ pub enum KnownLibraries {
     Unknown { others: bool },
 }
 
-/// What is done about the libraries' list.
+/// The next step before the library is resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListStep {
     /// The query goes on with what is known.
@@ -80,26 +80,27 @@ pub enum QueryStep {
     Probe(IdentityId),
     /// A request searches them.
     Search(IdentityId),
-    /// What is known is the answer.
+    /// Answer from the current snapshot.
     Answer,
 }
 
-/// What is known at one turn. Asked for when it counts: most answers need the first ones only.
+/// The facts of one turn. Each is computed when it is read: most answers need only the first ones.
 pub trait Facts {
     /// Whether the server may be asked at all.
     fn may_ask(&self) -> bool;
-    /// Whose view of which server is read.
+    /// Returns the view that answers.
     fn identity(&self) -> Option<IdentityId>;
-    /// Whether an image is missing or damaged.
+    /// Returns whether a segment is missing or damaged.
     fn lost(&self) -> bool;
-    /// Whether images that could not be written are to be tried again.
+    /// Returns whether it is time to try again to write segments.
     fn rebuild_due(&self) -> bool;
-    /// Whether what was found is verified before libraries are brought up to date: of a path it is one item, and one
-    /// request.
+    /// Returns whether invalidated items are verified before libraries are refreshed. True for a path, where it is one
+    /// item and one request.
     fn verifies_first(&self) -> bool;
-    /// Whether what was found was invalidated.
+    /// Returns whether the result has invalidated items.
     fn unverified(&self) -> Result<bool>;
-    /// Whether what was found needs no fresh library. `searched`: the server was just asked for it.
+    /// Returns whether the result is final even if the library is stale. `searched`: the server was just searched for
+    /// it.
     fn settled(&self, searched: bool) -> Result<bool>;
     /// Whether a library that was never fetched is worth a search.
     fn unfetched(&self) -> bool;
@@ -186,18 +187,18 @@ impl QueryState {
         Ok(QueryStep::Answer)
     }
 
-    /// Whether the server was asked for it in libraries that were never fetched.
+    /// Returns whether the server was searched in libraries that were never fetched.
     pub fn has_searched(&self) -> bool {
         self.searched_unfetched
     }
 
-    /// Whether libraries were brought up to date, as far as is known.
+    /// Returns whether the query refreshed libraries without an error and before the deadline.
     pub fn was_refreshed(&self) -> bool {
         self.refreshed.is_some() && self.failure.is_none() && self.late.is_none()
     }
 
-    /// Libraries went from the store while the query was at it: they may be brought up to date once more. `false` when that
-    /// was so again and again; then the host has to ask again.
+    /// Restarts the query after libraries were evicted during it, so that they may be refreshed once more. Returns
+    /// `false` after too many restarts: the host has to retry.
     pub fn begin_again(&mut self) -> bool {
         if self.begun_again == AGAIN {
             self.late.get_or_insert(Status::NotYet);

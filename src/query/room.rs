@@ -1,4 +1,4 @@
-//! What answers queries, and what it owns.
+//! The component that answers queries.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -64,7 +64,7 @@ impl Queries {
         ]
     }
 
-    /// Refuses what no path can be.
+    /// Validates a path.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`].

@@ -1,4 +1,4 @@
-//! What answers by the end of a path tell of the mapping that is missing.
+//! Proposes missing mappings from suffix matches.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,16 +10,16 @@ use crate::platform::mutex::lock;
 /// How many answers are counted: enough to weigh, and bounded.
 const SAMPLES: usize = 500;
 
-/// What the answers tell, as counts, and the sentence that is made of them when it is first read.
+/// Counts of prefix pairs, and the sentence built from them when it is first read.
 #[derive(Default)]
 pub struct MappingSamples(Mutex<SampleCounts>);
 
 #[derive(Default)]
 struct SampleCounts {
-    /// Whose listings these are: other views get no proposals of them.
+    /// The view that the samples come from: other views get no proposals from them.
     identity: Option<IdentityId>,
     samples: Samples,
-    /// With the server's folder; empty when nothing is proposed; none when samples came since.
+    /// The sentence and the server's folder: empty if nothing is proposed; `None` after a new sample.
     sentence: Option<(Arc<str>, Vec<u8>)>,
 }
 
@@ -29,7 +29,7 @@ impl MappingSamples {
         Box::new(hold(owner, |owner| &within(owner).0))
     }
 
-    /// Counts an answer from this view, unless there are enough, or another thread is at it.
+    /// Counts an answer from this view. Does nothing if there are `SAMPLES` already or another thread holds the lock.
     pub fn saw(&self, identity: Option<IdentityId>, asked: &[u8], listed: &[u8]) {
         let Ok(mut told) = self.0.try_lock() else { return };
         if told.identity != identity {

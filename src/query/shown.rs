@@ -22,8 +22,8 @@ impl Shown {
         Self { store, obfuscate }
     }
 
-    /// A path for an error or a log line. Obfuscated it is `path-` and a hash, and the extension: the same for the same
-    /// path in the same store, and without the store's key guesses cannot be compared with it.
+    /// Formats a path for an error or a log line. With `obfuscate` it becomes `path-`, a keyed hash and the extension:
+    /// the same for the same path in one store. Without the store's key nobody can test a guess.
     pub fn path<'p>(&self, path: &'p [u8]) -> Cow<'p, str> {
         if !self.obfuscate {
             return String::from_utf8_lossy(path);
@@ -35,7 +35,7 @@ impl Shown {
         Cow::Owned(format!("path-{hash:010x}{}", extension(path)))
     }
 
-    /// Refuses what no path can be.
+    /// Validates a path.
     pub fn check_path(&self, path: &[u8]) -> Result<()> {
         /// The longest that Windows knows, in its own units; POSIX systems stop at 4,096 bytes.
         const LONGEST: usize = 32_767;

@@ -1,4 +1,4 @@
-//! Walks of disks that go on over several calls.
+//! Disk walks that continue over several calls.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -8,10 +8,10 @@ use crate::error::{Result, refuse};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
-/// How many walks are remembered: a host that gives one up does not say so.
+/// Most walks stored: a host may abandon one without notice.
 const KEPT: usize = 64;
 
-/// The walks that are not over, the one that went on last behind the others.
+/// Unfinished walks, the most recently used last.
 #[derive(Default)]
 pub struct Walks(Mutex<WalkList>);
 
@@ -27,7 +27,7 @@ impl Walks {
         Box::new(hold(owner, |owner| &within(owner).0))
     }
 
-    /// A walk by its number; 0 begins one. While a call has it no other one does.
+    /// Takes the walk with this number, so that no other call can use it until [`Walks::keep`]; 0 begins one.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`] for one that is not remembered.
@@ -46,7 +46,7 @@ impl Walks {
         Ok(walk)
     }
 
-    /// Remembers a walk that is not over.
+    /// Stores an unfinished walk for the next call.
     pub fn keep(&self, number: u64, progress: WalkProgress) {
         let mut kept = lock(&self.0);
         if kept.walks.len() >= KEPT {

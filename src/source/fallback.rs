@@ -1,5 +1,6 @@
-//! Plex's database and the server's HTTP API together: the file lists, tells changes and finds paths, the server edits, tells
-//! events and verifies items. Where the file cannot be used, or is not this server's, it is put aside and HTTP answers.
+//! Plex's database with the HTTP API as its fallback: the file serves listings, changes and path searches; the server
+//! serves edits, events and single items. If the file is unavailable or belongs to another server, HTTP serves
+//! everything.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use super::contract::{
 };
 use super::database::PlexDatabase;
 
-/// For how long a file that was read before is waited for: its server restarts.
+/// How long a file that was readable before is retried: the server may be restarting.
 const RESTART: Duration = Duration::from_secs(15);
 
 /// A database, and the server that it should be of.
@@ -28,34 +29,36 @@ pub struct FallbackSource {
     url: String,
     is_unavailable: AtomicBool,
     file: Mutex<File>,
-    /// The same with the file, and with the server alone, for good: one job asks one of them. These have none.
+    /// Two fixed variants, one that uses the file and one that uses only the server. A job uses one of them
+    /// throughout. `None` in the variants themselves.
     settled: Option<[Box<FallbackSource>; 2]>,
 }
 
-/// That this file is of this server, in words.
+/// The precondition as text: this file belongs to this server.
 fn precondition(identity: &str, url: &str) -> String {
     format!("{identity} is of {url}")
 }
 
-/// The premise of a database and the server beside it, by a look from outside: `None` where there is no such file.
+/// Returns the precondition of a database and its server, without reading the database; `None` if there is no such
+/// file.
 pub fn precondition_of(database: &Path, url: &str) -> Option<String> {
     let identity = PlexDatabase::new(database).identity_from_outside().ok()?;
     Some(precondition(&identity, url))
 }
 
-/// What became of the file so far.
+/// State of the file.
 #[derive(Default)]
 struct File {
     /// It was used.
     was_used: bool,
-    /// Since when it cannot be.
+    /// When it became unusable.
     failing: Option<Instant>,
-    /// What was said last of why it is aside: once is enough.
+    /// The last warning logged about the file: the same one is not logged twice in a row.
     told: String,
 }
 
 /// The verdict on a file that is another server's, or an old one of this server.
-const NOT_ITS: &str = "is not what the server has";
+const OTHER_SERVER: &str = "is not what the server has";
 
 impl FallbackSource {
     /// Neither is asked anything yet.
@@ -177,9 +180,9 @@ impl Source for FallbackSource {
             file.told.clear();
         } else {
             // The file may be known by its folder at first. That is no other verdict.
-            let is_told = lock(&self.file).told.ends_with(NOT_ITS);
+            let is_told = lock(&self.file).told.ends_with(OTHER_SERVER);
             if !is_told {
-                self.tell(format!("{} {NOT_ITS}", self.database.shown()));
+                self.tell(format!("{} {OTHER_SERVER}", self.database.shown()));
             }
         }
     }

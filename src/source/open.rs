@@ -21,8 +21,8 @@ pub fn kind(options: &Options) -> &'static Kind {
     }
 }
 
-/// Where the source that the options name is, and as whom it is asked; `None` where they name none. Also what is known of it
-/// while it is not to be asked goes by that.
+/// Returns the view of the source that the options name: its place and its user; `None` if they name no source. It also
+/// identifies the stored data while the index is offline.
 #[must_use]
 pub fn view(options: &Options) -> Option<View> {
     if let Some(database) = &options.database {
@@ -39,13 +39,14 @@ pub fn view(options: &Options) -> Option<View> {
     server_view(options)
 }
 
-/// The same while what the options name first is put aside; `None` where nothing else is named.
+/// Returns the view to use while the database is unavailable: the server's; `None` unless the options name both.
 #[must_use]
 pub fn fallback_view(options: &Options) -> Option<View> {
     options.database.as_ref().and_then(|_| server_view(options))
 }
 
-/// What was found out, or not, of the two that the options name; see [`Source::precondition`]. `None` where they name no two.
+/// Returns a function that computes the precondition of the database and the server; see [`Source::precondition`].
+/// `None` unless the options name both.
 #[must_use]
 pub fn precondition(options: &Options) -> Option<Box<dyn Fn() -> Option<String> + Send + Sync>> {
     let (database, url) = (options.database.clone()?, options.server_url.clone()?);
@@ -59,12 +60,12 @@ fn server_view(options: &Options) -> Option<View> {
     })
 }
 
-/// What of the options' source was checked, before anything is made for it.
+/// Validated options of the source, before it is created.
 pub struct ValidOptions {
     server: Option<plex::CheckedServer>,
 }
 
-/// Refuses options that the source refuses. Touches nothing that is not its own, so a mistake leaves nothing behind.
+/// Validates the options of the source. Creates no files, so an invalid option leaves nothing behind.
 ///
 /// # Errors
 /// [`crate::error::Status::InvalidArgument`].

@@ -62,7 +62,7 @@ impl BackOff {
         }
     }
 
-    /// What was wrong may be over: the next call asks.
+    /// Ends the backoff: the next call sends a request.
     pub fn forget(&self) {
         *lock(&self.failure) = None;
     }
@@ -84,7 +84,7 @@ impl BackOff {
     }
 }
 
-/// What this error keeps from happening.
+/// Says which operation this error prevents.
 pub fn cannot(error: &Error, kind: &Kind) -> String {
     match error.status {
         Status::Store | Status::StoreFull => "nothing new can be stored".into(),

@@ -11,7 +11,7 @@ use crate::model::IdentityId;
 /// that is scanning needs it for a page.
 pub const QUESTION_SILENCE: Duration = Duration::from_secs(15);
 
-/// Whose view may answer a call.
+/// The views that may answer a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllowedView {
     /// That of the token, of any user.
@@ -22,7 +22,7 @@ pub enum AllowedView {
     Unknown,
 }
 
-/// What a call asks about, how long it may take, and whether it may ask the server.
+/// A call: its library, its deadline, and whether it may send requests.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
     /// The library asked; `None` for all.

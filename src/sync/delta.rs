@@ -1,5 +1,5 @@
-//! What changed since the last listing, where the source can tell: its word is taken, within what is believed of any
-//! listing.
+//! Deltas: changes since the last listing, from sources that report them. A delta is believed unless it removes more
+//! items than a listing may.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::model::{Item, Library, Sequence, Trust};
 use crate::source::{Delta, KnownItems, SourceChanges};
 use crate::stats::Spent;
 
-/// What the index has of a library.
+/// The items of a library that the index has: the base of a delta.
 struct IndexedLibrary<'o> {
     sync: &'o Syncing,
     row: &'o LibraryRow,

@@ -29,9 +29,9 @@ const BELOW: usize = 1_000;
 /// How long another thread's or process's probe is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What a library is searched for.
+/// The target of a search.
 #[derive(Clone, Copy)]
-pub enum Searched<'q> {
+pub enum SearchTarget<'q> {
     /// A file.
     Path(&'q Normal<'q>),
     /// All that is below a folder.
@@ -40,7 +40,7 @@ pub enum Searched<'q> {
     Title(&'q str),
 }
 
-impl Searched<'_> {
+impl SearchTarget<'_> {
     /// Its number in the store. No path begins with a NUL.
     fn hash(self) -> u64 {
         match self {
@@ -52,23 +52,23 @@ impl Searched<'_> {
 }
 
 impl Syncing {
-    /// Whether a library that was never fetched was searched for this a while ago, and had it.
-    pub fn remembers(&self, identity: IdentityId, row: &LibraryRow, searched: Searched<'_>) -> Result<bool> {
+    /// Returns whether a recent search of this unfetched library found the target.
+    pub fn remembers(&self, identity: IdentityId, row: &LibraryRow, searched: SearchTarget<'_>) -> Result<bool> {
         let search = self.store.path_search(identity, row.id, searched.hash())?;
         let now = self.clock.now_ms();
         Ok(freshness::is_remembered(search.as_ref(), &self.policy, now))
     }
 
-    /// Whether a source that costs nothing to ask is searched for a path of a library that was never fetched: the first few
-    /// times, then the listing is better.
+    /// Returns whether a local source is searched for a path in unfetched libraries. `false` after a few searches in a
+    /// short time: then fetching the listing is cheaper.
     pub fn may_search(&self, identity: IdentityId) -> bool {
         let now = self.clock.now_ms();
         let searches = self.store.last_path_search(identity, now - ASK_AGAIN_MS, now);
         searches.is_ok_and(|(_, count)| count < SEARCHES_UNFETCHED)
     }
 
-    /// What kept the server from answering when it was asked because of a path less than half a minute ago, by this or another
-    /// process: it is not asked again yet. Not where the libraries were seen to be current since.
+    /// Returns the error of the last probe for a path, by any process, if it is less than half a minute old: the
+    /// server is not asked again yet. `None` if the libraries were seen to be current since.
     pub fn failed_for_path(&self, identity: IdentityId, libraries: &[LibraryRow]) -> Result<Option<Error>> {
         let now = self.clock.now_ms();
         let Some((last, ProbeOutcome::Failed(status))) = self.store.last_probe_for_path(identity)? else {
@@ -165,23 +165,23 @@ impl Syncing {
         }
     }
 
-    /// Searches each of these libraries, as far as searches are due. With `unfetched` set none was ever listed, and the server may
-    /// be asked some times in a row. Gives the server's failure.
+    /// Searches each of these libraries if a search is due. `unfetched`: none of them was ever listed, so a few
+    /// searches in a row are allowed. Returns the server's error, if any.
     pub fn search(
         &self,
         call: &Call<'_>,
         identity: IdentityId,
         libraries: &[LibraryRow],
-        searched: Searched<'_>,
+        searched: SearchTarget<'_>,
         unfetched: bool,
     ) -> Result<Option<Error>> {
         let Some(can) = self.abilities() else {
             return Ok(None);
         };
         let is_able = match searched {
-            Searched::Path(path) => can.find && file_name(path.raw()).is_some(),
-            Searched::Folder(_) => can.folders,
-            Searched::Title(_) => can.titles,
+            SearchTarget::Path(path) => can.find && file_name(path.raw()).is_some(),
+            SearchTarget::Folder(_) => can.folders,
+            SearchTarget::Title(_) => can.titles,
         };
         if !is_able {
             return Ok(None);
@@ -288,11 +288,11 @@ impl SyncJob<'_> {
     }
 
     /// Whether the server has it in a library; what it has is merged.
-    fn search(&self, row: &LibraryRow, searched: Searched<'_>) -> Result<bool> {
+    fn search(&self, row: &LibraryRow, searched: SearchTarget<'_>) -> Result<bool> {
         match searched {
-            Searched::Path(path) => self.search_path(row, path),
-            Searched::Folder(path) => self.search_folder(row, path),
-            Searched::Title(title) => self.search_title(row, title),
+            SearchTarget::Path(path) => self.search_path(row, path),
+            SearchTarget::Folder(path) => self.search_folder(row, path),
+            SearchTarget::Title(title) => self.search_title(row, title),
         }
     }
 

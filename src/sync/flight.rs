@@ -101,7 +101,7 @@ impl SingleFlight {
     }
 }
 
-/// What keeps other processes away; given back when it is dropped.
+/// Excludes other processes until it is dropped.
 #[allow(dead_code)] // held, not read
 enum FetchLock<'s> {
     Lock(FileLock),

@@ -25,7 +25,7 @@ use crate::stats::{Counters, Spent};
 /// How often the host hears of progress.
 const TICK: Duration = Duration::from_millis(100);
 
-/// What the fetching thread tells the waiting one.
+/// Progress that the fetching thread shares with the waiting one.
 #[derive(Default)]
 pub struct Report {
     pub library: Mutex<String>,
@@ -123,7 +123,7 @@ impl Syncing {
         self.has_source() && !call.offline
     }
 
-    /// What the source can do; nothing without one.
+    /// Returns the capabilities of the source; `None` without a source.
     pub fn abilities(&self) -> Option<Abilities> {
         let source = self.source.as_deref()?;
         if self.reading.take_recalled() {
@@ -288,7 +288,7 @@ impl Syncing {
     }
 }
 
-/// What the calling thread does while a job runs.
+/// Monitors a running job on the calling thread.
 struct JobMonitor<'m> {
     sync: &'m Syncing,
     source: &'m dyn Source,
@@ -364,7 +364,7 @@ impl<'a> SyncJob<'a> {
             .endpoint_of(self.session, self.source.is_unavailable())
     }
 
-    /// Whose view of which server this is, as far as it was ever found out.
+    /// Returns the view behind this endpoint; `None` if no request has identified it yet.
     pub fn identity(&self) -> Result<Option<IdentityId>> {
         match &self.endpoint() {
             Some(endpoint) => self.sync.store.identity(endpoint),

@@ -128,11 +128,11 @@ impl SyncJob<'_> {
         // Whatever has to be asked is asked before anything is believed: a request that fails leaves all as it was.
         let mut is_another = false;
         if let Some(expected) = expected {
-            let looks_different = self.looks_different(expected, &shown)?;
-            if looks_different && server.is_none() {
+            let shows_no_known_library = self.shows_no_known_library(expected, &shown)?;
+            if shows_no_known_library && server.is_none() {
                 server = Some(self.source.server(self.bounds)?);
             }
-            is_another = (is_named || looks_different)
+            is_another = (is_named || shows_no_known_library)
                 && match &server {
                     Some(server) => server.machine_identifier != sync.store.machine_identifier(expected)?,
                     None => false,
@@ -183,7 +183,7 @@ impl SyncJob<'_> {
     }
 
     /// Libraries are known, and the server shows none of them.
-    fn looks_different(&self, identity: IdentityId, shown: &[Library]) -> Result<bool> {
+    fn shows_no_known_library(&self, identity: IdentityId, shown: &[Library]) -> Result<bool> {
         let known = self.sync.store.libraries(identity)?;
         Ok(!known.is_empty()
             && !known.iter().any(|row| {

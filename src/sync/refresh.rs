@@ -1,4 +1,4 @@
-//! What a library is brought up to date by: nothing, a delta, or a full listing.
+//! Refreshes libraries: by a probe alone, a delta, or a full listing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;

@@ -12,14 +12,14 @@ use crate::platform::mutex::lock;
 
 /// The segments in memory.
 #[derive(Default)]
-pub(super) struct StandInSegments {
-    segments: Mutex<Vec<StandInSegment>>,
+pub(super) struct InMemorySegments {
+    segments: Mutex<Vec<InMemorySegment>>,
     /// When the files are tried again.
     pub backoff: Backoff,
 }
 
 /// A segment in memory instead of a file.
-pub(super) struct StandInSegment {
+pub(super) struct InMemorySegment {
     pub library: LibraryId,
     /// The history it was built from: a restored copy of the store has files of the same names.
     pub incarnation: Incarnation,
@@ -31,7 +31,7 @@ pub(super) struct StandInSegment {
     pub segment: Arc<ListingSegment>,
 }
 
-impl StandInSegment {
+impl InMemorySegment {
     /// Whether it stands in for a file of this library as it is now.
     fn is_of(&self, row: &LibraryRow, incarnation: Incarnation) -> bool {
         (self.library, self.generation) == (row.id, row.generation)
@@ -40,7 +40,7 @@ impl StandInSegment {
     }
 }
 
-impl StandInSegments {
+impl InMemorySegments {
     /// Locked through a fork.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).segments))
@@ -53,12 +53,12 @@ impl StandInSegments {
         own.map(|one| Arc::clone(&one.segment))
     }
 
-    /// Forgets what no library of these has a use for.
+    /// Removes segments that belong to none of these libraries in their current state.
     pub fn prune(&self, rows: &[LibraryRow], incarnation: Incarnation) {
         lock(&self.segments).retain(|one| rows.iter().any(|row| one.is_of(row, incarnation)));
     }
 
-    /// Says of a library what these segments know of it beyond its files.
+    /// Raises a row's `segment_sequence` to that of its segment in memory, which may be newer than the file.
     pub fn raise(&self, row: &mut LibraryRow, incarnation: Incarnation) {
         for one in lock(&self.segments).iter() {
             if one.is_of(row, incarnation) {
@@ -67,26 +67,26 @@ impl StandInSegments {
         }
     }
 
-    /// Whether this segment stands in for a file that is still to be tried.
+    /// Returns whether this is one of the segments kept in memory.
     pub fn holds(&self, segment: &Arc<ListingSegment>) -> bool {
         lock(&self.segments)
             .iter()
             .any(|one| Arc::ptr_eq(&one.segment, segment))
     }
 
-    /// Forgets what stands in for this library's file, of whatever generation.
+    /// Removes this library's segment, of any generation.
     pub fn forget(&self, library: LibraryId) {
         lock(&self.segments).retain(|one| one.library != library);
     }
 
-    /// Takes one in; the files are tried again in a while.
-    pub fn keep(&self, one: StandInSegment, now_ms: i64) {
+    /// Adds a segment, replaces the library's previous one, and schedules the next attempt to write the files.
+    pub fn keep(&self, one: InMemorySegment, now_ms: i64) {
         self.forget(one.library);
         lock(&self.segments).push(one);
         self.backoff.failed(now_ms);
     }
 
-    /// Files were tried.
+    /// Records an attempt to write the files: resets the backoff if no segment is left in memory, else extends it.
     pub fn tried(&self, now_ms: i64) {
         if lock(&self.segments).is_empty() {
             self.backoff.succeeded();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::in_memory::{StandInSegment, StandInSegments};
+use super::in_memory::{InMemorySegment, InMemorySegments};
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
 use crate::engine::sql::{LibraryRow, Store, StoreFolder};
 use crate::error::{Error, Result, Status};
@@ -26,7 +26,7 @@ pub struct ListingSegments {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     no_mmap: bool,
-    in_memory: StandInSegments,
+    in_memory: InMemorySegments,
 }
 
 impl ListingSegments {
@@ -43,13 +43,13 @@ impl ListingSegments {
             clock,
             counters,
             no_mmap,
-            in_memory: StandInSegments::default(),
+            in_memory: InMemorySegments::default(),
         }
     }
 
     /// Its locks, held through a fork.
     pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
-        StandInSegments::hold(self, |segments| &segments.in_memory)
+        InMemorySegments::hold(self, |segments| &segments.in_memory)
     }
 
     /// Opens the segment of a listing: the one in memory if its file could not be written, else the file.
@@ -58,7 +58,7 @@ impl ListingSegments {
         stands_in.or_else(|| self.open_file(row))
     }
 
-    /// Says of a library what segments in memory know of it beyond its files.
+    /// Raises a row's `segment_sequence` to that of its segment in memory, which may be newer than the file.
     pub fn raise(&self, row: &mut LibraryRow) {
         self.in_memory.raise(row, self.store.incarnation());
     }
@@ -68,23 +68,23 @@ impl ListingSegments {
         self.in_memory.backoff.is_due(|| self.clock.now_ms())
     }
 
-    /// Whether this segment stands in for a file.
+    /// Returns whether this segment is kept in memory because its file could not be written.
     pub fn stands_in(&self, segment: &Arc<ListingSegment>) -> bool {
         self.in_memory.holds(segment)
     }
 
-    /// Forgets what stands in for files of other libraries than these.
+    /// Removes segments in memory that belong to none of these libraries.
     pub fn prune(&self, rows: &[LibraryRow]) {
         self.in_memory.prune(rows, self.store.incarnation());
     }
 
-    /// Files were tried: the next time is later.
+    /// Records an attempt to write the files of segments in memory, and schedules the next one.
     pub fn tried(&self) {
         self.in_memory.tried(self.clock.now_ms());
     }
 
-    /// Makes room for changes that are too many to lie over a segment: they are put into a new one.
-    pub fn make_anew(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+    /// Builds a new segment that includes the changes of a full memtable.
+    pub fn compact_full_memtable(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
         if row.generation.is_fetched() {
             self.compact_listing(identity, row)
                 .or_else(|error| self.keep_in_memory(row, &error))?;
@@ -93,8 +93,9 @@ impl ListingSegments {
         Ok(())
     }
 
-    /// Returns whether so many single items came or went that the listing's segment is rebuilt. The number grows with the
-    /// segment, so that a change costs the same bytes at every size: of a million items and 50 changes a minute, each 78 minutes.
+    /// Returns whether enough single items were added or removed to rebuild the listing's segment. The threshold grows
+    /// with the listing, so the bytes written for each change stay the same. Example: a million items, 50 changes a
+    /// minute: every 78 minutes.
     pub fn has_many_changes(&self, row: &LibraryRow) -> Result<bool> {
         let many = (row.items / ITEMS_A_CHANGE).clamp(FEWEST_CHANGES, MOST_CHANGES);
         Ok(self.store.unmerged_items(row.id)? >= many)
@@ -190,7 +191,7 @@ impl ListingSegments {
     }
 
     /// Rebuilds a segment that the database still names, in memory if its file cannot be written.
-    pub fn remake(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+    pub fn rebuild_segment(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
         match self.remake_named(identity, row) {
             // Replaced meanwhile, with its rows: the caller reads what answers now.
             Err(_) if !self.is_named(row) => Ok(()),
@@ -266,7 +267,7 @@ impl ListingSegments {
         let builder = self.listing_in_memory(row, upto)?;
         let segment = Arc::new(builder.finish_in_memory().and_then(ListingSegment::in_memory)?);
         self.counters.spent(Spent::ListingSegment, begun.elapsed());
-        let in_place = StandInSegment {
+        let in_place = InMemorySegment {
             library: row.id,
             incarnation,
             name: row.segment,

@@ -19,8 +19,8 @@ const PACE: usize = 8;
 /// Most records that one write merges: about a millisecond. A large write merges `LEAST_PACE` for each of its records.
 const SLICE: usize = 4_096;
 const LEAST_PACE: usize = 4;
-/// A process looks whether removals are many at the first of them, and then at each of so many calls.
-const SETTLED_EVERY: u32 = 32;
+/// [`Records::flush_removals`] counts the unmerged removals in the first call of a process, and then once in this many calls.
+const COUNT_EVERY: u32 = 32;
 
 /// Why a write stopped: a damaged segment, or an error of `SQLite`.
 pub(super) enum WriteStopped {
@@ -177,16 +177,17 @@ impl Records {
         }
     }
 
-    /// Flushes many unmerged removals: otherwise only the next record would, and until then new processes read them all.
+    /// Flushes the log if it has many unmerged removals. Without this only the next write of a record flushes, and
+    /// until then each new process reads them all.
     ///
     /// # Errors
     /// The store's.
-    pub fn settle(&self) -> Result<()> {
-        // To count them reads each.
+    pub fn flush_removals(&self) -> Result<()> {
+        // Counting reads every row, so it is done once in `COUNT_EVERY` calls.
         if !self
-            .settled
+            .flush_checks
             .fetch_add(1, Ordering::Relaxed)
-            .is_multiple_of(SETTLED_EVERY)
+            .is_multiple_of(COUNT_EVERY)
         {
             return Ok(());
         }

@@ -424,7 +424,7 @@ fn a_new_process_reads_some_hundred_rows_however_they_were_written() {
         .store
         .invalidate_item(world.identity, &[row.id], "9")
         .expect("invalidated");
-    world.records.settle().expect("settled");
+    world.records.flush_removals().expect("settled");
     assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());
     assert_eq!(world.store.all_matches(row.id).expect("read").len(), 1_500);
 }

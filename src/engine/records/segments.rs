@@ -25,8 +25,8 @@ pub struct Records {
     open: Swap<Arc<OpenSegments>>,
     /// Merges under way, the one of the smallest and newest segments last. Each write advances the last.
     pub(super) merging: Mutex<Vec<SlicedMerge>>,
-    /// How often [`Records::settle`] was called.
-    pub(super) settled: AtomicU32,
+    /// How often [`Records::flush_removals`] was called.
+    pub(super) flush_checks: AtomicU32,
     /// The unmerged records after a write of this process. Used under the writer's lock, so it is unlocked in a fork.
     pub(super) unmerged: Mutex<Option<(Incarnation, Sequence, usize)>>,
     /// Held while a thread rebuilds segments.
@@ -97,7 +97,7 @@ impl Records {
             matches_limit,
             open: Swap::new(Arc::default()),
             merging: Mutex::default(),
-            settled: AtomicU32::new(0),
+            flush_checks: AtomicU32::new(0),
             unmerged: Mutex::default(),
             rebuilding: Mutex::new(()),
             stand_in: Swap::new(None),

@@ -107,7 +107,7 @@ pub struct SegmentWriter {
     out: SegmentOutput,
     /// Bytes written, in whole pieces.
     written: usize,
-    /// Bytes not written yet; the first piece begins with room for the head.
+    /// The write buffer. In the first piece, space is reserved for the head.
     waits: Vec<u8>,
     sums: Vec<u8>,
 }

@@ -163,7 +163,7 @@ impl Reading {
                 self.records.rebuild(&open)?;
             }
             for row in full {
-                self.listings.make_anew(identity, &row)?;
+                self.listings.compact_full_memtable(identity, &row)?;
                 if attempt > 0 {
                     self.store.invalidate_all_paths(identity, row.id)?;
                 }

@@ -53,7 +53,7 @@ impl Reading {
     /// Invalidates the paths of one file: the given spelling and its others.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
         self.retry(|| self.forget_paths(library, paths, false))?;
-        self.records.settle()
+        self.records.flush_removals()
     }
 
     /// `again`: the second attempt, after a damaged segment.
@@ -98,7 +98,7 @@ impl Reading {
             self.store.invalidate_item(identity, &ids, rating_key)?;
             Ok(Some((identity, ids)))
         })?;
-        self.records.settle()
+        self.records.flush_removals()
     }
 
     pub fn invalidate(&self, library: Option<&Selection>) -> Result<()> {

@@ -64,7 +64,7 @@ impl Reading {
             self.records.rebuild(&open)?;
         }
         for row in &listings {
-            self.listings.remake(identity, row)?;
+            self.listings.rebuild_segment(identity, row)?;
         }
         self.listings.tried();
         self.reload()

@@ -12,8 +12,7 @@ use crate::platform::map::MapMode;
 use crate::platform::mutex::lock;
 use crate::platform::stamp::FolderStamp;
 
-/// What the files' names begin with. The number is the format's, so that processes with another format go on with files of
-/// their own.
+/// Prefix of all file names. It ends with the format number, so processes that use another format have their own files.
 pub const NAME: &str = "plexindex-3";
 /// Longest wait for another process that makes or renames a database, or makes the client identifier.
 pub const PATIENCE: Duration = Duration::from_secs(20);

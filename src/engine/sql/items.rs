@@ -174,8 +174,8 @@ fn item_by_key() -> String {
     )
 }
 
-/// Refuses a generation of which rows may be gone: a later one answers, or none of that library any more. A segment of what is
-/// left would be whole, and wrong.
+/// Fails if rows of this generation may have been swept: a later generation is current, or the library was removed. A
+/// segment built from the remaining rows would lack items without notice.
 fn check_whole(connection: &Connection, library: LibraryId, generation: Generation) -> rusqlite::Result<()> {
     connection.row(
         "SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation BETWEEN min(0, 1 - ?2) AND ?2",

@@ -9,7 +9,7 @@ use crate::model::{Item, Sequence};
 #[derive(Clone, Copy)]
 pub enum KnownRow {
     /// `newer`: it came singly since the page was asked for.
-    Living { id: i64, digest: i64, newer: bool },
+    Live { id: i64, digest: i64, newer: bool },
     /// It went singly since then.
     Gone,
 }
@@ -17,7 +17,7 @@ pub enum KnownRow {
 impl KnownRow {
     fn read(row: &rusqlite::Row<'_>, asked: Sequence) -> rusqlite::Result<Self> {
         Ok(if row.get(4)? {
-            Self::Living {
+            Self::Live {
                 id: row.get(1)?,
                 digest: row.get(2)?,
                 newer: row.get::<_, Sequence>(3)? > asked,
@@ -30,7 +30,7 @@ impl KnownRow {
     /// A living row counts more than one that is gone.
     fn and(self, before: Option<Self>) -> Self {
         match (self, before) {
-            (Self::Gone, Some(living @ Self::Living { .. })) => living,
+            (Self::Gone, Some(living @ Self::Live { .. })) => living,
             (own, _) => own,
         }
     }

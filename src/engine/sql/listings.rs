@@ -401,7 +401,8 @@ fn store_items(
     Ok(ids)
 }
 
-/// Stores an item if it differs: its row, and whether it does. `None`: it went while the page was on its way.
+/// Stores an item if it differs from its row. Returns the row's id and whether it was written; `None` if the item was
+/// removed after the page was requested.
 fn put<'i>(
     tx: &Tx<'_>,
     adding: &mut BulkInsert<'_, 'i>,
@@ -413,8 +414,8 @@ fn put<'i>(
     let has_twins = known.has_twins;
     let mut row = known.row(&item.rating_key);
     match row.as_deref().copied().flatten() {
-        Some(KnownRow::Living { id, digest: own, newer }) if own == digest || newer => return Ok(Some((id, false))),
-        Some(KnownRow::Living { id, .. }) => {
+        Some(KnownRow::Live { id, digest: own, newer }) if own == digest || newer => return Ok(Some((id, false))),
+        Some(KnownRow::Live { id, .. }) => {
             if has_twins {
                 adding.end()?; // its row may be pending
             }
@@ -429,7 +430,7 @@ fn put<'i>(
     let id = adding.add(item, digest)?;
     if let Some(row) = &mut row {
         let newer = false;
-        **row = Some(KnownRow::Living { id, digest, newer });
+        **row = Some(KnownRow::Live { id, digest, newer });
     }
     Ok(Some((id, true)))
 }

@@ -27,7 +27,7 @@ pub enum ProbeOutcome {
     Failed(Option<Status>),
 }
 
-/// For how long a premise is kept: another file, or another URL, has another one.
+/// How long the result of a precondition is kept: another file or URL has another precondition.
 const PREMISE_KEPT_MS: i64 = 400 * 86_400_000;
 
 impl Store {

@@ -88,8 +88,8 @@ impl Store {
         self.with(&self.connections.reader, patient)
     }
 
-    /// The connection that can be read with at once, if there is one: the writer's as long as it is the only one. None is
-    /// opened: that takes its time, and may wait for the process that makes or recovers the database.
+    /// Returns an open connection to read with: the reader's, or the writer's while only that is open. Opens none,
+    /// since that may wait for a process that creates or recovers the database.
     fn open_slot<'s>(
         &'s self,
         lock: &dyn Fn(&'s Mutex<LazyConnection>) -> Option<MutexGuard<'s, LazyConnection>>,
@@ -103,8 +103,8 @@ impl Store {
         lock(&self.connections.writer).filter(is_open)
     }
 
-    /// Opens a connection where none was opened yet, since the state file told enough. Waits for no thread, and for other
-    /// processes no longer than this.
+    /// Opens a connection if opening was postponed because the state file was current. Never waits for another thread,
+    /// and for other processes at most `patience`.
     pub(super) fn open_late(&self, patience: Duration) {
         if !self.is_late.load(Ordering::Relaxed) {
             return;

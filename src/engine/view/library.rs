@@ -138,7 +138,7 @@ impl LibraryView {
     }
 
     /// The match in the memtable for exactly this path, if no listed path contradicts it.
-    fn sole_recorded<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, Rung)> {
+    fn unique_recorded<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, Rung)> {
         if self.facts.fetched || path.is_text() {
             return None;
         }
@@ -150,7 +150,7 @@ impl LibraryView {
 
     /// For a path that the segment lists once: an older recorded match may contradict it. `form`: hash of the normal form.
     #[inline]
-    fn sole_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, Rung)> {
+    fn unique_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, Rung)> {
         let recorded = self
             .matches
             .as_ref()
@@ -252,7 +252,7 @@ impl View for LibraryView {
     fn unique_hit<'v>(&'v self, path: &Normal<'_>, first: FirstEntry) -> Option<(&'v str, Rung)> {
         let changed = !self.memtable.is_empty();
         if changed && self.memtable.about_path(path).next().is_some() {
-            return self.sole_recorded(path);
+            return self.unique_recorded(path);
         }
         // No listed path contradicts the recorded match.
         if !self.facts.fetched {
@@ -266,7 +266,7 @@ impl View for LibraryView {
         if changed && self.memtable.about_item(rating_key).next().is_some() {
             return None;
         }
-        self.sole_listed(path.raw(), path.hash(), rating_key)
+        self.unique_listed(path.raw(), path.hash(), rating_key)
     }
 
     #[inline]
@@ -276,7 +276,7 @@ impl View for LibraryView {
             return None;
         }
         let (rating_key, form) = self.segment.as_ref()?.unique_hit_spelled(path.raw(), first)?;
-        self.sole_listed(path.raw(), form, rating_key)
+        self.unique_listed(path.raw(), form, rating_key)
     }
 
     fn form_of<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<&'v [u8]> {

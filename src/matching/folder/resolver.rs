@@ -261,7 +261,7 @@ where
     }
 }
 
-/// What was found below a folder.
+/// A show, season, artist, album or item found below a folder, with its library.
 struct KnownMember<'v> {
     library: usize,
     member: FolderMember<'v>,
@@ -269,7 +269,7 @@ struct KnownMember<'v> {
     is_folder: bool,
 }
 
-/// What several libraries or folders hold together.
+/// Sums over several libraries or folders.
 #[derive(Default)]
 struct FolderTotals<'v> {
     members: Vec<KnownMember<'v>>,

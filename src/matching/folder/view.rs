@@ -5,7 +5,7 @@ use crate::matching::member::FolderMember;
 use crate::matching::resolution::ItemRef;
 use crate::matching::view::View;
 
-/// What is listed below a folder.
+/// The listed content of a folder.
 #[derive(Debug, Default)]
 pub struct FolderContents<'v> {
     /// Items of which a file lies below it.
@@ -46,9 +46,10 @@ pub struct ListedFile<'v> {
 /// An invalidated item: its rating key, and the paths that were invalidated; an empty one where the item itself was.
 pub type Invalidated = (String, Vec<Vec<u8>>);
 
-/// What resolving folders needs of a library besides. Folders are in normal form and end in no separator.
+/// The methods of a library that resolving folders needs. Folders are in normal form, without a separator at the end.
 pub trait Folders: View {
-    /// What is listed below a folder, by listed paths, or by those that server-to-host rules make of them.
+    /// Returns the listed content of a folder, by listed paths or, with `mapped`, by the host paths that
+    /// server-to-host rules make.
     fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v>;
 
     /// The items that were invalidated, and are not verified since: so many at most. Those with a file below a folder, by listed

@@ -8,10 +8,12 @@ use crate::matching::resolution::ItemRef;
 use crate::matching::words::{Gap, Words, year};
 use crate::model::ItemType;
 
-/// Whether one of the folders that only the path asked for has, `common` components from its end, keeps what is in it apart.
+/// Returns whether a folder of the path that the listed path lacks is one for copies, samples or extras. The last
+/// `common` components, which both paths have, are skipped.
 ///
-/// Copies lie anywhere, unless the listed path has that folder too: then a location does. Samples and extras lie below a folder
-/// with the item's title or its season. Above such a folder a name is a person's choice: `Other/Lost/Season 01`.
+/// A folder for copies counts anywhere, unless the listed path has a folder of that name. One for samples or extras
+/// counts only below a folder with the item's title or season: higher up it may be anyone's choice, as in
+/// `Other/Lost/Season 01`.
 pub fn is_apart(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_>, common: usize) -> bool {
     let mut around = None;
     let mut folders = named(asked).enumerate().skip(common.max(1));

@@ -1,4 +1,4 @@
-//! What a path tells of an item: the evidence for, and against, an answer by the end of a path or by its file name.
+//! Title evidence: what in a path confirms or contradicts a suffix or file name match.
 //!
 //! That one listed file has the same name says nothing of the files that are not listed. So a path must either be the
 //! listed one below another root ([`only_root_differs`]), or carry the item's title where names of media carry it
@@ -21,18 +21,18 @@ use names::{NAMES, PathNames, any, has_braces, has_number, is_unmatched, naming,
 
 pub use roots::{folder_root_differs, only_root_differs, title_depth};
 
-/// What a path says of an item.
+/// The evidence of a path about an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TitleEvidence {
-    /// It is this item's.
+    /// The path is a file of this item.
     Confirms,
-    /// Neither that it is, nor that it is not.
+    /// No evidence.
     Neutral,
-    /// It names another year, another number, another edition.
+    /// The path has another year, number or edition.
     Contradicts,
 }
 
-/// What the path asked for tells of the item, whose listed path has `common` components in common with it, from the end.
+/// Compares the requested path with an item and its listed path. `common`: components that both paths share at the end.
 pub fn title_evidence(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_>, common: usize) -> TitleEvidence {
     let Some(title) = naming(item).and_then(Words::of) else {
         return TitleEvidence::Neutral;
@@ -93,7 +93,7 @@ struct PathPair<'a, 'i> {
     common: usize,
 }
 
-/// What one name says of a film.
+/// Title evidence for a film in one component of the path.
 #[allow(clippy::struct_excessive_bools)] // independent facts
 struct FilmName {
     /// The title stands by itself.
@@ -117,7 +117,8 @@ impl PathPair<'_, '_> {
         })
     }
 
-    /// A film: its title by itself, its year, and no other year. The folders below the one with the title are the listed ones.
+    /// Evidence for a film: a name of the path is its title, a name has its year, and none has another year. Folders
+    /// below the one with the title must equal the listed ones.
     fn film(&self) -> TitleEvidence {
         let (mut has_title, mut dated_beside, mut dated_in_common, mut other_year) = (false, false, false, false);
         let (mut common_editions, mut asked_editions, mut listed_editions) = (0, 0, 0);
@@ -156,7 +157,7 @@ impl PathPair<'_, '_> {
         }
     }
 
-    /// What one name of the path asked for says of a film.
+    /// Title evidence for a film in one component of the requested path.
     fn film_name(&self, at: usize, words: &Words) -> FilmName {
         let (is_common, is_matched, released) = (at < self.common, !is_unmatched(self.item.guid), self.item.year);
         let is_own = |word: &[u8]| year(word) == Some(released);

@@ -105,7 +105,7 @@ pub fn has_braces(name: &str) -> bool {
     name.bytes().any(|byte| matches!(byte, b'{' | b'['))
 }
 
-/// What a name says in braces of the item: its number at a database, or its edition.
+/// Returns the tags in braces or brackets, such as `{imdb-tt0078748}`: external ids and editions.
 pub fn tags(name: &str) -> impl Iterator<Item = (&str, &str)> {
     const KEYS: [&str; 7] = ["imdb", "imdbid", "tmdb", "tmdbid", "tvdb", "tvdbid", "edition"];
     name.split(['{', '[']).skip(1).filter_map(|rest| {

@@ -1,8 +1,8 @@
-//! What bounds a call to a source.
+//! Limits of a call to a source.
 
 use std::time::{Duration, Instant};
 
-/// What bounds one call: a deadline, and the host's wish to stop.
+/// Limits of one call: a deadline and cancellation by the host.
 #[derive(Clone, Copy)]
 pub struct Bounds<'a> {
     /// When the call must have ended, retries and pauses included; `None` leaves the source's own time-outs.

@@ -1,4 +1,4 @@
-//! What an edit asks of the server: many items, one set of changes.
+//! Edit requests: many items, one set of changes.
 
 use crate::model::ItemType;
 
@@ -47,7 +47,7 @@ pub struct EditRequest<'a> {
     pub kind: ItemType,
     /// Their rating keys. Never empty: without any the server would edit every item of the library.
     pub ids: &'a [&'a str],
-    /// What is changed.
+    /// The changes.
     pub changes: &'a [FieldChange],
     /// Whether the fields are locked.
     pub lock: Lock,

@@ -1,4 +1,4 @@
-//! What a server tells of its own accord. Hints, never data: they say where to look again.
+//! Events pushed by a server. They are hints, never data: they say which items or libraries to fetch again.
 
 /// What a host received and handed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

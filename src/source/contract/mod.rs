@@ -20,7 +20,7 @@ pub use kind::{Kind, View, Viewer};
 pub use meter::{Meter, RequestKind};
 pub use tokens::{Next, Session, State as TokensState, Tokens};
 
-/// What a source can do. What it cannot is not asked of it.
+/// Capabilities of a source. Callers use only those that are set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct Abilities {
@@ -57,7 +57,7 @@ pub enum Resume {
     ByPosition,
 }
 
-/// What a source tells of changes.
+/// How completely a source reports changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delta {
     /// Nothing: a library that changed is listed.
@@ -189,19 +189,19 @@ impl Placed {
 
 /// Where items come from. Implementations are used from many threads at once.
 pub trait Source: Send + Sync {
-    /// What kind of source it is.
+    /// Returns the kind of the source.
     fn kind(&self) -> &'static Kind;
 
-    /// What it can do. May change while it is open.
+    /// Returns the capabilities, which may change while the source is open.
     fn abilities(&self) -> Abilities;
 
-    /// What has to be true of the world for this source to be what it was named as, in words that change with whatever that
-    /// depends on. Asked before each trip to it; what is found out holds for a day, in the whole store. `None`: nothing.
+    /// Returns the condition under which this source may be used, as text that names everything it depends on; `None`
+    /// without one. Read before each sync job. The result of checking it is kept in the store for a day.
     fn precondition(&self, _bounds: Bounds<'_>) -> Option<String> {
         None
     }
 
-    /// Whether the premise holds.
+    /// Checks the precondition: returns whether it holds.
     ///
     /// # Errors
     /// As [`Source::server`].
@@ -209,21 +209,21 @@ pub trait Source: Send + Sync {
         Ok(true)
     }
 
-    /// Hears whether the premise holds.
+    /// Tells the source whether the precondition holds.
     fn settle(&self, _holds: bool) {}
 
-    /// Whether the premise does not hold, so that the source stands in for itself with what it can still do: for another viewer,
-    /// since it is another view.
+    /// Returns whether the precondition does not hold, so that only the fallback is used. The fallback belongs to
+    /// another view.
     fn is_unavailable(&self) -> bool {
         false
     }
 
-    /// What it is now that it heard whether the premise holds, and stays whatever it hears later. `None`: itself.
+    /// Returns the source as it is now, unaffected by later results of the precondition; `None`: this source itself.
     fn settled(&self) -> Option<&dyn Source> {
         None
     }
 
-    /// Why it does, for people, where [`Source::is_unavailable`].
+    /// A sentence that says why [`Source::is_unavailable`] is `true`.
     fn why_unavailable(&self) -> Option<String> {
         None
     }
@@ -234,7 +234,7 @@ pub trait Source: Send + Sync {
     /// Every status of the 300 block, and [`crate::error::Status::Aborted`].
     fn server(&self, bounds: Bounds<'_>) -> Result<Server>;
 
-    /// The same, asked of the server itself, also where it is known otherwise: whether it can be reached.
+    /// As [`Source::server`], but always sends a request to the server, to test whether it is reachable.
     ///
     /// # Errors
     /// As [`Source::server`].
@@ -242,8 +242,8 @@ pub trait Source: Send + Sync {
         self.server(bounds)
     }
 
-    /// Hears which path is looked for next, where no library is known yet: [`Source::libraries`] may look for it in the same
-    /// go, and [`Source::find_path`] gives what that found.
+    /// Prefetch hint: the caller looks for this path next, and knows no library yet. [`Source::libraries`] may search
+    /// for it at the same time, and [`Source::find_path`] then returns the result.
     fn expect(&self, _spellings: &[Vec<u8>]) {}
 
     /// The libraries that the user may see, each with its change token as of now: the probe.
@@ -252,13 +252,13 @@ pub trait Source: Send + Sync {
     /// As [`Source::server`].
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>>;
 
-    /// Whether something may have been written since this change token was given, as far as a look from outside tells. Asked
-    /// before each answer of a source that is [`Abilities::local`], and so it must cost little.
+    /// Returns whether the source may have changed since this change token, without reading its content. Called before
+    /// each answer if the source is [`Abilities::local`], so it must be cheap.
     fn has_moved(&self, _token: &str) -> bool {
         false
     }
 
-    /// How many partitions the listing of a library has, which are listed one after the other. The same each time.
+    /// Number of partitions of a library's listing, which are fetched one after the other. Constant for a library.
     fn partitions(&self, _library: &Library) -> usize {
         1
     }
@@ -352,12 +352,12 @@ pub trait Source: Send + Sync {
     /// Ends [`Source::events`], now, and nothing else. Bounds that are aborted must say so already.
     fn interrupt_events(&self) {}
 
-    /// What was learned of this server before, as words of the source's own: takes the place of what was said earlier, but for
-    /// what was learned since and not asked for by [`Source::learned`].
+    /// Restores stored words of [`Source::learned`]. They replace those of an earlier call, but not what was learned
+    /// since and not yet returned by [`Source::learned`].
     fn recall(&self, _words: &str) {}
 
-    /// What was learned of the server since this was asked last, as words with a space between them: worth remembering for as
-    /// long as the server has its version. Empty: nothing.
+    /// Returns what the source learned about the server since the last call, as words separated by spaces; empty if
+    /// nothing. The caller stores it until the server's version changes.
     fn learned(&self) -> String {
         String::new()
     }

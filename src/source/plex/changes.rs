@@ -1,4 +1,4 @@
-//! What is new since the last listing, without listing it all: the positive delta.
+//! Items added or updated since the last listing, without a full listing.
 //!
 //! Rows that the server returns are true. So a page newest updated and the last page by id are merged, and on from there
 //! as long as they are new to us: all at once, for what is known ends the reading of pages. What came is at the

@@ -1,4 +1,4 @@
-//! What there is of a server between requests: its place, the token, the connections, what it refuses.
+//! State of a server between requests: its URL, the token, the connections, and the arguments that it refuses.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -178,7 +178,7 @@ impl PlexHttp {
 /// No token has more bytes, and no server takes a header that does.
 const MOST_BYTES: usize = 65_536;
 
-/// Refuses a token that no header can carry. Its text is not shown.
+/// Checks that a header can carry the token. Errors do not show it.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`].

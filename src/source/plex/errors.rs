@@ -1,4 +1,4 @@
-//! What went wrong, in words: each failure with its place, its reason and a remedy.
+//! Error messages: each names the server, the reason and a remedy.
 //!
 //! Texts name the URL without its query, since a query may name files, and never anything of a token.
 

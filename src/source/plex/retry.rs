@@ -159,7 +159,7 @@ pub(super) fn check(pause: &dyn Pause, bounds: &Bounds<'_>, what: &dyn std::fmt:
     Ok(())
 }
 
-/// What a call that the host stopped ends with.
+/// The error of a call that the host aborted.
 pub(super) fn aborted(what: &dyn std::fmt::Display) -> Error {
     Error::new(Status::Aborted, format!("stopped by the host while asking for {what}"))
 }

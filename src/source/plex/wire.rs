@@ -1,4 +1,4 @@
-//! What Plex's replies look like: one `MediaContainer` with a few numbers and a list.
+//! The format of Plex's replies: one `MediaContainer` with a few numbers and a list.
 //!
 //! The keys of the container come in any order, so the numbers may follow the rows. Rows are handed over one by one
 //! while they are parsed; nothing here grows with their number.
@@ -13,7 +13,7 @@ use super::lenient::{Fields, Object, TextFields, empty_long_key, fill, fill_each
 use super::sanitize::{Sanitized, sanitize};
 use super::sections::Directories;
 
-/// What a reply said besides its rows.
+/// The fields of a reply besides its rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplyHead {
     /// There was a `MediaContainer`: a Plex server, or something that plays one, answered.
@@ -44,7 +44,7 @@ pub(super) enum Lists<'a> {
 }
 
 impl Lists<'_> {
-    /// Another reply is going to be read.
+    /// Resets the state before another reply is read.
     pub fn begin(&mut self) {
         self.start_over();
         if let Self::Rows(rows) = self {

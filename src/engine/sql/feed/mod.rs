@@ -1,7 +1,7 @@
-//! The feed: what came to the listings of an identity, changed in them, moved or went, in the order in which it was learned.
+//! The feed: items that were added, changed, moved or removed in a view, in the order of their change sequence.
 //!
-//! It is read from the log of changes and from the rows that listings end and bring: nothing is written for it twice. A
-//! listing is one row of the log, told item by item here; so half of one is never seen, and a large one is told in pages.
+//! It is derived from the change log and from the rows that listings add and end; nothing is stored for it alone. A
+//! listing is one row of the log and is expanded to items here, in pages. So a reader never sees a part of a listing.
 
 mod listed;
 mod log;
