@@ -49,8 +49,12 @@ const FINISH: &str = "DELETE FROM main.changes WHERE kind IN (1, 2); UPDATE main
      UPDATE main.store SET segments = 'plexindex-3-r0-0:0', merged = sequence, manifest = sequence, guids_upto = 0, \
      titles_upto = 0; \
      UPDATE main.libraries SET segment_seq = (SELECT sequence FROM main.store); \
-     UPDATE main.sqlite_sequence SET seq = (SELECT seq FROM earlier.sqlite_sequence e WHERE e.name = sqlite_sequence.name) \
-     WHERE name IN (SELECT name FROM earlier.sqlite_sequence);";
+     UPDATE main.sqlite_sequence SET seq = max(seq, (SELECT seq FROM earlier.sqlite_sequence e \
+     WHERE e.name = sqlite_sequence.name)) WHERE name IN (SELECT name FROM earlier.sqlite_sequence);";
+
+/// A listing under way begins anew. `changed`: rows that it stored may differ from those that answer.
+const LISTINGS: &str = "INSERT INTO main.listings (library, generation, begun_seq, touched_ms, position, pages, changed, progress) \
+     SELECT library, generation, begun_seq, 0, 0, 0, 1, x'' FROM earlier.listings";
 
 /// Matches stand behind the records of hosts' tables that the same write made.
 const BEHIND: i64 = 1 << 24;
@@ -85,6 +89,9 @@ pub fn fill(c: &Connection) -> rusqlite::Result<()> {
     }
     if has("entries")? {
         c.execute_batch(ENTRIES)?;
+    }
+    if has("listings")? {
+        c.execute_batch(LISTINGS)?;
     }
     if has("matches")? {
         fill_matches(c)?;

@@ -19,6 +19,9 @@ use crate::model::{Item, LibraryId};
 /// How long a query waits for other writers until an index is made: without one it takes longer, and is answered.
 const SHORTLY: Duration = Duration::from_secs(1);
 
+/// A search looks through so many rows for items of its library before it brings the index up to date.
+const FEW: i64 = 1_000;
+
 /// Row numbers that one transaction indexes.
 const SLICE: i64 = if cfg!(test) { 20 } else { 20_000 };
 /// The entries of an item in an index.
@@ -63,8 +66,14 @@ impl Store {
             let is_current = answers(connection, row)?;
             Ok(Hits { is_current, ..found })
         };
-        // Mostly the index lacks nothing, and all is read in one transaction.
-        let known = self.read(|c| gap::<I>(c)?.is_none().then(|| hits(c, true)).transpose())?;
+        // Mostly the index has all items of the library, and one transaction reads all.
+        let known = self.read(|c| {
+            let lacks_some = match gap::<I>(c)? {
+                Some((upto, last)) => last - upto > FEW || has_items_after(c, row.id, upto)?,
+                None => false,
+            };
+            (!lacks_some).then(|| hits(c, true)).transpose()
+        })?;
         if let Some(hits) = known {
             return Ok(hits);
         }
@@ -95,13 +104,23 @@ fn gap<I: Indexed>(c: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
     )
 }
 
-/// Indexes a slice of the rows that an index lacks; gives whether there were some.
+/// Returns whether a library has items after this row.
+fn has_items_after(c: &Connection, library: LibraryId, row: i64) -> rusqlite::Result<bool> {
+    c.query_row(
+        "SELECT EXISTS (SELECT 1 FROM items WHERE +library = ?1 AND id > ?2)",
+        params![library, row],
+        |found| found.get(0),
+    )
+}
+
+/// Indexes a slice of the rows that an index lacks. Returns whether more are left.
 fn index_slice<I: Indexed>(tx: &Tx<'_>) -> rusqlite::Result<bool> {
     let c = tx.connection;
     let Some((upto, last)) = gap::<I>(c)? else {
         return Ok(false);
     };
     // A row that is deleted leaves its number, so most slices of an old store are few rows.
+    let last_item = last;
     let last = last.min(upto.saturating_add(SLICE));
     let rows: Vec<I> = c.rows(
         &format!(
@@ -122,7 +141,7 @@ fn index_slice<I: Indexed>(tx: &Tx<'_>) -> rusqlite::Result<bool> {
         add.execute(params![library, key, item])?;
     }
     c.run(&format!("UPDATE store SET {} = ?1", I::UPTO), [last])?;
-    Ok(true)
+    Ok(last < last_item)
 }
 
 /// Items found in a library.

@@ -373,6 +373,7 @@ fn a_store_of_format_2_is_carried_over_once() {
              SELECT (((sequence + 3) & 0xFFFFFFFF) << 31), sequence + 3, 1, l.id, 1, x'62', '5' FROM libraries l, store; \
              INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key) \
              SELECT (((sequence + 3) & 0xFFFFFFFF) << 31) + 1, sequence + 3, 1, l.id, 1, x'64', '4' FROM libraries l, store; \
+             INSERT INTO listings SELECT id, generation + 1, 0, 0, 0, 0, 0, x'00' FROM libraries; \
              PRAGMA user_version = 9",
         )
         .expect("as it was");
@@ -412,6 +413,11 @@ fn a_store_of_format_2_is_carried_over_once() {
             (vec![2], Some((Some(Vec::new()), 0))),
         ];
         assert_eq!(rows, kept, "and what hosts keep");
+        let next = "SELECT seq >= (SELECT max(id) FROM tables) FROM sqlite_sequence WHERE name = 'tables'";
+        let is_new = store.read(|c| c.query_row(next, [], |row| row.get::<_, bool>(0)));
+        assert_eq!(is_new, Ok(true), "no number of a table is used twice");
+        let listing = store.begin_listing(&row, NOW_MS).expect("begun");
+        assert!(listing.changed, "rows of the listing under way were kept");
         let again = store.accepted(&endpoint("http://a"), &server("one"), Some([1; 32]));
         assert_eq!(again.expect("written"), mine);
     }
