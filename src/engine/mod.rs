@@ -3,7 +3,7 @@
 //! [`sql`] is the truth. Segments are immutable, mapped and derived ([`segment`]); memtables hold the changes since
 //! ([`memtable`]). A [`view`] is one library of both, a [`snapshot`] all libraries; the version page shows whether a snapshot
 //! is current ([`version_page`]). Confirmed matches and tables are [`records`]. [`compaction`] writes, replaces and removes
-//! the segments of listings. The rest of the crate uses only the names exported here.
+//! the segments of listings, and keeps the folder small. The rest of the crate uses only the names exported here.
 
 mod backoff;
 mod compaction;

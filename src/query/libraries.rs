@@ -79,7 +79,7 @@ impl Queries {
                 title: library.title,
                 kind: library.kind,
                 locations: library.locations.into_iter().map(PathBuf::from).collect(),
-                items: is_fetched.then_some(row.items),
+                items: Some(row.items).filter(|items| is_fetched || *items > 0),
                 checked: is_fetched.then(|| UNIX_EPOCH + time(row.checked_ms)),
                 age: is_fetched.then(|| time(now - row.checked_ms)),
                 generation: is_fetched.then_some(row.generation.0.cast_unsigned()),

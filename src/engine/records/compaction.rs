@@ -156,6 +156,19 @@ fn in_segments(open: &OpenSegments, table: TableId, path: &[u8]) -> std::result:
 impl Records {
     /// Flushes the unmerged records into a segment once they are many. `written`: records of this write.
     pub fn flush_when_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<Option<Vec<SegmentName>>> {
+        if !self.are_many(tx, written)? {
+            return Ok(None);
+        }
+        match self.flush(tx, self.clock.now_ms()) {
+            Ok(merged) => Ok(merged),
+            // The log has every record; the next reader rebuilds the segments.
+            Err(WriteStopped::SegmentsLost) => Ok(None),
+            Err(WriteStopped::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Returns whether the unmerged records, of tables and matches together, are to be flushed. `written`: as above.
+    pub(super) fn are_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
         // Counting reads each row: the count after this process's last write is kept.
         let mut known = lock(&self.unmerged);
         let incarnation = self.store.incarnation();
@@ -163,18 +176,9 @@ impl Records {
             Some((of, at, count)) if of == incarnation && at.next() == tx.sequence() => count + written,
             _ => tx.log.count_since(self.known_upto(&tx.log.manifest()?), SMALLEST + 1)?,
         };
-        *known = Some((incarnation, tx.sequence(), unmerged));
-        if unmerged <= SMALLEST {
-            return Ok(None);
-        }
-        *known = None;
-        drop(known);
-        match self.flush(tx, self.clock.now_ms()) {
-            Ok(merged) => Ok(merged),
-            // The log has every record; the next reader rebuilds the segments.
-            Err(WriteStopped::SegmentsLost) => Ok(None),
-            Err(WriteStopped::Failed(error)) => Err(error),
-        }
+        let are_many = unmerged > SMALLEST;
+        *known = (!are_many).then_some((incarnation, tx.sequence(), unmerged));
+        Ok(are_many)
     }
 
     /// Flushes the log if it has many unmerged removals. Without this only the next write of a record flushes, and

@@ -428,3 +428,16 @@ fn a_new_process_reads_some_hundred_rows_however_they_were_written() {
     assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());
     assert_eq!(world.store.all_matches(row.id).expect("read").len(), 1_500);
 }
+
+#[test]
+fn rows_of_tables_and_of_matches_are_counted_together() {
+    let world = World::new(1);
+    let table = world.tables.table(b"t", false).expect("a table");
+    for number in 0..512_u32 {
+        world.record(&[(format!("/H/{number}.mkv").as_bytes(), "9")]);
+    }
+    for number in 0..512_u32 {
+        table.put(&number.to_le_bytes(), b"x", &ROOM).expect("put");
+    }
+    assert!(world.rows_behind() <= 513, "{}", world.rows_behind());
+}

@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 
 use super::compaction::WriteStopped;
-use super::merge::SMALLEST;
 use super::snapshot::{LONG, TableSnapshot, counted, owned};
 use super::table::{Op, Table};
 use super::tables::{MAX_RETRIES, Tables, Terms, check_name};
@@ -303,7 +302,7 @@ impl Tables {
         }
         batch.expire(now_ms)?;
         batch.evict(terms.limit.unwrap_or(u64::MAX))?;
-        let many = base.memtable.len() + batch.records.len() > SMALLEST;
+        let many = self.records.are_many(tx, batch.records.len() - batch.own)?;
         let merged = if many { self.records.flush(tx, now_ms)? } else { None };
         Ok(CommittedWrite {
             incarnation,

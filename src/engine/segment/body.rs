@@ -269,9 +269,9 @@ pub fn failed(what: &str, error: &io::Error) -> Error {
 
 /// The same for writing the segment of this name.
 pub fn cannot_write<T>(done: io::Result<T>, path: &Path) -> Result<T> {
-    done.map_err(|error| failed(&format!("the image {} cannot be written: ", path.display()), &error))
+    done.map_err(|error| failed(&format!("the segment {} cannot be written: ", path.display()), &error))
 }
 
 pub fn too_large() -> io::Error {
-    io::Error::new(io::ErrorKind::StorageFull, "an image holds 16 GiB at most")
+    io::Error::new(io::ErrorKind::StorageFull, "a segment holds 16 GiB at most")
 }

@@ -258,7 +258,7 @@ impl ListingBuilder {
     pub fn finish_in_memory(self) -> Result<Vec<u8>> {
         match self.write(0).map_err(|error| failed("", &error))? {
             (SegmentOutput::Memory(bytes), _) => Ok(bytes),
-            _ => Err(failed("", &io::Error::other("the image was begun in a file"))),
+            _ => Err(failed("", &io::Error::other("the segment was begun in a file"))),
         }
     }
 
@@ -464,6 +464,6 @@ fn within(path: &[u8], title: &[u8]) -> Option<usize> {
 fn no_memory(items: u64) -> io::Error {
     io::Error::new(
         io::ErrorKind::OutOfMemory,
-        format!("there is no memory for an image of {items} items: raise the limit on memory (ulimit -v)"),
+        format!("there is no memory for a segment of {items} items: raise the limit on memory (ulimit -v)"),
     )
 }

@@ -108,7 +108,7 @@ impl SegmentHead {
     pub fn decode(file: &[u8]) -> Result<Self, &'static str> {
         let head = file.get(..BLOCK).ok_or("it is too short")?;
         if head[..8] != MAGIC {
-            return Err("it is no image");
+            return Err("it is no segment");
         }
         if xxh3_64(&head[..AT_SUM]) != u64_at(head, AT_SUM) {
             return Err("its head is damaged");

@@ -282,6 +282,6 @@ impl ListingSegment {
 pub(super) fn refuse(path: &Path, why: &str) -> Error {
     Error::new(
         Status::Store,
-        format!("the image {} cannot be used: {why}", path.display()),
+        format!("the segment {} cannot be used: {why}", path.display()),
     )
 }

@@ -137,7 +137,8 @@ impl StoreFolder {
                 gone(files::rename(&from, &self.companion(&format!("{end}.broken")))).map_err(cannot)?;
             }
             log::warn!(
-                "the database in {} was broken; it is set aside as {NAME}.db.broken, and what it held is fetched anew",
+                "the database in {} is damaged, or of an earlier build; it is renamed to {NAME}.db.broken. Listings are fetched again; \
+                 recorded matches and tables are lost",
                 self.path().display()
             );
         }
