@@ -5,7 +5,6 @@
 //! is current ([`version_page`]). Confirmed matches and tables are [`records`]. [`compaction`] writes, replaces and removes
 //! the segments of listings, and keeps the folder small. The rest of the crate uses only the names exported here.
 
-mod backoff;
 mod compaction;
 mod memtable;
 mod records;
@@ -14,6 +13,7 @@ mod snapshot;
 mod sql;
 mod version_page;
 mod view;
+mod write_retry;
 
 pub use compaction::{ListingSegments, Maintenance};
 pub use records::{LONGEST_NAME, Op, Records, Table, Tables, Terms};

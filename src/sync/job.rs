@@ -1,5 +1,4 @@
-//! Sync jobs: work that asks the server. It runs on a thread of the library while the caller waits and reports progress;
-//! `platform::thread` says why.
+//! Sync jobs: work that asks the server, on a thread of the library (`platform::thread`) while the caller reports progress.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

@@ -3,9 +3,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::engine::backoff::Backoff;
 use crate::engine::segment::ListingSegment;
 use crate::engine::sql::{Incarnation, LibraryRow};
+use crate::engine::write_retry::WriteRetry;
 use crate::model::{Generation, LibraryId, ListingName, Sequence};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
@@ -15,7 +15,7 @@ use crate::platform::mutex::lock;
 pub(super) struct InMemorySegments {
     segments: Mutex<Vec<InMemorySegment>>,
     /// When the files are tried again.
-    pub backoff: Backoff,
+    pub backoff: WriteRetry,
 }
 
 /// A segment in memory instead of a file.

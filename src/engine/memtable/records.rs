@@ -92,8 +92,7 @@ impl TableMemtable {
     }
 
     /// How many records it has.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.inner
             .get()
             .map_or(0, |inner| inner.length.load(Ordering::Acquire) as usize)

@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
 use super::merge::SlicedMerge;
-use crate::engine::backoff::Backoff;
 use crate::engine::segment::{RecordSegment, RecordSegments, log_unusable};
 use crate::engine::sql::{Incarnation, Manifest, NamedSegment, Store};
+use crate::engine::write_retry::WriteRetry;
 use crate::model::{Sequence, TableId};
 use crate::platform::clock::Clock;
 use crate::platform::fork::{self, Forks, Release, Side, hold};
@@ -34,7 +34,7 @@ pub struct Records {
     /// The segment in memory whose file cannot be written.
     pub(super) stand_in: Swap<Option<Arc<StandIn>>>,
     /// When segments that cannot be written are tried again.
-    pub(super) backoff: Backoff,
+    pub(super) backoff: WriteRetry,
 }
 
 /// The segments that a manifest names, or their stand-in.
@@ -101,7 +101,7 @@ impl Records {
             unmerged: Mutex::default(),
             rebuilding: Mutex::new(()),
             stand_in: Swap::new(None),
-            backoff: Backoff::default(),
+            backoff: WriteRetry::default(),
         });
         fork::watch(&records);
         records

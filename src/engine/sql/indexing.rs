@@ -116,12 +116,11 @@ fn has_items_after(c: &Connection, library: LibraryId, row: i64) -> rusqlite::Re
 /// Indexes a slice of the rows that an index lacks. Returns whether more are left.
 fn index_slice<I: Indexed>(tx: &Tx<'_>) -> rusqlite::Result<bool> {
     let c = tx.connection;
-    let Some((upto, last)) = gap::<I>(c)? else {
+    let Some((upto, last_item)) = gap::<I>(c)? else {
         return Ok(false);
     };
     // A row that is deleted leaves its number, so most slices of an old store are few rows.
-    let last_item = last;
-    let last = last.min(upto.saturating_add(SLICE));
+    let last = last_item.min(upto.saturating_add(SLICE));
     let rows: Vec<I> = c.rows(
         &format!(
             "SELECT {} FROM items i {ABOVE} WHERE i.id > ?1 AND i.id <= ?2",

@@ -7,14 +7,14 @@ const LONGEST_MS: i64 = 3_600_000;
 /// Nothing failed.
 const NEVER: i64 = i64::MAX;
 
-/// Exponential backoff. Usable from any thread, without a lock.
-pub struct Backoff {
+/// Exponential backoff for segments that cannot be written. Usable from any thread, without a lock.
+pub struct WriteRetry {
     /// When it is tried again, Unix ms.
     due_ms: AtomicI64,
     wait_ms: AtomicI64,
 }
 
-impl Default for Backoff {
+impl Default for WriteRetry {
     fn default() -> Self {
         Self {
             due_ms: AtomicI64::new(NEVER),
@@ -23,7 +23,7 @@ impl Default for Backoff {
     }
 }
 
-impl Backoff {
+impl WriteRetry {
     /// Whether it failed, and is to be tried again.
     pub fn is_due(&self, now_ms: impl FnOnce() -> i64) -> bool {
         let due_ms = self.due_ms.load(Ordering::Relaxed);
