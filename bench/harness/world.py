@@ -130,7 +130,14 @@ class World:
     def open(self, store: Path | None = None, *, server: bool = True) -> plexindex.Index:
         """The store, opened as a host does."""
         given = {"server_url": self.server.url, "token": self.server.token} if server else {}
-        return plexindex.open(store or self.store, library_ttl=None, mappings=[(HOST, SERVER)], **given)  # type: ignore[arg-type]
+        # No limit for recorded matches: a million take more than the default, and peers keep all of theirs.
+        return plexindex.open(
+            store or self.store,
+            library_ttl=None,
+            mappings=[(HOST, SERVER)],
+            matches_limit=1 << 40,
+            **given,  # type: ignore[arg-type]
+        )
 
     def confirmed_store(self) -> Path:
         """A copy of the store in which the exact questions' answers were recorded as true."""
