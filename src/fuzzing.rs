@@ -14,14 +14,14 @@ pub mod matching {
     pub use crate::matching::normal::normal_form;
     pub use crate::matching::propose::{PrefixPair, Samples};
     pub use crate::matching::{
-        FoldBuffers, FolderResolver, FoundItem, GROUP, ItemRef, LIMIT, Mappings, Normal, Relation, Resolution,
+        FoldBuffers, FolderResolver, FoundItem, GROUP, ItemRef, MAX_CANDIDATES, Mappings, Normal, Relation, Resolution,
         Resolver, Scope, lies_under,
     };
 }
 
 /// What a server sends.
 pub mod plex {
-    pub use crate::source::plex::fuzz::{Answered, ReplyKind, held, stream, streamed};
+    pub use crate::source::plex::fuzz::{ParsedReply, ReplyKind, held, stream, streamed};
 }
 
 /// The hash of index files.

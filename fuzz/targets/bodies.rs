@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use plexindex::fuzzing::plex::{Answered, ReplyKind, held, streamed};
+use plexindex::fuzzing::plex::{ParsedReply, ReplyKind, held, streamed};
 use plexindex::model::ItemType;
 
 use super::input::Input;
@@ -21,7 +21,7 @@ impl Read for Drip<'_> {
     }
 }
 
-fn check(answer: &Answered, most: u64) {
+fn check(answer: &ParsedReply, most: u64) {
     for item in &answer.items {
         assert!(!item.rating_key.is_empty(), "an item without a key");
         let own = [
@@ -103,7 +103,7 @@ pub fn run(data: &[u8]) {
     }
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if text.trim_ascii_start().first() != Some(&b'{') {
-        assert_eq!(answer, Answered::default(), "no object");
+        assert_eq!(answer, ParsedReply::default(), "no object");
         return;
     }
     let piece = 1 + usize::from(mode) % 7 * 13;

@@ -6,7 +6,7 @@ use super::index::{Index, ManualClock};
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{self, Item, ItemType, LibraryKind, Server};
 use plexindex::options::Options;
-use plexindex::source::{Abilities, Bounds, Delta, Kind, PageEnd, PageRequest, Placed, Resume, Source, plex};
+use plexindex::source::{Abilities, Bounds, Delta, Kind, LocatedItem, PageEnd, PageRequest, Resume, Source, plex};
 
 use super::ladder::against::movie;
 
@@ -101,11 +101,11 @@ impl Source for Small {
         })
     }
 
-    fn items(&self, keys: &[&str], _: Bounds<'_>) -> Result<Vec<Placed>> {
+    fn items(&self, keys: &[&str], _: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         Ok(items()
             .into_iter()
             .filter(|item| keys.contains(&item.rating_key.as_str()))
-            .map(|item| Placed {
+            .map(|item| LocatedItem {
                 item,
                 section: String::new(),
             })
@@ -139,7 +139,7 @@ impl Source for Away {
         Err(away())
     }
 
-    fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<Placed>> {
+    fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         Err(away())
     }
 

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::events::DebounceIntervals;
 use crate::model::Token;
 use crate::query::{Folder, LibraryInfo, Match};
-use crate::source::Next;
+use crate::source::TokenOwner;
 use crate::stats::Stats;
 
 impl Index {
@@ -166,7 +166,7 @@ impl Index {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what no token can be; the store's.
     pub fn set_token(&self, token: Option<Token>) -> Result<()> {
-        self.inner().set_token(token, Next::Any)
+        self.inner().set_token(token, TokenOwner::Any)
     }
 
     /// Makes a full listing of every library due, and forgets all recorded matches.
@@ -293,7 +293,7 @@ impl Index {
     /// What a path of the server is called on this machine, as far as mappings tell.
     pub(crate) fn host_path<'p>(&self, path: &'p [u8]) -> Result<Cow<'p, [u8]>> {
         self.inner().queries.check_path(path)?;
-        Ok(self.inner().reading.mappings().on_host(path))
+        Ok(self.inner().reading.mappings().host_path(path))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{self, Forks, Release, Side};
 use crate::query::Queries;
-use crate::source::{self, Next, Source, Tokens};
+use crate::source::{self, Source, TokenOwner, Tokens};
 use crate::stats::{Counters, Stats};
 use crate::sync::{AllowedView, Call, Syncing};
 
@@ -144,11 +144,11 @@ impl Inner {
     }
 
     /// Replaces the token.
-    pub fn set_token(&self, token: Option<Token>, next_is: Next) -> Result<()> {
+    pub fn set_token(&self, token: Option<Token>, owner: TokenOwner) -> Result<()> {
         if let Some(token) = &token {
             source::check_token(token)?;
         }
-        if self.reading.set_token(token, next_is)? {
+        if self.reading.set_token(token, owner)? {
             self.sync.forget_failures();
             self.events.token_replaced();
         }
@@ -206,7 +206,7 @@ impl Inner {
         let is_renewed = || self.reading.tokens.current().number() != call.session;
         self.renewing
             .renew(self.reading.now_ms(), call.until, &is_renewed, &|token| {
-                if let Err(error) = self.set_token(Some(token), Next::Renews(call.session)) {
+                if let Err(error) = self.set_token(Some(token), TokenOwner::SameAs(call.session)) {
                     log::warn!("the new token cannot be used: {error}");
                 }
             });

@@ -1,7 +1,7 @@
 use crate::api::Index;
 use crate::model::{IdentityId, Server, Token};
 use crate::options::Options;
-use crate::source::Next;
+use crate::source::TokenOwner;
 
 #[test]
 fn what_one_user_was_told_is_not_told_another_whose_token_comes_meanwhile() {
@@ -18,7 +18,7 @@ fn what_one_user_was_told_is_not_told_another_whose_token_comes_meanwhile() {
         machine_identifier: "server".to_owned(),
         ..Server::default()
     };
-    let set = |token: &str| inner.set_token(Token::new(token), Next::Any).expect("set");
+    let set = |token: &str| inner.set_token(Token::new(token), TokenOwner::Any).expect("set");
     let accepted = |token: &str| {
         set(token);
         let endpoint = inner.reading.endpoint().expect("a server is named");

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::model::{self, Item, Server};
 use crate::options;
 use crate::platform::clock::SystemClock;
-use crate::source::{Abilities, Bounds, Delta, Kind, PageEnd, PageRequest, Placed, Resume, Source, plex};
+use crate::source::{Abilities, Bounds, Delta, Kind, LocatedItem, PageEnd, PageRequest, Resume, Source, plex};
 
 /// A source that names an item by a key that none can have, between two good ones.
 struct Hostile;
@@ -63,7 +63,7 @@ impl Source for Hostile {
         })
     }
 
-    fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<Placed>> {
+    fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         Ok(Vec::new())
     }
 

@@ -175,7 +175,7 @@ pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -
     let lower = name.to_ascii_lowercase();
     let name = LowerName(&lower);
     let videos = |rule: Rule| kinds.holds(Kinds::AS_VIDEO) && rules.has(rule);
-    if rules.has(Rule::System) && (name.is_systems() || at_root && name.is_systems_at_root()) {
+    if rules.has(Rule::System) && (name.is_system_folder() || at_root && name.is_root_system_folder()) {
         Some(Rule::System)
     } else if rules.has(Rule::Hidden) && name.begins(b".") {
         Some(Rule::Hidden)
@@ -183,9 +183,9 @@ pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -
         Some(Rule::Unpacking)
     } else if videos(Rule::Discs) && (name.is(b"bdmv") || name.is(b"video_ts")) {
         Some(Rule::Discs)
-    } else if videos(Rule::Samples) && (name.is_of_samples()) {
+    } else if videos(Rule::Samples) && (name.is_samples_folder()) {
         Some(Rule::Samples)
-    } else if videos(Rule::Extras) && !at_root && name.is_of_extras() {
+    } else if videos(Rule::Extras) && !at_root && name.is_extras_folder() {
         Some(Rule::Extras)
     } else {
         None
@@ -206,9 +206,9 @@ pub fn rule_for_file(path: &Path, name: &[u8], rules: Rules, kinds: Kinds) -> Op
         Some(Rule::Hidden)
     } else if rules.has(Rule::Empty) && (size() == 0 || !may_read(path)) {
         Some(Rule::Empty)
-    } else if videos(Rule::Samples) && name.is_a_sample() && size() < SAMPLE_BYTES {
+    } else if videos(Rule::Samples) && name.is_sample() && size() < SAMPLE_BYTES {
         Some(Rule::Samples)
-    } else if videos(Rule::Extras) && name.is_an_extra() {
+    } else if videos(Rule::Extras) && name.is_extra() {
         Some(Rule::Extras)
     } else {
         None

@@ -2,26 +2,26 @@
 
 use smallvec::SmallVec;
 
-use super::resolution::LIMIT;
+use super::resolution::MAX_CANDIDATES;
 
-/// A path that fits, with what is needed to rank it.
+/// A matching path with the facts that rank it.
 #[derive(Clone, Copy)]
 pub struct RankedHit<'v, H> {
     pub library: usize,
     pub rating_key: &'v str,
     pub path: &'v [u8],
-    /// Whose item the answer shows; `None` when only the key is known.
+    /// The listed hit that the answer shows; `None` when only the key is known.
     pub item: Option<H>,
 }
 
-/// The best candidates so far: a better rank throws out all that came before, a worse one is ignored.
+/// Keeps the candidates of the best rank: a better rank replaces them, a worse one is ignored.
 pub struct Candidates<'v, H> {
-    found: SmallVec<[RankedHit<'v, H>; LIMIT]>,
-    /// Distinct items of the best rank, those that found no room included.
+    found: SmallVec<[RankedHit<'v, H>; MAX_CANDIDATES]>,
+    /// Number of distinct items of the best rank, including those beyond [`MAX_CANDIDATES`].
     pub total: usize,
     /// The best rank.
     pub rank: usize,
-    /// An item was offered more than once at that rank: several of its files fit.
+    /// An item was offered more than once at that rank, since several of its files match.
     pub repeated: bool,
 }
 
@@ -52,7 +52,7 @@ impl<'v, H: Copy> Candidates<'v, H> {
             return;
         }
         self.total += 1;
-        if self.found.len() < LIMIT {
+        if self.found.len() < MAX_CANDIDATES {
             self.found.push(candidate);
         }
     }
@@ -61,41 +61,41 @@ impl<'v, H: Copy> Candidates<'v, H> {
         self.found.iter()
     }
 
-    /// The one that was offered first: the best when it is the only one.
+    /// Returns the candidate that was offered first; it is the best if it is the only one.
     pub fn first(&self) -> Option<&RankedHit<'v, H>> {
         self.found.first()
     }
 
-    /// All were found by the same listed path, or there is one only.
-    pub fn are_of_one_path(&self) -> bool {
+    /// Returns whether all candidates have the same listed path.
+    pub fn share_path(&self) -> bool {
         let place = |one: &RankedHit<'v, H>| (one.library, one.path);
         let first = self.first().map(place);
         self.total == self.found.len() && self.iter().all(|one| Some(place(one)) == first)
     }
 
-    pub fn is_of_one_library(&self) -> bool {
+    pub fn share_library(&self) -> bool {
         let mut libraries = self.iter().map(|candidate| candidate.library);
         let first = libraries.next();
         libraries.all(|library| Some(library) == first)
     }
 
-    /// Gives `each` the candidates, best first: the longest common end, then the longest common beginning, byte by byte as
-    /// they were given. Those that are equal in that come by library and key, a number's order for numbers: in whatever order
-    /// a segment has them, each process gives the same answer.
-    pub fn in_order(&self, path: &[u8], each: impl FnMut(&RankedHit<'v, H>)) {
+    /// Calls `each` for the candidates, best first: by longest common suffix, then by longest common prefix, in raw
+    /// bytes. Ties are ordered by library and key (numeric keys by value), so every process gives the same answer
+    /// whatever the order in the segment.
+    pub fn for_each_ranked(&self, path: &[u8], each: impl FnMut(&RankedHit<'v, H>)) {
         if let [only] = &self.found[..] {
             return [only].into_iter().for_each(each);
         }
-        // Sorted without allocating, and without moving candidates about.
+        // Sorts references: no allocation, and candidates are not moved.
         let likeness = |one: &RankedHit<'v, H>| (common_end(path, one.path), common_beginning(path, one.path));
         let place = |one: &RankedHit<'v, H>| (one.library, one.rating_key.len(), one.rating_key);
-        let mut order: SmallVec<[_; LIMIT]> = self.iter().map(|one| (likeness(one), one)).collect();
+        let mut order: SmallVec<[_; MAX_CANDIDATES]> = self.iter().map(|one| (likeness(one), one)).collect();
         order.sort_unstable_by(|(a, one), (b, other)| b.cmp(a).then_with(|| place(one).cmp(&place(other))));
         order.into_iter().map(|(_, candidate)| candidate).for_each(each);
     }
 }
 
-/// How many bytes two paths have in common at the beginning; eight at a time where that is possible.
+/// Length of the common prefix in bytes; compares eight bytes at a time where possible.
 fn common_beginning(a: &[u8], b: &[u8]) -> usize {
     let words = a.chunks_exact(8).zip(b.chunks_exact(8)).take_while(|(a, b)| a == b);
     let same = words.count() * 8;
@@ -103,7 +103,7 @@ fn common_beginning(a: &[u8], b: &[u8]) -> usize {
     same + rest.count()
 }
 
-/// The same at the end.
+/// Length of the common suffix in bytes.
 fn common_end(a: &[u8], b: &[u8]) -> usize {
     let words = a.rchunks_exact(8).zip(b.rchunks_exact(8)).take_while(|(a, b)| a == b);
     let same = words.count() * 8;

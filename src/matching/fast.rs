@@ -1,4 +1,4 @@
-//! Fast lookups: one entry of the index says most answers; [`Resolver`] finds the others.
+//! Fast lookups. Most are answered by one entry of the index; the others go through [`Resolver`].
 
 use std::ops::Deref;
 
@@ -7,10 +7,10 @@ use super::resolution::LookupHit;
 use super::resolver::{Resolver, Scope, first_entry};
 use super::view::{FirstEntry, View};
 
-/// How many paths [`Resolver::fast_lookup_all`] takes at once.
+/// Maximum number of paths per call of [`Resolver::fast_lookup_all`].
 pub const GROUP: usize = 16;
 
-/// Where the paths of a group are folded, one group after the other: to clear it takes as long as a part of a lookup.
+/// Buffers for the folded paths of a group, reused between groups: clearing them is a measurable part of a lookup.
 pub struct FoldBuffers([FoldBuffer; GROUP]);
 
 impl Default for FoldBuffers {
@@ -24,7 +24,7 @@ where
     L: View + 'v,
     V: Deref<Target = L>,
 {
-    /// The single item of high confidence, if there is one and nothing speaks against it.
+    /// Returns the item of a path if it is the only match, has high confidence and is verified.
     #[inline]
     #[must_use]
     pub fn fast_lookup(&self, path: &[u8]) -> Option<LookupHit<'v>> {
@@ -37,8 +37,8 @@ where
         self.fast_lookup_folded(path, &folded, first)
     }
 
-    /// [`Resolver::fast_lookup`] for up to [`GROUP`] paths: `each` gets the results in order. The memory that most paths need is
-    /// prefetched before the first path is read, so that these waits overlap.
+    /// [`Resolver::fast_lookup`] for up to [`GROUP`] paths; `each` gets the results in order. Prefetches the memory for
+    /// all paths before it reads the first, so that the cache misses overlap.
     #[inline]
     pub fn fast_lookup_all(
         &self,
@@ -66,7 +66,7 @@ where
         }
     }
 
-    /// [`Resolver::fast_lookup`] after one pass over the path. `first`: in the only view.
+    /// [`Resolver::fast_lookup`] for a folded path. `first`: first entry of its hash in the only view.
     #[inline]
     fn fast_lookup_folded(&self, path: &[u8], folded: &FoldedPath<'_>, first: FirstEntry) -> Option<LookupHit<'v>> {
         match folded {
@@ -98,8 +98,8 @@ where
 
     #[inline(never)]
     fn fast_lookup_resolved(&self, path: &Normal<'_>) -> Option<LookupHit<'v>> {
-        // If a single library can own the path, and lists it, its item is the answer.
-        if self.scope == Scope::All && !self.mappings.rewrites() {
+        // If a single library can own the path and lists it, its item is the answer.
+        if self.scope == Scope::All && !self.mappings.has_host_rules() {
             let mut owners = (0..self.views.len()).filter(|library| self.views[*library].owns(path));
             if let (Some(library), None) = (owners.next(), owners.next())
                 && let view = &*self.views[library]

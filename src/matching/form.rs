@@ -1,19 +1,19 @@
-//! Walking paths by component, from the end, in their normal form, without writing that form anywhere.
+//! Iterates over the components of paths in normal form, last first, without allocating that form.
 
 use std::cmp::Ordering;
 
-/// What turns the bytes at hand into the normal form.
+/// The transformation from stored bytes to the normal form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fold {
-    /// Nothing: they are the form.
-    Done,
+    /// None: the bytes are the form.
+    None,
     /// ASCII lower-casing: the path is ASCII.
     Ascii,
     /// ASCII lower-casing, and `\` separates: the path is ASCII and begins like a Windows one.
     Windows,
 }
 
-/// The normal form of a path, read through the path's own bytes where that is possible.
+/// The normal form of a path, computed from the path's own bytes where possible.
 #[derive(Clone, Copy, Debug)]
 pub struct Form<'a> {
     bytes: &'a [u8],
@@ -21,26 +21,26 @@ pub struct Form<'a> {
 }
 
 impl<'a> Form<'a> {
-    /// The form that `fold` makes of `bytes`.
+    /// Creates the form that `fold` makes of `bytes`.
     #[must_use]
     pub fn new(bytes: &'a [u8], fold: Fold) -> Self {
         Self { bytes, fold }
     }
 
-    /// Bytes that are a form already.
+    /// Wraps bytes that are in normal form already.
     #[must_use]
-    pub fn done(bytes: &'a [u8]) -> Self {
-        Self::new(bytes, Fold::Done)
+    pub fn from_folded(bytes: &'a [u8]) -> Self {
+        Self::new(bytes, Fold::None)
     }
 
-    /// Whether this form has exactly these bytes.
+    /// Returns whether the form equals these bytes.
     #[must_use]
-    pub fn is(self, form: &[u8]) -> bool {
+    pub fn equals(self, form: &[u8]) -> bool {
         self.bytes.len() == form.len()
             && match self.fold {
-                Fold::Done => self.bytes == form,
+                Fold::None => self.bytes == form,
                 Fold::Ascii => self.bytes.iter().zip(form).all(|(a, b)| a.to_ascii_lowercase() == *b),
-                Fold::Windows => self.bytes.iter().zip(form).all(|(a, b)| windows(*a) == *b),
+                Fold::Windows => self.bytes.iter().zip(form).all(|(a, b)| fold_windows(*a) == *b),
             }
     }
 
@@ -50,18 +50,19 @@ impl<'a> Form<'a> {
         self.bytes.iter().map(move |byte| folded(fold, *byte))
     }
 
-    /// The order of the forms' bytes, which are the same up to `from`.
+    /// Compares two forms bytewise. The caller knows that the first `from` bytes are equal.
     #[must_use]
-    pub fn order(self, other: Form<'_>, from: usize) -> Ordering {
-        let at = self.same_until(other, from);
+    pub fn compare(self, other: Form<'_>, from: usize) -> Ordering {
+        let at = self.common_prefix_length(other, from);
         self.byte(at).cmp(&other.byte(at))
     }
 
-    /// Equal when the path lies below a folder, which is in normal form and ends in no separator; else whether it comes
-    /// before or behind all that does, in the order of bytes. The first `from` bytes are the same; gives how many are, too.
+    /// Compares the path with the range of paths below `folder`, in byte order: `Equal` means below. `folder` is in
+    /// normal form without trailing separator; the first `from` bytes are known to be equal. Also returns the length of
+    /// the common prefix.
     #[must_use]
-    pub fn below(self, folder: &[u8], from: usize) -> (Ordering, usize) {
-        let at = self.same_until(Form::done(folder), from);
+    pub fn compare_to_folder(self, folder: &[u8], from: usize) -> (Ordering, usize) {
+        let at = self.common_prefix_length(Form::from_folded(folder), from);
         let wanted = folder.get(at).copied().unwrap_or(b'/');
         let order = match self.byte(at) {
             Some(own) if at == folder.len() && own == wanted => Ordering::Equal,
@@ -70,8 +71,8 @@ impl<'a> Form<'a> {
         (order, at)
     }
 
-    /// Where two forms differ first, or one ends; they are the same up to `from`.
-    fn same_until(self, other: Form<'_>, from: usize) -> usize {
+    /// Length of the common prefix. The first `from` bytes are known to be equal.
+    fn common_prefix_length(self, other: Form<'_>, from: usize) -> usize {
         let mut at = from;
         while let (Some(own), Some(others)) = (self.word(at), other.word(at)) {
             if own != others {
@@ -91,44 +92,47 @@ impl<'a> Form<'a> {
         self.bytes.get(at).map(|byte| folded(self.fold, *byte))
     }
 
-    /// Eight bytes, where there are as many.
+    /// The next eight folded bytes, big endian; `None` near the end and for Windows paths.
     #[inline]
     fn word(self, at: usize) -> Option<u64> {
         let word = u64::from_be_bytes(*self.bytes.get(at..)?.first_chunk()?);
         match self.fold {
-            Fold::Done => Some(word),
+            Fold::None => Some(word),
             Fold::Ascii => Some(lower(word)),
             Fold::Windows => None,
         }
     }
 
-    /// The bytes of its first components, without what separates them from the next one.
+    /// Returns the form's first `components` components, without the separator behind them.
     #[must_use]
-    pub fn first(self, components: usize) -> Vec<u8> {
+    pub fn leading_components(self, components: usize) -> Vec<u8> {
         let form: Vec<u8> = self.bytes().collect();
-        let end = end_of(&form, components, |byte| byte == b'/');
+        let end = end_of_components(&form, components, |byte| byte == b'/');
         form[..end].to_vec()
     }
 
-    /// Its components from the last to the first; empty ones, as between repeated separators, do not count.
+    /// Iterates over the components, last first; empty ones, as between repeated separators, are skipped.
     #[must_use]
-    pub fn back(self) -> Back<'a> {
-        Back {
+    pub fn rev_components(self) -> RevComponents<'a> {
+        RevComponents {
             rest: self.bytes,
             windows: self.fold == Fold::Windows,
-            lower: self.fold != Fold::Done,
+            lower: self.fold != Fold::None,
         }
     }
 
-    /// How many components two forms have in common, from the end.
+    /// Number of components that two forms share at their ends.
     #[must_use]
-    pub fn common(self, other: Form<'_>) -> usize {
-        self.back().zip(other.back()).take_while(|(a, b)| a.same(*b)).count()
+    pub fn common_components(self, other: Form<'_>) -> usize {
+        self.rev_components()
+            .zip(other.rev_components())
+            .take_while(|(a, b)| a.equals(*b))
+            .count()
     }
 }
 
-/// Where the first so many components of a path end; empty ones do not count.
-pub fn end_of(path: &[u8], components: usize, separates: impl Fn(u8) -> bool) -> usize {
+/// Offset of the end of the first `components` components of a path; empty ones do not count.
+pub fn end_of_components(path: &[u8], components: usize, separates: impl Fn(u8) -> bool) -> usize {
     let mut left = components;
     let mut inside = false;
     for (at, byte) in path.iter().enumerate() {
@@ -148,12 +152,13 @@ pub fn end_of(path: &[u8], components: usize, separates: impl Fn(u8) -> bool) ->
     path.len()
 }
 
-/// Eight bytes in ASCII lower case: each of `A` to `Z` gets its bit.
+/// Lower-cases eight ASCII bytes at once: sets bit 5 of each byte from `A` to `Z`.
 #[inline]
 fn lower(word: u64) -> u64 {
     const EACH: u64 = u64::from_be_bytes([1; 8]);
     const HIGH: u64 = EACH << 7;
-    // The highest bit of a byte says whether it is so. Without the bytes' own ones no sum reaches the next byte.
+    // The high bit of each byte holds the result of its comparison. It is cleared first, so that no sum carries into
+    // the next byte.
     let low = word & !HIGH;
     let not_before_a = low + EACH * u64::from(0x80 - b'A');
     let behind_z = low + EACH * u64::from(0x7F - b'Z');
@@ -163,25 +168,25 @@ fn lower(word: u64) -> u64 {
 #[inline]
 fn folded(fold: Fold, byte: u8) -> u8 {
     match fold {
-        Fold::Done => byte,
+        Fold::None => byte,
         Fold::Ascii => byte.to_ascii_lowercase(),
-        Fold::Windows => windows(byte),
+        Fold::Windows => fold_windows(byte),
     }
 }
 
-fn windows(byte: u8) -> u8 {
+fn fold_windows(byte: u8) -> u8 {
     if byte == b'\\' { b'/' } else { byte.to_ascii_lowercase() }
 }
 
 /// Iterator over components, last first.
 #[derive(Clone)]
-pub struct Back<'a> {
+pub struct RevComponents<'a> {
     rest: &'a [u8],
     windows: bool,
     lower: bool,
 }
 
-impl<'a> Iterator for Back<'a> {
+impl<'a> Iterator for RevComponents<'a> {
     type Item = Component<'a>;
 
     #[inline]
@@ -221,9 +226,9 @@ pub struct Component<'a> {
 }
 
 impl<'a> Component<'a> {
-    /// The same bytes in their form?
+    /// Returns whether both components have the same normal form.
     #[must_use]
-    pub fn same(self, other: Component<'_>) -> bool {
+    pub fn equals(self, other: Component<'_>) -> bool {
         let lower = |one: &[u8], folded: &[u8]| one.iter().zip(folded).all(|(a, b)| a.to_ascii_lowercase() == *b);
         self.bytes.len() == other.bytes.len()
             && match (self.lower, other.lower) {
@@ -234,9 +239,9 @@ impl<'a> Component<'a> {
             }
     }
 
-    /// The order of the forms' bytes: total, and the same in every process.
+    /// Compares the normal forms bytewise: a total order, the same in every process.
     #[must_use]
-    pub fn order(self, other: Component<'_>) -> std::cmp::Ordering {
+    pub fn compare(self, other: Component<'_>) -> std::cmp::Ordering {
         match (self.lower, other.lower) {
             (false, false) => self.bytes.cmp(other.bytes),
             _ => self.folded().cmp(other.folded()),
@@ -251,22 +256,22 @@ impl<'a> Component<'a> {
             .map(move |byte| if lower { byte.to_ascii_lowercase() } else { *byte })
     }
 
-    /// The bytes of a form that is already folded; as they are otherwise.
+    /// The stored bytes: folded only if the form was made by [`Form::from_folded`].
     #[must_use]
     pub fn bytes(self) -> &'a [u8] {
         self.bytes
     }
 }
 
-/// Whether a path lies under a folder, both in normal form: the folder's components are the path's first ones, and the
-/// path has more. A folder with a root (`/`) has only paths with a root under it.
+/// Returns whether a path lies under a folder, both in normal form: the folder's components are the path's first ones,
+/// and the path has more. A folder with a root (`/`) has only paths with a root under it.
 #[must_use]
 pub fn lies_under(path: &[u8], folder: &[u8]) -> bool {
     let rooted = |form: &[u8]| form.first() == Some(&b'/');
     if folder.is_empty() || rooted(path) != rooted(folder) {
         return false;
     }
-    // What nearly every path in a folder is; which components are empty does not matter then.
+    // Fast path for nearly all paths: empty components need no attention here.
     if let Some([b'/', first, ..]) = path.strip_prefix(folder)
         && *first != b'/'
     {

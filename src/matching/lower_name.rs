@@ -1,5 +1,5 @@
-//! Names of what lies beside media and is not them: systems' folders, samples, extras. What Plex leaves out when it scans
-//! ([`crate::disk`]) and what no path is high for have this one list.
+//! Rules for the names of system folders, samples and extras. [`crate::disk`] skips these files as Plex's scanner does,
+//! and title evidence counts them against a match.
 
 /// A name in lower case.
 #[derive(Clone, Copy)]
@@ -19,12 +19,12 @@ impl LowerName<'_> {
         (0..self.0.len()).any(|at| begins(&at))
     }
 
-    /// It is this, and one more character or none.
+    /// Returns whether the name is `name` with at most one more character.
     fn is_about(&self, name: &[u8]) -> bool {
         self.0.strip_prefix(name).is_some_and(is_one_or_none)
     }
 
-    pub fn is_systems(&self) -> bool {
+    pub fn is_system_folder(&self) -> bool {
         const BEGIN: [&[u8]; 6] = [
             b"@eadir",
             b"lost+found",
@@ -36,7 +36,7 @@ impl LowerName<'_> {
         BEGIN.into_iter().any(|begin| self.begins(begin)) || self.0.ends_with(b".itlp") || self.has(b".photoslibrary")
     }
 
-    pub fn is_systems_at_root(&self) -> bool {
+    pub fn is_root_system_folder(&self) -> bool {
         const BEGIN: [&[u8]; 4] = [
             b"$recycle.bin",
             b"system volume information",
@@ -46,12 +46,12 @@ impl LowerName<'_> {
         BEGIN.into_iter().any(|begin| self.begins(begin))
     }
 
-    /// Folders of copies: what was deleted, thumbnails, other versions of what is listed.
-    pub fn is_of_copies(&self) -> bool {
+    /// Returns whether a folder holds copies: deleted files, thumbnails, other versions of listed files.
+    pub fn is_copies_folder(&self) -> bool {
         const BEGIN: [&[u8]; 3] = [b".trash", b".recycle", b"plex versions"];
         BEGIN.into_iter().any(|begin| self.begins(begin))
-            || self.is_systems()
-            || self.is_systems_at_root()
+            || self.is_system_folder()
+            || self.is_root_system_folder()
             || self.is_being_unpacked()
     }
 
@@ -59,24 +59,24 @@ impl LowerName<'_> {
         self.has(b"_unpack_") || self.has(b"_failed_")
     }
 
-    pub fn is_of_samples(&self) -> bool {
+    pub fn is_samples_folder(&self) -> bool {
         self.begins(b"sample") || self.begins(b"!sample")
     }
 
-    /// Those of these folders that people give to media of their choice, too.
-    pub fn may_be_of_choice(&self) -> bool {
+    /// Returns whether an extras folder's name is also common as a folder for media, such as `Other`.
+    pub fn is_common_folder_name(&self) -> bool {
         const ABOUT: [&[u8]; 3] = [b"scene", b"short", b"other"];
         ABOUT.into_iter().any(|name| self.is_about(name))
     }
 
-    pub fn is_of_extras(&self) -> bool {
+    pub fn is_extras_folder(&self) -> bool {
         const ABOUT: [&[u8]; 6] = [b"interview", b"scene", b"trailer", b"featurette", b"short", b"other"];
-        // As a word: 'Extras of it', and not 'Extraction'.
+        // Must be a whole word: 'Extras of it', not 'Extraction'.
         let extra = self
             .0
             .strip_prefix(b"extra")
             .map(|rest| rest.strip_prefix(b"s").unwrap_or(rest));
-        extra.is_some_and(|rest| !rest.first().is_some_and(|byte| is_of_a_word(*byte)))
+        extra.is_some_and(|rest| !rest.first().is_some_and(|byte| is_word_byte(*byte)))
             || self.begins(b"bonus")
             || self.has(b"bonus disc")
             || ABOUT.into_iter().any(|name| self.is_about(name))
@@ -84,13 +84,13 @@ impl LowerName<'_> {
             || self.0.strip_prefix(b"behind").is_some_and(is_behind_the_scenes)
     }
 
-    /// 'sample' is a word of it.
-    pub fn ends_as_a_sample(&self) -> bool {
+    /// Returns whether the name ends in 'sample' as a word of its own.
+    pub fn has_sample_suffix(&self) -> bool {
         const ENDS: [&[u8]; 3] = [b"-sample", b".sample", b"_sample"];
         ENDS.into_iter().any(|end| self.0.ends_with(end))
     }
 
-    pub fn is_a_sample(&self) -> bool {
+    pub fn is_sample(&self) -> bool {
         let separates = |byte: Option<&u8>| byte.is_some_and(|byte| b"-._ ".contains(byte));
         let mut at = 0;
         while let Some(found) = self.0[at..].windows(6).position(|window| window == b"sample") {
@@ -104,7 +104,7 @@ impl LowerName<'_> {
         false
     }
 
-    pub fn is_an_extra(&self) -> bool {
+    pub fn is_extra(&self) -> bool {
         const ENDS: [&[u8]; 8] = [
             b"-trailer.",
             b"-deleted.",
@@ -119,28 +119,28 @@ impl LowerName<'_> {
     }
 }
 
-fn is_of_a_word(byte: u8) -> bool {
+fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
 }
 
-/// One character at most.
+/// Returns whether `rest` has at most one character.
 fn is_one_or_none(rest: &[u8]) -> bool {
     rest.len() <= 1 || std::str::from_utf8(rest).is_ok_and(|rest| rest.chars().count() == 1)
 }
 
-/// These, or these behind one character, with what comes behind them.
-fn behind_one_or_none<'n>(rest: &'n [u8], word: &[u8]) -> Option<&'n [u8]> {
+/// Strips `word`, and at most one character before it; returns the rest.
+fn strip_word<'n>(rest: &'n [u8], word: &[u8]) -> Option<&'n [u8]> {
     let one = rest.strip_prefix(word);
     one.or_else(|| rest.get(1..)?.strip_prefix(word))
 }
 
-/// What follows 'deleted': nothing, one character, or 'scenes', each word behind one character at most.
+/// Matches the rest after 'deleted': nothing, one character, or 'scenes', each word after at most one character.
 fn is_deleted(rest: &[u8]) -> bool {
-    is_one_or_none(rest) || behind_one_or_none(rest, b"scene").is_some_and(is_one_or_none)
+    is_one_or_none(rest) || strip_word(rest, b"scene").is_some_and(is_one_or_none)
 }
 
 fn is_behind_the_scenes(rest: &[u8]) -> bool {
-    let the = behind_one_or_none(rest, b"the");
-    the.and_then(|rest| behind_one_or_none(rest, b"scenes"))
+    let the = strip_word(rest, b"the");
+    the.and_then(|rest| strip_word(rest, b"scenes"))
         .is_some_and(<[u8]>::is_empty)
 }

@@ -1,9 +1,9 @@
-//! Rules between paths as the host sees them and paths as the server sees them, compiled once when an index is opened.
+//! Rules between host paths and server paths, compiled once when an index is opened.
 //!
-//! Rules from the host to the server rewrite the question: each in its order, until one gives a path that is listed.
-//! Rules from the server to the host run once over the listed paths, when a segment is built: the first that fits a
-//! path counts, and its result is indexed too. So no pattern is ever inverted, and only a question that matched
-//! nothing as it is can reach a pattern. Patterns run in linear time.
+//! Host-to-server rules rewrite the requested path, each in its order, until one gives a listed path. Server-to-host
+//! rules run once over the listed paths when a segment is built; the first that matches a path counts, and its result
+//! is indexed too. So no pattern is ever inverted, and patterns run only for paths that match nothing as they are.
+//! Patterns run in linear time.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct Mappings(Option<Arc<CompiledMappings>>);
 struct CompiledMappings {
     to_server: Vec<MappingRule>,
     to_host: Vec<MappingRule>,
-    /// Prefixes from the host to the server, the other way round.
+    /// Inverted host-to-server prefixes.
     back: Vec<PrefixRule>,
     digest: u64,
 }
@@ -82,20 +82,20 @@ impl Mappings {
         Ok(Self(Some(Arc::new(rules))))
     }
 
-    /// The server-to-host rules as one number, on which segments depend; 0 without any.
+    /// Returns a hash of the server-to-host rules, which segments depend on; 0 without any.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.0.as_ref().map_or(0, |rules| rules.digest)
     }
 
-    /// Whether any rule rewrites what is asked.
+    /// Returns whether there are host-to-server rules.
     #[inline]
     #[must_use]
-    pub fn rewrites(&self) -> bool {
+    pub fn has_host_rules(&self) -> bool {
         self.0.as_ref().is_some_and(|rules| !rules.to_server.is_empty())
     }
 
-    /// Rewrites a path of the host by each rule that fits, in order, until `each` gives something.
+    /// Rewrites a host path by each rule that matches, in order, until `each` returns `Some`.
     pub fn to_server<R>(&self, path: &Normal<'_>, mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
         let rules = self.0.as_ref()?;
         rules
@@ -117,10 +117,10 @@ impl Mappings {
         })
     }
 
-    /// What a path of the server is called on the host, as far as that is known: a prefix from the host to the server also leads
-    /// back, a pattern does not.
+    /// Returns the host's path for a server path, or the same path if no rule matches. Server-to-host rules come first,
+    /// then inverted host-to-server prefixes; patterns are not inverted.
     #[must_use]
-    pub fn on_host<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
+    pub fn host_path<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
         let back = || {
             let back = &self.0.as_ref()?.back;
             let rewritten = |path: &Normal<'_>| back.iter().find_map(|rule| rule.rewrite(path, &mut <[u8]>::to_vec));
@@ -163,10 +163,10 @@ fn compile(mapping: &Mapping) -> std::result::Result<MappingRule, String> {
     }
 }
 
-/// Says in a user's words what the engine refuses.
+/// Returns a readable error text for a pattern that the engine rejects.
 fn explain(pattern: &str, why: &regex::Error) -> String {
     let text = why.to_string();
-    // The engine's text shows the pattern over several lines; its last one says what is wrong.
+    // The engine's text shows the pattern over several lines; the last line has the error.
     let last = text.lines().last().unwrap_or_default();
     let last = last.strip_prefix("error: ").unwrap_or(last);
     if ["(?=", "(?!", "(?<=", "(?<!"]

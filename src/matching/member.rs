@@ -1,16 +1,16 @@
-//! What lies below a folder, by whose it is: a show or artist, a season or album of one, or an item.
+//! The members of a folder: shows or artists with files below it, their season or album, or single items.
 
-use super::form::end_of;
+use super::form::end_of_components;
 use super::normal::Shape;
 use super::resolution::{FoundItem, GuidRef, ItemRef};
 use crate::model::{Item, ItemType};
 
-/// A season or album, as one of its items tells.
+/// A season or album, with the fields that its items carry.
 #[derive(Clone, Copy, Debug)]
 pub struct Season<'v> {
-    /// Of a season; -1: none.
+    /// Season number; -1 for an album or without one.
     pub number: i32,
-    /// Rating key; empty where it is not known, as of hidden seasons.
+    /// Rating key; empty if unknown, as for hidden seasons.
     pub rating_key: &'v str,
     /// Title.
     pub title: &'v str,
@@ -19,7 +19,7 @@ pub struct Season<'v> {
 }
 
 impl<'v> Season<'v> {
-    /// None.
+    /// No season.
     pub const NONE: Self = Self {
         number: -1,
         rating_key: "",
@@ -27,7 +27,7 @@ impl<'v> Season<'v> {
         guid: GuidRef::NONE,
     };
 
-    /// An item's, but for its number.
+    /// The season or album of an item, without its number.
     #[must_use]
     pub fn of(item: &'v Item) -> Self {
         Self {
@@ -43,26 +43,26 @@ impl<'v> Season<'v> {
     }
 }
 
-/// Whose what is below a folder is: a show or artist, known by one of its files, or an item that has none.
+/// A show or artist with files below a folder, represented by one of its items; or an item without a show.
 #[derive(Clone, Copy, Debug)]
 pub struct FolderMember<'v> {
-    /// One of its items.
+    /// One of its items below the folder.
     pub item: ItemRef<'v>,
-    /// The path of that one which lies below the folder, as it is listed.
+    /// The listed path of that item.
     pub path: &'v [u8],
-    /// How many components of the path are below the folder.
+    /// Number of the path's components below the folder.
     pub below: usize,
-    /// Whether the item's show is meant.
-    pub of_show: bool,
-    /// The season or album that all its items are of; `None` where they differ.
+    /// The member is the item's show or artist, not the item.
+    pub is_show: bool,
+    /// The season or album shared by all its items below the folder; `None` if they differ.
     pub season: Option<Season<'v>>,
 }
 
 impl<'v> FolderMember<'v> {
-    /// One that is known by this item, which is of this season or album.
+    /// Creates a member from one of its items, with that item's season or album.
     #[must_use]
-    pub fn new(item: ItemRef<'v>, season: Season<'v>, path: &'v [u8], below: usize, of_show: bool) -> Self {
-        // Of a track it is the disc.
+    pub fn new(item: ItemRef<'v>, season: Season<'v>, path: &'v [u8], below: usize, is_show: bool) -> Self {
+        // For a track, `item.season` is the disc.
         let number = if item.kind == ItemType::Episode {
             item.season
         } else {
@@ -72,44 +72,45 @@ impl<'v> FolderMember<'v> {
             item,
             path,
             below,
-            of_show,
+            is_show,
             season: Some(Season { number, ..season }),
         }
     }
 
-    /// Another of its items has this season.
-    pub fn meets(&mut self, season: Option<Season<'v>>) {
+    /// Merges the season of another item: different seasons give `None`.
+    pub fn merge_season(&mut self, season: Option<Season<'v>>) {
         self.season = self.season.filter(|own| season.is_some_and(|other| own.is(&other)));
     }
 
-    pub fn is(&self, other: &Self) -> bool {
-        if self.of_show {
-            other.of_show && self.item.show_rating_key == other.item.show_rating_key
+    pub fn is_same(&self, other: &Self) -> bool {
+        if self.is_show {
+            other.is_show && self.item.show_rating_key == other.item.show_rating_key
         } else {
-            !other.of_show && self.item.rating_key == other.item.rating_key
+            !other.is_show && self.item.rating_key == other.item.rating_key
         }
     }
 
-    /// The path of the folder, or of what lies in it and has all that is known of this.
-    pub fn folder(&self, more: usize) -> &'v [u8] {
+    /// Returns the listed path of the folder, extended by `more` components.
+    pub fn folder_path(&self, more: usize) -> &'v [u8] {
         let form = if Shape::of(self.path).windows { b'\\' } else { b'/' };
         let separates = |byte: u8| byte == b'/' || byte == form;
         let inside = |part: &&[u8]| !part.is_empty();
         let components = self.path.split(|byte| separates(*byte)).filter(inside).count();
         let keep = components.saturating_sub(self.below) + more;
         if keep == 0 {
-            // Above all folders is the root.
+            // Nothing is left but the root.
             return &self.path[..self.path.iter().take_while(|byte| separates(**byte)).count()];
         }
-        &self.path[..end_of(self.path, keep, separates)]
+        &self.path[..end_of_components(self.path, keep, separates)]
     }
 
-    /// As an answer shows it. `is_folder`: the whole folder is its own, so it is the season or album that all below it is of.
-    /// One of several in a folder is the show or artist, and its path is that of what lies in the folder.
-    pub fn shown(&self, library: usize, is_folder: bool) -> FoundItem<'v> {
+    /// Converts to the item that an answer shows. With `is_folder`, the member is the only one in the folder: shows the
+    /// season or album that all its files share, at the folder's path. Otherwise shows the show or artist, at the path
+    /// of its entry in the folder.
+    pub fn found_item(&self, library: usize, is_folder: bool) -> FoundItem<'v> {
         let season = self.season.filter(|_| is_folder).unwrap_or(Season::NONE);
         let is_track = self.item.kind == ItemType::Track;
-        let item = if !self.of_show {
+        let item = if !self.is_show {
             self.item
         } else if season.rating_key.is_empty() {
             ItemRef {
@@ -136,7 +137,7 @@ impl<'v> FolderMember<'v> {
         FoundItem {
             library,
             item,
-            path: self.folder(usize::from(!is_folder)),
+            path: self.folder_path(usize::from(!is_folder)),
         }
     }
 }

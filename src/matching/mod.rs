@@ -1,7 +1,7 @@
-//! Path to item: pure, without I/O, clock or lock. What it asks of a library is the trait [`View`].
+//! Resolves paths to items: pure functions, without I/O, clock or lock. The trait [`View`] gives access to a library.
 //!
-//! [`normal`] makes spellings comparable, [`form`] walks them by component, [`Mappings`] rewrites them, [`Resolver`] finds the
-//! item, and [`propose`] the mapping that is missing.
+//! [`normal`] makes spellings comparable, [`form`] iterates over components, [`Mappings`] rewrites paths, [`Resolver`]
+//! finds the item, and [`propose`] proposes missing mappings.
 
 mod candidates;
 mod fast;
@@ -27,7 +27,7 @@ mod words;
 pub use fast::{FoldBuffers, GROUP};
 pub use folder::{
     FolderContents, FolderFile, FolderPosition, FolderResolution, FolderResolver, Folders, Invalidated, ListedFile,
-    folder_form, place_among, places_of,
+    folder_form, folder_positions, position_among,
 };
 pub use form::{Fold, Form, lies_under};
 pub use lower_name::LowerName;
@@ -35,7 +35,7 @@ pub use mappings::Mappings;
 pub use member::{FolderMember, Season};
 pub use normal::{Normal, Spelling};
 pub use relation::Relation;
-pub use resolution::{FoundItem, GuidRef, ItemRef, LIMIT, Resolution};
+pub use resolution::{FoundItem, GuidRef, ItemRef, MAX_CANDIDATES, Resolution};
 pub use resolver::{Resolver, Scope};
 pub use view::{FactTime, FirstEntry, View};
 

@@ -27,35 +27,35 @@ pub const fn form_tag() -> u32 {
     FORM << 16 | lower << 8 | compose
 }
 
-/// Paths up to this length are folded in a buffer that costs next to nothing to clear.
+/// Paths up to this length in bytes are folded in a buffer that is cheap to clear.
 const SMALL: usize = 256;
-/// Bytes that are folded at a time.
+/// Bytes folded at once.
 const VECTOR: usize = 32;
-/// Where other paths are folded. 4 KiB of path, which may triple when it is lower-cased and composed, needs no heap.
+/// Buffer for other paths. Folding may triple the length of a path, so 4 KiB of path need no heap.
 type FormBuffer = SmallVec<[u8; 16 * 1024]>;
 
-/// Where a short path is folded.
+/// Buffer for the folded form of a short path.
 #[derive(Clone, Copy)]
 pub(super) struct FoldBuffer([u8; SMALL]);
 
 impl FoldBuffer {
-    /// Not folded in yet.
+    /// A cleared buffer.
     pub(super) const EMPTY: Self = Self([0; SMALL]);
 }
 
 /// Result of one pass over a short path.
 #[derive(Clone, Copy)]
 pub(super) enum FoldedPath<'a> {
-    /// It is ASCII: its normal form.
+    /// An ASCII path: its normal form.
     Form(Normal<'a>),
-    /// It is not ASCII, and its normal form costs more than all the rest of a lookup.
+    /// Not ASCII: computing the normal form would cost more than the rest of a lookup.
     Spelling(Spelling<'a>),
-    /// It is not short, or does not begin as most paths do.
+    /// Too long, or with an unusual beginning: not folded.
     Other,
 }
 
 impl<'a> FoldedPath<'a> {
-    // Inlined where it is put, and the pass itself called: what is written and copied at once would be waited for.
+    // Inlined so that the result is not copied right after it was written: that would stall on the store.
     #[inline(always)]
     #[allow(clippy::inline_always)] // measured: a seventh of a batch
     pub(super) fn of(path: &'a [u8], room: &'a mut FoldBuffer) -> Self {
@@ -73,7 +73,7 @@ impl<'a> FoldedPath<'a> {
         }
     }
 
-    /// The hash to look it up with.
+    /// The hash for the lookup; `None` if the path was not folded.
     #[inline]
     pub(super) fn hash(&self) -> Option<u64> {
         match self {
@@ -83,7 +83,7 @@ impl<'a> FoldedPath<'a> {
         }
     }
 
-    /// Bytes that a segment stores of such a path: with its form, if it is not ASCII.
+    /// Number of bytes that a segment stores for such a path, including its form if it is not ASCII.
     #[inline]
     pub(super) fn kept(&self, path: &[u8]) -> usize {
         match self {
@@ -93,8 +93,8 @@ impl<'a> FoldedPath<'a> {
     }
 }
 
-/// A short path that is not ASCII, as it is spelled. Segments list such paths under this hash as well as under that of the
-/// normal form, so that a path that is spelled as it is listed is found without its normal form.
+/// A short non-ASCII path in its original spelling. Segments index such paths under the hash of the spelling as well as
+/// that of the normal form, so that a lookup in the same spelling needs no normal form.
 #[derive(Clone, Copy)]
 pub struct Spelling<'a> {
     raw: &'a [u8],
@@ -108,13 +108,13 @@ impl<'a> Spelling<'a> {
         self.raw
     }
 
-    /// The hash of the path with the capitals of ASCII folded.
+    /// The hash of the path with ASCII letters lower-cased.
     #[must_use]
     pub fn hash(&self) -> u64 {
         self.hash
     }
 
-    /// The hash under which segments list this path besides that of its normal form, if they do.
+    /// Returns the second hash under which segments index this path; `None` for most paths.
     #[must_use]
     pub fn hash_of(path: &[u8]) -> Option<u64> {
         let mut room = FoldBuffer::EMPTY;
@@ -139,18 +139,18 @@ impl<'a> Normal<'a> {
     /// with more than four combining marks.
     #[inline]
     pub fn with<R>(path: &[u8], then: impl FnOnce(&Normal<'_>) -> R) -> R {
-        Self::with_known(path, |_, _| None, then)
+        Self::with_cached_form(path, |_, _| None, then)
     }
 
-    /// The same, where the normal form of a path that is not ASCII may be kept somewhere: `known` writes it and gives its
-    /// length. To make it takes longer than all the rest of an answer.
+    /// [`Normal::with`] with a cache: `cached_form` may write the stored normal form of a non-ASCII path and return its
+    /// length. Computing that form takes longer than the rest of a lookup.
     #[inline]
-    pub fn with_known<R>(
+    pub fn with_cached_form<R>(
         path: &[u8],
         known: impl FnOnce(&Spelling<'_>, &mut [u8]) -> Option<usize>,
         then: impl FnOnce(&Normal<'_>) -> R,
     ) -> R {
-        // In no UTF-8: what hosts of exact tables end their paths with.
+        // Not UTF-8: keys of exact tables end in such a byte.
         if path.last().is_some_and(|byte| *byte >= 0xF8) {
             return then(&Normal::new(path, path, false));
         }
@@ -160,7 +160,7 @@ impl<'a> Normal<'a> {
             FoldedPath::Spelling(spelling) => Some(spelling),
             FoldedPath::Other => None,
         };
-        // Behind a pointer, so that the closure's code exists twice and not five times.
+        // Called through a pointer, so that the closure is compiled twice and not five times.
         let mut then = Some(then);
         let mut result = None;
         let mut give = |normal: &Normal<'_>| result = then.take().map(|then| then(normal));
@@ -168,7 +168,7 @@ impl<'a> Normal<'a> {
         let length = spelling.and_then(|spelling| known(&spelling, &mut kept.0));
         match length.and_then(|length| kept.0.get(..length)) {
             Some(form) => give(&Normal::new(path, form, true)),
-            None => with_any(path, &mut give),
+            None => with_folded(path, &mut give),
         }
         match result {
             Some(result) => result,
@@ -200,14 +200,14 @@ impl<'a> Normal<'a> {
         self.hash
     }
 
-    /// Whether the path is UTF-8; one that is not equals itself only.
+    /// Returns whether the path is UTF-8; other paths equal themselves only.
     #[must_use]
     pub fn is_text(&self) -> bool {
         self.text
     }
 }
 
-/// The normal form on the heap, to be kept.
+/// Returns the normal form on the heap.
 #[must_use]
 pub fn normal_form(path: &[u8]) -> Vec<u8> {
     Normal::with(path, |normal| normal.form().to_vec())
@@ -215,7 +215,7 @@ pub fn normal_form(path: &[u8]) -> Vec<u8> {
 
 #[cold]
 #[inline(never)]
-fn with_any(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
+fn with_folded(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
     let Ok(text) = std::str::from_utf8(path) else {
         return then(&Normal::new(path, path, false));
     };
@@ -229,23 +229,23 @@ fn with_any(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
     then(&Normal::new(path, &form, true));
 }
 
-/// How a path begins: whether `\` separates in it, and which of its first bytes are replaced by what.
+/// The kind of a path's beginning: whether `\` separates, and which prefix the form replaces.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
     /// `\` separates.
     pub windows: bool,
-    /// So many bytes at the beginning are dropped …
+    /// Number of leading bytes that the form drops.
     skip: usize,
-    /// … and these take their place.
+    /// The text that replaces them.
     lead: &'static str,
 }
 
 impl Shape {
-    /// Looks at the first few bytes only.
+    /// Classifies a path by its first few bytes.
     #[inline]
     #[must_use]
     pub fn of(path: &[u8]) -> Self {
-        // Nearly every path begins so, and is no Windows path.
+        // Fast path: nearly all paths begin with a slash.
         if path.first() == Some(&b'/') {
             return Self::POSIX;
         }
@@ -276,7 +276,7 @@ impl Shape {
         }
     }
 
-    /// Whether the form has the bytes of the path one for one, so that it need not be stored beside an ASCII path.
+    /// Returns whether the form of an ASCII path has the same length, so that it need not be stored.
     #[must_use]
     pub fn keeps_length(self) -> bool {
         self.skip == 0
@@ -286,15 +286,15 @@ impl Shape {
 /// The kinds of bytes in a path.
 #[derive(Clone, Copy)]
 enum ByteKinds {
-    /// ASCII alone.
+    /// Only ASCII.
     Ascii,
     Other,
-    /// It was not looked at.
+    /// Not scanned.
     Nothing,
 }
 
-/// Folds what is ASCII of a short path that begins like a POSIX one, or with a drive, into as many bytes, and hashes these;
-/// leaves any other alone.
+/// Lower-cases the ASCII letters of a short path that begins like a POSIX one or with a drive, and hashes the result.
+/// Does nothing for other paths.
 fn fold_small(path: &[u8], out: &mut [u8; SMALL]) -> (ByteKinds, u64) {
     let shape = Shape::of(path);
     if path.len() > SMALL || !shape.keeps_length() {
@@ -302,7 +302,7 @@ fn fold_small(path: &[u8], out: &mut [u8; SMALL]) -> (ByteKinds, u64) {
     }
     let out = &mut out[..path.len()];
     let mut seen = [0; VECTOR];
-    // Whole vectors only. The last one ends where the path does: some bytes of the one before are folded twice, and alike.
+    // Whole vectors only. The last one ends where the path does: it overlaps the one before, with equal results.
     if let (Some(from), Some(to)) = (path.last_chunk(), out.last_chunk_mut()) {
         fold_vector(from, to, &mut seen);
         for (from, to) in path.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
@@ -338,9 +338,9 @@ pub(super) fn unify_separators(form: &mut [u8]) {
     }
 }
 
-/// Composes and lower-cases text, one run of non-ASCII characters at a time. Almost all runs are in NFC already,
-/// before and after lower-casing; a quick check tells. Other runs are composed together with the ASCII character
-/// before them, which they may combine with.
+/// Composes and lower-cases text, one run of non-ASCII characters at a time. Almost all runs are in NFC before and
+/// after lower-casing, which a quick check detects. Other runs are composed together with the preceding ASCII
+/// character, which they may combine with.
 fn fold_runs(text: &str, form: &mut FormBuffer) {
     let mut rest = text;
     while !rest.is_empty() {
@@ -363,9 +363,9 @@ fn fold_runs(text: &str, form: &mut FormBuffer) {
     form.make_ascii_lowercase();
 }
 
-/// Returns whether text is in NFC; `false` also where the quick check cannot tell.
+/// Returns whether text is in NFC; also `false` if the quick check is undecided.
 fn is_composed(chars: impl Iterator<Item = char> + Clone) -> bool {
-    // Characters below the first combining mark and the common ideographs are always composed: no table lookup.
+    // Fast path: characters below the first combining mark and common ideographs are always composed.
     let alone = |c: char| matches!(c, ..'\u{300}' | '\u{4E00}'..='\u{9FFF}');
     chars.clone().all(alone) || is_nfc_quick(chars) == IsNormalized::Yes
 }

@@ -1,15 +1,15 @@
-//! The numbers in names: of discs, of seasons, of episodes.
+//! Parses disc, season and episode numbers in names.
 
 use super::words::{Words, number};
 
-/// Whether a word is a disc and its number: `cd1`.
+/// Returns whether a word is a disc with its number: `cd1`.
 pub fn is_disc_word(word: &[u8]) -> bool {
     DISCS
         .iter()
         .any(|name| word.strip_prefix(*name).and_then(number).is_some())
 }
 
-/// Whether a folder is a disc of several: `CD1`, `Disc 2`.
+/// Returns whether a folder's name is that of a disc: `CD1`, `Disc 2`.
 pub fn is_disc(words: &Words) -> bool {
     words.len() == 1 && is_disc_word(words.word(0))
         || words.len() == 2 && DISCS.contains(&words.word(0)) && number(words.word(1)).is_some()
@@ -17,12 +17,12 @@ pub fn is_disc(words: &Words) -> bool {
 
 const DISCS: [&[u8]; 5] = [b"cd", b"disc", b"disk", b"dvd", b"disque"];
 
-/// The season that a folder's name tells; 0 is 'Specials'.
+/// Returns the season in a folder's name; 0 is 'Specials'.
 pub fn season_in(words: &Words) -> Option<i32> {
     (0..words.len()).find_map(|at| season_at(words, at))
 }
 
-/// The season that the words from this one on tell.
+/// Parses a season at this word.
 pub fn season_at(words: &Words, at: usize) -> Option<i32> {
     const SEASONS: [&[u8]; 7] = [
         b"season",
@@ -43,15 +43,16 @@ pub fn season_at(words: &Words, at: usize) -> Option<i32> {
     number(word.strip_prefix(b"s")?)
 }
 
-/// The number of an episode, or of several in one file.
-pub struct Marker {
+/// The episode number in a file name, or the range of several episodes in one file.
+pub struct EpisodeMarker {
     pub season: Option<i32>,
     pub first: i32,
     pub last: i32,
 }
 
-impl Marker {
-    /// The one that begins with this word: `S01E02`, `s01e02e03`, `S01 E02`, `1x02`, `Season 1 Episode 2`, `E02`.
+impl EpisodeMarker {
+    /// Parses the episode number that begins at this word: `S01E02`, `s01e02e03`, `S01 E02`, `1x02`, `Season 1 Episode
+    /// 2`, `E02`.
     pub fn at(words: &Words, at: usize) -> Option<Self> {
         let word = words.word(at);
         let digits = |from: &[u8]| from.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -64,7 +65,7 @@ impl Marker {
             } else {
                 episodes(rest)?
             };
-            let last = last.max(further(words, at + 1 + usize::from(rest.is_empty())));
+            let last = last.max(last_following_episode(words, at + 1 + usize::from(rest.is_empty())));
             return Some(Self {
                 season: Some(season),
                 first,
@@ -101,7 +102,7 @@ impl Marker {
     }
 }
 
-/// `E02`, `Ep02`, `Episode 2`.
+/// Parses `E02`, `Ep02`, `Episode 2`.
 fn episode_at(words: &Words, at: usize) -> Option<(i32, i32)> {
     let word = words.word(at);
     if [&b"episode"[..], b"ep", b"e"].contains(&word) {
@@ -112,10 +113,10 @@ fn episode_at(words: &Words, at: usize) -> Option<(i32, i32)> {
         return number(digits).map(|episode| (episode, episode));
     }
     let (first, last) = episodes(word)?;
-    Some((first, last.max(further(words, at + 1))))
+    Some((first, last.max(last_following_episode(words, at + 1))))
 }
 
-/// `e01`, `e01e02`: the first and the last.
+/// Parses `e01`, `e01e02` into the first and last episode.
 fn episodes(word: &[u8]) -> Option<(i32, i32)> {
     let mut all = word.strip_prefix(b"e")?.split(|byte| *byte == b'e').map(number);
     let first = all.next()??;
@@ -123,8 +124,8 @@ fn episodes(word: &[u8]) -> Option<(i32, i32)> {
     Some((first, last))
 }
 
-/// The last episode of those that follow: `S01E01-E03`. 0 when none does.
-fn further(words: &Words, from: usize) -> i32 {
+/// Returns the last of the episodes that follow, as in `S01E01-E03`; 0 if none follows.
+fn last_following_episode(words: &Words, from: usize) -> i32 {
     (from..words.len())
         .map_while(|at| episodes(words.word(at)))
         .map(|(_, last)| last)

@@ -1,9 +1,9 @@
-//! Path searches: the search terms for a path, and the check whether a result is its file.
+//! Path searches: search terms for a path, and the check whether a result is that file.
 
 use super::mappings::Mappings;
 use super::normal::{Normal, Shape, normal_form};
 
-/// The last component of a path as it is spelled; `None` without one, or it is no text.
+/// Returns the last component of a path as it is spelled; `None` if it is empty or not UTF-8.
 #[must_use]
 pub fn file_name(path: &[u8]) -> Option<&str> {
     let windows = Shape::of(path).windows;
@@ -15,12 +15,12 @@ pub fn file_name(path: &[u8]) -> Option<&str> {
     std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
 }
 
-/// The title that a file name most likely carries: `Big Buck Bunny (2008).mkv` has 'Big Buck Bunny', `Show - S01E02 -
-/// Winter.mkv` has 'Winter', `01 - Intro.flac` has 'Intro'. `None` when nothing is left that a server could search for.
+/// Guesses the title in a file name: 'Big Buck Bunny' in `Big Buck Bunny (2008).mkv`, 'Winter' in `Show - S01E02 -
+/// Winter.mkv`, 'Intro' in `01 - Intro.flac`. `None` if nothing searchable is left.
 #[must_use]
 pub fn title_in(name: &str) -> Option<String> {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    // Names without a space have their words apart by dots or underscores.
+    // Names without spaces separate words by dots or underscores.
     let text: String = if stem.contains(' ') {
         stem.to_owned()
     } else {
@@ -43,7 +43,7 @@ pub fn title_in(name: &str) -> Option<String> {
         .collect();
     let title = title.join(" ");
     let title = title.trim_end_matches([' ', '-', '(', '[']).to_owned();
-    // One letter is in nearly every title.
+    // A single letter would match nearly every title.
     (title.chars().count() > 1).then_some(title)
 }
 
@@ -56,7 +56,7 @@ fn is_track_number(word: &str) -> bool {
     (1..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `S01E02`, also with more behind it: `S03E04-E06`.
+/// Returns whether a word starts with an episode number: `S01E02`, `S03E04-E06`.
 fn is_episode_number(word: &str) -> bool {
     let bytes = word.as_bytes();
     let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -67,7 +67,7 @@ fn is_episode_number(word: &str) -> bool {
     season > 0 && matches!(bytes.get(1 + season), Some(b'e' | b'E')) && digits(2 + season) > 0
 }
 
-/// What stands behind a title: a year, or anything in brackets.
+/// Returns whether a word ends a title: a year, or an opening bracket.
 fn ends_title(word: &str) -> bool {
     let year = word.trim_start_matches(['(', '[']).trim_end_matches([')', ']']);
     let is_year = year.len() == 4
@@ -76,7 +76,7 @@ fn ends_title(word: &str) -> bool {
     is_year || word.starts_with(['[', '{'])
 }
 
-/// Whether a listed path is the file that was asked for: the same but for spelling, as given or mapped either way.
+/// Returns whether a listed path is the requested file: equal in normal form, as given or mapped either way.
 #[must_use]
 pub fn is_same_file(mappings: &Mappings, asked: &[u8], listed: &[u8]) -> bool {
     Normal::with(asked, |asked| {

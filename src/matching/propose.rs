@@ -1,4 +1,4 @@
-//! Which mapping is missing: '482 of 500 files match if /data/media becomes /mnt/media'.
+//! Proposes missing mappings: '482 of 500 files match if /data/media becomes /mnt/media'.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -6,45 +6,45 @@ use std::collections::HashMap;
 use super::normal::{Normal, Shape, normal_form};
 use super::rewrite::PrefixRule;
 
-/// A prefix pair that would have made paths match.
+/// A prefix mapping that would make paths match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrefixPair {
     /// The folder as the host spells it.
     pub from: Vec<u8>,
     /// The folder as the server spells it.
     pub to: Vec<u8>,
-    /// So many of the paths would match …
+    /// Number of paths that would match.
     pub matched: usize,
-    /// … of so many that were examined.
+    /// Number of paths examined.
     pub of: usize,
 }
 
-/// Samples, as counts by pair of roots. What is asked of them is known at once, however many there were.
+/// Sampled paths, counted by pair of roots. Memory grows with the pairs, not with the paths.
 #[derive(Debug, Default)]
 pub struct Samples {
     of: usize,
     pairs: HashMap<(Vec<u8>, Vec<u8>), PrefixPair>,
-    /// The pair for which most speaks.
+    /// The pair with the most matching paths.
     best: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Samples {
-    /// How many paths were examined.
+    /// Number of paths examined.
     #[must_use]
     pub fn count(&self) -> usize {
         self.of
     }
 
-    /// Adds a path of the host that is not listed, with the listed paths that share its end.
+    /// Adds a host path that is not listed, with the listed paths that share its suffix.
     pub fn add<'a>(&mut self, host: &[u8], listed: impl IntoIterator<Item = &'a [u8]>) {
         self.of += 1;
         let mut seen = Vec::new();
         for server in listed {
-            let Some((from, to)) = differing(host, server) else {
+            let Some((from, to)) = differing_roots(host, server) else {
                 continue;
             };
             let key = (normal_form(from), normal_form(to));
-            // Several listed paths may give the same pair; the host's path still counts once.
+            // Several listed paths may give the same pair; the host path counts once.
             if seen.contains(&key) {
                 continue;
             }
@@ -55,7 +55,7 @@ impl Samples {
                 of: 0,
             });
             proposal.matched += 1;
-            // Counts only grow: no other pair can have become the best one.
+            // Counts only grow, so only this pair can overtake the best.
             let proposal = &self.pairs[&key];
             let best = self.best.as_ref().and_then(|best| self.pairs.get(best));
             if best.is_none_or(|best| order(proposal, best).is_lt()) {
@@ -65,14 +65,14 @@ impl Samples {
         }
     }
 
-    /// The mapping for which most speaks.
+    /// Returns the mapping with the most matching paths.
     #[must_use]
     pub fn best(&self) -> Option<PrefixPair> {
         let best = self.pairs.get(self.best.as_ref()?)?;
         self.shown(best)
     }
 
-    /// All mappings for which more than one path speaks, the best first.
+    /// Returns all mappings with more than one matching path, best first.
     #[must_use]
     pub fn proposals(&self) -> Vec<PrefixPair> {
         let mut proposals: Vec<PrefixPair> = self.pairs.values().filter_map(|pair| self.shown(pair)).collect();
@@ -80,7 +80,7 @@ impl Samples {
         proposals
     }
 
-    /// A pair that explains no more than one file of several is left out.
+    /// Returns `None` for a pair that matches only one of several files.
     fn shown(&self, pair: &PrefixPair) -> Option<PrefixPair> {
         (pair.matched > 1 || self.of == 1).then(|| PrefixPair {
             of: self.of,
@@ -89,7 +89,7 @@ impl Samples {
     }
 }
 
-/// The best first. Total, so that the same samples give the same text.
+/// Orders by matching paths, most first; a total order, so the same samples give the same text.
 fn order(a: &PrefixPair, b: &PrefixPair) -> Ordering {
     b.matched
         .cmp(&a.matched)
@@ -97,7 +97,7 @@ fn order(a: &PrefixPair, b: &PrefixPair) -> Ordering {
 }
 
 /// Removes the longest common suffix, at least two components, from both paths and returns the rests.
-fn differing<'a>(host: &'a [u8], server: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+fn differing_roots<'a>(host: &'a [u8], server: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let (mut from, mut to) = (host, server);
     let (windows_from, windows_to) = (Shape::of(host).windows, Shape::of(server).windows);
     let mut common = 0;
@@ -114,14 +114,14 @@ fn differing<'a>(host: &'a [u8], server: &'a [u8]) -> Option<(&'a [u8], &'a [u8]
     (common >= 2 && leads(from, to, host, server)).then_some((from, to))
 }
 
-/// Whether this rule makes the host's path the server's. It does not where one of them has no folder, nor where they differ
-/// in other ways too.
+/// Returns whether this rule rewrites the host's path to the server's. It does not if a path has no folder, or if they
+/// also differ elsewhere.
 fn leads(from: &[u8], to: &[u8], host: &[u8], server: &[u8]) -> bool {
     let made = Normal::with(host, |host| PrefixRule::new(from, to).rewrite(host, &mut normal_form));
     normal_form(host) != normal_form(server) && made.is_some_and(|made| made == normal_form(server))
 }
 
-/// Without its last component, and that component.
+/// Splits a path into its parent and its last component.
 fn last(path: &[u8], windows: bool) -> (&[u8], &[u8]) {
     let separates = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
     let end = path.iter().rposition(|byte| !separates(byte)).map_or(0, |at| at + 1);

@@ -1,4 +1,4 @@
-//! How one path relates to another, when no library is asked: for hosts that have a listing of their own.
+//! Compares two paths without a library, for hosts that keep their own listing.
 
 use super::form::{Form, lies_under};
 use super::normal::Normal;
@@ -8,21 +8,21 @@ use super::normal::Normal;
 pub struct Relation {
     /// They have the same components.
     pub equal: bool,
-    /// The first lies under the second.
+    /// The first path lies under the second.
     pub under: bool,
-    /// So many components agree, from the end.
+    /// Number of components shared at the end.
     pub common: usize,
 }
 
 impl Relation {
-    /// That of `path` to `other`.
+    /// Compares `path` with `other`.
     #[must_use]
     pub fn of(path: &Normal<'_>, other: &[u8]) -> Self {
         Normal::with(other, |other| {
-            let (mine, its) = (Form::done(path.form()), Form::done(other.form()));
-            let common = mine.common(its);
+            let (mine, its) = (Form::from_folded(path.form()), Form::from_folded(other.form()));
+            let common = mine.common_components(its);
             Self {
-                equal: mine.back().count() == common && its.back().count() == common,
+                equal: mine.rev_components().count() == common && its.rev_components().count() == common,
                 under: lies_under(path.form(), other.form()),
                 common,
             }

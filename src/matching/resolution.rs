@@ -1,4 +1,4 @@
-//! The result of resolving a path. It borrows from the views, so only fields that are read are copied.
+//! The result of resolving a path. Borrows from the views, so that only fields that are read are copied.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 
 use crate::model::{Confidence, Item, ItemType, Reason, Rung};
 
-/// How many candidates an answer holds at most.
-pub const LIMIT: usize = 16;
+/// Maximum number of candidates in an answer.
+pub const MAX_CANDIDATES: usize = 16;
 
 /// A scalar GUID, as text or in the packed form of segments; [`fmt::Display`] writes the text of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum GuidRef<'v> {
     Text(&'v str),
     /// `plex://<what>/<24 hexadecimal digits>`.
     Plex {
-        /// All before the digits, such as `plex://movie/`.
+        /// The part before the digits, such as `plex://movie/`.
         what: &'static str,
         /// The digits' value.
         id: [u8; 12],
@@ -27,7 +27,7 @@ impl GuidRef<'_> {
     /// No GUID.
     pub const NONE: Self = Self::Text("");
 
-    /// The text of one that is packed, in pieces.
+    /// Passes the text of a packed GUID to `then`, in two pieces.
     #[inline]
     pub fn with_pieces<R>((what, id): (&str, &[u8; 12]), then: impl FnOnce([&[u8]; 2]) -> R) -> R {
         then([what.as_bytes(), &hex(id)])
@@ -58,14 +58,14 @@ impl fmt::Display for GuidRef<'_> {
     }
 }
 
-/// An item as an answer shows it: the fields of [`crate::model::Item`] but for external ids and further files.
+/// An item in an answer: the fields of [`crate::model::Item`] except external ids and further files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ItemRef<'v> {
     /// Plex's rating key.
     pub rating_key: &'v str,
     /// Type of the item.
     pub kind: ItemType,
-    /// Its own title.
+    /// Title of the item.
     pub title: &'v str,
     /// Year; 0 when unknown.
     pub year: i32,
@@ -104,7 +104,7 @@ impl<'v> From<&'v Item> for ItemRef<'v> {
 }
 
 impl<'v> ItemRef<'v> {
-    /// An item of which only the key is known.
+    /// Creates an item of which only the key is known.
     #[must_use]
     pub const fn key_only(rating_key: &'v str) -> Self {
         Self {
@@ -130,12 +130,12 @@ pub struct FoundItem<'v> {
     pub library: usize,
     /// The item.
     pub item: ItemRef<'v>,
-    /// The listed path that fitted, as the server spells it; of a confirmed match the recorded path.
+    /// The matching listed path, as the server spells it; for a confirmed match the recorded path.
     pub path: &'v [u8],
 }
 
 impl<'v> FoundItem<'v> {
-    /// A stored item, with its first path.
+    /// Creates a candidate for a stored item, with its first path.
     #[must_use]
     pub fn of(item: &'v Item) -> Self {
         Self {
@@ -151,28 +151,28 @@ impl<'v> FoundItem<'v> {
 pub struct Resolution<'v> {
     /// How it matched.
     pub rung: Rung,
-    /// High, or low, or none when nothing was found.
+    /// Confidence; `None` without a match.
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,
-    /// How many distinct items fit equally well. Exact up to [`LIMIT`]; beyond, listed paths are counted, of which an
-    /// item may have several.
+    /// Number of distinct items that match equally well. Exact up to [`MAX_CANDIDATES`]; beyond, paths are counted, of
+    /// which an item may have several.
     pub total: usize,
-    /// A candidate, its path, or the path asked for was invalidated: one request must confirm it first.
+    /// A candidate, its path or the requested path was invalidated: a request must confirm the match first.
     pub unverified: bool,
-    /// A segment is damaged: rebuild it and ask again.
+    /// A segment is damaged: rebuild it and resolve again.
     pub broken: bool,
-    /// How many components agree from the end, if the path was found by its end.
+    /// Number of common components at the end, for a suffix match.
     pub components: usize,
-    found: SmallVec<[FoundItem<'v>; LIMIT]>,
+    found: SmallVec<[FoundItem<'v>; MAX_CANDIDATES]>,
     /// All matches are episodes in one file.
     are_episodes: bool,
 }
 
 impl<'v> Resolution<'v> {
-    /// The first candidate, filled where it stands.
+    /// Adds a candidate and fills it in place.
     #[inline]
-    pub(super) fn put_one(&mut self, fill: impl FnOnce(&mut FoundItem<'v>)) {
+    pub(super) fn push_with(&mut self, fill: impl FnOnce(&mut FoundItem<'v>)) {
         let empty = FoundItem {
             library: 0,
             item: ItemRef::key_only(""),
@@ -183,19 +183,19 @@ impl<'v> Resolution<'v> {
     }
 
     pub(super) fn push(&mut self, found: FoundItem<'v>) {
-        if self.found.len() < LIMIT {
+        if self.found.len() < MAX_CANDIDATES {
             self.found.push(found);
         }
     }
 
-    /// The candidates, best first: at most [`LIMIT`].
+    /// The candidates, best first, at most [`MAX_CANDIDATES`].
     #[must_use]
     pub fn found(&self) -> &[FoundItem<'v>] {
         &self.found
     }
 
-    /// Puts the episodes of one show that are listed with the very same file in their order, where nothing else was found.
-    /// Two items for one episode are not told apart by their order.
+    /// Sorts the candidates by episode if all are episodes of one show in the same file. Two items for the same episode
+    /// remain ambiguous.
     pub(super) fn sort_episodes(&mut self) {
         let place = |one: &FoundItem<'v>| (one.library, one.path, one.item.show_rating_key);
         let number = |one: &FoundItem<'v>| (one.item.season, one.item.episode);
@@ -214,7 +214,7 @@ impl<'v> Resolution<'v> {
         self.are_episodes = self.found.windows(2).all(|pair| number(&pair[0]) != number(&pair[1]));
     }
 
-    /// The item, when there is exactly one, of whatever confidence; of several episodes in one file the first.
+    /// Returns the only item, whatever its confidence; for several episodes in one file, the first.
     #[must_use]
     pub fn single(&self) -> Option<&FoundItem<'v>> {
         if self.total == 1 || self.are_episodes {
@@ -224,17 +224,17 @@ impl<'v> Resolution<'v> {
         }
     }
 
-    /// Several items fit equally well.
+    /// Returns whether several items match equally well.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
         self.total > 1 && !self.are_episodes
     }
 }
 
-/// The result of a fast lookup: one item with high confidence.
+/// The result of a fast lookup: an item with high confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookupHit<'v> {
-    /// Which view: its index in the slice given to the fast lookup.
+    /// Index of its view in the slice given to the resolver.
     pub library: usize,
     /// How it matched, for the statistics.
     pub rung: Rung,

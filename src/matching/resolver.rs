@@ -1,15 +1,15 @@
-//! From a path to its item: the first kind of match that finds anything ends the search.
+//! Resolves a path to its item: the first kind of match that finds anything ends the search.
 //!
-//! 1. confirmed match · 2. exact path · 3. path after mappings · 4. longest common end of two or more components ·
-//! 5. file name. Of one kind, equal bytes beat an equal normal form; candidates that fit equally well are ambiguous.
+//! The kinds are: (1) confirmed match, (2) exact path, (3) path after mappings, (4) longest common suffix of two or
+//! more components, (5) file name. Within one kind, equal bytes beat an equal normal form; candidates that match
+//! equally well are ambiguous.
 //!
 //! Across libraries, kinds 1 to 3 are tried first in the libraries that can own the path (it lies under one of their
-//! folders, as given or mapped), then in the others; then 4 and 5 in the same order. If any library can own the path, in
-//! scope or not, 4 and 5 are of low confidence: the path *should* be listed as it is. Otherwise they are of high confidence
-//! if the path differs by its root only, or carries the item's title ([`super::title_evidence`]).
+//! locations, as given or mapped), then in the others; then 4 and 5 in the same order. If any library can own the path,
+//! in scope or not, 4 and 5 have low confidence: the path *should* be listed as it is. Otherwise they have high
+//! confidence if the path differs by its root only, or carries the item's title ([`super::title_evidence`]).
 //!
-//! Common ends are compared over all libraries of a group at once. Paths that are not UTF-8 equal themselves only, so they
-//! stop at 3.
+//! Suffixes are compared over all libraries of a group at once. Paths that are not UTF-8 have no suffix matches.
 
 use std::ops::Deref;
 
@@ -21,17 +21,17 @@ use super::title_evidence::{TitleEvidence, only_root_differs, title_evidence};
 use super::view::{FirstEntry, View};
 use crate::model::{Confidence, Reason, Rung};
 
-/// Which of the views may answer.
+/// The views to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// The one with this index.
     One(usize),
-    /// All of them; folders choose.
+    /// All views; library locations decide.
     All,
 }
 
 /// The views in scope, with their indexes.
-pub(super) fn in_scope<'v, L: 'v, V: Deref<Target = L>>(
+pub(super) fn views_in_scope<'v, L: 'v, V: Deref<Target = L>>(
     views: &'v [V],
     scope: Scope,
 ) -> impl Iterator<Item = (usize, &'v L)> {
@@ -53,24 +53,24 @@ where
     L: View + 'v,
     V: Deref<Target = L>,
 {
-    /// With the rules between paths of the host and of the server.
+    /// Creates a resolver with these mappings.
     #[inline]
     #[must_use]
     pub fn new(views: &'v [V], scope: Scope, mappings: &'m Mappings) -> Self {
         Self { views, scope, mappings }
     }
 
-    /// Finds the item of a path. Allocates nothing, unless a pattern rule (not a prefix) rewrites the path on the way.
+    /// Resolves a path. Allocates only if a pattern rule (not a prefix) rewrites the path.
     #[must_use]
     pub fn resolve(&self, path: &[u8]) -> Resolution<'v> {
-        // Filled where it stands: a resolution is large, and moving it would cost more than most searches.
+        // Filled in place: moving a resolution would cost more than most searches.
         let mut resolution = Resolution::default();
         Normal::with(path, |path| self.resolve_normal(path, None, &mut resolution));
         resolution
     }
 
-    /// [`Resolver::resolve`] for a normalised path, into an empty resolution. `first`: the first entry of the path's hash in the
-    /// one library in scope, if the caller looked it up already.
+    /// [`Resolver::resolve`] for a normalised path, into an empty resolution. `first`: first entry of the path's hash
+    /// in the only view in scope, if the caller has it.
     pub fn resolve_normal(&self, path: &Normal<'_>, first: Option<FirstEntry>, resolution: &mut Resolution<'v>) {
         let hit = self.only_view().and_then(|(library, view)| {
             let first = first.unwrap_or_else(|| first_entry(view, path));
@@ -85,13 +85,13 @@ where
         resolution.rung = Rung::Exact;
         resolution.total = 1;
         resolution.confidence = Confidence::High;
-        resolution.put_one(|found| {
+        resolution.push_with(|found| {
             found.library = library;
             view.show(hit, found);
         });
     }
 
-    /// The view in scope if it is a single one, with its index.
+    /// The only view in scope with its index; `None` if all are in scope.
     #[inline]
     pub(super) fn only_view(&self) -> Option<(usize, &'v L)> {
         match self.scope {
@@ -105,7 +105,7 @@ where
     }
 }
 
-/// The first entry of a path's hash in a view.
+/// Looks up the first entry of a path's hash.
 #[inline]
 pub(super) fn first_entry<L: View>(view: &L, path: &Normal<'_>) -> FirstEntry {
     view.first(path.hash(), 2 * path.raw().len())
@@ -133,12 +133,12 @@ where
             if matches!(rung, Rung::Suffix | Rung::FileName) {
                 resolution.components = candidates.rank;
             }
-            candidates.in_order(self.path.raw(), |candidate| {
+            candidates.for_each_ranked(self.path.raw(), |candidate| {
                 resolution.unverified |= self.unverified(candidate);
                 resolution.push(self.shown(candidate));
             });
             resolution.sort_episodes();
-            (resolution.confidence, resolution.reason) = match (resolution.single(), candidates.is_of_one_library()) {
+            (resolution.confidence, resolution.reason) = match (resolution.single(), candidates.share_library()) {
                 (Some(_), _) if resolution.unverified => (confidence, Reason::Unconfirmed),
                 (Some(_), _) if resolution.total > 1 && confidence == Confidence::High => {
                     (confidence, Reason::SeveralEpisodes)
@@ -159,10 +159,10 @@ where
         sure.then(|| LookupHit::new(best.library, (best.rating_key, rung)))
     }
 
-    /// Fills the candidates from the first kind of match that finds something. The confidence and its reason hold if there is a
+    /// Collects the candidates of the first kind of match that finds any. The returned confidence and reason hold for a
     /// single item.
     fn run(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) -> (Rung, Confidence, Reason) {
-        // Among one library, whether it can own the path makes no difference to kinds 1 to 3.
+        // With one library, ownership makes no difference for kinds 1 to 3.
         let groups = match self.all.scope {
             Scope::One(_) => &[None][..],
             Scope::All => &[Some(true), Some(false)],
@@ -196,13 +196,13 @@ where
         (Rung::None, Confidence::None, Reason::None)
     }
 
-    /// What speaks for what was found by its end, or against it: the single item, or all that one file may have.
+    /// Evidence for suffix matches: for the single item, or for all items of one file.
     fn evidence(&self, candidates: &Candidates<'v, L::Hit<'v>>) -> Reason {
         let mut evidence = Reason::None;
-        if candidates.are_of_one_path() {
+        if candidates.share_path() {
             for candidate in candidates.iter() {
-                evidence = self.evidence_for(candidate, candidates);
-                if !speaks_for(evidence) {
+                evidence = self.evidence_for_candidate(candidate, candidates);
+                if !is_positive(evidence) {
                     break;
                 }
             }
@@ -210,16 +210,20 @@ where
         evidence
     }
 
-    /// What speaks for one of them. Any of its files that fit as well may: where there are several they are examined in turn.
-    fn evidence_for(&self, candidate: &RankedHit<'v, L::Hit<'v>>, candidates: &Candidates<'v, L::Hit<'v>>) -> Reason {
+    /// Evidence for one candidate. If several of its files match, any of them may provide it.
+    fn evidence_for_candidate(
+        &self,
+        candidate: &RankedHit<'v, L::Hit<'v>>,
+        candidates: &Candidates<'v, L::Hit<'v>>,
+    ) -> Reason {
         if self.all.views.iter().any(|view| self.owns(view)) {
             return Reason::NotListed;
         }
         let view = &*self.all.views[candidate.library];
         let mut evidence = Reason::NoEvidence;
         let mut look = |hit: L::Hit<'v>, listed: &[u8]| {
-            if !speaks_for(evidence) {
-                evidence = self.evidence_of(view, hit, listed, candidates.rank, evidence);
+            if !is_positive(evidence) {
+                evidence = self.evidence_from_file(view, hit, listed, candidates.rank, evidence);
             }
         };
         match candidate.item {
@@ -236,8 +240,15 @@ where
         evidence
     }
 
-    /// What one of its files says; `before` where it says nothing.
-    fn evidence_of(&self, view: &'v L, hit: L::Hit<'v>, listed: &[u8], components: usize, before: Reason) -> Reason {
+    /// Evidence from one file of the item; `before` if it has none.
+    fn evidence_from_file(
+        &self,
+        view: &'v L,
+        hit: L::Hit<'v>,
+        listed: &[u8],
+        components: usize,
+        before: Reason,
+    ) -> Reason {
         let item = view.item(hit);
         Normal::with(listed, |listed| {
             if only_root_differs(&item, &self.path, listed, components, view.below(listed)) {
@@ -251,9 +262,9 @@ where
         })
     }
 
-    /// The views in scope; of a group those that can own the path, or those that cannot.
+    /// The views in scope. `group`: only those that can own the path, or only those that cannot.
     fn members(&self, group: Option<bool>) -> impl Iterator<Item = (usize, &'v L)> {
-        in_scope(self.all.views, self.all.scope)
+        views_in_scope(self.all.views, self.all.scope)
             .filter(move |(_, view)| group.is_none_or(|owns| owns == self.owns(view)))
     }
 
@@ -270,7 +281,7 @@ where
             view.recorded(&self.path, |hit| {
                 let (rating_key, path) = view.facts(hit);
                 let item = view.find(rating_key);
-                // Its item has left the newest complete listing: it sleeps.
+                // The item is missing from the newest complete listing: the match is dormant.
                 if item.is_none() && view.fetched() {
                     return;
                 }
@@ -301,7 +312,7 @@ where
     }
 
     fn mapped(&self, group: Option<bool>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
-        // Without a rule to the host no listed path has a second one.
+        // Without server-to-host rules no listed path has a mapped form.
         let members = self.members(group).filter(|_| self.all.mappings.digest() != 0);
         for (library, view) in members {
             view.mapped(&self.path, |hit, raw| {
@@ -322,7 +333,7 @@ where
     }
 
     fn suffix_matches(&self, group: Option<bool>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
-        // Of a library that was never fetched some items may be known: that none of them fits better tells nothing.
+        // In a library that was never fetched, an unknown item might match better.
         for (library, view) in self.members(group).filter(|(_, view)| view.fetched()) {
             let mut reached = 0;
             let more = view.suffix_matches(&self.path, candidates.rank.max(1), |components, hit| {
@@ -378,20 +389,20 @@ where
     }
 }
 
-/// The confidence of an item that was found by the end of its path.
+/// The confidence of a suffix match.
 pub(super) fn confidence_of(evidence: Reason) -> Confidence {
-    if speaks_for(evidence) {
+    if is_positive(evidence) {
         Confidence::High
     } else {
         Confidence::Low
     }
 }
 
-fn speaks_for(evidence: Reason) -> bool {
+fn is_positive(evidence: Reason) -> bool {
     matches!(evidence, Reason::OnlyRootDiffers | Reason::PathTells)
 }
 
-/// Whether something newer than the match gives its exact path to other items, and not to the match's own.
+/// Returns whether something newer than the match assigns its exact path to other items only.
 fn is_overruled<'v, L: View>(view: &'v L, hit: L::Hit<'v>, rating_key: &str, path: &[u8]) -> bool {
     let recorded = view.stamp(hit);
     let (mut own, mut newer) = (false, false);

@@ -1,14 +1,14 @@
-//! Rewrites paths by a mapping: prefixes by component, and the replacement texts of patterns.
+//! Rewrites paths by a mapping: prefixes by component, patterns by their replacement text.
 
 use regex::bytes::Regex;
 use smallvec::SmallVec;
 
 use super::normal::{Normal, Shape, normal_form, unify_separators};
 
-/// Rewritten paths up to this length need no heap.
+/// Rewritten paths up to this length in bytes need no heap.
 const ON_STACK: usize = 8192;
 
-/// A folder to be replaced by another. Compared by component in the normal form, so `C:\Media` also fits `c:/media/…`.
+/// Replaces one folder by another. Compares components in normal form, so `C:\Media` also matches `c:/media/…`.
 #[derive(Debug)]
 pub struct PrefixRule {
     raw: Vec<u8>,
@@ -19,7 +19,7 @@ pub struct PrefixRule {
 
 impl PrefixRule {
     pub fn new(from: &[u8], to: &[u8]) -> Self {
-        // `/` alone stays: it is the root, with no component at all.
+        // `/` alone becomes empty: the root has no component.
         let trim = |folder: &[u8]| {
             let windows = Shape::of(folder).windows;
             let end = folder
@@ -37,7 +37,7 @@ impl PrefixRule {
         }
     }
 
-    /// Hands the path with its folder replaced to `then`, if it lies under the folder.
+    /// Passes the rewritten path to `then`, if the path lies under the folder.
     pub fn rewrite<R>(&self, path: &Normal<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
         let windows = Shape::of(path.raw()).windows;
         let rest = self.rest(path, windows)?;
@@ -50,7 +50,7 @@ impl PrefixRule {
         Some(then(&rewritten))
     }
 
-    /// What follows the folder in the path's own bytes, the separator first.
+    /// The rest of the path behind the folder, with the leading separator, in the path's own bytes.
     fn rest<'p>(&self, path: &Normal<'p>, windows: bool) -> Option<&'p [u8]> {
         let raw = path.raw();
         let separates = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
@@ -76,8 +76,8 @@ impl PrefixRule {
     }
 }
 
-/// Translates a replacement into that of [`regex`]: `\1` to `\99`, `\g<1>` and `\g<name>` are groups; `\\` is a backslash, and
-/// so is one before anything else, for the sake of Windows paths.
+/// Translates a replacement text to the syntax of [`regex`]: `\1` to `\99`, `\g<1>` and `\g<name>` are groups; `\\` is
+/// a backslash, and so is one before anything else, for the sake of Windows paths.
 pub fn template(text: &[u8], regex: &Regex) -> Result<Vec<u8>, String> {
     let mut template = Vec::new();
     let mut rest = text;
@@ -98,7 +98,7 @@ pub fn template(text: &[u8], regex: &Regex) -> Result<Vec<u8>, String> {
     Ok(template)
 }
 
-/// The group that follows a backslash, and how many bytes name it.
+/// Parses the group reference after a backslash; returns the group and the length of its name.
 fn reference(text: &[u8], regex: &Regex) -> Result<Option<(usize, usize)>, String> {
     let (name, length) = match text {
         [b'g', b'<', tail @ ..] => {

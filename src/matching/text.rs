@@ -1,16 +1,16 @@
-//! Titles as people type them: one form for indexing and for searching.
+//! Folds titles for indexing and searching.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// A title without case, accents and punctuation: compatibility decomposition, marks dropped, lower case, and every run
-/// of what is neither letter nor digit one space; none at the ends. Apostrophes vanish (`Ocean's` is `oceans`). A title
-/// of nothing but punctuation keeps it, lower-cased, since it has nothing else.
+/// Folds a title to words without case, accents and punctuation: compatibility decomposition, marks dropped, lower
+/// case, runs of other characters become one space, none at the ends. Apostrophes vanish (`Ocean's` is `oceans`). A
+/// title of punctuation only is lower-cased and otherwise kept.
 #[must_use]
 pub fn fold_title(title: &str) -> String {
     let mut folded = String::with_capacity(title.len());
     let mut gap = false;
-    // Decomposed again after lower-casing, which can compose a mark anew (`İ`).
+    // Marks are also dropped after lower-casing, which can add one (`İ`).
     let letters = title.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(lower);
     for c in letters {
         if c.is_alphanumeric() {
@@ -29,7 +29,7 @@ pub fn fold_title(title: &str) -> String {
     folded
 }
 
-/// Lower case, with the few letters that decomposition leaves alone but people type without their strokes.
+/// Lower-cases a letter, and replaces the few letters that decomposition keeps but people type without strokes.
 pub(super) fn lower(c: char) -> impl Iterator<Item = char> {
     let plain = match c {
         'ø' | 'Ø' => ['o', '\0'],
@@ -50,7 +50,7 @@ pub(super) fn lower(c: char) -> impl Iterator<Item = char> {
         .filter(|c| !is_combining_mark(*c))
 }
 
-/// Whether `title` has every word of `wanted`, both folded.
+/// Returns whether `title` has every word of `wanted`, both folded.
 #[must_use]
 pub fn has_all_words(title: &str, wanted: &str) -> bool {
     wanted
@@ -58,7 +58,7 @@ pub fn has_all_words(title: &str, wanted: &str) -> bool {
         .all(|word| title.split(' ').any(|known| known == word))
 }
 
-/// How many letters have to be put in, left out or replaced.
+/// Levenshtein distance in characters.
 #[must_use]
 pub fn distance(one: &str, other: &str) -> usize {
     let mut before: Vec<usize> = (0..=other.chars().count()).collect();

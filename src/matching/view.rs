@@ -1,14 +1,13 @@
-//! One library as matching sees it. `engine::view` implements it; tests implement it by a linear scan.
+//! The trait that matching needs of a library. `engine::view` implements it; tests implement it by a linear scan.
 
 use super::normal::{Normal, Spelling};
 use super::resolution::{FoundItem, ItemRef};
 use crate::model::Rung;
 
-/// When a fact became known: at which change sequence, then the order of changes on top of the segments.
+/// The time of a fact: a change sequence, then the order of changes in the memtable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FactTime {
-    /// The change sequence: of a listing's facts when it began to answer, of a single item when it came, of a match when it
-    /// was recorded.
+    /// The change sequence at which the listing was completed, the single item was added, or the match was recorded.
     pub sequence: u64,
     /// 0 for facts of a segment; later changes count up.
     pub order: u64,
@@ -20,15 +19,15 @@ pub struct FirstEntry(pub Option<std::num::NonZero<u32>>);
 
 /// One library. All methods are lock-free and allocate nothing.
 pub trait View {
-    /// A path of an item, listed or recorded: cheap to copy, decoded when it is answered.
+    /// A listed or recorded path of an item: cheap to copy, decoded on demand.
     type Hit<'v>: Copy
     where
         Self: 'v;
 
-    /// Whether a listing was ever completed.
+    /// Returns whether a listing was ever completed.
     fn fetched(&self) -> bool;
 
-    /// Whether the path lies under one of the library's folders.
+    /// Returns whether the path lies under one of the library's locations.
     fn owns(&self, path: &Normal<'_>) -> bool;
 
     /// Number of components of a listed path below its location; 0 outside all locations. If locations are nested, the
@@ -43,57 +42,58 @@ pub trait View {
     /// match is recorded, else [`Rung::Exact`]. `None` says nothing: the caller resolves the path.
     fn unique_hit<'v>(&'v self, path: &Normal<'_>, first: FirstEntry) -> Option<(&'v str, Rung)>;
 
-    /// The same for a path that is not ASCII, as it is spelled.
+    /// [`View::unique_hit`] for a path that is not ASCII, by its spelling.
     fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<(&'v str, Rung)>;
 
-    /// The normal form of the one path that is listed in this spelling, where that is kept. `first`: of the spelling's hash.
+    /// Returns the stored normal form of the path that is listed in this spelling, if there is one. `first`: first
+    /// entry of the spelling's hash.
     fn form_of<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<&'v [u8]>;
 
     /// Prefetch hint: the caller looks for paths with this hash next.
     fn prefetch(&self, hash: u64);
 
-    /// The first entry of a hash. Its path and form, of this length together, are prefetched.
+    /// Looks up the first entry of a hash, and prefetches its path and form, which together have this length.
     fn first(&self, hash: u64, length: usize) -> FirstEntry;
 
-    /// The listed path of this entry.
+    /// Returns the listed path of this entry.
     fn hit_of_entry(&self, first: FirstEntry) -> Option<Self::Hit<'_>>;
 
-    /// The confirmed matches whose path has this normal form.
+    /// Calls `each` for the confirmed matches of paths with this normal form.
     fn recorded<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>));
 
-    /// The listed paths with this normal form, each with whether the raw bytes are the same too.
+    /// Calls `each` for the listed paths with this normal form, and with whether the raw bytes are equal too.
     fn listed<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>, bool));
 
-    /// The listed paths that a server-to-host rule turns into a path with this normal form, each with whether the raw
-    /// bytes are the same too.
+    /// Calls `each` for the listed paths that a server-to-host rule maps to this normal form, and with whether the raw
+    /// bytes are equal too.
     fn mapped<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>, bool));
 
-    /// The listed paths with the longest common end, of at least `least` components (and one): `each` gets the number
-    /// of components, the same in all calls, and a path; some 16 distinct items at least when there are as many.
-    /// Returns how many further paths have that end too.
+    /// Finds the listed paths with the longest common suffix of at least `least` components (and one). Calls `each`
+    /// with the number of common components, the same in all calls, and a path, for at least 16 distinct items if there
+    /// are as many. Returns how many further paths share that suffix.
     fn suffix_matches<'v>(&'v self, path: &Normal<'_>, least: usize, each: impl FnMut(usize, Self::Hit<'v>)) -> usize;
 
-    /// A path of the listed item with this rating key. An item without files has an empty one.
+    /// Returns a path of the listed item with this rating key; an empty one for an item without files.
     fn find<'v>(&'v self, rating_key: &str) -> Option<Self::Hit<'v>>;
 
-    /// The rating key of its item, and the path in the spelling of who listed or recorded it.
+    /// Returns the rating key and the path, as it was listed or recorded.
     fn facts<'v>(&'v self, hit: Self::Hit<'v>) -> (&'v str, &'v [u8]);
 
-    /// Its item; of a confirmed match only the key is known.
+    /// Returns the item; for a confirmed match only its key.
     fn item<'v>(&'v self, hit: Self::Hit<'v>) -> ItemRef<'v>;
 
-    /// [`View::item`] and the path of [`View::facts`] for the price of one, written where they are wanted: they are large.
+    /// Writes [`View::item`] and the path into `found`: cheaper than both calls and a copy.
     fn show<'v>(&'v self, hit: Self::Hit<'v>, found: &mut FoundItem<'v>) {
         found.item = self.item(hit);
         found.path = self.facts(hit).1;
     }
 
-    /// When it became known.
+    /// Returns when the path was listed or recorded.
     fn stamp(&self, hit: Self::Hit<'_>) -> FactTime;
 
-    /// Whether the question's path, the answer's path or the item was invalidated and not confirmed since.
+    /// Returns whether the requested path, the matched path or the item was invalidated and not verified since.
     fn is_unverified(&self, question: &Normal<'_>, path: &[u8], rating_key: &str) -> bool;
 
-    /// A check sum did not agree: results mean nothing until the segment is rebuilt.
+    /// Returns whether a checksum failed: results are meaningless until the segment is rebuilt.
     fn broken(&self) -> bool;
 }

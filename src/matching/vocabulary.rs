@@ -1,9 +1,9 @@
-//! The words that names of media have beside titles.
+//! Words that names of media contain besides titles.
 
 use super::numbered::is_disc_word;
 use super::words::{Gap, Words, number, year};
 
-/// Which of the words that make an edition of a film this is, if any: each has a number of its own, below 32.
+/// Returns the bit number, below 32, of a word that names an edition of a film.
 pub fn edition(word: &[u8]) -> Option<u32> {
     Some(match word {
         b"edition" => 0,
@@ -26,7 +26,7 @@ pub fn edition(word: &[u8]) -> Option<u32> {
     })
 }
 
-/// Words of folders that say nothing about what is in them, sorted.
+/// Words in folder names that do not identify the content, sorted.
 pub static GENERAL: [&[u8]; 143] = split(
     "album albums android apr april archive archives artist artists audio aug august avchd backup backups bdmv \
      bilder bluray bonus camera cameras canon cd clip clips complete completed data dcim dec december disc disk \
@@ -39,7 +39,7 @@ pub static GENERAL: [&[u8]; 143] = split(
      upload uploads usb various video videos volume whatsapp",
 );
 
-/// The words of a text that single spaces part.
+/// Splits a text at single spaces.
 const fn split<const N: usize>(text: &'static str) -> [&'static [u8]; N] {
     let mut words: [&[u8]; N] = [b""; N];
     let (mut rest, mut count) = (text.as_bytes(), 0);
@@ -57,18 +57,19 @@ const fn split<const N: usize>(text: &'static str) -> [&'static [u8]; N] {
     words
 }
 
-/// Whether a word of a folder's name says nothing about what is in the folder: `media`, `april`, `gopro`.
+/// Returns whether a word in a folder's name does not identify the content: `media`, `april`, `gopro`.
 pub fn is_general(word: &[u8]) -> bool {
     GENERAL.binary_search(&word).is_ok()
 }
 
-/// Words that describe a file, and are in no title.
+/// Words that describe a file's quality or origin and are part of no title.
 pub const ABOUT: [&[u8]; 20] = [
     b"4k", b"uhd", b"hdr", b"bluray", b"bdrip", b"brrip", b"bdremux", b"remux", b"webrip", b"webdl", b"web", b"hdtv",
     b"hdrip", b"dvdrip", b"dvd", b"x264", b"x265", b"h264", b"h265", b"hevc",
 ];
 
-/// Whether a title is at its end before this word: nothing follows, or what names have behind a title.
+/// Returns whether a title may end before this word: at the end of the name, or before a year, bracket, disc or quality
+/// word.
 pub fn ends_title(words: &Words, at: usize) -> bool {
     let word = words.word(at);
     at >= words.len()
@@ -78,13 +79,13 @@ pub fn ends_title(words: &Words, at: usize) -> bool {
         || is_disc_word(word)
 }
 
-/// Whether a word describes a file: `x264`, `1080p`.
+/// Returns whether a word describes a file's quality or origin: `x264`, `1080p`.
 pub fn is_about(word: &[u8]) -> bool {
     let lines = word.strip_suffix(b"p").or(word.strip_suffix(b"i"));
     ABOUT.contains(&word) || lines.is_some_and(|digits| digits.len() >= 3 && number(digits).is_some())
 }
 
-/// Whether a word behind a title makes it another title: `II`, `3`, `Part`.
+/// Returns whether a word behind a title makes it another title: `II`, `3`, `Part`.
 pub fn is_sequel(word: &[u8]) -> bool {
     let roman = !word.is_empty() && word.iter().all(|letter| b"ivx".contains(letter));
     let digit = word.first().is_some_and(u8::is_ascii_digit);

@@ -1,13 +1,14 @@
-//! The words of a name, as titles are compared: without case, accents and punctuation, on the stack.
+//! Splits names into folded words for comparing titles: without case, accents and punctuation, on the stack.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 use super::text::lower;
 
-/// Bytes of folded words: more than file systems allow for a name, but for some scripts that grow.
+/// Capacity for folded words in bytes: more than file systems allow for a name, except in scripts that grow when
+/// folded.
 const BYTES: usize = 512;
-/// Words of a name.
+/// Maximum number of words in a name.
 const WORDS: usize = 64;
 
 /// The separator between two words; the strongest if there are several.
@@ -32,7 +33,7 @@ struct WordSpan {
     inside: bool,
 }
 
-/// A name or a title, folded.
+/// The folded words of a name or title.
 pub struct Words {
     bytes: [u8; BYTES],
     places: [WordSpan; WORDS],
@@ -41,8 +42,8 @@ pub struct Words {
 }
 
 impl Words {
-    /// The words of `text`. `None` when it is too long to be compared: then it tells nothing. Allocates nothing, but for
-    /// letters with more than four marks.
+    /// Splits `text` into words; `None` if it is too long to compare. Allocates only for letters with more than four
+    /// marks.
     pub fn of(text: &str) -> Option<Self> {
         let mut words = Self::new();
         words.fold(text).then_some(words)
@@ -58,8 +59,8 @@ impl Words {
         }
     }
 
-    /// [`Words::of`] into the memory of these words; `false` when the text is too long. For one name after the
-    /// other: clearing and moving the room takes as long as folding a name.
+    /// Replaces these words by those of `text`; `false` if it is too long. Reusing the memory matters: clearing it
+    /// takes as long as folding a name.
     pub fn fold(&mut self, text: &str) -> bool {
         (self.used, self.count) = (0, 0);
         let folder = WordSplitter {
@@ -72,12 +73,12 @@ impl Words {
         folder.fold(text).is_some()
     }
 
-    /// How many words there are.
+    /// Number of words.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// The word at a place; empty behind the last.
+    /// Returns the word at this index; empty behind the last.
     pub fn word(&self, at: usize) -> &[u8] {
         match self.places[..self.count].get(at) {
             Some(word) => &self.bytes[usize::from(word.start)..usize::from(word.end)],
@@ -90,18 +91,19 @@ impl Words {
         self.places[..self.count].get(at).map_or(Gap::Plain, |word| word.before)
     }
 
-    /// Whether the word stands in brackets.
+    /// Returns whether the word stands in brackets.
     pub fn is_inside(&self, at: usize) -> bool {
         self.places[..self.count].get(at).is_some_and(|word| word.inside)
     }
 
-    /// All words.
+    /// Iterates over all words.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.count).map(|at| self.word(at))
     }
 
-    /// The place behind the words that begin at `from` here and say what `title` says from its word `first` to `last`
-    /// (excluded). How letters are parted into words does not matter (`S.H.I.E.L.D.`, `Spider-Man`); how digits are does.
+    /// Matches the words from index `from` against the title's words from `first` to `last` (excluded). Returns the
+    /// index behind the match. Word boundaries between letters are ignored (`S.H.I.E.L.D.`, `Spider-Man`), those
+    /// between digits are not.
     fn says(&self, from: usize, title: &Words, first: usize, last: usize) -> Option<usize> {
         let (mut here, mut there) = (from, first);
         let (mut ours, mut theirs) = (self.word(here), title.word(there));
@@ -137,7 +139,7 @@ impl Words {
         }
     }
 
-    /// The place behind `title`, where it begins at `from` here; its article may have moved to the end.
+    /// Matches `title` at index `from`; its article may have moved to the end. Returns the index behind it.
     pub fn title_at(&self, from: usize, title: &Words) -> Option<usize> {
         let last = title.len();
         if last == 0 {
@@ -151,13 +153,13 @@ impl Words {
         self.says(from, title, 0, last).or_else(moved)
     }
 
-    /// Whether a name has this title, anywhere.
+    /// Returns whether `name` contains this title.
     pub fn is_in(&self, name: &Self) -> bool {
         (0..name.len()).any(|at| name.title_at(at, self).is_some())
     }
 
-    /// Whether the title is a single short word, which a path may have by chance. Digits and an article do not count;
-    /// scripts without spaces say more with a letter.
+    /// Returns whether the title is so short that a path may contain it by chance. Digits and a leading article do not
+    /// count; letters of scripts without spaces count three times.
     pub fn is_short(&self) -> bool {
         let begin = usize::from(self.len() > 1 && ARTICLES.contains(&self.word(0)));
         let (mut words, mut letters) = (0, 0);
@@ -170,7 +172,7 @@ impl Words {
     }
 }
 
-/// How much a word says: its letters, those of scripts without spaces for three each.
+/// Number of letters in a word; those of scripts without spaces count three times.
 fn own_letters(word: &[u8]) -> usize {
     if word.is_ascii() {
         return word.iter().filter(|byte| !byte.is_ascii_digit()).count();
@@ -186,24 +188,24 @@ const ARTICLES: [&[u8]; 22] = [
     b"los", b"las", b"il", b"lo", b"gli", b"de", b"het",
 ];
 
-/// The year that a word is; `None` for others.
+/// Parses a word as a year from 1900 to 2099.
 pub fn year(word: &[u8]) -> Option<i32> {
     let value = number(word).filter(|_| word.len() == 4)?;
     (1900..2100).contains(&value).then_some(value)
 }
 
-/// The number that a word of at most four digits is.
+/// Parses a word of one to four digits.
 pub fn number(word: &[u8]) -> Option<i32> {
     let digits = (1..=4).contains(&word.len()) && word.iter().all(u8::is_ascii_digit);
     digits.then(|| word.iter().fold(0, |value, digit| value * 10 + i32::from(digit - b'0')))
 }
 
-/// Scripts that are written without spaces: what is beside them in another script is another word.
+/// Returns whether a letter is of a script without spaces. A change of script there starts a new word.
 fn is_wide(c: char) -> bool {
     matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
 
-/// Letters and digits of ASCII in lower case; 0 for other bytes.
+/// Maps ASCII letters and digits to lower case; other bytes to 0.
 const LETTERS: [u8; 256] = {
     let mut letters = [0; 256];
     let mut byte = 0_u8;
@@ -231,7 +233,7 @@ impl WordSplitter<'_> {
         let mut before = ' ';
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
-            // Most names are words of plain letters, with single bytes between them that mean nothing.
+            // Fast path: most names are words of ASCII letters separated by single plain bytes.
             if LETTERS[usize::from(*byte)] != 0 {
                 (before, at) = ('a', at + self.plain(&bytes[at..])?);
                 continue;
@@ -340,7 +342,7 @@ impl WordSplitter<'_> {
         Some(())
     }
 
-    /// The word got so many bytes more.
+    /// Extends the current word by `length` bytes.
     fn extend(&mut self, length: usize) -> Option<()> {
         let words = &mut *self.words;
         words.used += length;

@@ -132,7 +132,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// All items that fit, best first, at most [`crate::matching::LIMIT`] of them.
+    /// All items that fit, best first, at most [`crate::matching::MAX_CANDIDATES`] of them.
     #[must_use]
     pub fn candidates(&self) -> &'a [FoundItem<'a>] {
         self.found

@@ -203,7 +203,7 @@ fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Loca
 /// A library's folder as this machine names it: mappings are written for what lies below it.
 fn on_this_machine(location: &str, mappings: &Mappings) -> Vec<u8> {
     let below = [location.trim_end_matches('/').as_bytes(), b"/x"].concat();
-    let below = mappings.on_host(&below);
+    let below = mappings.host_path(&below);
     let folder = &below[..below.iter().rposition(|byte| *byte == b'/').unwrap_or(0)];
     let mut names: Vec<&[u8]> = Vec::new();
     for name in folder.split(|byte| *byte == b'/') {
@@ -228,7 +228,7 @@ fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
                 break;
             };
             for (at, file) in some.iter().take(AT_ONCE).enumerate() {
-                let is_there = || named(mappings.on_host(file.found.path)).metadata().is_ok();
+                let is_there = || named(mappings.host_path(file.found.path)).metadata().is_ok();
                 if file.is_of_several || from + at + 1 == all.len() || !is_there() {
                     own.push(from + at);
                 }

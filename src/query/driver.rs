@@ -448,7 +448,7 @@ impl Queries {
             Ok(Status::Ok) => Ok(()),
             Ok(late) => {
                 if late == Status::NeedsWarm && !unfetched {
-                    let text = format!("{} did not answer within the deadline", self.reading.kind().asked);
+                    let text = format!("{} did not answer within the deadline", self.reading.kind().noun);
                     return self.back_off_after(call, state, Error::new(Status::Timeout, text));
                 }
                 state.late = Some(late);

@@ -58,7 +58,7 @@ fn fetch_once(rows: &[LibraryRow]) -> String {
 /// That there was no time for them; for those that were never fetched, where there are such.
 fn too_late(rows: &[LibraryRow], kind: &Kind) -> String {
     if rows.is_empty() {
-        let asked = kind.asked;
+        let asked = kind.noun;
         return format!("the deadline came before {asked} was asked for its libraries: allow a later one");
     }
     let (titles, were) = Some(unfetched(rows))
@@ -104,16 +104,13 @@ impl Queries {
             (Status::NotYet, _) => too_late(rows, kind),
             (Status::NeedsWarm, _) => format!(
                 "{} cannot answer for '{}' within such a deadline: fetch it once without one (refresh)",
-                kind.asked,
+                kind.noun,
                 all_of(rows)
             ),
             (_, Reason::SeveralItems) => format!("{} items fit '{path}' equally well", answer.total),
             (_, Reason::SeveralLibraries) => format!("several libraries list '{path}': name one"),
             (_, Reason::Unconfirmed) => {
-                format!(
-                    "'{path}' was invalidated, and {} has not confirmed it since",
-                    kind.asked
-                )
+                format!("'{path}' was invalidated, and {} has not confirmed it since", kind.noun)
             }
             (_, Reason::NotListed | Reason::NoLocation | Reason::NotFetched) if folder_of(rows, raw).is_some() => {
                 format!(
@@ -134,7 +131,7 @@ impl Queries {
             _ if rows.is_empty() => {
                 format!(
                     "no library is known, so '{path}' lies in none: {} has to be asked first",
-                    kind.asked
+                    kind.noun
                 )
             }
             _ => {
@@ -269,7 +266,7 @@ pub fn explain_folder(
         _ if rows.is_empty() => {
             format!(
                 "no library is known, so '{path}' lies in none: {} has to be asked first",
-                kind.asked
+                kind.noun
             )
         }
         _ if owner.is_some() => format!(

@@ -14,7 +14,8 @@ use crate::engine::{LibraryRow, places};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{
-    FolderPosition, FolderResolution, FolderResolver, Folders, LIMIT, Normal, Resolution, Resolver, Scope, places_of,
+    FolderPosition, FolderResolution, FolderResolver, Folders, MAX_CANDIDATES, Normal, Resolution, Resolver, Scope,
+    folder_positions,
 };
 use crate::model::{Confidence, IdentityId, ItemType, LibraryKind, Reason, Rung};
 use crate::platform::files::{bytes_of, named};
@@ -94,7 +95,7 @@ impl<'p> FolderQuestion<'p> {
 
 impl FolderQuestion<'_> {
     fn places(&self, turn: &Turn<'_>) -> Vec<FolderPosition> {
-        places_of(&turn.snapshot.views, turn.queries.reading.mappings(), self.path)
+        folder_positions(&turn.snapshot.views, turn.queries.reading.mappings(), self.path)
     }
 
     /// The libraries asked that should list what is below it.
@@ -180,7 +181,7 @@ impl Question for FolderQuestion<'_> {
         if outcome.reason == Reason::NotFetched {
             let whole = self
                 .is_whole(turn)
-                .then(|| FolderResolver::new(views, turn.scope, mappings, self.path).resolve_whole());
+                .then(|| FolderResolver::new(views, turn.scope, mappings, self.path).resolve_unfetched());
             let whole = whole.flatten();
             self.is_whole.set(whole.is_some());
             if let Some(found) =
@@ -217,7 +218,7 @@ impl Question for FolderQuestion<'_> {
         let mappings = turn.queries.reading.mappings();
         let sure = matches!(outcome.rung, Rung::Exact | Rung::Mapped) || outcome.confidence == Confidence::High;
         for folder in outcome.folders.iter().filter(|_| sure) {
-            let most = LIMIT - unverified.len();
+            let most = MAX_CANDIDATES - unverified.len();
             let view = &turn.snapshot.views[folder.library];
             for (rating_key, paths) in view.invalidated(Some((&folder.form, folder.mapped)), mappings, most) {
                 unverified.push(Unverified {

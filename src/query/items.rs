@@ -12,7 +12,7 @@ use super::room::Queries;
 use crate::engine::{LibraryRow, places};
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
-use crate::matching::{FoundItem, LIMIT, Normal};
+use crate::matching::{FoundItem, MAX_CANDIDATES, Normal};
 use crate::model::{Confidence, IdentityId, Item, ItemType, Reason};
 use crate::source::Kind;
 use crate::stats::Spent;
@@ -87,8 +87,8 @@ impl By<'_> {
             }
             let reading = Instant::now();
             let hits = match self {
-                By::Guid(guid) => queries.store.items_with_guid(row, guid, LIMIT)?,
-                By::Title(title) => queries.store.items_with_title(row, title, LIMIT)?,
+                By::Guid(guid) => queries.store.items_with_guid(row, guid, MAX_CANDIDATES)?,
+                By::Title(title) => queries.store.items_with_title(row, title, MAX_CANDIDATES)?,
             };
             queries.counters.spent(Spent::Store, reading.elapsed());
             queries.counters.spent(Spent::Away, reading.elapsed());
@@ -102,7 +102,7 @@ impl By<'_> {
             all.total += hits.total;
             all.items.extend(hits.items.into_iter().map(|item| (at, item)));
         }
-        all.items.truncate(LIMIT);
+        all.items.truncate(MAX_CANDIDATES);
         Ok(found.get_or_init(|| all))
     }
 }
@@ -279,7 +279,7 @@ impl Question for By<'_> {
         if !unverified.is_empty() {
             (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
             answer.reason = Reason::Unconfirmed;
-            let asked = queries.reading.kind().asked;
+            let asked = queries.reading.kind().noun;
             message = format!("an item with {what} was invalidated, and {asked} has not confirmed it since");
             answer.message = &message;
         } else if answer.status == Status::NotFound {

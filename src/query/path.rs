@@ -75,7 +75,7 @@ impl Queries {
     where
         F: FnOnce(&Answer<'_>) -> Result<R>,
     {
-        Normal::with_known(
+        Normal::with_cached_form(
             path,
             |spelling, room| self.known_form(call, spelling, room),
             |path| self.answer_at_once(call, &PathQuestion::new(path), then, |then, answer| then(answer)),

@@ -13,25 +13,25 @@ use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
 use super::contract::{
-    Abilities, Bounds, EditRequest, Event, Kind, KnownItems, PageEnd, PageRequest, Placed, Source, SourceChanges,
+    Abilities, Bounds, EditRequest, Event, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges,
     Tokens, WantedPath,
 };
 use super::database::PlexDatabase;
 
 /// How long a file that was readable before is retried: the server may be restarting.
-const RESTART: Duration = Duration::from_secs(15);
+const RESTART_TIME: Duration = Duration::from_secs(15);
 
-/// A database, and the server that it should be of.
+/// A database and the server that it should belong to.
 pub struct FallbackSource {
     database: Arc<PlexDatabase>,
     server: Arc<dyn Source>,
-    /// The server's place.
+    /// URL of the server.
     url: String,
     is_unavailable: AtomicBool,
-    file: Mutex<File>,
+    file: Mutex<FileStatus>,
     /// Two fixed variants, one that uses the file and one that uses only the server. A job uses one of them
     /// throughout. `None` in the variants themselves.
-    settled: Option<[Box<FallbackSource>; 2]>,
+    pinned: Option<[Box<FallbackSource>; 2]>,
 }
 
 /// The precondition as text: this file belongs to this server.
@@ -48,34 +48,34 @@ pub fn precondition_of(database: &Path, url: &str) -> Option<String> {
 
 /// State of the file.
 #[derive(Default)]
-struct File {
-    /// It was used.
+struct FileStatus {
+    /// The file was used successfully.
     was_used: bool,
-    /// When it became unusable.
+    /// Since when the file has been unusable.
     failing: Option<Instant>,
-    /// The last warning logged about the file: the same one is not logged twice in a row.
-    told: String,
+    /// The last warning logged about the file, to avoid repeating it.
+    last_warning: String,
 }
 
-/// The verdict on a file that is another server's, or an old one of this server.
+/// Warning for a file of another server, or an old file of this server.
 const OTHER_SERVER: &str = "is not what the server has";
 
 impl FallbackSource {
-    /// Neither is asked anything yet.
+    /// Creates a source from both. Sends no request.
     pub fn new(database: &Arc<PlexDatabase>, server: &Arc<dyn Source>, url: &str) -> Self {
-        let made = |is_unavailable, settled| Self {
+        let made = |is_unavailable, pinned| Self {
             database: Arc::clone(database),
             server: Arc::clone(server),
             url: url.to_owned(),
             is_unavailable: AtomicBool::new(is_unavailable),
             file: Mutex::default(),
-            settled,
+            pinned,
         };
-        let settled = [false, true].map(|is_unavailable| Box::new(made(is_unavailable, None)));
-        made(false, Some(settled))
+        let pinned = [false, true].map(|is_unavailable| Box::new(made(is_unavailable, None)));
+        made(false, Some(pinned))
     }
 
-    /// The file, while it can be used; else the server.
+    /// Returns the file while it is usable, otherwise the server.
     fn available(&self) -> &dyn Source {
         if self.is_unavailable() {
             &*self.server
@@ -84,11 +84,11 @@ impl FallbackSource {
         }
     }
 
-    fn tell(&self, why: String) {
+    fn warn_once(&self, why: String) {
         let mut file = lock(&self.file);
-        if file.told != why {
+        if file.last_warning != why {
             log::warn!("{why}; the server at {} is asked instead", self.url);
-            file.told = why;
+            file.last_warning = why;
         }
     }
 }
@@ -108,7 +108,8 @@ impl Source for FallbackSource {
         }
     }
 
-    /// What the database depends on, if it can be read now. Half of the call's time is the server's, which answers where it cannot.
+    /// Returns the precondition of the file if it is readable now. Leaves half of the call's time to the server, in
+    /// case the file is not.
     fn precondition(&self, bounds: Bounds<'_>) -> Option<String> {
         let half = Bounds {
             deadline: bounds.left().map(|left| Instant::now() + left / 2),
@@ -119,26 +120,27 @@ impl Source for FallbackSource {
                 lock(&self.file).failing = None;
                 Some(precondition(&identity, &self.url))
             }
-            // That this call has no time says nothing of the file.
+            // A lack of time says nothing about the file.
             Err(error) if matches!(error.status, Status::Timeout | Status::Aborted) => None,
             Err(error) => {
                 let waits = {
                     let mut file = lock(&self.file);
                     let since = *file.failing.get_or_insert_with(Instant::now);
-                    file.was_used && error.status.meaning() == Meaning::NotNow && since.elapsed() < RESTART
+                    file.was_used && error.status.meaning() == Meaning::NotNow && since.elapsed() < RESTART_TIME
                 };
-                // Meanwhile its old answers stand in.
+                // While waiting, cached data is used.
                 if !waits {
                     self.is_unavailable.store(true, Ordering::Release);
-                    self.tell(error.message);
+                    self.warn_once(error.message);
                 }
                 None
             }
         }
     }
 
-    /// The server's name, where its file's is known. Then one request: the last item of a library, as both have it, and how many
-    /// there are. The name alone proves little: a server that keeps its data elsewhere leaves its file behind.
+    /// Compares the machine identifiers if both are known. Then sends one request and compares a library's last item
+    /// and the number of items. The machine identifier alone proves little: a server that keeps its data elsewhere
+    /// leaves its old file behind.
     fn check_precondition(&self, bounds: Bounds<'_>) -> Result<bool> {
         if let Some(name) = self.database.machine_identifier()
             && self.server.server(bounds)?.machine_identifier != name
@@ -146,7 +148,7 @@ impl Source for FallbackSource {
             return Ok(false);
         }
         let Some((library, last, counts)) = self.database.sample(bounds)? else {
-            // An empty database: it is this server's if it has one of its libraries, or neither has any.
+            // An empty database belongs to this server if they share a library, or neither has any.
             let (ours, theirs) = (self.database.libraries(bounds)?, self.server.libraries(bounds)?);
             let uuids = |library: &Library| theirs.iter().any(|other| other.uuid == library.uuid);
             return Ok(ours.iter().any(uuids) || (ours.is_empty() && theirs.is_empty()));
@@ -159,7 +161,7 @@ impl Source for FallbackSource {
         };
         let mut items = Vec::new();
         let page = match self.server.page(&request, bounds, &mut items) {
-            // The server has no such library, or shows it to others only.
+            // The server does not have this library, or the user may not see it.
             Err(error) if matches!(error.status, Status::NotOnServer | Status::Forbidden) => return Ok(false),
             page => page?,
         };
@@ -172,17 +174,17 @@ impl Source for FallbackSource {
         Ok(items.iter().any(is_it) && page.total.is_none_or(|total| counts.contains(&total)))
     }
 
-    fn settle(&self, holds: bool) {
+    fn set_available(&self, holds: bool) {
         self.is_unavailable.store(!holds, Ordering::Release);
         if holds {
             let mut file = lock(&self.file);
             file.was_used = true;
-            file.told.clear();
+            file.last_warning.clear();
         } else {
-            // The file may be known by its folder at first. That is no other verdict.
-            let is_told = lock(&self.file).told.ends_with(OTHER_SERVER);
-            if !is_told {
-                self.tell(format!("{} {OTHER_SERVER}", self.database.shown()));
+            // The same warning may name the folder first and the file later: do not repeat it.
+            let is_repeated = lock(&self.file).last_warning.ends_with(OTHER_SERVER);
+            if !is_repeated {
+                self.warn_once(format!("{} {OTHER_SERVER}", self.database.display_name()));
             }
         }
     }
@@ -191,25 +193,25 @@ impl Source for FallbackSource {
         self.is_unavailable.load(Ordering::Acquire)
     }
 
-    fn settled(&self) -> Option<&dyn Source> {
-        let [file, server] = self.settled.as_ref()?;
+    fn pinned(&self) -> Option<&dyn Source> {
+        let [file, server] = self.pinned.as_ref()?;
         Some(if self.is_unavailable() { &**server } else { &**file })
     }
 
     fn why_unavailable(&self) -> Option<String> {
-        self.is_unavailable().then(|| lock(&self.file).told.clone())
+        self.is_unavailable().then(|| lock(&self.file).last_warning.clone())
     }
 
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         self.available().server(bounds)
     }
 
-    fn reach(&self, bounds: Bounds<'_>) -> Result<Server> {
+    fn ping(&self, bounds: Bounds<'_>) -> Result<Server> {
         self.server.server(bounds)
     }
 
-    fn expect(&self, spellings: &[Vec<u8>]) {
-        self.available().expect(spellings);
+    fn prefetch_path(&self, spellings: &[Vec<u8>]) {
+        self.available().prefetch_path(spellings);
     }
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
@@ -262,7 +264,7 @@ impl Source for FallbackSource {
         self.available().find_title(library, title, bounds, sink)
     }
 
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.server.items(rating_keys, bounds)
     }
 
@@ -278,12 +280,12 @@ impl Source for FallbackSource {
         self.server.interrupt_events();
     }
 
-    fn recall(&self, words: &str) {
-        self.server.recall(words);
+    fn restore_quirks(&self, words: &str) {
+        self.server.restore_quirks(words);
     }
 
-    fn learned(&self) -> String {
-        self.server.learned()
+    fn take_new_quirks(&self) -> String {
+        self.server.take_new_quirks()
     }
 
     fn is_limited(&self) -> bool {

@@ -1,8 +1,8 @@
-//! Where items come from: the trait [`Source`], and what implements it: the Plex HTTP API, and Plex's own database.
+//! Sources of items: the trait [`Source`] and its implementations for the Plex HTTP API and Plex's own database.
 //!
-//! The only place with network and with files of other programs. Nothing here knows of the store, of the index or of
-//! freshness: a source answers what it is asked, once, and says exactly what went wrong. What it alone knows stays behind `contract`: how its keys look, what
-//! tells that a library changed, how a listing is paged, how to find out what is new.
+//! All network access and all reading of foreign files is here. Nothing here knows the store, the index or freshness: a
+//! source performs one operation and reports exactly what went wrong. The formats of keys and versions, paging and
+//! change detection stay behind `contract`.
 
 mod contract;
 pub mod database;
@@ -11,9 +11,9 @@ mod open;
 pub mod plex;
 
 pub use contract::{
-    Abilities, Bounds, Delta, EditRequest, Event, FieldChange, Kind, KnownItems, Lock, Meter, Next, Notification,
-    PageEnd, PageRequest, Placed, RequestKind, Resume, Session, Source, SourceChanges, Tokens, TokensState, View,
-    Viewer, WantedPath,
+    Abilities, Bounds, Delta, EditRequest, Event, FieldChange, Kind, KnownItems, LocatedItem, Lock, Meter,
+    Notification, PageEnd, PageRequest, RequestKind, Resume, Session, Source, SourceChanges, TokenOwner, Tokens,
+    TokensState, View, Viewer, WantedPath,
 };
 pub use open::{check, fallback_view, kind, open, precondition, view};
 pub use plex::check_token;

@@ -1,4 +1,4 @@
-//! Which source the options name. A new source is named here and nowhere else outside of its folder.
+//! Creates the source that the options name. Outside of its folder, a new source is named only here.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::database::{self, PlexDatabase};
 use super::fallback::{FallbackSource, precondition_of};
 use super::plex;
 
-/// The kind of source that the options name, also where it is not to be asked.
+/// Returns the kind of source that the options name, also while offline.
 #[must_use]
 pub fn kind(options: &Options) -> &'static Kind {
     if options.database.is_some() && options.server_url.is_none() {
@@ -28,7 +28,7 @@ pub fn view(options: &Options) -> Option<View> {
     if let Some(database) = &options.database {
         let file = database.to_string_lossy();
         return Some(View {
-            // Beside a server it is another place: it leads to nothing until both were shown to be one.
+            // With a server URL this is another place, which stays unused until both are known to be the same server.
             place: match &options.server_url {
                 Some(url) => format!("{file} of {}", url.trim_end_matches('/')),
                 None => file.into_owned(),
@@ -75,10 +75,10 @@ pub fn check(options: &Options) -> Result<ValidOptions> {
     Ok(ValidOptions { server })
 }
 
-/// The source that the options name; `None` without one to ask. Connects nowhere yet.
+/// Creates the source that the options name; `None` if there is none or the index is offline. Connects nowhere yet.
 ///
-/// `installation` names this installation, and is only asked for where there is a source. `meter` is told of every request. By
-/// `clock` a database that cannot be read is left alone.
+/// `installation` returns the identifier of this installation; called only if there is a server. `meter` records every
+/// request. `clock` times the pause after a database could not be read.
 ///
 /// # Errors
 /// Those of `installation`.

@@ -88,6 +88,6 @@ impl BackOff {
 pub fn cannot(error: &Error, kind: &Kind) -> String {
     match error.status {
         Status::Store | Status::StoreFull => "nothing new can be stored".into(),
-        _ => format!("{} could not be asked", kind.asked),
+        _ => format!("{} could not be asked", kind.noun),
     }
 }

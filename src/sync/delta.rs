@@ -53,7 +53,7 @@ impl KnownItems for IndexedLibrary<'_> {
         }
     }
 
-    fn told(&self) -> Result<Option<u64>> {
+    fn count_at_since(&self) -> Result<Option<u64>> {
         Ok(self.listing.is_none().then_some(self.row.told_items))
     }
 

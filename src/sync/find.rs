@@ -81,7 +81,7 @@ impl Syncing {
             status.unwrap_or(Status::Timeout),
             format!(
                 "{} gave no answer {} s ago, and is asked again in {} s",
-                self.reading.kind().asked,
+                self.reading.kind().noun,
                 (now - last) / 1_000,
                 (last + ASK_AGAIN_MS - now + 999) / 1_000,
             ),
@@ -161,7 +161,7 @@ impl Syncing {
     /// Tells the source which path is looked for once its libraries are known.
     pub fn expect_path(&self, path: &Normal<'_>) {
         if let Some(source) = &self.source {
-            source.expect(&self.spellings(path));
+            source.prefetch_path(&self.spellings(path));
         }
     }
 

@@ -18,7 +18,7 @@ use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_worker;
-use crate::source::{Abilities, Bounds, EditRequest, Placed, Session, Source};
+use crate::source::{Abilities, Bounds, EditRequest, LocatedItem, Session, Source};
 use crate::stats::{Counters, Spent};
 
 /// How often the host hears of progress.
@@ -126,7 +126,7 @@ impl Syncing {
     pub fn abilities(&self) -> Option<Abilities> {
         let source = self.source.as_deref()?;
         if self.reading.take_recalled() {
-            source.settle(false);
+            source.set_available(false);
         }
         Some(source.abilities())
     }
@@ -183,7 +183,7 @@ impl Syncing {
     }
 
     /// Items by their rating keys; those that the server does not have are missing.
-    pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<Placed>> {
+    pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<LocatedItem>> {
         self.job(call, |job| match job.source.items(keys, job.bounds) {
             Err(error) if error.status.meaning() == Meaning::NothingThere => Ok(Vec::new()),
             items => items,
@@ -395,9 +395,9 @@ impl<'a> SyncJob<'a> {
                     Err(error) => return Err(error),
                 },
             };
-            source.settle(holds);
+            source.set_available(holds);
         }
-        let settled = source.settled().unwrap_or(source);
+        let settled = source.pinned().unwrap_or(source);
         sync.reading.set_unavailable(settled.is_unavailable());
         Ok(settled)
     }
@@ -409,14 +409,14 @@ impl<'a> SyncJob<'a> {
             None => Ok(None), // what this process found out still holds
         });
         match known {
-            Ok(known) => known.iter().for_each(|known| self.source.recall(known)),
+            Ok(known) => known.iter().for_each(|known| self.source.restore_quirks(known)),
             Err(error) => log::debug!("what the server refuses is not known, and may be found out again: {error}"),
         }
     }
 
     /// Remembers what the server was found to refuse, so that no other process tries it.
     pub fn store_refusals(&self) {
-        let learned = self.source.learned();
+        let learned = self.source.take_new_quirks();
         if learned.is_empty() {
             return;
         }

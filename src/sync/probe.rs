@@ -36,7 +36,7 @@ impl Syncing {
         self.job(call, |job| {
             let begun = Instant::now();
             // Needs no token: when the next one fails, the server was reached.
-            let server = job.source.reach(job.bounds)?;
+            let server = job.source.ping(job.bounds)?;
             let took = begun.elapsed();
             job.note_version(&server)?;
             let shown = job.single_flight("probe", || job.probe(false))?;

@@ -11,7 +11,7 @@ use crate::engine::{Invalidation, LibraryRow, Snapshot, places};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::matching::{Folders, Invalidated, Scope};
 use crate::model::LibraryId;
-use crate::source::Placed;
+use crate::source::LocatedItem;
 
 /// An item that was invalidated, or the path that it is found by.
 pub struct Unverified {
@@ -175,7 +175,7 @@ impl Syncing {
     }
 
     /// An item that is in another library now than it was.
-    fn merge_elsewhere(&self, rows: &[LibraryRow], placed: &Placed) -> Result<()> {
+    fn merge_elsewhere(&self, rows: &[LibraryRow], placed: &LocatedItem) -> Result<()> {
         let is_there = |row: &&LibraryRow| row.library.section == placed.section && row.generation.is_fetched();
         match rows.iter().find(is_there) {
             Some(row) => self.store.merge_items(row, std::slice::from_ref(&placed.item), None),
@@ -187,7 +187,7 @@ impl Syncing {
 /// What became of a question for items.
 #[derive(Default)]
 struct ItemReplies<'k> {
-    items: Vec<Placed>,
+    items: Vec<LocatedItem>,
     /// Keys that the server gave no answer for, and how often it gave none.
     unanswered: Vec<&'k str>,
     failures: u32,

@@ -9,7 +9,7 @@ use plexindex::model::{Item, Library, Rung, Server as ServerName};
 use plexindex::options::{Mapping, Options};
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{
-    Abilities, Bounds, FieldChange, Kind, KnownItems, Lock, PageEnd, PageRequest, Placed, Source, SourceChanges,
+    Abilities, Bounds, FieldChange, Kind, KnownItems, LocatedItem, Lock, PageEnd, PageRequest, Source, SourceChanges,
     WantedPath,
 };
 
@@ -316,7 +316,7 @@ impl Source for Counted {
         self.looks.fetch_add(1, Ordering::Relaxed);
         self.real.find_path(library, wanted, bounds, is_it)
     }
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.looks.fetch_add(1, Ordering::Relaxed);
         self.real.items(rating_keys, bounds)
     }

@@ -9,7 +9,9 @@ use plexindex::error::Result;
 use plexindex::model::{Item, Library, Rung, Server as ServerName};
 use plexindex::options::Options;
 use plexindex::source::database::PlexDatabase;
-use plexindex::source::{Abilities, Bounds, Kind, KnownItems, PageEnd, PageRequest, Placed, Source, SourceChanges};
+use plexindex::source::{
+    Abilities, Bounds, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges,
+};
 
 use crate::alone::{films, path};
 use crate::options;
@@ -47,7 +49,7 @@ impl<F: Fn(u32) + Send + Sync> Source for Between<F> {
     fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.real.changes(library, known, bounds)
     }
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.real.items(rating_keys, bounds)
     }
     fn after_fork(&self) {}

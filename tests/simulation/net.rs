@@ -10,7 +10,7 @@ use crate::support::index::Clock;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{Item, Library, Server};
 use plexindex::source::{
-    Abilities, Bounds, EditRequest, Event, Kind, KnownItems, Meter, PageEnd, PageRequest, Placed, Source,
+    Abilities, Bounds, EditRequest, Event, Kind, KnownItems, LocatedItem, Meter, PageEnd, PageRequest, Source,
     SourceChanges, WantedPath,
 };
 
@@ -269,7 +269,7 @@ impl Source for Routed {
         self.ask(true, |_, server| server.find_title(library, title, bounds, sink))
     }
 
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.ask(true, |_, server| server.items(rating_keys, bounds))
     }
 

@@ -43,9 +43,9 @@ fn what_is_refused_is_left_out_once_and_for_all() {
             let (end, items) = page(0).unwrap_or_else(|error| panic!("{argument} {status}: {error}"));
             assert_eq!((end.total, items.len()), (Some(118), 50), "{argument}");
             assert!(items.iter().all(|item| item.parts.len() == 1), "{argument}");
-            assert_eq!(client.plex.learned(), argument);
+            assert_eq!(client.plex.take_new_quirks(), argument);
             // Told once, and known from then on.
-            assert_eq!(client.plex.learned(), "");
+            assert_eq!(client.plex.take_new_quirks(), "");
             assert_eq!(client.plex.refused(), Refused::from_words(argument));
             server.reset();
             let before = client.meter.count();
@@ -60,13 +60,13 @@ fn what_is_refused_is_left_out_once_and_for_all() {
 fn what_another_process_found_is_not_tried_again() {
     let (server, client) = refusing(&["sort=id", "includeGuids"], 400);
     let known = "sort=id includeGuids";
-    client.plex.recall(known);
+    client.plex.restore_quirks(known);
     assert_eq!(client.page(Rows::All, 0, 100).unwrap().1.len(), 60);
     assert_eq!(client.meter.kinds(), [RequestKind::Page]);
-    assert_eq!(client.plex.learned(), "");
+    assert_eq!(client.plex.take_new_quirks(), "");
     // A newer version takes them.
     server.config(|config| config.refuse_arguments.clear());
-    client.plex.recall("");
+    client.plex.restore_quirks("");
     client.page(Rows::All, 0, 100).unwrap();
     assert!(server.log().last().unwrap().target.contains("sort=id"));
 }
@@ -75,7 +75,10 @@ fn what_another_process_found_is_not_tried_again() {
 fn several_that_are_refused_are_all_found() {
     let (_server, client) = refusing(&["sort=id", "excludeFields", "includeCollections"], 400);
     assert_eq!(client.page(Rows::All, 0, 100).unwrap().1.len(), 60);
-    assert_eq!(client.plex.learned(), "includeCollections sort=id excludeFields");
+    assert_eq!(
+        client.plex.take_new_quirks(),
+        "includeCollections sort=id excludeFields"
+    );
 }
 
 #[test]
@@ -85,7 +88,7 @@ fn a_file_name_that_cannot_be_asked_for_has_no_rows() {
         let ask = || client.page(Rows::FileName("x.mkv"), 0, 100).unwrap();
         let (end, items) = ask();
         assert_eq!((end.rows, end.total, items.len()), (0, Some(0), 0));
-        assert_eq!(client.plex.learned(), Refused::FILE.words());
+        assert_eq!(client.plex.take_new_quirks(), Refused::FILE.words());
         let asked = server.stats().total;
         assert!(asked <= 3, "{status}: {asked} requests");
         ask();
@@ -100,7 +103,7 @@ fn an_order_that_is_refused_is_an_error_without_a_request() {
     let error = client.page(Rows::NewestUpdated, 0, 100).unwrap_err();
     assert_eq!(error.status, Status::ServerError);
     assert!(error.message.contains("refuses the order"), "{error}");
-    assert_eq!(client.plex.learned(), Refused::SORT_UPDATED.words());
+    assert_eq!(client.plex.take_new_quirks(), Refused::SORT_UPDATED.words());
     let asked = server.stats().total;
     client.page(Rows::NewestUpdated, 0, 100).unwrap_err();
     assert_eq!(server.stats().total, asked);
@@ -114,7 +117,7 @@ fn one_of_two_types_that_is_refused_is_empty() {
     let (_server, client) = refusing(&["type=12"], 400);
     let (end, items) = client.page_of("2", ItemType::Clip, Rows::All, 0, 50).unwrap();
     assert_eq!((end.rows, end.total, end.offset, items.len()), (0, Some(0), Some(0), 0));
-    assert_eq!(client.plex.learned(), Refused::CLIPS.words());
+    assert_eq!(client.plex.take_new_quirks(), Refused::CLIPS.words());
     let (end, _) = client.page_of("2", ItemType::Photo, Rows::All, 0, 50).unwrap();
     assert_eq!(end.total, Some(118));
 }
@@ -124,7 +127,7 @@ fn details_are_asked_for_with_less_too() {
     let (server, client) = refusing(&["excludeFields", "skipRefresh"], 400);
     let key = server.paths(1)[0].0.to_string();
     assert_eq!(client.plex.items(&[&key], Bounds::NONE).unwrap().len(), 1);
-    assert_eq!(client.plex.learned(), "excludeFields skipRefresh");
+    assert_eq!(client.plex.take_new_quirks(), "excludeFields skipRefresh");
     assert_eq!(client.plex.items(&[&key, "1"], Bounds::NONE).unwrap().len(), 1);
     // All gone is an answer too.
     assert_eq!(client.plex.items(&["1"], Bounds::NONE), Ok(Vec::new()));

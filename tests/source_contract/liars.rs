@@ -8,7 +8,7 @@ use plexindex::error::{Result, Status};
 use plexindex::model::{Item, Library, Server};
 use plexindex::options::Options;
 use plexindex::source::{
-    Abilities, Bounds, Kind, KnownItems, PageEnd, PageRequest, Placed, Source, SourceChanges, WantedPath,
+    Abilities, Bounds, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, WantedPath,
 };
 use tempfile::TempDir;
 
@@ -92,7 +92,7 @@ impl Source for Liar {
         self.honest.find_path(library, wanted, bounds, is_it)
     }
 
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.honest.items(rating_keys, bounds)
     }
 

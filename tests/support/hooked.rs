@@ -8,7 +8,7 @@ use plexindex::error::Result;
 use plexindex::model::{Item, Library, Server};
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
-use plexindex::source::{Abilities, Bounds, Kind, PageEnd, PageRequest, Placed, Source, WantedPath};
+use plexindex::source::{Abilities, Bounds, Kind, LocatedItem, PageEnd, PageRequest, Source, WantedPath};
 
 /// Called when an answer has arrived and before it is used, with the request and the silence that the server was allowed.
 pub type Hook = Arc<dyn Fn(&'static str, Option<Duration>) + Send + Sync>;
@@ -43,7 +43,7 @@ impl Source for Hooked {
         came
     }
 
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         let came = self.plex.items(rating_keys, bounds);
         (self.hook)("items", bounds.silence);
         came

@@ -10,18 +10,18 @@ use std::time::Duration;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{Change, Item, ItemType, Library, LibraryKind, Server, Trust};
 use plexindex::source::{
-    Abilities, Bounds, Delta, EditRequest, Event, FieldChange, Kind, KnownItems, Meter, Notification, PageEnd,
-    PageRequest, Placed, RequestKind, Resume, Source, SourceChanges, WantedPath,
+    Abilities, Bounds, Delta, EditRequest, Event, FieldChange, Kind, KnownItems, LocatedItem, Meter, Notification,
+    PageEnd, PageRequest, RequestKind, Resume, Source, SourceChanges, WantedPath,
 };
 
 /// The kind of every server in memory.
 pub static KIND: Kind = Kind {
     name: "Memory",
-    asked: "the server",
-    empty: "check whether it has any",
+    noun: "the server",
+    empty_hint: "check whether it has any",
     key_prefix: "memory:items:",
     read_events,
-    beside: None,
+    companion: None,
 };
 
 /// Partitions of a library's listing.
@@ -614,7 +614,7 @@ impl Source for MemorySource {
         Ok(true)
     }
 
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         let state = self.ask(RequestKind::Confirm, &bounds)?;
         if state
             .poison
@@ -629,7 +629,7 @@ impl Source for MemorySource {
         });
         let shown = rows.filter(|(row, _)| (self.sees)(&row.item.rating_key));
         let wanted = shown.filter(|(row, _)| rating_keys.contains(&row.item.rating_key.as_str()));
-        let placed = wanted.map(|(row, section)| Placed {
+        let placed = wanted.map(|(row, section)| LocatedItem {
             item: row.item.clone(),
             section: section.clone(),
         });

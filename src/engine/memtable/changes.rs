@@ -185,7 +185,7 @@ impl Memtable {
     /// The added items that have a part with this path's file name, each with the part and how many components it has in
     /// common with the path.
     pub fn suffix_matches(&self, path: &Normal<'_>) -> impl Iterator<Item = (&MemtableEntry, usize, usize)> {
-        let form = Form::done(path.form());
+        let form = Form::from_folded(path.form());
         let inner = self.inner.get();
         let hash = if inner.is_some() {
             crate::engine::segment::name_hash(path.form())
@@ -198,7 +198,10 @@ impl Memtable {
             .flat_map(move |(inner, hash)| inner.names.walk(hash).map(move |node| inner.record(node)))
             .flatten()
             .map(move |(record, part)| {
-                let common = record.forms.get(part).map_or(0, |own| Form::done(own).common(form));
+                let common = record
+                    .forms
+                    .get(part)
+                    .map_or(0, |own| Form::from_folded(own).common_components(form));
                 (record, part, common)
             })
             .filter(|(_, _, common)| *common > 0)

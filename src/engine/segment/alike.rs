@@ -65,7 +65,7 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
 
     fn join(&mut self, entry: u32, element: Element) -> io::Result<()> {
         let count = (self.form)(entry, &element, &mut self.bytes)?;
-        from_the_end(Form::done(&self.bytes), count, &mut self.key);
+        from_the_end(Form::from_folded(&self.bytes), count, &mut self.key);
         let place = self.place.as_deref();
         let group = self.group.get_or_insert_with(|| KeySorter::new(place));
         // Equal components are ordered by the second number.
@@ -83,8 +83,8 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
 /// A key with the order of the components from the end; a shorter path comes first.
 fn from_the_end(form: Form<'_>, count: usize, key: &mut Vec<u8>) {
     key.clear();
-    let skipped = form.back().count().saturating_sub(count);
-    for component in form.back().skip(skipped) {
+    let skipped = form.rev_components().count().saturating_sub(count);
+    for component in form.rev_components().skip(skipped) {
         if !key.is_empty() {
             key.push(0);
         }

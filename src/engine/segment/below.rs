@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use super::bytes::Read;
 use super::read::ListingSegment;
 use super::record::{self, EntryHead, MAPPED, SHOW};
-use crate::matching::{FolderContents, FolderMember, Form, LIMIT, Season};
+use crate::matching::{FolderContents, FolderMember, Form, MAX_CANDIDATES, Season};
 
 /// Shows of which only the number is known: those beyond what an answer shows.
 pub type Others = Vec<u32>;
@@ -74,7 +74,7 @@ impl ListingSegment {
         let mut places = Vec::new();
         for first in firsts {
             self.entries_of(first, |entry| {
-                if entry.is_mapped() == mapped && entry.form().below(folder, 0).0.is_eq() {
+                if entry.is_mapped() == mapped && entry.form().compare_to_folder(folder, 0).0.is_eq() {
                     let place = self
                         .order
                         .place_of(&self.file, within.clone(), entry.form(), entry.number);
@@ -127,7 +127,7 @@ impl ListingSegment {
             if show == 0 {
                 held.total += items;
                 let firsts = run.filter(|place| is_live(place) && repeats.binary_search(place).is_err());
-                for place in firsts.take(LIMIT - held.members.len().min(LIMIT)) {
+                for place in firsts.take(MAX_CANDIDATES - held.members.len().min(MAX_CANDIDATES)) {
                     held.members.push(self.member(place, components, false)?);
                 }
             } else if let Some((_, known)) = shows.iter().find(|(known, _)| *known == show) {
@@ -136,9 +136,9 @@ impl ListingSegment {
                     && let Some(place) = run.clone().find(is_live)
                 {
                     let season = self.member(place, components, true)?.season;
-                    held.members[*known].meets(season);
+                    held.members[*known].merge_season(season);
                 }
-            } else if held.members.len() < LIMIT {
+            } else if held.members.len() < MAX_CANDIDATES {
                 if let Some(place) = run.clone().find(is_live) {
                     shows.push((show, held.members.len()));
                     held.members.push(self.member(place, components, true)?);
@@ -151,7 +151,7 @@ impl ListingSegment {
         })
     }
 
-    fn member(&self, place: usize, components: usize, of_show: bool) -> Read<FolderMember<'_>> {
+    fn member(&self, place: usize, components: usize, is_show: bool) -> Read<FolderMember<'_>> {
         let number = self.order.entry(&self.file, place)?;
         let entry = self.entry(number)?;
         let (item, rest) = record::item(&self.file, self.item_at(&entry)?)?;
@@ -161,8 +161,8 @@ impl ListingSegment {
         } else {
             entry.path
         };
-        let below = entry.form().back().count().saturating_sub(components);
-        Ok(FolderMember::new(item, season, path, below, of_show))
+        let below = entry.form().rev_components().count().saturating_sub(components);
+        Ok(FolderMember::new(item, season, path, below, is_show))
     }
 
     /// Whether one of these shows has this rating key.
@@ -194,7 +194,7 @@ impl ListingSegment {
             Ok(hidden.len() < within.len())
         };
         self.order
-            .suffix_matches(&self.file, folder, least, LIMIT, lives, each)
+            .suffix_matches(&self.file, folder, least, MAX_CANDIDATES, lives, each)
             .unwrap_or(0)
     }
 }

@@ -24,11 +24,14 @@ const FEW: usize = 16;
 /// Components compared by bisection; longer common ends are found by a scan.
 const DEPTH: usize = 32;
 /// Distinct items for an answer, and one more to know that there are more.
-const ENOUGH: usize = crate::matching::LIMIT + 1;
+const ENOUGH: usize = crate::matching::MAX_CANDIDATES + 1;
 
 /// The hash of the last component of a form.
 pub fn name_hash(form: &[u8]) -> Option<u64> {
-    Form::done(form).back().next().map(|name| xxh3_64(name.bytes()))
+    Form::from_folded(form)
+        .rev_components()
+        .next()
+        .map(|name| xxh3_64(name.bytes()))
 }
 
 /// Builds the array and its directory from sorted elements.
@@ -134,7 +137,7 @@ impl NameTable {
         hidden: impl Fn(&EntryHead<'i>) -> Read<bool>,
         mut each: impl FnMut(usize, &EntryHead<'i>),
     ) -> Read<usize> {
-        let form = Form::done(path.form());
+        let form = Form::from_folded(path.form());
         let Some(narrowed) = self.narrow(file, form)? else {
             return Ok(0);
         };
@@ -149,7 +152,7 @@ impl NameTable {
                 let mut common = [0; FEW];
                 for (common, at) in common.iter_mut().zip(range.from..range.to) {
                     let entry = self.entry(file, at)?;
-                    let own = entry.form().common(form);
+                    let own = entry.form().common_components(form);
                     if own >= best && !hidden(&entry)? {
                         best = own;
                         *common = own;
@@ -190,7 +193,7 @@ impl NameTable {
 
     /// Bisects by one component after the other, until few entries are left or none agrees.
     fn narrow(&self, file: &CheckedBytes, form: Form<'_>) -> Read<Option<NarrowedRange>> {
-        let Some(name) = form.back().next() else {
+        let Some(name) = form.rev_components().next() else {
             return Ok(None);
         };
         let (from, to) = self.same_hash(file, upper(xxh3_64(name.bytes())))?;
@@ -207,15 +210,15 @@ impl NameTable {
             depth: 1,
             near: from,
         };
-        for component in form.back().take(DEPTH - 1) {
+        for component in form.rev_components().take(DEPTH - 1) {
             let outer = narrowed.ranges[narrowed.depth - 1];
             if outer.len() <= FEW {
                 break;
             }
             let order = |at: usize| {
                 let entry = self.entry(file, at)?;
-                let own = entry.form().back().nth(outer.components);
-                Ok(own.map_or(Ordering::Less, |own| own.order(component)))
+                let own = entry.form().rev_components().nth(outer.components);
+                Ok(own.map_or(Ordering::Less, |own| own.compare(component)))
             };
             let Some((from, to)) = equal(outer.from, outer.to, order, &mut narrowed.near)? else {
                 break;

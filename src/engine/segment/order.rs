@@ -292,7 +292,7 @@ impl FolderOrder {
     /// The places below a folder, given in normal form without a separator at its end.
     pub fn below(&self, file: &CheckedBytes, folder: &[u8], mapped: bool) -> Read<Range<usize>> {
         let all = self.all(file, mapped)?;
-        let order = |at: usize, same: usize| Ok(self.form(file, at)?.below(folder, same));
+        let order = |at: usize, same: usize| Ok(self.form(file, at)?.compare_to_folder(folder, same));
         // All paths of a range share what its two ends share with the folder.
         let (mut from, mut behind) = (all.start, all.end);
         let (mut before_same, mut behind_same) = (0, 0);
@@ -319,8 +319,8 @@ impl FolderOrder {
 
     /// The first place whose form is greater than `form`.
     pub fn behind(&self, file: &CheckedBytes, within: Range<usize>, form: &[u8]) -> Read<usize> {
-        let form = Form::done(form);
-        bisect(within, |at| Ok(self.form(file, at)?.order(form, 0).is_le()))
+        let form = Form::from_folded(form);
+        bisect(within, |at| Ok(self.form(file, at)?.compare(form, 0).is_le()))
     }
 
     /// The place of an entry, whose form is given.
@@ -335,7 +335,7 @@ impl FolderOrder {
             let own = self.entry(file, at)?;
             Ok(EntryHead::read(file, own)?
                 .form()
-                .order(form, 0)
+                .compare(form, 0)
                 .then(own.cmp(&entry))
                 .is_lt())
         };
@@ -410,7 +410,7 @@ impl FolderOrder {
         mut lives: impl FnMut(&[u8]) -> Read<bool>,
         mut each: impl FnMut(usize, Vec<u8>),
     ) -> Read<usize> {
-        let (Some(arrays), Some(name_asked)) = (self.arrays(file)?, folder.back().next()) else {
+        let (Some(arrays), Some(name_asked)) = (self.arrays(file)?, folder.rev_components().next()) else {
             return Ok(0);
         };
         let wanted = name(&name_asked.folded().collect::<Vec<u8>>(), 0) >> 8;
@@ -420,13 +420,16 @@ impl FolderOrder {
         // Nested ranges: each shares one component more.
         let outermost = from..to;
         let mut ranges = vec![outermost];
-        for component in folder.back() {
+        for component in folder.rev_components() {
             let outer = ranges[ranges.len() - 1].clone();
             let depth = ranges.len() - 1;
             let order = |at: usize| {
                 let (form, count) = self.folder(file, &arrays, at)?;
-                let own = form.back().skip(form.back().count() - count).nth(depth);
-                Ok(own.map_or(Ordering::Less, |own| own.order(component)))
+                let own = form
+                    .rev_components()
+                    .skip(form.rev_components().count() - count)
+                    .nth(depth);
+                Ok(own.map_or(Ordering::Less, |own| own.compare(component)))
             };
             let from = bisect(outer.clone(), |at| Ok(order(at)?.is_lt()))?;
             let to = bisect(from..outer.end, |at| Ok(order(at)?.is_eq()))?;
@@ -444,7 +447,7 @@ impl FolderOrder {
                     return Ok(range.len() - seen.len());
                 }
                 let (form, depth) = self.folder(file, &arrays, at)?;
-                let form = form.first(depth);
+                let form = form.leading_components(depth);
                 if lives(&form)? {
                     each(common, form);
                     count += 1;
@@ -465,7 +468,7 @@ impl FolderOrder {
             return Err(file.fail());
         }
         let (form, depth) = (self.form(file, place)?, depth_of(word(name)));
-        if form.back().count() < depth {
+        if form.rev_components().count() < depth {
             return Err(file.fail());
         }
         Ok((form, depth))

@@ -102,7 +102,7 @@ impl ListingSegment {
         let _marked: Read<()> = self.paths.find(&self.file, path.hash(), |number| {
             let entry = EntryHead::read(&self.file, number)?;
             let raw = entry.path == path.raw();
-            if raw || entry.form().is(path.form()) {
+            if raw || entry.form().equals(path.form()) {
                 each(&entry, raw);
             }
             Ok(entry.flags & TWIN == 0)

@@ -114,8 +114,8 @@ impl<'i> EntryHead<'i> {
         match self.flags & FORM {
             FORM_ASCII => Form::new(self.path, Fold::Ascii),
             FORM_WINDOWS => Form::new(self.path, Fold::Windows),
-            FORM_STORED => Form::done(self.stored),
-            _ => Form::done(self.path),
+            FORM_STORED => Form::from_folded(self.stored),
+            _ => Form::from_folded(self.path),
         }
     }
 
@@ -186,9 +186,9 @@ fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
         FORM_WINDOWS => Form::new(path, Fold::Windows),
         FORM_STORED => {
             let (length, used) = field(behind)?;
-            Form::done(behind.get(used..used + length)?)
+            Form::from_folded(behind.get(used..used + length)?)
         }
-        _ => Form::done(path),
+        _ => Form::from_folded(path),
     })
 }
 

@@ -111,7 +111,7 @@ impl Selection {
             .map(|row| format!("'{}' (section {})", row.library.title, row.library.section))
             .collect();
         let there_are = if names.is_empty() {
-            format!("no library is known; {}", kind.empty)
+            format!("no library is known; {}", kind.empty_hint)
         } else {
             format!("there are {}", names.join(", "))
         };
@@ -134,7 +134,7 @@ impl Selection {
             Status::LibraryNotFound,
             format!(
                 "{} has no library '{}': {there_are}{}",
-                kind.asked,
+                kind.noun,
                 self.selector.name(),
                 meant.unwrap_or_default()
             ),

@@ -10,7 +10,7 @@ use crate::engine::sql::{Endpoint, SameUser};
 use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Token};
 use crate::platform::mutex::lock;
-use crate::source::{Next, Session, View, Viewer};
+use crate::source::{Session, TokenOwner, View, Viewer};
 
 impl Reading {
     /// The endpoint: URL and user. Users are stored as keyed hashes; the key is lost with the database.
@@ -100,7 +100,7 @@ impl Reading {
 
     /// Replaces the token. If the view depends on the token, no answer comes from the earlier view from now on. Returns whether
     /// the token changed.
-    pub fn set_token(&self, token: Option<Token>, next_is: Next) -> Result<bool> {
+    pub fn set_token(&self, token: Option<Token>, owner: TokenOwner) -> Result<bool> {
         let _catching_up = lock(&self.catching_up);
         if self.tokens.current().token == token {
             return Ok(false);
@@ -115,7 +115,7 @@ impl Reading {
             };
             self.snapshot.replace(empty);
         }
-        self.tokens.replace(token, next_is, same_view);
+        self.tokens.replace(token, owner, same_view);
         if !same_view {
             self.use_noted.store(0, Ordering::Relaxed);
             self.reload_locked()?;

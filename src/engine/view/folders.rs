@@ -6,8 +6,8 @@ use super::library::LibraryView;
 use crate::engine::memtable::{MemtableChange, MemtableEntry};
 use crate::engine::segment::ListingSegment;
 use crate::matching::{
-    FolderContents, FolderMember, FolderPosition, Folders, Form, Invalidated, ItemRef, LIMIT, ListedFile, Mappings,
-    Normal, Season, View, place_among,
+    FolderContents, FolderMember, FolderPosition, Folders, Form, Invalidated, ItemRef, ListedFile, MAX_CANDIDATES,
+    Mappings, Normal, Season, View, position_among,
 };
 use crate::model::Item;
 
@@ -35,7 +35,7 @@ impl LibraryView {
                 let mut any = false;
                 if let Some(first) = segment.find(rating_key) {
                     segment.entries_of(first, |entry| {
-                        any |= entry.is_mapped() == mapped && entry.form().below(folder, 0).0.is_eq();
+                        any |= entry.is_mapped() == mapped && entry.form().compare_to_folder(folder, 0).0.is_eq();
                     });
                 }
                 any
@@ -58,7 +58,7 @@ impl LibraryView {
             .records()
             .filter_map(|record| Some((record, self.live(record)?)));
         live.flat_map(move |(record, item)| paths_of(record, item, mapped))
-            .filter(move |(_, _, form)| Form::done(form).below(&folder, 0).0.is_eq())
+            .filter(move |(_, _, form)| Form::from_folded(form).compare_to_folder(&folder, 0).0.is_eq())
     }
 }
 
@@ -81,11 +81,11 @@ fn paths_of<'v>(
 }
 
 fn components(form: &[u8]) -> usize {
-    Form::done(form).back().count()
+    Form::from_folded(form).rev_components().count()
 }
 
 impl Folders for LibraryView {
-    fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v> {
+    fn contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v> {
         let mut held = FolderContents::default();
         let depth = components(folder);
         let (mut segment, mut others) = (None, Vec::new());
@@ -112,21 +112,21 @@ impl Folders for LibraryView {
                 continue;
             }
             held.items += 1;
-            let of_show = !item.show_rating_key.is_empty();
+            let is_show = !item.show_rating_key.is_empty();
             let below = components(form).saturating_sub(depth);
-            let member = FolderMember::new(ItemRef::from(item), Season::of(item), path.as_bytes(), below, of_show);
+            let member = FolderMember::new(ItemRef::from(item), Season::of(item), path.as_bytes(), below, is_show);
             let known = held
                 .members
                 .iter_mut()
-                .find(|known| of_show && known.of_show && known.item.show_rating_key == item.show_rating_key);
+                .find(|known| is_show && known.is_show && known.item.show_rating_key == item.show_rating_key);
             let is_counted =
-                || segment.is_some_and(|segment| of_show && segment.is_among(&others, &item.show_rating_key));
+                || segment.is_some_and(|segment| is_show && segment.is_among(&others, &item.show_rating_key));
             if let Some(known) = known {
-                known.meets(member.season);
-            } else if held.members.len() < LIMIT {
+                known.merge_season(member.season);
+            } else if held.members.len() < MAX_CANDIDATES {
                 held.members.push(member);
                 held.total += 1;
-            } else if !is_counted() && (!of_show || counted.insert(item.show_rating_key.as_str())) {
+            } else if !is_counted() && (!is_show || counted.insert(item.show_rating_key.as_str())) {
                 held.total += 1;
             }
         }
@@ -158,7 +158,9 @@ impl Folders for LibraryView {
                         let (rating_key, listed) = self.facts(hit);
                         let lies_below = |(folder, mapped): (&[u8], bool)| {
                             let is_below = |path: &[u8]| {
-                                Normal::with(path, |path| Form::done(path.form()).below(folder, 0).0.is_eq())
+                                Normal::with(path, |path| {
+                                    Form::from_folded(path.form()).compare_to_folder(folder, 0).0.is_eq()
+                                })
                             };
                             let host = || mappings.to_host(listed).is_some_and(|host| is_below(&host));
                             is_below(path) || if mapped { host() } else { is_below(listed) }
@@ -181,7 +183,7 @@ impl Folders for LibraryView {
     }
 
     fn folder_suffix_matches(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize {
-        let form = Form::done(folder);
+        let form = Form::from_folded(folder);
         let mut best = least.max(1);
         // Few: only items with an added path.
         let mut added: Vec<Vec<u8>> = Vec::new();
@@ -190,10 +192,10 @@ impl Folders for LibraryView {
             .records()
             .filter_map(|record| Some((record, self.live(record)?)));
         for (_, _, path) in live.flat_map(|(record, item)| paths_of(record, item, false)) {
-            let path = Form::done(path);
-            for depth in 1..path.back().count() {
-                let folder = path.first(depth);
-                let common = Form::done(&folder).common(form);
+            let path = Form::from_folded(path);
+            for depth in 1..path.rev_components().count() {
+                let folder = path.leading_components(depth);
+                let common = Form::from_folded(&folder).common_components(form);
                 if common > best {
                     (best, added) = (common, Vec::new());
                 }
@@ -299,7 +301,7 @@ impl Folders for LibraryView {
         }
     }
 
-    fn place(&self, folder: &[u8]) -> FolderPosition {
-        place_among(folder, self.own_folders())
+    fn position(&self, folder: &[u8]) -> FolderPosition {
+        position_among(folder, self.own_folders())
     }
 }

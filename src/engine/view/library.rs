@@ -233,7 +233,7 @@ impl View for LibraryView {
     }
 
     fn below(&self, listed: &Normal<'_>) -> usize {
-        let length = |form: &[u8]| Form::done(form).back().count();
+        let length = |form: &[u8]| Form::from_folded(form).rev_components().count();
         let above = self
             .locations
             .iter()

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::position::rewritten;
+use super::position::rewrite_folder;
 use super::resolver::FolderResolver;
 use super::view::Folders;
 use crate::matching::normal::normal_form;
@@ -12,11 +12,11 @@ use crate::model::Confidence;
 /// A file below a folder.
 #[derive(Clone, Debug)]
 pub struct FolderFile<'v> {
-    /// Its normal form, or that of what mappings make of it: what pages are in the order of.
+    /// Normal form of the path, after server-to-host mappings where these apply. Pages are sorted by it.
     pub form: Vec<u8>,
-    /// Its item, and its path as it is listed.
+    /// The item and the listed path.
     pub found: FoundItem<'v>,
-    /// The item has other files, too.
+    /// The item has other files too.
     pub is_of_several: bool,
 }
 
@@ -25,12 +25,13 @@ where
     L: Folders + 'v,
     V: Deref<Target = L>,
 {
-    /// The files below the folder behind `after`, which is a listed path, or the first ones: `limit` of them in the order of
-    /// their normal forms, and more where the last ones have the same. None if the folder is not found for certain. If a segment is
-    /// damaged, [`crate::matching::View::broken`] says so.
+    /// Returns a page of the files below the folder, ordered by normal form: those after the listed path `after`, or
+    /// the first ones. It has `limit` files, or more if the last ones share a normal form. Empty unless the folder is
+    /// found with high confidence. Check [`crate::matching::View::broken`] afterwards: a damaged segment gives an
+    /// incomplete page.
     #[must_use]
     pub fn files(&self, after: Option<&[u8]>, limit: usize) -> Vec<FolderFile<'v>> {
-        let Some((folder, mapped)) = self.certain() else {
+        let Some((folder, mapped)) = self.sure_folder() else {
             return Vec::new();
         };
         let after = after.map(|after| match self.mappings.to_host(after).filter(|_| mapped) {
@@ -58,8 +59,8 @@ where
         files
     }
 
-    /// The listed folder that certainly is the one asked for, and whether server-to-host rules lead to it.
-    fn certain(&self) -> Option<(Vec<u8>, bool)> {
+    /// Returns the listed folder if it is found with high confidence, and whether a server-to-host rule leads to it.
+    fn sure_folder(&self) -> Option<(Vec<u8>, bool)> {
         let has = |folder: &[u8], mapped: bool| {
             self.fetched().any(|(_, view)| {
                 let mut any = false;
@@ -73,7 +74,7 @@ where
         if self.mappings.digest() != 0 && has(self.folder, true) {
             return Some((self.folder.to_vec(), true));
         }
-        let rewritten = rewritten(self.mappings, self.folder, |folder| {
+        let rewritten = rewrite_folder(self.mappings, self.folder, |folder| {
             has(folder, false).then(|| (folder.to_vec(), false))
         });
         rewritten.or_else(|| {

@@ -1,6 +1,6 @@
-//! Folders: what one is, by what is listed below it, and the files that are.
+//! Folders: which item a folder belongs to, and pages of the files below it.
 //!
-//! [`resolver`] finds it, [`position`] compares folders with those of the libraries, [`files`] gives pages of files.
+//! [`resolver`] resolves a folder, [`position`] compares it with library locations, [`files`] lists pages of files.
 
 mod files;
 mod position;
@@ -9,7 +9,7 @@ mod resolver;
 mod view;
 
 pub use files::FolderFile;
-pub use position::{folder_form, place_among, places_of};
+pub use position::{folder_form, folder_positions, position_among};
 pub use resolution::FolderResolution;
 pub use resolver::FolderResolver;
 pub use view::{FolderContents, FolderPosition, Folders, Invalidated, ListedFile};

@@ -1,4 +1,4 @@
-//! Where a folder stands to those of the libraries.
+//! Positions of a folder relative to the locations of libraries.
 
 use std::ops::Deref;
 
@@ -7,7 +7,7 @@ use crate::matching::form::lies_under;
 use crate::matching::mappings::Mappings;
 use crate::matching::normal::Normal;
 
-/// A folder's normal form: that of its path, without separators at the end.
+/// Returns the normal form of a folder: that of its path, without trailing separators.
 #[must_use]
 pub fn folder_form<'p>(path: &Normal<'p>) -> &'p [u8] {
     let form = path.form();
@@ -15,27 +15,28 @@ pub fn folder_form<'p>(path: &Normal<'p>) -> &'p [u8] {
     &form[..end]
 }
 
-/// Where a folder stands to those of the libraries, as given or mapped; of all libraries, be they asked or not.
+/// Returns the folder's position relative to each library's locations, as given or mapped. Covers all views, also those
+/// out of scope.
 #[must_use]
-pub fn places_of<L, V>(views: &[V], mappings: &Mappings, path: &Normal<'_>) -> Vec<FolderPosition>
+pub fn folder_positions<L, V>(views: &[V], mappings: &Mappings, path: &Normal<'_>) -> Vec<FolderPosition>
 where
     L: Folders,
     V: Deref<Target = L>,
 {
     let folder = folder_form(path);
-    let mut places: Vec<FolderPosition> = views.iter().map(|view| view.place(folder)).collect();
-    rewritten(mappings, folder, |folder| {
+    let mut places: Vec<FolderPosition> = views.iter().map(|view| view.position(folder)).collect();
+    rewrite_folder(mappings, folder, |folder| {
         for (place, view) in places.iter_mut().zip(views) {
-            *place = (*place).max(view.place(folder));
+            *place = (*place).max(view.position(folder));
         }
         None::<()>
     });
     places
 }
 
-/// Gives `each` what host-to-server rules make of a folder, in order, until it gives something.
-pub fn rewritten<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
-    if !mappings.rewrites() {
+/// Rewrites a folder by each host-to-server rule that matches, in order, until `each` returns `Some`.
+pub fn rewrite_folder<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
+    if !mappings.has_host_rules() {
         return None;
     }
     // Rules are written for what lies below a folder: `^/mnt/tv/(.*)`.
@@ -44,14 +45,15 @@ pub fn rewritten<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMut(&[u
     })
 }
 
-/// Where a folder stands to these, all in normal form and the folder without separators at its end.
+/// Returns the folder's position relative to these locations. All are in normal form; the folder has no trailing
+/// separator.
 #[must_use]
-pub fn place_among<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>) -> FolderPosition {
+pub fn position_among<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>) -> FolderPosition {
     // The root has lost its only separator.
     let above: &[u8] = if folder.is_empty() { b"/" } else { folder };
     let names = |form: &'_ [u8]| form.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
     let place = |location: &[u8]| {
-        // The same, whatever separators it has.
+        // The folder itself, however many separators `location` has.
         let below = [folder, b"/-"].concat();
         if lies_under(folder, location) {
             FolderPosition::Within

@@ -3,14 +3,14 @@
 use crate::matching::resolution::FoundItem;
 use crate::model::{Confidence, ItemType, Reason, Rung};
 
-/// A folder of a library that was found.
+/// A matched folder of one library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundFolder {
-    /// Which view.
+    /// Index of its view.
     pub library: usize,
-    /// Its normal form.
+    /// Normal form of the folder.
     pub form: Vec<u8>,
-    /// Whether server-to-host rules lead to it.
+    /// Matched after server-to-host rules.
     pub mapped: bool,
 }
 
@@ -19,24 +19,25 @@ pub struct FoundFolder {
 pub struct FolderResolution<'v> {
     /// How it matched.
     pub rung: Rung,
-    /// High, or low, or none when nothing was found.
+    /// Confidence; `None` if there is no match.
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,
-    /// Whose what is below it is: so many as an answer holds.
+    /// The shows, artists, seasons, albums or items below it, at most
+    /// [`MAX_CANDIDATES`](crate::matching::MAX_CANDIDATES).
     pub found: Vec<FoundItem<'v>>,
-    /// How many there are. By its end, several folders are counted instead.
+    /// Their number. If several folders match by suffix, the number of these folders.
     pub total: usize,
-    /// Items of which a file lies below it. Of several folders with the same end 0.
+    /// Number of items with a file below it; 0 if several folders match by suffix.
     pub items: u64,
-    /// Files below it; 0 as above.
+    /// Number of files below it; 0 if several folders match by suffix.
     pub files: u64,
-    /// What the folder is: the type of the one that was found.
+    /// Type of the single match; otherwise [`ItemType::Other`].
     pub kind: ItemType,
-    /// Where it is listed.
+    /// The matched folders.
     pub folders: Vec<FoundFolder>,
-    /// A segment is damaged: rebuild it and ask again.
+    /// A segment is damaged: rebuild it and resolve again.
     pub broken: bool,
-    /// Of a library that was never fetched, by one file below it: what else is there is not known.
+    /// Resolved from a single known file in a library that was never fetched; its other content is unknown.
     pub by_one_file: bool,
 }

@@ -1,25 +1,25 @@
-//! From a folder to its show, season, artist, album or item, by the files that are listed below it.
+//! Resolves a folder to its show, season, artist, album or item, by the files that are listed below it.
 //!
-//! The kinds of match are those of files: 2. files are listed below the folder · 3. they are after mappings · 4. a folder of
-//! listed files has the longest common end, of two or more components · 5. it has the same name. Confirmed matches are of
-//! single files and say nothing of folders.
+//! The kinds of match are those of files: (2) files are listed below the folder, (3) they are after mappings, (4) a
+//! folder of listed files has the longest common suffix, of two or more components, (5) it has the same name. Confirmed
+//! matches are for single files and do not apply.
 //!
-//! All libraries in scope count together, since a folder may lie above those of several. Only fetched libraries count: what a
-//! listing lacks might belong to another show.
+//! All libraries in scope count together, since a folder may lie above the locations of several. Only fetched libraries
+//! count: items missing from an incomplete listing might belong to another show.
 //!
-//! By its end a folder is found with high confidence only if it is the listed folder below another root, and its name says
-//! whose it is ([`folder_root_differs`]).
+//! A suffix match has high confidence only if the folder is the listed one below another root and its name identifies
+//! the item ([`folder_root_differs`]).
 
 use std::ops::Deref;
 
-use super::position::{folder_form, places_of, rewritten};
+use super::position::{folder_form, folder_positions, rewrite_folder};
 use super::resolution::{FolderResolution, FoundFolder};
 use super::view::{FolderContents, FolderPosition, Folders};
 use crate::matching::mappings::Mappings;
 use crate::matching::member::FolderMember;
 use crate::matching::normal::Normal;
-use crate::matching::resolution::LIMIT;
-use crate::matching::resolver::{Scope, in_scope};
+use crate::matching::resolution::MAX_CANDIDATES;
+use crate::matching::resolver::{Scope, views_in_scope};
 use crate::matching::title_evidence::{folder_root_differs, title_depth};
 use crate::model::{Confidence, ItemType, Reason, Rung};
 
@@ -38,7 +38,7 @@ where
     L: Folders + 'v,
     V: Deref<Target = L>,
 {
-    /// With the rules between paths of the host and of the server.
+    /// Creates a resolver for `path` with these mappings.
     #[must_use]
     pub fn new(views: &'v [V], scope: Scope, mappings: &'p Mappings, path: &'p Normal<'p>) -> Self {
         Self {
@@ -50,19 +50,19 @@ where
         }
     }
 
-    /// Finds whose folder it is, by what libraries list below it.
+    /// Resolves the folder by the listings of the fetched libraries.
     #[must_use]
     pub fn resolve(&self) -> FolderResolution<'v> {
         let mut resolution = self.resolve_listed();
-        resolution.broken = in_scope(self.views, self.scope).any(|(_, view)| view.broken());
+        resolution.broken = views_in_scope(self.views, self.scope).any(|(_, view)| view.broken());
         resolution
     }
 
-    /// The same in libraries that were never fetched, by the single file that is known. Only its name can say that the folder holds
-    /// one show, artist or film.
+    /// Resolves the folder in libraries that were never fetched, if exactly one file below it is known. The folder's
+    /// name must identify the show, artist or film.
     #[must_use]
     pub fn resolve_by_one_file(&self) -> Option<FolderResolution<'v>> {
-        let (mut sum, rung) = self.below(false);
+        let (mut sum, rung) = self.sum_below(false);
         let ([KnownMember { member, .. }], [folder]) = (&mut sum.members[..], &sum.folders[..]) else {
             return None;
         };
@@ -74,37 +74,38 @@ where
         (sum.items, sum.files) = (0, 0);
         Some(FolderResolution {
             by_one_file: true,
-            ..self.show(sum, rung, Reason::None)
+            ..self.to_resolution(sum, rung, Reason::None)
         })
     }
 
-    /// The same in libraries that were never fetched, if all that lies below the folder was asked for.
+    /// Resolves the folder in libraries that were never fetched. Valid only if all files below the folder were looked
+    /// up.
     #[must_use]
-    pub fn resolve_whole(&self) -> Option<FolderResolution<'v>> {
-        let (sum, rung) = self.below(false);
-        (!sum.is_empty()).then(|| self.show(sum, rung, Reason::None))
+    pub fn resolve_unfetched(&self) -> Option<FolderResolution<'v>> {
+        let (sum, rung) = self.sum_below(false);
+        (!sum.is_empty()).then(|| self.to_resolution(sum, rung, Reason::None))
     }
 
-    /// The views in scope that were fetched, with their indexes.
+    /// The fetched views in scope, with their indexes.
     pub(super) fn fetched(&self) -> impl Iterator<Item = (usize, &'v L)> {
-        in_scope(self.views, self.scope).filter(|(_, view)| view.fetched())
+        views_in_scope(self.views, self.scope).filter(|(_, view)| view.fetched())
     }
 
     pub(super) fn resolve_listed(&self) -> FolderResolution<'v> {
-        let (sum, rung) = self.below(true);
+        let (sum, rung) = self.sum_below(true);
         if !sum.is_empty() {
-            return self.show(sum, rung, Reason::None);
+            return self.to_resolution(sum, rung, Reason::None);
         }
-        let places = places_of(self.views, self.mappings, self.path);
-        let by_its_end = self.path.is_text().then(|| self.by_its_end(&places)).flatten();
-        by_its_end.unwrap_or_else(|| FolderResolution {
+        let places = folder_positions(self.views, self.mappings, self.path);
+        let resolve_by_suffix = self.path.is_text().then(|| self.resolve_by_suffix(&places)).flatten();
+        resolve_by_suffix.unwrap_or_else(|| FolderResolution {
             reason: self.reason_of_miss(&places),
             ..FolderResolution::default()
         })
     }
 
-    /// What is known below the folder, as given or else mapped: in the libraries that were fetched, or in the others.
-    fn below(&self, fetched: bool) -> (FolderTotals<'v>, Rung) {
+    /// Sums the known content below the folder, as given or else mapped: of the fetched libraries, or of the others.
+    fn sum_below(&self, fetched: bool) -> (FolderTotals<'v>, Rung) {
         let mut sum = FolderTotals::default();
         self.add_below(fetched, self.folder, false, &mut sum);
         if !sum.is_empty() {
@@ -114,7 +115,7 @@ where
             self.add_below(fetched, self.folder, true, &mut sum);
         }
         if sum.is_empty() {
-            rewritten(self.mappings, self.folder, |folder| {
+            rewrite_folder(self.mappings, self.folder, |folder| {
                 self.add_below(fetched, folder, false, &mut sum);
                 (!sum.is_empty()).then_some(())
             });
@@ -123,9 +124,9 @@ where
     }
 
     fn add_below(&self, fetched: bool, folder: &[u8], mapped: bool, sum: &mut FolderTotals<'v>) {
-        let views = in_scope(self.views, self.scope);
+        let views = views_in_scope(self.views, self.scope);
         for (library, view) in views.filter(|(_, view)| view.fetched() == fetched) {
-            let contents = view.held(folder, mapped);
+            let contents = view.contents(folder, mapped);
             if contents.files > 0 {
                 sum.add(library, &contents, true);
                 sum.folders.push(FoundFolder {
@@ -135,16 +136,16 @@ where
                 });
             }
         }
-        // Of several, none has the folder to itself, whichever libraries they are of.
+        // With several members, none owns the folder alone, even across libraries.
         if sum.total > 1 {
             sum.members.iter_mut().for_each(|known| known.is_folder = false);
         }
     }
 
-    fn by_its_end(&self, places: &[FolderPosition]) -> Option<FolderResolution<'v>> {
+    fn resolve_by_suffix(&self, places: &[FolderPosition]) -> Option<FolderResolution<'v>> {
         let (mut rank, mut total) = (0, 0);
         let mut folders: Vec<FoundFolder> = Vec::new();
-        // As for files: in libraries that should have it first.
+        // As for files: libraries that own the folder come first.
         for owns in [true, false] {
             let owned = |at: usize| places[at] >= FolderPosition::Within;
             for (library, view) in self.fetched().filter(|(at, _)| owned(*at) == owns) {
@@ -169,9 +170,11 @@ where
                 break;
             }
         }
-        folders.truncate(LIMIT);
+        folders.truncate(MAX_CANDIDATES);
         let first = folders.first()?;
-        let contents = folders.iter().map(|one| self.views[one.library].held(&one.form, false));
+        let contents = folders
+            .iter()
+            .map(|one| self.views[one.library].contents(&one.form, false));
         let contents: Vec<FolderContents<'v>> = contents.collect();
         let mut sum = FolderTotals::default();
         for (folder, own) in folders.iter().zip(&contents) {
@@ -192,7 +195,7 @@ where
             Reason::NoEvidence
         };
         if !is_one {
-            // Which of them is meant is not known: what is below each is no count of anything.
+            // The right folder is unknown, so counts below any of them would mislead.
             (sum.items, sum.files) = (0, 0);
             if total > folders.len() {
                 sum.total = sum.total.max(total);
@@ -200,16 +203,16 @@ where
         }
         sum.folders = folders;
         let rung = if rank > 1 { Rung::Suffix } else { Rung::FileName };
-        Some(self.show(sum, rung, evidence))
+        Some(self.to_resolution(sum, rung, evidence))
     }
 
-    fn show(&self, sum: FolderTotals<'v>, rung: Rung, evidence: Reason) -> FolderResolution<'v> {
+    fn to_resolution(&self, sum: FolderTotals<'v>, rung: Rung, evidence: Reason) -> FolderResolution<'v> {
         let is_single = sum.total == 1;
         let mut libraries = sum.members.iter().map(|known| known.library);
         let first = libraries.next();
         let reason = if is_single {
             evidence
-        } else if self.is_above_all(&sum) {
+        } else if self.is_above_locations(&sum) {
             Reason::AboveLocations
         } else if libraries.all(|library| Some(library) == first) {
             Reason::SeveralItems
@@ -217,7 +220,7 @@ where
             Reason::SeveralLibraries
         };
         let is_sure = is_single && matches!(evidence, Reason::None | Reason::OnlyRootDiffers);
-        let shown = |known: &KnownMember<'v>| known.member.shown(known.library, known.is_folder);
+        let shown = |known: &KnownMember<'v>| known.member.found_item(known.library, known.is_folder);
         let mut found: Vec<_> = sum.members.iter().map(shown).collect();
         found.sort_by_key(|found| (found.library, found.path));
         FolderResolution {
@@ -237,19 +240,20 @@ where
         }
     }
 
-    /// Whether a folder that was found is above the libraries' own, and not in one.
-    fn is_above_all(&self, sum: &FolderTotals<'_>) -> bool {
-        let is_above = |folder: &FoundFolder| self.views[folder.library].place(&folder.form) == FolderPosition::Above;
+    /// Returns whether all matched folders are above the libraries' locations.
+    fn is_above_locations(&self, sum: &FolderTotals<'_>) -> bool {
+        let is_above =
+            |folder: &FoundFolder| self.views[folder.library].position(&folder.form) == FolderPosition::Above;
         !sum.folders.is_empty() && sum.folders.iter().all(is_above)
     }
 
     fn reason_of_miss(&self, places: &[FolderPosition]) -> Reason {
-        let in_scope = || in_scope(self.views, self.scope);
-        let best = in_scope()
+        let views_in_scope = || views_in_scope(self.views, self.scope);
+        let best = views_in_scope()
             .map(|(at, _)| places[at])
             .max()
             .unwrap_or(FolderPosition::Elsewhere);
-        let mut theirs = in_scope().filter(|(at, _)| places[*at] == best);
+        let mut theirs = views_in_scope().filter(|(at, _)| places[*at] == best);
         if theirs.any(|(_, view)| !view.fetched()) {
             return Reason::NotFetched;
         }
@@ -265,7 +269,7 @@ where
 struct KnownMember<'v> {
     library: usize,
     member: FolderMember<'v>,
-    /// Nothing else is below that folder.
+    /// The folder holds nothing else.
     is_folder: bool,
 }
 
@@ -289,12 +293,12 @@ impl<'v> FolderTotals<'v> {
         self.files += contents.files;
         self.total += contents.total;
         for member in &contents.members {
-            let is = |known: &&mut KnownMember<'_>| known.library == library && known.member.is(member);
-            if let Some(known) = self.members.iter_mut().find(is) {
-                known.member.meets(member.season);
+            let is_same = |known: &&mut KnownMember<'_>| known.library == library && known.member.is_same(member);
+            if let Some(known) = self.members.iter_mut().find(is_same) {
+                known.member.merge_season(member.season);
                 known.is_folder &= is_folder;
                 self.total -= 1;
-            } else if self.members.len() < LIMIT {
+            } else if self.members.len() < MAX_CANDIDATES {
                 self.members.push(KnownMember {
                     library,
                     member: *member,

@@ -1,4 +1,4 @@
-//! One library as folders are resolved in it.
+//! The trait that folder resolution needs of a library.
 
 use crate::matching::mappings::Mappings;
 use crate::matching::member::FolderMember;
@@ -8,60 +8,61 @@ use crate::matching::view::View;
 /// The listed content of a folder.
 #[derive(Debug, Default)]
 pub struct FolderContents<'v> {
-    /// Items of which a file lies below it.
+    /// Number of items with a file below it.
     pub items: u64,
-    /// Files below it.
+    /// Number of files below it.
     pub files: u64,
-    /// Whose it is: at most [`LIMIT`] of them.
+    /// Shows, artists or items below it: at most [`MAX_CANDIDATES`](crate::matching::MAX_CANDIDATES).
     pub members: Vec<FolderMember<'v>>,
-    /// How many there are.
+    /// Their number.
     pub total: usize,
 }
 
-/// Where a folder stands to those of a library.
+/// Position of a folder relative to a library's locations; the nearest one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FolderPosition {
-    /// It has nothing to do with them.
+    /// Outside all locations.
     Elsewhere,
-    /// It lies above one.
+    /// Above a location.
     Above,
-    /// It lies in one.
+    /// Inside a location.
     Within,
-    /// It is one.
+    /// Equal to a location.
     Own,
 }
 
 /// A file below a folder, in one library.
 pub struct ListedFile<'v> {
-    /// Its normal form, or that of what mappings make of it.
+    /// Normal form of the path, after server-to-host mappings where these apply.
     pub form: Vec<u8>,
-    /// Its item.
+    /// The item.
     pub item: ItemRef<'v>,
-    /// Its path as it is listed.
+    /// The listed path.
     pub path: &'v [u8],
-    /// The item has other files, too.
+    /// The item has other files too.
     pub is_of_several: bool,
 }
 
-/// An invalidated item: its rating key, and the paths that were invalidated; an empty one where the item itself was.
+/// An invalidated item: its rating key and its invalidated paths. An empty path stands for the whole item.
 pub type Invalidated = (String, Vec<Vec<u8>>);
 
 /// The methods of a library that resolving folders needs. Folders are in normal form, without a separator at the end.
 pub trait Folders: View {
     /// Returns the listed content of a folder, by listed paths or, with `mapped`, by the host paths that
     /// server-to-host rules make.
-    fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v>;
+    fn contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v>;
 
-    /// The items that were invalidated, and are not verified since: so many at most. Those with a file below a folder, by listed
-    /// paths or by those that server-to-host rules make of them; without one all, also those that have no file.
+    /// Returns at most `most` items that were invalidated and not verified since. With `below` (folder, mapped): only
+    /// items with a file below that folder. Without: all, including items without files.
     fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, most: usize) -> Vec<Invalidated>;
 
-    /// The folders of listed files with the longest common end, of at least `least` components (and one): `each` gets how many
-    /// components agree, the same in all calls, and the folder; [`LIMIT`] at most. Returns how many there are.
+    /// Finds the folders of listed files with the longest common suffix of at least `least` components (and one). Calls
+    /// `each` with the number of common components, the same in all calls, and the folder, for at most
+    /// [`MAX_CANDIDATES`](crate::matching::MAX_CANDIDATES) folders. Returns the total number.
     fn folder_suffix_matches(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize;
 
-    /// The files below a folder whose form comes behind `after`, in order: `limit` of them, and all that have the last one's
-    /// form.
+    /// Calls `each` for the files below a folder with a form greater than `after`, in order: `limit` files, and all
+    /// that share the last one's form.
     fn files_below<'v>(
         &'v self,
         folder: &[u8],
@@ -71,6 +72,6 @@ pub trait Folders: View {
         each: &mut dyn FnMut(ListedFile<'v>),
     );
 
-    /// Where a folder stands to the library's own ones, as the server sees them or mapped.
-    fn place(&self, folder: &[u8]) -> FolderPosition;
+    /// Returns the folder's position relative to the library's locations, as the server has them or mapped.
+    fn position(&self, folder: &[u8]) -> FolderPosition;
 }

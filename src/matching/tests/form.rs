@@ -3,26 +3,26 @@ use proptest::prelude::*;
 use crate::matching::{Fold, Form, lies_under};
 
 fn back(form: Form<'_>) -> Vec<String> {
-    form.back()
+    form.rev_components()
         .map(|component| String::from_utf8(component.folded().collect()).expect("text"))
         .collect()
 }
 
 #[test]
 fn components_come_from_the_end_without_empty_ones() {
-    assert_eq!(back(Form::done(b"/a//b/c.mkv/")), ["c.mkv", "b", "a"]);
+    assert_eq!(back(Form::from_folded(b"/a//b/c.mkv/")), ["c.mkv", "b", "a"]);
     assert_eq!(
         back(Form::new(br"\\S\T/x\AC.mkv", Fold::Windows)),
         ["ac.mkv", "x", "t", "s"]
     );
     assert_eq!(back(Form::new(br"/M/AC\DC.mkv", Fold::Ascii)), [r"ac\dc.mkv", "m"]);
-    assert_eq!(back(Form::done(b"///")), Vec::<String>::new());
-    assert_eq!(back(Form::done(b"")), Vec::<String>::new());
+    assert_eq!(back(Form::from_folded(b"///")), Vec::<String>::new());
+    assert_eq!(back(Form::from_folded(b"")), Vec::<String>::new());
 }
 
 #[test]
 fn common_ends_are_counted_in_components() {
-    let common = |a: &[u8], b: &[u8]| Form::new(a, Fold::Windows).common(Form::done(b));
+    let common = |a: &[u8], b: &[u8]| Form::new(a, Fold::Windows).common_components(Form::from_folded(b));
     assert_eq!(common(br"D:\Films\A\x.mkv", b"/mnt/films/a/x.mkv"), 3);
     assert_eq!(common(br"D:\Films\A\x.mkv", b"/mnt/films/b/x.mkv"), 1);
     assert_eq!(common(br"D:\Films\A\x.mkv", b"/mnt/films/a/yx.mkv"), 0);
@@ -60,13 +60,13 @@ proptest! {
         let folded = |path: &str| path.to_lowercase().replace('\\', "/");
         let (a, b) = (folded(&path), folded(&other));
         let lazily = Form::new(path.as_bytes(), Fold::Windows);
-        prop_assert!(lazily.is(a.as_bytes()));
-        prop_assert_eq!(lazily.is(b.as_bytes()), a == b);
-        prop_assert_eq!(back(lazily), back(Form::done(a.as_bytes())));
+        prop_assert!(lazily.equals(a.as_bytes()));
+        prop_assert_eq!(lazily.equals(b.as_bytes()), a == b);
+        prop_assert_eq!(back(lazily), back(Form::from_folded(a.as_bytes())));
         let common = a.split('/').filter(|c| !c.is_empty()).rev()
             .zip(b.split('/').filter(|c| !c.is_empty()).rev()).take_while(|(x, y)| x == y).count();
-        prop_assert_eq!(lazily.common(Form::done(b.as_bytes())), common);
-        prop_assert_eq!(Form::new(other.as_bytes(), Fold::Windows).common(lazily), common);
+        prop_assert_eq!(lazily.common_components(Form::from_folded(b.as_bytes())), common);
+        prop_assert_eq!(Form::new(other.as_bytes(), Fold::Windows).common_components(lazily), common);
     }
 }
 
@@ -91,21 +91,21 @@ fn forms_are_compared_as_their_bytes_are() {
     };
     for one in paths {
         let bytes: Vec<u8> = form(one).bytes().collect();
-        assert!(Form::done(&bytes).is(&bytes) && form(one).is(&bytes));
+        assert!(Form::from_folded(&bytes).equals(&bytes) && form(one).equals(&bytes));
         for other in paths {
             let others: Vec<u8> = form(other).bytes().collect();
-            assert_eq!(form(one).order(form(other), 0), bytes.cmp(&others), "{one} {other}");
+            assert_eq!(form(one).compare(form(other), 0), bytes.cmp(&others), "{one} {other}");
             let same = bytes.iter().zip(&others).take_while(|(a, b)| a == b).count();
             for from in 0..=same {
                 assert_eq!(
-                    form(one).order(Form::done(&others), from),
+                    form(one).compare(Form::from_folded(&others), from),
                     bytes.cmp(&others),
                     "{one} {other} {from}"
                 );
                 let folder = [&others[..], b"/"].concat();
                 let start = &bytes[..bytes.len().min(folder.len())];
                 assert_eq!(
-                    form(one).below(&others, from),
+                    form(one).compare_to_folder(&others, from),
                     (start.cmp(&folder), same),
                     "{one} {other}"
                 );

@@ -50,7 +50,7 @@ fn track(artist: &'static str, title: &'static str, number: i32) -> ItemRef<'sta
 }
 
 fn common(asked: &Normal<'_>, listed: &Normal<'_>) -> usize {
-    Form::done(asked.form()).common(Form::done(listed.form()))
+    Form::from_folded(asked.form()).common_components(Form::from_folded(listed.form()))
 }
 
 /// What `asked` tells of the item that is listed as `listed`.

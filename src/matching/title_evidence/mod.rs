@@ -1,6 +1,6 @@
-//! Title evidence: what in a path confirms or contradicts a suffix or file name match.
+//! Title evidence: the parts of a path that confirm or contradict a suffix or file name match.
 //!
-//! That one listed file has the same name says nothing of the files that are not listed. So a path must either be the
+//! One listed file with the same name proves nothing about files that are not listed. So a path must either be the
 //! listed one below another root ([`only_root_differs`]), or carry the item's title where names of media carry it
 //! ([`title_evidence`]). `docs/design/matching.md`, 'Evidence', has the rules.
 
@@ -11,13 +11,13 @@ mod roots;
 use std::ops::ControlFlow::{Break, Continue};
 
 use super::normal::Normal;
-use super::numbered::{Marker, is_disc, is_disc_word, season_at, season_in};
+use super::numbered::{EpisodeMarker, is_disc, is_disc_word, season_at, season_in};
 use super::resolution::ItemRef;
 use super::vocabulary::{edition, ends_title, is_about, is_general, is_sequel};
 use super::words::{Gap, Words, number, year};
 use crate::model::ItemType;
-use extras::{has_end_of_extras, is_apart};
-use names::{NAMES, PathNames, any, has_braces, has_number, is_unmatched, naming, tags};
+use extras::{has_extras_suffix, is_copy_or_extra};
+use names::{NAMES, PathNames, any, has_braces, has_number, is_unmatched, naming_title, tags};
 
 pub use roots::{folder_root_differs, only_root_differs, title_depth};
 
@@ -34,7 +34,7 @@ pub enum TitleEvidence {
 
 /// Compares the requested path with an item and its listed path. `common`: components that both paths share at the end.
 pub fn title_evidence(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_>, common: usize) -> TitleEvidence {
-    let Some(title) = naming(item).and_then(Words::of) else {
+    let Some(title) = naming_title(item).and_then(Words::of) else {
         return TitleEvidence::Neutral;
     };
     let paths = PathPair {
@@ -44,7 +44,7 @@ pub fn title_evidence(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_
         listed: PathNames::of(listed, 0),
         common,
     };
-    if paths.differ_by_tag() || is_apart(item, asked, listed, common) || has_end_of_extras(item, asked) {
+    if paths.differ_by_tag() || is_copy_or_extra(item, asked, listed, common) || has_extras_suffix(item, asked) {
         return TitleEvidence::Contradicts;
     }
     match item.kind {
@@ -55,19 +55,19 @@ pub fn title_evidence(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_
     }
 }
 
-/// Where a title stands in a name.
+/// The words of a title within a name.
 #[derive(Clone, Copy)]
 struct TitleSpan {
     from: usize,
     end: usize,
 }
 
-/// How a name begins before a title.
+/// The kind of text before a title in a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TitleLead {
-    /// With nothing, or with what is in brackets, or with a number.
+    /// Nothing, text in brackets, or a number.
     Start,
-    /// With something else and a dash.
+    /// Other text that ends in a dash.
     Dash,
 }
 
@@ -84,7 +84,7 @@ fn lead_of(words: &Words, from: usize) -> Option<TitleLead> {
     }
 }
 
-/// The two paths, and the item that the listed one is of.
+/// The requested and the listed path, with the item of the listed one.
 struct PathPair<'a, 'i> {
     item: &'a ItemRef<'i>,
     title: &'a Words,
@@ -96,18 +96,18 @@ struct PathPair<'a, 'i> {
 /// Title evidence for a film in one component of the path.
 #[allow(clippy::struct_excessive_bools)] // independent facts
 struct FilmName {
-    /// The title stands by itself.
+    /// The title stands alone.
     has_title: bool,
-    /// A year that may be the film's, or its number at a database.
+    /// A year that may be the film's, or an external id.
     has_near_year: bool,
-    /// A year, and none that may be the film's.
+    /// A year, but none that may be the film's.
     has_other_year: bool,
-    /// The film's year, beside a title if there is one.
+    /// The film's year, outside of the title.
     is_dated: bool,
 }
 
 impl PathPair<'_, '_> {
-    /// Where the title stands in a name, by itself: what follows it must end it.
+    /// Finds the title in a name where it stands alone; `ends` checks that the words behind it end the title.
     fn title_span(&self, words: &Words, ends: impl Fn(TitleLead, TitleSpan) -> bool) -> Option<TitleSpan> {
         (0..words.len()).find_map(|from| {
             let lead = lead_of(words, from)?;
@@ -146,7 +146,7 @@ impl PathPair<'_, '_> {
         if contradiction.is_some() || common_editions | asked_editions != common_editions | listed_editions {
             return TitleEvidence::Contradicts;
         }
-        // Remakes have the same title. A title of one short word may be there by chance, and its year elsewhere too.
+        // Remakes share a title. A short title may appear by chance, and so may its year elsewhere.
         let is_matched = !is_unmatched(self.item.guid);
         let by_name = dated_beside && (is_matched || !self.title.is_short());
         let by_common_year = dated_in_common && !other_year && is_matched && !self.title.is_short();
@@ -175,12 +175,12 @@ impl PathPair<'_, '_> {
             words_outside.filter_map(|word| Some((word, year(words.word(word))?)))
         };
         let has_own_year = years().any(|(_, year)| year == released);
-        // Plex and a name that both paths have may be a year apart: films have several premieres.
+        // The year in a name that both paths share may be one off: films have several premieres.
         let is_near = |year: i32| is_common && (released == 0 || (year - released).abs() <= 1);
         let is_numbered = is_common && has_number(self.asked.names[at]);
         let has_near_year = is_numbered || years().any(|(_, year)| is_near(year));
-        // Plex makes the title of an unmatched film of its file's name. A year there is one only if it is marked as one: not in
-        // `Recording 2019.mp4`.
+        // For an unmatched film, Plex uses the file name as title. A year there counts only if it is marked as one; in
+        // `Recording 2019.mp4` it is not.
         let is_marked = |word: usize| words.is_inside(word) || is_about(words.word(word + 1));
         let is_meant = is_matched || years().any(|(word, _)| is_marked(word));
         FilmName {
@@ -191,14 +191,14 @@ impl PathPair<'_, '_> {
         }
     }
 
-    /// An episode: its show's title by itself, its season, and its number.
+    /// Evidence for an episode: its show's title standing alone, its season and its number.
     fn episode(&self) -> TitleEvidence {
         let Some(file) = Words::of(self.asked.names[0]) else {
             return TitleEvidence::Neutral;
         };
         let marker = (0..file.len())
-            .find_map(|at| Marker::at(&file, at).filter(|marker| marker.season.is_some()))
-            .or_else(|| (0..file.len()).find_map(|at| Marker::at(&file, at)));
+            .find_map(|at| EpisodeMarker::at(&file, at).filter(|marker| marker.season.is_some()))
+            .or_else(|| (0..file.len()).find_map(|at| EpisodeMarker::at(&file, at)));
         let Some(marker) = marker else {
             return TitleEvidence::Neutral;
         };
@@ -227,11 +227,11 @@ impl PathPair<'_, '_> {
         };
         let mut confirmed = false;
         let against = self.asked.each(0..NAMES, |at, words| {
-            let numbered = |end: usize| Marker::at(words, end).is_some();
+            let has_episode = |end: usize| EpisodeMarker::at(words, end).is_some();
             let place = self.title_span(words, |lead, place| match lead {
-                TitleLead::Dash => numbered(place.end),
+                TitleLead::Dash => has_episode(place.end),
                 TitleLead::Start => {
-                    numbered(place.end) || season_at(words, place.end).is_some() || ends_title(words, place.end)
+                    has_episode(place.end) || season_at(words, place.end).is_some() || ends_title(words, place.end)
                 }
             });
             let Some(place) = place else {
@@ -243,10 +243,10 @@ impl PathPair<'_, '_> {
                 Some(first) if known(first) || years.any(known) => true,
                 Some(_) => return Break(()),
             };
-            // Its own number right behind it: no word of chance.
-            let numbered = at == 0 && place.from == 0 && numbered(place.end);
-            // A show that Plex did not find is called as its folder is: `Home Videos`.
-            confirmed |= numbered
+            // The episode's own number right behind the title rules out chance.
+            let is_followed_by_number = at == 0 && place.from == 0 && has_episode(place.end);
+            // An unmatched show is named after its folder: `Home Videos`.
+            confirmed |= is_followed_by_number
                 || at == 0 && !self.title.is_short()
                 || !is_unmatched(self.item.guid) && (dated || !self.title.is_short());
             Continue(())
@@ -261,8 +261,8 @@ impl PathPair<'_, '_> {
         }
     }
 
-    /// A track: its title and number in the file's name, its artist there or in a folder, and no other album between: the
-    /// album's title is not known, so its folder must be the listed one.
+    /// Evidence for a track: its title and number in the file's name, its artist there or in a folder, and no other
+    /// album between. The album's title is unknown here, so its folder must be the listed one.
     fn track(&self) -> TitleEvidence {
         let (Some(file), Some(title)) = (Words::of(self.asked.names[0]), Words::of(self.item.title)) else {
             return TitleEvidence::Neutral;
@@ -301,7 +301,8 @@ impl PathPair<'_, '_> {
         }
     }
 
-    /// Whether both paths name the item's number at a database, or its edition, and differ: `{imdb-tt0078748}`.
+    /// Returns whether both paths have an external id or edition of the same kind with different values:
+    /// `{imdb-tt0078748}`.
     fn differ_by_tag(&self) -> bool {
         let listed = || self.listed.iter().flat_map(|(_, name)| tags(name));
         let differs = |(key, value): (&str, &str)| {
@@ -312,7 +313,7 @@ impl PathPair<'_, '_> {
         tagged.flat_map(|(_, name)| tags(name)).any(differs)
     }
 
-    /// The words of editions that a name has outside of the title, as a set.
+    /// Returns the edition words in a name outside of the title, as a bit set.
     fn editions(&self, words: &Words) -> u32 {
         let mut found = words
             .iter()
@@ -330,8 +331,8 @@ impl PathPair<'_, '_> {
     }
 }
 
-/// Whether a track's file name has an album between its artist and its title: a part of its own, of more than a number or
-/// a disc. Both paths have that name, so it is the same album.
+/// Returns whether a track's file name has an album between artist and title: a part of its own with more than a number
+/// or a disc. Both paths share that name, so it is the same album.
 fn names_album(file: &Words, artist: usize, title: usize) -> bool {
     let counted = title > artist && number(file.word(title - 1)).is_some() && file.before(title - 1) == Gap::Dash;
     let end = title - usize::from(counted);

@@ -1,4 +1,4 @@
-//! The names of a path, and what one by itself says: the title it may have, and tags in braces.
+//! The names in a path, and the parts of a single name: its title, and tags in braces.
 
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::ops::Range;
@@ -9,21 +9,26 @@ use crate::matching::resolution::{GuidRef, ItemRef};
 use crate::matching::words::Words;
 use crate::model::ItemType;
 
-/// The file name and the three folders above it: where titles stand.
+/// Number of names examined: the file's and those of three folders above it.
 pub const NAMES: usize = 4;
 
-/// The names of a path, the file's first and without its extension.
+/// The last names of a path: the file's first, without its extension.
 pub struct PathNames<'p> {
     pub names: [&'p str; NAMES],
     pub count: usize,
 }
 
 impl<'p> PathNames<'p> {
-    /// Those of a path in normal form, beginning `skip` components from its end.
+    /// Takes the names of a path, starting `skip` components from its end.
     pub fn of(path: &Normal<'p>, skip: usize) -> Self {
         let mut names = [""; NAMES];
         let mut count = 0;
-        for (at, component) in Form::done(path.form()).back().enumerate().skip(skip).take(NAMES) {
+        for (at, component) in Form::from_folded(path.form())
+            .rev_components()
+            .enumerate()
+            .skip(skip)
+            .take(NAMES)
+        {
             let name = std::str::from_utf8(component.bytes()).unwrap_or_default();
             names[count] = if at == 0 { stem(name) } else { name };
             count += 1;
@@ -31,18 +36,19 @@ impl<'p> PathNames<'p> {
         Self { names, count }
     }
 
-    /// Each with its place, 0 for the file's.
+    /// Iterates over the names with their index; 0 is the file's.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &'p str)> {
         self.names[..self.count].iter().copied().enumerate()
     }
 
-    /// Gives `each` those of these names that can be compared, with their words, until it ends that.
+    /// Calls `each` with the index and words of each name in this range, until it breaks. Skips names too long to
+    /// compare.
     pub fn each<B>(&self, places: Range<usize>, each: impl FnMut(usize, &Words) -> ControlFlow<B>) -> Option<B> {
         each_of(self.iter().take(places.end).skip(places.start), each)
     }
 }
 
-/// Gives `each` those names that can be compared, with their words, until it ends that.
+/// Calls `each` with the index and words of each name, until it breaks. Skips names too long to compare.
 pub fn each_of<'p, B>(
     names: impl Iterator<Item = (usize, &'p str)>,
     mut each: impl FnMut(usize, &Words) -> ControlFlow<B>,
@@ -58,13 +64,13 @@ pub fn each_of<'p, B>(
     None
 }
 
-/// Whether `test` holds of the words of any of these names.
+/// Returns whether `test` holds for the words of any name.
 pub fn any<'p>(names: impl Iterator<Item = &'p str>, mut test: impl FnMut(&Words) -> bool) -> bool {
     let ends = |_, words: &Words| if test(words) { Break(()) } else { Continue(()) };
     each_of(names.enumerate(), ends).is_some()
 }
 
-/// A file name without its extension.
+/// Returns a file name without its extension.
 fn stem(name: &str) -> &str {
     match name.rsplit_once('.') {
         Some((stem, end)) if !stem.is_empty() && end.len() <= 5 && end.bytes().all(|b| b.is_ascii_alphanumeric()) => {
@@ -74,8 +80,8 @@ fn stem(name: &str) -> &str {
     }
 }
 
-/// The title by which paths name the item: a film's own, an episode's show, a track's artist.
-pub fn naming<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
+/// Returns the title that paths use for the item: a film's own, an episode's show, a track's artist.
+pub fn naming_title<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
     let title = match item.kind {
         ItemType::Movie => item.title,
         ItemType::Episode | ItemType::Track => item.show_title,
@@ -84,23 +90,23 @@ pub fn naming<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
     (!title.is_empty()).then_some(title)
 }
 
-/// Whether Plex found nothing about the item: then it made a film's title of its file's name.
+/// Returns whether Plex has not matched the item: then a film's title is its file name.
 pub fn is_unmatched(guid: GuidRef<'_>) -> bool {
     matches!(guid, GuidRef::Text(text) if text.starts_with("local://") || text.contains("agents.none://"))
 }
 
-/// The names of a path, the file's first.
+/// Iterates over all names of a path, the file's first.
 pub fn named<'p>(path: &Normal<'p>) -> impl Iterator<Item = &'p str> {
     let name = |component: Component<'p>| std::str::from_utf8(component.bytes()).unwrap_or_default();
-    Form::done(path.form()).back().map(name)
+    Form::from_folded(path.form()).rev_components().map(name)
 }
 
-/// Whether a name has the item's number at a database.
+/// Returns whether a name has an external id.
 pub fn has_number(name: &str) -> bool {
     has_braces(name) && tags(name).any(|(key, _)| key != "edition")
 }
 
-/// Whether a name has braces or brackets, where [`tags`] may be.
+/// Returns whether a name has braces or brackets, and so may have [`tags`].
 pub fn has_braces(name: &str) -> bool {
     name.bytes().any(|byte| matches!(byte, b'{' | b'['))
 }

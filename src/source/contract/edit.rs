@@ -5,18 +5,18 @@ use crate::model::ItemType;
 /// One change to a field, the same for every item of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FieldChange {
-    /// A field gets this value: field, value.
+    /// Sets a field: field, value.
     Set(String, String),
-    /// A tag is added, the others stay: the tag's field such as `genre`, the tag.
+    /// Adds a tag and keeps the others: the tag's field such as `genre`, the tag.
     Add(String, String),
-    /// A tag is removed: field, tag.
+    /// Removes a tag: field, tag.
     Remove(String, String),
-    /// Nothing but the field's lock changes.
+    /// Changes only the field's lock.
     Keep(String),
 }
 
 impl FieldChange {
-    /// The field concerned.
+    /// Name of the field.
     #[must_use]
     pub fn field(&self) -> &str {
         match self {
@@ -25,16 +25,15 @@ impl FieldChange {
     }
 }
 
-/// What becomes of the locks of the fields that are edited: a locked field is not overwritten when the server renews its
-/// metadata.
+/// The locking of edited fields: a locked field is not overwritten when the server refreshes its metadata.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lock {
-    /// They are locked.
+    /// Lock the fields.
     #[default]
     Lock,
-    /// They are unlocked.
+    /// Unlock the fields.
     Unlock,
-    /// They stay as they are.
+    /// Leave the locks unchanged.
     Leave,
 }
 
@@ -43,12 +42,12 @@ pub enum Lock {
 pub struct EditRequest<'a> {
     /// Section id of the library.
     pub section: &'a str,
-    /// The type that all of the items are of.
+    /// Type of all the items.
     pub kind: ItemType,
-    /// Their rating keys. Never empty: without any the server would edit every item of the library.
+    /// Rating keys of the items. Never empty: without keys the server would edit every item of the library.
     pub ids: &'a [&'a str],
     /// The changes.
     pub changes: &'a [FieldChange],
-    /// Whether the fields are locked.
+    /// What to do with the locks of these fields.
     pub lock: Lock,
 }

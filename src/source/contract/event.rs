@@ -1,51 +1,51 @@
 //! Events pushed by a server. They are hints, never data: they say which items or libraries to fetch again.
 
-/// What a host received and handed over.
+/// A notification or webhook that a host received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notification {
-    /// Machine identifier of the server that sent it; `None` when it did not say.
+    /// Machine identifier of the server that sent it; `None` if not given.
     pub server: Option<String>,
-    /// The events in it; perhaps none.
+    /// Its events; may be empty.
     pub events: Vec<Event>,
 }
 
-/// Something that a server told.
+/// An event of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The stream begins. What happened before it is not told.
+    /// The stream has started. Earlier events are not sent.
     Connected,
-    /// An item came, or changed.
+    /// An item was added or changed.
     Changed {
-        /// Section id of its library; `None` when the server did not say.
+        /// Section id of its library; `None` if not given.
         section: Option<String>,
-        /// Its rating key; empty when the server did not say.
+        /// Its rating key; empty if not given.
         rating_key: String,
-        /// When it changed, for events that servers repeat: the same item with the same stamp is no news.
+        /// Time of the change, for events that servers repeat: the same item with the same stamp is a repetition.
         stamp: Option<i64>,
     },
-    /// An item is gone.
+    /// An item was deleted.
     Deleted {
         /// As above.
         section: Option<String>,
         /// Its rating key.
         rating_key: String,
     },
-    /// Items are being processed: another event follows.
+    /// Items are being processed; another event follows.
     Working {
         /// As above.
         section: Option<String>,
     },
-    /// A scan runs.
+    /// A scan is running.
     Scanning {
         /// As above.
         section: Option<String>,
     },
-    /// A scan is over.
+    /// A scan has ended.
     Scanned {
         /// As above.
         section: Option<String>,
     },
-    /// Something may have changed.
+    /// An unspecified change.
     Unspecific {
         /// As above.
         section: Option<String>,

@@ -1,67 +1,68 @@
-//! What is known of a kind of source without asking it, and so also while an index is offline.
+//! The properties of a kind of source that are known without a request, also while an index is offline.
 
 use crate::error::{Error, Result, Status};
 use crate::model::LONGEST_KEY;
 
 use super::event::Notification;
 
-/// A kind of source: how its items are addressed, and how to read what its servers send to others.
+/// A kind of source: how its items are addressed, and how to parse the notifications of its servers.
 #[derive(Debug)]
 pub struct Kind {
-    /// Its name, for people.
+    /// Display name.
     pub name: &'static str,
-    /// What is asked, in the middle of a sentence.
-    pub asked: &'static str,
-    /// What to look at where it has no library.
-    pub empty: &'static str,
-    /// A public key is this and the item's rating key.
+    /// Noun for the source within a sentence, such as `the server`.
+    pub noun: &'static str,
+    /// Hint shown if it has no library.
+    pub empty_hint: &'static str,
+    /// Prefix of public keys, before the item's rating key.
     pub key_prefix: &'static str,
-    /// Reads the JSON of a notification or webhook that a host received; [`Status::InvalidArgument`] if it is invalid.
+    /// Parses the JSON of a notification or webhook; [`Status::InvalidArgument`] if it is invalid.
     pub read_events: fn(&[u8]) -> Result<Notification>,
-    /// What else a host gives to have edits and events, where this kind has neither.
-    pub beside: Option<&'static str>,
+    /// The option that adds edits and events to a kind that has neither, for error texts.
+    pub companion: Option<&'static str>,
 }
 
-/// Where a source is asked, and as whom: what it shows is that user's view of that server, and no other's.
+/// A server as seen by one user. Content of one view must not be shown in another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// The server's place, such as its URL: the same text for the same place.
+    /// The server's location, such as its URL: always the same text for the same server.
     pub place: String,
-    /// As whom.
+    /// The user.
     pub viewer: Viewer,
 }
 
-/// As whom a source is asked.
+/// The user whose rights apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Viewer {
-    /// A user whom the host named: tokens may change.
+    /// A user named by the host; tokens may change.
     Named(String),
-    /// Who has the token that is used; without one any caller sees the same.
+    /// The owner of the current token; without a token everyone sees the same.
     Holder,
-    /// Who can read the server's own files, and so sees all that it has: no token's view.
+    /// A reader of the server's own files, who sees everything, whatever the token.
     Reader,
 }
 
 impl Kind {
-    /// What it cannot do, and what a host can do about that: give what there is beside it, if anything, else what holds `alone`.
+    /// Creates the error for an unsupported operation. Ends with the companion option that adds it, or with `alone` if
+    /// there is none.
     #[must_use]
     pub fn unsupported(&self, what: &str, alone: &str) -> Error {
         Error::new(
             Status::Unsupported,
-            format!("{} {what}: {}", self.name, self.beside.unwrap_or(alone)),
+            format!("{} {what}: {}", self.name, self.companion.unwrap_or(alone)),
         )
     }
 
-    /// The public key of the item with this rating key.
+    /// Returns the public key of a rating key.
     #[must_use]
     pub fn key(&self, rating_key: &str) -> String {
         format!("{}{rating_key}", self.key_prefix)
     }
 
-    /// The rating key in a public key, or the text itself: hosts may give either.
+    /// Extracts the rating key from a public key; a bare rating key is returned as it is.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] for what is neither, and for more than [`LONGEST_KEY`] bytes.
+    /// [`Status::InvalidArgument`] for other texts, and for more than [`LONGEST_KEY`] bytes.
     pub fn rating_key<'k>(&self, key: &'k str) -> Result<&'k str> {
         let rating_key = key.strip_prefix(self.key_prefix).unwrap_or(key);
         if rating_key.len() > LONGEST_KEY {

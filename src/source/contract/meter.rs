@@ -1,4 +1,4 @@
-//! What is counted of the requests that a source sends.
+//! Metrics of the requests that a source sends.
 
 use std::time::Duration;
 
@@ -26,10 +26,10 @@ pub enum RequestKind {
 }
 
 impl RequestKind {
-    /// How many kinds there are.
+    /// Number of kinds.
     pub const COUNT: usize = 8;
 
-    /// Every kind, in the order of its number.
+    /// All kinds, in the order of their numbers.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Identity,
         Self::Probe,
@@ -41,7 +41,7 @@ impl RequestKind {
         Self::Events,
     ];
 
-    /// The word for statistics.
+    /// Name in statistics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -57,18 +57,18 @@ impl RequestKind {
     }
 }
 
-/// Told of every request that was sent, retries included, when it ended.
+/// Receives the metrics of every request sent, retries included, when it ends.
 pub trait Meter: Send + Sync {
-    /// One request of this kind was sent; `bytes` of its answer's body came over the wire (compressed as they
-    /// came), and it was waited for `took` long, for its head and for each piece of its body.
+    /// Records a request. `bytes`: size of the reply's body as transferred, compressed. `took`: time spent waiting for
+    /// its head and body.
     fn request(&self, kind: RequestKind, bytes: u64, took: Duration);
 
-    /// So many more bytes came of an answer that was told before its end: an event stream's.
+    /// Records further bytes of a reply that was recorded before its end: of an event stream.
     fn received(&self, _bytes: u64) {}
 
-    /// Reading an answer took so long, waiting for it not included: decompressing and parsing.
+    /// Records the time for decompressing and parsing a reply, without waiting.
     fn parsed(&self, _took: Duration) {}
 
-    /// So long nothing was done before a request was tried again.
+    /// Records the pause before a retry.
     fn paused(&self, _took: Duration) {}
 }

@@ -1,4 +1,4 @@
-//! The contract of a source: what it is asked, what it says of itself, and what follows from that.
+//! The contract of a source: its operations, its capabilities, and the types of both.
 
 mod bounds;
 mod edit;
@@ -18,53 +18,53 @@ pub use edit::{EditRequest, FieldChange, Lock};
 pub use event::{Event, Notification};
 pub use kind::{Kind, View, Viewer};
 pub use meter::{Meter, RequestKind};
-pub use tokens::{Next, Session, State as TokensState, Tokens};
+pub use tokens::{Session, State as TokensState, TokenOwner, Tokens};
 
 /// Capabilities of a source. Callers use only those that are set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct Abilities {
-    /// Whether a listing that was cut off may go on.
+    /// Whether an interrupted listing can be resumed.
     pub resume: Resume,
-    /// What [`Source::changes`] tells.
+    /// How completely [`Source::changes`] reports changes.
     pub changes: Delta,
-    /// [`Source::find_path`] looks for what it is asked.
+    /// [`Source::find_path`] is supported.
     pub find: bool,
-    /// So does [`Source::find_title`].
+    /// [`Source::find_title`] is supported.
     pub titles: bool,
-    /// [`Source::below`] tells what lies below a folder.
+    /// [`Source::below`] is supported.
     pub folders: bool,
-    /// [`Source::items`] gives single items: one that was invalidated is verified so. Without it its library is listed.
+    /// [`Source::items`] is supported, so that single items can be verified. Without it the whole library is listed.
     pub items: bool,
-    /// [`Source::events`] tells something.
+    /// [`Source::events`] is supported.
     pub events: bool,
-    /// [`Source::edit`] edits.
+    /// [`Source::edit`] is supported.
     pub edits: bool,
-    /// Asking costs no request: nothing is saved by waiting between questions, or after a failure. And
-    /// [`Source::has_moved`] tells when there is something to ask.
+    /// Reads cause no network request, so polling intervals and back-off are unnecessary, and [`Source::has_moved`]
+    /// detects changes cheaply.
     pub local: bool,
 }
 
-/// Whether a listing that was cut off may go on, perhaps in another process.
+/// Whether an interrupted listing can be resumed, perhaps in another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// It begins anew.
+    /// No: it starts from the beginning.
     Never,
-    /// A position is a number of rows, so that all behind it moves when an item comes or goes: some rows are read again and
-    /// compared.
+    /// Positions are row numbers, which shift when items are added or removed: on resuming, some rows are read again
+    /// and compared.
     ByRow,
-    /// A position stays where it is, whatever comes or goes.
+    /// Positions are stable, whatever items are added or removed.
     ByPosition,
 }
 
 /// How completely a source reports changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delta {
-    /// Nothing: a library that changed is listed.
+    /// No changes: a library that changed is listed.
     None,
-    /// What came and what went, mostly: a full listing is due from time to time.
+    /// Most additions and removals: a full listing is due from time to time.
     Mostly,
-    /// All of it: a library that was listed once is never listed again for its age.
+    /// All changes: a library is never listed again for its age.
     Complete,
 }
 
@@ -73,121 +73,122 @@ pub enum Delta {
 pub struct PageRequest<'a> {
     /// The library.
     pub library: &'a Library,
-    /// Which of its partitions, below [`Source::partitions`].
+    /// Number of the partition, below [`Source::partitions`].
     pub partition: usize,
-    /// Where it begins: 0, or a position that an earlier page ended at.
+    /// Start position: 0, or [`PageEnd::next`] of an earlier page.
     pub position: u64,
-    /// How many rows at most, 1 to 1,000.
+    /// Maximum number of rows, 1 to 1,000.
     pub size: u32,
 }
 
-/// What is known of a page once its rows are there.
+/// The metadata of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PageEnd {
-    /// Rows that the server returned, those without a rating key or a usable shape included.
+    /// Number of rows that the server returned, including unusable ones.
     pub rows: u64,
     /// Rows of the whole partition; `None` when the server does not say.
     pub total: Option<u64>,
-    /// Where the next page begins; `None` behind the last one. Positions go forward, and only the last page may be empty: else
-    /// the listing fails, for it would not end. The page's own position: the server says that there is more, and gives nothing.
+    /// Position of the next page; `None` after the last. Positions must increase, and only the last page may be empty:
+    /// otherwise the listing would not end, and fails. The page's own position means that the server announced more
+    /// rows and returned none.
     pub next: Option<u64>,
-    /// These are not the rows that were asked for: the listing has to begin anew.
+    /// The rows are not those requested: the listing must start from the beginning.
     pub moved: bool,
 }
 
-/// What the index has of a library that a source is asked to tell the changes of.
+/// The indexed items of a library, which a source compares with its own to find changes.
 pub trait KnownItems {
-    /// The change token that it was listed at, or brought up to date with last.
+    /// The library version of the last listing or delta.
     fn since(&self) -> &str;
 
-    /// Takes items in, all or none: the index has them from now on.
+    /// Adds items to the index, all or none.
     ///
     /// # Errors
-    /// The store's.
+    /// Those of the store.
     fn add(&self, items: &[Item]) -> Result<()>;
 
-    /// Whether it has this item just so.
+    /// Returns whether the index has an identical item.
     ///
     /// # Errors
-    /// The store's.
+    /// Those of the store.
     fn has(&self, item: &Item) -> Result<bool>;
 
-    /// Whether it has an item with one of these rating keys.
+    /// Returns whether the index has an item with one of these rating keys.
     ///
     /// # Errors
-    /// The store's.
+    /// Those of the store.
     fn has_any(&self, rating_keys: &[String]) -> Result<bool>;
 
-    /// How many items it has.
+    /// Number of indexed items.
     ///
     /// # Errors
-    /// The store's.
+    /// Those of the store.
     fn count(&self) -> Result<u64>;
 
-    /// How many it had at [`KnownItems::since`]: what came or went singly since is not told by the source. `None`: that is not
-    /// known.
+    /// Number of indexed items at [`KnownItems::since`]. Differs from [`KnownItems::count`] if single items were added
+    /// or removed since. `None` if unknown.
     ///
     /// # Errors
-    /// The store's.
-    fn told(&self) -> Result<Option<u64>> {
+    /// Those of the store.
+    fn count_at_since(&self) -> Result<Option<u64>> {
         Ok(None)
     }
 
-    /// Hands over the rating keys of all that it has, in no order.
+    /// Calls `each` for all indexed rating keys, in any order.
     ///
     /// # Errors
-    /// The store's.
+    /// Those of the store.
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()>;
 
-    /// Whether so many items would be believed to be left without a second listing that agrees: else there is no use in
-    /// finding out which ones went.
+    /// Returns whether the index would accept a shrinkage to `items` items without a second listing. If not, finding
+    /// out which ones are gone is useless.
     ///
     /// # Errors
-    /// The store's.
+    /// Those of the store.
     fn may_shrink_to(&self, items: u64) -> Result<bool>;
 }
 
-/// How far a source could tell the changes of a library.
+/// The changes that a source found in a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceChanges {
-    /// The index was given all that is new to it, and these are gone.
+    /// Additions were passed to [`KnownItems::add`]; these items are gone.
     Known {
-        /// Rating keys of what the server does not have any more.
+        /// Rating keys of items that the server no longer has.
         gone: Vec<String>,
     },
-    /// Only a listing tells.
+    /// Unknown: a listing is needed.
     Unknown,
 }
 
-/// A path that is looked for.
+/// The path to search for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WantedPath<'a> {
-    /// As the host spells it, then as each mapping does that fits.
+    /// The host's spelling, then that of each matching mapping.
     pub spellings: &'a [Vec<u8>],
-    /// Its last component.
+    /// The last component.
     pub name: &'a str,
-    /// The title that the name most likely carries.
+    /// The likely title in the file name.
     pub title: Option<&'a str>,
 }
 
-/// An item that was asked for by its rating key, and where it is now.
+/// An item fetched by its rating key, with its current library.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct LocatedItem {
     /// The item.
     pub item: Item,
-    /// Section id of its library; empty where that is not told.
+    /// Section id of its library; empty if unknown.
     pub section: String,
 }
 
-impl Placed {
-    /// Whether it is in the library with this section id, as far as is told.
+impl LocatedItem {
+    /// Returns whether the item is in this library, or may be, since its library is unknown.
     #[must_use]
     pub fn is_in(&self, section: &str) -> bool {
         self.section.is_empty() || self.section == section
     }
 }
 
-/// Where items come from. Implementations are used from many threads at once.
+/// A source of items. Implementations are used from many threads at once.
 pub trait Source: Send + Sync {
     /// Returns the kind of the source.
     fn kind(&self) -> &'static Kind;
@@ -209,8 +210,8 @@ pub trait Source: Send + Sync {
         Ok(true)
     }
 
-    /// Tells the source whether the precondition holds.
-    fn settle(&self, _holds: bool) {}
+    /// Sets whether the precondition holds.
+    fn set_available(&self, _holds: bool) {}
 
     /// Returns whether the precondition does not hold, so that only the fallback is used. The fallback belongs to
     /// another view.
@@ -219,16 +220,16 @@ pub trait Source: Send + Sync {
     }
 
     /// Returns the source as it is now, unaffected by later results of the precondition; `None`: this source itself.
-    fn settled(&self) -> Option<&dyn Source> {
+    fn pinned(&self) -> Option<&dyn Source> {
         None
     }
 
-    /// A sentence that says why [`Source::is_unavailable`] is `true`.
+    /// Returns the reason for [`Source::is_unavailable`] as a sentence.
     fn why_unavailable(&self) -> Option<String> {
         None
     }
 
-    /// Which server this is. Needs no token.
+    /// Returns the identity of the server. Needs no token.
     ///
     /// # Errors
     /// Every status of the 300 block, and [`crate::error::Status::Aborted`].
@@ -238,22 +239,22 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// As [`Source::server`].
-    fn reach(&self, bounds: Bounds<'_>) -> Result<Server> {
+    fn ping(&self, bounds: Bounds<'_>) -> Result<Server> {
         self.server(bounds)
     }
 
     /// Prefetch hint: the caller looks for this path next, and knows no library yet. [`Source::libraries`] may search
     /// for it at the same time, and [`Source::find_path`] then returns the result.
-    fn expect(&self, _spellings: &[Vec<u8>]) {}
+    fn prefetch_path(&self, _spellings: &[Vec<u8>]) {}
 
-    /// The libraries that the user may see, each with its change token as of now: the probe.
+    /// Returns the libraries that the user may see, each with its current version: the probe.
     ///
     /// # Errors
     /// As [`Source::server`].
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>>;
 
-    /// Returns whether the source may have changed since this change token, without reading its content. Called before
-    /// each answer if the source is [`Abilities::local`], so it must be cheap.
+    /// Returns whether the source may have changed since this library version, without reading its content. Called
+    /// before each answer if the source is [`Abilities::local`], so it must be cheap.
     fn has_moved(&self, _token: &str) -> bool {
         false
     }
@@ -265,15 +266,16 @@ pub trait Source: Send + Sync {
 
     /// Adds the rows of one page to `items`.
     ///
-    /// Items without a rating key are counted and left out; items without files are not. When the call fails midway, what it
-    /// added is true. The pages of all partitions, from 0 on as each tells the next, have each item once.
+    /// Items without a rating key are counted but left out; items without files are included. If the call fails midway,
+    /// the items added so far are valid. Following [`PageEnd::next`] from position 0 through all partitions gives each
+    /// item once.
     ///
     /// # Errors
-    /// As [`Source::server`]; [`crate::error::Status::NotOnServer`] when the server has no such library.
+    /// As [`Source::server`]; [`crate::error::Status::NotOnServer`] if the server has no such library.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd>;
 
-    /// Tells what changed in a library since `known`, as far as [`Abilities::changes`] says: adds what is new to it, and
-    /// gives what is gone.
+    /// Finds the changes of a library since `known`, as completely as [`Abilities::changes`] says: adds new items to
+    /// `known`, and returns those gone.
     ///
     /// # Errors
     /// As [`Source::server`]; those of `known`.
@@ -281,8 +283,8 @@ pub trait Source: Send + Sync {
         Ok(SourceChanges::Unknown)
     }
 
-    /// Hands over items that may have this path, some at a time, until `is_it` finds it among them: gives whether it did.
-    /// What comes is true; what does not come proves nothing.
+    /// Passes items that may have this path to `is_it`, in batches, until it returns `true`. Returns whether it did.
+    /// The items are valid, but finding none proves nothing.
     ///
     /// # Errors
     /// As [`Source::server`]; those of `is_it`.
@@ -296,8 +298,8 @@ pub trait Source: Send + Sync {
         Ok(false)
     }
 
-    /// The items with a file below one of these folders, each written with a separator at its end: all of them, with all that is
-    /// theirs. `None` where that is not told: the files may be more than `most`.
+    /// Returns all items with a file below one of these folders, which end in a separator. `None` if unsupported or if
+    /// there are more than `most` files.
     ///
     /// # Errors
     /// As [`Source::server`].
@@ -311,8 +313,8 @@ pub trait Source: Send + Sync {
         Ok(None)
     }
 
-    /// Hands over items that may have this title, by the server's own idea of it, some at a time: gives whether these are
-    /// all.
+    /// Passes items that may have this title, as the server matches titles, to `sink`, in batches. Returns whether
+    /// these are all.
     ///
     /// # Errors
     /// As [`Source::server`]; those of `sink`.
@@ -326,54 +328,54 @@ pub trait Source: Send + Sync {
         Ok(false)
     }
 
-    /// The items with these rating keys that still exist, in any order, whatever library they are in; missing ones are left out.
+    /// Returns the items with these rating keys, of any library and in any order; missing ones are left out.
     ///
     /// # Errors
-    /// As [`Source::server`]; that none exists is no error.
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>>;
+    /// As [`Source::server`]; that no item exists is no error.
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>>;
 
-    /// Gives many items the same values, in one request.
+    /// Edits many items in one request.
     ///
     /// # Errors
-    /// As [`Source::server`]. After one that came later than the connection it is not known what was done.
+    /// As [`Source::server`]. After an error behind the connection, the edit may have been applied.
     fn edit(&self, _request: &EditRequest<'_>, _bounds: Bounds<'_>) -> Result<()> {
         Err(Error::new(Status::Unsupported, "this source cannot be edited"))
     }
 
-    /// Listens to what the server tells, until one side ends it: [`Event::Connected`] comes first, and `false` of `sink`
-    /// ends it. Not tried again.
+    /// Receives events until one side ends the stream: [`Event::Connected`] comes first, and `sink` ends it by
+    /// returning `false`. Never retries.
     ///
     /// # Errors
-    /// As [`Source::server`]; that the server ended it, or [`Source::interrupt_events`], is none.
+    /// As [`Source::server`]; the end of the stream by the server or by [`Source::interrupt_events`] is no error.
     fn events(&self, _bounds: Bounds<'_>, _sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         Err(Error::new(Status::Unsupported, "this source tells no events"))
     }
 
-    /// Ends [`Source::events`], now, and nothing else. Bounds that are aborted must say so already.
+    /// Ends [`Source::events`] at once, and nothing else. The caller must set `aborted` of its bounds first.
     fn interrupt_events(&self) {}
 
-    /// Restores stored words of [`Source::learned`]. They replace those of an earlier call, but not what was learned
-    /// since and not yet returned by [`Source::learned`].
-    fn recall(&self, _words: &str) {}
+    /// Restores stored words of [`Source::take_new_quirks`]. They replace those of an earlier call, but not quirks
+    /// found since and not yet taken.
+    fn restore_quirks(&self, _words: &str) {}
 
-    /// Returns what the source learned about the server since the last call, as words separated by spaces; empty if
-    /// nothing. The caller stores it until the server's version changes.
-    fn learned(&self) -> String {
+    /// Returns the quirks of the server found since the last call, as words separated by spaces; empty if there are
+    /// none. The caller stores them until the server's version changes.
+    fn take_new_quirks(&self) -> String {
         String::new()
     }
 
-    /// Whether the server is asked for less, because of what was learned, than another version might give.
+    /// Returns whether known quirks limit the requests: another server version may give more.
     fn is_limited(&self) -> bool {
         false
     }
 
-    /// The token that its server is asked with, where there is one: the host may replace it.
+    /// The tokens of the server, which the host may replace; `None` if the source uses none.
     fn tokens(&self) -> Option<Arc<Tokens>> {
         None
     }
 
-    /// Called before a fork: takes the locks that another thread may hold at that moment, for a child would find them locked
-    /// for ever.
+    /// Called before a fork: takes the locks that another thread may hold at that moment, since the child would find
+    /// them locked for ever.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         Vec::new()
     }
@@ -381,19 +383,19 @@ pub trait Source: Send + Sync {
     /// Forgets open connections without using them: after a fork, the child must not share them.
     fn after_fork(&self);
 
-    /// That the server is silent while it owes an answer, in a sentence, once that is long for a person who waits.
+    /// Returns a sentence for users once the server has been silent for long while a reply is pending.
     fn overdue(&self) -> Option<String> {
         None
     }
 
-    /// Ends what takes longer than its bounds allow and does not look at them itself: called all along by a thread that waits
+    /// Interrupts operations that overrun their bounds without checking them. Called repeatedly by a thread that waits
     /// for a call.
     fn interrupt_overrun(&self) {}
 
-    /// Ends what other threads wait for inside this source, now: for a caller that must not wait out their time-outs.
+    /// Interrupts all waiting inside this source, for a caller that must not wait for time-outs.
     ///
-    /// Calls whose bounds are aborted end with [`crate::error::Status::Aborted`]. Others lose their connection: what
-    /// had not begun to come is asked for again, a page that had fails as one that was cut off. Only the resolving of
-    /// a name and the making of a connection are not cut short.
+    /// Calls whose bounds are aborted end with [`crate::error::Status::Aborted`]. Others lose their connection:
+    /// requests without a reply are sent again, a partly received page fails as incomplete. Only name resolution and
+    /// connecting are not interrupted.
     fn interrupt(&self) {}
 }

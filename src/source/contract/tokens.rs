@@ -1,5 +1,5 @@
-//! The token of an open index, which its host may replace. What is under way goes on with the one that it began with: what a
-//! token may see is never stored for the user of another.
+//! The tokens of an open index. The host may replace the token; running calls keep the one that they started with, so
+//! that content visible to one token is never stored for another user.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use crate::model::{Claims, Token};
 use crate::platform::mutex::lock;
 
-/// A token, from when it was given until it is replaced and nothing uses it any more.
+/// A token, from when it was set until it is replaced and unused.
 pub struct Session {
     number: u64,
     pub token: Option<Token>,
@@ -15,27 +15,27 @@ pub struct Session {
     given_ms: OnceLock<i64>,
 }
 
-/// The tokens that an index had since it was opened.
+/// The tokens of an index since it was opened.
 pub struct Tokens(pub Mutex<State>);
 
-/// What is known of them.
+/// The current token and those still in use.
 pub struct State {
     current: Arc<Session>,
-    /// Those that were replaced and are still used.
+    /// Replaced tokens that are still in use.
     replaced: Vec<Weak<Session>>,
-    /// The first one of the view that the current one has.
+    /// Number of the first token of the current view.
     view_since: u64,
-    /// The first one of the user who has the current one, as far as the host said so.
+    /// Number of the first token of the current user, as far as the host declared it.
     user_since: u64,
 }
 
-/// What the host says of a token that replaces another one.
+/// The user of a new token.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// Anybody's.
+pub enum TokenOwner {
+    /// Unknown: any user.
     Any,
-    /// Of the user who had the one of this number.
-    Renews(u64),
+    /// The user of the token with this number.
+    SameAs(u64),
 }
 
 impl Session {
@@ -50,13 +50,13 @@ impl Session {
         })
     }
 
-    /// Counts the tokens of an index, from 1.
+    /// Number of the token within its index, from 1.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// When it was first used to answer, Unix ms: `now` at the first call.
+    /// Time of its first use, Unix ms; the first call sets it to `now`.
     #[must_use]
     pub fn given_ms(&self, now: impl FnOnce() -> i64) -> i64 {
         *self.given_ms.get_or_init(now)
@@ -64,7 +64,7 @@ impl Session {
 }
 
 impl Tokens {
-    /// The first one.
+    /// Starts with this token.
     #[must_use]
     pub fn new(token: Option<Token>) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
@@ -75,13 +75,13 @@ impl Tokens {
         })))
     }
 
-    /// The one that was given last.
+    /// Returns the current token.
     #[must_use]
     pub fn current(&self) -> Arc<Session> {
         Arc::clone(&lock(&self.0).current)
     }
 
-    /// The one of this number, as long as it is used; 0 is the current one.
+    /// Returns the token with this number while it is in use; 0 is the current one.
     #[must_use]
     pub fn get(&self, number: u64) -> Option<Arc<Session>> {
         let state = lock(&self.0);
@@ -92,41 +92,42 @@ impl Tokens {
         replaced.find(|one| one.number == number)
     }
 
-    /// The text without anything of a token that is used.
+    /// Returns the text with all tokens in use replaced.
     #[must_use]
     pub fn scrubbed(&self, text: &str) -> String {
         let state = lock(&self.0);
         let replaced = state.replaced.iter().filter_map(Weak::upgrade);
         let sessions: Vec<_> = replaced.chain([Arc::clone(&state.current)]).collect();
         drop(state); // each call takes it
-        // All at once: one may begin as another does.
+        // All at once: one token may be the beginning of another.
         let tokens: Vec<&Token> = sessions.iter().filter_map(|session| session.token.as_ref()).collect();
         Token::scrub(&tokens, text)
     }
 
-    /// The current one, if its view is that of a call that began with the token of this number.
+    /// Returns the current token if it has the same view as the token with this number.
     #[must_use]
     pub fn current_for(&self, number: u64) -> Option<Arc<Session>> {
         let state = lock(&self.0);
         (number >= state.view_since).then(|| Arc::clone(&state.current))
     }
 
-    /// The number of the current one; and whether it shows what that of this number shows, without asking the server.
+    /// Returns the current number, and whether the host declared that this token has the view of the token with number
+    /// `number`.
     #[must_use]
     pub fn current_after(&self, number: u64) -> (u64, bool) {
         let state = lock(&self.0);
         (state.current.number, number >= state.user_since.min(state.view_since))
     }
 
-    /// Replaces the token. `same_view`: what is shown does not depend on it.
-    pub fn replace(&self, token: Option<Token>, next_is: Next, same_view: bool) {
+    /// Replaces the token. `same_view`: the view does not depend on the token.
+    pub fn replace(&self, token: Option<Token>, owner: TokenOwner, same_view: bool) {
         let mut state = lock(&self.0);
         let next = Session::new(state.current.number + 1, token);
         if !same_view {
             state.view_since = next.number;
         }
-        // One that was set while the host was asked may be anybody's.
-        if next_is != Next::Renews(state.current.number) {
+        // A token set while the host callback ran may be any user's.
+        if owner != TokenOwner::SameAs(state.current.number) {
             state.user_since = next.number;
         }
         let before = std::mem::replace(&mut state.current, next);

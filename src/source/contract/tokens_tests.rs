@@ -5,7 +5,7 @@ fn a_token_that_was_replaced_is_there_while_it_is_used() {
     let text = |session: Option<Arc<Session>>| session?.token.as_ref().map(|token| token.reveal().to_owned());
     let tokens = Tokens::new(Token::new("the-first-one"));
     let first = tokens.current();
-    tokens.replace(Token::new("the-second-one"), Next::Any, false);
+    tokens.replace(Token::new("the-second-one"), TokenOwner::Any, false);
     assert_eq!(text(tokens.get(first.number())).as_deref(), Some("the-first-one"));
     assert_eq!(text(tokens.get(0)).as_deref(), Some("the-second-one"));
     let echo = "the-first-one or the-second-one".to_owned();
@@ -20,7 +20,7 @@ fn a_token_that_was_replaced_is_there_while_it_is_used() {
         "nothing can echo it any more"
     );
     let second = tokens.current();
-    tokens.replace(None, Next::Any, true);
+    tokens.replace(None, TokenOwner::Any, true);
     let third = tokens.current_for(second.number()).expect("of the same view");
     assert!(third.token.is_none());
 }
@@ -28,23 +28,23 @@ fn a_token_that_was_replaced_is_there_while_it_is_used() {
 #[test]
 fn whose_a_token_is_the_host_says_by_renewing_the_one_before() {
     let tokens = Tokens::new(Token::new("one"));
-    let set = |text: &str, next_is| {
-        tokens.replace(Token::new(text), next_is, false);
+    let set = |text: &str, owner| {
+        tokens.replace(Token::new(text), owner, false);
         tokens.current().number()
     };
     assert_eq!(tokens.current_after(1), (1, true));
-    assert_eq!(set("two", Next::Renews(1)), 2);
-    assert_eq!(set("three", Next::Renews(2)), 3);
+    assert_eq!(set("two", TokenOwner::SameAs(1)), 2);
+    assert_eq!(set("three", TokenOwner::SameAs(2)), 3);
     assert_eq!([1, 2, 3].map(|number| tokens.current_after(number).1), [true; 3]);
-    assert_eq!(set("another thread's", Next::Any), 4);
-    assert_eq!(set("renewed in the meantime", Next::Renews(3)), 5);
+    assert_eq!(set("another thread's", TokenOwner::Any), 4);
+    assert_eq!(set("renewed in the meantime", TokenOwner::SameAs(3)), 5);
     assert_eq!(
         [3, 4, 5].map(|number| tokens.current_after(number).1),
         [false, false, true]
     );
-    assert_eq!(set("renewed", Next::Renews(5)), 6);
+    assert_eq!(set("renewed", TokenOwner::SameAs(5)), 6);
     assert_eq!([4, 5].map(|number| tokens.current_after(number).1), [false, true]);
-    tokens.replace(None, Next::Any, true);
+    tokens.replace(None, TokenOwner::Any, true);
     assert_eq!(
         [5, 6].map(|number| tokens.current_after(number)),
         [(7, false), (7, true)]

@@ -1,4 +1,4 @@
-//! What was read of a listing ahead of the requested pages.
+//! Read-ahead of a listing.
 
 use std::collections::VecDeque;
 
@@ -6,20 +6,20 @@ use crate::model::Item;
 
 use super::super::contract::{PageEnd, PageRequest};
 
-/// What was read and not yet asked for.
+/// Items read ahead of the requested pages.
 #[derive(Debug, Default)]
 pub struct ReadAhead {
-    /// Of which library, partition and change token: of another moment of the server's it is worth nothing.
+    /// Section, partition and library version that the items belong to. They are useless for another version.
     pub of: Option<(String, usize, String)>,
-    /// Behind which position.
+    /// Position before the first item.
     pub after: u64,
     pub items: VecDeque<(i64, Item)>,
-    /// Nothing comes behind them.
+    /// The items reach the end of the partition.
     pub is_all: bool,
 }
 
 impl ReadAhead {
-    /// The next page, if what was read goes on where it begins.
+    /// Returns the requested page if the items start at its position.
     pub fn page(
         &mut self,
         of: &(String, usize, String),
@@ -46,7 +46,7 @@ impl ReadAhead {
         })
     }
 
-    /// Forgets what was read.
+    /// Drops all items.
     pub fn clear(&mut self) {
         *self = Self::default();
     }

@@ -1,11 +1,11 @@
-//! Cells of rows, whatever was stored in them: columns have a type that `SQLite` does not enforce.
+//! Reads cells of any stored type: `SQLite` does not enforce the types of columns.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// Hands the numbers that a statement gives to `each`.
+/// Calls `each` for the numbers in a query's first column.
 pub fn numbers(connection: &Connection, sql: &str, with: &[i64], each: &mut dyn FnMut(i64)) -> Sql<()> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(rusqlite::params_from_iter(with))?;
@@ -17,7 +17,7 @@ pub fn numbers(connection: &Connection, sql: &str, with: &[i64], each: &mut dyn 
     Ok(())
 }
 
-/// A text, whatever was stored; one with a NUL is absent, as over HTTP.
+/// Reads a cell as text; `None` if it is null or contains a NUL, as over HTTP.
 pub fn text(row: &Row<'_>, column: usize) -> Sql<Option<String>> {
     let text = match row.get_ref(column)? {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
@@ -28,7 +28,7 @@ pub fn text(row: &Row<'_>, column: usize) -> Sql<Option<String>> {
     Ok((!text.contains('\0')).then_some(text))
 }
 
-/// A whole number, whatever was stored.
+/// Reads a cell as an integer; `None` for other values.
 pub fn number(row: &Row<'_>, column: usize) -> Sql<Option<i64>> {
     Ok(match row.get_ref(column)? {
         ValueRef::Integer(number) => Some(number),
@@ -37,13 +37,13 @@ pub fn number(row: &Row<'_>, column: usize) -> Sql<Option<i64>> {
     })
 }
 
-/// The same, where it is small enough.
-pub fn small(row: &Row<'_>, column: usize) -> Sql<Option<i32>> {
+/// Reads a cell as a 32-bit integer; `None` for other values.
+pub fn small_number(row: &Row<'_>, column: usize) -> Sql<Option<i32>> {
     Ok(number(row, column)?.and_then(|number| i32::try_from(number).ok()))
 }
 
-/// A date in Unix seconds: dates were texts until 2023 at least, in UTC, and are numbers now. 0 without one.
-pub fn moment(row: &Row<'_>, column: usize) -> Sql<i64> {
+/// Reads a date as Unix seconds; 0 without one. Plex stored dates as UTC text until 2023 at least, and as numbers now.
+pub fn unix_seconds(row: &Row<'_>, column: usize) -> Sql<i64> {
     let written = match row.get_ref(column)? {
         ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
         _ => return Ok(number(row, column)?.unwrap_or(0)),
@@ -55,7 +55,7 @@ pub fn moment(row: &Row<'_>, column: usize) -> Sql<i64> {
     let &[year @ 1970..=9999, month @ 1..=12, day @ 1..=31, ref time @ ..] = &numbers[..] else {
         return Ok(number(row, column)?.unwrap_or(0));
     };
-    // Years that begin in March: then the day that is sometimes there is the last.
+    // Years start in March here, so that the leap day is the last day of a year.
     let (year, month) = if month > 2 {
         (year, month - 3)
     } else {

@@ -1,12 +1,12 @@
-//! What changed since the last look: by the server's own counter, and by the numbers of items that are left.
+//! Finds changes since the last read, by the server's change counter and by item counts.
 //!
-//! The server raises one counter with every change of an item, and writes it there: what has a higher one than the index
-//! knows came or changed. A show's name is in each of its episodes, so a show that changed stands for them.
+//! The server increments one counter with every change of an item, and stores it in the row: rows with a higher value
+//! were added or changed. A show's name is part of each of its episodes, so a changed show stands for its episodes.
 //!
-//! What went leaves nothing. But no number of an item is used twice: so the rows of all libraries, the new ones left out, are
-//! as many as before, or some went. To count all rows takes a fourth of the time that a library's does. Where the numbers do not
-//! add up, or are not known, the library's items are counted, and where the index has more, all of them are compared. Where it
-//! has fewer, items came back: the library is listed.
+//! Removed rows leave no trace. But ids are never reused, so the number of all rows without the new ones is the same as
+//! before, unless rows were removed. Counting all rows takes a quarter of the time that counting a library takes. If
+//! the counts differ or are unknown, the library's items are counted; if the index has more, all ids are compared. If
+//! the index has fewer, items came back, and the library is listed.
 
 use crate::error::Result;
 use crate::model::{Item, Library};
@@ -16,16 +16,17 @@ use super::super::plex::leaf_types;
 use super::cells::numbers;
 use super::items::ItemReader;
 use super::listing::section;
-use super::mark::{Mark, rows_of};
+use super::mark::{Mark, row_count_in};
 use super::reader::PlexDatabase;
 use super::slice::Slice;
 
-/// Above this many a listing is the better way.
+/// Maximum number of changed rows; above, a listing is cheaper.
 const MOST: i64 = 50_000;
 
-/// The rows of a library that changed after ?2, got a part after ?3, or, with ?4, have something in the trash, and all below
-/// them: a show, a season, an artist, an album stands for its items. Rows whose number of a change is no whole number may have
-/// changed: texts and blobs stand behind all numbers. `UNION` ends where a season is above itself in a damaged file.
+/// Rows of library ?1 that changed after ?2, got a part after ?3, or, with ?4, have something in the trash, and all
+/// rows below them: a changed show, season, artist or album stands for its items. Rows whose counter is not an integer
+/// may have changed: texts and blobs sort above all numbers. `UNION` ends the recursion where a season is its own
+/// ancestor in a damaged file. At most ?5 rows.
 const CHANGED: &str = "WITH RECURSIVE changed (id) AS (\
      SELECT id FROM metadata_items WHERE unlikely(changed_at > ?2) AND +library_section_id = ?1 \
      UNION SELECT id FROM metadata_items WHERE unlikely(changed_at IS NULL) AND +library_section_id = ?1 \
@@ -37,38 +38,38 @@ const CHANGED: &str = "WITH RECURSIVE changed (id) AS (\
      UNION SELECT i.id FROM changed CROSS JOIN metadata_items i ON i.parent_id = changed.id) \
      SELECT id FROM changed LIMIT ?5";
 
-/// What changed, as numbers of items.
+/// Changed rows, as item ids.
 struct ChangedRows {
     now: Mark,
-    /// The rows that changed last went.
+    /// The rows that had changed last were removed.
     went_back: bool,
-    /// How many rows are new, of all libraries.
+    /// Number of new rows in all libraries.
     new: i64,
     ids: Vec<i64>,
-    /// Rating keys of those that changed in other libraries: one of them may have been this one's.
+    /// Rating keys of rows that changed in other libraries; one may have moved from this library.
     elsewhere: Vec<String>,
 }
 
 impl PlexDatabase {
-    pub(super) fn changed(
+    pub(super) fn read_changes(
         &self,
         library: &Library,
         known: &dyn KnownItems,
         bounds: &Bounds<'_>,
     ) -> Result<SourceChanges> {
-        let Some(since) = Mark::of(known.since()) else {
+        let Some(since) = Mark::parse(known.since()) else {
             return Ok(SourceChanges::Unknown);
         };
         let section = section(library)?;
-        // What was counted is of the index, if nothing came or went singly since.
-        let is_counted = known.told()? == Some(known.count()?);
-        let rows = rows_of(known.since()).zip(rows_of(&library.change.token));
-        let rows = rows.filter(|_| is_counted).zip(Mark::of(&library.change.token));
-        // From now on probes count the rows, so that the next delta finds what went by that.
-        self.counts_rows();
-        // What a slice has left is used: to open the file costs more than to read what changed.
+        // Row counts are valid for the index if no single item was added or removed since.
+        let is_counted = known.count_at_since()? == Some(known.count()?);
+        let rows = row_count_in(known.since()).zip(row_count_in(&library.change.token));
+        let rows = rows.filter(|_| is_counted).zip(Mark::parse(&library.change.token));
+        // Lets later probes count the rows, so that the next delta detects removals by the count.
+        self.enable_row_counts();
+        // Reads items in the rest of this slice: opening the file costs more than reading changes.
         let Some((changed, mut read, count)) = self.place.slice(bounds, &mut |slice| {
-            let Some(changed) = slice.ask(|| changed_rows(slice, section, &since))? else {
+            let Some(changed) = slice.query(|| changed_rows(slice, section, &since))? else {
                 return Ok(None);
             };
             let read = Self::read_some(slice, library, &changed.ids)?;
@@ -76,13 +77,13 @@ impl PlexDatabase {
                 .as_ref()
                 .is_some_and(|((then, now), mark)| then + changed.new == *now && *mark == changed.now);
             let count = || ItemReader::new(&slice.connection, section, leaf_types(library.kind)).counts(i64::MAX);
-            let count = (!adds_up).then(|| slice.ask(count)).transpose()?;
+            let count = (!adds_up).then(|| slice.query(count)).transpose()?;
             Ok(Some((changed, read, count.map(|(_, count)| count))))
         })?
         else {
             return Ok(SourceChanges::Unknown);
         };
-        read.extend(self.read(library, &changed.ids[read.len()..], bounds)?);
+        read.extend(self.read_items(library, &changed.ids[read.len()..], bounds)?);
         let (mut came, mut left) = (Vec::with_capacity(read.len()), Vec::new());
         for (id, item) in changed.ids.iter().zip(read) {
             match item {
@@ -91,27 +92,27 @@ impl PlexDatabase {
             }
         }
         known.add(&came)?;
-        // A restored backup has items again that went before, with the numbers of their old changes: they are listed.
+        // After restoring a backup, removed items are back with their old change numbers: list the library.
         let ours = known.count()?;
         if count.is_some_and(|count| count > ours) {
             return Ok(SourceChanges::Unknown);
         }
-        // Else all numbers are compared.
+        // Otherwise all ids are compared.
         let went = known.has_any(&changed.elsewhere)? || known.has_any(&left)?;
         let is_all = count.is_none_or(|count| count == ours);
         if is_all && !changed.went_back && changed.now.trash == since.trash && !went {
             return Ok(SourceChanges::Known { gone: Vec::new() });
         }
-        let (gone, count) = self.gone(library, changed.now.items, known, bounds)?;
+        let (gone, count) = self.find_gone(library, changed.now.items, known, bounds)?;
         if count + gone.len() as u64 > ours {
             return Ok(SourceChanges::Unknown);
         }
         Ok(SourceChanges::Known { gone })
     }
 
-    /// What the index has and the database has not, and how many items with a number up to `last` the database has: newer
-    /// ones came since the changes were read.
-    fn gone(
+    /// Returns the rating keys that only the index has, and the number of items in the database with ids up to `last`:
+    /// newer ones were added since the changes were read.
+    fn find_gone(
         &self,
         library: &Library,
         last: i64,
@@ -124,7 +125,7 @@ impl PlexDatabase {
             let (after, before) = (there.last().copied().unwrap_or(0), there.len());
             let count = self.place.slice(bounds, &mut |slice| {
                 there.truncate(before);
-                slice.ask(|| {
+                slice.query(|| {
                     let mut statement = slice.connection.prepare_cached(
                         "SELECT id FROM metadata_items WHERE library_section_id = ?1 AND id > ?2 \
                          AND id NOT IN (SELECT d.id FROM metadata_items d WHERE d.deleted_at IS NOT NULL) ORDER BY id",
@@ -153,8 +154,8 @@ impl PlexDatabase {
         Ok((gone, count))
     }
 
-    /// Reads the items with these numbers that the library has, in slices; `None` for each other number.
-    pub(super) fn read(&self, library: &Library, ids: &[i64], bounds: &Bounds<'_>) -> Result<Vec<Option<Item>>> {
+    /// Reads the items with these ids in slices; `None` for ids that are not in the library.
+    pub(super) fn read_items(&self, library: &Library, ids: &[i64], bounds: &Bounds<'_>) -> Result<Vec<Option<Item>>> {
         let mut items = Vec::new();
         while items.len() < ids.len() {
             let rest = &ids[items.len()..];
@@ -166,12 +167,12 @@ impl PlexDatabase {
         Ok(items)
     }
 
-    /// The first of the items with these numbers, as many as a slice has time for: one at least.
+    /// Reads items with these ids until the slice is over, at least one.
     fn read_some(slice: &Slice<'_>, library: &Library, ids: &[i64]) -> Result<Vec<Option<Item>>> {
         let mut reader = ItemReader::new(&slice.connection, section(library)?, leaf_types(library.kind));
         let mut items = Vec::new();
         for id in ids {
-            items.push(slice.ask(|| reader.one(*id))?);
+            items.push(slice.query(|| reader.one(*id))?);
             if slice.is_over() {
                 break;
             }
@@ -180,23 +181,23 @@ impl PlexDatabase {
     }
 }
 
-/// What changed; `None` where that cannot be told, or is too much.
+/// Returns the changed rows; `None` if unknown or too many.
 fn changed_rows(slice: &Slice<'_>, section: i64, since: &Mark) -> rusqlite::Result<Option<ChangedRows>> {
     let connection = &slice.connection;
     let now = Mark::read(connection, &slice.state)?;
-    let Some(base) = since.base(&now, connection)? else {
+    let Some(delta_base) = since.delta_base(&now, connection)? else {
         return Ok(None);
     };
-    // There is no telling what came to the trash.
+    // Rows moved to or from the trash cannot be identified.
     let trash_moved = i64::from(now.trash[1..] != since.trash[1..]);
     let (mut ids, mut elsewhere) = (Vec::new(), Vec::new());
-    let since_when = [section, base.changed, since.parts, trash_moved, MOST + 1];
+    let since_when = [section, delta_base.changed, since.parts, trash_moved, MOST + 1];
     numbers(connection, CHANGED, &since_when, &mut |id| ids.push(id))?;
     numbers(
         connection,
         "SELECT id FROM metadata_items WHERE unlikely(changed_at > ?2) AND +library_section_id IS NOT ?1 \
          UNION ALL SELECT id FROM metadata_items WHERE unlikely(changed_at IS NULL) AND +library_section_id IS NOT ?1 LIMIT ?3",
-        &[section, base.changed, MOST + 1],
+        &[section, delta_base.changed, MOST + 1],
         &mut |id| elsewhere.push(id.to_string()),
     )?;
     let most = usize::try_from(MOST).unwrap_or(usize::MAX);
@@ -211,7 +212,7 @@ fn changed_rows(slice: &Slice<'_>, section: i64, since: &Mark) -> rusqlite::Resu
     )?;
     Ok(Some(ChangedRows {
         now,
-        went_back: base.went_back,
+        went_back: delta_base.went_back,
         new,
         ids,
         elsewhere,

@@ -1,4 +1,4 @@
-//! Items of one library, with what stands above them, their files and their external ids.
+//! Reads the items of one library, with their parents, files and external ids.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -8,19 +8,19 @@ use rusqlite::{Connection, params};
 
 use crate::model::{Item, ItemType};
 
-use super::super::plex::push_new;
-use super::cells::{number, numbers, small, text};
+use super::super::plex::push_unique;
+use super::cells::{number, numbers, small_number, text};
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// How many rows are read, and their items completed, at once.
+/// Number of rows read at once.
 const BATCH: usize = 256;
 
-/// Rows of a library with a number above one, up to another one: the first of so many.
+/// The first ?4 rows of library ?1 with ids above ?2 up to ?3.
 const ROWS: &str = "SELECT id, metadata_type, deleted_at, title, guid, year, [index], absolute_index, parent_id \
      FROM metadata_items WHERE library_section_id = ?1 AND id > ?2 AND id <= ?3 ORDER BY id LIMIT ?4";
 
-/// The files of all versions, optimized ones too: theirs are the item's as well. Remote ones have no file.
+/// Files of all versions, including optimized ones, which belong to the item too. Remote versions have no file.
 const FILES: &str = "SELECT i.id, p.file FROM metadata_items i CROSS JOIN media_items m ON m.metadata_item_id = i.id \
      CROSS JOIN media_parts p ON p.media_item_id = m.id WHERE i.library_section_id = ?1 AND i.id > ?2 AND i.id <= ?3 \
      AND +m.deleted_at IS NULL AND +p.deleted_at IS NULL ORDER BY i.id, m.id, p.id";
@@ -34,7 +34,7 @@ const EXTERNAL_IDS: &str = "SELECT i.id, t.tag FROM metadata_items i CROSS JOIN 
 pub struct ItemReader<'c> {
     connection: &'c Connection,
     section: i64,
-    /// The types of leaves that the library has.
+    /// The leaf types of the library.
     types: &'c [ItemType],
     parents: HashMap<i64, Rc<Parent>>,
 }
@@ -44,10 +44,10 @@ struct Parent {
     index: i32,
     title: String,
     guid: String,
-    above: Option<i64>,
+    grandparent: Option<i64>,
 }
 
-/// Seasons mostly have no title in the file: then the server calls them by their number.
+/// The title of a season. Most seasons have none in the database; the server then names them by number.
 fn season_title(of: ItemType, season: &Parent) -> String {
     match season.index {
         _ if of != ItemType::Episode || !season.title.is_empty() => season.title.clone(),
@@ -59,7 +59,7 @@ fn season_title(of: ItemType, season: &Parent) -> String {
 
 impl<'c> ItemReader<'c> {
     pub fn new(connection: &'c Connection, section: i64, types: &'c [ItemType]) -> Self {
-        // A kind of library that is not known is listed without a type.
+        // A library of unknown kind is listed without a type filter.
         let types = if types == [ItemType::Other] {
             &[
                 ItemType::Movie,
@@ -84,8 +84,8 @@ impl<'c> ItemReader<'c> {
         types.join(", ")
     }
 
-    /// Adds the items with a number above `after` to `items`, by number, some at a time, until they are `most` or `enough`
-    /// says that they are: gives whether these are all.
+    /// Reads items with ids above `after` in ascending order, in batches, until there are `most` or `enough` returns
+    /// `true`. Returns whether the end was reached.
     pub fn after(
         &mut self,
         mut after: i64,
@@ -105,15 +105,15 @@ impl<'c> ItemReader<'c> {
         }
     }
 
-    /// The item with this number, if it is one of this library's leaves, and not in the trash.
+    /// Returns the item with this id, if it is a leaf of this library and not in the trash.
     pub fn one(&mut self, id: i64) -> Sql<Option<Item>> {
         let mut found = Vec::new();
         self.read(id.saturating_sub(1), id, 1, &mut found)?;
         Ok(found.pop().map(|(_, item)| item))
     }
 
-    /// Adds what is an item of the first `most` rows with a number above `after`, up to `end`. Returns the last row's number;
-    /// `None` without any.
+    /// Adds the items among the first `most` rows with ids above `after`, up to `end`. Returns the last row's id;
+    /// `None` without rows.
     fn read(&mut self, after: i64, end: i64, most: usize, items: &mut Vec<(i64, Item)>) -> Sql<Option<i64>> {
         let (connection, section, begun) = (self.connection, self.section, items.len());
         let mut last = None;
@@ -132,19 +132,19 @@ impl<'c> ItemReader<'c> {
                 kind,
                 title: text(row, 3)?.unwrap_or_default(),
                 guid: text(row, 4)?.unwrap_or_default(),
-                year: small(row, 5)?.unwrap_or(0),
+                year: small_number(row, 5)?.unwrap_or(0),
                 season: -1,
                 episode: -1,
                 ..Item::default()
             };
-            // A photo's place in its album is the number of no episode.
+            // A photo's index in its album is not an episode number.
             if matches!(kind, ItemType::Episode | ItemType::Track) {
-                item.episode = small(row, 6)?.unwrap_or(-1);
-                self.put_above(&mut item, number(row, 8)?)?;
+                item.episode = small_number(row, 6)?.unwrap_or(-1);
+                self.set_parents(&mut item, number(row, 8)?)?;
             }
-            // Of a track it is the disc, which no album has.
+            // For a track, this column is the disc.
             if kind == ItemType::Track
-                && let Some(disc) = small(row, 7)?
+                && let Some(disc) = small_number(row, 7)?
             {
                 item.season = disc;
             }
@@ -160,7 +160,7 @@ impl<'c> ItemReader<'c> {
         Ok(last)
     }
 
-    /// The last one.
+    /// Returns the item with the highest id.
     pub fn last(&mut self) -> Sql<Option<Item>> {
         let sql = format!(
             "SELECT id FROM metadata_items WHERE library_section_id = ?1 AND +metadata_type IN ({}) \
@@ -172,18 +172,18 @@ impl<'c> ItemReader<'c> {
         last.map_or(Ok(None), |id| self.one(id))
     }
 
-    /// How many there are with a number up to `last`: with those in the trash, and without.
+    /// Counts the items with ids up to `last`: including those in the trash, and excluding them.
     pub fn counts(&self, last: i64) -> Sql<(u64, u64)> {
         let count = |sql: &str| {
             let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
             self.connection.query_row(sql, [self.section, last], count)
         };
-        // By an index that has library and type.
+        // Uses the index on library and type.
         let all = count(&format!(
             "SELECT count(*) FROM metadata_items WHERE library_section_id = ?1 AND +id <= ?2 AND metadata_type IN ({})",
             self.types()
         ))?;
-        // What is in the trash is little, and has an index of its own, which is used where nothing but the numbers is wanted.
+        // The trash is small and has its own index, which is used if only ids are read.
         let trashed = count(&format!(
             "SELECT count(*) FROM metadata_items d CROSS JOIN metadata_items i ON i.id = d.id \
              WHERE d.deleted_at IS NOT NULL AND +i.library_section_id = ?1 AND +i.id <= ?2 AND +i.metadata_type IN ({})",
@@ -192,15 +192,15 @@ impl<'c> ItemReader<'c> {
         Ok((all.cast_unsigned(), all.saturating_sub(trashed).cast_unsigned()))
     }
 
-    /// Adds the season and the show, or the album and the artist, that stand above an item.
-    fn put_above(&mut self, item: &mut Item, parent: Option<i64>) -> Sql<()> {
+    /// Sets the fields of the season and show, or album and artist.
+    fn set_parents(&mut self, item: &mut Item, parent: Option<i64>) -> Sql<()> {
         let Some(id) = parent else { return Ok(()) };
         let season = self.parent(id)?;
         item.season = season.index;
         item.season_rating_key = id.to_string();
         item.season_title = season_title(item.kind, &season);
         item.season_guid.clone_from(&season.guid);
-        if let Some(id) = season.above {
+        if let Some(id) = season.grandparent {
             let show = self.parent(id)?;
             item.show_rating_key = id.to_string();
             item.show_title.clone_from(&show.title);
@@ -217,15 +217,15 @@ impl<'c> ItemReader<'c> {
             index: -1,
             title: String::new(),
             guid: String::new(),
-            above: None,
+            grandparent: None,
         };
         let mut statement = self
             .connection
             .prepare_cached("SELECT [index], parent_id, title, guid FROM metadata_items WHERE id = ?1")?;
         let mut rows = statement.query([id])?;
         if let Some(row) = rows.next()? {
-            parent.index = small(row, 0)?.unwrap_or(-1);
-            parent.above = number(row, 1)?;
+            parent.index = small_number(row, 0)?.unwrap_or(-1);
+            parent.grandparent = number(row, 1)?;
             parent.title = text(row, 2)?.unwrap_or_default();
             parent.guid = text(row, 3)?.unwrap_or_default();
         }
@@ -235,7 +235,7 @@ impl<'c> ItemReader<'c> {
     }
 }
 
-/// Adds the texts that a statement finds to lists of the items whose numbers stand before them.
+/// Adds each text of a query's rows (id, text) to a list of the item with that id.
 fn attach(
     connection: &Connection,
     sql: &str,
@@ -248,7 +248,7 @@ fn attach(
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
         if let Ok(place) = items.binary_search_by_key(&id, |(id, _)| *id) {
-            push_new(list(&mut items[place].1), text(row, 1)?);
+            push_unique(list(&mut items[place].1), text(row, 1)?);
         }
     }
     Ok(())

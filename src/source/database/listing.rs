@@ -1,4 +1,4 @@
-//! A library's listing: in slices, ahead of the requested pages.
+//! Lists a library in slices, reading ahead of the requested pages.
 
 use std::collections::VecDeque;
 
@@ -10,13 +10,13 @@ use super::super::plex::leaf_types;
 use super::ahead::ReadAhead;
 use super::items::ItemReader;
 use super::reader::PlexDatabase;
-use super::turns::check;
+use super::slice_lock::check;
 
-/// How many items are read ahead: so many that opening the database is a small part of it, and few enough to need little
-/// memory.
+/// Number of items to read ahead: enough that opening the database is a small part of the time, few enough to need
+/// little memory.
 const AHEAD: usize = 8_192;
 
-/// The number of the requested library.
+/// Returns the section id of a library as a number.
 pub fn section(library: &Library) -> Result<i64> {
     library.section.parse().map_err(|_| no_library(library))
 }
@@ -29,8 +29,8 @@ fn no_library(library: &Library) -> Error {
 }
 
 impl PlexDatabase {
-    /// A page. Positions are numbers of items, and stay where they are.
-    pub(super) fn listed(
+    /// Returns a page. Positions are item ids, which are stable.
+    pub(super) fn read_page(
         &self,
         request: &PageRequest<'_>,
         bounds: &Bounds<'_>,
@@ -50,16 +50,16 @@ impl PlexDatabase {
         }
         let section = section(library)?;
         if bounds.deadline.is_none() {
-            self.counts_rows();
+            self.enable_row_counts();
         }
-        // A short page is the first answer of a call in a hurry: no more is read than it asks for.
+        // A call with a deadline wants a quick first answer: read no more than it requests.
         let most = if bounds.deadline.is_some() {
             request.size as usize
         } else {
             AHEAD
         };
         let read = self.place.slice(bounds, &mut |slice| {
-            slice.ask(|| {
+            slice.query(|| {
                 let exists = "SELECT count(*) FROM library_sections WHERE id = ?1";
                 let connection = &slice.connection;
                 if !connection.query_row(exists, [section], |row| row.get::<_, bool>(0))? {

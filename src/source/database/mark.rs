@@ -1,4 +1,4 @@
-//! What tells that the database changed: its counters, and its files' facts. Together they are the change token of each of its
+//! The version of the database: its counters and the metadata of its files. It is the library version of all its
 //! libraries.
 
 use std::fmt::Write as _;
@@ -8,52 +8,52 @@ use rusqlite::{Connection, OptionalExtension};
 use super::cells::number;
 use super::place::FileState;
 
-/// How many of the rows that changed last are remembered: so many may go at once without a new listing.
+/// Number of recently changed rows in a mark: as many may be removed without a new listing.
 const TOP: usize = 16;
 
-/// How far the database had come at one moment.
+/// The counters of the database at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Which file it is: a restored backup is another one, or its counters went back.
+    /// Identity of the file. A restored backup is another file, or its counters decreased.
     pub file: u64,
-    /// The highest number that an item ever had: none is used twice.
+    /// The highest item id ever used; ids are never reused.
     pub items: i64,
-    /// The highest number that a part ever had.
+    /// The highest part id ever used.
     pub parts: i64,
-    /// How many items, versions and parts are in the trash. Whether a change of that is counted elsewhere is not known.
+    /// Number of items, versions and parts in the trash. It is unknown whether other counters reflect such changes.
     pub trash: [i64; 3],
-    /// The rows that changed last, the last one first: the number that the server gave to the change, and the row's.
+    /// The rows changed last, newest first: change number and id.
     pub top: Vec<(i64, i64)>,
 }
 
-/// Since when changes are read.
+/// The starting point for reading changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeltaBase {
-    /// Changes with a higher number.
+    /// Changes with a higher number are read.
     pub changed: i64,
-    /// Rows that had a higher one went.
+    /// Rows with a higher number were removed.
     pub went_back: bool,
 }
 
-/// What stands between the counters and the number of rows, and between that and the facts of the files.
+/// Separates the counters, the number of rows, and the file metadata.
 const FACTS: char = '/';
-/// Stands for a number of rows that was not counted.
+/// Placeholder for an unknown number of rows.
 const UNCOUNTED: &str = "-";
-/// Ends the facts where the next write may not show in them.
+/// Suffix of file metadata that may not show the next write.
 const UNSETTLED: char = '~';
 
 impl Mark {
-    /// The counters as they are now. All by an index, at any size.
+    /// Reads the current counters. All queries use an index, so the size of the database does not matter.
     pub fn read(connection: &Connection, state: &FileState) -> rusqlite::Result<Self> {
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-        // SQLite keeps the highest number that it gave to a row, whatever became of the row.
+        // SQLite keeps the highest id that it ever assigned.
         let given = |table: &str| {
             connection.query_row("SELECT max(seq) FROM sqlite_sequence WHERE name = ?1", [table], |row| {
                 Ok(number(row, 0)?.unwrap_or(0))
             })
         };
         let mut top = Vec::with_capacity(TOP);
-        // When a row changed whose cell is no whole number is not known. Texts and blobs stand behind all numbers.
+        // Skips rows whose change number is not an integer. Texts and blobs sort above all numbers.
         let mut changed = connection.prepare(
             "SELECT changed_at, id FROM metadata_items WHERE changed_at BETWEEN 1 AND 9223372036854775807 \
              AND typeof(changed_at) = 'integer' ORDER BY changed_at DESC, id DESC LIMIT ?1",
@@ -75,35 +75,35 @@ impl Mark {
         })
     }
 
-    /// Since when changes have to be read of a database that is at `now`, so that none after this mark is missed; `None` where
-    /// they cannot be told: it is another file, or a restored backup.
+    /// Returns the starting point from which to read changes so that none after this mark is missed; `None` if the
+    /// database is another file or a restored backup.
     ///
-    /// Of the rows that changed last, the first one that is left stands where it stood, or higher: so all that changed after
-    /// it, up to this mark, went. Its number, and not the highest one, is the base, for whether the server goes on counting
-    /// where it was before those went is not known. In a backup the row has a lower number, or the backup was made after it:
-    /// then nothing is lost that is left here.
-    pub fn base(&self, now: &Self, connection: &Connection) -> rusqlite::Result<Option<DeltaBase>> {
+    /// Uses the first of the rows changed last that still exists with its number or a higher one: all rows that changed
+    /// after it, up to this mark, were removed. Its number is the base rather than the highest one, since the server
+    /// may reuse the numbers of removed rows. In a backup the row has a lower number, or the backup was made after the
+    /// change; in the latter case nothing is missed.
+    pub fn delta_base(&self, now: &Self, connection: &Connection) -> rusqlite::Result<Option<DeltaBase>> {
         if self.file != now.file || self.items > now.items || self.parts > now.parts {
             return Ok(None);
         }
         let mut statement = connection.prepare_cached(
             "SELECT changed_at FROM metadata_items WHERE id = ?1 AND typeof(changed_at) IN ('integer', 'null')",
         )?;
-        let mut base = None;
+        let mut delta_base = None;
         for (place, (changed, id)) in self.top.iter().enumerate() {
             let stands: Option<Option<i64>> = statement.query_row([id], |row| row.get(0)).optional()?;
             let Some(stands) = stands else { continue };
-            // Each of them: that which changed last may have changed again since a backup was put back.
+            // Checks each row: the last one may have changed again since a backup was restored.
             if stands < Some(*changed) {
                 return Ok(None);
             }
-            base.get_or_insert(DeltaBase {
+            delta_base.get_or_insert(DeltaBase {
                 changed: *changed,
                 went_back: place > 0,
             });
         }
-        if base.is_some() {
-            return Ok(base);
+        if delta_base.is_some() {
+            return Ok(delta_base);
         }
         Ok(self.top.is_empty().then_some(DeltaBase {
             changed: 0,
@@ -111,7 +111,8 @@ impl Mark {
         }))
     }
 
-    /// The change token of this mark, read when the files were so, and with so many rows where they were counted.
+    /// Encodes the mark as a library version, with the state of the files at that time and the number of rows if
+    /// counted.
     pub fn token(&self, rows: Option<i64>, state: &FileState) -> String {
         let Self {
             file,
@@ -132,8 +133,8 @@ impl Mark {
         token
     }
 
-    /// The mark in a token; `None` for one of another kind of source.
-    pub fn of(token: &str) -> Option<Self> {
+    /// Decodes a mark; `None` for a version of another kind of source.
+    pub fn parse(token: &str) -> Option<Self> {
         let (counters, rest) = token.split_once(FACTS)?;
         rest.split_once(FACTS)?;
         let mut words = counters.split(' ');
@@ -155,18 +156,19 @@ impl Mark {
     }
 }
 
-/// How many rows there were when this token was given, shows and seasons of all libraries included, if they were counted.
-pub fn rows_of(token: &str) -> Option<i64> {
+/// Returns the number of rows in a library version, of all libraries and including shows and seasons; `None` if not
+/// counted.
+pub fn row_count_in(token: &str) -> Option<i64> {
     token.split(FACTS).nth(1)?.parse().ok()
 }
 
-/// How many rows there are, by the smallest index there is.
+/// Counts all rows, by the smallest index.
 pub fn count_rows(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT count(*) FROM metadata_items", [], |row| row.get(0))
 }
 
-/// Whether the files are, as far as their facts tell, as they were when this token was given.
-pub fn still_holds(token: &str, state: &FileState) -> bool {
+/// Returns whether the files are unchanged since this version, by their metadata.
+pub fn is_current(token: &str, state: &FileState) -> bool {
     token
         .rsplit_once(FACTS)
         .is_some_and(|(_, facts)| !facts.ends_with(UNSETTLED) && facts == format!("{:x}", state.stamp))

@@ -1,4 +1,4 @@
-use super::{Mark, rows_of};
+use super::{Mark, row_count_in};
 
 #[test]
 fn a_token_holds_its_mark() {
@@ -12,14 +12,14 @@ fn a_token_holds_its_mark() {
     let state = super::FileState::for_tests(5, true);
     for rows in [None, Some(1_100_000)] {
         let token = mark.token(rows, &state);
-        assert_eq!((Mark::of(&token), rows_of(&token)), (Some(mark.clone()), rows));
-        assert!(super::still_holds(&token, &state));
-        assert!(!super::still_holds(&token, &super::FileState::for_tests(6, true)));
+        assert_eq!((Mark::parse(&token), row_count_in(&token)), (Some(mark.clone()), rows));
+        assert!(super::is_current(&token, &state));
+        assert!(!super::is_current(&token, &super::FileState::for_tests(6, true)));
         mark.top.clear();
     }
     let unsettled = super::FileState::for_tests(5, false);
     assert!(
-        !super::still_holds(&mark.token(None, &unsettled), &unsettled),
+        !super::is_current(&mark.token(None, &unsettled), &unsettled),
         "the next write may not show"
     );
     for other in [
@@ -30,6 +30,6 @@ fn a_token_holds_its_mark() {
         "x 1 2 3 4 5/-/7",
         "1 2 3 4 5 6 7/-/7",
     ] {
-        assert_eq!(Mark::of(other), None, "{other}");
+        assert_eq!(Mark::parse(other), None, "{other}");
     }
 }

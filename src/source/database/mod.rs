@@ -1,10 +1,10 @@
-//! Plex's own database as a [`Source`]: the file that the server keeps its libraries in, read beside the running server.
+//! Plex's own database as a [`Source`]: the file in which the server stores its libraries, read while the server runs.
 //!
-//! `place` is where the file is, `slice` how a short look into it leaves no trace, `turns` who looks when; `schema` what is read of
-//! it, `read` what that means, in the words of the HTTP API, and `items` the same of all that is an item's, by `cells`; `mark` what tells that something changed. `reader` is what there is between questions, with what was
-//! read `ahead`; `listing` and `changes` are made of them.
+//! `place` finds the file, `slice` opens it for a short read, `slice_lock` serialises slices, `schema` checks the columns,
+//! `read` and `items` query them by `cells`, `mark` computes the library version. `reader` is the state between calls,
+//! with the read-ahead of `ahead`; `listing` and `changes` are built on these.
 //!
-//! Nothing here asks for anything over a network, and nothing is counted as a request.
+//! Uses no network, and counts no requests.
 
 mod ahead;
 mod cells;
@@ -18,7 +18,7 @@ mod read;
 mod reader;
 mod schema;
 mod slice;
-mod turns;
+mod slice_lock;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -30,61 +30,62 @@ use crate::model::{Item, Library, Server, Trust};
 use crate::platform::fork::{Release, hold};
 
 use super::contract::{
-    Abilities, Bounds, Delta, Kind, KnownItems, PageEnd, PageRequest, Placed, Resume, Source, SourceChanges, WantedPath,
+    Abilities, Bounds, Delta, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceChanges,
+    WantedPath,
 };
 
-use super::plex::{self, leaf_types, tell_apart};
+use super::plex::{self, leaf_types, make_uuids_unique};
 
 use self::items::ItemReader;
 use self::mark::Mark;
 use self::place::FileState;
 pub use self::reader::PlexDatabase;
 use self::reader::PrefetchedPath;
-use self::turns::check;
+use self::slice_lock::check;
 
-/// What is known of every database of Plex's: its items go by the names that the server gives them.
+/// The kind of this source: its items have the keys that the server gives them.
 pub static KIND: Kind = Kind {
     name: "Plex's database",
-    asked: "Plex's database",
-    empty: "check whether it is the database of the server that is meant",
-    beside: Some("give server_url too"),
+    noun: "Plex's database",
+    empty_hint: "check whether it is the database of the server that is meant",
+    companion: Some("give server_url too"),
     ..plex::KIND
 };
 
 impl PlexDatabase {
-    /// Which file it is, if it can be read here.
+    /// Returns the identity of the file, if it is readable.
     ///
     /// # Errors
-    /// Why not, and what to do.
+    /// Why it is unreadable, and the remedy.
     pub fn identity(&self, bounds: &Bounds<'_>) -> Result<String> {
         let state = self.place.slice(bounds, &mut |slice| {
-            slice.ask(|| schema::check(&slice.connection))?;
+            slice.query(|| schema::check(&slice.connection))?;
             Ok(slice.state.clone())
         })?;
         Ok(self.identity_of(&state))
     }
 
-    /// The same from outside, whether it can be read or not.
+    /// Returns the identity of the file without opening it.
     pub(super) fn identity_from_outside(&self) -> Result<String> {
         Ok(self.identity_of(&self.place.state()?))
     }
 
     fn identity_of(&self, state: &FileState) -> String {
-        format!("{} {:x}", self.place.shown(), state.file)
+        format!("{} {:x}", self.place.display(), state.file)
     }
 
-    /// The machine identifier of its server, where this user may read that.
+    /// Returns the machine identifier of its server, if this user may read it.
     pub(super) fn machine_identifier(&self) -> Option<String> {
         self.place.folder().and_then(preferences::machine_identifier)
     }
 
-    /// Its name, for people.
-    pub(super) fn shown(&self) -> String {
-        format!("Plex's database {}", self.place.shown())
+    /// Display name with path.
+    pub(super) fn display_name(&self) -> String {
+        format!("Plex's database {}", self.place.display())
     }
 
-    /// A library with items, the last of them, and how many its server may count: it may count those in the trash or not.
-    /// `None`: no library has any.
+    /// Returns a library with items, its last item, and the range of counts that the server may report, since it may
+    /// count the trash or not. `None` if no library has items.
     pub(super) fn sample(&self, bounds: Bounds<'_>) -> Result<Option<(Library, Item, RangeInclusive<u64>)>> {
         for library in self.libraries(bounds)? {
             let Some(kind) = leaf_types(library.kind).first() else {
@@ -93,7 +94,7 @@ impl PlexDatabase {
             let section = listing::section(&library)?;
             let found = self.place.slice(&bounds, &mut |slice| {
                 let mut items = ItemReader::new(&slice.connection, section, std::slice::from_ref(kind));
-                slice.ask(|| Ok((items.last()?, items.counts(i64::MAX)?)))
+                slice.query(|| Ok((items.last()?, items.counts(i64::MAX)?)))
             })?;
             if let (Some(last), (all, count)) = found {
                 return Ok(Some((library, last, count..=all)));
@@ -126,7 +127,7 @@ impl Source for PlexDatabase {
         check(&bounds)?;
         let file = self.place.file()?;
         Ok(Server {
-            // A server without a name goes by where its file lies.
+            // Without a machine identifier, the path of the file identifies the server.
             machine_identifier: self
                 .machine_identifier()
                 .unwrap_or_else(|| format!("database:{:016x}", xxh3_64(file.as_os_str().as_encoded_bytes()))),
@@ -134,8 +135,8 @@ impl Source for PlexDatabase {
         })
     }
 
-    fn expect(&self, spellings: &[Vec<u8>]) {
-        *self.expected() = PrefetchedPath {
+    fn prefetch_path(&self, spellings: &[Vec<u8>]) {
+        *self.prefetched() = PrefetchedPath {
             spellings: spellings.to_vec(),
             found: None,
         };
@@ -144,44 +145,44 @@ impl Source for PlexDatabase {
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         check(&bounds)?;
         self.ahead().clear();
-        let mut expected = std::mem::take(&mut *self.expected());
-        // Once: where it was found, it is listed or remembered.
-        let wanted = expected.found.is_none() && !expected.spellings.is_empty();
-        expected.found = None;
+        let mut prefetched = std::mem::take(&mut *self.prefetched());
+        // Searched once: a result is listed or cached.
+        let wanted = prefetched.found.is_none() && !prefetched.spellings.is_empty();
+        prefetched.found = None;
         let mut libraries = self.place.slice(&bounds, &mut |slice| {
-            slice.ask(|| {
+            slice.query(|| {
                 schema::check(&slice.connection)?;
                 let mut libraries = read::libraries(&slice.connection)?;
                 let mark = Mark::read(&slice.connection, &slice.state)?;
-                let rows = self.does_count_rows().then(|| mark::count_rows(&slice.connection));
+                let rows = self.counts_rows().then(|| mark::count_rows(&slice.connection));
                 let token = mark.token(rows.transpose()?, &slice.state);
                 for library in &mut libraries {
                     library.change.token.clone_from(&token);
                     library.change.trust = Trust::Exact;
                 }
                 if wanted {
-                    let found = read::with_path(&slice.connection, &libraries, &expected.spellings)?;
-                    expected.found = Some((token, found));
+                    let found = read::with_path(&slice.connection, &libraries, &prefetched.spellings)?;
+                    prefetched.found = Some((token, found));
                 }
                 Ok(libraries)
             })
         })?;
         if wanted {
-            *self.expected() = expected;
+            *self.prefetched() = prefetched;
         }
-        tell_apart(&mut libraries);
+        make_uuids_unique(&mut libraries);
         Ok(libraries)
     }
 
     fn has_moved(&self, token: &str) -> bool {
-        // Who had them counted will ask what went.
-        if mark::rows_of(token).is_some() {
-            self.counts_rows();
+        // The caller counted the rows, and will look for removals.
+        if mark::row_count_in(token).is_some() {
+            self.enable_row_counts();
         }
-        // What cannot be looked at is read, which says why not.
+        // If the state is unknown, reading the file reports the error.
         self.place
             .state()
-            .map_or(true, |state| !mark::still_holds(token, &state))
+            .map_or(true, |state| !mark::is_current(token, &state))
     }
 
     fn partitions(&self, library: &Library) -> usize {
@@ -189,12 +190,12 @@ impl Source for PlexDatabase {
     }
 
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        self.listed(request, &bounds, items)
+        self.read_page(request, &bounds, items)
     }
 
     fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         check(&bounds)?;
-        self.changed(library, known, &bounds)
+        self.read_changes(library, known, &bounds)
     }
 
     fn find_path(
@@ -207,11 +208,11 @@ impl Source for PlexDatabase {
         check(&bounds)?;
         let section = listing::section(library)?;
         let known = {
-            let expected = self.expected();
-            let found = expected
+            let prefetched = self.prefetched();
+            let found = prefetched
                 .found
                 .as_ref()
-                .filter(|_| expected.spellings == wanted.spellings);
+                .filter(|_| prefetched.spellings == wanted.spellings);
             found.filter(|(token, _)| !self.has_moved(token)).map(|(_, found)| {
                 let own = found.iter().filter(|(of, _)| *of == section);
                 own.map(|(_, item)| item.clone()).collect()
@@ -221,7 +222,7 @@ impl Source for PlexDatabase {
             Some(items) => items,
             None => self.place.slice(&bounds, &mut |slice| {
                 let libraries = std::slice::from_ref(library);
-                let found = slice.ask(|| read::with_path(&slice.connection, libraries, wanted.spellings))?;
+                let found = slice.query(|| read::with_path(&slice.connection, libraries, wanted.spellings))?;
                 Ok(found.into_iter().map(|(_, item)| item).collect())
             })?,
         };
@@ -237,11 +238,11 @@ impl Source for PlexDatabase {
     ) -> Result<Option<Vec<Item>>> {
         check(&bounds)?;
         self.place.slice(&bounds, &mut |slice| {
-            slice.ask(|| read::below(&slice.connection, library, folders, most, &|| slice.is_over()))
+            slice.query(|| read::below(&slice.connection, library, folders, most, &|| slice.is_over()))
         })
     }
 
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         check(&bounds)?;
         if rating_keys.is_empty() {
             return Ok(Vec::new());
@@ -250,8 +251,8 @@ impl Source for PlexDatabase {
         let libraries = self.libraries(bounds)?;
         let mut items = Vec::new();
         for library in &libraries {
-            let read = self.read(library, &ids, &bounds)?;
-            items.extend(read.into_iter().flatten().map(|item| Placed {
+            let read = self.read_items(library, &ids, &bounds)?;
+            items.extend(read.into_iter().flatten().map(|item| LocatedItem {
                 item,
                 section: library.section.clone(),
             }));
@@ -265,10 +266,10 @@ impl Source for PlexDatabase {
 
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
-            // First: a slice may last.
+            // First, since a slice may take long.
             self.place.slices.hold(),
             Box::new(hold(&self, |database| &database.ahead)),
-            Box::new(hold(&self, |database| &database.expected)),
+            Box::new(hold(&self, |database| &database.prefetched)),
         ]
     }
 

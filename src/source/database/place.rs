@@ -1,4 +1,4 @@
-//! Where the database is, and in what state.
+//! The location and state of the database file.
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,36 +14,36 @@ use crate::platform::files::{self, Inode};
 use crate::platform::foreign::ReadOnlyWalVfs;
 use crate::platform::stamp::{Compared, FileStamp};
 
-use super::turns::SliceLock;
+use super::slice_lock::SliceLock;
 
-/// Its name.
+/// File name of the database.
 const NAME: &str = "com.plexapp.plugins.library.db";
-/// Where it lies in the folder 'Plex Media Server'.
+/// Its path in the folder 'Plex Media Server'.
 const IN_FOLDER: &str = "Plug-in Support/Databases/com.plexapp.plugins.library.db";
-/// The database of a Plex Media Server, as a host named it.
+/// The database file of a Plex Media Server.
 pub struct DatabaseFile {
-    /// As it was named.
+    /// Path given by the host: the file, or a folder.
     named: PathBuf,
-    /// What that led to, once it was there.
+    /// Resolved path, set once the file was found.
     file: OnceBox<PathBuf>,
     pub(super) vfs: Option<ReadOnlyWalVfs>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) slices: Arc<SliceLock>,
 }
 
-/// The database and its companions at one moment.
+/// State of the database and its companion files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct FileState {
-    /// Which file it is, as a number.
+    /// Identity of the file.
     pub file: u64,
-    /// Differs when anything was written since.
+    /// Changes with every write to the files.
     pub stamp: u64,
-    /// Whether the next write would show in `stamp`.
+    /// Whether the next write would change `stamp`.
     pub is_settled: bool,
     pub(super) log: bool,
     pub(super) shared: bool,
-    /// A change of the database is under way that is not whole, or was left so.
+    /// A rollback journal exists: a change is in progress, or was interrupted.
     pub(super) journal: bool,
 }
 
@@ -63,7 +63,7 @@ impl FileState {
 
 impl std::fmt::Debug for DatabaseFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.shown().fmt(f)
+        self.display().fmt(f)
     }
 }
 
@@ -78,31 +78,32 @@ impl DatabaseFile {
         }
     }
 
-    /// The file, without links: its log lies beside it. A folder, 'Plex Media Server' or the file's own, stands for the file.
+    /// Returns the resolved path without symbolic links, since the log lies next to the real file. If the host gave a
+    /// folder, finds the file in it.
     pub fn file(&self) -> Result<&Path> {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
         let found = fs::canonicalize(&self.named).and_then(|found| {
             if fs::metadata(&found)?.is_dir() {
-                in_folder(&found)
+                find_in_folder(&found)
             } else {
                 Ok(found)
             }
         });
         match found {
             Ok(found) => Ok(self.file.get_or_init(|| Box::new(found))),
-            Err(error) => Err(self.failed(&error)),
+            Err(error) => Err(self.io_error(&error)),
         }
     }
 
-    /// The folder 'Plex Media Server', if the file lies where it does in it.
+    /// Returns the folder 'Plex Media Server', if the file is in its usual place there.
     pub fn folder(&self) -> Option<&Path> {
         let file = self.file().ok()?;
         file.ends_with(IN_FOLDER).then(|| file.ancestors().nth(3)).flatten()
     }
 
-    /// What the database and its companions are now, by their facts alone.
+    /// Reads the state of the files from their metadata alone.
     pub fn state(&self) -> Result<FileState> {
         let file = self.file()?;
         let database = FileStamp::of(file, Compared::All).ok_or_else(|| match fs::metadata(file) {
@@ -110,12 +111,12 @@ impl DatabaseFile {
                 Status::NotPlex,
                 "is no regular file: name Plex's database, or the folder 'Plex Media Server'",
             ),
-            Err(error) => self.failed(&error),
+            Err(error) => self.io_error(&error),
         })?;
-        let log = FileStamp::of(&beside(file, "-wal"), Compared::All);
-        let shared = Inode::of(&beside(file, "-shm")).is_some();
-        // An empty one is what is left of it where it is kept.
-        let journal = fs::symlink_metadata(beside(file, "-journal")).is_ok_and(|facts| facts.len() > 0);
+        let log = FileStamp::of(&companion_path(file, "-wal"), Compared::All);
+        let shared = Inode::of(&companion_path(file, "-shm")).is_some();
+        // In the journal modes that keep the file, an empty one is inactive.
+        let journal = fs::symlink_metadata(companion_path(file, "-journal")).is_ok_and(|facts| facts.len() > 0);
         let mut facts = database.bytes;
         let mut is_settled = database.is_settled;
         if let Some(log) = &log {
@@ -133,7 +134,7 @@ impl DatabaseFile {
         })
     }
 
-    pub(super) fn explain(&self, error: &rusqlite::Error) -> Error {
+    pub(super) fn sqlite_error(&self, error: &rusqlite::Error) -> Error {
         let (status, remedy) = match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::CannotOpen | ErrorCode::ReadOnly)
                 if self.state().is_ok() && self.is_readable() =>
@@ -154,28 +155,28 @@ impl DatabaseFile {
             ),
             _ => (Status::ServerError, "try again, or use server_url instead"),
         };
-        // Of a file that cannot be opened it has the URI.
+        // For a file that cannot be opened, the text contains the URI.
         let said = error.to_string();
         let said = said.split(": file:").next().unwrap_or_default();
-        Error::new(status, format!("Plex's database {}: {said}; {remedy}", self.shown()))
+        Error::new(status, format!("Plex's database {}: {said}; {remedy}", self.display()))
     }
 
-    /// Whether this user may read all that is there. Asked by the rights alone: nothing is opened.
+    /// Returns whether this user may read all existing files, by their permissions; opens nothing.
     fn is_readable(&self) -> bool {
         self.file().is_ok_and(|file| {
             ["", "-wal", "-shm"]
                 .into_iter()
-                .map(|end| beside(file, end))
+                .map(|end| companion_path(file, end))
                 .all(|one| Inode::of(&one).is_none() || files::may_read(&one))
         })
     }
 
-    /// An error about this file.
+    /// Creates an error about this file.
     pub(super) fn error(&self, status: Status, problem: &str) -> Error {
-        Error::new(status, format!("{} {problem}", self.shown()))
+        Error::new(status, format!("{} {problem}", self.display()))
     }
 
-    fn failed(&self, error: &std::io::Error) -> Error {
+    fn io_error(&self, error: &std::io::Error) -> Error {
         let (status, remedy) = match error.kind() {
             std::io::ErrorKind::NotFound => (
                 Status::Connect,
@@ -187,16 +188,16 @@ impl DatabaseFile {
             ),
             _ => (Status::Connect, "look whether its disk is there"),
         };
-        Error::new(status, format!("Plex's database {}: {error}; {remedy}", self.shown()))
+        Error::new(status, format!("Plex's database {}: {error}; {remedy}", self.display()))
     }
 
-    pub fn shown(&self) -> std::path::Display<'_> {
+    pub fn display(&self) -> std::path::Display<'_> {
         self.file.get().map_or(self.named.as_path(), PathBuf::as_path).display()
     }
 }
 
-/// The file in the folder 'Plex Media Server', or in its own.
-fn in_folder(folder: &Path) -> std::io::Result<PathBuf> {
+/// Finds the database in the folder 'Plex Media Server', or in its own folder.
+fn find_in_folder(folder: &Path) -> std::io::Result<PathBuf> {
     let absent = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
     let found = fs::canonicalize(folder.join(IN_FOLDER));
     if !found.as_ref().is_err_and(absent) {
@@ -214,8 +215,8 @@ fn in_folder(folder: &Path) -> std::io::Result<PathBuf> {
     })
 }
 
-/// A companion of the file.
-pub(super) fn beside(file: &Path, end: &str) -> PathBuf {
+/// Returns the path of a companion file, such as `-wal`.
+pub(super) fn companion_path(file: &Path, end: &str) -> PathBuf {
     let mut name = OsString::from(file);
     name.push(end);
     name.into()

@@ -1,17 +1,17 @@
-//! The server's name, which is not in the database.
+//! Reads the server's machine identifier, which is not in the database.
 
 use std::fs;
 use std::path::Path;
 
 use zeroize::Zeroize;
 
-/// Where it is kept.
+/// File with the server's preferences.
 const FILE: &str = "Preferences.xml";
-/// As what.
+/// Attribute of the machine identifier.
 const ATTRIBUTE: &str = " ProcessedMachineIdentifier=\"";
 
-/// The machine identifier of the server whose folder this is; `None` where that may not be read. The file holds the server's
-/// own token too: nothing else of it is looked at or kept.
+/// Reads the machine identifier from the server's folder; `None` if it is not readable. The file also holds the
+/// server's own token, so nothing else is parsed or kept.
 pub fn machine_identifier(folder: &Path) -> Option<String> {
     let mut text = fs::read(folder.join(FILE)).ok()?;
     let found = std::str::from_utf8(&text).ok().and_then(|text| {

@@ -1,5 +1,5 @@
-//! What the database says, in the words of the HTTP API. Only plain columns are read, and by the indexes that the server keeps:
-//! its tables of words and its collation need what only the server has.
+//! Queries that give the same data as the HTTP API. They read plain columns by the server's own indexes; its full-text
+//! tables and its collation need code that only the server has.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,13 @@ use rusqlite::{Connection, params};
 
 use crate::model::{Change, Item, Library, LibraryKind};
 
-use super::super::plex::{leaf_types, push_new};
-use super::cells::{moment, number, text};
+use super::super::plex::{leaf_types, push_unique};
+use super::cells::{number, text, unix_seconds};
 use super::items::ItemReader;
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// The libraries, each with its change token still to come.
+/// Reads the libraries, without their versions.
 pub fn libraries(connection: &Connection) -> Sql<Vec<Library>> {
     let mut sections =
         connection.prepare("SELECT id, uuid, name, section_type, scanned_at FROM library_sections ORDER BY id")?;
@@ -26,9 +26,9 @@ pub fn libraries(connection: &Connection) -> Sql<Vec<Library>> {
         let mut locations = Vec::new();
         let mut found = folders.query([id])?;
         while let Some(folder) = found.next()? {
-            push_new(&mut locations, text(folder, 0)?);
+            push_unique(&mut locations, text(folder, 0)?);
         }
-        let scanned = moment(row, 4)?;
+        let scanned = unix_seconds(row, 4)?;
         libraries.push(Library {
             section: id.to_string(),
             uuid: text(row, 1)?.unwrap_or_default(),
@@ -50,10 +50,10 @@ pub fn libraries(connection: &Connection) -> Sql<Vec<Library>> {
     Ok(libraries)
 }
 
-/// The items of these libraries that have a file with one of these paths, each with its library's section.
+/// Returns the items of these libraries with a file at one of these paths, each with its section id.
 pub fn with_path(connection: &Connection, libraries: &[Library], spellings: &[Vec<u8>]) -> Sql<Vec<(i64, Item)>> {
     let mut ids = Vec::new();
-    // The server keeps an index of them.
+    // The server keeps an index on `file`.
     let mut found = connection.prepare(
         "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
          WHERE p.file = ?1",
@@ -78,8 +78,8 @@ pub fn with_path(connection: &Connection, libraries: &[Library], spellings: &[Ve
     Ok(items)
 }
 
-/// The items of a library with a file below one of these folders, which end in their separators; `None` where their files are
-/// more than `most`, or `is_over` comes first.
+/// Returns the items of a library with a file below one of these folders, which end in a separator; `None` if there are
+/// more than `most` files, or `is_over` returns `true` first.
 pub fn below(
     connection: &Connection,
     library: &Library,
@@ -89,8 +89,7 @@ pub fn below(
 ) -> Sql<Option<Vec<Item>>> {
     let mut ids = BTreeSet::new();
     let mut left = most;
-    // By the index of paths: it has what the server lists, and folders in the order of their bytes. A trashed folder may be
-    // in the table of folders still, and a file in none of its rows.
+    // Uses the index on paths, in byte order. The table of folders is unreliable: it may still have trashed folders.
     let mut found = connection.prepare(
         "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
          WHERE p.file > ?1 AND p.file < ?2 LIMIT ?3",

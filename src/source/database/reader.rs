@@ -1,4 +1,4 @@
-//! What there is of a database between questions: where it is, and what was read ahead.
+//! The state of a database source between calls.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +11,11 @@ use crate::platform::mutex::lock;
 use super::ahead::ReadAhead;
 use super::place::DatabaseFile;
 
-/// A path that is looked for next: a look into the file costs more than what is read of it.
+/// A prefetched path search: opening the file costs more than the query, so it is combined with the next probe.
 #[derive(Debug, Default)]
 pub struct PrefetchedPath {
     pub spellings: Vec<Vec<u8>>,
-    /// The change token of the look that found it, and in which section each item is.
+    /// Library version at the time of the search, and the items found with their section ids.
     pub found: Option<(String, Vec<(i64, Item)>)>,
 }
 
@@ -24,26 +24,26 @@ pub struct PrefetchedPath {
 pub struct PlexDatabase {
     pub(super) place: DatabaseFile,
     pub(super) ahead: Mutex<ReadAhead>,
-    /// What was looked for together with the libraries.
-    pub(super) expected: Mutex<PrefetchedPath>,
-    /// Whether its rows are counted with each probe: of use where it is listed, and not for one first answer.
+    /// The path search to run together with the next probe.
+    pub(super) prefetched: Mutex<PrefetchedPath>,
+    /// Whether each probe counts the rows: useful for deltas, a waste for a single first answer.
     counts: AtomicBool,
 }
 
 impl PlexDatabase {
-    /// The database that a host named: the file, its folder, or the folder 'Plex Media Server'. Touches nothing yet.
+    /// Creates a source for the file, its folder, or the folder 'Plex Media Server'. Touches nothing yet.
     #[must_use]
     pub fn new(named: &Path) -> Self {
         Self::with_clock(named, Arc::new(SystemClock))
     }
 
-    /// The same with another clock: a file that cannot be read is left alone by it.
+    /// As [`PlexDatabase::new`], with another clock for the pause after failures.
     #[must_use]
     pub fn with_clock(named: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
             place: DatabaseFile::new(named, clock),
             ahead: Mutex::default(),
-            expected: Mutex::default(),
+            prefetched: Mutex::default(),
             counts: AtomicBool::new(false),
         }
     }
@@ -52,16 +52,16 @@ impl PlexDatabase {
         lock(&self.ahead)
     }
 
-    pub(super) fn expected(&self) -> MutexGuard<'_, PrefetchedPath> {
-        lock(&self.expected)
+    pub(super) fn prefetched(&self) -> MutexGuard<'_, PrefetchedPath> {
+        lock(&self.prefetched)
     }
 
-    /// From now on its rows are counted with each probe.
-    pub(super) fn counts_rows(&self) {
+    /// Makes each later probe count the rows.
+    pub(super) fn enable_row_counts(&self) {
         self.counts.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn does_count_rows(&self) -> bool {
+    pub(super) fn counts_rows(&self) -> bool {
         self.counts.load(Ordering::Relaxed)
     }
 }

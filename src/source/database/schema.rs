@@ -1,8 +1,8 @@
-//! Which tables and columns are read. The columns have kept their names for years; where one is missing, nothing is read.
+//! The tables and columns that are read. Their names have been stable for years; if one is missing, nothing is read.
 
 use rusqlite::Connection;
 
-/// The tables, and of each what is read.
+/// Each table with the columns that are read.
 const READ: &[(&str, &[&str])] = &[
     (
         "library_sections",
@@ -32,17 +32,17 @@ const READ: &[(&str, &[&str])] = &[
     ("sqlite_sequence", &["name", "seq"]),
 ];
 
-/// Fails where something is missing. Only looks: nothing is read.
+/// Fails if a table or column is missing. Prepares statements and reads nothing.
 pub fn check(connection: &Connection) -> rusqlite::Result<()> {
     for (table, columns) in READ {
-        // In brackets a name that is none is an error; in quotation marks it would be a text. A view, which may have no end, has
-        // no rowid.
+        // An unknown name in brackets is an error, while in quotation marks it would be a text. Views, which may be
+        // endless, have no rowid.
         connection.prepare(&format!("SELECT rowid, [{}] FROM [{table}]", columns.join("], [")))?;
     }
     Ok(())
 }
 
-/// What is missing, in words; `None` where nothing is.
+/// Describes missing tables and columns; `None` if there are none.
 pub fn missing(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let mut lacks = Vec::new();
     for (table, columns) in READ {

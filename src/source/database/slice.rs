@@ -1,8 +1,8 @@
-//! How the database is opened and read for a moment, without a trace.
+//! Opens and reads the database for a short slice of time, without side effects.
 //!
-//! What is done here keeps three promises. Nothing is written, made, removed or locked for longer than a slice. Nothing but
-//! `SQLite` opens the database, its log or its index of the log, for closing any descriptor of theirs would drop the locks of
-//! whatever has them open in this process. And what was read is of one moment.
+//! Three guarantees hold. Nothing is written, created, removed or locked beyond a slice. Only `SQLite` opens the
+//! database, its WAL or its shared memory, since closing any descriptor of these files would drop the locks of other
+//! users in this process. And all data of a slice is from one moment.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,32 +16,31 @@ use crate::platform::files::{self, Inode};
 use crate::platform::foreign::Limit;
 
 use super::super::contract::Bounds;
-use super::place::{DatabaseFile, FileState, beside};
+use super::place::{DatabaseFile, FileState, companion_path};
 use super::schema;
-use super::turns::{RunningSlice, SliceGuard, check};
+use super::slice_lock::{RunningSlice, SliceGuard, check};
 
-/// For how long a slice reads: the server's log cannot be begun anew while one does.
+/// Target length of a slice: the server cannot restart its WAL while a reader is active.
 const SLICE: Duration = Duration::from_millis(40);
-/// A slice without a deadline is ended after this, whatever it reads. What it has read is in the system's memory by then, so
-/// the next one comes further.
+/// Limit of a slice without a deadline. Its pages are in the system's cache by then, so the next slice gets further.
 const LONGEST: Duration = Duration::from_secs(15);
-/// How often a slice is begun again that the server came between.
+/// Maximum number of attempts if the server changes the files meanwhile.
 const ATTEMPTS: u32 = 4;
 
-/// One short look into the database. Dropped before anything is waited for.
+/// A short read transaction. Must be dropped before any wait.
 pub struct Slice<'p> {
     file: &'p DatabaseFile,
     pub connection: Connection,
-    /// When it should end.
+    /// When the slice should end.
     pub until: Instant,
     pub state: FileState,
-    // Let go after the connection.
-    _sole: Vec<ExclusiveOpen>,
+    // Dropped after the connection.
+    _exclusive: Vec<ExclusiveOpen>,
 }
 
 impl Slice<'_> {
-    /// Runs statements. The error of one that the database cannot be asked says which columns it lacks.
-    pub fn ask<T>(&self, read: impl FnOnce() -> rusqlite::Result<T>) -> Result<T> {
+    /// Runs statements. If the schema does not match, the error names the missing columns.
+    pub fn query<T>(&self, read: impl FnOnce() -> rusqlite::Result<T>) -> Result<T> {
         read().map_err(|error| match schema::missing(&self.connection) {
             Ok(Some(missing)) => self.file.error(
                 Status::NotPlex,
@@ -50,25 +49,25 @@ impl Slice<'_> {
                      know; use server_url instead"
                 ),
             ),
-            _ => self.file.explain(&error),
+            _ => self.file.sqlite_error(&error),
         })
     }
 
-    /// Whether its time is over.
+    /// Returns whether the slice should end.
     pub fn is_over(&self) -> bool {
         Instant::now() >= self.until
     }
 }
 
 impl DatabaseFile {
-    /// Reads for a moment; what `work` gives is of that moment. Called again where the server came between, or a fork.
+    /// Runs `work` in a slice. Calls it again if the server or a fork interrupted it.
     pub fn slice<T>(&self, bounds: &Bounds<'_>, work: &mut dyn FnMut(&Slice<'_>) -> Result<T>) -> Result<T> {
-        let mut turn = self.slices.acquire(bounds)?;
-        if let Some(error) = turn.left_alone(|| self.stamp(), self.clock.now_ms()) {
+        let mut guard = self.slices.acquire(bounds)?;
+        if let Some(error) = guard.suspended_by(|| self.stamp(), self.clock.now_ms()) {
             return Err(error);
         }
         if bounds.deadline.is_none() {
-            std::thread::sleep(turn.pause());
+            std::thread::sleep(guard.pause());
         }
         let begun = Instant::now();
         let until = bounds
@@ -83,7 +82,7 @@ impl DatabaseFile {
             let (overrun, slices) = (Instant::now() + SLICE, &self.slices);
             let is_over = || {
                 let now = Instant::now();
-                now >= until || (bounds.aborted)() || (now >= overrun && slices.is_wanted_for_a_fork())
+                now >= until || (bounds.aborted)() || (now >= overrun && slices.has_waiting_fork())
             };
             let limit = Limit::new(&is_over);
             let runs = |slice: &Slice| RunningSlice {
@@ -91,9 +90,9 @@ impl DatabaseFile {
                 until,
                 overrun,
             };
-            let error = match limit.run(|| self.attempt(work, &runs, &mut turn)) {
+            let error = match limit.run(|| self.run_once(work, &runs, &mut guard)) {
                 Ok(done) => {
-                    turn.succeeded();
+                    guard.reset_failures();
                     return Ok(done);
                 }
                 Err(error) => error,
@@ -101,10 +100,10 @@ impl DatabaseFile {
             let is_interrupted = limit.was_hit() || is_over();
             let error = match is_interrupted {
                 _ if (bounds.aborted)() => return Err(check(bounds).err().unwrap_or(error)),
-                true if limit.is_stuck() || Instant::now() >= until => self.overdue(),
+                true if limit.is_stuck() || Instant::now() >= until => self.timed_out(),
                 true => {
-                    drop(turn);
-                    turn = self.slices.acquire(bounds)?;
+                    drop(guard);
+                    guard = self.slices.acquire(bounds)?;
                     continue;
                 }
                 false if error.status == Status::Starting => {
@@ -117,9 +116,9 @@ impl DatabaseFile {
                 false => error,
             };
             if error.status.meaning() == Meaning::Failed {
-                turn.failed(&error, begun.elapsed(), self.stamp(), self.clock.now_ms());
+                guard.add_failure(&error, begun.elapsed(), self.stamp(), self.clock.now_ms());
             }
-            // To this call it was its own deadline that came first; to others it is a file that cannot be read.
+            // This call reports its own deadline; others are told that the file is unreadable.
             let is_late = is_interrupted && bounds.left().is_some_and(|left| left.is_zero());
             return Err(if is_late {
                 Error::new(Status::Timeout, error.message)
@@ -129,23 +128,23 @@ impl DatabaseFile {
         }
     }
 
-    /// One attempt.
-    fn attempt<T>(
+    /// Opens the database and runs `work` once.
+    fn run_once<T>(
         &self,
         work: &mut dyn FnMut(&Slice<'_>) -> Result<T>,
         runs: &dyn Fn(&Slice<'_>) -> RunningSlice,
-        turn: &mut SliceGuard<'_>,
+        guard: &mut SliceGuard<'_>,
     ) -> Result<T> {
         let begun = Instant::now();
         let slice = self.open()?;
-        turn.runs(runs(&slice));
+        guard.set_running(runs(&slice));
         let done = work(&slice);
         let state = slice.state.clone();
         drop(slice);
         if state.log {
-            turn.read_beside_a_server(begun.elapsed());
+            guard.add_read_time(begun.elapsed());
         }
-        // Without a log nothing kept its writer from writing meanwhile.
+        // Without a WAL, a writer may have changed the file meanwhile.
         if !state.log && self.state()? != state {
             return Err(self.error(
                 Status::Starting,
@@ -155,19 +154,19 @@ impl DatabaseFile {
         done
     }
 
-    /// What changes with the files, as far as that tells.
+    /// A value that changes with the files; `None` if their state is unknown.
     fn stamp(&self) -> Option<u64> {
         self.state().ok().map(|state| state.stamp)
     }
 
-    /// The error for what could not be read in time.
-    fn overdue(&self) -> Error {
+    /// The error for a slice that did not end in time.
+    fn timed_out(&self) -> Error {
         Error::new(
             Status::ServerError,
             format!(
                 "Plex's database {} could not be read in time: it or its -wal is damaged, its disk is slow, or a program that \
                  has it open was stopped; start its server again, which repairs it, or use server_url instead",
-                self.shown()
+                self.display()
             ),
         )
     }
@@ -194,9 +193,9 @@ impl DatabaseFile {
                  server has put that right, which it does when it starts",
             ));
         }
-        let how = match (state.log, state.shared) {
+        let parameters = match (state.log, state.shared) {
             (true, true) => "mode=ro&readonly_shm=1",
-            // Not open anywhere, and whole in itself.
+            // Not in use, and complete without a WAL.
             (false, false) => "mode=ro&immutable=1",
             (log, _) => {
                 let (there, missing) = if log { ("-wal", "-shm") } else { ("-shm", "-wal") };
@@ -210,10 +209,14 @@ impl DatabaseFile {
                 ));
             }
         };
-        let mut sole = Vec::new();
-        for one in [file.to_owned(), beside(file, "-wal"), beside(file, "-shm")] {
+        let mut exclusive = Vec::new();
+        for one in [
+            file.to_owned(),
+            companion_path(file, "-wal"),
+            companion_path(file, "-shm"),
+        ] {
             let Some(inode) = Inode::of(&one) else { continue };
-            sole.push(ExclusiveOpen::take(&one, inode).ok_or_else(|| {
+            exclusive.push(ExclusiveOpen::take(&one, inode).ok_or_else(|| {
                 self.error(
                     Status::Connect,
                     "is open in this process already, and closing it here would drop the locks of what has it open: close it \
@@ -224,27 +227,29 @@ impl DatabaseFile {
         let Some(vfs) = &self.vfs else {
             return Err(Error::new(Status::Connect, "SQLite has no VFS here"));
         };
-        let connection = vfs.open(&uri(file, how)).map_err(|error| self.explain(&error))?;
+        let connection = vfs
+            .open(&file_uri(file, parameters))
+            .map_err(|error| self.sqlite_error(&error))?;
         let slice = Slice {
             file: self,
             connection,
             until: Instant::now() + SLICE,
             state,
-            _sole: sole,
+            _exclusive: exclusive,
         };
-        Self::restrain(&slice.connection).map_err(|error| self.explain(&error))?;
+        Self::restrict_connection(&slice.connection).map_err(|error| self.sqlite_error(&error))?;
         Ok(slice)
     }
 
-    /// What the connection may not do, and what it must not leave behind; then it begins to read.
-    fn restrain(connection: &Connection) -> rusqlite::Result<()> {
+    /// Restricts the connection to reading without side effects, then starts the read transaction.
+    fn restrict_connection(connection: &Connection) -> rusqlite::Result<()> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_prepared_statement_cache_capacity(32);
-        // One read transaction: all statements of the slice see one moment. Nothing is mapped: a file that is cut off ends no
-        // process.
+        // One read transaction, so that all statements see the same moment. No memory mapping, so that truncating the
+        // file cannot kill the process.
         connection
             .execute_batch("PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048; BEGIN")?;
         // The transaction begins with the first read.
@@ -257,17 +262,17 @@ impl DatabaseFile {
     }
 }
 
-/// The file as a URI: bytes that mean something there are written as numbers.
-fn uri(file: &Path, how: &str) -> String {
+/// Encodes the path as a URI; special bytes are percent-encoded.
+fn file_uri(file: &Path, parameters: &str) -> String {
     use std::fmt::Write as _;
-    let mut uri = String::from("file:");
+    let mut file_uri = String::from("file:");
     for byte in files::bytes_of(file) {
         match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => file_uri.push(char::from(*byte)),
             other => {
-                let _ = write!(uri, "%{other:02X}");
+                let _ = write!(file_uri, "%{other:02X}");
             }
         }
     }
-    uri + "?" + how
+    file_uri + "?" + parameters
 }

@@ -1,4 +1,4 @@
-//! A question until it has an answer: tried again after failures that pass, and without what the server refuses.
+//! Sends a request until it is answered: retries transient failures, and drops arguments that the server refuses.
 
 use std::time::{Duration, Instant};
 
@@ -7,27 +7,28 @@ use crate::model::Item;
 
 use super::super::contract::Bounds;
 use super::client::PlexHttp;
-use super::question::{MOST_ROWS, PAGES, ServerRequest};
+use super::question::{MOST_ROWS, OVERSIZE_FACTOR, ServerRequest};
 use super::retry::{self, AttemptError};
 use super::rows::{Rows, RowsEnd, RowsRequest};
 use super::wire::{self, Lists, ReplyHead};
 
-/// So often a question that can do with less is refused by 500, which may pass, before it is asked with less.
+/// After this many refusals by status 500, which may be transient, the request is reduced.
 const REFUSALS: u32 = 3;
 
-/// How often requests of one question were refused, and how long they took.
+/// The refusals of one request, and the time spent on it.
 #[derive(Default)]
 struct Attempts {
     refusals: u32,
-    /// The last one was refused.
+    /// The last attempt was refused.
     is_refused: bool,
-    /// A refusal would repeat itself.
+    /// The refusal is permanent.
     is_final: bool,
     busy: Duration,
 }
 
 impl PlexHttp {
-    /// Asks, follows redirects, retries, and hands the rows to `lists`. Leaves out what the server refuses.
+    /// Sends a request, follows redirects, retries, and passes the rows to `lists`. Drops arguments that the server
+    /// refuses.
     pub(super) fn ask(
         &self,
         question: &ServerRequest<'_>,
@@ -38,7 +39,7 @@ impl PlexHttp {
         let end = self.pause.now().checked_add(self.retry_for);
         let mut attempts = Attempts::default();
         let mut answered = self.retry(question, bounds, lists, self.retry_for, &mut attempts);
-        let can_ask_less = !question.can_do_without().is_empty();
+        let can_ask_less = !question.optional_arguments().is_empty();
         if let Err(error) = &answered
             && error.status != Status::Aborted
             && attempts.is_refused
@@ -52,7 +53,7 @@ impl PlexHttp {
                 Ok(false) if attempts.is_final || self.retry_for.is_zero() => {}
                 Ok(_) => {
                     let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(self.pause.now()));
-                    // From now on a refusal is a failure as any.
+                    // From now on a refusal counts as an ordinary failure.
                     attempts.refusals = REFUSALS;
                     answered = self.retry(question, bounds, lists, left, &mut attempts);
                 }
@@ -62,7 +63,8 @@ impl PlexHttp {
         answered.map_err(|error| self.scrubbed(error))
     }
 
-    /// Retries what passes. A refusal ends it once there are enough to ask for less, unless that was done before.
+    /// Retries transient failures. Ends at the last allowed refusal, so that the request can be reduced, unless it was
+    /// before.
     fn retry(
         &self,
         question: &ServerRequest<'_>,
@@ -71,7 +73,7 @@ impl PlexHttp {
         time: Duration,
         attempts: &mut Attempts,
     ) -> Result<ReplyHead> {
-        let counts_refusals = attempts.refusals < REFUSALS && !question.can_do_without().is_empty();
+        let counts_refusals = attempts.refusals < REFUSALS && !question.optional_arguments().is_empty();
         retry::run(&*self.pause, time, bounds, &question.what, || {
             let attempted = Instant::now();
             let result = self.attempt(question, bounds, lists);
@@ -81,28 +83,28 @@ impl PlexHttp {
                 Ok(head) => return Ok(head),
                 Err(failure) => failure,
             };
-            // Rows that were handed over must not come a second time.
+            // Rows already passed on must not be repeated.
             if matches!(lists, Lists::Rows(rows) if rows.taken > 0) {
-                return Err(failure.last());
+                return Err(failure.permanent());
             }
             if failure.is_refusal && counts_refusals {
                 attempts.is_refused = true;
-                attempts.is_final = !failure.passes;
+                attempts.is_final = !failure.is_transient;
                 attempts.refusals += 1;
-                let is_enough = attempts.refusals == REFUSALS || question.asks_for_a_file();
-                return Err(if is_enough { failure.last() } else { failure });
+                let is_enough = attempts.refusals == REFUSALS || question.filters_by_file();
+                return Err(if is_enough { failure.permanent() } else { failure });
             }
-            // Asking for a file name is not documented: a server that fails does so each time.
+            // The argument for file names is undocumented: a server that fails would fail again.
             let is_the_server_s = failure.error.status == Status::ServerError;
-            Err(if question.asks_for_a_file() && is_the_server_s {
-                failure.last()
+            Err(if question.filters_by_file() && is_the_server_s {
+                failure.permanent()
             } else {
                 failure
             })
         })
     }
 
-    /// Asks once, unless the server refuses what the question is about.
+    /// Sends the request once, unless known refusals already answer it.
     fn attempt(
         &self,
         question: &ServerRequest<'_>,
@@ -110,24 +112,24 @@ impl PlexHttp {
         lists: &mut Lists<'_>,
     ) -> std::result::Result<ReplyHead, AttemptError> {
         let refused = self.refusals.all();
-        match question.known_answer(refused) {
+        match question.implied_reply(refused) {
             Some(answer) => Ok(answer?),
-            None => self.ask_without(question, refused, bounds, lists),
+            None => self.send_without(question, refused, bounds, lists),
         }
     }
 }
 
 impl PlexHttp {
-    /// Hands rows to `sink`, as they are parsed.
+    /// Passes rows to `sink` while they are parsed.
     ///
-    /// Items without a rating key are counted and not handed over; items without files are handed over. When the call fails
-    /// midway, the rows handed over before are true.
+    /// Items without a rating key are counted but not passed on; items without files are. If the call fails midway, the
+    /// rows passed on so far are valid.
     ///
     /// # Errors
     /// Those of [`crate::source::Source::page`].
     pub fn rows(&self, request: &RowsRequest<'_>, bounds: Bounds<'_>, sink: &mut dyn FnMut(Item)) -> Result<RowsEnd> {
         let question = ServerRequest::page(request);
-        let most = PAGES * u64::from(request.size.max(MOST_ROWS));
+        let most = OVERSIZE_FACTOR * u64::from(request.size.max(MOST_ROWS));
         let mut sink = |item, _| sink(item);
         let rows = wire::ReplyRows::new(request.kind, most, &mut sink);
         let mut lists = Lists::Rows(rows);
@@ -143,8 +145,8 @@ impl PlexHttp {
         })
     }
 
-    /// Adds rows to `items`. Those that the end of another call cut off are asked for again: that is no failure of this one.
-    pub(super) fn some_rows(
+    /// Adds rows to `items`. If another call's interruption closed the connection, requests the rows again.
+    pub(super) fn collect_rows(
         &self,
         request: &RowsRequest<'_>,
         bounds: Bounds<'_>,
@@ -152,10 +154,11 @@ impl PlexHttp {
     ) -> Result<RowsEnd> {
         let before = items.len();
         loop {
-            let cuts = self.transport.cuts();
+            let interruptions = self.transport.interruptions();
             match self.rows(request, bounds, &mut |item| items.push(item)) {
                 Err(error)
-                    if !matches!(error.status, Status::Aborted | Status::Timeout) && self.transport.cuts() != cuts =>
+                    if !matches!(error.status, Status::Aborted | Status::Timeout)
+                        && self.transport.interruptions() != interruptions =>
                 {
                     log::debug!("rows were cut off by the end of another call; they are asked for again: {error}");
                     items.truncate(before);

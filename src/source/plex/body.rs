@@ -1,8 +1,8 @@
-//! Reading the body of an answer: counted as it comes over the wire, decompressed, limited, and parsed.
+//! Reads the body of a reply: counts, decompresses, limits and parses it.
 //!
-//! Bodies up to [`HELD`] are read into a buffer that is used again, and parsed there, which is several times faster
-//! than parsing while reading. What is larger goes on from that buffer into a streaming parser, and ends at its limit:
-//! little on the wire may be much when it is decompressed, and memory must not grow with it.
+//! Bodies up to [`HELD`] are read into a reused buffer and parsed there, which is several times faster than parsing
+//! while reading. Larger bodies continue into a streaming parser, up to a limit: a small compressed body may be huge
+//! when decompressed, and memory must not grow with it.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Cursor, Read};
@@ -18,52 +18,52 @@ use crate::platform::mutex::lock;
 use super::super::contract::{Bounds, Meter, RequestKind};
 use super::wire::{self, Lists, ReplyHead};
 
-/// Up to this size a body is held in memory. A page of 1,000 movies takes 1.3 MB.
+/// Maximum size of a body held in memory. A page of 1,000 movies takes 1.3 MB.
 const HELD: usize = 8 << 20;
 
-/// The most that one row, or anything before or behind the rows, may take: more than what is held before a row is parsed.
+/// Maximum size of one row, or of anything before or behind the rows: larger than what is held before a row is parsed.
 const ROW_LIMIT: u64 = 2 * HELD as u64;
 
-/// How much of a page that is no answer is looked at.
+/// Maximum number of bytes examined of an unexpected reply.
 const PAGE: usize = 8 << 10;
 
-/// Why a body could not be used.
+/// The reason why a body is unusable.
 #[derive(Debug)]
 pub(super) enum BodyError {
-    /// The host wants to stop.
+    /// The host aborted the call.
     Aborted,
     /// The deadline passed while rows were decompressed or parsed.
     Timeout,
     /// The connection failed.
     Wire(ureq::Error),
-    /// It was compressed in a way that is not understood, or badly.
+    /// The compression is unknown or damaged.
     Compression(String),
-    /// It was larger than this many bytes.
+    /// The body is larger than this many bytes.
     TooLarge(u64),
-    /// It had more rows than this, or took more memory than any page.
+    /// The body has more rows than this, or takes more memory than any page.
     TooManyRows(u64),
-    /// There was nothing in it.
+    /// The body is empty.
     Empty,
-    /// It began like no JSON object; this is its beginning.
+    /// The body is not a JSON object; this is its beginning.
     NoJson(Vec<u8>),
-    /// The JSON was malformed, or ended too early.
+    /// The JSON is malformed or truncated.
     Malformed(String),
 }
 
-/// One request: what it costs is told to the meter when this is dropped, however it ended.
+/// Measures one request, and reports it to the meter when dropped.
 pub(super) struct RequestMeter<'m> {
     meter: &'m dyn Meter,
     kind: RequestKind,
     started: Instant,
     waited: Cell<Duration>,
-    /// For the head.
+    /// Time waited for the head.
     waited_for_head: Cell<Duration>,
     bytes: Cell<u64>,
     sent: Cell<bool>,
 }
 
 impl<'m> RequestMeter<'m> {
-    /// Starts the clock of a request that is about to be sent.
+    /// Starts measuring a request that is about to be sent.
     pub fn new(meter: &'m dyn Meter, kind: RequestKind) -> Self {
         Self {
             meter,
@@ -76,19 +76,19 @@ impl<'m> RequestMeter<'m> {
         }
     }
 
-    /// The head arrived just now, or would have.
-    pub fn head_came(&self) {
+    /// Records that the head arrived or failed to.
+    pub fn note_head(&self) {
         self.waited.set(self.started.elapsed());
         self.waited_for_head.set(self.waited.get());
     }
 
-    /// A piece of the body was waited for since then.
-    fn waited_since(&self, begun: Instant) {
+    /// Adds the time since `begun` to the waiting time.
+    fn add_wait(&self, begun: Instant) {
         self.waited.set(self.waited.get() + begun.elapsed());
     }
 
-    /// Whether the body came so slowly that a packed one would have been here sooner, however long packing it takes. `None`: it
-    /// is too short to tell.
+    /// Returns whether the body arrived so slowly that compression would have been faster; `None` if it is too short to
+    /// tell.
     pub fn is_slow(&self) -> Option<bool> {
         is_slow(
             self.bytes.get(),
@@ -96,38 +96,38 @@ impl<'m> RequestMeter<'m> {
         )
     }
 
-    /// There was no connection, so nothing was sent and nothing counts.
-    pub fn not_sent(&self) {
+    /// Records that nothing was sent, so that the request is not counted.
+    pub fn cancel(&self) {
         self.sent.set(false);
     }
 }
 
 /// See [`RequestMeter::is_slow`].
 fn is_slow(bytes: u64, waited: Duration) -> Option<bool> {
-    /// Of less the time is that of the connection.
+    /// Smaller bodies measure the connection's latency instead.
     const ENOUGH: u64 = 128 << 10;
-    /// Servers pack some 50 MB a second, to a fifth.
+    /// Servers compress some 50 MB a second, to a fifth.
     const BYTES_A_MS: u128 = 16 << 10;
     (bytes >= ENOUGH).then(|| u128::from(bytes) < BYTES_A_MS * waited.as_millis())
 }
 
-/// What is known of the way to a server that is on this machine by name: it may be a tunnel.
+/// Detects slow links to a server at a loopback address, which may be a tunnel.
 #[derive(Default)]
 pub(super) struct LinkSpeed(AtomicU32);
 
 impl LinkSpeed {
-    /// So many answers in a row are slow: a busy machine holds up one or two.
+    /// Number of slow replies in a row that prove a slow link: a busy machine delays one or two.
     const SLOW: u32 = 3;
 
-    /// Whether answers are worth packing, from now on.
-    pub fn is_long(&self) -> bool {
+    /// Returns whether replies should be compressed from now on.
+    pub fn is_slow(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= Self::SLOW
     }
 
-    /// An answer that was not packed was slow, or not; `None`: that cannot be told.
-    pub fn passed(&self, was_slow: Option<bool>) {
+    /// Records whether an uncompressed reply was slow; `None` if unknown.
+    pub fn record(&self, was_slow: Option<bool>) {
         match was_slow {
-            _ if self.is_long() => {}
+            _ if self.is_slow() => {}
             Some(true) => _ = self.0.fetch_add(1, Ordering::Relaxed),
             Some(false) => self.0.store(0, Ordering::Relaxed),
             None => {}
@@ -145,11 +145,11 @@ impl Drop for RequestMeter<'_> {
     }
 }
 
-/// What the readers and the parser of one body share.
+/// State shared by the readers and the parser of one body.
 pub(super) struct BodyProgress<'a> {
     measured: &'a RequestMeter<'a>,
     bounds: &'a Bounds<'a>,
-    /// Why reading failed: on its way through other crates an error loses all but its text.
+    /// The reason of a failure: when an error passes through other crates, only its text survives.
     failure: RefCell<Option<BodyError>>,
     /// Bytes after decompression.
     produced: Cell<u64>,
@@ -159,7 +159,7 @@ pub(super) struct BodyProgress<'a> {
 }
 
 impl<'a> BodyProgress<'a> {
-    /// Nothing read yet.
+    /// Starts with nothing read.
     pub fn new(measured: &'a RequestMeter<'a>, bounds: &'a Bounds<'a>) -> Self {
         Self {
             measured,
@@ -171,7 +171,7 @@ impl<'a> BodyProgress<'a> {
         }
     }
 
-    /// Asked after each row.
+    /// Called after each row; returns whether to continue.
     fn go_on(&self) -> bool {
         self.row_end.set(self.produced.get());
         self.rows.set(self.rows.get() + 1);
@@ -179,7 +179,7 @@ impl<'a> BodyProgress<'a> {
             self.fail(BodyError::Aborted);
             return false;
         }
-        // The clock costs more than a row's parsing saves: it is read now and then.
+        // Reading the clock is expensive, so it is read once per 64 rows.
         if self.rows.get().is_multiple_of(64) && self.bounds.left() == Some(Duration::ZERO) {
             self.fail(BodyError::Timeout);
             return false;
@@ -189,7 +189,7 @@ impl<'a> BodyProgress<'a> {
 
     fn fail(&self, broken: BodyError) -> io::Error {
         self.failure.borrow_mut().get_or_insert(broken);
-        // Never 'interrupted': readers would try again.
+        // Not `Interrupted`, which readers would retry.
         io::Error::other("see Progress::failure")
     }
 
@@ -198,7 +198,7 @@ impl<'a> BodyProgress<'a> {
     }
 }
 
-/// The body as it comes over the wire.
+/// The body as transferred.
 struct CountedBody<'a> {
     body: ureq::BodyReader<'static>,
     progress: &'a BodyProgress<'a>,
@@ -212,7 +212,7 @@ impl Read for CountedBody<'_> {
         let begun = Instant::now();
         let result = self.body.read(buf);
         let measured = self.progress.measured;
-        measured.waited_since(begun);
+        measured.add_wait(begun);
         match result {
             Ok(amount) => {
                 measured.bytes.set(measured.bytes.get() + amount as u64);
@@ -223,23 +223,23 @@ impl Read for CountedBody<'_> {
     }
 }
 
-/// The body as it is meant.
+/// The decompressed body.
 enum DecodedBody<'a> {
     Plain(CountedBody<'a>),
     Gzip(Box<GzDecoder<CountedBody<'a>>>),
 }
 
 impl DecodedBody<'_> {
-    /// Reads what is left behind the compressed data, which is nothing; without that the connection is not used again.
-    /// A body that is not at its end by then ends its connection.
-    fn finish(&mut self) {
+    /// Reads the rest behind the compressed data, usually nothing: otherwise the connection would not be reused. A body
+    /// with more data closes its connection.
+    fn drain(&mut self) {
         if let Self::Gzip(decoder) = self {
             let _ = io::copy(&mut decoder.get_mut().take(PAGE as u64), &mut io::sink());
         }
     }
 }
 
-/// A body that is limited in all and by row.
+/// A body with a total limit and a limit per row.
 struct LimitedBody<'a> {
     inner: DecodedBody<'a>,
     limit: u64,
@@ -259,12 +259,12 @@ impl Read for LimitedBody<'_> {
         let amount = match &mut self.inner {
             DecodedBody::Plain(reader) => reader.read(buf)?,
             DecodedBody::Gzip(decoder) => decoder.read(buf).map_err(|error| {
-                // What failed below is known already and stays.
+                // An earlier failure below takes precedence.
                 progress.fail(BodyError::Compression(error.to_string()))
             })?,
         };
         progress.produced.set(produced + amount as u64);
-        // Little on the wire may be much to decompress, and a row may be long: neither outlasts the call.
+        // Decompression and long rows must not outlast the call.
         if (progress.bounds.aborted)() {
             return Err(progress.fail(BodyError::Aborted));
         }
@@ -275,12 +275,12 @@ impl Read for LimitedBody<'_> {
     }
 }
 
-/// Buffers for bodies, kept from request to request: pages come by the hundred.
+/// Buffers for bodies, reused between requests: pages come by the hundred.
 #[derive(Default)]
 pub(super) struct Buffers(pub(super) Mutex<Vec<Vec<u8>>>);
 
 impl Buffers {
-    /// How many are kept; more requests at once are rare.
+    /// Number of buffers kept; more concurrent requests are rare.
     const KEPT: usize = 2;
 
     fn take(&self) -> Vec<u8> {
@@ -289,7 +289,7 @@ impl Buffers {
 
     fn give(&self, mut buffer: Vec<u8>) {
         let mut list = lock(&self.0);
-        // What a page needs stays; what a whole library needed goes.
+        // Keeps buffers of the size of a page, not of a whole library.
         if list.len() < Self::KEPT && buffer.capacity() < HELD {
             buffer.clear();
             list.push(buffer);
@@ -297,12 +297,11 @@ impl Buffers {
     }
 }
 
-/// Reads and parses a body of at most `limit` bytes after decompression.
-///
-/// When it fails midway, the rows that had come whole were handed over.
+/// Reads and parses a body of at most `limit` bytes after decompression. If it fails midway, the complete rows so far
+/// have been passed on.
 ///
 /// # Errors
-/// Why the body could not be used.
+/// The reason why the body is unusable.
 pub(super) fn parse(
     body: Body,
     encoding: Option<&str>,
@@ -311,7 +310,7 @@ pub(super) fn parse(
     buffers: &Buffers,
     lists: &mut Lists<'_>,
 ) -> Result<ReplyHead, BodyError> {
-    let mut reader = limited(body, encoding, limit, progress)?;
+    let mut reader = limit_body(body, encoding, limit, progress)?;
     let mut buffer = buffers.take();
     let result = parse_into(&mut reader, &mut buffer, progress, lists);
     buffers.give(buffer);
@@ -335,7 +334,7 @@ fn parse_into(
             .take_failure()
             .unwrap_or_else(|| BodyError::Compression(error.to_string()));
         if !matches!(broken, BodyError::Aborted) {
-            // Rows that came whole are true, whatever became of the others.
+            // Complete rows are valid, whatever failed later.
             let _ = wire::read_slice(buffer, lists, &|| true);
         }
         return Err(broken);
@@ -349,11 +348,11 @@ fn parse_into(
         None => return Err(BodyError::Empty),
     }
     let parsed = if is_whole {
-        reader.inner.finish();
+        reader.inner.drain();
         wire::read_slice(buffer, lists, &go_on)
     } else {
         let parsed = wire::read_stream(Cursor::new(&*buffer).chain(&mut *reader), lists, &go_on);
-        reader.inner.finish();
+        reader.inner.drain();
         parsed
     };
     parsed.map_err(|error| {
@@ -363,23 +362,23 @@ fn parse_into(
     })
 }
 
-/// The beginning of a body that is no answer, for finding out what it is. Never fails: what cannot be read is absent.
-pub(super) fn beginning(body: Body, encoding: Option<&str>, progress: &BodyProgress<'_>) -> Vec<u8> {
+/// Returns the beginning of an unexpected body, for diagnosis. Never fails: unreadable parts are left out.
+pub(super) fn read_beginning(body: Body, encoding: Option<&str>, progress: &BodyProgress<'_>) -> Vec<u8> {
     let mut page = Vec::new();
-    if let Ok(reader) = limited(body, encoding, ROW_LIMIT, progress) {
+    if let Ok(reader) = limit_body(body, encoding, ROW_LIMIT, progress) {
         let _ = reader.take(PAGE as u64).read_to_end(&mut page);
     }
     page
 }
 
-fn limited<'a>(
+fn limit_body<'a>(
     body: Body,
     encoding: Option<&str>,
     limit: u64,
     progress: &'a BodyProgress<'a>,
 ) -> Result<LimitedBody<'a>, BodyError> {
     let counted = CountedBody {
-        // The limits are ours; this one only replaces the agent's own.
+        // Our own limits apply; this replaces the agent's default.
         body: body.into_with_config().limit(u64::MAX).reader(),
         progress,
     };

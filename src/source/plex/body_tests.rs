@@ -13,13 +13,13 @@ fn what_comes_slower_than_it_could_be_packed_is_slow() {
 fn a_way_is_long_after_three_slow_answers_in_a_row_and_stays_so() {
     let way = LinkSpeed::default();
     for was_slow in [true, true, false, true, true] {
-        way.passed(Some(was_slow));
-        assert!(!way.is_long());
+        way.record(Some(was_slow));
+        assert!(!way.is_slow());
     }
-    way.passed(None);
-    assert!(!way.is_long());
-    way.passed(Some(true));
-    assert!(way.is_long());
-    way.passed(Some(false));
-    assert!(way.is_long());
+    way.record(None);
+    assert!(!way.is_slow());
+    way.record(Some(true));
+    assert!(way.is_slow());
+    way.record(Some(false));
+    assert!(way.is_slow());
 }

@@ -1,11 +1,11 @@
-//! Items added or updated since the last listing, without a full listing.
+//! Finds items added, updated or removed since the last listing, without a full listing.
 //!
-//! Rows that the server returns are true. So a page newest updated and the last page by id are merged, and on from there
-//! as long as they are new to us: all at once, for what is known ends the reading of pages. What came is at the
-//! end by id whatever its clocks say, for servers number upwards: an item that came with the clocks of long ago, while
-//! another one went, is not missed. What went away shows in the count then, and is found by bisection: pages sorted by
-//! id agree with what is stored up to the first item that is missing. What only changed its files shows nowhere; that
-//! waits for the next full listing, or for a query about it.
+//! Rows returned by the server are true. So the page of newest updates and the last page by id are merged, continuing
+//! as long as their rows are new, and added to the index all at once, since known rows end the reading. New items are
+//! at the end by id whatever their clocks say, since servers count ids upwards: so an item with old clocks is found
+//! even if another was removed. Removed items show in the count, and are found by bisection: pages sorted by id agree
+//! with the index up to the first removed item. Changes of files alone show nowhere; these wait for the next full
+//! listing or a query.
 
 use super::super::contract::{Bounds, KnownItems, SourceChanges};
 use super::client::PlexHttp;
@@ -14,18 +14,18 @@ use super::rows::{Rows, RowsEnd, RowsRequest};
 use crate::error::{Result, Status};
 use crate::model::{Item, ItemType, Library};
 
-/// Rows of the first page: usually more than came since.
+/// Rows of the first page: usually more than are new.
 const FIRST: u32 = 100;
-/// Rows of those that follow while all is new.
+/// Rows of further pages, while all rows are new.
 const NEXT: u32 = 1_000;
-/// Pages until a full listing is the better way.
+/// Maximum number of pages; beyond, a full listing is better.
 const PAGES: usize = 5;
-/// Rows of a page that is compared with what is stored.
+/// Rows of a page that is compared with the index.
 const COMPARED: u32 = 100;
-/// Items gone until a full listing is the better way.
+/// Maximum number of removed items; beyond, a full listing is better.
 const MOST_GONE: usize = 16;
 
-/// One library, and what the index has of it.
+/// A library and its indexed items.
 struct DeltaReader<'d> {
     plex: &'d PlexHttp,
     library: &'d Library,
@@ -34,7 +34,7 @@ struct DeltaReader<'d> {
 }
 
 impl PlexHttp {
-    pub(super) fn changed(
+    pub(super) fn read_changes(
         &self,
         library: &Library,
         known: &dyn KnownItems,
@@ -52,42 +52,42 @@ impl PlexHttp {
 }
 
 impl DeltaReader<'_> {
-    /// Adds what is new; gives what is gone, or `None` when only a full listing tells.
+    /// Adds new items to the index and returns removed ones; `None` if a full listing is needed.
     fn changes(&self) -> Result<Option<Vec<String>>> {
         let types = leaf_types(self.library.kind);
         let mut total = 0;
         let mut new = Vec::new();
         for kind in types {
-            let Some(shown) = self.newest(*kind, &mut new)? else {
+            let Some(shown) = self.collect_newest(*kind, &mut new)? else {
                 return Ok(None);
             };
-            match self.last_by_id(*kind, shown, &mut new)? {
+            match self.collect_last_by_id(*kind, shown, &mut new)? {
                 Some(shown) => total += shown,
                 None => return Ok(None),
             }
         }
-        // All at once: what is known ends the reading of pages, so a part of it must not be known without the rest.
+        // All at once: known rows end the reading of pages, so a part must not become known without the rest.
         self.known.add(&new)?;
         match self.known.count()?.checked_sub(total) {
             None => Ok(None), // something is old and new to us at once
             Some(0) => Ok(Some(Vec::new())),
             Some(_) if types.len() > 1 => Ok(None),
-            // A disk may not be mounted: a listing finds that out, and a second one.
+            // A disk may be unmounted: a full listing, repeated once, decides.
             Some(_) if !self.known.may_shrink_to(total)? => Ok(None),
             Some(_) => self.find_gone(types[0], total),
         }
     }
 
-    /// Gathers the rows updated last, as far back as they are new to us: gives how many the server counts. `None`: further than
-    /// is worth it, or it does not count, and what went away would not show.
-    fn newest(&self, kind: ItemType, new: &mut Vec<Item>) -> Result<Option<u64>> {
+    /// Collects the rows updated last, back to the first known one. Returns the server's count; `None` if there are too
+    /// many, or if the server does not count, so that removals would not show.
+    fn collect_newest(&self, kind: ItemType, new: &mut Vec<Item>) -> Result<Option<u64>> {
         let rows = Rows::NewestUpdated;
         let mut start = 0;
         for page in 0..PAGES {
             let size = if page == 0 { FIRST } else { NEXT };
             let (items, end) = self.rows(kind, rows, start, size);
             let end = match end {
-                // An order that it does not know: a listing asks for none of these.
+                // The server does not support this order; a listing does not need it.
                 Err(error) if error.status == Status::ServerError => return Ok(None),
                 other => other?,
             };
@@ -95,7 +95,7 @@ impl DeltaReader<'_> {
                 return Ok(None);
             };
             if end.disordered {
-                // Then what is known proves nothing of what comes behind it.
+                // Then a known row proves nothing about the rows behind it.
                 return Ok(None);
             }
             start += end.rows;
@@ -111,12 +111,12 @@ impl DeltaReader<'_> {
         Ok(None)
     }
 
-    /// Gathers the last of so many rows by id, as far back as they are new to us: gives how many the server counts now.
-    /// `None`: further than is worth it, or the server pages in a way of its own.
-    fn last_by_id(&self, kind: ItemType, mut total: u64, new: &mut Vec<Item>) -> Result<Option<u64>> {
+    /// Collects the last rows by id, back to the first known one. Returns the server's current count; `None` if there
+    /// are too many, or if the server ignores paging.
+    fn collect_last_by_id(&self, kind: ItemType, mut total: u64, new: &mut Vec<Item>) -> Result<Option<u64>> {
         let mut behind = total;
         for page in 0..PAGES {
-            let size = self.most(if page == 0 { FIRST } else { NEXT });
+            let size = self.clamp_rows(if page == 0 { FIRST } else { NEXT });
             let start = behind.saturating_sub(u64::from(size));
             let (items, end) = self.rows(kind, Rows::All, start, size);
             let end = end?;
@@ -137,29 +137,29 @@ impl DeltaReader<'_> {
         Ok(None)
     }
 
-    /// So many rows of a page, or as many as the host lets a page have.
-    fn most(&self, rows: u32) -> u32 {
+    /// Limits the rows of a page to the host's option.
+    fn clamp_rows(&self, rows: u32) -> u32 {
         rows.min(self.plex.page_size)
     }
 
-    /// Rows that came, and how the page ended.
+    /// Requests a page; returns the rows received and the result.
     fn rows(&self, kind: ItemType, rows: Rows<'_>, start: u64, size: u32) -> (Vec<Item>, Result<RowsEnd>) {
         let request = RowsRequest {
             section: &self.library.section,
             kind,
             rows,
             start,
-            size: self.most(size),
+            size: self.clamp_rows(size),
         };
         let mut items = Vec::new();
-        let end = self.plex.some_rows(&request, self.bounds, &mut items);
+        let end = self.plex.collect_rows(&request, self.bounds, &mut items);
         (items, end)
     }
 
-    /// Finds what the server does not list any more. `None` when that cannot be told so.
+    /// Finds the items that the server no longer lists; `None` if bisection cannot tell.
     ///
-    /// Both sides are in the order of their ids, and the server's is ours without what is gone: so where its row stands
-    /// at the same place as ours, nothing before it is gone.
+    /// Both sides are sorted by id, and the server's rows are ours without the removed ones. So if its row at some
+    /// position equals ours, nothing before it was removed.
     fn find_gone(&self, kind: ItemType, total: u64) -> Result<Option<Vec<String>>> {
         let Some(ours) = self.known_ids()? else {
             return Ok(None);
@@ -172,7 +172,7 @@ impl DeltaReader<'_> {
         }
         let mut gone: Vec<u64> = Vec::new();
         let mut asked = 0;
-        // Up to here the server's rows are ours but for those found gone.
+        // Up to here the server's rows equal ours without those in `gone`.
         let mut same = 0;
         while gone.len() < wanted && same < total {
             let mut differs = total;
@@ -201,7 +201,7 @@ impl DeltaReader<'_> {
                     differs = start;
                     continue;
                 }
-                let Some(found) = missing(ours.get(from..).unwrap_or_default(), &keys) else {
+                let Some(found) = missing_ids(ours.get(from..).unwrap_or_default(), &keys) else {
                     return Ok(None);
                 };
                 same = start + keys.len();
@@ -212,7 +212,7 @@ impl DeltaReader<'_> {
             }
         }
         if same >= total {
-            // Nothing of the server's is left, so neither is what is left of ours.
+            // The server has no more rows, so the rest of ours was removed.
             gone.extend(ours.get(total + gone.len()..).unwrap_or_default());
         }
         if gone.len() != wanted {
@@ -220,8 +220,8 @@ impl DeltaReader<'_> {
         }
         let gone: Vec<String> = gone.iter().map(u64::to_string).collect();
         let keys: Vec<&str> = gone.iter().map(String::as_str).collect();
-        // Gone from the listing is one thing, gone from the server another.
-        let left = self.plex.confirmed(&keys, self.bounds)?;
+        // Verify: an item may be missing from the listing and still exist.
+        let left = self.plex.fetch_items(&keys, self.bounds)?;
         let is_gone = left.iter().all(|placed| !placed.is_in(&self.library.section));
         Ok(is_gone.then_some(gone))
     }
@@ -240,8 +240,9 @@ impl DeltaReader<'_> {
     }
 }
 
-/// What of `ours` is missing among the server's keys, which begin alike; `None` when the server has one that is not ours.
-fn missing(ours: &[u64], theirs: &[u64]) -> Option<Vec<u64>> {
+/// Returns the ids of `ours` missing in the server's page, which starts at the same id; `None` if the server has an id
+/// that is not in `ours`.
+fn missing_ids(ours: &[u64], theirs: &[u64]) -> Option<Vec<u64>> {
     let mut missing = Vec::new();
     let mut ours = ours.iter();
     for key in theirs {
@@ -256,7 +257,7 @@ fn missing(ours: &[u64], theirs: &[u64]) -> Option<Vec<u64>> {
     Some(missing)
 }
 
-/// The number that a text spells as numbers are spelled, and in no other way.
+/// Parses an unsigned number in its canonical spelling.
 fn number(text: &str) -> Option<u64> {
     let number = text.parse::<u64>().ok()?;
     (number.to_string() == text).then_some(number)

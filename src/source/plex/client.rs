@@ -1,4 +1,4 @@
-//! State of a server between requests: its URL, the token, the connections, and the arguments that it refuses.
+//! The HTTP client of a server: its URL, tokens, connections, and refused arguments.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -12,17 +12,17 @@ use crate::options::Options;
 
 use super::super::contract::{Meter, Tokens};
 use super::body::{Buffers, LinkSpeed};
-use super::owed::PendingReply;
+use super::pending_reply::PendingReply;
 use super::refusal::Refusals;
 use super::refused::Refused;
 use super::retry::{Pause, RealPause};
 use super::transport::Transport;
 use super::url::{BaseUrl, Origin};
 
-/// How long an event stream may be silent: Plex sends something each 10 to 15 s.
+/// Maximum silence of an event stream: Plex sends something every 10 to 15 s.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// A Plex Media Server, asked over HTTP.
+/// A Plex Media Server, accessed over HTTP.
 ///
 /// Usable from many threads at once. Dropping it closes its connections.
 pub struct PlexHttp {
@@ -33,14 +33,14 @@ pub struct PlexHttp {
     pub(super) meter: Arc<dyn Meter>,
     pub(super) pause: Arc<dyn Pause>,
     pub(super) retry_for: Duration,
-    /// The most rows of a page.
+    /// Maximum number of rows of a page.
     pub(super) page_size: u32,
     pub(super) silence: Duration,
-    pub(super) owed: PendingReply,
+    pub(super) pending: PendingReply,
     pub(super) buffers: Buffers,
-    pub(super) way: LinkSpeed,
+    pub(super) link: LinkSpeed,
     pub(super) refusals: Refusals,
-    /// Where the server was found to want HTTPS, so that the token is sent in the clear once and never again.
+    /// Origin to use instead, after a redirect to HTTPS, so that the token is sent in the clear at most once.
     pub(super) upgraded: OnceLock<Origin>,
 }
 
@@ -52,7 +52,7 @@ impl fmt::Debug for PlexHttp {
     }
 }
 
-/// What options say of a server, once it was found to be usable.
+/// The validated options of a server.
 pub struct CheckedServer {
     base: BaseUrl,
     tokens: Arc<Tokens>,
@@ -60,9 +60,11 @@ pub struct CheckedServer {
 }
 
 impl CheckedServer {
+    /// Validates the options.
+    ///
     /// # Errors
-    /// [`Status::Offline`] without a `server_url`; [`Status::InvalidArgument`] when it is none, when `ca_file` cannot
-    /// be used, or when the token holds what no header can carry.
+    /// [`Status::Offline`] without a `server_url`; [`Status::InvalidArgument`] if it is invalid, if `ca_file` is
+    /// unusable, or if the token contains characters that headers cannot carry.
     pub fn new(options: &Options) -> Result<Self> {
         let Some(url) = options.server_url.as_deref() else {
             return Err(Error::new(
@@ -95,18 +97,19 @@ impl CheckedServer {
 }
 
 impl PlexHttp {
-    /// A client of the server that `options` name. Connects nowhere yet.
+    /// Creates a client of the server that `options` name. Connects nowhere yet.
     ///
-    /// `client_identifier` is what Plex knows this installation by: keep it, a new one mails the user. `meter` is
-    /// told of every request that was sent.
+    /// `client_identifier` identifies this installation to Plex: keep it, since Plex mails the user about a new one.
+    /// `meter` records every request.
     ///
     /// # Errors
-    /// Those of [`CheckedServer::new`]; [`Status::InvalidArgument`] when the identifier holds what no header can carry.
+    /// Those of [`CheckedServer::new`]; [`Status::InvalidArgument`] if the identifier contains characters that headers
+    /// cannot carry.
     pub fn new(options: &Options, client_identifier: &str, meter: Arc<dyn Meter>) -> Result<Self> {
         Self::of(CheckedServer::new(options)?, options, client_identifier, meter)
     }
 
-    /// The same, of options that were checked.
+    /// As [`PlexHttp::new`], with validated options.
     pub fn of(
         server: CheckedServer,
         options: &Options,
@@ -133,32 +136,32 @@ impl PlexHttp {
             retry_for: options.retry_for,
             page_size: options.page_size,
             silence: SILENCE,
-            owed: PendingReply::new(),
+            pending: PendingReply::new(),
             buffers: Buffers::default(),
-            way: LinkSpeed::default(),
+            link: LinkSpeed::default(),
             refusals: Refusals::default(),
             upgraded: OnceLock::new(),
         })
     }
 
-    /// Whether a token is sent with requests that need one.
+    /// Returns whether there is a token.
     pub(super) fn has_token(&self) -> bool {
         self.tokens.current().token.is_some()
     }
 
-    /// The last line of defence: a server may echo a token in what it sends, and that may end in a text of ours.
+    /// Removes tokens from the error text: a server may echo a token in its reply.
     pub(super) fn scrubbed(&self, mut error: Error) -> Error {
         error.message = self.tokens.scrubbed(&error.message);
         error
     }
 
-    /// What the server is asked without.
+    /// Returns the arguments that the server refuses.
     #[must_use]
     pub fn refused(&self) -> Refused {
         self.refusals.all()
     }
 
-    /// The same client with another clock for its pauses: for tests, which need not wait.
+    /// Replaces the clock of retries, for tests.
     #[doc(hidden)]
     #[must_use]
     pub fn with_pause(mut self, pause: Arc<dyn Pause>) -> Self {
@@ -166,7 +169,7 @@ impl PlexHttp {
         self
     }
 
-    /// The same client that takes an event stream for dead after so long a silence: for tests, which need not wait.
+    /// Replaces the maximum silence of an event stream, for tests.
     #[doc(hidden)]
     #[must_use]
     pub fn with_silence(mut self, silence: Duration) -> Self {
@@ -175,10 +178,10 @@ impl PlexHttp {
     }
 }
 
-/// No token has more bytes, and no server takes a header that does.
+/// Maximum length of a token; no server accepts longer headers.
 const MOST_BYTES: usize = 65_536;
 
-/// Checks that a header can carry the token. Errors do not show it.
+/// Checks that a header can carry the token. Errors do not contain the token.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`].

@@ -1,7 +1,7 @@
-//! Edits: one `PUT` that gives many items the same values.
+//! Builds edits: one `PUT` that sets the same values for many items.
 //!
-//! The address is byte for byte what the `plexapi` client sends for the same edit: arguments sorted by name, everything
-//! but letters, digits and `-._~` encoded, tags that are removed encoded twice.
+//! The address is byte for byte that of the `plexapi` client for the same edit: arguments sorted by name, all but
+//! letters, digits and `-._~` encoded, removed tags encoded twice.
 
 use std::fmt::Write as _;
 
@@ -10,10 +10,10 @@ use percent_encoding::{AsciiSet, utf8_percent_encode};
 use super::super::contract::{EditRequest, FieldChange, Lock};
 use super::url::{ENCODED, encode};
 
-/// What is encoded of a tag in a list of those to remove, before the list is.
+/// Characters encoded in each tag to remove, before the list is encoded as a whole.
 const TAG: &AsciiSet = &ENCODED.remove(b'/');
 
-/// Path and query of an edit.
+/// Returns the path and query of an edit.
 pub(super) fn address(request: &EditRequest<'_>) -> String {
     let mut arguments = vec![
         ("id".to_owned(), request.ids.join(",")),

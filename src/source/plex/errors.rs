@@ -1,6 +1,6 @@
 //! Error messages: each names the server, the reason and a remedy.
 //!
-//! Texts name the URL without its query, since a query may name files, and never anything of a token.
+//! Texts contain the URL without its query, which may name files, and never a part of a token.
 
 use std::fmt::{self, Display};
 use std::io;
@@ -15,25 +15,25 @@ use super::retry::{AttemptError, aborted};
 use super::transport::NameNotFound;
 use super::url::Target;
 
-/// What a failed request was about.
+/// The request that failed.
 pub(super) struct RequestContext<'a> {
-    /// What was asked for, such as 'rows from 2000 of library 1'.
+    /// The requested content, such as 'rows from 2000 of library 1'.
     pub what: &'a dyn Display,
-    /// Where, redirects included.
+    /// Its target, after redirects.
     pub target: &'a Target,
-    /// Whether a token went with it.
+    /// A token was sent with it.
     pub with_token: bool,
-    /// Whether there is a token at all.
+    /// The index has a token.
     pub has_token: bool,
-    /// How long a connection may take.
+    /// Limit for connecting.
     pub connect_timeout: Duration,
-    /// How long the server may be silent by the options.
+    /// Limit for the server's silence, from the options.
     pub read_timeout: Duration,
-    /// And for this request.
+    /// The same for this request.
     pub silence: Duration,
 }
 
-/// Seconds for people: `5`, `0.25`.
+/// Formats seconds: `5 s`, `0.25 s`.
 struct Seconds(Duration);
 
 impl Display for Seconds {
@@ -44,17 +44,21 @@ impl Display for Seconds {
 
 impl RequestContext<'_> {
     fn error<E: From<Error>>(&self, status: Status, problem: impl Display) -> E {
-        Error::new(status, format!("{} ({}): {problem}", self.what, self.target.shown())).into()
+        Error::new(
+            status,
+            format!("{} ({}): {problem}", self.what, self.target.without_query()),
+        )
+        .into()
     }
 
-    /// The request could not be sent, or no head of an answer came. Also tells whether it can have been sent.
-    pub fn not_answered(&self, error: ureq::Error) -> (AttemptError, bool) {
+    /// The error for a request without a reply. Also returns whether the request may have been sent.
+    pub fn no_reply(&self, error: ureq::Error) -> (AttemptError, bool) {
         let (failure, sent) = match error {
             ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
                 let limit = Seconds(self.connect_timeout);
                 (self.connect(&format!("no connection within {limit}")), false)
             }
-            ureq::Error::Timeout(timeout) => (self.silent(timeout), true),
+            ureq::Error::Timeout(timeout) => (self.silence_error(timeout), true),
             ureq::Error::HostNotFound => (self.unknown_name(""), false),
             ureq::Error::BadUri(reason) => (self.connect(&reason), false),
             ureq::Error::TlsRequired => return (self.no_tls(), false),
@@ -91,7 +95,7 @@ impl RequestContext<'_> {
         match error.kind() {
             Kind::ConnectionRefused => {
                 let failure = self.connect("connection refused");
-                (AttemptError::passing(failure, None), false)
+                (AttemptError::transient(failure, None), false)
             }
             Kind::ConnectionReset
             | Kind::ConnectionAborted
@@ -105,7 +109,7 @@ impl RequestContext<'_> {
                         "the connection was closed before an answer came ({error}): is the server up, and does it want https?"
                     ),
                 );
-                (AttemptError::passing(failure, None), true)
+                (AttemptError::transient(failure, None), true)
             }
             _ => (self.connect(&error.to_string()).into(), false),
         }
@@ -136,7 +140,7 @@ impl RequestContext<'_> {
         )
     }
 
-    /// Why HTTPS cannot be had from this build.
+    /// The error for HTTPS in a build without TLS.
     pub fn no_tls(&self) -> AttemptError {
         let text = format!(
             "{} needs TLS, and this build of plexindex has none: build it with the feature `tls`, or use http",
@@ -177,7 +181,7 @@ impl RequestContext<'_> {
         self.connect(&error.to_string()).into()
     }
 
-    fn silent(&self, timeout: Timeout) -> Error {
+    fn silence_error(&self, timeout: Timeout) -> Error {
         if timeout == Timeout::Global {
             return self.timeout();
         }
@@ -195,7 +199,7 @@ impl RequestContext<'_> {
         )
     }
 
-    /// The deadline passed.
+    /// The error for a passed deadline.
     pub fn timeout(&self) -> Error {
         self.error(
             Status::Timeout,
@@ -203,7 +207,7 @@ impl RequestContext<'_> {
         )
     }
 
-    /// An answer came, and its status is no success. `page` is the beginning of its body.
+    /// The error for a reply with a failure status. `page`: beginning of its body.
     pub fn refused(&self, status: u16, retry_after: Option<Duration>, page: &[u8]) -> AttemptError {
         let page = String::from_utf8_lossy(page);
         let failed = |status, problem: &str| self.error::<AttemptError>(status, problem);
@@ -221,32 +225,32 @@ impl RequestContext<'_> {
                 Status::NotOnServer,
                 "the server has nothing there (404): the library may be gone, or the path in server_url is wrong",
             ),
-            400 | 503 if is_starting(&page) => AttemptError::passing(
+            400 | 503 if is_starting(&page) => AttemptError::transient(
                 self.error(
                     Status::Starting,
                     "the server is starting, or busy with its own database: try again in a minute",
                 ),
                 retry_after,
             ),
-            429 => AttemptError::passing(
+            429 => AttemptError::transient(
                 self.error(Status::ServerError, "too many requests (429): ask less often"),
                 retry_after,
             ),
             500 | 502 | 503 | 504 => {
                 let title = title(&page);
                 let problem = format!("the server, or a proxy before it, failed ({status}{title}): see its log");
-                let failure = AttemptError::passing(self.error(Status::ServerError, problem), retry_after);
-                if status == 500 { failure.refusal() } else { failure }
+                let failure = AttemptError::transient(self.error(Status::ServerError, problem), retry_after);
+                if status == 500 { failure.into_refusal() } else { failure }
             }
             _ => {
                 let problem = format!("an answer that was not expected ({status}{})", title(&page));
                 let failure = failed(Status::ServerError, &problem);
-                if status == 400 { failure.refusal() } else { failure }
+                if status == 400 { failure.into_refusal() } else { failure }
             }
         }
     }
 
-    /// An edit was not taken. `page` is the beginning of what the server said.
+    /// The error for a refused edit. `page`: beginning of the reply's body.
     pub fn refused_edit(&self, status: u16, retry_after: Option<Duration>, page: &[u8]) -> AttemptError {
         let text = String::from_utf8_lossy(page);
         let said = title(&text);
@@ -276,7 +280,7 @@ impl RequestContext<'_> {
         }
     }
 
-    /// A success, but no event stream.
+    /// The error for a successful reply that is not an event stream.
     pub fn no_stream(&self) -> AttemptError {
         self.error(
             Status::NotPlex,
@@ -297,24 +301,24 @@ impl RequestContext<'_> {
         self.error(Status::Unauthorized, problem)
     }
 
-    /// A redirect that is not followed.
-    pub fn sent_elsewhere(&self, place: &str) -> AttemptError {
+    /// The error for a redirect to another server, which is not followed.
+    pub fn redirected_elsewhere(&self, place: &str) -> AttemptError {
         self.error(
             Status::Redirected,
             format!("the server redirects to {place}, and the token goes to no other place: if that is the server, make it server_url"),
         )
     }
 
-    /// Redirects without end, or without a place to go to.
-    pub fn lost(&self, problem: &str) -> AttemptError {
+    /// The error for redirects without a valid target.
+    pub fn bad_redirect(&self, problem: &str) -> AttemptError {
         self.error(
             Status::Redirected,
             format!("{problem}: check server_url and the proxy before the server"),
         )
     }
 
-    /// The body of a success is no use. `rows` were handed over before it broke.
-    pub fn broken(&self, broken: BodyError, rows: u64) -> AttemptError {
+    /// The error for an unusable body. `rows`: number of rows passed on before it broke.
+    pub fn unusable_body(&self, broken: BodyError, rows: u64) -> AttemptError {
         let place = if rows > 0 {
             format!(" after {rows} rows")
         } else {
@@ -323,7 +327,7 @@ impl RequestContext<'_> {
         let error = match broken {
             BodyError::Aborted => aborted(self.what),
             BodyError::Timeout => self.timeout(),
-            BodyError::Wire(ureq::Error::Timeout(timeout)) => self.silent(timeout),
+            BodyError::Wire(ureq::Error::Timeout(timeout)) => self.silence_error(timeout),
             BodyError::Wire(error) => self.error(
                 Status::BadAnswer,
                 format!("the answer was cut off{place} ({error}): try again"),
@@ -393,7 +397,7 @@ impl RequestContext<'_> {
         self.error(Status::NotPlex, problem)
     }
 
-    /// JSON came that is not Plex's, or of a kind that is not read.
+    /// The error for foreign JSON, or with `ancient` for Plex's JSON of 2015.
     pub fn not_plex(&self, ancient: bool) -> AttemptError {
         let problem = if ancient {
             "the server speaks the JSON of 2015 (`_children`): update it"
@@ -403,7 +407,7 @@ impl RequestContext<'_> {
         self.error(Status::NotPlex, problem)
     }
 
-    /// `/identity` without an identity.
+    /// The error for a reply to `/identity` without an identity.
     pub fn no_identity(&self) -> AttemptError {
         self.error(
             Status::NotPlex,
@@ -422,7 +426,7 @@ fn is_tls(_: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     false
 }
 
-/// Plex says 'Maintenance' while it migrates, and in a sentence that it is still starting.
+/// Returns whether the page says that Plex is starting: 'Maintenance' during a migration, otherwise a sentence.
 fn is_starting(page: &str) -> bool {
     let lower = page.to_ascii_lowercase();
     [
@@ -436,13 +440,13 @@ fn is_starting(page: &str) -> bool {
     .any(|word| lower.contains(word))
 }
 
-/// The first element of XML, without its brackets, 200 characters at most; `None` for what is no XML, web pages included.
+/// Returns the first XML element without brackets, at most 200 characters; `None` for other texts, including web pages.
 fn xml_element(text: &str) -> Option<String> {
     let mut rest = text;
     let mut is_xml = false;
     loop {
         rest = rest.trim_start();
-        // What may stand before it.
+        // Skips declarations and comments.
         let end = match rest {
             _ if rest.starts_with("<?") => "?>",
             _ if rest.starts_with("<!--") => "-->",
@@ -458,7 +462,7 @@ fn xml_element(text: &str) -> Option<String> {
     (is_known || is_xml && !is_page).then(|| shown.map(|c| if c.is_control() { ' ' } else { c }).collect())
 }
 
-/// The title of a web page, in parentheses' style: `, "502 Bad Gateway"`; empty without one.
+/// Returns the title of a web page as a suffix: `, "502 Bad Gateway"`; empty without one.
 fn title(page: &str) -> String {
     let lower = page.to_ascii_lowercase();
     let text = lower.find("<title>").and_then(|start| {

@@ -1,8 +1,9 @@
-//! Plex's events: the lines of a stream, and the JSON of notifications and webhooks in the shapes that servers send.
+//! Parses Plex's events: the lines of an event stream, and the JSON of notifications and webhooks in all shapes that
+//! servers send.
 //!
-//! A WebSocket's frame is `{"NotificationContainer":{"type":"timeline","TimelineEntry":[{…}]}}`; a stream of
-//! server-sent events has neither the wrapper nor the list. Names of members tell what is there, in both. What is not
-//! understood is passed over: servers send dozens of kinds.
+//! A WebSocket frame is `{"NotificationContainer":{"type":"timeline","TimelineEntry":[{…}]}}`; a stream of server-sent
+//! events has neither the wrapper nor the list. In both, member names identify the content. Unknown content is ignored,
+//! since servers send dozens of kinds.
 
 use serde_json::{Map, Value};
 
@@ -10,36 +11,36 @@ use crate::error::{Error, Result, Status};
 
 use super::super::contract::{Event, Notification};
 
-/// The longest event that is read; the longest seen are a few kilobytes.
+/// Maximum length of an event in bytes; the longest seen have a few kilobytes.
 const LONGEST: usize = 1 << 20;
 
-/// The only sender of a library's timeline; others are guides and plug-ins.
+/// Identifier of library timelines; others are guides and plug-ins.
 const LIBRARY: &str = "com.plexapp.plugins.library";
 
-/// A body that tells something.
+/// The content of a notification's body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum EventBody {
-    /// These events; perhaps none.
+    /// Its events; may be empty.
     Events(Vec<Event>),
-    /// It is JSON, but neither a notification nor a webhook.
+    /// JSON that is neither a notification nor a webhook.
     Foreign,
-    /// It is the JSON of servers of 2015 and before.
+    /// JSON of servers of 2015 and before.
     Ancient,
-    /// It is no JSON object.
+    /// Not a JSON object.
     NoJson,
 }
 
-/// Reads the JSON of a notification, in either shape, or of a webhook.
+/// Parses the JSON of a notification, in either shape, or of a webhook.
 #[must_use]
 pub fn parse(json: &[u8]) -> EventBody {
-    object(json).map_or(EventBody::NoJson, |body| told(&body))
+    object(json).map_or(EventBody::NoJson, |body| classify(&body))
 }
 
-/// The same, with what is wrong with a body that tells nothing, and which server it is of: webhooks say so.
+/// As [`parse`], with an error for other bodies, and with the server that a webhook names.
 pub fn read(json: &[u8]) -> Result<Notification> {
     let refuse = |text| Err(Error::new(Status::InvalidArgument, text));
     let body = object(json);
-    match body.as_ref().map_or(EventBody::NoJson, told) {
+    match body.as_ref().map_or(EventBody::NoJson, classify) {
         EventBody::Events(events) => Ok(Notification {
             server: body.as_ref().and_then(server_of),
             events,
@@ -57,7 +58,7 @@ pub fn read(json: &[u8]) -> Result<Notification> {
     }
 }
 
-/// Which server sent it: any text, since one that no server of Plex has is not this one either.
+/// Returns the sending server's identifier. Any text is accepted: an unknown one is another server.
 fn server_of(body: &Map<String, Value>) -> Option<String> {
     let uuid = body.get("Server")?.get("uuid")?.as_str()?.trim();
     (!uuid.is_empty()).then(|| uuid.to_owned())
@@ -67,7 +68,7 @@ fn object(json: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(json).ok()
 }
 
-fn told(body: &Map<String, Value>) -> EventBody {
+fn classify(body: &Map<String, Value>) -> EventBody {
     let mut events = Vec::new();
     let is_ancient = |body: &Map<String, Value>| body.contains_key("_children") || body.contains_key("_elementType");
     if is_ancient(body) {
@@ -92,7 +93,7 @@ fn told(body: &Map<String, Value>) -> EventBody {
     }
 }
 
-/// Gives whether it is one.
+/// Adds the events of a notification; returns whether `body` is one.
 fn notification(body: &Map<String, Value>, events: &mut Vec<Event>) -> bool {
     let mut is_one = false;
     for (name, value) in body {
@@ -100,7 +101,7 @@ fn notification(body: &Map<String, Value>, events: &mut Vec<Event>) -> bool {
             "TimelineEntry" => timeline,
             "ActivityNotification" => activity,
             "StatusNotification" => status,
-            // Of no concern, but of this shape.
+            // Irrelevant, but a notification.
             _ if name.ends_with("Notification") || name == "Setting" || name == "TranscodeSession" => |_| None,
             _ => continue,
         };
@@ -118,7 +119,7 @@ fn timeline(entry: &Map<String, Value>) -> Option<Event> {
     if text(entry.get("identifier")).is_some_and(|sender| sender != LIBRARY) {
         return None;
     }
-    // Playlists, their folders and collections: none of them is listed, nor has it files.
+    // Playlists, their folders and collections are not listed and have no files.
     if matches!(number(entry.get("type")), Some(15 | 16 | 18)) {
         return None;
     }
@@ -133,10 +134,10 @@ fn timeline(entry: &Map<String, Value>) -> Option<Event> {
     if state == Some(9) || metadata == "deleted" {
         return Some(Event::Deleted { section, rating_key });
     }
-    // A file was replaced: neither the item's clock nor its state need say so.
+    // A file was replaced; this need not show in the item's clock or state.
     let analyzing = media.is_some_and(|state| !state.is_empty()) && matches!(state, Some(1 | 5) | None);
     if analyzing || matches!(state, Some(0 | 5)) || metadata == "created" {
-        // Told when it is made, twice when it is done, and again every 40 s: the last ones are no news.
+        // Sent on creation, twice on completion, and then every 40 s. The stamp identifies these repetitions.
         let stamp = number(entry.get("updatedAt")).filter(|_| state == Some(5) && !analyzing && metadata.is_empty());
         return Some(Event::Changed {
             section,
@@ -166,7 +167,7 @@ fn status(notification: &Map<String, Value>) -> Option<Event> {
 }
 
 fn webhook(event: &str, metadata: Option<&Value>, events: &mut Vec<Event>) {
-    // The others tell of playing, rating and devices.
+    // Other webhooks are about playback, ratings and devices.
     if !matches!(event, "library.new" | "library.on.deck") {
         return;
     }
@@ -193,7 +194,7 @@ fn number(value: Option<&Value>) -> Option<i64> {
     }
 }
 
-/// An identifier: text or a number, by version; `-1` and an empty one say that there is none.
+/// Parses an identifier: text or number, by version; `None` for `-1` and empty text.
 fn id(value: Option<&Value>) -> Option<String> {
     let id = match value? {
         Value::String(text) => text.trim().to_owned(),
@@ -203,20 +204,21 @@ fn id(value: Option<&Value>) -> Option<String> {
     (!id.is_empty() && !id.starts_with('-') && !id.contains('\0') && id.len() <= 64).then_some(id)
 }
 
-/// Gathers the lines of a stream into events.
+/// Assembles the lines of a stream into events.
 #[derive(Default)]
-pub struct Lines {
+pub struct EventLines {
     line: Vec<u8>,
     data: Vec<u8>,
-    /// The last byte ended a line as `\r`: a `\n` behind it ends no other.
+    /// The last byte was `\r`: a following `
+    /// ` belongs to it.
     after_return: bool,
-    /// The event is longer than any that makes sense.
+    /// The event exceeds [`LONGEST`].
     too_long: bool,
 }
 
-impl Lines {
-    /// Takes what came, and hands over the events that are whole; `false` of `each` ends it.
-    pub fn take(&mut self, bytes: &[u8], each: &mut dyn FnMut(Event) -> bool) -> bool {
+impl EventLines {
+    /// Processes received bytes, and passes complete events to `each`. Returns `false` if `each` did.
+    pub fn feed(&mut self, bytes: &[u8], each: &mut dyn FnMut(Event) -> bool) -> bool {
         for byte in bytes {
             let after_return = std::mem::replace(&mut self.after_return, *byte == b'\r');
             match byte {
@@ -244,7 +246,7 @@ impl Lines {
             }
             self.data.extend_from_slice(data.strip_prefix(b" ").unwrap_or(data));
         }
-        // The event's name says no more than its data; comments, ids and times to retry are of no use here.
+        // Ignored: the event's name, which its data implies, and comments, ids and retry times.
         self.line = line;
         self.line.clear();
         true
@@ -253,7 +255,7 @@ impl Lines {
     fn end_event(&mut self, each: &mut dyn FnMut(Event) -> bool) -> bool {
         let data = std::mem::take(&mut self.data);
         if std::mem::take(&mut self.too_long) {
-            // What it told is not known.
+            // Its content is unknown.
             return each(Event::Unspecific { section: None });
         }
         match parse(&data) {

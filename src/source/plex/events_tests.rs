@@ -177,10 +177,10 @@ fn events_of_no_concern_are_passed_over_and_what_is_no_event_is_reported() {
 }
 
 fn streamed(pieces: &[&[u8]]) -> Vec<Event> {
-    let mut lines = Lines::default();
+    let mut lines = EventLines::default();
     let mut seen = Vec::new();
     for piece in pieces {
-        assert!(lines.take(piece, &mut |event| {
+        assert!(lines.feed(piece, &mut |event| {
             seen.push(event);
             true
         }));
@@ -217,7 +217,7 @@ fn what_is_too_long_is_a_hint_and_the_next_one_is_read() {
 fn a_listener_may_stop() {
     let text = format!("{ENTRY}\n\n{ENTRY}\n\n");
     let mut seen = 0;
-    let on = Lines::default().take(text.as_bytes(), &mut |_| {
+    let on = EventLines::default().feed(text.as_bytes(), &mut |_| {
         seen += 1;
         false
     });
@@ -272,7 +272,7 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = parse(&bytes);
-        let _ = Lines::default().take(&bytes, &mut |_| true);
+        let _ = EventLines::default().feed(&bytes, &mut |_| true);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One request and the head of its answer: redirects followed, refusals told apart.
+//! Sends one request and reads the head of its reply: follows redirects and classifies refusals.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use super::super::contract::{Bounds, RequestKind};
 use super::body::{self, BodyError, BodyProgress, RequestMeter};
 use super::client::PlexHttp;
 use super::errors::RequestContext;
-use super::question::{ServerRequest, What};
+use super::question::{RequestLabel, ServerRequest};
 use super::refused::Refused;
 use super::retry::{self, AttemptError};
-use super::transport::token_place;
+use super::transport::token_placeholder;
 use super::url::{Origin, Redirect, Target};
 use super::wire::{Lists, ReplyHead};
 
-/// How many redirects are followed for one request.
+/// Maximum number of redirects for one request.
 const HOPS: usize = 3;
 
 impl PlexHttp {
-    /// Asks once, without these arguments, redirects followed.
-    pub(super) fn ask_without(
+    /// Sends a request once, without these arguments, and follows redirects.
+    pub(super) fn send_without(
         &self,
         question: &ServerRequest<'_>,
         without: Refused,
@@ -37,11 +37,11 @@ impl PlexHttp {
         })
     }
 
-    /// Sends once, and again where it is sent to.
+    /// Sends a request, and again to each redirect's target.
     pub(super) fn follow<T>(
         &self,
         address: &str,
-        what: &What<'_>,
+        what: &RequestLabel<'_>,
         with_token: bool,
         mut send: impl FnMut(&Target) -> std::result::Result<Followed<T>, AttemptError>,
     ) -> std::result::Result<T, AttemptError> {
@@ -53,14 +53,14 @@ impl PlexHttp {
         for _ in 0..=HOPS {
             match send(&target)? {
                 Followed::Done(done) => {
-                    // Only what has answered is worth staying with.
+                    // Keep an origin only after it has answered.
                     if let Some(origin) = upgrade {
-                        self.remember(origin);
+                        self.remember_upgrade(origin);
                     }
                     return Ok(done);
                 }
                 Followed::Moved(next) => {
-                    log::debug!("{what} moved to {}", next.shown());
+                    log::debug!("{what} moved to {}", next.without_query());
                     if next.origin != target.origin && next.address == target.address {
                         upgrade = Some(next.origin.clone());
                     }
@@ -68,19 +68,26 @@ impl PlexHttp {
                 }
             }
         }
-        Err(self.asked(what, with_token, &target).lost("redirected in a circle"))
+        Err(self
+            .context(what, with_token, &target)
+            .bad_redirect("redirected in a circle"))
     }
 
-    pub(super) fn remember(&self, origin: Origin) {
+    pub(super) fn remember_upgrade(&self, origin: Origin) {
         log::warn!(
             "{} redirects to {origin}: make that server_url, so that the token is never sent in the clear",
             self.base.origin
         );
-        // The first thread wins; there is one server only.
+        // The first thread wins: there is only one server.
         let _ = self.upgraded.set(origin);
     }
 
-    pub(super) fn asked<'a>(&self, what: &'a What<'_>, with_token: bool, target: &'a Target) -> RequestContext<'a> {
+    pub(super) fn context<'a>(
+        &self,
+        what: &'a RequestLabel<'_>,
+        with_token: bool,
+        target: &'a Target,
+    ) -> RequestContext<'a> {
         let has_token = self.has_token();
         RequestContext {
             what,
@@ -93,7 +100,7 @@ impl PlexHttp {
         }
     }
 
-    /// One request and its answer.
+    /// Sends one request and parses its reply.
     pub(super) fn exchange(
         &self,
         question: &ServerRequest<'_>,
@@ -102,21 +109,25 @@ impl PlexHttp {
         lists: &mut Lists<'_>,
     ) -> std::result::Result<Followed<ReplyHead>, AttemptError> {
         let limit = self.transport.read_timeout();
-        let asked = RequestContext {
+        let context = RequestContext {
             silence: bounds.silence.map_or(limit, |silence| silence.min(limit)),
-            ..self.asked(&question.what, question.with_token, target)
+            ..self.context(&question.what, question.with_token, target)
         };
         let mut request = self.request(Method::GET, target, question.with_token, bounds);
         request = request.header("Accept", "application/json").header(
             "Accept-Encoding",
-            if self.is_packed(target) { "gzip" } else { "identity" },
+            if self.wants_compression(target) {
+                "gzip"
+            } else {
+                "identity"
+            },
         );
         if let Some((start, size)) = question.window {
             request = request
                 .header("X-Plex-Container-Start", start)
                 .header("X-Plex-Container-Size", size);
         }
-        let SuccessReply { measured, parts, body } = match self.deliver(request, &asked, question.kind, bounds)? {
+        let SuccessReply { measured, parts, body } = match self.deliver(request, &context, question.kind, bounds)? {
             Followed::Done(answer) => answer,
             Followed::Moved(next) => return Ok(Followed::Moved(next)),
         };
@@ -124,16 +135,16 @@ impl PlexHttp {
         let encoding = header("content-encoding");
         let progress = BodyProgress::new(&measured, bounds);
 
-        lists.begin();
+        lists.reset();
         let parsed = body::parse(body, encoding, question.limit, &progress, &self.buffers, lists);
-        self.way.passed(measured.is_slow());
+        self.link.record(measured.is_slow());
         let mut head = parsed.map_err(|broken| match lists {
             Lists::Rows(rows) => match (rows.is_over(), broken) {
-                (_, aborted @ BodyError::Aborted) => asked.broken(aborted, rows.count),
-                (Some(most), _) => asked.broken(BodyError::TooManyRows(most), rows.count),
-                (None, broken) => asked.broken(broken, rows.count),
+                (_, aborted @ BodyError::Aborted) => context.unusable_body(aborted, rows.count),
+                (Some(most), _) => context.unusable_body(BodyError::TooManyRows(most), rows.count),
+                (None, broken) => context.unusable_body(broken, rows.count),
             },
-            _ => asked.broken(broken, 0),
+            _ => context.unusable_body(broken, 0),
         })?;
         if let Lists::Rows(rows) = lists
             && rows.has_long_keys
@@ -144,62 +155,62 @@ impl PlexHttp {
             );
         }
         if head.is_ancient || !head.is_plex {
-            return Err(asked.not_plex(head.is_ancient));
+            return Err(context.not_plex(head.is_ancient));
         }
         let number = |name: &str| header(name).and_then(|text| text.trim().parse().ok());
         head.offset = head.offset.or_else(|| number("x-plex-container-start"));
         head.total = head.total.or_else(|| number("x-plex-container-total-size"));
         if question.kind == RequestKind::Identity && head.machine_identifier.as_deref().is_none_or(str::is_empty) {
-            return Err(asked.no_identity());
+            return Err(context.no_identity());
         }
         Ok(Followed::Done(head))
     }
 
-    /// Whether an answer is worth packing: not one of this machine, where packing and unpacking take many times as long as the
-    /// copy that they save. But what is called so may be a tunnel.
-    fn is_packed(&self, target: &Target) -> bool {
-        !target.origin.is_here() || self.way.is_long()
+    /// Returns whether to request compression: not from this machine, where it takes many times as long as the copy
+    /// that it saves, unless the link is slow, such as a tunnel.
+    fn wants_compression(&self, target: &Target) -> bool {
+        !target.origin.is_loopback_host() || self.link.is_slow()
     }
 
-    /// Sends a request, and sorts out redirects and refusals: the answer of a success is still to be read.
+    /// Sends a request, and classifies redirects and refusals. The body of a successful reply is unread.
     pub(super) fn deliver(
         &self,
         request: Builder,
-        asked: &RequestContext<'_>,
+        context: &RequestContext<'_>,
         kind: RequestKind,
         bounds: &Bounds<'_>,
     ) -> std::result::Result<Followed<SuccessReply<'_>>, AttemptError> {
-        if asked.target.origin.secure && !cfg!(feature = "tls") {
-            return Err(asked.no_tls());
+        if context.target.origin.secure && !cfg!(feature = "tls") {
+            return Err(context.no_tls());
         }
-        // Our own addresses are encoded, so only a redirect can lead to what is no URL.
+        // Our own addresses are encoded, so only a redirect can contain an invalid URL.
         let request: Request<()> = request
             .body(())
-            .map_err(|error| asked.lost(&format!("a redirect to what is no URL ({error})")))?;
+            .map_err(|error| context.bad_redirect(&format!("a redirect to what is no URL ({error})")))?;
         let left = bounds.left();
         if left == Some(Duration::ZERO) {
-            return Err(asked.timeout().into());
+            return Err(context.timeout().into());
         }
         let measured = RequestMeter::new(&*self.meter, kind);
         let sent = if kind == RequestKind::Events {
             self.transport.open_stream(request, self.silence, bounds.aborted)
         } else {
-            let _owed = self.owed.begin();
-            self.transport.send(request, left, asked.silence).map(Some)
+            let _pending = self.pending.start();
+            self.transport.send(request, left, context.silence).map(Some)
         };
         let response = sent.map_err(|error| {
-            measured.head_came();
-            let (failure, sent) = asked.not_answered(error);
+            measured.note_head();
+            let (failure, sent) = context.no_reply(error);
             if !sent {
-                measured.not_sent();
+                measured.cancel();
             }
             failure
         })?;
         let Some(response) = response else {
-            measured.not_sent();
-            return Err(retry::aborted(asked.what).into());
+            measured.cancel();
+            return Err(retry::aborted(context.what).into());
         };
-        measured.head_came();
+        measured.note_head();
 
         let (parts, body) = response.into_parts();
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
@@ -207,23 +218,23 @@ impl PlexHttp {
         let progress = BodyProgress::new(&measured, bounds);
         if parts.status.is_redirection() {
             let Some(location) = header("location") else {
-                return Err(asked.lost(&format!("a redirect to nowhere ({})", parts.status.as_u16())));
+                return Err(context.bad_redirect(&format!("a redirect to nowhere ({})", parts.status.as_u16())));
             };
-            body::beginning(body, encoding, &progress);
-            return match asked.target.redirect(location) {
+            body::read_beginning(body, encoding, &progress);
+            return match context.target.redirect(location) {
                 Redirect::Follow(next) => Ok(Followed::Moved(next)),
-                Redirect::Elsewhere(place) => Err(asked.sent_elsewhere(&place)),
+                Redirect::Elsewhere(place) => Err(context.redirected_elsewhere(&place)),
             };
         }
         let is_edit = kind == RequestKind::Edit;
         if parts.status != StatusCode::OK && !(is_edit && parts.status.is_success()) {
             let retry_after = header("retry-after").and_then(|text| retry::retry_after(text, self.pause.date()));
-            let page = body::beginning(body, encoding, &progress);
+            let page = body::read_beginning(body, encoding, &progress);
             let status = parts.status.as_u16();
             return Err(if is_edit {
-                asked.refused_edit(status, retry_after, &page)
+                context.refused_edit(status, retry_after, &page)
             } else {
-                asked.refused(status, retry_after, &page)
+                context.refused(status, retry_after, &page)
             });
         }
         Ok(Followed::Done(SuccessReply { measured, parts, body }))
@@ -241,20 +252,20 @@ impl PlexHttp {
             .header("X-Plex-Device-Name", "plexindex");
         match self.tokens.get(bounds.session) {
             Some(session) if with_token && session.token.is_some() => {
-                request.header("X-Plex-Token", token_place(session.number()))
+                request.header("X-Plex-Token", token_placeholder(session.number()))
             }
             _ => request,
         }
     }
 }
 
-/// What one request led to.
+/// The outcome of one request.
 pub(super) enum Followed<T> {
     Done(T),
     Moved(Target),
 }
 
-/// The head of a success, and its body still to be read.
+/// A successful reply with an unread body.
 pub(super) struct SuccessReply<'m> {
     pub measured: RequestMeter<'m>,
     pub parts: response::Parts,

@@ -1,4 +1,4 @@
-//! Asking for one path or one title: by the file's name, which no document tells of and some servers refuse, and by title.
+//! Searches for a path or a title: by the file's name, which is undocumented and refused by some servers, and by title.
 
 use super::super::contract::{Bounds, WantedPath};
 use super::client::PlexHttp;
@@ -7,7 +7,7 @@ use super::rows::{Rows, RowsRequest};
 use crate::error::{Result, Status};
 use crate::model::{Item, Library};
 
-/// Rows looked through: a name is rarely in more.
+/// Maximum number of rows examined: few names have more.
 const ROWS: u32 = 100;
 
 impl PlexHttp {
@@ -29,8 +29,8 @@ impl PlexHttp {
                     size: ROWS,
                 };
                 let mut items = Vec::new();
-                let asked = self.some_rows(&request, bounds, &mut items);
-                // What came before it was cut off is as true as the rest.
+                let asked = self.collect_rows(&request, bounds, &mut items);
+                // Rows received before an interruption are valid too.
                 if is_it(items)? {
                     return Ok(true);
                 }
@@ -63,7 +63,7 @@ impl PlexHttp {
                 size: ROWS,
             };
             let mut items = Vec::new();
-            let end = self.some_rows(&request, bounds, &mut items)?;
+            let end = self.collect_rows(&request, bounds, &mut items)?;
             sink(items)?;
             if end.rows >= u64::from(ROWS) && end.total.is_none_or(|total| total > end.rows) {
                 return Ok(false);

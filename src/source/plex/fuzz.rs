@@ -1,4 +1,4 @@
-//! Answers that are in memory already, read as they would be from a server: what the fuzz targets ask of this folder.
+//! Parses replies from memory as if they came from a server, for the fuzz targets.
 
 use std::io::Read;
 use std::time::Duration;
@@ -7,35 +7,35 @@ use ureq::Body;
 
 use super::super::contract::{Bounds, Event, Meter, RequestKind};
 use super::body::{self, BodyProgress, Buffers, RequestMeter};
-use super::events::Lines;
+use super::events::EventLines;
 use super::sections;
 pub use super::wire::ReplyHead;
 use super::wire::{self, Lists, ReplyRows};
 use crate::model::{Item, ItemType, Library};
 
-/// What an answer is read for.
+/// The expected content of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyKind {
-    /// Its head only: identity and version.
+    /// Only the head: identity and version.
     Head,
     /// Libraries.
     Libraries,
-    /// Items, of which this many are taken at most.
+    /// Items: their type, and their maximum number.
     Items(ItemType, u64),
 }
 
-/// What an answer said.
+/// The content of a parsed reply.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Answered {
-    /// The items that were handed over, also of an answer that failed later.
+pub struct ParsedReply {
+    /// Items passed on, also from a reply that failed later.
     pub items: Vec<Item>,
-    /// Rows, those that were not handed over included.
+    /// Number of rows, including unusable ones.
     pub rows: u64,
-    /// The libraries, told apart.
+    /// The libraries, with unique uuids.
     pub libraries: Vec<Library>,
-    /// What stood beside the rows; `None` when the answer could not be read.
+    /// The head; `None` if the reply could not be parsed.
     pub head: Option<ReplyHead>,
-    /// It ended because it had too many rows, or too large ones.
+    /// The reply had too many or too large rows.
     pub is_over: bool,
 }
 
@@ -45,9 +45,9 @@ impl Meter for Unmetered {
     fn request(&self, _: RequestKind, _: u64, _: Duration) {}
 }
 
-/// Reads an answer that is held in memory, of at most `limit` bytes after decompression.
+/// Parses a reply in memory, of at most `limit` bytes after decompression.
 #[must_use]
-pub fn held(bytes: &[u8], encoding: Option<&str>, limit: u64, wanted: ReplyKind) -> Answered {
+pub fn held(bytes: &[u8], encoding: Option<&str>, limit: u64, wanted: ReplyKind) -> ParsedReply {
     read(wanted, &mut |lists| {
         let measured = RequestMeter::new(&Unmetered, RequestKind::Page);
         let progress = BodyProgress::new(&measured, &Bounds::NONE);
@@ -56,16 +56,16 @@ pub fn held(bytes: &[u8], encoding: Option<&str>, limit: u64, wanted: ReplyKind)
     })
 }
 
-/// Reads an answer as one that is too large to be held: while it comes.
+/// Parses a reply as a stream, like one too large for memory.
 #[must_use]
-pub fn streamed(reader: impl Read, wanted: ReplyKind) -> Answered {
+pub fn streamed(reader: impl Read, wanted: ReplyKind) -> ParsedReply {
     let mut reader = Some(reader);
     read(wanted, &mut |lists| {
         wire::read_stream(reader.take()?, lists, &|| true).ok()
     })
 }
 
-fn read(wanted: ReplyKind, parse: &mut dyn FnMut(&mut Lists<'_>) -> Option<ReplyHead>) -> Answered {
+fn read(wanted: ReplyKind, parse: &mut dyn FnMut(&mut Lists<'_>) -> Option<ReplyHead>) -> ParsedReply {
     let mut items = Vec::new();
     let mut sink = |item, _| items.push(item);
     let mut lists = match wanted {
@@ -80,8 +80,8 @@ fn read(wanted: ReplyKind, parse: &mut dyn FnMut(&mut Lists<'_>) -> Option<Reply
         Lists::Libraries(list) => libraries = list,
         Lists::Rows(seen) => (rows, is_over) = (seen.count, seen.is_over().is_some()),
     }
-    sections::tell_apart(&mut libraries);
-    Answered {
+    sections::make_uuids_unique(&mut libraries);
+    ParsedReply {
         items,
         rows,
         libraries,
@@ -90,11 +90,11 @@ fn read(wanted: ReplyKind, parse: &mut dyn FnMut(&mut Lists<'_>) -> Option<Reply
     }
 }
 
-/// The events of a stream that comes in these pieces.
+/// Parses an event stream that arrives in these pieces.
 pub fn stream<'p>(pieces: impl Iterator<Item = &'p [u8]>, each: &mut dyn FnMut(Event) -> bool) {
-    let mut lines = Lines::default();
+    let mut lines = EventLines::default();
     for piece in pieces {
-        if !lines.take(piece, each) {
+        if !lines.feed(piece, each) {
             return;
         }
     }

@@ -1,9 +1,9 @@
-//! Reading foreign JSON without ever losing a row to one odd field.
+//! Parses foreign JSON without losing a row to one odd field.
 //!
-//! Plex changes the types of its fields between versions and places: keys are text or numbers, flags are `1`, `"1"`
-//! or `true`, and anything may be missing or `null`. Two rules follow. A scalar that cannot become what is wanted is
-//! absent, and a list or an object in its place is skipped. And an object is filled field by field while it is
-//! parsed, so that unknown fields cost no more than skipping them, and nothing is built that is not kept.
+//! Plex changes the types of its fields between versions and places: keys are text or numbers, flags are `1`, `"1"` or
+//! `true`, and anything may be missing or `null`. Two rules follow. A scalar that cannot be converted is absent, and a
+//! list or object in its place is skipped. And an object is filled field by field while it is parsed, so that unknown
+//! fields only cost skipping, and nothing unused is built.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,8 +22,8 @@ pub(super) enum Scalar {
 }
 
 impl Scalar {
-    /// A text with a NUL is absent: nothing that Plex names has one, and behind it C would not read on, so that a key would
-    /// become another item's.
+    /// Converts to text; `None` if it contains a NUL. Nothing that Plex names has one, and C would stop reading there,
+    /// so that a key would become another item's.
     pub fn text(self) -> Option<String> {
         match self {
             Self::Text(text) => (!text.contains('\0')).then_some(text),
@@ -86,7 +86,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
-        // 2^53: beyond it a float names no whole number.
+        // 2^53: beyond it floats are not exact integers.
         const WHOLE: f64 = 9_007_199_254_740_992.0;
         // The cast is exact: the value is whole and in range.
         #[allow(clippy::cast_possible_truncation)]
@@ -114,12 +114,12 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 }
 
-/// The next value of a map as a scalar.
+/// Reads the next value of a map as a scalar.
 pub(super) fn scalar<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Scalar, A::Error> {
     map.next_value()
 }
 
-/// The next value of a map as a text; empty where that is not possible.
+/// Reads the next value of a map as text; empty if it is none.
 pub(super) fn text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<String, A::Error> {
     Ok(scalar(map)?.text().unwrap_or_default())
 }
@@ -129,7 +129,7 @@ pub(super) fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> 
     map.next_value::<IgnoredAny>().map(drop)
 }
 
-/// Empties a key that is longer than any, and returns whether it was.
+/// Clears a key longer than [`LONGEST_KEY`], and returns whether it did.
 pub(super) fn empty_long_key(key: &mut String) -> bool {
     let is_long = key.len() > LONGEST_KEY;
     if is_long {
@@ -138,9 +138,9 @@ pub(super) fn empty_long_key(key: &mut String) -> bool {
     is_long
 }
 
-/// Something that is filled from a JSON object, or in turn from the objects of an array.
+/// A type that is filled from a JSON object, or in turn from each object of an array.
 pub(super) trait Object {
-    /// Takes the value of the field with this name from `map`: exactly one value must be taken.
+    /// Reads the value of the field `name` from `map`; must consume exactly one value.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
 
     /// Called after each element of an array, objects or not; `false` stops the parsing with an error.
@@ -159,7 +159,7 @@ pub(super) fn fill_each<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl O
     map.next_value_seed(Fields { object, is_list: true })
 }
 
-/// Fills an object; skips what is neither an object nor, with `is_list`, an array.
+/// Fills an object; skips values that are neither an object nor, with `is_list`, an array.
 pub(super) struct Fields<'a, T> {
     pub object: &'a mut T,
     pub is_list: bool,
@@ -182,7 +182,7 @@ impl<'de, T: Object> DeserializeSeed<'de> for Fields<'_, T> {
     }
 }
 
-/// A field's name, borrowed where the whole body is in memory.
+/// A field's name, borrowed if the whole body is in memory.
 #[derive(serde::Deserialize)]
 struct FieldName<'n>(#[serde(borrow)] Cow<'n, str>);
 
@@ -241,7 +241,7 @@ impl<'de, T: Object> Visitor<'de> for Fields<'_, T> {
     }
 }
 
-/// The texts that have one name in the objects of an array.
+/// Collects one text field of each object in an array.
 pub(super) struct TextFields<'a> {
     pub name: &'static str,
     pub list: &'a mut Vec<String>,
@@ -252,18 +252,18 @@ impl Object for TextFields<'_> {
         if name != self.name {
             return skip(map);
         }
-        push_new(self.list, scalar(map)?.text());
+        push_unique(self.list, scalar(map)?.text());
         Ok(())
     }
 }
 
-/// How many files, external ids or folders are kept of one row, and how many libraries: far more than there ever are,
-/// and few enough that looking for repeats stays cheap whatever a server sends.
+/// Maximum number of files, external ids or folders kept per row, and of libraries: far more than exist, and few enough
+/// that searching for duplicates stays cheap.
 pub(super) const LIST_LIMIT: usize = 1024;
 
-/// Keeps a text unless it is absent, empty or already there. Remote trailers have empty files; two versions of an
-/// item may name the same one.
-pub(in crate::source) fn push_new(list: &mut Vec<String>, text: Option<String>) {
+/// Adds a text unless it is absent, empty or a duplicate. Remote trailers have empty files; two versions of an item may
+/// have the same file.
+pub(in crate::source) fn push_unique(list: &mut Vec<String>, text: Option<String>) {
     if let Some(text) = text
         && !text.is_empty()
         && list.len() < LIST_LIMIT

@@ -1,4 +1,4 @@
-//! How a library is listed: one leaf type after the other, page by page, in the order of ids.
+//! Lists a library: one leaf type after the other, page by page, ordered by id.
 
 use super::super::contract::{Bounds, PageEnd, PageRequest};
 use super::client::PlexHttp;
@@ -6,7 +6,7 @@ use super::rows::{Rows, RowsRequest};
 use crate::error::Result;
 use crate::model::{Item, ItemType, LibraryKind};
 
-/// The types to list in order to see every file of such a library: its partitions.
+/// Returns the leaf types of a library, which together have all its files: its partitions.
 pub(in crate::source) fn leaf_types(kind: LibraryKind) -> &'static [ItemType] {
     match kind {
         LibraryKind::Movie => &[ItemType::Movie],
@@ -18,8 +18,8 @@ pub(in crate::source) fn leaf_types(kind: LibraryKind) -> &'static [ItemType] {
 }
 
 impl PlexHttp {
-    /// A page of a leaf type. Positions are numbers of rows.
-    pub(super) fn listed(
+    /// Returns a page of a leaf type. Positions are row numbers.
+    pub(super) fn read_page(
         &self,
         request: &PageRequest<'_>,
         bounds: Bounds<'_>,
@@ -29,7 +29,7 @@ impl PlexHttp {
         let Some(kind) = leaf_types(request.library.kind).get(request.partition) else {
             return Ok(PageEnd::default());
         };
-        let end = self.some_rows(
+        let end = self.collect_rows(
             &RowsRequest {
                 section: &request.library.section,
                 kind: *kind,

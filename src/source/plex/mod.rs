@@ -1,14 +1,13 @@
 //! The Plex HTTP API as a [`Source`].
 //!
-//! One request after the other, JSON asked for, packed if it comes from another machine, only the fields that are stored.
-//! `client` is what there is of a server; a question goes down through `ask`, which tries again and leaves out what is refused,
-//! and `exchange`, which sends one request. `question` knows what to ask; `url` where the server is, `transport` and `tls` how
-//! to reach it, `retry` when to try again, `body` how to read an answer, `wire`, `json`, `sections`, `lenient` and `sanitize`
-//! what it means, `errors` what went wrong. `narrow` finds out which arguments a server does not
-//! take, and `refusal` keeps them. `rows` asks for rows, for `listing`, `changes` and `find`; `confirm` for items by their keys.
-//! `edits` knows how an edit is asked for, `events` what the server tells of its own accord, and `stream` listens to it.
+//! Requests are sent one after the other and ask for JSON, compressed if it comes from another machine, and only for
+//! stored fields. `client` is the state of a server; `ask` sends a request with retries and without refused arguments,
+//! `exchange` sends it once. `question` builds requests; `url` parses addresses, `transport` and `tls` connect, `retry`
+//! pauses, `body` reads replies, `wire`, `json`, `sections`, `lenient` and `sanitize` parse them, `errors` explains
+//! failures. `narrow` finds refused arguments, `refusal` stores them. `rows` describes rows for `listing`, `changes`
+//! and `find`; `confirm` fetches items by key. `edits` builds edits, `events` parses events, `stream` receives them.
 //!
-//! No thread is ever started: names are resolved, connections made and answers read in the thread that asks.
+//! No thread is ever started: names are resolved, connections made and replies read in the calling thread.
 
 mod ask;
 mod body;
@@ -25,7 +24,7 @@ pub mod fuzz;
 mod lenient;
 mod listing;
 mod narrow;
-mod owed;
+mod pending_reply;
 mod question;
 mod refusal;
 mod refused;
@@ -49,38 +48,38 @@ use crate::model::{Item, Library, Server};
 use crate::platform::fork::{Release, hold};
 
 use super::contract::{
-    Abilities, Bounds, Delta, EditRequest, Event, Kind, KnownItems, PageEnd, PageRequest, Placed, RequestKind, Resume,
-    Source, SourceChanges, Tokens, WantedPath,
+    Abilities, Bounds, Delta, EditRequest, Event, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, RequestKind,
+    Resume, Source, SourceChanges, Tokens, WantedPath,
 };
 
 use self::body::BodyProgress;
 pub use self::client::{CheckedServer, PlexHttp, check_token};
 pub use self::events::{EventBody, parse as parse_event};
 use self::exchange::Followed;
-pub(in crate::source) use self::lenient::push_new;
+pub(in crate::source) use self::lenient::push_unique;
 pub(in crate::source) use self::listing::leaf_types;
-use self::question::{KEY_PREFIX, ServerRequest, What};
+use self::question::{KEY_PREFIX, RequestLabel, ServerRequest};
 pub use self::refused::Refused;
 pub use self::retry::Pause;
 pub use self::rows::{Rows, RowsEnd, RowsRequest};
-pub(in crate::source) use self::sections::tell_apart;
+pub(in crate::source) use self::sections::make_uuids_unique;
 use self::stream::EVENTS;
 use self::wire::Lists;
 
-/// The longest silence that nothing is said about; less where less is waited for.
+/// Maximum silence of the server before users are told; less if `read_timeout` is short.
 const LONG_SILENCE: std::time::Duration = std::time::Duration::from_secs(3);
 
-/// What is known of every Plex Media Server.
+/// The kind of this source.
 pub static KIND: Kind = Kind {
     name: "Plex",
-    asked: "the server",
-    empty: "check the server's URL and whether the token's user may see any",
+    noun: "the server",
+    empty_hint: "check the server's URL and whether the token's user may see any",
     key_prefix: KEY_PREFIX,
     read_events: events::read,
-    beside: None,
+    companion: None,
 };
 
-/// The longest address of an edit that is sent. Servers were seen to refuse 30,000 bytes; one that takes more may be asked.
+/// Maximum length of an edit's address. Some servers refuse 30,000 bytes; others accept more.
 const LONGEST_EDIT: usize = 64 << 10;
 
 impl Source for PlexHttp {
@@ -91,7 +90,7 @@ impl Source for PlexHttp {
     fn abilities(&self) -> Abilities {
         Abilities {
             resume: Resume::ByRow,
-            // Changes of an item's files alone cause no event.
+            // Changes of an item's files alone are not found.
             changes: Delta::Mostly,
             find: true,
             titles: true,
@@ -120,7 +119,7 @@ impl Source for PlexHttp {
             Lists::Libraries(libraries) => libraries,
             Lists::None | Lists::Rows(_) => Vec::new(),
         };
-        sections::tell_apart(&mut libraries);
+        sections::make_uuids_unique(&mut libraries);
         Ok(libraries)
     }
 
@@ -129,11 +128,11 @@ impl Source for PlexHttp {
     }
 
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        self.listed(request, bounds, items)
+        self.read_page(request, bounds, items)
     }
 
     fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
-        self.changed(library, known, bounds)
+        self.read_changes(library, known, bounds)
     }
 
     fn find_path(
@@ -156,8 +155,8 @@ impl Source for PlexHttp {
         self.search_title(library, title, bounds, sink)
     }
 
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Placed>> {
-        self.confirmed(rating_keys, bounds)
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
+        self.fetch_items(rating_keys, bounds)
     }
 
     fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
@@ -178,18 +177,18 @@ impl Source for PlexHttp {
                 ),
             ));
         }
-        let what = What::Edit(request.ids.len(), request.section);
-        // The same values once more change nothing: a request that may have been done may be sent again.
+        let what = RequestLabel::Edit(request.ids.len(), request.section);
+        // Edits are idempotent, so a request that may have been applied is retried.
         retry::run(&*self.pause, self.retry_for, &bounds, &what, || {
             self.follow(&address, &what, true, |target| {
-                let asked = self.asked(&what, true, target);
+                let context = self.context(&what, true, target);
                 let put = self
                     .request(Method::PUT, target, true, &bounds)
                     .header("Accept", "application/json");
-                Ok(match self.deliver(put, &asked, RequestKind::Edit, &bounds)? {
+                Ok(match self.deliver(put, &context, RequestKind::Edit, &bounds)? {
                     Followed::Done(answer) => {
-                        // Nothing is said there, but the connection is used again once that was read.
-                        body::beginning(answer.body, None, &BodyProgress::new(&answer.measured, &bounds));
+                        // The body is irrelevant, but must be read before the connection is reused.
+                        body::read_beginning(answer.body, None, &BodyProgress::new(&answer.measured, &bounds));
                         Followed::Done(())
                     }
                     Followed::Moved(next) => Followed::Moved(next),
@@ -200,20 +199,22 @@ impl Source for PlexHttp {
     }
 
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
-        self.follow(EVENTS, &What::Events, true, |target| self.listen(target, &bounds, sink))
-            .map_err(|failure| self.scrubbed(failure.error))
+        self.follow(EVENTS, &RequestLabel::Events, true, |target| {
+            self.listen(target, &bounds, sink)
+        })
+        .map_err(|failure| self.scrubbed(failure.error))
     }
 
     fn interrupt_events(&self) {
         self.transport.interrupt_stream();
     }
 
-    fn recall(&self, words: &str) {
-        self.refusals.assume(Refused::from_words(words));
+    fn restore_quirks(&self, words: &str) {
+        self.refusals.restore(Refused::from_words(words));
     }
 
-    fn learned(&self) -> String {
-        self.refusals.take_found().words()
+    fn take_new_quirks(&self) -> String {
+        self.refusals.take_new().words()
     }
 
     fn is_limited(&self) -> bool {
@@ -233,17 +234,17 @@ impl Source for PlexHttp {
     }
 
     fn after_fork(&self) {
-        self.transport.forget();
-        self.owed.forget();
+        self.transport.drop_connections();
+        self.pending.reset();
     }
 
     fn overdue(&self) -> Option<String> {
         let patience = (self.transport.read_timeout() / 4).min(LONG_SILENCE);
-        let lasts = self.owed.lasts().filter(|lasts| *lasts >= patience)?;
+        let elapsed = self.pending.elapsed().filter(|elapsed| *elapsed >= patience)?;
         Some(format!(
             "{} has not answered for {:.1} s, and is waited for: is it a Plex server, and is it busy?",
             self.base.origin,
-            lasts.as_secs_f64()
+            elapsed.as_secs_f64()
         ))
     }
 

@@ -1,35 +1,35 @@
-//! Finding out which arguments a server refuses, so that it is asked without them.
+//! Finds out which arguments a server refuses, so that they are dropped.
 //!
-//! Versions of Plex differ in what they take, and proxies in how much. A refusal names nothing, so arguments are tried one
-//! by one, on a single row, and each verdict twice: a server that failed for another reason is not judged by that.
+//! Versions of Plex differ in the arguments they accept, and proxies in the length. A refusal names no argument, so
+//! they are tried one by one on a single row, each refusal twice, in case the server failed for another reason.
 
 use crate::error::Status;
 use crate::model::ItemType;
 
 use super::super::contract::Bounds;
 use super::client::PlexHttp;
-use super::question::{ServerRequest, What};
+use super::question::{RequestLabel, ServerRequest};
 use super::refused::Refused;
 use super::retry::AttemptError;
 use super::rows::{Rows, RowsRequest};
 use super::wire::Lists;
 
 impl PlexHttp {
-    /// Finds out which arguments of a question that was refused are the reason. Gives whether to ask again: there are some, or
-    /// all of it is taken by now.
+    /// Finds the arguments that caused a refusal. Returns whether to send the request again: arguments were found, or
+    /// the server accepts all of them by now.
     pub(super) fn find_refused(&self, question: &ServerRequest<'_>, bounds: &Bounds<'_>) -> Result<bool, AttemptError> {
         let known = self.refusals.all();
-        let tried = question.can_do_without().without(known);
+        let tried = question.optional_arguments().without(known);
         let row = question.with_window(0, 1);
-        let takes = |without: Refused| self.takes(&row, known.and(without), bounds);
-        let refuses = |without: Refused| Ok::<_, AttemptError>(!takes(without)? && !takes(without)?);
+        let accepts = |without: Refused| self.accepts(&row, known.and(without), bounds);
+        let refuses = |without: Refused| Ok::<_, AttemptError>(!accepts(without)? && !accepts(without)?);
 
         let mut has_passed = false;
-        let found = if tried.has(Refused::FILE) && takes(Refused::FILE)? {
-            // The one argument that is not documented, and most often the reason.
-            has_passed = takes(Refused::NONE)?;
+        let found = if tried.has(Refused::FILE) && accepts(Refused::FILE)? {
+            // The only undocumented argument, and the most frequent cause.
+            has_passed = accepts(Refused::NONE)?;
             if has_passed { Refused::NONE } else { Refused::FILE }
-        } else if !takes(tried)? {
+        } else if !accepts(tried)? {
             self.refused_type(question, known, bounds)?
         } else {
             let mut found = Refused::NONE;
@@ -41,9 +41,9 @@ impl PlexHttp {
             if found.is_empty() {
                 has_passed = !refuses(Refused::NONE)?;
                 if !has_passed {
-                    // Each is taken, and not all of them: the address may be too long for a proxy.
+                    // Each argument is accepted, but not all together: the address may be too long for a proxy.
                     let long = Refused::ELEMENTS.and(Refused::FIELDS);
-                    found = if takes(long)? { long } else { tried };
+                    found = if accepts(long)? { long } else { tried };
                 }
             }
             found
@@ -60,25 +60,30 @@ impl PlexHttp {
         Ok(true)
     }
 
-    /// Whether the server takes a question without these arguments.
-    fn takes(&self, question: &ServerRequest<'_>, without: Refused, bounds: &Bounds<'_>) -> Result<bool, AttemptError> {
-        match self.ask_without(question, without, bounds, &mut Lists::None) {
+    /// Returns whether the server accepts a request without these arguments.
+    fn accepts(
+        &self,
+        question: &ServerRequest<'_>,
+        without: Refused,
+        bounds: &Bounds<'_>,
+    ) -> Result<bool, AttemptError> {
+        match self.send_without(question, without, bounds, &mut Lists::None) {
             Ok(_) => Ok(true),
             Err(failure) if failure.is_refusal => Ok(false),
-            // It was understood: the items are gone.
+            // Accepted: the items are gone.
             Err(failure) if failure.error.status == Status::NotOnServer => Ok(true),
             Err(failure) => Err(failure),
         }
     }
 
-    /// The leaf type of a refused page where the other type of such a library is not refused.
+    /// Returns the leaf type of a refused page if the server accepts the other leaf type of such libraries.
     fn refused_type(
         &self,
         question: &ServerRequest<'_>,
         known: Refused,
         bounds: &Bounds<'_>,
     ) -> Result<Refused, AttemptError> {
-        let What::Page(page) = question.what else {
+        let RequestLabel::Page(page) = question.what else {
             return Ok(Refused::NONE);
         };
         let (other, this) = match page.kind {
@@ -95,7 +100,7 @@ impl PlexHttp {
                 ..*page
             };
             let question = ServerRequest::page(&page);
-            self.takes(&question, known.and(question.can_do_without()), bounds)
+            self.accepts(&question, known.and(question.optional_arguments()), bounds)
         };
         Ok(if bare(other)? && !bare(page.kind)? {
             this

@@ -1,4 +1,4 @@
-//! What is asked: addresses and their arguments, and what each question is called in texts.
+//! Builds requests: addresses, arguments, and descriptions for error texts.
 
 use std::fmt::{self, Write as _};
 
@@ -11,21 +11,21 @@ use super::rows::{Rows, RowsRequest};
 use super::url::encode;
 use super::wire::ReplyHead;
 
-/// Where items are: their public keys are their addresses.
+/// Path of items, and prefix of their public keys.
 pub(super) const KEY_PREFIX: &str = "/library/metadata/";
 
-/// Most rows of one request: servers may refuse more.
+/// Maximum number of rows per request: servers may refuse more.
 pub(super) const MOST_ROWS: u32 = 1_000;
 
-/// An answer ends at so many times the rows that may be asked for, whatever the server sends: one that ignores paging shows
-/// libraries of up to 16,000 items.
-pub(super) const PAGES: u64 = 16;
+/// A reply may have this many times the requested rows: a server that ignores paging can list libraries of up to 16,000
+/// items.
+pub(super) const OVERSIZE_FACTOR: u64 = 16;
 
-/// Elements of a row that nothing here stores. `Media` and `Guid` must never stand here.
+/// Elements of a row that are not stored. `Media` and `Guid` must not be in this list.
 const EXCLUDED_ELEMENTS: &str = "Genre,Country,Director,Writer,Role,Producer,Collection,Rating,Similar,Style,Mood,\
     Label,Field,Image,UltraBlurColors,Chapter,Marker,Extras,Related,Review,Location,Preferences";
 
-/// Fields of a row that nothing here stores. Advisory, like the elements: a server may send them all the same.
+/// Fields of a row that are not stored. Advisory, like the elements: a server may send them anyway.
 const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThumb,parentTheme,grandparentThumb,\
     grandparentArt,grandparentTheme,studio,contentRating,rating,audienceRating,userRating,ratingImage,\
     audienceRatingImage,primaryExtraKey,originallyAvailableAt,chapterSource,parentStudio,slug,\
@@ -33,49 +33,49 @@ const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThum
     skipCount,bitrate,width,height,aspectRatio,audioChannels,audioCodec,audioProfile,videoCodec,videoProfile,\
     videoResolution,videoFrameRate,optimizedForStreaming,has64bitOffsets,hasThumbnail,deepAnalysisVersion,indexes";
 
-/// The most that `/identity` may take, decompressed.
+/// Maximum size of `/identity`, decompressed, in bytes.
 const TINY: u64 = 1 << 20;
 
-/// The most that the list of libraries may take: one has some 1 kB.
+/// Maximum size of the list of libraries in bytes; one library takes some 1 kB.
 const SMALL: u64 = 8 << 20;
 
-/// The most that a page may take, decompressed: a server that ignores paging and exclusions sends some 3 kB a row.
+/// Maximum size of a page, decompressed, in bytes: a server that ignores paging and exclusions sends some 3 kB per row.
 const LARGE: u64 = 64 << 20;
 
-/// One question to the server.
+/// A request to the server.
 pub(super) struct ServerRequest<'a> {
-    /// How it counts.
+    /// Kind in the statistics.
     pub kind: RequestKind,
-    /// The path below the base, encoded.
+    /// Path below the base URL, encoded.
     path: String,
-    /// The arguments in their order, encoded, each with what it is called where a server may refuse it.
+    /// Encoded arguments in order, each with its bit in the set of refusable arguments.
     arguments: Vec<(Refused, String)>,
-    /// The container headers: first row, and how many.
+    /// Container headers: first row and number of rows.
     pub window: Option<(u64, u32)>,
-    /// Whether the token goes with it.
+    /// Whether to send the token.
     pub with_token: bool,
-    /// The most that its answer may take, decompressed.
+    /// Maximum size of its reply, decompressed, in bytes.
     pub limit: u64,
     /// The request, for error texts.
-    pub what: What<'a>,
+    pub what: RequestLabel<'a>,
 }
 
 impl<'a> ServerRequest<'a> {
-    /// Which server is this.
+    /// Requests the server's identity.
     pub fn identity() -> Self {
         Self {
             kind: RequestKind::Identity,
             path: "/identity".into(),
             arguments: Vec::new(),
             window: None,
-            // It needs none, so who answers is known before the token is sent anywhere.
+            // Needs none, so the server is identified before a token is sent.
             with_token: false,
             limit: TINY,
-            what: What::Identity,
+            what: RequestLabel::Identity,
         }
     }
 
-    /// Which libraries are there, and their clocks.
+    /// Requests the libraries and their clocks.
     pub fn libraries() -> Self {
         Self {
             kind: RequestKind::Probe,
@@ -84,11 +84,11 @@ impl<'a> ServerRequest<'a> {
             window: None,
             with_token: true,
             limit: SMALL,
-            what: What::Libraries,
+            what: RequestLabel::Libraries,
         }
     }
 
-    /// One page of a library.
+    /// Requests a page of a library.
     pub fn page(request: &'a RowsRequest<'a>) -> Self {
         Self {
             kind: match request.rows {
@@ -98,26 +98,26 @@ impl<'a> ServerRequest<'a> {
             },
             path: format!("/library/sections/{}/all", encode(request.section)),
             arguments: page_arguments(request),
-            // Always both: with one of them alone the whole library comes.
+            // Always both: with only one of them, servers send the whole library.
             window: Some((request.start, request.size.clamp(1, MOST_ROWS))),
             with_token: true,
             limit: LARGE,
-            what: What::Page(request),
+            what: RequestLabel::Page(request),
         }
     }
 
-    /// Whether it asks for items by a file's name.
-    pub fn asks_for_a_file(&self) -> bool {
-        self.can_do_without().has(Refused::FILE)
+    /// Returns whether the request filters by file name.
+    pub fn filters_by_file(&self) -> bool {
+        self.optional_arguments().has(Refused::FILE)
     }
 
-    /// The arguments that a server may refuse, and that can be left out.
-    pub fn can_do_without(&self) -> Refused {
+    /// Returns the arguments that a server may refuse and that can be dropped.
+    pub fn optional_arguments(&self) -> Refused {
         let refusable = self.arguments.iter().map(|(argument, _)| *argument);
         refusable.fold(Refused::NONE, Refused::and)
     }
 
-    /// Path and query below the base, without the arguments that are refused.
+    /// Returns path and query below the base URL, without refused arguments.
     pub fn address(&self, refused: Refused) -> String {
         let mut address = self.path.clone();
         let taken = self.arguments.iter().filter(|(argument, _)| !refused.has(*argument));
@@ -128,9 +128,11 @@ impl<'a> ServerRequest<'a> {
         address
     }
 
-    /// The answer of a server that refuses these arguments, where it is known without asking; `None`: ask without them.
-    pub fn known_answer(&self, refused: Refused) -> Option<Result<ReplyHead>> {
-        let What::Page(page) = self.what else { return None };
+    /// Returns the reply if it follows from the refused arguments; `None`: send the request without them.
+    pub fn implied_reply(&self, refused: Refused) -> Option<Result<ReplyHead>> {
+        let RequestLabel::Page(page) = self.what else {
+            return None;
+        };
         let of_type = match page.kind {
             ItemType::Clip => Refused::CLIPS,
             ItemType::Photo => Refused::PHOTOS,
@@ -157,7 +159,7 @@ impl<'a> ServerRequest<'a> {
         })
     }
 
-    /// The same question with another window.
+    /// Copies the request with another window.
     pub fn with_window(&self, start: u64, size: u32) -> Self {
         Self {
             path: self.path.clone(),
@@ -167,14 +169,14 @@ impl<'a> ServerRequest<'a> {
         }
     }
 
-    /// Items by their rating keys.
+    /// Requests items by their rating keys.
     pub fn items(keys: &[&str]) -> Self {
         Self {
             kind: RequestKind::Confirm,
             path: items_path(keys),
             arguments: vec![
                 (Refused::GUIDS, "includeGuids=1".into()),
-                // Without it the server may start to refresh the item.
+                // Otherwise the server may start to refresh the item.
                 (Refused::SKIP_REFRESH, "skipRefresh=1".into()),
                 (Refused::ELEMENTS, format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
                 (Refused::FIELDS, format!("excludeFields={EXCLUDED_FIELDS}")),
@@ -182,29 +184,29 @@ impl<'a> ServerRequest<'a> {
             window: None,
             with_token: true,
             limit: LARGE,
-            what: What::Items(keys.len()),
+            what: RequestLabel::Items(keys.len()),
         }
     }
 }
 
-/// The request in words, for errors.
+/// The description of a request for error texts.
 #[derive(Clone, Copy)]
-pub(super) enum What<'a> {
+pub(super) enum RequestLabel<'a> {
     /// `/identity`.
     Identity,
     /// `/library/sections`.
     Libraries,
     /// A page of a library.
     Page(&'a RowsRequest<'a>),
-    /// So many items by their rating keys.
+    /// Items by their rating keys: their number.
     Items(usize),
-    /// An edit of so many items of a library.
+    /// An edit: the number of items, and the section of the library.
     Edit(usize, &'a str),
     /// The event stream.
     Events,
 }
 
-impl fmt::Display for What<'_> {
+impl fmt::Display for RequestLabel<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Identity => f.write_str("the server's identity"),
@@ -226,7 +228,7 @@ impl fmt::Display for What<'_> {
     }
 }
 
-/// The arguments of a page.
+/// Returns the arguments of a page.
 fn page_arguments(request: &RowsRequest<'_>) -> Vec<(Refused, String)> {
     let mut arguments = Vec::new();
     if request.kind != ItemType::Other {
@@ -240,7 +242,7 @@ fn page_arguments(request: &RowsRequest<'_>) -> Vec<(Refused, String)> {
     arguments.push((Refused::COLLECTIONS, "includeCollections=0".into()));
     arguments.push((sort, format!("sort={order}")));
     if matches!(request.kind, ItemType::Photo | ItemType::Clip) {
-        // Without it a server lists neither photos nor clips, and says nothing.
+        // Otherwise servers list neither photos nor clips, without an error.
         arguments.push((Refused::CLUSTER, "clusterZoomLevel=1".into()));
     }
     match request.rows {
@@ -249,13 +251,13 @@ fn page_arguments(request: &RowsRequest<'_>) -> Vec<(Refused, String)> {
         Rows::All | Rows::NewestUpdated => {}
     }
     arguments.push((Refused::ELEMENTS, format!("excludeElements={EXCLUDED_ELEMENTS}")));
-    // What is excluded may not even be read: then nothing can be sorted by it.
+    // A server may not even read excluded fields, and then cannot sort by them.
     let fields: Vec<&str> = EXCLUDED_FIELDS.split(',').filter(|field| *field != sorted_by).collect();
     arguments.push((Refused::FIELDS, format!("excludeFields={}", fields.join(","))));
     arguments
 }
 
-/// The path of several items.
+/// Returns the path of several items.
 fn items_path(keys: &[&str]) -> String {
     let mut path = String::from(KEY_PREFIX);
     for (index, key) in keys.iter().enumerate() {

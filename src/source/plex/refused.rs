@@ -1,11 +1,11 @@
-//! Arguments that a server was found to refuse.
+//! The set of arguments that a server refuses.
 
-/// A set of arguments that a server answers with a refusal. All of them can be done without: answers are larger, less
-/// steady or less complete then, and each caller knows what follows from that.
+/// A set of arguments that a server refuses. All of them are optional: without them replies are larger, less stable or
+/// less complete, and each caller handles the consequences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refused(u16);
 
-/// The arguments by the place of their bit. The words are on disk, their places are not.
+/// The arguments by bit number. The words are stored on disk, the bit numbers are not.
 const WORDS: [&str; 11] = [
     "includeGuids",
     "includeCollections",
@@ -21,63 +21,63 @@ const WORDS: [&str; 11] = [
 ];
 
 impl Refused {
-    /// Nothing.
+    /// The empty set.
     pub const NONE: Self = Self(0);
-    /// `includeGuids`: rows then lack their external ids.
+    /// `includeGuids`: without it rows lack their external ids.
     pub const GUIDS: Self = Self(1);
     /// `includeCollections`.
     pub const COLLECTIONS: Self = Self(1 << 1);
-    /// `sort=id`: rows then come in the server's own order.
+    /// `sort=id`: without it rows come in the server's own order.
     pub const SORT_ID: Self = Self(1 << 2);
-    /// `sort=updatedAt`: what was changed last cannot be found out then.
+    /// `sort=updatedAt`: without it the items changed last cannot be found.
     pub const SORT_UPDATED: Self = Self(1 << 3);
-    /// `clusterZoomLevel`: servers that do not know it list photos without it.
+    /// `clusterZoomLevel`: servers that do not support it list photos without it.
     pub const CLUSTER: Self = Self(1 << 4);
-    /// `excludeElements`: rows are larger then.
+    /// `excludeElements`: without it rows are larger.
     pub const ELEMENTS: Self = Self(1 << 5);
-    /// `excludeFields`: rows are larger then.
+    /// `excludeFields`: without it rows are larger.
     pub const FIELDS: Self = Self(1 << 6);
     /// `skipRefresh`.
     pub const SKIP_REFRESH: Self = Self(1 << 7);
-    /// `file`: then no item can be asked for by a file's name.
+    /// `file`: without it items cannot be found by file name.
     pub const FILE: Self = Self(1 << 8);
-    /// Clips (`type=12`) are not listed at all.
+    /// `type=12`: clips are not listed at all.
     pub const CLIPS: Self = Self(1 << 9);
-    /// Photos (`type=13`) are not listed at all.
+    /// `type=13`: photos are not listed at all.
     pub const PHOTOS: Self = Self(1 << 10);
 
-    /// Whether one of these arguments is in the set.
+    /// Returns whether the set contains any of these arguments.
     #[must_use]
     pub fn has(self, some: Self) -> bool {
         self.0 & some.0 != 0
     }
 
-    /// Whether the set is empty.
+    /// Returns whether the set is empty.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Both sets.
+    /// Returns the union of both sets.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// This set without those of another.
+    /// Returns this set without the arguments of `other`.
     #[must_use]
     pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// The arguments one by one.
+    /// Iterates over the arguments, as sets of one.
     pub fn each(self) -> impl Iterator<Item = Self> {
         (0..WORDS.len())
             .map(|place| Self(1 << place))
             .filter(move |one| self.has(*one))
     }
 
-    /// As text: words with a space between them.
+    /// Encodes the set as words separated by spaces.
     #[must_use]
     pub fn words(self) -> String {
         let words: Vec<&str> = (WORDS.iter().enumerate())
@@ -87,7 +87,7 @@ impl Refused {
         words.join(" ")
     }
 
-    /// From text; words that are not known are passed over.
+    /// Decodes a set; unknown words are ignored.
     #[must_use]
     pub fn from_words(text: &str) -> Self {
         let bits = text
@@ -96,7 +96,7 @@ impl Refused {
         Self(bits.fold(0, |all, place| all | 1 << place))
     }
 
-    /// As a number, for an atomic.
+    /// Returns the set as a number, for an atomic.
     pub(super) fn bits(self) -> u16 {
         self.0
     }

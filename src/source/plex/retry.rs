@@ -1,4 +1,4 @@
-//! Trying again what fails in a way that passes, with growing pauses, within the time allowed.
+//! Retries transient failures with growing pauses, within the time allowed.
 
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant, SystemTime};
@@ -7,15 +7,15 @@ use crate::error::{Error, Result, Status};
 
 use super::super::contract::Bounds;
 
-/// The clock of retries, so that tests need not wait.
+/// The clock of retries; tests replace it.
 pub trait Pause: Send + Sync {
-    /// Now, for budgets and deadlines.
+    /// Current time for budgets and deadlines.
     fn now(&self) -> Instant;
 
-    /// Now, for servers that name a date to come back at.
+    /// Current date, for dates in `Retry-After`.
     fn date(&self) -> SystemTime;
 
-    /// Waits. Pauses arrive in slices of at most 50 ms.
+    /// Sleeps. Callers split pauses into slices of at most 50 ms.
     fn sleep(&self, time: Duration);
 }
 
@@ -36,63 +36,65 @@ impl Pause for RealPause {
     }
 }
 
-/// How an attempt failed.
+/// The failure of one attempt.
 #[derive(Debug)]
 pub(super) struct AttemptError {
     pub error: Error,
-    /// It may not repeat itself.
-    pub passes: bool,
-    /// After how long the server asks to come back.
+    /// The failure is transient.
+    pub is_transient: bool,
+    /// Delay that the server requests before a retry.
     retry_after: Option<Duration>,
-    /// The server does not take the question as it was put (400 or 500).
+    /// The server refuses the request as it is (400 or 500).
     pub is_refusal: bool,
 }
 
 impl AttemptError {
-    pub fn passing(error: Error, retry_after: Option<Duration>) -> Self {
+    pub fn transient(error: Error, retry_after: Option<Duration>) -> Self {
         Self {
             error,
-            passes: true,
+            is_transient: true,
             retry_after,
             is_refusal: false,
         }
     }
 
-    /// The same failure as a refusal of the question.
-    pub fn refusal(self) -> Self {
+    /// Marks the failure as a refusal.
+    pub fn into_refusal(self) -> Self {
         Self {
             is_refusal: true,
             ..self
         }
     }
 
-    /// The same failure, not to be tried again.
-    pub fn last(self) -> Self {
-        Self { passes: false, ..self }
+    /// Marks the failure as permanent.
+    pub fn permanent(self) -> Self {
+        Self {
+            is_transient: false,
+            ..self
+        }
     }
 }
 
 impl From<Error> for AttemptError {
     fn from(error: Error) -> Self {
-        Self::passing(error, None).last()
+        Self::transient(error, None).permanent()
     }
 }
 
-/// The longest slice of a pause: how late the wish to stop may be seen.
+/// Longest slice of a pause: the delay until an abort is noticed.
 const SLICE: Duration = Duration::from_millis(50);
 
 /// The first pause, before jitter.
 const FIRST: Duration = Duration::from_millis(250);
 
-/// The longest pause of our own choice, before jitter.
+/// The longest pause, unless the server requests more, before jitter.
 const LONGEST: Duration = Duration::from_secs(8);
 
-/// Runs `attempt` until it succeeds, fails for good, or no time is left for another pause: until `retry_for` after
-/// the start, and the deadline. Then the last failure is the answer, and says how often it was tried.
+/// Runs `attempt` until it succeeds, fails permanently, or no time is left for another pause: until `retry_for` after
+/// the start, and the deadline. Then returns the last failure with the number of attempts.
 ///
 /// # Errors
-/// What the attempt failed with; [`Status::Aborted`]; [`Status::Timeout`] when the deadline has passed before an
-/// attempt.
+/// The failure of the attempt; [`Status::Aborted`]; [`Status::Timeout`] if the deadline passed before an attempt.
 pub(super) fn run<T>(
     pause: &dyn Pause,
     retry_for: Duration,
@@ -112,8 +114,8 @@ pub(super) fn run<T>(
         let (error, asked) = match attempt() {
             Ok(value) => return Ok(value),
             Err(_) if (bounds.aborted)() => return Err(aborted(what)),
-            Err(failure) if failure.passes => (failure.error, failure.retry_after),
-            Err(failure) => return Err(tried(failure.error, tries)),
+            Err(failure) if failure.is_transient => (failure.error, failure.retry_after),
+            Err(failure) => return Err(with_attempts(failure.error, tries)),
         };
         let wait = asked.unwrap_or_default().max(backoff(tries, random()));
         let fits = pause
@@ -122,13 +124,12 @@ pub(super) fn run<T>(
             .is_some_and(|at| end.is_none_or(|end| at < end));
         if !fits {
             return Err(match asked {
-                Some(asked) if asked > wait.min(LONGEST) => {
-                    tried(error, tries).while_doing(&format!("the server asks to come back in {} s", asked.as_secs()))
-                }
-                _ => tried(error, tries),
+                Some(asked) if asked > wait.min(LONGEST) => with_attempts(error, tries)
+                    .while_doing(&format!("the server asks to come back in {} s", asked.as_secs())),
+                _ => with_attempts(error, tries),
             });
         }
-        // Said when it begins, and not only when all the time was spent.
+        // Warns at the first retry, and not only after the last.
         let level = if tries == 1 {
             log::Level::Warn
         } else {
@@ -145,7 +146,7 @@ pub(super) fn run<T>(
     }
 }
 
-/// Ends a call that is no longer wanted, or whose time is up.
+/// Fails if the call was aborted or its time is up.
 pub(super) fn check(pause: &dyn Pause, bounds: &Bounds<'_>, what: &dyn std::fmt::Display) -> Result<()> {
     if (bounds.aborted)() {
         return Err(aborted(what));
@@ -159,20 +160,20 @@ pub(super) fn check(pause: &dyn Pause, bounds: &Bounds<'_>, what: &dyn std::fmt:
     Ok(())
 }
 
-/// The error of a call that the host aborted.
+/// Creates the error of a call that the host aborted.
 pub(super) fn aborted(what: &dyn std::fmt::Display) -> Error {
     Error::new(Status::Aborted, format!("stopped by the host while asking for {what}"))
 }
 
-fn tried(mut error: Error, tries: u32) -> Error {
+fn with_attempts(mut error: Error, tries: u32) -> Error {
     if tries > 1 {
         error.message = format!("{} (tried {tries} times)", error.message);
     }
     error
 }
 
-/// The pause after so many tries: doubling, up to the longest, a quarter more or less by `random`, so that many
-/// processes that lost the same server do not come back in step. Still each is longer than the one before it.
+/// Returns the pause after `tries` attempts: doubling up to the longest, with 25 % jitter by `random`, so that many
+/// processes do not return in step. Each pause is longer than the one before.
 fn backoff(tries: u32, random: u32) -> Duration {
     let plain = FIRST
         .saturating_mul(1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX))
@@ -180,13 +181,13 @@ fn backoff(tries: u32, random: u32) -> Duration {
     plain.mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX))
 }
 
-/// A number that differs between calls and processes; std seeds its hash tables with it.
+/// Returns a random number; std seeds its hash tables with it.
 fn random() -> u32 {
     let hash = std::hash::RandomState::new().build_hasher().finish();
     u32::try_from(hash >> 32).unwrap_or_default()
 }
 
-/// Reads `Retry-After`: seconds, or a date.
+/// Parses `Retry-After`: seconds or a date.
 pub(super) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u32>() {

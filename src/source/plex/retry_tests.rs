@@ -37,8 +37,8 @@ impl Pause for FakePause {
     }
 }
 
-fn passing(after: Option<Duration>) -> AttemptError {
-    AttemptError::passing(Error::new(Status::Starting, "starting"), after)
+fn transient(after: Option<Duration>) -> AttemptError {
+    AttemptError::transient(Error::new(Status::Starting, "starting"), after)
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn succeeds_after_failures_that_pass() {
     let mut tries = 0;
     let answer = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
         tries += 1;
-        if tries < 4 { Err(passing(None)) } else { Ok(tries) }
+        if tries < 4 { Err(transient(None)) } else { Ok(tries) }
     });
     assert_eq!(answer, Ok(4));
     // 0.25 + 0.5 + 1 s, a quarter more or less.
@@ -61,7 +61,7 @@ fn gives_up_when_no_pause_fits_any_more() {
     let mut tries = 0;
     let error = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
         tries += 1;
-        Err::<(), _>(passing(None))
+        Err::<(), _>(transient(None))
     })
     .unwrap_err();
     assert_eq!(error.status, Status::Starting);
@@ -78,7 +78,7 @@ fn a_deadline_bounds_the_pauses() {
         ..Bounds::NONE
     };
     let error = run(&pause, Duration::from_secs(30), &bounds, &"it", || {
-        Err::<(), _>(passing(None))
+        Err::<(), _>(transient(None))
     })
     .unwrap_err();
     assert_eq!(error.status, Status::Starting);
@@ -98,7 +98,7 @@ fn final_failures_are_not_repeated() {
     let mut tries = 0;
     let error = run(&FakePause::new(), Duration::MAX, &Bounds::NONE, &"it", || {
         tries += 1;
-        Err::<(), _>(passing(None).last())
+        Err::<(), _>(transient(None).permanent())
     })
     .unwrap_err();
     assert_eq!((tries, error.message.as_str()), (1, "starting"));
@@ -113,7 +113,7 @@ fn the_host_can_stop_a_pause() {
         ..Bounds::NONE
     };
     let error = run(&pause, Duration::from_secs(30), &bounds, &"it", || {
-        Err::<(), _>(passing(Some(Duration::from_secs(20))))
+        Err::<(), _>(transient(Some(Duration::from_secs(20))))
     })
     .unwrap_err();
     assert_eq!(error.status, Status::Aborted);
@@ -127,7 +127,7 @@ fn the_servers_own_wish_is_honoured() {
     let answer = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
         tries += 1;
         if tries == 1 {
-            Err(passing(Some(Duration::from_secs(7))))
+            Err(transient(Some(Duration::from_secs(7))))
         } else {
             Ok(())
         }
@@ -136,7 +136,7 @@ fn the_servers_own_wish_is_honoured() {
     assert_eq!(pause.slept(), Duration::from_secs(7));
 
     let error = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
-        Err::<(), _>(passing(Some(Duration::from_secs(3600))))
+        Err::<(), _>(transient(Some(Duration::from_secs(3600))))
     })
     .unwrap_err();
     assert!(error.message.contains("come back in 3600 s"), "{error}");

@@ -1,14 +1,14 @@
-//! Sanitizing what no JSON may hold and what servers send all the same.
+//! Sanitizes invalid JSON that servers send.
 //!
 //! Titles and file names come from disks and web sites: bytes that are not UTF-8, raw control characters, halves of
-//! surrogate pairs where a tool cut a title at its 100th code unit. A parser must refuse each of them, and with it
-//! the page, and with that the library for ever. So they are replaced first, one for one.
+//! surrogate pairs where a tool cut a title at its 100th code unit. A parser must reject each, which would make the
+//! whole library unreadable for ever. So they are replaced first, one for one.
 
 use std::io::{self, Read};
 
-/// Sanitizes a piece of JSON that is cut at no character or escape.
+/// Sanitizes a piece of JSON; must not be cut within a character or an escape.
 pub(super) fn sanitize(bytes: &mut Vec<u8>) {
-    // Between strings these are white space or illegal, inside strings always illegal: a space is right in all cases.
+    // Control characters are white space or illegal between strings, and illegal in strings: a space fits everywhere.
     for byte in bytes.iter_mut() {
         if *byte < b' ' {
             *byte = b' ';
@@ -28,11 +28,11 @@ pub(super) fn sanitize(bytes: &mut Vec<u8>) {
 /// Length of an escape such as `\ud83d`.
 const ESCAPE: usize = 6;
 
-/// Where escapes name half of a surrogate pair, the other half missing.
+/// Returns the offsets of escapes of lone surrogates.
 fn lone_surrogates(text: &str) -> Vec<usize> {
     let mut lone = Vec::new();
     let mut at = 0;
-    // Searching a text for a character is several times faster than looking at each byte.
+    // `str::find` is several times faster than a loop over bytes.
     while let Some(found) = text.get(at..).and_then(|rest| rest.find('\\')) {
         let here = at + found;
         at = here
@@ -49,23 +49,23 @@ fn lone_surrogates(text: &str) -> Vec<usize> {
     lone
 }
 
-/// The code unit of the escape that begins at this place, if one does.
+/// Parses the code unit of the escape at this offset.
 fn unit(text: &str, at: usize) -> Option<u16> {
     let digits = text.get(at..at + ESCAPE)?.strip_prefix("\\u")?;
-    // A sign is no digit, though the parser of integers takes one.
+    // Rejects a sign, which the integer parser accepts.
     if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     u16::from_str_radix(digits, 16).ok()
 }
 
-/// How much is read and sanitized at once.
+/// Number of bytes read and sanitized at once.
 const CHUNK: usize = 64 << 10;
 
-/// Sanitizes JSON on its way through, and buffers it.
+/// A reader that sanitizes JSON and buffers it.
 pub(super) struct Sanitized<R> {
     inner: R,
-    /// Sanitized up to `ready`, raw behind it.
+    /// Sanitized up to `ready`, raw behind.
     buffer: Vec<u8>,
     ready: usize,
     given: usize,
@@ -90,8 +90,8 @@ impl<R: Read> Sanitized<R> {
             let missing = (CHUNK - piece.len()) as u64;
             self.ended = (&mut self.inner).take(missing).read_to_end(&mut piece)? < CHUNK && piece.len() < CHUNK;
         }
-        // Neither characters nor escapes with digits hold a quote, so behind one a piece may end. Without one in so
-        // much text it is no row that will be kept, and may end anywhere.
+        // Neither characters nor `\u` escapes contain a quote, so a piece may end behind one. Without a quote in so
+        // much text there is no usable row, and the piece may end anywhere.
         let end = match piece.iter().rposition(|&byte| byte == b'"') {
             Some(quote) if !self.ended => quote + 1,
             _ => piece.len(),

@@ -1,4 +1,5 @@
-//! The libraries that `/library/sections` lists: each a `Directory` with its folders, and its clocks, which become its change token.
+//! Parses the libraries in `/library/sections`: each is a `Directory` with locations and clocks, which become the
+//! library version.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,21 +9,20 @@ use crate::model::{LONGEST_KEY, Library, LibraryKind, Trust, uuid_of_section};
 
 use super::lenient::{LIST_LIMIT, Object, TextFields, empty_long_key, fill_each, scalar, skip, text};
 
-/// The libraries, one after the other, and when Plex says that each changed. Neither clock is reliable by itself
-/// (`docs/design/freshness.md`).
+/// Collects libraries and the times of their changes. Neither clock is reliable by itself (`docs/design/freshness.md`).
 #[derive(Default)]
 pub(super) struct Directories {
     pub libraries: Vec<Library>,
     library: Library,
-    /// A change counter, not a time; 0 for ever in some libraries, and it lags.
+    /// A change counter, not a time; always 0 in some libraries, and delayed.
     content_changed_at: i64,
-    /// When the last scan ended, Unix seconds; also moves on scans that changed nothing.
+    /// End of the last scan, Unix seconds; also changes after scans that changed nothing.
     scanned_at: i64,
 }
 
-/// Gives a library without a uuid of its own one that tells it from the others: some proxies and tools strip them, and two
-/// libraries without one are still two. A section that is listed twice is one.
-pub(in crate::source) fn tell_apart(libraries: &mut Vec<Library>) {
+/// Makes uuids unique: a library whose uuid is missing, as some proxies strip it, or duplicate gets one derived from
+/// its section. Removes duplicate sections.
+pub(in crate::source) fn make_uuids_unique(libraries: &mut Vec<Library>) {
     let mut sections = HashSet::new();
     libraries.retain(|library| sections.insert(library.section.clone()));
     let mut counts: HashMap<String, u32> = HashMap::new();
@@ -69,7 +69,7 @@ impl Object for Directories {
                 library.title
             );
         }
-        // Without a section id nothing can be asked of it; and no server has so many.
+        // A library without section id cannot be read; no server has more than the limit.
         if !library.section.is_empty() && self.libraries.len() < LIST_LIMIT {
             self.libraries.push(library);
         }

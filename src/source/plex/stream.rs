@@ -1,4 +1,4 @@
-//! Listening: one request whose answer is a stream of events.
+//! Receives events: one request with a stream of events as reply.
 
 use std::io::Read;
 
@@ -10,40 +10,42 @@ use super::client::PlexHttp;
 use super::errors::RequestContext;
 use super::events;
 use super::exchange::{Followed, SuccessReply};
-use super::question::What;
+use super::question::RequestLabel;
 use super::retry::AttemptError;
 use super::transport;
 use super::url::Target;
 
-/// Where the events are. Names of events that are not known are no error; servers that know no filter send all.
+/// Address of the event stream. Servers ignore unknown event names in the filter; those without filters send all
+/// events.
 pub(super) const EVENTS: &str = "/:/eventsource/notifications?filters=timeline,activity,status";
 
 impl PlexHttp {
-    /// Reads a stream of events until one side ends it.
+    /// Receives events until one side ends the stream.
     pub(super) fn listen(
         &self,
         target: &Target,
         bounds: &Bounds<'_>,
         sink: &mut dyn FnMut(Event) -> bool,
     ) -> std::result::Result<Followed<()>, AttemptError> {
-        let asked = RequestContext {
+        let context = RequestContext {
             silence: self.silence,
             connect_timeout: self.transport.connect_timeout().min(transport::STREAM_CONNECT),
-            ..self.asked(&What::Events, true, target)
+            ..self.context(&RequestLabel::Events, true, target)
         };
         let request = self.request(Method::GET, target, true, bounds);
         let request = request.header("Accept", "text/event-stream");
-        let SuccessReply { measured, parts, body } = match self.deliver(request, &asked, RequestKind::Events, bounds)? {
-            Followed::Done(answer) => answer,
-            Followed::Moved(next) => return Ok(Followed::Moved(next)),
-        };
+        let SuccessReply { measured, parts, body } =
+            match self.deliver(request, &context, RequestKind::Events, bounds)? {
+                Followed::Done(answer) => answer,
+                Followed::Moved(next) => return Ok(Followed::Moved(next)),
+            };
         drop(measured); // told now: it may last for weeks
         let kind = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
         if !kind.is_none_or(is_event_stream) {
-            return Err(asked.no_stream());
+            return Err(context.no_stream());
         }
         let mut body = body.into_with_config().limit(u64::MAX).reader();
-        let mut lines = events::Lines::default();
+        let mut lines = events::EventLines::default();
         let mut buffer = vec![0; 16 << 10];
         let mut go_on = sink(Event::Connected);
         while go_on && !(bounds.aborted)() {
@@ -51,17 +53,17 @@ impl PlexHttp {
                 Ok(0) => break,
                 Ok(amount) => {
                     self.meter.received(amount as u64);
-                    go_on = lines.take(buffer.get(..amount).unwrap_or_default(), sink);
+                    go_on = lines.feed(buffer.get(..amount).unwrap_or_default(), sink);
                 }
                 Err(_) if (bounds.aborted)() => break,
-                Err(error) => return Err(asked.broken(BodyError::Wire(error.into()), 0)),
+                Err(error) => return Err(context.unusable_body(BodyError::Wire(error.into()), 0)),
             }
         }
         Ok(Followed::Done(()))
     }
 }
 
-/// Whether a content type is one that events come in: names count without case, and what follows them does not count.
+/// Returns whether a content type is that of an event stream, ignoring case and parameters.
 fn is_event_stream(content_type: &str) -> bool {
     let name = content_type.split(';').next().unwrap_or_default().trim();
     ["text/event-stream", "application/octet-stream"]

@@ -1,7 +1,7 @@
-//! HTTPS: whose certificates are believed.
+//! HTTPS: the verification of certificates.
 //!
-//! The system's authorities are, and those of `ca_file` besides; or any, when the host asks for that. This module
-//! is there with the feature `tls` only.
+//! Trusted are the system's authorities and those of `ca_file`; or any certificate, if the host requests that. Only
+//! compiled with the feature `tls`.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -21,11 +21,11 @@ use ureq::unversioned::transport::{
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
 
-/// Which certificates are believed; what follows from it is computed at the first connection.
+/// The trusted certificates; the TLS configuration is computed at the first connection.
 #[derive(Clone)]
-pub(super) struct Tls(Arc<Setup>);
+pub(super) struct Tls(Arc<TlsSetup>);
 
-struct Setup {
+struct TlsSetup {
     authorities: Vec<CertificateDer<'static>>,
     accept_any: bool,
     config: OnceLock<Arc<ClientConfig>>,
@@ -37,7 +37,7 @@ impl Tls {
     /// # Errors
     /// [`Status::InvalidArgument`] when it cannot be read or holds no certificate.
     pub fn new(options: &Options) -> Result<Self> {
-        Ok(Self(Arc::new(Setup {
+        Ok(Self(Arc::new(TlsSetup {
             authorities: options
                 .ca_file
                 .as_deref()
@@ -49,7 +49,7 @@ impl Tls {
         })))
     }
 
-    /// What wraps a connection in TLS where the URL wants it.
+    /// Returns the connector that adds TLS for HTTPS URLs.
     pub fn connector(&self) -> TlsConnector {
         TlsConnector(self.clone())
     }
@@ -59,7 +59,7 @@ impl Tls {
         if let Some(config) = setup.config.get() {
             return Ok(Arc::clone(config));
         }
-        // Named here so that no other crate of the host's process decides which cryptography is used.
+        // Set explicitly so that other crates in the host's process do not choose the cryptography.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = if setup.accept_any {
             Arc::new(AcceptAny(provider.signature_verification_algorithms))
@@ -70,7 +70,7 @@ impl Tls {
             )?)
         };
         let config = client_config(provider, verifier)?;
-        // The first thread wins; the other one is as good.
+        // The first thread wins; both configurations are equal.
         Ok(Arc::clone(setup.config.get_or_init(|| Arc::new(config))))
     }
 }
@@ -139,7 +139,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
         let name = ServerName::try_from(bare).map_err(|error| ureq::Error::BadUri(error.to_string()))?;
         let mut conn = ClientConnection::new(self.0.config().map_err(failed)?, name).map_err(failed)?;
         let mut sock = TransportAdapter::new(inner.boxed(), Arc::clone(&details.current_time));
-        sock.set_timeout(rest_of(details));
+        sock.set_timeout(remaining_timeout(details));
         conn.complete_io(&mut sock)?;
         let config = details.config;
         Ok(Some(Either::B(TlsTransport {
@@ -149,8 +149,8 @@ impl<In: Transport> Connector<In> for TlsConnector {
     }
 }
 
-/// What the connection itself has left of the time to connect.
-fn rest_of(details: &ConnectionDetails) -> NextTimeout {
+/// Returns the rest of the time limit for connecting.
+fn remaining_timeout(details: &ConnectionDetails) -> NextTimeout {
     let mut timeout = details.timeout;
     if let (Duration::Exact(after), Instant::Exact(now), Instant::Exact(start)) =
         (timeout.after, (details.current_time)(), details.now)
@@ -200,7 +200,7 @@ impl Transport for TlsTransport {
     }
 }
 
-/// Believes any certificate.
+/// Accepts any certificate.
 #[derive(Debug)]
 struct AcceptAny(WebPkiSupportedAlgorithms);
 
@@ -216,7 +216,7 @@ impl ServerCertVerifier for AcceptAny {
         Ok(ServerCertVerified::assertion())
     }
 
-    // Who believes any certificate gains nothing by proofs of its key, and loses servers whose certificates are
+    // If any certificate is accepted, verifying its key gains nothing, and would exclude servers whose certificates are
     // too old to be parsed.
     fn verify_tls12_signature(
         &self,

@@ -1,9 +1,9 @@
-//! How requests reach the server: one `ureq` agent with connectors of our own.
+//! Sends requests to the server: one `ureq` agent with our own connectors.
 //!
-//! Three things differ from the agent as it comes. Names are resolved in the calling thread: `ureq` would start a
-//! thread in order to give up early, and a host may unload this library while that thread still runs. Certificates
-//! are verified by a configuration of ours ([`super::tls`]), made once. And the token is put in below `ureq`
-//! ([`TokenTransport`]), which writes every byte that it sends to the log at the level `trace`.
+//! Three things differ from the default agent. Names are resolved in the calling thread: `ureq` would start a thread to
+//! enforce a time-out, and a host may unload this library while that thread still runs. Certificates are verified by
+//! our own configuration ([`super::tls`]), created once. And the token is inserted below `ureq` ([`TokenTransport`]),
+//! which logs every byte that it sends at level `trace`.
 
 use std::fmt;
 use std::io;
@@ -30,30 +30,28 @@ use super::super::contract::Tokens;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 
-/// How long an unused connection is kept. Plex closes them after 20 s; one closed by it in the very moment of use
-/// costs a repetition.
+/// How long an unused connection is kept. Plex closes them after 20 s; a connection closed while in use costs a retry.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// How long the TCP connection of an event stream may take, without TLS: the one thing that cannot be interrupted, and
-/// the thread that ends the stream waits for it. What is slower is tried again.
+/// Time limit for the TCP connection of an event stream, without TLS. Connecting cannot be interrupted, and the thread
+/// that ends the stream waits for it. Slower connections are retried.
 pub(super) const STREAM_CONNECT: Duration = Duration::from_millis(800);
 
-/// The header that carries the token, as it stands in a request's head where the token shall come: its number follows, and
-/// the end of the line.
+/// The token header as a placeholder in a request's head, followed by the token's number and the end of the line.
 const PLACEHOLDER: &[u8] = b"x-plex-token: ***";
 
-/// The value to set the header `X-Plex-Token` to: it becomes the token of this number on the wire.
-pub(super) fn token_place(number: u64) -> String {
+/// Returns the placeholder value of `X-Plex-Token`, which is replaced by the token with this number on the wire.
+pub(super) fn token_placeholder(number: u64) -> String {
     format!("***{number}")
 }
 
 /// The connections to the server.
 pub(super) struct Transport {
-    /// Made at the first request: loading the system's certificates takes milliseconds.
+    /// Created at the first request: loading the system's certificates takes milliseconds.
     pub(super) agent: Mutex<Option<Agent>>,
-    /// The event stream's own, so that it can be ended alone.
+    /// A separate agent for the event stream, so that it can be ended alone.
     pub(super) stream: Mutex<Option<Agent>>,
-    cuts: AtomicU64,
+    interruptions: AtomicU64,
     tokens: Arc<Tokens>,
     #[cfg(feature = "tls")]
     tls: Tls,
@@ -62,16 +60,16 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// Reads what is needed of the options, the file with certificates included; connects nowhere.
+    /// Reads the options, including `ca_file`; connects nowhere.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`] about `ca_file`.
     pub fn new(options: &Options, tokens: Arc<Tokens>) -> Result<Self> {
-        // Zero is 'at once' to some systems and 'never' to others; sums of very long times overflow.
+        // Zero means 'at once' to some systems and 'never' to others; sums of very long times overflow.
         let sane = |time: Duration| time.clamp(Duration::from_millis(1), Duration::from_secs(24 * 3600));
         Ok(Self {
             agent: Mutex::default(),
-            cuts: AtomicU64::new(0),
+            interruptions: AtomicU64::new(0),
             stream: Mutex::default(),
             tokens,
             #[cfg(feature = "tls")]
@@ -81,20 +79,21 @@ impl Transport {
         })
     }
 
-    /// How long a connection may take.
+    /// Time limit for connecting.
     pub fn connect_timeout(&self) -> Duration {
         self.connect_timeout
     }
 
-    /// How long the server may be silent.
+    /// Time limit for the server's silence.
     pub fn read_timeout(&self) -> Duration {
         self.read_timeout
     }
 
-    /// Sends a request and waits for the head of its answer, whatever its status. `silence` is how long nothing may come.
+    /// Sends a request and waits for the head of its reply, whatever its status. `silence`: time limit without any
+    /// data.
     ///
     /// # Errors
-    /// What [`super::errors`] makes sense of.
+    /// [`super::errors`] classifies them.
     pub fn send(
         &self,
         request: Request<()>,
@@ -102,7 +101,8 @@ impl Transport {
         silence: Duration,
     ) -> std::result::Result<Response<Body>, ureq::Error> {
         if request.method() == Method::PUT {
-            // An empty body has a length; without any, one in pieces would be announced, which not every server takes.
+            // An explicit empty body sends `Content-Length: 0`; otherwise `ureq` would announce a chunked body, which
+            // some servers reject.
             self.send_with(request.map(|()| &b""[..]), left, silence)
         } else {
             self.send_with(request, left, silence)
@@ -127,14 +127,14 @@ impl Transport {
         agent.run(request.build())
     }
 
-    /// Forgets the connections without using them; those of calls in flight end with their calls.
-    pub fn forget(&self) {
+    /// Drops the connections without using them; connections in use end with their calls.
+    pub fn drop_connections(&self) {
         *lock(&self.agent) = None;
         *lock(&self.stream) = None;
     }
 
-    /// Sends a request over a connection of its own, whose answer may be read as long as it takes; `silence` is how long
-    /// nothing may come. [`Transport::interrupt_stream`] ends it. `None` when that was wanted already.
+    /// Sends a request over a separate connection with an endless reply. `silence`: time limit without any data.
+    /// [`Transport::interrupt_stream`] ends it; `None` if `aborted` is already set.
     ///
     /// # Errors
     /// As [`Transport::send`].
@@ -146,14 +146,14 @@ impl Transport {
     ) -> std::result::Result<Option<Response<Body>>, ureq::Error> {
         let agent = self.new_agent(silence, Some(STREAM_CONNECT));
         *lock(&self.stream) = Some(agent.clone());
-        // The thread that ends it says so first, then looks here.
+        // The thread that ends the stream sets `aborted` first, and then takes this agent.
         if aborted() {
             return Ok(None);
         }
         agent.run(request).map(Some)
     }
 
-    /// Ends the stream by closing its connection.
+    /// Closes the connection of the event stream.
     pub fn interrupt_stream(&self) {
         let agent = lock(&self.stream).take();
         if let Some(agent) = agent {
@@ -161,18 +161,18 @@ impl Transport {
         }
     }
 
-    /// Ends what any thread waits for, by closing its connection.
+    /// Closes all connections, which ends all waiting.
     pub fn interrupt(&self) {
-        self.cuts.fetch_add(1, Ordering::SeqCst);
+        self.interruptions.fetch_add(1, Ordering::SeqCst);
         let agent = lock(&self.agent).take();
         if let Some(agent) = agent {
             agent.shutdown();
         }
     }
 
-    /// How often that was done: what fails meanwhile may have been cut off by it.
-    pub fn cuts(&self) -> u64 {
-        self.cuts.load(Ordering::SeqCst)
+    /// Number of calls of [`Transport::interrupt`]: if it changes during a request, that may be why it failed.
+    pub fn interruptions(&self) -> u64 {
+        self.interruptions.load(Ordering::SeqCst)
     }
 
     fn agent(&self) -> Agent {
@@ -184,10 +184,10 @@ impl Transport {
     fn new_agent(&self, read_timeout: Duration, tcp_limit: Option<Duration>) -> Agent {
         let config = Config::builder()
             .http_status_as_error(false)
-            // Redirects are ours: the token must not follow them to other hosts.
+            // We follow redirects ourselves: the token must not go to other hosts.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            // A proxy named in the environment is not meant for a server at home, and would see the token.
+            // A proxy from the environment is not meant for a server at home, and would see the token.
             .proxy(None)
             .user_agent(concat!("plexindex/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(self.connect_timeout))
@@ -196,26 +196,26 @@ impl Transport {
             .max_idle_age(IDLE)
             .max_idle_connections_per_host(4)
             .build();
-        let connector = ().chain(Tcp {
+        let connector = ().chain(TimedTcpConnector {
             tcp: TcpConnector::default(),
             limit: tcp_limit,
         });
-        // Without TLS here, `ureq` refuses an https URL by itself before anything is sent.
+        // Without this connector, `ureq` rejects https URLs before it sends anything.
         #[cfg(feature = "tls")]
         let connector = connector.chain(self.tls.connector());
         let connector = connector.chain(TokenConnector(Arc::clone(&self.tokens)));
-        Agent::with_parts(config, connector, ResolveHere)
+        Agent::with_parts(config, connector, BlockingResolver)
     }
 }
 
-/// TCP, perhaps with a limit of its own within the time that a connection may take.
+/// A TCP connector with an optional limit shorter than the time limit for connecting.
 #[derive(Debug)]
-struct Tcp {
+struct TimedTcpConnector {
     tcp: TcpConnector,
     limit: Option<Duration>,
 }
 
-impl<In: Wire> Connector<In> for Tcp {
+impl<In: Wire> Connector<In> for TimedTcpConnector {
     type Out = <TcpConnector as Connector<In>>::Out;
 
     fn connect(
@@ -246,11 +246,11 @@ impl<In: Wire> Connector<In> for Tcp {
     }
 }
 
-/// Resolves names in the calling thread. A deadline cannot shorten that; the system's own limits do.
+/// Resolves names in the calling thread. Deadlines do not apply; the system's limits do.
 #[derive(Debug)]
-struct ResolveHere;
+struct BlockingResolver;
 
-/// A name that could not be resolved, with the system's reason.
+/// A failed name resolution, with the system's error.
 #[derive(Debug)]
 pub(super) struct NameNotFound(pub io::Error);
 
@@ -262,7 +262,7 @@ impl fmt::Display for NameNotFound {
 
 impl std::error::Error for NameNotFound {}
 
-impl Resolver for ResolveHere {
+impl Resolver for BlockingResolver {
     fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> std::result::Result<ResolvedSocketAddrs, ureq::Error> {
         let host = uri.host().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -277,7 +277,7 @@ impl Resolver for ResolveHere {
         let found = (bare, port)
             .to_socket_addrs()
             .map_err(|error| ureq::Error::Other(Box::new(NameNotFound(error))))?;
-        // As many as the list can hold.
+        // The capacity of the list.
         for address in found.take(16) {
             addresses.push(address);
         }
@@ -288,7 +288,7 @@ impl Resolver for ResolveHere {
     }
 }
 
-/// Wraps each connection so that it puts the token into the requests that have a place for it.
+/// Wraps each connection so that it inserts the token into requests with a placeholder.
 #[derive(Debug)]
 struct TokenConnector(Arc<Tokens>);
 
@@ -307,7 +307,7 @@ impl<In: Wire> Connector<In> for TokenConnector {
     }
 }
 
-/// A connection that knows the tokens, so that nothing above it does.
+/// A connection that inserts tokens, so that no layer above knows them.
 #[derive(Debug)]
 struct TokenTransport<In> {
     inner: In,
@@ -321,17 +321,17 @@ impl<In: Wire> Wire for TokenTransport<In> {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> std::result::Result<(), ureq::Error> {
         let output = self.inner.buffers().output();
-        let Some((number, place)) = find_place(output.get(..amount).unwrap_or_default()) else {
+        let Some((number, place)) = find_placeholder(output.get(..amount).unwrap_or_default()) else {
             return self.inner.transmit_output(amount, timeout);
         };
-        // Who asks with it holds it.
+        // The sender of the request keeps its token in use.
         let session = self.tokens.get(number).filter(|session| session.number() == number);
         let Some(token) = session.as_ref().and_then(|session| session.token.as_ref()) else {
             return Err(io::Error::other("the token of this request was replaced").into());
         };
-        let (amount, place) = put_in(output, amount, place, token.reveal().as_bytes())?;
+        let (amount, place) = insert_token(output, amount, place, token.reveal().as_bytes())?;
         let sent = self.inner.transmit_output(amount, timeout);
-        // The connection keeps this memory, and does not clean it.
+        // The connection reuses this memory without clearing it.
         if let Some(place) = self.inner.buffers().output().get_mut(place) {
             place.zeroize();
         }
@@ -351,8 +351,8 @@ impl<In: Wire> Wire for TokenTransport<In> {
     }
 }
 
-/// Where in a request's head a token shall come, and the number of which one.
-fn find_place(head: &[u8]) -> Option<(u64, Range<usize>)> {
+/// Finds the placeholder in a request's head; returns the token's number and the range to replace.
+fn find_placeholder(head: &[u8]) -> Option<(u64, Range<usize>)> {
     let line = head.windows(PLACEHOLDER.len()).position(|part| part == PLACEHOLDER)?;
     let number_at = line + PLACEHOLDER.len();
     let rest = head.get(number_at..)?;
@@ -361,8 +361,13 @@ fn find_place(head: &[u8]) -> Option<(u64, Range<usize>)> {
     Some((number, number_at - "***".len()..number_at + digits))
 }
 
-/// Puts the token in its place in the first `amount` bytes of `output`, and returns how many there are then, and where it is.
-fn put_in(output: &mut [u8], amount: usize, place: Range<usize>, token: &[u8]) -> io::Result<(usize, Range<usize>)> {
+/// Replaces `place` in the first `amount` bytes of `output` by the token; returns the new amount and the token's range.
+fn insert_token(
+    output: &mut [u8],
+    amount: usize,
+    place: Range<usize>,
+    token: &[u8],
+) -> io::Result<(usize, Range<usize>)> {
     let longer = amount + token.len() - place.len();
     let room = io::Error::other("the request has no room for its token");
     if longer > output.len() {

@@ -1,4 +1,4 @@
-//! Where the server is: the base URL that the host gave, the addresses below it, and whether a redirect stays there.
+//! Server addresses: the base URL, the addresses below it, and the check of redirects.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -8,20 +8,20 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::{Error, Result, Status};
 
-/// Everything but RFC 3986's unreserved characters: right in a path segment and in a query argument alike.
+/// All but RFC 3986's unreserved characters, for path segments and query arguments.
 pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A text as one query argument or one path segment.
+/// Encodes a text as a query argument or path segment.
 pub(super) fn encode(text: &str) -> impl fmt::Display + '_ {
     utf8_percent_encode(text, ENCODED)
 }
 
-/// Scheme, host and port: what a token may be sent to.
+/// Scheme, host and port. A token is sent to one origin only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     /// HTTPS.
     pub secure: bool,
-    /// Host name in lower case, or an address; one of version 6 in brackets.
+    /// Host name in lower case, or an address; IPv6 in brackets.
     pub host: String,
     /// TCP port.
     pub port: u16,
@@ -32,13 +32,13 @@ impl Origin {
         if secure { 443 } else { 80 }
     }
 
-    /// Whether the port is the one that the scheme implies: for Plex itself most often a forgotten `:32400`.
+    /// Returns whether the port is the scheme's default: for Plex usually a forgotten `:32400`.
     pub fn has_default_port(&self) -> bool {
         self.port == Self::default_port(self.secure)
     }
 
-    /// Whether it is this machine by name: an answer is copied, and passes no wire.
-    pub fn is_here(&self) -> bool {
+    /// Returns whether the host is a loopback name or address.
+    pub fn is_loopback_host(&self) -> bool {
         let address = self
             .host
             .trim_start_matches('[')
@@ -47,8 +47,9 @@ impl Origin {
         address.map_or(self.host == "localhost", |address| address.is_loopback())
     }
 
-    /// Whether a token for `self` may also be sent to `other`: the same place, or the same host with TLS added.
-    fn extends_to(&self, other: &Self) -> bool {
+    /// Returns whether a token for `self` may also be sent to `other`: the same origin, or the same host with TLS
+    /// added.
+    fn allows_token_at(&self, other: &Self) -> bool {
         self == other || (self.host == other.host && !self.secure && other.secure)
     }
 }
@@ -67,17 +68,17 @@ impl fmt::Display for Origin {
 /// The base URL of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BaseUrl {
-    /// Where it is.
+    /// Scheme, host and port.
     pub origin: Origin,
-    /// The path before Plex's own, of a reverse proxy; empty, or with a slash before and none behind.
+    /// Path prefix of a reverse proxy; empty, or with a leading and no trailing slash.
     pub prefix: String,
 }
 
 impl BaseUrl {
-    /// Reads the host's `server_url`.
+    /// Parses `server_url`.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] with the input and the remedy; what may hold a secret is cut from the input.
+    /// [`Status::InvalidArgument`] with the input, without secrets, and the remedy.
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         let refuse = |problem: &str| {
@@ -125,13 +126,13 @@ impl BaseUrl {
         Ok(base)
     }
 
-    /// The full URL of an address of Plex's, which begins with a slash.
+    /// Returns the full URL of an address, which begins with a slash.
     pub fn url(&self, address: &str) -> String {
         format!("{}{}{address}", self.origin, self.prefix)
     }
 }
 
-/// Reads `host`, `host:port`, `[v6]` or `[v6]:port`.
+/// Parses `host`, `host:port`, `[v6]` or `[v6]:port`.
 fn parse_authority(secure: bool, authority: &str) -> Option<Origin> {
     let (host, port) = if authority.starts_with('[') {
         let end = authority.find(']')? + 1;
@@ -159,7 +160,7 @@ fn parse_authority(secure: bool, authority: &str) -> Option<Origin> {
     })
 }
 
-/// A URL that may have come with a secret, cut to what can be shown: no user, no query, no fragment.
+/// Removes possible secrets from a URL: user, query and fragment.
 fn without_secrets(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let end = [text.find('?'), text.find('#'), lower.find("x-plex-token")]
@@ -174,7 +175,7 @@ fn without_secrets(text: &str) -> String {
         Some(at) => shown.split_at(at + 3),
         None => ("", shown),
     };
-    // The last '@' before the path ends the user's name and password.
+    // The last '@' before the path ends the user name and password.
     let authority = rest.find('/').unwrap_or(rest.len());
     let rest = match rest.get(..authority).and_then(|text| text.rfind('@')) {
         Some(at) => format!("***{}", rest.get(at..).unwrap_or_default()),
@@ -187,21 +188,21 @@ fn without_secrets(text: &str) -> String {
     shown
 }
 
-/// Where one request goes: it starts below the base, and a redirect may move it.
+/// The target of a request; a redirect may change it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    /// Where the token goes with it.
+    /// Origin, to which the token is sent.
     pub origin: Origin,
     /// Path and query.
     pub address: String,
 }
 
-/// What a redirect asks for.
+/// The verdict on a redirect.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Redirect {
-    /// To go on there, token included.
+    /// Follow it, with the token.
     Follow(Target),
-    /// To leave for another place, named as far as it can be.
+    /// Do not follow it to this other place.
     Elsewhere(String),
 }
 
@@ -211,17 +212,17 @@ impl Target {
         format!("{}{}", self.origin, self.address)
     }
 
-    /// The URL for texts: without its query, which may name files.
-    pub fn shown(&self) -> String {
+    /// Returns the URL for texts: without its query, which may name files.
+    pub fn without_query(&self) -> String {
         let path = self.address.split('?').next().unwrap_or_default();
         format!("{}{path}", self.origin)
     }
 
-    /// Judges a `Location` header that answered this target.
+    /// Checks a `Location` header in the reply from this target.
     pub fn redirect(&self, location: &str) -> Redirect {
         let location = location.trim().split('#').next().unwrap_or_default();
         let (secure, rest) = match location.split_once("://") {
-            // A scheme is letters; a path may hold '://' further on.
+            // Only letters are a scheme; a path may contain '://' further on.
             Some((scheme, rest)) if !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
                 match scheme.to_ascii_lowercase().as_str() {
                     "http" => (false, rest),
@@ -237,12 +238,12 @@ impl Target {
         let end = rest.find(['/', '?', '\\']).unwrap_or(rest.len());
         let (authority, address) = rest.split_at(end);
         let Some(origin) = parse_authority(secure, authority) else {
-            // A name with a user in it, among others: 'http://plex:32400@elsewhere' is elsewhere.
+            // Also with a user name: 'http://plex:32400@elsewhere' is elsewhere.
             return Redirect::Elsewhere(without_secrets(
                 location.get(..location.len() - address.len()).unwrap_or_default(),
             ));
         };
-        if !self.origin.extends_to(&origin) {
+        if !self.origin.allows_token_at(&origin) {
             return Redirect::Elsewhere(origin.to_string());
         }
         let address = if address.starts_with('/') {

@@ -1,7 +1,7 @@
-//! The format of Plex's replies: one `MediaContainer` with a few numbers and a list.
+//! Parses Plex's replies: one `MediaContainer` with a few numbers and a list.
 //!
-//! The keys of the container come in any order, so the numbers may follow the rows. Rows are handed over one by one
-//! while they are parsed; nothing here grows with their number.
+//! The container's keys come in any order, so the numbers may follow the rows. Rows are passed on one by one while they
+//! are parsed; memory does not grow with their number.
 
 use std::io::{BufReader, Read};
 
@@ -16,10 +16,10 @@ use super::sections::Directories;
 /// The fields of a reply besides its rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplyHead {
-    /// There was a `MediaContainer`: a Plex server, or something that plays one, answered.
+    /// A `MediaContainer` was present: the reply is from a Plex server or an imitation.
     pub is_plex: bool,
-    /// There was a `_children` or `_elementType`: the JSON of servers of 2015 and before, which nothing here reads. The rest of
-    /// such a reply is not looked at.
+    /// `_children` or `_elementType` was present: the unsupported JSON of servers of 2015 and before. The rest of the
+    /// reply is not parsed.
     pub is_ancient: bool,
     /// `totalSize`.
     pub total: Option<u64>,
@@ -29,13 +29,13 @@ pub struct ReplyHead {
     pub machine_identifier: Option<String>,
     /// `version`.
     pub version: Option<String>,
-    /// `librarySectionID`: of all rows.
+    /// `librarySectionID` of all rows.
     pub section: Option<String>,
 }
 
-/// Where the rows of a reply go.
+/// The destination of a reply's rows.
 pub(super) enum Lists<'a> {
-    /// Nowhere: the reply has none that matter.
+    /// Rows are ignored.
     None,
     /// The items of `Metadata`.
     Rows(ReplyRows<'a>),
@@ -45,8 +45,8 @@ pub(super) enum Lists<'a> {
 
 impl Lists<'_> {
     /// Resets the state before another reply is read.
-    pub fn begin(&mut self) {
-        self.start_over();
+    pub fn reset(&mut self) {
+        self.reset_for_reparse();
         if let Self::Rows(rows) = self {
             rows.known = 0;
             rows.kept = 0;
@@ -54,8 +54,8 @@ impl Lists<'_> {
         }
     }
 
-    /// The same reply is going to be read once more from its beginning.
-    fn start_over(&mut self) {
+    /// Resets the state before the same reply is parsed again from its beginning.
+    fn reset_for_reparse(&mut self) {
         match self {
             Self::None => {}
             Self::Rows(rows) => {
@@ -68,34 +68,34 @@ impl Lists<'_> {
     }
 }
 
-/// Counts rows and hands the usable ones over.
+/// Counts rows and passes the usable ones on.
 pub(super) struct ReplyRows<'a> {
-    /// Rows seen, those without a rating key and those that are no objects included.
+    /// Number of rows, including unusable ones.
     pub count: u64,
-    /// Rows handed over.
+    /// Number of rows passed on.
     pub taken: u64,
-    /// So many rows were handed over by an earlier look at the same reply.
+    /// Number of rows that an earlier parse of the same reply passed on.
     known: u64,
-    /// The most rows that a reply may have.
+    /// Maximum number of rows.
     most: u64,
-    /// What the rows that were handed over take in memory, about.
+    /// Approximate memory of the rows passed on, in bytes.
     kept: usize,
-    /// The reply has more than that, or takes more than [`KEPT`].
+    /// The reply has more than `most` rows, or takes more than [`KEPT`].
     is_over: bool,
-    /// Keys were left out, for they were longer than any.
+    /// Keys longer than the limit were left out.
     pub has_long_keys: bool,
-    /// In which order the rows were updated, as far as they say.
+    /// Whether the rows are newest first.
     pub updated: UpdateOrder,
-    /// What an item is when it does not say.
+    /// Default type of items.
     kind: ItemType,
     sink: RowSink<'a>,
 }
 
-/// Takes an item, and the section id of its library as far as the row says it.
+/// Receives an item, and the section id of its library if the row has it.
 pub(super) type RowSink<'a> = &'a mut dyn FnMut(Item, Option<String>);
 
 impl<'a> ReplyRows<'a> {
-    /// Rows of this kind unless they say otherwise, handed to `sink`. The reply ends at `most` rows, whatever the server sends.
+    /// Passes rows to `sink`, with `kind` as default type. The reply ends after `most` rows, whatever the server sends.
     pub fn new(kind: ItemType, most: u64, sink: RowSink<'a>) -> Self {
         Self {
             count: 0,
@@ -111,13 +111,13 @@ impl<'a> ReplyRows<'a> {
         }
     }
 
-    /// The most rows, where a reply was ended because it had more, or took more memory than any page.
+    /// Returns the maximum number of rows if the reply exceeded it or the memory limit.
     pub fn is_over(&self) -> Option<u64> {
         self.is_over.then_some(self.most)
     }
 }
 
-/// Whether times come newest first.
+/// Checks whether times are newest first.
 #[derive(Default)]
 pub(super) struct UpdateOrder {
     last: Option<i64>,
@@ -125,8 +125,8 @@ pub(super) struct UpdateOrder {
 }
 
 impl UpdateOrder {
-    /// The next row's.
-    fn next(&mut self, time: Option<i64>) {
+    /// Adds the time of the next row.
+    fn add(&mut self, time: Option<i64>) {
         if let Some(time) = time {
             self.is_disordered |= self.last.is_some_and(|last| last < time);
             self.last = Some(time);
@@ -134,31 +134,31 @@ impl UpdateOrder {
     }
 }
 
-/// The most that the rows of a reply may take in memory, about: twenty times a page of 1,000 movies.
+/// Approximate memory limit for the rows of a reply, in bytes: twenty times a page of 1,000 movies.
 const KEPT: usize = 32 << 20;
 
-/// What an item takes in memory, about: a text costs some bytes besides its own.
-fn weight(item: &Item) -> usize {
+/// Estimates the memory of an item in bytes, with an overhead per text.
+fn estimated_bytes(item: &Item) -> usize {
     let lists = item.guids.iter().chain(&item.parts);
     let lists: usize = lists.map(|text| text.len() + 48).sum();
     let own: usize = item.texts().into_iter().map(|text| text.len() + 16).sum();
     size_of::<Item>() + lists + own
 }
 
-/// Asked after each row; `false` stops the parsing.
+/// Called after each row; `false` stops the parsing.
 pub(super) type GoOn<'a> = &'a dyn Fn() -> bool;
 
-/// Parses a reply held in memory; where that fails, sanitizes it in place and goes on behind the rows handed over.
+/// Parses a reply in memory; on a syntax error, sanitizes it in place and continues after the rows passed on.
 ///
 /// # Errors
-/// What is wrong with the JSON, or that `go_on` stopped it. Rows before that place were handed over.
+/// Those of the JSON, or if `go_on` stopped it. The rows before were passed on.
 pub(super) fn read_slice(
     body: &mut Vec<u8>,
     lists: &mut Lists<'_>,
     go_on: GoOn<'_>,
 ) -> Result<ReplyHead, serde_json::Error> {
-    // Checked once for the whole body, which is several times faster than once for each string. Sanitizing is for what
-    // needs it: looking for all that it sanitizes would cost a sixth of the time.
+    // Checking UTF-8 once for the body is several times faster than per string. Sanitizing is only done on demand: it
+    // would take a sixth of the time.
     if let Ok(text) = std::str::from_utf8(body) {
         match read(serde_json::Deserializer::from_str(text), lists, go_on) {
             Err(error) if error.is_syntax() => {}
@@ -166,20 +166,20 @@ pub(super) fn read_slice(
         }
     }
     sanitize(body);
-    lists.start_over();
+    lists.reset_for_reparse();
     read(serde_json::Deserializer::from_slice(body), lists, go_on)
 }
 
-/// Parses a reply while it arrives, for those that are too large to be held.
+/// Parses a reply while it arrives, if it is too large for memory.
 ///
 /// # Errors
-/// As [`read_slice`], and what the reader failed with.
+/// As [`read_slice`], and those of the reader.
 pub(super) fn read_stream(
     body: impl Read,
     lists: &mut Lists<'_>,
     go_on: GoOn<'_>,
 ) -> Result<ReplyHead, serde_json::Error> {
-    // The parser takes single bytes, which only a buffer of std's gives quickly.
+    // The parser reads single bytes, which is fast only with std's buffer.
     let body = BufReader::with_capacity(64 << 10, Sanitized::new(body));
     read(serde_json::Deserializer::from_reader(body), lists, go_on)
 }
@@ -232,7 +232,7 @@ impl Object for Reply<'_, '_> {
             ("version", _) => self.head.version = scalar(map)?.text(),
             ("librarySectionID", _) => self.head.section = scalar(map)?.text(),
             ("Metadata", Lists::Rows(rows)) => {
-                let item = blank(rows.kind);
+                let item = empty_item(rows.kind);
                 let (section, go_on) = (None, self.go_on);
                 fill_each(
                     map,
@@ -265,8 +265,8 @@ struct Row<'r, 'a> {
     go_on: GoOn<'r>,
 }
 
-/// An item of which nothing is known yet.
-fn blank(kind: ItemType) -> Item {
+/// Creates an empty item.
+fn empty_item(kind: ItemType) -> Item {
     Item {
         kind,
         season: -1,
@@ -296,7 +296,7 @@ impl Object for Row<'_, '_> {
             "parentGuid" => item.season_guid = text(map)?,
             "parentIndex" => item.season = scalar(map)?.number().unwrap_or(-1),
             "index" => item.episode = scalar(map)?.number().unwrap_or(-1),
-            "updatedAt" => self.rows.updated.next(scalar(map)?.number()),
+            "updatedAt" => self.rows.updated.add(scalar(map)?.number()),
             "librarySectionID" => self.section = scalar(map)?.text(),
             "Media" => fill_each(map, &mut Versions(&mut item.parts))?,
             _ => skip(map)?,
@@ -307,7 +307,7 @@ impl Object for Row<'_, '_> {
     fn after_element(&mut self) -> bool {
         let rows = &mut *self.rows;
         rows.count += 1;
-        let mut item = std::mem::replace(&mut self.item, blank(rows.kind));
+        let mut item = std::mem::replace(&mut self.item, empty_item(rows.kind));
         for key in [
             &mut item.rating_key,
             &mut item.show_rating_key,
@@ -315,13 +315,13 @@ impl Object for Row<'_, '_> {
         ] {
             rows.has_long_keys |= empty_long_key(key);
         }
-        // Without a key there is nothing to name, as of hidden seasons; albums of photos are none of theirs.
+        // Hidden seasons have no key. Albums of photos are not seasons.
         if item.season_rating_key.is_empty() || !matches!(item.kind, ItemType::Episode | ItemType::Track) {
             item.season_rating_key.clear();
             item.season_title.clear();
             item.season_guid.clear();
         }
-        // Nor is a photo's place in its album the number of an episode.
+        // A photo's index in its album is not an episode number.
         if matches!(item.kind, ItemType::Photo | ItemType::Clip) {
             (item.season, item.episode) = (-1, -1);
         }
@@ -332,14 +332,14 @@ impl Object for Row<'_, '_> {
         }
         if rows.count > rows.known && !item.rating_key.is_empty() {
             rows.taken += 1;
-            rows.kept += weight(&item);
+            rows.kept += estimated_bytes(&item);
             (rows.sink)(item, section);
         }
         (self.go_on)()
     }
 }
 
-/// The files of an item's versions; optimized ones count too, since their files are the item's as well.
+/// Collects the files of an item's versions, including optimized ones, which belong to the item too.
 struct Versions<'a>(&'a mut Vec<String>);
 
 impl Object for Versions<'_> {

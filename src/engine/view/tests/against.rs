@@ -9,7 +9,7 @@ use super::parts::{
     LibraryView, ListingBuilder, ListingMeta, ListingSegment, Matches, MemtableChange, Record, RecordSegment,
     RecordSegmentBuilder, RecordSegments, Stored, ViewFacts, match_value,
 };
-use crate::matching::{LIMIT, Mappings, Resolver, Scope};
+use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, Sequence, TableId};
 use crate::options::{Mapping, MappingKind, Pattern};
 
@@ -261,8 +261,13 @@ pub fn compare(
         "{}",
         context()
     );
-    assert_eq!(got.found().len(), wanted.found.len().min(LIMIT), "{}", context());
-    if wanted.found.len() <= LIMIT {
+    assert_eq!(
+        got.found().len(),
+        wanted.found.len().min(MAX_CANDIDATES),
+        "{}",
+        context()
+    );
+    if wanted.found.len() <= MAX_CANDIDATES {
         assert_eq!(got.total, wanted.found.len(), "{}", context());
     } else {
         assert!(got.total >= wanted.found.len(), "{}", context());
@@ -294,7 +299,7 @@ pub fn compare(
         library.is_unverified(asked, best.item.rating_key) || library.is_unverified(best.path, best.item.rating_key)
     });
     assert_eq!(got.unverified, unverified, "{}", context());
-    if !(unverified && got.total == 1) && wanted.found.len() <= LIMIT {
+    if !(unverified && got.total == 1) && wanted.found.len() <= MAX_CANDIDATES {
         assert_eq!(got.reason, wanted.reason, "{}", context());
     }
     let sure = got.total == 1 && got.confidence == Confidence::High && !unverified;

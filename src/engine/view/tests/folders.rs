@@ -10,7 +10,7 @@ use super::naive::{Naive, Rule, components, form, replaced, to_host, under};
 use super::random::{cases, key, path, question, rules};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibraryView;
-use crate::matching::{FolderResolution, FolderResolver, FoundItem, LIMIT, Mappings, Normal, Scope};
+use crate::matching::{FolderResolution, FolderResolver, FoundItem, MAX_CANDIDATES, Mappings, Normal, Scope};
 use crate::model::{Confidence, Item, ItemType, Reason, Rung};
 
 fn asked<'v>(views: &'v [&'v LibraryView], scope: Scope, mappings: &Mappings, path: &[u8]) -> FolderResolution<'v> {
@@ -269,8 +269,8 @@ fn compare(
     assert!(!got.broken, "{}", context());
     assert_eq!(got.rung, wanted.rung, "{}", context());
     // Of more than are shown, which folders were looked at is chance.
-    if wanted.folders > LIMIT || wanted.who.len() > LIMIT {
-        assert_eq!(got.found.len().min(LIMIT), got.found.len(), "{}", context());
+    if wanted.folders > MAX_CANDIDATES || wanted.who.len() > MAX_CANDIDATES {
+        assert_eq!(got.found.len().min(MAX_CANDIDATES), got.found.len(), "{}", context());
         assert_eq!((got.items, got.files), (wanted.items, wanted.files), "{}", context());
         return;
     }

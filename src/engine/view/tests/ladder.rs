@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{library, movie};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibraryView;
-use crate::matching::{LIMIT, Mappings, Resolver, Scope};
+use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, Reason, Rung};
 use crate::options::{Mapping, MappingKind, Pattern};
 
@@ -47,7 +47,10 @@ fn the_same_name_in_many_folders_is_decided_by_the_folders() {
     );
     let outcome = Resolver::new(&views, Scope::One(0), &none).resolve(b"/nas/elsewhere/suite 3/01.flac");
     assert_eq!((outcome.rung, outcome.components, outcome.total), (Rung::Suffix, 2, 50));
-    assert_eq!((outcome.found().len(), outcome.reason), (LIMIT, Reason::SeveralItems));
+    assert_eq!(
+        (outcome.found().len(), outcome.reason),
+        (MAX_CANDIDATES, Reason::SeveralItems)
+    );
     let outcome = Resolver::new(&views, Scope::One(0), &none).resolve(b"/nas/x/y/01.flac");
     assert_eq!(
         (outcome.rung, outcome.components, outcome.total),

@@ -15,7 +15,7 @@ fn root_only(item: &ItemRef<'_>, asked: &str, location: &str, below: &str) -> bo
     let listed = format!("{location}/{below}");
     Normal::with(asked.as_bytes(), |asked| {
         Normal::with(listed.as_bytes(), |listed| {
-            let below = Form::done(below.as_bytes()).back().count();
+            let below = Form::from_folded(below.as_bytes()).rev_components().count();
             only_root_differs(item, asked, listed, common(asked, listed), below)
         })
     })

@@ -1,4 +1,4 @@
-//! One slice at a time: who waits for that, how soon the next one may follow, and when none is read at all.
+//! Serialises slices: the lock, the pauses between slices, and the back-off after failures.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -12,26 +12,26 @@ use crate::platform::mutex::lock;
 
 use super::super::contract::Bounds;
 
-/// How long a slice may read before a pause.
+/// Total reading time before a pause.
 const READ: Duration = Duration::from_millis(20);
-/// For how long nothing is read then, beside a server that runs: it can begin its log anew only while there is no reader, and
-/// until then each of its commits tries to put the log into the database.
+/// Length of a pause, if the server is running: it can restart its WAL only without readers, and until then each commit
+/// attempts a checkpoint.
 const PAUSE: Duration = Duration::from_millis(15);
-/// How often a waiting thread looks whether its call is over.
+/// Interval at which a waiting thread checks the bounds of its call.
 const POLL: Duration = Duration::from_millis(20);
-/// After failures that took so long together the file is left alone,
-const LOST: Duration = Duration::from_millis(250);
+/// Total time of failures after which reads are suspended:
+const MAX_FAILURE_TIME: Duration = Duration::from_millis(250);
 /// for this long,
-const LEFT_ALONE_MS: i64 = 15_000;
-/// or for this long where it has changed since.
-const LEFT_ALONE_CHANGED_MS: i64 = 2_000;
+const SUSPENDED_MS: i64 = 15_000;
+/// or for this long if the file has changed since.
+const SUSPENDED_CHANGED_MS: i64 = 2_000;
 
-/// The lock of slices. Waiting for it ends with the bounds of the call, and a fork waits for no slice that overruns.
+/// The lock that slices hold. Waiting for it respects the bounds of the call; a fork interrupts a slice that overruns.
 #[derive(Default)]
 pub struct SliceLock {
     state: Mutex<SliceState>,
     released: Condvar,
-    /// Forks that wait, or are under way.
+    /// Number of forks waiting or in progress.
     forks: AtomicU32,
 }
 
@@ -43,20 +43,20 @@ struct SliceState {
     failures: FileFailures,
 }
 
-/// A slice that runs. It ends by itself, but for one instruction of `SQLite`'s that may last in a damaged file: to count all
-/// rows of a table. A thread that waits for the slice interrupts that.
+/// A running slice. It normally ends by itself, but a single instruction of `SQLite`, such as counting all rows of a
+/// table, may take long in a damaged file. A thread that waits for the slice interrupts it then.
 pub struct RunningSlice {
     pub handle: InterruptHandle,
-    /// When it must have ended.
+    /// When any waiting thread may interrupt it.
     pub until: Instant,
-    /// From when on a fork ends it.
+    /// When a fork may interrupt it.
     pub overrun: Instant,
 }
 
 impl SliceState {
-    fn interrupt_overrun(&self, is_wanted_for_a_fork: bool) {
+    fn interrupt_overrun(&self, has_waiting_fork: bool) {
         let Some(running) = &self.running else { return };
-        let end = if is_wanted_for_a_fork {
+        let end = if has_waiting_fork {
             running.overrun
         } else {
             running.until
@@ -67,14 +67,14 @@ impl SliceState {
     }
 }
 
-/// The lock, held for a slice.
+/// Holds the lock for a slice.
 pub struct SliceGuard<'l>(&'l SliceLock);
 
 impl SliceLock {
-    /// Waits for the slices of other threads, and for forks.
+    /// Waits for other threads' slices and for forks, and takes the lock.
     pub fn acquire(&self, bounds: &Bounds<'_>) -> Result<SliceGuard<'_>> {
         let mut state = lock(&self.state);
-        while state.is_taken || self.is_wanted_for_a_fork() {
+        while state.is_taken || self.has_waiting_fork() {
             check(bounds)?;
             state.interrupt_overrun(false);
             let time = bounds.left().map_or(POLL, |left| left.min(POLL));
@@ -85,16 +85,16 @@ impl SliceLock {
         Ok(SliceGuard(self))
     }
 
-    /// Ends a slice that takes longer than it may: called now and then by a thread that waits for it.
+    /// Interrupts a slice that overruns. Called periodically by a thread that waits for it.
     pub fn interrupt_overrun(&self) {
         lock(&self.state).interrupt_overrun(false);
     }
 
-    pub fn is_wanted_for_a_fork(&self) -> bool {
+    pub fn has_waiting_fork(&self) -> bool {
         self.forks.load(Ordering::Relaxed) > 0
     }
 
-    /// Holds the lock through a fork. A slice that has overrun is interrupted for it, and begun again afterwards.
+    /// Takes the lock for a fork. A slice that overruns is interrupted and restarted afterwards.
     pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
         self.forks.fetch_add(1, Ordering::Relaxed);
         let mut state = lock(&self.state);
@@ -103,7 +103,7 @@ impl SliceLock {
             let waited = self.released.wait_timeout(state, POLL);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        // No slice begins while a fork wants the lock.
+        // No slice starts while a fork wants the lock.
         drop(state);
         Box::new(HeldSlices {
             _state: hold(self, |slices| &slices.state),
@@ -112,7 +112,7 @@ impl SliceLock {
     }
 }
 
-/// The lock of slices while a process forks.
+/// Holds the lock during a fork.
 struct HeldSlices {
     _state: HeldLock<SliceLock, SliceState>,
     slices: Arc<SliceLock>,
@@ -128,32 +128,32 @@ impl Drop for HeldSlices {
 }
 
 impl SliceGuard<'_> {
-    /// For how long nothing is read now.
+    /// Returns how long to pause before the next slice.
     pub fn pause(&self) -> Duration {
         lock(&self.0.state).pace.pause()
     }
 
-    /// The slice runs from now on.
-    pub fn runs(&mut self, running: RunningSlice) {
+    /// Registers the running slice, so that others can interrupt it.
+    pub fn set_running(&mut self, running: RunningSlice) {
         lock(&self.0.state).running = Some(running);
     }
 
-    /// A slice ended that was read beside a running server.
-    pub fn read_beside_a_server(&mut self, took: Duration) {
+    /// Records a slice that was read while the server is running.
+    pub fn add_read_time(&mut self, took: Duration) {
         lock(&self.0.state).pace.add(took);
     }
 
-    /// The file could not be read.
-    pub fn failed(&mut self, error: &Error, took: Duration, stamp: Option<u64>, now_ms: i64) {
+    /// Records a failure.
+    pub fn add_failure(&mut self, error: &Error, took: Duration, stamp: Option<u64>, now_ms: i64) {
         lock(&self.0.state).failures.add(error, took, stamp, now_ms);
     }
 
-    pub fn succeeded(&mut self) {
+    pub fn reset_failures(&mut self) {
         lock(&self.0.state).failures = FileFailures::default();
     }
 
-    /// The last failure, while the file is left alone for it.
-    pub fn left_alone(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
+    /// Returns the last failure while reads are suspended for it.
+    pub fn suspended_by(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
         let state = lock(&self.0.state);
         state.failures.last(stamp, now_ms)
     }
@@ -169,7 +169,7 @@ impl Drop for SliceGuard<'_> {
     }
 }
 
-/// Ends a call that is over before it reads.
+/// Fails if the call was aborted or its time is up.
 pub fn check(bounds: &Bounds<'_>) -> Result<()> {
     if (bounds.aborted)() {
         return Err(Error::new(
@@ -186,7 +186,7 @@ pub fn check(bounds: &Bounds<'_>) -> Result<()> {
     Ok(())
 }
 
-/// How long was read beside a server that runs, one slice soon after the other, until when.
+/// Reading time since the last pause, while the server is running.
 #[derive(Debug, Default)]
 struct Pace {
     took: Duration,
@@ -215,18 +215,18 @@ impl Pace {
     }
 }
 
-/// Failures since the file was read last.
+/// Failures since the last successful slice.
 #[derive(Debug, Default)]
 struct FileFailures {
     took: Duration,
-    /// The last one, since the file is left alone: with what the files were like, and when that was.
+    /// The failure for which reads are suspended, the state of the files, and the time (Unix ms).
     last: Option<(Error, Option<u64>, i64)>,
 }
 
 impl FileFailures {
     fn add(&mut self, error: &Error, took: Duration, stamp: Option<u64>, now_ms: i64) {
         self.took += took;
-        if self.took >= LOST {
+        if self.took >= MAX_FAILURE_TIME {
             self.last = Some((error.clone(), stamp, now_ms));
         }
     }
@@ -234,11 +234,11 @@ impl FileFailures {
     fn last(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
         let (error, then, at_ms) = self.last.as_ref()?;
         let time = if stamp() == *then {
-            LEFT_ALONE_MS
+            SUSPENDED_MS
         } else {
-            LEFT_ALONE_CHANGED_MS
+            SUSPENDED_CHANGED_MS
         };
-        // A clock that was set back does not make it last longer.
+        // If the clock was set back, reads resume at once.
         (0..time)
             .contains(&now_ms.saturating_sub(*at_ms))
             .then(|| error.clone())
@@ -246,5 +246,5 @@ impl FileFailures {
 }
 
 #[cfg(test)]
-#[path = "turns_tests.rs"]
+#[path = "slice_lock_tests.rs"]
 mod tests;

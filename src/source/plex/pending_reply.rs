@@ -1,9 +1,10 @@
-//! For how long the server has owed an answer.
+//! Measures how long a reply has been pending.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Whether requests wait for the head of an answer, and since when none came. No lock: a fork would wait for it.
+/// Counts the requests waiting for a reply's head, and the time since the last one arrived. Lock-free, since a fork
+/// would wait for a lock.
 pub(super) struct PendingReply {
     begun: Instant,
     requests: AtomicU32,
@@ -11,7 +12,7 @@ pub(super) struct PendingReply {
     since: AtomicU64,
 }
 
-/// Until it is dropped, a request waits.
+/// Marks a request as waiting until dropped.
 pub(super) struct PendingReplyGuard<'o>(&'o PendingReply);
 
 impl PendingReply {
@@ -23,22 +24,22 @@ impl PendingReply {
         }
     }
 
-    /// A request is sent.
-    pub fn begin(&self) -> PendingReplyGuard<'_> {
+    /// Marks a request as waiting.
+    pub fn start(&self) -> PendingReplyGuard<'_> {
         if self.requests.fetch_add(1, Ordering::Relaxed) == 0 {
             self.restart();
         }
         PendingReplyGuard(self)
     }
 
-    /// For how long nothing came; `None` while nothing is asked.
-    pub fn lasts(&self) -> Option<Duration> {
+    /// Returns the time since the last reply; `None` if no request is waiting.
+    pub fn elapsed(&self) -> Option<Duration> {
         let since = Duration::from_millis(self.since.load(Ordering::Relaxed));
         (self.requests.load(Ordering::Relaxed) > 0).then(|| self.begun.elapsed().saturating_sub(since))
     }
 
-    /// In the child of a fork: what waited goes on in the parent only.
-    pub fn forget(&self) {
+    /// Resets the counter in the child of a fork, whose requests continue in the parent.
+    pub fn reset(&self) {
         self.requests.store(0, Ordering::Relaxed);
     }
 
@@ -51,7 +52,7 @@ impl PendingReply {
 impl Drop for PendingReplyGuard<'_> {
     fn drop(&mut self) {
         self.0.restart();
-        // A child of a fork has forgotten it.
+        // The counter is 0 in the child of a fork.
         let one_less = |requests: u32| requests.checked_sub(1);
         let _ = self
             .0
@@ -61,5 +62,5 @@ impl Drop for PendingReplyGuard<'_> {
 }
 
 #[cfg(test)]
-#[path = "owed_tests.rs"]
+#[path = "pending_reply_tests.rs"]
 mod tests;
