@@ -102,8 +102,8 @@ pub mod inside {
     pub use crate::disk::Rules;
     pub use crate::edit::Edit;
     pub use crate::events::DebounceIntervals;
-    pub use crate::platform::clock::{Clock, ManualClock, SystemClock, hold_coarse};
-    pub use crate::platform::witness;
+    pub use crate::platform::clock::{Clock, ManualClock, SystemClock, freeze_coarse_clock};
+    pub use crate::platform::failpoint;
     pub use crate::query::{Answer, ChangePage, FolderFacts, Which};
 }
 

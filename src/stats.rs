@@ -8,11 +8,11 @@ use serde::{Serialize, Serializer};
 use crate::model::Rung;
 use crate::source::{Meter, RequestKind};
 
-/// Counters of one handle's life. Written by any thread, never behind a lock.
+/// Counters of a handle. Any thread updates them, without locks.
 #[derive(Debug, Default)]
 pub struct Counters {
     answers: [AtomicU64; Rung::ALL.len()],
-    /// Those of calls that were answered from what was at hand: each is a call too, and is counted once for both.
+    /// Answers of calls served from memory: each counts as an answer and as a call.
     at_once: [AtomicU64; Rung::ALL.len()],
     lookup_misses: AtomicU64,
     stale_answers: AtomicU64,
@@ -22,16 +22,16 @@ pub struct Counters {
     events: AtomicU64,
     hints: AtomicU64,
     failures: AtomicU64,
-    /// Microseconds by what took them.
+    /// Microseconds by activity.
     spent_us: [AtomicU64; Spent::Away as usize + 1],
     calls: AtomicU64,
     calls_us: AtomicU64,
     slow_calls: AtomicU64,
-    /// Calls that run now.
+    /// Number of running calls.
     running: AtomicU64,
 }
 
-/// What took the time.
+/// An activity that takes time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spent {
     /// Waiting for the server.
@@ -46,7 +46,7 @@ pub enum Spent {
     ListingSegment,
     /// Matching, and giving the answers.
     Match,
-    /// All that a call did that was not matching, while its own thread waited: no part, but what is left out of one.
+    /// Time of a call's own thread on anything but matching; subtracted from the others.
     Away,
 }
 
@@ -54,14 +54,14 @@ fn add(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
 }
 
-/// In whole microseconds.
+/// Converts to whole microseconds.
 #[must_use]
 pub fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Counters {
-    /// One answer was given.
+    /// Counts an answer.
     pub fn answered(&self, rung: Rung, stale: bool) {
         add(&self.answers[rung as usize], 1);
         if stale {
@@ -69,7 +69,7 @@ impl Counters {
         }
     }
 
-    /// A call was answered from what was at hand, in less time than would be counted.
+    /// Counts a call that was answered from memory, in negligible time.
     pub fn answered_at_once(&self, rung: Rung, stale: bool) {
         add(&self.at_once[rung as usize], 1);
         if stale {
@@ -82,32 +82,32 @@ impl Counters {
         add(&self.answers[rung as usize], answers);
     }
 
-    /// So many fast lookups found nothing.
+    /// Counts fast lookups that found nothing.
     pub fn lookups_missed(&self, misses: u64) {
         add(&self.lookup_misses, misses);
     }
 
-    /// The server could not be asked, or what it said not stored.
+    /// Counts a failure to reach the server or to store its reply.
     pub fn failed(&self) {
         add(&self.failures, 1);
     }
 
-    /// A full listing was completed.
+    /// Counts a full listing.
     pub fn listed(&self) {
         add(&self.listings, 1);
     }
 
-    /// The server, or the host, told something about a library.
+    /// Counts events from the server or the host.
     pub fn told(&self, events: u64) {
         add(&self.events, events);
     }
 
-    /// What was told was noted in the store, in one write.
+    /// Counts a write of hints to the store.
     pub fn noted(&self) {
         add(&self.hints, 1);
     }
 
-    /// Time went by that was neither a hit's nor the network's.
+    /// Adds time to an activity.
     pub fn spent(&self, on: Spent, took: Duration) {
         add(&self.spent_us[on as usize], micros(took));
     }
@@ -116,7 +116,7 @@ impl Counters {
         Duration::from_micros(self.spent_us[on as usize].load(Ordering::Relaxed))
     }
 
-    /// A call begins. Gives what has to be known when it ends.
+    /// Starts a call; returns the state needed at its end.
     pub fn call_begins(&self) -> CallBegun {
         CallBegun {
             alone: self.running.fetch_add(1, Ordering::Relaxed) == 0,
@@ -126,7 +126,7 @@ impl Counters {
         }
     }
 
-    /// The call ended. Gives how long it took, and whether no other call of the handle ran meanwhile.
+    /// Ends a call; returns its duration, and whether no other call of the handle ran meanwhile.
     pub fn call_ends(&self, begun: &CallBegun) -> (Duration, bool) {
         let took = begun.at.elapsed();
         let running = self.running.fetch_sub(1, Ordering::Relaxed);
@@ -139,29 +139,30 @@ impl Counters {
         (took, begun.alone && running == 1 && calls == begun.calls)
     }
 
-    /// The same, and the host did not take the answer.
+    /// Ends a call whose answer the host refused.
     pub fn called_at_once(&self) {
         add(&self.calls, 1);
     }
 
-    /// A call took longer than the host finds fine.
+    /// Counts a slow call.
     pub fn was_slow(&self) {
         add(&self.slow_calls, 1);
     }
 
-    /// Requests and answers in all: what the store keeps over its life.
+    /// Returns the totals that the store keeps over its life.
     pub fn totals(&self) -> (u64, u64) {
         let sum = |counters: &[AtomicU64]| counters.iter().map(|one| one.load(Ordering::Relaxed)).sum();
         (sum(&self.requests), sum(&self.answers) + sum(&self.at_once))
     }
 
-    /// In the child of a fork: the calls of the parent's other threads run on there only. Gives the totals so far.
+    /// Resets the running calls in the child of a fork, since other threads' calls continue in the parent. Returns the
+    /// totals so far.
     pub fn begin_child(&self) -> (u64, u64) {
         self.running.store(0, Ordering::Relaxed);
         self.totals()
     }
 
-    /// A copy of all counts.
+    /// Returns a copy of all counters.
     #[must_use]
     pub fn read(&self) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -209,7 +210,7 @@ impl Meter for Counters {
     }
 }
 
-/// When a call began, and how the counters stood.
+/// The start of a call, and the counters at that time.
 #[derive(Debug)]
 pub struct CallBegun {
     at: Instant,

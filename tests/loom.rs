@@ -11,7 +11,7 @@ mod counters;
 /// Stands in for the module beside `swap`.
 mod fork {
     /// The proof that only a fork handler has: no model forks.
-    pub struct Alone(());
+    pub struct SingleThreadProof(());
 }
 #[allow(unsafe_code)] // belongs to `platform`
 #[path = "../src/platform/swap.rs"]

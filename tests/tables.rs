@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
 use plexindex::tables::{LONGEST_NAME, Op, Table, Terms};
-use support::index::{Index, QueryOptions, witness};
+use support::index::{Index, QueryOptions, failpoint};
 use worker::{Worker, rounds, say, told, until};
 
 const KEEP: Terms = Terms {
@@ -598,11 +598,11 @@ fn copy(folder: &Path) -> tempfile::TempDir {
     copy
 }
 
-#[allow(clippy::unnecessary_wraps)] // a witness may refuse a step
-fn hear(step: witness::FileStep<'_>) -> std::io::Result<()> {
+#[allow(clippy::unnecessary_wraps)] // a failpoint may refuse a step
+fn hear(step: failpoint::FileStep<'_>) -> std::io::Result<()> {
     let (at, to) = match step {
-        witness::FileStep::Make(at) | witness::FileStep::Remove(at) => (at, None),
-        witness::FileStep::Rename(at, to) => (at, Some(to)),
+        failpoint::FileStep::Make(at) | failpoint::FileStep::Remove(at) => (at, None),
+        failpoint::FileStep::Rename(at, to) => (at, Some(to)),
         _ => return Ok(()), // a lock, or what is forced to the disk
     };
     let mut heard = HEARD.lock().expect("no panic");
@@ -630,7 +630,7 @@ fn after(writes: u32) -> std::collections::BTreeSet<u32> {
 /// what was written to files that were not forced to the disk.
 #[test]
 fn a_kill_or_a_power_cut_at_any_step_of_a_segment_loses_nothing() {
-    witness::listen(hear);
+    failpoint::install(hear);
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().canonicalize().expect("a path");
     let writes = 18_u32;

@@ -1,5 +1,5 @@
-//! Answers as one flat block in the caller's buffer. What does not fit is counted and not written, so that one pass gives
-//! the block, or the size that it needs.
+//! Writes answers as one flat block into the caller's buffer. Content that does not fit is counted but not written, so
+//! one pass gives the block or the size that it needs.
 
 use std::ffi::c_char;
 use std::mem::{align_of, size_of};
@@ -15,14 +15,14 @@ use crate::model::{Item, Library};
 use crate::platform::bytes::text;
 use crate::query::{Answer, FolderFacts};
 
-/// A block being laid out in the caller's memory. What does not fit is counted, not written.
+/// A block under construction in the caller's memory. Content that does not fit is counted but not written.
 pub struct Block<'b> {
     room: &'b mut [u8],
     used: usize,
     next_answer: usize,
 }
 
-/// The caller's memory behind a buffer.
+/// Returns the caller's memory behind a buffer.
 fn room(buffer: &mut Buffer) -> Result<&mut [u8]> {
     if buffer.data.is_null() {
         if buffer.capacity > 0 {
@@ -44,7 +44,7 @@ fn room(buffer: &mut Buffer) -> Result<&mut [u8]> {
     Ok(unsafe { std::slice::from_raw_parts_mut(buffer.data.cast(), capacity) })
 }
 
-/// The error for a buffer without room for so many bytes.
+/// Creates the error for a buffer that is too small.
 pub fn too_small(needed: usize, capacity: usize) -> Error {
     Error::new(
         Status::BufferTooSmall,
@@ -86,12 +86,12 @@ pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut B
     Ok(())
 }
 
-/// Writes a block of one answer; gives its status.
+/// Writes a block of one answer; returns its status.
 pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> {
     write_folder(buffer, answer, FolderFacts::default())
 }
 
-/// The same for a folder.
+/// Writes a block of one answer for a folder; returns its status.
 pub fn write_folder(buffer: &mut Buffer, answer: &Answer<'_>, folder: FolderFacts) -> Result<Status> {
     write_answers(buffer, 1, |block| {
         block.folder(answer, folder);
@@ -100,7 +100,8 @@ pub fn write_folder(buffer: &mut Buffer, answer: &Answer<'_>, folder: FolderFact
     Ok(answer.status)
 }
 
-/// Counts the log lines that wait once more, in a block that is written: a call that was slow says so at its very end.
+/// Updates the number of waiting log lines in a finished block, since the warning about a slow call comes at its very
+/// end.
 pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
     let at = std::mem::offset_of!(Answers, log_lines);
     let room = room(buffer)?;
@@ -110,7 +111,7 @@ pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
     Ok(())
 }
 
-/// Writes plain text, with a NUL after it that the length does not count.
+/// Writes text and a NUL, which `length` does not count.
 pub fn write_text(buffer: &mut Buffer, text: &str) -> Result<Status> {
     write_bytes(buffer, text.as_bytes())
 }
@@ -120,7 +121,7 @@ pub fn write_json(buffer: &mut Buffer, value: &impl Serialize) -> Result<Status>
     write_text(buffer, &serde_json::to_string(value).unwrap_or_default())
 }
 
-/// Writes bytes and a NUL behind them, which `length` does not count.
+/// Writes bytes and a NUL, which `length` does not count.
 pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
     let room = room(buffer)?;
     if text.len() >= room.len() {
@@ -132,25 +133,25 @@ pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
     Ok(Status::Ok)
 }
 
-/// There is nothing to write.
+/// Sets the length to 0, and returns [`Status::NotFound`].
 pub fn write_nothing(buffer: &mut Buffer) -> Status {
     buffer.length = 0;
     Status::NotFound
 }
 
-/// The buffer has no room for so many bytes and a NUL.
+/// Sets the length that is needed for these bytes and a NUL, and returns the error.
 pub fn too_small_for(buffer: &mut Buffer, length: usize) -> Result<Status> {
     buffer.length = length + 1;
     Err(too_small(buffer.length, buffer.capacity))
 }
 
-/// A place or a length in a block: one of more than 4 GiB is refused when all of it is counted.
+/// Converts an offset or a length. Truncation is harmless: a block of more than 4 GiB is refused when it is complete.
 #[allow(clippy::cast_possible_truncation)] // as said
 fn narrow(size: usize) -> u32 {
     size as u32
 }
 
-/// Plain structs of the header without padding: any bytes of theirs may be copied.
+/// Structs of the header without padding, whose bytes may be copied.
 trait PlainRecord: Copy {}
 impl PlainRecord for Answers {}
 impl PlainRecord for AnswerRecord {}
@@ -186,7 +187,7 @@ impl Block<'_> {
         }
     }
 
-    /// A text that is absent when it is empty.
+    /// Adds a text; an empty one is absent.
     #[inline]
     fn known(&mut self, text: &str) -> Text {
         if text.is_empty() {
@@ -219,7 +220,7 @@ impl Block<'_> {
         let key = self.bytes([prefix.as_bytes(), item.rating_key.as_bytes()]);
         let record = ItemRecord {
             key,
-            // The key ends in it: one copy serves both.
+            // The rating key is the end of the key, so it is not stored twice.
             rating_key: Text {
                 offset: key.offset + narrow(prefix.len()),
                 length: narrow(item.rating_key.len()),
@@ -317,17 +318,17 @@ impl Block<'_> {
     }
 }
 
-/// A block that was written, as its reader has it. Nothing in it is taken for true.
+/// A finished block, for its reader. All offsets in it are checked.
 pub struct Written<'b> {
     bytes: &'b [u8],
     head: Answers,
 }
 
 impl Written<'_> {
-    /// The block in this buffer; `None` when it holds none.
+    /// Returns the block in this buffer; `None` if it has none.
     ///
     /// # Safety
-    /// `buffer` must be NULL, misaligned or valid, and its memory stay as it is while this is used.
+    /// `buffer` must be NULL, misaligned or valid, and its memory must not change while the block is used.
     pub unsafe fn of(buffer: *const Buffer) -> Option<Self> {
         if !buffer.is_aligned() {
             return None;
@@ -348,18 +349,18 @@ impl Written<'_> {
         (sizes.map(narrow) == [head.size, head.answer_size, head.item_size]).then_some(Self { bytes, head })
     }
 
-    /// How many answers it has.
+    /// Number of answers.
     pub fn count(&self) -> usize {
         let last = (self.head.count as usize).wrapping_sub(1);
         if self.answer(last).is_null() { 0 } else { last + 1 }
     }
 
-    /// The answer at this place.
+    /// Returns the answer at this index; NULL beyond the last.
     pub fn answer(&self, place: usize) -> *const AnswerRecord {
         self.one(self.head.first, self.head.count, place)
     }
 
-    /// One of an array of records; NULL when it is not there, or does not lie in the block.
+    /// Returns an element of an array of records; NULL if it is outside of the array or the block.
     pub fn one<T>(&self, offset: u32, count: u32, place: usize) -> *const T {
         let (offset, size) = (offset as usize, size_of::<T>());
         let fits = || {
@@ -373,7 +374,7 @@ impl Written<'_> {
         if found.is_aligned() { found } else { std::ptr::null() }
     }
 
-    /// A text, which a NUL follows.
+    /// Returns a NUL-terminated text; NULL if it is outside of the block.
     pub fn text(&self, text: Text) -> *const c_char {
         let (offset, length) = (text.offset as usize, text.length as usize);
         if offset < size_of::<Answers>() {

@@ -1,4 +1,4 @@
-//! Edits as C gives them, and reports as it gets them.
+//! Converts edits from C, and reports to C.
 
 use super::constants as c;
 use super::handles::library;
@@ -10,7 +10,7 @@ use crate::edit::Edit;
 use crate::error::{Result, refuse, room};
 use crate::source::{FieldChange, Lock};
 
-/// An edit, checked.
+/// A validated edit.
 pub struct CheckedEdit<'h> {
     query: Query<'h>,
     keys: Vec<&'h str>,
@@ -80,7 +80,7 @@ fn change(name: &str, value: &str) -> Result<FieldChange> {
     })
 }
 
-/// Edits, and fills in the report whatever comes of it.
+/// Edits the items, and fills in the report, also after an error.
 ///
 /// # Safety
 /// `report` must be NULL or valid.

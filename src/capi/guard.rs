@@ -1,4 +1,4 @@
-//! The guard that no exported function can be without: panics become statuses, errors keep their text.
+//! The guard of every exported function: panics become statuses, errors keep their text.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_char;
@@ -8,9 +8,9 @@ use super::strings::{aligned, null};
 use super::types::Buffer;
 use crate::error::{Error, Result, Status, refuse};
 
-/// Bytes of the thread's last error message, its NUL included.
+/// Size of the thread's last error message in bytes, including its NUL.
 const MESSAGE: usize = 2048;
-/// Bytes of the thread's last key, its NUL included.
+/// Size of the thread's last key in bytes, including its NUL.
 pub const KEY: usize = 1024;
 
 // No destructors here, and `const` values: a thread-local with a destructor would keep a library that was loaded at run
@@ -21,7 +21,7 @@ thread_local! {
     static PANICKED_AT: Cell<PanicLocation> = const { Cell::new(NOWHERE) };
 }
 
-/// Where a panic came from, as `file:line`.
+/// Location of a panic, as `file:line`.
 #[derive(Clone, Copy)]
 struct PanicLocation {
     text: [u8; 96],
@@ -45,8 +45,8 @@ const NOWHERE: PanicLocation = PanicLocation {
     length: 0,
 };
 
-/// Runs the body of an exported function that gives a status. An error's text is the thread's last one, and the caller's
-/// own where it gave a buffer for it.
+/// Runs the body of an exported function that returns a status. An error's text becomes the thread's last message, and
+/// is written to the caller's buffer if there is one.
 pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
     let told = match ErrorText::new(error) {
         Ok(told) => told,
@@ -76,8 +76,8 @@ pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<
     }
 }
 
-/// The caller's buffer for the text of an error, as it was given. It is written before and after the call's own work, never
-/// meanwhile: a buffer that is also the answer's does no harm.
+/// The caller's buffer for error texts. It is written before and after the call's own work, never during it, so that it
+/// may also be the answer's buffer.
 struct ErrorText(Option<(*mut Buffer, Buffer)>);
 
 impl ErrorText {
@@ -114,13 +114,13 @@ impl ErrorText {
     }
 }
 
-/// Runs the body of an exported function that gives something else; `fallback` after a panic.
+/// Runs the body of an exported function that returns a value; `fallback` after a panic.
 #[inline]
 pub fn guard_value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     caught(body).unwrap_or(fallback)
 }
 
-/// What a body gives, or its panic. Tests plant one in it.
+/// Runs a body and catches its panic. Tests inject one.
 #[inline]
 fn caught<T>(body: impl FnOnce() -> T) -> std::thread::Result<T> {
     #[cfg(test)]
@@ -136,12 +136,12 @@ fn place_of_panic() -> String {
     }
 }
 
-/// Keeps panics of this library quiet: the host's error stream is not ours, and a message may hold what must not be
-/// shown. Only where this copy of the standard library is ours alone: in a shared object.
+/// Silences panics of this library: the error stream belongs to the host, and a message may contain secrets. Only for a
+/// shared object, which has its own copy of the standard library.
 pub fn quiet_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        // It captures nothing, so that the library leaves no memory behind when it is unloaded.
+        // Captures nothing, so that unloading the library leaves no memory behind.
         std::panic::set_hook(Box::new(|info| {
             if let Some(at) = info.location() {
                 let mut place = NOWHERE;
@@ -160,7 +160,7 @@ fn keep_message(text: &str) {
     });
 }
 
-/// Writes as much of a text as fits before a NUL. Where it is cut, it ends in `…` if that fits.
+/// Writes a text and a NUL, truncated to fit. A truncated text ends in `…` if that fits.
 fn write_cut(text: &str, room: &mut [u8]) {
     const END: &str = "…";
     let Some(most) = room.len().checked_sub(1) else {
@@ -182,18 +182,19 @@ fn write_cut(text: &str, room: &mut [u8]) {
     room[whole] = 0;
 }
 
-/// The thread's last message.
+/// Returns the thread's last message.
 pub fn last_error_message() -> *const c_char {
     LAST_MESSAGE.with(|last| last.get().cast_const().cast())
 }
 
-/// Keeps a key for the caller, as [`keep_text`].
+/// Stores a key for the caller, as [`keep_text`].
 #[inline]
 pub fn keep_key([head, tail]: [&str; 2]) -> *const c_char {
     keep_text([head.as_bytes(), tail.as_bytes()])
 }
 
-/// Keeps a text for the caller: the pieces joined, NUL-terminated. NULL when it is too long or the second piece holds a NUL.
+/// Stores the joined pieces for the caller, NUL-terminated, until the thread's next call. NULL if they are too long or
+/// the second contains a NUL.
 #[inline]
 pub fn keep_text([head, tail]: [&[u8]; 2]) -> *const c_char {
     LAST_KEY.with(|last| {

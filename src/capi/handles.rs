@@ -1,4 +1,4 @@
-//! What handles point to: an open index, its libraries, and its tables.
+//! The targets of handles: an open index, its libraries and its tables.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,20 +12,20 @@ use crate::error::{Result, refuse};
 use crate::platform::fork::{self, Forks, Release};
 use crate::platform::mutex::lock;
 
-/// Handles given out for names that no known library has.
+/// Maximum number of handles for names of unknown libraries.
 const MOST_UNKNOWN: usize = 1_024;
 
-/// What a handle points to.
+/// The target of a handle.
 pub struct Opened {
     index: Index,
     libraries: Arc<LibraryHandles>,
     tables: Arc<TableHandles>,
 }
 
-/// The libraries that handles were given out for.
+/// The libraries with handles.
 #[derive(Default)]
 struct LibraryHandles {
-    /// Boxed, so that handles stay where they are. A library is added once for each selector.
+    /// Boxed, so that handles do not move. A library is added once per selector.
     #[allow(clippy::vec_box)]
     known: Mutex<Vec<Box<Library>>>,
 }
@@ -90,7 +90,7 @@ impl Opened {
             return Ok(std::ptr::from_ref::<Library>(known).cast());
         }
         let made = Box::new(self.index.library(selector)?);
-        // Handles last as long as the index, and names may come from anywhere.
+        // Handles live as long as the index, and names may come from anywhere.
         let unknown = || libraries.iter().filter(|one| !one.is_known()).count();
         if libraries.len() >= MOST_UNKNOWN && !made.is_known() && unknown() >= MOST_UNKNOWN {
             return refuse(format!(

@@ -1,4 +1,4 @@
-//! Log lines wait here until the host fetches them: no callback ever runs on a thread of the library.
+//! A ring of log lines, which the host fetches: no callback ever runs on a thread of the library.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,14 +12,14 @@ use crate::error::{Error, Result, Status};
 use crate::platform::fork::{self, Release};
 use crate::platform::mutex::{lock, try_lock};
 
-/// How many lines wait at most.
+/// Maximum number of lines.
 const CAPACITY: usize = 256;
 
-/// A line that waits.
+/// A log line.
 pub struct LogLine {
     /// `PLEXINDEX_LOG_*`.
     pub level: i32,
-    /// What it says.
+    /// Text of the line.
     pub text: String,
 }
 
@@ -34,12 +34,12 @@ static RING: Mutex<Ring> = Mutex::new(Ring {
     lines: VecDeque::new(),
     lost: 0,
 });
-/// How many wait: read on each answer without the lock.
+/// Number of lines; read for each answer without the lock.
 static WAITING: AtomicU32 = AtomicU32::new(0);
 
-/// The ring. It is held through a fork, so the child finds it free; in a process that was made past the handlers of
-/// `pthread_atfork` a thread that it does not have may hold it for ever, and there a line that is lost is better than a
-/// host that hangs.
+/// Locks the ring. The lock is held during a fork, so that it is free in the child. A process created without the
+/// handlers of `pthread_atfork` may inherit a lock that is never released: losing a line there is better than blocking
+/// the host.
 fn ring() -> Option<MutexGuard<'static, Ring>> {
     for attempt in 0..2000 {
         if let Some(ring) = try_lock(&RING) {
@@ -54,7 +54,7 @@ fn ring() -> Option<MutexGuard<'static, Ring>> {
     None
 }
 
-/// The ring while the host forks.
+/// Holds the ring during a fork.
 struct RingGuard {
     _ring: MutexGuard<'static, Ring>,
 }
@@ -93,7 +93,7 @@ impl Log for RingLogger {
     fn flush(&self) {}
 }
 
-/// What a `PLEXINDEX_LOG_*` number lets through.
+/// Converts a `PLEXINDEX_LOG_*` number.
 pub fn level(level: i32) -> Result<LevelFilter> {
     match level {
         0 | c::PLEXINDEX_LOG_WARN => Ok(LevelFilter::Warn),
@@ -108,7 +108,7 @@ pub fn level(level: i32) -> Result<LevelFilter> {
     }
 }
 
-/// Takes the lines of this process from now on, unless a Rust host has a logger of its own, which then gets them.
+/// Installs the ring as logger of this process, unless a Rust host has its own logger.
 pub fn install(level: LevelFilter) {
     static LOGGER: RingLogger = RingLogger;
     fork::hold_last(hold);
@@ -116,12 +116,12 @@ pub fn install(level: LevelFilter) {
     log::set_max_level(level);
 }
 
-/// How many lines wait.
+/// Number of waiting lines.
 pub fn waiting() -> u32 {
     WAITING.load(Ordering::Relaxed)
 }
 
-/// Takes all lines, oldest first, with a word on those that were lost.
+/// Removes and returns all lines, oldest first, after a warning if lines were lost.
 pub fn drain() -> Vec<LogLine> {
     let mut lines = Vec::new();
     let Some(mut ring) = ring() else { return lines };
@@ -132,7 +132,7 @@ pub fn drain() -> Vec<LogLine> {
         });
         ring.lost = 0;
     }
-    // Taken whole, with its room: nothing is left behind when the library is unloaded.
+    // Takes the memory too, so that unloading the library leaves nothing behind.
     lines.extend(std::mem::take(&mut ring.lines));
     WAITING.store(0, Ordering::Relaxed);
     lines

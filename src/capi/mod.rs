@@ -1,13 +1,13 @@
-//! The C ABI: nothing here but crossing the boundary.
+//! The C ABI: only conversions between C and `api`.
 //!
-//! Every exported function is one call of `guard::guard` or `guard::guard_value`: no panic leaves, and the
-//! thread's last error message is kept. `tests/abi.rs` fails when an export lacks it. `functions` has a file for each
-//! family, in the order of the header. Pointers are checked in `strings`, `handles`, `options`, `query` and `edit`;
-//! answers are laid out in `answer`.
+//! Every exported function is one call of `guard::guard` or `guard::guard_value`: no panic leaves, and the thread's
+//! last error message is stored. `tests/abi.rs` fails if an export lacks it. `functions` has a file for each family, in
+//! the order of the header. Pointers are checked in `strings`, `handles`, `options`, `query` and `edit`; answers are
+//! written by `answer`.
 
-// The names of the C types and functions are the contract; users of Rust have `api`.
+// The names of the C types and functions are the contract; Rust users have `api`.
 #![allow(unsafe_code)]
-// Comments of what is exported are the header's: their readers write C, and know no Markdown.
+// Comments of exported items become the header's: their readers write C and know no Markdown.
 #![allow(clippy::doc_markdown)]
 
 mod answer;

@@ -1,4 +1,4 @@
-//! The options and the mappings that an index is opened with, checked.
+//! Validates the options and mappings from C.
 
 use std::ffi::c_void;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use crate::options::{self, Renewal, Ttl};
 use crate::platform::files;
 use crate::platform::thread::call_host;
 
-/// Room for a token: a JSON Web Token has some 700 bytes.
+/// Size of the buffer for a token in bytes: a JSON Web Token has some 700.
 const LONGEST_TOKEN: usize = 16 << 10;
 
-/// Options as the caller chose them.
+/// Validated options.
 pub struct CheckedOptions {
     pub options: options::Options,
     pub log_level: i32,
 }
 
-/// A time; `or` is what may be given instead of milliseconds.
+/// Converts milliseconds. `or`: alternatives, for the error text.
 pub fn millis(ms: i64, what: &str, or: &str) -> Result<Duration> {
     match u64::try_from(ms) {
         Ok(ms) => Ok(Duration::from_millis(ms)),
@@ -37,7 +37,7 @@ fn time(ms: i64, default: Duration, what: &str) -> Result<Duration> {
     Ok(if given.is_zero() { default } else { given })
 }
 
-/// For how long something is fresh.
+/// Converts a time to live.
 pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
     match ms {
         0 => Ok(options::Options::default().library_ttl),
@@ -47,7 +47,7 @@ pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
     }
 }
 
-/// The text of a token: neither copied, for a copy would have to be wiped, nor shown, as the usual text does.
+/// Returns the text of a token without copying it, since a copy would have to be wiped. The error does not show it.
 pub fn token_text<'t>(token: &'t [u8], what: &str) -> Result<&'t str> {
     std::str::from_utf8(token)
         .map_err(|_| Error::new(Status::InvalidArgument, format!("{what} is not UTF-8: copy it again")))
@@ -151,7 +151,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     })
 }
 
-/// The host's function for a new token, as the index calls it.
+/// Wraps the host's function that renews the token.
 fn renewal(call: RenewTokenFn, user: *mut c_void) -> Renewal {
     struct User(*mut c_void);
     // SAFETY: by the header the function runs on the threads on which the host makes calls.

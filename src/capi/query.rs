@@ -1,4 +1,4 @@
-//! A query and a library's selector, checked; and the way back to the caller's progress callback.
+//! Validates queries and library selectors, and wraps the caller's progress callback.
 
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
@@ -13,11 +13,11 @@ use crate::api::{Library, Progress, Query, Selector};
 use crate::error::{Result, refuse};
 use crate::platform::thread::call_host;
 
-/// A query, checked.
+/// A validated query.
 pub struct CheckedQuery<'h> {
-    /// What it may cost, and which library it is to.
+    /// Limits of the query, and its library.
     pub query: Query<'h>,
-    /// `text`, as it is.
+    /// The field `text`.
     pub text: &'h [u8],
     flags: u32,
 }
@@ -55,7 +55,7 @@ pub unsafe fn query<'h>(handle: *const Handle, given: *const types::QueryRecord)
     Ok(CheckedQuery { query, text, flags })
 }
 
-/// A query that may take so many milliseconds; 0 is as long as the options say.
+/// Sets the deadline in milliseconds; 0 for the option's default.
 pub fn within<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
     Ok(match ms {
         0 => query,

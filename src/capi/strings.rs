@@ -1,4 +1,4 @@
-//! Pointers of the caller's: every one checked for NULL and its alignment, every length and size for sense; strings and lists of them.
+//! Converts pointers of the caller: checks NULL, alignment, lengths and sizes; strings and lists of strings.
 
 use std::ffi::c_char;
 use std::mem::{align_of, size_of};
@@ -10,7 +10,7 @@ pub fn unsupported<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(Status::Unsupported, text))
 }
 
-/// Refuses a struct whose reserved field is set.
+/// Checks that a struct's reserved field is 0.
 pub fn check_reserved(reserved: u32, what: &str) -> Result<()> {
     if reserved == 0 {
         return Ok(());
@@ -20,7 +20,7 @@ pub fn check_reserved(reserved: u32, what: &str) -> Result<()> {
     ))
 }
 
-/// Refuses a struct with flags that this version does not know, or whose reserved field is set.
+/// Checks that a struct has only known flags, and that its reserved field is 0.
 pub fn check_flags(flags: u32, reserved: u32, known: u32, what: &str) -> Result<()> {
     if flags & !known == 0 && reserved == 0 {
         return Ok(());
@@ -34,7 +34,7 @@ pub fn null(what: &str) -> Error {
     Error::new(Status::NullPointer, format!("{what} is NULL"))
 }
 
-/// Refuses a pointer that is not aligned: it is to nothing that a reference may be to.
+/// Checks the alignment of a pointer, which references need.
 pub fn aligned<T>(place: *const T, what: &str) -> Result<()> {
     if place.is_aligned() {
         return Ok(());
@@ -81,15 +81,12 @@ pub unsafe fn utf8<'h>(data: *const c_char, length: usize, what: &str) -> Result
     decoded(unsafe { bytes(data, length, what) }?, what)
 }
 
-/// The text that these bytes are.
+/// Decodes UTF-8.
 pub fn decoded<'h>(bytes: &'h [u8], what: &str) -> Result<&'h str> {
     std::str::from_utf8(bytes).or_else(|_| refuse(format!("{what} is not UTF-8: '{}'", String::from_utf8_lossy(bytes))))
 }
 
-/// How many bytes a struct has that begins with its size.
-///
-/// # Safety
-/// `given` must be NULL or point to a `T` whose first field says how many bytes are there.
+/// Returns the size of a struct, from its first field.
 pub unsafe fn size_given<T>(given: *const T, what: &str) -> Result<usize> {
     if given.is_null() {
         return Err(null(what));
@@ -103,8 +100,8 @@ pub unsafe fn size_given<T>(given: *const T, what: &str) -> Result<usize> {
     Ok(size)
 }
 
-/// A struct of the caller's that begins with its size, as this version knows it: what is missing is zero, and what is
-/// too much must be.
+/// Reads a struct of the caller of any version, which begins with its size: missing fields are zero, and unknown ones
+/// must be.
 ///
 /// # Safety
 /// As [`size_given`].
@@ -128,7 +125,7 @@ pub unsafe fn sized<T: Copy>(given: *const T, what: &str) -> Result<T> {
     }
 }
 
-/// Fills in a struct of the caller's as far as both sides know it: a larger one of a newer caller keeps the rest.
+/// Writes the fields of a struct that both sides know; a larger one of a newer caller keeps the rest.
 ///
 /// # Safety
 /// `place` must be valid for `size` bytes.
@@ -151,7 +148,7 @@ impl Bytes {
         unsafe { bytes(self.data, self.length, what) }
     }
 
-    /// The text, `None` when it is not given.
+    /// Returns the text; `None` if it is absent.
     ///
     /// # Safety
     /// As [`bytes`].
@@ -162,7 +159,7 @@ impl Bytes {
     }
 }
 
-/// `count` strings, each followed by a NUL.
+/// Splits a block of `count` strings, each followed by a NUL.
 pub fn split<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u8]>> {
     let given = block.split(|byte| *byte == 0).count();
     let mut strings: Vec<&[u8]> = room(given, what)?;

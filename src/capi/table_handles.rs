@@ -1,4 +1,4 @@
-//! What handles of tables point to.
+//! The targets of table handles.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,10 +10,10 @@ use crate::error::{Error, Result, Status, refuse};
 use crate::platform::fork::{self, Forks, Release};
 use crate::platform::mutex::lock;
 
-/// Handles of tables that an index gives out.
+/// Maximum number of table handles of an index.
 const MOST: usize = 10_000;
 
-/// What a handle points to: a table, or all of them.
+/// The target of a handle: a table, or all tables.
 pub struct HostTable {
     pub tables: Arc<Tables>,
     pub table: Option<Table>,
@@ -21,10 +21,10 @@ pub struct HostTable {
     flags: u32,
 }
 
-/// The tables that handles were given out for.
+/// The tables with handles.
 #[derive(Default)]
 pub struct TableHandles {
-    /// Boxed, so that handles stay where they are.
+    /// Boxed, so that handles do not move.
     #[allow(clippy::vec_box)]
     given: Mutex<Vec<Box<HostTable>>>,
 }
@@ -36,7 +36,7 @@ impl Forks for TableHandles {
 }
 
 impl TableHandles {
-    /// A handle for the table of this name, or for all tables.
+    /// Returns the handle of the table with this name, or of all tables.
     pub fn handle(&self, tables: &Arc<Tables>, name: Option<&[u8]>, flags: u32) -> Result<*const TableHandle> {
         let mut given = lock(&self.given);
         if let Some(known) = given

@@ -152,8 +152,8 @@ fn names(line: &[u8], path: &str) -> (bool, bool) {
     let path = path.as_bytes();
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     (
-        ignored.names_file(path, name).is_some(),
-        ignored.names_folder(path).is_some(),
+        ignored.match_file(path, name).is_some(),
+        ignored.match_folder(path).is_some(),
     )
 }
 
@@ -167,7 +167,7 @@ fn many_plain_names_in_a_plexignore_cost_no_more_than_few() {
     let ignored = Ignored::new(b"/m", &text);
     let told = |name: &str| {
         let path = format!("/m/{name}");
-        ignored.names_file(path.as_bytes(), name.as_bytes())
+        ignored.match_file(path.as_bytes(), name.as_bytes())
     };
     let begun = std::time::Instant::now();
     for number in 0..20_000 {
@@ -218,7 +218,7 @@ fn a_plexignore_is_no_gitignore() {
     }
     // Names that are no UTF-8.
     let told = Ignored::new(b"/m/", b"\n# none\nodd*\xFF?.mkv\n")
-        .names_file(b"/m/odd \xFE\xFF\xFD.mkv", b"odd \xFE\xFF\xFD.mkv");
+        .match_file(b"/m/odd \xFE\xFF\xFD.mkv", b"odd \xFE\xFF\xFD.mkv");
     assert_eq!(told.as_deref(), Some(&b"'odd*\xFF?.mkv' in /m/.plexignore"[..]));
 }
 
@@ -272,11 +272,11 @@ fn make(root: &Path, name: &str) {
     fs::write(path, b"x").expect("a file");
 }
 
-fn location(folder: &Path, is_others: bool) -> Location {
+fn location(folder: &Path, is_out_of_scope: bool) -> Location {
     Location {
         folder: bytes_of(folder).to_vec(),
         kinds: movies(),
-        is_others,
+        is_out_of_scope,
     }
 }
 
@@ -599,8 +599,8 @@ proptest! {
         let all = plant(&top, &folders, &links);
         let begin = &all[begin.index(all.len())];
         let mut locations: Vec<Location> = Vec::new();
-        for (at, is_others) in places {
-            let one = location(&all[at.index(all.len())], is_others);
+        for (at, is_out_of_scope) in places {
+            let one = location(&all[at.index(all.len())], is_out_of_scope);
             if locations.iter().all(|known| known.folder != one.folder) {
                 locations.push(one);
             }

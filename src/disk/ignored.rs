@@ -1,8 +1,9 @@
-//! What a file `.plexignore` names: no gitignore.
+//! Parses `.plexignore` files, which differ from `.gitignore`.
 //!
-//! A pattern without a slash is of file names, whatever their case: in the folder of the file, and in all below that of a
-//! library's own folder. One with a slash is of files and folders, from the file's folder on, and leaves out the folder before
-//! its last slash, too. One that begins with a slash names nothing. Nothing negates, and `*` matches no slash.
+//! A pattern without a slash matches file names, ignoring case: in the file's folder, and for a location's own file
+//! also in all folders below. A pattern with a slash matches paths of files and folders relative to the file's folder,
+//! and also the folder before its last slash. A pattern that begins with a slash matches nothing. There is no negation,
+//! and `*` does not match a slash.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,19 +11,20 @@ use std::io::Read;
 
 use crate::platform::files::named;
 
-/// No more of such a file is read.
+/// Maximum number of bytes read of such a file.
 const MOST: u64 = 1 << 20;
 
-/// The lines of one folder's file.
+/// The patterns in the file of one folder.
 #[derive(Debug)]
 pub struct Ignored {
     folder: Vec<u8>,
-    of_names: Patterns,
-    of_paths: Patterns,
+    name_patterns: Patterns,
+    path_patterns: Patterns,
 }
 
 impl Ignored {
-    /// Reads that of this folder; `None` if it cannot be read. A pipe of this name is not opened: that may wait for ever.
+    /// Reads the file in this folder; `None` if it is unreadable. Opens only regular files: opening a pipe may block
+    /// for ever.
     pub fn of(folder: &[u8]) -> Option<Self> {
         let mut text = Vec::new();
         let path = named([folder, b"/.plexignore"].concat());
@@ -35,42 +37,45 @@ impl Ignored {
     pub fn new(folder: &[u8], text: &[u8]) -> Self {
         let mut ignored = Self {
             folder: without_slashes(folder).to_vec(),
-            of_names: Patterns::new(true),
-            of_paths: Patterns::new(false),
+            name_patterns: Patterns::new(true),
+            path_patterns: Patterns::new(false),
         };
         for line in text.split(|byte| *byte == b'\n') {
             let given = std::str::from_utf8(line).map_or_else(|_| line.trim_ascii(), |text| text.trim().as_bytes());
-            // No name has a NUL, and it would end the text of a finding.
+            // No name contains a NUL, and it would end the text of a finding.
             if given.first().is_none_or(|first| *first == b'#') || given.contains(&0) {
                 continue;
             }
             let pattern = if given.starts_with(b"\\#") { &given[1..] } else { given };
             match pattern.iter().rposition(|byte| *byte == b'/') {
-                None => ignored.of_names.add(given, &[pattern]),
+                None => ignored.name_patterns.add(given, &[pattern]),
                 Some(_) if pattern[0] == b'/' => {}
                 Some(last) => ignored
-                    .of_paths
+                    .path_patterns
                     .add(given, &[without_slashes(pattern), &pattern[..last]]),
             }
         }
         ignored
     }
 
-    /// The line that names a file, with where it stands; the file lies in this folder or below it.
-    pub fn names_file(&self, path: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    /// Returns the line that matches a file in or below this folder, with the file that has the line.
+    pub fn match_file(&self, path: &[u8], name: &[u8]) -> Option<Vec<u8>> {
         let inside = self.inside(path)?;
-        // File names come first.
-        let line = self.of_names.first(name).or_else(|| self.of_paths.first(inside));
+        // Patterns of file names come first.
+        let line = self
+            .name_patterns
+            .first_match(name)
+            .or_else(|| self.path_patterns.first_match(inside));
         line.map(|line| self.describe(line))
     }
 
-    /// The same of a folder.
-    pub fn names_folder(&self, path: &[u8]) -> Option<Vec<u8>> {
-        let line = self.of_paths.first(self.inside(path)?);
+    /// Returns the line that matches a folder.
+    pub fn match_folder(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let line = self.path_patterns.first_match(self.inside(path)?);
         line.map(|line| self.describe(line))
     }
 
-    /// The path from the file's folder on.
+    /// Returns the path relative to the file's folder.
     fn inside<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
         path.strip_prefix(&*self.folder)?.strip_prefix(b"/")
     }
@@ -85,15 +90,15 @@ fn without_slashes(path: &[u8]) -> &[u8] {
     &path[..end]
 }
 
-/// The lines of one kind. Plain names are looked up, however many they are; patterns are tried one by one.
+/// The patterns of one kind. Plain names are in a hash table; globs are tried one by one.
 #[derive(Debug)]
 struct Patterns {
-    /// Case does not matter.
+    /// Case is ignored.
     folds: bool,
     lines: Vec<Vec<u8>>,
-    /// The first line with this plain name.
+    /// The first line with each plain name.
     plain: HashMap<Vec<char>, usize>,
-    /// The other patterns, with their lines.
+    /// Globs, with their lines.
     globs: Vec<(usize, Vec<char>)>,
 }
 
@@ -119,20 +124,21 @@ impl Patterns {
         self.lines.push(line.to_vec());
     }
 
-    /// The first line that fits.
-    fn first(&self, name: &[u8]) -> Option<&[u8]> {
+    /// Returns the first line that matches.
+    fn first_match(&self, name: &[u8]) -> Option<&[u8]> {
         let name = chars_of(name, self.folds);
         let plain = self.plain.get(&name).copied();
         let mut before = self
             .globs
             .iter()
             .take_while(|(at, _)| plain.is_none_or(|plain| *at < plain));
-        let glob = before.find(|(_, glob)| fits(glob, &name)).map(|(at, _)| *at);
+        let glob = before.find(|(_, glob)| glob_matches(glob, &name)).map(|(at, _)| *at);
         glob.or(plain).map(|at| &*self.lines[at])
     }
 }
 
-/// The characters of a name. A byte of no character becomes one that no name has; one that is longer in lower case stays.
+/// Decodes a name, lower-cased with `folds`. An invalid byte becomes a character that no name contains; a character
+/// whose lower case is longer stays.
 fn chars_of(name: &[u8], folds: bool) -> Vec<char> {
     let mut chars = Vec::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
@@ -149,9 +155,9 @@ fn chars_of(name: &[u8], folds: bool) -> Vec<char> {
     chars
 }
 
-/// Whether a pattern of `*`, `?` and `[…]` is all of a name. A star that matched too little is tried again from where it stands:
-/// one behind a slash needs none before it, for only a slash fits a slash.
-fn fits(glob: &[char], name: &[char]) -> bool {
+/// Returns whether a glob of `*`, `?` and `[…]` matches a whole name. Backtracks to the last star only; earlier stars
+/// before a slash need none, since only a slash matches a slash.
+fn glob_matches(glob: &[char], name: &[char]) -> bool {
     let (mut pattern, mut rest) = (glob, name);
     let mut star: Option<(&[char], &[char])> = None;
     loop {
@@ -159,7 +165,7 @@ fn fits(glob: &[char], name: &[char]) -> bool {
             star = Some((behind, rest));
             pattern = behind;
         } else if let Some((c, behind)) = rest.split_first()
-            && let Some(length) = first_fits(pattern, *c)
+            && let Some(length) = match_first(pattern, *c)
         {
             (pattern, rest) = (&pattern[length..], behind);
         } else if pattern.is_empty() && rest.is_empty() {
@@ -174,21 +180,22 @@ fn fits(glob: &[char], name: &[char]) -> bool {
     }
 }
 
-/// How many characters of a pattern stand for this one, if its first part fits. A bracket that is never closed is a character.
-fn first_fits(pattern: &[char], c: char) -> Option<usize> {
+/// Returns the length of the glob's first part if it matches this character. An unclosed bracket is an ordinary
+/// character.
+fn match_first(pattern: &[char], c: char) -> Option<usize> {
     let (own, behind) = pattern.split_first()?;
     if *own == '['
-        && let Some((set, negated)) = set_of(behind)
+        && let Some((set, negated)) = parse_set(behind)
     {
-        let fits = c != '/' && is_within(c, set) != negated;
-        return fits.then_some(set.len() + 2 + usize::from(negated));
+        let matches = c != '/' && set_contains(c, set) != negated;
+        return matches.then_some(set.len() + 2 + usize::from(negated));
     }
     (*own == c || *own == '?' && c != '/').then_some(1)
 }
 
-/// What stands between brackets, of which the first one is open, and whether it is negated. A bracket that closes at once is one of
-/// the characters.
-fn set_of(inside: &[char]) -> Option<(&[char], bool)> {
+/// Parses a set behind its opening bracket: its content, and whether it is negated. A bracket that closes at once
+/// belongs to the set.
+fn parse_set(inside: &[char]) -> Option<(&[char], bool)> {
     let (negated, inside) = match inside {
         ['!', rest @ ..] => (true, rest),
         inside => (false, inside),
@@ -197,8 +204,8 @@ fn set_of(inside: &[char]) -> Option<(&[char], bool)> {
     Some((&inside[..end], negated))
 }
 
-/// Whether a character is one of a set, or lies in one of its ranges.
-fn is_within(c: char, set: &[char]) -> bool {
+/// Returns whether a character is in a set or one of its ranges.
+fn set_contains(c: char, set: &[char]) -> bool {
     let mut rest = set;
     while let [from, behind @ ..] = rest {
         let (to, behind) = match behind {

@@ -1,5 +1,5 @@
-//! Walks folders of this machine, and knows which files a media server leaves out when it scans. Whether a file is listed is
-//! a callback.
+//! Walks folders of this machine, and knows which files Plex ignores when it scans. A callback tells whether a file is
+//! listed.
 
 mod ignored;
 mod paths;

@@ -1,4 +1,4 @@
-//! Paths of this machine: how they lie to each other, and where links lead.
+//! Paths of this machine: containment, and the targets of links.
 
 use std::fs;
 use std::io;
@@ -6,18 +6,19 @@ use std::io;
 use crate::platform::files::{Inode, is_gone, named};
 use crate::platform::names::FolderId;
 
-/// Whether a path is this folder, or lies below it.
+/// Returns whether a path is this folder or lies below it.
 pub fn is_in(path: &[u8], folder: &[u8]) -> bool {
     let folder = folder.strip_suffix(b"/").unwrap_or(folder);
     path.strip_prefix(folder)
         .is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
 }
 
-pub fn joined(folder: &[u8], name: &[u8]) -> Vec<u8> {
+pub fn join_path(folder: &[u8], name: &[u8]) -> Vec<u8> {
     [folder, b"/", name].concat()
 }
 
-/// Whether there is a folder, and which one, if a link leads there. A link that leads nowhere, or in a circle, is no folder.
+/// Returns whether the path is a folder, and for a link, the id of its target. Dangling and circular links are not
+/// folders.
 pub fn folder_behind(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
     let path = named(path);
     match fs::metadata(&path) {
@@ -31,7 +32,7 @@ pub fn folder_behind(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
     }
 }
 
-/// Whether a link leads to a folder above it: as it is reached, through other links perhaps.
+/// Returns whether a link leads to one of the folders above it, perhaps through other links.
 pub fn leads_up(link: &[u8]) -> bool {
     let link = named(link);
     let Some(target) = Inode::behind(&link) else {

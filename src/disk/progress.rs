@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::platform::names::FolderId;
 
-/// Links that a call follows.
+/// Maximum number of links followed per call.
 const AT_ONCE: usize = 4096;
 
-/// A link to a folder. It waits until the folders that are reached without it were read.
+/// A link to a folder. It is followed after all folders reachable without links were read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {
     pub path: Vec<u8>,
@@ -16,30 +16,30 @@ pub struct Link {
     pub id: FolderId,
 }
 
-/// The folders that were read, and the links that wait.
+/// The folders already read, and the queue of links.
 #[derive(Debug, Default)]
 pub struct WalkProgress {
-    /// By the location below which they were read; outside of all it is empty.
+    /// Read folders by location; the location is empty outside of all.
     read: Vec<(Vec<u8>, HashSet<FolderId>)>,
-    /// Those that were found, and those of them whose folders count as read already.
+    /// New links, and the queue of links whose folders are already marked as read.
     links: Vec<Arc<Link>>,
     followed: Vec<Arc<Link>>,
-    /// A link was followed.
+    /// The walk has begun to follow links.
     follows: bool,
     before: UndoLog,
 }
 
-/// Changes of the current call, to roll them back: a caller whose buffer is too small calls again.
+/// Changes of the current call, for a rollback: a caller whose buffer is too small repeats the call.
 #[derive(Debug, Default)]
 struct UndoLog {
     added: Vec<(usize, FolderId)>,
     links: usize,
-    /// Both lists, where links were taken from them.
+    /// Copies of both lists, if links were taken from them.
     lists: Option<[Vec<Arc<Link>>; 2]>,
 }
 
 impl WalkProgress {
-    /// The place for what is read below a location.
+    /// Returns the index of a location's set of read folders.
     pub(super) fn slot(&mut self, location: &[u8]) -> usize {
         let known = self.read.iter().position(|(folder, _)| folder == location);
         known.unwrap_or_else(|| {
@@ -48,13 +48,14 @@ impl WalkProgress {
         })
     }
 
-    /// Begins to read a folder that was reached without a link, or below one. Returns `false` if it was read below this location
-    /// before. That takes a link: a file system may give folders one number, and would have all but the first left out.
+    /// Marks a folder as read that was reached without following a link to it. Returns `false` if it was read below
+    /// this location before, through a link. Without links every folder is new: some file systems give folders the same
+    /// id, and all but the first would be skipped.
     pub(super) fn mark_read(&mut self, slot: usize, id: FolderId) -> bool {
         self.mark_read_by_link(slot, id) || !self.follows
     }
 
-    /// The same for what a link leads to.
+    /// Marks the target of a link as read; returns `false` if it was read before.
     pub(super) fn mark_read_by_link(&mut self, slot: usize, id: FolderId) -> bool {
         let is_new = self.read[slot].1.insert(id);
         if is_new {
@@ -63,7 +64,7 @@ impl WalkProgress {
         is_new
     }
 
-    /// A link that was found.
+    /// Adds a new link.
     pub(super) fn add_link(&mut self, link: Link) {
         self.links.push(Arc::new(link));
     }
@@ -75,7 +76,7 @@ impl WalkProgress {
 
     /// Returns the links to read next. Sorts all waiting links and passes each to `mark_read` before any is read: of
     /// two links to a folder, the first in this order is always the one followed.
-    pub(super) fn follow(&mut self, mut mark_read: impl FnMut(&mut Self, &Link) -> bool) -> Vec<Arc<Link>> {
+    pub(super) fn next_links(&mut self, mut mark_read: impl FnMut(&mut Self, &Link) -> bool) -> Vec<Arc<Link>> {
         self.before.lists = Some([self.links.clone(), self.followed.clone()]);
         self.follows = true;
         if self.followed.is_empty() {

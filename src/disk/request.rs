@@ -5,42 +5,43 @@ use std::time::Instant;
 
 use super::rules::{Kinds, Rules};
 
-/// A folder of libraries, as this machine names it.
+/// A library location on this machine.
 #[derive(Debug)]
 pub struct Location {
     pub folder: Vec<u8>,
     pub kinds: Kinds,
-    /// Only libraries out of scope have this folder: nothing in it is reported.
-    pub is_others: bool,
+    /// The location belongs only to libraries out of scope: nothing in it is reported.
+    pub is_out_of_scope: bool,
 }
 
-/// Tells of each path in order whether it is listed.
+/// Calls back for each path in order with whether it is listed.
 pub type IsListed<'q> = dyn Fn(&[&[u8]], &mut dyn FnMut(bool)) + Sync + 'q;
 
-/// What to walk, and how far.
+/// A request to walk folders.
 pub struct WalkRequest<'q> {
     /// The folders, in order, and whether each lies below one with a twin ([`WalkFindings::text`]).
     pub folders: &'q [(bool, &'q [u8])],
     pub locations: &'q [Location],
     pub rules: Rules,
-    /// The call stops after this many names, or at `until`, and returns the folders that are left.
+    /// The call stops after this many names, or at `until`, and returns the remaining folders.
     pub most: usize,
     pub until: Instant,
-    /// Tells of each path whether it is listed, without a doubt.
+    /// Tells for each path whether it certainly is listed.
     pub is_listed: &'q IsListed<'q>,
 }
 
 /// The result of a walk.
 #[derive(Debug, Default)]
 pub struct WalkFindings {
-    /// Findings, each of four texts that NULs follow: what it is; why; the path; and a sentence. `folder`: it is still to be
-    /// walked; these come last, with `walk`: a walk that is not over; why: its number. `file`: a media file that is not listed without a doubt; why: the rule that leaves it out if it is not listed at
-    /// all. `left_out`: a folder; why: the rule, `loop`, or `linked`: it was read by another path, and the sentence is its real one.
-    /// `link`: a link to a folder that a call without progress does not follow. `unreadable`: why: the number of the system's
-    /// error. `twin_folder` and `twin_file`: another name in that folder, or in one above, differs from its own in case or
-    /// composition only.
+    /// Findings of four NUL-terminated texts each: kind, reason, path, detail. Kinds: `folder`: still to be walked, at
+    /// the end; `walk`, also at the end: an unfinished walk, with its number as reason; `file`: a media file that is
+    /// not certainly listed, with the rule that ignores it as reason if it is not listed at all; `left_out`: an ignored
+    /// folder, with the rule as reason, or `loop`, or `linked` if it was read by another path, which is the detail;
+    /// `link`: a link to a folder, in a call without progress; `unreadable`: with the system's error number as reason;
+    /// `twin_folder` and `twin_file`: as `folder` and `file`, where a name in that folder or one above differs from
+    /// another only in case or composition.
     pub text: Vec<u8>,
-    /// Media files, whether they are listed or not.
+    /// Number of media files, listed or not.
     pub files: u64,
 }
 
@@ -53,7 +54,7 @@ impl WalkFindings {
     }
 
     /// Adds the finding `walk`: the walk with this number has more to read.
-    pub fn goes_on(&mut self, number: u64) {
+    pub fn add_unfinished(&mut self, number: u64) {
         self.put("walk", &number.to_string(), b"", b"");
     }
 

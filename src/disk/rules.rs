@@ -1,4 +1,4 @@
-//! The rules by which Plex ignores files and folders in a scan. They are taken from the scanners that Plex published in
+//! The rules by which Plex ignores files and folders in a scan, from the scanners that Plex published in
 //! `Scanners.bundle`: `Filter.py`, `VideoFiles.py`, `AudioFiles.py`, `PhotoFiles.py`.
 
 use std::fs;
@@ -8,22 +8,22 @@ use crate::matching::LowerName;
 use crate::model::LibraryKind;
 use crate::platform::files::may_read;
 
-/// A rule. Their order is that of their bits in the C ABI.
+/// A rule. The order is that of the bits in the C ABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// Files that do not end as media of the library's kind do: no finding tells of them.
+    /// Files without an extension of the library's media. They are never reported.
     Extension,
     /// Names that begin with a dot.
     Hidden,
-    /// Folders of systems and programs.
+    /// Folders of operating systems and programs.
     System,
-    /// Folders that are being unpacked, or could not be.
+    /// Folders of unfinished or failed unpacking.
     Unpacking,
-    /// Files without a byte, links that lead nowhere, files that cannot be read.
+    /// Empty files, dangling links, unreadable files.
     Empty,
     /// Samples of videos.
     Samples,
-    /// Trailers and the like: they are of an item.
+    /// Trailers and other extras, which belong to an item.
     Extras,
     /// Folders of discs.
     Discs,
@@ -32,7 +32,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// All of them, in order.
+    /// All rules in order.
     pub const ALL: [Self; 9] = [
         Self::Extension,
         Self::Hidden,
@@ -67,24 +67,24 @@ impl Rule {
     }
 }
 
-/// The rules that hold, a bit each.
+/// A set of rules, one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules(u32);
 
 impl Rules {
-    /// Those of these bits; `None` where one is of no rule.
+    /// Creates a set from its bits; `None` if a bit is unknown.
     #[must_use]
     pub fn of_bits(bits: u32) -> Option<Self> {
         (bits >> Rule::ALL.len() == 0).then_some(Self(bits))
     }
 
-    /// Whether a rule holds.
+    /// Returns whether the set contains a rule.
     #[must_use]
     pub fn has(self, rule: Rule) -> bool {
         self.0 & rule.bit() != 0
     }
 
-    /// Those that hold outside every library, too: what they leave out is no media anywhere.
+    /// Returns the rules that also apply outside of all libraries.
     #[must_use]
     pub fn everywhere(self) -> Self {
         const EVERYWHERE: u32 = Rule::Extension.bit() | Rule::Hidden.bit() | Rule::System.bit() | Rule::Empty.bit();
@@ -100,10 +100,10 @@ impl Kinds {
     const VIDEO: u8 = 1;
     const AUDIO: u8 = 2;
     const PHOTO: u8 = 4;
-    /// The rules of videos hold.
+    /// The rules for videos apply.
     const AS_VIDEO: u8 = 8;
 
-    /// Of libraries of these kinds; without any everything counts.
+    /// Returns the media types of these kinds of libraries; all types if `kinds` is empty.
     #[must_use]
     pub fn of(kinds: &[LibraryKind]) -> Self {
         const ALL: u8 = Kinds::VIDEO | Kinds::AUDIO | Kinds::PHOTO;
@@ -123,7 +123,7 @@ impl Kinds {
         self.0 & kind != 0
     }
 
-    /// Whether a file of this name ends as their media do.
+    /// Returns whether the file name has an extension of these media.
     #[must_use]
     pub fn has(self, name: &[u8]) -> bool {
         let Some(dot) = name.iter().rposition(|byte| *byte == b'.') else {
@@ -192,7 +192,7 @@ pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -
     }
 }
 
-/// Videos that are called samples are samples below this size.
+/// Videos named as samples count as samples below this size in bytes.
 const SAMPLE_BYTES: u64 = 300 << 20;
 
 /// Returns the rule by which Plex ignores a file, if any. Call it only for files that no library lists.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use super::ignored::Ignored;
-use super::paths::{folder_behind, is_in, joined, leads_up};
+use super::paths::{folder_behind, is_in, join_path, leads_up};
 use super::progress::{Link, WalkProgress};
 use super::request::{Location, WalkFindings, WalkRequest};
 use super::rules::{Kinds, Rule, Rules, rule_for_file, rule_for_folder};
@@ -20,12 +20,12 @@ use crate::platform::mutex::lock;
 use crate::platform::names::{EntryKind, FolderId, FolderReader};
 use crate::platform::thread::on_several;
 
-/// Threads beside the caller's. Most of the time goes into the system's calls, and on a network into waiting.
+/// Number of threads besides the caller's. Most time is spent in system calls, and waiting for the network.
 const OTHERS: usize = 3;
-/// Files that are looked up at once.
+/// Number of files looked up at once.
 const AT_ONCE: usize = 256;
 
-/// The innermost of these that a folder lies in.
+/// Returns the innermost location that contains a folder.
 fn innermost(locations: &[Location], folder: &[u8]) -> Option<usize> {
     let around = (0..locations.len()).filter(|at| is_in(folder, &locations[*at].folder));
     around.max_by_key(|at| locations[*at].folder.len())
@@ -42,10 +42,10 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
         request,
         slots: Vec::new(),
         progress: None,
-        places: (request.locations.iter().enumerate())
+        location_indexes: (request.locations.iter().enumerate())
             .map(|(at, location)| (location.folder.as_slice(), at))
             .collect(),
-        above: (request.locations.iter())
+        location_parents: (request.locations.iter())
             .filter_map(|location| {
                 location
                     .folder
@@ -56,7 +56,7 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
             .collect(),
         ignored: request.locations.iter().map(|_| OnceLock::new()).collect(),
         next: AtomicUsize::new(0),
-        spent: AtomicUsize::new(0),
+        names_read: AtomicUsize::new(0),
     };
     let mut refused = WalkFindings::default();
     let mut starts: Vec<Start<'_>> = (request.folders.iter())
@@ -66,7 +66,7 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
         let folders = request.locations.iter().map(|location| location.folder.as_slice());
         walk.slots = folders.chain([&b""[..]]).map(|folder| progress.slot(folder)).collect();
         if starts.is_empty() {
-            walk.follow(progress, &mut starts, &mut refused);
+            walk.start_at_links(progress, &mut starts, &mut refused);
         }
         walk.progress = Some(Mutex::new(progress));
     }
@@ -81,12 +81,12 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
                 break;
             };
             let mut left = WalkFindings::default();
-            walk.below(&mut reader, start, &mut thread, &mut left);
+            walk.walk_below(&mut reader, start, &mut thread, &mut left);
             if !left.text.is_empty() {
                 rest.push((at, left));
             }
         }
-        walk.look_up(&mut thread);
+        walk.report_unlisted(&mut thread);
         let mut whole = lock(&whole);
         whole.text.append(&mut thread.findings.text);
         whole.files += thread.findings.files;
@@ -102,48 +102,48 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
     (whole, is_over)
 }
 
-/// Where a walk begins.
+/// A starting point of a walk.
 enum Start<'s> {
     Folder(bool, &'s [u8]),
-    /// Its folder counts as read already.
+    /// The link's folder is already marked as read.
     Link(Arc<Link>),
 }
 
 struct Walk<'w> {
     request: &'w WalkRequest<'w>,
-    /// The place of each location in the progress, and behind them that of what lies outside of all.
+    /// Index of each location in the progress, followed by that of paths outside of all locations.
     slots: Vec<usize>,
     progress: Option<Mutex<&'w mut WalkProgress>>,
-    /// The locations by their folders, and the folders that have one in them.
-    places: HashMap<&'w [u8], usize>,
-    above: HashSet<&'w [u8]>,
-    /// What is ignored in each location and in all below it.
+    /// Locations by folder, and the parent folders of locations.
+    location_indexes: HashMap<&'w [u8], usize>,
+    location_parents: HashSet<&'w [u8]>,
+    /// The `.plexignore` file of each location, which applies to all folders below.
     ignored: Vec<OnceLock<Option<Ignored>>>,
     next: AtomicUsize,
-    /// Names that were read.
-    spent: AtomicUsize,
+    /// Number of names read.
+    names_read: AtomicUsize,
 }
 
 struct PendingFolder {
     path: Vec<u8>,
-    /// The location that it lies in.
+    /// Index of its location.
     place: Option<usize>,
     twin: bool,
-    /// It counts as read already.
+    /// It is already marked as read.
     is_marked: bool,
 }
 
 /// The state of one thread.
 #[derive(Default)]
 struct WalkThread {
-    /// Folders that it reads next, the last one first.
+    /// Folders to read, the next one last.
     stack: Vec<PendingFolder>,
-    /// Files that are looked up together.
+    /// Files to look up together.
     files: Vec<MediaFile>,
     findings: WalkFindings,
 }
 
-/// A media file of which it is not known yet whether it is listed.
+/// A media file to look up.
 struct MediaFile {
     path: Vec<u8>,
     place: Option<usize>,
@@ -154,30 +154,30 @@ struct MediaFile {
 /// A name in a folder.
 struct FolderEntry {
     bytes: Vec<u8>,
-    /// Of a link: which folder it leads to.
+    /// Target of a link.
     link: Option<FolderId>,
     twin: bool,
 }
 
-/// A folder whose folders are entered.
+/// A folder whose subfolders are entered.
 struct ParentFolder<'f> {
     folder: &'f PendingFolder,
-    /// Its path without a separator at its end.
+    /// Its path without trailing separator.
     path: &'f [u8],
     at_root: bool,
     has_locations: bool,
-    /// What its own file names, where that is not the location's.
+    /// Its own `.plexignore` file, unless it is a location's.
     ignored: Option<&'f Ignored>,
 }
 
 impl Walk<'_> {
-    /// The links that wait, where no other one led to the same folder.
-    fn follow(&self, progress: &mut WalkProgress, starts: &mut Vec<Start<'_>>, findings: &mut WalkFindings) {
-        let links = progress.follow(|progress, link| {
+    /// Adds the queued links as starting points, unless their folder was read before.
+    fn start_at_links(&self, progress: &mut WalkProgress, starts: &mut Vec<Start<'_>>, findings: &mut WalkFindings) {
+        let links = progress.next_links(|progress, link| {
             let place = innermost(self.request.locations, &link.path);
             let is_new = progress.mark_read_by_link(self.slot(place), link.id);
             if !is_new {
-                self.put_linked(&link.path, place, findings);
+                self.report_linked(&link.path, place, findings);
             }
             is_new
         });
@@ -188,16 +188,22 @@ impl Walk<'_> {
         self.slots[place.unwrap_or(self.request.locations.len())]
     }
 
-    /// That a folder was read by another path.
-    fn put_linked(&self, path: &[u8], place: Option<usize>, findings: &mut WalkFindings) {
-        if !self.is_others(place) {
+    /// Reports that a folder was read by another path.
+    fn report_linked(&self, path: &[u8], place: Option<usize>, findings: &mut WalkFindings) {
+        if !self.is_out_of_scope(place) {
             let real = fs::canonicalize(named(path)).unwrap_or_default();
             findings.put("left_out", "linked", path, bytes_of(&real));
         }
     }
 
-    /// Walks a folder. What there is no time for is handed back, or waits.
-    fn below(&self, reader: &mut FolderReader, start: &Start<'_>, thread: &mut WalkThread, left: &mut WalkFindings) {
+    /// Walks a folder. Folders that there is no time for are returned in `left` or go back to the queue.
+    fn walk_below(
+        &self,
+        reader: &mut FolderReader,
+        start: &Start<'_>,
+        thread: &mut WalkThread,
+        left: &mut WalkFindings,
+    ) {
         let (path, twin) = match start {
             Start::Folder(twin, path) => (*path, *twin),
             Start::Link(link) => (link.path.as_slice(), link.twin),
@@ -214,7 +220,7 @@ impl Walk<'_> {
         {
             self.read(reader, &folder, thread);
             if thread.files.len() >= AT_ONCE {
-                self.look_up(thread);
+                self.report_unlisted(thread);
             }
         }
         for folder in thread.stack.drain(..).rev() {
@@ -225,32 +231,33 @@ impl Walk<'_> {
         }
     }
 
-    /// One folder is always read: who goes on with the rest comes to an end.
+    /// At least one folder is read per call, so that repeated calls terminate.
     fn is_over(&self) -> bool {
-        let spent = self.spent.load(Ordering::Relaxed);
-        spent >= self.request.most || spent > 0 && Instant::now() >= self.request.until
+        let names_read = self.names_read.load(Ordering::Relaxed);
+        names_read >= self.request.most || names_read > 0 && Instant::now() >= self.request.until
     }
 
-    fn is_others(&self, place: Option<usize>) -> bool {
-        self.location(place).is_some_and(|own| own.is_others)
+    fn is_out_of_scope(&self, place: Option<usize>) -> bool {
+        self.location(place).is_some_and(|own| own.is_out_of_scope)
     }
 
     fn location(&self, place: Option<usize>) -> Option<&Location> {
         place.map(|at| &self.request.locations[at])
     }
 
-    /// Reads a folder. The folders in it go onto the stack, so that they come off in the order of their names.
+    /// Reads a folder. Pushes its subfolders onto the stack in reverse order, so that they are read in the order of
+    /// their names.
     fn read(&self, reader: &mut FolderReader, folder: &PendingFolder, thread: &mut WalkThread) {
-        if self.is_of_others_only(folder) {
+        if self.is_only_out_of_scope(folder) {
             return;
         }
         let (id, names) = match reader.read(&folder.path) {
             Ok(read) => read,
-            Err(error) => return self.pass_unreadable(folder, &error, thread),
+            Err(error) => return self.report_unreadable(folder, &error, thread),
         };
-        self.spent.fetch_add(1 + names.len(), Ordering::Relaxed);
+        self.names_read.fetch_add(1 + names.len(), Ordering::Relaxed);
         if !folder.is_marked && self.was_read(folder, id) {
-            return self.put_linked(&folder.path, folder.place, &mut thread.findings);
+            return self.report_linked(&folder.path, folder.place, &mut thread.findings);
         }
         let path = folder.path.strip_suffix(b"/").unwrap_or(&folder.path);
         let mut has_rules = false;
@@ -265,13 +272,13 @@ impl Walk<'_> {
             mark_twins(&mut folders, &mut media);
         }
         let own = self.location(folder.place);
-        let at_root = own.is_some_and(|own| own.folder == folder.path && !own.is_others);
+        let at_root = own.is_some_and(|own| own.folder == folder.path && !own.is_out_of_scope);
         let ignored = (own.is_some() && has_rules && !at_root && self.request.rules.has(Rule::Plexignore))
             .then(|| Ignored::of(path).map(Rc::new))
             .flatten();
         thread.findings.files += media.len() as u64;
         thread.files.extend(media.into_iter().map(|file| MediaFile {
-            path: joined(path, &file.bytes),
+            path: join_path(path, &file.bytes),
             place: folder.place,
             twin: file.twin,
             ignored: ignored.clone(),
@@ -282,7 +289,7 @@ impl Walk<'_> {
             folder,
             path,
             at_root,
-            has_locations: self.above.contains(path),
+            has_locations: self.location_parents.contains(path),
             ignored: ignored.as_deref(),
         };
         for entry in folders {
@@ -291,34 +298,34 @@ impl Walk<'_> {
         thread.stack[first..].reverse();
     }
 
-    /// Whether a folder is that of a library that is not asked, and none of those that are asked lies below it.
-    fn is_of_others_only(&self, folder: &PendingFolder) -> bool {
-        let is_own = |own: &Location| own.is_others && own.folder == folder.path;
-        let is_asked = |inner: &Location| !inner.is_others && is_in(&inner.folder, &folder.path);
+    /// Returns whether a folder is a location out of scope without a location in scope below it.
+    fn is_only_out_of_scope(&self, folder: &PendingFolder) -> bool {
+        let is_own = |own: &Location| own.is_out_of_scope && own.folder == folder.path;
+        let is_asked = |inner: &Location| !inner.is_out_of_scope && is_in(&inner.folder, &folder.path);
         self.location(folder.place).is_some_and(is_own) && !self.request.locations.iter().any(is_asked)
     }
 
-    /// Tells of a folder that cannot be read, unless it went meanwhile. A folder that one may pass through, and not read, may be
-    /// above one that can be read.
-    fn pass_unreadable(&self, folder: &PendingFolder, error: &io::Error, thread: &mut WalkThread) {
+    /// Reports an unreadable folder, unless it has disappeared. A folder that is searchable but unreadable may contain
+    /// readable locations.
+    fn report_unreadable(&self, folder: &PendingFolder, error: &io::Error, thread: &mut WalkThread) {
         if error.kind() == io::ErrorKind::NotFound {
             return;
         }
-        if !self.is_others(folder.place) {
+        if !self.is_out_of_scope(folder.place) {
             thread.findings.unreadable(&folder.path, error);
         }
-        if named(joined(&folder.path, b".")).metadata().is_ok() {
+        if named(join_path(&folder.path, b".")).metadata().is_ok() {
             self.enter_locations(&folder.path, folder.twin, &mut thread.stack);
         }
     }
 
-    /// Whether a folder was read before, by another path.
+    /// Marks a folder as read; returns whether it was read before by another path.
     fn was_read(&self, folder: &PendingFolder, id: FolderId) -> bool {
         let progress = self.progress.as_ref();
         progress.is_some_and(|progress| !lock(progress).mark_read(self.slot(folder.place), id))
     }
 
-    /// A name in a folder, if it is that of a folder or of a media file, and which of the two.
+    /// Returns the entry for a subfolder or a media file, and whether it is a folder; `None` for other names.
     fn entry(
         &self,
         folder: &PendingFolder,
@@ -327,24 +334,24 @@ impl Walk<'_> {
         kind: EntryKind,
         findings: &mut WalkFindings,
     ) -> Option<(bool, FolderEntry)> {
-        let is_others = self.is_others(folder.place);
+        let is_out_of_scope = self.is_out_of_scope(folder.place);
         let kinds = self
             .location(folder.place)
             .map_or_else(|| Kinds::of(&[]), |own| own.kinds);
         let (is_folder, link) = match kind {
             EntryKind::Folder => (true, None),
             EntryKind::Other => (false, None),
-            EntryKind::Link | EntryKind::Unknown => match folder_behind(&joined(path, name)) {
+            EntryKind::Link | EntryKind::Unknown => match folder_behind(&join_path(path, name)) {
                 Ok(found) => found,
                 Err(error) => {
-                    if !is_others {
-                        findings.unreadable(&joined(path, name), &error);
+                    if !is_out_of_scope {
+                        findings.unreadable(&join_path(path, name), &error);
                     }
                     return None;
                 }
             },
         };
-        let is_media = || !is_others && (!self.request.rules.has(Rule::Extension) || kinds.has(name));
+        let is_media = || !is_out_of_scope && (!self.request.rules.has(Rule::Extension) || kinds.has(name));
         (is_folder || is_media()).then(|| {
             let entry = FolderEntry {
                 bytes: name.to_vec(),
@@ -355,14 +362,14 @@ impl Walk<'_> {
         })
     }
 
-    /// Goes into a folder of a folder, unless a rule leaves it out: then into the locations below it only.
+    /// Pushes a subfolder onto the stack. If a rule ignores it, only the locations below it.
     fn enter(&self, parent: &ParentFolder<'_>, name: &FolderEntry, thread: &mut WalkThread) {
         let around = parent.folder.place;
-        let is_others = self.is_others(around);
+        let is_out_of_scope = self.is_out_of_scope(around);
         let (rules, kinds) = self.rules_at(around);
-        let path = joined(parent.path, &name.bytes);
+        let path = join_path(parent.path, &name.bytes);
         let place = if parent.has_locations {
-            self.places.get(path.as_slice()).copied()
+            self.location_indexes.get(path.as_slice()).copied()
         } else {
             None
         };
@@ -371,24 +378,24 @@ impl Walk<'_> {
         if rule.is_none()
             && let Some(found) = self
                 .ignored_at(around, parent.ignored)
-                .find_map(|one| one.names_folder(&path))
+                .find_map(|one| one.match_folder(&path))
         {
             (rule, line) = (Some(Rule::Plexignore), found);
         }
         if let (Some(rule), None) = (rule, place) {
-            if !is_others {
+            if !is_out_of_scope {
                 thread.findings.put("left_out", rule.name(), &path, &line);
             }
             self.enter_locations(&path, name.twin, &mut thread.stack);
         } else if rule.is_none() && name.link.is_some() && leads_up(&path) {
-            if !is_others {
+            if !is_out_of_scope {
                 thread.findings.put("left_out", "loop", &path, b"");
             }
         } else if let (Some(id), None) = (name.link, place) {
             let twin = name.twin;
             match &self.progress {
                 Some(progress) => lock(progress).add_link(Link { path, twin, id }),
-                None if is_others => {}
+                None if is_out_of_scope => {}
                 None => thread.findings.put("link", "", &path, b""),
             }
         } else {
@@ -401,7 +408,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Goes into the locations below a folder that is not gone into itself.
+    /// Pushes the outermost locations below a folder that is not entered itself.
     fn enter_locations(&self, path: &[u8], twin: bool, stack: &mut Vec<PendingFolder>) {
         let locations = self.request.locations;
         let is_below = |inner: &Location, outer: &[u8]| inner.folder != outer && is_in(&inner.folder, outer);
@@ -419,9 +426,9 @@ impl Walk<'_> {
         }
     }
 
-    /// Tells of those files that are not listed without a doubt. Of a path that lies in no library's folder the item may be of
-    /// a file below another root, and of a file with a twin the twin's.
-    fn look_up(&self, thread: &mut WalkThread) {
+    /// Reports the files that are not certainly listed. A path outside of all locations may match a file below another
+    /// root, and a file with a twin may match the twin's item.
+    fn report_unlisted(&self, thread: &mut WalkThread) {
         let files = &thread.files;
         let paths: Vec<&[u8]> = files.iter().map(|file| file.path.as_slice()).collect();
         let (mut at, mut unknown) = (0, Vec::new());
@@ -438,7 +445,7 @@ impl Walk<'_> {
             let line = match rule {
                 Some(_) => None,
                 None => (self.ignored_at(file.place, file.ignored.as_deref()))
-                    .find_map(|ignored| ignored.names_file(&file.path, name)),
+                    .find_map(|ignored| ignored.match_file(&file.path, name)),
             };
             let rule = rule.or(line.is_some().then_some(Rule::Plexignore));
             let what = if file.twin { "twin_file" } else { "file" };
@@ -449,7 +456,7 @@ impl Walk<'_> {
         thread.files.clear();
     }
 
-    /// Outside every library no rule of a library's holds.
+    /// Returns the rules and media types at a location; outside of all locations, library rules do not apply.
     fn rules_at(&self, place: Option<usize>) -> (Rules, Kinds) {
         let rules = self.request.rules;
         match self.location(place) {
@@ -458,13 +465,13 @@ impl Walk<'_> {
         }
     }
 
-    /// What is ignored somewhere: what the location's own file names, then what that of the folder does.
+    /// Returns the `.plexignore` files that apply: that of the location, then that of the folder.
     fn ignored_at<'i>(&'i self, place: Option<usize>, own: Option<&'i Ignored>) -> impl Iterator<Item = &'i Ignored> {
         let holds = self.request.rules.has(Rule::Plexignore);
         let of_location = place.filter(|_| holds).and_then(|at| {
             let location = &self.request.locations[at];
             let ignored = self.ignored[at].get_or_init(|| Ignored::of(&location.folder));
-            ignored.as_ref().filter(|_| !location.is_others)
+            ignored.as_ref().filter(|_| !location.is_out_of_scope)
         });
         of_location.into_iter().chain(own)
     }
@@ -474,7 +481,7 @@ fn hash_of(name: &Normal<'_>) -> u64 {
     name.hash()
 }
 
-/// Marks the names that the index compares as equal to another one.
+/// Marks names that have the same normal form as another.
 fn mark_twins(folders: &mut [FolderEntry], media: &mut [FolderEntry]) {
     if folders.len() + media.len() < 2 {
         return;

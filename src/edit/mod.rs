@@ -1,4 +1,4 @@
-//! Batch edits: many items get the same values, in as few requests as types and the server's limits allow.
+//! Batch edits: sets the same values for many items, with as few requests as item types and server limits allow.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,27 +11,27 @@ use crate::model::{IdentityId, ItemType};
 use crate::source::{EditRequest, FieldChange, Kind, Lock};
 use crate::sync::{Call, Syncing};
 
-/// Items of one request. Thousands were refused by servers for the length of the address; other clients use so many.
+/// Number of items per request. Servers refuse thousands, because of the length of the address; other clients use 100.
 const BATCH: usize = 100;
-/// What is given of the items to be edited.
+/// Name of the input in error texts.
 const KEYS: &str = "keys";
-/// How many items a text names.
+/// Maximum number of items named in an error text.
 const NAMED: usize = 5;
 
-/// Fields and tags of items that clients are known to edit. Another name that is nearly one of these is a slip: the server
-/// answers 200 and changes nothing. Any other is left to the server, which may know more.
+/// Fields and tags that clients are known to edit. A name that is nearly one of these is a typing error, which the
+/// server would answer with 200 without a change. Other names are left to the server, which may know more.
 const FIELDS: &str = "actor addedAt art artist audienceRating banner collection contentRating country director editionTitle \
     genre index label logo mood originalTitle originallyAvailableAt parentIndex producer rating role similar \
     squareArt studio style summary tag tagline theme thumb title titleSort userRating writer year";
 
-/// An edit: which items of a library, and what becomes of them.
+/// An edit of items of one library.
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
-    /// Their keys or rating keys. Never empty; one that is named twice is edited once.
+    /// Keys or rating keys. Never empty; duplicates are edited once.
     pub keys: &'a [&'a str],
     /// The changes. Never empty.
     pub changes: &'a [FieldChange],
-    /// Whether the fields are locked.
+    /// What to do with the locks of the fields.
     pub lock: Lock,
 }
 
@@ -43,26 +43,26 @@ pub enum Edited {
     /// No request was sent for it.
     #[default]
     No = 0,
-    /// The server took its request.
+    /// The server accepted its request.
     Done = 1,
-    /// Its request failed: whether it was done is not known.
+    /// Its request failed: the edit may have been applied.
     Failed = 2,
     /// The server has no such item: no request was sent at all.
     Missing = 3,
 }
 
-/// How far an edit came, whether it succeeded or not.
+/// The progress of an edit, whether it succeeded or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EditReport {
-    /// For each key, in order, what became of it.
+    /// The result for each key, in order.
     pub states: Vec<Edited>,
-    /// Edits that were asked for, the failed one included; retries are not counted.
+    /// Number of edit requests, including a failed one; retries are not counted.
     pub requests: u64,
 }
 
 impl EditReport {
-    /// How many keys are in this state.
+    /// Number of keys in this state.
     #[must_use]
     pub fn count(&self, state: Edited) -> usize {
         self.states.iter().filter(|one| **one == state).count()
@@ -77,14 +77,14 @@ impl EditReport {
     }
 }
 
-/// An item to be edited: its places in the host's list.
+/// An item to edit, with its indexes in the host's list.
 struct EditTarget<'k> {
     rating_key: &'k str,
     places: Vec<usize>,
     kind: Option<ItemType>,
 }
 
-/// Edits of items, on the server and as they are noted in the store.
+/// Edits items on the server, and invalidates them in the store.
 pub struct Editing {
     store: Arc<Store>,
     reading: Arc<Reading>,
@@ -102,13 +102,13 @@ impl Editing {
         }
     }
 
-    /// Edits items; `report` says how far it came, also when it failed.
+    /// Edits items; `report` has the progress, also after an error.
     pub fn edit_items(&self, call: &Call<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
         let mut states = room(edit.keys.len(), KEYS)?;
         states.resize(edit.keys.len(), Edited::No);
         *report = EditReport { states, requests: 0 };
         check_changes(edit.changes)?;
-        let mut wanted = wanted(self.reading.kind(), edit.keys)?;
+        let mut wanted = edit_targets(self.reading.kind(), edit.keys)?;
         let Some(library) = call.library else {
             return refuse("items are edited in one library at a time: name it");
         };
@@ -161,7 +161,7 @@ impl Editing {
         let done = self.sync.edit(call, &request);
         let state = if done.is_ok() { Edited::Done } else { Edited::Failed };
         report.set(&places, state);
-        // Also after a failure: whether it was done is not known then.
+        // Also after a failure, since the edit may have been applied.
         let invalidated = self.store.invalidate_items(identity, row.id, &ids);
         done.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
@@ -176,7 +176,7 @@ impl Editing {
         invalidated
     }
 
-    /// Finds the type of each item: in the index, else by asking the server for those that are not there.
+    /// Finds the type of each item: in the index, else with a request for the missing ones.
     fn find_kinds(
         &self,
         call: &Call<'_>,
@@ -261,8 +261,8 @@ impl Editing {
     }
 }
 
-/// The items named, each once.
-fn wanted<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>> {
+/// Validates the keys and removes duplicates.
+fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>> {
     if keys.is_empty() {
         return refuse(
             "no items are named: without any the server would edit all of the library's, so nothing was sent",
@@ -273,7 +273,7 @@ fn wanted<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>> {
     known.try_reserve(keys.len()).map_err(|_| no_room(keys.len(), KEYS))?;
     for (place, key) in keys.iter().enumerate() {
         let rating_key = kind.rating_key(key)?;
-        // A comma would make two of it.
+        // A comma would split it into two keys.
         if rating_key.contains(|c: char| c == ',' || c.is_whitespace() || c.is_control()) {
             return refuse(format!("'{key}' is no key of one item: give one key each"));
         }
@@ -292,8 +292,8 @@ fn wanted<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>> {
     Ok(wanted)
 }
 
-/// The field whose name this one nearly is.
-fn meant(field: &str) -> Option<&'static str> {
+/// Returns the known field that a misspelt name probably means.
+fn similar_field(field: &str) -> Option<&'static str> {
     let nearest = FIELDS.split(' ').map(|known| (distance(field, known), known)).min()?;
     let (far, known) = nearest;
     (far > 0 && far <= 2 && far * 2 < field.len()).then_some(known)
@@ -312,7 +312,7 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
                 "'{field}' is no name of a field: give Plex's name of it, such as title, summary, genre or label"
             ));
         }
-        if let Some(meant) = meant(field) {
+        if let Some(meant) = similar_field(field) {
             return refuse(format!(
                 "'{field}' is no field that Plex edits: did you mean '{meant}'?"
             ));

@@ -1,6 +1,6 @@
 //! Parses notifications and webhooks that hosts pass on.
 
-/// The JSON in a body: all of it, or the field `payload` of a form as browsers and Plex send them.
+/// Returns the JSON in a body: all of it, or the field `payload` of a multipart form.
 pub fn json_of(body: &[u8]) -> Option<&[u8]> {
     let body = body.trim_ascii_start();
     if !body.starts_with(b"--") {

@@ -1,9 +1,9 @@
-//! Debounces the events of a server: hundreds of events become a few writes. Pure: the time is passed in, and nothing
-//! is written here.
+//! Debounces the events of a server: hundreds of events become a few writes. Pure: the time is passed in, and writing
+//! is up to the caller.
 //!
 //! Events of a library are held back until no more arrive. During a scan, which lasts minutes, they are written from
-//! time to time, once when it ends, and once more when its items have settled: an earlier listing may have only half
-//! of them.
+//! time to time, once when it ends, and once more when its items have settled: an earlier listing may have only half of
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,9 +19,9 @@ pub struct DebounceIntervals {
     pub quiet_ms: i64,
     /// Longest delay of an event; during a scan events are written only after this.
     pub patience_ms: i64,
-    /// A library is not noted to have changed more often than this: each time may cost a listing.
+    /// Minimum interval between two change hints for a library: each may cause a listing.
     pub apart_ms: i64,
-    /// For how long items go on changing after a scan, since the last one did.
+    /// Time without changes after which a scan's items have settled.
     pub settle_ms: i64,
     /// A scan without events for this long counts as ended: its last event was lost.
     pub scan_silence_ms: i64,
@@ -31,7 +31,7 @@ impl Default for DebounceIntervals {
     fn default() -> Self {
         Self {
             quiet_ms: 1_000,
-            // As long as a listing lives that was made meanwhile: what is noted costs none more.
+            // The lifetime of a provisional listing: a hint written then causes no extra listing.
             patience_ms: PROVISIONAL_MS,
             apart_ms: 10_000,
             settle_ms: SETTLING_MS,
@@ -40,32 +40,32 @@ impl Default for DebounceIntervals {
     }
 }
 
-/// Deleted items that are invalidated one by one; when there are more at once the library is probed instead.
+/// Maximum number of deleted items to invalidate one by one; if there are more, the library is probed instead.
 const DELETED_MOST: usize = 256;
-/// Libraries that are kept apart, and items whose repetitions are known: more than there are.
+/// Limits for the number of libraries, and of items with known stamps: more than exist.
 const SECTIONS_MOST: usize = 1_000;
 const SEEN_MOST: usize = 4_096;
-/// Settling is waited for so many times its length, whatever goes on.
+/// Limit for settling, as a multiple of `settle_ms`.
 const SETTLE_LIMIT: i64 = 10;
 
-/// Events of one library that are not written yet.
+/// Unwritten events of one library.
 #[derive(Debug, Default)]
 struct LibraryEvents {
     hint: Hint,
     deleted: BTreeSet<String>,
-    /// When the first of it came, and the last.
+    /// Times of the first and the last unwritten event.
     first: i64,
     last: i64,
-    /// When a hint was noted last.
+    /// Time of the last hint written.
     noted_ms: Option<i64>,
-    /// A scan runs, and was last heard of then.
+    /// Time of the last event of a running scan.
     scanning: Option<i64>,
     /// Items changed since the scan began.
     scan_changed: bool,
-    /// A scan ended then.
-    ended: Option<i64>,
-    /// What is noted once more, and when.
-    again: Option<i64>,
+    /// Time when a scan ended.
+    scan_ended: Option<i64>,
+    /// Time at which to write another hint, after settling.
+    recheck_at: Option<i64>,
 }
 
 /// Collected events by library; the empty name means all libraries.
@@ -75,7 +75,7 @@ pub struct Debouncer {
     sections: BTreeMap<String, LibraryEvents>,
     /// Stamps of events that servers repeat, by item.
     seen: HashMap<String, i64>,
-    /// Items that this index edits, and until when the server may say that they changed.
+    /// Items that this index edits, with the time until which change events are expected.
     edited: HashMap<String, i64>,
 }
 
@@ -98,20 +98,22 @@ impl LibraryEvents {
     }
 
     fn is_settling(&self, intervals: &DebounceIntervals, now: i64) -> bool {
-        self.ended.is_some_and(|ended| now - ended < intervals.settle_ms) || self.again.is_some()
+        self.scan_ended
+            .is_some_and(|scan_ended| now - scan_ended < intervals.settle_ms)
+            || self.recheck_at.is_some()
     }
 
-    /// Items are at work: what a scan left behind has not settled yet.
+    /// Postpones the hint after settling, since items are still changing.
     fn extend_settling(&mut self, intervals: &DebounceIntervals, now: i64) {
         if self.is_scanning(intervals, now) {
             self.scan_changed = true;
-        } else if let Some(ended) = self.ended.filter(|_| self.is_settling(intervals, now)) {
-            self.again = Some((now + intervals.settle_ms).min(ended + SETTLE_LIMIT * intervals.settle_ms));
+        } else if let Some(scan_ended) = self.scan_ended.filter(|_| self.is_settling(intervals, now)) {
+            self.recheck_at = Some((now + intervals.settle_ms).min(scan_ended + SETTLE_LIMIT * intervals.settle_ms));
         }
     }
 
-    /// When what waits is noted.
-    fn due(&self, intervals: &DebounceIntervals, now: i64) -> Option<i64> {
+    /// Returns when the unwritten events are due.
+    fn due_at(&self, intervals: &DebounceIntervals, now: i64) -> Option<i64> {
         if !self.is_pending() {
             return None;
         }
@@ -128,7 +130,7 @@ impl LibraryEvents {
         Some(earliest.map_or(at, |earliest| at.max(earliest)))
     }
 
-    /// Whether it matters what was told of it.
+    /// Returns whether the state is still needed.
     fn is_relevant(&self, intervals: &DebounceIntervals, now: i64) -> bool {
         self.is_pending()
             || self.is_scanning(intervals, now)
@@ -147,16 +149,16 @@ impl Debouncer {
         }
     }
 
-    /// Takes one event.
-    pub fn take(&mut self, event: Event, now: i64) {
+    /// Adds an event.
+    pub fn add(&mut self, event: Event, now: i64) {
         let intervals = self.intervals;
         match event {
             Event::Connected => {
-                // What happened before was not told: ends of scans above all.
-                for of in self.sections.values_mut().filter(|of| of.scanning.is_some()) {
-                    of.scanning = None;
-                    of.ended = Some(now);
-                    of.again = std::mem::take(&mut of.scan_changed).then_some(now + intervals.settle_ms);
+                // Earlier events were missed, such as the ends of scans.
+                for library in self.sections.values_mut().filter(|library| library.scanning.is_some()) {
+                    library.scanning = None;
+                    library.scan_ended = Some(now);
+                    library.recheck_at = std::mem::take(&mut library.scan_changed).then_some(now + intervals.settle_ms);
                 }
                 self.seen.clear();
                 let quiet_ms = intervals.quiet_ms;
@@ -170,50 +172,52 @@ impl Debouncer {
                 if self.is_repeated(section.as_deref(), &rating_key, stamp, now) {
                     return;
                 }
-                // Without a library: one probe of all of them, but no listing of each.
+                // Without a library: one probe, but no listing of each library.
                 let hint = if section.is_some() { Hint::Changed } else { Hint::Probe };
-                let of = self.section(section);
-                of.add_hint(hint, now);
-                of.extend_settling(&intervals, now);
+                let library = self.section(section);
+                library.add_hint(hint, now);
+                library.extend_settling(&intervals, now);
             }
             Event::Deleted { section, rating_key } => {
                 let known = section.is_some();
-                let of = self.section(section);
-                of.add_hint(Hint::None, now);
-                if of.deleted.len() < DELETED_MOST {
-                    of.deleted.insert(rating_key);
-                } else if !of.deleted.contains(&rating_key) {
-                    of.deleted.clear();
-                    of.add_hint(if known { Hint::Changed } else { Hint::Probe }, now);
+                let library = self.section(section);
+                library.add_hint(Hint::None, now);
+                if library.deleted.len() < DELETED_MOST {
+                    library.deleted.insert(rating_key);
+                } else if !library.deleted.contains(&rating_key) {
+                    library.deleted.clear();
+                    library.add_hint(if known { Hint::Changed } else { Hint::Probe }, now);
                 }
             }
             Event::Working { section: Some(section) } => {
-                if let Some(of) = self.sections.get_mut(&section) {
-                    if of.is_pending() {
-                        of.last = now;
+                if let Some(library) = self.sections.get_mut(&section) {
+                    if library.is_pending() {
+                        library.last = now;
                     }
-                    of.extend_settling(&intervals, now);
+                    library.extend_settling(&intervals, now);
                 }
             }
             Event::Scanning { section: Some(section) } => {
-                let of = self.section(Some(section));
-                if !of.is_scanning(&intervals, now) {
-                    of.scan_changed = of.is_pending();
+                let library = self.section(Some(section));
+                if !library.is_scanning(&intervals, now) {
+                    library.scan_changed = library.is_pending();
                 }
-                of.scanning = Some(now);
+                library.scanning = Some(now);
             }
             Event::Scanned { section } => {
-                let of = self.section(section);
-                of.add_hint(Hint::Probe, now);
-                of.ended = Some(now);
-                if std::mem::take(&mut of.scan_changed) || of.hint == Hint::Changed {
-                    of.again = Some(now + intervals.settle_ms);
+                let library = self.section(section);
+                library.add_hint(Hint::Probe, now);
+                library.scan_ended = Some(now);
+                if std::mem::take(&mut library.scan_changed) || library.hint == Hint::Changed {
+                    library.recheck_at = Some(now + intervals.settle_ms);
                 }
-                of.scanning = None;
+                library.scanning = None;
             }
             Event::Unspecific { section } => {
-                let settling = |of: &LibraryEvents| of.is_scanning(&intervals, now) || of.is_settling(&intervals, now);
-                // It comes at the beginning of a scan and at its end, which have events of their own.
+                let settling = |library: &LibraryEvents| {
+                    library.is_scanning(&intervals, now) || library.is_settling(&intervals, now)
+                };
+                // Sent at the beginning and end of a scan, which have events of their own.
                 if section.is_none() && self.sections.values().any(settling) {
                     return;
                 }
@@ -230,7 +234,7 @@ impl Debouncer {
         self.sections.entry(name).or_default()
     }
 
-    /// Whether that is no news; remembered from now on.
+    /// Returns whether the event is a repetition, and remembers it.
     fn is_repeated(&mut self, section: Option<&str>, rating_key: &str, stamp: Option<i64>, now: i64) -> bool {
         let Some(stamp) = stamp else { return false };
         if self.seen.len() >= SEEN_MOST {
@@ -243,7 +247,8 @@ impl Debouncer {
         self.seen.insert(name, stamp) == Some(stamp)
     }
 
-    /// Items are edited here: the server's events about them are no news, since the items are fetched again anyway.
+    /// Announces edits of items by this index: the server's events about them are ignored, since the items are fetched
+    /// again anyway.
     pub fn expect_edited(&mut self, section: &str, rating_keys: &[&str], now: i64) {
         self.edited.retain(|_, until| *until > now);
         for rating_key in rating_keys {
@@ -253,11 +258,11 @@ impl Debouncer {
     }
 
     /// Removes and returns the hints that are due.
-    pub fn due(&mut self, now: i64) -> Vec<LibraryHint> {
+    pub fn take_due(&mut self, now: i64) -> Vec<LibraryHint> {
         self.take_hints(now, false)
     }
 
-    /// All that is to be noted some time: the watch ends before it is due.
+    /// Removes and returns all hints, when the watch ends before they are due.
     pub fn take_all(&mut self, now: i64) -> Vec<LibraryHint> {
         self.take_hints(now, true)
     }
@@ -265,20 +270,20 @@ impl Debouncer {
     fn take_hints(&mut self, now: i64, all: bool) -> Vec<LibraryHint> {
         let intervals = self.intervals;
         let mut hints = Vec::new();
-        for (name, of) in &mut self.sections {
+        for (name, library) in &mut self.sections {
             let mut hint = Hint::None;
             let mut deleted = BTreeSet::new();
-            if of.due(&intervals, now).is_some_and(|at| all || at <= now) {
-                hint = std::mem::take(&mut of.hint);
-                deleted = std::mem::take(&mut of.deleted);
+            if library.due_at(&intervals, now).is_some_and(|at| all || at <= now) {
+                hint = std::mem::take(&mut library.hint);
+                deleted = std::mem::take(&mut library.deleted);
             }
-            if of.again.is_some_and(|at| all || at <= now) {
-                of.again = None;
-                of.ended = None;
+            if library.recheck_at.is_some_and(|at| all || at <= now) {
+                library.recheck_at = None;
+                library.scan_ended = None;
                 hint = hint.max(if name.is_empty() { Hint::Probe } else { Hint::Changed });
             }
             if hint != Hint::None {
-                of.noted_ms = Some(now);
+                library.noted_ms = Some(now);
             }
             if hint != Hint::None || !deleted.is_empty() {
                 hints.push(LibraryHint {
@@ -288,33 +293,33 @@ impl Debouncer {
                 });
             }
         }
-        self.sections.retain(|_, of| of.is_relevant(&intervals, now));
+        self.sections.retain(|_, library| library.is_relevant(&intervals, now));
         hints
     }
 
-    /// Takes back what could not be noted: it is due again in a while.
+    /// Returns hints that could not be written; they are due again later.
     pub fn put_back(&mut self, hints: Vec<LibraryHint>, now: i64) {
         for mark in hints {
-            let of = self.section(mark.section);
-            of.add_hint(mark.hint, now);
-            of.deleted.extend(mark.deleted);
+            let library = self.section(mark.section);
+            library.add_hint(mark.hint, now);
+            library.deleted.extend(mark.deleted);
         }
     }
 
-    /// When something is due next.
-    pub fn wake(&self, now: i64) -> Option<i64> {
+    /// Returns when the next hint is due.
+    pub fn next_due(&self, now: i64) -> Option<i64> {
         self.sections
             .values()
-            .flat_map(|of| [of.due(&self.intervals, now), of.again])
+            .flat_map(|library| [library.due_at(&self.intervals, now), library.recheck_at])
             .flatten()
             .min()
     }
 
-    /// What these events say, noted at once: for those that a host received itself.
+    /// Converts events to hints without delay, for events that a host received.
     pub fn hints_of(events: Vec<Event>) -> Vec<LibraryHint> {
         let mut debouncer = Self::default();
         for event in events {
-            debouncer.take(event, 0);
+            debouncer.add(event, 0);
         }
         debouncer.take_all(0)
     }

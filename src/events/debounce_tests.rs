@@ -21,9 +21,9 @@ impl Bench {
     /// Lets time go by, and notes what is due when it is, as the watching thread does.
     fn wait(&mut self, ms: i64) -> &mut Self {
         let end = self.now + ms;
-        while let Some(at) = self.debouncer.wake(self.now).filter(|at| *at <= end) {
+        while let Some(at) = self.debouncer.next_due(self.now).filter(|at| *at <= end) {
             self.now = at.max(self.now);
-            let marks = self.debouncer.due(self.now);
+            let marks = self.debouncer.take_due(self.now);
             assert!(!marks.is_empty(), "woken for nothing at {}", self.now);
             self.noted.extend(marks.into_iter().map(|mark| (self.now, mark)));
         }
@@ -32,7 +32,7 @@ impl Bench {
     }
 
     fn tell(&mut self, event: Event) -> &mut Self {
-        self.debouncer.take(event, self.now);
+        self.debouncer.add(event, self.now);
         self
     }
 
@@ -88,7 +88,7 @@ fn an_event_is_noted_after_a_second_of_quiet() {
     assert_eq!(bench.noted(), []);
     bench.wait(100_000);
     assert_eq!(bench.noted(), [(2_200, Some("1"), Hint::Changed, 0)]);
-    assert_eq!(bench.debouncer.due(bench.now), []);
+    assert_eq!(bench.debouncer.take_due(bench.now), []);
     assert!(bench.debouncer.sections.is_empty(), "nothing is kept that is of no use");
 }
 
@@ -259,7 +259,7 @@ fn a_server_that_invents_libraries_takes_no_memory() {
 fn what_could_not_be_noted_is_due_again() {
     let mut bench = Bench::new();
     bench.tell(changed(1)).tell(deleted(2));
-    let marks = bench.debouncer.due(bench.now + 1_000);
+    let marks = bench.debouncer.take_due(bench.now + 1_000);
     assert_eq!(marks.len(), 1);
     bench.debouncer.put_back(marks, bench.now + 1_000);
     bench.wait(20_000);

@@ -1,4 +1,4 @@
-//! Events: what the server tells of changes while it is watched, and what hosts hand over, collected and noted.
+//! Events: receives change events from the server or the host, and writes them to the store as hints.
 
 mod body;
 mod debounce;

@@ -1,8 +1,7 @@
-//! Watching: a thread of our own that listens to the server's events and notes what they hint at, for as long as the host
-//! wants.
+//! Watching: a thread that receives the server's events and writes hints to the store, until the host stops it.
 //!
-//! It is a plain POSIX thread (`platform::thread` says why) that owns a second one: one listens, the other notes what was
-//! collected when it is due. Stopping a watch waits for both.
+//! It is a plain POSIX thread (`platform::thread` says why) that owns a second one: one receives events, the other
+//! writes hints when they are due. Stopping a watch waits for both.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ScopedJoinHandle;
@@ -18,24 +17,24 @@ use crate::platform::thread::{NO_THREAD, Worker};
 use crate::source::{Bounds, Event, Notification, Source};
 use crate::stats::Counters;
 
-/// The pause before the first attempt to connect again; doubles with each.
+/// The pause before the first reconnection; doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A connection that lasted so long was a good one: the next pause is short again.
-const GOOD: Duration = Duration::from_secs(60);
-/// How often the listening thread is woken while it has to end: it may have been about to wait.
-const NUDGE: Duration = Duration::from_millis(20);
-/// How long noting waits for other writers.
-const NOTED: Duration = Duration::from_millis(500);
-/// The longest body that [`Events::notify`] reads: those of Plex take kilobytes, and a JPEG.
+/// A connection that lasted this long resets the pause.
+const STABLE: Duration = Duration::from_secs(60);
+/// Interval at which the listening thread is interrupted when it has to end: it may have been about to wait.
+const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
+/// Lock timeout for writing hints.
+const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Maximum size of a body for [`Events::notify`]: Plex's have kilobytes and a JPEG.
 const BODY_MOST: usize = 16 << 20;
 
-/// A watch that runs. Stopped by [`RunningWatch::end`].
+/// A running watch. Stopped by [`RunningWatch::end`].
 struct RunningWatch {
-    common: Arc<WatchShared>,
+    shared: Arc<WatchShared>,
     worker: Worker,
-    /// How many that joined still want it.
+    /// Number of [`Events::watch_join`] calls without a leave.
     joined: usize,
 }
 
@@ -51,8 +50,8 @@ struct WatchState {
     stop: bool,
     /// The listening thread has ended.
     listener_ended: bool,
-    /// The pause before it connects again is over.
-    again: bool,
+    /// Reconnect at once, without a pause.
+    reconnect: bool,
 }
 
 impl WatchShared {
@@ -68,7 +67,7 @@ impl WatchShared {
         state
     }
 
-    /// By a clock that cannot be set.
+    /// Milliseconds since the start, by the monotonic clock.
     fn now_ms(&self) -> i64 {
         i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
@@ -77,11 +76,11 @@ impl WatchShared {
         self.lock().stop
     }
 
-    /// Waits, unless it is to end: gives whether it goes on.
+    /// Waits until the time is over or [`WatchState::reconnect`] is set; returns `false` if the watch has to end.
     fn pause(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
         let mut state = self.lock();
-        while !state.stop && !std::mem::take(&mut state.again) {
+        while !state.stop && !std::mem::take(&mut state.reconnect) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return true;
@@ -94,13 +93,13 @@ impl WatchShared {
 
 impl RunningWatch {
     fn end(self) {
-        self.common.lock().stop = true;
-        self.common.changed.notify_all();
+        self.shared.lock().stop = true;
+        self.shared.changed.notify_all();
         drop(self.worker); // waits
     }
 }
 
-/// What the server, or the host, tells of changes: noted in the store.
+/// Receives events from the server and the host, and writes hints to the store.
 pub struct Events {
     store: Arc<Store>,
     source: Option<Arc<dyn Source>>,
@@ -125,12 +124,12 @@ impl Events {
         }
     }
 
-    /// Its locks, held through a fork.
+    /// Takes its locks for a fork.
     pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
         Box::new(hold(self, |events| &events.watch))
     }
 
-    /// Begins to watch; nothing new when it does already.
+    /// Starts the watch; no effect if it is running.
     pub fn watch_start(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<()> {
         let mut watch = lock(&self.watch);
         if watch.is_none() {
@@ -139,7 +138,7 @@ impl Events {
         Ok(())
     }
 
-    /// Watches until [`Events::watch_leave`] was called as often as this.
+    /// Starts or joins the watch; it runs until [`Events::watch_leave`] was called as often.
     pub fn watch_join(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<()> {
         let mut watch = lock(&self.watch);
         let running = match &mut *watch {
@@ -164,19 +163,19 @@ impl Events {
                 "its answers expire, and the next question sees what changed",
             ));
         }
-        let common = Arc::new(WatchShared {
+        let shared = Arc::new(WatchShared {
             state: Mutex::new(WatchState {
                 debouncer: Debouncer::new(intervals),
                 stop: false,
                 listener_ended: false,
-                again: false,
+                reconnect: false,
             }),
             changed: Condvar::new(),
             begun: Instant::now(),
         });
         let worker = Worker::spawn({
-            let (events, source, common) = (Arc::clone(self), Arc::clone(source), Arc::clone(&common));
-            move || run(&events, &*source, &common)
+            let (events, source, shared) = (Arc::clone(self), Arc::clone(source), Arc::clone(&shared));
+            move || run_watch(&events, &*source, &shared)
         });
         let Some(worker) = worker else {
             return Err(Error::new(
@@ -185,15 +184,15 @@ impl Events {
             ));
         };
         Ok(RunningWatch {
-            common,
+            shared,
             worker,
             joined: 0,
         })
     }
 
-    /// Takes back one [`Events::watch_join`]; the last ends the watch.
+    /// Leaves the watch; the last call ends it.
     pub fn watch_leave(&self) {
-        // Ended behind the lock, as below.
+        // Ended after releasing the lock, as below.
         let last = {
             let mut watch = lock(&self.watch);
             if let Some(watch) = &mut *watch {
@@ -206,41 +205,43 @@ impl Events {
         }
     }
 
-    /// Ends watching; returns when no thread watches any more.
+    /// Ends the watch; returns when its threads have ended.
     pub fn watch_stop(&self) {
-        // Not behind the lock: a fork waits for that, and what is waited for here may wait for the fork.
+        // After releasing the lock: a fork waits for the lock, and the thread that is joined here may wait for the
+        // fork.
         let watch = lock(&self.watch).take();
         if let Some(watch) = watch {
             watch.end();
         }
     }
 
-    /// The token was replaced: the server is listened to with the new one.
+    /// Reconnects with the new token.
     pub fn token_replaced(&self) {
         let watch = lock(&self.watch);
         if let (Some(watch), Some(source)) = (&*watch, &self.source) {
-            watch.common.lock().again = true;
-            watch.common.changed.notify_all();
+            watch.shared.lock().reconnect = true;
+            watch.shared.changed.notify_all();
             source.interrupt_events();
         }
     }
 
-    /// Items are about to be edited here: what the server tells of that is expected.
+    /// Announces edits by this index, so that the server's events about them are ignored.
     pub fn expect_edited(&self, section: &str, rating_keys: &[&str]) {
         if let Some(watch) = &*lock(&self.watch) {
-            let now = watch.common.now_ms();
-            watch.common.lock().debouncer.expect_edited(section, rating_keys, now);
+            let now = watch.shared.now_ms();
+            watch.shared.lock().debouncer.expect_edited(section, rating_keys, now);
         }
     }
 
-    /// In a child the threads of the parent do not exist, and what they hold is never let go: it is left alone.
+    /// Drops the watch in the child of a fork without running its destructor: its threads do not exist there, and their
+    /// locks are never released.
     pub fn after_fork(&self) {
         if let Ok(mut watch) = self.watch.try_lock() {
             std::mem::forget(watch.take());
         }
     }
 
-    /// Notes what a notification or a webhook that the host received hints at.
+    /// Writes hints for a notification or webhook that the host received.
     pub fn notify(&self, body: &[u8]) -> Result<()> {
         if body.len() > BODY_MOST {
             return refuse("the body is larger than 16 MiB: none of Plex's is");
@@ -253,34 +254,35 @@ impl Events {
         };
         let Notification { server, events } = (self.reading.kind().read_events)(json)?;
         if let Some(server) = server
-            && self.is_another(&server)?
+            && self.is_other_server(&server)?
         {
             log::debug!("a webhook of another server ({server}) is ignored");
             return Ok(());
         }
         self.counters.told(events.len() as u64);
-        self.note(&Debouncer::hints_of(events))
+        self.store_hints(&Debouncer::hints_of(events))
     }
 
-    /// Whether this is another server's machine identifier than the one that is read.
-    fn is_another(&self, server: &str) -> Result<bool> {
+    /// Returns whether this is the machine identifier of another server.
+    fn is_other_server(&self, server: &str) -> Result<bool> {
         self.reading.catch_up()?;
         let Some(identity) = self.reading.identity() else {
             return Ok(false);
         };
         let ours = self.store.machine_identifier(identity)?;
-        // Until the identifier is known, a URL or the name of a file stands in for it: both have a ':', and no identifier has.
+        // Until the identifier is known, a URL or a file name stands in for it: both contain a ':', which identifiers
+        // never do.
         Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
     }
 
-    fn note(&self, hints: &[LibraryHint]) -> Result<()> {
+    fn store_hints(&self, hints: &[LibraryHint]) -> Result<()> {
         if hints.is_empty() {
             return Ok(());
         }
         self.reading.catch_up()?;
         let identity = self.reading.identity();
         let Some(identity) = identity else {
-            // Nothing is known, so nothing can be out of date; unless it is not known yet whose view this is.
+            // Nothing is stored, so nothing can be stale; but the token may not be accepted yet.
             return self.reading.check_accepted();
         };
         self.store.mark(identity, hints)?;
@@ -289,43 +291,43 @@ impl Events {
     }
 }
 
-/// The life of a watch.
-fn run(events: &Events, source: &dyn Source, common: &WatchShared) {
-    // Stopping waits for a write under way; what cannot be noted in that time is noted later.
-    let _held = LockTimeout::now().at_most(NOTED).hold();
+/// Runs a watch until it is stopped.
+fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
+    // Stopping waits for a write in progress, so limit it; the hints are written later.
+    let _held = LockTimeout::now().at_most(WRITE_TIMEOUT).hold();
     std::thread::scope(|scope| {
         let listening = std::thread::Builder::new().spawn_scoped(scope, || {
-            let _deaf = ListenerGuard(common);
-            listen(events, source, common);
+            let _deaf = ListenerGuard(shared);
+            receive_events(events, source, shared);
         });
         if let Err(error) = &listening {
-            // What the host tells is still noted.
-            drop(ListenerGuard(common));
+            // Events from the host are still processed.
+            drop(ListenerGuard(shared));
             log::warn!("the server's events cannot be had ({error}): {NO_THREAD}, then begin to watch again");
         }
-        write_hints(events, common);
-        // The listening thread may wait for the server, or be about to.
-        let mut state = common.lock();
+        write_due_hints(events, shared);
+        // The listening thread may be waiting for the server, or about to.
+        let mut state = shared.lock();
         while !state.listener_ended {
             drop(state);
             source.interrupt_events();
-            state = common.lock();
+            state = shared.lock();
             if !state.listener_ended {
-                state = common.wait(state, NUDGE);
+                state = shared.wait(state, INTERRUPT_INTERVAL);
             }
         }
         drop(state);
-        // The scope alone waits for what the thread does, not for its end, and the library may be unloaded next.
+        // The scope waits for the closure but not for the thread to exit, and the library may be unloaded next.
         let _ = listening.map(ScopedJoinHandle::join);
     });
-    // The watch ends before the rest is due.
-    let hints = common.lock().debouncer.take_all(common.now_ms());
-    if let Err(error) = events.note(&hints) {
+    // Write the rest, which is not due yet.
+    let hints = shared.lock().debouncer.take_all(shared.now_ms());
+    if let Err(error) = events.store_hints(&hints) {
         log::warn!("what the server told last could not be noted: {error}");
     }
 }
 
-/// Says at the end of the listening thread that it is over, also when it panics.
+/// Signals the end of the listening thread when dropped, also after a panic.
 struct ListenerGuard<'c>(&'c WatchShared);
 
 impl Drop for ListenerGuard<'_> {
@@ -335,16 +337,16 @@ impl Drop for ListenerGuard<'_> {
     }
 }
 
-/// Connects, listens, and connects again.
-fn listen(events: &Events, source: &dyn Source, common: &WatchShared) {
-    let aborted = || common.is_stopped();
+/// Connects, receives events, and reconnects.
+fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
+    let aborted = || shared.is_stopped();
     let bounds = Bounds {
         aborted: &aborted,
         ..Bounds::NONE
     };
     let mut pause = FIRST_PAUSE;
     let mut warned = false;
-    while !common.is_stopped() {
+    while !shared.is_stopped() {
         let begun = Instant::now();
         let ended = source.events(bounds, &mut |event| {
             if event == Event::Connected {
@@ -353,15 +355,15 @@ fn listen(events: &Events, source: &dyn Source, common: &WatchShared) {
             } else {
                 events.counters.told(1);
             }
-            let mut state = common.lock();
-            state.debouncer.take(event, common.now_ms());
-            common.changed.notify_all();
+            let mut state = shared.lock();
+            state.debouncer.add(event, shared.now_ms());
+            shared.changed.notify_all();
             !state.stop
         });
-        if begun.elapsed() >= GOOD {
+        if begun.elapsed() >= STABLE {
             pause = FIRST_PAUSE;
         }
-        if common.is_stopped() {
+        if shared.is_stopped() {
             return;
         }
         match ended {
@@ -372,25 +374,25 @@ fn listen(events: &Events, source: &dyn Source, common: &WatchShared) {
                 log::warn!("the server's events cannot be had, answers expire as without them: {error}");
             }
         }
-        if !common.pause(pause) {
+        if !shared.pause(pause) {
             return;
         }
         pause = (2 * pause).min(LONGEST_PAUSE);
     }
 }
 
-/// Writes what was collected, when it is due.
-fn write_hints(events: &Events, common: &WatchShared) {
-    let mut state = common.lock();
+/// Writes hints when they are due.
+fn write_due_hints(events: &Events, shared: &WatchShared) {
+    let mut state = shared.lock();
     while !state.stop {
-        let now = common.now_ms();
-        let hints = state.debouncer.due(now);
+        let now = shared.now_ms();
+        let hints = state.debouncer.take_due(now);
         if !hints.is_empty() {
             drop(state);
-            let noted = events.note(&hints);
-            state = common.lock();
+            let noted = events.store_hints(&hints);
+            state = shared.lock();
             if let Err(error) = noted {
-                // Until a call asks the server with the new token nothing is wrong.
+                // Harmless until a call sends a request with the new token.
                 let level = match error.status {
                     Status::LibraryNotFound => log::Level::Debug,
                     _ => log::Level::Warn,
@@ -399,14 +401,14 @@ fn write_hints(events: &Events, common: &WatchShared) {
                     level,
                     "what the server told could not be noted, it is tried again: {error}"
                 );
-                state.debouncer.put_back(hints, common.now_ms());
+                state.debouncer.put_back(hints, shared.now_ms());
             }
             continue;
         }
-        let time = match state.debouncer.wake(now) {
+        let time = match state.debouncer.next_due(now) {
             Some(at) => Duration::from_millis(u64::try_from(at - now).unwrap_or(0).max(1)),
             None => LONGEST_PAUSE,
         };
-        state = common.wait(state, time);
+        state = shared.wait(state, time);
     }
 }

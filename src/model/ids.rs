@@ -1,4 +1,4 @@
-//! Numbers that the store gives out, each of a type of its own: none is taken for another.
+//! Numbers assigned by the store, each with its own type, so that they cannot be confused.
 
 use std::fmt;
 
@@ -29,18 +29,18 @@ number! {
 }
 
 number! {
-    /// A table of what a host keeps itself. No number is ever used twice.
+    /// A table of a host's own data. No number is ever used twice.
     TableId(i64)
 }
 
 number! {
-    /// A library's listing: a number that moves only when its content changes. 0: never fetched. Below 0: the same again, since
-    /// the listing of that number was evicted.
+    /// The generation of a library's listing: changes only when its content does. 0: never fetched. Negative: the
+    /// listing with that number was evicted; fetching the same content again gives the same number.
     Generation(i64)
 }
 
 number! {
-    /// The change sequence: one number for each store, raised by every write transaction.
+    /// The change sequence of a store, incremented by every write transaction.
     Sequence(u64)
 }
 
@@ -55,19 +55,19 @@ impl LibraryId {
 }
 
 impl Generation {
-    /// Whether there is such a listing: the library was fetched, and not evicted since.
+    /// Returns whether a listing exists: the library was fetched and not evicted since.
     #[must_use]
     pub fn is_fetched(self) -> bool {
         self.0 > 0
     }
 
-    /// The one that a listing becomes which begins now.
+    /// Returns the generation of the next listing.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.abs() + 1)
     }
 
-    /// Up to which generation rows are gone; 0: none.
+    /// Returns the generation up to which rows were evicted; 0 without an eviction.
     #[must_use]
     pub fn evicted(self) -> i64 {
         if self.0 < 0 { -self.0 } else { 0 }
@@ -75,30 +75,30 @@ impl Generation {
 }
 
 impl Sequence {
-    /// That of the transaction after this one.
+    /// Returns the sequence of the next transaction.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0 + 1)
     }
 }
 
-/// The name of a listing's segment: what it is made of, and when.
+/// The name of a listing's segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ListingName {
     /// The library.
     pub library: LibraryId,
     /// The generation of its listing.
     pub generation: Generation,
-    /// The change sequence up to which it is true.
+    /// The change sequence up to which it is complete.
     pub sequence: Sequence,
-    /// A random number: those above repeat after a power cut, and no two contents ever share a name.
+    /// A random number: the other numbers may repeat after a power cut, and two contents must never share a name.
     pub number: u32,
 }
 
-/// The name of a segment of records: when it was made.
+/// The name of a segment of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SegmentName {
-    /// The change sequence of the write that named it.
+    /// The change sequence of the write that created it.
     pub sequence: Sequence,
     /// As in [`ListingName`].
     pub number: u32,

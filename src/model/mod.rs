@@ -1,6 +1,6 @@
-//! The nouns of plexindex, free of any way to store, fetch or find them.
+//! The data types of plexindex, independent of storage, network and search.
 //!
-//! Words are those of `docs/design.md`, 'Concepts'. Everything here is plain data.
+//! Terms are those of `docs/design.md`, 'Concepts'. All types are plain data.
 
 mod ids;
 mod scrub;
@@ -11,8 +11,8 @@ use std::fmt;
 pub use ids::{Generation, IdentityId, LibraryId, ListingName, SegmentName, Sequence, TableId};
 pub use token::{Claims, Token};
 
-/// Bytes of the longest key of an item, a show or a library. Plex's are numbers: of a longer one nothing is stored, since each
-/// process keeps keys in memory.
+/// Maximum length of a key in bytes. Plex's keys are numbers; longer keys are not stored, since each process keeps keys
+/// in memory.
 pub const LONGEST_KEY: usize = 255;
 
 /// Type of an item. Only leaf types own files; shows, seasons, artists and albums appear only in answers for folders.
@@ -20,20 +20,20 @@ pub const LONGEST_KEY: usize = 255;
 #[repr(u8)]
 #[non_exhaustive]
 pub enum ItemType {
-    /// A type that this version does not know; it is kept and matched like the others.
+    /// An unknown type; stored and matched like the others.
     #[default]
     Other = 0,
     /// A film, or a home video of an 'Other Videos' library (Plex lists both as type 1).
     Movie = 1,
-    /// A show: of a folder.
+    /// A show; only in answers for folders.
     Show = 2,
-    /// A season of a show: of a folder.
+    /// A season of a show; only in answers for folders.
     Season = 3,
     /// An episode of a show.
     Episode = 4,
-    /// An artist: of a folder.
+    /// An artist; only in answers for folders.
     Artist = 8,
-    /// An album of an artist: of a folder.
+    /// An album of an artist; only in answers for folders.
     Album = 9,
     /// A track of an album.
     Track = 10,
@@ -44,7 +44,7 @@ pub enum ItemType {
 }
 
 impl ItemType {
-    /// Plex's number for the type, as its `type=` parameter wants it; 0 for [`ItemType::Other`].
+    /// Plex's number for the type, as in its `type=` parameter; 0 for [`ItemType::Other`].
     #[must_use]
     pub fn number(self) -> u8 {
         self as u8
@@ -52,14 +52,14 @@ impl ItemType {
 
     const LEAVES: [Self; 5] = [Self::Movie, Self::Episode, Self::Track, Self::Clip, Self::Photo];
 
-    /// The inverse of [`ItemType::number`] for leaves; any other number is [`ItemType::Other`].
+    /// The inverse of [`ItemType::number`] for leaves; [`ItemType::Other`] for other numbers.
     #[must_use]
     pub fn from_number(number: u8) -> Self {
         let mut leaves = Self::LEAVES.into_iter();
         leaves.find(|leaf| leaf.number() == number).unwrap_or_default()
     }
 
-    /// Plex's word for the type, as its replies spell it.
+    /// Plex's name of the type, as in its replies.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -76,7 +76,7 @@ impl ItemType {
         }
     }
 
-    /// The inverse of [`ItemType::name`] for leaves; any other word is [`ItemType::Other`].
+    /// The inverse of [`ItemType::name`] for leaves; [`ItemType::Other`] for other names.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
         let mut leaves = Self::LEAVES.into_iter();
@@ -89,7 +89,7 @@ impl ItemType {
 #[repr(u8)]
 #[non_exhaustive]
 pub enum LibraryKind {
-    /// A kind that this version does not know; listed without a type.
+    /// An unknown kind; listed without a type filter.
     #[default]
     Other = 0,
     /// Films, and 'Other Videos'.
@@ -103,7 +103,7 @@ pub enum LibraryKind {
 }
 
 impl LibraryKind {
-    /// Plex's word for the kind.
+    /// Plex's name of the kind.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -115,7 +115,7 @@ impl LibraryKind {
         }
     }
 
-    /// The inverse of [`LibraryKind::name`]; an unknown word is [`LibraryKind::Other`].
+    /// The inverse of [`LibraryKind::name`]; [`LibraryKind::Other`] for unknown names.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
         let mut kinds = [Self::Movie, Self::Show, Self::Artist, Self::Photo].into_iter();
@@ -123,7 +123,7 @@ impl LibraryKind {
     }
 }
 
-/// One leaf of a library, with only what matching and its answers need.
+/// A leaf item of a library, with the fields needed for matching and answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Item {
     /// Plex's `ratingKey`: an opaque string, never empty.
@@ -132,7 +132,7 @@ pub struct Item {
     pub kind: ItemType,
     /// Title of the item itself, not of its show.
     pub title: String,
-    /// Year of release; 0 when the server named none.
+    /// Year of release; 0 if unknown.
     pub year: i32,
     /// Title of the show (for a track: of the artist); empty without one.
     pub show_title: String,
@@ -154,20 +154,20 @@ pub struct Item {
     pub guid: String,
     /// External ids (`imdb://…`, `tmdb://…`, `tvdb://…`, `mbid://…`), in the server's order.
     pub guids: Vec<String>,
-    /// The files, as the server spells their paths, in the server's order and without repeats.
+    /// Paths of the files in the server's spelling and order, without duplicates.
     pub parts: Vec<String>,
 }
 
 impl Item {
-    /// Whether it has a rating key that hosts can be given: one, and without a NUL, which ends it in a batch.
+    /// Returns whether the rating key is valid: not empty and without a NUL, which ends a key in a batch.
     #[must_use]
     pub fn has_key(&self) -> bool {
         !self.rating_key.is_empty() && !self.rating_key.contains('\0')
     }
 
-    /// Its texts beside external ids and paths: its own, then its show's, then its season's.
+    /// Returns its texts except external ids and paths: its own, then its show's, then its season's.
     pub(crate) fn texts(&self) -> [&String; 9] {
-        // Whole: a text that is left out does not compile.
+        // Exhaustive, so that a new field does not compile until it is handled.
         let Self {
             rating_key,
             kind: _,
@@ -198,28 +198,28 @@ impl Item {
         ]
     }
 
-    /// The texts of its show and of its season.
+    /// Returns the texts of its show and its season.
     pub(crate) fn texts_above(&self) -> [&String; 6] {
         let [_, _, _, above @ ..] = self.texts();
         above
     }
 }
 
-/// How far a change token may be trusted.
+/// The reliability of a library version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[repr(i64)]
 pub enum Trust {
-    /// An equal token proves nothing.
+    /// An equal version proves nothing.
     #[default]
     Useless = 0,
-    /// An equal token mostly says that nothing changed: it may lag, or miss some kinds of changes.
+    /// An equal version usually means no change: it may lag, or miss some kinds of changes.
     Hint = 1,
-    /// An equal token proves that nothing changed.
+    /// An equal version proves that nothing changed.
     Exact = 2,
 }
 
 impl Trust {
-    /// The inverse of the number; an unknown one counts as the weakest.
+    /// Decodes the number; unknown numbers give the weakest.
     #[must_use]
     pub fn from_number(number: i64) -> Self {
         match number {
@@ -230,16 +230,16 @@ impl Trust {
     }
 }
 
-/// The state of a library as its source reports it: comparing two tells whether the library changed.
+/// The state of a library as its source reports it; a library changed if its state did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Change {
-    /// Opaque: compared with others of the same library for equality, and for nothing else.
+    /// Library version: opaque, compared only for equality with others of the same library.
     pub token: String,
-    /// How much an equal token proves.
+    /// Reliability of `token`.
     pub trust: Trust,
-    /// It is being scanned: what it shows is about to change.
+    /// The library is being scanned, so its content is about to change.
     pub busy: bool,
-    /// When a scan of it ended last, Unix ms by the server's clock; 0: not known.
+    /// End of the last scan, Unix ms by the server's clock; 0 if unknown.
     pub scanned_ms: i64,
 }
 
@@ -248,41 +248,42 @@ pub struct Change {
 pub struct Library {
     /// Plex's section id (`key` in `/library/sections`), such as `1`.
     pub section: String,
-    /// Plex's identifier of the library, which outlives a renaming; `section:` and the section id where the server shows none.
+    /// Plex's identifier of the library, stable when it is renamed; `section:` and the section id if the server has
+    /// none.
     pub uuid: String,
-    /// The title that the user gave it; titles may repeat.
+    /// Title; need not be unique.
     pub title: String,
     /// Type of the library.
     pub kind: LibraryKind,
-    /// Its folders, as the server sees them.
+    /// Its locations, as paths of the server.
     pub locations: Vec<String>,
     /// Its state at the time of the request.
     pub change: Change,
 }
 
-/// The identifier of a library for which the server shows no uuid.
+/// Returns the identifier of a library without a uuid.
 #[must_use]
 pub fn uuid_of_section(section: &str) -> String {
     format!("{SECTION}{section}")
 }
 
-/// Begins the uuid of a library that has none.
+/// Prefix of the identifier of a library without a uuid.
 const SECTION: &str = "section:";
 
 impl Library {
-    /// Whether its uuid is the server's, and no other server's library can have it.
+    /// Returns whether the uuid is the server's own, and thus globally unique.
     #[must_use]
     pub fn has_uuid(&self) -> bool {
         !self.uuid.starts_with(SECTION)
     }
 }
 
-/// Which server answered.
+/// The identity of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Server {
-    /// The server's identity; the same behind every URL.
+    /// Machine identifier; the same for every URL of the server.
     pub machine_identifier: String,
-    /// Its version, for people; empty when it did not say.
+    /// Version for display; empty if unknown.
     pub version: String,
 }
 
@@ -291,7 +292,7 @@ pub struct Server {
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Rung {
-    /// Nothing found.
+    /// No match.
     #[default]
     #[doc(hidden)]
     None = 0,
@@ -299,16 +300,16 @@ pub enum Rung {
     Confirmed = 1,
     /// The path is listed: the same bytes, or the same normal form.
     Exact = 2,
-    /// The path is listed once a mapping rewrote it.
+    /// The path is listed after a mapping.
     Mapped = 3,
-    /// The longest common end of two or more components.
+    /// The longest common suffix of two or more components.
     Suffix = 4,
     /// The same file name.
     FileName = 5,
 }
 
 impl Rung {
-    /// All kinds, in the order in which they are tried.
+    /// All kinds in the order of the search.
     pub const ALL: [Self; 6] = [
         Self::None,
         Self::Confirmed,
@@ -318,14 +319,14 @@ impl Rung {
         Self::FileName,
     ];
 
-    /// A word for people and for JSON.
+    /// Name for display and JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         ["none", "confirmed", "exact", "mapped", "suffix", "file_name"][self as usize]
     }
 }
 
-/// How sure an answer is.
+/// The confidence of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -334,50 +335,50 @@ pub enum Confidence {
     #[default]
     #[doc(hidden)]
     None = 0,
-    /// One item that only the end of its path speaks for, or several candidates.
+    /// One item found only by the suffix of its path, or several candidates.
     Low = 1,
-    /// This file's item, as far as anything that is known can tell.
+    /// One item that all known evidence confirms.
     High = 2,
 }
 
-/// Why a path has no single item; of a single item that was found by the end of its path, what speaks for it.
+/// The reason why a path has no single item; for an item found by suffix, the evidence for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Reason {
-    /// There is one, by a match, a listed path or a mapping: no reason is needed.
+    /// None needed: one item by a recorded match, a listed path or a mapping.
     #[default]
     #[doc(hidden)]
     None = 0,
-    /// No library has a folder above this path: a mapping is missing, or the file is not Plex's.
+    /// No library location contains this path: a mapping is missing, or the file is not Plex's.
     NoLocation = 1,
-    /// A library has a folder above this path, but does not list the file (yet). A single item is another file's, as far as
-    /// is known: its confidence is low.
+    /// A library location contains this path, but the file is not listed (yet). A single item probably belongs to
+    /// another file: low confidence.
     NotListed = 2,
-    /// The library was never fetched completely, so nothing can be said.
+    /// The library was never fetched completely.
     NotFetched = 3,
-    /// Several items fit equally well.
+    /// Several items match equally well.
     SeveralItems = 4,
-    /// Several libraries list it.
+    /// Several libraries list the path.
     SeveralLibraries = 5,
-    /// The path was listed, but was invalidated, and the server has not confirmed it since.
+    /// The path was listed but invalidated, and has not been verified since.
     Unconfirmed = 6,
-    /// The path is the listed one below another root: a mapping is missing. High.
+    /// The path is the listed one below another root: a mapping is missing. High confidence.
     OnlyRootDiffers = 7,
-    /// The path carries the item's title, and whatever else it tells agrees. High.
+    /// The path contains the item's title, and all other evidence in it agrees. High confidence.
     PathTells = 8,
-    /// Only the end of the path, or the file's name, is the same. Low.
+    /// Only the suffix of the path, or the file name, matches. Low confidence.
     NoEvidence = 9,
-    /// The end is the same, but the path tells of another year, number or edition, or lies among extras, samples, copies or
-    /// deleted files. Low.
+    /// The suffix matches, but the path has another year, number or edition, or lies among extras, samples, copies or
+    /// deleted files. Low confidence.
     Contradicted = 10,
-    /// One file with several episodes: all are found, the first is the item. High.
+    /// One file with several episodes: all are candidates, the first is the item. High confidence.
     SeveralEpisodes = 11,
-    /// The folder is a library's own, or lies above one, and nothing is listed below it.
+    /// The folder is a library location or above one, and nothing is listed below it.
     Empty = 12,
-    /// The folder lies above the folders of libraries, and holds several shows or items.
+    /// The folder lies above library locations, and contains several shows or items.
     AboveLocations = 13,
-    /// It is not listed, and the server, which may have it, could not be asked or did not answer in time.
+    /// The path is not listed, and the server, which may have it, could not be reached in time.
     Unavailable = 14,
 }
 
@@ -438,14 +439,14 @@ impl fmt::Display for Reason {
     }
 }
 
-/// When a server was asked about a path that was not listed.
+/// The searches of a server for a path that was not listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PathSearch {
-    /// For the first time, Unix ms.
+    /// First search, Unix ms.
     pub first_ms: i64,
-    /// Last, Unix ms.
+    /// Last search, Unix ms.
     pub last_ms: i64,
-    /// The server had it then.
+    /// The last search found it.
     pub found: bool,
 }
 
@@ -456,14 +457,14 @@ pub enum Hint {
     /// Nothing.
     #[default]
     None = 0,
-    /// Something may have changed: a probe tells.
+    /// Something may have changed: probe the library.
     Probe = 1,
-    /// Items changed: clocks that stand still prove nothing, for they lag.
+    /// Items changed: unchanged clocks prove nothing, since they lag.
     Changed = 2,
 }
 
 impl Hint {
-    /// The inverse of the number; an unknown one counts as the strongest.
+    /// Decodes the number; unknown numbers give the strongest.
     #[must_use]
     pub fn from_number(number: i64) -> Self {
         match number {

@@ -1,20 +1,20 @@
-//! Taking secrets out of a text: whole or cut off, and however the text spells them.
+//! Removes secrets from a text, whole or partial, in any encoding.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-/// A piece of a secret of so many bytes is no ordinary word.
+/// Length of a piece of a secret that counts: long enough not to be an ordinary word.
 const PIECE: usize = 8;
 
-/// So often a text may be encoded: a server that quotes an address in an address does it twice.
+/// Maximum depth of encodings: a server that quotes an address in an address encodes twice.
 const ENCODINGS: usize = 4;
 
-/// The longest spelling of one character that is decoded.
+/// Length of the longest encoding of a character.
 const SPELLING: usize = 12;
 
 type Piece = [u8; PIECE];
 
-/// A byte as it is meant, and the bytes of the text that stand for it.
+/// A decoded byte, and the range of the text that encodes it.
 #[derive(Clone, Copy)]
 struct DecodedByte {
     byte: u8,
@@ -22,9 +22,10 @@ struct DecodedByte {
     to: usize,
 }
 
-/// Replaces each piece of a secret by `***`. A secret that is shorter than a piece is part of ordinary words.
+/// Replaces each piece of a secret by `***`. Secrets shorter than a piece are not detected.
 pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
-    // Hashes, for nothing overwrites the set. Its time grows with the secrets' length and the text's, not with the product.
+    // Stores hashes, since the set is not overwritten when freed. Time is linear in the lengths of the secrets and the
+    // text.
     let state = RandomState::new();
     let hash = |piece: Piece| state.hash_one(piece);
     let pieces = secrets.iter().flat_map(|secret| secret.windows(PIECE));
@@ -62,7 +63,7 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
     scrubbed
 }
 
-/// Marks what stands for a piece of a secret. Each place is looked at: pieces of two secrets may overlap.
+/// Marks all ranges that encode a piece of a secret. Checks each position, since pieces of two secrets may overlap.
 fn hide(meant: &[DecodedByte], hash: impl Fn(Piece) -> u64, pieces: &HashSet<u64>, hidden: &mut [bool]) {
     for piece in meant.windows(PIECE) {
         if pieces.contains(&hash(std::array::from_fn(|at| plain(piece[at].byte)))) {
@@ -71,12 +72,12 @@ fn hide(meant: &[DecodedByte], hash: impl Fn(Piece) -> u64, pieces: &HashSet<u64
     }
 }
 
-/// A byte without its case; forms write '+' for a space.
+/// Folds the case of a byte; '+' becomes a space, as in forms.
 fn plain(byte: u8) -> u8 {
     if byte == b'+' { b' ' } else { byte.to_ascii_lowercase() }
 }
 
-/// The same with each character decoded that is spelled as in an address, a page or a JSON text.
+/// Decodes one level of percent, HTML and JSON escapes.
 fn decode(meant: &[DecodedByte]) -> Vec<DecodedByte> {
     let mut decoded = Vec::with_capacity(meant.len());
     let mut at = 0;
@@ -97,7 +98,7 @@ fn decode(meant: &[DecodedByte]) -> Vec<DecodedByte> {
     decoded
 }
 
-/// The character that a text begins with, and how many bytes spell it, where these are more than its own.
+/// Decodes the escape at the beginning of a text; returns the bytes and the length of the escape.
 fn spelled(head: &[u8; SPELLING]) -> Option<(Vec<u8>, usize)> {
     let number = |digits: &[u8], base| {
         let is_digit = |digit: &u8| char::from(*digit).is_digit(base);

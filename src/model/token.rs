@@ -1,4 +1,4 @@
-//! The token of a user, and what a JSON Web Token says of itself.
+//! The token of a user, and the claims of a JSON Web Token.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,8 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::scrub::scrub;
 
-/// A secret: it shows as `***`, reaches neither disk nor log, and is in memory once for all that have it. The last of them
-/// overwrites it.
+/// A secret. Displayed as `***`, never written to disk or log, and kept in memory once; the last owner overwrites it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Arc<Zeroizing<String>>);
 
@@ -21,13 +20,13 @@ pub struct Token(Arc<Zeroizing<String>>);
 /// token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Claims {
-    /// The key pair and the name of the user, as one text; `None` where the token does not say both.
+    /// Key pair and name of the user as one text; `None` unless the token has both.
     pub user: Option<String>,
-    /// When it expires, Unix ms.
+    /// Expiry, Unix ms.
     pub expires_ms: i64,
 }
 
-/// The claims that are read. One that stands twice, or is of another type, makes the whole of it unreadable.
+/// The claims that are used. A duplicate claim, or one of another type, makes all unreadable.
 #[derive(Deserialize)]
 struct Payload {
     exp: Option<f64>,
@@ -36,13 +35,13 @@ struct Payload {
 }
 
 impl Token {
-    /// Keeps `text`; an empty text is no token.
+    /// Creates a token; `None` for an empty text.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(Arc::new(Zeroizing::new(text.to_owned()))))
     }
 
-    /// The secret itself, for the one header that carries it and for hashing.
+    /// Returns the secret, for the request header and for hashing.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -60,7 +59,7 @@ impl Token {
             username,
         } = payload.ok()?;
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-        // As JSON, so that no two pairs make the same text.
+        // As JSON, so that different pairs give different texts.
         let user = given(thumbprint)
             .zip(given(username))
             .and_then(|pair| serde_json::to_string(&pair).ok());
@@ -69,13 +68,13 @@ impl Token {
         Some(Claims { user, expires_ms })
     }
 
-    /// The text without these tokens and what they claim: a server may echo any of it, in part and encoded.
+    /// Removes these tokens and their claims from a text: a server may echo any of them, in part and encoded.
     #[must_use]
     pub fn scrub(tokens: &[&Self], text: &str) -> String {
         let mut claims = Vec::new();
         for token in tokens {
             for mut json in token.parts().into_iter().flatten().filter_map(base64url) {
-                // Their names are ordinary words.
+                // The names of claims are ordinary words, and stay.
                 if let Ok(Value::Object(fields)) = serde_json::from_slice(&json) {
                     fields.into_iter().for_each(|(_, value)| add_texts(value, &mut claims));
                 }
@@ -91,7 +90,7 @@ impl Token {
         scrubbed
     }
 
-    /// The head and the claims of a JSON Web Token, encoded.
+    /// Returns the encoded header and claims of a JSON Web Token.
     fn parts(&self) -> Option<[&str; 2]> {
         let mut parts = self.reveal().split('.');
         let [Some(head), Some(payload), Some(signature), None] = std::array::from_fn(|_| parts.next()) else {
@@ -100,14 +99,14 @@ impl Token {
         (!head.is_empty() && !signature.is_empty()).then_some([head, payload])
     }
 
-    /// Its claims, decoded.
+    /// Returns the decoded claims.
     fn payload(&self) -> Option<Vec<u8>> {
         let [_, payload] = self.parts()?;
         base64url(payload)
     }
 }
 
-/// Adds each text and number in a value, and each name in it: some claims are lists, and some say who has what.
+/// Adds all texts, numbers and names within a value: claims may be lists and objects.
 fn add_texts(value: Value, to: &mut Vec<Vec<u8>>) {
     match value {
         Value::String(text) => to.push(text.into_bytes()),
@@ -133,7 +132,7 @@ impl fmt::Debug for Claims {
     }
 }
 
-/// Decodes base64 of the alphabet for URLs, without padding; whatever the bits behind the last byte are.
+/// Decodes URL-safe base64 without padding, ignoring trailing bits.
 fn base64url(text: &str) -> Option<Vec<u8>> {
     let lenient = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)

@@ -1,19 +1,20 @@
-//! The time of day, injected: nothing above asks the operating system for it. And a clock for lookups that is not.
+//! The time of day as a dependency that tests replace, and a coarse monotonic clock for lookups.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Tells the time of day. Must not run backwards by much: ages are differences.
+/// A clock with the time of day. Must not run backwards by much, since ages are differences.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> i64;
 
-    /// The same for a third of the price, some milliseconds behind at times. What a precise clock wrote may lie ahead of it.
+    /// As [`Clock::now_ms`], at a third of the cost and up to some milliseconds late. So times written with the precise
+    /// clock may lie in its future.
     fn coarse_now_ms(&self) -> i64 {
         self.now_ms()
     }
 
-    /// Whether this moment has come by the clock that only goes forward, which bounds what a call takes.
+    /// Returns whether this moment has passed on the monotonic clock, which bounds the duration of calls.
     fn has_come(&self, moment: Instant) -> bool {
         Instant::now() >= moment
     }
@@ -38,42 +39,43 @@ impl Clock for SystemClock {
     }
 }
 
-/// What [`coarse_ms`] shows while it is held; 0 while it runs.
-static HELD_MS: AtomicU64 = AtomicU64::new(0);
+/// Value of `coarse_ms` while frozen; 0 while it runs.
+static FROZEN_MS: AtomicU64 = AtomicU64::new(0);
 
-/// From now on the clock of lookups stands still in this process and is moved by this function only: for simulations. They
-/// must be alone with their folders, since the clocks of other processes run on.
-pub fn hold_coarse(and_add_ms: u64) {
-    let _ = HELD_MS.compare_exchange(0, system_coarse_ms(), Ordering::Relaxed, Ordering::Relaxed);
-    HELD_MS.fetch_add(and_add_ms, Ordering::Relaxed);
+/// Freezes `coarse_ms` in this process and advances it by `and_add_ms`, for simulations. These must use their folders
+/// alone, since the clocks of other processes run on.
+pub fn freeze_coarse_clock(and_add_ms: u64) {
+    let _ = FROZEN_MS.compare_exchange(0, system_coarse_ms(), Ordering::Relaxed, Ordering::Relaxed);
+    FROZEN_MS.fetch_add(and_add_ms, Ordering::Relaxed);
 }
 
-/// Whether it stands still.
-pub(super) fn is_held() -> bool {
-    HELD_MS.load(Ordering::Relaxed) != 0
+/// Returns whether [`coarse_ms`] is frozen.
+pub(super) fn is_frozen() -> bool {
+    FROZEN_MS.load(Ordering::Relaxed) != 0
 }
 
-/// Waits until [`coarse_ms`] shows so much more in all processes. Where it is held, it is moved instead.
+/// Waits until [`coarse_ms`] has advanced by `time` in all processes. Advances it instead if it is frozen.
 pub fn wait_coarse(time: Duration) {
-    if is_held() {
-        hold_coarse(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    if is_frozen() {
+        freeze_coarse_clock(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     } else {
         std::thread::sleep(time);
     }
 }
 
-/// Milliseconds of a clock that only goes forward, the same in all processes, some behind at times: it costs a few loads
-/// and no system call. `u64::MAX` without one.
+/// Milliseconds of the coarse monotonic clock, which is the same in all processes and may lag by some milliseconds.
+/// Costs a few loads and no system call. `u64::MAX` if unavailable.
 #[inline]
 #[must_use]
 pub fn coarse_ms() -> u64 {
-    match HELD_MS.load(Ordering::Relaxed) {
+    match FROZEN_MS.load(Ordering::Relaxed) {
         0 => system_coarse_ms(),
         held => held,
     }
 }
 
-/// Seconds and nanoseconds of the clock by which Linux's own file systems note changes; none of them is behind it.
+/// Seconds and nanoseconds of the clock that Linux's local file systems use for time stamps, which are never ahead of
+/// it.
 #[must_use]
 pub fn file_clock() -> (i64, i64) {
     #[cfg(target_os = "linux")]
@@ -98,7 +100,7 @@ fn system_coarse_ms() -> u64 {
     read_ms(CLOCK)
 }
 
-/// What a clock of the operating system shows; `u64::MAX` without one.
+/// Reads a clock of the operating system in milliseconds; `u64::MAX` if unavailable.
 #[inline]
 fn read_ms(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -111,18 +113,18 @@ fn read_ms(clock: libc::clockid_t) -> u64 {
     seconds * 1000 + nanoseconds / 1_000_000
 }
 
-/// A clock that stands still until it is moved: for tests of what expires.
+/// A clock that only moves when told to, for tests of expiry.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock that shows this time.
+    /// Creates a clock with this time.
     #[must_use]
     pub fn new(now_ms: i64) -> Self {
         Self(AtomicI64::new(now_ms))
     }
 
-    /// Moves it on (or back).
+    /// Moves the clock forwards, or backwards.
     pub fn advance_ms(&self, by: i64) {
         self.0.fetch_add(by, Ordering::SeqCst);
     }

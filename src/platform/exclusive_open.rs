@@ -1,7 +1,8 @@
-//! Whether a file is open in this process behind this library's back.
+//! Detects files that other code in this process has open.
 //!
-//! POSIX locks belong to a process, and go when it closes any descriptor of the file. So two copies of `SQLite` in one process
-//! do not see each other's locks, and take each other's away. Two copies of this library are two of `SQLite`.
+//! POSIX locks belong to a process, and are released when it closes any descriptor of the file. So two copies of
+//! `SQLite` in one process do not see each other's locks, and release each other's. Two copies of this library contain
+//! two copies of `SQLite`.
 
 use std::fs;
 use std::path::Path;
@@ -10,15 +11,16 @@ use std::sync::Mutex;
 use super::files::Inode;
 use super::mutex::lock;
 
-/// A file that no other code of this process had open when this copy of the library opened it. Dropped once it is closed.
+/// A file that no other code of this process had open when this copy of the library opened it. Drop it after closing
+/// the file.
 #[derive(Debug)]
 pub struct ExclusiveOpen(Inode);
 
-/// Those files, and how often this copy has each open.
+/// The files opened by this copy, with counts.
 static OPEN: Mutex<Vec<(Inode, u32)>> = Mutex::new(Vec::new());
 
 impl ExclusiveOpen {
-    /// To be taken before the file is opened; `None` when other code has it open. What is opened later is not noticed.
+    /// Call before opening the file; `None` if other code has it open. Later opens are not detected.
     pub fn take(path: &Path, file: Inode) -> Option<Self> {
         let mut open = lock(&OPEN);
         match open.iter_mut().find(|(known, _)| *known == file) {
@@ -43,13 +45,13 @@ impl Drop for ExclusiveOpen {
     }
 }
 
-/// Whether this process has it open, as far as the system tells: Linux does.
+/// Returns whether this process has the file open. Detected on Linux only.
 fn is_open(path: &Path, file: Inode) -> bool {
     let Ok(descriptors) = fs::read_dir("/proc/self/fd") else {
         return false;
     };
     descriptors.flatten().map(|one| one.path()).any(|one| {
-        // Reads the facts of the named file only: a disk that hangs is not touched.
+        // Reads the metadata only of files with this name, so that a hanging disk is not touched.
         fs::read_link(&one).is_ok_and(|target| target.file_name() == path.file_name())
             && fs::metadata(&one).is_ok_and(|facts| Inode::new(&facts) == file)
     })

@@ -1,8 +1,9 @@
-//! Files that only their owner may read, and what kind of disk they are on.
+//! Files that only their owner may read, and properties of file systems.
 //!
-//! The folder may belong to another user than this process's, as when root in a container works for the user of the
-//! host. What that user can put into it must not lead this process elsewhere. So each name is looked up in a descriptor of
-//! its folder, no symbolic link is followed, what is made is new, and only what was made here is given away.
+//! The folder may belong to another user than this process's, for example if root in a container works for a user of
+//! the host. Nothing that this user puts there may redirect this process. So names are looked up in a descriptor of
+//! their folder, symbolic links are not followed, files are created exclusively, and only files created here change
+//! owner.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
@@ -17,39 +18,39 @@ use rustix::fs::{Access, AtFlags, Mode, OFlags, access, mkdirat, openat, renamea
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+use super::failpoint::{FileStep, is_network_simulated, reach};
 use super::walk::{ONLY_A_PLACE, open_at_once, walk};
-use super::witness::{FileStep, is_on_a_network, tell};
 
-/// The path that the index and C hosts write as these bytes: here the bytes are the path.
+/// Returns the path of these bytes: on this platform, the bytes are the path.
 #[must_use]
 pub fn named(bytes: impl Into<Vec<u8>>) -> PathBuf {
     OsString::from_vec(bytes.into()).into()
 }
 
-/// These bytes of a path.
+/// Returns the bytes of a path.
 #[must_use]
 pub fn bytes_of(path: &Path) -> &[u8] {
     path.as_os_str().as_bytes()
 }
 
-/// How often a file is looked for that others make and remove meanwhile.
-const TURNS: u32 = 8;
+/// Maximum number of attempts if other processes create and remove the file meanwhile.
+const CREATE_ATTEMPTS: u32 = 8;
 
-/// A file for reading and writing, made with mode 0600 when it is missing.
+/// Opens a file for reading and writing; creates it with mode 0600 if it is missing.
 ///
 /// # Errors
-/// The operating system's; [`io::ErrorKind::AlreadyExists`] when something else than a file has the name.
-pub fn private(path: &Path) -> io::Result<File> {
-    for _ in 0..TURNS {
+/// Those of the operating system; [`io::ErrorKind::AlreadyExists`] if the name is not that of a file.
+pub fn open_or_create(path: &Path) -> io::Result<File> {
+    for _ in 0..CREATE_ATTEMPTS {
         match existing(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             done => return done,
         }
-        let (folder, name) = place(path)?;
-        tell(FileStep::Make(path))?;
-        match make_in(&folder, name) {
+        let (folder, name) = open_parent(path)?;
+        reach(FileStep::Make(path))?;
+        match create_in(&folder, name) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {} // another process was faster
-            done => return done.map_err(|error| explain(error, path)),
+            done => return done.map_err(|error| name_obstacle(error, path)),
         }
     }
     Err(in_the_way(
@@ -58,107 +59,107 @@ pub fn private(path: &Path) -> io::Result<File> {
     ))
 }
 
-/// A file that is there, for reading and writing.
+/// Opens an existing file for reading and writing.
 ///
 /// # Errors
-/// As [`private`].
+/// As [`open_or_create`].
 pub fn existing(path: &Path) -> io::Result<File> {
     open(path, OFlags::RDWR)
 }
 
-/// A file that is there, for reading.
+/// Opens an existing file for reading.
 ///
 /// # Errors
-/// As [`private`].
+/// As [`open_or_create`].
 pub fn readable(path: &Path) -> io::Result<File> {
     open(path, OFlags::RDONLY)
 }
 
-/// A new file with mode 0600, for writing; what has the name is removed first.
+/// Creates a file with mode 0600 for writing; removes an existing one first.
 ///
 /// # Errors
-/// As [`private`].
+/// As [`open_or_create`].
 pub fn fresh(path: &Path) -> io::Result<File> {
-    let (folder, name) = place(path)?;
+    let (folder, name) = open_parent(path)?;
     match unlinkat(&folder, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(explain(error.into(), path)),
+        Err(error) => return Err(name_obstacle(error.into(), path)),
     }
-    tell(FileStep::Make(path))?;
-    make_in(&folder, name).map_err(|error| explain(error, path))
+    reach(FileStep::Make(path))?;
+    create_in(&folder, name).map_err(|error| name_obstacle(error, path))
 }
 
-/// A file of this process alone, which is gone when it is closed. It has the name for a moment.
+/// Creates a temporary file and removes its name at once.
 ///
 /// # Errors
-/// As [`private`].
+/// As [`open_or_create`].
 pub fn unnamed(path: &Path) -> io::Result<File> {
     let file = fresh(path)?;
     remove(path)?;
     Ok(file)
 }
 
-/// Fills `to` from a byte of a file on, wherever the file is read or written next.
+/// Fills `to` from this offset, without moving the file position.
 ///
 /// # Errors
-/// The operating system's; the file ends before.
+/// Those of the operating system; the end of the file.
 pub fn read_at(file: &File, to: &mut [u8], at: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, to, at)
 }
 
-/// Writes over what a file has from a byte on.
+/// Overwrites bytes at this offset.
 ///
 /// # Errors
-/// The operating system's.
+/// Those of the operating system.
 pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
 }
 
-/// Forces what was written to a file to the disk.
+/// Syncs a file to disk.
 ///
 /// # Errors
-/// The operating system's.
+/// Those of the operating system.
 pub fn sync(file: &File, path: &Path) -> io::Result<()> {
-    tell(FileStep::Sync(path))?;
+    reach(FileStep::Sync(path))?;
     file.sync_all()
 }
 
-/// Forces the names in a folder to the disk.
+/// Syncs the names in a folder to disk.
 ///
 /// # Errors
-/// The operating system's.
+/// Those of the operating system.
 pub fn sync_names(path: &Path) -> io::Result<()> {
-    tell(FileStep::SyncNames(path))?;
+    reach(FileStep::SyncNames(path))?;
     folder(path)?.sync_all()
 }
 
-/// A folder, for locking it. It is not made when it is missing.
+/// Opens an existing folder, for locking it.
 ///
 /// # Errors
-/// The operating system's.
+/// Those of the operating system.
 pub fn folder(path: &Path) -> io::Result<File> {
     walk(path, OFlags::RDONLY)
         .map(File::from)
-        .map_err(|error| explain(error, path))
+        .map_err(|error| name_obstacle(error, path))
 }
 
 /// Removes a file, or a link.
 ///
 /// # Errors
-/// As [`private`].
+/// As [`open_or_create`].
 pub fn remove(path: &Path) -> io::Result<()> {
-    let (folder, name) = place(path)?;
-    tell(FileStep::Remove(path))?;
-    unlinkat(&folder, name, AtFlags::empty()).map_err(|error| explain(error.into(), path))
+    let (folder, name) = open_parent(path)?;
+    reach(FileStep::Remove(path))?;
+    unlinkat(&folder, name, AtFlags::empty()).map_err(|error| name_obstacle(error.into(), path))
 }
 
-/// Gives a file another name in the same folder. What has that name is replaced; a directory that has it is renamed.
+/// Renames a file within its folder. Replaces an existing file; renames an existing directory to `.broken`.
 ///
 /// # Errors
-/// The operating system's.
+/// Those of the operating system.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    let (folder, name) = place(to)?;
-    tell(FileStep::Rename(from, to))?;
+    let (folder, name) = open_parent(to)?;
+    reach(FileStep::Rename(from, to))?;
     let from = from.file_name().unwrap_or_default();
     match renameat(&folder, from, &folder, name) {
         Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
@@ -173,8 +174,8 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     .map_err(Into::into)
 }
 
-/// Which file it is, whatever its name: the device, the number on it, and when it was made, where the file system knows. The
-/// number of a file that is removed, and open nowhere, goes to another.
+/// The identity of a file: device, inode and creation time if known. The inode of a removed and closed file may be
+/// reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inode(u64, u64, Option<SystemTime>);
 
@@ -183,15 +184,15 @@ impl Inode {
         Self(facts.dev(), facts.ino(), facts.created().ok())
     }
 
-    /// The file that is open here.
+    /// Returns the identity of an open file.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Those of the operating system.
     pub fn of_open(file: &File) -> io::Result<Self> {
         file.metadata().map(|facts| Self::new(&facts))
     }
 
-    /// Other bytes for each file.
+    /// Encodes the identity; different files have different bytes.
     pub(super) fn bytes(&self) -> [u8; 29] {
         let Self(device, number, made) = self;
         let since = made.map(|made| made.duration_since(UNIX_EPOCH));
@@ -208,34 +209,34 @@ impl Inode {
         bytes
     }
 
-    /// The inode that has this name now; links are not followed.
+    /// Returns the current file of this name; links are not followed.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         fs::symlink_metadata(path).ok().map(|facts| Self::new(&facts))
     }
 
-    /// The inode that a name leads to; links are followed.
+    /// Returns the file that a name leads to; links are followed.
     #[must_use]
     pub fn behind(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().map(|facts| Self::new(&facts))
     }
 }
 
-/// The files that have these names in a folder now; `None` without one.
+/// Returns the current files of these names in a folder; `None` for missing ones.
 ///
 /// # Errors
-/// As [`private`].
+/// As [`open_or_create`].
 pub fn regular<const N: usize>(folder: &Path, names: [&Path; N]) -> io::Result<[Option<Inode>; N]> {
-    // It is no link, nor in a place behind one.
+    // Checks that the folder's path contains no link.
     match walk(folder, ONLY_A_PLACE) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok([None; N]),
-        walked => walked.map_err(|error| explain(error, folder))?,
+        walked => walked.map_err(|error| name_obstacle(error, folder))?,
     };
     let mut found = [None; N];
     for (found, name) in found.iter_mut().zip(names) {
         match fs::symlink_metadata(name) {
             Ok(facts) if facts.is_file() => *found = Some(Inode::new(&facts)),
-            Ok(facts) => return Err(no_file(name, &facts)),
+            Ok(facts) => return Err(wrong_type_error(name, &facts)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -243,16 +244,16 @@ pub fn regular<const N: usize>(folder: &Path, names: [&Path; N]) -> io::Result<[
     Ok(found)
 }
 
-/// Makes a directory and its parents with mode 0700; an existing one is left as it is. Links that are there already are
-/// followed: the host that names the folder says what is meant.
+/// Creates a directory and its parents with mode 0700; an existing one is left unchanged. Follows existing links, since
+/// the host chose the folder.
 ///
 /// # Errors
-/// The operating system's.
+/// Those of the operating system.
 pub fn private_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    // Each in turn, so that each belongs to the owner of the one above it.
+    // One by one, so that each belongs to the owner of its parent.
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Some(parent) = parent {
         private_dir(parent)?;
@@ -266,8 +267,8 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
         Err(Errno::EXIST) if path.is_dir() => return Ok(()),
         made => made?,
     }
-    // The host's mask may have taken rights of its own user. Where that cannot be put right, what follows says so. rustix does
-    // not change the rights of what is no link, as it has no such system call.
+    // The host's umask may have removed rights of its own user. If that cannot be fixed, later steps report it. rustix
+    // does not support changing rights without following links, as there is no such system call.
     let c_name = CString::new(name.as_bytes())?;
     // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
     unsafe { libc::fchmodat(above.as_raw_fd(), c_name.as_ptr(), 0o700, libc::AT_SYMLINK_NOFOLLOW) };
@@ -276,41 +277,41 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder of a file, and the file's name in it.
-fn place(path: &Path) -> io::Result<(OwnedFd, &OsStr)> {
+/// Opens the folder of a file; returns it with the file's name.
+fn open_parent(path: &Path) -> io::Result<(OwnedFd, &OsStr)> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let opened = walk(folder, ONLY_A_PLACE).map_err(|error| explain(error, folder))?;
+    let opened = walk(folder, ONLY_A_PLACE).map_err(|error| name_obstacle(error, folder))?;
     Ok((opened, name))
 }
 
 fn open(path: &Path, flags: OFlags) -> io::Result<File> {
-    // A pipe would be waited for.
+    // Without NONBLOCK, opening a pipe would block.
     let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = open_at_once(path, flags).unwrap_or_else(|| {
-        let (folder, name) = place(path)?;
+        let (folder, name) = open_parent(path)?;
         Ok(openat(&folder, name, flags, Mode::empty())?)
     });
-    let file = File::from(opened.map_err(|error| explain(error, path))?);
+    let file = File::from(opened.map_err(|error| name_obstacle(error, path))?);
     let facts = file.metadata()?;
     if !facts.is_file() {
-        return Err(no_file(path, &facts));
+        return Err(wrong_type_error(path, &facts));
     }
     Ok(file)
 }
 
-fn make_in(folder: &OwnedFd, name: &OsStr) -> io::Result<File> {
+fn create_in(folder: &OwnedFd, name: &OsStr) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = File::from(openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?);
-    // The host's mask may have taken rights of its own user, who opens it again later.
+    // The host's umask may have removed rights of its own user, who opens the file again later.
     let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
     give_to_owner(&file, folder);
     Ok(file)
 }
 
-/// When root (in a container) made this, hands it to whom its directory belongs: the host's own user must be able to
-/// go on without root. Failure is fine: then nothing is worse than before.
+/// If root created this (in a container), gives it to the owner of its folder: the host's own user must be able to
+/// continue without root. Failures are ignored: then nothing is worse than before.
 fn give_to_owner(made: &File, folder: &OwnedFd) {
     if !geteuid().is_root() {
         return;
@@ -323,8 +324,8 @@ fn give_to_owner(made: &File, folder: &OwnedFd) {
     }
 }
 
-/// Says which name on the way, or at the end, is something else than it should be.
-fn explain(error: io::Error, path: &Path) -> io::Error {
+/// Adds to the error which name in the path is a link or of the wrong type.
+fn name_obstacle(error: io::Error, path: &Path) -> io::Error {
     let wrong = [
         libc::ELOOP,
         libc::EMLINK,
@@ -343,18 +344,18 @@ fn explain(error: io::Error, path: &Path) -> io::Error {
         return in_the_way(link, "a symbolic link: remove it");
     }
     match fs::symlink_metadata(path) {
-        Ok(facts) if !facts.is_file() => no_file(path, &facts),
+        Ok(facts) if !facts.is_file() => wrong_type_error(path, &facts),
         _ => error,
     }
 }
 
-/// Whether the error says that there is no room left on the disk, or none for this user.
+/// Returns whether the disk or the user's quota is full.
 #[must_use]
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Whether the error says that something else than a file of ours has the name.
+/// Returns whether the error is one of `in_the_way`: the name is not that of a file of ours.
 #[must_use]
 pub fn is_in_the_way(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AlreadyExists && error.raw_os_error().is_none()
@@ -364,7 +365,7 @@ fn in_the_way(path: &Path, what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is {what}", path.display()))
 }
 
-fn no_file(path: &Path, facts: &fs::Metadata) -> io::Error {
+fn wrong_type_error(path: &Path, facts: &fs::Metadata) -> io::Error {
     let kind = facts.file_type();
     let what = if kind.is_symlink() {
         "a symbolic link"
@@ -378,22 +379,21 @@ fn no_file(path: &Path, facts: &fs::Metadata) -> io::Error {
     in_the_way(path, &format!("{what}: remove it"))
 }
 
-/// The file system of a directory.
+/// Properties of a file system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disk {
-    /// Its kind, such as `ext4`; a number where it has no name here, `None` where the system does not say.
+    /// Its kind, such as `ext4`; a number if unknown here, `None` if the system does not tell.
     pub kind: Option<String>,
-    /// Whether memory shared between processes, and so WAL, can be relied upon: not on network file systems and FUSE unions.
+    /// Whether shared memory, and so WAL, works between processes: not on network file systems and FUSE unions.
     pub shares_memory: bool,
-    /// Whether the clock of [`file_clock`](super::clock::file_clock) says when a file changed: with Linux, on local file systems
-    /// that are known here.
+    /// Whether file times come from [`file_clock`](super::clock::file_clock): on Linux, with known local file systems.
     pub has_our_clock: bool,
-    /// Bytes that are left for this user.
+    /// Bytes available to this user.
     pub free: Option<u64>,
 }
 
-/// Kinds of file systems by statfs(2)'s number, and whether memory shared between processes can be relied upon there. An
-/// unknown one is taken for a local one.
+/// File systems by statfs(2)'s number, and whether shared memory works between processes there. Unknown ones count as
+/// local.
 #[cfg(target_os = "linux")]
 const KINDS: &[(i64, &str, bool)] = &[
     (0x6969, "NFS", false),
@@ -441,7 +441,7 @@ pub fn disk(directory: &Path) -> Disk {
         let free = (facts.f_bavail as u64).checked_mul(facts.f_bsize as u64);
         Disk {
             kind: Some(known.map_or_else(|| format!("{number:#x}"), |(_, name, _)| (*name).to_owned())),
-            shares_memory: known.is_none_or(|(.., shares)| *shares) && !is_on_a_network(),
+            shares_memory: known.is_none_or(|(.., shares)| *shares) && !is_network_simulated(),
             has_our_clock: known.is_some_and(|(.., shares)| *shares),
             free,
         }
@@ -450,37 +450,37 @@ pub fn disk(directory: &Path) -> Disk {
     {
         let _ = directory;
         Disk {
-            shares_memory: !is_on_a_network(),
+            shares_memory: !is_network_simulated(),
             ..local
         }
     }
 }
 
-/// Whether an error says that there certainly is no such file: no right to look, or a mount that does not answer, says nothing.
+/// Returns whether the file certainly does not exist; missing rights or a hanging mount prove nothing.
 #[must_use]
 pub fn is_gone(error: &io::Error) -> bool {
     const GONE: [i32; 4] = [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::ENAMETOOLONG];
     error.raw_os_error().is_some_and(|number| GONE.contains(&number))
 }
 
-/// Whether this user may read a file, by its rights: it is not opened.
+/// Returns whether this user may read a file, by its permissions; does not open it.
 #[must_use]
 pub fn may_read(path: &Path) -> bool {
     access(path, Access::READ_OK).is_ok()
 }
 
-/// That this user may make files in a folder, by its rights and its mount: none is made.
+/// Checks by permissions and mount that this user may create files in a folder; creates none.
 ///
 /// # Errors
-/// Why not.
+/// Those of the operating system.
 pub fn expect_writable(folder: &Path) -> io::Result<()> {
     Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
-/// Random bytes from the operating system.
+/// Returns random bytes from the operating system.
 ///
 /// # Errors
-/// The operating system's.
+/// Those of the operating system.
 pub fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;

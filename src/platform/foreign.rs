@@ -1,15 +1,13 @@
-//! Reading a database of another program's with `SQLite`, without leaving a file beside it.
+//! Reads the database of another program with `SQLite` without side effects.
 //!
-//! A connection that may only read still makes an empty `-wal` where it finds none: between a look at the folder and the
-//! opening of the log, the program may have closed the database and removed it. So the log is opened by a VFS that opens what
-//! is there, and makes nothing.
+//! Three default behaviours are prevented by a VFS. (1) A read-only connection creates an empty `-wal` if it is
+//! missing: the program may have closed the database and removed the log just before. The VFS opens existing files
+//! only. (2) It takes the writers' lock for a moment if a commit is about to end, so that a transaction of the program
+//! that upgrades to writing just then fails. The VFS refuses that lock. (3) As root, it sets the owner of `-shm` to
+//! that of the database. The VFS suppresses that.
 //!
-//! And it takes the lock of writers for a moment, where it meets one that is about to end a commit. A transaction of the
-//! program that becomes a writing one just then fails: it waits for no lock. So the VFS refuses it that lock.
-//!
-//! As root it sets the owner of `-shm` to that of the database, even where another user made it. So it is kept from that while the VFS opens one.
-//!
-//! A damaged file must not hold up its reader: a [`Limit`] ends statements, and the pauses in which `SQLite` retries.
+//! A damaged file must not block its reader: a [`StatementLimit`] interrupts statements, and the pauses in which `SQLite`
+//! retries.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -27,31 +25,32 @@ use rusqlite::ffi::{
 };
 use rusqlite::{Connection, OpenFlags};
 
-/// Which of the locks in `-shm` is that of writers.
-const WRITERS: c_int = 0;
-/// Retries while a writer commits: for some 15 ms in all.
-const LOOKS: u32 = 20;
-/// For how long `SQLite` may pause between retries, in all. Other programs hold its locks for microseconds.
+/// Index of the writers' lock in `-shm`.
+const WRITE_LOCK: c_int = 0;
+/// Number of refusals of the writers' lock before giving up: some 15 ms.
+const MAX_REFUSALS: u32 = 20;
+/// Total time that `SQLite` may pause between retries. Other programs hold its locks for microseconds.
 const LONGEST_PAUSES: Duration = Duration::from_secs(1);
-/// A pause is cut into such pieces.
+/// Length of the slices of a pause.
 const PAUSE_PIECE: Duration = Duration::from_millis(2);
-/// After how many of its instructions a statement looks at its limit: some 20 µs.
+/// Number of `SQLite` instructions between checks of the limit: some 20 µs.
 const INSTRUCTIONS: c_int = 1_000;
 
-/// What ends statements of this thread on foreign databases: its own condition, and pauses of `SQLite`'s that last too long.
-pub struct Limit<'l> {
+/// Interrupts this thread's statements on foreign databases: on a condition of the caller, or if `SQLite` pauses for
+/// too long.
+pub struct StatementLimit<'l> {
     is_over: &'l dyn Fn() -> bool,
     paused: Cell<Duration>,
     was_hit: Cell<bool>,
 }
 
 thread_local! {
-    /// The limit of what this thread does with foreign databases now.
-    static LIMIT: Cell<Option<NonNull<Limit<'static>>>> = const { Cell::new(None) };
+    /// The limit of this thread.
+    static LIMIT: Cell<Option<NonNull<StatementLimit<'static>>>> = const { Cell::new(None) };
 }
 
-impl<'l> Limit<'l> {
-    /// A limit that is reached once `is_over` is true. It is asked often.
+impl<'l> StatementLimit<'l> {
+    /// Creates a limit that is reached when `is_over` returns `true`; it is called often.
     #[must_use]
     pub fn new(is_over: &'l dyn Fn() -> bool) -> Self {
         Self {
@@ -61,9 +60,9 @@ impl<'l> Limit<'l> {
         }
     }
 
-    /// Runs `work`, whose statements on foreign databases are interrupted once the limit is reached.
+    /// Runs `work`; its statements on foreign databases are interrupted when the limit is reached.
     pub fn run<T>(&self, work: impl FnOnce() -> T) -> T {
-        struct Restored(Option<NonNull<Limit<'static>>>);
+        struct Restored(Option<NonNull<StatementLimit<'static>>>);
         impl Drop for Restored {
             fn drop(&mut self) {
                 LIMIT.set(self.0);
@@ -92,35 +91,34 @@ impl<'l> Limit<'l> {
     }
 }
 
-/// Asks this thread's limit; `None` without one.
-fn limit<T>(ask: impl FnOnce(&Limit<'static>) -> T) -> Option<T> {
-    // SAFETY: `Limit::run` keeps the limit alive while it is set here, on this thread.
+/// Calls `ask` with this thread's limit; `None` without one.
+fn with_limit<T>(ask: impl FnOnce(&StatementLimit<'static>) -> T) -> Option<T> {
+    // SAFETY: `StatementLimit::run` keeps the limit alive while it is set here, on this thread.
     LIMIT.get().map(|limit| ask(unsafe { limit.as_ref() }))
 }
 
 fn is_over() -> bool {
-    limit(Limit::is_reached).unwrap_or(false)
+    with_limit(StatementLimit::is_reached).unwrap_or(false)
 }
 
-/// The VFS, registered for as long as this lives: each has a name of its own, and nothing of it is left when the library is
-/// unloaded.
+/// The VFS, registered until dropped, under a unique name, so that unloading the library leaves nothing behind.
 pub struct ReadOnlyWalVfs {
     name: CString,
     vfs: Box<Vfs>,
 }
 
-/// `SQLite`'s part first: that is what it hands to our method.
+/// `SQLite`'s part comes first, since `SQLite` passes a pointer to it.
 #[repr(C)]
 struct Vfs {
     ours: sqlite3_vfs,
     real: *mut sqlite3_vfs,
-    /// Those of databases, and those of logs.
+    /// Methods for databases and for logs.
     methods: [OnceBox<Methods>; 2],
-    /// How often the writers' lock was refused since a database was opened last: there is one at a time.
+    /// Refusals of the writers' lock since the last database was opened; one is open at a time.
     refused: AtomicU32,
 }
 
-/// What is called for an open database. `SQLite`'s part first, as above.
+/// The methods of an open file. `SQLite`'s part comes first, as above.
 #[repr(C)]
 struct Methods {
     ours: sqlite3_io_methods,
@@ -139,11 +137,11 @@ unsafe impl Send for ReadOnlyWalVfs {}
 unsafe impl Sync for ReadOnlyWalVfs {}
 
 impl ReadOnlyWalVfs {
-    /// Registers it; `None` where `SQLite` has no VFS of its own, or no memory.
+    /// Registers the VFS; `None` if `SQLite` has no default VFS, or no memory.
     #[must_use]
     pub fn new() -> Option<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        leave_owners();
+        intercept_fchown();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = CString::new(format!("plexindex-makes-no-log-{number}")).ok()?;
         // SAFETY: the default VFS lives as long as the process. A copy of it works on the same files: its methods use nothing
@@ -170,10 +168,10 @@ impl ReadOnlyWalVfs {
         }
     }
 
-    /// Opens a database that has this URI, for one thread, to read it. Connections must not outlive this VFS.
+    /// Opens a database for reading by one thread. Connections must not outlive this VFS.
     ///
     /// # Errors
-    /// `SQLite`'s.
+    /// Those of `SQLite`.
     pub fn open(&self, uri: &str) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags_and_vfs(uri, flags, self.name())?;
@@ -210,7 +208,7 @@ unsafe extern "C" fn open(
     out: *mut c_int,
 ) -> c_int {
     let is_log = flags & SQLITE_OPEN_WAL != 0;
-    // Told that it opens a log, SQLite as root would set the owner of the server's: its times move with that.
+    // With the WAL flag, SQLite as root would change the owner of the log, and so its times.
     let left_out = if is_log {
         SQLITE_OPEN_CREATE | SQLITE_OPEN_WAL
     } else {
@@ -247,7 +245,7 @@ unsafe extern "C" fn open(
                 vfs: ours,
             })
         });
-        // A file of another kind has other methods: it keeps them.
+        // Files with other methods keep them.
         if std::ptr::eq(methods.real, real) {
             (*file).pMethods = &raw const methods.ours;
         }
@@ -255,32 +253,32 @@ unsafe extern "C" fn open(
     SQLITE_OK
 }
 
-/// A statement that runs asks whether it goes on; other than 0 interrupts it.
+/// Progress handler: a value other than 0 interrupts the statement.
 unsafe extern "C" fn progress(_: *mut c_void) -> c_int {
     c_int::from(is_over())
 }
 
-/// Pauses for so many microseconds, or until the limit is reached: the next lock is refused then.
+/// Sleeps for these microseconds, or until the limit is reached, after which the next lock is refused.
 unsafe extern "C" fn pause(_: *mut sqlite3_vfs, microseconds: c_int) -> c_int {
     let wanted = Duration::from_micros(u64::try_from(microseconds).unwrap_or(0));
     let begun = Instant::now();
     while begun.elapsed() < wanted && !is_over() {
         std::thread::sleep(PAUSE_PIECE.min(wanted.saturating_sub(begun.elapsed())));
     }
-    limit(|limit| limit.paused.set(limit.paused.get() + begun.elapsed()));
+    with_limit(|limit| limit.paused.set(limit.paused.get() + begun.elapsed()));
     microseconds
 }
 
-/// The methods of a file that [`open`] opened.
+/// Returns the methods of a file that [`open`] opened.
 ///
 /// # Safety
-/// The file has our methods: only such files are handed to the functions below.
+/// The file must have our methods, as all files passed to the functions below.
 unsafe fn methods_of<'f>(file: *mut sqlite3_file) -> &'f Methods {
     // SAFETY: theirs begin a `Methods`, which lives longer than the file.
     unsafe { &*(*file).pMethods.cast::<Methods>() }
 }
 
-/// Reads, unless the limit is reached: a log may be long, and is read as a whole where its server was killed.
+/// Reads unless the limit is reached: a log may be long, and is read as a whole after its server was killed.
 unsafe extern "C" fn read_log(file: *mut sqlite3_file, to: *mut c_void, length: c_int, from: sqlite3_int64) -> c_int {
     if is_over() {
         return SQLITE_INTERRUPT;
@@ -307,17 +305,17 @@ unsafe extern "C" fn lock_file(file: *mut sqlite3_file, level: c_int) -> c_int {
 
 unsafe extern "C" fn lock_shared(file: *mut sqlite3_file, first: c_int, count: c_int, flags: c_int) -> c_int {
     let is_lock = flags & SQLITE_SHM_LOCK != 0;
-    // Only a lock is refused: what is held is always let go.
+    // Refuses only to lock, never to unlock.
     if is_lock && is_over() {
         return SQLITE_INTERRUPT;
     }
     // SAFETY: as above.
     unsafe {
         let methods = methods_of(file);
-        if first == WRITERS && is_lock {
+        if first == WRITE_LOCK && is_lock {
             let before = (*methods.vfs).refused.fetch_add(1, Ordering::Relaxed);
-            // What SQLite says itself where the writer died within its commit: only another writer mends that.
-            return if before < LOOKS {
+            // SQLite's own code for a writer that died within its commit: only another writer can repair that.
+            return if before < MAX_REFUSALS {
                 SQLITE_BUSY
             } else {
                 SQLITE_READONLY_RECOVERY
@@ -344,21 +342,21 @@ unsafe extern "C" fn map_shared(
         let Some(map) = (*real).xShmMap else {
             return SQLITE_IOERR_SHMMAP;
         };
-        OPENS.set(true);
+        OPENING_SHM.set(true);
         let done = map(file, page, size, extend, to.cast());
-        OPENS.set(false);
+        OPENING_SHM.set(false);
         done
     }
 }
 
 thread_local! {
-    /// Whether this thread opens another program's `-shm`.
-    static OPENS: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread is opening a foreign `-shm`.
+    static OPENING_SHM: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Has this copy of `SQLite` set no owner of what is another program's: its times would move with that, and one of another
-/// user's would be taken from that user.
-fn leave_owners() {
+/// Makes this copy of `SQLite` keep the owner of foreign files: changing it would change their times, and take files
+/// from other users.
+fn intercept_fchown() {
     static ONCE: Once = Once::new();
     // SAFETY: the default VFS takes a function for each system call that it names. This one is called as that one was, and
     // stays where it is for as long as SQLite's code does, which is in the same file.
@@ -376,7 +374,7 @@ fn leave_owners() {
 }
 
 unsafe extern "C" fn chown(file: c_int, user: libc::uid_t, group: libc::gid_t) -> c_int {
-    if OPENS.get() {
+    if OPENING_SHM.get() {
         return 0;
     }
     // SAFETY: numbers.

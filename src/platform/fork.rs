@@ -1,10 +1,10 @@
-//! Closes before a fork what must not be open during it. It is opened again when needed.
+//! Closes connections before a fork; they are opened again on demand.
 //!
-//! `SQLite` keeps a table of its locks per file and process; a child inherits it, though the kernel's locks do not come
-//! along, and rows that the child commits can vanish when the parent closes. So before each fork of the host every
-//! connection is closed, and the locks that guard them are held until it is over. So are all other locks of the library
-//! that a call may hold for more than an instant: a child would find them locked for ever, by threads that it does not have.
-//! And files that are locked for a call are closed in the child, or their locks would last as long as it does.
+//! `SQLite` keeps a table of its locks per file and process. A child inherits the table but not the kernel's locks, and
+//! rows that the child commits can vanish when the parent closes. So before each fork of the host, all connections are
+//! closed, and the locks that guard them are held until it is over. So are all other locks of the library that a call
+//! may hold for more than an instant: the child would find them locked for ever, by threads that it does not have.
+//! Files that are locked for a call are closed in the child, or their locks would last as long as it does.
 
 use std::any::Any;
 use std::fs::File;
@@ -15,21 +15,21 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, Weak};
 
 use super::mutex::lock;
 
-/// On which side of a fork code runs afterwards.
+/// The side of a fork.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Side {
-    /// In the process that forked, or where the fork failed.
+    /// The process that forked, or the fork failed.
     Parent,
-    /// In the new process, which has this thread only.
-    Child(Alone),
+    /// The new process, which has only this thread.
+    Child(SingleThreadProof),
 }
 
-/// The proof that this thread is the only one of its process, and inside no call of the library: only the handler of
-/// a fork in the child has one.
+/// Proof that this thread is the only one of its process, and not inside any call of the library. Only the fork handler
+/// of the child creates one.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Alone(());
+pub struct SingleThreadProof(());
 
-/// Something that has to be closed while the host forks.
+/// A component that prepares for forks.
 pub trait Forks: Any + Send + Sync {
     /// Called before a fork: waits for running work, closes what must not be open, and returns the locks that prevent
     /// opening it again. Parent and child release them after the fork. Locks are taken in the order in which calls
@@ -39,7 +39,7 @@ pub trait Forks: Any + Send + Sync {
     fn after(&self, _side: &Side) {}
 }
 
-/// Held through a fork; dropped afterwards.
+/// A lock held during a fork; dropped afterwards.
 pub trait Release {}
 
 /// A mutex held through a fork: the guard, and the owner of what it guards.
@@ -66,18 +66,18 @@ impl<O, T> HeldLock<O, T> {
     }
 }
 
-/// A file that the child of a fork does not keep: its descriptor is closed there.
+/// A file whose descriptor is closed in the child of a fork.
 #[derive(Debug)]
 pub struct OwnFile(Option<File>);
 
-/// The descriptors of such files. Held through a fork, and otherwise no longer than it takes to open a file.
+/// Descriptors of these files. Locked during a fork, and otherwise only while a file is opened.
 static OWN_FILES: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
 impl OwnFile {
-    /// What `open` opens.
+    /// Calls `open` and registers the file.
     ///
     /// # Errors
-    /// What `open` gives.
+    /// Those of `open`.
     pub fn open(open: impl FnOnce() -> io::Result<File>) -> io::Result<Self> {
         let mut own = lock(&OWN_FILES); // no fork comes between
         let file = open()?;
@@ -118,10 +118,10 @@ impl Drop for OwnFile {
 /// A fork in progress: the locks held, and the components to call afterwards.
 struct Fork {
     held: Vec<Box<dyn Release>>,
-    told: Vec<Arc<dyn Forks>>,
+    components: Vec<Arc<dyn Forks>>,
 }
 
-/// Takes what every other part of the library may use while it prepares for a fork: see [`hold_last`].
+/// Takes the lock that all other components may use while preparing for a fork: see [`hold_last`].
 static LAST: Mutex<Option<Take>> = Mutex::new(None);
 
 type Take = fn() -> Box<dyn Release>;
@@ -130,8 +130,8 @@ static WATCHED: Mutex<Vec<Weak<dyn Forks>>> = Mutex::new(Vec::new());
 /// Set between `before` and `after`, by the forking thread only; a second thread that forks waits for it.
 static UNDER_WAY: Mutex<Option<ForkCell>> = Mutex::new(None);
 
-/// Guards are not `Send`: they must be dropped by the thread that took them. `before` and `after` of one fork run on the
-/// thread that forks.
+/// Guards are not `Send`: they must be dropped by the thread that took them. Both handlers of a fork run on the forking
+/// thread.
 struct ForkCell(
     Fork,
     MutexGuard<'static, Vec<Weak<dyn Forks>>>,
@@ -142,7 +142,7 @@ struct ForkCell(
 // SAFETY: made and dropped on the forking thread; in the child that thread is the only one.
 unsafe impl Send for ForkCell {}
 
-/// Calls `it` at each fork, for as long as it lives.
+/// Calls `it` at each fork until it is dropped.
 pub fn watch(it: &Arc<impl Forks + 'static>) {
     watch_after(|_: &[Arc<dyn Forks>]| Arc::clone(it));
 }
@@ -152,11 +152,11 @@ pub fn watch_after<T: Forks>(make: impl FnOnce(&[Arc<dyn Forks>]) -> Arc<T>) -> 
     register();
     let mut watched = lock(&WATCHED);
     watched.retain(|one| one.strong_count() > 0);
-    let told: Vec<Arc<dyn Forks>> = watched.iter().filter_map(Weak::upgrade).collect();
-    let it = make(&told);
+    let components: Vec<Arc<dyn Forks>> = watched.iter().filter_map(Weak::upgrade).collect();
+    let it = make(&components);
     let weak: Weak<dyn Forks> = Arc::downgrade(&it) as Weak<dyn Forks>;
     watched.push(weak);
-    drop(watched); // what `told` may drop looks at it
+    drop(watched); // what `components` may drop looks at it
     it
 }
 
@@ -175,8 +175,7 @@ fn register() {
     });
 }
 
-/// Forgets those that live no more, and the room they took: called when one ends, so that a library that is unloaded
-/// leaves no memory behind.
+/// Removes dropped components and frees their memory, so that an unloaded library leaves nothing behind.
 pub fn forget_dead() {
     let mut watched = lock(&WATCHED);
     watched.retain(|one| one.strong_count() > 0);
@@ -187,11 +186,15 @@ pub fn forget_dead() {
 
 extern "C" fn before() {
     let watched = lock(&WATCHED);
-    let told: Vec<Arc<dyn Forks>> = watched.iter().filter_map(Weak::upgrade).collect();
-    let held = told.iter().rev().flat_map(|one| Arc::clone(one).before()).collect();
+    let components: Vec<Arc<dyn Forks>> = watched.iter().filter_map(Weak::upgrade).collect();
+    let held = components
+        .iter()
+        .rev()
+        .flat_map(|one| Arc::clone(one).before())
+        .collect();
     let own = lock(&OWN_FILES);
     let last = lock(&LAST).map(|take| take());
-    *lock(&UNDER_WAY) = Some(ForkCell(Fork { held, told }, watched, own, last));
+    *lock(&UNDER_WAY) = Some(ForkCell(Fork { held, components }, watched, own, last));
 }
 
 fn after(side: &Side) {
@@ -209,7 +212,7 @@ fn after(side: &Side) {
     drop(own);
     drop(fork.held);
     drop(watched);
-    for one in fork.told {
+    for one in fork.components {
         one.after(side);
     }
 }
@@ -219,5 +222,5 @@ extern "C" fn after_in_parent() {
 }
 
 extern "C" fn after_in_child() {
-    after(&Side::Child(Alone(())));
+    after(&Side::Child(SingleThreadProof(())));
 }

@@ -1,4 +1,4 @@
-//! Advisory locks between processes: one file a lock; the kernel frees it when its holder dies.
+//! Advisory locks between processes: one file per lock. The kernel releases a lock when its holder dies.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -6,32 +6,32 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::failpoint::{FileStep, reach};
 use super::files;
 use super::fork::OwnFile;
 use super::mutex::lock;
-use super::witness::{FileStep, tell};
 
-/// A held lock; dropping it frees it, also when a child that was forked meanwhile lives on. The file stays: removing it
-/// would let two holders hold two files.
+/// A held lock; dropping it releases it, also if a child forked meanwhile lives on. The file is not removed: otherwise
+/// two holders could lock two files.
 #[derive(Debug)]
 pub struct FileLock {
     _file: OwnFile,
 }
 
 impl FileLock {
-    /// Waits for the lock on a file, made when it is missing, asking every few milliseconds, until `deadline` or
-    /// `give_up`; `None` then.
+    /// Waits for the lock on a file, polling every few milliseconds, until `deadline` or `give_up`; `None` then.
+    /// Creates a missing file.
     ///
     /// # Errors
-    /// When the file cannot be made, or its file system has no locks ([`FileLock::are_missing`]).
+    /// If the file cannot be created, or its file system has no locks ([`FileLock::are_missing`]).
     pub fn acquire(path: &Path, deadline: Option<Instant>, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
-        Self::take(|| files::private(path), deadline, give_up)
+        Self::take(|| files::open_or_create(path), deadline, give_up)
     }
 
-    /// The same on a folder, which is not made: a file in its place would stay there.
+    /// As [`FileLock::acquire`], on an existing folder.
     ///
     /// # Errors
-    /// When the folder is missing, or its file system has no locks.
+    /// If the folder is missing, or its file system has no locks.
     pub fn on_folder(path: &Path, deadline: Option<Instant>, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
         Self::take(|| files::folder(path), deadline, give_up)
     }
@@ -41,47 +41,46 @@ impl FileLock {
         deadline: Option<Instant>,
         give_up: &dyn Fn() -> bool,
     ) -> io::Result<Option<Self>> {
-        tell(FileStep::Lock)?;
+        reach(FileStep::Lock)?;
         let file = OwnFile::open(open)?;
         let taken = wait_for(deadline, give_up, || file.try_lock())?;
         Ok(taken.then_some(Self { _file: file }))
     }
 
-    /// Whether the error says that the file system has no locks.
+    /// Returns whether the file system has no locks.
     pub fn are_missing(error: &io::Error) -> bool {
         error.kind() == io::ErrorKind::Unsupported
             || matches!(error.raw_os_error(), Some(libc::ENOLCK | libc::ENOSYS | libc::EINVAL))
     }
 }
 
-/// A lock that is taken again and again: its file stays open, so that taking it needs no descriptor. The threads of this
-/// process that take it share it.
+/// A lock with a file that stays open, so that taking it needs no descriptor. The threads of this process share it.
 #[derive(Debug)]
 pub struct OpenLock {
     file: OwnFile,
     holders: Mutex<u32>,
 }
 
-/// Held until it is dropped.
+/// Holds an [`OpenLock`] until dropped.
 #[derive(Debug)]
 pub struct FileLockGuard(Arc<OpenLock>);
 
 impl OpenLock {
-    /// The lock on a file, made when it is missing.
+    /// Opens the file of a lock; creates it if it is missing.
     ///
     /// # Errors
-    /// When the file cannot be made.
+    /// If the file cannot be created.
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
-            file: OwnFile::open(|| files::private(path))?,
+            file: OwnFile::open(|| files::open_or_create(path))?,
             holders: Mutex::default(),
         })
     }
 
-    /// Waits until no other process holds it; `None` when one does at `deadline`.
+    /// Waits until no other process holds the lock; `None` at `deadline`.
     ///
     /// # Errors
-    /// When the file system has no locks ([`FileLock::are_missing`]).
+    /// If the file system has no locks ([`FileLock::are_missing`]).
     pub fn take(self: &Arc<Self>, deadline: Instant) -> io::Result<Option<FileLockGuard>> {
         let taken = wait_for(Some(deadline), &|| false, || {
             let mut holders = lock(&self.holders);
@@ -105,7 +104,7 @@ impl Drop for FileLockGuard {
     }
 }
 
-/// Retries until the lock is taken. Returns `false` at the deadline or when `give_up` says so.
+/// Retries until the lock is taken; `false` at the deadline or when `give_up` returns `true`.
 fn wait_for(
     deadline: Option<Instant>,
     give_up: &dyn Fn() -> bool,
@@ -127,14 +126,14 @@ fn wait_for(
     }
 }
 
-/// Whether a lock on this file, made when it is missing, keeps a second one out and lets it in once it is free.
+/// Tests whether locks on this file work: exclude a second holder, and admit it after release. Creates a missing file.
 ///
 /// # Errors
-/// When the file cannot be made, or its file system has no locks.
+/// If the file cannot be created, or its file system has no locks.
 pub fn trial(path: &Path) -> io::Result<bool> {
     let (first, second) = (
-        OwnFile::open(|| files::private(path))?,
-        OwnFile::open(|| files::private(path))?,
+        OwnFile::open(|| files::open_or_create(path))?,
+        OwnFile::open(|| files::open_or_create(path))?,
     );
     let take = |file: &OwnFile| match file.try_lock() {
         Ok(()) => Ok(true),

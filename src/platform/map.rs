@@ -1,9 +1,9 @@
-//! Files as memory: read-only maps of segments, and the one page that processes share for writing.
+//! Memory-mapped files: read-only maps of segments, and the one writable page that processes share.
 //!
-//! What makes the maps sound is a promise of ours about the files: an image is written under another name, renamed
-//! into place, and never changed or shortened afterwards; the shared page has its full size before it has its name, is
-//! never shortened, and is touched through atomics only. Others who change the files *while they are open* are outside
-//! the promise (`docs/design/processes.md`): a shortened map is a bus error, whatever language maps it.
+//! The maps are sound because of rules for the files: a segment is written under another name, renamed into place, and
+//! never changed or truncated afterwards; the shared page has its full size before it has its name, is never truncated,
+//! and is only accessed through atomics. Changes by others *while the files are open* are out of scope
+//! (`docs/design/processes.md`): a truncated map causes a bus error in any language.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,20 +16,20 @@ use memmap2::{Mmap, MmapOptions, MmapRaw};
 
 use super::files;
 
-/// How a segment is loaded.
+/// The way to load a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MapMode {
-    /// Mapped: nothing is read before it is needed, and all processes share one copy.
+    /// Memory-mapped: pages are read on demand, and all processes share one copy.
     #[default]
     Map,
-    /// Read: for file systems where mapping is unreliable.
+    /// Read into memory, for file systems where mapping is unreliable.
     Read,
 }
 
 /// The bytes of a file that does not change.
 pub struct FileBytes {
-    /// Points into `owner`, which neither moves nor changes what it owns. Kept so that a lookup does not branch on how the
-    /// bytes came here.
+    /// Points into `_owner`, whose content neither moves nor changes. Stored so that lookups need not branch on the
+    /// kind of owner.
     bytes: *const [u8],
     _owner: Owner,
 }
@@ -45,8 +45,8 @@ unsafe impl Send for FileBytes {}
 unsafe impl Sync for FileBytes {}
 
 impl FileBytes {
-    /// Maps or reads the file. One that cannot be mapped is read: on a file system without maps, or when the process has
-    /// as many as it may have.
+    /// Maps or reads the file. Falls back to reading if it cannot be mapped: on a file system without maps, or at the
+    /// process's limit of maps.
     ///
     /// # Errors
     /// Those of opening and reading.
@@ -73,7 +73,7 @@ impl FileBytes {
 }
 
 impl FileBytes {
-    /// Asks for the cache line of a byte without waiting for it. Beyond the end: for none.
+    /// Prefetches the cache line of a byte; no effect beyond the end.
     #[inline]
     pub fn prefetch(&self, at: usize) {
         if at < self.len() {
@@ -84,7 +84,7 @@ impl FileBytes {
     }
 }
 
-/// Asks for the cache line of an address without waiting for it, whatever is there.
+/// Prefetches the cache line of an address; any address is allowed.
 #[inline]
 pub fn prefetch(byte: *const u8) {
     #[cfg(target_arch = "x86_64")]
@@ -122,17 +122,17 @@ impl Deref for FileBytes {
     }
 }
 
-/// How many bytes a shared page has.
+/// Size of a shared page in bytes.
 pub const PAGE: usize = 4096;
 
-/// How often a word is looked at where no one can be woken by it.
-const LOOKED: Duration = Duration::from_millis(50);
+/// Polling interval if futexes are unavailable.
+const POLL: Duration = Duration::from_millis(50);
 
 /// One page of a file, mapped shared and writable.
 pub struct SharedPage(MmapRaw);
 
 impl SharedPage {
-    /// Maps the first page of a file that is open for reading and writing and has [`PAGE`] bytes at least.
+    /// Maps the first page of a file that is open for reading and writing and has at least [`PAGE`] bytes.
     ///
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] for a shorter file, and those of mapping.
@@ -144,7 +144,7 @@ impl SharedPage {
         Ok(Self(MmapOptions::new().len(PAGE).map_raw(file)?))
     }
 
-    /// The page as words that any number of processes may use at once.
+    /// Returns the page as atomic words, which any number of processes may use.
     #[must_use]
     #[allow(clippy::cast_ptr_alignment)] // A page is aligned to more than a word.
     pub fn words(&self) -> &[AtomicU64; PAGE / 8] {
@@ -153,8 +153,8 @@ impl SharedPage {
         unsafe { &*self.0.as_ptr().cast::<[AtomicU64; PAGE / 8]>() }
     }
 
-    /// Waits while the word at `at` has this value: until another process or thread changed it and called [`Self::wake`], a
-    /// signal's handler ran in this thread, or the time is over. It may return for nothing.
+    /// Waits while the word at `at` has this value: until another thread or process changes it and calls
+    /// [`Self::wake`], a signal arrives, or the time is over. May wake spuriously.
     pub fn wait(&self, at: usize, value: u64, most: Duration) {
         let word = &self.words()[at];
         #[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
@@ -171,7 +171,7 @@ impl SharedPage {
                     libc::SYS_futex,
                     low_half(word),
                     libc::FUTEX_WAIT,
-                    changing(value),
+                    low_half_of(value),
                     &raw const left,
                 )
             };
@@ -180,13 +180,13 @@ impl SharedPage {
                 return;
             }
         }
-        // No such call here, or it is not allowed: who waits looks again soon.
+        // Futexes are unavailable or forbidden: poll.
         if word.load(Ordering::SeqCst) == value {
-            std::thread::sleep(most.min(LOOKED));
+            std::thread::sleep(most.min(POLL));
         }
     }
 
-    /// Wakes all who wait for the word at `at` to change.
+    /// Wakes all threads and processes that wait for the word at `at`.
     pub fn wake(&self, at: usize) {
         #[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
         // SAFETY: the kernel reads no more than the address. What fails wakes none, and they look again in time.
@@ -203,16 +203,16 @@ impl SharedPage {
     }
 }
 
-/// Where the half of a word lies that a number that is counted up changes each time.
+/// Returns the address of the low half of a word, which changes with each increment.
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
 fn low_half(word: &AtomicU64) -> *const u32 {
     let half = usize::from(cfg!(target_endian = "big"));
     word.as_ptr().cast::<u32>().wrapping_add(half)
 }
 
-/// What of a value lies there.
+/// Returns the low half of a value.
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
 #[allow(clippy::cast_possible_truncation)] // that is meant
-fn changing(value: u64) -> u32 {
+fn low_half_of(value: u64) -> u32 {
     value as u32
 }

@@ -1,11 +1,12 @@
-//! What only the operating system can do, and the other place with `unsafe` beside `capi`: each block says why it is
-//! sound. Nothing here knows of Plex.
+//! Wrappers of operating system features. Besides `capi`, the only module with `unsafe`; each block says why it is
+//! sound. Nothing here knows Plex.
 
 #![allow(unsafe_code)]
 
 pub mod bytes;
 pub mod clock;
 pub mod exclusive_open;
+pub mod failpoint;
 pub mod files;
 pub mod foreign;
 pub mod fork;
@@ -19,4 +20,3 @@ pub mod statements;
 pub mod swap;
 pub mod thread;
 mod walk;
-pub mod witness;

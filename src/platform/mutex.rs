@@ -1,4 +1,4 @@
-//! Locks among threads.
+//! Locks between threads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use super::clock::coarse_ms;
 
-/// The longest that [`ShortLock`] waits.
+/// Longest wait of [`ShortLock`].
 const LONGEST: Duration = Duration::from_millis(200);
-/// For how long it waits no more after that was in vain.
+/// Time without waiting after a wait in vain.
 const REST_MS: u64 = 5_000;
-/// How often it tries.
+/// Interval between attempts.
 const TRY: Duration = Duration::from_micros(50);
 
-/// Locks, however long that takes. A panic of the thread that held it does not spread to this one: the handle stays usable.
+/// Locks a mutex and ignores poisoning, so that a panic in one call leaves the handle usable.
 pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Locks if no thread has it locked now; see [`lock`].
+/// Locks a mutex if it is free now; see [`lock`].
 pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),
@@ -27,15 +27,15 @@ pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// Locks that are waited for as long as a thread takes that reads, but no longer: the holder may wait itself, for another
-/// process. Where that was in vain, none is waited for again for a while.
+/// Locks mutexes with a short limit: long enough for a reader to finish, but not for a holder that waits for another
+/// process. After a wait in vain, it does not wait again for a while.
 #[derive(Default)]
 pub struct ShortLock {
     rests_until_ms: AtomicU64,
 }
 
 impl ShortLock {
-    /// Locks; `None` where another thread keeps it locked.
+    /// Locks a mutex; `None` if another thread holds it for too long.
     pub fn lock<'m, T: ?Sized>(&self, mutex: &'m Mutex<T>) -> Option<MutexGuard<'m, T>> {
         let mut begun = None;
         loop {

@@ -1,4 +1,4 @@
-//! The names in folders, and what they are, without a call of the system for each.
+//! Reads the names in folders with their types, without a system call for each.
 
 use std::fs;
 use std::io;
@@ -12,11 +12,11 @@ pub enum EntryKind {
     Folder,
     Link,
     Other,
-    /// The file system does not say.
+    /// The file system does not tell.
     Unknown,
 }
 
-/// A folder by its device and inode, whatever its path.
+/// The identity of a folder: device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FolderId(u64, u64);
 
@@ -29,16 +29,16 @@ impl FolderId {
 /// Reads folders one after the other.
 #[derive(Default)]
 pub struct FolderReader {
-    /// What the last folder had: all names, and where each ends and what it is.
+    /// The names of the last folder, and the end and type of each.
     names: Vec<u8>,
     ends: Vec<(usize, EntryKind)>,
 }
 
 impl FolderReader {
-    /// Which folder it is, and the names in it, but for itself and the one above, in no order.
+    /// Returns the identity of a folder and its names in no order, without `.` and `..`.
     ///
     /// # Errors
-    /// The operating system's: then nothing is known of the folder.
+    /// Those of the operating system; then nothing is known about the folder.
     pub fn read(&mut self, path: &[u8]) -> io::Result<(FolderId, impl ExactSizeIterator<Item = (&[u8], EntryKind)>)> {
         self.names.clear();
         self.ends.clear();

@@ -7,43 +7,43 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::clock::{file_clock, is_held};
+use super::clock::{file_clock, is_frozen};
 use super::files::Inode;
 
-/// The clocks of file systems stand still for some milliseconds at a time: what is written meanwhile leaves no trace.
-const SETTLED: Duration = Duration::from_millis(50);
+/// Resolution of file times, with a margin: a second write within this time may leave the stamp unchanged.
+const SETTLING_TIME: Duration = Duration::from_millis(50);
 
-/// Nanoseconds: a file system that counts no parts of this is not relied upon, and one that does has noted less than this
-/// too early.
-const COUNTED: i64 = 1_000_000;
+/// A file system must have a finer resolution than this to be relied upon; its times may be early by less than this.
+/// Nanoseconds.
+const MAX_RESOLUTION_NS: i64 = 1_000_000;
 
-/// Bytes of a stamp at most.
+/// Maximum length of a stamp in bytes.
 const LENGTH: usize = 80;
 
 /// The attributes of a file that are compared besides its inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compared {
-    /// Its content and its facts.
+    /// Content and metadata.
     All,
-    /// Its content: its owner and its rights are set again now and then.
+    /// Content only: owner and permissions are set again now and then.
     Content,
-    /// Nothing: it is mapped, and then its times say little.
+    /// Nothing: the file is mapped, so its times say little.
     Nothing,
 }
 
-/// A file as it was at one moment.
+/// The state of a file at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileStamp {
-    /// Which file it is.
+    /// Identity of the file.
     pub file: Inode,
-    /// Equal for the same file with the same content, if that is settled.
+    /// Equal for the same file with the same content, if settled.
     pub bytes: Vec<u8>,
-    /// Whether it was left alone for long enough for its times to tell the next change.
+    /// Whether the last change was long enough ago that the next one will change the stamp.
     pub is_settled: bool,
 }
 
 impl FileStamp {
-    /// The regular file that has this name now.
+    /// Returns the stamp of a regular file; `None` for anything else.
     #[must_use]
     pub fn of(path: &Path, compared: Compared) -> Option<Self> {
         let facts = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
@@ -72,7 +72,7 @@ impl FileStamp {
     }
 }
 
-/// A folder as it was at one moment: which one it is, and when its names changed last.
+/// The state of a folder at one moment: its identity, and the time when its names last changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FolderStamp {
     folder: Inode,
@@ -80,7 +80,7 @@ pub struct FolderStamp {
 }
 
 impl FolderStamp {
-    /// The folder that has this name now.
+    /// Returns the stamp of a folder.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         let facts = fs::symlink_metadata(path).ok()?;
@@ -90,39 +90,38 @@ impl FolderStamp {
         })
     }
 
-    /// Whether each change of a name in it from now on makes another stamp, on a file system that has this machine's clock: that
-    /// has gone on since, and parts of a millisecond are counted.
+    /// Returns whether every later change of its names will change the stamp, on a file system that uses this machine's
+    /// clock: the clock has advanced since, and has a fine resolution.
     #[must_use]
     pub fn tells(&self) -> bool {
         let (seconds, nanoseconds) = self.changed;
-        let counts = nanoseconds % COUNTED != 0;
-        let later = match nanoseconds + COUNTED {
+        let counts = nanoseconds % MAX_RESOLUTION_NS != 0;
+        let later = match nanoseconds + MAX_RESOLUTION_NS {
             more if more < 1_000_000_000 => (seconds, more),
             more => (seconds + 1, more - 1_000_000_000),
         };
-        // In a simulation no time goes by for the host, and this clock does.
-        !is_held() && counts && later < file_clock()
+        // In a simulation, time stands still for the host but not for this clock.
+        !is_frozen() && counts && later < file_clock()
     }
 }
 
 fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
-    if is_held() {
+    if is_frozen() {
         return true; // in a simulation no time goes by
     }
     let moment = u64::try_from(seconds)
         .ok()
         .zip(u32::try_from(nanoseconds).ok())
-        .and_then(|(seconds, nanoseconds)| UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds) + SETTLED));
+        .and_then(|(seconds, nanoseconds)| UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds) + SETTLING_TIME));
     moment.is_some_and(|moment| moment <= SystemTime::now())
 }
 
-/// What tells one run of this machine from another: after a power cut a file may be older than it was. `None` where the
-/// system does not say.
+/// Returns an identifier of this boot; `None` if unavailable. After a power cut a file may be older than before.
 #[must_use]
 pub fn boot() -> Option<Vec<u8>> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
-        // All of it comes with one read.
+        // One read returns all of it.
         let mut id = [0; 64];
         let mut file = fs::File::open("/proc/sys/kernel/random/boot_id").ok()?;
         let length = file.read(&mut id).ok().filter(|length| *length >= 32)?;

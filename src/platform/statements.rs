@@ -1,4 +1,4 @@
-//! Which statements a connection has prepared: tests record them and look at their plans.
+//! Lists the prepared statements of a connection; tests check their query plans.
 
 use std::collections::BTreeSet;
 use std::ffi::CStr;
@@ -6,7 +6,7 @@ use std::ffi::CStr;
 use rusqlite::Connection;
 use rusqlite::ffi::{sqlite3_next_stmt, sqlite3_sql};
 
-/// The texts of the statements that a connection keeps prepared.
+/// Returns the texts of a connection's prepared statements.
 pub fn prepared(connection: &Connection) -> BTreeSet<String> {
     let mut texts = BTreeSet::new();
     // SAFETY: the connection is open, and no other thread prepares or finalizes a statement of it meanwhile. Each text ends in a

@@ -1,12 +1,12 @@
 //! A value that many threads read without waiting while one thread replaces it.
 //!
-//! A reader announces itself in one of 64 counters, loads the pointer, reads, and takes itself back. A writer swaps the
-//! pointer and keeps the old value until it has seen each counter at zero once since. It reads a counter by a read-modify-write
-//! that changes nothing, so that read and announcement have an order: an announcement that comes first is seen, and one
-//! that comes later reads what that wrote, hence also sees the pointer that was swapped before. (`tests/loom.rs` has the model.)
+//! A reader increments one of 64 counters, loads the pointer, reads, and decrements the counter. A writer swaps the
+//! pointer and keeps the old value until it has seen each counter at zero once since. It reads a counter by a
+//! read-modify-write without effect, which orders it with increments: an earlier increment is seen, and a later one
+//! synchronises with it, so that its reader also sees the new pointer. (`tests/loom.rs` has the model.)
 //!
-//! Crates that do this keep lists in thread-locals with destructors, and those keep a library loaded for ever after
-//! `dlclose`. Here a thread is told from another by the address of a thread-local byte that has no destructor.
+//! Other crates for this keep lists in thread-locals with destructors, which prevent a library from being unloaded by
+//! `dlclose`. Here threads are distinguished by the address of a thread-local byte without destructor.
 
 #[cfg(not(loom))]
 use std::sync::{
@@ -22,18 +22,18 @@ use loom::sync::{
 
 use std::ops::Deref;
 
-/// As many counters; more only cost memory, fewer make threads share cache lines.
+/// Number of counters: more cost memory, fewer make threads share cache lines.
 const COUNTERS: usize = if cfg!(loom) { 2 } else { 64 };
 
-/// Alone on its cache line (two, since processors fetch pairs), so that readers do not slow each other down.
+/// On its own pair of cache lines, since processors fetch pairs, so that readers do not slow each other down.
 #[repr(align(128))]
 struct Counter(AtomicUsize);
 
-/// The value, and those it replaced that may still be read.
+/// The current value, and replaced ones that may still be read.
 pub struct Swap<T> {
     current: AtomicPtr<T>,
     readers: [Counter; COUNTERS],
-    /// Only writers come here.
+    /// Locked by writers only.
     retired: Mutex<Vec<Retired<T>>>,
 }
 
@@ -49,7 +49,7 @@ unsafe impl<T: Send + Sync> Send for Swap<T> {}
 unsafe impl<T: Send + Sync> Sync for Swap<T> {}
 
 impl<T> Swap<T> {
-    /// Begins with this value.
+    /// Creates a swap with this value.
     pub fn new(value: T) -> Self {
         Self {
             current: AtomicPtr::new(Box::into_raw(Box::new(value))),
@@ -58,8 +58,8 @@ impl<T> Swap<T> {
         }
     }
 
-    /// The value as it is now. It stays as long as the guard lives, whatever writers do; a guard that is kept makes them
-    /// keep old values.
+    /// Returns the current value. It is valid as long as the guard lives; a guard that lives long makes writers keep
+    /// old values.
     #[inline]
     pub fn read(&self) -> Guard<'_, T> {
         self.read_as(this_thread())
@@ -75,7 +75,7 @@ impl<T> Swap<T> {
         Guard { value, counter }
     }
 
-    /// Replaces the value. Old ones are freed now, if there is no reader, or by a later call.
+    /// Replaces the value. Old values are freed now if there is no reader, or by a later call.
     pub fn replace(&self, value: T) {
         let new = Box::into_raw(Box::new(value));
         let mut retired = lock(&self.retired);
@@ -87,7 +87,7 @@ impl<T> Swap<T> {
         self.free(&mut retired);
     }
 
-    /// Frees what is read no more, without replacing anything. Returns how many old values are still kept.
+    /// Frees old values without readers. Returns the number of old values kept.
     #[cfg(any(test, loom))]
     pub fn collect(&self) -> usize {
         let mut retired = lock(&self.retired);
@@ -111,9 +111,9 @@ impl<T> Swap<T> {
         });
     }
 
-    /// In the child of a fork: the readers of other threads are gone, and took no leave. The proof says that there is no
-    /// other thread, and that this one holds no guard.
-    pub fn reset_after_fork(&self, _alone: &super::fork::Alone) {
+    /// Resets the counters in the child of a fork, where readers of other threads are gone without having decremented
+    /// them. The proof ensures that no other thread exists and this one holds no guard.
+    pub fn reset_after_fork(&self, _proof: &super::fork::SingleThreadProof) {
         for counter in &self.readers {
             counter.0.store(0, Ordering::Release);
         }
@@ -131,7 +131,7 @@ impl<T> Drop for Swap<T> {
     }
 }
 
-/// Nothing that is done under the lock panics halfway, so a poisoned one is as good as any.
+/// Poisoning is ignored: no code under the lock panics halfway.
 #[cfg(not(loom))]
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -142,11 +142,11 @@ fn lock<T>(mutex: &Mutex<T>) -> loom::sync::MutexGuard<'_, T> {
     mutex.lock().expect("models do not poison")
 }
 
-/// A number that differs between threads often enough.
+/// Returns a number that usually differs between threads.
 #[inline]
 fn this_thread() -> usize {
     thread_local! {
-        // Constant and without a destructor: its address costs an addition, and nothing runs at the thread's end.
+        // Constant and without destructor: its address costs an addition, and nothing runs at the end of the thread.
         static BYTE: u8 = const { 0 };
     }
     // Thread-local blocks lie pages apart; the multiplication brings their differing bits to the top.
@@ -154,7 +154,7 @@ fn this_thread() -> usize {
     (address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58) as usize
 }
 
-/// A value while it is read.
+/// Keeps a value readable until dropped.
 pub struct Guard<'s, T> {
     value: &'s T,
     counter: &'s AtomicUsize,

@@ -1,8 +1,8 @@
-//! Work beside the caller's thread that leaves nothing behind in it.
+//! Runs work on threads without leaving anything in the caller's thread.
 //!
-//! Why not `std::thread`: it stores values with destructors in thread-locals of the thread that *spawns* (spawn hooks),
-//! and so do HTTP, TLS and channels in the thread that uses them. On glibc each of them keeps a library that was loaded
-//! at run time in memory until that thread ends, so a host could not unload it. A plain POSIX thread that
+//! `std::thread` is unsuitable: it stores values with destructors in thread-locals of the thread that *spawns* (spawn
+//! hooks), and so do HTTP, TLS and channels in the thread that uses them. On glibc each of them keeps a library that
+//! was loaded at run time in memory until that thread ends, so a host could not unload it. A plain POSIX thread that
 //! ends before the call returns takes all of that with it.
 
 use std::ffi::c_void;
@@ -12,16 +12,16 @@ use std::time::Duration;
 
 use super::mutex::lock;
 
-/// Stack of such a thread: TLS handshakes and JSON nesting need some, a database little.
+/// Stack size of these threads: TLS handshakes and JSON nesting need some, a database little.
 const STACK: usize = 2 << 20;
 
-/// What to do where no thread can be started.
+/// Hint for users if no thread can be started.
 pub const NO_THREAD: &str = "look for a limit on threads or memory (ulimit -u, ulimit -v)";
 
 type Work<'w> = Box<dyn FnOnce() + Send + 'w>;
 
-/// Runs `work` on a thread of its own and waits for it, calling `tick` on this thread every `every` meanwhile.
-/// A panic of `work` goes on in this thread. Where no thread can be had, `work` runs on this one.
+/// Runs `work` on a new thread and waits for it, calling `tick` on this thread at the interval `every`. A panic of
+/// `work` continues in this thread. If no thread can be started, `work` runs on this one.
 pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut tick: impl FnMut()) -> R {
     let (outcome, done) = (Mutex::new(None), Condvar::new());
     let run: Work<'_> = Box::new(|| {
@@ -50,8 +50,8 @@ pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut 
     result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// Runs `work` on this thread and on so many others, or as many as can be had, until all of them have ended. A panic of one goes
-/// on in this thread.
+/// Runs `work` on this thread and on `others` more, or as many as can be started, until all have ended. A panic of any
+/// of them continues in this thread.
 pub fn on_several(others: usize, work: impl Fn() + Sync) {
     let panics = Mutex::new(Vec::new());
     let run = || {
@@ -68,16 +68,16 @@ pub fn on_several(others: usize, work: impl Fn() + Sync) {
     }
 }
 
-/// A thread that outlives the call that starts it: joined when this is dropped. Tell it to end before.
+/// A thread that outlives the call that starts it; joined when dropped. Signal it to end before.
 ///
-/// As for [`on_worker`], nothing of it is left in the thread that starts it. A fork's child has no such thread and waits for
-/// none.
+/// As for [`on_worker`], it leaves nothing in the thread that starts it. The child of a fork does not have this thread
+/// and does not wait for it.
 pub struct Worker {
     thread: Thread,
     process: u32,
 }
 
-/// What the C library calls a thread: a number with glibc, a pointer to what it keeps of it with musl and macOS.
+/// The C library's handle of a thread: a number in glibc, a pointer in musl and macOS.
 struct Thread(libc::pthread_t);
 
 // SAFETY: any thread of the process may join any other. The pointer is never followed here; it is only handed back to the
@@ -85,7 +85,7 @@ struct Thread(libc::pthread_t);
 unsafe impl Send for Thread {}
 
 impl Worker {
-    /// Runs `work` on a thread of its own; `None` when there can be none. A panic ends `work`, and nothing else.
+    /// Runs `work` on a new thread; `None` if it cannot be started. A panic ends only `work`.
     pub fn spawn(work: impl FnOnce() + Send + 'static) -> Option<Self> {
         // SAFETY: it borrows nothing.
         unsafe { spawn(Box::new(work)) }.ok()
@@ -101,19 +101,20 @@ impl Drop for Worker {
     }
 }
 
-/// Calls into the host, on a thread of the host's that it may end there.
+/// Calls into the host, which may end this thread of its own during the call.
 ///
-/// `CPython` before 3.14 does: its finalizer ends every thread that takes the interpreter's lock, by `pthread_exit`. That
-/// unwinds the stack, and frames that catch panics cannot be unwound so: the process would abort. A thread that is ended
-/// in `call` therefore sleeps for ever as soon as the unwinding leaves this frame, as `CPython` 3.14 lets it. Nothing that
-/// the frames below own is destroyed: work that borrows from them on other threads goes on.
+/// `CPython` before 3.14 does: its finalizer ends every thread that takes the interpreter's lock, by `pthread_exit`.
+/// That unwinds the stack, and unwinding through frames that catch panics would abort the process. A thread that is
+/// ended within `call` therefore sleeps for ever as soon as the unwinding leaves this frame, as in `CPython` 3.14.
+/// Nothing that the frames below own is destroyed, so work on other threads that borrows from them continues.
 ///
-/// `call` must own nothing, as its own frame is unwound, and not panic. Where threads end without unwinding (macOS) it is just called.
+/// `call` must own nothing, since its own frame is unwound, and must not panic. Where threads end without unwinding
+/// (macOS) it is just called.
 #[inline(never)]
 pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
     #[cfg(target_os = "linux")]
     {
-        /// At least as large as what the C library keeps there: four words with glibc, three with musl.
+        /// At least as large as the C library's struct: four words in glibc, three in musl.
         #[repr(C)]
         struct Cleanup([*mut c_void; 8]);
         // What is behind `pthread_cleanup_push` of C where that is a macro of two functions. With glibc these are of
@@ -140,10 +141,10 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
     call()
 }
 
-/// Runs `work` on a thread of its own; gives it back when there can be none. A panic ends `work`, and nothing else.
+/// Runs `work` on a new thread; returns it if none can be started. A panic ends only `work`.
 ///
 /// # Safety
-/// The worker must be dropped before what `work` borrows.
+/// The worker must be dropped before anything that `work` borrows.
 unsafe fn spawn(work: Work<'_>) -> Result<Worker, Work<'_>> {
     extern "C" fn run(work: *mut c_void) -> *mut c_void {
         // SAFETY: `spawn` gave it away, to this thread only, and what it borrows outlives the thread.
@@ -156,10 +157,10 @@ unsafe fn spawn(work: Work<'_>) -> Result<Worker, Work<'_>> {
     unsafe { start(run, work.cast()).ok_or_else(|| *Box::from_raw(work)) }
 }
 
-/// Starts a joinable thread with all signals blocked: they are the host's, and its own threads must get them.
+/// Starts a joinable thread with all signals blocked: signals are for the host's own threads.
 ///
 /// # Safety
-/// `argument` must be what `run` wants, for as long as it runs.
+/// `argument` must be valid for `run` as long as it runs.
 unsafe fn start(run: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> Option<Worker> {
     // SAFETY: plain POSIX calls on values that live here.
     unsafe {

@@ -1,4 +1,4 @@
-//! Opening by a path on which no name is a symbolic link.
+//! Opens paths without following symbolic links.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,21 +8,21 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-/// A descriptor that only names in it are looked up with: needs no right to read.
+/// Flags of a descriptor for looking up names only, which needs no right to read.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub const ONLY_A_PLACE: OFlags = OFlags::PATH;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub const ONLY_A_PLACE: OFlags = OFlags::RDONLY;
 
-/// Flags of a folder that is no link.
+/// Flags for opening a folder that is not a link.
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Opens a folder by its path without following a link: a user who may rename a folder on the way could put one there.
+/// Opens a folder without following links: a user who may rename a folder in the path could put one there.
 pub fn walk(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     open_at_once(path, flags | OFlags::DIRECTORY).unwrap_or_else(|| walk_stepwise(path, flags))
 }
 
-/// The same as [`walk`], step by step.
+/// As [`walk`], component by component.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn walk_stepwise(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let start = if path.is_absolute() { "/" } else { "." };
@@ -38,14 +38,14 @@ fn walk_stepwise(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     Ok(openat(&here, ".", flags | FOLDER, Mode::empty())?)
 }
 
-/// Only the last name must be no link: elsewhere each step would need the right to read.
+/// Checks only the last name for a link: opening each component would need the right to read it.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn walk_stepwise(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     Ok(openat(CWD, path, flags | FOLDER, Mode::empty())?)
 }
 
-/// Opens what has this path in one call, if no name on the way and at the end is a link. `None` where the system has no such
-/// call, before Linux 5.6 and in some containers: the caller walks to the folder.
+/// Opens a path in one call that fails if any component is a link. `None` if the system does not have the call (before
+/// Linux 5.6, in some containers): the caller opens component by component.
 pub fn open_at_once(path: &Path, flags: OFlags) -> Option<io::Result<OwnedFd>> {
     #[cfg(target_os = "linux")]
     {

@@ -148,7 +148,7 @@ impl Queries {
         let (number, mut progress) = self.walks.take(given)?;
         let (mut walked, is_over) = disk::walk(&question, Some(&mut progress));
         if !is_over {
-            walked.goes_on(number);
+            walked.add_unfinished(number);
         }
         let taken = then(&walked);
         match &taken {
@@ -190,12 +190,12 @@ fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Loca
     let own = folders.into_iter().map(|(folder, kinds)| Location {
         folder,
         kinds: Kinds::of(&kinds),
-        is_others: false,
+        is_out_of_scope: false,
     });
     let others = others.into_iter().map(|folder| Location {
         folder,
         kinds: Kinds::of(&[]),
-        is_others: true,
+        is_out_of_scope: true,
     });
     own.chain(others).collect()
 }

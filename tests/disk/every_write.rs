@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::support::index::{Index, QueryOptions, witness};
+use crate::support::index::{Index, QueryOptions, failpoint};
 use plexindex::error::{Error, Status};
 use plexindex::model::Rung;
 use plexindex_standin::Standin;
@@ -47,8 +47,8 @@ fn of_sqlite(call: &Call<'_>) -> c_int {
     }
 }
 
-fn of_ours(step: witness::FileStep<'_>) -> io::Result<()> {
-    use witness::FileStep as Step;
+fn of_ours(step: failpoint::FileStep<'_>) -> io::Result<()> {
+    use failpoint::FileStep as Step;
     match step {
         Step::Make(_) | Step::Rename(..) | Step::Sync(_) => {
             fails().map_or(Ok(()), |(_, code, _)| Err(io::Error::from_raw_os_error(code)))
@@ -152,7 +152,7 @@ pub fn every_write(words: &[&str]) {
     let (seed, lives) = (number(1), number(2));
     listen();
     vfs::register(of_sqlite, true);
-    witness::listen(of_ours);
+    failpoint::install(of_ours);
     let server = movies(40);
     let mut dice = Dice::new(seed);
     let mut in_all = 0;

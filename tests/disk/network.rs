@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use std::io;
 use std::path::Path;
 
-use crate::support::index::witness;
+use crate::support::index::failpoint;
 use plexindex_standin::Standin;
 use rusqlite::ffi::SQLITE_OK;
 
@@ -15,9 +15,9 @@ use crate::vfs::{self, Call};
 use crate::worker::{Worker, assert_sound, database, options_at, place, say, told};
 use crate::{LINES, listen};
 
-fn no_locks(step: witness::FileStep<'_>) -> io::Result<()> {
+fn no_locks(step: failpoint::FileStep<'_>) -> io::Result<()> {
     match step {
-        witness::FileStep::Lock => Err(io::Error::from_raw_os_error(libc::ENOLCK)),
+        failpoint::FileStep::Lock => Err(io::Error::from_raw_os_error(libc::ENOLCK)),
         _ => Ok(()),
     }
 }
@@ -29,9 +29,9 @@ fn all_well(_: &Call<'_>) -> c_int {
 /// In a worker: uses a store, new or moved there, on a disk that is as on a network.
 pub fn on_a_network(words: &[&str]) {
     listen();
-    witness::as_on_a_network(true);
+    failpoint::simulate_network(true);
     vfs::register(all_well, false);
-    witness::listen(no_locks);
+    failpoint::install(no_locks);
     let index = open(options_at(words), &clock());
     let library = index.library("Movies").expect("a handle");
     assert_eq!(answer(&library, words[3]).expect("an answer"), words[4]);

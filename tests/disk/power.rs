@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::support::index::{Index, Library, QueryOptions, witness};
+use crate::support::index::{Index, Library, QueryOptions, failpoint};
 use plexindex::model::Rung;
 use rusqlite::ffi::SQLITE_OK;
 
@@ -133,9 +133,9 @@ fn of_sqlite(call: &Call<'_>) -> c_int {
     SQLITE_OK
 }
 
-#[allow(clippy::unnecessary_wraps)] // a witness may fail a step
-fn of_ours(step: witness::FileStep<'_>) -> io::Result<()> {
-    use witness::FileStep as Step;
+#[allow(clippy::unnecessary_wraps)] // a failpoint may fail a step
+fn of_ours(step: failpoint::FileStep<'_>) -> io::Result<()> {
+    use failpoint::FileStep as Step;
     tape(|tape| match step {
         Step::Make(path) => {
             if let Some(name) = tape.name(path) {
@@ -382,7 +382,7 @@ pub fn power(words: &[&str]) {
     let (seed, states) = (number(2), number(3));
     let (has_log, aside) = (journal != "journal", journal == "aside");
     listen();
-    witness::as_on_a_network(!has_log);
+    failpoint::simulate_network(!has_log);
     let server = movies(150);
     let cache = root.join("cache");
     let (_, key) = path_of(&server, 1, 3);
@@ -411,7 +411,7 @@ pub fn power(words: &[&str]) {
     let first = tape.events.len();
     *TAPE.lock().expect("no panic") = Some(tape);
     vfs::register(of_sqlite, has_log);
-    witness::listen(of_ours);
+    failpoint::install(of_ours);
     let mut index = open(options(&server, &cache), &clock());
     for number in 0..STEPS.len() {
         if number % 7 == 1 {

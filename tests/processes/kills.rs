@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::support::index::{Index, QueryOptions, witness};
+use crate::support::index::{Index, QueryOptions, failpoint};
 use plexindex::model::Rung;
 use plexindex_standin::Standin;
 use rusqlite::ffi::SQLITE_OK;
@@ -34,8 +34,8 @@ fn of_sqlite(_: &Call<'_>) -> c_int {
     SQLITE_OK
 }
 
-#[allow(clippy::unnecessary_wraps)] // a witness may fail a step
-fn of_ours(_: witness::FileStep<'_>) -> io::Result<()> {
+#[allow(clippy::unnecessary_wraps)] // a failpoint may fail a step
+fn of_ours(_: failpoint::FileStep<'_>) -> io::Result<()> {
     step();
     Ok(())
 }
@@ -43,7 +43,7 @@ fn of_ours(_: witness::FileStep<'_>) -> io::Result<()> {
 /// From here on each step counts, and the last of so many ends this process.
 pub fn die_after(steps: u64) {
     vfs::register(of_sqlite, true);
-    witness::listen(of_ours);
+    failpoint::install(of_ours);
     LEFT.store(steps, Ordering::SeqCst);
 }
 
@@ -85,7 +85,7 @@ pub fn act(words: &[&str]) {
     let (seed, mut next, steps) = (number(3), number(4), number(5));
     let key = words[6];
     vfs::register(of_sqlite, true);
-    witness::listen(of_ours);
+    failpoint::install(of_ours);
     say("ready");
     told();
     LEFT.store(steps, Ordering::SeqCst);

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError};
 
-use crate::support::index::witness::{self, FileStep as Step};
+use crate::support::index::failpoint::{self, FileStep as Step};
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_OK};
 
 use crate::net::Net;
@@ -36,7 +36,7 @@ fn disk() -> MutexGuard<'static, Disk> {
 pub fn watch(folder: &Path, net: &Arc<Net>) {
     static HEARD: Once = Once::new();
     HEARD.call_once(|| {
-        witness::listen(ours);
+        failpoint::install(ours);
         vfs::register(of_sqlite, true);
         if log::set_logger(&LOGGER).is_ok() {
             log::set_max_level(log::LevelFilter::Warn);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::support::index::{Index, ManualClock, QueryOptions, hold_coarse};
+use crate::support::index::{Index, ManualClock, QueryOptions, freeze_coarse_clock};
 use plexindex::error::Status;
 use plexindex::model::Reason;
 use plexindex::options::{Options, Ttl};
@@ -260,7 +260,7 @@ fn what_stands_in_for_an_index_file_is_not_taken_for_that_of_a_copy() {
     let scene = Scene::new(Knobs::BEST, 5);
     let folder = scene.folder.path();
     disk::watch(folder, &Net::new(0, Vec::new(), false));
-    hold_coarse(0);
+    freeze_coarse_clock(0);
     let each = |end: &str, act: &dyn Fn(&Path)| {
         let files = std::fs::read_dir(folder).expect("the folder").flatten();
         for file in files.filter(|file| file.file_name().to_string_lossy().ends_with(end)) {
@@ -294,7 +294,7 @@ fn what_stands_in_for_an_index_file_is_not_taken_for_that_of_a_copy() {
         std::fs::rename(file, aside.path().join(file.file_name().expect("a name"))).expect("renamed");
     });
     copy_folder(copy.path(), folder);
-    hold_coarse(600);
+    freeze_coarse_clock(600);
     assert_eq!(late(&other), Status::NotFound, "of the copy");
     assert_eq!(late(&scene.open()), Status::NotFound);
 }

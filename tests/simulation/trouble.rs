@@ -44,7 +44,7 @@ impl World {
         self.shelf = kept.shelf;
         self.model.put_back(kept.hosts);
         // Lookups notice within half a second.
-        hold_coarse(600);
+        freeze_coarse_clock(600);
         // Fast lookups first: what reads the database finds out by that.
         for (at, number) in (0..self.handles.len()).flat_map(|at| (0..12).map(move |number| (at, number))) {
             self.agree(at, None, &host_path(number))?;
@@ -78,7 +78,7 @@ impl World {
         });
         self.model.lose_records(false);
         self.shelf.lose();
-        hold_coarse(600);
+        freeze_coarse_clock(600);
         match opened {
             Ok(handle) => self.handles.push(handle),
             Err(error) if is_of_the_disk(error.status) => self.say("it cannot be opened"),

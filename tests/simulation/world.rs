@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::index::{Deadline, Edit, EditReport, Index, Match, QueryOptions, Selector, hold_coarse};
+use crate::support::index::{Deadline, Edit, EditReport, Index, Match, QueryOptions, Selector, freeze_coarse_clock};
 use plexindex::error::{Error, Status};
 use plexindex::model::{Confidence, Token as Secret};
 use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
@@ -141,7 +141,7 @@ pub fn run(seed: u64, steps: &[Step]) -> Result<String, Failure> {
 
 impl World {
     fn new(seed: u64) -> Self {
-        hold_coarse(0);
+        freeze_coarse_clock(0);
         let mut dice = Dice::new(seed);
         let knobs = knobs_of(&mut dice);
         let servers: Vec<Memory> = (0..2 * URLS).map(|_| Memory::new(knobs)).collect();
@@ -733,7 +733,7 @@ impl World {
         }
         if kind >= 55 {
             // Lookups notice within half a second.
-            hold_coarse(600);
+            freeze_coarse_clock(600);
             for handle in &self.handles {
                 let done = handle.index.stats();
                 done.map_err(|error| format!("after files went: {:?}: {error}", error.status))?;

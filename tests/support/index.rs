@@ -12,7 +12,7 @@ use std::time::Duration;
 use plexindex::error::{Result, Status};
 pub use plexindex::inside::{
     Answer, ChangePage as Changes, Clock, DebounceIntervals, Edit, FolderFacts, ManualClock, Rules, SystemClock, Which,
-    hold_coarse, witness,
+    failpoint, freeze_coarse_clock,
 };
 use plexindex::model::{Confidence, Item, Reason, Rung};
 use plexindex::options::Options;

@@ -1,5 +1,5 @@
-//! Segments of listings whose files can be neither opened nor written. Their content is built from the store once, and kept in the
-//! memory of this process; the file is tried again after a while, then after twice as long each time.
+//! Listing segments whose files can be neither opened nor written: their content is built from the store once, and kept
+//! in the memory of this process. Writing the file is retried with growing pauses.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,25 +14,25 @@ use crate::platform::mutex::lock;
 #[derive(Default)]
 pub(super) struct InMemorySegments {
     segments: Mutex<Vec<InMemorySegment>>,
-    /// When the files are tried again.
+    /// Schedule of retries.
     pub backoff: WriteRetry,
 }
 
 /// A segment in memory instead of a file.
 pub(super) struct InMemorySegment {
     pub library: LibraryId,
-    /// The history it was built from: a restored copy of the store has files of the same names.
+    /// Incarnation of the store it was built from: a restored copy of the store has files with the same names.
     pub incarnation: Incarnation,
-    /// As the database has it; `None` when it names no file yet.
+    /// Name in the database; `None` if it names no file yet.
     pub name: Option<ListingName>,
     pub generation: Generation,
-    /// The change sequence up to which it knows everything.
+    /// The change sequence up to which it is complete.
     pub upto: Sequence,
     pub segment: Arc<ListingSegment>,
 }
 
 impl InMemorySegment {
-    /// Whether it stands in for a file of this library as it is now.
+    /// Returns whether it replaces the file of this library's current listing.
     fn is_of(&self, row: &LibraryRow, incarnation: Incarnation) -> bool {
         (self.library, self.generation) == (row.id, row.generation)
             && self.incarnation == incarnation
@@ -41,12 +41,12 @@ impl InMemorySegment {
 }
 
 impl InMemorySegments {
-    /// Locked through a fork.
+    /// Takes its lock for a fork.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).segments))
     }
 
-    /// The segment in memory of this library's listing.
+    /// Returns the segment in memory of this library's listing.
     pub fn of(&self, row: &LibraryRow, incarnation: Incarnation) -> Option<Arc<ListingSegment>> {
         let segments = lock(&self.segments);
         let own = segments.iter().find(|one| one.is_of(row, incarnation));

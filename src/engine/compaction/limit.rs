@@ -1,4 +1,4 @@
-//! The limit on the folder's size: listings are evicted one by one, the least recently used first.
+//! The limit on the folder's size: evicts listings one by one, least recently used first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -10,9 +10,9 @@ use crate::error::Result;
 use crate::model::LibraryId;
 use crate::platform::clock::Clock;
 
-/// How long this waits for other writers.
+/// Lock timeout of an eviction.
 const SHORTLY: Duration = Duration::from_secs(1);
-/// No time: the folder is looked at by the next call.
+/// Value of `looked_ms` if work is left: the next call checks the folder.
 const UNFINISHED: i64 = i64::MIN;
 
 /// The limit of one handle on its folder.
@@ -20,15 +20,15 @@ pub struct FolderLimit {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     bytes: Option<u64>,
-    /// When the folder was looked at last, Unix ms; [`UNFINISHED`]: something is left to be done.
+    /// Time of the last check of the folder, Unix ms; [`UNFINISHED`] if work is left.
     looked_ms: AtomicI64,
-    /// A thread is evicting. No lock: a fork would wait for it, and it may take its time.
+    /// A thread is evicting. Not a lock, since a fork would wait for it, and eviction may take long.
     evicting: AtomicBool,
-    /// The log says that the limit is too small.
+    /// The warning that the limit is too small was logged.
     said: AtomicBool,
 }
 
-/// Until it is dropped, a thread evicts.
+/// Marks an eviction as running until dropped.
 struct EvictionGuard<'l>(&'l AtomicBool);
 
 impl Drop for EvictionGuard<'_> {
@@ -49,31 +49,31 @@ impl FolderLimit {
         }
     }
 
-    /// In the child of a fork: the thread that evicts goes on in the parent only.
+    /// Resets the mark in the child of a fork, since a running eviction continues in the parent.
     pub fn after_fork(&self) {
         self.evicting.store(false, Ordering::Release);
     }
 
-    /// The limit; `None` without one.
+    /// Returns the limit in bytes; `None` without one.
     pub fn bytes(&self) -> Option<u64> {
         self.bytes
     }
 
-    /// Bytes by which what has to stay is more than the limit.
+    /// Returns the bytes by which content that cannot be evicted exceeds the limit.
     ///
     /// # Errors
-    /// The store's.
+    /// Those of the store.
     pub fn exceeded(&self) -> Result<u64> {
         self.bytes
             .map_or(Ok(0), |limit| Ok(self.store.bytes_kept()?.saturating_sub(limit)))
     }
 
-    /// Whether the folder takes more.
+    /// Returns whether the folder exceeds the limit.
     pub fn is_over(&self) -> bool {
         self.bytes.is_some_and(|limit| self.store.folder().disk_bytes() > limit)
     }
 
-    /// Whether the folder has to be looked at: it was not within this time, or what was begun then is not done.
+    /// Returns whether the folder is due for a check: the last one is too long ago, or left work.
     pub fn is_due(&self, every_ms: i64, now_ms: i64) -> bool {
         self.bytes.is_some() && {
             let looked_ms = self.looked_ms.load(Ordering::Relaxed);
@@ -81,8 +81,8 @@ impl FolderLimit {
         }
     }
 
-    /// Brings the folder within the limit, as far as that can be done until then. The libraries that `stays` names are being
-    /// read. An error is no caller's: its answer does not need this.
+    /// Evicts until the folder is within the limit, or `until`. Libraries for which `stays` returns `true` are in use.
+    /// Errors are only logged, since the caller's answer does not depend on this.
     pub fn keep(&self, until: Option<Instant>, now_ms: i64, stays: &dyn Fn(LibraryId) -> bool) {
         let Some(limit) = self.bytes else { return };
         if self.evicting.swap(true, Ordering::AcqRel) {
@@ -98,7 +98,7 @@ impl FolderLimit {
         self.looked_ms.store(looked_ms, Ordering::Relaxed);
     }
 
-    /// Whether all was done that can be done.
+    /// Evicts down to the limit; returns `false` if time ran out.
     fn evict_down_to(&self, limit: u64, until: Option<Instant>, stays: &dyn Fn(LibraryId) -> bool) -> Result<bool> {
         let late = || until.is_some_and(|until| self.clock.has_come(until));
         loop {
@@ -106,7 +106,7 @@ impl FolderLimit {
                 self.said.store(false, Ordering::Relaxed);
                 return Ok(true);
             }
-            // Dead rows count until they are swept: no library is evicted for them.
+            // Dead rows count until they are swept: sweep before evicting a library.
             while self.store.sweep(SWEEP)? {
                 if late() {
                     return Ok(false);
@@ -119,13 +119,13 @@ impl FolderLimit {
                 }
             }
             self.store.settle();
-            // Of the log what others still read stays a moment longer.
+            // The part of the write-ahead log that others are reading remains for a moment.
             let kept = self.store.bytes_kept()?;
             if kept <= limit {
                 self.said.store(false, Ordering::Relaxed);
                 return Ok(true);
             }
-            // The history of the feed goes before any listing.
+            // The change log is evicted before any listing.
             if self.store.forget_history()? {
                 continue;
             }
@@ -133,7 +133,7 @@ impl FolderLimit {
             let now_ms = self.clock.now_ms();
             let libraries = self.store.evictable(now_ms)?;
             let Some((library, title)) = libraries.iter().find(|(library, _)| !stays(*library)) else {
-                // A call that reads one looks again at its end.
+                // A call that uses a library checks again at its end.
                 if libraries.is_empty() && !self.said.swap(true, Ordering::Relaxed) {
                     log::warn!(
                         "{} takes {kept} bytes, more than size_limit={limit}, and all of it has to stay: recorded matches, \

@@ -1,4 +1,5 @@
-//! The segments of a store: made from it, opened, compacted, swept; and what stands in for those that cannot be written.
+//! The listing segments of a store: builds, opens, compacts and removes them, or keeps them in memory if they cannot be
+//! written.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,9 +14,10 @@ use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
 use crate::stats::{Counters, Spent};
 
-/// A listing's segment is rebuilt when one item came or went for so many that it has …
+/// A listing's segment is rebuilt when the number of added and removed items reaches the number of its items divided by
+/// this …
 const ITEMS_A_CHANGE: u64 = 256;
-/// … within these bounds: a new process reads these changes, and a memtable takes them.
+/// … within these bounds: each new process reads these changes, and a memtable must hold them.
 const FEWEST_CHANGES: u64 = 512;
 const MOST_CHANGES: u64 = 4096;
 
@@ -47,7 +49,7 @@ impl ListingSegments {
         }
     }
 
-    /// Its locks, held through a fork.
+    /// Takes its locks for a fork.
     pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
         InMemorySegments::hold(self, |segments| &segments.in_memory)
     }
@@ -63,7 +65,7 @@ impl ListingSegments {
         self.in_memory.raise(row, self.store.incarnation());
     }
 
-    /// Whether files that could not be written are to be tried again.
+    /// Returns whether it is time to retry writing the files.
     pub fn are_due(&self) -> bool {
         self.in_memory.backoff.is_due(|| self.clock.now_ms())
     }
@@ -101,13 +103,13 @@ impl ListingSegments {
         Ok(self.store.unmerged_items(row.id)? >= many)
     }
 
-    /// Puts the single items that came or went into a new segment of the listing.
+    /// Rebuilds a listing's segment, including all single changes.
     pub fn compact_listing(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
         let name = self.build(row, row.generation)?;
         self.store.set_segment(identity, &name)
     }
 
-    /// Makes the segment of a generation; gives its name.
+    /// Builds the segment of a generation; returns its name.
     pub fn build(&self, row: &LibraryRow, generation: Generation) -> Result<ListingName> {
         let sequence = self.store.totals()?.sequence;
         let name = StoreFolder::new_listing_name(row.id, generation, sequence);
@@ -122,13 +124,13 @@ impl ListingSegments {
         self.write(builder, name, row)
     }
 
-    /// A builder with the items of a stored generation.
+    /// Creates a builder with the items of a stored generation, which spills to disk.
     fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ListingBuilder> {
         ListingBuilder::expect_beside(row.items)?;
         self.fill(self.builder(row, generation, sequence), row, generation)
     }
 
-    /// The same in memory.
+    /// Creates a builder with the items of a stored generation, in memory.
     fn listing_in_memory(&self, row: &LibraryRow, sequence: Sequence) -> Result<ListingBuilder> {
         ListingBuilder::expect(row.items)?;
         let builder = ListingBuilder::new(self.meta_of_listing(row, row.generation, sequence));
@@ -143,7 +145,7 @@ impl ListingSegments {
         Ok(builder)
     }
 
-    /// An empty builder for the segment of a generation at a change sequence.
+    /// Creates an empty builder for the segment of a generation at a change sequence.
     pub fn builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ListingBuilder {
         let name = StoreFolder::new_listing_name(row.id, generation, sequence);
         let place = self.store.folder().listing_segment(&name, self.mappings.digest());
@@ -174,13 +176,13 @@ impl ListingSegments {
         Ok(())
     }
 
-    /// The segment that the database names, if it can be opened.
+    /// Opens the segment named in the database; `None` if that fails.
     fn open_file(&self, row: &LibraryRow) -> Option<Arc<ListingSegment>> {
         let (name, mappings) = (row.segment.as_ref()?, &self.mappings);
         let path = self.store.folder().listing_segment(name, mappings.digest());
         let mode = self.store.folder().map_mode(self.no_mmap);
         match ListingSegment::open(&path, mode, self.store.name_mac(name)) {
-            // Made by a host with other rules: the paths that its rules made are not ours.
+            // Built with other mapping rules, so its mapped paths are not ours.
             Ok(segment) if segment.mappings() != mappings.digest() => None,
             Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
@@ -193,13 +195,13 @@ impl ListingSegments {
     /// Rebuilds a segment that the database still names, in memory if its file cannot be written.
     pub fn rebuild_segment(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
         match self.remake_named(identity, row) {
-            // Replaced meanwhile, with its rows: the caller reads what answers now.
+            // Replaced meanwhile with its rows: the caller reads the new one.
             Err(_) if !self.is_named(row) => Ok(()),
             done => done,
         }
     }
 
-    /// Whether the database names the segment that this row does, of the same generation.
+    /// Returns whether the database still names this row's segment and generation.
     fn is_named(&self, row: &LibraryRow) -> bool {
         let now = self.store.library_row(row.id);
         now.is_ok_and(|now| now.generation == row.generation && now.segment == row.segment)
@@ -209,7 +211,7 @@ impl ListingSegments {
         if !self.is_named(row) {
             return Ok(());
         }
-        // Another process may have made it meanwhile.
+        // Another process may have built it meanwhile.
         let stood_in = self.in_memory.of(row, self.store.incarnation()).is_some();
         let tried = if stood_in && self.open_file(row).is_some() {
             Ok(())
@@ -232,14 +234,14 @@ impl ListingSegments {
                 row.library.title
             );
         }
-        // A damaged file may be mapped by others: the new one has a name of its own.
+        // A damaged file may be mapped by others, so the new one gets another name.
         let Some(name) = row.segment.as_ref().filter(|name| !self.has_file(name)) else {
             self.compact_listing(identity, row)?;
             self.store.sweep_segments();
             return Ok(());
         };
-        // A missing one is made under the name that the database has: other processes may have a good one of it, made under
-        // other mappings. Later changes lie on it once more, which changes nothing.
+        // A missing one is built under the same name: other processes may have a good file of that name, built with
+        // other mappings. Later changes are applied to it again, which has no effect.
         self.build_as(name, row, row.generation, row.segment_sequence)?;
         self.open_file(row).map(|_| ()).ok_or_else(|| {
             Error::new(
@@ -249,13 +251,13 @@ impl ListingSegments {
         })
     }
 
-    /// Whether a file has the name of this segment, made under our mappings.
+    /// Returns whether a file of this segment with our mappings exists.
     fn has_file(&self, name: &ListingName) -> bool {
         let path = self.store.folder().listing_segment(name, self.mappings.digest());
         path.symlink_metadata().is_ok_and(|facts| facts.is_file())
     }
 
-    /// Makes what a segment would hold, which cannot be written for this reason.
+    /// Builds a segment in memory, since its file cannot be written for the reason `why`.
     fn keep_in_memory(&self, row: &LibraryRow, why: &Error) -> Result<()> {
         log::warn!(
             "{why}; what it would hold of '{}' is kept in memory, and the file is tried again later",

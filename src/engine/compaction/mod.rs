@@ -1,5 +1,5 @@
-//! What keeps a store small and quick: segments made, opened and compacted, matches recorded, dead rows and files swept; the limit
-//! on its folder.
+//! Maintenance of a store: builds, opens and compacts segments, records matches, sweeps dead rows and files, and limits
+//! the size of the folder.
 
 mod in_memory;
 mod limit;

@@ -13,27 +13,27 @@ use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 use crate::stats::{Counters, Spent};
 
-/// How long writing the counters waits for other writers.
+/// Lock timeout for writing the counters.
 const SHORTLY: Duration = Duration::from_secs(1);
-/// Rows swept in one transaction.
+/// Number of rows swept per transaction.
 pub(super) const SWEEP: usize = 2_000;
 
-/// A write of matches.
+/// The result of writing matches.
 pub struct MatchWrite {
-    /// The incarnation and the change sequence of it.
+    /// Incarnation and change sequence of the write.
     pub at: (Incarnation, Sequence),
-    /// It made a segment, and may have evicted others.
+    /// The write created a segment, and may have evicted matches.
     pub has_segment: bool,
 }
 
-/// The upkeep of one store.
+/// Maintenance of one store.
 pub struct Maintenance {
     store: Arc<Store>,
     records: Arc<Records>,
     counters: Arc<Counters>,
-    /// No listing comes that would sweep.
+    /// This handle sweeps itself, since it fetches no listings, which would.
     sweeps: bool,
-    /// The counts of this handle that are stored.
+    /// The counts of this handle that are already stored.
     flushed: Mutex<(u64, u64)>,
 }
 
@@ -48,27 +48,27 @@ impl Maintenance {
         }
     }
 
-    /// Its locks, held through a fork.
+    /// Takes its lock for a fork.
     pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
         Box::new(hold(self, |all| &all.flushed))
     }
 
-    /// In the child of a fork: what the parent counted is the parent's to tell the store.
+    /// Resets the counts in the child of a fork: the parent stores its own.
     pub fn after_fork(&self) {
         if let Ok(mut flushed) = self.flushed.try_lock() {
             *flushed = self.counters.begin_child();
         }
     }
 
-    /// Adds what this handle counted to the counters of the store's life.
+    /// Adds this handle's counts to the store's totals.
     pub fn flush_counters(&self) -> Result<()> {
         let mut flushed = lock(&self.flushed);
-        // Read behind the lock: another thread's newer numbers must not be flushed before these.
+        // Read under the lock: another thread's newer numbers must not be flushed before these.
         let now = self.counters.totals();
         if *flushed == now {
             return Ok(());
         }
-        // They are not worth waiting for.
+        // The counters are not worth a long wait.
         let _held = LockTimeout::now().at_most(SHORTLY).hold();
         if self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1)? {
             *flushed = now;
@@ -78,8 +78,8 @@ impl Maintenance {
         Ok(())
     }
 
-    /// The same for a handle that is closed. Answers alone are counted on the version page, which costs no write; the next
-    /// write of counters takes them along.
+    /// Flushes the counters of a handle that closes. Answers alone are added to the version page without a write
+    /// transaction; the next write of counters includes them.
     pub fn flush_at_the_end(&self) -> Result<()> {
         {
             let mut flushed = lock(&self.flushed);
@@ -92,7 +92,7 @@ impl Maintenance {
         self.flush_counters()
     }
 
-    /// Sweeps what was cleared.
+    /// Sweeps after the library was cleared.
     pub fn cleared(&self) {
         if self.sweeps {
             self.sweep();
@@ -102,8 +102,7 @@ impl Maintenance {
         self.store.settle();
     }
 
-    /// Gives what was written; `None` when the library was cleared meanwhile, and has to be
-    /// looked for again.
+    /// Records matches; `None` if the library was cleared meanwhile and must be looked up again.
     pub fn record_matches(
         &self,
         identity: IdentityId,
@@ -124,7 +123,7 @@ impl Maintenance {
         else {
             return Ok(None);
         };
-        // A recorded match ends an earlier invalidation, whatever the spelling of its path.
+        // A recorded match ends an earlier invalidation, in any spelling of its path.
         let paths = pairs.iter().map(|(path, _)| *path);
         let is_key = |key: &str| pairs.iter().any(|(_, own)| *own == key);
         self.verified(identity, row, &unverified, paths, is_key)?;
@@ -140,8 +139,8 @@ impl Maintenance {
         }))
     }
 
-    /// Ends those of the `unverified` invalidations that concern these paths, or rating keys for which `is_key` holds: a request
-    /// confirmed them. Later invalidations stay.
+    /// Ends the `unverified` invalidations of these paths, and of rating keys for which `is_key` is true, after a
+    /// request confirmed them. Later invalidations stay.
     pub fn verified<'p>(
         &self,
         identity: IdentityId,
@@ -168,7 +167,7 @@ impl Maintenance {
         Ok(())
     }
 
-    /// Sweeps dead rows, a slice at a time, and files that are not needed.
+    /// Sweeps dead rows in slices, and removes unused files.
     pub fn sweep(&self) {
         for _ in 0..50 {
             match self.store.sweep(SWEEP) {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::log::AppendLog;
 
-/// Number of chains; a power of two. Chains are short even in a full memtable: each record of one may cost a cache miss.
+/// Number of chains; a power of two. Chains stay short in a full memtable, since each record may cost a cache miss.
 const CHAINS: usize = 4096;
 
 /// The memtable is full: compact it into a segment.
@@ -16,39 +16,39 @@ pub struct ChainNode {
     hash: u64,
     /// The record.
     pub record: u32,
-    /// The number of the form.
+    /// Index of the form.
     pub form: u32,
     /// Node index plus one; 0 ends the chain.
     next: u32,
 }
 
-/// Chains from hashes to records, the newest first. One thread adds, any number read.
+/// Chains from hashes to records, newest first. One thread adds, any number read.
 pub struct Chains {
     /// Low half: the first node, as in `ChainNode::next`. High half: a filter of 32 bits over the chain's hashes.
     heads: Box<[AtomicU64]>,
     nodes: AppendLog<ChainNode>,
     length: AtomicU32,
-    /// Nodes that fit.
+    /// Maximum number of nodes.
     room: usize,
 }
 
-/// The bits of a head that name the first node.
+/// The bits of a head with the first node.
 const BEGIN: u64 = 0xFFFF_FFFF;
 
-/// The head of a hash's chain.
+/// Returns the first node in a head.
 #[inline]
 fn first(head: u64) -> u32 {
     u32::try_from(head & BEGIN).unwrap_or(0)
 }
 
-/// The filter bit of a hash: from other bits than those that select the chain.
+/// Returns the filter bit of a hash, from other bits than those that select the chain.
 #[inline]
 fn bit(hash: u64) -> u64 {
     1 << (32 + (hash >> 59))
 }
 
 impl Chains {
-    /// Room for so many nodes.
+    /// Creates chains for at most `room` nodes.
     pub fn new(room: usize) -> Self {
         Self {
             heads: (0..CHAINS).map(|_| AtomicU64::new(0)).collect(),
@@ -62,7 +62,7 @@ impl Chains {
         &self.heads[usize::try_from(hash).unwrap_or(0) % CHAINS]
     }
 
-    /// Puts a record at the front of the chain of `hash`. The record itself is already stored.
+    /// Adds a record, which is already stored, at the front of the chain of `hash`.
     pub fn link(&self, hash: u64, record: u32, form: usize) -> Result<(), MemtableFull> {
         let index = self.length.load(Ordering::Relaxed);
         let head = self.head(hash);
@@ -82,11 +82,11 @@ impl Chains {
         Ok(())
     }
 
-    /// The nodes of a hash, the newest first.
+    /// Iterates over the nodes of a hash, newest first.
     #[inline]
     pub fn walk(&self, hash: u64) -> impl Iterator<Item = &ChainNode> {
         let head = self.head(hash).load(Ordering::Acquire);
-        // Most paths are in no memtable: the filter bit spares the look at a node.
+        // Most paths are in no memtable: the filter bit saves reading a node.
         let mut next = if head & bit(hash) == 0 { 0 } else { first(head) };
         std::iter::from_fn(move || {
             let node = self.nodes.get((next as usize).checked_sub(1)?)?;

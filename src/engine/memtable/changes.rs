@@ -37,7 +37,7 @@ pub enum MemtableChange {
         path: Vec<u8>,
         /// The item's rating key.
         rating_key: String,
-        /// The change sequence then.
+        /// The change sequence of the recording.
         sequence: u64,
     },
     /// The confirmed match of exactly this path was removed.
@@ -45,12 +45,12 @@ pub enum MemtableChange {
         /// The path it was recorded with.
         path: Vec<u8>,
     },
-    /// The path was invalidated: no answer for it before a request confirmed one.
+    /// The path was invalidated: not answered until a request verifies it.
     UnverifiedPath {
         /// Any spelling of the path.
         path: Vec<u8>,
     },
-    /// A request confirmed the path's answer.
+    /// A request verified the path's answer.
     VerifiedPath {
         /// Any spelling of the path.
         path: Vec<u8>,
@@ -60,16 +60,16 @@ pub enum MemtableChange {
         /// Its rating key.
         rating_key: String,
     },
-    /// A request confirmed the item.
+    /// A request verified the item.
     VerifiedItem {
         /// Its rating key.
         rating_key: String,
     },
-    /// The server returned this item, new or changed. It replaces the item of the same rating key.
+    /// The server returned this item, new or changed; replaces the item with the same rating key.
     Added {
         /// The item with all its parts.
         item: Arc<Item>,
-        /// The change sequence when it came.
+        /// The change sequence of its addition.
         sequence: u64,
     },
     /// The item was removed.
@@ -88,7 +88,7 @@ pub struct Memtable {
 
 struct ChangesInMemory {
     records: AppendLog<MemtableEntry>,
-    /// How many records readers may see.
+    /// Number of records visible to readers.
     length: AtomicU32,
     paths: Chains,
     keys: Chains,
@@ -107,14 +107,14 @@ pub struct MemtableEntry {
 }
 
 impl Memtable {
-    /// Whether nothing was appended yet.
+    /// Returns whether nothing was appended yet.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.inner.get().is_none()
     }
 
-    /// How many changes it holds.
+    /// Number of changes.
     #[must_use]
     #[cfg(test)]
     pub fn len(&self) -> usize {
@@ -123,10 +123,11 @@ impl Memtable {
             .map_or(0, |inner| inner.length.load(Ordering::Acquire) as usize)
     }
 
-    /// Appends a change. One thread at a time: the caller holds a lock. `mappings` are those of the segment.
+    /// Appends a change; only one thread at a time, so the caller must hold a lock. `mappings` are those of the
+    /// segment.
     ///
     /// # Errors
-    /// [`MemtableFull`]: the change is not, or not wholly, in the memtable, and the caller must compact.
+    /// [`MemtableFull`]: the change is not, or not completely, in the memtable, and the caller must compact.
     pub fn push(&self, change: MemtableChange, mappings: &Mappings) -> Result<(), MemtableFull> {
         let inner = self.inner.get_or_init(|| {
             Box::new(ChangesInMemory {
@@ -147,14 +148,14 @@ impl Memtable {
         (0..self.len()).filter_map(move |index| Some(&inner?.records.get(index)?.change))
     }
 
-    /// All records, the oldest first.
+    /// Iterates over all records, oldest first.
     pub fn records(&self) -> impl Iterator<Item = &MemtableEntry> {
         let inner = self.inner.get();
         let count = inner.map_or(0, |inner| inner.length.load(Ordering::Acquire) as usize);
         (0..count).filter_map(move |index| inner?.records.get(index))
     }
 
-    /// The records about this path, newest first, each with the number of the form that fits.
+    /// Iterates over the records of this path, newest first, each with the index of the matching form.
     pub fn about_path(&self, path: &Normal<'_>) -> impl Iterator<Item = (&MemtableEntry, usize)> {
         let form = path.form();
         let inner = self.inner.get();
@@ -166,7 +167,7 @@ impl Memtable {
             .filter(move |(record, at)| record.forms.get(*at).is_some_and(|own| **own == *form))
     }
 
-    /// The records about the item with this key, newest first.
+    /// Iterates over the records of the item with this key, newest first.
     pub fn about_item(&self, rating_key: &str) -> impl Iterator<Item = &MemtableEntry> {
         let inner = self.inner.get();
         let hash = if inner.is_some() {
@@ -182,8 +183,8 @@ impl Memtable {
             .filter(move |record| record.change.rating_key() == Some(rating_key))
     }
 
-    /// The added items that have a part with this path's file name, each with the part and how many components it has in
-    /// common with the path.
+    /// Iterates over the added items with a part of this path's file name, each with the part and the number of common
+    /// components.
     pub fn suffix_matches(&self, path: &Normal<'_>) -> impl Iterator<Item = (&MemtableEntry, usize, usize)> {
         let form = Form::from_folded(path.form());
         let inner = self.inner.get();
@@ -253,7 +254,7 @@ impl ChangesInMemory {
         if !self.records.set(index as usize, record) {
             return Err(MemtableFull);
         }
-        // The key last: the added item hides the segment's only once its own paths can be found.
+        // The key last: the added item may hide the segment's item only after its own paths can be found.
         for (form, hash) in hashes.into_iter().enumerate() {
             self.paths.link(hash, index, form)?;
         }
@@ -271,7 +272,7 @@ impl ChangesInMemory {
 }
 
 impl MemtableChange {
-    /// The item that it is about.
+    /// The rating key of its item.
     #[must_use]
     pub fn rating_key(&self) -> Option<&str> {
         match self {
@@ -284,7 +285,7 @@ impl MemtableChange {
         }
     }
 
-    /// The path that it is about, but for an added item's.
+    /// Its path; `None` for an added item.
     #[must_use]
     pub fn path(&self) -> Option<&[u8]> {
         match self {

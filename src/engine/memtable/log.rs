@@ -15,7 +15,7 @@ pub struct AppendLog<T> {
 }
 
 impl<T> AppendLog<T> {
-    /// An empty one; allocates nothing.
+    /// Creates an empty sequence; allocates nothing.
     pub fn new() -> Self {
         Self {
             segments: std::array::from_fn(|_| OnceBox::new()),

@@ -9,10 +9,10 @@ use super::log::AppendLog;
 use crate::engine::segment::{Record, Stored};
 use crate::model::TableId;
 
-/// Records that a memtable takes.
+/// Maximum number of records of a memtable.
 const CAPACITY: usize = 8192;
 
-/// Records by table and name; the newest of a name counts.
+/// Records by table and name; the newest of each name counts.
 #[derive(Default)]
 pub struct TableMemtable {
     /// Allocated with the first record: an empty memtable costs a load.
@@ -91,20 +91,20 @@ impl TableMemtable {
         Ok(())
     }
 
-    /// How many records it has.
+    /// Number of records.
     fn len(&self) -> usize {
         self.inner
             .get()
             .map_or(0, |inner| inner.length.load(Ordering::Acquire) as usize)
     }
 
-    /// Its records, the oldest first.
+    /// Iterates over its records, oldest first.
     pub fn records(&self) -> impl Iterator<Item = &OwnedRecord> {
         let inner = self.inner.get();
         (0..self.len()).filter_map(move |index| inner?.records.get(index))
     }
 
-    /// The newest record of a name.
+    /// Returns the newest record of a name.
     #[inline]
     #[must_use]
     pub fn find(&self, (table, name): (TableId, &[u8]), hash: u64) -> Option<Record<'_>> {

@@ -106,7 +106,7 @@ impl UnmergedRecords {
         Ok(())
     }
 
-    /// Removes the confirmed matches recorded longest ago while all take more than this.
+    /// Evicts the oldest confirmed matches until all take at most `limit` bytes.
     fn evict(&mut self, tx: &RecordTx<'_>, open: &OpenSegments, limit: u64) -> std::result::Result<(), WriteStopped> {
         if self.match_bytes() <= limit {
             return Ok(());
@@ -132,14 +132,14 @@ impl UnmergedRecords {
         })
     }
 
-    /// Bytes of all confirmed matches.
+    /// Returns the bytes of all confirmed matches.
     fn match_bytes(&self) -> u64 {
         let matches = self.collections.iter().filter(|one| one.is_paths);
         u64::try_from(matches.map(|one| one.counts[1]).sum::<i64>()).unwrap_or(0)
     }
 }
 
-/// The row of the newest record of a path that segments have; 0: none.
+/// Returns the row of a path's newest record in the segments; 0 if there is none.
 fn in_segments(open: &OpenSegments, table: TableId, path: &[u8]) -> std::result::Result<i64, SegmentsLost> {
     let sought = Record {
         table,
@@ -154,7 +154,7 @@ fn in_segments(open: &OpenSegments, table: TableId, path: &[u8]) -> std::result:
 }
 
 impl Records {
-    /// Flushes the unmerged records into a segment once they are many. `written`: records of this write.
+    /// Flushes the unmerged records into a segment if there are many. `written`: number of records of this write.
     pub fn flush_when_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<Option<Vec<SegmentName>>> {
         if !self.are_many(tx, written)? {
             return Ok(None);
@@ -169,7 +169,7 @@ impl Records {
 
     /// Returns whether the unmerged records, of tables and matches together, are to be flushed. `written`: as above.
     pub(super) fn are_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
-        // Counting reads each row: the count after this process's last write is kept.
+        // Counting reads each row, so the count after this process's last write is cached.
         let mut known = lock(&self.unmerged);
         let incarnation = self.store.incarnation();
         let unmerged = match *known {
@@ -311,7 +311,7 @@ impl Records {
         }
     }
 
-    /// The next merge: of segments newer than those of the merges under way.
+    /// Returns the next merge, of segments newer than those of the merges under way.
     fn next_merge(&self, under_way: &[SlicedMerge]) -> Option<SlicedMerge> {
         if !self.backoff.may_try(self.clock.now_ms()) {
             return None;

@@ -14,17 +14,17 @@ const FANOUT: usize = 4;
 pub const SMALLEST: usize = 512;
 /// Most records that a write merges at once; a larger merge runs in slices.
 const AT_ONCE: u64 = 8_192;
-/// So many segments of like size are merged at once, however large: hosts that exit too early for slices would leave ever
-/// more of them.
+/// Number of segments of like size that are merged at once, whatever their size: otherwise hosts that exit too early
+/// for slices would accumulate them.
 const TOO_MANY: usize = 12;
 
-/// The size class: each holds four times the records of the one before.
+/// Returns the size class: each class has four times the records of the one before.
 fn step_of(records: u64) -> u32 {
     (records.max(1).div_ceil(SMALLEST as u64)).ilog2() / 2
 }
 
-/// How many of the newest segments a flush of `records` includes: enough that few of like size remain, within the limit
-/// for one write.
+/// Returns how many of the newest segments a flush of `records` includes: enough that few of like size remain, within
+/// the limit for one write.
 pub fn absorbed(records: u64, segments: &[u64]) -> usize {
     let (mut sum, mut taken) = (records, 0);
     loop {
@@ -39,7 +39,7 @@ pub fn absorbed(records: u64, segments: &[u64]) -> usize {
     }
 }
 
-/// Neighbours to merge in slices: the first one's index, and their number.
+/// Returns neighbours to merge in slices: the first index, and their number.
 pub fn due(segments: &[u64]) -> Option<(usize, usize)> {
     (0..segments.len()).find_map(|at| {
         let alike = 1 + like_size(step_of(segments[at]), &segments[at + 1..]);
@@ -47,7 +47,7 @@ pub fn due(segments: &[u64]) -> Option<(usize, usize)> {
     })
 }
 
-/// How many of the first segments are at most of this size class.
+/// Returns how many of the first segments are at most of this size class.
 fn like_size(step: u32, segments: &[u64]) -> usize {
     segments.iter().take_while(|records| step_of(**records) <= step).count()
 }
@@ -88,7 +88,7 @@ fn damaged() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a segment of records is damaged")
 }
 
-/// Which records a merge drops.
+/// The rules for dropping records in a merge.
 pub struct MergeRules<'m> {
     /// The existing tables; records of others are dropped.
     pub tables: &'m [TableId],
@@ -195,7 +195,7 @@ impl SlicedMerge {
         Ok(true)
     }
 
-    /// The merged segment.
+    /// Returns the merged segment.
     pub fn made(self) -> RecordSegmentBuilder {
         self.builder
     }

@@ -1,10 +1,10 @@
-//! Records of hosts by exact name: confirmed matches, and tables of values with an expiry and a size limit. Names and values
-//! are bytes.
+//! Records of hosts by exact name: confirmed matches, and tables of values with an expiry and a size limit. Names and
+//! values are bytes.
 //!
-//! A log-structured merge tree over the store. A write appends rows to the log. Unmerged rows are in memtables: [`Tables`]
-//! has its own, confirmed matches are in those of libraries. A write that makes them many flushes them into a segment;
-//! segments of like size are merged. A lookup reads memtable and segments of a snapshot; the version page shows whether it is
-//! current. Long values stay in the store.
+//! A log-structured merge tree over the store. A write appends rows to the log. Unmerged rows are in memtables:
+//! [`Tables`] has its own, confirmed matches are in those of libraries. A write flushes them into a segment if they are
+//! many; segments of like size are merged. A lookup reads the memtable and segments of a snapshot; the version page
+//! shows whether it is current. Long values stay in the store.
 
 mod compaction;
 mod merge;

@@ -33,7 +33,7 @@ pub struct Records {
     pub(super) rebuilding: Mutex<()>,
     /// The segment in memory whose file cannot be written.
     pub(super) stand_in: Swap<Option<Arc<StandIn>>>,
-    /// When segments that cannot be written are tried again.
+    /// Schedule of retries for segments that cannot be written.
     pub(super) backoff: WriteRetry,
 }
 
@@ -65,13 +65,13 @@ pub(super) fn same(one: Option<&Arc<StandIn>>, other: Option<&Arc<StandIn>>) -> 
 }
 
 impl OpenSegments {
-    /// The change sequence up to which they have the records.
+    /// Returns the change sequence up to which they have the records.
     #[must_use]
     pub fn upto(&self) -> Sequence {
         self.stand_in.as_ref().map_or(self.manifest.merged, |one| one.upto)
     }
 
-    /// Entries and bytes of a table in them. `named`: those that the store has for the manifest's segments.
+    /// Returns the entries and bytes of a table in them. `named`: those that the store has for the manifest's segments.
     #[must_use]
     pub fn counts(&self, table: TableId, named: [i64; 2]) -> [i64; 2] {
         self.stand_in
@@ -133,7 +133,7 @@ impl Records {
         open
     }
 
-    /// The change sequence up to which the segments of this manifest, or their stand-in, have the records.
+    /// Returns the change sequence up to which the segments of this manifest, or their stand-in, have the records.
     #[must_use]
     pub fn known_upto(&self, manifest: &Manifest) -> Sequence {
         self.stand_in_of(self.store.incarnation(), manifest.changed)

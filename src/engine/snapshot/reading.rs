@@ -11,7 +11,7 @@ use crate::matching::Mappings;
 use crate::model::{IdentityId, LibraryId};
 use crate::options::Options;
 use crate::platform::clock::Clock;
-use crate::platform::fork::{Alone, Release, hold};
+use crate::platform::fork::{Release, SingleThreadProof, hold};
 use crate::platform::mutex::try_lock;
 use crate::platform::swap::{Guard, Swap};
 use crate::source::{self, Kind, Tokens, View};
@@ -107,7 +107,7 @@ impl Reading {
     }
 
     /// Resets what the parent's other threads held. Called in the child of a fork.
-    pub fn after_fork(&self, alone: &Alone) {
+    pub fn after_fork(&self, alone: &SingleThreadProof) {
         self.snapshot.reset_after_fork(alone);
         self.limit.after_fork();
         // The calls of the parent's other threads continue only there.

@@ -13,7 +13,7 @@ use rusqlite::config::DbConfig;
 use crate::error::{Error, Meaning, Result, Status};
 use crate::platform::exclusive_open::ExclusiveOpen;
 use crate::platform::files::{self, Inode};
-use crate::platform::foreign::Limit;
+use crate::platform::foreign::StatementLimit;
 
 use super::super::contract::Bounds;
 use super::place::{DatabaseFile, FileState, companion_path};
@@ -84,7 +84,7 @@ impl DatabaseFile {
                 let now = Instant::now();
                 now >= until || (bounds.aborted)() || (now >= overrun && slices.has_waiting_fork())
             };
-            let limit = Limit::new(&is_over);
+            let limit = StatementLimit::new(&is_over);
             let runs = |slice: &Slice| RunningSlice {
                 handle: slice.connection.get_interrupt_handle(),
                 until,
