@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def holds_the_lock() -> bool:
-    """Whether this interpreter has a global lock, which keeps lookups and closes apart."""
+    """Returns whether this interpreter has a global lock, which keeps lookups and closes apart."""
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
@@ -43,7 +43,7 @@ loaded: "str | None" = None
 
 
 def load() -> "Any":
-    """The module, or None. Searched once."""
+    """Returns the module, or None. Searched once."""
     global _found
     if _found is None:
         _found = (_find(),)

@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 _AT_ONCE = 1000
 
 
-def stopped_with_its_task(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """The asynchronous version of a method with ``progress``. Cancelling its task stops it."""
+def cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Makes a method with ``progress`` asynchronous. Cancelling its task stops it."""
 
     async def call(asked: Any, *arguments: Any, progress: Any = None, **options: Any) -> Any:
         watch = Stoppable(asked._progress if progress is None else progress)
         done = False
         try:
-            answer = await on_a_thread(method, asked, *arguments, progress=watch, **options)
+            answer = await run_on_thread(method, asked, *arguments, progress=watch, **options)
             done = True
             return answer
         finally:
             watch.stopped = not done
 
-    return _twin(call, method, "")  # type: ignore[no-any-return]
+    return _async_version(call, method, "")  # type: ignore[no-any-return]
 
 
-def one_by_one(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) -> Callable[P, AsyncIterator[T]]:
+def async_iterator(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) -> Callable[P, AsyncIterator[T]]:
     """The asynchronous version of a generator that may fetch first: for ``async for``.
 
     ``at_once``: how many are waited for together; 1 for one that waits for each.
@@ -52,26 +52,26 @@ def one_by_one(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) -> Cal
         rest = iter(method(asked, *arguments, progress=watch, **options))  # type: ignore[arg-type]
         done = False
         try:
-            while some := await on_a_thread(lambda: list(islice(rest, at_once))):
+            while some := await run_on_thread(lambda: list(islice(rest, at_once))):
                 for one in some:
                     yield one
             done = True
         finally:
             watch.stopped = not done
 
-    return _twin(call, method, "")  # type: ignore[no-any-return]
+    return _async_version(call, method, "")  # type: ignore[no-any-return]
 
 
-def to_its_end(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+def uncancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     """The asynchronous version of a method that runs to its end even if its task is cancelled."""
 
     async def call(*arguments: Any, **options: Any) -> Any:
-        return await on_a_thread(method, *arguments, **options)
+        return await run_on_thread(method, *arguments, **options)
 
-    return _twin(call, method, " It is not stopped midway.")  # type: ignore[no-any-return]
+    return _async_version(call, method, " It is not stopped midway.")  # type: ignore[no-any-return]
 
 
-def _twin(call: Any, method: Any, more: str) -> Any:
+def _async_version(call: Any, method: Any, more: str) -> Any:
     owner, _, name = method.__qualname__.rpartition(".")
     call.__name__, call.__qualname__, call.__module__ = f"a{name}", f"{owner}.a{name}", method.__module__
     call.__doc__ = f":meth:`{owner}.{name}` on a thread of its own.{more}"
@@ -80,8 +80,8 @@ def _twin(call: Any, method: Any, more: str) -> Any:
     return call
 
 
-async def on_a_thread(call: Any, *arguments: Any, **options: Any) -> Any:
-    """Calls on a thread of its own."""
+async def run_on_thread(call: Any, *arguments: Any, **options: Any) -> Any:
+    """Makes a call on a separate thread."""
     import asyncio
 
     return await asyncio.to_thread(call, *arguments, **options)

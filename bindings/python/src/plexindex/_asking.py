@@ -281,7 +281,7 @@ class QuestionMethods(EditMethods):
         On return the match is stored, for every process. It has no expiry. ``library`` is one library, not all.
         """
         raw, key_raw = _convert.path_bytes(path, self._hides_paths), _convert.key_text(key).encode()
-        self._tell(self._native.record_match, raw, len(raw), key_raw, len(key_raw), library=library)
+        self._run_command(self._native.record_match, raw, len(raw), key_raw, len(key_raw), library=library)
 
     def record_matches(self, library: LibraryArg, pairs: Iterable[tuple[PathArg, KeyArg]]) -> None:
         """:meth:`record_match` for many pairs of path and key in one transaction: all or none."""
@@ -294,36 +294,36 @@ class QuestionMethods(EditMethods):
         if paths.count(b"\0") != len(given):
             _convert.name_refused(given, self._hides_paths)
         keys = _convert.join_keys([key for _, key in pairs])
-        self._tell(self._native.record_matches, paths, len(paths), keys, len(keys), len(pairs), library=library)
+        self._run_command(self._native.record_matches, paths, len(paths), keys, len(keys), len(pairs), library=library)
 
     def invalidate_path(self, library: LibraryArg, path: PathArg) -> None:
         """Invalidates a path. Its confirmed match is removed. If it is listed, the next question for it asks the server
         for the item once. A path that is not known is no error.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
-        self._tell(self._native.invalidate_path, raw, len(raw), library=library)
+        self._run_command(self._native.invalidate_path, raw, len(raw), library=library)
 
     def invalidate_item(self, library: LibraryArg, key: KeyArg) -> None:
         """Invalidates an item and all its paths, as :meth:`invalidate_path`. Call it when the server answers 404."""
         raw = _convert.key_text(key).encode()
-        self._tell(self._native.invalidate_item, raw, len(raw), library=library)
+        self._run_command(self._native.invalidate_item, raw, len(raw), library=library)
 
     def invalidate_library(self, library: LibraryArg) -> None:
         """Invalidates a library. Its confirmed matches are removed, and a full listing is due now. Until that is
         fetched the old listing answers, marked stale. Takes the same time whatever the size.
         """
-        self._tell(self._native.invalidate_library, library=library)
+        self._run_command(self._native.invalidate_library, library=library)
 
     def invalidate_all(self) -> None:
         """:meth:`invalidate_library` for every library of the server."""
-        self._tell(self._native.invalidate_all, library=self)
+        self._run_command(self._native.invalidate_all, library=self)
 
     def clear(self) -> None:
         """Empties the store of this server and user: listings and matches.
 
         Opened without a server, that is the one whose answers are given: the newest that the store holds.
         """
-        self._tell(self._native.clear, library=self)
+        self._run_command(self._native.clear, library=self)
 
     def refresh(
         self,
@@ -345,15 +345,15 @@ class QuestionMethods(EditMethods):
         _log.drain(self._native)
         return status == c.OK
 
-    amatch_path = _aio.stopped_with_its_task(match_path)
-    amatch_paths = _aio.stopped_with_its_task(match_paths)
-    afolder = _aio.stopped_with_its_task(folder)
-    aitems_below = _aio.one_by_one(items_below)
-    amatch_guid = _aio.stopped_with_its_task(match_guid)
-    asearch_title = _aio.stopped_with_its_task(search_title)
-    arefresh = _aio.stopped_with_its_task(refresh)
-    arecord_match = _aio.to_its_end(record_match)
-    arecord_matches = _aio.to_its_end(record_matches)
-    ainvalidate_path = _aio.to_its_end(invalidate_path)
-    ainvalidate_item = _aio.to_its_end(invalidate_item)
-    ainvalidate_library = _aio.to_its_end(invalidate_library)
+    amatch_path = _aio.cancellable(match_path)
+    amatch_paths = _aio.cancellable(match_paths)
+    afolder = _aio.cancellable(folder)
+    aitems_below = _aio.async_iterator(items_below)
+    amatch_guid = _aio.cancellable(match_guid)
+    asearch_title = _aio.cancellable(search_title)
+    arefresh = _aio.cancellable(refresh)
+    arecord_match = _aio.uncancellable(record_match)
+    arecord_matches = _aio.uncancellable(record_matches)
+    ainvalidate_path = _aio.uncancellable(invalidate_path)
+    ainvalidate_item = _aio.uncancellable(invalidate_item)
+    ainvalidate_library = _aio.uncancellable(invalidate_library)

@@ -97,7 +97,7 @@ class Watch:
         self.drained = -_BETWEEN_DRAINS
         """When log lines were fetched last: a wait for changes comes here 5 times a second, for days."""
 
-    def goes_on(self, address: int) -> bool:
+    def should_continue(self, address: int) -> bool:
         """Reads plexindex_progress at this address, calls the host, and returns whether to go on."""
         if self.session is not None:
             if not self.session._open or _ending.refused():
@@ -145,11 +145,11 @@ class Renewal:
         if isinstance(error, KeyboardInterrupt):
             interrupt_main()
 
-    def taken_error(self) -> BaseException | None:
+    def take_error(self) -> BaseException | None:
         """Takes the exception that the callable raised on this thread."""
         return self._raised.pop(get_ident(), None)
 
-    def goes_on(self, address: int) -> bool:
+    def should_continue(self, address: int) -> bool:
         """Writes a token into the plexindex_buffer at this address; False: there is none now."""
         self._raised.pop(get_ident(), None)
         token = self._renew()
@@ -170,7 +170,7 @@ def renewal_callback(renewal: Renewal) -> Any:
     if _renewals is None:
         _renewals = WeakSet()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_begin_anew)
+            os.register_at_fork(after_in_child=_restart_in_child)
     call = partial(max)
     call.renewal = renewal
     _begin(call)
@@ -187,7 +187,7 @@ def _begin(call: Any) -> None:
     call.keywords["key"] = answers.send
 
 
-def _begin_anew() -> None:
+def _restart_in_child() -> None:
     # Threads within the host's callable do not exist in the child: their generators never end.
     for call in list(_renewals or ()):
         _begin(call)
@@ -214,7 +214,7 @@ def _progress_answers(watch: Watch | Renewal) -> Generator[int, int, None]:
                 elif not address:
                     answer = 0
                 else:
-                    answer = -1 if watch.goes_on(address) else 1
+                    answer = -1 if watch.should_continue(address) else 1
         except GeneratorExit:
             return
         except BaseException as error:

@@ -48,7 +48,7 @@ class Call:
         self.reserve(_FIRST_CAPACITY)
 
     def reserve(self, capacity: int) -> None:
-        """A buffer of at least this size."""
+        """Returns a buffer of at least this size."""
         if capacity > self.buffer.capacity:
             # In steps, so that growing answers do not each need a new buffer. A bytearray comes zeroed by the kernel,
             # page by page as they are used; ctypes would write each byte.
@@ -58,7 +58,7 @@ class Call:
             self.buffer.data, self.buffer.capacity = ctypes.addressof(self._view), capacity
 
     def answer(self) -> bytes:
-        """A copy of the answer."""
+        """Returns a copy of the answer."""
         return self._view[: self.buffer.length]  # type: ignore[no-any-return]
 
     def detach(self) -> bytearray:
@@ -83,11 +83,11 @@ class Call:
         return status
 
     def error_text(self) -> bytes:
-        """The text of the call's error."""
+        """Returns the text of the call's error."""
         return self._text.value
 
     def release(self) -> None:
-        """Forgets the call and offers this object to the thread's next one."""
+        """Resets this object and returns it to the thread's pool."""
         watch = self.watch
         watch.session = watch.listener = watch.error = None
         self.query.text_data = None

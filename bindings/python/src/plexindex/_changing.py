@@ -22,7 +22,7 @@ class EditMethods(ReportMethods):
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be used: ``close`` was not called."""
+        """Whether the index is open: ``close`` was not called."""
         return self._open
 
     def set_token(self, token: str | None) -> None:
@@ -36,7 +36,7 @@ class EditMethods(ReportMethods):
         :func:`plexindex.open` a callable.
         """
         raw = b"" if token is None else _convert.text_bytes("token", token)
-        self._tell(self._native.set_token, raw or None, len(raw), library=self)
+        self._run_command(self._native.set_token, raw or None, len(raw), library=self)
 
     token = property(None, set_token, doc="The token, which can be set and not read: see :meth:`set_token`.")
 
@@ -80,11 +80,11 @@ class EditMethods(ReportMethods):
         again for as long as it takes; the log says whether the server can be reached. A second call changes nothing. A
         forked child does not watch until it calls this. Raises OfflineError without a server.
         """
-        self._tell(self._native.watch_start, library=self)
+        self._run_command(self._native.watch_start, library=self)
 
     def watch_stop(self) -> None:
         """Stops listening, within a second. No error if it was not listening."""
-        self._tell(self._native.watch_stop, library=self)
+        self._run_command(self._native.watch_stop, library=self)
 
     def watch(self) -> Watching:
         """Listens to the server's events for the length of a block: ``with index.watch(): …``."""
@@ -109,7 +109,7 @@ class EditMethods(ReportMethods):
             raw = json.dumps(dict(body)).encode()
         else:
             raise TypeError(f"body must be bytes, str or a dict, not {type(body).__name__}")
-        self._tell(self._native.notify, raw, len(raw), library=self)
+        self._run_command(self._native.notify, raw, len(raw), library=self)
 
 
 class Watching:

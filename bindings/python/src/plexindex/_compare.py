@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "Difference"]
 
-# Files of a folder outside every library that are looked up to find a missing mapping.
+# Number of files of a folder outside every library that are looked up to find a missing mapping.
 _SAMPLE = 200
 
 
@@ -156,7 +156,7 @@ class Comparison:
     def _differences(self, folders: Collection[bytes]) -> Iterator[Difference]:
         for folder in folders:
             yield from self._compare(folder)
-        yield from self._renames.told()
+        yield from self._renames.resolve()
         self.stale |= self._renames.failed
 
     def _bring_up_to_date(self) -> None:
@@ -172,7 +172,7 @@ class Comparison:
         if all(library.age is None for library in chosen):
             raise LibraryNotFoundError("no library that is asked was fetched yet: do so once (refresh)")
         self.age = oldest(chosen)
-        self._places.learn(libraries)
+        self._places.reload(libraries)
 
     def _refuse(self, folder: bytes) -> None:
         """Raises an error for a folder that cannot be compared."""
@@ -193,7 +193,7 @@ class Comparison:
                 f"{os.fsdecode(folder)} is of library '{other[0].title}', which was not asked: ask that library, or all"
             )
             raise InvalidArgumentError(text)
-        known = below or any(places.files(folder, one) for one in places.among(within))
+        known = below or any(places.files(folder, one) for one in places.at_locations(within))
         if _on_disk.is_missing(folder, folder=True) and not known:
             there = "', '".join(os.fsdecode(place) for place in list(places.locations)[:6])
             what = "is a file" if os.path.exists(folder) else "does not exist"
@@ -222,7 +222,7 @@ class Comparison:
                 if one is None or not self._renames.holds_file(one, difference):
                     yield difference
         for root in roots:
-            for library in places.among(place for place in around if is_in(place, root) or is_in(root, place)):
+            for library in places.at_locations(place for place in around if is_in(place, root) or is_in(root, place)):
                 for difference in self._listing.below(library, root, empty):
                     if not self._renames.holds_listed(library, difference):
                         yield difference
@@ -232,7 +232,7 @@ class Comparison:
         gone, places = _on_disk.is_empty(place), self._places
         if not gone and self._walk.has_leftovers_only(place) and not self._listing.has_any(place):
             gone = "has no media in it"
-        known = {library.uuid for library in places.among(above for above in empty if is_in(place, above))}
+        known = {library.uuid for library in places.at_locations(above for above in empty if is_in(place, above))}
         for library in places.locations[place] if gone else ():
             files = places.files(place, library)
             if files and library.uuid not in known:

@@ -63,7 +63,7 @@ class TokenCommand:
         return token
 
 
-class Named(NamedTuple):
+class Setting(NamedTuple):
     """A value and its origin."""
 
     value: str | None
@@ -80,16 +80,16 @@ class Named(NamedTuple):
 class Layer(NamedTuple):
     """One place that may name a server and a token."""
 
-    url: Named
-    token: Named
+    url: Setting
+    token: Setting
     user: str | None = None
 
 
 class Found(NamedTuple):
     """The settings and their origins."""
 
-    url: Named
-    token: Named
+    url: Setting
+    token: Setting
     user: str | None
     folder: str
     size_limit: int | None
@@ -97,12 +97,12 @@ class Found(NamedTuple):
     mappings: list[Mapping]
 
 
-NOTHING = Named(None, "")
+NOTHING = Setting(None, "")
 
 
 def find(
-    url: Named = NOTHING,
-    token: Named = NOTHING,
+    url: Setting = NOTHING,
+    token: Setting = NOTHING,
     *,
     no_server: bool = False,
     user: str | None = None,
@@ -117,7 +117,7 @@ def find(
     ``no_server``: none is looked for, nor a token.
     """
     path, file = _plexapi_file()
-    auth, ours = file.get("auth", {}), _ours(file.get("plexindex", {}), path)
+    auth, ours = file.get("auth", {}), _own_section(file.get("plexindex", {}), path)
     chosen_url = chosen_token = NOTHING
     if not no_server:
         layers = [
@@ -133,18 +133,18 @@ def find(
             ),
             Layer(variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")),
             Layer(
-                Named(auth.get("server_baseurl"), path),
+                Setting(auth.get("server_baseurl"), path),
                 # plexapi needs a token there; ours has priority.
-                _by_command(Named(ours.get("token_command"), f"{path}, [plexindex] token_command"))
-                or Named(auth.get("server_token"), path),
+                _token_from_command(Setting(ours.get("token_command"), f"{path}, [plexindex] token_command"))
+                or Setting(auth.get("server_token"), path),
                 ours.get("user"),
             ),
         ]
-        chosen_url, chosen_token = _chosen(layers)
+        chosen_url, chosen_token = _choose_server(layers)
         user = _user_of(layers)
     if size_limit is None:
         size_limit = _size_from(variable("PLEXINDEX_SIZE_LIMIT")) or _size_from(
-            Named(ours.get("size_limit"), f"{path}, [plexindex] size_limit")
+            Setting(ours.get("size_limit"), f"{path}, [plexindex] size_limit")
         )
     if database is None:
         database = variable("PLEXINDEX_DATABASE").value or ours.get("database")
@@ -163,7 +163,7 @@ def find(
 _SETTINGS = ("dir", "database", "size_limit", "token_command", "user", "mappings")
 
 
-def _ours(section: dict[str, str], path: str) -> dict[str, str]:
+def _own_section(section: dict[str, str], path: str) -> dict[str, str]:
     """Our section of the file. Quotes around values are removed; unknown settings cause a warning."""
     for name in sorted(section.keys() - set(_SETTINGS), reverse=True):
         import difflib
@@ -173,15 +173,15 @@ def _ours(section: dict[str, str], path: str) -> dict[str, str]:
         hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(_SETTINGS[:-1])} and {_SETTINGS[-1]}"
         text = "%s, [plexindex] %s: it is no setting, and is ignored; %s"
         logging.getLogger("plexindex").warning(text, path, name, hint)
-    return {name: _unquoted(value) for name, value in section.items()}
+    return {name: _without_quotes(value) for name, value in section.items()}
 
 
-def _unquoted(value: str) -> str:
+def _without_quotes(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
 
 
 def size_of(text: str) -> int:
-    """A number of bytes: digits, then K, M, G or T for powers of 1000."""
+    """Parses a number of bytes: digits, then K, M, G or T for powers of 1000."""
     number, unit = text.strip(), 1
     if number and number[-1] in "KMGTkmgt":
         number, unit = number[:-1], 1000 ** (1 + "KMGT".index(number[-1].upper()))
@@ -190,7 +190,7 @@ def size_of(text: str) -> int:
     return int(number) * unit
 
 
-def _size_from(named: Named) -> int | None:
+def _size_from(named: Setting) -> int | None:
     if not named.value:
         return None
     try:
@@ -222,14 +222,14 @@ def pair_of(text: str) -> tuple[str, str]:
 
 
 def default_folder() -> str:
-    """The default folder of the store."""
+    """Returns the default folder of the store."""
     if sys.platform == "darwin":
         return os.path.expanduser("~/Library/Caches/plexindex")
     return os.path.join(variable("XDG_CACHE_HOME").value or os.path.expanduser("~/.cache"), "plexindex")
 
 
-def _chosen(layers: list[Layer]) -> tuple[Named, Named]:
-    """The first server and the first token."""
+def _choose_server(layers: list[Layer]) -> tuple[Setting, Setting]:
+    """Returns the first server and the first token."""
     at = next((number for number, layer in enumerate(layers) if layer.url.value), len(layers))
     by = next((number for number, layer in enumerate(layers) if layer.token.is_given), len(layers))
     url = layers[at].url if at < len(layers) else NOTHING
@@ -262,22 +262,22 @@ def _normal(url: str) -> str:
     return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}".rstrip("/")
 
 
-def variable(name: str) -> Named:
+def variable(name: str) -> Setting:
     """A variable of the environment; an empty one counts as missing."""
-    return Named(os.environ.get(name) or None, name)
+    return Setting(os.environ.get(name) or None, name)
 
 
-def _by_command(command: Named) -> Named | None:
-    return Named(None, command.source, TokenCommand(command.value, command.source)) if command.value else None
+def _token_from_command(command: Setting) -> Setting | None:
+    return Setting(None, command.source, TokenCommand(command.value, command.source)) if command.value else None
 
 
-def token_of(token: Named, file: Named, command: Named = NOTHING) -> Named:
+def token_of(token: Setting, file: Setting, command: Setting = NOTHING) -> Setting:
     """A token that is given, or stands in a file, or that a command prints."""
     given = [one.source for one in (token, file, command) if one.value is not None]
     if len(given) > 1:
         raise InvalidArgumentError(f"{given[0]} and {given[1]} are both given: give one of them")
     if file.value is None:
-        return _by_command(command) or token
+        return _token_from_command(command) or token
     try:
         with open(os.path.expanduser(file.value), encoding="utf-8") as lines:
             text = lines.read().strip()
@@ -288,7 +288,7 @@ def token_of(token: Named, file: Named, command: Named = NOTHING) -> Named:
         ) from None
     if not text:
         raise InvalidArgumentError(f"{file.source} {file.value} is empty: it should hold the token and nothing else")
-    return Named(text, file.source)
+    return Setting(text, file.source)
 
 
 def _plexapi_file() -> tuple[str, dict[str, dict[str, str]]]:

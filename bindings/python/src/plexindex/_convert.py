@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 FOREVER_MS = 1000 * 365 * 24 * 3600 * 1000
 
 
-def refused(text: str) -> "InvalidArgumentError":
-    """The error for an argument. The errors are loaded late."""
+def argument_error(text: str) -> "InvalidArgumentError":
+    """Creates the error for an invalid argument. The errors are loaded late."""
     from . import InvalidArgumentError
 
     return InvalidArgumentError(text)
 
 
-def shown(path: object, hidden: bool = False) -> str:
+def display_path(path: object, hidden: bool = False) -> str:
     """A path for an error message: its repr, shortened, or how long it is."""
     text = repr(path)
     if hidden:
@@ -40,10 +40,10 @@ def path_bytes(path: "PathArg", hidden: bool = False, what: str = "file") -> byt
     value = _fspath("a path", path)
     raw = text_bytes("path", value, hidden)
     if not raw:
-        raise refused(f"the path is empty: give the full path of a {what}")
+        raise argument_error(f"the path is empty: give the full path of a {what}")
     if b"\0" in raw:
-        raise refused(
-            f"the path {shown(value, hidden)} holds a NUL character, which no file can have: "
+        raise argument_error(
+            f"the path {display_path(value, hidden)} holds a NUL character, which no file can have: "
             "cut it off or leave this path out"
         )
     return raw
@@ -74,9 +74,9 @@ def text_bytes(name: str, value: "str | bytes", hidden: bool = False) -> bytes:
     try:
         return value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
-        raise refused(
-            f"the {name} {shown(value, hidden)} holds a lone surrogate at position {error.start} that stands for no "
-            "byte: decode file names with os.fsdecode"
+        raise argument_error(
+            f"the {name} {display_path(value, hidden)} holds a lone surrogate at position {error.start} that stands "
+            "for no byte: decode file names with os.fsdecode"
         ) from None
 
 
@@ -104,7 +104,7 @@ def join_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> bytes:
         return b"\0".join([*(path_bytes(path, hidden) for path in paths), b""])
     if not all(paths):
         place = next(number for number, path in enumerate(paths) if not path)
-        raise refused(f"the path at position {place} of the list is empty: give the full path of a file")
+        raise argument_error(f"the path at position {place} of the list is empty: give the full path of a file")
     return block
 
 
@@ -123,7 +123,7 @@ def key_text(key: object) -> str:
     if not isinstance(key, str):
         raise TypeError(f"a key must be str, int or an item, not {type(key).__name__}")
     if not key or "\0" in key:
-        raise refused(f"{shown(key)} is no key: give an item's key or rating key, such as '7'")
+        raise argument_error(f"{display_path(key)} is no key: give an item's key or rating key, such as '7'")
     return key
 
 
@@ -152,15 +152,15 @@ def milliseconds(name: str, seconds: "float | None", *, none: "int | None", zero
     """
     if seconds is None or seconds == float("inf"):
         if none is None:
-            raise refused(f"{name}={seconds} is refused: give a number of seconds")
+            raise argument_error(f"{name}={seconds} is refused: give a number of seconds")
         return none
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__}")
     if not seconds >= 0:
-        raise refused(f"{name}={seconds} is refused: give seconds, 0 or more")
+        raise argument_error(f"{name}={seconds} is refused: give seconds, 0 or more")
     if seconds == 0:
         if zero is None:
-            raise refused(f"{name}=0 is refused: give more than 0 seconds")
+            raise argument_error(f"{name}=0 is refused: give more than 0 seconds")
         return zero
     return min(max(1, round(seconds * 1000)), FOREVER_MS)
 

@@ -155,13 +155,13 @@ class Index(QuestionMethods):
 
         return _feed.watch(self, since, library, timeout, offline, progress)
 
-    achanges = _aio.stopped_with_its_task(changes)
-    awatch_changes = _aio.one_by_one(watch_changes, at_once=1)
-    awatch_pages = _aio.one_by_one(watch_pages, at_once=1)
+    achanges = _aio.cancellable(changes)
+    awatch_changes = _aio.async_iterator(watch_changes, at_once=1)
+    awatch_pages = _aio.async_iterator(watch_pages, at_once=1)
 
     async def aclose(self) -> None:
         """:meth:`Index.close` on a thread of its own: it waits for calls that are in flight."""
-        await _aio.on_a_thread(self.close)
+        await _aio.run_on_thread(self.close)
 
     def __enter__(self) -> Index:
         return self
@@ -369,13 +369,13 @@ class Library(Chosen):
     refresh = _in_library(Index.refresh, "refresh", "Brings the library up to date now")
     edit_items = _in_library(Index.edit_items, "edit_items", "Gives items of the library the same values")
 
-    amatch = _aio.stopped_with_its_task(match)
-    amatch_paths = _aio.stopped_with_its_task(match_paths)
-    afolder = _aio.stopped_with_its_task(folder)
-    aitems_below = _aio.one_by_one(items_below)
-    achanges = _aio.stopped_with_its_task(changes)
-    awatch_changes = _aio.one_by_one(watch_changes, at_once=1)
-    arefresh = _aio.stopped_with_its_task(refresh)
+    amatch = _aio.cancellable(match)
+    amatch_paths = _aio.cancellable(match_paths)
+    afolder = _aio.cancellable(folder)
+    aitems_below = _aio.async_iterator(items_below)
+    achanges = _aio.cancellable(changes)
+    awatch_changes = _aio.async_iterator(watch_changes, at_once=1)
+    arefresh = _aio.cancellable(refresh)
 
     def __repr__(self) -> str:
         closed = "" if self._index.is_open else " (closed)"

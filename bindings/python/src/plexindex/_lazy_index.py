@@ -49,7 +49,7 @@ def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", p
     index = LazyIndex(fast, native, handle, texts[0] or b"", bool(numbers[7] & c.OPEN_OBFUSCATE_PATHS), progress)
     _open_indexes[:] = [known for known in _open_indexes if known() is not None]
     _open_indexes.append(ref(index))
-    _tell(fast, native)
+    _run_command(fast, native)
     # Another thread may have loaded the classes meanwhile.
     return full_index(index) if f"{__package__}._index" in sys.modules else index
 
@@ -59,12 +59,12 @@ def _failure(fast: "Any", native: "Any", status: int) -> "Exception":
     from . import Error
     from ._errors import error_for
 
-    _tell(fast, native)
+    _run_command(fast, native)
     failure: Error = error_for(status, text)
     return failure
 
 
-def _tell(fast: "Any", native: "Any") -> None:
+def _run_command(fast: "Any", native: "Any") -> None:
     lines: Sequence[tuple[int, bytes]] = fast.lines(native)
     if lines:
         from ._log import hand_on
@@ -155,7 +155,7 @@ class LazyIndex:
         from ._answers import log_lines
 
         if log_lines(block):
-            _tell(fast, native)
+            _run_command(fast, native)
         match = Match(block, asked=self)
         # The path is in a current listing: a question that may send requests gives the same.
         certain = match.confidence == "high" and match.rung in _LISTED and not match.stale
@@ -184,7 +184,7 @@ class LazyIndex:
         status = fast.close(native, handle)
         if status:
             raise _failure(fast, native, status)
-        _tell(fast, native)
+        _run_command(fast, native)
 
     def __enter__(self) -> "Any":
         return self

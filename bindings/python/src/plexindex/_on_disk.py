@@ -14,7 +14,7 @@ GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 def is_missing(path: bytes, *, folder: bool = False) -> bool:
-    """Whether there certainly is no file of this name, or no folder."""
+    """Returns whether a file or folder certainly does not exist."""
     try:
         found = os.stat(path)
     except ValueError:
@@ -25,7 +25,7 @@ def is_missing(path: bytes, *, folder: bool = False) -> bool:
 
 
 def is_empty(folder: bytes) -> str | None:
-    """What is wrong with an empty folder; None if it is not empty, or cannot be read."""
+    """Describes an empty folder; None if it is not empty, or cannot be read."""
     try:
         return None if names_in(folder, 1) else "is empty"
     except OSError as error:
@@ -33,7 +33,7 @@ def is_empty(folder: bytes) -> str | None:
 
 
 def names_in(folder: bytes, most: int) -> int:
-    """How many names are in a folder, or ``most``."""
+    """Returns the number of names in a folder, at most ``most``."""
     with os.scandir(folder) as entries:
         return sum(1 for _ in islice(entries, most))
 
@@ -52,7 +52,7 @@ def spelt_otherwise(path: bytes) -> bytes | None:
     if there is None or found is None:
         return None
     other = there + b"/" + found
-    # A link that leads nowhere is no file.
+    # A dangling link is not a file.
     return None if is_missing(other) else other
 
 

@@ -5,7 +5,7 @@ import sys
 
 from . import _accelerator, _convert, _lazy_index
 from . import _constants as c
-from ._convert import refused
+from ._convert import argument_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,9 +113,11 @@ def open(
         mappings = list(mappings)
     folder = _convert.folder_bytes("cache_dir", cache_dir)
     if not folder or b"\0" in folder:
-        raise refused(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
+        raise argument_error(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
     if database is not None and not os.fspath(database):
-        raise refused("database is empty: name Plex's database, or the folder 'Plex Media Server', or leave it out")
+        raise argument_error(
+            "database is empty: name Plex's database, or the folder 'Plex Media Server', or leave it out"
+        )
     _convert.callback("progress", progress)
     ms = _convert.milliseconds
     forever = _convert.FOREVER_MS
@@ -178,7 +180,7 @@ def open(
 _again: "dict[str, Index]" = {}
 
 
-class _Unopened:
+class _UnavailableIndex:
     """Stands for an index that cannot be opened again, and for its libraries: each use says why.
 
     An error while it is loaded would end a worker of a multiprocessing.Pool, and the pool would wait for ever.
@@ -189,7 +191,7 @@ class _Unopened:
     def __init__(self, error: "Error") -> None:
         self._error = error
 
-    def library(self, *_: object, **__: object) -> "_Unopened":
+    def library(self, *_: object, **__: object) -> "_UnavailableIndex":
         """One of its libraries."""
         return self
 
@@ -211,14 +213,16 @@ class _Unopened:
         return f"<plexindex: not opened: {self._error}>"
 
 
-def _open_again(folder: str, server_url: "str | None", has_token: bool, given: "dict[str, Any]") -> "Index | _Unopened":
+def _open_again(
+    folder: str, server_url: "str | None", has_token: bool, given: "dict[str, Any]"
+) -> "Index | _UnavailableIndex":
     """Loads a pickled index: one index for each recipe, open until the process ends."""
     from . import Error
 
     try:
         return _opened_again(folder, server_url, has_token, given)
     except Error as error:
-        return _Unopened(error)
+        return _UnavailableIndex(error)
 
 
 def _opened_again(folder: str, server_url: "str | None", has_token: bool, given: "dict[str, Any]") -> "Index":
@@ -228,12 +232,12 @@ def _opened_again(folder: str, server_url: "str | None", has_token: bool, given:
         return found
     token: TokenArg = None
     if has_token and server_url is not None:
-        from ._config import NOTHING, Named, find
+        from ._config import NOTHING, Setting, find
 
-        found_token = find(Named(server_url, "the pickled index"), NOTHING).token
+        found_token = find(Setting(server_url, "the pickled index"), NOTHING).token
         token = found_token.renew or found_token.value
         if token is None:
-            raise refused(
+            raise argument_error(
                 f"the index of {server_url} was pickled, without its token: set PLEXINDEX_TOKEN, or name the token in "
                 "plexapi's config.ini, or open the index in each process"
             )
@@ -245,13 +249,13 @@ def _configured(
     server_url: "Any", token: "Any", user: "Any", size_limit: "Any", database: "Any", mappings: "Any"
 ) -> "tuple[Any, ...]":
     """Missing options, from the environment and from plexapi's file."""
-    from ._config import Named, find
+    from ._config import Setting, find
     from ._mapping import as_mapping
 
     rules = [as_mapping(rule) for rule in mappings]
     found = find(
-        Named(server_url, "server_url"),
-        Named(token, "token"),
+        Setting(server_url, "server_url"),
+        Setting(token, "token"),
         user=user,
         size_limit=size_limit,
         database=database,
@@ -270,7 +274,7 @@ def _opened(
     progress: "ProgressArg",
     renew: "Renew | None",
 ) -> "Index":
-    """The same through ctypes."""
+    """Opens through ctypes, without the accelerator."""
     import ctypes
 
     from . import Index, _native
@@ -309,7 +313,7 @@ def _log_level(level: "int | str | None") -> int:
 def _rules(mappings: "list[MappingArg]") -> "_lazy_index.Rules":
     pairs = [rule for rule in mappings if type(rule) is tuple and len(rule) == 2]
     if len(pairs) < len(mappings):
-        # Loaded late: few hosts need it.
+        # Imported at first use: few hosts need it.
         from ._mapping import rules_of
 
         return rules_of(mappings)
@@ -325,5 +329,5 @@ def _whole(name: str, value: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if not 1 <= value <= most:
-        raise refused(f"{name}={value} is refused: give 1 to {most}")
+        raise argument_error(f"{name}={value} is refused: give 1 to {most}")
     return value

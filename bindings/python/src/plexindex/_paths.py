@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 
 def is_windows(path: str) -> bool:
-    """Whether a path begins like those of Windows: with a drive, or a share."""
+    """Returns whether a path begins like those of Windows: with a drive or a share."""
     return path[:2] == "\\\\" or (
         path[1:2] == ":" and path[2:3] in ("/", "\\") and path[0].isascii() and path[0].isalpha()
     )
 
 
 def components(path: str) -> list[str]:
-    """The parts of a path. A backslash separates in paths that begin like those of Windows."""
+    """Splits a path into its components. A backslash separates in paths that begin like those of Windows."""
     if is_windows(path):
         path = path.replace("\\", "/")
     return [part for part in path.split("/") if part]
 
 
 def relations(path: str, others: Sequence[str]) -> list[int]:
-    """How a path relates to each of the others: see plexindex_compare_paths()."""
+    """Compares a path with each of the others: see plexindex_compare_paths()."""
     native = _native.load()
     # The library's texts end at a NUL. No path has one, so replacing it makes no two files equal.
     raw, *block = (text.replace("\0", "\1").encode("utf-8", "surrogatepass") for text in (path, *others))
@@ -43,12 +43,12 @@ def relations(path: str, others: Sequence[str]) -> list[int]:
 
 
 def same_file(path: str, others: Sequence[str]) -> bool:
-    """Whether one of the others is this path, whatever its spelling."""
+    """Returns whether one of the others is this path in any spelling."""
     return any(relation & c.PATHS_EQUAL for relation in relations(path, others))
 
 
 def lies_under(path: str, folders: Sequence[str]) -> bool:
-    """Whether a path lies below one of the folders."""
+    """Returns whether a path lies below one of the folders."""
     return any(relation & c.PATHS_UNDER for relation in relations(path, folders))
 
 

@@ -36,7 +36,7 @@ class Places:
         self.others: ByFolder = {}
         """The folders of the other libraries."""
 
-    def learn(self, libraries: Iterable[LibraryInfo]) -> None:
+    def reload(self, libraries: Iterable[LibraryInfo]) -> None:
         """Reads the libraries again."""
         for library in libraries:
             known = self.unfetched if library.age is None else self.locations
@@ -47,26 +47,26 @@ class Places:
                     known.setdefault(self.names.host_folder(location), []).append(library)
 
     def library(self, library: LibraryInfo) -> Library:
-        """A library, to be asked."""
+        """Returns the handle of a library."""
         return self.index.library(uuid=library.uuid)
 
-    def among(self, places: Iterable[bytes]) -> list[LibraryInfo]:
-        """The libraries that have these locations, each once."""
+    def at_locations(self, places: Iterable[bytes]) -> list[LibraryInfo]:
+        """Returns the libraries with these locations, each once."""
         return list({library.uuid: library for place in places for library in self.locations[place]}.values())
 
-    def around(self, path: bytes) -> bytes | None:
-        """The innermost location that a path lies in."""
+    def innermost(self, path: bytes) -> bytes | None:
+        """Returns the innermost location that contains a path."""
         return max((place for place in self.locations if is_in(path, place)), key=len, default=None)
 
     def owners(self, path: bytes) -> list[LibraryInfo]:
-        """The libraries that have a path in one of their folders."""
-        place = self.around(path)
+        """Returns the libraries with a location that contains a path."""
+        place = self.innermost(path)
         return [] if place is None else self.locations[place]
 
     def owners_elsewhere(self, folder: bytes) -> list[LibraryInfo] | None:
         """The other libraries that own a folder, by its innermost location."""
         place = max((place for place in self.others if is_in(folder, place)), key=len, default=b"")
-        return None if len(self.around(folder) or b"") >= len(place) else self.others[place]
+        return None if len(self.innermost(folder) or b"") >= len(place) else self.others[place]
 
     def files(self, folder: bytes, library: LibraryInfo) -> int:
         """How many files a library lists below a folder: this one, and not another that ends alike."""
@@ -90,7 +90,7 @@ class Names:
         """Whether the host's name of each listed path is known: a pattern over the host's paths leads one way."""
 
     def host(self, path: str) -> bytes:
-        """The host's name of a listed path."""
+        """Returns the host's path for a listed path."""
         if self._rules is not None:
             found = self._rules._host(path)
             for server, host in () if found else self._back:
@@ -101,17 +101,17 @@ class Names:
         return os.fsencode(path)
 
     def host_folder(self, folder: str) -> bytes:
-        """The same for a folder: rules match paths below it."""
+        """Returns the host's path for a folder: rules match paths below it."""
         below = self.host(folder.rstrip("/") + "/x")
         return os.path.normpath(os.path.dirname(below))
 
 
 def is_in(path: bytes, folder: bytes) -> bool:
-    """Whether a path is this folder, or lies below it."""
+    """Returns whether a path is this folder or lies below it."""
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 
 
 def outermost(folders: Iterable[bytes]) -> list[bytes]:
-    """The outermost of these folders, each once."""
+    """Returns the outermost of these folders, each once."""
     once = list(dict.fromkeys(folders))
     return [one for one in once if not any(one != other and is_in(one, other) for other in once)]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _ROWS = b"rows"
 _LISTED, _LEAVES = b"l", b"e"
 _SHAPE = b""
-# Most items that fit a path: each costs a request.
+# Maximum number of items for a path: each costs a request.
 _CANDIDATES = 16
 
 
@@ -122,7 +122,7 @@ class PlexCache:
         return self._store.has(_LEAVES + name_of(library_name), _SHAPE)
 
     def _was_missed(self, library_name: str, path: str) -> bool:
-        """Whether a search for a path failed recently, in any process."""
+        """Returns whether a search for a path failed recently, in any process."""
         return self._store.has(_ROWS, _entry(b"m", library_name, path))
 
     def _note_miss(self, library_name: str, path: str, seconds: float) -> None:

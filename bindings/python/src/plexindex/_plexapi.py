@@ -30,7 +30,7 @@ def _open(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> In
 
 
 def _user_of(server: Any) -> str | None:
-    """The account of the server's token, where plexapi has asked for it already."""
+    """Returns the account of the server's token, if plexapi has fetched it already."""
     account = vars(server).get("_myPlexAccount")
     facts = {} if account is None else vars(account)
     # With another token it would be another user.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     # An item that may have been renamed.
     Unsure = tuple[LibraryInfo, Item]
 
-# Most items that a run requests, 64 at a time.
+# Maximum number of items that a run requests, 64 at a time.
 _ASKED = 256
 # Most new files, and most further files of items, that are held back.
 _HELD = 8192
@@ -56,7 +56,7 @@ class Renames:
         self._told_further: set[str] = set()
 
     def holds_file(self, one: OnDisk, difference: Difference) -> bool:
-        """Whether a difference of a file is held back: the file may be an item's new or old name."""
+        """Returns whether a difference of a file is held back: the file may be an item's new or old name."""
         if self.may_ask and difference.what == "ambiguous" and len(self._shared) < _HELD:
             self._shared.append(one)
             self._ambiguous.append(difference)
@@ -70,7 +70,7 @@ class Renames:
         return True
 
     def holds_listed(self, library: LibraryInfo, difference: Difference) -> bool:
-        """Whether a difference of an item is held back."""
+        """Returns whether a difference of an item is held back."""
         if difference.what == "not_on_disk":
             held = self._gone.setdefault(library.uuid, [])
             if self.may_ask and len(held) < _ASKED:
@@ -83,10 +83,10 @@ class Renames:
             self._told_further.add(library.uuid)
         return False
 
-    def told(self) -> Iterator[Difference]:
+    def resolve(self) -> Iterator[Difference]:
         """Requests the items that may have been renamed, then yields the remaining differences."""
         listing, held = self._listing, self._new + self._shared
-        keys, changed = self._ask_for(self._unsure())
+        keys, changed = self._request_items(self._first_candidates())
         self.may_ask = False
 
         def is_asked(library: str, item: Item | None) -> bool:
@@ -118,7 +118,7 @@ class Renames:
             if answer.reason_code == "unconfirmed":
                 yield difference
 
-    def _unsure(self) -> list[Unsure]:
+    def _first_candidates(self) -> list[Unsure]:
         """The items to ask for first: of libraries that have two of what a rename leaves behind, which are new files,
         files that are gone, and files that are listed in another spelling.
         """
@@ -153,7 +153,7 @@ class Renames:
         found: list[Unsure] = []
         if not places.others or not places.names.known:
             return found
-        for root in {root for root in (places.around(path) for path, *_ in self._new) if root is not None}:
+        for root in {root for root in (places.innermost(path) for path, *_ in self._new) if root is not None}:
             shared = [library for place, known in places.others.items() if is_in(root, place) for library in known]
             for library in {one.uuid: one for one in shared if one.age is not None}.values():
                 for item in places.index.items_below(places.library(library), root, offline=True):
@@ -164,7 +164,7 @@ class Renames:
                             return found
         return found
 
-    def _ask_for(self, unsure: Collection[Unsure]) -> tuple[set[tuple[str, str]], set[str]]:
+    def _request_items(self, unsure: Collection[Unsure]) -> tuple[set[tuple[str, str]], set[str]]:
         """Asks the server for items. A file that one of them has now may be what another one was called, so that one is
         asked for next. Which items were asked for, and which libraries have some with other files since, or no more.
         """
@@ -211,5 +211,5 @@ class Renames:
 
 
 def _is_of(answer: Match, item: Item) -> bool:
-    """Whether a file is listed with an item, and perhaps with others."""
+    """Returns whether a file is listed with an item, and perhaps with others."""
     return answer.rung in LISTED and any(one.rating_key == item.rating_key for one in answer.candidates)

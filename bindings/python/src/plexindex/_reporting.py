@@ -75,12 +75,12 @@ class ReportMethods(Session):
 
         return StoreInfo.from_json(_parsed(self._do(self._native.store_json, library=self, reserve=4096)))
 
-    alibraries = _aio.stopped_with_its_task(libraries)
-    astats = _aio.to_its_end(stats)
+    alibraries = _aio.cancellable(libraries)
+    astats = _aio.uncancellable(stats)
 
 
 def _parsed(text: bytes | bytearray) -> Any:
-    # Loaded at first use: most hosts never ask for JSON.
+    # Imported at first use: most hosts never need JSON.
     import json
 
     return json.loads(text)

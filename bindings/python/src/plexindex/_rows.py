@@ -60,7 +60,7 @@ _TOGETHER, _LONGEST = 16, 32_767
 
 
 def file_name(path: str) -> str:
-    """The search key of a path: the part behind its last separator of any system, without case."""
+    """Returns the search key of a path: the part behind its last separator of any system, without case."""
     name = path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
     if name.isascii():
         return name.lower()
@@ -70,7 +70,7 @@ def file_name(path: str) -> str:
 
 
 def find_in(count: int, name: str) -> int:
-    """The number of the value that holds a file name."""
+    """Returns the number of the value that holds a file name."""
     from binascii import crc32
 
     return crc32(name.encode()) % count
@@ -98,12 +98,12 @@ def pack_files(rows: list[Row]) -> list[bytes]:
 
 
 def _is_odd(text: str) -> bool:
-    """Whether a text is too long or cannot be encoded. A quick check passes most texts."""
+    """Returns whether a text is too long or cannot be encoded. A quick check passes most texts."""
     return len(text) > _LONGEST if text.isascii() else len(text.encode()) > _LONGEST
 
 
 def pack(rows: list[Row]) -> bytes:
-    """The rows as text."""
+    """Encodes the rows as text."""
     keys = [row["key"] for row in rows]
     titles = [row["title"] or "" for row in rows]
     paths = [path for row in rows for path in row["file_paths"]]
@@ -124,7 +124,7 @@ def pack(rows: list[Row]) -> bytes:
 
 
 def unpack(text: bytes | bytearray) -> list[Row]:
-    """The rows of a text: new lists and dicts."""
+    """Decodes rows into new lists and dicts."""
     head = text.index(b"\n", len(_HEAD))
     count_text, flags, *odd = text[len(_HEAD) : head].decode().split(" ")
     count = int(count_text)

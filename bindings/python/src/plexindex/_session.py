@@ -184,8 +184,8 @@ class Session:
         """A call on the handle (``library=self``), a library or a table; with ``reserve`` one that fills a buffer."""
         return bytes(self._ask(function, *arguments, library=library, reserve=reserve)[1])
 
-    def _tell(self, function: Any, *arguments: Any, library: ChosenArg | Session) -> None:
-        """A call without an answer, and the log lines that it caused."""
+    def _run_command(self, function: Any, *arguments: Any, library: ChosenArg | Session) -> None:
+        """Makes a call without an answer, and passes on its log lines."""
         self._ask(function, *arguments, library=library)
         _log.drain(self._native)
 
@@ -197,7 +197,7 @@ class Session:
         reserve: int | None = None,
         detach: bool = False,
     ) -> tuple[int, bytes | bytearray]:
-        """The same, and returns the status too. With ``detach`` a large answer is not copied."""
+        """Makes a call and returns its status and answer. With ``detach`` a large answer is not copied."""
         call = _calls.take()
         try:
             self._calls[call] = _calls.Generation.number
@@ -276,7 +276,7 @@ class Session:
     def _failure(self, status: int, text: bytes | None = None) -> Error:
         failure = self._native.error(status, text)
         if status == c.UNAUTHORIZED and self._renewal[0] is not None:
-            failure.__cause__ = self._renewal[0].taken_error()
+            failure.__cause__ = self._renewal[0].take_error()
         _log.drain(self._native)
         return failure
 

@@ -46,7 +46,7 @@ def name_of(text: object) -> bytes:
 
 
 def whole(limit: object) -> int:
-    """A limit in bytes as the library takes it."""
+    """Converts a limit in bytes to the library's type."""
     try:
         return min(max(1, int(limit)), _MOST)  # type: ignore[call-overload, no-any-return]
     except (TypeError, ValueError, OverflowError):
@@ -76,7 +76,7 @@ class TableStore:
         self.index()
 
     def index(self) -> Index:
-        """The open index."""
+        """Returns the open index."""
         found = self._open
         if found is not None and found.is_open:
             return found
@@ -107,11 +107,11 @@ class TableStore:
         return self.run(_handle, table)
 
     def get(self, table: bytes, name: bytes) -> bytes | bytearray | None:
-        """A value that has not expired."""
+        """Returns a value that has not expired."""
         return self.run(_get, table, name)
 
     def has(self, table: bytes, name: bytes) -> bool:
-        """Whether there is one, without reading it."""
+        """Returns whether there is a value, without reading it."""
         return self.run(_has, table, name)
 
     def put(self, table: bytes, name: bytes, value: bytes, ttl: float | None = None) -> None:
@@ -127,7 +127,7 @@ class TableStore:
         self.run(_write, ops, _ttl_ms(ttl), self._limit)
 
     def count(self, table: bytes = ALL) -> int:
-        """How many values are kept."""
+        """Returns the number of values."""
         return self.run(_count, table)
 
     def clear(self, table: bytes = ALL) -> None:
@@ -135,7 +135,7 @@ class TableStore:
         self.run(_clear, table)
 
     def disk_bytes(self) -> int:
-        """Bytes of the folder on the disk."""
+        """Returns the size of the folder on disk in bytes."""
         return self.run(_disk_bytes)
 
 

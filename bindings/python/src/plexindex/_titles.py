@@ -1,6 +1,6 @@
 """Evidence in a file's name and its folders: titles to search Plex for, and what speaks against an item.
 
-The index has rules of its own for this (``matching::point``, ``matching::telling``), which differ on purpose. The index
+The index has rules of its own for this (``matching::title_evidence``), which differ on purpose. The index
 asks for one title, since each costs a request; the drop-in asks for up to three, in the order of the host that it
 replaces. The index judges a path by words and editions against its listing; here plexapi's object is all that is known,
 and only a plain contradiction counts.
@@ -47,7 +47,7 @@ def titles(path: str) -> list[str]:
 
 
 def leaf_titles(path: str) -> list[str]:
-    """The same for an episode or a track: what follows its number."""
+    """Returns titles for an episode or a track: the text behind its number."""
     parts = components(path)
     stem = _stem(parts[-1]) if parts else ""
     numbered = _EPISODE.search(stem)
@@ -129,7 +129,7 @@ def _common(one: list[str], other: list[str]) -> int:
 
 
 def _alike(folder: str, title: str) -> bool:
-    """Whether both are the same name, without year, country and quality."""
+    """Returns whether both are the same name, without year, country and quality."""
     return not {_letters(folder), _letters(_BESIDE.sub(" ", folder))}.isdisjoint(
         {_letters(title), _letters(_BESIDE.sub(" ", title))}
     )

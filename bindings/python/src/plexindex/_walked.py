@@ -28,7 +28,7 @@ _AT_ONCE = 1024
 _NAMES, _FOLDERS, _ROOM, _FIRST_ROOM = 16_384, 4096, 1 << 20, 8 << 20
 # Leftovers in the folder of an unmounted disk: few names, left out by these rules.
 _FEW, _LEFTOVERS = 64, (b"hidden", b"system", b"empty")
-# Most items that a reason names.
+# Maximum number of items that a reason names.
 _NAMED = 3
 _TEXTS = {
     "not_scanned": "it lies in a folder of library '{}', which does not list it (yet)",
@@ -113,7 +113,7 @@ class Walk:
             yield differences, files
 
     def has_leftovers_only(self, place: bytes) -> bool:
-        """Whether a location has no media and no folder that may have some."""
+        """Returns whether a location has no media and no folder that may have some."""
         inner = {*self._places.locations, *self._places.others} - {place}
         try:
             is_small = _on_disk.names_in(place, _FEW) < _FEW
@@ -129,8 +129,8 @@ class Walk:
         return len(files) == count.value and set(rules) <= set(_LEFTOVERS)
 
     def rule_for(self, path: bytes) -> str | None:
-        """The rule that leaves out a file that is not listed, or a folder above it; none outside every library."""
-        folder = self._places.around(path)
+        """Returns the rule that ignores an unlisted file or a folder above it; none outside every library."""
+        folder = self._places.innermost(path)
         if folder is None:
             return None
         for name in path[len(folder) :].strip(b"/").split(b"/"):
@@ -161,7 +161,7 @@ class Walk:
         return not_read(path, number, owners)
 
     def is_unreadable(self, folder: bytes) -> bool:
-        """Whether a folder was already reported as unreadable."""
+        """Returns whether a folder was already reported as unreadable."""
         return any(is_in(folder, known) for known in self.unreadable)
 
     def differing(self, files: list[OnDisk]) -> Iterator[tuple[OnDisk, Difference]]:
@@ -186,7 +186,7 @@ class Walk:
                 yield one, difference
 
     def _is_twins(self, path: bytes, answer: Match) -> bool:
-        """Whether the item is listed with another file that exists and differs in case only."""
+        """Returns whether the item is listed with another existing file that differs in case only."""
         names = self._places.names
         listed = [names.host(item.path) for item in answer.candidates if item.path]
         return names.known and path not in listed and any(os.path.lexists(one) for one in listed)
@@ -230,7 +230,7 @@ def _mapping_missing(path: bytes, listed: bytes) -> str:
 
 
 def _text_of_link(why: str, path: bytes, real: bytes) -> str | None:
-    """Why the target of a link is not compared. ``real``: the target."""
+    """Describes why the target of a link is not compared. ``real``: the target."""
     if why == "linked":
         return _TEXTS["linked_itself" if real in (path, b"") else "linked"].format(os.fsdecode(real))
     return _TEXTS.get(why)

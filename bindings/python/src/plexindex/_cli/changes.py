@@ -52,13 +52,13 @@ def changes(options: argparse.Namespace) -> int:
         if found.stale:
             why = "the deadline came first" if found.late else output.why_none(settings.asked, refused=found.refused)
             output.complain(f"{why}: {settings.asked} may know more")
-        _tell(index, found, options)
+        _run_command(index, found, options)
         if options.follow:
             _follow(index, library, found.token, options, silent=settings.silent)
     return codes.OK
 
 
-def _tell(index: Index, found: Changes, options: argparse.Namespace) -> None:
+def _run_command(index: Index, found: Changes, options: argparse.Namespace) -> None:
     count = 0
     for change in found:
         count += 1

@@ -6,7 +6,7 @@ import contextlib
 import os
 
 from .. import _config
-from .._config import Named
+from .._config import Setting
 from .._errors import StoreError
 from .._mapping import Mapping
 from .codes import UsageError
@@ -71,11 +71,11 @@ class Settings:
         if unused:
             raise UsageError(f"--no-server asks no server: leave {' and '.join(unused)} out, or --no-server")
         found = _config.find(
-            Named(options.url, "--url"),
+            Setting(options.url, "--url"),
             _config.token_of(
-                Named(options.token, "--token"),
-                Named(options.token_file, "--token-file"),
-                Named(options.token_command, "--token-command"),
+                Setting(options.token, "--token"),
+                Setting(options.token_file, "--token-file"),
+                Setting(options.token_command, "--token-command"),
             ),
             no_server=options.no_server,
             user=options.user,

@@ -394,7 +394,7 @@ def _mixed(paths: list[bytes]) -> list[bytes]:
 def _left_out(index: Index, libraries: list[LibraryInfo], answers: Matches, paths: list[bytes]) -> set[bytes]:
     """The unmatched files that Plex leaves out by the rules of `plexindex diff`."""
     places = Places(index, index.library(None))
-    places.learn(libraries)
+    places.reload(libraries)
     walk = Walk(places, (), None)
     return {path for path, answer in zip(paths, answers) if not answer and walk.rule_for(path) is not None}
 
