@@ -258,7 +258,7 @@ fn building_stays_within_bounds() {
         PEAK.store(before, Ordering::Relaxed);
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("image");
-        let mut builder = ListingBuilder::beside(ListingMeta::default(), &path);
+        let mut builder = ListingBuilder::in_file(ListingMeta::default(), &path);
         for number in 0..items {
             builder.push(&movie(number));
         }

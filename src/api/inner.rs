@@ -268,7 +268,7 @@ impl Inner {
             Ok(Some((identity, Vec::new())))
         })?;
         if cleared {
-            self.maintenance.cleared();
+            self.maintenance.sweep_after_clear();
             log::info!("the store was cleared");
         }
         Ok(())

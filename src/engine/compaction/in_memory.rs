@@ -87,7 +87,7 @@ impl InMemorySegments {
     }
 
     /// Records an attempt to write the files: resets the backoff if no segment is left in memory, else extends it.
-    pub fn tried(&self, now_ms: i64) {
+    pub fn record_attempt(&self, now_ms: i64) {
         if lock(&self.segments).is_empty() {
             self.backoff.succeeded();
         } else {

@@ -25,7 +25,7 @@ pub struct FolderLimit {
     /// A thread is evicting. Not a lock, since a fork would wait for it, and eviction may take long.
     evicting: AtomicBool,
     /// The warning that the limit is too small was logged.
-    said: AtomicBool,
+    warned: AtomicBool,
 }
 
 /// Marks an eviction as running until dropped.
@@ -45,7 +45,7 @@ impl FolderLimit {
             bytes,
             looked_ms: AtomicI64::new(UNFINISHED),
             evicting: AtomicBool::new(false),
-            said: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
         }
     }
 
@@ -83,7 +83,7 @@ impl FolderLimit {
 
     /// Evicts until the folder is within the limit, or `until`. Libraries for which `stays` returns `true` are in use.
     /// Errors are only logged, since the caller's answer does not depend on this.
-    pub fn keep(&self, until: Option<Instant>, now_ms: i64, stays: &dyn Fn(LibraryId) -> bool) {
+    pub fn enforce(&self, until: Option<Instant>, now_ms: i64, stays: &dyn Fn(LibraryId) -> bool) {
         let Some(limit) = self.bytes else { return };
         if self.evicting.swap(true, Ordering::AcqRel) {
             return; // one thread is enough
@@ -103,7 +103,7 @@ impl FolderLimit {
         let late = || until.is_some_and(|until| self.clock.has_come(until));
         loop {
             if self.store.folder().disk_bytes() <= limit {
-                self.said.store(false, Ordering::Relaxed);
+                self.warned.store(false, Ordering::Relaxed);
                 return Ok(true);
             }
             // Dead rows count until they are swept: sweep before evicting a library.
@@ -122,7 +122,7 @@ impl FolderLimit {
             // The part of the write-ahead log that others are reading remains for a moment.
             let kept = self.store.bytes_kept()?;
             if kept <= limit {
-                self.said.store(false, Ordering::Relaxed);
+                self.warned.store(false, Ordering::Relaxed);
                 return Ok(true);
             }
             // The change log is evicted before any listing.
@@ -134,7 +134,7 @@ impl FolderLimit {
             let libraries = self.store.evictable(now_ms)?;
             let Some((library, title)) = libraries.iter().find(|(library, _)| !stays(*library)) else {
                 // A call that uses a library checks again at its end.
-                if libraries.is_empty() && !self.said.swap(true, Ordering::Relaxed) {
+                if libraries.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
                     log::warn!(
                         "{} takes {kept} bytes, more than size_limit={limit}, and all of it has to stay: recorded matches, \
                          what the host keeps, and the library asked for last; raise size_limit",

@@ -66,7 +66,7 @@ impl ListingSegments {
     }
 
     /// Returns whether it is time to retry writing the files.
-    pub fn are_due(&self) -> bool {
+    pub fn is_retry_due(&self) -> bool {
         self.in_memory.backoff.is_due(|| self.clock.now_ms())
     }
 
@@ -81,8 +81,8 @@ impl ListingSegments {
     }
 
     /// Records an attempt to write the files of segments in memory, and schedules the next one.
-    pub fn tried(&self) {
-        self.in_memory.tried(self.clock.now_ms());
+    pub fn record_attempt(&self) {
+        self.in_memory.record_attempt(self.clock.now_ms());
     }
 
     /// Builds a new segment that includes the changes of a full memtable.
@@ -126,13 +126,13 @@ impl ListingSegments {
 
     /// Creates a builder with the items of a stored generation, which spills to disk.
     fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ListingBuilder> {
-        ListingBuilder::expect_beside(row.items)?;
+        ListingBuilder::check_memory_for_file(row.items)?;
         self.fill(self.builder(row, generation, sequence), row, generation)
     }
 
     /// Creates a builder with the items of a stored generation, in memory.
     fn listing_in_memory(&self, row: &LibraryRow, sequence: Sequence) -> Result<ListingBuilder> {
-        ListingBuilder::expect(row.items)?;
+        ListingBuilder::check_memory(row.items)?;
         let builder = ListingBuilder::new(self.meta_of_listing(row, row.generation, sequence));
         self.fill(builder, row, row.generation)
     }
@@ -149,7 +149,7 @@ impl ListingSegments {
     pub fn builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ListingBuilder {
         let name = StoreFolder::new_listing_name(row.id, generation, sequence);
         let place = self.store.folder().listing_segment(&name, self.mappings.digest());
-        ListingBuilder::beside(self.meta_of_listing(row, generation, sequence), &place)
+        ListingBuilder::in_file(self.meta_of_listing(row, generation, sequence), &place)
     }
 
     fn meta_of_listing(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ListingMeta {
@@ -213,12 +213,12 @@ impl ListingSegments {
         }
         // Another process may have built it meanwhile.
         let stood_in = self.in_memory.of(row, self.store.incarnation()).is_some();
-        let tried = if stood_in && self.open_file(row).is_some() {
+        let attempt = if stood_in && self.open_file(row).is_some() {
             Ok(())
         } else {
             self.make_file(identity, row)
         };
-        match tried {
+        match attempt {
             Ok(()) => self.in_memory.forget(row.id),
             Err(_) if stood_in => {}
             Err(error) => return self.keep_in_memory(row, &error),

@@ -93,7 +93,7 @@ impl Maintenance {
     }
 
     /// Sweeps after the library was cleared.
-    pub fn cleared(&self) {
+    pub fn sweep_after_clear(&self) {
         if self.sweeps {
             self.sweep();
         }

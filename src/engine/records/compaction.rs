@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::atomic::Ordering;
 
-use super::merge::{MergeRules, MergeRun, SMALLEST, SlicedMerge, absorbed, due};
+use super::merge::{MergeRules, MergeRun, SMALLEST, SlicedMerge, count_to_absorb, next_merge_range};
 use super::segments::{OpenSegments, Records};
 use super::snapshot::{LONG, counted, owned};
 use crate::engine::memtable::OwnedRecord;
@@ -115,7 +115,7 @@ impl UnmergedRecords {
             // Replaced rows remain in the log after a segment could not be written.
             let newest = match self.newest.get(&(row.table, row.name.clone())) {
                 Some(newest) => newest.row,
-                None => in_segments(open, row.table, &row.name)?,
+                None => newest_row_in_segments(open, row.table, &row.name)?,
             };
             self.dead.push(row.id);
             if newest == row.id {
@@ -140,7 +140,7 @@ impl UnmergedRecords {
 }
 
 /// Returns the row of a path's newest record in the segments; 0 if there is none.
-fn in_segments(open: &OpenSegments, table: TableId, path: &[u8]) -> std::result::Result<i64, SegmentsLost> {
+fn newest_row_in_segments(open: &OpenSegments, table: TableId, path: &[u8]) -> std::result::Result<i64, SegmentsLost> {
     let sought = Record {
         table,
         is_path: true,
@@ -226,7 +226,7 @@ impl Records {
         let taken = if open.stand_in.is_some() {
             list.len()
         } else {
-            absorbed(unmerged.newest.len() as u64, &sizes)
+            count_to_absorb(unmerged.newest.len() as u64, &sizes)
         };
         let tables: Vec<TableId> = unmerged.collections.iter().map(|one| one.id).collect();
         let merging = MergeRules {
@@ -240,7 +240,7 @@ impl Records {
         let name = StoreFolder::new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
         let mut builder = RecordSegmentBuilder::new(Some(&path));
-        let merged = merging.some(&mut runs, &mut builder, usize::MAX);
+        let merged = merging.merge_slice(&mut runs, &mut builder, usize::MAX);
         if list.iter().any(|segment| segment.is_broken()) {
             return Err(open.segments.set_lost().into());
         }
@@ -333,7 +333,7 @@ impl Records {
             .iter()
             .map(|segment| segment.records())
             .collect();
-        let (at, count) = due(&sizes)?;
+        let (at, count) = next_merge_range(&sizes)?;
         let names = all[at..at + count].iter().map(|one| one.name);
         let place = self.store.folder().segment(&StoreFolder::new_segment_name(sequence));
         Some(SlicedMerge::new(
@@ -348,7 +348,7 @@ impl Records {
     /// Replaces the inputs of a merge by its result in the manifest, if the manifest still names them.
     fn end_merge(&self, merge: SlicedMerge) -> Result<()> {
         let (incarnation, names) = (merge.incarnation, merge.names.clone());
-        let mut made = Some(merge.made());
+        let mut made = Some(merge.into_builder());
         let done = self.store.write_records(|tx| {
             let Some(builder) = made.take().filter(|_| self.store.incarnation() == incarnation) else {
                 return Ok(None);

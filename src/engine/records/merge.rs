@@ -19,16 +19,16 @@ const AT_ONCE: u64 = 8_192;
 const TOO_MANY: usize = 12;
 
 /// Returns the size class: each class has four times the records of the one before.
-fn step_of(records: u64) -> u32 {
+fn size_class(records: u64) -> u32 {
     (records.max(1).div_ceil(SMALLEST as u64)).ilog2() / 2
 }
 
 /// Returns how many of the newest segments a flush of `records` includes: enough that few of like size remain, within
 /// the limit for one write.
-pub fn absorbed(records: u64, segments: &[u64]) -> usize {
+pub fn count_to_absorb(records: u64, segments: &[u64]) -> usize {
     let (mut sum, mut taken) = (records, 0);
     loop {
-        let alike = like_size(step_of(sum), &segments[taken..]);
+        let alike = count_up_to_class(size_class(sum), &segments[taken..]);
         let more: u64 = segments[taken..taken + alike].iter().sum();
         let small = sum + more <= AT_ONCE;
         if alike + 1 < FANOUT || !small && alike + 1 < TOO_MANY {
@@ -40,16 +40,19 @@ pub fn absorbed(records: u64, segments: &[u64]) -> usize {
 }
 
 /// Returns neighbours to merge in slices: the first index, and their number.
-pub fn due(segments: &[u64]) -> Option<(usize, usize)> {
+pub fn next_merge_range(segments: &[u64]) -> Option<(usize, usize)> {
     (0..segments.len()).find_map(|at| {
-        let alike = 1 + like_size(step_of(segments[at]), &segments[at + 1..]);
+        let alike = 1 + count_up_to_class(size_class(segments[at]), &segments[at + 1..]);
         (alike >= FANOUT).then_some((at, alike))
     })
 }
 
 /// Returns how many of the first segments are at most of this size class.
-fn like_size(step: u32, segments: &[u64]) -> usize {
-    segments.iter().take_while(|records| step_of(**records) <= step).count()
+fn count_up_to_class(step: u32, segments: &[u64]) -> usize {
+    segments
+        .iter()
+        .take_while(|records| size_class(**records) <= step)
+        .count()
 }
 
 /// A sorted run of records.
@@ -98,7 +101,12 @@ pub struct MergeRules<'m> {
 
 impl MergeRules<'_> {
     /// Merges at most `most` records of the runs, the newest first, into the segment. Returns whether records are left.
-    pub fn some(&self, runs: &mut [MergeRun<'_>], into: &mut RecordSegmentBuilder, most: usize) -> io::Result<bool> {
+    pub fn merge_slice(
+        &self,
+        runs: &mut [MergeRun<'_>],
+        into: &mut RecordSegmentBuilder,
+        most: usize,
+    ) -> io::Result<bool> {
         for _ in 0..most {
             let mut least: Option<Record<'_>> = None;
             for run in runs.iter_mut() {
@@ -181,7 +189,7 @@ impl SlicedMerge {
             tables: &self.tables,
             is_last: self.is_last,
         };
-        self.has_records = merging.some(&mut runs, &mut self.builder, most)?;
+        self.has_records = merging.merge_slice(&mut runs, &mut self.builder, most)?;
         let cursors: Vec<RecordCursor> = runs
             .iter()
             .filter_map(|run| match run {
@@ -196,7 +204,7 @@ impl SlicedMerge {
     }
 
     /// Returns the merged segment.
-    pub fn made(self) -> RecordSegmentBuilder {
+    pub fn into_builder(self) -> RecordSegmentBuilder {
         self.builder
     }
 }

@@ -6,11 +6,11 @@ const SMALLEST: u64 = super::SMALLEST as u64;
 fn grown(writes: u64) -> (Vec<u64>, u64) {
     let (mut segments, mut written) = (Vec::<u64>::new(), 0);
     for _ in 0..writes {
-        let taken = absorbed(SMALLEST, &segments);
+        let taken = count_to_absorb(SMALLEST, &segments);
         let new = SMALLEST + segments.drain(..taken).sum::<u64>();
         segments.insert(0, new);
         written += new;
-        while let Some((at, count)) = due(&segments) {
+        while let Some((at, count)) = next_merge_range(&segments) {
             let merged = segments.splice(at..at + count, [0]).sum::<u64>();
             segments[at] = merged;
             written += merged;
@@ -25,7 +25,7 @@ fn a_record_is_written_a_logarithm_of_times_and_segments_are_few() {
         let (segments, written) = grown(writes);
         let records = writes * SMALLEST;
         assert_eq!(segments.iter().sum::<u64>(), records);
-        let steps = u64::from(step_of(records)) + 1;
+        let steps = u64::from(size_class(records)) + 1;
         assert!(written <= records * (steps + 1), "{writes}: {written} of {records}");
         assert!(segments.len() as u64 <= 3 * steps, "{writes}: {segments:?}");
         assert!(segments.is_sorted(), "{segments:?}");
@@ -37,7 +37,7 @@ fn who_merges_in_slices_never_merges_much_at_once() {
     // Of a merge under way: how many segments behind its first one there are, and records left to merge.
     let (mut segments, mut under_way) = (Vec::<u64>::new(), Vec::<(usize, usize, u64)>::new());
     for writes in 0..8_000 {
-        let taken = absorbed(SMALLEST, &segments);
+        let taken = count_to_absorb(SMALLEST, &segments);
         let new = SMALLEST + segments.drain(..taken).sum::<u64>();
         assert!(new <= AT_ONCE, "{new} at once, of {segments:?} after {writes}");
         segments.insert(0, new);
@@ -46,7 +46,7 @@ fn who_merges_in_slices_never_merges_much_at_once() {
             let free = under_way
                 .last()
                 .map_or(segments.len(), |(behind, ..)| segments.len() - behind);
-            if let Some((at, count)) = due(&segments[..free]) {
+            if let Some((at, count)) = next_merge_range(&segments[..free]) {
                 let records = segments[at..at + count].iter().sum();
                 under_way.push((segments.len() - at, count, records));
             }
@@ -71,7 +71,7 @@ fn who_merges_in_slices_never_merges_much_at_once() {
 fn hosts_that_never_merge_in_slices_leave_few_segments_too() {
     let mut segments = Vec::<u64>::new();
     for _ in 0..4_000 {
-        let taken = absorbed(SMALLEST, &segments);
+        let taken = count_to_absorb(SMALLEST, &segments);
         let new = SMALLEST + segments.drain(..taken).sum::<u64>();
         segments.insert(0, new);
     }

@@ -398,7 +398,7 @@ fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
         .expect("invalidated");
     let left = world.store.all_matches(row.id).expect("read");
     assert_eq!(left.get(&b"/H/p.mkv"[..]).map(String::as_str), Some("8"));
-    assert!(!world.records.are_due(), "nothing stands in any more");
+    assert!(!world.records.is_retry_due(), "nothing stands in any more");
 }
 
 #[test]

@@ -183,7 +183,7 @@ impl Records {
 
     /// Returns whether it is time to try again to write the stand-in's file.
     #[must_use]
-    pub fn are_due(&self) -> bool {
+    pub fn is_retry_due(&self) -> bool {
         self.stand_in.read().is_some() && self.backoff.may_try(self.clock.now_ms())
     }
 

@@ -26,7 +26,7 @@ struct CommittedWrite {
     /// The records it added.
     records: Vec<OwnedRecord>,
     /// The manifest or the tables changed: read the whole state.
-    is_anew: bool,
+    needs_reload: bool,
     /// Segments that it merged; `None` if it wrote no segment.
     merged: Option<Vec<SegmentName>>,
 }
@@ -290,11 +290,11 @@ impl Tables {
             match op {
                 Op::Put(table, name, value) => {
                     let id = batch.make_table(&table.name)?;
-                    batch.add(id, &spelled(table, name), Some(value), expires_ms)?;
+                    batch.add(id, &stored_name(table, name), Some(value), expires_ms)?;
                 }
                 Op::Remove(table, name) => {
                     if let Some(id) = batch.table(&table.name) {
-                        batch.add(id, &spelled(table, name), None, None)?;
+                        batch.add(id, &stored_name(table, name), None, None)?;
                     }
                 }
                 Op::Clear(table) => batch.clear_table(&table.name)?,
@@ -307,7 +307,7 @@ impl Tables {
         Ok(CommittedWrite {
             incarnation,
             at: tx.sequence(),
-            is_anew: merged.is_some() || batch.own > 0 || !batch.made.is_empty() || !batch.cleared.is_empty(),
+            needs_reload: merged.is_some() || batch.own > 0 || !batch.made.is_empty() || !batch.cleared.is_empty(),
             merged,
             records: batch.records.split_off(batch.own),
         })
@@ -316,7 +316,7 @@ impl Tables {
     /// Adds the write to the snapshot, and advances the merge under way.
     fn publish(&self, written: CommittedWrite) {
         let count = written.records.len();
-        if written.is_anew {
+        if written.needs_reload {
             // The write is stored; the next reader reports an error.
             drop(self.caught_up());
         } else {
@@ -339,7 +339,7 @@ impl Tables {
 }
 
 /// An entry's name as it is stored.
-fn spelled<'n>(table: &Table, name: &'n [u8]) -> std::borrow::Cow<'n, [u8]> {
+fn stored_name<'n>(table: &Table, name: &'n [u8]) -> std::borrow::Cow<'n, [u8]> {
     if table.folds {
         name.to_ascii_lowercase().into()
     } else {

@@ -7,25 +7,25 @@ use super::read::ListingSegment;
 use super::record::{self, EntryHead, MAPPED, SHOW};
 use crate::matching::{FolderContents, FolderMember, Form, MAX_CANDIDATES, Season};
 
-/// Shows of which only the number is known: those beyond what an answer shows.
+/// Numbers of the shows beyond those that an answer lists.
 pub type Others = Vec<u32>;
 
 impl ListingSegment {
-    /// The range of paths below a folder, given in normal form without a separator at its end. `mapped`: of mapped paths, else of
-    /// listed ones.
+    /// Returns the range of paths below a folder, which is in normal form without trailing separator. `mapped`: of
+    /// mapped paths, else of listed ones.
     #[must_use]
     pub fn below(&self, folder: &[u8], mapped: bool) -> Range<usize> {
         self.order.below(&self.file, folder, mapped).unwrap_or(0..0)
     }
 
-    /// The part of a range after a path in normal form.
+    /// Returns the part of a range after a path in normal form.
     #[must_use]
     pub fn behind(&self, within: &Range<usize>, form: &[u8]) -> Range<usize> {
         let from = self.order.behind(&self.file, within.clone(), form);
         from.unwrap_or(within.end)..within.end
     }
 
-    /// The entry at a place.
+    /// Returns the entry at this place.
     #[must_use]
     pub fn at(&self, place: usize) -> Option<EntryHead<'_>> {
         let number = self.order.entry(&self.file, place).ok()?;
@@ -63,7 +63,7 @@ impl ListingSegment {
         Ok(mapped.target == first || self.entry(mapped.target)?.target == first)
     }
 
-    /// The sorted places of the entries of hidden items, given by their first entries.
+    /// Returns the sorted places of the entries of hidden items, which are given by their first entries.
     pub fn hidden_places(
         &self,
         firsts: impl Iterator<Item = u32>,
@@ -87,8 +87,8 @@ impl ListingSegment {
         places
     }
 
-    /// Counts what lies in a range, and gathers whose it is: each show once, by one of its episodes, and items that have
-    /// none. `components`: those of the folder. Gives the shows that found no room.
+    /// Adds the content of a range to `held`: counts, each show once by one of its episodes, and items without a show.
+    /// `components`: number of the folder's components. Returns the shows beyond the limit of an answer.
     pub fn gather<'i>(
         &'i self,
         within: &Range<usize>,
@@ -131,7 +131,7 @@ impl ListingSegment {
                     held.members.push(self.member(place, components, false)?);
                 }
             } else if let Some((_, known)) = shows.iter().find(|(known, _)| *known == show) {
-                // One that had another season already needs no reading.
+                // A show with several seasons needs no further reads.
                 if held.members[*known].season.is_some()
                     && let Some(place) = run.clone().find(is_live)
                 {
@@ -165,7 +165,7 @@ impl ListingSegment {
         Ok(FolderMember::new(item, season, path, below, is_show))
     }
 
-    /// Whether one of these shows has this rating key.
+    /// Returns whether one of these shows has this rating key.
     #[must_use]
     pub fn is_among(&self, shows: &[u32], rating_key: &str) -> bool {
         shows
@@ -173,9 +173,9 @@ impl ListingSegment {
             .any(|show| record::show_key(&self.file, *show).is_ok_and(|key| key == rating_key))
     }
 
-    /// The listed folders with the longest common end, of `least` components at least, below which something is listed that
-    /// is not hidden: items by their first entries. `each` gets how many components agree, and the folder's form. Returns how
-    /// many there are.
+    /// Finds the listed folders with the longest common suffix of at least `least` components that contain entries not
+    /// `hidden` (items by their first entries). Calls `each` with the number of common components and the folder's
+    /// form. Returns the number of folders.
     pub fn folder_suffix_matches(
         &self,
         folder: Form<'_>,
@@ -199,7 +199,7 @@ impl ListingSegment {
     }
 }
 
-/// How many of these sorted places lie in a range.
+/// Returns how many of these sorted places lie in a range.
 fn count(places: &[usize], within: &Range<usize>) -> usize {
     if places.is_empty() {
         return 0;

@@ -1,4 +1,4 @@
-//! Writes the file of a segment: its parts in order, their check sums, and the head last.
+//! Writes the file of a segment: its parts in order, their checksums, and the head last.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -22,7 +22,7 @@ pub struct TemporaryFile {
 }
 
 impl TemporaryFile {
-    /// Creates one beside `path`.
+    /// Creates a temporary file in the folder of `path`.
     pub fn beside(path: &Path) -> io::Result<Self> {
         let name = temporary(path);
         Ok(Self {
@@ -55,15 +55,15 @@ impl Drop for TemporaryFile {
 /// The output of a segment.
 pub enum SegmentOutput {
     Memory(Vec<u8>),
-    /// A temporary file beside this path, made with the first write.
-    SortedNumbers(PathBuf),
+    /// A temporary file in the folder of this path, created at the first write.
+    NewFile(PathBuf),
     File(TemporaryFile),
 }
 
 impl SegmentOutput {
-    /// Writes behind what was written.
+    /// Appends bytes.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Self::SortedNumbers(path) = self {
+        if let Self::NewFile(path) = self {
             *self = Self::File(TemporaryFile::beside(path)?);
         }
         match self {
@@ -73,7 +73,7 @@ impl SegmentOutput {
                 Ok(())
             }
             Self::File(TemporaryFile { file, .. }) => file.write_all(bytes),
-            Self::SortedNumbers(_) => Ok(()),
+            Self::NewFile(_) => Ok(()),
         }
     }
 
@@ -85,7 +85,7 @@ impl SegmentOutput {
                 Ok(())
             }
             Self::File(TemporaryFile { file, .. }) => files::read_at(file, to, at as u64),
-            Self::SortedNumbers(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Self::NewFile(_) => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 
@@ -97,18 +97,18 @@ impl SegmentOutput {
                 Ok(())
             }
             Self::File(TemporaryFile { file, .. }) => files::write_at(file, bytes, at as u64),
-            Self::SortedNumbers(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Self::NewFile(_) => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 }
 
-/// Writes the parts between head and check sums.
+/// Writes the parts between head and checksums.
 pub struct SegmentWriter {
     out: SegmentOutput,
     /// Bytes written, in whole pieces.
     written: usize,
     /// The write buffer. In the first piece, space is reserved for the head.
-    waits: Vec<u8>,
+    buffer: Vec<u8>,
     sums: Vec<u8>,
 }
 
@@ -117,62 +117,63 @@ impl SegmentWriter {
         Self {
             out,
             written: 0,
-            waits: vec![0; BLOCK],
+            buffer: vec![0; BLOCK],
             sums: Vec::new(),
         }
     }
 
-    /// The path beside which temporary files may be written; `None` in memory.
+    /// The path whose folder temporary files may use; `None` in memory.
     pub fn place(&self) -> Option<PathBuf> {
         match &self.out {
             SegmentOutput::Memory(_) => None,
-            SegmentOutput::SortedNumbers(path) => Some(path.clone()),
+            SegmentOutput::NewFile(path) => Some(path.clone()),
             SegmentOutput::File(file) => file.name.clone(),
         }
     }
 
     /// The offset of the next byte.
-    pub fn at(&self) -> usize {
-        self.written + self.waits.len()
+    pub fn position(&self) -> usize {
+        self.written + self.buffer.len()
     }
 
-    /// The buffer to append to, with memory reserved for `length` bytes. Call [`SegmentWriter::settle`] afterwards.
-    pub fn tail(&mut self, room: usize) -> io::Result<&mut Vec<u8>> {
-        reserve(&mut self.waits, room)?;
-        Ok(&mut self.waits)
+    /// Returns the buffer to append to, with memory reserved for `room` bytes. Call [`SegmentWriter::flush_pieces`]
+    /// afterwards.
+    pub fn buffer_for(&mut self, room: usize) -> io::Result<&mut Vec<u8>> {
+        reserve(&mut self.buffer, room)?;
+        Ok(&mut self.buffer)
     }
 
     /// Writes the whole pieces of the buffer.
-    pub fn settle(&mut self) -> io::Result<()> {
-        if self.waits.len() < PIECE {
+    pub fn flush_pieces(&mut self) -> io::Result<()> {
+        if self.buffer.len() < PIECE {
             return Ok(());
         }
-        let whole = self.waits.len() - self.waits.len() % PIECE;
-        self.out.append(&self.waits[..whole])?;
+        let whole = self.buffer.len() - self.buffer.len() % PIECE;
+        self.out.append(&self.buffer[..whole])?;
         self.sum(whole)?;
-        self.waits.drain(..whole);
+        self.buffer.drain(..whole);
         self.written += whole;
         Ok(())
     }
 
     pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.tail(bytes.len())?.extend_from_slice(bytes);
-        self.settle()
+        self.buffer_for(bytes.len())?.extend_from_slice(bytes);
+        self.flush_pieces()
     }
 
-    /// Adds the check sums of the buffer up to `end`. The head has its own.
+    /// Adds the checksums of the buffer up to `until`. The head has its own.
     fn sum(&mut self, until: usize) -> io::Result<()> {
         let from = if self.written == 0 { BLOCK } else { 0 };
         reserve(&mut self.sums, until.div_ceil(BLOCK) * 8)?;
-        for block in self.waits[from..until].chunks(BLOCK) {
+        for block in self.buffer[from..until].chunks(BLOCK) {
             self.sums.extend_from_slice(&xxh3_64(block).to_le_bytes());
         }
         Ok(())
     }
 
-    /// Ends a part that began at `from`, of elements of this size, and pads it to eight bytes.
+    /// Ends a part of elements of this size that began at `from`, and pads it to eight bytes.
     pub fn end_part(&mut self, from: usize, size: usize) -> io::Result<SegmentPart> {
-        let length = self.at() - from;
+        let length = self.position() - from;
         self.put(&[0; 8][..length.next_multiple_of(8) - length])?;
         Ok(SegmentPart {
             at: from as u64,
@@ -182,14 +183,14 @@ impl SegmentWriter {
 
     /// Copies a part from a spool.
     pub fn part(&mut self, spool: &Spool, size: usize) -> io::Result<SegmentPart> {
-        let from = self.at();
+        let from = self.position();
         spool.all(|bytes| self.put(bytes))?;
         self.end_part(from, size)
     }
 
     /// Reads `length` bytes from `at`, or fewer at the end.
     pub fn read(&self, at: usize, length: usize, to: &mut Vec<u8>) -> io::Result<()> {
-        let length = length.min(self.at().saturating_sub(at));
+        let length = length.min(self.position().saturating_sub(at));
         to.clear();
         reserve(to, length)?;
         to.resize(length, 0);
@@ -199,7 +200,7 @@ impl SegmentWriter {
             self.out.read(at, front)?;
         }
         let from = at.saturating_sub(self.written);
-        back.copy_from_slice(&self.waits[from..from + back.len()]);
+        back.copy_from_slice(&self.buffer[from..from + back.len()]);
         Ok(())
     }
 
@@ -209,7 +210,7 @@ impl SegmentWriter {
             let begin = block[0] - block[0] % BLOCK;
             if begin >= self.written {
                 for at in block {
-                    self.waits[at - self.written] |= bits;
+                    self.buffer[at - self.written] |= bits;
                 }
                 continue;
             }
@@ -225,16 +226,16 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Writes the check sums, and the head before all of it.
+    /// Writes the checksums, and then the head at the beginning.
     pub fn finish(mut self, head: &mut SegmentHead) -> io::Result<SegmentOutput> {
-        self.sum(self.waits.len())?;
+        self.sum(self.buffer.len())?;
         head.sums = SegmentPart {
-            at: self.at() as u64,
+            at: self.position() as u64,
             count: self.sums.len() as u64 / 8,
         };
         head.sums_sum = xxh3_64(&self.sums);
-        head.length = (self.at() + self.sums.len()) as u64;
-        self.out.append(&self.waits)?;
+        head.length = (self.position() + self.sums.len()) as u64;
+        self.out.append(&self.buffer)?;
         self.out.append(&self.sums)?;
         match &mut self.out {
             SegmentOutput::File(TemporaryFile { file, .. }) => {
@@ -247,7 +248,7 @@ impl SegmentWriter {
     }
 }
 
-/// Gives a finished segment its name.
+/// Renames a finished segment to its final name.
 pub fn keep(out: SegmentOutput, path: &Path) -> io::Result<()> {
     match out {
         SegmentOutput::File(file) => file.keep(path),
@@ -256,18 +257,18 @@ pub fn keep(out: SegmentOutput, path: &Path) -> io::Result<()> {
             file.file.write_all(&bytes)?;
             file.keep(path)
         }
-        SegmentOutput::SortedNumbers(_) => Ok(()),
+        SegmentOutput::NewFile(_) => Ok(()),
     }
 }
 
-/// Puts the failed operation before the error's text.
+/// Creates an error with the failed operation before its text.
 pub fn failed(what: &str, error: &io::Error) -> Error {
     let full = files::is_full(error);
     let status = if full { Status::StoreFull } else { Status::Store };
     Error::new(status, format!("{what}{error}"))
 }
 
-/// The same for writing the segment of this name.
+/// Adds the path of the segment to an error.
 pub fn cannot_write<T>(done: io::Result<T>, path: &Path) -> Result<T> {
     done.map_err(|error| failed(&format!("the segment {} cannot be written: ", path.display()), &error))
 }

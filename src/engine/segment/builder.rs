@@ -1,7 +1,7 @@
-//! Builds the segment of a listing: records as items come, tables at the end.
+//! Builds the segment of a listing: records as items arrive, tables at the end.
 //!
-//! Records go straight into the file; the tables' input is sorted in runs in temporary files. So a segment of any size takes
-//! the same memory, but for its shows. A segment in memory takes twice the size of its file.
+//! Records are written directly to the file; the tables' input is sorted in runs in temporary files. So a segment of
+//! any size needs the same memory, except for its shows. A segment in memory needs twice the size of its file.
 
 use std::collections::HashMap;
 use std::io;
@@ -64,11 +64,11 @@ pub struct ListingBuilder {
     /// Shows and seasons by the hash of their records. After a collision the show is written again.
     shows: HashMap<u64, (u32, Box<[u8]>)>,
     /// Bytes of these records.
-    known: usize,
+    show_bytes: usize,
     /// The first record of each show and season, by the hash of its rating key.
     owners: HashMap<u64, u32>,
     /// Show and season of the last item, as texts.
-    above: Option<([String; 6], ParentRecords)>,
+    parents: Option<([String; 6], ParentRecords)>,
     items: u64,
     parts: u64,
     /// The first error: further items are ignored.
@@ -84,32 +84,32 @@ struct ParentRecords {
     season_owner: u32,
 }
 
-/// Items in memory at once while a segment is built from the store.
-const HELD: usize = 10_000;
+/// Number of items in memory at once while a segment is built from the store.
+const ITEMS_IN_MEMORY: usize = 10_000;
 
-/// Most bytes of an item beside its texts and paths.
-const ITEM_ROOM: usize = 4096;
+/// Maximum size of an item without its texts and paths, in bytes.
+const MAX_ITEM_OVERHEAD: usize = 4096;
 
-/// Memory for shows; further shows are written again with each item.
-const SHOWS: usize = 16 << 20;
+/// Memory limit for shows, in bytes; further shows are written again with each item.
+const MAX_SHOW_BYTES: usize = 16 << 20;
 
-/// Items whose sort runs fill the memory of the sorters.
-const IN_RUNS: u64 = 40_000;
+/// Number of items whose sort runs fill the memory of the sorters.
+const ITEMS_PER_RUN: u64 = 40_000;
 
-/// With more paths than this, the order is built in a thread of its own.
-const LARGE: usize = if cfg!(test) { 1 << 8 } else { 1 << 15 };
+/// With more paths than this, the order is built in a separate thread.
+const THREAD_THRESHOLD: usize = if cfg!(test) { 1 << 8 } else { 1 << 15 };
 
 impl ListingBuilder {
-    /// Begins a segment in memory.
+    /// Starts a segment in memory.
     #[must_use]
     pub fn new(meta: ListingMeta) -> Self {
         Self::in_place(meta, SegmentOutput::Memory(Vec::new()))
     }
 
-    /// Begins a segment in a temporary file beside `path`. Sweeping removes it after a kill.
+    /// Starts a segment in a temporary file in the folder of `path`. Sweeping removes it after a kill.
     #[must_use]
-    pub fn beside(meta: ListingMeta, path: &Path) -> Self {
-        Self::in_place(meta, SegmentOutput::SortedNumbers(path.to_path_buf()))
+    pub fn in_file(meta: ListingMeta, path: &Path) -> Self {
+        Self::in_place(meta, SegmentOutput::NewFile(path.to_path_buf()))
     }
 
     fn in_place(meta: ListingMeta, out: SegmentOutput) -> Self {
@@ -125,36 +125,36 @@ impl ListingBuilder {
             mapped: KeySorter::new(place),
             records,
             shows: HashMap::new(),
-            known: 0,
+            show_bytes: 0,
             owners: HashMap::new(),
-            above: None,
+            parents: None,
             items: 0,
             parts: 0,
             failed: None,
         }
     }
 
-    /// Checks that memory for a segment of so many items can be allocated, and frees it again. Without this check any
+    /// Checks that memory for a segment of this many items can be allocated, and frees it again. Without this check any
     /// allocation of an item's text could abort the host.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn expect(items: u64) -> Result<()> {
+    pub fn check_memory(items: u64) -> Result<()> {
         let items_here = usize::try_from(items).unwrap_or(usize::MAX);
         let size = items_here
             .saturating_mul(512)
-            .saturating_add(items_here.min(HELD) * 1024);
+            .saturating_add(items_here.min(ITEMS_IN_MEMORY) * 1024);
         Vec::<u8>::new()
             .try_reserve_exact(size)
             .map_err(|_| failed("", &no_memory(items)))
     }
 
-    /// The same for a segment in a file.
+    /// As [`ListingBuilder::check_memory`], for a segment in a file.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn expect_beside(items: u64) -> Result<()> {
-        Self::expect(items.min(IN_RUNS))
+    pub fn check_memory_for_file(items: u64) -> Result<()> {
+        Self::check_memory(items.min(ITEMS_PER_RUN))
     }
 
     /// Adds an item with all its files. Rating keys must differ; external ids are not kept.
@@ -162,7 +162,7 @@ impl ListingBuilder {
         self.push_single(item, 0);
     }
 
-    /// The same for an item that was added at this change sequence, after the listing; 0: with the listing.
+    /// Adds an item that was added at this change sequence, after the listing; 0: with the listing.
     pub fn push_single(&mut self, item: &Item, came: u64) {
         let bytes = item.texts().into_iter().chain(&item.parts).map(String::len).sum();
         self.attempt(|segment| segment.put_item(item, came, bytes));
@@ -179,20 +179,21 @@ impl ListingBuilder {
     fn reserve(&mut self, paths: usize, texts: usize) -> io::Result<()> {
         // A path is stored as listed, folded, and mapped.
         let entries = 2 * paths + 1;
-        self.records.tail(ITEM_ROOM + entries * 64 + texts.saturating_mul(8))?;
+        self.records
+            .buffer_for(MAX_ITEM_OVERHEAD + entries * 64 + texts.saturating_mul(8))?;
         let room = self.shows.try_reserve(2).and_then(|()| self.owners.try_reserve(2));
         room.map_err(|_| io::ErrorKind::OutOfMemory.into())
     }
 
     fn put_item(&mut self, item: &Item, came: u64, texts: usize) -> io::Result<()> {
         self.reserve(item.parts.len(), texts)?;
-        let above = self.above(item)?;
+        let parents = self.parents(item)?;
         let first = self.align()?;
         let place = ListedPath::new(
             first,
             if item.parts.len() > 1 { first } else { 0 },
-            above.show_owner,
-            match above.season_owner {
+            parents.show_owner,
+            match parents.season_owner {
                 // An item without a key gets a number from the end, where no record begins.
                 0 if item.kind == ItemType::Episode => !item.season.cast_unsigned(),
                 season => season,
@@ -202,20 +203,20 @@ impl ListingBuilder {
         let title = if let Some(path) = parts.next() {
             let begin = self.entry(path, FIRST, place)?;
             let found = within(path, item.title.as_bytes());
-            found.map(|found| self.records.at() - (begin + found))
+            found.map(|found| self.records.position() - (begin + found))
         } else {
-            record::put_entry(self.records.tail(0)?, FIRST | BARE | FORM_RAW, first, b"", b"");
+            record::put_entry(self.records.buffer_for(0)?, FIRST | BARE | FORM_RAW, first, b"", b"");
             None
         };
         record::put_item(
-            self.records.tail(0)?,
+            self.records.buffer_for(0)?,
             item,
             title,
-            above.season.or(above.show),
+            parents.season.or(parents.show),
             parts.len(),
             came,
         );
-        // Directly after the item: that is how its further files are found.
+        // Directly after the item, where its further files are expected.
         let mut mapped = Vec::new();
         let map = |path: &[u8]| self.meta.mappings.to_host(path);
         if let Some(host) = item.parts.first().and_then(|path| map(path.as_bytes())) {
@@ -233,12 +234,12 @@ impl ListingBuilder {
         }
         self.keys.push(xxh3_64(item.rating_key.as_bytes()), first)?;
         self.items += 1;
-        self.records.settle()
+        self.records.flush_pieces()
     }
 
     /// Writes the segment to a temporary file and renames it to `path`. Opening needs its `name_mac`.
     ///
-    /// The file is not synced. After a crash of the machine its check sums show damage, and it is rebuilt from the database:
+    /// The file is not synced. After a crash of the machine its checksums show damage, and it is rebuilt from the database:
     /// that costs less than a sync each time.
     ///
     /// # Errors
@@ -298,7 +299,7 @@ impl ListingBuilder {
             arrays.add(mapped, true)?;
             Ok(arrays)
         };
-        let with_thread = self.paths.len() > LARGE;
+        let with_thread = self.paths.len() > THREAD_THRESHOLD;
         let (arrays, twins) = both(with_thread, order, || {
             let twins = put_paths(self.paths, &mut head, &mut body)?;
             put_keys(self.keys, &mut head, &mut body)?;
@@ -319,9 +320,9 @@ impl ListingBuilder {
 
     /// Pads the records to the next entry's alignment, and returns its number.
     fn align(&mut self) -> io::Result<u32> {
-        let more = self.records.at().next_multiple_of(4) - self.records.at();
-        self.records.tail(more)?.extend_from_slice(&[0; 4][..more]);
-        u32::try_from(self.records.at() / 4).map_err(|_| too_large())
+        let more = self.records.position().next_multiple_of(4) - self.records.position();
+        self.records.buffer_for(more)?.extend_from_slice(&[0; 4][..more]);
+        u32::try_from(self.records.position() / 4).map_err(|_| too_large())
     }
 
     /// Appends a listed entry and adds it to the tables; the records are aligned. Returns the offset of its path.
@@ -330,7 +331,7 @@ impl ListingBuilder {
         // Leads from a further file to its item.
         let target = if flags & FIRST == 0 { place.item } else { place.entry };
         self.put_path(path, flags, target, place.entry, |segment, form| {
-            segment.listed.push(form, place.beside())?;
+            segment.listed.push(form, place.to_numbers())?;
             match names::name_hash(form) {
                 Some(hash) => segment.names.push(hash & !0xFFFF_FFFF, place.entry),
                 None => Ok(()),
@@ -341,7 +342,7 @@ impl ListingBuilder {
     /// Appends the mapped entry of a listed one.
     fn mapped_entry(&mut self, path: &[u8], listed: u32, place: ListedPath) -> io::Result<()> {
         let put = self.put_path(path, MAPPED, listed, place.entry, |segment, form| {
-            segment.mapped.push(form, place.beside())
+            segment.mapped.push(form, place.to_numbers())
         });
         put.map(drop)
     }
@@ -364,8 +365,8 @@ impl ListingBuilder {
             } else {
                 FORM_ASCII
             };
-            let begin = self.records.at();
-            let tail = self.records.tail(0)?;
+            let begin = self.records.position();
+            let tail = self.records.buffer_for(0)?;
             let before = tail.len();
             let path_at = record::put_entry(tail, flags | form, target, path, normal.form());
             self.paths.push(normal.hash(), number)?;
@@ -390,25 +391,25 @@ impl ListingBuilder {
     }
 
     /// The item's show and season; mostly those of the last item.
-    fn above(&mut self, item: &Item) -> io::Result<ParentRecords> {
-        if let Some((known, above)) = &self.above
-            && known
+    fn parents(&mut self, item: &Item) -> io::Result<ParentRecords> {
+        if let Some((show_bytes, parents)) = &self.parents
+            && show_bytes
                 .iter()
                 .zip(item.texts_above())
-                .all(|(known, text)| same(known, text))
+                .all(|(show_bytes, text)| same(show_bytes, text))
         {
-            return Ok(*above);
+            return Ok(*parents);
         }
         let show = self.show(item)?;
         let season = self.season(item, show)?;
-        let above = ParentRecords {
+        let parents = ParentRecords {
             show,
             season,
             show_owner: self.owner(&item.show_rating_key, show),
             season_owner: self.owner(&item.season_rating_key, season),
         };
-        self.above = Some((item.texts_above().map(Clone::clone), above));
-        Ok(above)
+        self.parents = Some((item.texts_above().map(Clone::clone), parents));
+        Ok(parents)
     }
 
     /// The record of the item's show, written now if it is new.
@@ -431,18 +432,18 @@ impl ListingBuilder {
     /// A record that items share, written now if it is new.
     fn once(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> io::Result<u32> {
         let number = self.align()?;
-        let tail = self.records.tail(0)?;
+        let tail = self.records.buffer_for(0)?;
         let at = tail.len();
         put(tail);
         let record = &tail[at..];
         let hash = xxh3_64(record);
         match self.shows.get(&hash) {
-            Some((known, bytes)) if **bytes == *record => {
+            Some((show_bytes, bytes)) if **bytes == *record => {
                 tail.truncate(at);
-                return Ok(*known);
+                return Ok(*show_bytes);
             }
-            None if self.known < SHOWS => {
-                self.known += record.len();
+            None if self.show_bytes < MAX_SHOW_BYTES => {
+                self.show_bytes += record.len();
                 self.shows.insert(hash, (number, record.into()));
             }
             _ => {}

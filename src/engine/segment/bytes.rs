@@ -14,7 +14,7 @@ pub struct Damaged;
 /// The result of a read.
 pub type Read<T> = Result<T, Damaged>;
 
-/// A file with its check sums and the blocks that passed them.
+/// A file with its checksums and the blocks that passed them.
 pub struct CheckedBytes {
     bytes: FileBytes,
     /// The offset of the table of sums, which was verified at opening.
@@ -25,7 +25,7 @@ pub struct CheckedBytes {
 }
 
 impl CheckedBytes {
-    /// Verifies the table of check sums, on which all later checks rest. The error says what is wrong.
+    /// Verifies the table of checksums, on which all later checks rest. The error says what is wrong.
     pub fn new(bytes: FileBytes, head: &SegmentHead) -> Result<Self, &'static str> {
         let sums = usize::try_from(head.sums.at).map_err(|_| "it is too large")?;
         let blocks = sums.div_ceil(BLOCK);

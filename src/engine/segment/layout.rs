@@ -12,12 +12,12 @@ pub enum FileKind {
     Records,
 }
 
-/// The bytes under one check sum, and the head's size.
+/// The bytes under one checksum, and the head's size.
 pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
 /// Version of the layout. A segment of another version is rebuilt.
 const VERSION: u32 = 7;
-/// Offset of the head's check sum, which covers all before it.
+/// Offset of the head's checksum, which covers all before it.
 const AT_SUM: usize = 504;
 const AT_WORDS: usize = 16;
 const AT_KIND: usize = 247;
@@ -72,7 +72,7 @@ pub struct SegmentHead {
     /// Words of four bytes.
     pub order: SegmentPart,
     pub sums: SegmentPart,
-    /// Check sum of the table of check sums.
+    /// Checksum of the table of checksums.
     pub sums_sum: u64,
     /// MAC of the file's name and store.
     pub name_mac: u64,

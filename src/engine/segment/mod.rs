@@ -5,19 +5,18 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | head | 4 KiB: magic, versions, counts, where the parts are, all under a check sum: [`layout`] |
+//! | head | 4 KiB: magic, versions, counts, where the parts are, all under a checksum: [`layout`] |
 //! | records | entries (a path, and behind an item's first path the item itself), shows between them: [`record`] |
 //! | paths | hash table over the normal forms' hashes, and the spellings' where they are not ASCII, to entries: [`table`] |
 //! | keys | hash table over the rating keys' hashes, to items: [`table`] |
 //! | names | all listed paths by file name's hash, then by the components before it; and a directory to it: [`names`] |
 //! | order | all paths in order, where shows begin among them, and folders by their end: [`order`] |
-//! | sums | a check sum for each 4 KiB of what lies between head and here |
+//! | sums | a checksum for each 4 KiB of what lies between head and here |
 //!
-//! Damage never leads to a wrong answer: head and table of check sums are verified at opening, every other block on its first
+//! Damage never leads to a wrong answer: head and table of checksums are verified at opening, every other block on its first
 //! read ([`bytes`]), and all offsets are checked against the file's bounds. A failed check marks the segment as broken; it
 //! is rebuilt from the database.
 
-mod alike;
 mod below;
 mod body;
 mod builder;
@@ -37,6 +36,7 @@ mod records;
 mod segments;
 mod sorter;
 mod spool;
+mod suffix_groups;
 mod table;
 
 pub use builder::{ListingBuilder, ListingMeta};

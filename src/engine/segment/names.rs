@@ -83,7 +83,7 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// The place of a hash in the directory. In a damaged one it may be any; reads check the bounds.
+/// Returns the place of a hash in the directory. It may be wrong in a damaged segment; reads check the bounds.
 fn place(kept: u32, places: usize) -> usize {
     usize::try_from(u64::from(kept).wrapping_mul(places as u64) >> 32).unwrap_or(0)
 }
@@ -262,7 +262,7 @@ fn equal(
     order: impl Fn(usize) -> Read<Ordering>,
     near: &mut usize,
 ) -> Read<Option<(usize, usize)>> {
-    // Often all of it: equal file names lie in equal folder names.
+    // Often the whole range matches: equal file names are in equally named folders.
     if order(from)?.is_eq() && order(to - 1)?.is_eq() {
         *near = from;
         return Ok(Some((from, to)));
@@ -272,7 +272,7 @@ fn equal(
     if begin == to || order(begin)?.is_ne() {
         return Ok(None);
     }
-    // The end is mostly near: doubling steps find it with few reads.
+    // The end is usually near: doubling steps find it with few reads.
     let mut known = begin;
     let mut step = 1;
     while known + step < to && order(known + step)?.is_eq() {

@@ -19,13 +19,13 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::alike::SuffixGroups;
 use super::body::SegmentWriter;
 use super::bytes::{CheckedBytes, Read};
 use super::layout::{SegmentHead, SegmentPart, u32_at};
 use super::record::{self, EntryHead};
 use super::sorter::{KeySorter, PairSorter, SortedNumbers};
 use super::spool::{Spool, reserve};
+use super::suffix_groups::SuffixGroups;
 use crate::matching::Form;
 
 /// Words of the head.
@@ -56,7 +56,7 @@ impl ListedPath {
     }
 
     /// The numbers sorted with a form; equal forms are ordered by entry.
-    pub fn beside(self) -> SortedNumbers {
+    pub fn to_numbers(self) -> SortedNumbers {
         [self.entry, self.item, self.show, self.season]
     }
 
@@ -155,7 +155,7 @@ impl FolderOrderBuilder {
                 Ok(())
             })?;
         }
-        let (begin, folders) = (body.at(), self.folders.len());
+        let (begin, folders) = (body.position(), self.folders.len());
         let runs = usize::try_from(self.runs.len() / 8).unwrap_or(usize::MAX);
         for count in [self.count, runs, repeats.len(), folders] {
             body.put(&word(count).to_le_bytes())?;

@@ -3,16 +3,16 @@
 use std::io;
 use std::sync::mpsc::sync_channel;
 
-use super::alike::SuffixGroups;
 use super::body::SegmentWriter;
 use super::layout::{BLOCK, SegmentHead, SegmentPart};
 use super::names::NameTableBuilder;
 use super::record::{self, TWIN};
 use super::sorter::PairSorter;
 use super::spool::Spool;
+use super::suffix_groups::SuffixGroups;
 use super::table::{self, HashTableBuilder};
 
-/// Runs both, in parallel if `with_thread` and a thread can be started.
+/// Runs both closures, in parallel if `with_thread` is set and a thread can be started.
 pub fn both<A: Send, B>(
     with_thread: bool,
     first: impl FnOnce() -> io::Result<A> + Send,
@@ -22,7 +22,7 @@ pub fn both<A: Send, B>(
         return Ok((first()?, second()?));
     }
     std::thread::scope(|scope| {
-        // Handed over once the thread runs: a thread that cannot start would drop its closure.
+        // Passed on once the thread runs: if it cannot start, the closure would be lost.
         let (give, take) = sync_channel(1);
         let work = move || {
             take.recv()
@@ -70,7 +70,7 @@ fn put_table(
     body: &mut SegmentWriter,
     mut each: impl FnMut(u64, u32) -> io::Result<()>,
 ) -> io::Result<SegmentPart> {
-    let (begin, mut slots) = (body.at(), HashTableBuilder::new(pairs.len()));
+    let (begin, mut slots) = (body.position(), HashTableBuilder::new(pairs.len()));
     pairs.sorted(|hash, entry| {
         each(hash, entry)?;
         slots.put(hash, entry, body)
@@ -83,7 +83,7 @@ fn put_table(
 pub fn put_names(names: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<()> {
     let place = body.place();
     let place = place.as_deref();
-    let (begin, mut array) = (body.at(), NameTableBuilder::new(names.len(), place));
+    let (begin, mut array) = (body.position(), NameTableBuilder::new(names.len(), place));
     let mut sorted = Spool::new(place);
     let mut alike = SuffixGroups::new(place, |entry, _: &[u32; 2], form: &mut Vec<u8>| {
         record::form_at(body, entry, form)?;
@@ -106,7 +106,7 @@ pub fn mark(twins: PairSorter, body: &mut SegmentWriter) -> io::Result<()> {
     let mut marked: Vec<usize> = Vec::new();
     twins.sorted(|entry, _| {
         let at = usize::try_from(entry).unwrap_or(usize::MAX).saturating_mul(4);
-        // As many as lie in a block.
+        // As many as fit into a block.
         if marked.last().is_some_and(|last| at / BLOCK != last / BLOCK) {
             body.mark(&marked, TWIN)?;
             marked.clear();

@@ -29,7 +29,7 @@ pub struct ListingSegment {
 
 impl ListingSegment {
     /// Opens the segment at `path`, which must have been made with this `name_mac`. Takes the same time whatever its size, but
-    /// for the table of check sums.
+    /// for the table of checksums.
     ///
     /// # Errors
     /// [`Status::Store`] if the file is missing or damaged, has another format, normal form or name: rebuild it.
@@ -117,7 +117,8 @@ impl ListingSegment {
         Some(rating_key)
     }
 
-    /// The same for a path that is not ASCII, found by its spelling; with the hash of its normal form.
+    /// As [`ListingSegment::unique_hit`], for a path that is not ASCII, by its spelling; also returns the hash of its
+    /// normal form.
     #[inline]
     pub fn unique_hit_spelled<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<(&'i str, u64)> {
         let (rating_key, form) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
@@ -132,7 +133,7 @@ impl ListingSegment {
 
     /// Prefetches the memory of a lookup of this hash. In a batch the loads of several lookups overlap.
     #[inline]
-    pub fn expect(&self, hash: u64) {
+    pub fn prefetch(&self, hash: u64) {
         self.file.prefetch(self.paths.at(hash));
     }
 
@@ -246,7 +247,7 @@ impl ListingSegment {
         self.item_of_files(number).0
     }
 
-    /// The same, and whether it has several files.
+    /// Returns the item of an entry, and whether it has several files.
     #[must_use]
     pub fn item_of_files(&self, number: u32) -> (ItemRef<'_>, bool) {
         self.entry(number)

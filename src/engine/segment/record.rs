@@ -30,7 +30,7 @@ use crate::model::{Item, ItemType};
 const FORM: u8 = 3;
 /// The path in ASCII lower case.
 pub const FORM_ASCII: u8 = 0;
-/// The same, `\` being a separator.
+/// The path in ASCII lower case, with `\` as a separator.
 pub const FORM_WINDOWS: u8 = 1;
 /// Stored after the path.
 pub const FORM_STORED: u8 = 2;

@@ -1,4 +1,4 @@
-//! A segment of records by exact name. Head, check sums and hash table are those of every segment.
+//! A segment of records by exact name. Head, checksums and hash table are those of every segment.
 //!
 //! | part | what |
 //! |---|---|
@@ -28,9 +28,9 @@ use crate::matching::normal::form_tag;
 use crate::model::TableId;
 use crate::platform::map::{FileBytes, MapMode};
 
-/// Every so many records the part `order` has one.
+/// Interval of the records in the part `order`.
 const STEP: u64 = 16;
-/// Most bytes of a record's numbers.
+/// Maximum size of a record's numbers in bytes.
 const NUMBERS: usize = 4 * LONGEST_VARINT + 8;
 
 /// A record of a table.
@@ -111,7 +111,7 @@ impl RecordSegmentBuilder {
     #[must_use]
     pub fn new(place: Option<&Path>) -> Self {
         let out = place.map_or(SegmentOutput::Memory(Vec::new()), |path| {
-            SegmentOutput::SortedNumbers(path.to_path_buf())
+            SegmentOutput::NewFile(path.to_path_buf())
         });
         Self {
             body: SegmentWriter::new(out),
@@ -138,11 +138,13 @@ impl RecordSegmentBuilder {
     /// # Errors
     /// The disk's; no memory; more than 16 GiB.
     pub fn push(&mut self, record: &Record<'_>) -> io::Result<()> {
-        let at = self.body.at();
+        let at = self.body.position();
         let begin = at.next_multiple_of(4);
         let number = u32::try_from(begin / 4).map_err(|_| too_large())?;
         let value = record.state.and_then(|stored| stored.value).unwrap_or_default();
-        let out = self.body.tail(begin - at + record.name.len() + NUMBERS + value.len())?;
+        let out = self
+            .body
+            .buffer_for(begin - at + record.name.len() + NUMBERS + value.len())?;
         out.resize(out.len() + begin - at, 0);
         put_varint(out, record.name.len() as u64);
         out.extend_from_slice(record.name);
@@ -159,7 +161,7 @@ impl RecordSegmentBuilder {
                 }
             }
         }
-        self.body.settle()?;
+        self.body.flush_pieces()?;
         let hash = record.hash();
         let bucket = &mut self.slots[usize::from(hash.to_be_bytes()[0])];
         reserve(bucket, 1)?;
@@ -183,7 +185,7 @@ impl RecordSegmentBuilder {
             self.head.records = self.body.end_part(BLOCK, 1)?;
             let records = usize::try_from(self.records).map_err(|_| too_large())?;
             self.head.path_homes = table::homes(records) as u64;
-            (self.body.at(), HashTableBuilder::new(records), 0)
+            (self.body.position(), HashTableBuilder::new(records), 0)
         };
         if bucket < Self::PARTS {
             let mut part = std::mem::take(&mut self.slots[bucket]);
@@ -197,7 +199,7 @@ impl RecordSegmentBuilder {
         }
         slots.end(&mut self.body)?;
         self.head.paths = self.body.end_part(begin, 8)?;
-        let begin = self.body.at();
+        let begin = self.body.position();
         self.body.put(&self.order)?;
         self.head.order = self.body.end_part(begin, 4)?;
         Ok(false)

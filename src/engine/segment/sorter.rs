@@ -8,9 +8,9 @@ use std::path::Path;
 
 use super::spool::{Spool, SpoolReader, reserve};
 
-/// Pairs of a run: 2 MiB.
+/// Number of pairs per run: 2 MiB.
 const PAIRS: usize = if cfg!(test) { 1 << 10 } else { 1 << 17 };
-/// Bytes of a run's keys and values. Smaller in tests, so that they reach the disk.
+/// Size of a run's keys and values in bytes. Smaller in tests, so that they reach the disk.
 const KEYS: usize = if cfg!(test) { 1 << 14 } else { 8 << 20 };
 /// Groups up to this size are sorted by comparing whole keys.
 const FEW: usize = 12;
@@ -127,7 +127,7 @@ impl PairSorter {
     }
 }
 
-/// The numbers beside a key.
+/// The numbers sorted along with a key.
 pub type SortedNumbers = [u32; 4];
 
 /// Sorts byte keys, each with some numbers; equal keys are ordered by the numbers.
@@ -142,7 +142,7 @@ pub struct KeySorter {
 struct KeySlot {
     at: usize,
     length: u32,
-    beside: SortedNumbers,
+    numbers: SortedNumbers,
 }
 
 impl KeySlot {
@@ -161,7 +161,7 @@ impl KeySorter {
         }
     }
 
-    pub fn push(&mut self, key: &[u8], beside: SortedNumbers) -> io::Result<()> {
+    pub fn push(&mut self, key: &[u8], numbers: SortedNumbers) -> io::Result<()> {
         if self.keys.len() + self.memory.len() * size_of::<KeySlot>() > self.most {
             self.end_run()?;
         }
@@ -171,7 +171,7 @@ impl KeySorter {
         self.memory.push(KeySlot {
             at: self.keys.len(),
             length,
-            beside,
+            numbers,
         });
         self.keys.extend_from_slice(key);
         Ok(())
@@ -181,7 +181,7 @@ impl KeySorter {
         for slot in in_order(&self.keys, &self.memory)? {
             let spool = &mut self.runs.spool;
             spool.put(&slot.length.to_le_bytes())?;
-            for number in slot.beside {
+            for number in slot.numbers {
                 spool.put(&number.to_le_bytes())?;
             }
             spool.put(slot.key(&self.keys))?;
@@ -198,7 +198,7 @@ impl KeySorter {
             let sorted = in_order(&self.keys, &self.memory)?;
             return sorted
                 .iter()
-                .try_for_each(|slot| each(slot.key(&self.keys), slot.beside));
+                .try_for_each(|slot| each(slot.key(&self.keys), slot.numbers));
         }
         self.end_run()?;
         (self.keys, self.memory) = (Vec::new(), Vec::new());
@@ -211,17 +211,17 @@ impl KeySorter {
             to.0.extend_from_slice(cursor.take(length)?);
             Ok(())
         };
-        self.runs.merge(read, |(key, beside)| each(key, *beside))
+        self.runs.merge(read, |(key, numbers)| each(key, *numbers))
     }
 }
 
-/// Sorts by eight bytes of all keys at a time, and again within groups that are equal so far: keys share long prefixes, and
-/// each access to one is a cache miss.
+/// Sorts all keys by eight bytes at a time, then each group that is equal so far: keys share long prefixes, and each
+/// access to a key is a cache miss.
 fn in_order(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
     let key = |one: &(u64, u32)| slots[one.1 as usize].key(keys);
     let whole = |a: &(u64, u32), b: &(u64, u32)| {
-        let beside = |one: &(u64, u32)| slots[one.1 as usize].beside;
-        key(a).cmp(key(b)).then_with(|| beside(a).cmp(&beside(b)))
+        let numbers = |one: &(u64, u32)| slots[one.1 as usize].numbers;
+        key(a).cmp(key(b)).then_with(|| numbers(a).cmp(&numbers(b)))
     };
     let mut keyed = Vec::new();
     reserve(&mut keyed, slots.len())?;
@@ -242,7 +242,7 @@ fn in_order(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
         let mut at = from;
         for alike in group.chunk_by_mut(|a, b| a.0 == b.0) {
             let end = at + alike.len();
-            // A key that has ended, or has a zero byte, cannot be told apart further.
+            // Keys that have ended, or have a zero byte, cannot be distinguished further.
             if alike.len() > 1 && alike[0].0.to_be_bytes().contains(&0) {
                 alike.sort_unstable_by(whole);
             } else if alike.len() > 1 {
@@ -257,7 +257,7 @@ fn in_order(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
     Ok(sorted)
 }
 
-/// Eight bytes of a key as a number of the same order; zeros after its end.
+/// Returns eight bytes of a key as a number with the same order; zeros after its end.
 fn eight(key: &[u8], at: usize) -> u64 {
     let rest = key.get(at..).unwrap_or_default();
     if let Some(eight) = rest.first_chunk() {

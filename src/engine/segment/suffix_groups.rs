@@ -65,7 +65,7 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
 
     fn join(&mut self, entry: u32, element: Element) -> io::Result<()> {
         let count = (self.form)(entry, &element, &mut self.bytes)?;
-        from_the_end(Form::from_folded(&self.bytes), count, &mut self.key);
+        suffix_key(Form::from_folded(&self.bytes), count, &mut self.key);
         let place = self.place.as_deref();
         let group = self.group.get_or_insert_with(|| KeySorter::new(place));
         // Equal components are ordered by the second number.
@@ -80,15 +80,15 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
     }
 }
 
-/// A key with the order of the components from the end; a shorter path comes first.
-fn from_the_end(form: Form<'_>, count: usize, key: &mut Vec<u8>) {
+/// Encodes a key that sorts by the components from the end; shorter paths come first.
+fn suffix_key(form: Form<'_>, count: usize, key: &mut Vec<u8>) {
     key.clear();
     let skipped = form.rev_components().count().saturating_sub(count);
     for component in form.rev_components().skip(skipped) {
         if !key.is_empty() {
             key.push(0);
         }
-        // Zero separates components.
+        // Escapes zero, which separates components.
         for byte in component.folded() {
             match byte {
                 0 => key.extend_from_slice(&[1, 1]),

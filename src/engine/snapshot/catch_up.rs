@@ -15,9 +15,10 @@ use crate::platform::mutex::lock;
 use crate::platform::swap::Guard;
 use crate::stats::Spent;
 
-/// Matches of one write that are added to the snapshot in place; larger writes are read again as segments.
+/// Maximum number of matches of one write that are added to the snapshot in place; larger writes are read again as
+/// segments.
 const APPLIED: usize = 1024;
-/// So many unmerged records in a full memtable are rebuilt into a segment.
+/// Number of unmerged records in a full memtable from which they are rebuilt into a segment.
 const MANY: usize = MEMTABLE_CAPACITY / 2;
 
 impl Reading {
@@ -245,7 +246,7 @@ impl Reading {
         self.try_catch_up().then(|| self.snapshot.read())
     }
 
-    /// Brings the snapshot up to date. Waits only briefly for a thread that is doing so.
+    /// Brings the snapshot up to date, waiting only briefly for a thread that is doing so.
     fn try_catch_up(&self) -> bool {
         let Some(_catching_up) = self.store.short.lock(&self.catching_up) else {
             return false;

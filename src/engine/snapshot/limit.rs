@@ -121,7 +121,7 @@ impl Reading {
             self.note_asked(true, now_ms);
         }
         self.limit
-            .keep(until, now_ms, &|library| lock(&self.wanted).contains(&library));
+            .enforce(until, now_ms, &|library| lock(&self.wanted).contains(&library));
     }
 
     /// Returns whether the size limit evicted a library.

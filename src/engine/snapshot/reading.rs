@@ -118,7 +118,7 @@ impl Reading {
 
     /// Returns whether it is time to try again to write a segment.
     pub fn segments_are_due(&self) -> bool {
-        self.listings.are_due() || self.records.are_due()
+        self.listings.is_retry_due() || self.records.is_retry_due()
     }
 
     /// The current snapshot.

@@ -55,8 +55,8 @@ impl Reading {
             segments,
         } = self.lost();
         let Some(identity) = identity.filter(|_| !listings.is_empty() || segments.is_some()) else {
-            if self.listings.are_due() {
-                self.listings.tried();
+            if self.listings.is_retry_due() {
+                self.listings.record_attempt();
             }
             return Ok(());
         };
@@ -66,14 +66,14 @@ impl Reading {
         for row in &listings {
             self.listings.rebuild_segment(identity, row)?;
         }
-        self.listings.tried();
+        self.listings.record_attempt();
         self.reload()
     }
 
     /// The snapshot's missing and damaged segments, and stand-ins whose files may be tried again.
     fn lost(&self) -> LostSegments {
         let snapshot = self.snapshot.read();
-        let again = self.listings.are_due();
+        let again = self.listings.is_retry_due();
         let bad = |segment: Option<&Arc<ListingSegment>>, wanted: bool| {
             segment.map_or(wanted, |segment| {
                 segment.is_broken() || again && self.listings.stands_in(segment)
@@ -85,7 +85,7 @@ impl Reading {
         LostSegments {
             identity: snapshot.identity,
             listings: views.filter(is_lost).map(|(row, _)| row.clone()).collect(),
-            segments: (snapshot.open.are_lost() || self.records.are_due()).then(|| Arc::clone(&snapshot.open)),
+            segments: (snapshot.open.are_lost() || self.records.is_retry_due()).then(|| Arc::clone(&snapshot.open)),
         }
     }
 }

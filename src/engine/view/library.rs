@@ -289,7 +289,7 @@ impl View for LibraryView {
             matches.prefetch(hash);
         }
         if let Some(segment) = &self.segment {
-            segment.expect(hash);
+            segment.prefetch(hash);
         }
     }
 

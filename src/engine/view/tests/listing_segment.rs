@@ -321,7 +321,7 @@ fn an_image_that_is_made_in_runs_beside_its_file_is_the_one_that_is_made_in_memo
         builder
     };
     let in_memory = fill(ListingBuilder::new(meta())).finish_in_memory().expect("made");
-    let begun = fill(ListingBuilder::beside(meta(), &path));
+    let begun = fill(ListingBuilder::in_file(meta(), &path));
     let names = || std::fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(names(), 1, "what is sorted has no name");
     begun.finish(&path, 0).expect("made");
@@ -333,15 +333,15 @@ fn an_image_that_is_made_in_runs_beside_its_file_is_the_one_that_is_made_in_memo
         .expect("sound");
     std::fs::remove_file(&path).expect("removed");
     // One that is given up leaves nothing.
-    drop(fill(ListingBuilder::beside(meta(), &path)));
+    drop(fill(ListingBuilder::in_file(meta(), &path)));
     assert_eq!(names(), 0);
 }
 
 #[test]
 fn without_memory_for_an_image_there_is_a_status() {
-    assert!(ListingBuilder::expect(20_000).is_ok());
+    assert!(ListingBuilder::check_memory(20_000).is_ok());
     for items in [1 << 45, u64::MAX] {
-        let error = ListingBuilder::expect(items).expect_err("no machine has as much");
+        let error = ListingBuilder::check_memory(items).expect_err("no machine has as much");
         assert_eq!(error.status, Status::Store, "{error}");
         assert!(error.message.contains("ulimit"), "{error}");
     }
