@@ -136,7 +136,7 @@ impl Status {
     }
 }
 
-/// What a failure of the source says of the next attempt.
+/// The prospects of another attempt after a failure of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// It has no such thing.
@@ -150,7 +150,7 @@ pub enum Meaning {
 }
 
 impl Status {
-    /// What it says of the next attempt where a source failed with it. Every source uses these statuses so.
+    /// Returns the prospects of another attempt after this failure of a source. All sources use these statuses alike.
     #[must_use]
     pub fn meaning(self) -> Meaning {
         match self {
@@ -211,7 +211,7 @@ impl Error {
         }
     }
 
-    /// The same error with what was being done put before its text.
+    /// Adds the operation in progress before the error's text.
     #[doc(hidden)]
     #[must_use]
     pub fn while_doing(mut self, what: &str) -> Self {

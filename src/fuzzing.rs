@@ -1,5 +1,5 @@
-//! What the fuzz targets reach of the inside: `fuzz/`, and `tests/fuzz.rs`. No part of the API, and without any code of its
-//! own but for doors.
+//! Internal functions that the fuzz targets use: `fuzz/`, and `tests/fuzz.rs`. Not part of the API, and without own
+//! code.
 
 /// Index files, the views that answer from them, the version page.
 pub mod image {
@@ -19,7 +19,7 @@ pub mod matching {
     };
 }
 
-/// What a server sends.
+/// Replies of a server.
 pub mod plex {
     pub use crate::source::plex::fuzz::{ParsedReply, ReplyKind, held, stream, streamed};
 }

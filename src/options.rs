@@ -7,18 +7,18 @@ use std::time::Duration;
 use crate::error::{Result, refuse};
 use crate::model::Token;
 
-/// How long a library's listing is taken as fresh.
+/// The time for which a library's listing is fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ttl {
     /// For this long after it was last seen to be current.
     For(Duration),
-    /// Never: each question that may ask the server does.
+    /// Never: each call that may send a request does.
     AtOnce,
-    /// For ever: only an invalidation or an event makes it stale.
+    /// For ever, until an invalidation or an event makes it stale.
     Never,
 }
 
-/// Which way a mapping goes.
+/// The direction of a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MappingKind {
     /// From paths as the host sees them to paths as the server sees them: rewrites the question.
@@ -27,7 +27,7 @@ pub enum MappingKind {
     ServerToHost,
 }
 
-/// What a mapping looks for.
+/// The pattern of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pattern {
     /// A folder, compared by component in the normal form.
@@ -39,11 +39,11 @@ pub enum Pattern {
 /// A rule between paths as the host sees them and paths as the server sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    /// Which way it goes.
+    /// The direction.
     pub kind: MappingKind,
-    /// What it looks for.
+    /// The pattern to replace.
     pub from: Pattern,
-    /// What it puts in its place: a folder, or for a pattern a replacement with `\1`, `\g<1>` or `\g<name>`.
+    /// The replacement: a folder, or for a pattern a text with `\1`, `\g<1>` or `\g<name>`.
     pub to: Vec<u8>,
 }
 
@@ -60,7 +60,7 @@ impl Mapping {
         Self::of_folders(MappingKind::ServerToHost, from.as_ref(), to.as_ref())
     }
 
-    /// What a regular expression matches is replaced: `\1`, `\g<1>` and `\g<name>` stand for its groups.
+    /// Replaces the matches of a regular expression; `\1`, `\g<1>` and `\g<name>` are its groups.
     #[must_use]
     pub fn pattern(kind: MappingKind, pattern: impl Into<String>, to: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -136,19 +136,20 @@ pub struct Options {
     /// Asked for a new token when the server refuses this one (401), or it expired (498): the call is then repeated. None by
     /// default: [`crate::Index::set_token`] sets one at any time.
     pub renewal: Option<Renewal>,
-    /// Whose view this is, when the host knows better than the token (which may change weekly).
+    /// The user of the token, if the host knows it better than the token (which may change weekly).
     pub user: Option<String>,
-    /// How long a listing is fresh. 1 h by default.
+    /// Time for which a listing is fresh. 1 h by default.
     pub library_ttl: Ttl,
     /// After how long a full listing is due, whatever the clocks say. 24 h by default.
     pub max_age: Duration,
     /// Deadline of calls that name none; `None` waits as long as the source's time-outs.
     pub deadline: Option<Duration>,
-    /// How long a connection may take. 5 s by default.
+    /// Time limit for connecting. 5 s by default.
     pub connect_timeout: Duration,
-    /// How long the server may be silent while it owes an answer. 60 s by default. A question that lists nothing waits 15 s at most.
+    /// Time limit for the server's silence while a reply is pending. 60 s by default. A request that lists nothing
+    /// waits at most 15 s.
     pub read_timeout: Duration,
-    /// For how long a request that failed in a way that passes is tried again. 30 s by default.
+    /// Time for retrying transient failures. 30 s by default.
     pub retry_for: Duration,
     /// A PEM file with certificate authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,

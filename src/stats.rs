@@ -259,10 +259,10 @@ pub struct Stats {
     pub matching: Duration,
     /// Questions, refreshes and recordings; fast lookups not included.
     pub calls: u64,
-    /// What these took in all.
+    /// Total time of these calls.
     #[serde(rename = "calls_us", serialize_with = "as_micros")]
     pub calling: Duration,
-    /// How many of them were slow: [`Options::slow`](crate::Options::slow).
+    /// Number of slow calls: see [`Options::slow`](crate::Options::slow).
     pub slow_calls: u64,
     /// Requests over the store's life, as last written.
     pub store_requests: u64,
@@ -279,19 +279,19 @@ pub struct Stats {
     /// Bytes that the folder may take, where there is a limit.
     #[serde(serialize_with = "or_zero")]
     pub size_limit: Option<u64>,
-    /// Bytes by which what has to stay is more than that.
+    /// Bytes by which content that cannot be evicted exceeds the limit.
     pub over_limit: u64,
-    /// Libraries that went for that limit, over the store's life.
+    /// Number of libraries evicted for that limit, over the store's life.
     pub evictions: u64,
     /// A number that every write to the store raises.
     pub sequence: u64,
     /// Events about libraries that the server told, or that the host handed over.
     pub events: u64,
-    /// Writes that noted what events hint at.
+    /// Writes of hints from events.
     pub hints: u64,
-    /// How often the server could not be asked, or its answer not be stored, and old answers stood in.
+    /// Number of failures to reach the server or to store its reply; old answers were used.
     pub failures: u64,
-    /// Why not, the last time, in words, until new answers can be had again.
+    /// The reason of the last failure, until new answers are available.
     pub last_failure: Option<String>,
 }
 

@@ -146,7 +146,7 @@ fn files_are_left_out_by_their_names() {
     assert_eq!(rule_for_file(&large, b"large sample.mkv", all(), movies()), None);
 }
 
-/// Whether a line names a file, or a folder, below `/m`.
+/// Returns whether a line matches a file, or a folder, below `/m`.
 fn names(line: &[u8], path: &str) -> (bool, bool) {
     let ignored = Ignored::new(b"/m", line);
     let path = path.as_bytes();
@@ -361,7 +361,7 @@ fn link(root: &Path, to: &str, name: &str) {
     std::os::unix::fs::symlink(root.join(to), root.join(name)).expect("a link");
 }
 
-/// What is told but for files, in order, and the files.
+/// Returns the findings except files, in order, and the files.
 fn lines(root: &Path, locations: &[Location], most: usize) -> (Vec<String>, Vec<String>) {
     let (told, files) = found(root, locations, most);
     let (mut media, mut others) = (Vec::new(), Vec::new());
@@ -569,7 +569,7 @@ proptest! {
         let place = tempfile::tempdir().expect("a folder");
         let top = fs::canonicalize(place.path()).expect("a folder");
         let all = plant(&top, &folders, &links);
-        // What is read by another path may lie outside of the location.
+        // A folder read by another path may lie outside of the location.
         let root = &all[begin.index(all.len())];
         let locations = [location(root, false)];
         let (told, _) = found(root, &locations, most);

@@ -1,11 +1,11 @@
-//! What is noted of what a server tells, and when: by a clock that is moved by hand.
+//! Tests which hints are written for which events, and when, with a manual clock.
 
 use super::*;
 
 struct Bench {
     debouncer: Debouncer,
     now: i64,
-    /// What was noted, with its time.
+    /// The hints written, with their times.
     noted: Vec<(i64, LibraryHint)>,
 }
 
@@ -36,7 +36,7 @@ impl Bench {
         self
     }
 
-    /// What was noted since the last call: when, counted from the beginning of the test, and what.
+    /// Returns the hints written since the last call, with the time since the start of the test.
     fn noted(&mut self) -> Vec<(i64, Option<&'static str>, Hint, usize)> {
         std::mem::take(&mut self.noted)
             .into_iter()
@@ -188,7 +188,7 @@ fn a_new_connection_hints_at_all_libraries_at_once() {
     bench.tell(Event::Scanning { section: one() }).tell(changed(1));
     bench.tell(Event::Connected).wait(0);
     assert_eq!(bench.noted(), [(0, None, Hint::Probe, 0)]);
-    // What was told before is not forgotten, nor that a scan ran whose end may have been missed.
+    // Earlier events are not lost, nor a running scan whose end may have been missed.
     bench.wait(100_000);
     assert_eq!(
         bench.noted(),

@@ -25,7 +25,7 @@ pub struct Records {
     open: Swap<Arc<OpenSegments>>,
     /// Merges under way, the one of the smallest and newest segments last. Each write advances the last.
     pub(super) merging: Mutex<Vec<SlicedMerge>>,
-    /// How often [`Records::flush_removals`] was called.
+    /// Number of [`Records::flush_removals`] calls.
     pub(super) flush_checks: AtomicU32,
     /// The unmerged records after a write of this process. Used under the writer's lock, so it is unlocked in a fork.
     pub(super) unmerged: Mutex<Option<(Incarnation, Sequence, usize)>>,

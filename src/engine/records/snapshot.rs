@@ -14,7 +14,7 @@ const ENTRY: u64 = 64;
 /// Longest value that segments and memtables hold; longer ones are read from the store.
 pub const LONG: usize = 1000;
 
-/// What lookups read. Records are added in place; any other change replaces the snapshot.
+/// The state that lookups read. Records are added in place; any other change replaces the snapshot.
 #[derive(Default)]
 pub struct TableSnapshot {
     /// Counts snapshots, from 1; 0 is the empty one before the first.

@@ -322,7 +322,7 @@ impl Tables {
         } else {
             let _catching_up = lock(&self.catching_up);
             let snapshot = self.snapshot.read();
-            // Of another incarnation the same number says something else.
+            // In another incarnation the same number is another commit.
             if snapshot.open.incarnation == written.incarnation
                 && self.store.incarnation() == written.incarnation
                 && snapshot.sequence().next() == written.at

@@ -135,7 +135,7 @@ impl<'g> PackedGuid<'g> {
         Self::plex(guid).unwrap_or(Self::Text(guid))
     }
 
-    /// The same for an item, whose flags have room for the first prefixes only.
+    /// As above for an item, whose flags have room for the first prefixes only.
     pub fn of_item(guid: &'g str) -> Self {
         match Self::of(guid) {
             Self::Plex(tag, _) if tag > GUID => Self::Text(guid),

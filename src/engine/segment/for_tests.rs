@@ -1,4 +1,4 @@
-//! What only tests ask of a segment.
+//! Accessors of segments for tests.
 
 use std::path::Path;
 
@@ -30,13 +30,13 @@ impl ListingSegment {
         self.head.sequence
     }
 
-    /// How many items, or matches, it has.
+    /// Number of items or matches.
     #[must_use]
     pub fn items_count(&self) -> u64 {
         self.head.items
     }
 
-    /// How many paths it has, those made by mappings not counted.
+    /// Number of paths, without mapped ones.
     #[must_use]
     pub fn parts_count(&self) -> u64 {
         self.head.parts
@@ -83,7 +83,7 @@ impl ListingSegment {
         })
     }
 
-    /// What stands at `at`, if it begins an item, and where to go on.
+    /// Returns the item at `at`, if one begins there, and the next offset.
     fn step(&self, at: usize) -> Read<(usize, Option<(u32, ItemRef<'_>)>)> {
         let at = at.next_multiple_of(4);
         if self.file.up_to(at, 1)?.first().is_some_and(|flags| flags & SHOW != 0) {

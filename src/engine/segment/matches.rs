@@ -102,7 +102,7 @@ impl Matches {
         }
     }
 
-    /// Whether exactly this path was recorded.
+    /// Returns whether exactly this path was recorded.
     ///
     /// # Errors
     /// [`SegmentsLost`].

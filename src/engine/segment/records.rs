@@ -294,7 +294,7 @@ impl RecordSegment {
         self.file.is_broken()
     }
 
-    /// How many records it has, removals included.
+    /// Number of records, including removals.
     #[must_use]
     pub fn records(&self) -> u64 {
         self.head.items
@@ -343,7 +343,7 @@ impl RecordSegment {
         }
     }
 
-    /// The same if the first record of the hash has another name.
+    /// As [`RecordSegment::find`], if the first record of the hash has another name.
     #[cold]
     #[inline(never)]
     fn find_further(&self, key: (TableId, &[u8]), hash: u64) -> Read<Option<Record<'_>>> {

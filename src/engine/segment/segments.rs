@@ -37,7 +37,7 @@ impl RecordSegments {
         Self::after(list, &Self::default())
     }
 
-    /// The same with segments that were open `before`, whose filter is extended.
+    /// Combines segments like [`RecordSegments::new`], and extends the filter of those open `before`.
     #[must_use]
     pub fn after(list: Vec<Arc<RecordSegment>>, before: &Self) -> Self {
         let segments = Self {

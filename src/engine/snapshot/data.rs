@@ -14,7 +14,8 @@ use crate::freshness::Age;
 use crate::matching::{Mappings, Normal, Scope, View};
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
 
-/// What lookups read. Changes of single matches and items are added in place; any other change replaces the snapshot.
+/// The state that lookups read. Changes of single matches and items are added in place; any other change replaces the
+/// snapshot.
 #[derive(Default)]
 pub struct Snapshot {
     /// Counts snapshots of this handle, from 1; 0 is the empty one before the first.
@@ -78,7 +79,7 @@ impl Snapshot {
         &self.rows[places(scope, self.rows.len())]
     }
 
-    /// Whether an item of a library, or the path that it was found by, is invalidated.
+    /// Returns whether an item of a library, or the path by which it was found, is invalidated.
     pub fn is_unverified(&self, place: usize, asked: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
         self.views[place].is_unverified(asked, path, rating_key)
     }

@@ -18,7 +18,7 @@ use crate::model::Sequence;
 /// Attempts to read a state whose segments are replaced before they can be opened.
 const REPLACED: u32 = 32;
 
-/// What is in memory already: stand-in segments, and the last snapshot if libraries may continue it.
+/// Data already in memory: stand-in segments, and the last snapshot if libraries may continue it.
 struct LoadedState<'r> {
     reading: &'r Reading,
     before: Option<&'r Snapshot>,

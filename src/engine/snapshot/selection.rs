@@ -1,4 +1,4 @@
-//! Which library is meant, and where it is in a snapshot.
+//! Selects libraries by name, and finds them in a snapshot.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

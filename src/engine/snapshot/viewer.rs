@@ -1,4 +1,4 @@
-//! Which user's view of which server a handle reads: endpoint, token, and whether the server accepted the token.
+//! The user and server that a handle reads: endpoint, token, and whether the server accepted the token.
 
 use std::sync::atomic::Ordering;
 

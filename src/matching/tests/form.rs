@@ -70,7 +70,7 @@ proptest! {
     }
 }
 
-/// What is compared eight bytes at a time is what bytes say.
+/// Comparing eight bytes at a time gives the same result as single bytes.
 #[test]
 fn forms_are_compared_as_their_bytes_are() {
     let paths = [

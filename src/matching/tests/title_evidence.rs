@@ -1,4 +1,4 @@
-//! What paths tell of items, case by case.
+//! Cases of title evidence.
 
 mod films;
 mod numbered;
@@ -53,7 +53,7 @@ fn common(asked: &Normal<'_>, listed: &Normal<'_>) -> usize {
     Form::from_folded(asked.form()).common_components(Form::from_folded(listed.form()))
 }
 
-/// What `asked` tells of the item that is listed as `listed`.
+/// Returns the evidence of `asked` for the item listed as `listed`.
 fn told(item: &ItemRef<'_>, asked: &str, listed: &str) -> TitleEvidence {
     Normal::with(asked.as_bytes(), |asked| {
         Normal::with(listed.as_bytes(), |listed| {
@@ -71,7 +71,7 @@ fn check(item: &ItemRef<'_>, cases: &[(&str, &str, TitleEvidence)]) {
     }
 }
 
-/// The same file in another folder, which says nothing itself.
+/// The same file in another folder without evidence.
 #[track_caller]
 fn names(item: &ItemRef<'_>, cases: &[(&str, TitleEvidence)]) {
     for (name, verdict) in cases {
@@ -91,7 +91,7 @@ fn plain(text: &str) -> String {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever is made of the words of titles: what does not carry the title tells nothing.
+    /// Paths made of words of titles: a path without the title is no evidence.
     #[test]
     fn no_path_without_the_title_tells(
         title in proptest::sample::select(&["Big Buck Bunny", "Rocky", "The Two Towers", "Lost", "24", "Game of Thrones"][..]),

@@ -1,4 +1,4 @@
-//! Full answers, where they need no wait.
+//! Full answers that need no wait.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_void};
@@ -7,7 +7,7 @@ use std::ptr::{null, null_mut};
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Buffer, Kept, Method, addresses, bind, bound, exactly, none, slow, text};
+use super::{Buffer, Method, OwnedRef, addresses, bind, bound, exactly, none, slow, text};
 
 /// `plexindex_match_path`, or `plexindex_match_folder`.
 type MatchPath = unsafe extern "C" fn(*const c_void, *const Query, *mut Buffer, *mut Buffer) -> i32;
@@ -26,31 +26,33 @@ struct Query {
     progress_user: *mut c_void,
 }
 
-/// `PLEXINDEX_QUERY_AT_ONCE`: nothing is waited for, so Python's lock is kept, and no close comes between.
+/// `PLEXINDEX_QUERY_AT_ONCE`: the call does not wait, so Python's lock is kept and the index cannot be closed
+/// meanwhile.
 const AT_ONCE: u32 = 4;
-/// From here on a status is an error.
+/// Statuses from this one on are errors.
 const FIRST_ERROR: i32 = 100;
-/// `PLEXINDEX_NOT_YET`: the answer has to be waited for.
+/// `PLEXINDEX_NOT_YET`: the answer needs a wait.
 const NOT_YET: i32 = 3;
-/// What an answer takes, unless it is unusual, in words.
+/// Size of the buffer for an answer, in words of eight bytes; enough for usual answers.
 const ROOM: usize = 2048;
-/// Where a block says how many log lines wait.
+/// Offset of the number of waiting log lines in a block.
 const LOG_LINES: usize = 20;
 
-/// What `match` and `folder` are bound to.
+/// The state bound to `match` and `folder`.
 struct Answers {
     function: MatchPath,
-    /// Where the handles of index and library lie; NULL in them once the index is closed. The objects below keep them alive.
+    /// Addresses of the handles of index and library; these are NULL once the index is closed. The objects below keep
+    /// the addresses valid.
     index_cell: *const *const c_void,
     library_cell: *const *const c_void,
-    /// Used under Python's lock, while no code of Python's runs.
+    /// Used under Python's lock, while no Python code runs.
     room: UnsafeCell<Vec<u64>>,
-    /// `make(block, None, asked)` is the answer.
-    make: Kept,
-    asked: Kept,
-    /// Told when log lines wait.
-    told: Kept,
-    slow: Kept,
+    /// Called as `make(block, None, asked)` to create the answer.
+    make: OwnedRef,
+    asked: OwnedRef,
+    /// Called when log lines are waiting.
+    told: OwnedRef,
+    slow: OwnedRef,
 }
 
 static MATCH: Method = Method(py::PyMethodDef {
@@ -103,10 +105,10 @@ unsafe fn bind_to(method: &'static Method, arguments: *mut *mut PyObject, count:
             index_cell: index_cell.cast(),
             library_cell: library_cell.cast(),
             room: UnsafeCell::new(vec![0; ROOM]),
-            make: Kept::new(*make),
-            asked: Kept::new(*asked),
-            told: Kept::new(*told),
-            slow: Kept::new(*slow),
+            make: OwnedRef::new(*make),
+            asked: OwnedRef::new(*asked),
+            told: OwnedRef::new(*told),
+            slow: OwnedRef::new(*slow),
         };
         bind(answers, method)
     }
@@ -147,7 +149,8 @@ unsafe extern "C" fn match_path(
     }
 }
 
-/// The block of the answer (NULL: an exception is set), and how many log lines wait; `None` where Python has to ask.
+/// Returns the block of the answer (NULL: an exception is set) and the number of waiting log lines; `None` for the
+/// fallback to Python.
 unsafe fn at_once(answers: &Answers, path: *mut PyObject) -> Option<(*mut PyObject, u32)> {
     // SAFETY: the path is alive; the handles are open under Python's lock unless they are NULL; nothing else uses the room.
     unsafe {

@@ -1,5 +1,5 @@
-//! The way into the library without ctypes: loads the shared object, opens an index and gives a library's handle, for a
-//! process whose first answer is a fast lookup. Whatever else is wanted of that index, `ctypes` does, with the same handle.
+//! Opens an index without ctypes: loads the shared object, opens an index and returns a library's handle, for a process
+//! whose first answer is a fast lookup. Everything else is done through `ctypes`, with the same handle.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
@@ -9,13 +9,13 @@ use pyo3_ffi::{Py_ssize_t, PyObject};
 
 use super::{Buffer, Bytes, bytes_of, exactly};
 
-// Of the C library, which every extension module is linked with.
+// From the C library, which every extension module is linked with.
 unsafe extern "C" {
     fn dlopen(path: *const c_char, flags: c_int) -> *mut c_void;
     fn dlsym(object: *mut c_void, name: *const c_char) -> *mut c_void;
 }
 
-/// As ctypes loads it: all at once, and its names for none else.
+/// As ctypes loads it: all symbols at once, and not visible to others.
 #[cfg(target_vendor = "apple")]
 const LOCAL_NOW: c_int = 2 | 4;
 #[cfg(not(target_vendor = "apple"))]
@@ -36,7 +36,7 @@ struct Options {
     size: usize,
     /// Folder, URL, token, user, certificates.
     texts: [Bytes; 5],
-    /// TTL, age, deadline, connecting, reading, trying again, what matches may take.
+    /// TTL, maximum age, deadline, time-outs of connecting and reading, time for retries, limit of matches.
     numbers: [i64; 7],
     flags: u32,
     page_size: u32,
@@ -47,7 +47,7 @@ struct Options {
     slow_ms: i64,
     size_limit: i64,
     database: Bytes,
-    /// A callback has no GIL here: Python renews the token where it hears that it was refused.
+    /// Unused: a callback would not have the GIL here. Python renews the token when a call is refused.
     renew_token: *const c_void,
     renew_token_user: *mut c_void,
 }
@@ -74,11 +74,11 @@ struct Query {
     user: *const c_void,
 }
 
-/// What most answers fit into.
+/// Size of a buffer in bytes; enough for most answers.
 const BLOCK: usize = 4096;
 
 /// The functions of the shared object, which stays loaded.
-struct Door {
+struct NativeLibrary {
     open: Open,
     close: Close,
     library: Library,
@@ -98,11 +98,11 @@ unsafe fn function<F: Copy>(object: *mut c_void, name: &CStr) -> Option<F> {
     (!found.is_null()).then(|| unsafe { std::mem::transmute_copy::<*mut c_void, F>(&found) })
 }
 
-impl Door {
-    /// `None` where the object cannot be loaded, or is not the library with this ABI: ctypes says what is wrong.
+impl NativeLibrary {
+    /// Returns `None` if the object cannot be loaded, or is not the library with this ABI: ctypes reports the error.
     ///
     /// # Safety
-    /// What is loaded may run code of its own.
+    /// Loading the object may run its code.
     unsafe fn new(path: &CStr, abi: u32) -> Option<Self> {
         // SAFETY: the caller's promise; each function has the type that the header declares.
         unsafe {
@@ -128,7 +128,7 @@ impl Door {
     }
 }
 
-/// The items of a tuple of this length; an exception otherwise.
+/// Returns the items of a tuple of this length; sets an exception otherwise.
 ///
 /// # Safety
 /// `tuple` is alive.
@@ -144,7 +144,7 @@ unsafe fn items<const N: usize>(tuple: *mut PyObject) -> Option<[*mut PyObject; 
     Some(found)
 }
 
-/// A whole number that fits; an exception otherwise.
+/// Converts an integer; sets an exception if it does not fit.
 ///
 /// # Safety
 /// `object` is alive.
@@ -156,7 +156,7 @@ unsafe fn number(object: *mut PyObject) -> Option<i64> {
     }
 }
 
-/// `load(path, abi)`: a capsule, or None.
+/// `load(path, abi)`: returns a capsule, or None.
 pub unsafe extern "C" fn load(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call.
     unsafe {
@@ -168,7 +168,7 @@ pub unsafe extern "C" fn load(_: *mut PyObject, arguments: *mut *mut PyObject, c
         };
         // A `bytes` object ends with a NUL.
         let door = (!path.data.is_null())
-            .then(|| Door::new(CStr::from_ptr(path.data), u32::try_from(abi).ok()?))
+            .then(|| NativeLibrary::new(CStr::from_ptr(path.data), u32::try_from(abi).ok()?))
             .flatten();
         let Some(door) = door else {
             return super::none();
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn load(_: *mut PyObject, arguments: *mut *mut PyObject, c
     }
 }
 
-/// `open(door, texts, numbers, mappings)`: status and handle.
+/// `open(door, texts, numbers, mappings)`: returns status and handle.
 pub unsafe extern "C" fn open(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call with a capsule of `load`.
     unsafe { opened(arguments, count).unwrap_or(null_mut()) }
@@ -192,7 +192,7 @@ unsafe fn opened(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*mu
     // SAFETY: as in `open`. All objects are the caller's until this returns, so their bytes stay.
     unsafe {
         let [door, texts, numbers, mappings] = *exactly(arguments, count)?;
-        let door = door_of(door)?;
+        let door = native_library(door)?;
         let [folder, url, token, user, certificates, database] = items::<6>(texts)?;
         let [
             ttl,
@@ -249,7 +249,7 @@ unsafe fn opened(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*mu
             renew_token_user: null_mut(),
         };
         let mut handle = null_mut();
-        // Other threads go on meanwhile: the folder may have to be waited for.
+        // Releases Python's lock, since opening the folder may wait.
         let thread = py::PyEval_SaveThread();
         let status = (door.open)(&raw const options, &raw mut handle, null_mut());
         py::PyEval_RestoreThread(thread);
@@ -257,7 +257,7 @@ unsafe fn opened(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*mu
     }
 }
 
-/// `library(door, handle, kind, selector)`: status and the library's handle.
+/// `library(door, handle, kind, selector)`: returns status and the library's handle.
 pub unsafe extern "C" fn library(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call with a capsule of `load` and an open handle, which the caller keeps from being closed.
     unsafe { selected(arguments, count).unwrap_or(null_mut()) }
@@ -267,7 +267,7 @@ unsafe fn selected(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*
     // SAFETY: as in `library`.
     unsafe {
         let [door, handle, kind, selector] = *exactly(arguments, count)?;
-        let (door, selector) = (door_of(door)?, bytes_of(selector)?);
+        let (door, selector) = (native_library(door)?, bytes_of(selector)?);
         let (handle, kind) = (super::address(handle), i32::try_from(number(kind)?).unwrap_or(-1));
         let mut found = null();
         let thread = py::PyEval_SaveThread();
@@ -277,7 +277,7 @@ unsafe fn selected(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*
     }
 }
 
-/// `match_path(door, handle, library, path, flags)`: status and block, which is empty where it does not fit.
+/// `match_path(door, handle, library, path, flags)`: returns status and block; the block is empty if it does not fit.
 pub unsafe extern "C" fn match_path(
     _: *mut PyObject,
     arguments: *mut *mut PyObject,
@@ -291,7 +291,7 @@ unsafe fn matched(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*m
     // SAFETY: as in `match_path`.
     unsafe {
         let [door, handle, library, path, flags] = *exactly(arguments, count)?;
-        let door = door_of(door)?;
+        let door = native_library(door)?;
         let handle = super::address(handle);
         let query = Query {
             size: size_of::<Query>(),
@@ -320,14 +320,14 @@ unsafe fn matched(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*m
     }
 }
 
-/// `close(door, handle)`: status.
+/// `close(door, handle)`: returns the status.
 pub unsafe extern "C" fn close(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call with a capsule of `load` and an open handle that no other call uses.
     unsafe {
         let Some([door, handle]) = exactly(arguments, count) else {
             return null_mut();
         };
-        let Some(door) = door_of(*door) else {
+        let Some(door) = native_library(*door) else {
             return null_mut();
         };
         let handle = super::address(*handle);
@@ -338,7 +338,7 @@ pub unsafe extern "C" fn close(_: *mut PyObject, arguments: *mut *mut PyObject, 
     }
 }
 
-/// `lines(door)`: the log lines that wait, as pairs of a level and bytes. Runs no code of Python's meanwhile.
+/// `lines(door)`: returns the waiting log lines, as pairs of a level and bytes. Runs no Python code meanwhile.
 pub unsafe extern "C" fn lines(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     unsafe extern "C" fn receive(lines: *mut c_void, level: i32, text: *const c_char, length: usize) {
         // SAFETY: the list of `lines`, and bytes that are there during this call.
@@ -346,7 +346,7 @@ pub unsafe extern "C" fn lines(_: *mut PyObject, arguments: *mut *mut PyObject, 
     }
     // SAFETY: Python's call with a capsule of `load`.
     unsafe {
-        let Some(door) = exactly::<1>(arguments, count).and_then(|[door]| door_of(*door)) else {
+        let Some(door) = exactly::<1>(arguments, count).and_then(|[door]| native_library(*door)) else {
             return null_mut();
         };
         let lines = py::PyList_New(0);
@@ -361,11 +361,11 @@ pub unsafe extern "C" fn lines(_: *mut PyObject, arguments: *mut *mut PyObject, 
     }
 }
 
-/// `message(door)`: the text of this thread's last error.
+/// `message(door)`: returns the text of this thread's last error.
 pub unsafe extern "C" fn message(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call with a capsule of `load`; the text ends with a NUL and stays until the thread's next call.
     unsafe {
-        let Some(door) = exactly::<1>(arguments, count).and_then(|[door]| door_of(*door)) else {
+        let Some(door) = exactly::<1>(arguments, count).and_then(|[door]| native_library(*door)) else {
             return null_mut();
         };
         let text = (door.message)();
@@ -373,7 +373,7 @@ pub unsafe extern "C" fn message(_: *mut PyObject, arguments: *mut *mut PyObject
     }
 }
 
-/// `addresses(door)`: those of `plexindex_lookup_key` and `plexindex_lookup_keys`.
+/// `addresses(door)`: returns the addresses of `plexindex_lookup_key` and `plexindex_lookup_keys`.
 pub unsafe extern "C" fn addresses(
     _: *mut PyObject,
     arguments: *mut *mut PyObject,
@@ -381,7 +381,7 @@ pub unsafe extern "C" fn addresses(
 ) -> *mut PyObject {
     // SAFETY: Python's call with a capsule of `load`.
     unsafe {
-        let Some(door) = exactly::<1>(arguments, count).and_then(|[door]| door_of(*door)) else {
+        let Some(door) = exactly::<1>(arguments, count).and_then(|[door]| native_library(*door)) else {
             return null_mut();
         };
         two(
@@ -391,10 +391,10 @@ pub unsafe extern "C" fn addresses(
     }
 }
 
-/// Where a library's handle lies: what a bound lookup reads each time.
+/// A cell with a library's handle, which a bound lookup reads each time.
 struct Cell(*mut c_void);
 
-/// `cell(pointer)`: a capsule, in which a handle lies.
+/// `cell(pointer)`: returns a capsule with a cell.
 pub unsafe extern "C" fn cell(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call.
     unsafe {
@@ -417,7 +417,7 @@ unsafe extern "C" fn free_cell(capsule: *mut PyObject) {
     drop(unsafe { Box::from_raw(py::PyCapsule_GetPointer(capsule, CELL.as_ptr()).cast::<Cell>()) });
 }
 
-/// `address(cell)`: where the handle lies, for as long as the capsule lives.
+/// `address(cell)`: returns the address of the handle, valid as long as the capsule lives.
 pub unsafe extern "C" fn address(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call; what is no capsule of `cell` is refused with an exception.
     unsafe {
@@ -432,7 +432,7 @@ pub unsafe extern "C" fn address(_: *mut PyObject, arguments: *mut *mut PyObject
     }
 }
 
-/// `retire(cell)`: from now on NULL lies there, and lookups ask Python.
+/// `retire(cell)`: sets the handle to NULL, so that lookups fall back to Python.
 pub unsafe extern "C" fn retire(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: as in `address`, under Python's lock, which every lookup holds.
     unsafe {
@@ -452,16 +452,20 @@ const DOOR: &CStr = c"plexindex._fast.door";
 
 unsafe extern "C" fn free_door(capsule: *mut PyObject) {
     // SAFETY: made by `load`, and Python calls this once.
-    drop(unsafe { Box::from_raw(py::PyCapsule_GetPointer(capsule, DOOR.as_ptr()).cast::<Door>()) });
+    drop(unsafe { Box::from_raw(py::PyCapsule_GetPointer(capsule, DOOR.as_ptr()).cast::<NativeLibrary>()) });
 }
 
-/// What a capsule of [`load`] holds; an exception for anything else.
+/// Returns the content of a capsule of [`load`]; sets an exception for anything else.
 ///
 /// # Safety
-/// `capsule` is alive, and stays so as long as the door is used.
-unsafe fn door_of<'a>(capsule: *mut PyObject) -> Option<&'a Door> {
+/// `capsule` is alive, and stays so as long as the content is used.
+unsafe fn native_library<'a>(capsule: *mut PyObject) -> Option<&'a NativeLibrary> {
     // SAFETY: the caller's promise; Python compares the capsule's name.
-    unsafe { py::PyCapsule_GetPointer(capsule, DOOR.as_ptr()).cast::<Door>().as_ref() }
+    unsafe {
+        py::PyCapsule_GetPointer(capsule, DOOR.as_ptr())
+            .cast::<NativeLibrary>()
+            .as_ref()
+    }
 }
 
 unsafe fn pair(status: i32, pointer: *mut c_void) -> *mut PyObject {
@@ -469,7 +473,7 @@ unsafe fn pair(status: i32, pointer: *mut c_void) -> *mut PyObject {
     unsafe { two(py::PyLong_FromLong(status.into()), py::PyLong_FromVoidPtr(pointer)) }
 }
 
-/// A tuple of two new references, which it takes over.
+/// Creates a tuple, which takes over two new references.
 unsafe fn two(first: *mut PyObject, second: *mut PyObject) -> *mut PyObject {
     // SAFETY: the caller's promise.
     unsafe {

@@ -1,4 +1,4 @@
-//! Keys of paths in a library: one, and a list.
+//! Looks up the keys of one path or a list of paths.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::null_mut;
@@ -6,26 +6,27 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Buffer, Kept, Lookup, Method, addresses, bind, bound, exactly, given, item, none, text, utf8};
+use super::{Buffer, Lookup, Method, OwnedRef, addresses, bind, bound, exactly, given, item, none, text, utf8};
 
 /// `plexindex_lookup_keys`.
 type LookupKeys = unsafe extern "C" fn(*const c_void, *const c_char, usize, usize, *mut Buffer, *mut Buffer) -> i32;
 
-/// Paths of one crossing: what they lead to stays in the processor's caches.
+/// Number of paths per call: their data stays in the processor's caches.
 const AT_ONCE: usize = 256;
-/// What the keys of so many paths take, unless they are unusual.
+/// Size of the buffer for the keys of these paths in bytes; enough for usual keys.
 const ROOM: usize = AT_ONCE * 40;
 
-/// What a lookup is bound to.
+/// The state bound to a lookup.
 struct One<F> {
     function: F,
-    /// Where the library's handle lies; NULL in it once the index is closed. The function in Python keeps it alive.
+    /// Address of the library's handle, which is NULL once the index is closed. The function in Python keeps the
+    /// address valid.
     cell: *const *const c_void,
-    slow: Kept,
+    slow: OwnedRef,
 }
 
 impl<F> One<F> {
-    /// What Python says of it all.
+    /// Calls the function in Python.
     fn slow(&self, argument: *mut PyObject) -> *mut PyObject {
         // SAFETY: both are alive, and a NULL ends the arguments.
         unsafe { py::PyObject_CallFunctionObjArgs(self.slow.0, argument, null_mut::<PyObject>()) }
@@ -42,7 +43,7 @@ unsafe fn parts<F: Copy>(arguments: *const *mut PyObject, count: Py_ssize_t) -> 
         Some(One {
             function: std::mem::transmute_copy::<*mut c_void, F>(&function),
             cell: cell.cast(),
-            slow: Kept::new(slow),
+            slow: OwnedRef::new(slow),
         })
     }
 }
@@ -121,8 +122,8 @@ unsafe extern "C" fn lookup_keys(own: *mut PyObject, paths: *mut PyObject) -> *m
 
 enum Filled {
     Wholly,
-    /// There is something that Python has to look at.
-    Oddly,
+    /// An argument needs the function in Python.
+    NeedsPython,
     /// An exception is set.
     Failed,
 }
@@ -137,13 +138,13 @@ unsafe fn fill(one: &One<LookupKeys>, paths: *mut PyObject, count: usize, found:
         for at in begin..end {
             // SAFETY: a list, under Python's lock.
             let Some(path) = (unsafe { item(paths, at) }) else {
-                return Filled::Oddly;
+                return Filled::NeedsPython;
             };
             // SAFETY: kept until its bytes are copied.
             match unsafe { utf8(path.0) } {
-                // A NUL within it is seen by the library, which counts them.
+                // The library detects a NUL within a path by counting them.
                 Some(path @ [_, _, ..]) => asked.extend_from_slice(path),
-                _ => return Filled::Oddly,
+                _ => return Filled::NeedsPython,
             }
         }
         let mut buffer = loop {
@@ -166,14 +167,14 @@ unsafe fn fill(one: &One<LookupKeys>, paths: *mut PyObject, count: usize, found:
             match status {
                 0 => break buffer,
                 _ if buffer.length > keys.len() => keys.resize(buffer.length, 0),
-                _ => return Filled::Oddly,
+                _ => return Filled::NeedsPython,
             }
         };
         buffer.length = buffer.length.min(keys.len());
         let mut rest = &keys[..buffer.length];
         for at in begin..end {
             let Ok(key) = CStr::from_bytes_until_nul(rest) else {
-                return Filled::Oddly;
+                return Filled::NeedsPython;
             };
             let length = key.count_bytes();
             rest = &rest[length + 1..];
@@ -188,9 +189,9 @@ unsafe fn fill(one: &One<LookupKeys>, paths: *mut PyObject, count: usize, found:
                 return Filled::Failed;
             }
         }
-        // One NUL ends each key: shifted answers would be other items' keys.
+        // One NUL ends each key: with another count, keys would be assigned to other paths.
         if !rest.is_empty() {
-            return Filled::Oddly;
+            return Filled::NeedsPython;
         }
     }
     Filled::Wholly

@@ -1,12 +1,12 @@
-//! Fast lookups for Python: `plexindex._fast`. It calls the C ABI of the shared object that ctypes has loaded, whose functions
-//! it is given as addresses, and never links one: two copies of the library in one process would break each other's locks.
+//! Fast lookups for Python: `plexindex._fast`. Calls the C ABI of the shared object that ctypes has loaded, through
+//! addresses, and never links one: two copies of the library in one process would break each other's locks.
 //!
-//! Whatever is not plain (bytes, a path object, what is no UTF-8, an index that is closed, a wrong argument) is left to the
-//! function in Python that it stands in for. So that one says what is right, and this file only what is fast.
+//! Everything unusual (bytes, a path object, text without UTF-8, a closed index, a wrong argument) is passed to the
+//! equivalent function in Python. So Python defines the behaviour, and this file is only faster.
 //!
-//! Every function but those of `record` and `door` runs under Python's lock, which a close holds too. But Python may run any code,
-//! and other threads, where it allocates a container or an exception, and where a reference is let go of. So a handle, and a
-//! pointer into what can change, is read behind that, and used before the next.
+//! Every function except those of `record` and `door` runs under Python's lock, which a close needs too. But Python may
+//! run any code, and other threads, when it allocates a container or an exception, or releases a reference. So a
+//! handle, or a pointer into something mutable, is read after such a call and used before the next.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
@@ -42,11 +42,11 @@ struct Bytes {
     length: usize,
 }
 
-/// Capsules of bound functions have no name: with one, Python would compare it at each call. Only Python has these capsules, and
-/// calls a function with its own.
+/// Capsules of bound functions have no name, which Python would compare at each call. They are only accessible to
+/// Python, which calls each function with its own.
 const UNNAMED: *const c_char = null();
 
-/// The UTF-8 of a `str`, and the NUL behind it. `None`, and no exception set, for what is no `str` or has no UTF-8.
+/// Returns the UTF-8 of a `str` with its NUL; `None` without an exception for anything else.
 ///
 /// # Safety
 /// `object` is alive, and stays so as long as the bytes are used.
@@ -64,7 +64,7 @@ unsafe fn utf8<'a>(object: *mut PyObject) -> Option<&'a [u8]> {
     Some(unsafe { std::slice::from_raw_parts(start.cast(), length.unsigned_abs() + 1) })
 }
 
-/// The text of a `str`, if a lookup may be given it: it is not empty, and there is no NUL in it. Leaves no exception.
+/// Returns the text of a `str` if it is not empty and has no NUL. Leaves no exception.
 ///
 /// # Safety
 /// As [`utf8`].
@@ -75,7 +75,7 @@ unsafe fn text<'a>(object: *mut PyObject) -> Option<&'a CStr> {
     (!text.is_empty()).then_some(text)
 }
 
-/// A new `str` of what the library gave, or an exception.
+/// Creates a `str` from the library's text; sets an exception on failure.
 ///
 /// # Safety
 /// `key` is a text that ends with a NUL.
@@ -85,7 +85,7 @@ unsafe fn given(key: *const c_char) -> *mut PyObject {
     unsafe { py::PyUnicode_FromString(key) }
 }
 
-/// What a function is bound to: its capsule's content.
+/// Returns the state bound to a function: the content of its capsule.
 ///
 /// # Safety
 /// `capsule` was made by [`bind`] with a `T`.
@@ -95,13 +95,13 @@ unsafe fn bound<'a, T>(capsule: *mut PyObject) -> &'a T {
     unsafe { &*py::PyCapsule_GetPointer(capsule, UNNAMED).cast::<T>() }
 }
 
-/// Frees what a function was bound to.
+/// Frees the state bound to a function.
 unsafe extern "C" fn free<T>(capsule: *mut PyObject) {
     // SAFETY: made by `bind` with `Box::into_raw`, and Python calls this once.
     drop(unsafe { Box::from_raw(py::PyCapsule_GetPointer(capsule, UNNAMED).cast::<T>()) });
 }
 
-/// A function of Python's, bound to a value.
+/// Creates a Python function bound to a value.
 ///
 /// # Safety
 /// `method` calls [`bound`] with the same `T`.
@@ -120,10 +120,10 @@ unsafe fn bind<T>(value: T, method: &'static Method) -> *mut PyObject {
     }
 }
 
-/// A reference that is kept.
-struct Kept(*mut PyObject);
+/// An owned reference.
+struct OwnedRef(*mut PyObject);
 
-impl Kept {
+impl OwnedRef {
     /// # Safety
     /// `object` is alive, and the caller has Python's lock.
     unsafe fn new(object: *mut PyObject) -> Self {
@@ -133,20 +133,20 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for OwnedRef {
     fn drop(&mut self) {
         // SAFETY: only Python drops these, under its lock.
         unsafe { py::Py_DecRef(self.0) };
     }
 }
 
-/// An item of a list, as a reference of its own: a finalizer may change the list while the item is read. `None`, and no
-/// exception set, where the list has become shorter.
+/// Returns a new reference to an item of a list: a finalizer may change the list while the item is read. `None` without
+/// an exception if the list has become shorter.
 ///
 /// # Safety
 /// `list` is a list, and the caller has Python's lock.
 #[inline]
-unsafe fn item(list: *mut PyObject, at: usize) -> Option<Kept> {
+unsafe fn item(list: *mut PyObject, at: usize) -> Option<OwnedRef> {
     // SAFETY: the caller's promise; nothing runs between the two calls.
     unsafe {
         let item = py::PyList_GetItem(list, at.cast_signed());
@@ -154,17 +154,17 @@ unsafe fn item(list: *mut PyObject, at: usize) -> Option<Kept> {
             py::PyErr_Clear();
             return None;
         }
-        Some(Kept::new(item))
+        Some(OwnedRef::new(item))
     }
 }
 
-/// What Python keeps a function's name, text and address in. It never writes to it.
+/// A function's name, text and address for Python, which never writes to it.
 struct Method(py::PyMethodDef);
 
 // SAFETY: addresses of what never changes.
 unsafe impl Sync for Method {}
 
-/// The address in an `int`; NULL and an exception for anything else.
+/// Returns the address in an `int`; NULL with an exception for anything else.
 ///
 /// # Safety
 /// `object` is alive.
@@ -173,10 +173,10 @@ unsafe fn address(object: *mut PyObject) -> *mut c_void {
     unsafe { py::PyLong_AsVoidPtr(object) }
 }
 
-/// The addresses in these; an exception where one is none, or NULL.
+/// Returns the addresses in these objects; sets an exception if one is invalid or NULL.
 ///
 /// # Safety
-/// They are alive.
+/// The objects are alive.
 unsafe fn addresses<const N: usize>(objects: [*mut PyObject; N]) -> Option<[*mut c_void; N]> {
     // SAFETY: the caller's promise, under Python's lock.
     unsafe {
@@ -191,10 +191,10 @@ unsafe fn addresses<const N: usize>(objects: [*mut PyObject; N]) -> Option<[*mut
     }
 }
 
-/// Bytes of a `bytes` object, or of `None`; an exception otherwise.
+/// Returns the bytes of a `bytes` object or of `None`; sets an exception otherwise.
 ///
 /// # Safety
-/// `object` is alive, and stays so as long as they are used.
+/// `object` is alive, and stays so as long as the bytes are used.
 unsafe fn bytes_of(object: *mut PyObject) -> Option<Bytes> {
     // SAFETY: the caller's promise.
     unsafe {
@@ -212,7 +212,7 @@ unsafe fn bytes_of(object: *mut PyObject) -> Option<Bytes> {
     }
 }
 
-/// The arguments of a function that takes so many, all by place; an exception otherwise.
+/// Returns the arguments of a function with exactly `N` positional ones; sets an exception otherwise.
 ///
 /// # Safety
 /// `arguments` has `count` references.
@@ -229,7 +229,7 @@ unsafe fn exactly<'a, const N: usize>(
     Some(unsafe { &*arguments.cast::<[*mut PyObject; N]>() })
 }
 
-/// Adds a log line to a list of pairs of a level and bytes. What there is no memory for leaves an exception.
+/// Adds a log line to a list of pairs of a level and bytes. Sets an exception without memory.
 ///
 /// # Safety
 /// `lines` is a list or NULL, and `text` has `length` bytes.
@@ -249,7 +249,7 @@ unsafe fn add_line(lines: *mut PyObject, level: i32, text: *const c_char, length
     }
 }
 
-/// `None`, as a new reference.
+/// Returns `None` as a new reference.
 #[inline]
 fn none() -> *mut PyObject {
     // SAFETY: it lives as long as Python does, and the caller has Python's lock.
@@ -259,12 +259,12 @@ fn none() -> *mut PyObject {
     }
 }
 
-/// The function in Python, with the same arguments.
+/// Calls the function in Python with the same arguments.
 ///
 /// # Safety
 /// `arguments` has `count` references, and one more for each of the `names`.
 unsafe fn slow(
-    function: &Kept,
+    function: &OwnedRef,
     arguments: *const *mut PyObject,
     count: Py_ssize_t,
     names: *mut PyObject,
@@ -300,7 +300,7 @@ unsafe fn slow(
     }
 }
 
-/// The module's functions: they bind others.
+/// The module's functions, which bind others.
 struct Methods([py::PyMethodDef; if cfg!(unix) { 20 } else { 9 }]);
 
 // SAFETY: addresses of what never changes.
@@ -416,7 +416,7 @@ static METHODS: Methods = Methods([
     py::PyMethodDef::zeroed(),
 ]);
 
-/// A function that takes its arguments as an array.
+/// Describes a function that takes its arguments as an array.
 const fn fast(name: &'static CStr, function: py::PyCFunctionFast, about: &'static CStr) -> py::PyMethodDef {
     py::PyMethodDef {
         ml_name: name.as_ptr(),
@@ -428,7 +428,7 @@ const fn fast(name: &'static CStr, function: py::PyCFunctionFast, about: &'stati
     }
 }
 
-/// What Python reads the module from.
+/// The definition of the module.
 struct Definition(py::PyModuleDef);
 
 // SAFETY: Python writes to it under its lock only.
@@ -446,7 +446,7 @@ static mut DEFINITION: Definition = Definition(py::PyModuleDef {
     m_free: None,
 });
 
-/// Python's way in.
+/// The entry point of the module.
 ///
 /// # Safety
 /// Called by Python when it imports the module, under its lock.
@@ -456,5 +456,5 @@ pub unsafe extern "C" fn PyInit__fast() -> *mut PyObject {
     unsafe { py::PyModule_Create2(&raw mut DEFINITION.0, PYTHON_API_VERSION) }
 }
 
-/// Of the stable ABI.
+/// API version of the stable ABI.
 const PYTHON_API_VERSION: c_int = 3;

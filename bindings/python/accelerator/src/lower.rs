@@ -1,11 +1,11 @@
 //! Python's `str.lower()` for the letters that most names are written in. Rust has the same rules and other versions of
 //! their tables, so this lowers only what no version since Python 3.10's changes, and leaves the rest to Python.
 
-/// Bytes of a name, its NUL included: the library looks up none that is longer.
+/// Maximum length of a name in bytes, including its NUL: the library looks up no longer one.
 pub const ROOM: usize = 257;
 
-/// Whether each Python since 3.10 lowers the character as Rust does. These blocks are full, or their scripts have no case;
-/// Greek is not among them, as its sigma is lowered by what stands around it.
+/// Returns whether every Python since 3.10 lowers the character as Rust does. These blocks are full, or their scripts
+/// have no case. Greek is excluded, since lowering a sigma depends on its context.
 fn is_settled(c: char) -> bool {
     matches!(c,
         '\u{80}'..='\u{24F}'        // Latin
@@ -22,13 +22,13 @@ fn is_settled(c: char) -> bool {
     )
 }
 
-/// Whether it is one of those that are their own lower case.
+/// Returns whether the character is its own lower case.
 fn has_no_case(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36F}' | '\u{5D0}'..='\u{64A}' | '\u{2010}'..='\u{D7A3}' | '\u{FF00}'..='\u{FF20}')
 }
 
-/// Writes the text as Python lowers it, and a NUL. ASCII stays as it is: the library lowers that. Gives how many bytes
-/// stand before the NUL; `None` where Python has to look.
+/// Writes the text as Python lowers it, and a NUL. ASCII is left to the library. Returns the length without the NUL;
+/// `None` for the fallback to Python.
 pub fn lower(text: &str, room: &mut [u8; ROOM]) -> Option<usize> {
     let (mut from, mut length) = (text, 0);
     let mut put = |bytes: &[u8]| {

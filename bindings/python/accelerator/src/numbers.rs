@@ -1,4 +1,4 @@
-//! Numbers out of a block, as `struct` reads them: a process that asks for one answer loads no module for that.
+//! Reads numbers from a block as `struct` does, so that a process with one query need not load that module.
 
 use std::ffi::c_char;
 use std::ptr::null_mut;
@@ -6,9 +6,9 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Kept, Method, bind, bound, bytes_of, exactly, slow};
+use super::{Method, OwnedRef, bind, bound, bytes_of, exactly, slow};
 
-/// A number in a block, by the letter that `struct` has for it. The machine's order of bytes, without padding.
+/// A number in a block, by `struct`'s letter, in native byte order without padding.
 #[derive(Clone, Copy)]
 enum Number {
     Byte,
@@ -39,11 +39,11 @@ impl Number {
     }
 }
 
-/// What a function is bound to.
+/// The state bound to a reader.
 struct Numbers {
     fields: Vec<Number>,
     size: usize,
-    slow: Kept,
+    slow: OwnedRef,
 }
 
 static READ: Method = Method(py::PyMethodDef {
@@ -55,7 +55,7 @@ static READ: Method = Method(py::PyMethodDef {
     ml_doc: c"read(block, at=0, /)\n--\n\nThe numbers at this place of a block.".as_ptr(),
 });
 
-/// The numbers of a format: an equals sign, then letters, each with how many there are of it.
+/// Parses a format: an equals sign, then letters, each with its count.
 fn parsed(format: &[u8]) -> Option<Vec<Number>> {
     let mut numbers = Vec::new();
     let mut count = 0;
@@ -71,7 +71,7 @@ fn parsed(format: &[u8]) -> Option<Vec<Number>> {
     Some(numbers)
 }
 
-/// `numbers(format, slow)`: what reads them.
+/// `numbers(format, slow)`: returns a function that reads them.
 pub unsafe extern "C" fn bind_read(
     _: *mut PyObject,
     arguments: *mut *mut PyObject,
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn bind_read(
             Numbers {
                 fields,
                 size,
-                slow: Kept::new(*slow),
+                slow: OwnedRef::new(*slow),
             },
             &READ,
         )
@@ -111,7 +111,7 @@ unsafe extern "C" fn read(
     // SAFETY: bound by `bind_read`; the arguments are the caller's until this returns.
     unsafe {
         let numbers: &Numbers = bound(own);
-        // Before the block is looked at: here a finalizer may run, and change a `bytearray`.
+        // Before the block is read, since a finalizer may run here and change a `bytearray`.
         let found = py::PyTuple_New(numbers.fields.len().cast_signed());
         if found.is_null() {
             return null_mut();
@@ -124,7 +124,7 @@ unsafe extern "C" fn read(
     }
 }
 
-/// Where the numbers stand; `None` where Python has to look: what is no block, or a place outside of it.
+/// Returns the address of the numbers; `None` for the fallback to Python: not a block, or an offset outside of it.
 unsafe fn place(
     numbers: &Numbers,
     arguments: *const *mut PyObject,
@@ -158,7 +158,7 @@ unsafe fn place(
     }
 }
 
-/// The tuple with the numbers at this place, of which all bytes are there. A number is no container: making one runs nothing.
+/// Fills the tuple with the numbers at this address, all of which are readable. Creating a number runs no other code.
 unsafe fn filled(found: *mut PyObject, numbers: &Numbers, mut at: *const c_char) -> *mut PyObject {
     // SAFETY: the caller's promise; the tuple is new and takes over each number.
     unsafe {

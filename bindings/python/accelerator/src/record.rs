@@ -1,4 +1,4 @@
-//! Matches that a host records. The write may wait, so Python's lock is let go of, and the call counts as one in flight.
+//! Records matches. The write may wait, so Python's lock is released, and the call counts as one in flight.
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_ulong, c_void};
@@ -7,7 +7,7 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Buffer, Kept, Method, addresses, bind, bound, exactly, item, none, slow, text};
+use super::{Buffer, Method, OwnedRef, addresses, bind, bound, exactly, item, none, slow, text};
 
 /// `plexindex_record_match`.
 type Record = unsafe extern "C" fn(*const c_void, *const c_char, usize, *const c_char, usize, *mut Buffer) -> i32;
@@ -18,36 +18,36 @@ type Receive = unsafe extern "C" fn(*mut c_void, i32, *const c_char, usize);
 /// `plexindex_drain_log`.
 type DrainLog = unsafe extern "C" fn(Receive, *mut c_void, *mut Buffer) -> i32;
 
-// Of Python's stable ABI.
+// From Python's stable ABI.
 unsafe extern "C" {
     fn PyThread_get_thread_ident() -> c_ulong;
 }
 
-/// What an error's text takes, unless it is unusual.
+/// Size of the buffer for an error's text in bytes; enough for usual texts.
 const ERROR: usize = 2048;
 
-/// What `record_match` and `record_matches` are bound to.
+/// The state bound to `record_match` and `record_matches`.
 struct Recorder<F> {
     function: F,
     drain_log: DrainLog,
-    /// Where the handles of index and library lie; NULL in them once the index is closed.
+    /// Addresses of the handles of index and library, which are NULL once the index is closed.
     index_cell: *const *const c_void,
     library_cell: *const *const c_void,
-    /// The calls in flight of this index, and of all of them; a close and the interpreter's end wait for those.
-    calls: Kept,
-    inside: Kept,
+    /// The calls in flight on this index, and on all; a close and the end of the interpreter wait for them.
+    calls: OwnedRef,
+    inside: OwnedRef,
     /// The class whose `number` counts forks.
-    forks: Kept,
-    /// Says whether the interpreter is about to end.
-    ending: Kept,
-    /// What stands for the call in flight, and whether there is one: a second one at the same time is Python's.
-    flight: Kept,
+    forks: OwnedRef,
+    /// Returns whether the interpreter is about to end.
+    ending: OwnedRef,
+    /// The object for the call in flight, and whether it is used: a second concurrent call falls back to Python.
+    flight: OwnedRef,
     is_away: Cell<bool>,
-    /// The thread that `flight` names, as Python's number.
+    /// The thread named in `flight`, as a Python number.
     thread: Cell<(c_ulong, *mut PyObject)>,
-    /// `ended(status, text, lines)`: hears of what is not plain: an error, log lines, a close that waits.
-    ended: Kept,
-    slow: Kept,
+    /// Called as `ended(status, text, lines)` for an error, log lines, or a waiting close.
+    ended: OwnedRef,
+    slow: OwnedRef,
 }
 
 impl<F> Drop for Recorder<F> {
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn bind_many(
     unsafe { parts::<RecordMany>(arguments, count).map_or(null_mut(), |one| bind(one, &MANY)) }
 }
 
-/// What Python binds: see `METHODS`.
+/// Creates the state to bind: see `METHODS`.
 ///
 /// # Safety
 /// `F` is the type of the function whose address is given first; `arguments` has `count` references.
@@ -119,15 +119,15 @@ unsafe fn parts<F: Copy>(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Op
             drain_log: std::mem::transmute::<*mut c_void, DrainLog>(drain),
             index_cell: index.cast(),
             library_cell: library.cast(),
-            calls: Kept::new(calls),
-            inside: Kept::new(inside),
-            forks: Kept::new(forks),
-            ending: Kept::new(ending),
-            flight: Kept::new(flight),
+            calls: OwnedRef::new(calls),
+            inside: OwnedRef::new(inside),
+            forks: OwnedRef::new(forks),
+            ending: OwnedRef::new(ending),
+            flight: OwnedRef::new(flight),
             is_away: Cell::new(false),
             thread: Cell::new((0, null_mut())),
-            ended: Kept::new(ended),
-            slow: Kept::new(slow),
+            ended: OwnedRef::new(ended),
+            slow: OwnedRef::new(slow),
         })
     }
 }
@@ -193,7 +193,8 @@ unsafe extern "C" fn record_matches(
     }
 }
 
-/// The paths and the keys of a list of pairs, each followed by a NUL, and how many they are; `None` where Python has to look.
+/// Joins the paths and the keys of a list of pairs, each followed by a NUL, and counts them; `None` for the fallback to
+/// Python.
 unsafe fn joined(pairs: *mut PyObject) -> Option<(Vec<u8>, Vec<u8>, usize)> {
     // SAFETY: the list is alive. Each pair is kept until its texts are copied, and they are its own: a tuple does not change.
     unsafe {
@@ -216,18 +217,18 @@ unsafe fn joined(pairs: *mut PyObject) -> Option<(Vec<u8>, Vec<u8>, usize)> {
     }
 }
 
-/// Has `write` make the call, with the library's handle and room for an error's text, while other threads have Python's lock.
-/// `None` where Python has to make it, or to refuse it.
+/// Calls `write` with the library's handle and a buffer for an error's text, without Python's lock. `None` for the
+/// fallback to Python.
 ///
 /// # Safety
-/// Under Python's lock; what `write` reads stays as it is.
+/// Under Python's lock; the data that `write` reads must not change.
 unsafe fn written<F: Copy>(
     recorder: &Recorder<F>,
     write: impl FnOnce(F, *const c_void, *mut Buffer) -> i32,
 ) -> Option<*mut PyObject> {
     // SAFETY: the caller's promise.
     unsafe {
-        let library = depart(recorder)?;
+        let library = begin_call(recorder)?;
         let mut room = [0_u8; ERROR];
         let mut error = Buffer {
             data: room.as_mut_ptr().cast(),
@@ -237,13 +238,13 @@ unsafe fn written<F: Copy>(
         let thread = py::PyEval_SaveThread();
         let status = write(recorder.function, library, &raw mut error);
         py::PyEval_RestoreThread(thread);
-        Some(arrive(recorder, status, &error))
+        Some(end_call(recorder, status, &error))
     }
 }
 
-/// Registers a call, and gives the library's handle, which stays open until [`arrive`]; `None` where Python has to make the
-/// call, or to refuse it.
-unsafe fn depart<F>(recorder: &Recorder<F>) -> Option<*const c_void> {
+/// Registers a call, and returns the library's handle, which stays open until [`end_call`]; `None` for the fallback to
+/// Python.
+unsafe fn begin_call<F>(recorder: &Recorder<F>) -> Option<*const c_void> {
     if recorder.is_away.replace(true) {
         return None;
     }
@@ -271,7 +272,7 @@ unsafe fn depart<F>(recorder: &Recorder<F>) -> Option<*const c_void> {
     }
 }
 
-/// Has `flight` name this thread.
+/// Sets the thread of `flight` to this one.
 unsafe fn name_thread<F>(recorder: &Recorder<F>, me: c_ulong) -> bool {
     // SAFETY: under Python's lock; the number is kept as long as it is named.
     unsafe {
@@ -301,8 +302,8 @@ unsafe fn strike_off<F>(recorder: &Recorder<F>) {
     }
 }
 
-/// Ends what [`depart`] began: None, or what `ended` gives or raises.
-unsafe fn arrive<F>(recorder: &Recorder<F>, status: i32, error: &Buffer) -> *mut PyObject {
+/// Ends a call: returns None, or the result or exception of `ended`.
+unsafe fn end_call<F>(recorder: &Recorder<F>, status: i32, error: &Buffer) -> *mut PyObject {
     // SAFETY: under Python's lock again; `ended` is called with new references that are let go of.
     unsafe {
         strike_off(recorder);
@@ -331,9 +332,9 @@ unsafe fn arrive<F>(recorder: &Recorder<F>, status: i32, error: &Buffer) -> *mut
     }
 }
 
-/// Puts a log line into the list that `lines` leads to, which the first one makes.
+/// Adds a log line to the list behind `lines`, which is created for the first line.
 unsafe extern "C" fn receive(lines: *mut c_void, level: i32, text: *const c_char, length: usize) {
-    // SAFETY: where `arrive` keeps its list, and bytes that are there during this call.
+    // SAFETY: where `end_call` keeps its list, and bytes that are there during this call.
     unsafe {
         let lines = lines.cast::<*mut PyObject>();
         if (*lines).is_null() {

@@ -8,28 +8,28 @@ use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
 use super::lower::{ROOM, lower};
-use super::{Kept, Lookup, Method, address, addresses, bind, bound, exactly, given, slow, text};
+use super::{Lookup, Method, OwnedRef, address, addresses, bind, bound, exactly, given, slow, text};
 
-/// What `get_match` is bound to.
+/// The state bound to `get_match`.
 struct Tables {
     function: Lookup,
-    /// From the libraries' names to pairs: the address of where a handle lies, and what owns that place.
-    cells: Kept,
-    /// The library asked last: hosts ask with the same object again and again.
-    last: RefCell<Option<Known>>,
-    /// Where hits are counted.
+    /// Maps libraries' names to pairs: the address of a handle, and the owner of that address.
+    cells: OwnedRef,
+    /// The library of the last call: hosts use the same object again and again.
+    last: RefCell<Option<LastLibrary>>,
+    /// Counter of hits.
     hits: *mut u64,
-    slow: Kept,
-    /// The name of the method that lowers a path.
-    lower: Kept,
+    slow: OwnedRef,
+    /// Name of the method that lowers a path.
+    lower: OwnedRef,
 }
 
-/// A library's name, and where its handle lies.
-struct Known {
-    name: Kept,
-    /// The place of the handle. `_pair` keeps it, also when the dict has another by now; it holds NULL then.
+/// A library's name, and the address of its handle.
+struct LastLibrary {
+    name: OwnedRef,
+    /// Address of the handle. `_pair` keeps it valid, even if the dict has another by now; the handle is NULL then.
     cell: *const *const c_void,
-    _pair: Kept,
+    _pair: OwnedRef,
 }
 
 static GET: Method = Method(py::PyMethodDef {
@@ -60,11 +60,11 @@ pub unsafe extern "C" fn bind_get(_: *mut PyObject, arguments: *mut *mut PyObjec
         }
         let tables = Tables {
             function: std::mem::transmute::<*mut c_void, Lookup>(function),
-            cells: Kept::new(*cells),
+            cells: OwnedRef::new(*cells),
             last: RefCell::new(None),
             hits: hits.cast(),
-            slow: Kept::new(*slow),
-            lower: Kept(lower),
+            slow: OwnedRef::new(*slow),
+            lower: OwnedRef(lower),
         };
         bind(tables, &GET)
     }
@@ -90,7 +90,7 @@ unsafe extern "C" fn get_match(
     }
 }
 
-/// The value of a path; NULL where it is not found, or Python has to look.
+/// Returns the value of a path; NULL if it is not found, or for the fallback to Python.
 unsafe fn found(tables: &Tables, library: *mut PyObject, path: *mut PyObject) -> *const c_char {
     // SAFETY: both objects are alive, and so is the table until this returns.
     unsafe {
@@ -106,7 +106,7 @@ unsafe fn found(tables: &Tables, library: *mut PyObject, path: *mut PyObject) ->
     }
 }
 
-/// The same for a path that is not ASCII, and `name` its text.
+/// Returns the value of a path that is not ASCII; `name` is its text.
 #[inline(never)]
 unsafe fn found_lowered(tables: &Tables, handle: *const c_void, path: *mut PyObject, name: &CStr) -> *const c_char {
     // SAFETY: as in `found`; what Python makes is alive until it is let go of, and the value does not lie in it.
@@ -134,7 +134,7 @@ unsafe fn found_lowered(tables: &Tables, handle: *const c_void, path: *mut PyObj
     }
 }
 
-/// The handle of a library's table; NULL where it is not known, or the index was closed.
+/// Returns the handle of a library's table; NULL if it is unknown or the index was closed.
 #[inline]
 unsafe fn handle_of(tables: &Tables, library: *mut PyObject) -> *const c_void {
     let handle = handle_asked_last(tables, library);
@@ -146,7 +146,7 @@ unsafe fn handle_of(tables: &Tables, library: *mut PyObject) -> *const c_void {
     handle_asked_last(tables, library)
 }
 
-/// The same where this library was the last one that was asked for.
+/// Returns the handle if this library was that of the last call.
 #[inline]
 fn handle_asked_last(tables: &Tables, library: *mut PyObject) -> *const c_void {
     match &*tables.last.borrow() {
@@ -156,7 +156,7 @@ fn handle_asked_last(tables: &Tables, library: *mut PyObject) -> *const c_void {
     }
 }
 
-/// Finds the library in the dict, and keeps it as the last one asked for. To let go of the one before may run any code.
+/// Finds the library in the dict, and stores it as the last one. Releasing the previous one may run any code.
 #[inline(never)]
 unsafe fn look_up(tables: &Tables, library: *mut PyObject) {
     // SAFETY: the object is alive, and so is what the dict leads to.
@@ -176,12 +176,12 @@ unsafe fn look_up(tables: &Tables, library: *mut PyObject) {
             py::PyErr_Clear();
             return;
         }
-        let known = Known {
-            name: Kept::new(library),
+        let known = LastLibrary {
+            name: OwnedRef::new(library),
             cell: cell.cast::<*const c_void>().cast_const(),
-            _pair: Kept::new(pair),
+            _pair: OwnedRef::new(pair),
         };
-        // Let go of when nothing is borrowed any more.
+        // Released when nothing is borrowed any more.
         let before = tables.last.replace(Some(known));
         drop(before);
     }
