@@ -98,17 +98,17 @@ impl Counters {
     }
 
     /// Counts events from the server or the host.
-    pub fn told(&self, events: u64) {
+    pub fn count_events(&self, events: u64) {
         add(&self.events, events);
     }
 
     /// Counts a write of hints to the store.
-    pub fn noted(&self) {
+    pub fn count_hint_write(&self) {
         add(&self.hints, 1);
     }
 
     /// Adds time to an activity.
-    pub fn spent(&self, on: Spent, took: Duration) {
+    pub fn add_time(&self, on: Spent, took: Duration) {
         add(&self.spent_us[on as usize], micros(took));
     }
 
@@ -135,7 +135,7 @@ impl Counters {
         // Time of the call's own thread without waiting. It may be too small: requests of other threads may be
         // subtracted too.
         let away = self.spent_on(Spent::Away).saturating_sub(begun.away);
-        self.spent(Spent::Match, took.saturating_sub(away));
+        self.add_time(Spent::Match, took.saturating_sub(away));
         (took, begun.alone && running == 1 && calls == begun.calls)
     }
 
@@ -194,7 +194,7 @@ impl Meter for Counters {
     fn request(&self, kind: RequestKind, bytes: u64, took: Duration) {
         add(&self.requests[kind as usize], 1);
         add(&self.bytes_received, bytes);
-        self.spent(Spent::Network, took);
+        self.add_time(Spent::Network, took);
     }
 
     fn received(&self, bytes: u64) {
@@ -202,11 +202,11 @@ impl Meter for Counters {
     }
 
     fn parsed(&self, took: Duration) {
-        self.spent(Spent::Parse, took);
+        self.add_time(Spent::Parse, took);
     }
 
     fn paused(&self, took: Duration) {
-        self.spent(Spent::Wait, took);
+        self.add_time(Spent::Wait, took);
     }
 }
 

@@ -71,11 +71,11 @@ pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut B
         ));
     }
     let head = Answers {
-        size: narrow(size_of::<Answers>()),
-        answer_size: narrow(size_of::<AnswerRecord>()),
-        item_size: narrow(size_of::<ItemRecord>()),
-        count: narrow(count),
-        first: narrow(first),
+        size: truncate_u32(size_of::<Answers>()),
+        answer_size: truncate_u32(size_of::<AnswerRecord>()),
+        item_size: truncate_u32(size_of::<ItemRecord>()),
+        count: truncate_u32(count),
+        first: truncate_u32(first),
         log_lines: log_ring::waiting(),
     };
     block.put(0, &head);
@@ -147,7 +147,7 @@ pub fn too_small_for(buffer: &mut Buffer, length: usize) -> Result<Status> {
 
 /// Converts an offset or a length. Truncation is harmless: a block of more than 4 GiB is refused when it is complete.
 #[allow(clippy::cast_possible_truncation)] // as said
-fn narrow(size: usize) -> u32 {
+fn truncate_u32(size: usize) -> u32 {
     size as u32
 }
 
@@ -182,8 +182,8 @@ impl Block<'_> {
         }
         self.used += length + 1;
         Text {
-            offset: narrow(offset),
-            length: narrow(length),
+            offset: truncate_u32(offset),
+            length: truncate_u32(length),
         }
     }
 
@@ -222,8 +222,8 @@ impl Block<'_> {
             key,
             // The rating key is the end of the key, so it is not stored twice.
             rating_key: Text {
-                offset: key.offset + narrow(prefix.len()),
-                length: narrow(item.rating_key.len()),
+                offset: key.offset + truncate_u32(prefix.len()),
+                length: truncate_u32(item.rating_key.len()),
             },
             title: self.known(item.title),
             guid: self.guid(item.guid),
@@ -259,7 +259,7 @@ impl Block<'_> {
         for (place, (found, library)) in found.enumerate() {
             self.item(array + place * size_of::<ItemRecord>(), prefix, &found, library);
         }
-        (if count == 0 { 0 } else { narrow(array) }, narrow(count))
+        (if count == 0 { 0 } else { truncate_u32(array) }, truncate_u32(count))
     }
 
     /// Adds the record of the next answer.
@@ -307,7 +307,7 @@ impl Block<'_> {
             item: if answer.item().is_some() { candidates } else { 0 },
             candidates,
             candidates_count,
-            candidates_total: narrow(answer.total),
+            candidates_total: truncate_u32(answer.total),
             message,
             age_ms: answer.age_ms.unwrap_or(-1),
             items: folder.items,
@@ -346,7 +346,7 @@ impl Written<'_> {
         // SAFETY: the caller says that so many bytes are there; a head fits in them.
         let (bytes, head) = unsafe { (std::slice::from_raw_parts(data.cast(), buffer.length), data.read()) };
         let sizes = [size_of::<Answers>(), size_of::<AnswerRecord>(), size_of::<ItemRecord>()];
-        (sizes.map(narrow) == [head.size, head.answer_size, head.item_size]).then_some(Self { bytes, head })
+        (sizes.map(truncate_u32) == [head.size, head.answer_size, head.item_size]).then_some(Self { bytes, head })
     }
 
     /// Number of answers.

@@ -55,7 +55,7 @@ pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<
             return error.status as i32;
         }
     };
-    let outcome = caught(body).unwrap_or_else(|_| {
+    let outcome = catch_panic(body).unwrap_or_else(|_| {
         Err(Error::new(
             Status::Panic,
             format!(
@@ -117,12 +117,12 @@ impl ErrorText {
 /// Runs the body of an exported function that returns a value; `fallback` after a panic.
 #[inline]
 pub fn guard_value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
-    caught(body).unwrap_or(fallback)
+    catch_panic(body).unwrap_or(fallback)
 }
 
 /// Runs a body and catches its panic. Tests inject one.
 #[inline]
-fn caught<T>(body: impl FnOnce() -> T) -> std::thread::Result<T> {
+fn catch_panic<T>(body: impl FnOnce() -> T) -> std::thread::Result<T> {
     #[cfg(test)]
     let body = tests::planted_in(body);
     catch_unwind(AssertUnwindSafe(body))

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::options::CheckedOptions;
-use super::strings::given;
+use super::strings::required;
 use super::table_handles::TableHandles;
 use super::types::{Handle, LibraryHandle};
 use super::{guard, log_ring};
@@ -109,14 +109,14 @@ impl Opened {
 /// `handle` must be NULL or open, and stay open during the call.
 pub unsafe fn opened<'h>(handle: *const Handle) -> Result<&'h Opened> {
     // SAFETY: the caller's promise.
-    unsafe { given(handle.cast(), "handle") }
+    unsafe { required(handle.cast(), "handle") }
 }
 
 /// # Safety
 /// `library` must be NULL or a library of an open index.
 pub unsafe fn library<'h>(library: *const LibraryHandle) -> Result<&'h Library> {
     // SAFETY: the caller's promise.
-    unsafe { given(library.cast(), "library") }
+    unsafe { required(library.cast(), "library") }
 }
 
 #[cfg(test)]

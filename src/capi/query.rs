@@ -50,7 +50,7 @@ pub unsafe fn query<'h>(handle: *const Handle, given: *const types::QueryRecord)
         query = query.offline();
     }
     if let Some(call) = progress {
-        query = query.progress(teller(call, progress_user));
+        query = query.progress(progress_callback(call, progress_user));
     }
     Ok(CheckedQuery { query, text, flags })
 }
@@ -68,7 +68,7 @@ pub fn within<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
     })
 }
 
-fn teller(call: ProgressFn, user: *mut c_void) -> impl FnMut(&Progress<'_>) -> ControlFlow<()> {
+fn progress_callback(call: ProgressFn, user: *mut c_void) -> impl FnMut(&Progress<'_>) -> ControlFlow<()> {
     move |progress| {
         let title = progress.library.unwrap_or_default();
         let record = types::ProgressRecord {

@@ -47,7 +47,7 @@ pub fn aligned<T>(place: *const T, what: &str) -> Result<()> {
 
 /// # Safety
 /// `place` must be NULL, misaligned, or point to a `T`.
-pub unsafe fn given<'h, T>(place: *const T, what: &str) -> Result<&'h T> {
+pub unsafe fn required<'h, T>(place: *const T, what: &str) -> Result<&'h T> {
     aligned(place, what)?;
     // SAFETY: the caller's promise.
     unsafe { place.as_ref() }.ok_or_else(|| null(what))

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::constants as c;
-use super::strings::given;
+use super::strings::required;
 use super::types::TableHandle;
 use crate::engine::{Table, Tables};
 use crate::error::{Error, Result, Status, refuse};
@@ -67,7 +67,7 @@ impl TableHandles {
 /// `table` must be NULL or a handle of an open index.
 pub unsafe fn kept<'h>(table: *const TableHandle) -> Result<&'h HostTable> {
     // SAFETY: the caller's promise.
-    unsafe { given(table.cast(), "table") }
+    unsafe { required(table.cast(), "table") }
 }
 
 /// # Safety

@@ -35,9 +35,9 @@ pub fn folder_behind(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
 /// Returns whether a link leads to one of the folders above it, perhaps through other links.
 pub fn leads_up(link: &[u8]) -> bool {
     let link = named(link);
-    let Some(target) = Inode::behind(&link) else {
+    let Some(target) = Inode::of_target(&link) else {
         return false;
     };
     let mut above = link.ancestors().skip(1);
-    above.any(|folder| Inode::behind(folder) == Some(target))
+    above.any(|folder| Inode::of_target(folder) == Some(target))
 }

@@ -119,7 +119,7 @@ impl Kinds {
         Self(kinds.iter().map(own).fold(0, |sum, own| sum | own))
     }
 
-    fn holds(self, kind: u8) -> bool {
+    fn includes(self, kind: u8) -> bool {
         self.0 & kind != 0
     }
 
@@ -136,9 +136,9 @@ impl Kinds {
         };
         lower.copy_from_slice(end);
         lower.make_ascii_lowercase();
-        self.holds(Self::VIDEO) && is_video(lower)
-            || self.holds(Self::AUDIO) && is_audio(lower)
-            || self.holds(Self::PHOTO) && is_photo(lower)
+        self.includes(Self::VIDEO) && is_video(lower)
+            || self.includes(Self::AUDIO) && is_audio(lower)
+            || self.includes(Self::PHOTO) && is_photo(lower)
     }
 }
 
@@ -174,7 +174,7 @@ fn is_photo(end: &[u8]) -> bool {
 pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
     let name = LowerName(&lower);
-    let videos = |rule: Rule| kinds.holds(Kinds::AS_VIDEO) && rules.has(rule);
+    let videos = |rule: Rule| kinds.includes(Kinds::AS_VIDEO) && rules.has(rule);
     if rules.has(Rule::System) && (name.is_system_folder() || at_root && name.is_root_system_folder()) {
         Some(Rule::System)
     } else if rules.has(Rule::Hidden) && name.begins(b".") {
@@ -201,7 +201,7 @@ pub fn rule_for_file(path: &Path, name: &[u8], rules: Rules, kinds: Kinds) -> Op
     let lower = name.to_ascii_lowercase();
     let name = LowerName(&lower);
     let size = || fs::metadata(path).map_or(0, |facts| facts.len());
-    let videos = |rule: Rule| kinds.holds(Kinds::AS_VIDEO) && rules.has(rule);
+    let videos = |rule: Rule| kinds.includes(Kinds::AS_VIDEO) && rules.has(rule);
     if rules.has(Rule::Hidden) && name.begins(b".") {
         Some(Rule::Hidden)
     } else if rules.has(Rule::Empty) && (size() == 0 || !may_read(path)) {

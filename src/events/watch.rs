@@ -259,7 +259,7 @@ impl Events {
             log::debug!("a webhook of another server ({server}) is ignored");
             return Ok(());
         }
-        self.counters.told(events.len() as u64);
+        self.counters.count_events(events.len() as u64);
         self.store_hints(&Debouncer::hints_of(events))
     }
 
@@ -286,7 +286,7 @@ impl Events {
             return self.reading.check_accepted();
         };
         self.store.mark(identity, hints)?;
-        self.counters.noted();
+        self.counters.count_hint_write();
         self.reading.catch_up()
     }
 }
@@ -353,7 +353,7 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
                 log::info!("listening to the server's events");
                 warned = false;
             } else {
-                events.counters.told(1);
+                events.counters.count_events(1);
             }
             let mut state = shared.lock();
             state.debouncer.add(event, shared.now_ms());

@@ -111,12 +111,12 @@ fn differing_roots<'a>(host: &'a [u8], server: &'a [u8]) -> Option<(&'a [u8], &'
         (from, to) = (shorter_from, shorter_to);
     }
     let (from, to) = (or_root(from, host), or_root(to, server));
-    (common >= 2 && leads(from, to, host, server)).then_some((from, to))
+    (common >= 2 && turns_host_into_server(from, to, host, server)).then_some((from, to))
 }
 
 /// Returns whether this rule rewrites the host's path to the server's. It does not if a path has no folder, or if they
 /// also differ elsewhere.
-fn leads(from: &[u8], to: &[u8], host: &[u8], server: &[u8]) -> bool {
+fn turns_host_into_server(from: &[u8], to: &[u8], host: &[u8], server: &[u8]) -> bool {
     let made = Normal::with(host, |host| PrefixRule::new(from, to).rewrite(host, &mut normal_form));
     normal_form(host) != normal_form(server) && made.is_some_and(|made| made == normal_form(server))
 }

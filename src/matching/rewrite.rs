@@ -40,7 +40,7 @@ impl PrefixRule {
     /// Passes the rewritten path to `then`, if the path lies under the folder.
     pub fn rewrite<R>(&self, path: &Normal<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
         let windows = Shape::of(path.raw()).windows;
-        let rest = self.rest(path, windows)?;
+        let rest = self.strip_folder(path, windows)?;
         let mut rewritten = SmallVec::<[u8; ON_STACK]>::new();
         rewritten.extend_from_slice(&self.to);
         rewritten.extend_from_slice(rest);
@@ -51,7 +51,7 @@ impl PrefixRule {
     }
 
     /// The rest of the path behind the folder, with the leading separator, in the path's own bytes.
-    fn rest<'p>(&self, path: &Normal<'p>, windows: bool) -> Option<&'p [u8]> {
+    fn strip_folder<'p>(&self, path: &Normal<'p>, windows: bool) -> Option<&'p [u8]> {
         let raw = path.raw();
         let separates = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
         if let Some(rest) = raw.strip_prefix(self.raw.as_slice())

@@ -104,7 +104,7 @@ impl Words {
     /// Matches the words from index `from` against the title's words from `first` to `last` (excluded). Returns the
     /// index behind the match. Word boundaries between letters are ignored (`S.H.I.E.L.D.`, `Spider-Man`), those
     /// between digits are not.
-    fn says(&self, from: usize, title: &Words, first: usize, last: usize) -> Option<usize> {
+    fn match_title(&self, from: usize, title: &Words, first: usize, last: usize) -> Option<usize> {
         let (mut here, mut there) = (from, first);
         let (mut ours, mut theirs) = (self.word(here), title.word(there));
         loop {
@@ -146,11 +146,11 @@ impl Words {
             return None;
         }
         let moved = || {
-            let end = (last > 1).then(|| self.says(from, title, 1, last)).flatten()?;
+            let end = (last > 1).then(|| self.match_title(from, title, 1, last)).flatten()?;
             let article = title.word(0);
             (self.word(end) == article && ARTICLES.contains(&article)).then_some(end + 1)
         };
-        self.says(from, title, 0, last).or_else(moved)
+        self.match_title(from, title, 0, last).or_else(moved)
     }
 
     /// Returns whether `name` contains this title.
@@ -235,7 +235,7 @@ impl WordSplitter<'_> {
         while let Some(byte) = bytes.get(at) {
             // Fast path: most names are words of ASCII letters separated by single plain bytes.
             if LETTERS[usize::from(*byte)] != 0 {
-                (before, at) = ('a', at + self.plain(&bytes[at..])?);
+                (before, at) = ('a', at + self.append_ascii(&bytes[at..])?);
                 continue;
             }
             if matches!(byte, b' ' | b'.' | b'_') {
@@ -296,7 +296,7 @@ impl WordSplitter<'_> {
 
     /// Appends the ASCII letters and digits at the start of `text`, lower-cased, to the current word. Returns their
     /// count.
-    fn plain(&mut self, text: &[u8]) -> Option<usize> {
+    fn append_ascii(&mut self, text: &[u8]) -> Option<usize> {
         if self.wide {
             self.close();
         }

@@ -217,7 +217,7 @@ impl Inode {
 
     /// Returns the file that a name leads to; links are followed.
     #[must_use]
-    pub fn behind(path: &Path) -> Option<Self> {
+    pub fn of_target(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().map(|facts| Self::new(&facts))
     }
 }

@@ -93,7 +93,7 @@ impl FolderStamp {
     /// Returns whether every later change of its names will change the stamp, on a file system that uses this machine's
     /// clock: the clock has advanced since, and has a fine resolution.
     #[must_use]
-    pub fn tells(&self) -> bool {
+    pub fn detects_later_changes(&self) -> bool {
         let (seconds, nanoseconds) = self.changed;
         let counts = nanoseconds % MAX_RESOLUTION_NS != 0;
         let later = match nanoseconds + MAX_RESOLUTION_NS {

@@ -8,7 +8,7 @@ fn a_folder_s_stamp_tells_each_change_of_a_name_once_it_says_so() {
     let names = ["a", "b"].map(|name| folder.path().join(name));
     for round in 0..20 {
         let end = Instant::now() + Duration::from_secs(10);
-        while !stamp().tells() {
+        while !stamp().detects_later_changes() {
             // A file system that counts no parts of a millisecond never tells.
             if Instant::now() >= end {
                 return;

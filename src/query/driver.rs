@@ -251,7 +251,7 @@ impl Queries {
         question: &Q,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        self.answer_among(&mut self.reading.wanted(false), call, question, then)
+        self.answer_among(&mut self.reading.eviction_pin(false), call, question, then)
     }
 
     /// The same for one question of a call, which wants these libraries.

@@ -90,8 +90,8 @@ impl By<'_> {
                 By::Guid(guid) => queries.store.items_with_guid(row, guid, MAX_CANDIDATES)?,
                 By::Title(title) => queries.store.items_with_title(row, title, MAX_CANDIDATES)?,
             };
-            queries.counters.spent(Spent::Store, reading.elapsed());
-            queries.counters.spent(Spent::Away, reading.elapsed());
+            queries.counters.add_time(Spent::Store, reading.elapsed());
+            queries.counters.add_time(Spent::Away, reading.elapsed());
             all.was_evicted |= row.generation.is_fetched() && !hits.is_current;
             // A title of one library is better than words of all others.
             match (all.by_words, hits.by_words) {

@@ -66,7 +66,7 @@ impl Queries {
         path: &[u8],
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        self.match_among(&mut self.reading.wanted(false), call, path, then)
+        self.match_among(&mut self.reading.eviction_pin(false), call, path, then)
     }
 
     /// Answers from the current snapshot, or returns `then` unused. Never waits for a thread, the server or the
@@ -126,7 +126,7 @@ impl Queries {
 
     /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.
     pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
-        let mut wanted = self.reading.wanted(true);
+        let mut wanted = self.reading.eviction_pin(true);
         let mut failed: Option<Error> = None;
         for (place, path) in paths.iter().enumerate() {
             // A server that failed once is not asked again for each of the others.

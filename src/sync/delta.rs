@@ -34,7 +34,7 @@ impl KnownItems for IndexedLibrary<'_> {
         let storing = Instant::now();
         let keyed: Vec<Item> = items.iter().filter(|item| item.has_key()).cloned().collect();
         self.sync.store.merge_items(self.row, &keyed, Some(self.begun))?;
-        self.sync.counters.spent(Spent::Store, storing.elapsed());
+        self.sync.counters.add_time(Spent::Store, storing.elapsed());
         Ok(())
     }
 

@@ -272,7 +272,7 @@ impl Syncing {
             done
         };
         let done = on_worker(work, TICK, || monitor.tick(true));
-        self.counters.spent(Spent::Away, monitor.begun.elapsed());
+        self.counters.add_time(Spent::Away, monitor.begun.elapsed());
         if done.is_ok() {
             if report.fetching.load(Ordering::Relaxed) {
                 monitor.tick(false); // the last state, so that a bar can end full
@@ -344,7 +344,7 @@ impl<'a> SyncJob<'a> {
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
         let (sync, begun) = (self.sync, Instant::now());
-        let waited = || sync.counters.spent(Spent::Wait, begun.elapsed());
+        let waited = || sync.counters.add_time(Spent::Wait, begun.elapsed());
         let now_ms = || sync.clock.now_ms();
         let done = sync.flights.single_flight(&sync.store, &now_ms, what, bounds, || {
             waited();

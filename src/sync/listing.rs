@@ -127,7 +127,7 @@ impl SyncJob<'_> {
         let mut written = std::thread::scope(|scope| {
             let early = early.map(|builder| std::thread::Builder::new().spawn_scoped(scope, || write(builder)));
             self.reconcile(identity, row, &mut listing, &shown, &mut result)?;
-            sync.counters.spent(Spent::Store, storing.elapsed());
+            sync.counters.add_time(Spent::Store, storing.elapsed());
             let early = early.and_then(std::result::Result::ok);
             Ok::<_, Error>(early.map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
         })?;
@@ -148,7 +148,7 @@ impl SyncJob<'_> {
         };
         let storing = Instant::now();
         let stored = sync.store.finish_listing(identity, &listing, &result)?;
-        sync.counters.spent(Spent::Store, storing.elapsed());
+        sync.counters.add_time(Spent::Store, storing.elapsed());
         sync.counters.listed();
         log::info!(
             "'{}': {} items listed in {:.1} s{}",

@@ -176,7 +176,7 @@ impl SyncJob<'_> {
                         for item in &items {
                             image.push(item);
                         }
-                        self.sync.counters.spent(Spent::ListingSegment, begun.elapsed());
+                        self.sync.counters.add_time(Spent::ListingSegment, begun.elapsed());
                     }
                     image
                 };
@@ -340,7 +340,7 @@ impl SyncJob<'_> {
                 listing.tail.clear();
             }
             self.sync.store.store_page(listing, &page.items, page.asked)?;
-            self.sync.counters.spent(Spent::Store, begun.elapsed());
+            self.sync.counters.add_time(Spent::Store, begun.elapsed());
             if let Some(to_image) = to_image {
                 let _ = to_image.send(page.items); // that it panicked is heard where it is waited for
             }

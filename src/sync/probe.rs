@@ -161,7 +161,7 @@ impl SyncJob<'_> {
         let rows = sync.store.probed(identity, &shown, begun, now, &|row, library| {
             freshness::is_current(&age(row), &row.listed_token, &library.change, &sync.policy, now)
         })?;
-        sync.counters.spent(Spent::Store, storing.elapsed());
+        sync.counters.add_time(Spent::Store, storing.elapsed());
         Ok((identity, rows))
     }
 

@@ -68,7 +68,7 @@ impl InMemorySegments {
     }
 
     /// Returns whether this is one of the segments kept in memory.
-    pub fn holds(&self, segment: &Arc<ListingSegment>) -> bool {
+    pub fn contains(&self, segment: &Arc<ListingSegment>) -> bool {
         lock(&self.segments)
             .iter()
             .any(|one| Arc::ptr_eq(&one.segment, segment))
@@ -80,7 +80,7 @@ impl InMemorySegments {
     }
 
     /// Adds a segment, replaces the library's previous one, and schedules the next attempt to write the files.
-    pub fn keep(&self, one: InMemorySegment, now_ms: i64) {
+    pub fn insert(&self, one: InMemorySegment, now_ms: i64) {
         self.forget(one.library);
         lock(&self.segments).push(one);
         self.backoff.failed(now_ms);

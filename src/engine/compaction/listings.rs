@@ -72,7 +72,7 @@ impl ListingSegments {
 
     /// Returns whether this segment is kept in memory because its file could not be written.
     pub fn stands_in(&self, segment: &Arc<ListingSegment>) -> bool {
-        self.in_memory.holds(segment)
+        self.in_memory.contains(segment)
     }
 
     /// Removes segments in memory that belong to none of these libraries.
@@ -120,7 +120,7 @@ impl ListingSegments {
     fn build_as(&self, name: &ListingName, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<()> {
         let begun = Instant::now();
         let builder = self.listing_builder(row, generation, sequence)?;
-        self.counters.spent(Spent::ListingSegment, begun.elapsed());
+        self.counters.add_time(Spent::ListingSegment, begun.elapsed());
         self.write(builder, name, row)
     }
 
@@ -166,7 +166,7 @@ impl ListingSegments {
         let begun = Instant::now();
         let path = self.store.folder().listing_segment(name, self.mappings.digest());
         let info = builder.finish(&path, self.store.name_mac(name))?;
-        self.counters.spent(Spent::ListingSegment, begun.elapsed());
+        self.counters.add_time(Spent::ListingSegment, begun.elapsed());
         log::debug!(
             "segment of '{}': {} items, {} bytes",
             row.library.title,
@@ -268,7 +268,7 @@ impl ListingSegments {
         let upto = self.store.totals()?.sequence;
         let builder = self.listing_in_memory(row, upto)?;
         let segment = Arc::new(builder.finish_in_memory().and_then(ListingSegment::in_memory)?);
-        self.counters.spent(Spent::ListingSegment, begun.elapsed());
+        self.counters.add_time(Spent::ListingSegment, begun.elapsed());
         let in_place = InMemorySegment {
             library: row.id,
             incarnation,
@@ -277,7 +277,7 @@ impl ListingSegments {
             upto,
             segment,
         };
-        self.in_memory.keep(in_place, self.clock.now_ms());
+        self.in_memory.insert(in_place, self.clock.now_ms());
         Ok(())
     }
 }

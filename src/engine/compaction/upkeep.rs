@@ -113,8 +113,8 @@ impl Maintenance {
         let stored = self
             .store
             .record_matches(row, pairs, |tx| self.records.flush_when_many(tx, pairs.len()));
-        self.counters.spent(Spent::Store, begun.elapsed());
-        self.counters.spent(Spent::Away, begun.elapsed());
+        self.counters.add_time(Spent::Store, begun.elapsed());
+        self.counters.add_time(Spent::Away, begun.elapsed());
         let Some(RecordedMatches {
             at,
             unverified,
@@ -132,7 +132,7 @@ impl Maintenance {
             self.sweep();
         }
         self.records.merge_some(pairs.len(), merged.as_deref());
-        self.counters.spent(Spent::Away, begun.elapsed());
+        self.counters.add_time(Spent::Away, begun.elapsed());
         Ok(Some(MatchWrite {
             at,
             has_segment: merged.is_some(),

@@ -160,7 +160,7 @@ impl<'b> WriteBatch<'b> {
     }
 
     /// Removes some expired entries, but none of this write.
-    fn expire(&mut self, now_ms: i64) -> std::result::Result<(), WriteStopped> {
+    fn remove_expired(&mut self, now_ms: i64) -> std::result::Result<(), WriteStopped> {
         for row in self.tx.log.expired(now_ms, EXPIRED)? {
             if !self.is_own(row.id) {
                 self.remove_row(row.id, row.table, &row.name)?;
@@ -300,7 +300,7 @@ impl Tables {
                 Op::Clear(table) => batch.clear_table(&table.name)?,
             }
         }
-        batch.expire(now_ms)?;
+        batch.remove_expired(now_ms)?;
         batch.evict(terms.limit.unwrap_or(u64::MAX))?;
         let many = self.records.are_many(tx, batch.records.len() - batch.own)?;
         let merged = if many { self.records.flush(tx, now_ms)? } else { None };

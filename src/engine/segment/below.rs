@@ -20,8 +20,8 @@ impl ListingSegment {
 
     /// Returns the part of a range after a path in normal form.
     #[must_use]
-    pub fn behind(&self, within: &Range<usize>, form: &[u8]) -> Range<usize> {
-        let from = self.order.behind(&self.file, within.clone(), form);
+    pub fn range_after(&self, within: &Range<usize>, form: &[u8]) -> Range<usize> {
+        let from = self.order.first_after(&self.file, within.clone(), form);
         from.unwrap_or(within.end)..within.end
     }
 

@@ -23,7 +23,7 @@ pub struct TemporaryFile {
 
 impl TemporaryFile {
     /// Creates a temporary file in the folder of `path`.
-    pub fn beside(path: &Path) -> io::Result<Self> {
+    pub fn create_beside(path: &Path) -> io::Result<Self> {
         let name = temporary(path);
         Ok(Self {
             file: files::fresh(&name)?,
@@ -32,7 +32,7 @@ impl TemporaryFile {
     }
 
     /// Renames it to `path`. A file that exists there stays: another process was faster, and others may have it mapped.
-    pub fn keep(mut self, path: &Path) -> io::Result<()> {
+    pub fn persist(mut self, path: &Path) -> io::Result<()> {
         if path.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
             return Ok(());
         }
@@ -64,7 +64,7 @@ impl SegmentOutput {
     /// Appends bytes.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Self::NewFile(path) = self {
-            *self = Self::File(TemporaryFile::beside(path)?);
+            *self = Self::File(TemporaryFile::create_beside(path)?);
         }
         match self {
             Self::Memory(memory) => {
@@ -249,13 +249,13 @@ impl SegmentWriter {
 }
 
 /// Renames a finished segment to its final name.
-pub fn keep(out: SegmentOutput, path: &Path) -> io::Result<()> {
+pub fn persist(out: SegmentOutput, path: &Path) -> io::Result<()> {
     match out {
-        SegmentOutput::File(file) => file.keep(path),
+        SegmentOutput::File(file) => file.persist(path),
         SegmentOutput::Memory(bytes) => {
-            let mut file = TemporaryFile::beside(path)?;
+            let mut file = TemporaryFile::create_beside(path)?;
             file.file.write_all(&bytes)?;
-            file.keep(path)
+            file.persist(path)
         }
         SegmentOutput::NewFile(_) => Ok(()),
     }

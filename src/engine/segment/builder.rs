@@ -13,7 +13,7 @@ use super::body::{self, SegmentOutput, SegmentWriter, cannot_write, failed, too_
 use super::layout::{BLOCK, SegmentHead};
 use super::names;
 use super::order::{FolderOrderBuilder, ListedPath};
-use super::parts::{both, mark, put_keys, put_names, put_paths};
+use super::parts::{mark, put_keys, put_names, put_paths, run_both};
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
 use super::sorter::{KeySorter, PairSorter};
 use super::table;
@@ -246,7 +246,7 @@ impl ListingBuilder {
     /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; `path` is as it was.
     pub fn finish(self, path: &Path, name_mac: u64) -> Result<ListingInfo> {
         let written = self.write(name_mac).and_then(|(out, info)| {
-            body::keep(out, path)?;
+            body::persist(out, path)?;
             Ok(info)
         });
         cannot_write(written, path)
@@ -300,7 +300,7 @@ impl ListingBuilder {
             Ok(arrays)
         };
         let with_thread = self.paths.len() > THREAD_THRESHOLD;
-        let (arrays, twins) = both(with_thread, order, || {
+        let (arrays, twins) = run_both(with_thread, order, || {
             let twins = put_paths(self.paths, &mut head, &mut body)?;
             put_keys(self.keys, &mut head, &mut body)?;
             put_names(self.names, &mut head, &mut body)?;

@@ -105,7 +105,7 @@ impl FolderOrderBuilder {
     }
 
     fn put(&mut self, form: &[u8], place: ListedPath, mapped: bool) -> io::Result<()> {
-        let at = word(self.count);
+        let at = saturating_u32(self.count);
         self.count += 1;
         self.order.put(&place.entry.to_le_bytes())?;
         let own = (place.show, if place.show == 0 { 0 } else { place.season });
@@ -158,12 +158,12 @@ impl FolderOrderBuilder {
         let (begin, folders) = (body.position(), self.folders.len());
         let runs = usize::try_from(self.runs.len() / 8).unwrap_or(usize::MAX);
         for count in [self.count, runs, repeats.len(), folders] {
-            body.put(&word(count).to_le_bytes())?;
+            body.put(&saturating_u32(count).to_le_bytes())?;
         }
         self.order.all(|bytes| body.put(bytes))?;
         self.runs.all(|bytes| body.put(bytes))?;
         repeats.sorted(|at, before| {
-            body.put(&low(at).to_le_bytes())?;
+            body.put(&low_half(at).to_le_bytes())?;
             body.put(&before.to_le_bytes())
         })?;
         // Folders of the same hash are ordered by their components, read from their forms.
@@ -174,7 +174,10 @@ impl FolderOrderBuilder {
         });
         let mut write = |[name, at]: [u32; 2]| put_pair(&mut sorted, [name, at]);
         self.folders.sorted(|key, entry| {
-            let folder = [low(key >> 40) << 8 | low(key & 255), low(key >> 8 & 0xFFFF_FFFF)];
+            let folder = [
+                low_half(key >> 40) << 8 | low_half(key & 255),
+                low_half(key >> 8 & 0xFFFF_FFFF),
+            ];
             alike.put(folder[0] >> 8, entry, folder, &mut write)
         })?;
         alike.end(&mut write)?;
@@ -194,11 +197,11 @@ fn put_pair(spool: &mut Spool, [first, second]: [u32; 2]) -> io::Result<()> {
     spool.put(&(u64::from(second) << 32 | u64::from(first)).to_le_bytes())
 }
 
-fn low(number: u64) -> u32 {
+fn low_half(number: u64) -> u32 {
     u32::try_from(number & 0xFFFF_FFFF).unwrap_or(u32::MAX)
 }
 
-fn word(number: usize) -> u32 {
+fn saturating_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
@@ -318,7 +321,7 @@ impl FolderOrder {
     }
 
     /// The first place whose form is greater than `form`.
-    pub fn behind(&self, file: &CheckedBytes, within: Range<usize>, form: &[u8]) -> Read<usize> {
+    pub fn first_after(&self, file: &CheckedBytes, within: Range<usize>, form: &[u8]) -> Read<usize> {
         let form = Form::from_folded(form);
         bisect(within, |at| Ok(self.form(file, at)?.compare(form, 0).is_le()))
     }
@@ -371,7 +374,7 @@ impl FolderOrder {
             if run.is_empty() || end <= begin {
                 return Err(file.fail());
             }
-            if each(run, word(show))?.is_break() {
+            if each(run, saturating_u32(show))?.is_break() {
                 break;
             }
         }
@@ -414,7 +417,7 @@ impl FolderOrder {
             return Ok(0);
         };
         let wanted = name(&name_asked.folded().collect::<Vec<u8>>(), 0) >> 8;
-        let hash = |at: usize| Ok(word(self.pair(file, arrays.folders, at)?[0]) >> 8);
+        let hash = |at: usize| Ok(saturating_u32(self.pair(file, arrays.folders, at)?[0]) >> 8);
         let from = bisect(0..arrays.folders.1, |at| Ok(hash(at)? < wanted))?;
         let to = bisect(from..arrays.folders.1, |at| Ok(hash(at)? == wanted))?;
         // Nested ranges: each shares one component more.
@@ -467,7 +470,7 @@ impl FolderOrder {
         if place >= self.listed {
             return Err(file.fail());
         }
-        let (form, depth) = (self.form(file, place)?, depth_of(word(name)));
+        let (form, depth) = (self.form(file, place)?, depth_of(saturating_u32(name)));
         if form.rev_components().count() < depth {
             return Err(file.fail());
         }

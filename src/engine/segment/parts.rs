@@ -13,7 +13,7 @@ use super::suffix_groups::SuffixGroups;
 use super::table::{self, HashTableBuilder};
 
 /// Runs both closures, in parallel if `with_thread` is set and a thread can be started.
-pub fn both<A: Send, B>(
+pub fn run_both<A: Send, B>(
     with_thread: bool,
     first: impl FnOnce() -> io::Result<A> + Send,
     second: impl FnOnce() -> io::Result<B>,

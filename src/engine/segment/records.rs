@@ -219,7 +219,7 @@ impl RecordSegmentBuilder {
     /// # Errors
     /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; there is no file of that name then.
     pub fn finish(self, path: &Path, name_mac: u64) -> Result<()> {
-        let written = self.end(name_mac).and_then(|out| body::keep(out, path));
+        let written = self.end(name_mac).and_then(|out| body::persist(out, path));
         body::cannot_write(written, path)
     }
 
@@ -310,8 +310,8 @@ impl RecordSegment {
     ///
     /// # Errors
     /// As [`RecordSegment::find`].
-    pub fn uppers(&self, each: impl FnMut(u32)) -> Read<()> {
-        self.names.uppers(&self.file, each)
+    pub fn for_each_upper(&self, each: impl FnMut(u32)) -> Read<()> {
+        self.names.for_each_upper(&self.file, each)
     }
 
     /// Finds the first record of this hash, and prefetches it.

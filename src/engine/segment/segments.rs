@@ -215,5 +215,5 @@ fn count(segments: &[Arc<RecordSegment>]) -> usize {
 fn add(filter: &Filter, segments: &[Arc<RecordSegment>]) -> bool {
     segments
         .iter()
-        .all(|segment| segment.uppers(|upper| filter.add(upper)).is_ok())
+        .all(|segment| segment.for_each_upper(|upper| filter.add(upper)).is_ok())
 }

@@ -37,7 +37,7 @@ impl LastAccess {
     }
 
     /// Notes a use at this time. Writes at most once a millisecond, for the same reason.
-    pub fn at(&self, now_ms: i64) {
+    pub fn set_used(&self, now_ms: i64) {
         if self.ms.load(Ordering::Relaxed) != now_ms {
             self.ms.store(now_ms, Ordering::Relaxed);
         }
@@ -49,19 +49,19 @@ impl LastAccess {
     }
 
     /// Returns the time to store. With `exactly` set: whenever the store's time is older.
-    pub fn due(&self, exactly: bool) -> Option<i64> {
+    pub fn time_to_store(&self, exactly: bool) -> Option<i64> {
         let (ms, noted) = (self.ms.load(Ordering::Relaxed), self.noted.load(Ordering::Relaxed));
         let is_due = ms != noted && (exactly || !(0..NOTED_MS).contains(&ms.saturating_sub(noted)));
         is_due.then_some(ms)
     }
 
     /// Returns whether the store's time is recent enough.
-    pub fn is_noted(&self, now_ms: i64) -> bool {
+    pub fn is_stored_recently(&self, now_ms: i64) -> bool {
         (0..NOTED_MS).contains(&now_ms.saturating_sub(self.noted.load(Ordering::Relaxed)))
     }
 
     /// Notes that the store has this time.
-    pub fn noted(&self, ms: i64) {
+    pub fn mark_stored(&self, ms: i64) {
         self.noted.store(ms, Ordering::Relaxed);
     }
 }

@@ -112,7 +112,7 @@ impl Reading {
         if let Some(changes) = changes.filter(|changes| !anew(changes)) {
             let mut applied = true;
             let came = if patient {
-                self.came(&snapshot, &changes, None)?
+                self.added_items(&snapshot, &changes, None)?
             } else {
                 HashMap::new() // items are read from the store: a fast lookup does not wait for that
             };
@@ -149,8 +149,8 @@ impl Reading {
         for attempt in 0.. {
             let begun = Instant::now();
             let (snapshot, full) = self.load()?;
-            self.counters.spent(Spent::ListingSegment, begun.elapsed());
-            self.counters.spent(Spent::Away, begun.elapsed());
+            self.counters.add_time(Spent::ListingSegment, begun.elapsed());
+            self.counters.add_time(Spent::Away, begun.elapsed());
             let identity = snapshot.identity;
             self.snapshot.replace(snapshot);
             let (Some(identity), false, true) = (identity, full.is_empty(), attempt < 2) else {

@@ -46,12 +46,12 @@ impl Snapshot {
 
     /// Notes that the library at this place is used now.
     pub fn ask_for(&self, place: usize, now_ms: i64) {
-        self.asked[place].at(now_ms);
+        self.asked[place].set_used(now_ms);
     }
 
     /// The view of a library that a later snapshot can take over: the row names the same segments, and all later changes are
     /// in the change log.
-    pub fn continues(&self, row: &LibraryRow) -> Option<&Arc<LibraryView>> {
+    pub fn reusable_view(&self, row: &LibraryRow) -> Option<&Arc<LibraryView>> {
         let place = self.rows.iter().position(|old| old.id == row.id)?;
         let (old, view) = (&self.rows[place], &self.views[place]);
         // A finished listing, and an invalidation of all paths, end invalidations without an entry in the log.

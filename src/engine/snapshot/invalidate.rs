@@ -92,7 +92,7 @@ impl Reading {
 
     pub fn invalidate_item(&self, library: &Selection, rating_key: &str) -> Result<()> {
         self.retry(|| {
-            let Some((identity, ids)) = self.meant(library)? else {
+            let Some((identity, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
             self.store.invalidate_item(identity, &ids, rating_key)?;
@@ -111,7 +111,7 @@ impl Reading {
                 self.store.invalidate_libraries(identity, None)?;
                 return Ok(Some((identity, Vec::new())));
             };
-            let Some((identity, ids)) = self.meant(library)? else {
+            let Some((identity, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
             for id in &ids {
@@ -127,7 +127,7 @@ impl Reading {
     }
 
     /// The identity and the library numbers that a selection resolves to; `None` if the library is unknown.
-    fn meant(&self, library: &Selection) -> Result<Option<Told>> {
+    fn resolve_selection(&self, library: &Selection) -> Result<Option<Told>> {
         let snapshot = self.snapshot();
         let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
             return Ok(None);

@@ -29,17 +29,17 @@ impl EvictionPin<'_> {
         if !self.unread.contains(&library) {
             self.unread.push(library);
         }
-        self.stays(library);
+        self.pin(library);
     }
 
     /// Pins a library that was read, if further questions may read it.
     pub fn read(&mut self, library: LibraryId) {
         if self.many {
-            self.stays(library);
+            self.pin(library);
         }
     }
 
-    fn stays(&mut self, library: LibraryId) {
+    fn pin(&mut self, library: LibraryId) {
         if !self.libraries.contains(&library) {
             self.libraries.push(library);
             lock(&self.reading.wanted).push(library);
@@ -72,7 +72,7 @@ impl Reading {
     }
 
     /// An empty pin. `many`: the call asks more than one question.
-    pub fn wanted(&self, many: bool) -> EvictionPin<'_> {
+    pub fn eviction_pin(&self, many: bool) -> EvictionPin<'_> {
         EvictionPin {
             reading: self,
             libraries: Vec::new(),
@@ -86,10 +86,10 @@ impl Reading {
         let due: Vec<(LibraryId, i64)> = {
             let snapshot = self.snapshot();
             for asked in snapshot.asked.iter().filter(|asked| asked.was_touched()) {
-                asked.at(now_ms);
+                asked.set_used(now_ms);
             }
             let rows = snapshot.rows.iter().zip(&snapshot.asked);
-            rows.filter_map(|(row, asked)| Some((row.id, asked.due(exactly)?)))
+            rows.filter_map(|(row, asked)| Some((row.id, asked.time_to_store(exactly)?)))
                 .collect()
         };
         if due.is_empty() {
@@ -104,7 +104,7 @@ impl Reading {
                 let snapshot = self.snapshot();
                 for (row, asked) in snapshot.rows.iter().zip(&snapshot.asked) {
                     if let Some((_, ms)) = due.iter().find(|(id, _)| *id == row.id) {
-                        asked.noted(*ms);
+                        asked.mark_stored(*ms);
                     }
                 }
             }
@@ -136,7 +136,7 @@ impl Reading {
 
     /// Returns whether a library was fetched and its use is stored, so that an answer has nothing to note.
     pub fn is_noted(snapshot: &Snapshot, place: usize, now_ms: i64) -> bool {
-        snapshot.rows[place].generation.is_fetched() && snapshot.asked[place].is_noted(now_ms)
+        snapshot.rows[place].generation.is_fetched() && snapshot.asked[place].is_stored_recently(now_ms)
     }
 
     /// Notes that the call has read the libraries it fetched: other processes may evict them from now on.

@@ -40,7 +40,7 @@ impl KnownSequences for LoadedState<'_> {
         let is_same = raised == *row
             && before.open.incarnation == self.reading.store.incarnation()
             && before.open.manifest == *manifest
-            && before.continues(row).is_some();
+            && before.reusable_view(row).is_some();
         is_same.then(|| before.sequence())
     }
 }
@@ -95,7 +95,7 @@ impl Reading {
             .iter()
             .map(|row| {
                 if continued.contains(&row.id)
-                    && let Some(view) = before.continues(row)
+                    && let Some(view) = before.reusable_view(row)
                 {
                     return Arc::clone(view);
                 }
@@ -129,7 +129,7 @@ impl Reading {
             views,
         };
         let mut full: Vec<LibraryRow> = Vec::new();
-        let came = self.came(&snapshot, &changes, Some(&before))?;
+        let came = self.added_items(&snapshot, &changes, Some(&before))?;
         for change in last_ones(&changes) {
             if !self.apply_with(&snapshot, change, &came)?
                 && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
@@ -177,7 +177,7 @@ impl Reading {
     }
 
     /// The items that these changes added, from an earlier snapshot or the store.
-    pub(super) fn came<'c>(
+    pub(super) fn added_items<'c>(
         &self,
         snapshot: &Snapshot,
         changes: &'c [LoggedChange],

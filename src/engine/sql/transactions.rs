@@ -185,7 +185,7 @@ impl Store {
         let folder = self.folder.stamp();
         let named = self.knows_names(folder);
         // Asked before the names are looked at: what changes later makes another stamp.
-        let tells = !named && folder.is_some_and(|folder| folder.tells());
+        let tells = !named && folder.is_some_and(|folder| folder.detects_later_changes());
         if !named && (journal.is_lost(&self.folder) || !self.opened.newest().has_database()) {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // and is done again
         }

@@ -270,7 +270,7 @@ impl Folders for LibraryView {
                 segment.hidden_places(self.overridden_firsts(segment).into_iter(), &within, folder, mapped)
             };
             let within = match after {
-                Some(after) => segment.behind(&within, after),
+                Some(after) => segment.range_after(&within, after),
                 None => within,
             };
             for place in within.filter(|place| hidden.binary_search(place).is_err()) {

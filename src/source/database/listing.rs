@@ -44,7 +44,7 @@ impl PlexDatabase {
         check(bounds)?;
         let of = (library.section.clone(), request.partition, library.change.token.clone());
         if request.position > 0
-            && let Some(page) = self.ahead().page(&of, request, items)
+            && let Some(page) = self.lock_read_ahead().page(&of, request, items)
         {
             return Ok(page);
         }
@@ -82,7 +82,7 @@ impl PlexDatabase {
             is_all,
         };
         let page = ahead.page(&of, request, items).unwrap_or_default();
-        *self.ahead() = ahead;
+        *self.lock_read_ahead() = ahead;
         Ok(PageEnd { total, ..page })
     }
 }

@@ -136,7 +136,7 @@ impl Source for PlexDatabase {
     }
 
     fn prefetch_path(&self, spellings: &[Vec<u8>]) {
-        *self.prefetched() = PrefetchedPath {
+        *self.lock_prefetched() = PrefetchedPath {
             spellings: spellings.to_vec(),
             found: None,
         };
@@ -144,8 +144,8 @@ impl Source for PlexDatabase {
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         check(&bounds)?;
-        self.ahead().clear();
-        let mut prefetched = std::mem::take(&mut *self.prefetched());
+        self.lock_read_ahead().clear();
+        let mut prefetched = std::mem::take(&mut *self.lock_prefetched());
         // Searched once: a result is listed or cached.
         let wanted = prefetched.found.is_none() && !prefetched.spellings.is_empty();
         prefetched.found = None;
@@ -168,7 +168,7 @@ impl Source for PlexDatabase {
             })
         })?;
         if wanted {
-            *self.prefetched() = prefetched;
+            *self.lock_prefetched() = prefetched;
         }
         make_uuids_unique(&mut libraries);
         Ok(libraries)
@@ -208,7 +208,7 @@ impl Source for PlexDatabase {
         check(&bounds)?;
         let section = listing::section(library)?;
         let known = {
-            let prefetched = self.prefetched();
+            let prefetched = self.lock_prefetched();
             let found = prefetched
                 .found
                 .as_ref()

@@ -48,11 +48,11 @@ impl PlexDatabase {
         }
     }
 
-    pub(super) fn ahead(&self) -> MutexGuard<'_, ReadAhead> {
+    pub(super) fn lock_read_ahead(&self) -> MutexGuard<'_, ReadAhead> {
         lock(&self.ahead)
     }
 
-    pub(super) fn prefetched(&self) -> MutexGuard<'_, PrefetchedPath> {
+    pub(super) fn lock_prefetched(&self) -> MutexGuard<'_, PrefetchedPath> {
         lock(&self.prefetched)
     }
 

@@ -6,18 +6,18 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Buffer, Lookup, Method, OwnedRef, addresses, bind, bound, exactly, given, item, none, text, utf8};
+use super::{Buffer, Lookup, Method, OwnedRef, addresses, bind, bound, exactly, item, new_str, none, text, utf8};
 
 /// `plexindex_lookup_keys`.
 type LookupKeys = unsafe extern "C" fn(*const c_void, *const c_char, usize, usize, *mut Buffer, *mut Buffer) -> i32;
 
 /// Number of paths per call: their data stays in the processor's caches.
-const AT_ONCE: usize = 256;
+const PATHS_PER_CALL: usize = 256;
 /// Size of the buffer for the keys of these paths in bytes; enough for usual keys.
-const ROOM: usize = AT_ONCE * 40;
+const KEYS_BUFFER_SIZE: usize = PATHS_PER_CALL * 40;
 
 /// The state bound to a lookup.
-struct One<F> {
+struct BoundLookup<F> {
     function: F,
     /// Address of the library's handle, which is NULL once the index is closed. The function in Python keeps the
     /// address valid.
@@ -25,9 +25,9 @@ struct One<F> {
     slow: OwnedRef,
 }
 
-impl<F> One<F> {
+impl<F> BoundLookup<F> {
     /// Calls the function in Python.
-    fn slow(&self, argument: *mut PyObject) -> *mut PyObject {
+    fn call_python(&self, argument: *mut PyObject) -> *mut PyObject {
         // SAFETY: both are alive, and a NULL ends the arguments.
         unsafe { py::PyObject_CallFunctionObjArgs(self.slow.0, argument, null_mut::<PyObject>()) }
     }
@@ -35,12 +35,12 @@ impl<F> One<F> {
 
 /// # Safety
 /// Called by Python; `F` is the type of the function at the address given.
-unsafe fn parts<F: Copy>(arguments: *const *mut PyObject, count: Py_ssize_t) -> Option<One<F>> {
+unsafe fn bind_arguments<F: Copy>(arguments: *const *mut PyObject, count: Py_ssize_t) -> Option<BoundLookup<F>> {
     // SAFETY: the caller's promise.
     unsafe {
         let [function, cell, slow] = *exactly(arguments, count)?;
         let [function, cell] = addresses([function, cell])?;
-        Some(One {
+        Some(BoundLookup {
             function: std::mem::transmute_copy::<*mut c_void, F>(&function),
             cell: cell.cast(),
             slow: OwnedRef::new(slow),
@@ -68,7 +68,7 @@ static MANY: Method = Method(py::PyMethodDef {
 
 pub unsafe extern "C" fn bind_one(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call, with the address of plexindex_lookup_key.
-    unsafe { parts::<Lookup>(arguments, count).map_or(null_mut(), |one| bind(one, &ONE)) }
+    unsafe { bind_arguments::<Lookup>(arguments, count).map_or(null_mut(), |one| bind(one, &ONE)) }
 }
 
 pub unsafe extern "C" fn bind_many(
@@ -77,19 +77,19 @@ pub unsafe extern "C" fn bind_many(
     count: Py_ssize_t,
 ) -> *mut PyObject {
     // SAFETY: Python's call, with the address of plexindex_lookup_keys.
-    unsafe { parts::<LookupKeys>(arguments, count).map_or(null_mut(), |one| bind(one, &MANY)) }
+    unsafe { bind_arguments::<LookupKeys>(arguments, count).map_or(null_mut(), |one| bind(one, &MANY)) }
 }
 
 unsafe extern "C" fn lookup_key(own: *mut PyObject, path: *mut PyObject) -> *mut PyObject {
     // SAFETY: bound by `bind_one`; the path is the caller's until this returns.
     unsafe {
-        let one: &One<Lookup> = bound(own);
+        let one: &BoundLookup<Lookup> = bound(own);
         match text(path) {
             Some(path) if !(*one.cell).is_null() => {
                 let key = (one.function)(*one.cell, path.as_ptr());
-                if key.is_null() { none() } else { given(key) }
+                if key.is_null() { none() } else { new_str(key) }
             }
-            _ => one.slow(path),
+            _ => one.call_python(path),
         }
     }
 }
@@ -97,9 +97,9 @@ unsafe extern "C" fn lookup_key(own: *mut PyObject, path: *mut PyObject) -> *mut
 unsafe extern "C" fn lookup_keys(own: *mut PyObject, paths: *mut PyObject) -> *mut PyObject {
     // SAFETY: bound by `bind_many`. The list may change from here on: its items are read one by one.
     unsafe {
-        let one: &One<LookupKeys> = bound(own);
+        let one: &BoundLookup<LookupKeys> = bound(own);
         if (*one.cell).is_null() || py::PyList_Check(paths) == 0 {
-            return one.slow(paths);
+            return one.call_python(paths);
         }
         let count = py::PyList_Size(paths);
         let found = py::PyList_New(count);
@@ -113,7 +113,7 @@ unsafe extern "C" fn lookup_keys(own: *mut PyObject, paths: *mut PyObject) -> *m
                 if matches!(filled, Filled::Failed) {
                     null_mut()
                 } else {
-                    one.slow(paths)
+                    one.call_python(paths)
                 }
             }
         }
@@ -129,11 +129,11 @@ enum Filled {
 }
 
 /// Puts the keys of `paths` into the new list `found`.
-unsafe fn fill(one: &One<LookupKeys>, paths: *mut PyObject, count: usize, found: *mut PyObject) -> Filled {
+unsafe fn fill(one: &BoundLookup<LookupKeys>, paths: *mut PyObject, count: usize, found: *mut PyObject) -> Filled {
     let mut asked: Vec<u8> = Vec::new();
-    let mut keys: Vec<u8> = vec![0; ROOM];
-    for begin in (0..count).step_by(AT_ONCE) {
-        let end = count.min(begin + AT_ONCE);
+    let mut keys: Vec<u8> = vec![0; KEYS_BUFFER_SIZE];
+    for begin in (0..count).step_by(PATHS_PER_CALL) {
+        let end = count.min(begin + PATHS_PER_CALL);
         asked.clear();
         for at in begin..end {
             // SAFETY: a list, under Python's lock.

@@ -80,7 +80,7 @@ unsafe fn text<'a>(object: *mut PyObject) -> Option<&'a CStr> {
 /// # Safety
 /// `key` is a text that ends with a NUL.
 #[inline]
-unsafe fn given(key: *const c_char) -> *mut PyObject {
+unsafe fn new_str(key: *const c_char) -> *mut PyObject {
     // SAFETY: the caller's promise.
     unsafe { py::PyUnicode_FromString(key) }
 }

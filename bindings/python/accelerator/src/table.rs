@@ -8,7 +8,7 @@ use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
 use super::lower::{ROOM, lower};
-use super::{Lookup, Method, OwnedRef, address, addresses, bind, bound, exactly, given, slow, text};
+use super::{Lookup, Method, OwnedRef, address, addresses, bind, bound, exactly, new_str, slow, text};
 
 /// The state bound to `get_match`.
 struct Tables {
@@ -83,7 +83,7 @@ unsafe extern "C" fn get_match(
             let key = found(tables, *arguments, *arguments.add(1));
             if !key.is_null() {
                 *tables.hits += 1;
-                return given(key);
+                return new_str(key);
             }
         }
         slow(&tables.slow, arguments, count, names)
