@@ -14,7 +14,7 @@ export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # One command builds the stand-in and the demo's library, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build install uninstall abi header demo standin pictures docs bench test test-rust test-python test-install test-languages check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
+.PHONY: help build install uninstall abi api header demo standin pictures docs bench test test-rust test-python test-install test-languages check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -29,10 +29,13 @@ install: ## the library for C, with pkg-config and CMake files: PREFIX=/usr/loca
 uninstall: ## remove what `make install` made with the same PREFIX, DESTDIR and DATADIR
 	$(PYTHON) scripts/install.py uninstall
 
-abi: ## renew docs/abi.txt from include/plexindex.h, and list what changed incompatibly
+abi: ## renew docs/abi.txt from the headers in include, and list what changed incompatibly
 	$(PYTHON) scripts/abi.py
 
-header: ## renew include/plexindex.h and .json from src/capi, and the bindings' declarations
+api: ## renew docs/api.txt, the list of what the crate offers to Rust, and list what goes
+	$(PYTHON) scripts/api.py
+
+header: ## renew the headers and plexindex.json in include from src/capi, and the bindings' declarations
 	$(PYTHON) scripts/renew_header.py
 
 demo: ## the main job, on a stand-in server; or on yours: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…

@@ -2,34 +2,61 @@
 //! same to programs: what bindings are made from. The committed copies are in `include`, `tests/abi.rs` compares them,
 //! and `make header` renews them. (A build script that writes into its own package would make `cargo package` refuse it.)
 
-use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// What the header is made of, in its order.
-const SOURCES: [&str; 17] = [
-    "src/error.rs",
-    "src/capi/constants.rs",
-    "src/capi/types.rs",
-    "src/capi/functions/open.rs",
-    "src/capi/functions/library.rs",
-    "src/capi/functions/lookup.rs",
-    "src/capi/functions/matching.rs",
-    "src/capi/functions/blocks.rs",
-    "src/capi/functions/paths.rs",
-    "src/capi/functions/disk.rs",
-    "src/capi/functions/record.rs",
-    "src/capi/functions/refresh.rs",
-    "src/capi/functions/feed.rs",
-    "src/capi/functions/edit.rs",
-    "src/capi/functions/tables.rs",
-    "src/capi/functions/facts.rs",
-    "src/capi/functions/log.rs",
-];
+/// A header and its sources, in their order.
+struct Header {
+    name: &'static str,
+    sources: &'static [&'static str],
+}
+
+/// What most hosts need.
+const CORE: Header = Header {
+    name: "plexindex.h",
+    sources: &[
+        "src/error.rs",
+        "src/capi/constants.rs",
+        "src/capi/types.rs",
+        "src/capi/functions/open.rs",
+        "src/capi/functions/library.rs",
+        "src/capi/functions/lookup.rs",
+        "src/capi/functions/matching.rs",
+        "src/capi/functions/blocks.rs",
+        "src/capi/functions/record.rs",
+        "src/capi/functions/refresh.rs",
+        "src/capi/functions/stats.rs",
+        "src/capi/functions/log.rs",
+    ],
+};
+
+/// All else.
+const MORE: Header = Header {
+    name: "plexindex_more.h",
+    sources: &[
+        "src/capi/constants_more.rs",
+        "src/capi/types_more.rs",
+        "src/capi/functions/facts.rs",
+        "src/capi/functions/items.rs",
+        "src/capi/functions/paths.rs",
+        "src/capi/functions/disk.rs",
+        "src/capi/functions/events.rs",
+        "src/capi/functions/feed.rs",
+        "src/capi/functions/edit.rs",
+        "src/capi/functions/tables.rs",
+    ],
+};
+
+/// Functions that a C compiler makes of the header itself.
+const HELPERS: &str = "src/capi/helpers.h";
+
+#[path = "scripts/describe_header.rs"]
+mod describe_header;
+
+use describe_header::describe;
 
 /// How it is made.
 const CONFIG: &str = "cbindgen.toml";
@@ -67,21 +94,27 @@ fn link_unwinder() {
 fn run() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    for file in SOURCES.iter().chain(&["build.rs", CONFIG]) {
+    let sources = CORE.sources.iter().chain(MORE.sources);
+    for file in sources.chain(&["build.rs", "scripts/describe_header.rs", CONFIG, HELPERS]) {
         println!("cargo::rerun-if-changed={file}");
     }
-    let header = out.join("plexindex.h");
-    match generate(&root, &out) {
-        Ok(text) => {
-            let text = finish(&text)?;
-            fs::write(out.join("plexindex.json"), describe(&text)?)?;
-            fs::write(header, text)?;
+    match CORE
+        .generate(&root, &out)
+        .and_then(|core| Ok((core, MORE.generate(&root, &out)?)))
+    {
+        Ok((core, more)) => {
+            fs::write(out.join("plexindex.json"), describe(&format!("{core}{more}"))?)?;
+            let helpers = fs::read_to_string(root.join(HELPERS))?;
+            fs::write(out.join(CORE.name), with_helpers(&core, &helpers)?)?;
+            fs::write(out.join(MORE.name), more)?;
         }
         // The compiler is about to say where and why, which the parser cannot: let it come to that.
         Err(error) if error.is::<cbindgen::Error>() => {
-            println!("cargo::warning=the C header was not generated, since src/capi does not parse");
-            if header.exists() {
-                fs::remove_file(header)?;
+            println!("cargo::warning=the C headers were not generated, since src/capi does not parse");
+            for header in [CORE, MORE].map(|header| out.join(header.name)) {
+                if header.exists() {
+                    fs::remove_file(header)?;
+                }
             }
         }
         Err(error) => return Err(error),
@@ -89,26 +122,103 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What cbindgen makes of the sources.
-fn generate(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
-    let config = cbindgen::Config::from_file(root.join(CONFIG))?;
-    let mut builder = cbindgen::Builder::new().with_config(config);
-    let copies = out.join("header");
-    for source in SOURCES {
-        let text = fs::read_to_string(root.join(source))
-            .map_err(|error| format!("{source}, which build.rs lists, cannot be read: {error}"))?;
-        let copy = copies.join(source);
-        fs::create_dir_all(copy.parent().unwrap_or(out))?;
-        fs::write(&copy, prepare(&text))?;
-        builder = builder.with_src(copy);
+impl Header {
+    /// Runs cbindgen over the sources.
+    fn generate(&self, root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
+        let mut config = cbindgen::Config::from_file(root.join(CONFIG))?;
+        let is_core = self.name == CORE.name;
+        if !is_core {
+            config.include_guard = Some("PLEXINDEX_MORE_H".into());
+            config.sys_includes.clear();
+            config.includes.push(CORE.name.into());
+            config.header = Some(MORE_HEAD.trim_end().into());
+        }
+        let mut builder = cbindgen::Builder::new().with_config(config);
+        let copies = out.join("header");
+        let mut index = String::new();
+        for source in self.sources {
+            let text = fs::read_to_string(root.join(source))
+                .map_err(|error| format!("{source}, which build.rs lists, cannot be read: {error}"))?;
+            index_functions(&text, &mut index);
+            let copy = copies.join(source);
+            fs::create_dir_all(copy.parent().unwrap_or(out))?;
+            fs::write(&copy, prepare(&text))?;
+            builder = builder.with_src(copy);
+        }
+        let mut bindings = builder.generate()?;
+        // Constants that belong to a type (Status::ALL) are for Rust.
+        bindings.constants.retain(|constant| constant.associated_to.is_none());
+        let mut text = Vec::new();
+        bindings.write(&mut text);
+        Ok(finish(&String::from_utf8(text)?.replacen(
+            " */",
+            &format!("{index} */"),
+            1,
+        ))?)
     }
-    let mut bindings = builder.generate()?;
-    // Constants that belong to a type (Status::ALL) are for Rust.
-    bindings.constants.retain(|constant| constant.associated_to.is_none());
-    let mut text = Vec::new();
-    bindings.write(&mut text);
-    Ok(String::from_utf8(text)?)
 }
+
+/// The first comment of `plexindex_more.h`.
+const MORE_HEAD: &str = "
+/*
+ * plexindex, the rest: facts as JSON, items and folders, listings against the disk, events, the feed of changes, edits,
+ * and tables of the host's own values. plexindex.h says what holds for every function.
+ *
+ * Generated from src/capi by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
+ */";
+
+/// Adds the functions of a source to the index at the top of its header.
+fn index_functions(source: &str, index: &mut String) {
+    let names = source.split("extern \"C\" fn ").skip(1);
+    let names: Vec<&str> = names.filter_map(|rest| rest.split('(').next()).collect();
+    let Some(topic) = source.lines().next().and_then(|line| line.strip_prefix("//! ")) else {
+        return;
+    };
+    if names.is_empty() {
+        return;
+    }
+    if index.is_empty() {
+        index.push_str(" *\n * Functions\n");
+    }
+    let mut line = format!(" *   {}", topic.trim_end_matches('.'));
+    line.push(':');
+    for (at, name) in names.iter().enumerate() {
+        let end = if at + 1 == names.len() { "" } else { "," };
+        if line.len() + name.len() + 2 > COLUMNS {
+            index.push_str(&line);
+            index.push('\n');
+            line = " *    ".into();
+        }
+        line.push(' ');
+        line.push_str(name);
+        line.push_str(end);
+    }
+    index.push_str(&line);
+    index.push('\n');
+}
+
+/// Columns of a header.
+const COLUMNS: usize = 120;
+
+/// Puts the helpers behind the last declaration.
+fn with_helpers(header: &str, helpers: &str) -> Result<String, String> {
+    let end = "#ifdef __cplusplus\n}  // extern \"C\"";
+    let at = header.find(end).ok_or("the header does not end as it should")?;
+    Ok(format!("{}{helpers}\n{}", &header[..at], &header[at..]))
+}
+
+/// Preconditions that the head of the header states for all functions.
+const GENERAL: [&str; 9] = [
+    "Pointers must be NULL or valid; `handle` must be open.",
+    "Pointers must be NULL or valid; `library` must be a handle of an open index.",
+    "Pointers must be NULL or valid; `table` must be a handle of an open index.",
+    "Pointers must be NULL or valid; `handle` must be open, and the query's library one of it.",
+    "Pointers must be NULL or valid.",
+    "`handle` must be NULL or open.",
+    "`library` must be NULL or a handle of an open index.",
+    "`table` must be NULL or a handle of an open index.",
+    "`block` must be NULL or valid.",
+];
 
 /// Says for C what Rust says for itself, in the copy of a source that cbindgen reads.
 fn prepare(source: &str) -> String {
@@ -120,28 +230,39 @@ fn prepare(source: &str) -> String {
         // No function takes or returns the enum, so its width is no part of the ABI: no need to spell it for each
         // version of C and C++.
         .replace("#[repr(i32)]", "#[repr(C)]");
-    // The heading that Rust wants above what the caller must see to.
-    let mut parts = source.split("/// # Safety\n/// ");
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        text.push_str("/// Precondition: ");
-        let mut letters = part.chars();
-        text.extend(letters.next().map(|first| first.to_ascii_lowercase()));
-        text.push_str(letters.as_str());
+    // Rust wants a heading above preconditions. The head of the header states those that hold for all functions.
+    let mut lines: Vec<String> = Vec::new();
+    let mut is_heading = false;
+    for line in source.lines() {
+        match line.strip_prefix("/// ") {
+            Some("# Safety") => is_heading = true,
+            Some(text) if std::mem::take(&mut is_heading) => {
+                if GENERAL.contains(&text) || text.starts_with("As ") {
+                    lines.truncate(lines.len() - usize::from(lines.last().is_some_and(|line| line == "///")));
+                } else {
+                    let (first, rest) = text.split_at(1);
+                    lines.push(format!("/// Precondition: {}{rest}", first.to_lowercase()));
+                }
+            }
+            _ => lines.push(line.to_owned()),
+        }
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 /// Says for C what cbindgen has no words for.
 fn finish(header: &str) -> Result<String, String> {
     // The constants of an enum get its name before theirs, or nothing: here they shall have the library's.
     let header = header.replace("PLEXINDEX_STATUS_", "PLEXINDEX_");
-    let lines = header.lines().map(|line| match line.split_once(" -") {
-        // In parentheses: `x PLEXINDEX_TTL_NEVER` must not be a subtraction.
-        Some((name, number)) if name.starts_with("#define ") => format!("{name} (-{number})\n"),
-        _ => format!("{line}\n"),
-    });
-    let text: String = lines.collect();
+    let lines = header.lines().map(
+        |line| match line.strip_prefix("#define ").and_then(|it| it.split_once(' ')) {
+            Some((name, value)) => format!("#define {name} {}\n", spelled(name, value)),
+            // The names of types are enough: each is a typedef.
+            None if line.starts_with("typedef struct") => format!("{line}\n"),
+            None => format!("{}\n", line.replace("struct plexindex_", "plexindex_")),
+        },
+    );
+    let text = compact(&lines.collect::<String>());
     for left in ["Option_", "# Safety", "STATUS_"] {
         if text.contains(left) {
             return Err(format!(
@@ -152,170 +273,106 @@ fn finish(header: &str) -> Result<String, String> {
     Ok(text)
 }
 
-/// The header as JSON: every function with its types, every struct with the offsets of its fields where pointers have 64
-/// bits, every number. A line each, so that changes of two branches merge.
-fn describe(header: &str) -> Result<String, Box<dyn Error>> {
-    let mut numbers = Vec::new();
-    let mut code = String::new();
-    let mut in_comment = false;
-    for line in header.lines() {
-        let line = line.split("//").next().unwrap_or_default().trim();
-        in_comment = in_comment || line.starts_with("/*");
-        if let Some(define) = line.strip_prefix("#define ") {
-            if let Some((name, value)) = define.split_once(' ') {
-                numbers.push(number(name, value)?);
+/// Saves lines, so that more of the header is seen at once: constants of a group stand under one heading, a short comment
+/// stands behind its constant or field, and a declaration that fits has one line.
+fn compact(header: &str) -> String {
+    let lines: Vec<&str> = header.lines().collect();
+    let mut text: Vec<String> = Vec::with_capacity(lines.len());
+    let mut heading = String::new();
+    let mut at = 0;
+    while at < lines.len() {
+        let comments = lines[at..]
+            .iter()
+            .take_while(|line| line.trim_start().starts_with("// "))
+            .count();
+        let (comment, code) = (
+            &lines[at..at + comments],
+            lines.get(at + comments).copied().unwrap_or_default(),
+        );
+        if code.starts_with("#define") && comments > 0 {
+            let whole = comment.iter().map(|line| &line[3..]).collect::<Vec<_>>().join(" ");
+            let (group, meaning) = whole.split_once(": ").unwrap_or(("", &whole));
+            if group.is_empty() || group != heading {
+                group.clone_into(&mut heading);
+                text.extend((!group.is_empty()).then(|| format!("// {group}:")));
+            } else if text.last().is_some_and(String::is_empty) {
+                text.pop();
             }
-        } else if !in_comment && !line.starts_with('#') && !line.starts_with("extern") && line != "}" {
-            code.push_str(line);
-            code.push(' ');
-        }
-        in_comment = in_comment && !line.ends_with("*/");
-    }
-    let [mut opaque, mut structs, mut callbacks, mut functions] = [const { Vec::new() }; 4];
-    let mut statuses = Vec::new();
-    let mut sizes: BTreeMap<String, (usize, usize)> = [("uint8_t", 1), ("int32_t", 4), ("uint32_t", 4), ("int64_t", 8)]
-        .into_iter()
-        .chain([("uint64_t", 8), ("size_t", 8)])
-        .map(|(name, size)| (name.to_owned(), (size, size)))
-        .collect();
-    let mut rest = code.replace("struct ", "");
-    while let Some((statement, behind)) = split_statement(&rest) {
-        let defined = statement.strip_prefix("typedef ");
-        if let Some((head, body)) = statement.split_once('{') {
-            let (body, name) = body.split_once('}').ok_or("a body does not end")?;
-            let name = name.trim();
-            if head.contains("enum ") {
-                for one in body.split(',').filter(|one| !one.trim().is_empty()) {
-                    let (name, value) = one.split_once('=').ok_or("a status without a number")?;
-                    statuses.push(number(name.trim(), value)?);
+            with_comment(code, &[meaning], "", &mut text);
+            at += comments + 1;
+        } else if comments == 1 && code.starts_with("    ") {
+            with_comment(
+                code,
+                &[comment[0].trim_start().trim_start_matches("// ")],
+                "    ",
+                &mut text,
+            );
+            at += 2;
+        } else if comments > 0 {
+            text.extend(comment.iter().map(|line| (*line).to_owned()));
+            at += comments;
+        } else if lines[at].ends_with(',') && lines[at].contains('(') {
+            let count = lines[at..].iter().take_while(|line| !line.ends_with(';')).count() + 1;
+            let declared = &lines[at..at + count];
+            let whole = declared.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+            let indent = " ".repeat(whole.find('(').map_or(0, |at| at + 1));
+            let mut line = String::new();
+            for argument in declared.iter().map(|line| line.trim()) {
+                if !line.is_empty() && line.len() + 1 + argument.len() > COLUMNS {
+                    text.push(std::mem::replace(&mut line, indent.clone()));
+                } else if !line.is_empty() {
+                    line.push(' ');
                 }
-            } else {
-                structs.push(layout(name, body, &mut sizes)?);
+                line.push_str(argument);
             }
-        } else if let Some((result, declared)) = defined.and_then(|it| it.split_once("(*")) {
-            let (name, arguments) = declared.split_once(')').ok_or("a callback without arguments")?;
-            sizes.insert(name.to_owned(), (8, 8));
-            callbacks.push(callable(name, result.trim(), arguments.trim())?);
-        } else if let Some(name) = defined.and_then(|it| it.split(' ').next()) {
-            opaque.push(format!("    {}", quoted(name)));
+            text.push(line);
+            at += count;
         } else {
-            let (head, arguments) = statement
-                .split_once('(')
-                .ok_or_else(|| format!("what is `{statement}`?"))?;
-            let (result, name) = split_name(head);
-            functions.push(callable(&name, &result, &format!("({arguments}"))?);
-        }
-        rest = behind;
-    }
-    let mut text = "{\n".to_owned();
-    let parts = [
-        ("constants", numbers, ['{', '}']),
-        ("statuses", statuses, ['{', '}']),
-        ("opaque", opaque, ['[', ']']),
-        ("structs", structs, ['{', '}']),
-        ("callbacks", callbacks, ['{', '}']),
-        ("functions", functions, ['{', '}']),
-    ];
-    let last = parts.len() - 1;
-    for (at, (name, lines, [open, close])) in parts.into_iter().enumerate() {
-        if lines.is_empty() {
-            return Err(format!("build.rs found no {name} in the header").into());
-        }
-        let comma = if at < last { "," } else { "" };
-        writeln!(text, "  \"{name}\": {open}\n{}\n  {close}{comma}", lines.join(",\n"))?;
-    }
-    text.push_str("}\n");
-    Ok(text)
-}
-
-/// What stands before the next `;` that is in no braces, and the rest.
-fn split_statement(code: &str) -> Option<(String, String)> {
-    let mut depth = 0;
-    for (at, letter) in code.char_indices() {
-        match letter {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ';' if depth == 0 => return Some((code[..at].trim().to_owned(), code[at + 1..].to_owned())),
-            _ => {}
+            text.push(lines[at].to_owned());
+            at += 1;
         }
     }
-    None
+    text.join("\n") + "\n"
 }
 
-fn quoted(text: &str) -> String {
-    format!("\"{text}\"")
-}
-
-fn number(name: &str, value: &str) -> Result<String, String> {
-    let value = value.trim().trim_matches(['(', ')']);
-    let value: i64 = value.parse().map_err(|_| format!("{name} is no number: {value}"))?;
-    Ok(format!("    {}: {value}", quoted(name)))
-}
-
-/// The type and the name of `const char *data`.
-fn split_name(declared: &str) -> (String, String) {
-    let declared = declared.trim();
-    let at = declared.rfind([' ', '*']).map_or(0, |at| at + 1);
-    (declared[..at].trim().to_owned(), declared[at..].to_owned())
-}
-
-/// A struct with the offsets that a C compiler gives it: docs/abi.txt has what one said, and a test compares.
-fn layout(name: &str, body: &str, sizes: &mut BTreeMap<String, (usize, usize)>) -> Result<String, String> {
-    let (mut end, mut widest, mut fields) = (0_usize, 1, Vec::new());
-    for field in body.split(';').filter(|field| !field.trim().is_empty()) {
-        let (kind, field) = split_name(field);
-        let (field, count) = match field.split_once('[') {
-            Some((field, count)) => {
-                let count = count
-                    .trim_end_matches(']')
-                    .parse()
-                    .map_err(|_| format!("the length of {field}"))?;
-                (field.to_owned(), Some(count))
-            }
-            None => (field, None),
-        };
-        let known = if kind.ends_with('*') {
-            Some((8, 8))
-        } else {
-            sizes.get(&kind).copied()
-        };
-        let (size, align) = known.ok_or_else(|| format!("the size of {kind}, of {name}.{field}, is not known"))?;
-        let offset = end.next_multiple_of(align);
-        end = offset + size * count.unwrap_or(1);
-        widest = widest.max(align);
-        let count = count.map_or_else(String::new, |count: usize| format!(", \"count\": {count}"));
-        fields.push(format!(
-            "      {{\"name\": {}, \"type\": {}{count}, \"offset\": {offset}, \"size\": {}}}",
-            quoted(&field),
-            quoted(&kind),
-            end - offset
-        ));
+/// A line of code with its comment: behind it if that fits, else above it.
+fn with_comment(code: &str, comment: &[&str], indent: &str, text: &mut Vec<String>) {
+    let comment = comment.join(" ");
+    let line = format!("{code} // {comment}");
+    if line.len() <= COLUMNS {
+        text.push(line);
+        return;
     }
-    let size = end.next_multiple_of(widest);
-    sizes.insert(name.to_owned(), (size, widest));
-    Ok(format!(
-        "    {}: {{\"size\": {size}, \"align\": {widest}, \"fields\": [\n{}\n    ]}}",
-        quoted(name),
-        fields.join(",\n")
-    ))
+    let mut above = format!("{indent}//");
+    for word in comment.split(' ') {
+        if above.len() + 1 + word.len() > COLUMNS {
+            text.push(std::mem::replace(&mut above, format!("{indent}//")));
+        }
+        above.push(' ');
+        above.push_str(word);
+    }
+    text.push(above);
+    text.push(code.to_owned());
 }
 
-/// A function or a type of callback.
-fn callable(name: &str, result: &str, arguments: &str) -> Result<String, String> {
-    let arguments = arguments.strip_prefix('(').and_then(|it| it.strip_suffix(')'));
-    let arguments = arguments.ok_or_else(|| format!("the arguments of {name}"))?;
-    let arguments: Vec<String> = arguments
-        .split(',')
-        .filter(|one| *one != "void")
-        .map(|one| {
-            let (kind, name) = split_name(one);
-            format!("{{\"name\": {}, \"type\": {}}}", quoted(&name), quoted(&kind))
-        })
-        .collect();
-    Ok(format!(
-        "    {}: {{\"result\": {}, \"arguments\": [{}]}}",
-        quoted(name),
-        quoted(result),
-        arguments.join(", ")
-    ))
+/// Constants that are bits, by the beginning of their names.
+const FLAGS: [&str; 8] = [
+    "PLEXINDEX_OPEN_",
+    "PLEXINDEX_QUERY_",
+    "PLEXINDEX_ANSWER_",
+    "PLEXINDEX_ITEM_",
+    "PLEXINDEX_PATHS_",
+    "PLEXINDEX_RULE_",
+    "PLEXINDEX_WALK_",
+    "PLEXINDEX_TABLE_FOLD_",
+];
+
+/// A number as C readers expect it.
+fn spelled(name: &str, value: &str) -> String {
+    match value.parse::<i64>() {
+        Ok(bits) if FLAGS.iter().any(|group| name.starts_with(group)) => format!("{bits:#x}"),
+        // In parentheses: `x PLEXINDEX_TTL_NEVER` must not be a subtraction.
+        Ok(number) if number < 0 => format!("({number})"),
+        _ => value.to_owned(),
+    }
 }

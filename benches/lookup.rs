@@ -152,7 +152,7 @@ fn open_in_c(folder: &[u8], server: &Standin) -> *const capi::types::LibraryHand
         let select = capi::constants::PLEXINDEX_SELECT_TITLE;
         let title_bytes = title.as_ptr().cast();
         assert_eq!(
-            capi::plexindex_library(index, select, title_bytes, title.len(), &raw mut library, null_mut()),
+            capi::plexindex_get_library(index, select, title_bytes, title.len(), &raw mut library, null_mut()),
             0
         );
         library

@@ -79,7 +79,7 @@ class Tally:
             self._index.close()
 
     def answers(self) -> dict[str, int]:
-        """By rung."""
+        """By match kind."""
         now = self._index.stats().answers if self._index else {}
         return dict(self._answers + collections.Counter(now))
 
@@ -232,7 +232,7 @@ class Demo:
         if match:
             assert match.item is not None
             stale = " · stale" if match.stale else ""
-            how = f"{match.rung} · {match.confidence}{stale}"
+            how = f"{match.match_kind} · {match.confidence}{stale}"
             t.row("", f"→ {t.bold(match.item.describe())} · key {match.rating_key} · {how}")
             return
         t.row("", f"→ {t.bold(match.status.replace('_', ' '))} · {match.reason_code}", match.reason or "")
@@ -294,9 +294,9 @@ class Demo:
         t.row("answered", f"in {result()}")
 
     def statistics(self, index: plexindex.Index) -> None:
-        """Answers by rung, requests by kind, time for each step."""
+        """Answers by match kind, requests by kind, time for each step."""
         answers, requests = self.tally.answers(), self.tally.requests()
-        t.row("answers", " · ".join(f"{rung} {number:,}" for rung, number in answers.items() if number))
+        t.row("answers", " · ".join(f"{kind} {number:,}" for kind, number in answers.items() if number))
         t.row("requests", " · ".join(f"{kind} {number:,}" for kind, number in requests.items()))
         t.row("", t.dim(f"as {self.server.counted_by} counted them"))
         stats = index.stats()

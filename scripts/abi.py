@@ -1,4 +1,4 @@
-"""Reads the ABI from the header and renews docs/abi.txt: `make abi`.
+"""Reads the ABI from the headers and renews docs/abi.txt: `make abi`.
 
 The functions with their symbol versions, the sizes, alignments and offsets that a C compiler gives the structs, and the
 numbers. tests/python/test_abi.py compares the file with header and library; `make install` makes the version script of
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from build_dist import ROOT
 
-HEADER = ROOT / "include" / "plexindex.h"
+HEADERS = [ROOT / "include" / "plexindex.h", ROOT / "include" / "plexindex_more.h"]
 FILE = ROOT / "docs" / "abi.txt"
 HEAD = """\
 # The ABI of plexindex where pointers have 64 bits. Made by `make abi`, except for the lines `node`: docs/abi.md says
@@ -28,6 +28,8 @@ class Declared:
     """The declarations of the header, in order."""
 
     def __init__(self, header: str) -> None:
+        # Helpers are no part of the ABI: the host's compiler makes them.
+        header = re.sub(r"// Helpers\..*?#ifdef __cplusplus", "#ifdef __cplusplus", header, flags=re.DOTALL)
         code = re.sub(r"/\*.*?\*/|//[^\n]*", "", header, flags=re.DOTALL)
         self.constants = re.findall(r"^#define (PLEXINDEX_\w+) +\S", code, re.MULTILINE)
         code = " ".join(re.sub(r"^#.*$", "", code, flags=re.MULTILINE).split())
@@ -45,7 +47,7 @@ class Declared:
 
     def program(self) -> str:
         """A C program that prints the lines of structs and numbers."""
-        lines = ["#include <plexindex.h>", "#include <stdio.h>", "int main(void) {"]
+        lines = ["#include <abi.h>", "#include <stdio.h>", "int main(void) {"]
         for name, fields in self.structs.items():
             lines.append(f'printf("struct {name} %zu %zu\\n", sizeof({name}), _Alignof({name}));')
             lines += [
@@ -56,12 +58,18 @@ class Declared:
         return "\n".join([*lines, "return 0; }", ""])
 
 
+def headers() -> str:
+    """Both headers as one, which includes no other."""
+    texts = [header.read_text(encoding="utf-8") for header in HEADERS]
+    return "\n".join(texts).replace('#include "plexindex.h"', "")
+
+
 def described(header: str, nodes: list[str], versions: dict[str, str]) -> str:
     """The file's text. A function that `versions` does not know gets the newest node."""
     declared = Declared(header)
     with tempfile.TemporaryDirectory() as folder:
         program, source = Path(folder, "abi"), Path(folder, "abi.c")
-        Path(folder, "plexindex.h").write_text(header, encoding="utf-8")
+        Path(folder, "abi.h").write_text(header, encoding="utf-8")
         source.write_text(declared.program(), encoding="utf-8")
         subprocess.run([os.environ.get("CC", "cc"), "-std=c11", f"-I{folder}", "-o", program, source], check=True)
         printed = subprocess.check_output([program], text=True)
@@ -95,7 +103,7 @@ def version_script(text: str) -> str:
 def main() -> int:
     """Renews the file and lists what existing programs would miss."""
     old = FILE.read_text(encoding="utf-8")
-    new = described(HEADER.read_text(encoding="utf-8"), *recorded(old))
+    new = described(headers(), *recorded(old))
     FILE.write_text(new, encoding="utf-8")
     kept = set(new.splitlines())
     gone = [line for line in old.splitlines() if line and line not in kept]

@@ -9,7 +9,8 @@ kinds are named on the command line, all to one compiler. A build of the profile
 makes names no folder of the builder: see `neutral`.
 
 Standard library only, and nothing else of this folder: the source distribution takes this file along, and the build
-hook of the Python package loads it. CARGO names another cargo. RUSTFLAGS and cargo's other variables hold as ever.
+hook of the Python package loads it. CARGO names another cargo. RUSTFLAGS and cargo's other variables hold as ever; the
+flags of this program are added to them.
 """
 
 from __future__ import annotations
@@ -34,10 +35,16 @@ ACCELERATOR = "plexindex-accelerator"
 PROFILE = "dist"
 # The endings of each kind's files.
 KINDS = {"cdylib": (".so", ".dylib", ".dll"), "staticlib": (".a", ".lib")}
+# Between the flags in CARGO_ENCODED_RUSTFLAGS.
+SEPARATOR = "\x1f"
 
 NO_CARGO = """\
 plexindex is written in Rust, and no Rust toolchain was found: there is no `cargo` on the PATH.
 Install one (https://rustup.rs, or your system's package for cargo 1.89 or newer) and try again.
+"""
+UNMAPPED = """\
+The build names folders of this machine: `target.*.rustflags` of cargo's configuration replaces the flags that leave
+them out. Set RUSTFLAGS to the flags that you have there, and build again.
 """
 
 
@@ -72,6 +79,14 @@ def neutral(root: Path = ROOT) -> list[str]:
     return [f"--remap-path-prefix={folder}={name}" for folder, name in folders(root).items()]
 
 
+def rustflags() -> list[str] | None:
+    """The flags of the environment, which cargo takes in place of those of its configuration. `None` if it has none."""
+    encoded, plain = (os.environ.get(name) for name in ("CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"))
+    if encoded is not None:
+        return encoded.split(SEPARATOR) if encoded else []
+    return None if plain is None else plain.split()
+
+
 def command(
     kinds: Sequence[str] = tuple(KINDS),
     *,
@@ -86,7 +101,7 @@ def command(
     # Verbose: `build` reads the compiler's command line.
     built = [*cargo, "rustc", "--verbose", "--message-format=json-render-diagnostics"]
     built += [f"--package={package}", "--lib", f"--crate-type={','.join(kinds)}", f"--profile={profile}"]
-    # cargo adds these to the `build.rustflags` of its configuration, but ignores both if RUSTFLAGS is set.
+    # cargo adds these to the `build.rustflags` of its configuration.
     built += [f"--config=build.rustflags={json.dumps(flags, ensure_ascii=False)}"] if flags else []
     return built + ([f"--target={target}"] if target else [])
 
@@ -106,6 +121,10 @@ def build(
     Name fewer kinds only where one cannot be built: cargo keeps no more than the last set, and builds another one anew.
     """
     flags = [*flags, *(neutral(root) if profile == PROFILE else [])]
+    variables = dict(os.environ)
+    if (given := rustflags()) is not None:
+        variables["CARGO_ENCODED_RUSTFLAGS"] = SEPARATOR.join([*given, *flags])
+        flags = []
     line = command(kinds, package=package, profile=profile, target=target, zigbuild=zigbuild, flags=flags)
     crate = package.replace("-", "_")
     line += ["--locked"] if (root / "Cargo.lock").is_file() else []
@@ -113,7 +132,7 @@ def build(
     with tempfile.TemporaryFile() as messages:
         try:
             cargo = subprocess.Popen(
-                line, cwd=root, stdout=messages, stderr=subprocess.PIPE, text=True, errors="replace"
+                line, cwd=root, env=variables, stdout=messages, stderr=subprocess.PIPE, text=True, errors="replace"
             )
         except OSError as error:
             raise BuildError(f"{line[0]} does not run: {error}") from error
@@ -129,6 +148,8 @@ def build(
         files = [Path(file) for message in map(json.loads, messages) for file in _files(message, crate)]
     if profile == PROFILE and compiler and not re.search(r" -C lto(=fat)? ", compiler):
         raise BuildError(f"cargo built {package} without link-time optimisation: {compiler.strip()}")
+    if profile == PROFILE and compiler and "--remap-path-prefix" not in compiler:
+        print(UNMAPPED, file=sys.stderr)
     built = {kind: file for kind in kinds for file in files if file.suffix in KINDS[kind]}
     if missing := [kind for kind in kinds if kind not in built]:
         raise BuildError(f"cargo built no {' and no '.join(missing)} for {target or 'this machine'}")

@@ -152,7 +152,7 @@ def stage(place: Place, stage: Path, work: Path) -> dict[str, Path | str]:
         f"{lib}/libplexindex.so": f"libplexindex.so.{major}",
         f"{place.mandir}/man1/plexindex.1": ROOT / "docs" / "plexindex.1",
     }
-    for header in [abi.HEADER, ROOT / "bindings" / "cpp" / "plexindex.hpp"]:
+    for header in [*abi.HEADERS, ROOT / "bindings" / "cpp" / "plexindex.hpp"]:
         files[f"{place.includedir}/{header.name}"] = header
     for licence in sorted(ROOT.glob("LICENSE-*")):
         files[f"{place.datadir}/licenses/plexindex/{licence.name}"] = licence

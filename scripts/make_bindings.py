@@ -38,6 +38,7 @@ PATTERNS = {
 BEGIN, END = "<!-- functions -->\n", "<!-- end -->\n"
 
 SCALARS = {
+    "char": ("byte", "byte"),
     "uint8_t": ("byte", "byte"),
     "int32_t": ("int", "int"),
     "uint32_t": ("uint", "int"),

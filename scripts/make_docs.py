@@ -84,12 +84,14 @@ OPTIONS = {
     "MACRO_EXPANSION": "YES",
     "EXPAND_ONLY_PREDEF": "YES",
 }
-C_OPTIONS = {
+C_OPTIONS: dict[str, object] = {
     "PROJECT_NAME": '"plexindex in C"',
-    "INPUT": ROOT / "include" / "plexindex.h",
+    "INPUT": " ".join(f'"{ROOT / "include" / name}"' for name in ("plexindex.h", "plexindex_more.h")),
     "INPUT_FILTER": f'"{sys.executable} {ROOT / "scripts" / "doxygen_filter.py"}"',
     "OPTIMIZE_OUTPUT_FOR_C": "YES",
     "TYPEDEF_HIDES_STRUCT": "YES",
+    # The helpers are static.
+    "EXTRACT_STATIC": "YES",
 }
 CPP_OPTIONS = {
     "PROJECT_NAME": '"plexindex in C++"',

@@ -134,7 +134,8 @@ def check(python: Path, wheel: Path) -> None:
     if missing:
         raise WheelError(f"{wheel.name} lacks {', '.join(sorted(missing))}")
     if named := [str(folder) for folder in build_dist.folders() if os.fsencode(folder) in built]:
-        raise WheelError(f"the library in {wheel.name} names {', '.join(named)}: unset RUSTFLAGS")
+        remedy = "remove target.*.rustflags from cargo's configuration"
+        raise WheelError(f"the library in {wheel.name} names {', '.join(named)}: {remedy}")
     if "# plexindex for Python" not in metadata:
         raise WheelError(f"{wheel.name} lacks the README")
     # It must not look at libraries of this machine: glibc's `libc.so`, a linker script, stops it for musl's wheels.

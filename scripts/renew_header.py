@@ -1,4 +1,4 @@
-"""Renews include/plexindex.h and .json from the output of build.rs, then the bindings' declarations.
+"""Renews the headers and plexindex.json in include from the output of build.rs, then the bindings' declarations.
 
 Run by `make header`.
 """
@@ -8,9 +8,12 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import make_bindings
 from environment import ROOT
+
+NAMES = ("plexindex.h", "plexindex_more.h", "plexindex.json")
 
 
 def main() -> None:
@@ -21,12 +24,11 @@ def main() -> None:
     for message in map(json.loads, done.stdout.splitlines()):
         # Only our build script writes a header of this name.
         if message["reason"] == "build-script-executed":
-            generated = os.path.join(message["out_dir"], "plexindex.h")
-            if os.path.isfile(generated):
-                shutil.copyfile(generated, ROOT / "include" / "plexindex.h")
-                description = os.path.join(message["out_dir"], "plexindex.json")
-                shutil.copyfile(description, ROOT / "include" / "plexindex.json")
-                print("include/plexindex.h and plexindex.json are up to date")
+            generated = [Path(message["out_dir"], name) for name in NAMES]
+            if all(file.is_file() for file in generated):
+                for file in generated:
+                    shutil.copyfile(file, ROOT / "include" / file.name)
+                print("include is up to date:", *NAMES)
                 make_bindings.renew()
                 return
     sys.exit("no header was generated: the messages above say why")

@@ -148,13 +148,15 @@ def shared_library() -> Path:
 
 
 def lint() -> list[Row]:
-    """rustfmt, clippy and rustdoc."""
-    clippy = [CARGO, "clippy", *locked(), "--workspace", "--all-targets", "--", "-D", "warnings"]
+    """rustfmt, clippy, rustdoc, and the list of the Rust API."""
+    every = ["--workspace", "--all-targets", "--features", "plexindex/unstable-source"]
+    clippy = [CARGO, "clippy", *locked(), *every, "--", "-D", "warnings"]
     page = [CARGO, "rustdoc", *locked(), "--lib", "--", "-D", "warnings"]
     rows = [
         *check("cargo fmt", [CARGO, "fmt", "--all", "--check"]),
         *check("cargo clippy", clippy),
         *check("rustdoc", page),
+        *check("docs/api.txt", [sys.executable, str(ROOT / "scripts" / "api.py"), "--check"]),
     ]
     return rows + [row for target in OTHER_SYSTEMS for row in lint_for(target)]
 

@@ -2,6 +2,8 @@
 
 use std::ffi::CStr;
 use std::fmt;
+use std::io;
+use std::sync::Arc;
 
 /// The outcome of a call. The numbers are part of the ABI: none is changed or used again.
 ///
@@ -17,9 +19,9 @@ pub enum Status {
     NotFound = 1,
     /// Several items fit equally well; the answer lists them, best first.
     Ambiguous = 2,
-    /// The call's deadline came before its answer was complete. The same call, made again, goes on where this one stopped.
+    /// The deadline came first. The same call, made again, goes on where this one stopped.
     NotYet = 3,
-    /// The server cannot answer within such a short deadline. Fetch the library once without one (`plexindex warm`).
+    /// The deadline is too short for the server. Fetch the library once (`plexindex warm`).
     NeedsWarm = 4,
 
     /// The value of an argument is refused.
@@ -58,16 +60,16 @@ pub enum Status {
     BadAnswer = 307,
     /// The server failed: it answered 5xx, or with another status that is not expected.
     ServerError = 308,
-    /// The server was silent for longer than the time-outs. Or the deadline came, in a call that has nothing to go on with later:
-    /// an edit, a question about the server, a refresh while no library is known. Other calls say 'not yet' or 'needs warm' then.
+    /// The server was silent for longer than the time-outs. Or the deadline came in a call that cannot go on later:
+    /// an edit, a check of the server, a refresh while no library is known.
     Timeout = 309,
     /// The server redirects to another host. The token is not sent there.
     Redirected = 310,
     /// A request is needed, but the call or the index is offline, or there is no server URL.
     Offline = 311,
 
-    /// The server has no library with this title, section id or uuid. Or the call needs a library, and none was ever fetched, or
-    /// the server has not accepted a new token yet: ask the server first.
+    /// The server has no library with this title, section id or uuid. Or none was ever fetched, or the server has not
+    /// accepted a new token yet: ask the server first.
     LibraryNotFound = 400,
     /// Two libraries have this title.
     LibraryAmbiguous = 401,
@@ -181,7 +183,7 @@ impl From<()> for Status {
 /// assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 /// assert_eq!(error.to_string(), "cache_dir is empty: name the folder that shall hold the store");
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Error {
     /// The outcome, as C has it.
@@ -190,7 +192,17 @@ pub struct Error {
     /// The text, for people.
     #[doc(hidden)]
     pub message: String,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
+
+/// Two errors are equal if kind and text are.
+impl PartialEq for Error {
+    fn eq(&self, other: &Self) -> bool {
+        (self.status, &self.message) == (other.status, &other.message)
+    }
+}
+
+impl Eq for Error {}
 
 /// What every fallible function of the crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -208,7 +220,26 @@ impl Error {
         Self {
             status,
             message: message.into(),
+            source: None,
         }
+    }
+
+    /// The same error with its cause, which the text has named.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(cause));
+        self
+    }
+
+    /// The same for an error of the system, which cannot be cloned.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn because_io(self, cause: &io::Error) -> Self {
+        self.because(match cause.raw_os_error() {
+            Some(number) => io::Error::from_raw_os_error(number),
+            None => io::Error::new(cause.kind(), cause.to_string()),
+        })
     }
 
     /// Adds the operation in progress before the error's text.
@@ -233,7 +264,13 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    /// The error of the system or of `SQLite` behind this one, for programs that ask for its kind: a [`std::io::Error`] where it
+    /// was the system's. The text of this error names it already.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
 
 /// What kind of failure an [`Error`] is.
 ///

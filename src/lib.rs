@@ -53,6 +53,8 @@
 //! # Features
 //! `tls` (on by default): HTTPS to the server. Without it only plain HTTP works, and the library is 2 MB smaller.
 //!
+//! `unstable-source`: a source of items of your own, with `Index::open_with_source`. It may change in any release.
+//!
 //! # Beside `rusqlite`
 //! Cargo links one `sqlite3` into a program. A crate that uses `rusqlite` or `libsqlite3-sys` as well needs a version that
 //! goes with the one here, or cargo says that both link to it. The C library has no such limit.
@@ -94,6 +96,20 @@ mod sync;
 #[doc(hidden)]
 pub mod tables {
     pub use crate::engine::{LONGEST_NAME, Op, Table, Tables, Terms};
+}
+
+/// A source of items of your own, for [`Index::open_with_source`]. May change in any release.
+///
+/// [`Source`](unstable_source::Source) is the contract; the example `memory_source` implements the least of it.
+#[cfg(feature = "unstable-source")]
+pub mod unstable_source {
+    pub use crate::error::Status;
+    pub use crate::model::{Change, Item, ItemType, Library, LibraryKind, Server, Trust};
+    pub use crate::platform::fork::Release;
+    pub use crate::source::{
+        Abilities, Bounds, Delta, EditRequest, Event, FieldChange, Kind, KnownItems, LocatedItem, Lock, Notification,
+        PageEnd, PageRequest, Resume, Session, Source, SourceChanges, TokenOwner, Tokens, WantedPath,
+    };
 }
 
 /// What tests of behaviour reach besides.

@@ -252,7 +252,7 @@ pub struct Stats {
     #[serde(rename = "store_us", serialize_with = "as_micros")]
     pub storing: Duration,
     /// Building and opening index files.
-    #[serde(rename = "image_us", serialize_with = "as_micros")]
+    #[serde(rename = "segment_us", serialize_with = "as_micros")]
     pub indexing: Duration,
     /// Matching, fast lookups not included.
     #[serde(rename = "match_us", serialize_with = "as_micros")]

@@ -17,9 +17,31 @@ mod accelerator;
 #[path = "c/compile.rs"]
 mod compile;
 
-/// The header as committed.
+const HEADERS: [&str; 2] = ["plexindex.h", "plexindex_more.h"];
+
+/// Both headers as committed, without the functions that a C compiler makes of them.
 fn header() -> String {
-    fs::read_to_string(compile::repository("include/plexindex.h")).expect("the header is committed")
+    let [core, more] = HEADERS.map(committed);
+    let (before, rest) = core.split_once(HELPERS).expect("the core has helpers");
+    let (_, after) = rest.split_once("#ifdef __cplusplus").expect("it ends");
+    format!("{before}#ifdef __cplusplus{after}{more}")
+}
+
+const HELPERS: &str = "// Helpers.";
+
+/// Names of helpers: functions and types that only C has.
+fn helpers() -> BTreeSet<String> {
+    let core = committed(HEADERS[0]);
+    let helpers = core.split_once(HELPERS).expect("the core has helpers").1;
+    let words = helpers.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words
+        .filter(|word| word.starts_with("plexindex_"))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn committed(name: &str) -> String {
+    fs::read_to_string(compile::repository(&format!("include/{name}"))).expect("it is committed")
 }
 
 /// What the header declares.
@@ -58,10 +80,14 @@ impl Declared {
                 || code.starts_with("#include")
                 || code.starts_with("extern")
                 || code == "#define PLEXINDEX_H"
+                || code == "#define PLEXINDEX_MORE_H"
                 || open);
-            if names_something && !above.starts_with("//") {
+            if names_something && !above.starts_with("//") && !code.contains(" // ") {
                 declared.bare.push(code.to_owned());
             }
+            // A short comment stands behind what it is about.
+            let line = line.split(" // ").next().unwrap_or_default();
+            let code = code.split(" // ").next().unwrap_or_default();
             if let Some(name) = code.strip_prefix("} ") {
                 let name = name.trim_end_matches(';').to_owned();
                 if fields.is_empty() {
@@ -110,34 +136,26 @@ impl Declared {
     }
 }
 
-/// The generated header, of this build.
-const GENERATED: &str = concat!(env!("OUT_DIR"), "/plexindex.h");
-
+/// The headers, and what bindings are made from.
 #[test]
-fn the_header_is_up_to_date() {
-    let generated = fs::read_to_string(GENERATED)
-        .expect("build.rs generated no header: its warning in the output of cargo says why");
-    let committed = header();
-    let line = generated
-        .lines()
-        .zip(committed.lines())
-        .position(|(a, b)| a != b)
-        .map_or_else(|| "its end".to_owned(), |line| format!("line {}", line + 1));
-    assert!(
-        generated == committed,
-        "include/plexindex.h differs from what src/capi says, from {line} on: run `make header` and commit it"
-    );
+fn what_build_rs_makes_is_committed() {
+    for name in [HEADERS[0], HEADERS[1], "plexindex.json"] {
+        let generated = fs::read_to_string(Path::new(env!("OUT_DIR")).join(name))
+            .expect("build.rs generated no header: its warning in the output of cargo says why");
+        assert!(
+            generated == committed(name),
+            "include/{name} differs from what src/capi says: run `make header` and commit it"
+        );
+    }
 }
 
-/// What bindings are made from.
 #[test]
-fn the_description_is_up_to_date() {
-    let generated = fs::read_to_string(concat!(env!("OUT_DIR"), "/plexindex.json")).expect("it is beside the header");
-    let committed = fs::read_to_string(compile::repository("include/plexindex.json")).expect("it is committed");
-    assert!(
-        generated == committed,
-        "include/plexindex.json differs from what src/capi says: run `make header` and commit it"
-    );
+fn no_line_of_a_header_is_longer_than_120_columns() {
+    for name in HEADERS {
+        let text = committed(name);
+        let long: Vec<&str> = text.lines().filter(|line| line.chars().count() > 120).collect();
+        assert!(long.is_empty(), "{name}: {long:#?}");
+    }
 }
 
 #[test]
@@ -160,10 +178,11 @@ fn comments_name_what_exists() {
         .chain(declared.structs.keys())
         .cloned()
         .chain(statuses)
+        .chain(helpers())
         .collect();
     let mut wrong = Vec::new();
     for line in header.lines() {
-        let Some(comment) = line.trim().strip_prefix("//") else {
+        let Some((_, comment)) = line.split_once("//") else {
             continue;
         };
         for (at, _) in comment
@@ -181,7 +200,7 @@ fn comments_name_what_exists() {
             } else if comment[..at].ends_with("sizeof(") {
                 is_type
             } else if after.starts_with("()") {
-                declared.functions.contains(name)
+                declared.functions.contains(name) || helpers().contains(name)
             } else if let (Some(fields), Some(field)) = (declared.structs.get(name), after.strip_prefix('.')) {
                 let field: String = field
                     .chars()
@@ -213,7 +232,7 @@ fn the_header_compiles_alone() {
         // Twice: the include guard.
         fs::write(
             &source,
-            "#include \"plexindex.h\"\n#include \"plexindex.h\"\nint unit_is_not_empty;\n",
+            "#include \"plexindex_more.h\"\n#include \"plexindex.h\"\n#include \"plexindex_more.h\"\nint not_empty;\n",
         )
         .expect("a file");
         compile::compile(standard, &source, &folder.path().join("alone.o"), &["-c"]);
@@ -225,8 +244,9 @@ fn printed_by(statements: &str, link: bool) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let source = folder.path().join("print.c");
     let program = folder.path().join("print");
-    let text =
-        format!("#include \"plexindex.h\"\n#include <stdio.h>\nint main(void)\n{{\n{statements}    return 0;\n}}\n");
+    let text = format!(
+        "#include \"plexindex_more.h\"\n#include <stdio.h>\nint main(void)\n{{\n{statements}    return 0;\n}}\n"
+    );
     fs::write(&source, text).expect("a file");
     let link = if link { compile::link_arguments() } else { Vec::new() };
     let link: Vec<&str> = link.iter().map(String::as_str).collect();
@@ -266,7 +286,7 @@ fn c_and_rust_agree_on_every_layout() {
         plexindex_text = Text { offset, length }
         plexindex_answers = Answers { size, answer_size, item_size, count, first, log_lines }
         plexindex_answer = AnswerRecord {
-            status, rung, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message,
+            status, match_kind, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message,
             age_ms, items, files,
             kind, reserved,
         }
@@ -274,11 +294,14 @@ fn c_and_rust_agree_on_every_layout() {
             key, rating_key, title, guid, show_title, show_rating_key, show_guid, path, section, library_title, kind,
             year, season, episode, flags, reserved,
         }
-        plexindex_statistics = StatsRecord {
+        plexindex_stats = StatsRecord {
             size, answers, lookup_misses, stale_answers, requests, bytes_received, store_requests, store_answers,
-            listings, network_us, store_us, image_us, items, matches, libraries, disk_bytes, sequence, events,
+            listings, network_us, store_us, segment_us, items, matches, libraries, disk_bytes, sequence, events,
             hints, parse_us, wait_us, match_us, calls, calls_us, slow_calls, failures,
-            size_limit, over_limit, evictions,
+            size_limit, over_limit, evictions, last_failure,
+        }
+        plexindex_walk_request = WalkRecord {
+            size, library, folders, folders_count, limit, walk, files, rules, flags,
         }
         plexindex_edit = EditRecord {
             size, library, keys, keys_count, changes, changes_count, deadline_ms, lock, reserved,
@@ -309,7 +332,7 @@ fn c_and_rust_agree_on_every_layout() {
     assert_eq!(seen, expected);
 }
 
-/// The enum of the header, the table of the crate and `plexindex_status_name` are one list.
+/// The enum of the header, the table of the crate and `plexindex_get_status_name` are one list.
 #[test]
 fn every_status_has_its_name() {
     let declared = Declared::read(&header()).statuses;
@@ -320,7 +343,7 @@ fn every_status_has_its_name() {
     assert_eq!(declared, table);
     let mut statements = String::new();
     for number in declared.values().copied().chain([-1, 99, i32::MAX]) {
-        writeln!(statements, "    puts(plexindex_status_name({number}));").expect("a string grows");
+        writeln!(statements, "    puts(plexindex_get_status_name({number}));").expect("a string grows");
     }
     let printed = printed_by(&statements, true);
     let expected: Vec<&str> = declared.keys().map(String::as_str).chain(["UNKNOWN"; 3]).collect();
@@ -334,7 +357,7 @@ fn every_number_of_an_answer_has_its_constant() {
     let model = syn::parse_file(&model).expect("Rust");
     let header = header();
     for (name, prefix) in [
-        ("Rung", "PLEXINDEX_RUNG_"),
+        ("Rung", "PLEXINDEX_MATCH_"),
         ("Confidence", "PLEXINDEX_CONFIDENCE_"),
         ("Reason", "PLEXINDEX_REASON_"),
     ] {
@@ -364,7 +387,7 @@ fn every_number_of_an_answer_has_its_constant() {
         let constants: BTreeMap<String, String> = header
             .lines()
             .filter_map(|line| line.strip_prefix("#define ")?.strip_prefix(prefix)?.split_once(' '))
-            .map(|(name, number)| (name.to_owned(), number.trim().to_owned()))
+            .filter_map(|(name, rest)| Some((name.to_owned(), rest.split(' ').next()?.to_owned())))
             .collect();
         assert_eq!(variants, constants, "{name}");
         if name == "Rung" {
@@ -402,7 +425,8 @@ fn the_cpp_binding_reaches_everything() {
     let statuses = declared.statuses.keys().map(|name| format!("PLEXINDEX_{name}"));
     let names = declared.functions.iter().chain(&declared.constants).cloned();
     // Statistics are C's struct, and its counts have C's names.
-    let own = |name: &String| !name.starts_with("PLEXINDEX_REQUEST_") && name != "PLEXINDEX_H";
+    let own =
+        |name: &String| !name.starts_with("PLEXINDEX_REQUEST_") && name != "PLEXINDEX_H" && name != "PLEXINDEX_MORE_H";
     let missing: Vec<String> = names
         .chain(statuses)
         .filter(own)

@@ -506,6 +506,48 @@ fn an_error_names_its_kind_and_the_remedy() {
 }
 
 #[test]
+fn an_error_of_the_system_is_the_source_of_ours() -> Anything {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("file"), "in the way")?;
+    let error = Index::open(Options::new(folder.path().join("file/store"))).unwrap_err();
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    assert_eq!(
+        cause.map(std::io::Error::kind),
+        Some(std::io::ErrorKind::AlreadyExists),
+        "{error}"
+    );
+
+    let scene = Scene::new(3);
+    let index = scene.open();
+    drop(scene.server);
+    let error = index.refresh().expect_err("no server");
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    assert_eq!(
+        cause.map(std::io::Error::kind),
+        Some(std::io::ErrorKind::ConnectionRefused),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_match_at_once_waits_for_nothing() -> Anything {
+    let scene = Scene::new(3);
+    let index = scene.open();
+    let movies = index.library("Movies")?;
+    let (path, _) = path_of(&scene.server, 1, 1);
+    assert_eq!(movies.match_path_at_once(&path)?.status, Status::NotYet);
+    assert_eq!(support::requests(&scene.server)[5], 0);
+    let _ = index.refresh()?;
+    assert_eq!(movies.match_path_at_once(&path)?.status, Status::Found);
+    assert_eq!(
+        movies.match_path_at_once("").unwrap_err().kind(),
+        ErrorKind::InvalidArgument
+    );
+    Ok(())
+}
+
+#[test]
 fn paths_that_none_can_be_are_refused_and_others_answered() -> Anything {
     let at = Scene::new(20);
     let (path, key) = at.path(3);

@@ -39,8 +39,8 @@ def render(results: Results, goals: list[dict[str, Any]], charts: list[str]) -> 
         "what the first of them needs, divided by what plexindex needs: above 1 plexindex is ahead. The last column",
         "has each peer that keeps its entries on disk and needs less; a `dict` and cachetools hold those of one",
         "process, and are not among them. Where the goal names a call (`match`), that call counts. The drop-in is",
-        "`plexindex.compat`, which takes the place of the caches of Stash2Plex, the consumer. A rung is a way to",
-        "find an item: `docs/design/matching.md`.",
+        "`plexindex.compat`, which takes the place of the caches of Stash2Plex, the consumer. A match kind says",
+        "how the item was found: `docs/design/matching.md`.",
         *_missed(goals),
     ]
     for group, rows in groupby(sorted(results.rows, key=_place(results)), key=lambda row: row.group):

@@ -33,9 +33,9 @@ static struct {
     int32_t (*match_folder)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
     int32_t (*match_paths)(const plexindex_handle *, const plexindex_query *, size_t, plexindex_buffer *, plexindex_buffer *);
     int32_t (*refresh)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *);
-    const char *(*message)(void);
 } px;
 
+static plexindex_error failed; /* the text of the last call that did */
 static plexindex_handle *handle;
 static const plexindex_library_handle *library;
 static int64_t loaded_ns, opened_ns, selected_ns;
@@ -86,14 +86,13 @@ static void load(const char *file) {
     } functions[] = {
         {&px.open, "plexindex_open"},
         {&px.close, "plexindex_close"},
-        {&px.library, "plexindex_library"},
+        {&px.library, "plexindex_get_library"},
         {&px.lookup_key, "plexindex_lookup_key"},
         {&px.lookup_keys, "plexindex_lookup_keys"},
         {&px.match_path, "plexindex_match_path"},
         {&px.match_folder, "plexindex_match_folder"},
         {&px.match_paths, "plexindex_match_paths"},
         {&px.refresh, "plexindex_refresh"},
-        {&px.message, "plexindex_last_error_message"},
     };
     for (size_t at = 0; at < sizeof functions / sizeof functions[0]; at++) {
         void *found = symbol(so, functions[at].name);
@@ -101,36 +100,32 @@ static void load(const char *file) {
     }
 }
 
-static plexindex_bytes text(const char *text) {
-    plexindex_bytes bytes = {text, strlen(text)};
-    return bytes;
-}
-
 static void open_store(const char *so, const char *store, const char *host, const char *server, const char *url) {
     int64_t begun = now();
     load(so);
     loaded_ns = now() - begun;
 
-    plexindex_mapping mapping = {PLEXINDEX_MAPPING_HOST_PREFIX, 0, text(host), text(server)};
+    plexindex_mapping mapping = {PLEXINDEX_MAPPING_HOST_PREFIX, 0, plexindex_bytes_of(host), plexindex_bytes_of(server)};
+    plexindex_error_init(&failed);
     plexindex_options options;
     memset(&options, 0, sizeof options);
     options.size = sizeof options;
-    options.cache_dir = text(store);
+    options.cache_dir = plexindex_bytes_of(store);
     options.library_ttl_ms = PLEXINDEX_TTL_NEVER;
     options.mappings = &mapping;
     options.mappings_count = 1;
     /* Whose view it is follows from the server and the token, so both are named though no server is asked. */
     const char *token = getenv("PLEX_TOKEN"), *named = getenv("PLEX_URL");
     if (url == NULL) url = named;
-    if (url != NULL) options.server_url = text(url);
-    if (token != NULL) options.token = text(token);
+    if (url != NULL) options.server_url = plexindex_bytes_of(url);
+    if (token != NULL) options.token = plexindex_bytes_of(token);
     begun = now();
-    if (px.open(&options, &handle, NULL) != PLEXINDEX_OK) fail("open", px.message());
+    if (px.open(&options, &handle, &failed.buffer) != PLEXINDEX_OK) fail("open", failed.text);
     opened_ns = now() - begun;
     begun = now();
     const char *title = getenv("PLEXINDEX_BENCH_LIBRARY");
     if (title == NULL) title = "Movies";
-    if (px.library(handle, PLEXINDEX_SELECT_TITLE, title, strlen(title), &library, NULL) != PLEXINDEX_OK) fail("library", px.message());
+    if (px.library(handle, PLEXINDEX_SELECT_TITLE, title, strlen(title), &library, &failed.buffer) != PLEXINDEX_OK) fail("library", failed.text);
     selected_ns = now() - begun;
 }
 
@@ -227,17 +222,17 @@ static size_t ask(const char *how, const struct sheet *sheet, plexindex_buffer *
         for (size_t n = 0; n < count; n++) {
             size_t length = strlen(path);
             plexindex_query query = question(path, length);
-            if (call(handle, &query, buffer, NULL) >= 100) fail(how, px.message());
+            if (call(handle, &query, buffer, &failed.buffer) >= 100) fail(how, failed.text);
             wrong += strcmp(key_in(buffer->data, 0), key) != 0;
             path += length + 1;
             key += strlen(key) + 1;
         }
     } else if (strcmp(how, "batch") == 0) {
-        if (px.lookup_keys(library, path, sheet->paths_length, count, buffer, NULL) != PLEXINDEX_OK) fail("batch", px.message());
+        if (px.lookup_keys(library, path, sheet->paths_length, count, buffer, &failed.buffer) != PLEXINDEX_OK) fail("batch", failed.text);
         wrong = buffer->length != sheet->keys_length || memcmp(buffer->data, sheet->keys, buffer->length) != 0;
     } else {
         plexindex_query query = question(path, sheet->paths_length);
-        if (px.match_paths(handle, &query, count, buffer, NULL) != PLEXINDEX_OK) fail("batch", px.message());
+        if (px.match_paths(handle, &query, count, buffer, &failed.buffer) != PLEXINDEX_OK) fail("batch", failed.text);
         for (size_t n = 0; n < count; n++) {
             wrong += strcmp(key_in(buffer->data, n), key) != 0;
             key += strlen(key) + 1;
@@ -261,7 +256,7 @@ static void ask_once(const char *how, size_t limit) {
     verdict(ask(how, &sheet, &buffer));
     int64_t asked = now() - begun;
     begun = now();
-    px.close(handle, NULL);
+    px.close(handle, &failed.buffer);
     printf("{\"load\":%lld,\"open\":%lld,\"library\":%lld,\"ask\":%lld,\"close\":%lld}\n", (long long)loaded_ns,
            (long long)opened_ns, (long long)selected_ns, (long long)asked, (long long)(now() - begun));
 }
@@ -300,7 +295,7 @@ static void ask_warm(const char *how, int rounds) {
         free(buffer.data);
     }
     printf("]\n");
-    px.close(handle, NULL);
+    px.close(handle, &failed.buffer);
 }
 
 /* Steps of 16 ns, to 67 ms. */
@@ -322,7 +317,7 @@ static void *refresh(void *result) {
     query.flags = PLEXINDEX_QUERY_FULL;
     query.deadline_ms = PLEXINDEX_NO_DEADLINE;
     int64_t begun = now();
-    *(int32_t *)result = px.refresh(handle, &query, NULL);
+    *(int32_t *)result = px.refresh(handle, &query, &failed.buffer);
     atomic_store(&refreshed_ns, now() - begun);
     return NULL;
 }
@@ -331,7 +326,7 @@ static void *refresh(void *result) {
 static const char *match(const char *path, plexindex_buffer *buffer) {
     plexindex_query query = question(path, strlen(path));
     query.flags = PLEXINDEX_QUERY_OFFLINE;
-    if (px.match_path(handle, &query, buffer, NULL) >= 100) fail("match_path", px.message());
+    if (px.match_path(handle, &query, buffer, &failed.buffer) >= 100) fail("match_path", failed.text);
     return key_in(buffer->data, 0);
 }
 
@@ -380,7 +375,7 @@ static void read_meanwhile(int refreshes) {
            "\"refresh\":%lld,\"old\":%zu,\"not_new\":%zu}\n",
            (unsigned long long)asked, (unsigned long long)none, share(asked, 0.5), share(asked, 0.99), share(asked, 0.999),
            share(asked, 0.9999), (long long)worst, (long long)atomic_load(&refreshed_ns), old, wrong);
-    px.close(handle, NULL);
+    px.close(handle, &failed.buffer);
 }
 
 int main(int argc, char **argv) {

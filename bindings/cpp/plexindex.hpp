@@ -1,26 +1,31 @@
 /// @file
-/// plexindex for C++17 and newer: which Plex item is this file? Header only, over `plexindex.h`.
+/// plexindex for C++17 and newer: find the Plex item of a file. Header only, over the C library.
 ///
-/// - **Start** at plexindex::Index::open(), then Index::library(), then Library::match().
-/// - **Errors** are exceptions (plexindex::Error), or values: the classes of the namespace plexindex::results are the
-///   same, and give a plexindex::Result: in these pages `Of<T>` is `T`, or Result<T>. Each error has the text of its own
-///   call, on any thread.
-/// - **Threads**: any number of threads may use one Index, Library or Table at once, as `const`. A result belongs to one
-///   thread at a time.
-/// - **Lifetimes**: a Library or a Table keeps its index open. Results own their memory, and outlive the index. An Answer,
-///   an Item and every text of theirs are views: they are valid while their Match or Block is, moved or not, and is not
-///   filled anew. What is moved from is empty, and may be used as such.
-/// - **Memory**: a call allocates what it gives back. `match_into()` and the like use the memory of an earlier result.
-///   std::bad_alloc may come from whatever allocates, also in plexindex::results.
-/// - **Paths** are the file system's bytes: text or a std::filesystem::path.
+/// - **Start** with plexindex::Index::open(), then Index::library(), then Library::match().
+/// - **Errors**: the classes of the namespace plexindex throw plexindex::Error. The same classes in plexindex::results
+///   return plexindex::Result instead and throw no Error; with `-fno-exceptions` only these exist. Use one of the two.
+///   In these pages `Of<T>` is `T` in the first case and `Result<T>` in the second. *Not found* and *ambiguous* are
+///   answers, not errors. std::bad_alloc may come from whatever allocates.
+/// - **Threads**: any number of threads may use one Index, Library or Table at once through `const`. A result, a stream
+///   and a builder (Edit, WriteBatch, Paths) belong to one thread at a time. Callbacks run on the calling thread.
+/// - **Ownership**: an Index, and each Library, Table and stream of it, keeps the index open. Match, Answers, Keys and
+///   the plain structs own their memory and outlive the index. Answer, Item and Candidates, and the texts that they
+///   return, are views of a Match, of Answers or of a stream, valid until that is destroyed or filled again; moving it
+///   keeps them.
+/// - **Moved from**: an object that was moved from is empty and can be used. Calls on it fail with
+///   Status::null_pointer.
+/// - **Paths** are the file system's bytes: text or std::filesystem::path.
+/// - **Names**: a method has the name of its C function without `plexindex_`, `get_` and `_json`. plexindex.h and
+///   plexindex_more.h describe each function in full.
 ///
 /// Licence: MIT OR Apache-2.0.
 #ifndef PLEXINDEX_HPP
 #define PLEXINDEX_HPP
 
-#include <plexindex.h>
+#include <plexindex_more.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -36,6 +41,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -44,326 +50,406 @@
 #if defined(__GLIBCXX__) && defined(__cpp_exceptions)
 #include <cxxabi.h>
 #endif
+#if __cplusplus > 202002L
+#include <expected>
+#endif
 #if defined(__cpp_lib_ranges)
 #include <ranges>
 #endif
 
-/// Which Plex item is this file?
+/// The index of a Plex server's items, and its results.
 namespace plexindex {
+#if !defined(DOXYGEN)
+// What depends on the compiler's flags has another name for each of them: a program may mix units.
+#if !defined(__cpp_exceptions)
+inline namespace no_exceptions {
+#endif
+#if defined(__cpp_lib_expected) && __cpp_lib_expected >= 202211L
+inline namespace v1_expected {
+#else
+inline namespace v1 {
+#endif
+#endif
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-/// The outcome of a call, or of one answer: `plexindex_status`.
+/// The outcome of a call, or of one answer. 0 is success, 1 to 99 are answers, from 100 on are errors. A newer library
+/// may give numbers that are not listed here.
 enum class Status : std::int32_t {
-    ok = PLEXINDEX_OK,
-    not_found = PLEXINDEX_NOT_FOUND,
-    ambiguous = PLEXINDEX_AMBIGUOUS,
-    not_yet = PLEXINDEX_NOT_YET,
-    needs_warm = PLEXINDEX_NEEDS_WARM,
-    invalid_argument = PLEXINDEX_INVALID_ARGUMENT,
-    null_pointer = PLEXINDEX_NULL_POINTER,
-    unsupported = PLEXINDEX_UNSUPPORTED,
-    buffer_too_small = PLEXINDEX_BUFFER_TOO_SMALL,
-    aborted = PLEXINDEX_ABORTED,
-    panic = PLEXINDEX_PANIC,
-    store = PLEXINDEX_STORE,
-    store_full = PLEXINDEX_STORE_FULL,
-    connect = PLEXINDEX_CONNECT,
-    tls = PLEXINDEX_TLS,
-    unauthorized = PLEXINDEX_UNAUTHORIZED,
-    forbidden = PLEXINDEX_FORBIDDEN,
-    not_on_server = PLEXINDEX_NOT_ON_SERVER,
-    not_plex = PLEXINDEX_NOT_PLEX,
-    starting = PLEXINDEX_STARTING,
-    bad_answer = PLEXINDEX_BAD_ANSWER,
-    server_error = PLEXINDEX_SERVER_ERROR,
-    timeout = PLEXINDEX_TIMEOUT,
-    redirected = PLEXINDEX_REDIRECTED,
-    offline = PLEXINDEX_OFFLINE,
-    list_again = PLEXINDEX_LIST_AGAIN,
-    library_not_found = PLEXINDEX_LIBRARY_NOT_FOUND,
-    library_ambiguous = PLEXINDEX_LIBRARY_AMBIGUOUS,
+    ok = PLEXINDEX_OK,                                 ///< Success; for a match: one item.
+    not_found = PLEXINDEX_NOT_FOUND,                   ///< No item; Answer::reason() says why.
+    ambiguous = PLEXINDEX_AMBIGUOUS,                   ///< Several items fit equally well: the candidates.
+    not_yet = PLEXINDEX_NOT_YET,                       ///< The deadline came first; the next call goes on.
+    needs_warm = PLEXINDEX_NEEDS_WARM,                 ///< Fetch the library once without a deadline.
+    invalid_argument = PLEXINDEX_INVALID_ARGUMENT,     ///< The value of an argument is refused.
+    null_pointer = PLEXINDEX_NULL_POINTER,             ///< The index is closed, or the object was moved from.
+    unsupported = PLEXINDEX_UNSUPPORTED,               ///< This version of the library cannot do that.
+    buffer_too_small = PLEXINDEX_BUFFER_TOO_SMALL,     ///< Never given by this header, which enlarges its memory.
+    aborted = PLEXINDEX_ABORTED,                       ///< A progress function ended the call.
+    panic = PLEXINDEX_PANIC,                           ///< A defect in plexindex was caught.
+    store = PLEXINDEX_STORE,                           ///< The store cannot be opened, read or written.
+    store_full = PLEXINDEX_STORE_FULL,                 ///< The disk is full. Nothing was changed.
+    connect = PLEXINDEX_CONNECT,                       ///< No connection to the server.
+    tls = PLEXINDEX_TLS,                               ///< The server's certificate is refused, or TLS failed.
+    unauthorized = PLEXINDEX_UNAUTHORIZED,             ///< The server refuses the token.
+    forbidden = PLEXINDEX_FORBIDDEN,                   ///< The server does not allow this to the token's user.
+    not_on_server = PLEXINDEX_NOT_ON_SERVER,           ///< The server has no such item, library or address.
+    not_plex = PLEXINDEX_NOT_PLEX,                     ///< The answer is not from a Plex Media Server.
+    starting = PLEXINDEX_STARTING,                     ///< The server is starting.
+    bad_answer = PLEXINDEX_BAD_ANSWER,                 ///< The server's answer is malformed.
+    server_error = PLEXINDEX_SERVER_ERROR,             ///< The server failed.
+    timeout = PLEXINDEX_TIMEOUT,                       ///< The server was silent for too long.
+    redirected = PLEXINDEX_REDIRECTED,                 ///< The server redirects to another host.
+    offline = PLEXINDEX_OFFLINE,                       ///< A request is needed and not allowed.
+    library_not_found = PLEXINDEX_LIBRARY_NOT_FOUND,   ///< No such library, or none was ever fetched.
+    library_ambiguous = PLEXINDEX_LIBRARY_AMBIGUOUS,   ///< Two libraries have this title.
+    list_again = PLEXINDEX_LIST_AGAIN,                 ///< The changes since the cursor are not known: list in full.
 };
 
-/// Whether a status is an error, and no answer.
+/// Returns whether a status is an error, not an answer.
 [[nodiscard]] constexpr bool is_error(Status status) noexcept { return static_cast<std::int32_t>(status) >= 100; }
 
-/// How an item was found: `PLEXINDEX_RUNG_*`.
-enum class Rung : std::uint8_t {
-    none = PLEXINDEX_RUNG_NONE,
-    confirmed = PLEXINDEX_RUNG_CONFIRMED,
-    exact = PLEXINDEX_RUNG_EXACT,
-    mapped = PLEXINDEX_RUNG_MAPPED,
-    suffix = PLEXINDEX_RUNG_SUFFIX,
-    file_name = PLEXINDEX_RUNG_FILE_NAME,
+/// How an item was found.
+enum class MatchKind : std::uint8_t {
+    none = PLEXINDEX_MATCH_NONE,           ///< Nothing was found.
+    confirmed = PLEXINDEX_MATCH_CONFIRMED, ///< The host recorded this match.
+    exact = PLEXINDEX_MATCH_EXACT,         ///< The path is listed.
+    mapped = PLEXINDEX_MATCH_MAPPED,       ///< A mapping gives a listed path.
+    suffix = PLEXINDEX_MATCH_SUFFIX,       ///< A listed path has the same end, of two or more components.
+    file_name = PLEXINDEX_MATCH_FILE_NAME, ///< A listed path has the same file name.
 };
 
-/// How sure an answer is: `PLEXINDEX_CONFIDENCE_*`. A host writes to items of high confidence only.
+/// How sure an answer is. Write only to items of high confidence.
 enum class Confidence : std::uint8_t {
-    none = PLEXINDEX_CONFIDENCE_NONE,
-    low = PLEXINDEX_CONFIDENCE_LOW,
-    high = PLEXINDEX_CONFIDENCE_HIGH,
+    none = PLEXINDEX_CONFIDENCE_NONE, ///< There is no item.
+    low = PLEXINDEX_CONFIDENCE_LOW,   ///< The host has to verify the item.
+    high = PLEXINDEX_CONFIDENCE_HIGH, ///< This is the file's item, as far as anything that is known can tell.
 };
 
-/// Why there is no single item, or what speaks for it or against it: `PLEXINDEX_REASON_*`.
+/// Why there is no single item, or what speaks for it or against it.
 enum class Reason : std::uint8_t {
-    none = PLEXINDEX_REASON_NONE,
-    no_location = PLEXINDEX_REASON_NO_LOCATION,
-    not_listed = PLEXINDEX_REASON_NOT_LISTED,
-    not_fetched = PLEXINDEX_REASON_NOT_FETCHED,
-    several_items = PLEXINDEX_REASON_SEVERAL_ITEMS,
-    several_libraries = PLEXINDEX_REASON_SEVERAL_LIBRARIES,
-    unconfirmed = PLEXINDEX_REASON_UNCONFIRMED,
-    only_root_differs = PLEXINDEX_REASON_ONLY_ROOT_DIFFERS,
-    path_tells = PLEXINDEX_REASON_PATH_TELLS,
-    no_evidence = PLEXINDEX_REASON_NO_EVIDENCE,
-    contradicted = PLEXINDEX_REASON_CONTRADICTED,
-    several_episodes = PLEXINDEX_REASON_SEVERAL_EPISODES,
-    empty = PLEXINDEX_REASON_EMPTY,
-    above_locations = PLEXINDEX_REASON_ABOVE_LOCATIONS,
-    unavailable = PLEXINDEX_REASON_UNAVAILABLE,
+    none = PLEXINDEX_REASON_NONE,                           ///< There is a single item, recorded, listed or mapped.
+    no_location = PLEXINDEX_REASON_NO_LOCATION,             ///< No library has a folder above this path.
+    not_listed = PLEXINDEX_REASON_NOT_LISTED,               ///< A library has, but does not list the file.
+    not_fetched = PLEXINDEX_REASON_NOT_FETCHED,             ///< The library was never fetched completely.
+    several_items = PLEXINDEX_REASON_SEVERAL_ITEMS,         ///< Several items fit equally well.
+    several_libraries = PLEXINDEX_REASON_SEVERAL_LIBRARIES, ///< Several libraries list it.
+    unconfirmed = PLEXINDEX_REASON_UNCONFIRMED,             ///< It was invalidated and is not verified since.
+    only_root_differs = PLEXINDEX_REASON_ONLY_ROOT_DIFFERS, ///< A mapping is missing. High confidence.
+    path_tells = PLEXINDEX_REASON_PATH_TELLS,               ///< The path holds title and year, or number. High.
+    no_evidence = PLEXINDEX_REASON_NO_EVIDENCE,             ///< Only the end of the path is the same. Low.
+    contradicted = PLEXINDEX_REASON_CONTRADICTED,           ///< The path names another year, number or edition. Low.
+    several_episodes = PLEXINDEX_REASON_SEVERAL_EPISODES,   ///< The file has several episodes: the candidates.
+    empty = PLEXINDEX_REASON_EMPTY,                         ///< No listed file is below the folder.
+    above_locations = PLEXINDEX_REASON_ABOVE_LOCATIONS,     ///< The folder lies above those of libraries.
+    unavailable = PLEXINDEX_REASON_UNAVAILABLE,             ///< The server, which may have it, gave no answer.
 };
 
-/// What the name of a library is: `PLEXINDEX_SELECT_*`.
-enum class Select : std::int32_t {
-    any = PLEXINDEX_SELECT_ANY,
-    title = PLEXINDEX_SELECT_TITLE,
-    section = PLEXINDEX_SELECT_SECTION,
-    uuid = PLEXINDEX_SELECT_UUID,
-    all = PLEXINDEX_SELECT_ALL,
+/// The type of an item, folder or library, with Plex's numbers. A library of films is `movie`, one of music `artist`.
+enum class ItemKind : std::int32_t {
+    other = 0,   ///< Unknown, or none of these.
+    movie = 1,   ///< A film or home video.
+    show = 2,    ///< A show.
+    season = 3,  ///< A season.
+    episode = 4, ///< An episode.
+    artist = 8,  ///< An artist.
+    album = 9,   ///< An album.
+    track = 10,  ///< A track.
+    clip = 12,   ///< A clip or trailer.
+    photo = 13,  ///< A photo.
 };
 
-/// What a server leaves out when it scans a folder, for Library::walk(): a bit each.
-namespace rule {
-/// Files that do not end as media of the library's kind do.
-constexpr std::uint32_t extension = PLEXINDEX_RULE_EXTENSION;
-/// Names that begin with a dot.
-constexpr std::uint32_t hidden = PLEXINDEX_RULE_HIDDEN;
-/// Folders of systems and programs.
-constexpr std::uint32_t system = PLEXINDEX_RULE_SYSTEM;
-/// Folders that are being unpacked.
-constexpr std::uint32_t unpacking = PLEXINDEX_RULE_UNPACKING;
-/// Files without a byte, or that cannot be read.
-constexpr std::uint32_t empty = PLEXINDEX_RULE_EMPTY;
-/// Samples of videos.
-constexpr std::uint32_t samples = PLEXINDEX_RULE_SAMPLES;
-/// Trailers and the like.
-constexpr std::uint32_t extras = PLEXINDEX_RULE_EXTRAS;
-/// Folders of discs.
-constexpr std::uint32_t discs = PLEXINDEX_RULE_DISCS;
-/// What a file .plexignore names.
-constexpr std::uint32_t plexignore = PLEXINDEX_RULE_PLEXIGNORE;
-/// All of them.
-constexpr std::uint32_t all = extension | hidden | system | unpacking | empty | samples | extras | discs | plexignore;
-} // namespace rule
+/// What the name of a library is, for Index::library().
+enum class Selector : std::int32_t {
+    any = PLEXINDEX_SELECT_ANY,         ///< A uuid, else a title, else a section id, else a title but for case.
+    title = PLEXINDEX_SELECT_TITLE,     ///< A title.
+    section = PLEXINDEX_SELECT_SECTION, ///< A section id, such as `1`.
+    uuid = PLEXINDEX_SELECT_UUID,       ///< A uuid.
+    all = PLEXINDEX_SELECT_ALL,         ///< All libraries; the name is empty.
+};
 
-/// A level of log lines: `PLEXINDEX_LOG_*`.
+/// How much Library::refresh() does.
+enum class RefreshMode : std::uint32_t {
+    if_due = 0,                    ///< Asks the server where a listing has expired or an event named a change.
+    probe = PLEXINDEX_QUERY_PROBE, ///< Asks the server for changes with one request, however fresh the listing is.
+    full = PLEXINDEX_QUERY_FULL,   ///< Fetches a full listing.
+};
+
+/// Rules by which Plex leaves out files and folders in a scan, for Library::walk(): flags, combined by `|`, `&` and
+/// `~`.
+enum class Rules : std::uint32_t {
+    none = 0,                               ///< Nothing is left out.
+    extension = PLEXINDEX_RULE_EXTENSION,   ///< Files that do not end as media of the library's kind do.
+    hidden = PLEXINDEX_RULE_HIDDEN,         ///< Names that begin with a dot.
+    system = PLEXINDEX_RULE_SYSTEM,         ///< Folders of systems and programs.
+    unpacking = PLEXINDEX_RULE_UNPACKING,   ///< Folders that are being unpacked.
+    empty = PLEXINDEX_RULE_EMPTY,           ///< Files without a byte, or that cannot be read.
+    samples = PLEXINDEX_RULE_SAMPLES,       ///< Samples of videos.
+    extras = PLEXINDEX_RULE_EXTRAS,         ///< Trailers and the like.
+    discs = PLEXINDEX_RULE_DISCS,           ///< Folders of discs.
+    plexignore = PLEXINDEX_RULE_PLEXIGNORE, ///< What a file .plexignore names.
+    all = extension | hidden | system | unpacking | empty | samples | extras | discs | plexignore, ///< All of them.
+};
+/// The rules of either.
+[[nodiscard]] constexpr Rules operator|(Rules a, Rules b) noexcept {
+    return static_cast<Rules>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+/// The rules of both.
+[[nodiscard]] constexpr Rules operator&(Rules a, Rules b) noexcept {
+    return static_cast<Rules>(static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(b));
+}
+/// All other rules.
+[[nodiscard]] constexpr Rules operator~(Rules a) noexcept {
+    return static_cast<Rules>(~static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(Rules::all));
+}
+
+/// The level of a log line, or the lines that are kept.
 enum class LogLevel : std::int32_t {
-    off = PLEXINDEX_LOG_OFF,
-    usual = 0, ///< Warnings and errors; in options only.
-    error = PLEXINDEX_LOG_ERROR,
-    warn = PLEXINDEX_LOG_WARN,
-    info = PLEXINDEX_LOG_INFO,
-    debug = PLEXINDEX_LOG_DEBUG,
+    off = PLEXINDEX_LOG_OFF,     ///< Nothing.
+    error = PLEXINDEX_LOG_ERROR, ///< Errors.
+    warn = PLEXINDEX_LOG_WARN,   ///< Errors and warnings.
+    info = PLEXINDEX_LOG_INFO,   ///< Also fetches, refreshes and invalidations.
+    debug = PLEXINDEX_LOG_DEBUG, ///< Everything, with full paths.
 };
 
-/// Options::library_ttl, and the `ttl` of tables: never fresh.
+/// Options::library_ttl and TableOptions::ttl: never fresh.
 inline constexpr milliseconds ttl_at_once{PLEXINDEX_TTL_AT_ONCE};
-/// Options::library_ttl, and the `ttl` of tables: fresh until it is invalidated.
+/// Options::library_ttl and TableOptions::ttl: fresh until it is invalidated or replaced.
 inline constexpr milliseconds ttl_never{PLEXINDEX_TTL_NEVER};
 /// Options::retry_for: a request that failed is not tried again.
 inline constexpr milliseconds no_retry{PLEXINDEX_NO_RETRY};
 /// Options::slow: no call is slow.
 inline constexpr milliseconds never_slow{PLEXINDEX_NEVER_SLOW};
+/// QueryOptions::deadline and Edit::deadline: the call takes as long as it takes.
+inline constexpr milliseconds no_deadline = milliseconds::max();
 
-/// What happened: `plexindex_statistics`.
-using Statistics = plexindex_statistics;
+/// Returns the version of the library that runs, such as `0.1.0`.
+[[nodiscard]] inline const char *version() noexcept { return plexindex_get_version(); }
 
-/// The version of the library that runs, such as `0.1.0`.
-[[nodiscard]] inline const char *version() noexcept { return plexindex_version(); }
+/// Returns the ABI version of the library that runs. Index::open() compares it with that of the header.
+[[nodiscard]] inline std::uint32_t abi_version() noexcept { return plexindex_get_abi_version(); }
 
-/// The ABI version of the library that runs. Index::open() compares it with that of the header.
-[[nodiscard]] inline std::uint32_t abi_version() noexcept { return plexindex_abi_version(); }
-
-/// The name of a status, such as `NOT_FOUND`.
+/// Returns the name of a status, such as `NOT_FOUND`; `UNKNOWN` for a number without one.
 [[nodiscard]] inline const char *status_name(Status status) noexcept {
-    return plexindex_status_name(static_cast<std::int32_t>(status));
+    return plexindex_get_status_name(static_cast<std::int32_t>(status));
 }
 
-/// The text of this thread's last error. Error::what() is that of its own call.
-[[nodiscard]] inline const char *last_error_message() noexcept { return plexindex_last_error_message(); }
-
-/// What went wrong. what() names the input and the remedy.
+/// An error: a status, and what() with a text that names the input and the remedy. Copying it does not throw.
 class Error : public std::runtime_error {
 public:
-    /// Of this status, with this text.
+    /// Makes one of this status and text.
     Error(Status status, const char *text) : std::runtime_error(text), status_(status) {}
-
-    /// Which error it is.
+    /// Returns which error it is.
     [[nodiscard]] Status status() const noexcept { return status_; }
 
 private:
     Status status_;
 };
 
-/// A value, or the error that came instead. What std::expected is in C++23.
-template <class T> class [[nodiscard]] Result {
+/// @cond
+namespace detail {
+/// Throws, or ends the program where there are no exceptions.
+template <class E> [[noreturn]] void raise([[maybe_unused]] const E &error) {
+#if defined(__cpp_exceptions)
+    throw error;
+#else
+    std::terminate();
+#endif
+}
+} // namespace detail
+/// @endcond
+
+#if defined(__cpp_lib_expected) && __cpp_lib_expected >= 202211L && !defined(DOXYGEN)
+template <class T> using Result = std::expected<T, Error>;
+using Unexpected = std::unexpected<Error>;
+#else
+/// Makes a Result of this error, as std::unexpected does.
+class Unexpected {
 public:
-    /// A value.
-    /*implicit*/ Result(T value) : held_(std::in_place_index<0>, std::move(value)) {}
-    /// An error.
-    /*implicit*/ Result(Error error) : held_(std::in_place_index<1>, std::move(error)) {}
-
-    /// Whether there is a value.
-    [[nodiscard]] bool has_value() const noexcept { return held_.index() == 0; }
-    /// The same. A Result<bool> has none: which of the two would be asked?
-    template <class U = T, class = std::enable_if_t<!std::is_same_v<U, bool>>> explicit operator bool() const noexcept {
-        return has_value();
-    }
-
-    /// The value. Ask has_value() before: without one this throws std::bad_variant_access, or ends the program where there
-    /// are no exceptions.
-    /// @{
-    [[nodiscard]] T &value() & { return std::get<0>(held_); }
-    [[nodiscard]] const T &value() const & { return std::get<0>(held_); }
-    [[nodiscard]] T value() && { return std::get<0>(std::move(held_)); }
-    T &operator*() & { return value(); }
-    const T &operator*() const & { return value(); }
-    T operator*() && { return std::move(*this).value(); }
-    T *operator->() & { return &value(); }
-    const T *operator->() const & { return &value(); }
-    /// @}
-
-    /// The error. Only where there is no value.
-    [[nodiscard]] const Error &error() const & { return std::get<1>(held_); }
+    explicit Unexpected(Error error) : error_(std::move(error)) {}       ///< Of this error.
+    [[nodiscard]] const Error &error() const noexcept { return error_; } ///< Returns the error.
 
 private:
-    std::variant<T, Error> held_;
+    Error error_;
 };
 
-/// Success, or the error that came instead.
-template <> class [[nodiscard]] Result<void> {
-public:
-    Result() = default;
-    /// An error.
-    /*implicit*/ Result(Error error) : error_(std::move(error)) {}
+/// A value, or the error that came instead: `std::expected<T, Error>` where the standard library has it (C++23), and
+/// otherwise this class, whose members have the same names. value() without a value throws, or ends the program where
+/// there are no exceptions; the other accessors need has_value() to be right, as in the standard.
+template <class T> class [[nodiscard]] Result {
+    using Stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
-    /// Whether the call succeeded.
+public:
+    using value_type = T;               ///< The type of the value.
+    using error_type = Error;           ///< The type of the error.
+    using unexpected_type = Unexpected; ///< What makes an error.
+
+    Result() = default;
+    /*implicit*/ Result(Stored value) : held_(std::in_place_index<0>, std::move(value)) {}       ///< A value.
+    /*implicit*/ Result(Unexpected error) : held_(std::in_place_index<1>, error.error()) {} ///< An error.
+
+    /// Returns whether there is a value, of a `Result<bool>` too.
     /// @{
-    [[nodiscard]] bool has_value() const noexcept { return !error_.has_value(); }
+    [[nodiscard]] bool has_value() const noexcept { return held_.index() == 0; }
     explicit operator bool() const noexcept { return has_value(); }
     /// @}
+    /// Returns the value.
+    /// @{
+    decltype(auto) value() & { return check(), get(*this); }
+    decltype(auto) value() const & { return check(), get(*this); }
+    T value() && { return check(), get(std::move(*this)); }
+    decltype(auto) operator*() & { return get(*this); }
+    decltype(auto) operator*() const & { return get(*this); }
+    T operator*() && { return get(std::move(*this)); }
+    std::add_pointer_t<T> operator->() noexcept { return std::get_if<0>(&held_); }
+    std::add_pointer_t<const T> operator->() const noexcept { return std::get_if<0>(&held_); }
+    /// @}
+    /// Returns the value, or this one instead of an error.
+    template <class U> [[nodiscard]] T value_or(U &&other) const {
+        return has_value() ? **this : T(std::forward<U>(other));
+    }
+    /// Returns the error.
+    [[nodiscard]] const Error &error() const noexcept { return *std::get_if<1>(&held_); }
 
-    /// The error. Only where there is one.
-    [[nodiscard]] const Error &error() const & { return error_.value(); }
+    /// Returns what the function, which returns a Result, makes of the value; an error stays.
+    /// @{
+    template <class F> auto and_then(F &&function) const & { return chain(*this, function); }
+    template <class F> auto and_then(F &&function) && { return chain(std::move(*this), function); }
+    /// @}
+    /// Returns the value that the function makes of the value; an error stays.
+    /// @{
+    template <class F> auto transform(F &&function) const & { return map(*this, function); }
+    template <class F> auto transform(F &&function) && { return map(std::move(*this), function); }
+    /// @}
+    /// Returns what the function, which returns a Result, makes of the error; a value stays.
+    template <class F> Result or_else(F &&function) && { return has_value() ? std::move(*this) : function(error()); }
 
 private:
-    std::optional<Error> error_;
+    template <class Self> static decltype(auto) get(Self &&self) {
+        if constexpr (!std::is_void_v<T>) return std::get<0>(std::forward<Self>(self).held_);
+    }
+    template <class Self, class F> static decltype(auto) call(Self &&self, F &function) {
+        if constexpr (std::is_void_v<T>) return function();
+        else return function(get(std::forward<Self>(self)));
+    }
+    template <class Self, class F> static auto chain(Self &&self, F &function) {
+        using Next = std::decay_t<decltype(call(std::forward<Self>(self), function))>;
+        return self.has_value() ? call(std::forward<Self>(self), function) : Next(Unexpected(self.error()));
+    }
+    template <class Self, class F> static auto map(Self &&self, F &function) {
+        using Next = Result<std::decay_t<decltype(call(std::forward<Self>(self), function))>>;
+        if (!self.has_value()) return Next(Unexpected(self.error()));
+        if constexpr (!std::is_void_v<typename Next::value_type>) return Next(call(std::forward<Self>(self), function));
+        else return call(std::forward<Self>(self), function), Next();
+    }
+    void check() const {
+        if (!has_value()) detail::raise(error());
+    }
+
+    std::variant<Stored, Error> held_;
 };
+#endif
 
 /// @cond
 namespace detail {
 
 /// Errors are thrown.
 struct Throws {
+    static constexpr bool throws = true;
     template <class T> using Of = T;
-    template <class T> [[noreturn]] static T failed(Error error) {
-#if defined(__cpp_exceptions)
-        throw error;
-#else
-        static_cast<void>(error);
-        std::terminate();
-#endif
-    }
+    template <class T> [[noreturn]] static T failed(const Error &error) { raise(error); }
 };
 
 /// Errors are values.
 struct Returns {
+    static constexpr bool throws = false;
     template <class T> using Of = Result<T>;
-    template <class T> static Result<T> failed(Error error) { return Result<T>(std::move(error)); }
-};
-
-/// Room for the text of one call's error, on the stack.
-class Failure {
-public:
-    Failure() noexcept : buffer_{text_, sizeof text_, 0} { text_[0] = '\0'; }
-    Failure(const Failure &) = delete;
-    Failure &operator=(const Failure &) = delete;
-
-    plexindex_buffer *buffer() noexcept { return &buffer_; }
-    [[nodiscard]] Error error(std::int32_t status) const {
-        // No other NULL is handed to a call from here.
-        if (status == PLEXINDEX_NULL_POINTER) {
-            return {Status::null_pointer, (std::string("the index is closed, or this was moved from: ") + text_).c_str()};
-        }
-        return {static_cast<Status>(status), text_};
-    }
-
-private:
-    char text_[2048];
-    plexindex_buffer buffer_;
+    template <class T> static Result<T> failed(const Error &error) { return Unexpected(error); }
 };
 
 inline constexpr std::int32_t first_error = 100;
 
-inline plexindex_bytes bytes(std::string_view text) noexcept { return {text.data(), text.size()}; }
-
-/// Memory for a call's answer, aligned as malloc's. It grows, and is used again.
-class Memory {
+/// Memory for the text of one call's error, on the stack.
+class Failure {
 public:
-    Memory() noexcept : buffer_{nullptr, 0, 0} {}
-    Memory(Memory &&other) noexcept
-        : words_(std::move(other.words_)), buffer_(std::exchange(other.buffer_, plexindex_buffer{nullptr, 0, 0})) {}
-    Memory &operator=(Memory &&other) noexcept {
-        if (this != &other) {
-            words_ = std::move(other.words_);
-            buffer_ = std::exchange(other.buffer_, plexindex_buffer{nullptr, 0, 0});
-        }
-        return *this;
+    plexindex_buffer *buffer() noexcept { return plexindex_error_init(&error_); }
+    [[nodiscard]] Error error(std::int32_t status) const {
+        if (status != PLEXINDEX_NULL_POINTER) return {static_cast<Status>(status), error_.text};
+        // This header hands no other NULL to a call.
+        const std::string text = std::string("the index is closed, or this was moved from: ") + error_.text;
+        return {Status::null_pointer, text.c_str()};
     }
 
+private:
+    plexindex_error error_;
+};
+
+inline plexindex_bytes bytes(std::string_view text) noexcept { return {text.data(), text.size()}; }
+
+/// A value that is empty when it was moved from.
+template <class T> struct Moved {
+    T value{};
+    Moved() = default;
+    Moved(const Moved &) = default;
+    Moved &operator=(const Moved &) = default;
+    Moved(Moved &&other) noexcept : value(std::exchange(other.value, T{})) {}
+    Moved &operator=(Moved &&other) noexcept { return value = std::exchange(other.value, T{}), *this; }
+    ~Moved() = default;
+};
+
+/// Memory for a call's answer, aligned as malloc's. It grows and is used again.
+class Memory {
+public:
     /// Calls until the memory is large enough. After an error it holds nothing.
     template <class Call> std::int32_t fill(std::size_t first, Call call) {
-        buffer_.length = 0;
-        reserve(first);
-        std::int32_t status = call(&buffer_);
-        while (status == PLEXINDEX_BUFFER_TOO_SMALL && buffer_.length > buffer_.capacity) {
-            reserve(buffer_.length);
-            status = call(&buffer_);
-        }
-        if (status >= first_error) buffer_.length = 0;
+        std::int32_t status;
+        plexindex_buffer &buffer = buffer_.value;
+        buffer.length = first;
+        do {
+            if (buffer.length > buffer.capacity) {
+                const std::size_t count = buffer.length / sizeof(std::uint64_t) + 1;
+                buffer = {};
+                words_.reset();
+                words_.reset(new std::uint64_t[count]); // not set to zero, unlike std::make_unique
+                buffer = {words_.get(), count * sizeof(std::uint64_t), 0};
+            }
+            buffer.length = 0;
+            status = call(&buffer);
+        } while (status == PLEXINDEX_BUFFER_TOO_SMALL && buffer.length > buffer.capacity);
+        if (status >= first_error) buffer.length = 0;
         return status;
     }
 
-    [[nodiscard]] const plexindex_buffer &buffer() const noexcept { return buffer_; }
-
-private:
-    void reserve(std::size_t size) {
-        if (size <= buffer_.capacity) return;
-        const std::size_t count = size / sizeof(std::uint64_t) + 1;
-        buffer_ = {nullptr, 0, 0};
-        words_.reset();
-        words_.reset(new std::uint64_t[count]); // not set to zero, unlike std::make_unique
-        buffer_ = {words_.get(), count * sizeof(std::uint64_t), 0};
+    [[nodiscard]] const plexindex_buffer &buffer() const noexcept { return buffer_.value; }
+    [[nodiscard]] std::string_view text() const noexcept {
+        return {static_cast<const char *>(buffer().data), buffer().length};
+    }
+    [[nodiscard]] std::uint32_t log_lines() const noexcept {
+        return buffer().length == 0 ? 0 : static_cast<const plexindex_answers *>(buffer().data)->log_lines;
     }
 
+private:
     std::unique_ptr<std::uint64_t[]> words_;
-    plexindex_buffer buffer_;
+    Moved<plexindex_buffer> buffer_;
 };
 
-/// Iterates over what has `operator[]` and `size()`, and is cheap to copy. It holds a copy: the range may go before it.
+/// What `->` of an iterator gives whose elements are made when they are read.
+template <class T> struct Arrow {
+    T value;
+    const T *operator->() const noexcept { return &value; }
+};
+
+/// Iterates over a range with `operator[]` and `size()` that is cheap to copy: it holds a copy.
 template <class Range> class Iterator {
 public:
     using value_type = decltype(std::declval<const Range &>()[0]);
     using reference = value_type;
+    using pointer = Arrow<value_type>;
     using difference_type = std::ptrdiff_t;
-    // Elements are made when they are asked for: by the rules of C++17 no more than this.
+    // Elements are made when they are read: no more than this by the rules of C++17.
     using iterator_category = std::input_iterator_tag;
     using iterator_concept = std::random_access_iterator_tag;
-    struct pointer {
-        value_type value;
-        const value_type *operator->() const noexcept { return &value; }
-    };
 
     Iterator() = default;
     Iterator(Range range, std::size_t place) noexcept : range_(range), place_(static_cast<difference_type>(place)) {}
@@ -392,46 +478,96 @@ private:
     difference_type place_ = 0;
 };
 
-/// An open handle, which the index and its libraries and tables share.
+/// An open handle, which the index and its libraries, tables and streams share. The last of them closes it.
 struct Opened {
     plexindex_handle *handle = nullptr;
     std::function<std::string()> renew_token;
-
-    Opened() = default;
-    Opened(const Opened &) = delete;
-    Opened &operator=(const Opened &) = delete;
     ~Opened() { plexindex_close(handle, nullptr); }
 };
 
-/// plexindex_renew_token_fn: the host's function, called through C, which nothing may be thrown through.
-inline std::int32_t renew_token(void *user, plexindex_buffer *token) {
+/// A handle of a library or table, with what keeps it valid. It is NULL once the index was closed or this was moved
+/// from.
+template <class Handle> struct Ref {
+    std::shared_ptr<Opened> opened;
+    const Handle *handle = nullptr;
+
+    const Handle *get() const noexcept { return index() == nullptr ? nullptr : handle; }
+    plexindex_handle *index() const noexcept { return opened == nullptr ? nullptr : opened->handle; }
+};
+using LibraryRef = Ref<plexindex_library_handle>;
+using TableRef = Ref<plexindex_table_handle>;
+
+/// Calls a function of the host for C, which nothing may be thrown through. Returns `otherwise` for an exception, which
+/// `caught` receives; the end of the thread passes.
+template <class T, class Function, class Caught> T shield(T otherwise, Function function, Caught caught) {
 #if defined(__cpp_exceptions)
     try {
+        return function();
+#if defined(__GLIBCXX__)
+    } catch (abi::__forced_unwind &) {
+        throw;
 #endif
+    } catch (...) {
+        caught(std::current_exception());
+        return otherwise;
+    }
+#else
+    static_cast<void>(otherwise);
+    static_cast<void>(caught);
+    return function();
+#endif
+}
+
+/// plexindex_renew_token_fn.
+inline std::int32_t renew_token(void *user, plexindex_buffer *token) {
+    const auto renew = [&]() -> std::int32_t {
         const std::string given = static_cast<const Opened *>(user)->renew_token();
         if (given.empty() || given.size() > token->capacity) return 1;
         std::memcpy(token->data, given.data(), given.size());
         token->length = given.size();
         return 0;
-#if defined(__cpp_exceptions)
-#if defined(__GLIBCXX__)
-    } catch (abi::__forced_unwind &) {
-        throw; // the end of the thread: no one may stop it
-#endif
-    } catch (...) {
-        return 1;
-    }
-#endif
+    };
+    return shield<std::int32_t>(1, renew, [](const auto &) {});
 }
 
-inline plexindex_handle *handle_of(const std::shared_ptr<Opened> &opened) noexcept {
-    return opened == nullptr ? nullptr : opened->handle;
+/// Takes the text before the next NUL, and that NUL, from the front.
+inline std::string_view take(std::string_view &texts) noexcept {
+    const std::size_t length = std::min(texts.find('\0'), texts.size());
+    const std::string_view first = texts.substr(0, length);
+    texts.remove_prefix(std::min(length + 1, texts.size()));
+    return first;
+}
+
+/// The place of a word among these; 0 where it is none of them. An empty one stands for a number that is not used.
+template <class T, std::size_t N> void place_of(T &place, std::string_view word, const std::string_view (&words)[N]) {
+    const auto found = word.empty() ? std::end(words) : std::find(words, std::end(words), word);
+    place = static_cast<T>(found == std::end(words) ? 0 : found - words);
+}
+
+/// A text of a block; empty where there is none.
+inline std::string_view text_of(const plexindex_buffer &block, const plexindex_text &text) noexcept {
+    const char *data = plexindex_get_text(&block, &text);
+    return data == nullptr ? std::string_view() : std::string_view(data, text.length);
+}
+
+// What a view without a record reads.
+inline constexpr plexindex_answer no_answer = {PLEXINDEX_NOT_FOUND, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0}, -1, 0, 0, 0, 0};
+inline constexpr plexindex_item no_item = {{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, -1, -1, 0, 0};
+
+/// A copy of a text of C, which may be NULL.
+inline std::optional<std::string> copy(const char *text) {
+    return text == nullptr ? std::nullopt : std::optional<std::string>(text);
+}
+inline bool copy_to(std::string &to, const char *text) {
+    to.assign(text == nullptr ? "" : text);
+    return text != nullptr;
 }
 
 } // namespace detail
 /// @endcond
 
-/// A path, or the name of a table's entry, given to a call: text, or a std::filesystem::path. It is read during the call.
+/// A path, or the name of a table's entry, given to a call: text or a std::filesystem::path. It is read during the
+/// call.
 class PathRef {
 public:
     /// Of text. NULL is an empty path, which calls refuse.
@@ -445,7 +581,7 @@ public:
     /*implicit*/ PathRef(const std::filesystem::path &path) noexcept : bytes_(path.native()), ends_(true) {}
     PathRef(std::nullptr_t) = delete;
 
-    /// Its bytes.
+    /// Returns its bytes.
     [[nodiscard]] std::string_view bytes() const noexcept { return bytes_; }
 
     /// @cond
@@ -453,11 +589,11 @@ public:
     template <class Call> const char *terminated(Call call) const {
         if (bytes_.find('\0') != std::string_view::npos) return nullptr;
         if (ends_) return call(bytes_.data());
-        char room[4096];
-        if (bytes_.size() >= sizeof room) return call(std::string(bytes_).c_str());
-        if (!bytes_.empty()) std::memcpy(room, bytes_.data(), bytes_.size());
-        room[bytes_.size()] = '\0';
-        return call(static_cast<const char *>(room));
+        char copy[4096];
+        if (bytes_.size() >= sizeof copy) return call(std::string(bytes_).c_str());
+        if (!bytes_.empty()) std::memcpy(copy, bytes_.data(), bytes_.size());
+        copy[bytes_.size()] = '\0';
+        return call(static_cast<const char *>(copy));
     }
     /// @endcond
 
@@ -466,24 +602,10 @@ private:
     bool ends_;
 };
 
-/// Many paths for one call. It may be cleared and filled again without an allocation.
+/// Paths or keys for one call: a copy of any range of text or std::filesystem::path. It keeps its memory when cleared.
 class Paths {
 public:
-    /// @cond
     Paths() = default;
-    Paths(const Paths &) = default;
-    Paths &operator=(const Paths &) = default;
-    Paths(Paths &&other) noexcept : text_(std::move(other.text_)), count_(other.count_) { other.clear(); }
-    Paths &operator=(Paths &&other) noexcept {
-        if (this != &other) {
-            text_ = std::move(other.text_);
-            count_ = other.count_;
-            other.clear();
-        }
-        return *this;
-    }
-    ~Paths() = default;
-    /// @endcond
     /// Of any range of text or std::filesystem::path.
     template <class Range, class = std::enable_if_t<!std::is_same_v<std::decay_t<Range>, Paths>>,
               class = std::enable_if_t<!std::is_convertible_v<Range, PathRef>>,
@@ -496,201 +618,183 @@ public:
         for (const PathRef &path : paths) add(path);
     }
 
-    /// Adds a path. One that holds a NUL makes the call fail (Status::invalid_argument).
+    /// Adds a path. The call refuses one that holds a NUL (Status::invalid_argument).
     void add(PathRef path) {
-        text_.append(path.bytes());
-        text_.push_back('\0');
-        ++count_;
+        text_.value.append(path.bytes()).push_back('\0');
+        ++count_.value;
     }
-    /// Forgets all of them, and keeps the memory.
-    void clear() noexcept {
-        text_.clear();
-        count_ = 0;
-    }
-    /// How many paths.
-    [[nodiscard]] std::size_t size() const noexcept { return count_; }
-    /// The paths, each followed by a NUL.
-    [[nodiscard]] std::string_view text() const noexcept { return text_; }
+    /// Removes all of them and keeps the memory.
+    void clear() noexcept { text_.value.clear(), count_.value = 0; }
+    /// Returns how many there are.
+    [[nodiscard]] std::size_t size() const noexcept { return count_.value; }
+    /// Returns them as one text, each followed by a NUL. Valid until the next change.
+    [[nodiscard]] std::string_view text() const noexcept { return text_.value; }
 
 private:
-    std::string text_;
-    std::size_t count_ = 0;
+    detail::Moved<std::string> text_;
+    detail::Moved<std::size_t> count_;
 };
 
-/// A rule between paths as the host sees them and as the server does: `plexindex_mapping`.
+/// A rule between paths as the host sees them and as the server does.
 struct Mapping {
-    /// The rule's direction, and what `from` is: `PLEXINDEX_MAPPING_*`.
-    enum class Kind : std::int32_t {
-        host_prefix = PLEXINDEX_MAPPING_HOST_PREFIX,
-        host_pattern = PLEXINDEX_MAPPING_HOST_PATTERN,
-        server_prefix = PLEXINDEX_MAPPING_SERVER_PREFIX,
-        server_pattern = PLEXINDEX_MAPPING_SERVER_PATTERN,
-    };
-    /// A folder, or a pattern.
-    std::string from;
-    /// What replaces it.
-    std::string to;
     /// The rule's direction, and what `from` is.
-    Kind kind = Kind::host_prefix;
+    enum class Kind : std::int32_t {
+        host_prefix = PLEXINDEX_MAPPING_HOST_PREFIX,       ///< `from` is a folder of the host, `to` the server's.
+        host_pattern = PLEXINDEX_MAPPING_HOST_PATTERN,     ///< `from` is a pattern over the host's paths.
+        server_prefix = PLEXINDEX_MAPPING_SERVER_PREFIX,   ///< `from` is a folder of the server, `to` the host's.
+        server_pattern = PLEXINDEX_MAPPING_SERVER_PATTERN, ///< `from` is a pattern over the server's paths.
+    };
+    std::string from{};            ///< A folder, or a regular expression without look-around and backreferences.
+    std::string to{};              ///< What replaces it: a folder, or a text with `\1`, `\g<1>` or `\g<name>`.
+    Kind kind = Kind::host_prefix; ///< The rule's direction, and what `from` is.
 };
 
-/// How to open an index: `plexindex_options`. A field that is not set has its default.
+/// How to open an index. A field that is not set, or zero, has its default. Calls refuse other negative times.
 struct Options {
-    /// The store's folder. Required; it is made.
-    std::filesystem::path cache_dir{};
-    /// The server's base URL. Without it the index answers from its store only.
-    std::string server_url{};
-    /// The token.
-    std::string token{};
-    /// Gives a new token, or an empty one, when the server refuses the one that there is: called on the thread of a call that was
-    /// refused, which is then made again. One thread at a time is in it; other calls that need the token wait until their
-    /// deadline, and for `read_timeout` at most. What it throws is as an empty one.
+    std::filesystem::path cache_dir{}; ///< The store's folder. Required. It is made when it is missing.
+    std::string server_url{};          ///< The server's base URL. Without it and `database` only the store answers.
+    std::string token{};               ///< The token. It is sent to this server only and never stored.
+    /// Returns a new token, or an empty text, when the server refuses the present one. It runs on the thread of the
+    /// call that was refused, which is then made again; one thread at a time is in it. An exception counts as an empty
+    /// text. It must not close the index.
     std::function<std::string()> renew_token{};
-    /// A name for the user whose view of the server this is. Default: the token.
-    std::string user{};
-    /// A PEM file with certificate authorities to trust besides the system's.
-    std::filesystem::path ca_file{};
-    /// For how long a listing is fresh: one hour; ttl_at_once, ttl_never.
-    milliseconds library_ttl{0};
-    /// When a full listing is due in any case: 24 hours.
-    milliseconds max_age{0};
-    /// The deadline of calls that name none: none.
-    milliseconds deadline{0};
-    /// How long making a connection may take: 5 s.
-    milliseconds connect_timeout{0};
-    /// How long the server may be silent: 60 s.
-    milliseconds read_timeout{0};
-    /// For how long a request is tried again: 30 s; no_retry.
-    milliseconds retry_for{0};
-    /// A call that takes so long is logged: 1 s; never_slow.
-    milliseconds slow{0};
-    /// How many bytes recorded matches may take: 50 MiB.
-    std::uint64_t matches_limit = 0;
-    /// How many bytes the folder may take: no limit.
-    std::uint64_t size_limit = 0;
-    /// Plex's own database on this machine, its folder, or the folder 'Plex Media Server': none. Alone it needs neither URL
-    /// nor token.
+    std::string user{};              ///< A name for the user whose view of the server this is. Default: the token.
+    std::filesystem::path ca_file{}; ///< A PEM file with certificate authorities to trust besides the system's.
+    milliseconds library_ttl{0};     ///< How long a listing is fresh. Default: one hour. ttl_at_once, ttl_never.
+    milliseconds max_age{0};         ///< When a full listing is due in any case. Default: 24 hours.
+    milliseconds deadline{0};        ///< The deadline of calls that name none. Default: none.
+    milliseconds connect_timeout{0}; ///< How long making a connection may take. Default: 5 s.
+    milliseconds read_timeout{0};    ///< How long the server may be silent. Default: 60 s.
+    milliseconds retry_for{0};       ///< How long a failed request is tried again. Default: 30 s. no_retry.
+    milliseconds slow{0};            ///< A call that takes this long is logged. Default: 1 s. never_slow.
+    std::uint64_t matches_limit = 0; ///< How many bytes recorded matches may take. Default: 50 MiB.
+    std::uint64_t size_limit = 0;    ///< How many bytes the folder may take. Default: no limit.
+    /// Plex's own database on this machine, its folder, or the folder 'Plex Media Server'. It needs no URL and token.
     std::filesystem::path database{};
-    /// How many rows of a listing are asked for at once: 1,000.
-    std::uint32_t page_size = 0;
-    /// Which log lines are kept for drain_log(): warnings and errors.
-    LogLevel log_level = LogLevel::usual;
-    /// No request is ever sent.
-    bool offline = false;
-    /// Any certificate is accepted.
-    bool accept_invalid_certs = false;
-    /// Index files are read into memory instead of mapped.
-    bool no_mmap = false;
-    /// Log lines, errors and reasons name media paths by a short hash.
-    bool obfuscate_paths = false;
-    /// Rules between the host's paths and the server's.
-    std::vector<Mapping> mappings{};
+    std::uint32_t page_size = 0; ///< Rows of a listing in one request, up to 1,000. Default: 1,000.
+    /// The log lines that are kept for drain_log(). The process has one level: that of the last index opened.
+    LogLevel log_level = LogLevel::warn;
+    bool offline = false;              ///< No request is ever sent.
+    bool accept_invalid_certs = false; ///< Any certificate is accepted.
+    bool no_mmap = false;              ///< Index files are read into memory instead of mapped.
+    bool obfuscate_paths = false;      ///< Log lines and errors name media paths by a short hash.
+    std::vector<Mapping> mappings{};   ///< Rules between the host's paths and the server's.
 };
 
-/// How far a fetch has come: `plexindex_progress`.
+/// How far a fetch has come. Its text is valid during the callback.
 struct Progress {
-    /// The title of the library. Empty while the call waits for something else.
-    std::string_view library;
-    /// Items fetched so far.
-    std::uint64_t items;
-    /// Items in all; 0 when the server does not tell.
-    std::uint64_t total;
-    /// Since the call began to fetch.
-    milliseconds elapsed;
+    std::string_view library; ///< The title of the library. Empty while the call waits for something else.
+    std::uint64_t items;      ///< Items fetched so far.
+    std::uint64_t total;      ///< Items in all; 0 when the server does not say.
+    milliseconds elapsed;     ///< Since the call began to fetch.
 };
 
-/// How to ask.
-struct Ask {
-    /// How long the call may take. Less than 1 ms counts as 1 ms. Default: as the options say.
+/// How to answer a query.
+struct QueryOptions {
+    /// How long the call may take; less than 1 ms counts as 1 ms. no_deadline. Default: as Options::deadline says.
     std::optional<milliseconds> deadline{};
-    /// The call takes as long as it takes, whatever the options say.
-    bool no_deadline = false;
-    /// The call sends no request.
-    bool offline = false;
-    /// match() of one path waits for nothing; where the answer needs that it is Status::not_yet.
-    bool at_once = false;
-    /// Called on this thread while the call waits for the server. `false` ends the call (Status::aborted). What it throws
-    /// ends the call too, and is thrown by it.
+    bool offline = false; ///< The call sends no request.
+    bool at_once = false; ///< match() and match_folder() wait for nothing: Status::not_yet where they need to.
+    /// Called on this thread while the call waits for the server. `false` ends the call with Status::aborted. An
+    /// exception ends the call, and the call throws it. It must not close the index.
     std::function<bool(const Progress &)> progress{};
 };
 
-/// An item of an answer: `plexindex_item`. A view, see the top of this file. A text that is not known is empty.
-class Item {
-public:
-    /// @cond
-    Item() noexcept = default;
-    Item(const plexindex_buffer &block, const plexindex_item *record) noexcept : block_(block), record_(record) {}
-    /// @endcond
-
-    /// Plex's address of the item, `/library/metadata/<rating key>`.
-    [[nodiscard]] std::string_view key() const noexcept { return text(&plexindex_item::key); }
-    /// Plex's rating key.
-    [[nodiscard]] std::string_view rating_key() const noexcept { return text(&plexindex_item::rating_key); }
-    /// Title; for an episode the episode's.
-    [[nodiscard]] std::string_view title() const noexcept { return text(&plexindex_item::title); }
-    /// Scalar GUID.
-    [[nodiscard]] std::string_view guid() const noexcept { return text(&plexindex_item::guid); }
-    /// Title of the show, for a track or album of the artist.
-    [[nodiscard]] std::string_view show_title() const noexcept { return text(&plexindex_item::show_title); }
-    /// Rating key of the show or artist.
-    [[nodiscard]] std::string_view show_rating_key() const noexcept { return text(&plexindex_item::show_rating_key); }
-    /// Scalar GUID of the show or artist.
-    [[nodiscard]] std::string_view show_guid() const noexcept { return text(&plexindex_item::show_guid); }
-    /// The listed path that fits, as the server spells it.
-    [[nodiscard]] std::string_view path() const noexcept { return text(&plexindex_item::path); }
-    /// Section id of its library.
-    [[nodiscard]] std::string_view section() const noexcept { return text(&plexindex_item::section); }
-    /// Title of its library.
-    [[nodiscard]] std::string_view library_title() const noexcept { return text(&plexindex_item::library_title); }
-    /// Plex's number of the type: 1 movie, 4 episode, 10 track, 12 clip, 13 photo, 0 unknown.
-    [[nodiscard]] int kind() const noexcept { return record_ == nullptr ? 0 : record_->kind; }
-    /// Year.
-    [[nodiscard]] std::optional<int> year() const noexcept {
-        return record_ == nullptr || record_->year == 0 ? std::nullopt : std::optional<int>(record_->year);
-    }
-    /// Season, for a track the disc.
-    [[nodiscard]] std::optional<int> season() const noexcept { return number(&plexindex_item::season); }
-    /// Episode or track number.
-    [[nodiscard]] std::optional<int> episode() const noexcept { return number(&plexindex_item::episode); }
-    /// Whether path() is UTF-8.
-    [[nodiscard]] bool path_is_utf8() const noexcept { return !flag(PLEXINDEX_ITEM_PATH_NOT_UTF8); }
-    /// Whether only the key is known.
-    [[nodiscard]] bool is_key_only() const noexcept { return flag(PLEXINDEX_ITEM_KEY_ONLY); }
-
-private:
-    std::string_view text(plexindex_text plexindex_item::*field) const noexcept {
-        if (record_ == nullptr) return {};
-        const char *text = plexindex_block_text(&block_, &(record_->*field));
-        return text == nullptr ? std::string_view() : std::string_view(text, (record_->*field).length);
-    }
-    std::optional<int> number(std::int32_t plexindex_item::*field) const noexcept {
-        if (record_ == nullptr || record_->*field < 0) return std::nullopt;
-        return record_->*field;
-    }
-    bool flag(std::uint32_t flag) const noexcept { return record_ != nullptr && (record_->flags & flag) != 0; }
-
-    plexindex_buffer block_{};
-    const plexindex_item *record_ = nullptr;
+/// How to read the feed of changes.
+struct ChangesOptions {
+    std::size_t limit = 1000; ///< About how many items a page has, 1 to 10,000.
+    bool full = false;        ///< Without a cursor: all items come as additions first.
 };
 
-/// The candidates of an answer, best first: a range of Item. A view.
-class Candidates {
-public:
-    /// Random access, but for the rules of C++17: elements are made when they are asked for.
-    using iterator = detail::Iterator<Candidates>;
+/// A table of the host's own values.
+struct TableOptions {
+    bool fold_ascii = false; ///< `A` to `Z` in names of entries count as `a` to `z`.
+};
 
+/// How to store values in tables.
+struct PutOptions {
+    milliseconds ttl{0};                 ///< When the value expires. Default: after one hour. ttl_at_once, ttl_never.
+    std::uint64_t limit = 100'000'000;   ///< How many bytes all tables may take. The oldest entries are removed first.
+};
+
+/// How to walk folders.
+struct WalkOptions {
+    Rules rules = Rules::all;  ///< The rules that hold.
+    bool follow_links = true;  ///< Links to folders are followed after everything else. If not, each is a finding.
+    std::size_t limit = 10000; ///< About how many names one call of the library reads, 1 to 1,000,000.
+    /// Asked before a folder that was found is read: `false` leaves it out. Default: all are read.
+    std::function<bool(std::string_view folder)> enter{};
+};
+
+/// An item of an answer or stream: a view. A text that is not known is empty. Texts are UTF-8, but for path().
+class Item {
+public:
+    Item() noexcept = default;
     /// @cond
-    Candidates() noexcept = default;
-    Candidates(const plexindex_buffer &block, const plexindex_answer *answer) noexcept : block_(block), answer_(answer) {}
+    Item(const plexindex_buffer &block, const plexindex_item *record) noexcept
+        : block_(block), record_(record == nullptr ? &detail::no_item : record) {}
     /// @endcond
 
-    /// How many.
-    [[nodiscard]] std::size_t size() const noexcept { return answer_ == nullptr ? 0 : answer_->candidates_count; }
-    /// Whether there is none.
+    /// Returns Plex's address of the item, `/library/metadata/<rating key>`.
+    [[nodiscard]] std::string_view key() const noexcept { return text(record_->key); }
+    /// Returns Plex's rating key.
+    [[nodiscard]] std::string_view rating_key() const noexcept { return text(record_->rating_key); }
+    /// Returns the title; for an episode the episode's.
+    [[nodiscard]] std::string_view title() const noexcept { return text(record_->title); }
+    /// Returns the scalar GUID.
+    [[nodiscard]] std::string_view guid() const noexcept { return text(record_->guid); }
+    /// Returns the title of the show, for a track or album of the artist.
+    [[nodiscard]] std::string_view show_title() const noexcept { return text(record_->show_title); }
+    /// Returns the rating key of the show or artist.
+    [[nodiscard]] std::string_view show_rating_key() const noexcept { return text(record_->show_rating_key); }
+    /// Returns the scalar GUID of the show or artist.
+    [[nodiscard]] std::string_view show_guid() const noexcept { return text(record_->show_guid); }
+    /// Returns the listed path that fits, as the server spells it; for a recorded match the recorded path.
+    [[nodiscard]] std::string_view path() const noexcept { return text(record_->path); }
+    /// Returns the section id of its library.
+    [[nodiscard]] std::string_view section() const noexcept { return text(record_->section); }
+    /// Returns the title of its library.
+    [[nodiscard]] std::string_view library_title() const noexcept { return text(record_->library_title); }
+    /// Returns its type.
+    [[nodiscard]] ItemKind kind() const noexcept { return static_cast<ItemKind>(record_->kind); }
+    /// Returns the year.
+    [[nodiscard]] std::optional<int> year() const noexcept { return number(record_->year, 1); }
+    /// Returns the season, for a track the disc.
+    [[nodiscard]] std::optional<int> season() const noexcept { return number(record_->season, 0); }
+    /// Returns the number of the episode or track.
+    [[nodiscard]] std::optional<int> episode() const noexcept { return number(record_->episode, 0); }
+    /// Returns whether path() is UTF-8.
+    [[nodiscard]] bool is_path_utf8() const noexcept { return (record_->flags & PLEXINDEX_ITEM_PATH_NOT_UTF8) == 0; }
+    /// Returns whether only the key is known: the match was recorded and no listing holds the item.
+    [[nodiscard]] bool is_key_only() const noexcept { return (record_->flags & PLEXINDEX_ITEM_KEY_ONLY) != 0; }
+
+private:
+    std::string_view text(const plexindex_text &text) const noexcept { return detail::text_of(block_, text); }
+    static std::optional<int> number(int number, int least) noexcept {
+        return number < least ? std::nullopt : std::optional<int>(number);
+    }
+
+    plexindex_buffer block_{};
+    const plexindex_item *record_ = &detail::no_item;
+};
+
+/// The candidates of an answer, the best first: a view, and a random-access range of Item.
+class Candidates {
+public:
+    using iterator = detail::Iterator<Candidates>; ///< Random access in C++20, an input iterator in C++17.
+
+    Candidates() noexcept = default;
+    /// @cond
+    Candidates(const plexindex_buffer &block, const plexindex_answer *of) noexcept : block_(block), answer_(of) {}
+    /// @endcond
+
+    /// Returns how many there are.
+    [[nodiscard]] std::size_t size() const noexcept { return answer_->candidates_count; }
+    /// Returns whether there is none.
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
-    /// One of them; beyond the last one an item without texts.
+    /// Returns one of them; beyond the last one an empty item.
     [[nodiscard]] Item operator[](std::size_t place) const noexcept {
-        return {block_, plexindex_block_candidate(&block_, answer_, place)};
+        return {block_, plexindex_get_candidate(&block_, answer_, place)};
     }
     /// The best one.
     [[nodiscard]] iterator begin() const noexcept { return {*this, 0}; }
@@ -699,216 +803,292 @@ public:
 
 private:
     plexindex_buffer block_{};
-    const plexindex_answer *answer_ = nullptr;
+    const plexindex_answer *answer_ = &detail::no_answer;
 };
 
-/// The answer for one path, GUID or title: `plexindex_answer`. A view, see the top of this file.
+class Match;
+
+/// The answer for one path, folder, GUID or title: a view.
 class Answer {
 public:
-    /// @cond
     Answer() noexcept = default;
-    Answer(const plexindex_buffer &block, std::size_t place) noexcept
-        : block_(block), record_(plexindex_block_answer(&block_, place)) {}
+    // The memory of a Match without a name is gone before the answer is read.
+    Answer(const Match &&) = delete;
+    /// @cond
+    Answer(const plexindex_buffer &block, std::size_t place) noexcept : block_(block) {
+        if (const plexindex_answer *record = plexindex_get_answer(&block, place)) record_ = record;
+    }
     /// @endcond
 
-    /// Status::ok with an item, Status::not_found, ambiguous, not_yet or needs_warm; in a batch also this answer's error.
-    [[nodiscard]] Status status() const noexcept {
-        return record_ == nullptr ? Status::not_found : static_cast<Status>(record_->status);
-    }
-    /// Whether there is a single item.
+    /// Returns Status::ok with an item; not_found, ambiguous, not_yet, needs_warm; in a batch also this answer's error.
+    [[nodiscard]] Status status() const noexcept { return static_cast<Status>(record_->status); }
+    /// Returns whether there is a single item.
     explicit operator bool() const noexcept { return status() == Status::ok; }
-    /// How the item was found.
-    [[nodiscard]] Rung rung() const noexcept { return record_ == nullptr ? Rung::none : static_cast<Rung>(record_->rung); }
-    /// How sure the answer is.
-    [[nodiscard]] Confidence confidence() const noexcept {
-        return record_ == nullptr ? Confidence::none : static_cast<Confidence>(record_->confidence);
-    }
-    /// Why there is no single item, or what speaks for it or against it.
-    [[nodiscard]] Reason reason() const noexcept {
-        return record_ == nullptr ? Reason::none : static_cast<Reason>(record_->reason);
-    }
-    /// What reason() says, as a sentence for people; or the error's text.
-    [[nodiscard]] std::string_view message() const noexcept {
-        if (record_ == nullptr) return {};
-        const char *text = plexindex_block_text(&block_, &record_->message);
-        return text == nullptr ? std::string_view() : std::string_view(text, record_->message.length);
-    }
-    /// The single item.
+    /// Returns how the item was found.
+    [[nodiscard]] MatchKind match_kind() const noexcept { return static_cast<MatchKind>(record_->match_kind); }
+    /// Returns how sure the answer is.
+    [[nodiscard]] Confidence confidence() const noexcept { return static_cast<Confidence>(record_->confidence); }
+    /// Returns why there is no single item, or what speaks for it or against it.
+    [[nodiscard]] Reason reason() const noexcept { return static_cast<Reason>(record_->reason); }
+    /// Returns a sentence for people: what reason() says, or the error's text.
+    [[nodiscard]] std::string_view message() const noexcept { return detail::text_of(block_, record_->message); }
+    /// Returns the single item.
     [[nodiscard]] std::optional<Item> item() const noexcept {
-        const plexindex_item *item = plexindex_block_item(&block_, record_);
+        const plexindex_item *item = plexindex_get_item(&block_, record_);
         return item == nullptr ? std::nullopt : std::optional<Item>(Item(block_, item));
     }
-    /// What fits, best first: 16 at most. A single item is the first.
+    /// Returns what fits, the best first, at most 16. A single item is the first.
     [[nodiscard]] Candidates candidates() const noexcept { return {block_, record_}; }
-    /// How many fit in all.
-    [[nodiscard]] std::size_t candidates_total() const noexcept { return record_ == nullptr ? 0 : record_->candidates_total; }
-    /// Of a folder: how many items have a file below it; 0 where several folders fit by their end.
-    [[nodiscard]] std::uint64_t items() const noexcept { return record_ == nullptr ? 0 : record_->items; }
-    /// Of a folder: how many listed files are below it; 0 as items().
-    [[nodiscard]] std::uint64_t files() const noexcept { return record_ == nullptr ? 0 : record_->files; }
-    /// What a folder is, as Plex numbers types: 2 show, 3 season, 8 artist, 9 album, or that of its one item; 0: none
-    /// of them.
-    [[nodiscard]] int kind() const noexcept { return record_ == nullptr ? 0 : record_->kind; }
-    /// Whether the listing that answered has expired.
-    [[nodiscard]] bool is_stale() const noexcept {
-        return record_ != nullptr && (record_->flags & PLEXINDEX_ANSWER_STALE) != 0;
-    }
-    /// Since when the listing that answered may be out of date.
+    /// Returns how many fit in all.
+    [[nodiscard]] std::size_t candidates_total() const noexcept { return record_->candidates_total; }
+    /// Of a folder: returns how many items have a file below it; 0 where that is not known.
+    [[nodiscard]] std::uint64_t items() const noexcept { return record_->items; }
+    /// Of a folder: returns how many listed files are below it; 0 where that is not known.
+    [[nodiscard]] std::uint64_t files() const noexcept { return record_->files; }
+    /// Of a folder: returns whether it is a show, season, artist or album, or the type of its single item.
+    [[nodiscard]] ItemKind kind() const noexcept { return static_cast<ItemKind>(record_->kind); }
+    /// Returns whether the answer may be out of date.
+    [[nodiscard]] bool is_stale() const noexcept { return (record_->flags & PLEXINDEX_ANSWER_STALE) != 0; }
+    /// Returns how long ago the listing that answered was last known to be current; nothing if no listing answered.
     [[nodiscard]] std::optional<milliseconds> age() const noexcept {
-        return record_ == nullptr || record_->age_ms < 0 ? std::nullopt : std::optional(milliseconds(record_->age_ms));
+        return record_->age_ms < 0 ? std::nullopt : std::optional(milliseconds(record_->age_ms));
     }
 
 private:
     plexindex_buffer block_{};
-    const plexindex_answer *record_ = nullptr;
+    const plexindex_answer *record_ = &detail::no_answer;
 };
 
-/// The answers of a batch: a range of Answer, which owns their memory. Move-only.
-class Block {
+/// The answers of a batch, one for each path in order: a random-access range of Answer. It owns their memory.
+/// Move-only.
+class Answers {
     struct View {
         plexindex_buffer buffer;
         Answer operator[](std::size_t place) const noexcept { return {buffer, place}; }
     };
 
 public:
-    /// Random access, but for the rules of C++17: elements are made when they are asked for.
-    using iterator = detail::Iterator<View>;
+    using iterator = detail::Iterator<View>; ///< Random access in C++20, an input iterator in C++17.
 
-    /// How many answers: one for each path, in order.
-    [[nodiscard]] std::size_t size() const noexcept { return plexindex_block_answers(&memory_.buffer()); }
-    /// Whether there is none.
+    /// Returns how many answers there are.
+    [[nodiscard]] std::size_t size() const noexcept { return plexindex_count_answers(&memory_.buffer()); }
+    /// Returns whether there is none.
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
-    /// One of them; beyond the last one an answer that found nothing.
+    /// Returns one of them; beyond the last one an answer that found nothing.
     [[nodiscard]] Answer operator[](std::size_t place) const & noexcept { return {memory_.buffer(), place}; }
     /// The first answer.
     [[nodiscard]] iterator begin() const & noexcept { return {View{memory_.buffer()}, 0}; }
     /// Behind the last one.
     [[nodiscard]] iterator end() const & noexcept { return {View{memory_.buffer()}, size()}; }
-    // The memory of what is not kept is gone before its answers are read: give it a name.
+    // The memory of a result without a name is gone before its answers are read.
     void operator[](std::size_t) const && = delete;
     void begin() const && = delete;
     void end() const && = delete;
 
-    /// How many log lines wait for drain_log().
-    [[nodiscard]] std::uint32_t log_lines() const noexcept {
-        return empty() ? 0 : static_cast<const plexindex_answers *>(memory_.buffer().data)->log_lines;
-    }
+    /// Returns how many log lines wait for drain_log().
+    [[nodiscard]] std::uint32_t log_lines() const noexcept { return memory_.log_lines(); }
 
-    /// @cond
+private:
+    template <class> friend class BasicLibrary;
     detail::Memory memory_;
-    /// @endcond
 };
 
-/// One answer, which owns its memory. Move-only.
-class Match {
+/// An Answer that owns its memory. Move-only.
+class Match : public Answer {
 public:
-    /// The answer, for what is not said here.
-    [[nodiscard]] Answer answer() const & noexcept { return block_[0]; }
-    /// The single item.
-    [[nodiscard]] std::optional<Item> item() const & noexcept { return answer().item(); }
-    /// What fits, best first: 16 at most.
-    [[nodiscard]] Candidates candidates() const & noexcept { return answer().candidates(); }
-    /// What reason() says, as a sentence for people.
-    [[nodiscard]] std::string_view message() const & noexcept { return answer().message(); }
-    // The memory of what is not kept is gone before its texts are read: give it a name.
-    void answer() const && = delete;
+    Match() noexcept = default;
+    /// @cond
+    Match(Match &&other) noexcept
+        : Answer(std::exchange(static_cast<Answer &>(other), Answer())), memory_(std::move(other.memory_)) {}
+    Match &operator=(Match &&other) noexcept {
+        Answer::operator=(std::exchange(static_cast<Answer &>(other), Answer()));
+        memory_ = std::move(other.memory_);
+        return *this;
+    }
+    ~Match() = default;
+    /// @endcond
+
+    /// As in Answer.
+    /// @{
+    [[nodiscard]] std::optional<Item> item() const & noexcept { return Answer::item(); }
+    [[nodiscard]] Candidates candidates() const & noexcept { return Answer::candidates(); }
+    [[nodiscard]] std::string_view message() const & noexcept { return Answer::message(); }
+    /// @}
+    // The memory of a result without a name is gone before its texts are read.
     void item() const && = delete;
     void candidates() const && = delete;
     void message() const && = delete;
 
-    /// As Answer::status().
-    [[nodiscard]] Status status() const noexcept { return view().status(); }
-    /// Whether there is a single item.
-    explicit operator bool() const noexcept { return status() == Status::ok; }
-    /// As Answer::rung().
-    [[nodiscard]] Rung rung() const noexcept { return view().rung(); }
-    /// As Answer::confidence().
-    [[nodiscard]] Confidence confidence() const noexcept { return view().confidence(); }
-    /// As Answer::reason().
-    [[nodiscard]] Reason reason() const noexcept { return view().reason(); }
-    /// How many log lines wait for drain_log().
-    [[nodiscard]] std::uint32_t log_lines() const noexcept { return block_.log_lines(); }
-
-    /// @cond
-    Block block_;
-    /// @endcond
+    /// Returns how many log lines wait for drain_log().
+    [[nodiscard]] std::uint32_t log_lines() const noexcept { return memory_.log_lines(); }
 
 private:
-    Answer view() const noexcept { return block_[0]; }
+    template <class> friend class BasicLibrary;
+    detail::Memory memory_;
 };
 
-/// The keys of a batch of fast lookups, in order: a range of std::string_view, which owns their memory. Move-only.
+/// The keys of a batch of fast lookups, one for each path in order: a random-access range of std::string_view. An empty
+/// key says that a fast lookup does not know. It owns their memory. Move-only.
 class Keys {
 public:
-    /// Goes from one key to the next.
-    class iterator {
-        /// @cond
-    public:
-        using value_type = std::string_view;
-        using reference = std::string_view;
-        using pointer = void;
-        using difference_type = std::ptrdiff_t;
-        using iterator_category = std::input_iterator_tag;
-        using iterator_concept = std::forward_iterator_tag;
+    using iterator = std::vector<std::string_view>::const_iterator; ///< Random access.
 
-        iterator() = default;
-        explicit iterator(const char *at) noexcept : at_(at) {}
-        std::string_view operator*() const noexcept { return std::string_view(at_); }
-        iterator &operator++() noexcept {
-            at_ += std::strlen(at_) + 1;
-            return *this;
-        }
-        iterator operator++(int) noexcept {
-            iterator before = *this;
-            ++*this;
-            return before;
-        }
-        friend bool operator==(iterator a, iterator b) noexcept { return a.at_ == b.at_; }
-        friend bool operator!=(iterator a, iterator b) noexcept { return a.at_ != b.at_; }
-
-    private:
-        const char *at_ = nullptr;
-        /// @endcond
-    };
-
-    /// The keys, one for each path. An empty key says that a fast lookup does not know.
-    [[nodiscard]] iterator begin() const & noexcept { return iterator(text()); }
+    /// Returns how many there are.
+    [[nodiscard]] std::size_t size() const noexcept { return keys_.size(); }
+    /// Returns whether there is none.
+    [[nodiscard]] bool empty() const noexcept { return keys_.empty(); }
+    /// Returns one of them, which has to exist.
+    [[nodiscard]] std::string_view operator[](std::size_t place) const & noexcept { return keys_[place]; }
+    /// The first key.
+    [[nodiscard]] iterator begin() const & noexcept { return keys_.begin(); }
     /// Behind the last one.
-    [[nodiscard]] iterator end() const & noexcept { return iterator(text() + memory_.buffer().length); }
+    [[nodiscard]] iterator end() const & noexcept { return keys_.end(); }
+    // The memory of a result without a name is gone before its keys are read.
+    void operator[](std::size_t) const && = delete;
     void begin() const && = delete;
     void end() const && = delete;
 
-    /// @cond
-    detail::Memory memory_;
-    /// @endcond
-
 private:
-    const char *text() const noexcept { return static_cast<const char *>(memory_.buffer().data); }
+    template <class> friend class BasicLibrary;
+    detail::Memory memory_;
+    std::vector<std::string_view> keys_;
 };
 
-/// How one path relates to another: `plexindex_compare_paths`.
-struct Relation {
-    /// As C has it: `PLEXINDEX_PATHS_*`.
-    std::uint32_t bits = 0;
-    /// The two paths have the same components.
-    [[nodiscard]] bool equal() const noexcept { return (bits & PLEXINDEX_PATHS_EQUAL) != 0; }
-    /// The path lies under the other one.
-    [[nodiscard]] bool under() const noexcept { return (bits & PLEXINDEX_PATHS_UNDER) != 0; }
-    /// How many components agree, from the end.
-    [[nodiscard]] std::uint32_t common() const noexcept { return bits & PLEXINDEX_PATHS_COMMON; }
+/// A library, and how fresh its listing is.
+struct LibraryInfo {
+    std::string section{};                ///< Its section id, such as `1`.
+    std::string uuid{};                   ///< Outlives a renaming; `section:` and the id where the server has none.
+    std::string title{};                  ///< Its title. Titles may repeat.
+    ItemKind kind = ItemKind::other;      ///< movie, show, artist, photo or other.
+    std::vector<std::string> locations{}; ///< Its folders, as the server sees them.
+    std::uint64_t items = 0;              ///< Items listed; 0 if it was never fetched.
+    std::optional<milliseconds> age{};    ///< Since the listing was last known to be current; nothing: never fetched.
+    bool fresh = false;                   ///< The next query is answered without asking the server.
+    std::uint64_t generation = 0;         ///< A number that moves only when the listing changes.
 };
 
-/// What becomes of many items: `plexindex_edit`. The names are Plex's.
+/// An item with all its files and external ids. Texts that are not known are empty.
+struct ItemDetails {
+    std::string key{};                ///< Plex's address of the item.
+    std::string rating_key{};         ///< Plex's rating key.
+    ItemKind kind = ItemKind::other;  ///< Its type.
+    std::string title{};              ///< Its title; for an episode the episode's.
+    std::optional<int> year{};        ///< The year.
+    std::string show_title{};         ///< Title of the show, for a track of the artist.
+    std::string show_rating_key{};    ///< Rating key of the show or artist.
+    std::string show_guid{};          ///< Scalar GUID of the show or artist.
+    std::optional<int> season{};      ///< The season, for a track the disc.
+    std::optional<int> episode{};     ///< The number of the episode or track.
+    std::string guid{};               ///< The scalar GUID.
+    std::vector<std::string> guids{}; ///< External ids, such as `imdb://tt0000001`.
+    std::vector<std::string> paths{}; ///< Its files, as the server spells them, in UTF-8.
+};
+
+/// A server that answered.
+struct ServerInfo {
+    std::string machine_identifier{};                  ///< Its identity, the same behind every URL.
+    std::string version{};                             ///< Its version; empty when it gives none.
+    microseconds answered_in{0};                       ///< How long it took to answer a small request.
+    std::uint64_t libraries = 0;                       ///< How many libraries it shows to the token's user.
+    std::optional<std::string> database_unavailable{}; ///< Why Plex's database cannot be used, if one was named.
+};
+
+/// The place of a store.
+struct StoreInfo {
+    std::string folder{};                      ///< The folder.
+    std::optional<std::string> file_system{};  ///< Its kind of file system, such as `ext4`, where the system tells.
+    std::string journal{};                     ///< `wal`, or `truncate` where processes cannot share memory: slower.
+    bool shares_memory = false;                ///< Processes can share memory there.
+    bool counter_page = false;                 ///< Lookups notice other processes' changes without asking the database.
+    bool locks = false;                        ///< A lock kept another holder out in a test just now.
+    std::optional<std::string> locks_error{};  ///< The error of that test.
+    std::uint64_t disk_bytes = 0;              ///< Bytes that the store takes.
+    std::optional<std::uint64_t> free_bytes{}; ///< Bytes that are free on the disk, where the system tells.
+};
+
+/// A mapping that seems to be missing.
+struct MappingProposal {
+    std::string from{};        ///< The folder in the host's paths.
+    std::string to{};          ///< The folder as the server has it.
+    std::uint64_t matched = 0; ///< How many paths would be listed with the mapping.
+    std::uint64_t of = 0;      ///< How many paths were found by their end or file name.
+    /// Returns the rule, for Options::mappings.
+    [[nodiscard]] Mapping mapping() const { return {from, to, Mapping::Kind::host_prefix}; }
+};
+
+/// What happened to an item's file, or to a library.
+enum class ChangeKind : std::uint8_t {
+    other,      ///< A newer library says something that this header does not know: list again.
+    added,      ///< The file was added.
+    removed,    ///< The file was removed.
+    changed,    ///< The item was changed.
+    moved,      ///< The file was moved.
+    list_again, ///< The library has to be listed again, with ChangesOptions::full.
+};
+
+/// A change since a cursor was given. Take the item (by `from_key`, else its key) away from `from` and from `path`, and
+/// put it to `path` unless it was removed.
+struct Change {
+    ChangeKind kind = ChangeKind::other;   ///< What happened.
+    std::string library{};                 ///< Title of the library.
+    std::string section{};                 ///< Its section id.
+    std::optional<std::string> path{};     ///< The file, as the server spells it; nothing where there is no file.
+    std::optional<std::string> from{};     ///< Where the file was; with `changed` another file that the item has lost.
+    std::optional<std::string> from_key{}; ///< The rating key before, where the item got another one.
+    std::optional<ItemDetails> item{};     ///< The item, as it is since or was when it was removed; nothing: a library.
+};
+
+/// A page of the feed of changes.
+struct ChangesPage {
+    std::vector<Change> changes{}; ///< Oldest first.
+    std::string cursor{};          ///< The cursor for the next call: up to 200 bytes of ASCII. It outlives processes.
+    bool more = false;             ///< The next call has something now.
+};
+
+/// What happened: the fields of `plexindex_stats`, which plexindex.h describes. `_us` is microseconds.
+struct Statistics : plexindex_stats {
+    /// Returns how many answers were found in this way; of `none` how many had no item.
+    [[nodiscard]] std::uint64_t answers_by(MatchKind kind) const noexcept {
+        const auto place = static_cast<std::size_t>(kind);
+        return place < std::size(answers) ? answers[place] : 0;
+    }
+};
+
+/// What a walk found: a view of the stream that gives it, valid until the next finding is read.
+struct Finding {
+    /// What it is.
+    enum class Kind : std::uint8_t {
+        other,      ///< A newer library says something that this header does not know.
+        file,       ///< A media file that Library::lookup_key() does not know. Ask Library::match().
+        left_out,   ///< A folder that is not read.
+        link,       ///< A link to a folder, without WalkOptions::follow_links.
+        unreadable, ///< A folder or link that cannot be read.
+    };
+    Kind kind = Kind::other;   ///< What it is.
+    bool twin = false;         ///< A name beside it or above differs in case or composition only.
+    std::string_view path{};   ///< The path, in the file system's bytes.
+    std::string_view cause{};  ///< A rule, such as `hidden`; `loop`, `linked`; the number of the system's error.
+    std::string_view detail{}; ///< A line of a .plexignore; with `linked` the real path.
+};
+
+/// How one path relates to another.
+struct PathRelation {
+    bool is_equal = false;    ///< The two paths have the same components.
+    bool is_under = false;    ///< The path lies under the other one.
+    std::uint32_t common = 0; ///< How many components agree, from the end.
+};
+
+/// An edit of many items, for Library::edit_items(). It keeps copies of its texts. The names are Plex's.
 class Edit {
 public:
     /// What becomes of the locks of the fields that are named.
     enum class Lock : std::int32_t {
-        lock = PLEXINDEX_EDIT_LOCK,
-        unlock = PLEXINDEX_EDIT_UNLOCK,
-        leave = PLEXINDEX_EDIT_LEAVE,
+        lock = PLEXINDEX_EDIT_LOCK,     ///< They are locked: the server's agents leave them alone.
+        unlock = PLEXINDEX_EDIT_UNLOCK, ///< They are unlocked.
+        leave = PLEXINDEX_EDIT_LEAVE,   ///< They stay as they are.
     };
 
-    /// Names an item, by its key or rating key.
+    /// Adds an item, by its key or rating key.
     Edit &item(std::string_view key) { return keys_.add(key), *this; }
     /// Sets a field.
     Edit &set(std::string_view name, std::string_view value) { return change(name, "", value); }
@@ -919,59 +1099,228 @@ public:
     /// Changes a field's lock only.
     Edit &touch(std::string_view name) { return change(name, "!", ""); }
 
-    /// What becomes of the locks.
-    Lock lock = Lock::lock;
-    /// As Ask::deadline.
-    std::optional<milliseconds> deadline{};
-    /// As Ask::no_deadline.
-    bool no_deadline = false;
-
-    /// @cond
-    Paths keys_;
-    Paths changes_;
-    /// @endcond
+    Lock lock = Lock::lock;                 ///< What becomes of the locks.
+    std::optional<milliseconds> deadline{}; ///< As QueryOptions::deadline.
 
 private:
+    template <class> friend class BasicLibrary;
     Edit &change(std::string_view name, std::string_view how, std::string_view value) {
         changes_.add(std::string(name).append(how));
         changes_.add(value);
         return *this;
     }
+
+    Paths keys_;
+    Paths changes_;
 };
 
-/// How far an edit came, whether it succeeded or not: `plexindex_edit_report`.
+/// How far an edit came, whether it succeeded or not.
 struct EditReport {
-    /// What became of one item: `PLEXINDEX_EDITED_*`.
+    /// What became of one item.
     enum class State : std::uint8_t {
-        no = PLEXINDEX_EDITED_NO,
-        done = PLEXINDEX_EDITED_DONE,
-        failed = PLEXINDEX_EDITED_FAILED,
-        missing = PLEXINDEX_EDITED_MISSING,
+        no = PLEXINDEX_EDITED_NO,           ///< No request was sent for the item.
+        done = PLEXINDEX_EDITED_DONE,       ///< The item was edited.
+        failed = PLEXINDEX_EDITED_FAILED,   ///< Its request failed; whether it was edited is not known.
+        missing = PLEXINDEX_EDITED_MISSING, ///< The server has no such item; nothing was edited.
     };
-    /// For each key, in order.
-    std::vector<State> states{};
-    /// How many items the server edited.
-    std::uint64_t done = 0;
-    /// How many are of the request that failed.
-    std::uint64_t failed = 0;
-    /// How many requests were sent.
-    std::uint64_t requests = 0;
+    std::vector<State> states{}; ///< For each key, in order.
+    std::uint64_t done = 0;      ///< How many items the server edited.
+    std::uint64_t failed = 0;    ///< How many are of the request that failed.
+    std::uint64_t requests = 0;  ///< How many requests were sent.
 };
 
 /// @cond
 namespace detail {
 
-/// Whether there is a text; a copy of it.
-inline bool copied(std::string &into, const char *text) {
-    into.assign(text == nullptr ? "" : text);
-    return text != nullptr;
+/// Reads JSON (RFC 8259) strictly into structs. Members of objects that are not named are skipped.
+class Json {
+public:
+    explicit Json(std::string_view text) noexcept : left_(text) {}
+
+    /// Reads the whole text as one value. Returns whether it is one, of this type.
+    template <class T> bool read(T &value) { return get(value), space(), ok_ && left_.empty(); }
+
+private:
+    void require(bool condition) noexcept {
+        if (!condition) ok_ = false, left_ = {};
+    }
+    void space() noexcept { left_.remove_prefix(std::min(left_.find_first_not_of(" \t\r\n"), left_.size())); }
+    std::uint32_t byte(std::size_t at) const noexcept {
+        return at < left_.size() ? static_cast<unsigned char>(left_[at]) : 0;
+    }
+    bool next(std::string_view word) noexcept {
+        const bool is_next = left_.substr(0, word.size()) == word;
+        if (is_next) left_.remove_prefix(word.size());
+        return is_next;
+    }
+    bool take(std::string_view word) noexcept { return space(), next(word); }
+
+    template <class Element> void list(std::string_view open, std::string_view close, Element element) {
+        require(take(open) && ++depth_ < 64);
+        if (!take(close) && ok_) {
+            do element();
+            while (take(","));
+            require(take(close));
+        }
+        --depth_;
+    }
+    template <class... Members> void object(Members &&...members) {
+        list("{", "}", [&] {
+            std::string key;
+            get(key);
+            require(take(":"));
+            member(key, members...);
+        });
+    }
+    void member(const std::string &) { skip(); }
+    template <class T, class... Rest> void member(const std::string &key, const char *name, T &value, Rest &&...rest) {
+        if (key == name) get(value);
+        else member(key, rest...);
+    }
+    void skip() {
+        std::string text;
+        space();
+        if (byte(0) == '"') get(text);
+        else if (byte(0) == '{') object();
+        else if (byte(0) == '[') list("[", "]", [&] { skip(); });
+        else if (!next("true") && !next("false") && !next("null")) number();
+    }
+    /// Takes a number; returns its text.
+    std::string_view number() {
+        space();
+        const std::string_view begin = left_;
+        const auto is_digit = [&] { return byte(0) >= '0' && byte(0) <= '9'; };
+        const auto digits = [&] {
+            for (require(is_digit()); is_digit();) left_.remove_prefix(1);
+        };
+        next("-");
+        if (!next("0")) digits();
+        if (next(".")) digits();
+        if (next("e") || next("E")) static_cast<void>(next("+") || next("-")), digits();
+        return begin.substr(0, begin.size() - left_.size());
+    }
+    template <class T> std::enable_if_t<std::is_integral_v<T>> get(T &value) {
+        const std::string_view text = number();
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        require(ok_ && error == std::errc() && end == text.data() + text.size());
+    }
+    void get(bool &value) {
+        value = take("true");
+        require(value || take("false"));
+    }
+    template <class Rep, class Period> void get(std::chrono::duration<Rep, Period> &value) {
+        Rep count{};
+        get(count);
+        value = std::chrono::duration<Rep, Period>(count);
+    }
+    template <class T> void get(std::optional<T> &value) {
+        if (take("null")) value.reset();
+        else get(value.emplace());
+    }
+    template <class T> void get(std::vector<T> &value) {
+        value.clear();
+        list("[", "]", [&] { get(value.emplace_back()); });
+    }
+    void get(std::string &value) {
+        value.clear();
+        for (require(take("\"")); ok_ && !next("\"");) {
+            require(byte(0) >= 0x20);
+            if (next("\\")) escape(value);
+            else character(value);
+        }
+    }
+    /// Takes a character, and requires that it is one in UTF-8.
+    void character(std::string &value) {
+        const std::string_view begin = left_;
+        const std::size_t before = value.size();
+        const std::size_t more = byte(0) < 0x80 ? 0 : byte(0) < 0xE0 ? 1 : byte(0) < 0xF0 ? 2 : 3;
+        std::uint32_t code = more == 0 ? byte(0) : byte(0) & (0x3Fu >> more);
+        for (std::size_t i = 1; i <= more; ++i) code = code << 6 | (byte(i) & 0x3Fu);
+        left_.remove_prefix(std::min(more + 1, left_.size()));
+        append(value, code);
+        require(begin.substr(0, more + 1) == std::string_view(value).substr(before));
+    }
+    void append(std::string &value, std::uint32_t code) {
+        require(code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF));
+        const int more = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+        value.push_back(static_cast<char>(more == 0 ? code : 0xFF00u >> (more + 1) | code >> 6 * more));
+        for (int i = more - 1; i >= 0; --i) value.push_back(static_cast<char>(0x80 | (code >> 6 * i & 0x3F)));
+    }
+    void escape(std::string &value) {
+        static constexpr std::string_view names = "\"\\/bfnrt", characters = "\"\\/\b\f\n\r\t";
+        const std::size_t place = names.find(static_cast<char>(byte(0)));
+        if (!next("u")) {
+            require(place != names.npos);
+            if (ok_) value.push_back(characters[place]), left_.remove_prefix(1);
+            return;
+        }
+        std::uint32_t code = digits4();
+        if (code >= 0xD800 && code < 0xDC00) { // the first half of a pair
+            require(next("\\u"));
+            const std::uint32_t second = digits4();
+            require(second >= 0xDC00 && second < 0xE000);
+            code = 0x10000 + ((code - 0xD800) << 10 | (second & 0x3FF));
+        }
+        append(value, code);
+    }
+    std::uint32_t digits4() {
+        std::uint32_t code = 0;
+        const std::string_view text = left_.substr(0, 4);
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), code, 16);
+        require(text.size() == 4 && error == std::errc() && end == text.data() + 4);
+        left_.remove_prefix(std::min<std::size_t>(4, left_.size()));
+        return code;
+    }
+    template <class T, std::size_t N> void word(T &value, const std::string_view (&words)[N]) {
+        std::string text;
+        get(text);
+        place_of(value, text, words);
+    }
+    void get(ItemKind &value) {
+        word(value, {"", "movie", "show", "season", "episode", "", "", "", // by number
+                     "artist", "album", "track", "", "clip", "photo"});
+    }
+    void get(ChangeKind &value) { word(value, {"", "added", "removed", "changed", "moved", "list_again"}); }
+    void get(LibraryInfo &to) {
+        object("section", to.section, "uuid", to.uuid, "title", to.title, "kind", to.kind, "locations", to.locations,
+               "items", to.items, "age_ms", to.age, "fresh", to.fresh, "generation", to.generation);
+    }
+    void get(ItemDetails &to) {
+        object("key", to.key, "rating_key", to.rating_key, "kind", to.kind, "title", to.title, "year", to.year,
+               "show_title", to.show_title, "show_rating_key", to.show_rating_key, "show_guid", to.show_guid, "season",
+               to.season, "episode", to.episode, "guid", to.guid, "guids", to.guids, "paths", to.paths);
+        if (to.year == 0) to.year.reset();
+        if (to.season < 0) to.season.reset();
+        if (to.episode < 0) to.episode.reset();
+    }
+    void get(ServerInfo &to) {
+        object("machine_identifier", to.machine_identifier, "version", to.version, "answered_us", to.answered_in,
+               "libraries", to.libraries, "database_unavailable", to.database_unavailable);
+    }
+    void get(StoreInfo &to) {
+        object("folder", to.folder, "file_system", to.file_system, "journal", to.journal, "shares_memory",
+               to.shares_memory, "counter_page", to.counter_page, "locks", to.locks, "locks_error", to.locks_error,
+               "disk_bytes", to.disk_bytes, "free_bytes", to.free_bytes);
+    }
+    void get(MappingProposal &to) { object("from", to.from, "to", to.to, "matched", to.matched, "of", to.of); }
+    void get(Change &to) {
+        object("change", to.kind, "library", to.library, "section", to.section, "path", to.path, "from", to.from,
+               "from_key", to.from_key, "item", to.item);
+    }
+    void get(ChangesPage &to) { object("changes", to.changes, "cursor", to.cursor, "more", to.more); }
+
+    std::string_view left_;
+    int depth_ = 0;
+    bool ok_ = true;
+};
+
+inline std::int64_t deadline_ms(const std::optional<milliseconds> &deadline) noexcept {
+    if (!deadline.has_value()) return 0;
+    if (*deadline == no_deadline) return PLEXINDEX_NO_DEADLINE;
+    return std::max<std::int64_t>(1, deadline->count());
 }
 
-inline std::int64_t deadline_ms(const std::optional<milliseconds> &deadline, bool none) noexcept {
-    if (none) return PLEXINDEX_NO_DEADLINE;
-    if (!deadline.has_value()) return 0;
-    return deadline->count() < 1 ? 1 : static_cast<std::int64_t>(deadline->count());
-}
+inline std::uint32_t when(bool is_set, std::uint32_t flag) noexcept { return is_set ? flag : 0; }
 
 /// A host's function, called through C: what it throws waits here until C has returned.
 template <class Function> class Callback {
@@ -979,23 +1328,12 @@ public:
     explicit Callback(const Function &function) noexcept : function_(function) {}
 
     template <class... Arguments> bool operator()(const Arguments &...arguments) {
-#if defined(__cpp_exceptions)
-        if (thrown_ != nullptr) return false;
-        try {
-            return call(arguments...);
-#if defined(__GLIBCXX__)
-        } catch (abi::__forced_unwind &) {
-            throw; // the end of the thread: no one may stop it
-#endif
-        } catch (...) {
-            thrown_ = std::current_exception();
-            return false;
-        }
-#else
-        return call(arguments...);
-#endif
+        const auto call = [&]() -> bool {
+            if constexpr (std::is_void_v<decltype(function_(arguments...))>) return function_(arguments...), true;
+            else return function_(arguments...);
+        };
+        return thrown_ == nullptr && shield(false, call, [&](std::exception_ptr thrown) { thrown_ = thrown; });
     }
-
     void rethrow() {
 #if defined(__cpp_exceptions)
         if (thrown_ != nullptr) std::rethrow_exception(std::exchange(thrown_, nullptr));
@@ -1003,66 +1341,64 @@ public:
     }
 
 private:
-    template <class... Arguments> bool call(const Arguments &...arguments) {
-        if constexpr (std::is_void_v<decltype(function_(arguments...))>) {
-            function_(arguments...);
-            return true;
-        } else {
-            return function_(arguments...);
-        }
-    }
-
     const Function &function_;
-#if defined(__cpp_exceptions)
     std::exception_ptr thrown_;
-#endif
 };
-
-using ProgressCallback = Callback<std::function<bool(const Progress &)>>;
 
 /// A query, and the host's function while it runs.
 class Query {
 public:
-    Query(const plexindex_library_handle *library, std::string_view text, const Ask &ask, std::uint32_t flags = 0)
-        : callback_(ask.progress) {
+    Query(const plexindex_library_handle *library, std::string_view text, const QueryOptions &options,
+          std::uint32_t flags = 0)
+        : callback_(options.progress) {
         raw.size = sizeof raw;
         raw.library = library;
         raw.text = bytes(text);
-        raw.deadline_ms = deadline_ms(ask.deadline, ask.no_deadline);
-        raw.flags = flags | (ask.offline ? static_cast<std::uint32_t>(PLEXINDEX_QUERY_OFFLINE) : 0) |
-                    (ask.at_once ? static_cast<std::uint32_t>(PLEXINDEX_QUERY_AT_ONCE) : 0);
-        if (ask.progress) {
+        raw.deadline_ms = deadline_ms(options.deadline);
+        raw.flags = flags | when(options.offline, PLEXINDEX_QUERY_OFFLINE) |
+                    when(options.at_once, PLEXINDEX_QUERY_AT_ONCE);
+        if (options.progress) {
             raw.progress = report;
             raw.progress_user = &callback_;
         }
     }
-    Query(const Query &) = delete;
-    Query &operator=(const Query &) = delete;
-
     void rethrow() { callback_.rethrow(); }
 
     plexindex_query raw{};
 
 private:
+    using ProgressCallback = Callback<std::function<bool(const Progress &)>>;
+
     static std::int32_t report(void *user, const plexindex_progress *raw) {
-        const Progress progress{
-            {raw->library.data == nullptr ? "" : raw->library.data, raw->library.length},
-            raw->items,
-            raw->total,
-            milliseconds(static_cast<milliseconds::rep>(raw->elapsed_ms)),
-        };
-        return (*static_cast<ProgressCallback *>(user))(progress) ? 0 : 1;
+        const std::string_view library(raw->library.data == nullptr ? "" : raw->library.data, raw->library.length);
+        const milliseconds elapsed(static_cast<milliseconds::rep>(raw->elapsed_ms));
+        return (*static_cast<ProgressCallback *>(user))(Progress{library, raw->items, raw->total, elapsed}) ? 0 : 1;
     }
 
     ProgressCallback callback_;
 };
 
+/// Arguments as C takes them: a text is two.
+inline std::tuple<const char *, std::size_t> spread(std::string_view text) noexcept {
+    return {text.data(), text.size()};
+}
+inline std::tuple<const plexindex_query *> spread(Query &query) noexcept { return {&query.raw}; }
+template <class T> std::tuple<T> spread(const T &argument) noexcept { return {argument}; }
+inline void rethrow(Query &query) { query.rethrow(); }
+template <class T> void rethrow(const T &) noexcept {}
+
+/// Calls C, then throws what a host's function threw meanwhile.
+template <class Function, class... Arguments> std::int32_t call(Function function, Arguments &&...arguments) {
+    const std::int32_t status = std::apply(function, std::tuple_cat(spread(arguments)...));
+    (rethrow(arguments), ...);
+    return status;
+}
+
 /// Fills a string by a call that writes text.
 template <class Call> std::int32_t fill(std::string &text, Call call) {
-    // More than a string has room for within itself, where nothing says how that is aligned.
-    text.resize(std::max<std::size_t>(text.capacity(), 1024));
-    plexindex_buffer buffer{&text[0], text.size(), 0};
-    std::int32_t status = call(&buffer);
+    std::int32_t status = PLEXINDEX_BUFFER_TOO_SMALL;
+    // More than fits into a string itself, whose own memory has any alignment.
+    plexindex_buffer buffer{nullptr, 0, std::max<std::size_t>(text.capacity(), 1024)};
     while (status == PLEXINDEX_BUFFER_TOO_SMALL && buffer.length > buffer.capacity) {
         text.resize(buffer.length);
         buffer = {&text[0], text.size(), 0};
@@ -1072,513 +1408,585 @@ template <class Call> std::int32_t fill(std::string &text, Call call) {
     return status;
 }
 
-/// What all classes with calls share.
-template <class Policy> class Caller {
-public:
-    /// What a call gives: `T`, or Result<T>.
+/// Calls of classes with this kind of errors.
+template <class Policy> struct Caller {
     template <class T> using Of = typename Policy::template Of<T>;
 
-protected:
-    Caller() noexcept = default;
-    explicit Caller(std::shared_ptr<Opened> opened) noexcept : opened_(std::move(opened)) {}
-
-    [[nodiscard]] plexindex_handle *handle() const noexcept { return handle_of(opened_); }
-
-    /// What comes of a call without an answer.
-    static Of<void> done(std::int32_t status, const Failure &failure) {
+    /// Calls a function without an answer.
+    template <class... Arguments> static Of<void> run(Arguments &&...arguments) {
+        Failure failure;
+        const std::int32_t status = call(arguments..., failure.buffer());
         if (status >= first_error) return Policy::template failed<void>(failure.error(status));
         return Of<void>();
     }
-    /// What comes of a call with this answer.
-    template <class T> static Of<T> given(std::int32_t status, const Failure &failure, T value) {
+    /// Calls a function of a value to fill in and of the error's buffer, which returns a status.
+    template <class T, class Fill> static Of<T> made(Fill fill) {
+        T value{};
+        Failure failure;
+        const std::int32_t status = fill(value, failure.buffer());
         if (status >= first_error) return Policy::template failed<T>(failure.error(status));
         return Of<T>(std::move(value));
     }
-    /// What comes of a call that writes text.
-    template <class Call> static Of<std::string> text(Call call) {
-        Failure failure;
-        std::string text;
-        const std::int32_t status = fill(text, [&](plexindex_buffer *buffer) { return call(buffer, failure.buffer()); });
-        return given(status, failure, std::move(text));
+    /// Calls a function whose status is the answer.
+    template <class... Arguments> static Of<Status> status(Arguments &&...arguments) {
+        return made<Status>([&](Status &status, auto *error) {
+            const std::int32_t number = call(arguments..., error);
+            return status = static_cast<Status>(number), number;
+        });
+    }
+    /// Calls a function that writes text.
+    template <class... Arguments>
+    static std::int32_t text(std::string &text, plexindex_buffer *error, Arguments &&...arguments) {
+        return fill(text, [&](plexindex_buffer *buffer) { return call(arguments..., buffer, error); });
+    }
+    /// Calls a function that writes JSON; without a text the answer is empty.
+    template <class T, class... Arguments> static Of<T> json(Arguments &&...arguments) {
+        bool is_read = true;
+        Of<T> value = made<T>([&](T &to, auto *error) {
+            std::string json;
+            const std::int32_t status = text(json, error, arguments...);
+            is_read = status != PLEXINDEX_OK || Json(json).read(to);
+            return status;
+        });
+        if (is_read) return value;
+        return Policy::template failed<T>(Error(Status::unsupported, "the library's JSON is not what this header "
+                                                                     "reads: install matching versions"));
+    }
+};
+
+/// Reads items page by page, by a function that receives the path of the last item before.
+class ItemPages {
+public:
+    using value_type = Item;
+    using Read = std::function<std::int32_t(std::string_view after, plexindex_buffer *page, plexindex_buffer *error)>;
+    explicit ItemPages(Read read) : read_(std::move(read)) {}
+
+    std::int32_t next(plexindex_buffer *error) {
+        if (++place_ < page_.size()) return PLEXINDEX_OK;
+        if (!page_.empty()) after_ = page_[page_.size() - 1].path();
+        const std::int32_t status = memory_.fill(64 * 1024, [&](auto *page) { return read_(after_, page, error); });
+        place_ = 0;
+        const Answer answer(memory_.buffer(), 0);
+        page_ = answer.candidates();
+        files_ += answer.files();
+        return status;
+    }
+    Item current() const noexcept { return page_[place_]; }
+    std::uint64_t files() const noexcept { return files_; }
+
+private:
+    Read read_;
+    std::string after_;
+    Memory memory_;
+    Candidates page_;
+    std::size_t place_ = 0;
+    std::uint64_t files_ = 0;
+};
+
+/// Reads the names of a table's entries.
+class TableNames {
+public:
+    using value_type = std::string;
+    explicit TableNames(TableRef table) noexcept : table_(std::move(table)) {}
+
+    std::int32_t next(plexindex_buffer *error) {
+        std::string name;
+        const char *after = std::exchange(begun_, true) ? name_.c_str() : nullptr;
+        const std::int32_t status = fill(name, [&](plexindex_buffer *buffer) {
+            return plexindex_table_get_next(table_.get(), after, name_.size(), buffer, error);
+        });
+        name_ = std::move(name);
+        return status;
+    }
+    const std::string &current() const noexcept { return name_; }
+
+private:
+    TableRef table_;
+    std::string name_;
+    bool begun_ = false;
+};
+
+/// Walks folders of this machine.
+class Walker {
+public:
+    using value_type = Finding;
+    Walker(LibraryRef library, const Paths &folders, WalkOptions options)
+        : library_(std::move(library)), options_(std::move(options)) {
+        for (std::string_view texts = folders.text(); !texts.empty();) add(waiting_, "folder", take(texts));
     }
 
-    std::shared_ptr<Opened> opened_;
+    std::int32_t next(plexindex_buffer *error) {
+        for (;;) {
+            std::vector<std::string> found;
+            while (!findings_.empty()) {
+                if (take_finding(found)) return PLEXINDEX_OK;
+            }
+            // They come last in a page, and first in the next call.
+            waiting_.insert(waiting_.begin(), std::move_iterator(found.begin()), std::move_iterator(found.end()));
+            if (begun_ && walk_ == 0 && waiting_.empty()) return PLEXINDEX_NOT_FOUND;
+            const std::int32_t status = read(error);
+            if (status != PLEXINDEX_OK) return status;
+        }
+    }
+    const Finding &current() const noexcept { return finding_; }
+    std::uint64_t files() const noexcept { return files_; }
+
+private:
+    static void add(std::vector<std::string> &to, std::string_view kind, std::string_view path) {
+        to.emplace_back(kind).append(1, '\0').append(path).append(1, '\0');
+    }
+
+    std::int32_t read(plexindex_buffer *error) {
+        std::string folders;
+        const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(waiting_.size(), 4096));
+        for (auto folder = waiting_.begin(); folder != end; ++folder) folders += *folder;
+        plexindex_walk_request raw{};
+        raw.size = sizeof raw;
+        raw.library = library_.get();
+        raw.folders = bytes(folders);
+        raw.folders_count = static_cast<std::size_t>(end - waiting_.begin());
+        raw.limit = options_.limit;
+        raw.walk = walk_;
+        raw.rules = static_cast<std::uint32_t>(options_.rules);
+        raw.flags = options_.follow_links ? 0 : PLEXINDEX_WALK_ONCE;
+        const auto walk = [&](plexindex_buffer *found) { return plexindex_walk(&raw, found, error); };
+        const std::int32_t status = memory_.fill(256 * 1024, walk);
+        waiting_.erase(waiting_.begin(), end);
+        findings_ = memory_.text();
+        walk_ = raw.walk;
+        files_ += raw.files;
+        begun_ = true;
+        return status;
+    }
+    /// Takes the next finding. Returns `false` for a folder, which is read later.
+    bool take_finding(std::vector<std::string> &found) {
+        std::string_view kind = take(findings_);
+        const std::string_view cause = take(findings_), path = take(findings_), detail = take(findings_);
+        const bool is_folder = kind == "folder" || kind == "twin_folder";
+        if (is_folder && (!options_.enter || options_.enter(path))) add(found, kind, path);
+        if (is_folder) return false;
+        finding_ = {Finding::Kind::other, kind.substr(0, 5) == "twin_", path, cause, detail};
+        if (finding_.twin) kind.remove_prefix(5);
+        place_of(finding_.kind, kind, {"", "file", "left_out", "link", "unreadable"});
+        return true;
+    }
+
+    LibraryRef library_;
+    WalkOptions options_;
+    std::vector<std::string> waiting_;
+    std::uint64_t walk_ = 0, files_ = 0;
+    bool begun_ = false;
+    Memory memory_;
+    std::string_view findings_;
+    Finding finding_;
 };
 
 } // namespace detail
 /// @endcond
 
-template <class Policy> class BasicIndex;
-
-/// The items of a library, page by page; from Library::pages(). Move-only.
-template <class Policy> class BasicPages : detail::Caller<Policy> {
-    using Base = detail::Caller<Policy>;
-
+/// A range that is read as it is iterated, once, by one thread: of Items, of names in a table, of Findings. Move-only;
+/// do not move it while it is iterated. It keeps the index open.
+///
+/// An element is a view: it is valid until the iterator is advanced. begin() and `++` throw errors, which end the
+/// range. In plexindex::results each element is a Result, and an error is the last element.
+template <class Policy, class Source> class BasicStream {
 public:
+    using value_type = typename Policy::template Of<typename Source::value_type>; ///< The type of an element.
+
+    /// Goes from one element to the next. All copies of it are at the same place.
+    class iterator {
+        /// @cond
+    public:
+        using value_type = BasicStream::value_type;
+        using reference = value_type;
+        using pointer = detail::Arrow<value_type>;
+        using difference_type = std::ptrdiff_t;
+        using iterator_category = std::input_iterator_tag;
+
+        iterator() = default;
+        explicit iterator(BasicStream *stream) noexcept : stream_(stream) {}
+        reference operator*() const { return stream_->current(); }
+        pointer operator->() const { return {**this}; }
+        iterator &operator++() { return stream_->advance(), *this; }
+        void operator++(int) { ++*this; }
+        friend bool operator==(const iterator &a, const iterator &b) noexcept { return a.is_end() == b.is_end(); }
+        friend bool operator!=(const iterator &a, const iterator &b) noexcept { return a.is_end() != b.is_end(); }
+
+    private:
+        bool is_end() const noexcept { return stream_ == nullptr || stream_->ended_; }
+        BasicStream *stream_ = nullptr;
+        /// @endcond
+    };
+
+    /// Reads the first element, when it is called first.
+    [[nodiscard]] iterator begin() {
+        if (!std::exchange(begun_, true)) advance();
+        return iterator(this);
+    }
+    /// Behind the last element.
+    [[nodiscard]] iterator end() noexcept { return iterator(); }
+    /// Returns how many files were seen so far: by Library::walk() media files, by Library::list_items_not_on_disk()
+    /// files that were looked for.
+    [[nodiscard]] std::uint64_t files() const noexcept { return source_.files(); }
+
     /// @cond
-    BasicPages(std::shared_ptr<detail::Opened> opened, const plexindex_library_handle *library, std::size_t limit) noexcept
-        : Base(std::move(opened)), library_(library), limit_(limit) {}
+    explicit BasicStream(Source source) : source_(std::move(source)) {}
+    BasicStream(BasicStream &&) = default;
+    BasicStream &operator=(BasicStream &&) = default;
+    BasicStream(const BasicStream &) = delete;
+    BasicStream &operator=(const BasicStream &) = delete;
+    ~BasicStream() = default;
     /// @endcond
 
-    /// Reads the next page; `false` after the last one.
-    typename Base::template Of<bool> next() {
-        detail::Failure failure;
-        const std::int32_t status = block_.memory_.fill(64 * 1024, [&](plexindex_buffer *page) {
-            return plexindex_items(this->handle(), library(), &cursor_, limit_, page, failure.buffer());
-        });
-        return this->given(status, failure, status == PLEXINDEX_OK);
-    }
-    /// The items of this page.
-    [[nodiscard]] Candidates items() const & noexcept { return block_[0].candidates(); }
-    void items() const && = delete;
-
 private:
-    const plexindex_library_handle *library() const noexcept { return this->handle() == nullptr ? nullptr : library_; }
+    void advance() {
+        detail::Failure failure;
+        // After an error there is no more.
+        const std::int32_t status = failed_.has_value() ? PLEXINDEX_NOT_FOUND : source_.next(failure.buffer());
+        ended_ = status == PLEXINDEX_NOT_FOUND || (status >= detail::first_error && Policy::throws);
+        if (status < detail::first_error) return;
+        failed_ = failure.error(status);
+        if constexpr (Policy::throws) detail::raise(*failed_);
+    }
+    value_type current() const {
+        if (failed_.has_value()) return Policy::template failed<typename Source::value_type>(*failed_);
+        return value_type(source_.current());
+    }
 
-    const plexindex_library_handle *library_;
-    std::size_t limit_;
-    std::int64_t cursor_ = 0;
-    Block block_;
+    Source source_;
+    std::optional<Error> failed_;
+    bool begun_ = false, ended_ = false;
 };
 
-/// The items with files below a folder, page by page, in the order of the paths; from Library::pages_below() and
-/// Library::pages_not_on_disk(). Move-only.
-template <class Policy> class BasicPagesBelow : detail::Caller<Policy> {
-    using Base = detail::Caller<Policy>;
+/// A library of an index, or all of them; from Index::library(). It keeps the index open. A copy is the same library.
+template <class Policy> class BasicLibrary {
+    using Call = detail::Caller<Policy>;
+    using Answering = decltype(&plexindex_match_path);
+    using Listing = decltype(&plexindex_list_items_below);
 
 public:
-    /// @cond
-    using Read = decltype(&plexindex_items_below);
-    BasicPagesBelow(std::shared_ptr<detail::Opened> opened, const plexindex_library_handle *library, std::string folder,
-                    std::size_t limit, Read read = plexindex_items_below)
-        : Base(std::move(opened)), library_(library), folder_(std::move(folder)), limit_(limit), read_(read) {}
-    /// @endcond
+    template <class T> using Of = typename Policy::template Of<T>; ///< `T`, or `Result<T>`.
+    using Items = BasicStream<Policy, detail::ItemPages>;          ///< A stream of Item.
+    using Walk = BasicStream<Policy, detail::Walker>;              ///< A stream of Finding.
 
-    /// Reads the next page; `false` after the last one.
-    typename Base::template Of<bool> next() {
-        detail::Failure failure;
-        const std::int32_t status = block_.memory_.fill(64 * 1024, [&](plexindex_buffer *page) {
-            return read_(library(), folder_.data(), folder_.size(), after_.data(), after_.size(), limit_, page, failure.buffer());
-        });
-        if (status == PLEXINDEX_OK) {
-            const Candidates page = block_[0].candidates();
-            if (!page.empty()) after_ = std::string(page[page.size() - 1].path());
-        }
-        return this->given(status, failure, status == PLEXINDEX_OK);
-    }
-    /// The items of this page, each with one of its files as path().
-    [[nodiscard]] Candidates items() const & noexcept { return block_[0].candidates(); }
-    void items() const && = delete;
-
-private:
-    const plexindex_library_handle *library() const noexcept { return this->handle() == nullptr ? nullptr : library_; }
-
-    const plexindex_library_handle *library_;
-    std::string folder_;
-    std::string after_;
-    std::size_t limit_;
-    Read read_;
-    Block block_;
-};
-
-/// A library of an index, or all of them; from Index::library(). It keeps the index open. It may be copied: a copy is the
-/// same library.
-template <class Policy> class BasicLibrary : detail::Caller<Policy> {
-    using Base = detail::Caller<Policy>;
-    template <class T> using Of = typename Base::template Of<T>;
-
-public:
-    /// The fast lookup: the key of the item with this path, where the index has it at hand with high confidence; else
-    /// empty, and match() is to be asked. It waits for 200 ms at most.
-    [[nodiscard]] std::string lookup_key(PathRef path) const {
-        const char *key = looked_up(path);
-        return key == nullptr ? std::string() : std::string(key);
-    }
-    /// lookup_key() into the memory of an earlier key: without an allocation when that is large enough. Whether the key is
-    /// known; the text is empty otherwise.
-    bool lookup_key_into(std::string &key, PathRef path) const { return detail::copied(key, looked_up(path)); }
-    /// lookup_key() for many paths.
+    /// The fast lookup. Returns a copy of the key (`/library/metadata/<rating key>`) of the item with this path, where
+    /// the index has it at hand with high confidence. Nothing says that a fast lookup does not know: ask match(). It
+    /// never fails, sends no request, and after a change waits at most 200 ms.
+    [[nodiscard]] std::optional<std::string> lookup_key(PathRef path) const { return detail::copy(looked_up(path)); }
+    /// lookup_key() into a string, without an allocation where that is large enough. Returns whether the key is known;
+    /// the string is empty otherwise.
+    bool lookup_key_into(std::string &key, PathRef path) const { return detail::copy_to(key, looked_up(path)); }
+    /// lookup_key() for many paths in one call.
     [[nodiscard]] Of<Keys> lookup_keys(const Paths &paths) const {
-        Keys keys;
-        detail::Failure failure;
-        const std::int32_t status = keys_into(keys, paths, failure);
-        return this->given(status, failure, std::move(keys));
+        return Call::template made<Keys>([&](Keys &keys, auto *error) { return fill(keys, paths, error); });
     }
-    /// lookup_keys() into the memory of earlier keys.
+    /// lookup_keys() into earlier keys, whose memory is used again.
     Of<void> lookup_keys_into(Keys &keys, const Paths &paths) const {
-        detail::Failure failure;
-        return this->done(keys_into(keys, paths, failure), failure);
+        return Call::run([&](auto *error) { return fill(keys, paths, error); });
     }
 
-    /// Which item is this file? Sends requests where they are needed and allowed.
-    [[nodiscard]] Of<Match> match(PathRef path, const Ask &ask = {}) const { return one(plexindex_match_path, path, ask); }
-    /// match() into the memory of an earlier result: without an allocation when that is large enough.
-    Of<Status> match_into(Match &match, PathRef path, const Ask &ask = {}) const {
-        return into(match, plexindex_match_path, path, ask);
+    /// Returns the full answer for one path. Sends requests where they are needed and allowed.
+    [[nodiscard]] Of<Match> match(PathRef path, const QueryOptions &options = {}) const {
+        return answer(plexindex_match_path, path.bytes(), options);
     }
-    /// Which show, season, artist, album or item is this folder? The answer's items(), files() and kind() say what is below it.
-    [[nodiscard]] Of<Match> folder(PathRef path, const Ask &ask = {}) const { return one(plexindex_match_folder, path, ask); }
-    /// The items with this GUID.
-    [[nodiscard]] Of<Match> match_guid(std::string_view guid, const Ask &ask = {}) const {
-        return one(plexindex_match_guid, guid, ask);
-    }
-    /// The items with this title.
-    [[nodiscard]] Of<Match> search_title(std::string_view title, const Ask &ask = {}) const {
-        return one(plexindex_search_title, title, ask);
+    /// match() into an earlier result, whose memory is used again. Returns the answer's status.
+    Of<Status> match_into(Match &match, PathRef path, const QueryOptions &options = {}) const {
+        return Call::status(
+            [&](auto *error) { return fill(match, plexindex_match_path, path.bytes(), options, error); });
     }
     /// match() for many paths: one answer each, in order, each with its own status.
-    [[nodiscard]] Of<Block> match_paths(const Paths &paths, const Ask &ask = {}) const {
-        Block block;
-        detail::Failure failure;
-        const std::int32_t status = block_into(block, paths, ask, failure);
-        return this->given(status, failure, std::move(block));
+    [[nodiscard]] Of<Answers> match_paths(const Paths &paths, const QueryOptions &options = {}) const {
+        return Call::template made<Answers>([&](auto &all, auto *error) { return fill(all, paths, options, error); });
     }
-    /// match_paths() into the memory of an earlier result.
-    Of<void> match_paths_into(Block &block, const Paths &paths, const Ask &ask = {}) const {
-        detail::Failure failure;
-        return this->done(block_into(block, paths, ask, failure), failure);
+    /// match_paths() into an earlier result, whose memory is used again.
+    Of<void> match_paths_into(Answers &answers, const Paths &paths, const QueryOptions &options = {}) const {
+        return Call::run([&](auto *error) { return fill(answers, paths, options, error); });
+    }
+    /// Returns which show, season, artist, album or item a folder is. The answer's items(), files() and kind() say what
+    /// is below it.
+    [[nodiscard]] Of<Match> match_folder(PathRef folder, const QueryOptions &options = {}) const {
+        return answer(plexindex_match_folder, folder.bytes(), options);
+    }
+    /// Returns the items with this GUID: `plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or that of a legacy agent.
+    [[nodiscard]] Of<Match> match_guid(std::string_view guid, const QueryOptions &options = {}) const {
+        return answer(plexindex_match_guid, guid, options);
+    }
+    /// Returns the items with this title. Case, accents and punctuation do not count.
+    [[nodiscard]] Of<Match> search_title(std::string_view title, const QueryOptions &options = {}) const {
+        return answer(plexindex_search_title, title, options);
     }
 
-    /// Records that the item with this key has this path.
+    /// Records that the item with this key has this path. It is stored when the call returns, and answers first.
     Of<void> record_match(PathRef path, std::string_view key) const {
-        detail::Failure failure;
-        const std::string_view text = path.bytes();
-        return this->done(
-            plexindex_record_match(raw(), text.data(), text.size(), key.data(), key.size(), failure.buffer()), failure);
+        return Call::run(plexindex_record_match, library_.get(), path.bytes(), key);
     }
-    /// record_match() for many: all are recorded, or none. The keys stand in the order of the paths.
+    /// record_match() for many in one transaction: all are recorded, or none. The keys are in the order of the paths.
     Of<void> record_matches(const Paths &paths, const Paths &keys) const {
-        detail::Failure failure;
-        const std::string_view names = paths.text(), values = keys.text();
-        return this->done(plexindex_record_matches(raw(), names.data(), names.size(), values.data(), values.size(),
-                                                   paths.size(), failure.buffer()),
-                          failure);
+        return Call::run(plexindex_record_matches, library_.get(), paths.text(), keys.text(), paths.size());
     }
     /// Invalidates a path: its item is verified before it is answered again.
     Of<void> invalidate_path(PathRef path) const {
-        detail::Failure failure;
-        const std::string_view text = path.bytes();
-        return this->done(plexindex_invalidate_path(raw(), text.data(), text.size(), failure.buffer()), failure);
+        return Call::run(plexindex_invalidate_path, library_.get(), path.bytes());
     }
-    /// Invalidates an item, by its key or rating key.
+    /// Invalidates all paths of an item, by its key or rating key. Call it when the server answers 404.
     Of<void> invalidate_item(std::string_view key) const {
-        detail::Failure failure;
-        return this->done(plexindex_invalidate_item(raw(), key.data(), key.size(), failure.buffer()), failure);
+        return Call::run(plexindex_invalidate_item, library_.get(), key);
     }
-    /// Invalidates the library: the next call that may ask the server fetches a full listing.
-    Of<void> invalidate() const {
-        detail::Failure failure;
-        return this->done(plexindex_invalidate_library(raw(), failure.buffer()), failure);
-    }
-    /// Brings the library up to date now; with `full` by a full listing in any case. Status::ok, or Status::not_yet when
-    /// the deadline came first.
-    Of<Status> refresh(const Ask &ask = {}, bool full = false) const {
-        return refreshed(ask, full ? PLEXINDEX_QUERY_FULL : 0);
-    }
-    /// Brings the library up to date now, and asks the server once whether anything changed while the listing is fresh, too.
-    Of<Status> check(const Ask &ask = {}) const { return refreshed(ask, PLEXINDEX_QUERY_PROBE); }
-
-    /// What was added, removed, changed and moved since a cursor was given, as the JSON object of plexindex_changes_json(): about
-    /// so many items, and the cursor to go on from. Without a cursor there is nothing yet, and the cursor is that of now; with
-    /// `full` all items come as additions first. Sends no request.
-    [[nodiscard]] Of<std::string> changes_json(std::string_view token = {}, std::size_t limit = 1000, bool full = false) const {
-        const detail::Query query(raw(), token, {}, full ? PLEXINDEX_QUERY_FULL : 0);
-        return this->text([&](plexindex_buffer *json, plexindex_buffer *error) {
-            return plexindex_changes_json(this->handle(), &query.raw, limit, json, error);
-        });
-    }
-    /// Waits until changes_json() has something, or the server has to be asked before that is known: Status::ok. With the
-    /// deadline Status::not_yet. `ask.progress` is called every 200 ms and by wake_waiting(), and ends it.
-    Of<Status> wait_for_changes(std::string_view token, const Ask &ask = {}) const {
-        detail::Failure failure;
-        detail::Query query(raw(), token, ask);
-        const std::int32_t status = plexindex_wait_for_changes(this->handle(), &query.raw, failure.buffer());
-        query.rethrow();
-        return this->given(status, failure, static_cast<Status>(status));
+    /// Invalidates the library, or all: the next call that may ask the server fetches a full listing.
+    Of<void> invalidate() const { return Call::run(plexindex_invalidate_library, library_.get()); }
+    /// Brings the library, or all, up to date now. Returns Status::ok; Status::not_yet when the deadline came first.
+    Of<Status> refresh(RefreshMode mode = RefreshMode::if_due, const QueryOptions &options = {}) const {
+        detail::Query query(library_.get(), {}, options, static_cast<std::uint32_t>(mode));
+        return Call::status(plexindex_refresh, library_.index(), query);
     }
 
-    /// The items as the store has them, so many a page. Sends no request.
-    [[nodiscard]] BasicPages<Policy> pages(std::size_t limit = 1000) const {
-        return BasicPages<Policy>(this->opened_, raw(), limit);
+    /// Returns a page of what was added, removed, changed and moved since a cursor was given. Without a cursor the page
+    /// is empty and its cursor is that of now. Sends no request: refresh() does. The error Status::list_again says that
+    /// the changes are not known any more: begin again with ChangesOptions::full.
+    [[nodiscard]] Of<ChangesPage> list_changes(std::string_view cursor = {}, const ChangesOptions &options = {}) const {
+        detail::Query query(library_.get(), cursor, {}, detail::when(options.full, PLEXINDEX_QUERY_FULL));
+        return Call::template json<ChangesPage>(plexindex_list_changes_json, library_.index(), query, options.limit);
     }
-    /// The items with files below a folder, in pages of so many files.
-    [[nodiscard]] BasicPagesBelow<Policy> pages_below(PathRef folder, std::size_t limit = 1000) const {
-        return BasicPagesBelow<Policy>(this->opened_, raw(), std::string(folder.bytes()), limit);
+    /// Waits until list_changes() has something, or the server has to be asked: Status::ok, then call refresh() and
+    /// list_changes(). Status::not_yet says that the deadline came first. `options.progress` is called every 200 ms and
+    /// by Index::wake_waiting(), and ends the wait (Status::aborted).
+    Of<Status> wait_for_changes(std::string_view cursor, const QueryOptions &options = {}) const {
+        detail::Query query(library_.get(), cursor, options);
+        return Call::status(plexindex_wait_for_changes, library_.index(), query);
     }
-    /// Those of them whose files are not on this machine's disk, all files of items that have several, and the last one of so
-    /// many files that were looked for.
-    [[nodiscard]] BasicPagesBelow<Policy> pages_not_on_disk(PathRef folder, std::size_t limit = 1000) const {
-        return BasicPagesBelow<Policy>(this->opened_, raw(), std::string(folder.bytes()), limit, plexindex_items_not_on_disk);
+
+    /// Returns one item with all its files, as the store has it; nothing when no listing holds it. Sends no request.
+    [[nodiscard]] Of<std::optional<ItemDetails>> item(std::string_view key) const {
+        return Call::template json<std::optional<ItemDetails>>(plexindex_get_item_json, library_.get(), key);
     }
-    /// Walks folders of this machine for a while: findings as `plexindex_walk` gives them, four texts each that NULs follow.
-    /// `folders`: pairs of them, `folder` and the path, or `walk` and its number; without `walk` no link is followed. `files`: receives how many media files there were.
-    [[nodiscard]] Of<std::string> walk(const Paths &folders, std::uint64_t &files, std::uint32_t rules = rule::all,
-                                       std::size_t limit = 10000) const {
-        const std::string_view given = folders.text();
-        return this->text([&](plexindex_buffer *page, plexindex_buffer *error) {
-            return plexindex_walk(raw(), given.data(), given.size(), folders.size() / 2, rules, limit, &files, page, error);
-        });
+    /// Returns a stream of the items of one library as the store has them, which reads so many at a time, 1 to 10,000.
+    /// Sends no request.
+    [[nodiscard]] Items list_items(std::size_t page = 1000) const {
+        auto next = [library = library_, at = std::int64_t{0}, page](auto, auto *to, auto *error) mutable {
+            return plexindex_list_items(library.get(), &at, page, to, error);
+        };
+        return Items(detail::ItemPages(std::move(next)));
     }
-    /// One item as the store has it, as JSON; empty when no listing holds it.
-    [[nodiscard]] Of<std::string> item_json(std::string_view key) const {
-        return this->text([&](plexindex_buffer *json, plexindex_buffer *error) {
-            return plexindex_item_json(raw(), key.data(), key.size(), json, error);
-        });
+    /// Returns a stream of the items with files below a folder, in the order of their paths, once for each file.
+    [[nodiscard]] Items list_items_below(PathRef folder, std::size_t page = 1000) const {
+        return list(plexindex_list_items_below, folder, page);
+    }
+    /// Returns a stream of those of list_items_below() whose files are missing on this machine. All files of items that
+    /// have several come too, and the last file of each page.
+    [[nodiscard]] Items list_items_not_on_disk(PathRef folder, std::size_t page = 1000) const {
+        return list(plexindex_list_items_not_on_disk, folder, page);
+    }
+    /// Walks folders of this machine, given with their full paths, and all below them. Returns a stream of what is not
+    /// listed without a doubt. Sends no request. Reading on takes some 200 ms at most, on three threads more.
+    [[nodiscard]] Walk walk(const Paths &folders, WalkOptions options = {}) const {
+        return Walk(detail::Walker(library_, folders, std::move(options)));
     }
     /// Gives many items of this library the same values. `report` is filled in also when the call fails.
     Of<void> edit_items(const Edit &edit, EditReport *report = nullptr) const {
-        detail::Failure failure;
-        EditReport told;
-        told.states.resize(edit.keys_.size(), EditReport::State::no);
         static_assert(sizeof(EditReport::State) == 1, "as C has it");
-        plexindex_edit raw_edit{};
-        raw_edit.size = sizeof raw_edit;
-        raw_edit.library = raw();
-        raw_edit.keys = detail::bytes(edit.keys_.text());
-        raw_edit.keys_count = edit.keys_.size();
-        raw_edit.changes = detail::bytes(edit.changes_.text());
-        raw_edit.changes_count = edit.changes_.size() / 2;
-        raw_edit.deadline_ms = detail::deadline_ms(edit.deadline, edit.no_deadline);
-        raw_edit.lock = static_cast<std::int32_t>(edit.lock);
+        EditReport made;
+        made.states.resize(edit.keys_.size(), EditReport::State::no);
+        plexindex_edit raw{};
+        raw.size = sizeof raw;
+        raw.library = library_.get();
+        raw.keys = detail::bytes(edit.keys_.text());
+        raw.keys_count = edit.keys_.size();
+        raw.changes = detail::bytes(edit.changes_.text());
+        raw.changes_count = edit.changes_.size() / 2;
+        raw.deadline_ms = detail::deadline_ms(edit.deadline);
+        raw.lock = static_cast<std::int32_t>(edit.lock);
         plexindex_edit_report raw_report{};
         raw_report.size = sizeof raw_report;
-        raw_report.states = reinterpret_cast<std::uint8_t *>(told.states.data());
-        raw_report.states_capacity = told.states.size();
-        const std::int32_t status = plexindex_edit_items(this->handle(), &raw_edit, &raw_report, failure.buffer());
-        if (report != nullptr) {
-            told.done = raw_report.done;
-            told.failed = raw_report.failed;
-            told.requests = raw_report.requests;
-            *report = std::move(told);
-        }
-        return this->done(status, failure);
+        raw_report.states = reinterpret_cast<std::uint8_t *>(made.states.data());
+        raw_report.states_capacity = made.states.size();
+        return Call::run([&](auto *error) {
+            const std::int32_t status = plexindex_edit_items(&raw, &raw_report, error);
+            std::tie(made.done, made.failed, made.requests) =
+                std::tie(raw_report.done, raw_report.failed, raw_report.requests);
+            if (report != nullptr) *report = std::move(made);
+            return status;
+        });
     }
 
+    /// Returns the handle for functions of C, valid until the index is closed; NULL once it is.
+    [[nodiscard]] const plexindex_library_handle *native_handle() const noexcept { return library_.get(); }
+
 private:
-    friend class BasicIndex<Policy>;
-    using One = std::int32_t (*)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
+    friend Call;
+    template <class> friend class BasicIndex;
+    BasicLibrary() = default;
 
-    BasicLibrary(std::shared_ptr<detail::Opened> opened, const plexindex_library_handle *library) noexcept
-        : Base(std::move(opened)), library_(library) {}
-
-    /// NULL where the index was closed, or this was moved from: no call takes it then.
-    const plexindex_library_handle *raw() const noexcept { return this->handle() == nullptr ? nullptr : library_; }
     // It belongs to the thread until its next fast lookup.
     const char *looked_up(const PathRef &path) const {
-        return path.terminated([&](const char *text) { return plexindex_lookup_key(raw(), text); });
+        return path.terminated([&](const char *text) { return plexindex_lookup_key(library_.get(), text); });
     }
-
-    Of<Status> refreshed(const Ask &ask, std::uint32_t flags) const {
-        detail::Failure failure;
-        detail::Query query(raw(), {}, ask, flags);
-        const std::int32_t status = plexindex_refresh(this->handle(), &query.raw, failure.buffer());
-        query.rethrow();
-        return this->given(status, failure, static_cast<Status>(status));
+    Items list(Listing read, PathRef folder, std::size_t page) const {
+        std::string below(folder.bytes());
+        auto next = [library = library_, read, below = std::move(below), page](auto after, auto *to, auto *error) {
+            return detail::call(read, library.get(), std::string_view(below), after, page, to, error);
+        };
+        return Items(detail::ItemPages(std::move(next)));
     }
-
-    std::int32_t ask_into(Match &match, One function, PathRef text, const Ask &ask, detail::Failure &failure) const {
-        detail::Query query(raw(), text.bytes(), ask);
-        const std::int32_t status = match.block_.memory_.fill(8 * 1024, [&](plexindex_buffer *answer) {
-            return function(this->handle(), &query.raw, answer, failure.buffer());
+    Of<Match> answer(Answering function, std::string_view text, const QueryOptions &options) const {
+        return Call::template made<Match>(
+            [&](Match &to, auto *error) { return fill(to, function, text, options, error); });
+    }
+    std::int32_t fill(Match &match, Answering function, std::string_view text, const QueryOptions &options,
+                      plexindex_buffer *error) const {
+        static_cast<Answer &>(match) = Answer();
+        detail::Query query(library_.get(), text, options);
+        const std::int32_t status = match.memory_.fill(8 * 1024, [&](plexindex_buffer *block) {
+            return detail::call(function, library_.index(), query, block, error);
         });
-        query.rethrow();
+        static_cast<Answer &>(match) = Answer(match.memory_.buffer(), 0);
         return status;
     }
-    Of<Match> one(One function, PathRef text, const Ask &ask) const {
-        Match match;
-        detail::Failure failure;
-        const std::int32_t status = ask_into(match, function, text, ask, failure);
-        return this->given(status, failure, std::move(match));
-    }
-    Of<Status> into(Match &match, One function, PathRef text, const Ask &ask) const {
-        detail::Failure failure;
-        const std::int32_t status = ask_into(match, function, text, ask, failure);
-        return this->given(status, failure, static_cast<Status>(status));
-    }
-    std::int32_t block_into(Block &block, const Paths &paths, const Ask &ask, detail::Failure &failure) const {
-        detail::Query query(raw(), paths.text(), ask);
-        // What most answers need: asking again is dearer than memory that is not used.
-        const std::size_t room = 4096 + paths.size() * 384 + paths.text().size() * 2;
-        const std::int32_t status = block.memory_.fill(room, [&](plexindex_buffer *answers) {
-            return plexindex_match_paths(this->handle(), &query.raw, paths.size(), answers, failure.buffer());
+    std::int32_t fill(Answers &answers, const Paths &paths, const QueryOptions &options,
+                      plexindex_buffer *error) const {
+        detail::Query query(library_.get(), paths.text(), options);
+        // Enough for most answers: asking again costs more than memory that is not used.
+        const std::size_t first = 4096 + paths.size() * 384 + paths.text().size() * 2;
+        return answers.memory_.fill(first, [&](plexindex_buffer *block) {
+            return detail::call(plexindex_match_paths, library_.index(), query, paths.size(), block, error);
         });
-        query.rethrow();
+    }
+    std::int32_t fill(Keys &keys, const Paths &paths, plexindex_buffer *error) const {
+        const std::int32_t status = keys.memory_.fill(64 + paths.size() * 32, [&](plexindex_buffer *block) {
+            return detail::call(plexindex_lookup_keys, library_.get(), paths.text(), paths.size(), block, error);
+        });
+        keys.keys_.clear();
+        for (std::string_view all = keys.memory_.text(); !all.empty();) keys.keys_.push_back(detail::take(all));
         return status;
     }
-    std::int32_t keys_into(Keys &keys, const Paths &paths, detail::Failure &failure) const {
-        return keys.memory_.fill(paths.size() * 32, [&](plexindex_buffer *buffer) {
-            return plexindex_lookup_keys(raw(), paths.text().data(), paths.text().size(), paths.size(), buffer,
-                                         failure.buffer());
-        });
-    }
 
-    const plexindex_library_handle *library_ = nullptr;
+    detail::LibraryRef library_;
 };
 
-/// A table of the host's own values, or all tables; from Index::table(). It keeps the index open. It may be copied: a copy
-/// is the same table.
-template <class Policy> class BasicTable : detail::Caller<Policy> {
-    using Base = detail::Caller<Policy>;
-    template <class T> using Of = typename Base::template Of<T>;
+/// A table of the host's own values, or all tables; from Index::table(). It keeps the index open. A copy is the same
+/// table.
+template <class Policy> class BasicTable {
+    using Call = detail::Caller<Policy>;
 
 public:
-    /// The fast lookup: the value of this name, where the index has it at hand; nothing where get() is to be asked.
-    [[nodiscard]] std::optional<std::string> lookup(PathRef name) const {
-        const char *value = looked_up(name);
-        return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-    }
-    /// lookup() into the memory of an earlier value: without an allocation when that is large enough. Whether it is known; the
-    /// text is empty otherwise.
-    bool lookup_into(std::string &value, PathRef name) const { return detail::copied(value, looked_up(name)); }
-    /// The value of this name.
+    template <class T> using Of = typename Policy::template Of<T>; ///< `T`, or `Result<T>`.
+    using Names = BasicStream<Policy, detail::TableNames>;         ///< A stream of std::string.
+
+    /// The fast lookup. Returns a copy of the value of this name, where the index has it at hand. Nothing says that a
+    /// fast lookup does not know: ask get(). It never fails.
+    [[nodiscard]] std::optional<std::string> lookup(PathRef name) const { return detail::copy(looked_up(name)); }
+    /// lookup() into a string, without an allocation where that is large enough. Returns whether the value is known;
+    /// the string is empty otherwise.
+    bool lookup_into(std::string &value, PathRef name) const { return detail::copy_to(value, looked_up(name)); }
+    /// Returns the value of this name; nothing when there is none.
     [[nodiscard]] Of<std::optional<std::string>> get(std::string_view name) const {
-        detail::Failure failure;
-        std::string value;
-        const std::int32_t status = read(value, name, failure);
-        return this->given(status, failure,
-                           status == PLEXINDEX_OK ? std::optional<std::string>(std::move(value)) : std::nullopt);
+        return Call::template made<std::optional<std::string>>([&](auto &value, auto *error) {
+            const auto status = Call::text(value.emplace(), error, plexindex_table_get, table_.get(), name);
+            if (status != PLEXINDEX_OK) value.reset();
+            return status;
+        });
     }
-    /// get() into the memory of an earlier value; whether there is one.
+    /// get() into a string, whose memory is used again. Returns whether there is a value.
     Of<bool> get_into(std::string &value, std::string_view name) const {
-        detail::Failure failure;
-        const std::int32_t status = read(value, name, failure);
-        return this->given(status, failure, status == PLEXINDEX_OK);
+        return Call::template made<bool>([&](bool &is_there, auto *error) {
+            const auto status = Call::text(value, error, plexindex_table_get, table_.get(), name);
+            return is_there = status == PLEXINDEX_OK, status;
+        });
     }
-    /// Whether there is a value.
+    /// Returns whether there is a value.
     [[nodiscard]] Of<bool> contains(std::string_view name) const {
-        detail::Failure failure;
-        const std::int32_t status = plexindex_table_get(raw(), name.data(), name.size(), nullptr, failure.buffer());
-        return this->given(status, failure, status == PLEXINDEX_OK);
+        return Call::template made<bool>([&](bool &is_there, auto *error) {
+            const auto status = plexindex_table_get(table_.get(), name.data(), name.size(), nullptr, error);
+            return is_there = status == PLEXINDEX_OK, status;
+        });
     }
-    /// Stores a value for `ttl`: 0 for one hour, ttl_at_once, ttl_never. All tables of the store may take `limit` bytes.
-    Of<void> put(std::string_view name, std::string_view value, milliseconds ttl, std::uint64_t limit) const {
-        detail::Failure failure;
-        return this->done(plexindex_table_put(raw(), name.data(), name.size(), value.data(), value.size(), ttl.count(),
-                                              limit, failure.buffer()),
-                          failure);
+    /// Stores a value. It replaces the value of the same name, and is stored when the call returns.
+    Of<void> put(std::string_view name, std::string_view value, const PutOptions &options = {}) const {
+        return Call::run(plexindex_table_put, table_.get(), name, value, options.ttl.count(), options.limit);
     }
     /// Removes an entry. One that does not exist is no error.
-    Of<void> remove(std::string_view name) const {
-        detail::Failure failure;
-        return this->done(plexindex_table_remove(raw(), name.data(), name.size(), failure.buffer()), failure);
-    }
-    /// The name behind `after`, in the order of their bytes; the first one without `after`.
-    [[nodiscard]] Of<std::optional<std::string>> next(const std::optional<std::string> &after = std::nullopt) const {
-        detail::Failure failure;
-        std::string name;
-        const std::int32_t status = detail::fill(name, [&](plexindex_buffer *buffer) {
-            const char *data = after.has_value() ? after->c_str() : nullptr;
-            return plexindex_table_next(raw(), data, after.has_value() ? after->size() : 0, buffer, failure.buffer());
-        });
-        return this->given(status, failure,
-                           status == PLEXINDEX_OK ? std::optional<std::string>(std::move(name)) : std::nullopt);
-    }
-    /// How many entries.
+    Of<void> remove(std::string_view name) const { return Call::run(plexindex_table_remove, table_.get(), name); }
+    /// Returns a stream of the entries' names, in the order of their bytes.
+    [[nodiscard]] Names names() const { return Names(detail::TableNames(table_)); }
+    /// Returns how many entries there are, in all tables if this is all of them.
     [[nodiscard]] Of<std::uint64_t> count() const {
-        detail::Failure failure;
-        std::uint64_t count = 0;
-        const std::int32_t status = plexindex_table_count(raw(), &count, failure.buffer());
-        return this->given(status, failure, count);
+        return Call::template made<std::uint64_t>([&](std::uint64_t &count, auto *error) {
+            return plexindex_table_count(table_.get(), &count, error);
+        });
     }
     /// Removes all entries.
-    Of<void> clear() const {
-        detail::Failure failure;
-        return this->done(plexindex_table_clear(raw(), failure.buffer()), failure);
-    }
+    Of<void> clear() const { return Call::run(plexindex_table_clear, table_.get()); }
 
-    /// @cond
-    /// NULL where the index was closed, or this was moved from.
-    const plexindex_table_handle *raw() const noexcept { return this->handle() == nullptr ? nullptr : table_; }
+    /// Returns the handle for functions of C, valid until the index is closed; NULL once it is.
+    [[nodiscard]] const plexindex_table_handle *native_handle() const noexcept { return table_.get(); }
+
+private:
+    friend Call;
+    friend class WriteBatch;
+    template <class> friend class BasicIndex;
+    BasicTable() = default;
+
     // It belongs to the thread until its next fast lookup.
     const char *looked_up(const PathRef &name) const {
-        return name.terminated([&](const char *text) { return plexindex_table_lookup(raw(), text); });
-    }
-    /// @endcond
-
-private:
-    friend class BasicIndex<Policy>;
-
-    BasicTable(std::shared_ptr<detail::Opened> opened, const plexindex_table_handle *table) noexcept
-        : Base(std::move(opened)), table_(table) {}
-
-    std::int32_t read(std::string &value, std::string_view name, detail::Failure &failure) const {
-        return detail::fill(value, [&](plexindex_buffer *buffer) {
-            return plexindex_table_get(raw(), name.data(), name.size(), buffer, failure.buffer());
-        });
+        return name.terminated([&](const char *text) { return plexindex_table_lookup(table_.get(), text); });
     }
 
-    const plexindex_table_handle *table_ = nullptr;
+    detail::TableRef table_;
 };
 
-/// Many changes of tables, made together by Index::write(). It keeps the names and values.
-template <class Policy> class BasicWrite {
+/// Changes of tables that Index::write() makes in one transaction. It keeps copies of names and values.
+class WriteBatch {
 public:
     /// Stores a value.
-    BasicWrite &put(const BasicTable<Policy> &table, std::string_view name, std::string_view value) {
-        return add(PLEXINDEX_TABLE_PUT, table, name, value);
+    template <class Policy>
+    WriteBatch &put(const BasicTable<Policy> &table, std::string_view name, std::string_view value) {
+        return add(PLEXINDEX_TABLE_PUT, table.table_, name, value);
     }
     /// Removes an entry.
-    BasicWrite &remove(const BasicTable<Policy> &table, std::string_view name) {
-        return add(PLEXINDEX_TABLE_REMOVE, table, name, {});
+    template <class Policy> WriteBatch &remove(const BasicTable<Policy> &table, std::string_view name) {
+        return add(PLEXINDEX_TABLE_REMOVE, table.table_, name, {});
     }
     /// Removes all entries of a table.
-    BasicWrite &clear(const BasicTable<Policy> &table) { return add(PLEXINDEX_TABLE_CLEAR, table, {}, {}); }
-
-    /// @cond
-    struct Op {
-        std::int32_t kind;
-        BasicTable<Policy> table;
-        std::string name;
-        std::string value;
-    };
-    std::vector<Op> ops_;
-    /// @endcond
+    template <class Policy> WriteBatch &clear(const BasicTable<Policy> &table) {
+        return add(PLEXINDEX_TABLE_CLEAR, table.table_, {}, {});
+    }
 
 private:
-    BasicWrite &add(std::int32_t kind, const BasicTable<Policy> &table, std::string_view name, std::string_view value) {
-        ops_.push_back(Op{kind, table, std::string(name), std::string(value)});
+    template <class> friend class BasicIndex;
+    struct Change {
+        std::int32_t kind;
+        detail::TableRef table;
+        std::string name, value;
+    };
+    WriteBatch &add(std::int32_t kind, const detail::TableRef &table, std::string_view name, std::string_view value) {
+        changes_.push_back(Change{kind, table, std::string(name), std::string(value)});
         return *this;
     }
+
+    std::vector<Change> changes_;
 };
 
-/// An open index. It is closed when it and all its libraries and tables are gone, or by close(). Move-only.
-template <class Policy> class BasicIndex : detail::Caller<Policy> {
-    using Base = detail::Caller<Policy>;
-    template <class T> using Of = typename Base::template Of<T>;
+/// An open index. It is closed when it and all its libraries, tables and streams are gone, or by close(). Move-only.
+template <class Policy> class BasicIndex {
+    using Call = detail::Caller<Policy>;
 
 public:
-    /// Its libraries.
-    using Library = BasicLibrary<Policy>;
-    /// Its tables.
-    using Table = BasicTable<Policy>;
-    /// Changes of its tables.
-    using Write = BasicWrite<Policy>;
+    template <class T> using Of = typename Policy::template Of<T>; ///< `T`, or `Result<T>`.
+    using Library = BasicLibrary<Policy>;                          ///< A library of it.
+    using Table = BasicTable<Policy>;                              ///< A table of it.
 
-    /// @cond
-    BasicIndex(BasicIndex &&) noexcept = default;
-    BasicIndex &operator=(BasicIndex &&) noexcept = default;
-    BasicIndex(const BasicIndex &) = delete;
-    BasicIndex &operator=(const BasicIndex &) = delete;
-    ~BasicIndex() = default;
-    /// @endcond
-
-    /// Opens an index. Reads the disk only and sends no request.
+    /// Opens an index. Reads the disk only and sends no request. Several handles and processes may open the same
+    /// folder.
     [[nodiscard]] static Of<BasicIndex> open(const Options &options) {
-        detail::Failure failure;
-        if (plexindex_abi_version() != PLEXINDEX_ABI_VERSION) {
+        if (plexindex_get_abi_version() != PLEXINDEX_ABI_VERSION) {
             return Policy::template failed<BasicIndex>(
                 Error(Status::unsupported, "the plexindex library has another ABI version than the header that this "
                                            "program was compiled with: install matching versions"));
         }
-        auto opened = std::make_shared<detail::Opened>();
         std::vector<plexindex_mapping> mappings;
-        mappings.reserve(options.mappings.size());
-        for (const Mapping &mapping : options.mappings) {
-            mappings.push_back(
-                {static_cast<std::int32_t>(mapping.kind), 0, detail::bytes(mapping.from), detail::bytes(mapping.to)});
+        for (const auto &[from, to, kind] : options.mappings) {
+            mappings.push_back({static_cast<std::int32_t>(kind), 0, detail::bytes(from), detail::bytes(to)});
         }
-        plexindex_options raw{};
-        raw.size = sizeof raw;
+        plexindex_options raw = plexindex_options_init();
         raw.cache_dir = detail::bytes(options.cache_dir.native());
         raw.server_url = detail::bytes(options.server_url);
         raw.token = detail::bytes(options.token);
@@ -1591,10 +1999,10 @@ public:
         raw.read_timeout_ms = options.read_timeout.count();
         raw.retry_ms = options.retry_for.count();
         raw.matches_limit = options.matches_limit;
-        raw.flags = (options.offline ? PLEXINDEX_OPEN_OFFLINE : 0u) |
-                    (options.accept_invalid_certs ? PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS : 0u) |
-                    (options.no_mmap ? PLEXINDEX_OPEN_NO_MMAP : 0u) |
-                    (options.obfuscate_paths ? PLEXINDEX_OPEN_OBFUSCATE_PATHS : 0u);
+        raw.flags = detail::when(options.offline, PLEXINDEX_OPEN_OFFLINE) |
+                    detail::when(options.accept_invalid_certs, PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS) |
+                    detail::when(options.no_mmap, PLEXINDEX_OPEN_NO_MMAP) |
+                    detail::when(options.obfuscate_paths, PLEXINDEX_OPEN_OBFUSCATE_PATHS);
         raw.page_size = options.page_size;
         raw.log_level = static_cast<std::int32_t>(options.log_level);
         raw.mappings = mappings.data();
@@ -1602,173 +2010,143 @@ public:
         raw.slow_ms = options.slow.count();
         raw.size_limit = options.size_limit;
         raw.database = detail::bytes(options.database.native());
-        if (options.renew_token) {
-            opened->renew_token = options.renew_token;
-            raw.renew_token = detail::renew_token;
-            raw.renew_token_user = opened.get();
-        }
-        const std::int32_t status = plexindex_open(&raw, &opened->handle, failure.buffer());
-        return Base::given(status, failure, BasicIndex(std::move(opened)));
+        return Call::template made<BasicIndex>([&](BasicIndex &index, auto *error) {
+            index.opened_ = std::make_shared<detail::Opened>();
+            if (options.renew_token) {
+                index.opened_->renew_token = options.renew_token;
+                raw.renew_token = detail::renew_token;
+                raw.renew_token_user = index.opened_.get();
+            }
+            return plexindex_open(&raw, &index.opened_->handle, error);
+        });
     }
-    /// Closes the index, and says whether its counters were written. No other call may be under way with it, its libraries
-    /// or its tables. Those that are left answer Status::null_pointer from then on.
+    /// Closes the index; fails when its counters could not be written. No other call may be under way with it, its
+    /// libraries, tables or streams. Later calls fail with Status::null_pointer.
     Of<void> close() {
-        detail::Failure failure;
-        const std::int32_t status =
-            this->opened_ == nullptr ? PLEXINDEX_OK
-                                     : plexindex_close(std::exchange(this->opened_->handle, nullptr), failure.buffer());
-        return this->done(status, failure);
+        if (opened_ == nullptr) return Of<void>();
+        return Call::run(plexindex_close, std::exchange(opened_->handle, nullptr));
     }
-    /// Whether it is open: not closed, not moved from.
-    [[nodiscard]] bool is_open() const noexcept { return this->handle() != nullptr; }
+    /// Returns whether it is open: neither closed nor moved from.
+    [[nodiscard]] bool is_open() const noexcept { return native_handle() != nullptr; }
 
-    /// The library with this title, section id or uuid. Sends no request.
-    [[nodiscard]] Of<Library> library(std::string_view name, Select by = Select::title) const {
-        detail::Failure failure;
-        const plexindex_library_handle *library = nullptr;
-        const std::int32_t status = plexindex_library(this->handle(), static_cast<std::int32_t>(by), name.data(),
-                                                      name.size(), &library, failure.buffer());
-        return this->given(status, failure, Library(this->opened_, library));
+    /// Returns the library with this title, section id or uuid. Sends no request. A library that the store does not
+    /// know is no error yet: the first call that uses it asks the server.
+    [[nodiscard]] Of<Library> library(std::string_view name, Selector by = Selector::any) const {
+        return Call::template made<Library>([&](Library &to, auto *error) {
+            to.library_.opened = opened_;
+            const auto kind = static_cast<std::int32_t>(by);
+            return detail::call(plexindex_get_library, native_handle(), kind, name, &to.library_.handle, error);
+        });
     }
-    /// All libraries.
-    [[nodiscard]] Of<Library> all() const { return library({}, Select::all); }
-    /// A table of the host's own values; `fold` takes `A` to `Z` in names for `a` to `z`.
-    [[nodiscard]] Of<Table> table(std::string_view name, bool fold = false) const {
+    /// Returns all libraries as one.
+    [[nodiscard]] Of<Library> all_libraries() const { return library({}, Selector::all); }
+    /// Returns a table of the host's own values. The first put() makes it.
+    [[nodiscard]] Of<Table> table(std::string_view name, const TableOptions &options = {}) const {
         // An empty name is a name: NULL would be all tables.
-        return table_of(name.data() == nullptr ? "" : name.data(), name.size(), fold);
+        const std::uint32_t flags = detail::when(options.fold_ascii, PLEXINDEX_TABLE_FOLD_ASCII);
+        return table_of(name.data() == nullptr ? "" : name, flags);
     }
-    /// All tables, to count or to clear.
-    [[nodiscard]] Of<Table> all_tables() const { return table_of(nullptr, 0, false); }
-    /// Makes many changes of tables in one transaction: all, or none. `ttl` and `limit` as for Table::put().
-    Of<void> write(const Write &write, milliseconds ttl, std::uint64_t limit) const {
-        detail::Failure failure;
+    /// Returns all tables, to count or to clear.
+    [[nodiscard]] Of<Table> all_tables() const { return table_of({}, 0); }
+    /// Makes many changes of tables in one transaction, in order: all are made, or none.
+    Of<void> write(const WriteBatch &batch, const PutOptions &options = {}) const {
         std::vector<plexindex_table_op> ops;
-        ops.reserve(write.ops_.size());
-        for (const auto &op : write.ops_) {
-            ops.push_back({op.kind, 0, op.table.raw(), detail::bytes(op.name), detail::bytes(op.value)});
+        for (const auto &[kind, table, name, value] : batch.changes_) {
+            ops.push_back({kind, 0, table.get(), detail::bytes(name), detail::bytes(value)});
         }
-        return this->done(
-            plexindex_table_write(this->handle(), ops.data(), ops.size(), ttl.count(), limit, failure.buffer()), failure);
+        return Call::run(plexindex_table_write, native_handle(), ops.data(), ops.size(), options.ttl.count(),
+                         options.limit);
     }
 
-    /// Replaces the token; an empty one is none. Sends no request, and calls under way go on as they began. Without
-    /// Options::user nothing of the earlier token's is answered before the server has accepted this one.
-    Of<void> set_token(std::string_view token) const {
-        detail::Failure failure;
-        return this->done(plexindex_set_token(this->handle(), token.data(), token.size(), failure.buffer()), failure);
-    }
-    /// Makes each wait_for_changes() that is under way call its progress now.
-    Of<void> wake_waiting() const {
-        detail::Failure failure;
-        return this->done(plexindex_wake_waiting(this->handle(), failure.buffer()), failure);
-    }
-    /// Invalidates every library.
-    Of<void> invalidate_all() const {
-        detail::Failure failure;
-        return this->done(plexindex_invalidate_all(this->handle(), failure.buffer()), failure);
-    }
+    /// Replaces the token; an empty one is none. Sends no request. Without Options::user nothing of the earlier token's
+    /// is answered before the server has accepted this one.
+    Of<void> set_token(std::string_view token) const { return Call::run(plexindex_set_token, native_handle(), token); }
+    /// Makes each Library::wait_for_changes() that is under way call its progress function now. Any thread may call it.
+    Of<void> wake_waiting() const { return Call::run(plexindex_wake_waiting, native_handle()); }
     /// Removes all that the store holds of this server and user.
-    Of<void> clear() const {
-        detail::Failure failure;
-        return this->done(plexindex_clear(this->handle(), failure.buffer()), failure);
-    }
-    /// Begins to listen to the server's events.
-    Of<void> watch_start() const {
-        detail::Failure failure;
-        return this->done(plexindex_watch_start(this->handle(), failure.buffer()), failure);
-    }
-    /// Ends what watch_start() began.
-    Of<void> watch_stop() const {
-        detail::Failure failure;
-        return this->done(plexindex_watch_stop(this->handle(), failure.buffer()), failure);
-    }
+    Of<void> clear() const { return Call::run(plexindex_clear, native_handle()); }
+    /// Begins to listen to the server's events, on a thread of the library's own.
+    Of<void> watch_start() const { return Call::run(plexindex_watch_start, native_handle()); }
+    /// Ends what watch_start() began. The thread has ended when the call returns.
+    Of<void> watch_stop() const { return Call::run(plexindex_watch_stop, native_handle()); }
     /// Tells the index of an event that the host received itself, such as a webhook's body.
-    Of<void> notify(std::string_view body) const {
-        detail::Failure failure;
-        return this->done(plexindex_notify(this->handle(), body.data(), body.size(), failure.buffer()), failure);
+    Of<void> notify(std::string_view body) const { return Call::run(plexindex_notify, native_handle(), body); }
+
+    /// Returns what happened.
+    [[nodiscard]] Of<Statistics> stats() const {
+        return Call::template made<Statistics>([&](Statistics &to, auto *error) {
+            to.size = sizeof(plexindex_stats);
+            return plexindex_get_stats(native_handle(), &to, error);
+        });
+    }
+    /// Returns the libraries. A request is sent only when none is known and the options allow it.
+    [[nodiscard]] Of<std::vector<LibraryInfo>> list_libraries(const QueryOptions &options = {}) const {
+        detail::Query query(nullptr, {}, options);
+        return Call::template json<std::vector<LibraryInfo>>(plexindex_list_libraries_json, native_handle(), query);
+    }
+    /// Asks the server who it is, with two or three requests. For finding out what is wrong.
+    [[nodiscard]] Of<ServerInfo> check_server(const QueryOptions &options = {}) const {
+        detail::Query query(nullptr, {}, options);
+        return Call::template json<ServerInfo>(plexindex_check_server_json, native_handle(), query);
+    }
+    /// Returns what kind of place the store is in.
+    [[nodiscard]] Of<StoreInfo> store() const {
+        return Call::template json<StoreInfo>(plexindex_get_store_json, native_handle());
+    }
+    /// Returns mappings that seem to be missing, the best first.
+    [[nodiscard]] Of<std::vector<MappingProposal>> propose_mappings() const {
+        return Call::template json<std::vector<MappingProposal>>(plexindex_propose_mappings_json, native_handle());
+    }
+    /// Returns a path of the server as this machine has it, by the mappings; without one the path stays as it is.
+    [[nodiscard]] Of<std::string> map_to_host(PathRef path) const {
+        return Call::template made<std::string>([&](std::string &host, auto *error) {
+            return Call::text(host, error, plexindex_map_to_host, native_handle(), path.bytes());
+        });
     }
 
-    /// What happened.
-    [[nodiscard]] Of<Statistics> stats() const {
-        detail::Failure failure;
-        Statistics stats{};
-        stats.size = sizeof stats;
-        const std::int32_t status = plexindex_stats(this->handle(), &stats, failure.buffer());
-        return this->given(status, failure, stats);
-    }
-    /// The statistics as JSON.
-    [[nodiscard]] Of<std::string> stats_json() const {
-        return this->text([&](plexindex_buffer *json, plexindex_buffer *error) {
-            return plexindex_stats_json(this->handle(), json, error);
+    /// Compares one path with others, as an index does, and needs none. Returns one relation for each.
+    [[nodiscard]] static Of<std::vector<PathRelation>> compare_paths(PathRef path, const Paths &others) {
+        return Call::template made<std::vector<PathRelation>>([&](auto &relations, auto *error) {
+            std::vector<std::uint32_t> all(others.size() + 1); // one more, so that there is always a first
+            const std::int32_t status =
+                detail::call(plexindex_compare_paths, path.bytes(), others.text(), others.size(), all.data(), error);
+            for (std::size_t i = 0; i < others.size(); ++i) {
+                relations.push_back({(all[i] & PLEXINDEX_PATHS_EQUAL) != 0, (all[i] & PLEXINDEX_PATHS_UNDER) != 0,
+                                     all[i] & PLEXINDEX_PATHS_COMMON});
+            }
+            return status;
         });
     }
-    /// The libraries, as JSON.
-    [[nodiscard]] Of<std::string> libraries_json(const Ask &ask = {}) const { return asked(plexindex_libraries_json, ask); }
-    /// Who the server is, as JSON. It is asked.
-    [[nodiscard]] Of<std::string> server_json(const Ask &ask = {}) const { return asked(plexindex_server_json, ask); }
-    /// What a path of the server is called on this machine, by the mappings.
-    [[nodiscard]] Of<std::string> host_path(PathRef path) const {
-        return this->text([&](plexindex_buffer *host, plexindex_buffer *error) {
-            return plexindex_host_path(this->handle(), path.bytes().data(), path.bytes().size(), host, error);
-        });
-    }
-    /// What kind of place the store is in, as JSON.
-    [[nodiscard]] Of<std::string> store_json() const {
-        return this->text([&](plexindex_buffer *json, plexindex_buffer *error) {
-            return plexindex_store_json(this->handle(), json, error);
-        });
-    }
-    /// Mappings that seem to be missing, as JSON.
-    [[nodiscard]] Of<std::string> proposals_json() const {
-        return this->text([&](plexindex_buffer *json, plexindex_buffer *error) {
-            return plexindex_proposals_json(this->handle(), json, error);
-        });
-    }
+
+    /// Returns the handle for functions of C, valid until the index is closed; NULL once it is.
+    [[nodiscard]] plexindex_handle *native_handle() const noexcept { return opened_ ? opened_->handle : nullptr; }
+
+    /// @cond
+    BasicIndex(BasicIndex &&) noexcept = default;
+    BasicIndex &operator=(BasicIndex &&) noexcept = default;
+    BasicIndex(const BasicIndex &) = delete;
+    BasicIndex &operator=(const BasicIndex &) = delete;
+    ~BasicIndex() = default;
+    /// @endcond
 
 private:
-    using Asked = std::int32_t (*)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
+    friend Call;
+    BasicIndex() = default;
 
-    explicit BasicIndex(std::shared_ptr<detail::Opened> opened) noexcept : Base(std::move(opened)) {}
-
-    /// NULL is all tables.
-    Of<Table> table_of(const char *name, std::size_t length, bool fold) const {
-        detail::Failure failure;
-        const plexindex_table_handle *table = nullptr;
-        const std::int32_t status =
-            plexindex_table(this->handle(), name, length, fold ? PLEXINDEX_TABLE_FOLD_ASCII : 0, &table, failure.buffer());
-        return this->given(status, failure, Table(this->opened_, table));
-    }
-
-    Of<std::string> asked(Asked function, const Ask &ask) const {
-        detail::Failure failure;
-        detail::Query query(nullptr, {}, ask);
-        std::string text;
-        const std::int32_t status = detail::fill(text, [&](plexindex_buffer *json) {
-            return function(this->handle(), &query.raw, json, failure.buffer());
+    Of<Table> table_of(std::string_view name, std::uint32_t flags) const {
+        return Call::template made<Table>([&](Table &to, auto *error) {
+            to.table_.opened = opened_;
+            return detail::call(plexindex_get_table, native_handle(), name, flags, &to.table_.handle, error);
         });
-        query.rethrow();
-        return this->given(status, failure, std::move(text));
     }
+
+    std::shared_ptr<detail::Opened> opened_;
 };
 
-/// @cond
-namespace detail {
-
-template <class Policy>
-typename Policy::template Of<std::vector<Relation>> compare_paths(PathRef path, const Paths &others) {
-    static_assert(sizeof(Relation) == sizeof(std::uint32_t), "as C has it");
-    Failure failure;
-    std::vector<Relation> relations(others.size() + 1); // one more, so that there is always a first
-    const std::string_view text = path.bytes(), block = others.text();
-    const std::int32_t status = plexindex_compare_paths(text.data(), text.size(), block.data(), block.size(), others.size(),
-                                                        &relations.data()->bits, failure.buffer());
-    relations.pop_back();
-    if (status >= first_error) return Policy::template failed<std::vector<Relation>>(failure.error(status));
-    return typename Policy::template Of<std::vector<Relation>>(std::move(relations));
-}
-
+/// Hands the log lines that wait to `function(LogLevel, std::string_view)`, oldest first, on this thread. An exception
+/// is thrown on when all lines are taken; the lines behind it are lost. Any thread may call it.
 template <class Function> void drain_log(const Function &function) {
-    using Lines = Callback<Function>;
+    using Lines = detail::Callback<Function>;
     Lines lines(function);
     plexindex_drain_log(
         [](void *user, std::int32_t level, const char *message, std::size_t length) {
@@ -1778,54 +2156,25 @@ template <class Function> void drain_log(const Function &function) {
     lines.rethrow();
 }
 
-} // namespace detail
-/// @endcond
-
-/// Hands the log lines that wait to `function(LogLevel, std::string_view)`, oldest first, on this thread. What it throws is
-/// thrown when all lines are taken; those behind that line are lost.
-template <class Function> void drain_log(const Function &function) { detail::drain_log(function); }
-
 #if defined(__cpp_exceptions) || defined(DOXYGEN)
-/// An open index. Errors are exceptions.
-using Index = BasicIndex<detail::Throws>;
-/// A library of it.
-using Library = BasicLibrary<detail::Throws>;
-/// A table of it.
-using Table = BasicTable<detail::Throws>;
-/// Changes of its tables.
-using Write = BasicWrite<detail::Throws>;
-/// The items of a library.
-using Pages = BasicPages<detail::Throws>;
-/// The items with files below a folder.
-using PagesBelow = BasicPagesBelow<detail::Throws>;
-
-/// Compares one path with others, as the index does: one relation each.
-[[nodiscard]] inline std::vector<Relation> compare_paths(PathRef path, const Paths &others) {
-    return detail::compare_paths<detail::Throws>(path, others);
-}
+using Index = BasicIndex<detail::Throws>;     ///< An open index. Errors are thrown.
+using Library = BasicLibrary<detail::Throws>; ///< A library of it.
+using Table = BasicTable<detail::Throws>;     ///< A table of it.
 #endif
 
-/// The same, where each call that can fail gives a plexindex::Result. This is all there is without exceptions.
+/// The same, where each call that can fail returns a plexindex::Result.
 namespace results {
-/// An open index. Errors are values.
-using Index = BasicIndex<detail::Returns>;
-/// A library of it.
-using Library = BasicLibrary<detail::Returns>;
-/// A table of it.
-using Table = BasicTable<detail::Returns>;
-/// Changes of its tables.
-using Write = BasicWrite<detail::Returns>;
-/// The items of a library.
-using Pages = BasicPages<detail::Returns>;
-/// The items with files below a folder.
-using PagesBelow = BasicPagesBelow<detail::Returns>;
-
-/// Compares one path with others, as the index does: one relation each.
-[[nodiscard]] inline Result<std::vector<Relation>> compare_paths(PathRef path, const Paths &others) {
-    return detail::compare_paths<detail::Returns>(path, others);
-}
+using Index = BasicIndex<detail::Returns>;     ///< An open index. Errors are values.
+using Library = BasicLibrary<detail::Returns>; ///< A library of it.
+using Table = BasicTable<detail::Returns>;     ///< A table of it.
 } // namespace results
 
+#if !defined(DOXYGEN)
+} // inline namespace
+#if !defined(__cpp_exceptions)
+} // inline namespace
+#endif
+#endif
 } // namespace plexindex
 
 #if defined(__cpp_lib_ranges)

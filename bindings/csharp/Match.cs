@@ -35,15 +35,15 @@ public static class Match
         int status = Plexindex.plexindex_open(ref options, out index, ref error); // the folder is made, nothing is fetched
         Plexindex.Bytes title = Text(given[3]);
         if (status == Plexindex.OK)
-            status = Plexindex.plexindex_library(index, Plexindex.SELECT_TITLE, title.data, title.length, out library, ref error);
+            status = Plexindex.plexindex_get_library(index, Plexindex.SELECT_TITLE, title.data, title.length, out library, ref error);
         var query = new Plexindex.Query { library = library, text = Text(given[4]) };
         query.size = (UIntPtr)Marshal.SizeOf(query);
         if (status == Plexindex.OK) // fetches the library where it must
             status = Plexindex.plexindex_match_path(index, ref query, ref block, ref error);
-        IntPtr answer = Plexindex.plexindex_block_answer(ref block, UIntPtr.Zero), at; // none after an error
-        for (uint place = 0; (at = Plexindex.plexindex_block_candidate(ref block, answer, (UIntPtr)place)) != IntPtr.Zero; place++)
-            Console.WriteLine(Utf8(Plexindex.plexindex_block_text(ref block, at))); // the key: an item begins with it
-        if (status != Plexindex.OK) Console.WriteLine(Utf8(Plexindex.plexindex_status_name(status)));
+        IntPtr answer = Plexindex.plexindex_get_answer(ref block, UIntPtr.Zero), at; // none after an error
+        for (uint place = 0; (at = Plexindex.plexindex_get_candidate(ref block, answer, (UIntPtr)place)) != IntPtr.Zero; place++)
+            Console.WriteLine(Utf8(Plexindex.plexindex_get_text(ref block, at))); // the key: an item begins with it
+        if (status != Plexindex.OK) Console.WriteLine(Utf8(Plexindex.plexindex_get_status_name(status)));
         if (status >= 100) Console.Error.WriteLine(Utf8(error.data));
         Plexindex.Buffer none = Memory();
         return Plexindex.plexindex_close(index, ref none) == Plexindex.OK && status < 100 ? 0 : 1;

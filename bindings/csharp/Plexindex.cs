@@ -28,12 +28,12 @@ public static class Plexindex
     public const int SELECT_SECTION = 2;
     public const int SELECT_UUID = 3;
     public const int SELECT_ALL = 4;
-    public const int RUNG_NONE = 0;
-    public const int RUNG_CONFIRMED = 1;
-    public const int RUNG_EXACT = 2;
-    public const int RUNG_MAPPED = 3;
-    public const int RUNG_SUFFIX = 4;
-    public const int RUNG_FILE_NAME = 5;
+    public const int MATCH_NONE = 0;
+    public const int MATCH_CONFIRMED = 1;
+    public const int MATCH_EXACT = 2;
+    public const int MATCH_MAPPED = 3;
+    public const int MATCH_SUFFIX = 4;
+    public const int MATCH_FILE_NAME = 5;
     public const int CONFIDENCE_NONE = 0;
     public const int CONFIDENCE_LOW = 1;
     public const int CONFIDENCE_HIGH = 2;
@@ -53,6 +53,21 @@ public static class Plexindex
     public const int REASON_ABOVE_LOCATIONS = 13;
     public const int REASON_UNAVAILABLE = 14;
     public const int ANSWER_STALE = 1;
+    public const int ITEM_PATH_NOT_UTF8 = 1;
+    public const int ITEM_KEY_ONLY = 2;
+    public const int REQUEST_IDENTITY = 0;
+    public const int REQUEST_PROBE = 1;
+    public const int REQUEST_PAGE = 2;
+    public const int REQUEST_DELTA = 3;
+    public const int REQUEST_FIND_PATH = 4;
+    public const int REQUEST_CONFIRM = 5;
+    public const int REQUEST_EDIT = 6;
+    public const int REQUEST_EVENTS = 7;
+    public const int LOG_OFF = -1;
+    public const int LOG_ERROR = 1;
+    public const int LOG_WARN = 2;
+    public const int LOG_INFO = 3;
+    public const int LOG_DEBUG = 4;
     public const int PATHS_EQUAL = 65536;
     public const int PATHS_UNDER = 131072;
     public const int PATHS_COMMON = 65535;
@@ -65,16 +80,7 @@ public static class Plexindex
     public const int RULE_EXTRAS = 64;
     public const int RULE_DISCS = 128;
     public const int RULE_PLEXIGNORE = 256;
-    public const int ITEM_PATH_NOT_UTF8 = 1;
-    public const int ITEM_KEY_ONLY = 2;
-    public const int REQUEST_IDENTITY = 0;
-    public const int REQUEST_PROBE = 1;
-    public const int REQUEST_PAGE = 2;
-    public const int REQUEST_DELTA = 3;
-    public const int REQUEST_FIND_PATH = 4;
-    public const int REQUEST_CONFIRM = 5;
-    public const int REQUEST_EDIT = 6;
-    public const int REQUEST_EVENTS = 7;
+    public const int WALK_ONCE = 1;
     public const int EDIT_LOCK = 0;
     public const int EDIT_UNLOCK = 1;
     public const int EDIT_LEAVE = 2;
@@ -86,11 +92,6 @@ public static class Plexindex
     public const int TABLE_PUT = 1;
     public const int TABLE_REMOVE = 2;
     public const int TABLE_CLEAR = 3;
-    public const int LOG_OFF = -1;
-    public const int LOG_ERROR = 1;
-    public const int LOG_WARN = 2;
-    public const int LOG_INFO = 3;
-    public const int LOG_DEBUG = 4;
     public const int OK = 0;
     public const int NOT_FOUND = 1;
     public const int AMBIGUOUS = 2;
@@ -207,7 +208,7 @@ public static class Plexindex
     public struct Answer
     {
         public int @status;
-        public byte @rung;
+        public byte @match_kind;
         public byte @confidence;
         public byte @reason;
         public byte @flags;
@@ -245,6 +246,69 @@ public static class Plexindex
     }
 
     [StructLayout(LayoutKind.Sequential)]
+    public struct Stats
+    {
+        public UIntPtr @size;
+        [MarshalAs(UnmanagedType.ByValArray, SizeConst = 6)]
+        public ulong[] @answers;
+        public ulong @lookup_misses;
+        public ulong @stale_answers;
+        [MarshalAs(UnmanagedType.ByValArray, SizeConst = 8)]
+        public ulong[] @requests;
+        public ulong @bytes_received;
+        public ulong @store_requests;
+        public ulong @store_answers;
+        public ulong @listings;
+        public ulong @network_us;
+        public ulong @store_us;
+        public ulong @segment_us;
+        public ulong @items;
+        public ulong @matches;
+        public ulong @libraries;
+        public ulong @disk_bytes;
+        public ulong @sequence;
+        public ulong @events;
+        public ulong @hints;
+        public ulong @parse_us;
+        public ulong @wait_us;
+        public ulong @match_us;
+        public ulong @calls;
+        public ulong @calls_us;
+        public ulong @slow_calls;
+        public ulong @failures;
+        public ulong @size_limit;
+        public ulong @over_limit;
+        public ulong @evictions;
+        [MarshalAs(UnmanagedType.ByValArray, SizeConst = 512)]
+        public byte[] @last_failure;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    public struct Answers
+    {
+        public uint @size;
+        public uint @answer_size;
+        public uint @item_size;
+        public uint @count;
+        public uint @first;
+        public uint @log_lines;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    public struct WalkRequest
+    {
+        public UIntPtr @size;
+        public IntPtr @library;
+        public Bytes @folders;
+        public UIntPtr @folders_count;
+        public UIntPtr @limit;
+        public ulong @walk;
+        public ulong @files;
+        public uint @rules;
+        public uint @flags;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
     public struct Edit
     {
         public UIntPtr @size;
@@ -279,53 +343,6 @@ public static class Plexindex
         public Bytes @value;
     }
 
-    [StructLayout(LayoutKind.Sequential)]
-    public struct Statistics
-    {
-        public UIntPtr @size;
-        [MarshalAs(UnmanagedType.ByValArray, SizeConst = 6)]
-        public ulong[] @answers;
-        public ulong @lookup_misses;
-        public ulong @stale_answers;
-        [MarshalAs(UnmanagedType.ByValArray, SizeConst = 8)]
-        public ulong[] @requests;
-        public ulong @bytes_received;
-        public ulong @store_requests;
-        public ulong @store_answers;
-        public ulong @listings;
-        public ulong @network_us;
-        public ulong @store_us;
-        public ulong @image_us;
-        public ulong @items;
-        public ulong @matches;
-        public ulong @libraries;
-        public ulong @disk_bytes;
-        public ulong @sequence;
-        public ulong @events;
-        public ulong @hints;
-        public ulong @parse_us;
-        public ulong @wait_us;
-        public ulong @match_us;
-        public ulong @calls;
-        public ulong @calls_us;
-        public ulong @slow_calls;
-        public ulong @failures;
-        public ulong @size_limit;
-        public ulong @over_limit;
-        public ulong @evictions;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    public struct Answers
-    {
-        public uint @size;
-        public uint @answer_size;
-        public uint @item_size;
-        public uint @count;
-        public uint @first;
-        public uint @log_lines;
-    }
-
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     public delegate int RenewTokenFn(IntPtr user, IntPtr token);
 
@@ -336,79 +353,58 @@ public static class Plexindex
     public delegate void LogFn(IntPtr user, int level, IntPtr message, UIntPtr length);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern uint plexindex_abi_version();
+    public static extern uint plexindex_get_abi_version();
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern IntPtr plexindex_version();
+    public static extern IntPtr plexindex_get_version();
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern IntPtr plexindex_status_name(int status);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern IntPtr plexindex_last_error_message();
+    public static extern IntPtr plexindex_get_status_name(int status);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_open(ref Options options, out IntPtr out_handle, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_set_token(IntPtr handle, IntPtr token, UIntPtr length, ref Buffer error);
+    public static extern int plexindex_set_token(IntPtr handle, IntPtr token, UIntPtr token_length, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_close(IntPtr handle, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_library(IntPtr handle, int kind, IntPtr selector, UIntPtr length, out IntPtr out_library, ref Buffer error);
+    public static extern int plexindex_get_library(IntPtr handle, int kind, IntPtr selector, UIntPtr selector_length, out IntPtr out_library, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern IntPtr plexindex_lookup_key(IntPtr library, IntPtr path);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_lookup_keys(IntPtr library, IntPtr paths, UIntPtr length, UIntPtr count, ref Buffer keys, ref Buffer error);
+    public static extern int plexindex_lookup_keys(IntPtr library, IntPtr paths, UIntPtr paths_length, UIntPtr count, ref Buffer out_keys, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_match_path(IntPtr handle, ref Query query, ref Buffer answer, ref Buffer error);
+    public static extern int plexindex_match_path(IntPtr handle, ref Query query, ref Buffer out_answer, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_match_paths(IntPtr handle, ref Query query, UIntPtr count, ref Buffer answers, ref Buffer error);
+    public static extern int plexindex_match_paths(IntPtr handle, ref Query query, UIntPtr count, ref Buffer out_answers, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_match_folder(IntPtr handle, ref Query query, ref Buffer answer, ref Buffer error);
+    public static extern int plexindex_match_guid(IntPtr handle, ref Query query, ref Buffer out_answer, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_items_below(IntPtr library, IntPtr path, UIntPtr path_length, IntPtr after, UIntPtr after_length, UIntPtr limit, ref Buffer page, ref Buffer error);
+    public static extern int plexindex_search_title(IntPtr handle, ref Query query, ref Buffer out_answer, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_match_guid(IntPtr handle, ref Query query, ref Buffer answer, ref Buffer error);
+    public static extern UIntPtr plexindex_count_answers(ref Buffer block);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_search_title(IntPtr handle, ref Query query, ref Buffer answer, ref Buffer error);
+    public static extern IntPtr plexindex_get_answer(ref Buffer block, UIntPtr place);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern UIntPtr plexindex_block_answers(ref Buffer block);
+    public static extern IntPtr plexindex_get_item(ref Buffer block, IntPtr answer);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern IntPtr plexindex_block_answer(ref Buffer block, UIntPtr place);
+    public static extern IntPtr plexindex_get_candidate(ref Buffer block, IntPtr answer, UIntPtr place);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern IntPtr plexindex_block_item(ref Buffer block, IntPtr answer);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern IntPtr plexindex_block_candidate(ref Buffer block, IntPtr answer, UIntPtr place);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern IntPtr plexindex_block_text(ref Buffer block, IntPtr text);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_compare_paths(IntPtr path, UIntPtr path_length, IntPtr others, UIntPtr others_length, UIntPtr count, IntPtr relations, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_walk(IntPtr library, IntPtr folders, UIntPtr length, UIntPtr count, uint rules, UIntPtr limit, ref ulong files, ref Buffer page, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_items_not_on_disk(IntPtr library, IntPtr path, UIntPtr path_length, IntPtr after, UIntPtr after_length, UIntPtr limit, ref Buffer page, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_host_path(IntPtr handle, IntPtr path, UIntPtr path_length, ref Buffer host, ref Buffer error);
+    public static extern IntPtr plexindex_get_text(ref Buffer block, IntPtr text);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_record_match(IntPtr library, IntPtr path, UIntPtr path_length, IntPtr key, UIntPtr key_length, ref Buffer error);
@@ -417,16 +413,13 @@ public static class Plexindex
     public static extern int plexindex_record_matches(IntPtr library, IntPtr paths, UIntPtr paths_length, IntPtr keys, UIntPtr keys_length, UIntPtr count, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_invalidate_path(IntPtr library, IntPtr path, UIntPtr length, ref Buffer error);
+    public static extern int plexindex_invalidate_path(IntPtr library, IntPtr path, UIntPtr path_length, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_invalidate_item(IntPtr library, IntPtr key, UIntPtr length, ref Buffer error);
+    public static extern int plexindex_invalidate_item(IntPtr library, IntPtr key, UIntPtr key_length, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_invalidate_library(IntPtr library, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_invalidate_all(IntPtr handle, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_clear(IntPtr handle, ref Buffer error);
@@ -435,16 +428,58 @@ public static class Plexindex
     public static extern int plexindex_refresh(IntPtr handle, ref Query query, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_get_stats(IntPtr handle, ref Stats out_stats, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_drain_log(LogFn receive, IntPtr user, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_list_libraries_json(IntPtr handle, ref Query query, ref Buffer out_json, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_check_server_json(IntPtr handle, ref Query query, ref Buffer out_json, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_get_store_json(IntPtr handle, ref Buffer out_json, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_propose_mappings_json(IntPtr handle, ref Buffer out_json, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_list_items(IntPtr library, ref long cursor, UIntPtr limit, ref Buffer out_page, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_get_item_json(IntPtr library, IntPtr key, UIntPtr key_length, ref Buffer out_json, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_match_folder(IntPtr handle, ref Query query, ref Buffer out_answer, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_list_items_below(IntPtr library, IntPtr path, UIntPtr path_length, IntPtr after, UIntPtr after_length, UIntPtr limit, ref Buffer out_page, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_compare_paths(IntPtr path, UIntPtr path_length, IntPtr others, UIntPtr others_length, UIntPtr count, IntPtr out_relations, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_walk(ref WalkRequest walk, ref Buffer out_findings, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_list_items_not_on_disk(IntPtr library, IntPtr path, UIntPtr path_length, IntPtr after, UIntPtr after_length, UIntPtr limit, ref Buffer out_page, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_map_to_host(IntPtr handle, IntPtr path, UIntPtr path_length, ref Buffer out_host, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_watch_start(IntPtr handle, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_watch_stop(IntPtr handle, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_notify(IntPtr handle, IntPtr body, UIntPtr length, ref Buffer error);
+    public static extern int plexindex_notify(IntPtr handle, IntPtr body, UIntPtr body_length, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_changes_json(IntPtr handle, ref Query query, UIntPtr limit, ref Buffer json, ref Buffer error);
+    public static extern int plexindex_list_changes_json(IntPtr handle, ref Query query, UIntPtr limit, ref Buffer out_json, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_wait_for_changes(IntPtr handle, ref Query query, ref Buffer error);
@@ -453,16 +488,16 @@ public static class Plexindex
     public static extern int plexindex_wake_waiting(IntPtr handle, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_edit_items(IntPtr handle, ref Edit edit, ref EditReport report, ref Buffer error);
+    public static extern int plexindex_edit_items(ref Edit edit, ref EditReport out_report, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_table(IntPtr handle, IntPtr name, UIntPtr length, uint flags, out IntPtr out_table, ref Buffer error);
+    public static extern int plexindex_get_table(IntPtr handle, IntPtr name, UIntPtr name_length, uint flags, out IntPtr out_table, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern IntPtr plexindex_table_lookup(IntPtr table, IntPtr name);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_table_get(IntPtr table, IntPtr name, UIntPtr name_length, ref Buffer value, ref Buffer error);
+    public static extern int plexindex_table_get(IntPtr table, IntPtr name, UIntPtr name_length, ref Buffer out_value, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_table_put(IntPtr table, IntPtr name, UIntPtr name_length, IntPtr value, UIntPtr value_length, long ttl_ms, ulong limit, ref Buffer error);
@@ -474,38 +509,11 @@ public static class Plexindex
     public static extern int plexindex_table_write(IntPtr handle, IntPtr ops, UIntPtr count, long ttl_ms, ulong limit, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_table_next(IntPtr table, IntPtr after, UIntPtr after_length, ref Buffer name, ref Buffer error);
+    public static extern int plexindex_table_get_next(IntPtr table, IntPtr after, UIntPtr after_length, ref Buffer out_name, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_table_count(IntPtr table, ref ulong count, ref Buffer error);
+    public static extern int plexindex_table_count(IntPtr table, ref ulong out_count, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_table_clear(IntPtr table, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_items(IntPtr handle, IntPtr library, ref long cursor, UIntPtr limit, ref Buffer page, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_item_json(IntPtr library, IntPtr key, UIntPtr key_length, ref Buffer json, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_libraries_json(IntPtr handle, ref Query query, ref Buffer json, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_server_json(IntPtr handle, ref Query query, ref Buffer json, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_store_json(IntPtr handle, ref Buffer json, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_proposals_json(IntPtr handle, ref Buffer json, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_stats(IntPtr handle, ref Statistics stats, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_stats_json(IntPtr handle, ref Buffer json, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_drain_log(LogFn receive, IntPtr user, ref Buffer error);
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A Rung is how an item was found.
-type Rung uint8
+// A MatchKind is how an item was found.
+type MatchKind uint8
 
 // A Confidence is how sure an answer is.
 type Confidence uint8
@@ -18,12 +18,12 @@ type Reason uint8
 
 // The numbers of plexindex.h.
 const (
-	RungNone      Rung = C.PLEXINDEX_RUNG_NONE
-	RungConfirmed Rung = C.PLEXINDEX_RUNG_CONFIRMED
-	RungExact     Rung = C.PLEXINDEX_RUNG_EXACT
-	RungMapped    Rung = C.PLEXINDEX_RUNG_MAPPED
-	RungSuffix    Rung = C.PLEXINDEX_RUNG_SUFFIX
-	RungFileName  Rung = C.PLEXINDEX_RUNG_FILE_NAME
+	MatchNone      MatchKind = C.PLEXINDEX_MATCH_NONE
+	MatchConfirmed MatchKind = C.PLEXINDEX_MATCH_CONFIRMED
+	MatchExact     MatchKind = C.PLEXINDEX_MATCH_EXACT
+	MatchMapped    MatchKind = C.PLEXINDEX_MATCH_MAPPED
+	MatchSuffix    MatchKind = C.PLEXINDEX_MATCH_SUFFIX
+	MatchFileName  MatchKind = C.PLEXINDEX_MATCH_FILE_NAME
 
 	ConfidenceNone Confidence = C.PLEXINDEX_CONFIDENCE_NONE
 	ConfidenceLow  Confidence = C.PLEXINDEX_CONFIDENCE_LOW
@@ -78,7 +78,7 @@ type Item struct {
 type Answer struct {
 	// OK, NotFound, Ambiguous, NotYet, NeedsWarm; in a batch also the error of this one path.
 	Status     Status
-	Rung       Rung
+	MatchKind  MatchKind
 	Confidence Confidence
 	Reason     Reason
 	Stale      bool
@@ -95,7 +95,7 @@ type Answer struct {
 }
 
 func readText(block *C.plexindex_buffer, text *C.plexindex_text) string {
-	at := C.plexindex_block_text(block, text)
+	at := C.plexindex_get_text(block, text)
 	if at == nil {
 		return ""
 	}
@@ -123,13 +123,13 @@ func readItem(block *C.plexindex_buffer, item *C.plexindex_item) Item {
 }
 
 func readBlock(block *C.plexindex_buffer) []Answer {
-	answers := make([]Answer, int(C.plexindex_block_answers(block)))
+	answers := make([]Answer, int(C.plexindex_count_answers(block)))
 	for place := range answers {
-		found := C.plexindex_block_answer(block, C.size_t(place))
+		found := C.plexindex_get_answer(block, C.size_t(place))
 		answer := &answers[place]
 		*answer = Answer{
 			Status:          Status(found.status),
-			Rung:            Rung(found.rung),
+			MatchKind:       MatchKind(found.match_kind),
 			Confidence:      Confidence(found.confidence),
 			Reason:          Reason(found.reason),
 			Stale:           found.flags&C.PLEXINDEX_ANSWER_STALE != 0,
@@ -140,13 +140,13 @@ func readBlock(block *C.plexindex_buffer) []Answer {
 			Files:           uint64(found.files),
 			Kind:            Kind(found.kind),
 		}
-		if item := C.plexindex_block_item(block, found); item != nil {
+		if item := C.plexindex_get_item(block, found); item != nil {
 			read := readItem(block, item)
 			answer.Item = &read
 		}
 		answer.Candidates = make([]Item, int(found.candidates_count))
 		for at := range answer.Candidates {
-			answer.Candidates[at] = readItem(block, C.plexindex_block_candidate(block, found, C.size_t(at)))
+			answer.Candidates[at] = readItem(block, C.plexindex_get_candidate(block, found, C.size_t(at)))
 		}
 	}
 	return answers

@@ -28,7 +28,7 @@ func (i *Index) Library(name string) (*Library, error) {
 	defer memory.free()
 	out := (**C.plexindex_library_handle)(memory.zeroed(8))
 	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_library(i.handle, kind, data, length, out, failed)
+		return C.plexindex_get_library(i.handle, kind, data, length, out, failed)
 	})
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (l *Library) ItemsBelow(folder string, each func(Item) bool) error {
 	for after := ""; ; {
 		from, size := text(after)
 		items, err := l.page(func(out, failed *C.plexindex_buffer) C.int32_t {
-			return C.plexindex_items_below(l.handle, at, length, from, size, page, out, failed)
+			return C.plexindex_list_items_below(l.handle, at, length, from, size, page, out, failed)
 		})
 		if err != nil || len(items) == 0 {
 			return err
@@ -142,7 +142,7 @@ func (l *Library) Items(each func(Item) bool) error {
 	cursor := (*C.int64_t)(memory.zeroed(8))
 	for {
 		items, err := l.page(func(out, failed *C.plexindex_buffer) C.int32_t {
-			return C.plexindex_items(l.index.handle, l.handle, cursor, page, out, failed)
+			return C.plexindex_list_items(l.handle, cursor, page, out, failed)
 		})
 		if err != nil || len(items) == 0 {
 			return err
@@ -173,7 +173,7 @@ func (l *Library) page(work func(out, failed *C.plexindex_buffer) C.int32_t) ([]
 func (l *Library) Item(key string, into any) error {
 	data, length := text(key)
 	return l.index.json(into, func(out, failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_item_json(l.handle, data, length, out, failed)
+		return C.plexindex_get_item_json(l.handle, data, length, out, failed)
 	})
 }
 
@@ -198,20 +198,20 @@ type Change struct {
 	Item json.RawMessage
 }
 
-// Changes is a page of the feed. Give the cursor, Token, to the next call; More says that it has something now.
+// Changes is a page of the feed. Give the Cursor to the next call; More says that it has something now.
 type Changes struct {
 	Changes []Change
-	Token   string
+	Cursor  string
 	More    bool
 }
 
 // Changes gives what was added, removed, changed and moved since a cursor, in the order in which the index learned it.
 // Without a cursor it gives no changes, and the cursor of now; with Ask.Full all items come first. It sends no request.
 // The error ListAgain says to begin anew with Full.
-func (l *Library) Changes(token string, limit int, ask ...Ask) (page Changes, err error) {
-	_, err = l.index.query(l.handle, token, first(ask), func(query *C.plexindex_query) (Status, error) {
+func (l *Library) Changes(cursor string, limit int, ask ...Ask) (page Changes, err error) {
+	_, err = l.index.query(l.handle, cursor, first(ask), func(query *C.plexindex_query) (Status, error) {
 		return OK, readJSON(&page, func(out, failed *C.plexindex_buffer) C.int32_t {
-			return C.plexindex_changes_json(l.index.handle, query, C.size_t(limit), out, failed)
+			return C.plexindex_list_changes_json(l.index.handle, query, C.size_t(limit), out, failed)
 		})
 	})
 	return page, err
@@ -219,8 +219,8 @@ func (l *Library) Changes(token string, limit int, ask ...Ask) (page Changes, er
 
 // WaitForChanges waits until Changes has something since the cursor, or until Refresh has to ask the server before that
 // is known. It gives false when the deadline came first. Ask.Done ends it.
-func (l *Library) WaitForChanges(token string, ask ...Ask) (bool, error) {
-	status, err := l.index.query(l.handle, token, first(ask), func(query *C.plexindex_query) (Status, error) {
+func (l *Library) WaitForChanges(cursor string, ask ...Ask) (bool, error) {
+	status, err := l.index.query(l.handle, cursor, first(ask), func(query *C.plexindex_query) (Status, error) {
 		ended, left := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(left)
@@ -318,7 +318,7 @@ func (l *Library) EditItems(keys []string, changes [][2]string, lock Lock, deadl
 	edit.changes, edit.changes_count = memory.bytes(named), C.size_t(len(changes))
 	edit.deadline_ms, edit.lock = milliseconds(deadline), C.int32_t(lock)
 	_, err = l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_edit_items(l.index.handle, edit, report, failed)
+		return C.plexindex_edit_items(edit, report, failed)
 	})
 	told := EditReport{Done: uint64(report.done), Failed: uint64(report.failed), Requests: uint64(report.requests)}
 	for _, state := range C.GoBytes(states, C.int(len(keys))) {

@@ -9,7 +9,7 @@ package plexindex
 #cgo LDFLAGS: -lplexindex
 #include <stdlib.h>
 #include <string.h>
-#include "plexindex.h"
+#include "plexindex_more.h"
 
 extern int32_t plexindexGoProgress(void *user, plexindex_progress *progress);
 extern int32_t plexindexGoRenewToken(void *user, plexindex_buffer *token);
@@ -88,7 +88,7 @@ const (
 )
 
 // Error is the status's name.
-func (s Status) Error() string { return C.GoString(C.plexindex_status_name(C.int32_t(s))) }
+func (s Status) Error() string { return C.GoString(C.plexindex_get_status_name(C.int32_t(s))) }
 
 // An Error has the text of its own call, which names the input and the remedy.
 type Error struct {
@@ -105,7 +105,7 @@ func (e *Error) Is(target error) bool { return target == error(e.Status) }
 var ErrClosed = errors.New("the index is closed: open it again")
 
 // Version is that of the library.
-func Version() string { return C.GoString(C.plexindex_version()) }
+func Version() string { return C.GoString(C.plexindex_get_version()) }
 
 const errorText = 2048
 

@@ -91,7 +91,7 @@ func TestOnePathManyPathsAndCandidates(t *testing.T) {
 	same(t, movies.LookupKey(wanted.Path), "")
 	answer, err := movies.Match(wanted.Path)
 	must(t, err)
-	same(t, []any{answer.Status, answer.Rung, answer.Confidence, answer.Stale}, []any{OK, RungExact, ConfidenceHigh, false})
+	same(t, []any{answer.Status, answer.MatchKind, answer.Confidence, answer.Stale}, []any{OK, MatchExact, ConfidenceHigh, false})
 	same(t, []any{answer.Item.Key, answer.Item.Title, answer.Item.Path, answer.Item.Kind}, []any{wanted.Key, wanted.Title, wanted.Path, KindMovie})
 	paths, keys := []string{}, []string{}
 	for _, movie := range told.Movies {
@@ -298,7 +298,7 @@ func TestStatisticsAndWhatIsRecorded(t *testing.T) {
 	must(t, movies.RecordMatch("/own/name.mkv", told.Movies[3].Key))
 	answer, err := movies.Match("/own/name.mkv")
 	must(t, err)
-	same(t, answer.Rung, RungConfirmed)
+	same(t, answer.MatchKind, MatchConfirmed)
 	must(t, movies.InvalidatePath("/own/name.mkv"))
 	answer, err = movies.Match("/own/name.mkv")
 	must(t, err)
@@ -360,15 +360,15 @@ func TestTheFeedOfChanges(t *testing.T) {
 	now, err := movies.Changes("", 100)
 	must(t, err)
 	same(t, []any{len(now.Changes), now.More}, []any{0, false})
-	came, err := movies.WaitForChanges(now.Token, Ask{Deadline: time.Millisecond, Offline: true})
+	came, err := movies.WaitForChanges(now.Cursor, Ask{Deadline: time.Millisecond, Offline: true})
 	same(t, []any{came, err}, []any{false, nil})
 	ctx, cancel := context.WithCancel(context.Background())
 	go cancel()
-	_, err = movies.WaitForChanges(now.Token, Ask{Done: ctx.Done(), Offline: true})
+	_, err = movies.WaitForChanges(now.Cursor, Ask{Done: ctx.Done(), Offline: true})
 	same(t, errors.Is(err, Aborted), true)
 	all := map[string]bool{}
 	for page, asked := (Changes{More: true}), (Ask{Full: true}); page.More; asked = (Ask{}) {
-		page, err = movies.Changes(page.Token, 700, asked)
+		page, err = movies.Changes(page.Cursor, 700, asked)
 		must(t, err)
 		for _, change := range page.Changes {
 			same(t, change.Change, "added")
@@ -376,11 +376,11 @@ func TestTheFeedOfChanges(t *testing.T) {
 		}
 	}
 	same(t, len(all) >= 1490 && all[told.Movies[0].Path], true)
-	_, err = movies.Changes("no token", 1)
+	_, err = movies.Changes("no cursor", 1)
 	same(t, errors.Is(err, InvalidArgument), true)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := movies.WaitForChanges(now.Token, Ask{Offline: true})
+		_, err := movies.WaitForChanges(now.Cursor, Ask{Offline: true})
 		ended <- err
 	}()
 	for index.flying.Load() == 0 {

@@ -33,7 +33,7 @@ func (i *Index) Table(name string, foldASCII bool) (*Table, error) {
 	out := (**C.plexindex_table_handle)(memory.zeroed(8))
 	flags := C.uint32_t(flag(foldASCII, C.PLEXINDEX_TABLE_FOLD_ASCII))
 	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_table(i.handle, given.data, given.length, flags, out, failed)
+		return C.plexindex_get_table(i.handle, given.data, given.length, flags, out, failed)
 	})
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (t *Table) next(after string, begun bool) (name string, there bool, err err
 		given = memory.named(after)
 	}
 	status, err := fill(1024, func(out, failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_table_next(t.handle, given.data, given.length, out, failed)
+		return C.plexindex_table_get_next(t.handle, given.data, given.length, out, failed)
 	}, func(out *C.plexindex_buffer) { name = C.GoStringN((*C.char)(out.data), C.int(out.length)) })
 	return name, status == OK && err == nil, err
 }

@@ -35,17 +35,17 @@ public class Match {
         int status = PLEXINDEX.plexindex_open(options, index, error); // the folder is made, nothing is fetched
         byte[] title = given[3].getBytes(StandardCharsets.UTF_8);
         if (status == Plexindex.OK)
-            status = PLEXINDEX.plexindex_library(index.getValue(), Plexindex.SELECT_TITLE, title, title.length, library, error);
+            status = PLEXINDEX.plexindex_get_library(index.getValue(), Plexindex.SELECT_TITLE, title, title.length, library, error);
         Plexindex.Query query = new Plexindex.Query();
         query.size = query.size();
         query.library = library.getValue();
         set(query.text, given[4]);
         if (status == Plexindex.OK) // fetches the library where it must
             status = PLEXINDEX.plexindex_match_path(index.getValue(), query, block, error);
-        Pointer answer = PLEXINDEX.plexindex_block_answer(block, 0), item; // none after an error
-        for (long place = 0; (item = PLEXINDEX.plexindex_block_candidate(block, answer, place)) != null; place++)
-            System.out.println(PLEXINDEX.plexindex_block_text(block, item)); // the key: an item begins with it
-        if (status != Plexindex.OK) System.out.println(PLEXINDEX.plexindex_status_name(status));
+        Pointer answer = PLEXINDEX.plexindex_get_answer(block, 0), item; // none after an error
+        for (long place = 0; (item = PLEXINDEX.plexindex_get_candidate(block, answer, place)) != null; place++)
+            System.out.println(PLEXINDEX.plexindex_get_text(block, item)); // the key: an item begins with it
+        if (status != Plexindex.OK) System.out.println(PLEXINDEX.plexindex_get_status_name(status));
         if (status >= 100) System.err.println(error.data.getString(0, "UTF-8"));
         System.exit(PLEXINDEX.plexindex_close(index.getValue(), null) == Plexindex.OK && status < 100 ? 0 : 1);
     }

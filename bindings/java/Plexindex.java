@@ -28,12 +28,12 @@ public interface Plexindex extends Library {
     int SELECT_SECTION = 2;
     int SELECT_UUID = 3;
     int SELECT_ALL = 4;
-    int RUNG_NONE = 0;
-    int RUNG_CONFIRMED = 1;
-    int RUNG_EXACT = 2;
-    int RUNG_MAPPED = 3;
-    int RUNG_SUFFIX = 4;
-    int RUNG_FILE_NAME = 5;
+    int MATCH_NONE = 0;
+    int MATCH_CONFIRMED = 1;
+    int MATCH_EXACT = 2;
+    int MATCH_MAPPED = 3;
+    int MATCH_SUFFIX = 4;
+    int MATCH_FILE_NAME = 5;
     int CONFIDENCE_NONE = 0;
     int CONFIDENCE_LOW = 1;
     int CONFIDENCE_HIGH = 2;
@@ -53,6 +53,21 @@ public interface Plexindex extends Library {
     int REASON_ABOVE_LOCATIONS = 13;
     int REASON_UNAVAILABLE = 14;
     int ANSWER_STALE = 1;
+    int ITEM_PATH_NOT_UTF8 = 1;
+    int ITEM_KEY_ONLY = 2;
+    int REQUEST_IDENTITY = 0;
+    int REQUEST_PROBE = 1;
+    int REQUEST_PAGE = 2;
+    int REQUEST_DELTA = 3;
+    int REQUEST_FIND_PATH = 4;
+    int REQUEST_CONFIRM = 5;
+    int REQUEST_EDIT = 6;
+    int REQUEST_EVENTS = 7;
+    int LOG_OFF = -1;
+    int LOG_ERROR = 1;
+    int LOG_WARN = 2;
+    int LOG_INFO = 3;
+    int LOG_DEBUG = 4;
     int PATHS_EQUAL = 65536;
     int PATHS_UNDER = 131072;
     int PATHS_COMMON = 65535;
@@ -65,16 +80,7 @@ public interface Plexindex extends Library {
     int RULE_EXTRAS = 64;
     int RULE_DISCS = 128;
     int RULE_PLEXIGNORE = 256;
-    int ITEM_PATH_NOT_UTF8 = 1;
-    int ITEM_KEY_ONLY = 2;
-    int REQUEST_IDENTITY = 0;
-    int REQUEST_PROBE = 1;
-    int REQUEST_PAGE = 2;
-    int REQUEST_DELTA = 3;
-    int REQUEST_FIND_PATH = 4;
-    int REQUEST_CONFIRM = 5;
-    int REQUEST_EDIT = 6;
-    int REQUEST_EVENTS = 7;
+    int WALK_ONCE = 1;
     int EDIT_LOCK = 0;
     int EDIT_UNLOCK = 1;
     int EDIT_LEAVE = 2;
@@ -86,11 +92,6 @@ public interface Plexindex extends Library {
     int TABLE_PUT = 1;
     int TABLE_REMOVE = 2;
     int TABLE_CLEAR = 3;
-    int LOG_OFF = -1;
-    int LOG_ERROR = 1;
-    int LOG_WARN = 2;
-    int LOG_INFO = 3;
-    int LOG_DEBUG = 4;
     int OK = 0;
     int NOT_FOUND = 1;
     int AMBIGUOUS = 2;
@@ -210,10 +211,10 @@ public interface Plexindex extends Library {
         public Text(Pointer at) { super(at); read(); }
     }
 
-    @FieldOrder({"status", "rung", "confidence", "reason", "flags", "item", "candidates", "candidates_count", "candidates_total", "message", "age_ms", "items", "files", "kind", "reserved"})
+    @FieldOrder({"status", "match_kind", "confidence", "reason", "flags", "item", "candidates", "candidates_count", "candidates_total", "message", "age_ms", "items", "files", "kind", "reserved"})
     class Answer extends Structure {
         public int status;
-        public byte rung;
+        public byte match_kind;
         public byte confidence;
         public byte reason;
         public byte flags;
@@ -251,6 +252,69 @@ public interface Plexindex extends Library {
         public int reserved;
         public Item() { }
         public Item(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"size", "answers", "lookup_misses", "stale_answers", "requests", "bytes_received", "store_requests", "store_answers", "listings", "network_us", "store_us", "segment_us", "items", "matches", "libraries", "disk_bytes", "sequence", "events", "hints", "parse_us", "wait_us", "match_us", "calls", "calls_us", "slow_calls", "failures", "size_limit", "over_limit", "evictions", "last_failure"})
+    class Stats extends Structure {
+        public long size;
+        public long[] answers = new long[6];
+        public long lookup_misses;
+        public long stale_answers;
+        public long[] requests = new long[8];
+        public long bytes_received;
+        public long store_requests;
+        public long store_answers;
+        public long listings;
+        public long network_us;
+        public long store_us;
+        public long segment_us;
+        public long items;
+        public long matches;
+        public long libraries;
+        public long disk_bytes;
+        public long sequence;
+        public long events;
+        public long hints;
+        public long parse_us;
+        public long wait_us;
+        public long match_us;
+        public long calls;
+        public long calls_us;
+        public long slow_calls;
+        public long failures;
+        public long size_limit;
+        public long over_limit;
+        public long evictions;
+        public byte[] last_failure = new byte[512];
+        public Stats() { }
+        public Stats(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"size", "answer_size", "item_size", "count", "first", "log_lines"})
+    class Answers extends Structure {
+        public int size;
+        public int answer_size;
+        public int item_size;
+        public int count;
+        public int first;
+        public int log_lines;
+        public Answers() { }
+        public Answers(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"size", "library", "folders", "folders_count", "limit", "walk", "files", "rules", "flags"})
+    class WalkRequest extends Structure {
+        public long size;
+        public Pointer library;
+        public Bytes folders;
+        public long folders_count;
+        public long limit;
+        public long walk;
+        public long files;
+        public int rules;
+        public int flags;
+        public WalkRequest() { }
+        public WalkRequest(Pointer at) { super(at); read(); }
     }
 
     @FieldOrder({"size", "library", "keys", "keys_count", "changes", "changes_count", "deadline_ms", "lock", "reserved"})
@@ -291,53 +355,6 @@ public interface Plexindex extends Library {
         public TableOp(Pointer at) { super(at); read(); }
     }
 
-    @FieldOrder({"size", "answers", "lookup_misses", "stale_answers", "requests", "bytes_received", "store_requests", "store_answers", "listings", "network_us", "store_us", "image_us", "items", "matches", "libraries", "disk_bytes", "sequence", "events", "hints", "parse_us", "wait_us", "match_us", "calls", "calls_us", "slow_calls", "failures", "size_limit", "over_limit", "evictions"})
-    class Statistics extends Structure {
-        public long size;
-        public long[] answers = new long[6];
-        public long lookup_misses;
-        public long stale_answers;
-        public long[] requests = new long[8];
-        public long bytes_received;
-        public long store_requests;
-        public long store_answers;
-        public long listings;
-        public long network_us;
-        public long store_us;
-        public long image_us;
-        public long items;
-        public long matches;
-        public long libraries;
-        public long disk_bytes;
-        public long sequence;
-        public long events;
-        public long hints;
-        public long parse_us;
-        public long wait_us;
-        public long match_us;
-        public long calls;
-        public long calls_us;
-        public long slow_calls;
-        public long failures;
-        public long size_limit;
-        public long over_limit;
-        public long evictions;
-        public Statistics() { }
-        public Statistics(Pointer at) { super(at); read(); }
-    }
-
-    @FieldOrder({"size", "answer_size", "item_size", "count", "first", "log_lines"})
-    class Answers extends Structure {
-        public int size;
-        public int answer_size;
-        public int item_size;
-        public int count;
-        public int first;
-        public int log_lines;
-        public Answers() { }
-        public Answers(Pointer at) { super(at); read(); }
-    }
-
     interface RenewTokenFn extends Callback {
         int call(Pointer user, Pointer token);
     }
@@ -350,62 +367,59 @@ public interface Plexindex extends Library {
         void call(Pointer user, int level, Pointer message, long length);
     }
 
-    int plexindex_abi_version();
-    String plexindex_version();
-    String plexindex_status_name(int status);
-    String plexindex_last_error_message();
+    int plexindex_get_abi_version();
+    String plexindex_get_version();
+    String plexindex_get_status_name(int status);
     int plexindex_open(Options options, PointerByReference out_handle, Buffer error);
-    int plexindex_set_token(Pointer handle, byte[] token, long length, Buffer error);
+    int plexindex_set_token(Pointer handle, byte[] token, long token_length, Buffer error);
     int plexindex_close(Pointer handle, Buffer error);
-    int plexindex_library(Pointer handle, int kind, byte[] selector, long length, PointerByReference out_library, Buffer error);
+    int plexindex_get_library(Pointer handle, int kind, byte[] selector, long selector_length, PointerByReference out_library, Buffer error);
     String plexindex_lookup_key(Pointer library, byte[] path);
-    int plexindex_lookup_keys(Pointer library, byte[] paths, long length, long count, Buffer keys, Buffer error);
-    int plexindex_match_path(Pointer handle, Query query, Buffer answer, Buffer error);
-    int plexindex_match_paths(Pointer handle, Query query, long count, Buffer answers, Buffer error);
-    int plexindex_match_folder(Pointer handle, Query query, Buffer answer, Buffer error);
-    int plexindex_items_below(Pointer library, byte[] path, long path_length, byte[] after, long after_length, long limit, Buffer page, Buffer error);
-    int plexindex_match_guid(Pointer handle, Query query, Buffer answer, Buffer error);
-    int plexindex_search_title(Pointer handle, Query query, Buffer answer, Buffer error);
-    long plexindex_block_answers(Buffer block);
-    Pointer plexindex_block_answer(Buffer block, long place);
-    Pointer plexindex_block_item(Buffer block, Pointer answer);
-    Pointer plexindex_block_candidate(Buffer block, Pointer answer, long place);
-    String plexindex_block_text(Buffer block, Pointer text);
-    int plexindex_compare_paths(byte[] path, long path_length, byte[] others, long others_length, long count, Pointer relations, Buffer error);
-    int plexindex_walk(Pointer library, byte[] folders, long length, long count, int rules, long limit, LongByReference files, Buffer page, Buffer error);
-    int plexindex_items_not_on_disk(Pointer library, byte[] path, long path_length, byte[] after, long after_length, long limit, Buffer page, Buffer error);
-    int plexindex_host_path(Pointer handle, byte[] path, long path_length, Buffer host, Buffer error);
+    int plexindex_lookup_keys(Pointer library, byte[] paths, long paths_length, long count, Buffer out_keys, Buffer error);
+    int plexindex_match_path(Pointer handle, Query query, Buffer out_answer, Buffer error);
+    int plexindex_match_paths(Pointer handle, Query query, long count, Buffer out_answers, Buffer error);
+    int plexindex_match_guid(Pointer handle, Query query, Buffer out_answer, Buffer error);
+    int plexindex_search_title(Pointer handle, Query query, Buffer out_answer, Buffer error);
+    long plexindex_count_answers(Buffer block);
+    Pointer plexindex_get_answer(Buffer block, long place);
+    Pointer plexindex_get_item(Buffer block, Pointer answer);
+    Pointer plexindex_get_candidate(Buffer block, Pointer answer, long place);
+    String plexindex_get_text(Buffer block, Pointer text);
     int plexindex_record_match(Pointer library, byte[] path, long path_length, byte[] key, long key_length, Buffer error);
     int plexindex_record_matches(Pointer library, byte[] paths, long paths_length, byte[] keys, long keys_length, long count, Buffer error);
-    int plexindex_invalidate_path(Pointer library, byte[] path, long length, Buffer error);
-    int plexindex_invalidate_item(Pointer library, byte[] key, long length, Buffer error);
+    int plexindex_invalidate_path(Pointer library, byte[] path, long path_length, Buffer error);
+    int plexindex_invalidate_item(Pointer library, byte[] key, long key_length, Buffer error);
     int plexindex_invalidate_library(Pointer library, Buffer error);
-    int plexindex_invalidate_all(Pointer handle, Buffer error);
     int plexindex_clear(Pointer handle, Buffer error);
     int plexindex_refresh(Pointer handle, Query query, Buffer error);
+    int plexindex_get_stats(Pointer handle, Stats out_stats, Buffer error);
+    int plexindex_drain_log(LogFn receive, Pointer user, Buffer error);
+    int plexindex_list_libraries_json(Pointer handle, Query query, Buffer out_json, Buffer error);
+    int plexindex_check_server_json(Pointer handle, Query query, Buffer out_json, Buffer error);
+    int plexindex_get_store_json(Pointer handle, Buffer out_json, Buffer error);
+    int plexindex_propose_mappings_json(Pointer handle, Buffer out_json, Buffer error);
+    int plexindex_list_items(Pointer library, LongByReference cursor, long limit, Buffer out_page, Buffer error);
+    int plexindex_get_item_json(Pointer library, byte[] key, long key_length, Buffer out_json, Buffer error);
+    int plexindex_match_folder(Pointer handle, Query query, Buffer out_answer, Buffer error);
+    int plexindex_list_items_below(Pointer library, byte[] path, long path_length, byte[] after, long after_length, long limit, Buffer out_page, Buffer error);
+    int plexindex_compare_paths(byte[] path, long path_length, byte[] others, long others_length, long count, Pointer out_relations, Buffer error);
+    int plexindex_walk(WalkRequest walk, Buffer out_findings, Buffer error);
+    int plexindex_list_items_not_on_disk(Pointer library, byte[] path, long path_length, byte[] after, long after_length, long limit, Buffer out_page, Buffer error);
+    int plexindex_map_to_host(Pointer handle, byte[] path, long path_length, Buffer out_host, Buffer error);
     int plexindex_watch_start(Pointer handle, Buffer error);
     int plexindex_watch_stop(Pointer handle, Buffer error);
-    int plexindex_notify(Pointer handle, byte[] body, long length, Buffer error);
-    int plexindex_changes_json(Pointer handle, Query query, long limit, Buffer json, Buffer error);
+    int plexindex_notify(Pointer handle, byte[] body, long body_length, Buffer error);
+    int plexindex_list_changes_json(Pointer handle, Query query, long limit, Buffer out_json, Buffer error);
     int plexindex_wait_for_changes(Pointer handle, Query query, Buffer error);
     int plexindex_wake_waiting(Pointer handle, Buffer error);
-    int plexindex_edit_items(Pointer handle, Edit edit, EditReport report, Buffer error);
-    int plexindex_table(Pointer handle, byte[] name, long length, int flags, PointerByReference out_table, Buffer error);
+    int plexindex_edit_items(Edit edit, EditReport out_report, Buffer error);
+    int plexindex_get_table(Pointer handle, byte[] name, long name_length, int flags, PointerByReference out_table, Buffer error);
     String plexindex_table_lookup(Pointer table, byte[] name);
-    int plexindex_table_get(Pointer table, byte[] name, long name_length, Buffer value, Buffer error);
+    int plexindex_table_get(Pointer table, byte[] name, long name_length, Buffer out_value, Buffer error);
     int plexindex_table_put(Pointer table, byte[] name, long name_length, byte[] value, long value_length, long ttl_ms, long limit, Buffer error);
     int plexindex_table_remove(Pointer table, byte[] name, long name_length, Buffer error);
     int plexindex_table_write(Pointer handle, Pointer ops, long count, long ttl_ms, long limit, Buffer error);
-    int plexindex_table_next(Pointer table, byte[] after, long after_length, Buffer name, Buffer error);
-    int plexindex_table_count(Pointer table, LongByReference count, Buffer error);
+    int plexindex_table_get_next(Pointer table, byte[] after, long after_length, Buffer out_name, Buffer error);
+    int plexindex_table_count(Pointer table, LongByReference out_count, Buffer error);
     int plexindex_table_clear(Pointer table, Buffer error);
-    int plexindex_items(Pointer handle, Pointer library, LongByReference cursor, long limit, Buffer page, Buffer error);
-    int plexindex_item_json(Pointer library, byte[] key, long key_length, Buffer json, Buffer error);
-    int plexindex_libraries_json(Pointer handle, Query query, Buffer json, Buffer error);
-    int plexindex_server_json(Pointer handle, Query query, Buffer json, Buffer error);
-    int plexindex_store_json(Pointer handle, Buffer json, Buffer error);
-    int plexindex_proposals_json(Pointer handle, Buffer json, Buffer error);
-    int plexindex_stats(Pointer handle, Statistics stats, Buffer error);
-    int plexindex_stats_json(Pointer handle, Buffer json, Buffer error);
-    int plexindex_drain_log(LogFn receive, Pointer user, Buffer error);
 }

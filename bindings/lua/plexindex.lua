@@ -26,7 +26,8 @@ local function words(prefix)
 end
 
 local EDITED = words("EDITED_")
-local RUNGS, CONFIDENCES, REASONS, LEVELS = words("RUNG_"), words("CONFIDENCE_"), words("REASON_"), words("LOG_")
+local MATCH_KINDS, REQUESTS = words("MATCH_"), words("REQUEST_")
+local CONFIDENCES, REASONS, LEVELS = words("CONFIDENCE_"), words("REASON_"), words("LOG_")
 local NAMES = {}
 for name, value in pairs(statuses) do NAMES[value] = name end
 
@@ -37,9 +38,9 @@ local function load()
    if not ok then
       error("the plexindex library cannot be loaded: " .. library .. ": install it, or set PLEXINDEX_LIBRARY", 0)
    end
-   if library.plexindex_abi_version() ~= c.ABI_VERSION then
+   if library.plexindex_get_abi_version() ~= c.ABI_VERSION then
       error(("plexindex %s has ABI version %d, this module was written for %d: install matching versions"):format(
-         ffi.string(library.plexindex_version()), library.plexindex_abi_version(), c.ABI_VERSION), 0)
+         ffi.string(library.plexindex_get_version()), library.plexindex_get_abi_version(), c.ABI_VERSION), 0)
    end
    return library
 end
@@ -111,7 +112,7 @@ for _, name in ipairs(abi.structs.plexindex_item) do
 end
 
 local function read_text(block, text)
-   local at = C.plexindex_block_text(block, text)
+   local at = C.plexindex_get_text(block, text)
    if at == nil then return nil end
    return ffi.string(at, text.length)
 end
@@ -134,19 +135,19 @@ end
 
 local function read_block(block)
    local answers = {}
-   for place = 1, tonumber(C.plexindex_block_answers(block)) do
-      local found = C.plexindex_block_answer(block, place - 1)
+   for place = 1, tonumber(C.plexindex_count_answers(block)) do
+      local found = C.plexindex_get_answer(block, place - 1)
       local candidates = {}
       for at = 1, found.candidates_count do
-         candidates[at] = read_item(block, C.plexindex_block_candidate(block, found, at - 1))
+         candidates[at] = read_item(block, C.plexindex_get_candidate(block, found, at - 1))
       end
       answers[place] = {
          status = NAMES[found.status] or "UNKNOWN",
-         rung = RUNGS[found.rung] or "unknown",
+         match_kind = MATCH_KINDS[found.match_kind] or "unknown",
          confidence = CONFIDENCES[found.confidence] or "unknown",
          reason = REASONS[found.reason] or "unknown",
          stale = bit.band(found.flags, c.ANSWER_STALE) ~= 0,
-         item = read_item(block, C.plexindex_block_item(block, found)),
+         item = read_item(block, C.plexindex_get_item(block, found)),
          candidates = candidates,
          candidates_total = found.candidates_total,
          message = read_text(block, found.message),
@@ -257,7 +258,7 @@ function Index:library(name)
    local selector = name and tostring(name) or ""
    local out = ffi.new("const plexindex_library_handle *[1]")
    call(function(failed)
-      return C.plexindex_library(handle, name and c.SELECT_ANY or c.SELECT_ALL, selector, #selector, out, failed)
+      return C.plexindex_get_library(handle, name and c.SELECT_ANY or c.SELECT_ALL, selector, #selector, out, failed)
    end)
    return setmetatable({ _index = self, _handle = out[0] }, Library)
 end
@@ -389,7 +390,7 @@ function Library:items_below(folder)
    checked(folder, "a folder")
    return paged(self._index, function(last, out, failed)
       local after = last and last.path
-      return C.plexindex_items_below(self._handle, folder, #folder, after, after and #after or 0, PAGE, out, failed)
+      return C.plexindex_list_items_below(self._handle, folder, #folder, after, after and #after or 0, PAGE, out, failed)
    end)
 end
 
@@ -397,7 +398,7 @@ end
 function Library:items()
    local cursor = ffi.new("int64_t[1]")
    return paged(self._index, function(_, out, failed)
-      return C.plexindex_items(self._index._handle, self._handle, cursor, PAGE, out, failed)
+      return C.plexindex_list_items(self._handle, cursor, PAGE, out, failed)
    end)
 end
 
@@ -414,7 +415,7 @@ end
 function Library:item_json(key)
    checked(key, "a key")
    return json(self._index, function(_, out, failed)
-      return C.plexindex_item_json(self._handle, key, #key, out, failed)
+      return C.plexindex_get_item_json(self._handle, key, #key, out, failed)
    end)
 end
 
@@ -427,13 +428,13 @@ end
 jit.off(Library.refresh, true)
 
 -- What was added, removed, changed and moved since a cursor, in the order in which the index learned it, as JSON with
--- `changes`, `token` and `more`. Without a cursor no changes, and the cursor of now; with `ask.full` all items come first.
+-- `changes`, `cursor` and `more`. Without a cursor no changes, and the cursor of now; with `ask.full` all items come first.
 -- Sends no request. The code "LIST_AGAIN" says to begin anew with `full`.
-function Library:changes_json(token, ask)
+function Library:changes_json(cursor, ask)
    ask = ask or {}
-   return query(self._index, self._handle, token, { full = ask.full }, function(handle, asked)
+   return query(self._index, self._handle, cursor, { full = ask.full }, function(handle, asked)
       local _, read = fill(function(out, failed)
-         return C.plexindex_changes_json(handle, asked, ask.limit or PAGE, out, failed)
+         return C.plexindex_list_changes_json(handle, asked, ask.limit or PAGE, out, failed)
       end, read_bytes)
       return read
    end)
@@ -442,8 +443,8 @@ jit.off(Library.changes_json, true)
 
 -- Waits until changes_json() has something since the cursor, or until refresh() has to ask the server before that is
 -- known. false when the deadline came first; `ask.progress` ends it by false.
-function Library:wait_for_changes(token, ask)
-   return query(self._index, self._handle, checked(token, "a cursor"), ask, function(handle, asked)
+function Library:wait_for_changes(cursor, ask)
+   return query(self._index, self._handle, checked(cursor, "a cursor"), ask, function(handle, asked)
       return call(function(failed) return C.plexindex_wait_for_changes(handle, asked, failed) end) == statuses.OK
    end)
 end
@@ -510,8 +511,8 @@ function Library:edit_items(keys, changes, ask)
       keys = { data = items, length = #items }, keys_count = items_count,
       changes = { data = named, length = #named }, changes_count = named_count / 2,
       deadline_ms = ask.deadline_ms or 0, lock = c["EDIT_" .. (ask.lock or "lock"):upper()] })
-   local ok, raised = pcall(tell, self._index, function(handle, failed)
-      return C.plexindex_edit_items(handle, edit, report, failed)
+   local ok, raised = pcall(tell, self._index, function(_, failed)
+      return C.plexindex_edit_items(edit, report, failed)
    end)
    local told = { done = tonumber(report.done), failed = tonumber(report.failed),
       requests = tonumber(report.requests), states = {} }
@@ -522,30 +523,28 @@ function Library:edit_items(keys, changes, ask)
 end
 jit.off(Library.edit_items, true)
 
--- What happened, as a table of counts; `answers` by rung.
+-- Statistics as a table: counts by name, `answers` by match kind, `requests` by kind, `last_failure` as text or nil.
 function Index:stats()
    local handle = open_handle(self)
-   local filled = ffi.new("plexindex_statistics")
-   filled.size = ffi.sizeof("plexindex_statistics")
-   call(function(failed) return C.plexindex_stats(handle, filled, failed) end)
+   local filled = ffi.new("plexindex_stats")
+   filled.size = ffi.sizeof("plexindex_stats")
+   call(function(failed) return C.plexindex_get_stats(handle, filled, failed) end)
    local counts = {}
-   for _, name in ipairs(abi.structs.plexindex_statistics) do
-      if name ~= "answers" and name ~= "requests" and name ~= "size" then counts[name] = tonumber(filled[name]) end
+   for _, name in ipairs(abi.structs.plexindex_stats) do
+      if name ~= "size" then counts[name] = tonumber(filled[name]) end -- nil for an array
    end
+   counts.last_failure = unless(ffi.string(filled.last_failure), "")
    counts.answers, counts.requests = {}, {}
-   for number, word in pairs(RUNGS) do counts.answers[word] = tonumber(filled.answers[number]) end
-   for number, word in pairs(words("REQUEST_")) do counts.requests[word] = tonumber(filled.requests[number]) end
+   for number, word in pairs(MATCH_KINDS) do counts.answers[word] = tonumber(filled.answers[number]) end
+   for number, word in pairs(REQUESTS) do counts.requests[word] = tonumber(filled.requests[number]) end
    return counts
 end
 
--- What happened, as JSON.
-function Index:stats_json() return json(self, C.plexindex_stats_json) end
-
 -- The kind of place that the store is in, as JSON.
-function Index:store_json() return json(self, C.plexindex_store_json) end
+function Index:store_json() return json(self, C.plexindex_get_store_json) end
 
 -- Mappings that seem to be missing, as JSON.
-function Index:proposals_json() return json(self, C.plexindex_proposals_json) end
+function Index:proposals_json() return json(self, C.plexindex_propose_mappings_json) end
 
 local function asked_json(index, ask, function_)
    return query(index, nil, nil, ask, function(handle, asked)
@@ -556,10 +555,10 @@ end
 jit.off(asked_json, true)
 
 -- The libraries that are known, as JSON.
-function Index:libraries_json(ask) return asked_json(self, ask, C.plexindex_libraries_json) end
+function Index:libraries_json(ask) return asked_json(self, ask, C.plexindex_list_libraries_json) end
 
 -- Asks the server who it is and which libraries it shows; as JSON.
-function Index:server_json(ask) return asked_json(self, ask, C.plexindex_server_json) end
+function Index:server_json(ask) return asked_json(self, ask, C.plexindex_check_server_json) end
 
 -- Begins to listen to the server's events.
 function Index:watch_start() tell(self, C.plexindex_watch_start) end
@@ -582,7 +581,7 @@ function Index:set_token(token)
 end
 
 -- Invalidates all libraries.
-function Index:invalidate_all() tell(self, C.plexindex_invalidate_all) end
+function Index:invalidate_all() self:library():invalidate() end
 
 -- Removes all that the store holds of this server and user.
 function Index:clear() tell(self, C.plexindex_clear) end
@@ -594,7 +593,7 @@ function Index:table(name, fold_ascii)
    checked(name, "a table's name")
    local out = ffi.new("const plexindex_table_handle *[1]")
    tell(self, function(handle, failed)
-      return C.plexindex_table(handle, name, #name, fold_ascii and c.TABLE_FOLD_ASCII or 0, out, failed)
+      return C.plexindex_get_table(handle, name, #name, fold_ascii and c.TABLE_FOLD_ASCII or 0, out, failed)
    end)
    return setmetatable({ _index = self, _handle = out[0] }, Table)
 end
@@ -635,7 +634,7 @@ function Table:names()
    local after
    return function()
       after = json(self._index, function(_, out, failed)
-         return C.plexindex_table_next(self._handle, after, after and #after or 0, out, failed)
+         return C.plexindex_table_get_next(self._handle, after, after and #after or 0, out, failed)
       end)
       return after
    end
@@ -687,6 +686,6 @@ end
 jit.off(plexindex.drain_log, true)
 
 -- The version of the library.
-function plexindex.version() return ffi.string(C.plexindex_version()) end
+function plexindex.version() return ffi.string(C.plexindex_get_version()) end
 
 return plexindex

@@ -82,7 +82,7 @@ export interface Item {
 export interface Answer {
   /** 'OK', 'NOT_FOUND', 'AMBIGUOUS', 'NOT_YET', 'NEEDS_WARM'; in a batch also the error of this one path. */
   status: string;
-  rung: 'none' | 'confirmed' | 'exact' | 'mapped' | 'suffix' | 'file_name' | 'unknown';
+  matchKind: 'none' | 'confirmed' | 'exact' | 'mapped' | 'suffix' | 'file_name' | 'unknown';
   confidence: 'none' | 'low' | 'high' | 'unknown';
   reason: string;
   stale: boolean;
@@ -130,7 +130,8 @@ export class Index {
   close(): Promise<void>;
   library(name?: string | number | null): Library;
   table(name: Text, options?: { foldAscii?: boolean }): Table;
-  stats(): Promise<Record<string, any>>;
+  /** The fields of plexindex_stats, with its names: counts, but for these three. */
+  stats(): Promise<Record<string, any> & { answers: Record<string, number>; requests: Record<string, number>; last_failure: string | null }>;
   store(): Promise<Record<string, any>>;
   proposals(): Promise<{ from: string; to: string; matched: number; of: number }[]>;
   libraries(options?: Ask): Promise<Record<string, any>[]>;
@@ -157,8 +158,8 @@ export class Library {
   items(): AsyncGenerator<Item>;
   item(key: string): Promise<Record<string, any> | null>;
   refresh(options?: Ask & { full?: boolean; check?: boolean }): Promise<boolean>;
-  changes(token?: string | null, options?: { full?: boolean; limit?: number }): Promise<{ changes: Change[]; token: string; more: boolean }>;
-  waitForChanges(token: string, options?: Ask): Promise<boolean>;
+  changes(cursor?: string | null, options?: { full?: boolean; limit?: number }): Promise<{ changes: Change[]; cursor: string; more: boolean }>;
+  waitForChanges(cursor: string, options?: Ask): Promise<boolean>;
   recordMatch(path: Text, key: string): Promise<void>;
   recordMatches(pairs: Iterable<[Text, string]>): Promise<void>;
   invalidatePath(path: Text): Promise<void>;

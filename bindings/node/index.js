@@ -8,9 +8,10 @@ const ERROR_TEXT = 2048;
 const PAGE = 1000;
 // Calls that koffi runs and queues at once; more wait here.
 const AT_ONCE = 64;
-const RUNGS = words('RUNG_');
+const MATCH_KINDS = words('MATCH_');
 const CONFIDENCES = words('CONFIDENCE_');
 const REASONS = words('REASON_');
+const REQUESTS = words('REQUEST_');
 const EDITED = words('EDITED_');
 const LEVELS = words('LOG_');
 const NAMES = Object.fromEntries(Object.entries(statuses).map(([name, value]) => [value, name]));
@@ -143,7 +144,7 @@ function readBlock(block) {
     const candidates = u32('candidates');
     return {
       status: NAMES[status] ?? 'UNKNOWN',
-      rung: RUNGS[byte('rung')] ?? 'unknown',
+      matchKind: MATCH_KINDS[byte('match_kind')] ?? 'unknown',
       confidence: CONFIDENCES[byte('confidence')] ?? 'unknown',
       reason: REASONS[byte('reason')] ?? 'unknown',
       stale: (byte('flags') & c.ANSWER_STALE) !== 0,
@@ -269,7 +270,7 @@ class Index {
     const selector = toBytes(String(name ?? ''));
     const out = Buffer.alloc(8);
     const kind = name === null ? c.SELECT_ALL : c.SELECT_ANY;
-    callNow('library', [this._handle, kind, selector, selector.length, out]);
+    callNow('get_library', [this._handle, kind, selector, selector.length, out]);
     return new Library(this, out.readBigUInt64LE());
   }
 
@@ -278,7 +279,7 @@ class Index {
     if (this._closing) throw closedError();
     const bytes = toBytes(name);
     const out = Buffer.alloc(8);
-    callNow('table', [this._handle, bytes, bytes.length, foldAscii ? c.TABLE_FOLD_ASCII : 0, out]);
+    callNow('get_table', [this._handle, bytes, bytes.length, foldAscii ? c.TABLE_FOLD_ASCII : 0, out]);
     return new Table(this, out.readBigUInt64LE());
   }
 
@@ -343,29 +344,33 @@ class Index {
     return status === statuses.OK ? JSON.parse(bytes.toString('utf8')) : null;
   }
 
-  /** What happened, as an object with named counts. */
-  stats() {
-    return this._json('stats_json', this._handle);
+  /** Statistics as an object: counts by name, `answers` by match kind, `requests` by kind. */
+  async stats() {
+    const filled = new Struct('stats');
+    await this._call('get_stats', this._handle, filled.memory);
+    const { size, answers, requests, last_failure: failure, ...counts } = filled.read();
+    const byWord = (all, names) => Object.fromEntries(names.map((name, at) => [name, all[at]]));
+    return { ...counts, answers: byWord(answers, MATCH_KINDS), requests: byWord(requests, REQUESTS), last_failure: failure || null };
   }
 
   /** The kind of place that the store is in. */
   store() {
-    return this._json('store_json', this._handle);
+    return this._json('get_store_json', this._handle);
   }
 
   /** Mappings that seem to be missing, the best first. */
   proposals() {
-    return this._json('proposals_json', this._handle);
+    return this._json('propose_mappings_json', this._handle);
   }
 
   /** The libraries that are known. */
   async libraries(options = {}) {
-    return JSON.parse((await this._query('libraries_json', null, null, options)).toString('utf8'));
+    return JSON.parse((await this._query('list_libraries_json', null, null, options)).toString('utf8'));
   }
 
   /** Asks the server who it is and which libraries it shows. */
   async server(options = {}) {
-    return JSON.parse((await this._query('server_json', null, null, options)).toString('utf8'));
+    return JSON.parse((await this._query('check_server_json', null, null, options)).toString('utf8'));
   }
 
   /** Begins to listen to the server's events. */
@@ -396,7 +401,7 @@ class Index {
 
   /** Invalidates all libraries. */
   async invalidateAll() {
-    await this._call('invalidate_all', this._handle);
+    await this.library().invalidate();
   }
 
   /** Removes all that the store holds of this server and user. */
@@ -478,7 +483,7 @@ class Library {
     const folder = toBytes(path);
     for (let after = null; ; ) {
       const given = [this._handle, folder, folder.length, after, after?.length ?? 0, PAGE];
-      const { status, bytes } = await this._index._fill('items_below', given, PAGE * 400);
+      const { status, bytes } = await this._index._fill('list_items_below', given, PAGE * 400);
       const items = status === statuses.OK ? readBlock(bytes)[0].candidates : [];
       if (items.length === 0) return;
       yield* items;
@@ -491,8 +496,7 @@ class Library {
   async *items() {
     const cursor = Buffer.alloc(8);
     for (;;) {
-      const given = [this._index._handle, this._handle, cursor, PAGE];
-      const { status, bytes } = await this._index._fill('items', given, PAGE * 400);
+      const { status, bytes } = await this._index._fill('list_items', [this._handle, cursor, PAGE], PAGE * 400);
       if (status !== statuses.OK) return;
       yield* readBlock(bytes)[0].candidates;
     }
@@ -501,7 +505,7 @@ class Library {
   /** One item with all its files and ids; null when no listing holds it. */
   item(key) {
     const bytes = toBytes(key);
-    return this._index._json('item_json', this._handle, bytes, bytes.length);
+    return this._index._json('get_item_json', this._handle, bytes, bytes.length);
   }
 
   /** Brings the library up to date. False when the deadline came first. */
@@ -514,8 +518,8 @@ class Library {
    * cursor none, and the cursor of now; with `full` all items come first. Sends no request: refresh() does, and has to be
    * called once before. `more` says that the next call has something. The code 'LIST_AGAIN' says to begin anew with `full`.
    */
-  async changes(token, { full = false, limit = PAGE } = {}) {
-    const bytes = await this._index._query('changes_json', this._handle, toBytes(token ?? ''), { full }, limit);
+  async changes(cursor, { full = false, limit = PAGE } = {}) {
+    const bytes = await this._index._query('list_changes_json', this._handle, toBytes(cursor ?? ''), { full }, limit);
     return JSON.parse(bytes.toString('utf8'));
   }
 
@@ -523,8 +527,8 @@ class Library {
    * Waits until changes() has something since the cursor, or until refresh() has to ask the server before that is known.
    * False when the deadline came first. `signal` ends it.
    */
-  async waitForChanges(token, options = {}) {
-    return (await this._index._query('wait_for_changes', this._handle, toBytes(token), options)) === statuses.OK;
+  async waitForChanges(cursor, options = {}) {
+    return (await this._index._query('wait_for_changes', this._handle, toBytes(cursor), options)) === statuses.OK;
   }
 
   /** Records that the item with this key has this path. */
@@ -578,7 +582,7 @@ class Library {
       states: [...states].map((state) => EDITED[state] ?? 'unknown'),
     });
     try {
-      await this._index._call('edit_items', this._index._handle, edit.memory, report.memory);
+      await this._index._call('edit_items', edit.memory, report.memory);
     } catch (error) {
       if (error instanceof PlexindexError) error.report = told();
       throw error;
@@ -625,7 +629,7 @@ class Table {
     for (let after = null; ; ) {
       // The empty name is a pointer and 0.
       const given = [this._handle, after?.length === 0 ? Buffer.alloc(1) : after, after?.length ?? 0];
-      const { status, bytes } = await this._index._fill('table_next', given, 1024);
+      const { status, bytes } = await this._index._fill('table_get_next', given, 1024);
       if (status !== statuses.OK) return;
       after = Buffer.from(bytes);
       yield after;
@@ -725,7 +729,7 @@ function drainLog() {
 
 /** The version of the library. */
 function version() {
-  return load().version();
+  return load().get_version();
 }
 
 module.exports = { open, comparePaths, drainLog, version, PlexindexError, Index, Library, Table };

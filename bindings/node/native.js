@@ -13,7 +13,7 @@ const numbers = (part) => Object.fromEntries(Object.entries(part).map(([name, va
 const constants = numbers(abi.constants);
 const statuses = numbers(abi.statuses);
 
-/** The words for the numbers with this prefix: `RUNG_FILE_NAME` at 5 is 'file_name'. */
+/** The words for the numbers with this prefix: `MATCH_FILE_NAME` at 5 is 'file_name'. */
 function words(prefix) {
   const found = [];
   for (const [name, value] of Object.entries(constants)) {
@@ -67,8 +67,8 @@ function load() {
   // The fast lookups take NUL-terminated text, which koffi makes of a string faster than a buffer is made.
   native.fast_lookup_key = library.func('plexindex_lookup_key', 'str', ['void *', 'str']);
   native.fast_table_lookup = library.func('plexindex_table_lookup', 'str', ['void *', 'str']);
-  if (native.abi_version() !== constants.ABI_VERSION) {
-    const found = `${file} (plexindex ${native.version()}) has ABI version ${native.abi_version()}`;
+  if (native.get_abi_version() !== constants.ABI_VERSION) {
+    const found = `${file} (plexindex ${native.get_version()}) has ABI version ${native.get_abi_version()}`;
     throw new Error(`${found}, this package was written for ${constants.ABI_VERSION}: install matching versions`);
   }
   loaded = native;
@@ -117,6 +117,16 @@ class Struct {
 
   number(name) {
     return Number(this.memory.readBigUInt64LE(this.layout.fields[name].offset));
+  }
+
+  /** All fields by name: numbers of 64 bits, arrays of them, and texts. */
+  read() {
+    const number = (offset) => Number(this.memory.readBigUInt64LE(offset));
+    const value = ({ type, offset, count }) => {
+      if (type === 'char') return this.memory.toString('utf8', offset, this.memory.indexOf(0, offset));
+      return count ? Array.from({ length: count }, (_, at) => number(offset + at * 8)) : number(offset);
+    };
+    return Object.fromEntries(Object.values(this.layout.fields).map((field) => [field.name, value(field)]));
   }
 }
 

@@ -24,7 +24,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 # The stand-in server is a member of the workspace, and some tests and benches are named in the manifest: cargo wants to
 # see them even where it builds none of them.
 RUST_SOURCES = (
-    "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "cbindgen.toml", "scripts/build_dist.py", "src",
+    "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "cbindgen.toml", "scripts/build_dist.py",
+    "scripts/describe_header.rs", "src",
     "include", "bindings/python/accelerator/Cargo.toml", "bindings/python/accelerator/build.rs",
     "bindings/python/accelerator/src",
     "benches/*.rs", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md", "LICENSE-*",

@@ -7,28 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT(text) {(text), strlen(text)}
-
-static char message[1024]; /* of the last error */
-static plexindex_buffer error = {.data = message, .capacity = sizeof message};
+static plexindex_error error; /* the text of the last one */
 
 static int32_t key_of(const plexindex_handle *index, const plexindex_library_handle *all, const char *path,
                       plexindex_buffer *memory)
 {
     const char *key = plexindex_lookup_key(all, path); /* never fetches */
-    plexindex_query query = {.size = sizeof query, .library = all, .text = TEXT(path)};
+    plexindex_query query = plexindex_query_init(path);
     int32_t status;
     if (key != NULL) {
         printf("%s\t%s\n", key, path);
         return PLEXINDEX_OK;
     }
-    status = plexindex_match_path(index, &query, memory, &error);
+    status = plexindex_match_path(index, &query, memory, &error.buffer);
     if (status == PLEXINDEX_OK) {
-        const plexindex_item *item = plexindex_block_item(memory, plexindex_block_answer(memory, 0));
-        printf("%s\t%s\n", plexindex_block_text(memory, &item->key), path);
+        const plexindex_item *item = plexindex_get_item(memory, plexindex_get_answer(memory, 0));
+        printf("%s\t%s\n", plexindex_get_text(memory, &item->key), path);
     } else {
-        printf("%s\t%s\n", plexindex_status_name(status), path);
-        if (status >= 100) fprintf(stderr, "%s\n", message);
+        printf("%s\t%s\n", plexindex_get_status_name(status), path);
+        if (status >= 100) fprintf(stderr, "%s\n", error.text);
     }
     return status;
 }
@@ -45,11 +42,14 @@ int main(int argc, char **argv)
         fputs("lookup URL TOKEN FOLDER: reads paths, one a line\n", stderr);
         return 2;
     }
-    plexindex_options options = {
-        .size = sizeof options, .server_url = TEXT(argv[1]), .token = TEXT(argv[2]), .cache_dir = TEXT(argv[3])};
-    status = plexindex_open(&options, &index, &error);
-    if (status == PLEXINDEX_OK) status = plexindex_library(index, PLEXINDEX_SELECT_ALL, NULL, 0, &all, &error);
-    if (status != PLEXINDEX_OK) fprintf(stderr, "%s\n", message);
+    plexindex_error_init(&error);
+    plexindex_options options = plexindex_options_init();
+    options.server_url = plexindex_bytes_of(argv[1]);
+    options.token = plexindex_bytes_of(argv[2]);
+    options.cache_dir = plexindex_bytes_of(argv[3]);
+    status = plexindex_open(&options, &index, &error.buffer);
+    if (status == PLEXINDEX_OK) status = plexindex_get_library(index, PLEXINDEX_SELECT_ALL, NULL, 0, &all, &error.buffer);
+    if (status != PLEXINDEX_OK) fprintf(stderr, "%s\n", error.text);
     while (status < 100 && fgets(path, sizeof path, stdin) != NULL) {
         path[strcspn(path, "\n")] = '\0';
         if (path[0] != '\0') status = key_of(index, all, path, &buffer);

@@ -4,10 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT(text) {(text), strlen(text)}
-
-static char message[1024]; /* of the last error */
-static plexindex_buffer error = {.data = message, .capacity = sizeof message};
+static plexindex_error error; /* the text of the last one */
 
 static const char *or_nothing(const char *text)
 {
@@ -16,47 +13,34 @@ static const char *or_nothing(const char *text)
 
 static void show(const plexindex_buffer *block, const plexindex_item *item)
 {
-    printf("  %s  %s", plexindex_block_text(block, &item->key), or_nothing(plexindex_block_text(block, &item->title)));
+    printf("  %s  %s", plexindex_get_text(block, &item->key), or_nothing(plexindex_get_text(block, &item->title)));
     if (item->year != 0) printf(" (%d)", (int)item->year);
     putchar('\n');
-}
-
-/* Asks, with more memory if the answer needs it. */
-static int32_t match(const plexindex_handle *index, const plexindex_query *query, plexindex_buffer *block)
-{
-    for (;;) {
-        int32_t status = plexindex_match_path(index, query, block, &error); /* fetches the library where it must */
-        void *more;
-        if (status != PLEXINDEX_BUFFER_TOO_SMALL) return status;
-        more = realloc(block->data, block->length);
-        if (more == NULL) return status;
-        block->data = more;
-        block->capacity = block->length;
-    }
 }
 
 static int32_t ask(plexindex_handle *index, const char *title, const char *file)
 {
     const plexindex_library_handle *library = NULL;
     plexindex_buffer block = {0};
-    int32_t status = plexindex_library(index, PLEXINDEX_SELECT_TITLE, title, strlen(title), &library, &error);
+    int32_t status = plexindex_get_library(index, PLEXINDEX_SELECT_TITLE, title, strlen(title), &library, &error.buffer);
     if (status == PLEXINDEX_OK) {
-        plexindex_query query = {.size = sizeof query, .library = library, .text = TEXT(file)};
-        status = match(index, &query, &block);
+        plexindex_query query = plexindex_query_init(file);
+        query.library = library;
+        status = plexindex_ask(plexindex_match_path, index, &query, &block, &error.buffer); /* fetches where it must */
     }
-    printf("%s\n", plexindex_status_name(status));
+    printf("%s\n", plexindex_get_status_name(status));
     if (status < 100) {
-        const plexindex_answer *answer = plexindex_block_answer(&block, 0);
-        const plexindex_item *item = plexindex_block_item(&block, answer);
-        const char *why = plexindex_block_text(&block, &answer->message);
+        const plexindex_answer *answer = plexindex_get_answer(&block, 0);
+        const plexindex_item *item = plexindex_get_item(&block, answer);
+        const char *why = plexindex_get_text(&block, &answer->message);
         if (why != NULL) printf("  %s\n", why);
         if (item != NULL) show(&block, item);
         for (uint32_t i = 0; item == NULL && i < answer->candidates_count; i++)
-            show(&block, plexindex_block_candidate(&block, answer, i));
+            show(&block, plexindex_get_candidate(&block, answer, i));
     } else {
-        fprintf(stderr, "%s\n", message);
+        fprintf(stderr, "%s\n", error.text);
     }
-    free(block.data);
+    plexindex_buffer_free(&block);
     return status;
 }
 
@@ -68,11 +52,14 @@ int main(int argc, char **argv)
         fputs("match URL TOKEN FOLDER LIBRARY FILE\n", stderr);
         return 2;
     }
-    plexindex_options options = {
-        .size = sizeof options, .server_url = TEXT(argv[1]), .token = TEXT(argv[2]), .cache_dir = TEXT(argv[3])};
-    status = plexindex_open(&options, &index, &error); /* the folder is made, nothing is fetched */
+    plexindex_error_init(&error);
+    plexindex_options options = plexindex_options_init();
+    options.server_url = plexindex_bytes_of(argv[1]);
+    options.token = plexindex_bytes_of(argv[2]);
+    options.cache_dir = plexindex_bytes_of(argv[3]);
+    status = plexindex_open(&options, &index, &error.buffer); /* the folder is made, nothing is fetched */
     if (status != PLEXINDEX_OK) {
-        fprintf(stderr, "%s\n", message);
+        fprintf(stderr, "%s\n", error.text);
         return 1;
     }
     status = ask(index, argv[4], argv[5]);

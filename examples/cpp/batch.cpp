@@ -37,14 +37,14 @@ int main(int argc, char **argv) {
         std::cerr << argv[5] << ": " << unread.message() << '\n';
         return 1;
     }
-    plexindex::Ask ask;
-    ask.progress = [](const plexindex::Progress &progress) {
+    plexindex::QueryOptions query;
+    query.progress = [](const plexindex::Progress &progress) {
         if (progress.total > 0) {
             std::cerr << progress.library << ": " << progress.items << " of " << progress.total << '\n';
         }
         return true; // false ends the call
     };
-    const auto answers = library->match_paths(files, ask);
+    const auto answers = library->match_paths(files, query);
     if (!answers) return failed(answers.error());
     for (std::size_t i = 0; i < files.size(); ++i) {
         const auto answer = (*answers)[i];

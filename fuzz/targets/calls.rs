@@ -17,7 +17,7 @@ use plexindex::capi::*;
 use plexindex::error::Status;
 
 use super::input::{Input, folder};
-use super::opening::{check_status, exactly, loud, size_near};
+use super::opening::{check_status, error, exactly, loud, size_near};
 use super::server;
 
 /// A store as it is filled, a copy that is worked on, and what is open there.
@@ -82,7 +82,7 @@ impl FolderConnections {
         self.writes = 0;
         if let Some(open) = self.open.take() {
             // SAFETY: it is open, and nothing uses it any more.
-            assert_eq!(unsafe { plexindex_close(open.handle, null_mut()) }, 0);
+            assert_eq!(unsafe { plexindex_close(open.handle, error()) }, 0);
         }
     }
 }
@@ -107,7 +107,7 @@ impl Open {
             options.log_level = constants::PLEXINDEX_LOG_OFF;
             let mut handle = null_mut();
             assert_eq!(
-                plexindex_open(&raw const options, &raw mut handle, null_mut()),
+                plexindex_open(&raw const options, &raw mut handle, error()),
                 0,
                 "{}",
                 super::opening::message()
@@ -115,13 +115,13 @@ impl Open {
             loud();
             let library = |kind: i32, name: &[u8]| {
                 let mut library = null();
-                let status = plexindex_library(
+                let status = plexindex_get_library(
                     handle,
                     kind,
                     name.as_ptr().cast(),
                     name.len(),
                     &raw mut library,
-                    null_mut(),
+                    error(),
                 );
                 assert_eq!(status, 0);
                 library
@@ -129,14 +129,7 @@ impl Open {
             let table = |name: &[u8], flags: u32| {
                 let mut table = null();
                 assert_eq!(
-                    plexindex_table(
-                        handle,
-                        name.as_ptr().cast(),
-                        name.len(),
-                        flags,
-                        &raw mut table,
-                        null_mut()
-                    ),
+                    plexindex_get_table(handle, name.as_ptr().cast(), name.len(), flags, &raw mut table, error()),
                     0
                 );
                 table
@@ -155,7 +148,7 @@ impl Open {
                     table(b"kept", constants::PLEXINDEX_TABLE_FOLD_ASCII),
                     {
                         let mut all = null();
-                        assert_eq!(plexindex_table(handle, null(), 0, 0, &raw mut all, null_mut()), 0);
+                        assert_eq!(plexindex_get_table(handle, null(), 0, 0, &raw mut all, error()), 0);
                         all
                     },
                 ],
@@ -405,19 +398,19 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
         match function % 36 {
             0 => {
                 let slot = &mut null();
-                let status = plexindex_library(
+                let status = plexindex_get_library(
                     handle,
                     i32::from(input.byte() % 7) - 1,
                     first,
                     first_length,
                     slot,
-                    null_mut(),
+                    error(),
                 );
                 assert_eq!(status == 0, !slot.is_null());
                 (status, None)
             }
             1..=5 => {
-                let status = plexindex_match_path(handle, query, place, null_mut());
+                let status = plexindex_match_path(handle, query, place, error());
                 let known = check_status(status);
                 if let Some(block) = room.check(known).filter(|_| !place.is_null()) {
                     check_block(block, 1, known, false);
@@ -425,7 +418,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                 (status, None)
             }
             6..=8 => {
-                let status = plexindex_match_paths(handle, query, count, place, null_mut());
+                let status = plexindex_match_paths(handle, query, count, place, error());
                 let known = check_status(status);
                 if let Some(block) = room.check(known).filter(|_| !place.is_null()) {
                     check_block(block, count, Status::Ok, false);
@@ -434,9 +427,9 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
             }
             9 | 10 => {
                 let status = if function % 36 == 9 {
-                    plexindex_match_guid(handle, query, place, null_mut())
+                    plexindex_match_guid(handle, query, place, error())
                 } else {
-                    plexindex_search_title(handle, query, place, null_mut())
+                    plexindex_search_title(handle, query, place, error())
                 };
                 let known = check_status(status);
                 if let Some(block) = room.check(known).filter(|_| !place.is_null()) {
@@ -458,7 +451,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                 (0, None)
             }
             13 => {
-                let status = plexindex_lookup_keys(library, first, first_length, count, place, null_mut());
+                let status = plexindex_lookup_keys(library, first, first_length, count, place, error());
                 if let Some(keys) = room.check(check_status(status)).filter(|_| !place.is_null()) {
                     assert_eq!(keys.iter().filter(|byte| **byte == 0).count(), count);
                 }
@@ -476,47 +469,50 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                         second_length,
                         wanted,
                         relations.as_mut_ptr(),
-                        null_mut(),
+                        error(),
                     ),
                     None,
                 )
             }
             15 => (
-                plexindex_record_match(library, first, first_length, second, second_length, null_mut()),
+                plexindex_record_match(library, first, first_length, second, second_length, error()),
                 Some(Written::Some),
             ),
             16 => (
-                plexindex_record_matches(library, first, first_length, second, second_length, count, null_mut()),
+                plexindex_record_matches(library, first, first_length, second, second_length, count, error()),
                 Some(Written::Some),
             ),
             17 => (
-                plexindex_invalidate_path(library, first, first_length, null_mut()),
+                plexindex_invalidate_path(library, first, first_length, error()),
                 Some(Written::Some),
             ),
             18 => (
-                plexindex_invalidate_item(library, first, first_length, null_mut()),
+                plexindex_invalidate_item(library, first, first_length, error()),
                 Some(Written::Some),
             ),
             // Rarely with success: little can be asked of an empty store, or of one in which nothing counts.
             19 | 20 => match nulls {
-                0x2A => (plexindex_clear(handle, null_mut()), Some(Written::All)),
-                0x2B => (plexindex_invalidate_all(handle, null_mut()), Some(Written::All)),
-                0x2C => (plexindex_invalidate_library(library, null_mut()), Some(Written::All)),
-                0x2D => (plexindex_clear(null(), null_mut()), None),
-                0x2E => (plexindex_invalidate_all(null(), null_mut()), None),
-                _ => (plexindex_invalidate_library(open.libraries[3], null_mut()), None),
+                0x2A => (plexindex_clear(handle, error()), Some(Written::All)),
+                0x2B => (
+                    plexindex_invalidate_library(open.libraries[2], error()),
+                    Some(Written::All),
+                ),
+                0x2C => (plexindex_invalidate_library(library, error()), Some(Written::All)),
+                0x2D => (plexindex_clear(null(), error()), None),
+                0x2E => (plexindex_invalidate_library(null(), error()), None),
+                _ => (plexindex_invalidate_library(open.libraries[3], error()), None),
             },
-            21 => (plexindex_refresh(handle, query, null_mut()), Some(Written::Some)),
+            21 => (plexindex_refresh(handle, query, error()), Some(Written::Some)),
             22 => (
                 if nulls & 1 == 0 {
-                    plexindex_watch_start(handle, null_mut())
+                    plexindex_watch_start(handle, error())
                 } else {
-                    plexindex_watch_stop(handle, null_mut())
+                    plexindex_watch_stop(handle, error())
                 },
                 None,
             ),
             23 => (
-                plexindex_notify(handle, first, first_length, null_mut()),
+                plexindex_notify(handle, first, first_length, error()),
                 Some(Written::Some),
             ),
             24 => {
@@ -534,20 +530,20 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                 report.states_capacity = states.len();
                 let mut report = exactly(&report, size_near(size_of::<EditReportRecord>(), input));
                 (
-                    plexindex_edit_items(handle, edit.as_ptr().cast(), report.as_mut_ptr().cast(), null_mut()),
+                    plexindex_edit_items(edit.as_ptr().cast(), report.as_mut_ptr().cast(), error()),
                     None,
                 )
             }
             25 => {
                 let mut slot = null();
                 (
-                    plexindex_table(
+                    plexindex_get_table(
                         handle,
                         first,
                         first_length,
                         u32::from(input.byte() % 3),
                         &raw mut slot,
-                        null_mut(),
+                        error(),
                     ),
                     None,
                 )
@@ -561,7 +557,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                 (0, None)
             }
             27 => {
-                let status = plexindex_table_get(table, first, first_length, place, null_mut());
+                let status = plexindex_table_get(table, first, first_length, place, error());
                 if !place.is_null() {
                     room.check_text(check_status(status));
                 }
@@ -570,21 +566,12 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
             28 => {
                 let (ttl, limit) = (input.number(), input.number().cast_unsigned());
                 (
-                    plexindex_table_put(
-                        table,
-                        first,
-                        first_length,
-                        second,
-                        second_length,
-                        ttl,
-                        limit,
-                        null_mut(),
-                    ),
+                    plexindex_table_put(table, first, first_length, second, second_length, ttl, limit, error()),
                     Some(Written::Some),
                 )
             }
             29 => (
-                plexindex_table_remove(table, first, first_length, null_mut()),
+                plexindex_table_remove(table, first, first_length, error()),
                 Some(Written::Some),
             ),
             30 => {
@@ -609,12 +596,12 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                     ops.len(),
                     input.number(),
                     input.number().cast_unsigned(),
-                    null_mut(),
+                    error(),
                 );
                 (status, Some(Written::Some))
             }
             31 => {
-                let status = plexindex_table_next(table, first, first_length, place, null_mut());
+                let status = plexindex_table_get_next(table, first, first_length, place, error());
                 if !place.is_null() {
                     room.check_text(check_status(status));
                 }
@@ -623,13 +610,13 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
             32 => {
                 let mut count = 0;
                 match nulls {
-                    0x2A => (plexindex_table_clear(table, null_mut()), Some(Written::All)),
-                    _ => (plexindex_table_count(table, &raw mut count, null_mut()), None),
+                    0x2A => (plexindex_table_clear(table, error()), Some(Written::All)),
+                    _ => (plexindex_table_count(table, &raw mut count, error()), None),
                 }
             }
             33 => {
                 let mut cursor = input.number();
-                let status = plexindex_items(handle, library, &raw mut cursor, input.below(40), place, null_mut());
+                let status = plexindex_list_items(library, &raw mut cursor, input.below(40), place, error());
                 if let Some(block) = room.check(check_status(status)).filter(|_| !place.is_null()) {
                     check_block(block, 0, Status::Ok, true);
                 }
@@ -637,15 +624,16 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
             }
             34 => {
                 let status = match nulls & 7 {
-                    0 => plexindex_item_json(library, first, first_length, place, null_mut()),
-                    1 => plexindex_libraries_json(handle, query, place, null_mut()),
-                    2 => plexindex_server_json(handle, query, place, null_mut()),
-                    3 => plexindex_store_json(handle, place, null_mut()),
-                    4 => plexindex_proposals_json(handle, place, null_mut()),
-                    _ => plexindex_stats_json(handle, place, null_mut()),
+                    0 => plexindex_get_item_json(library, first, first_length, place, error()),
+                    1 => plexindex_list_libraries_json(handle, query, place, error()),
+                    2 => plexindex_check_server_json(handle, query, place, error()),
+                    3 => plexindex_get_store_json(handle, place, error()),
+                    4 => plexindex_propose_mappings_json(handle, place, error()),
+                    _ => plexindex_map_to_host(handle, first, first_length, place, error()),
                 };
                 if !place.is_null()
                     && let Some(json) = room.check_text(check_status(status))
+                    && nulls & 7 < 5
                 {
                     assert!(
                         json.is_empty() || serde_json::from_slice::<serde_json::Value>(json).is_ok(),
@@ -655,9 +643,9 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                 (status, None)
             }
             _ => {
-                let stats: StatsRecord = StatsRecord::default();
+                let stats: StatsRecord = std::mem::zeroed();
                 let mut stats = exactly(&stats, size_near(size_of::<StatsRecord>(), input));
-                (plexindex_stats(handle, stats.as_mut_ptr().cast(), null_mut()), None)
+                (plexindex_get_stats(handle, stats.as_mut_ptr().cast(), error()), None)
             }
         }
     };

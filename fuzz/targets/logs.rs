@@ -5,11 +5,11 @@ use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 
 use log::{Level, Record};
-use plexindex::capi::{constants, plexindex_drain_log, plexindex_last_error_message};
+use plexindex::capi::{constants, plexindex_drain_log, plexindex_get_status_name};
 use plexindex::error::Status;
 
 use super::input::Input;
-use super::opening::check_status;
+use super::opening::{check_status, error};
 
 /// How many lines wait at most, as the header says.
 const CAPACITY: usize = 256;
@@ -56,7 +56,7 @@ unsafe extern "C" fn receive(user: *mut c_void, level: i32, text: *const c_char,
     std::str::from_utf8(&text).expect("UTF-8");
     receiver.lines.push((level, text));
     // The library may be called here.
-    assert!(!plexindex_last_error_message().is_null());
+    assert!(!plexindex_get_status_name(level).is_null());
     if receiver.logs > 0 {
         receiver.logs -= 1;
         let line = format!("{MARK} inside, {}", receiver.logs);
@@ -73,7 +73,7 @@ unsafe extern "C" fn receive(user: *mut c_void, level: i32, text: *const c_char,
 
 fn drain(receiver: &mut Receiver) {
     // SAFETY: a function of that type, and what it takes.
-    let status = unsafe { plexindex_drain_log(Some(receive), std::ptr::from_mut(receiver).cast(), null_mut()) };
+    let status = unsafe { plexindex_drain_log(Some(receive), std::ptr::from_mut(receiver).cast(), error()) };
     assert_eq!(check_status(status), Status::Ok);
 }
 
@@ -132,7 +132,7 @@ pub fn run(data: &[u8]) {
             }
             0xC0 => {
                 // SAFETY: NULL is refused.
-                let status = unsafe { plexindex_drain_log(None, null_mut(), null_mut()) };
+                let status = unsafe { plexindex_drain_log(None, null_mut(), error()) };
                 assert_eq!(check_status(status), Status::NullPointer);
             }
             how => {

@@ -1,14 +1,14 @@
 //! Options, as C gives them: structs of any size, any numbers, texts that are none, rules by the dozen. And the client that
 //! is made of them.
 
+use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char};
 use std::mem::{offset_of, size_of};
-use std::ptr::null_mut;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use plexindex::capi::types::{Bytes, Handle, MappingRecord, OptionsRecord};
-use plexindex::capi::{plexindex_close, plexindex_last_error_message, plexindex_open};
+use plexindex::capi::types::{Buffer, Bytes, Handle, MappingRecord, OptionsRecord};
+use plexindex::capi::{plexindex_close, plexindex_open};
 use plexindex::error::Status;
 use plexindex::model::Token;
 use plexindex::source::plex::PlexHttp;
@@ -26,13 +26,51 @@ impl Meter for Unmetered {
     fn request(&self, _: RequestKind, _: u64, _: Duration) {}
 }
 
-/// The text of this thread's last error.
+/// Memory for the text of an error.
+struct ErrorText {
+    buffer: Buffer,
+    text: [u8; 1 << 14],
+}
+
+thread_local! {
+    static ERROR: UnsafeCell<ErrorText> = const {
+        UnsafeCell::new(ErrorText {
+            buffer: Buffer {
+                data: std::ptr::null_mut(),
+                capacity: 0,
+                length: 0,
+            },
+            text: [0; 1 << 14],
+        })
+    };
+}
+
+/// The last argument of a call: receives the text of its error, for [`message`].
+pub fn error() -> *mut Buffer {
+    ERROR.with(|memory| {
+        let memory = memory.get();
+        // SAFETY: the thread's own memory, of which nothing else holds a reference.
+        unsafe {
+            (*memory).text[0] = 0;
+            (*memory).buffer.data = (&raw mut (*memory).text).cast();
+            (*memory).buffer.capacity = size_of::<[u8; 1 << 14]>();
+            (*memory).buffer.length = 0;
+            &raw mut (*memory).buffer
+        }
+    })
+}
+
+/// The text of the last call that was given [`error`] on this thread. Empty when it did not fail.
 pub fn message() -> String {
-    let text = plexindex_last_error_message();
-    assert!(!text.is_null());
-    // SAFETY: it is NUL-terminated, and valid until the next call.
-    let text = unsafe { CStr::from_ptr(text) };
-    text.to_str().expect("UTF-8").to_owned()
+    ERROR.with(|memory| {
+        // SAFETY: the thread's own memory, which no call writes to now.
+        let memory = unsafe { &*memory.get() };
+        if memory.buffer.length == 0 {
+            return String::new();
+        }
+        let text = CStr::from_bytes_until_nul(&memory.text).expect("a NUL behind the text");
+        text.to_str().expect("UTF-8").to_owned()
+    })
 }
 
 /// No panic, a status that has a name, and a message with each error.
@@ -60,7 +98,7 @@ pub fn installed() {
         options.cache_dir = given(b"/dev/null/x", false);
         let mut handle: *mut Handle = std::ptr::null_mut();
         // SAFETY: all that is set is valid during the call.
-        let status = check_status(unsafe { plexindex_open(&raw const options, &raw mut handle, null_mut()) });
+        let status = check_status(unsafe { plexindex_open(&raw const options, &raw mut handle, error()) });
         assert_eq!(status, Status::Store);
         loud();
     });
@@ -179,13 +217,13 @@ pub fn run(data: &[u8]) {
     }
     let mut handle: *mut Handle = std::ptr::dangling_mut();
     // SAFETY: as many bytes are there as the struct says, unless it says what is refused unread.
-    let status = check_status(unsafe { plexindex_open(block.as_ptr().cast(), &raw mut handle, null_mut()) });
+    let status = check_status(unsafe { plexindex_open(block.as_ptr().cast(), &raw mut handle, error()) });
     loud();
     assert_eq!(status == Status::Ok, !handle.is_null());
     if status == Status::Ok {
         assert!(really, "opened in {:?}", String::from_utf8_lossy(&place));
         // SAFETY: it was opened just now.
-        assert_eq!(check_status(unsafe { plexindex_close(handle, null_mut()) }), Status::Ok);
+        assert_eq!(check_status(unsafe { plexindex_close(handle, error()) }), Status::Ok);
     } else if token.len() >= 8 && std::str::from_utf8(token).is_ok() {
         let secret = String::from_utf8_lossy(token);
         let others = [&place, &file];

@@ -24,7 +24,7 @@ pub struct ServerInfo {
     /// How many libraries it shows to the token's user.
     pub libraries: usize,
     /// Why Plex's database is unavailable, so that the server is used instead; `None` if it is used, or none was named.
-    pub database_aside: Option<String>,
+    pub database_unavailable: Option<String>,
 }
 
 #[allow(clippy::ref_option)] // serde's shape

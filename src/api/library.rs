@@ -5,6 +5,7 @@ use std::vec;
 
 use super::edit::EditError;
 use super::feed::Changes;
+use super::opened::Index;
 use super::opened::Library;
 use super::paths::bytes_of;
 use super::query::{Query, Refreshed};
@@ -55,6 +56,11 @@ impl Library {
         matches!(resolved, Ok(Resolved::Scope(_)))
     }
 
+    /// Whether this is a library of that index: of the same handle.
+    pub(crate) fn is_of(&self, index: &Index) -> bool {
+        std::ptr::eq(self.index.inner(), index.inner())
+    }
+
     /// A question to this library, with a deadline, offline, or with progress.
     pub fn query(&self) -> Query<'_> {
         Query::new(&self.index, Some(self))
@@ -70,6 +76,14 @@ impl Library {
     /// As [`Query::match_path`].
     pub fn match_path(&self, path: impl AsRef<Path>) -> Result<Match> {
         self.query().match_path(path)
+    }
+
+    /// The same without waiting, as [`Query::match_path_at_once`].
+    ///
+    /// # Errors
+    /// As [`Query::match_path_at_once`].
+    pub fn match_path_at_once(&self, path: impl AsRef<Path>) -> Result<Match> {
+        self.query().match_path_at_once(path)
     }
 
     /// The answers for many paths, in order. A path that none can be is an error in its place.

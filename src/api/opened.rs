@@ -59,6 +59,21 @@ impl Index {
         })
     }
 
+    /// Opens an index over a source of your own. `name` tells it from others: the folder may hold several, and each holds what
+    /// was listed under its name. The options for requests to Plex (`server_url`, `token`, time-outs, `database`) do nothing.
+    ///
+    /// # Errors
+    /// As [`Index::open`].
+    #[cfg(feature = "unstable-source")]
+    pub fn open_with_source(options: Options, name: &str, source: Arc<dyn Source>) -> Result<Self> {
+        let options = Options {
+            server_url: Some(name.to_owned()),
+            database: None,
+            ..options
+        };
+        Self::over(&options, Arc::new(SystemClock), |_, _| Ok(Some(source)))
+    }
+
     /// Opens an index over another source, with another clock: for tests, and for sources to come. The source counts its
     /// requests in the meter that `source` is given.
     #[doc(hidden)]

@@ -211,8 +211,22 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// The same without waiting for a request, another thread or the database; else the answer is [`Status::NotYet`].
-    pub(crate) fn match_path_at_once<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
+    /// The same without waiting for a request, another thread or the database. Where the answer needs one of them, its status
+    /// is [`Status::NotYet`]: ask [`Query::match_path`] then.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a path that none can be.
+    pub fn match_path_at_once(&self, path: impl AsRef<Path>) -> Result<Match> {
+        self.index.inner().queries.check_path(bytes_of(&path))?;
+        self.match_path_at_once_with(bytes_of(&path), Match::of)
+    }
+
+    /// Hands the borrowed answer to `then`.
+    pub(crate) fn match_path_at_once_with<R>(
+        &self,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
         let inner = self.index.inner();
         let given = inner.queries.match_at_once(&self.call_at_once(), path, then);
         given.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind())))
@@ -273,7 +287,7 @@ impl<'q> Query<'q> {
     }
 
     /// The same without waiting, as [`Query::match_path_at_once`].
-    pub(crate) fn match_folder_at_once<R>(
+    pub(crate) fn match_folder_at_once_with<R>(
         &self,
         path: &[u8],
         then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
@@ -430,7 +444,7 @@ impl<'q> Query<'q> {
             version: known(server.version),
             answered_in,
             libraries,
-            database_aside: inner.sync.why_unavailable(),
+            database_unavailable: inner.sync.why_unavailable(),
         })
     }
 

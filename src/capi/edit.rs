@@ -90,7 +90,7 @@ pub unsafe fn run(given: &CheckedEdit<'_>, report: *mut types::EditReportRecord)
         None
     } else {
         // SAFETY: the caller's promise.
-        Some(unsafe { sized(report.cast_const(), "report") }?)
+        Some(unsafe { sized(report.cast_const(), "out_report") }?)
     };
     if let Some(types::EditReportRecord {
         states,
@@ -100,7 +100,7 @@ pub unsafe fn run(given: &CheckedEdit<'_>, report: *mut types::EditReportRecord)
         && states.is_null()
         && states_capacity > 0
     {
-        return Err(null("report.states"));
+        return Err(null("out_report.states"));
     }
     let mut seen = EditReport::default();
     let edit = Edit {

@@ -1,4 +1,4 @@
-//! The guard of every exported function: panics become statuses, errors keep their text.
+//! The guard of every exported function: panics become statuses, and errors give their text to the caller.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_char;
@@ -8,15 +8,12 @@ use super::strings::{aligned, null};
 use super::types::Buffer;
 use crate::error::{Error, Result, Status, refuse};
 
-/// Size of the thread's last error message in bytes, including its NUL.
-const MESSAGE: usize = 2048;
 /// Size of the thread's last key in bytes, including its NUL.
 pub const KEY: usize = 1024;
 
 // No destructors here, and `const` values: a thread-local with a destructor would keep a library that was loaded at run
 // time in memory until its thread ends.
 thread_local! {
-    static LAST_MESSAGE: UnsafeCell<[u8; MESSAGE]> = const { UnsafeCell::new([0; MESSAGE]) };
     static LAST_KEY: UnsafeCell<[u8; KEY]> = const { UnsafeCell::new([0; KEY]) };
     static PANICKED_AT: Cell<PanicLocation> = const { Cell::new(NOWHERE) };
 }
@@ -45,13 +42,14 @@ const NOWHERE: PanicLocation = PanicLocation {
     length: 0,
 };
 
-/// Runs the body of an exported function that returns a status. An error's text becomes the thread's last message, and
-/// is written to the caller's buffer if there is one.
+/// Runs the body of an exported function that returns a status. Writes the text of an error to the caller's buffer, where
+/// there is one.
 pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
     let told = match ErrorText::new(error) {
         Ok(told) => told,
         Err(error) => {
-            keep_message(&error.message);
+            #[cfg(test)]
+            tests::keep(&error.message);
             return error.status as i32;
         }
     };
@@ -69,7 +67,8 @@ pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<
         Err(error) => {
             // An inner NUL would hide the rest from C.
             let text = error.message.replace('\0', "\u{FFFD}");
-            keep_message(&text);
+            #[cfg(test)]
+            tests::keep(&text);
             told.tell(&text);
             error.status as i32
         }
@@ -153,15 +152,8 @@ pub fn quiet_panics() {
     });
 }
 
-fn keep_message(text: &str) {
-    LAST_MESSAGE.with(|last| {
-        // SAFETY: of this thread only, and no reference to it lives while plexindex runs.
-        write_cut(text, unsafe { &mut *last.get() });
-    });
-}
-
 /// Writes a text and a NUL, truncated to fit. A truncated text ends in `…` if that fits.
-fn write_cut(text: &str, room: &mut [u8]) {
+pub fn write_cut(text: &str, room: &mut [u8]) {
     const END: &str = "…";
     let Some(most) = room.len().checked_sub(1) else {
         return;
@@ -180,11 +172,6 @@ fn write_cut(text: &str, room: &mut [u8]) {
     room[..kept].copy_from_slice(&text.as_bytes()[..kept]);
     room[kept..whole].copy_from_slice(end.as_bytes());
     room[whole] = 0;
-}
-
-/// Returns the thread's last message.
-pub fn last_error_message() -> *const c_char {
-    LAST_MESSAGE.with(|last| last.get().cast_const().cast())
 }
 
 /// Stores a key for the caller, as [`keep_text`].

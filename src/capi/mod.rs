@@ -12,6 +12,7 @@
 
 mod answer;
 pub mod constants;
+mod constants_more;
 mod edit;
 #[cfg(test)]
 mod for_tests;
@@ -24,5 +25,6 @@ mod query;
 mod strings;
 mod table_handles;
 pub mod types;
+mod types_more;
 
 pub use functions::*;

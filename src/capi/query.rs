@@ -44,6 +44,11 @@ pub unsafe fn query<'h>(handle: *const Handle, given: *const types::QueryRecord)
     aligned(library.cast::<Library>(), "query.library")?;
     // SAFETY: the caller's promise.
     let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
+    if library.is_some_and(|library| !library.is_of(opened.index())) {
+        return refuse(
+            "query.library is a library of another handle: give one of plexindex_get_library() with this handle",
+        );
+    }
     let mut query = library.map_or_else(|| opened.index().query(), Library::query);
     query = within(query, deadline_ms, "query.deadline_ms")?;
     if flags & c::PLEXINDEX_QUERY_OFFLINE != 0 {

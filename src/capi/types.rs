@@ -2,25 +2,20 @@
 
 use std::ffi::{c_char, c_void};
 
+pub use super::types_more::*;
+
 /// An open index: from plexindex_open() to plexindex_close(). Any number of threads may use it at once.
 pub struct Handle {
     _private: [u8; 0],
 }
 
-/// A library of an index, or all of them, from plexindex_library(). It belongs to the index: the caller does not free
-/// it, and it is valid until plexindex_close(). Any number of threads may use it at once.
+/// A library of an index, or all of them, from plexindex_get_library(). It belongs to the index: the caller does not
+/// free it, and it is valid until plexindex_close(). Any number of threads may use it at once.
 pub struct LibraryHandle {
     _private: [u8; 0],
 }
 
-/// A table of the host's own values, or all of them, from plexindex_table(). It belongs to the index: the caller does
-/// not free it, and it is valid until plexindex_close(). Any number of threads may use it at once.
-pub struct TableHandle {
-    _private: [u8; 0],
-}
-
-/// Text or a path given to plexindex: raw bytes, not NUL-terminated. A `length` of 0 says that nothing is given; `data`
-/// may be NULL then. The bytes are read during the call only.
+/// A text or a path given to plexindex: raw bytes, read during the call only. A `length` of 0: nothing is given.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Bytes {
@@ -30,9 +25,9 @@ pub struct Bytes {
     pub length: usize,
 }
 
-/// A rule between paths as the host sees them and paths as the server sees them. Rules apply in order. A rule over the
-/// server's paths rewrites a listed path: the first that fits it. A rule over the host's paths rewrites the path asked
-/// for: each that fits it, until one gives a listed path.
+/// A rule between paths as the host sees them and as the server sees them. Of rules over the server's paths the first
+/// that fits rewrites a listed path. Of rules over the host's paths each that fits rewrites the path asked for, in
+/// order, until one gives a listed path.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct MappingRecord {
@@ -46,80 +41,68 @@ pub struct MappingRecord {
     pub to: Bytes,
 }
 
-/// How to open an index. Zero the struct, set `size` to sizeof(plexindex_options), then set what you need. A zero field
-/// means its default. A newer header's larger struct is accepted while the fields that this version does not know are
-/// zero, and refused with PLEXINDEX_UNSUPPORTED otherwise.
+/// How to open an index. Begin with plexindex_options_init(). A zero field means its default; negative values are
+/// refused, but for the PLEXINDEX_* constants. Fields that this library does not know must be zero:
+/// PLEXINDEX_UNSUPPORTED.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct OptionsRecord {
     /// sizeof(plexindex_options).
     pub size: usize,
-    /// The store's folder, in the file system's bytes. Required. Made, with mode 0700, when it is missing.
+    /// The store's folder, in the file system's bytes. Made, with mode 0700, when it is missing.
     pub cache_dir: Bytes,
-    /// The server's base URL, such as `http://127.0.0.1:32400`. Without it, and without `database`, the index answers from
-    /// its store only.
+    /// The server's base URL, such as `http://127.0.0.1:32400`. Without it and `database` only the store answers.
     pub server_url: Bytes,
     /// The token. It is sent in a header, to this server only, and never stored.
     pub token: Bytes,
-    /// A name for the user whose view of the server this is. Default: the token. Set it when the token changes now and
-    /// then: a new token of the same user keeps what the index holds. A JSON Web Token that names its key pair and its user
-    /// (`thumbprint`, `username`) keeps it without that, once the server has accepted it.
+    /// The user whose view this is. Default: the token. Set it when the token changes now and then: a new token of the
+    /// same user keeps what the index holds. Not needed for a JSON Web Token with `thumbprint` and `username`.
     pub user: Bytes,
     /// A PEM file with certificate authorities to trust besides the system's.
     pub ca_file: Bytes,
-    /// For how many milliseconds a listing is fresh. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. Other
-    /// negative values are refused.
+    /// A listing is fresh for so many milliseconds. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
     pub library_ttl_ms: i64,
-    /// After how many milliseconds a full listing is due, even if the server reports no change. 0: 24 hours. Negative
-    /// values are refused.
+    /// After so many milliseconds a full listing is due, even without a change. 0: 24 hours.
     pub max_age_ms: i64,
     /// The deadline of calls that name none, in milliseconds. 0: none. Negative values are refused.
     pub deadline_ms: i64,
-    /// How long making a connection may take, in milliseconds. 0: 5,000.
+    /// Milliseconds that making a connection may take. 0: 5,000.
     pub connect_timeout_ms: i64,
-    /// How long the server may be silent before and within an answer, in milliseconds. 0: 60,000. A request that lists nothing
-    /// waits 15,000 at most, unless plexindex_refresh() sends it.
+    /// Milliseconds that the server may be silent. 0: 60,000. A request that lists nothing waits 15,000 at most,
+    /// unless plexindex_refresh() sends it.
     pub read_timeout_ms: i64,
-    /// For how many milliseconds a request is tried again after a failure that may pass. 0: 30,000. PLEXINDEX_NO_RETRY:
-    /// it is not tried again.
+    /// Milliseconds in which a failed request is tried again. 0: 30,000. PLEXINDEX_NO_RETRY: never.
     pub retry_ms: i64,
-    /// How many bytes recorded matches may take on disk. Those recorded longest ago are removed first. 0: 52,428,800.
+    /// Bytes that recorded matches may take on disk; the oldest are removed first. 0: 52,428,800.
     pub matches_limit: u64,
     /// PLEXINDEX_OPEN_* flags, or'ed.
     pub flags: u32,
-    /// How many rows of a listing are asked for at once, 1 to 1,000. 0: 1,000.
+    /// Rows of a listing in one request, 1 to 1,000. 0: 1,000.
     pub page_size: u32,
-    /// Which log lines are kept for plexindex_drain_log(): PLEXINDEX_LOG_*. 0: warnings and errors. The process has one
-    /// level: the index that is opened last sets it.
+    /// PLEXINDEX_LOG_*, for plexindex_drain_log(). The process has one: that of the last index opened. 0: warnings.
     pub log_level: i32,
     /// Zero.
     pub reserved: u32,
-    /// `mappings_count` rules between the host's paths and the server's; may be NULL when that is 0. Read during
-    /// plexindex_open() only.
+    /// Rules between the host's paths and the server's; read during plexindex_open() only.
     pub mappings: *const MappingRecord,
     /// How many rules.
     pub mappings_count: usize,
-    /// A call that takes so many milliseconds is logged with what it spent its time on: as a warning, or with
-    /// PLEXINDEX_LOG_INFO when it fetched a library or waited for another call's fetch. 0: 1,000. PLEXINDEX_NEVER_SLOW.
-    /// Other negative values are refused.
+    /// A call of so many milliseconds is logged with its parts. 0: 1,000. PLEXINDEX_NEVER_SLOW.
     pub slow_ms: i64,
-    /// How many bytes the whole folder may take. Libraries that were asked for longest ago are removed first, one by one,
-    /// and fetched again when they are asked for. Recorded matches, tables, and the library asked for last stay, even if
-    /// they take more: plexindex_statistics.over_limit says so. 0: no limit.
+    /// Bytes that the whole folder may take. Libraries are removed first, the one asked for longest ago before others.
+    /// Recorded matches, tables, and the library asked for last stay: plexindex_stats.over_limit. 0: no limit.
     pub size_limit: u64,
-    /// Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, the folder that it lies
-    /// in, which is called Databases, or the folder 'Plex Media Server' above that. It is read beside the running server, and
-    /// never written. Alone it needs neither `server_url` nor `token`, and no request is sent. The index then shows all libraries
-    /// of the server. Default: none; an empty one is none. It is never searched for.
+    /// Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, its folder Databases,
+    /// or the folder 'Plex Media Server' above. It is read beside the running server and never written. Without
+    /// `server_url` no request is sent. The index then shows all libraries of the server. Default: none.
     pub database: Bytes,
-    /// Called for a new token when the server refuses the one that there is; may be NULL. plexindex_set_token() sets one at any
-    /// time.
+    /// Called for a new token when the server refuses the present one; may be NULL.
     pub renew_token: Option<RenewTokenFn>,
     /// Passed to `renew_token` unchanged.
     pub renew_token_user: *mut c_void,
 }
 
-/// A query. Zero the struct, set `size` to sizeof(plexindex_query), then set what you need.
+/// A query. Begin with plexindex_query_init().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct QueryRecord {
@@ -129,8 +112,7 @@ pub struct QueryRecord {
     pub library: *const LibraryHandle,
     /// The path, GUID or title. A path is the file system's bytes, not empty, and without NUL.
     pub text: Bytes,
-    /// How long the call may take, in milliseconds. 0: as the options say. PLEXINDEX_NO_DEADLINE: as long as it takes.
-    /// Other negative values are refused.
+    /// Milliseconds that the call may take. 0: as the options say. PLEXINDEX_NO_DEADLINE: any number.
     pub deadline_ms: i64,
     /// PLEXINDEX_QUERY_* flags, or'ed.
     pub flags: u32,
@@ -148,8 +130,7 @@ pub struct QueryRecord {
 pub struct ProgressRecord {
     /// sizeof(plexindex_progress) as this library knows it.
     pub size: usize,
-    /// The title of the library that is being fetched, UTF-8. Empty, with counts of 0, while the call waits for the
-    /// list of libraries or for another fetch.
+    /// The library's title, UTF-8. Empty while the call waits for the list of libraries or for another fetch.
     pub library: Bytes,
     /// Items fetched so far, including those of an earlier fetch that was interrupted.
     pub items: u64,
@@ -159,49 +140,45 @@ pub struct ProgressRecord {
     pub elapsed_ms: u64,
 }
 
-/// Receives how far a fetch has come, at least every 100 ms while a call waits for the server. Runs on the thread that
-/// made the call. Return 0 to go on. Anything else ends the call with PLEXINDEX_ABORTED, also where all is fetched by then:
-/// it is not called again, and what was fetched is kept for the next call. After the last page of a fetch it is called once more.
+/// Receives the progress of a fetch, at least every 100 ms while a call waits for the server, on the thread of that
+/// call. Return 0 to go on. Anything else ends the call with PLEXINDEX_ABORTED; what was fetched is kept. It is called
+/// once more after the last page.
 ///
-/// The callback may call any plexindex function but plexindex_close() of the same handle. The fetch goes on meanwhile. A call
-/// that needs what is being fetched waits for that, and then asks the server for what it still needs.
+/// The callback may call any plexindex function but plexindex_close() of the same handle. The fetch goes on meanwhile.
+/// A nested call that needs what is being fetched waits for it.
 ///
-/// It must return. A thread that is ended in it (pthread_exit, pthread_cancel) sleeps for ever instead, on Linux, and
+/// It must return. On Linux a thread that is ended in it (pthread_exit, pthread_cancel) sleeps for ever instead, and
 /// keeps what the call holds.
 pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const ProgressRecord) -> i32;
 
-/// Gives a new token after the server refused the present one (401), or said that it expired (498). Writes it to
-/// `token->data`, where there is room for `token->capacity` bytes (16,384), and its length to `token->length`, and returns 0.
-/// Any other result, or the same token again, says that there is no new token now.
+/// Gives a new token after the server refused the present one (401) or said that it expired (498). Write it to
+/// `token->data`, which has room for `token->capacity` bytes (16,384), write its length to `token->length`, and return
+/// 0. Any other result, or the same token, says that there is no new token now.
 ///
-/// Runs on the thread of the call that the server refused. With a new token that call is made once more. Without one, older
-/// answers stand in, a call that has none gives PLEXINDEX_UNAUTHORIZED, and the callback is not called for 15 seconds.
+/// Runs on the thread of the call that the server refused. With a new token that call is made once more. Without one
+/// older answers are used, a call that has none gives PLEXINDEX_UNAUTHORIZED, and the callback rests for 15 seconds.
 ///
-/// One thread at a time is in the callback of an index. Other calls that need a new token wait for the callback, until their
-/// deadline and for `options.read_timeout_ms` at most; then they go on as without a new token. So the callback may wait for
-/// another thread's call.
-///
-/// It may call plexindex functions, but not plexindex_close() of the same handle. A call on the same handle does not renew the
-/// token; a call on another handle renews that handle's token. It must return, as plexindex_progress_fn must.
+/// One thread at a time is in the callback of an index. Other calls that need a new token wait for it, until their
+/// deadline and for `options.read_timeout_ms` at most. The callback may call plexindex functions, but not
+/// plexindex_close() of the same handle; calls on the same handle do not renew the token. It must return, as
+/// plexindex_progress_fn must.
 pub type RenewTokenFn = unsafe extern "C" fn(user: *mut c_void, token: *mut Buffer) -> i32;
 
-/// Receives a log line. Runs on the thread that called plexindex_drain_log(). `message` is UTF-8, not NUL-terminated,
-/// and valid during the callback only. It holds no token, and no full path unless `level` is PLEXINDEX_LOG_DEBUG. The
-/// callback must return, as plexindex_progress_fn must.
+/// Receives a log line on the thread that called plexindex_drain_log(). `message` is UTF-8, not NUL-terminated, and
+/// valid during the callback only. It holds no token, and a full path only with PLEXINDEX_LOG_DEBUG. It must return,
+/// as plexindex_progress_fn must.
 pub type LogFn = unsafe extern "C" fn(user: *mut c_void, level: i32, message: *const c_char, length: usize);
 
-/// The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is. It may be NULL when
-/// `capacity` is 0. With PLEXINDEX_OK and with every answer status, `length` is the number of bytes written. With
-/// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed, and the memory holds nothing of use: enlarge it and call again. An
-/// answer to one query has 16 candidates at most. It seldom takes more than 8 KiB, but no size is enough for any title and
-/// path.
+/// The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is, and may be NULL when
+/// `capacity` is 0. With PLEXINDEX_OK and every answer status `length` is the number of bytes written. With
+/// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed: enlarge the memory and call again. An answer to one query
+/// seldom takes more than 8 KiB.
 ///
-/// As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8, and a
-/// NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a call that
-/// did not fail. A text that does not fit is cut, and ends in `…` if that fits; `length` is its whole length then, which is
-/// not below `capacity`. No other call changes it. Where the runtime chooses the thread of a call, as that of Go does, this
-/// is the only way to the text. Its memory may be that of the answer, but not of what the call reads, such as a query's
-/// text. A buffer that cannot be one is refused before the call does anything, and no other output is written then.
+/// As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8,
+/// and a NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a
+/// call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. The
+/// memory may be that of the answer, but not memory that the call reads. An invalid buffer is refused before the call
+/// does anything.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Buffer {
@@ -213,8 +190,7 @@ pub struct Buffer {
     pub length: usize,
 }
 
-/// A string inside an answer. It begins `offset` bytes after the block's first byte, and a NUL that `length` does not
-/// count follows it. 0, 0: there is no string. An empty string has an offset.
+/// A string inside an answer, followed by a NUL that `length` does not count. 0, 0: there is none.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Text {
@@ -224,7 +200,7 @@ pub struct Text {
     pub length: u32,
 }
 
-/// The head of a block of answers, at the buffer's first byte.
+/// The head of a block of answers, at the first byte of the buffer.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Answers {
@@ -246,15 +222,15 @@ pub struct Answers {
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct AnswerRecord {
-    /// PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET, PLEXINDEX_NEEDS_WARM, or, in a batch,
-    /// the error of this one query.
+    /// PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET, PLEXINDEX_NEEDS_WARM, or, in a
+    /// batch, the error of this one query.
     pub status: i32,
-    /// PLEXINDEX_RUNG_*: how the item was found.
-    pub rung: u8,
+    /// PLEXINDEX_MATCH_*: how the item was found.
+    pub match_kind: u8,
     /// PLEXINDEX_CONFIDENCE_*.
     pub confidence: u8,
-    /// PLEXINDEX_REASON_*: why there is no single item. With PLEXINDEX_RUNG_SUFFIX and PLEXINDEX_RUNG_FILE_NAME: what
-    /// speaks for the item, or against it.
+    /// PLEXINDEX_REASON_*: why there is no single item. With PLEXINDEX_MATCH_SUFFIX and PLEXINDEX_MATCH_FILE_NAME:
+    /// what speaks for the item, or against it.
     pub reason: u8,
     /// PLEXINDEX_ANSWER_* flags, or'ed.
     pub flags: u8,
@@ -270,13 +246,11 @@ pub struct AnswerRecord {
     pub message: Text,
     /// Milliseconds since the listing that answered was last known to be current; -1: no listing answered.
     pub age_ms: i64,
-    /// plexindex_match_folder(): how many items have a file below the folder. 0 in other answers, where several folders
-    /// fit by their end, and of a library that was never fetched.
+    /// plexindex_match_folder(): items with a file below the folder; 0 where that is not known.
     pub items: u64,
     /// plexindex_match_folder(): how many listed files are below the folder; 0 as above.
     pub files: u64,
-    /// plexindex_match_folder(): what the folder is, as plexindex_item.kind has it: 2 a show, 3 a season, 8 an artist, 9 an
-    /// album, else the type of its one item. 0 where there is no single one.
+    /// plexindex_match_folder(): what the folder is, as plexindex_item.kind; 0 where there is no single one.
     pub kind: i32,
     /// Zero.
     pub reserved: u32,
@@ -311,8 +285,7 @@ pub struct ItemRecord {
     pub kind: i32,
     /// Year; 0: unknown.
     pub year: i32,
-    /// Season, for a track the disc; of a show in a folder's answer the one that all episodes below are of, where the server
-    /// tells no key of it. -1: none.
+    /// Season; for a track the disc; for a show the season of a folder whose key the server hides. -1: none.
     pub season: i32,
     /// Episode or track number; -1: none.
     pub episode: i32,
@@ -322,14 +295,15 @@ pub struct ItemRecord {
     pub reserved: u32,
 }
 
-/// What happened. Set `size` to sizeof(plexindex_statistics); the library fills in what both sides know. A count is of
-/// this handle's life unless its comment says otherwise.
+/// What happened. Set `size` to sizeof(plexindex_stats); the library fills in what both sides know. A count is of this
+/// handle's life unless its comment says otherwise.
 #[repr(C)]
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct StatsRecord {
-    /// sizeof(plexindex_statistics).
+    /// sizeof(plexindex_stats).
     pub size: usize,
-    /// Answers by rung, fast lookups included: PLEXINDEX_RUNG_* is the index. 0 counts answers without an item.
+    /// Answers by kind of match, fast lookups included: PLEXINDEX_MATCH_* is the index. 0 counts answers without an
+    /// item.
     pub answers: [u64; 6],
     /// Fast lookups that found nothing.
     pub lookup_misses: u64,
@@ -349,21 +323,21 @@ pub struct StatsRecord {
     pub network_us: u64,
     /// Microseconds spent reading and writing the store.
     pub store_us: u64,
-    /// Microseconds spent building and opening images.
-    pub image_us: u64,
+    /// Microseconds spent building and opening index files.
+    pub segment_us: u64,
     /// Items listed now, in all libraries of this server and user.
     pub items: u64,
     /// Recorded matches stored now.
     pub matches: u64,
     /// Libraries known now.
     pub libraries: u64,
-    /// Bytes that the store takes on disk, images included.
+    /// Bytes that the store takes on disk, index files included.
     pub disk_bytes: u64,
     /// The store's change sequence.
     pub sequence: u64,
     /// Events about libraries, from the server (plexindex_watch_start()) and from plexindex_notify().
     pub events: u64,
-    /// Writes that stored what events say. There are fewer than events, since several are stored at once.
+    /// Writes that stored events: fewer than events, since one write stores several.
     pub hints: u64,
     /// Microseconds spent reading the server's answers: decompressing and parsing.
     pub parse_us: u64,
@@ -373,12 +347,11 @@ pub struct StatsRecord {
     pub match_us: u64,
     /// Calls that query, refresh or record; fast lookups not included.
     pub calls: u64,
-    /// Microseconds that these calls took in all. The parts above overlap: a page is stored while the next one comes.
+    /// Microseconds of these calls in all. The parts above overlap.
     pub calls_us: u64,
     /// How many of these calls were slow: plexindex_options.slow_ms.
     pub slow_calls: u64,
-    /// How often an old answer was given because the server could not be asked, or its answer could not be stored.
-    /// plexindex_stats_json() says why it was the last time.
+    /// Old answers given because the server could not be asked, or its answer not stored.
     pub failures: u64,
     /// How many bytes the folder may take: plexindex_options.size_limit. 0: no limit.
     pub size_limit: u64,
@@ -386,70 +359,6 @@ pub struct StatsRecord {
     pub over_limit: u64,
     /// How many libraries were removed for a limit, by all processes over the store's life.
     pub evictions: u64,
-}
-
-/// An edit of items, for plexindex_edit_items(). Zero the struct, set `size` to sizeof(plexindex_edit), then set what
-/// you need.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct EditRecord {
-    /// sizeof(plexindex_edit).
-    pub size: usize,
-    /// The items' library: one, not all.
-    pub library: *const LibraryHandle,
-    /// `keys_count` keys or rating keys, each followed by a NUL. Never empty: a server without keys would edit every
-    /// item of the library.
-    pub keys: Bytes,
-    /// How many keys.
-    pub keys_count: usize,
-    /// `changes_count` pairs of a name and a value, each followed by a NUL, UTF-8. The name `title` sets that field to
-    /// the value, `genre+` adds the value to those tags, `genre-` removes it from them. `title!` changes the field's
-    /// lock only, and its value is empty. The names are Plex's. What is nearly one of them is refused, with what was
-    /// meant; any other name is sent, and the server decides.
-    pub changes: Bytes,
-    /// How many pairs of a name and a value. Never 0.
-    pub changes_count: usize,
-    /// How long the call may take, in milliseconds. 0: as the options say. PLEXINDEX_NO_DEADLINE: as long as it takes.
-    /// Other negative values are refused.
-    pub deadline_ms: i64,
-    /// PLEXINDEX_EDIT_LOCK locks the fields that are named: the server's agents leave them alone. PLEXINDEX_EDIT_UNLOCK
-    /// unlocks them. PLEXINDEX_EDIT_LEAVE leaves their locks as they are.
-    pub lock: i32,
-    /// Zero.
-    pub reserved: u32,
-}
-
-/// How far an edit came, whether it succeeded or not. Zero the struct and set `size` to sizeof(plexindex_edit_report).
-/// Set `states` to learn which items were edited.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct EditReportRecord {
-    /// sizeof(plexindex_edit_report).
-    pub size: usize,
-    /// Receives PLEXINDEX_EDITED_* for each key, in order; may be NULL.
-    pub states: *mut u8,
-    /// How many states fit. Keys beyond that get no state.
-    pub states_capacity: usize,
-    /// Out: keys whose items the server edited.
-    pub done: u64,
-    /// Out: keys of the request that failed. Whether the server edited their items is not known.
-    pub failed: u64,
-    /// Out: requests, with the one that failed and without retries.
-    pub requests: u64,
-}
-
-/// A change of a table, for plexindex_table_write().
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct TableOp {
-    /// PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR.
-    pub kind: i32,
-    /// Zero.
-    pub reserved: u32,
-    /// The table.
-    pub table: *const TableHandle,
-    /// The entry's name; NULL and 0 for PLEXINDEX_TABLE_CLEAR.
-    pub name: Bytes,
-    /// Its value; NULL and 0 but for PLEXINDEX_TABLE_PUT.
-    pub value: Bytes,
+    /// Why an old answer was given the last time: UTF-8, NUL-terminated; cut, it ends in `…`. Empty: never.
+    pub last_failure: [c_char; 512],
 }

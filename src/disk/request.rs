@@ -33,16 +33,13 @@ pub struct WalkRequest<'q> {
 /// The result of a walk.
 #[derive(Debug, Default)]
 pub struct WalkFindings {
-    /// Findings of four NUL-terminated texts each: kind, reason, path, detail. Kinds: `folder`: still to be walked, at
-    /// the end; `walk`, also at the end: an unfinished walk, with its number as reason; `file`: a media file that is
-    /// not certainly listed, with the rule that ignores it as reason if it is not listed at all; `left_out`: an ignored
-    /// folder, with the rule as reason, or `loop`, or `linked` if it was read by another path, which is the detail;
-    /// `link`: a link to a folder, in a call without progress; `unreadable`: with the system's error number as reason;
-    /// `twin_folder` and `twin_file`: as `folder` and `file`, where a name in that folder or one above differs from
-    /// another only in case or composition.
+    /// Findings, each of four texts, each text followed by a NUL: the kind, the cause, the path, and a sentence.
+    /// `plexindex_walk` lists the kinds.
     pub text: Vec<u8>,
     /// Number of media files, listed or not.
     pub files: u64,
+    /// The number of the walk, while it is not over.
+    pub goes_on: Option<u64>,
 }
 
 impl WalkFindings {
@@ -51,11 +48,6 @@ impl WalkFindings {
             self.text.extend_from_slice(text);
             self.text.push(0);
         }
-    }
-
-    /// Adds the finding `walk`: the walk with this number has more to read.
-    pub fn add_unfinished(&mut self, number: u64) {
-        self.put("walk", &number.to_string(), b"", b"");
     }
 
     pub(super) fn folder(&mut self, path: &[u8], twin: bool) {

@@ -147,9 +147,7 @@ impl Queries {
         };
         let (number, mut progress) = self.walks.take(given)?;
         let (mut walked, is_over) = disk::walk(&question, Some(&mut progress));
-        if !is_over {
-            walked.add_unfinished(number);
-        }
+        walked.goes_on = (!is_over).then_some(number);
         let taken = then(&walked);
         match &taken {
             Ok(_) if is_over => {}

@@ -362,6 +362,7 @@ fn no_thread(error: &std::io::Error) -> Error {
         Status::Store,
         format!("no thread can be started to fetch with ({error}): {NO_THREAD}"),
     )
+    .because_io(error)
 }
 
 /// No library has so many rows: sums of them would not fit into a number. Nor does the store keep such a position.

@@ -30,7 +30,7 @@ static void show(const char *question, const struct answered *answered)
     const plexindex_item *item = item_of(answered, answer);
     const char *message = text_of(answered, answer->message);
     uint32_t i;
-    printf("%s\n    %s, rung %s, confidence %s%s\n", question, plexindex_status_name(answer->status), rungs[answer->rung],
+    printf("%s\n    %s, rung %s, confidence %s%s\n", question, plexindex_get_status_name(answer->status), rungs[answer->match_kind],
            confidences[answer->confidence], answer->flags & PLEXINDEX_ANSWER_STALE ? ", stale" : "");
     if (message != NULL) {
         printf("    %s\n", message);
@@ -51,12 +51,12 @@ static struct answered expect(ask_fn function, const plexindex_library_handle *l
     struct answered answered = ask(function, handle, &query);
     const plexindex_answer *answer;
     if (answered.status != status) {
-        FAIL("%s gives %s, not %" PRId32, text, plexindex_status_name(answered.status), status);
+        FAIL("%s gives %s, not %" PRId32, text, plexindex_get_status_name(answered.status), status);
     }
     show(text, &answered);
     answer = answer_of(&answered, 0);
-    if (answer->rung != rung || answer->confidence != confidence || answer->reason != reason) {
-        FAIL("%s gives rung %d, confidence %d, reason %d, not %d, %d, %d", text, answer->rung, answer->confidence,
+    if (answer->match_kind != rung || answer->confidence != confidence || answer->reason != reason) {
+        FAIL("%s gives rung %d, confidence %d, reason %d, not %d, %d, %d", text, answer->match_kind, answer->confidence,
              answer->reason, rung, confidence, reason);
     }
     CHECK(answer->age_ms >= 0);
@@ -80,7 +80,7 @@ static void text_is(const struct answered *answered, plexindex_text text, const 
 static void movie(const plexindex_library_handle *movies)
 {
     struct answered answered = MATCH(movies, "/data/movies/Exact (2001)/Exact (2001).mkv", PLEXINDEX_OK,
-                                     PLEXINDEX_RUNG_EXACT, HIGH, PLEXINDEX_REASON_NONE);
+                                     PLEXINDEX_MATCH_EXACT, HIGH, PLEXINDEX_REASON_NONE);
     const plexindex_item *item = item_of(&answered, answer_of(&answered, 0));
     text_is(&answered, item->key, "/library/metadata/900001");
     text_is(&answered, item->rating_key, "900001");
@@ -96,13 +96,13 @@ static void movie(const plexindex_library_handle *movies)
     forget(&answered);
 
     /* Another spelling of the same path; the answer has the server's. */
-    answered = MATCH(movies, "/DATA/movies/exact (2001)/EXACT (2001).mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_EXACT, HIGH,
+    answered = MATCH(movies, "/DATA/movies/exact (2001)/EXACT (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_EXACT, HIGH,
                      PLEXINDEX_REASON_NONE);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path, "/data/movies/Exact (2001)/Exact (2001).mkv");
     forget(&answered);
 
     /* Its second version. */
-    answered = MATCH(movies, "/data/movies/Exact (2001)/Exact (2001) 4K.mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_EXACT, HIGH,
+    answered = MATCH(movies, "/data/movies/Exact (2001)/Exact (2001) 4K.mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_EXACT, HIGH,
                      PLEXINDEX_REASON_NONE);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->key, "/library/metadata/900001");
     forget(&answered);
@@ -111,7 +111,7 @@ static void movie(const plexindex_library_handle *movies)
 static void episode(const plexindex_library_handle *shows)
 {
     struct answered answered = MATCH(shows, "/data/tv/The Show/Season 02/The Show - S02E03.mkv", PLEXINDEX_OK,
-                                     PLEXINDEX_RUNG_EXACT, HIGH, PLEXINDEX_REASON_NONE);
+                                     PLEXINDEX_MATCH_EXACT, HIGH, PLEXINDEX_REASON_NONE);
     const plexindex_item *item = item_of(&answered, answer_of(&answered, 0));
     text_is(&answered, item->title, "Third");
     text_is(&answered, item->show_title, "The Show");
@@ -125,22 +125,22 @@ static void file_names(const plexindex_library_handle *movies)
     struct answered answered;
     uint32_t i;
     /* Under no folder of a library, and the name carries the title and the year: this item. */
-    answered = MATCH(movies, "/elsewhere/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_FILE_NAME, HIGH,
+    answered = MATCH(movies, "/elsewhere/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_FILE_NAME, HIGH,
                      PLEXINDEX_REASON_PATH_TELLS);
     CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "tells the same item") != NULL);
     forget(&answered);
     /* Under one, it should be listed as such: verify it. */
-    answered = MATCH(movies, "/data/movies/new/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_FILE_NAME, LOW,
+    answered = MATCH(movies, "/data/movies/new/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_FILE_NAME, LOW,
                      PLEXINDEX_REASON_NOT_LISTED);
     forget(&answered);
     /* In a folder of another year: another file. */
-    answered = MATCH(movies, "/elsewhere/Exact (1950)/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_FILE_NAME, LOW,
+    answered = MATCH(movies, "/elsewhere/Exact (1950)/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_FILE_NAME, LOW,
                      PLEXINDEX_REASON_CONTRADICTED);
     CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "another file") != NULL);
     CHECK(plexindex_lookup_key(movies, "/elsewhere/Exact (1950)/Exact (2001).mkv") == NULL);
     forget(&answered);
     /* Two items with that name. */
-    answered = MATCH(movies, "/elsewhere/twin.mkv", PLEXINDEX_AMBIGUOUS, PLEXINDEX_RUNG_FILE_NAME, LOW,
+    answered = MATCH(movies, "/elsewhere/twin.mkv", PLEXINDEX_AMBIGUOUS, PLEXINDEX_MATCH_FILE_NAME, LOW,
                      PLEXINDEX_REASON_SEVERAL_ITEMS);
     CHECK(answer_of(&answered, 0)->candidates_count == 2);
     CHECK(answer_of(&answered, 0)->candidates_total == 2);
@@ -154,11 +154,11 @@ static void file_names(const plexindex_library_handle *movies)
 /* The same folder and file name elsewhere: closer than the file name alone. */
 static void suffixes(const plexindex_library_handle *movies)
 {
-    struct answered answered = MATCH(movies, "/mnt/backup/Exact (2001)/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_SUFFIX,
+    struct answered answered = MATCH(movies, "/mnt/backup/Exact (2001)/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_SUFFIX,
                                      HIGH, PLEXINDEX_REASON_ONLY_ROOT_DIFFERS);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->key, "/library/metadata/900001");
     forget(&answered);
-    answered = MATCH(movies, "/mnt/backup/Twins B/twin.mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_SUFFIX, HIGH,
+    answered = MATCH(movies, "/mnt/backup/Twins B/twin.mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_SUFFIX, HIGH,
                      PLEXINDEX_REASON_ONLY_ROOT_DIFFERS);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->key, "/library/metadata/900003");
     forget(&answered);
@@ -172,13 +172,13 @@ static void host_path(const char *wanted)
     uint64_t memory[8], small[1];
     plexindex_buffer host = {memory, sizeof memory, 0};
     plexindex_buffer short_of = {small, sizeof small, 0};
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_host_path(handle, listed, sizeof listed - 1, &host, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_map_to_host(handle, listed, sizeof listed - 1, &host, ERROR));
     CHECK(host.length == strlen(wanted) && strcmp((const char *)memory, wanted) == 0);
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_host_path(handle, listed, sizeof listed - 1, &short_of, NULL));
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_host_path(handle, "", 0, &host, NULL), "path");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_host_path(NULL, listed, 1, &host, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_host_path(handle, NULL, 1, &host, NULL), "path");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_host_path(handle, listed, 1, NULL, NULL), "host");
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_map_to_host(handle, listed, sizeof listed - 1, &short_of, ERROR));
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_map_to_host(handle, "", 0, &host, ERROR), "path");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_map_to_host(NULL, listed, 1, &host, ERROR), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_map_to_host(handle, NULL, 1, &host, ERROR), "path");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_map_to_host(handle, listed, 1, NULL, ERROR), "host");
 }
 
 /* Rules between the host's paths and the server's, each way and each kind. */
@@ -208,18 +208,18 @@ static void mappings(const struct setting *setting)
         struct answered answered;
         memset(&mapping, 0, sizeof mapping);
         mapping.kind = rules[i].kind;
-        mapping.from = bytes_of(rules[i].from);
-        mapping.to = bytes_of(rules[i].to);
+        mapping.from = plexindex_bytes_of(rules[i].from);
+        mapping.to = plexindex_bytes_of(rules[i].to);
         options.mappings = &mapping;
         options.mappings_count = 1;
         handle = opened(&options);
-        answered = MATCH(library_of(handle, "Movies"), paths[i], PLEXINDEX_OK, PLEXINDEX_RUNG_MAPPED, HIGH,
+        answered = MATCH(library_of(handle, "Movies"), paths[i], PLEXINDEX_OK, PLEXINDEX_MATCH_MAPPED, HIGH,
                          PLEXINDEX_REASON_NONE);
         /* The listed path, as the server spells it. */
         text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path, "/data/movies/Exact (2001)/Exact (2001).mkv");
         forget(&answered);
         host_path(rules[i].kind == PLEXINDEX_MAPPING_HOST_PATTERN ? listed : paths[i]);
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     }
     handle = first;
 }
@@ -259,10 +259,10 @@ static void titles(const plexindex_library_handle *movies, const plexindex_libra
 static void not_found(const plexindex_library_handle *movies)
 {
     struct answered answered;
-    answered = MATCH(movies, "/data/movies/New (2026)/New (2026).mkv", PLEXINDEX_NOT_FOUND, PLEXINDEX_RUNG_NONE,
+    answered = MATCH(movies, "/data/movies/New (2026)/New (2026).mkv", PLEXINDEX_NOT_FOUND, PLEXINDEX_MATCH_NONE,
                      NO_CONFIDENCE, PLEXINDEX_REASON_NOT_LISTED);
     forget(&answered);
-    answered = MATCH(movies, "/elsewhere/New (2026).mkv", PLEXINDEX_NOT_FOUND, PLEXINDEX_RUNG_NONE, NO_CONFIDENCE,
+    answered = MATCH(movies, "/elsewhere/New (2026).mkv", PLEXINDEX_NOT_FOUND, PLEXINDEX_MATCH_NONE, NO_CONFIDENCE,
                      PLEXINDEX_REASON_NO_LOCATION);
     /* The sentence names the folders that there are: what a mapping would have to lead to. */
     CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "/data/movies") != NULL);
@@ -272,26 +272,26 @@ static void not_found(const plexindex_library_handle *movies)
 static void confirmed(const plexindex_library_handle *movies)
 {
     struct answered answered;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/mine.mkv", 14, "900001", 6, NULL));
-    answered = MATCH(movies, "/host/mine.mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_CONFIRMED, HIGH, PLEXINDEX_REASON_NONE);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/mine.mkv", 14, "900001", 6, ERROR));
+    answered = MATCH(movies, "/host/mine.mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_CONFIRMED, HIGH, PLEXINDEX_REASON_NONE);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->title, "Exact");
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path, "/host/mine.mkv");
     forget(&answered);
     /* It answers first, also before what is listed. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/twin.mkv", 19, "/library/metadata/900003", 24, NULL));
-    answered = MATCH(movies, "/elsewhere/twin.mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_CONFIRMED, HIGH, PLEXINDEX_REASON_NONE);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/twin.mkv", 19, "/library/metadata/900003", 24, ERROR));
+    answered = MATCH(movies, "/elsewhere/twin.mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_CONFIRMED, HIGH, PLEXINDEX_REASON_NONE);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->rating_key, "900003");
     forget(&answered);
     /* What is no item of this library is taken, and the answer says so. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/none.mkv", 19, "banana", 6, NULL));
-    answered = MATCH(movies, "/elsewhere/none.mkv", PLEXINDEX_NOT_FOUND, PLEXINDEX_RUNG_NONE, NO_CONFIDENCE,
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/none.mkv", 19, "banana", 6, ERROR));
+    answered = MATCH(movies, "/elsewhere/none.mkv", PLEXINDEX_NOT_FOUND, PLEXINDEX_MATCH_NONE, NO_CONFIDENCE,
                      PLEXINDEX_REASON_NO_LOCATION);
     CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message),
                  "item 'banana', which was recorded for it, is not listed in library 'Movies'") != NULL);
     forget(&answered);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/elsewhere/none.mkv", 19, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/elsewhere/twin.mkv", 19, NULL));
-    answered = MATCH(movies, "/elsewhere/twin.mkv", PLEXINDEX_AMBIGUOUS, PLEXINDEX_RUNG_FILE_NAME, LOW,
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/elsewhere/none.mkv", 19, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/elsewhere/twin.mkv", 19, ERROR));
+    answered = MATCH(movies, "/elsewhere/twin.mkv", PLEXINDEX_AMBIGUOUS, PLEXINDEX_MATCH_FILE_NAME, LOW,
                      PLEXINDEX_REASON_SEVERAL_ITEMS);
     forget(&answered);
 }
@@ -300,12 +300,12 @@ static void all_libraries(void)
 {
     struct answered answered;
     /* One library owns the path. */
-    answered = MATCH(NULL, "/data/movies/Exact (2001)/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_EXACT, HIGH,
+    answered = MATCH(NULL, "/data/movies/Exact (2001)/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_EXACT, HIGH,
                      PLEXINDEX_REASON_NONE);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->library_title, "Movies");
     forget(&answered);
     /* Two libraries share a folder: the same file is two items. */
-    answered = MATCH(NULL, "/data/both/both.mkv", PLEXINDEX_AMBIGUOUS, PLEXINDEX_RUNG_EXACT, LOW,
+    answered = MATCH(NULL, "/data/both/both.mkv", PLEXINDEX_AMBIGUOUS, PLEXINDEX_MATCH_EXACT, LOW,
                      PLEXINDEX_REASON_SEVERAL_LIBRARIES);
     CHECK(answer_of(&answered, 0)->candidates_count == 2);
     forget(&answered);
@@ -362,14 +362,14 @@ static void not_fetched_and_stale(const struct setting *setting)
     CHECK_STATUS(PLEXINDEX_OK, answered.status);
     CHECK(answer_of(&answered, 0)->flags == PLEXINDEX_ANSWER_STALE);
     forget(&answered);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     handle = first;
 
     /* A library whose listing cannot come in time. The harness holds each page back for two seconds. */
     harness("fault {\"kind\":\"listing\",\"count\":0,\"action\":\"delay\",\"ms\":2000}");
     harness("fault {\"kind\":\"search\",\"count\":0,\"action\":\"delay\",\"ms\":2000}");
     movies = NULL;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_TITLE, "Slow", 4, &movies, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, PLEXINDEX_SELECT_TITLE, "Slow", 4, &movies, ERROR));
     query = query_of(movies, "/data/slow/a.mkv");
     query.deadline_ms = 300;
     answered = ask(plexindex_match_path, handle, &query);
@@ -399,16 +399,16 @@ int main(int argc, char **argv)
     not_found(movies);
     query = query_of(NULL, NULL);
     query.library = NULL;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_SECTION, "3", 1, &query.library, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_SECTION, "4", 1, &query.library, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, PLEXINDEX_SELECT_SECTION, "3", 1, &query.library, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, PLEXINDEX_SELECT_SECTION, "4", 1, &query.library, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
     all_libraries();
     confirmed(movies);
     guids(movies, shows);
     titles(movies, shows);
     mappings(&setting);
     not_fetched_and_stale(&setting);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;
 }

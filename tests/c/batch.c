@@ -42,7 +42,7 @@ static struct answered match_all(const plexindex_handle *handle, const plexindex
     query.text.data = paths->data;
     query.text.length = paths->length;
     do {
-        answered.status = plexindex_match_paths(handle, &query, paths->count, &answered.buffer, NULL);
+        answered.status = plexindex_match_paths(handle, &query, paths->count, &answered.buffer, ERROR);
     } while (grown(&answered));
     CHECK_STATUS(PLEXINDEX_OK, answered.status);
     check_block(&answered, (uint32_t)paths->count);
@@ -55,8 +55,8 @@ static void same(const struct answered *many, uint32_t index, const struct answe
     const plexindex_answer *a = answer_of(many, index);
     const plexindex_answer *b = answer_of(one, 0);
     const plexindex_item *item = item_of(many, a);
-    if (a->status != b->status || a->rung != b->rung || a->confidence != b->confidence || a->reason != b->reason) {
-        FAIL("%s: %s in a batch, %s alone", path, plexindex_status_name(a->status), plexindex_status_name(b->status));
+    if (a->status != b->status || a->match_kind != b->match_kind || a->confidence != b->confidence || a->reason != b->reason) {
+        FAIL("%s: %s in a batch, %s alone", path, plexindex_get_status_name(a->status), plexindex_get_status_name(b->status));
     }
     CHECK(a->candidates_total == b->candidates_total);
     CHECK(a->candidates_count == b->candidates_count);
@@ -76,11 +76,11 @@ static void check_lookups(const plexindex_library_handle *library, const struct 
     size_t found = 0;
     size_t i;
     CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL,
-                 plexindex_lookup_keys(library, paths->data, paths->length, paths->count, &buffer, NULL));
+                 plexindex_lookup_keys(library, paths->data, paths->length, paths->count, &buffer, ERROR));
     buffer.capacity = buffer.length;
     buffer.data = malloc(buffer.capacity);
     CHECK(buffer.data != NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(library, paths->data, paths->length, paths->count, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(library, paths->data, paths->length, paths->count, &buffer, ERROR));
     CHECK(buffer.length == buffer.capacity);
     key = buffer.data;
     for (i = 0; i < paths->count; i++) {
@@ -134,11 +134,11 @@ int main(int argc, char **argv)
     }
     for (i = 0; i < COUNT; i++) {
         CHECK(answer_of(&many, i)->status == PLEXINDEX_OK);
-        CHECK(answer_of(&many, i)->rung == PLEXINDEX_RUNG_EXACT);
+        CHECK(answer_of(&many, i)->match_kind == PLEXINDEX_MATCH_EXACT);
     }
     CHECK(answer_of(&many, COUNT)->status == PLEXINDEX_NOT_FOUND);
     CHECK(answer_of(&many, COUNT + 1)->status == PLEXINDEX_AMBIGUOUS);
-    CHECK(answer_of(&many, COUNT + 2)->rung == PLEXINDEX_RUNG_FILE_NAME);
+    CHECK(answer_of(&many, COUNT + 2)->match_kind == PLEXINDEX_MATCH_FILE_NAME);
     CHECK(answer_of(&many, COUNT + 3)->status == PLEXINDEX_NOT_FOUND);
     CHECK(answer_of(&many, COUNT + 4)->status == PLEXINDEX_OK);
     forget(&many);
@@ -150,11 +150,11 @@ int main(int argc, char **argv)
         add(&keys, harness("key %d", (int)i));
     }
     check_lookups(movies, &recorded, 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, recorded.data, recorded.length, keys.data, keys.length, 100, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, recorded.data, recorded.length, keys.data, keys.length, 100, ERROR));
     many = match_all(handle, movies, &recorded);
     for (i = 0; i < 100; i++) {
         const plexindex_answer *answer = answer_of(&many, i);
-        CHECK(answer->status == PLEXINDEX_OK && answer->rung == PLEXINDEX_RUNG_CONFIRMED);
+        CHECK(answer->status == PLEXINDEX_OK && answer->match_kind == PLEXINDEX_MATCH_CONFIRMED);
         CHECK(strcmp(text_of(&many, item_of(&many, answer)->key), nth(&keys, i)) == 0);
     }
     forget(&many);
@@ -170,6 +170,6 @@ int main(int argc, char **argv)
 
     free(recorded.data);
     free(keys.data);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;
 }

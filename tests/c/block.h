@@ -17,10 +17,10 @@ static inline void check_text(const struct answered *answered, plexindex_text te
     const char *base = answered->buffer.data;
     if (text.offset == 0) {
         CHECK(text.length == 0);
-        CHECK(plexindex_block_text(&answered->buffer, &text) == NULL);
+        CHECK(plexindex_get_text(&answered->buffer, &text) == NULL);
         return;
     }
-    CHECK(plexindex_block_text(&answered->buffer, &text) == base + text.offset);
+    CHECK(plexindex_get_text(&answered->buffer, &text) == base + text.offset);
     CHECK(text.offset >= sizeof(plexindex_answers));
     CHECK(text.offset < answered->buffer.length);
     CHECK(text.length < answered->buffer.length - text.offset);
@@ -106,16 +106,16 @@ static inline void check_block(const struct answered *answered, uint32_t count)
     CHECK(head->answer_size == sizeof(plexindex_answer));
     CHECK(head->item_size == sizeof(plexindex_item));
     CHECK(head->count == count);
-    CHECK(plexindex_block_answers(&answered->buffer) == count);
-    CHECK(plexindex_block_answer(&answered->buffer, count) == NULL);
+    CHECK(plexindex_count_answers(&answered->buffer) == count);
+    CHECK(plexindex_get_answer(&answered->buffer, count) == NULL);
     for (i = 0; i < count; i++) {
         const plexindex_answer *answer = answer_of(answered, i);
         const plexindex_item *item = item_of(answered, answer);
-        CHECK(plexindex_block_answer(&answered->buffer, i) == answer);
-        CHECK(plexindex_block_item(&answered->buffer, answer) == item);
-        CHECK(plexindex_block_candidate(&answered->buffer, answer, answer->candidates_count) == NULL);
-        CHECK(strcmp(plexindex_status_name(answer->status), "UNKNOWN") != 0);
-        CHECK(answer->rung <= PLEXINDEX_RUNG_FILE_NAME);
+        CHECK(plexindex_get_answer(&answered->buffer, i) == answer);
+        CHECK(plexindex_get_item(&answered->buffer, answer) == item);
+        CHECK(plexindex_get_candidate(&answered->buffer, answer, answer->candidates_count) == NULL);
+        CHECK(strcmp(plexindex_get_status_name(answer->status), "UNKNOWN") != 0);
+        CHECK(answer->match_kind <= PLEXINDEX_MATCH_FILE_NAME);
         CHECK(answer->confidence <= PLEXINDEX_CONFIDENCE_HIGH);
         CHECK(answer->reason <= PLEXINDEX_REASON_UNAVAILABLE);
         CHECK((answer->flags & ~PLEXINDEX_ANSWER_STALE) == 0);
@@ -123,14 +123,14 @@ static inline void check_block(const struct answered *answered, uint32_t count)
         check_text(answered, answer->message);
         CHECK((answer->status == PLEXINDEX_OK) == (item != NULL));
         /* A single item that was found by the end of its path says what speaks for it. */
-        by_end = answer->rung == PLEXINDEX_RUNG_SUFFIX || answer->rung == PLEXINDEX_RUNG_FILE_NAME;
+        by_end = answer->match_kind == PLEXINDEX_MATCH_SUFFIX || answer->match_kind == PLEXINDEX_MATCH_FILE_NAME;
         told = answer->status != PLEXINDEX_OK || by_end;
         CHECK(told == (answer->message.offset != 0));
         CHECK(told == (answer->reason != PLEXINDEX_REASON_NONE));
         CHECK((answer->candidates == 0) == (answer->candidates_count == 0));
         CHECK(answer->candidates_count <= answer->candidates_total);
         if (item != NULL) {
-            CHECK(answer->rung != PLEXINDEX_RUNG_NONE);
+            CHECK(answer->match_kind != PLEXINDEX_MATCH_NONE);
             CHECK(answer->confidence != PLEXINDEX_CONFIDENCE_NONE);
             check_item(answered, item);
         }
@@ -139,7 +139,7 @@ static inline void check_block(const struct answered *answered, uint32_t count)
         }
         for (j = 0; j < answer->candidates_count; j++) {
             check_item(answered, candidate_of(answered, answer, j));
-            CHECK(plexindex_block_candidate(&answered->buffer, answer, j) == candidate_of(answered, answer, j));
+            CHECK(plexindex_get_candidate(&answered->buffer, answer, j) == candidate_of(answered, answer, j));
         }
     }
 }
@@ -167,7 +167,7 @@ static inline struct answered ask(ask_fn function, const plexindex_handle *handl
     struct answered answered;
     memset(&answered, 0, sizeof answered);
     do {
-        answered.status = function(handle, query, &answered.buffer, NULL);
+        answered.status = function(handle, query, &answered.buffer, ERROR);
     } while (grown(&answered));
     if (answered.status < 100) {
         check_block(&answered, 1);
@@ -189,7 +189,7 @@ static inline void check_match(const plexindex_handle *handle, const plexindex_l
     plexindex_query query = query_of(library, path);
     struct answered answered = ask(plexindex_match_path, handle, &query);
     if (answered.status != status) {
-        FAIL("%s gives %s, not %" PRId32, path, plexindex_status_name(answered.status), status);
+        FAIL("%s gives %s, not %" PRId32, path, plexindex_get_status_name(answered.status), status);
     }
     if (key != NULL) {
         const plexindex_answer *answer = answer_of(&answered, 0);

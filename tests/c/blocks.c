@@ -8,25 +8,25 @@
 static unsigned long walk(const plexindex_buffer *block)
 {
     unsigned long sum = 0;
-    size_t answers = plexindex_block_answers(block);
+    size_t answers = plexindex_count_answers(block);
     size_t i;
     size_t j;
     for (i = 0; i < answers; i++) {
-        const plexindex_answer *answer = plexindex_block_answer(block, i);
+        const plexindex_answer *answer = plexindex_get_answer(block, i);
         const plexindex_item *item;
         const char *text;
         CHECK(answer != NULL);
-        text = plexindex_block_text(block, &answer->message);
+        text = plexindex_get_text(block, &answer->message);
         sum += text == NULL ? 1 : strlen(text);
-        item = plexindex_block_item(block, answer);
+        item = plexindex_get_item(block, answer);
         sum += item == NULL ? 1 : item->flags;
-        for (j = 0; (item = plexindex_block_candidate(block, answer, j)) != NULL; j++) {
+        for (j = 0; (item = plexindex_get_candidate(block, answer, j)) != NULL; j++) {
             const plexindex_text texts[] = {item->key, item->rating_key, item->title, item->guid, item->show_title,
                                             item->show_rating_key, item->show_guid, item->path, item->section,
                                             item->library_title};
             size_t k;
             for (k = 0; k < sizeof texts / sizeof *texts; k++) {
-                text = plexindex_block_text(block, &texts[k]);
+                text = plexindex_get_text(block, &texts[k]);
                 sum += text == NULL ? 1 : (unsigned char)text[texts[k].length];
             }
         }
@@ -68,39 +68,39 @@ static void no_blocks(const plexindex_buffer *block)
     static const char json[] = "{\"this\": \"is no block of answers, and long enough to be one\"}";
     uint64_t memory[64];
     plexindex_buffer other = {memory, sizeof memory, sizeof memory};
-    const plexindex_answer *answer = plexindex_block_answer(block, 0);
+    const plexindex_answer *answer = plexindex_get_answer(block, 0);
     plexindex_answer odd[2];
     const plexindex_answer *shifted = (const void *)((char *)odd + 1);
-    CHECK(plexindex_block_answers(NULL) == 0);
-    CHECK(plexindex_block_answer(NULL, 0) == NULL);
-    CHECK(plexindex_block_answer(block, 1) == NULL);
-    CHECK(plexindex_block_answer(block, SIZE_MAX) == NULL);
-    CHECK(plexindex_block_item(block, NULL) == NULL);
-    CHECK(plexindex_block_item(NULL, answer) == NULL);
-    CHECK(plexindex_block_candidate(block, NULL, 0) == NULL);
-    CHECK(plexindex_block_candidate(block, answer, SIZE_MAX) == NULL);
-    CHECK(plexindex_block_text(block, NULL) == NULL);
-    CHECK(plexindex_block_text(NULL, &answer->message) == NULL);
+    CHECK(plexindex_count_answers(NULL) == 0);
+    CHECK(plexindex_get_answer(NULL, 0) == NULL);
+    CHECK(plexindex_get_answer(block, 1) == NULL);
+    CHECK(plexindex_get_answer(block, SIZE_MAX) == NULL);
+    CHECK(plexindex_get_item(block, NULL) == NULL);
+    CHECK(plexindex_get_item(NULL, answer) == NULL);
+    CHECK(plexindex_get_candidate(block, NULL, 0) == NULL);
+    CHECK(plexindex_get_candidate(block, answer, SIZE_MAX) == NULL);
+    CHECK(plexindex_get_text(block, NULL) == NULL);
+    CHECK(plexindex_get_text(NULL, &answer->message) == NULL);
     memset(memory, 0xff, sizeof memory);
-    CHECK(plexindex_block_answers(&other) == 0);
+    CHECK(plexindex_count_answers(&other) == 0);
     memset(memory, 0, sizeof memory);
-    CHECK(plexindex_block_answers(&other) == 0);
+    CHECK(plexindex_count_answers(&other) == 0);
     memcpy(memory, json, sizeof json);
-    CHECK(plexindex_block_answers(&other) == 0);
+    CHECK(plexindex_count_answers(&other) == 0);
     /* As a call leaves it that wrote nothing, or found no room. */
     other = *block;
     other.length = 0;
-    CHECK(plexindex_block_answers(&other) == 0);
+    CHECK(plexindex_count_answers(&other) == 0);
     other.length = other.capacity + 1;
-    CHECK(plexindex_block_answers(&other) == 0);
+    CHECK(plexindex_count_answers(&other) == 0);
     other = *block;
     other.data = NULL;
-    CHECK(plexindex_block_answers(&other) == 0);
+    CHECK(plexindex_count_answers(&other) == 0);
     other.data = (char *)block->data + 4;
-    CHECK(plexindex_block_answers(&other) == 0);
+    CHECK(plexindex_count_answers(&other) == 0);
     /* A copy of an answer, wherever it lies. */
     memcpy((char *)odd + 1, answer, sizeof *answer);
-    CHECK(plexindex_block_item(block, shifted) == plexindex_block_item(block, answer));
+    CHECK(plexindex_get_item(block, shifted) == plexindex_get_item(block, answer));
 }
 
 int main(int argc, char **argv)
@@ -111,17 +111,17 @@ int main(int argc, char **argv)
     const plexindex_library_handle *movies = library_of(handle, "Movies");
     plexindex_query query = query_of(movies, "/somewhere/else/twin.mkv");
     struct answered answered = ask(plexindex_match_path, handle, &query);
-    const plexindex_answer *answer = plexindex_block_answer(&answered.buffer, 0);
-    const plexindex_item *item = plexindex_block_candidate(&answered.buffer, answer, 1);
+    const plexindex_answer *answer = plexindex_get_answer(&answered.buffer, 0);
+    const plexindex_item *item = plexindex_get_candidate(&answered.buffer, answer, 1);
 
     CHECK_STATUS(PLEXINDEX_AMBIGUOUS, answered.status);
-    CHECK(plexindex_block_item(&answered.buffer, answer) == NULL);
-    CHECK(strstr(plexindex_block_text(&answered.buffer, &answer->message), "2 items") != NULL);
-    CHECK(strncmp(plexindex_block_text(&answered.buffer, &item->title), "Twin ", 5) == 0);
-    CHECK(plexindex_block_text(&answered.buffer, &item->show_title) == NULL);
+    CHECK(plexindex_get_item(&answered.buffer, answer) == NULL);
+    CHECK(strstr(plexindex_get_text(&answered.buffer, &answer->message), "2 items") != NULL);
+    CHECK(strncmp(plexindex_get_text(&answered.buffer, &item->title), "Twin ", 5) == 0);
+    CHECK(plexindex_get_text(&answered.buffer, &item->show_title) == NULL);
     damaged(&answered.buffer);
     no_blocks(&answered.buffer);
     forget(&answered);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;
 }

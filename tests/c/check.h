@@ -18,9 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plexindex.h"
+#include "plexindex_more.h"
 
-/* Ends the program with where, what and the library's last message. */
+/* The text of this thread's last call that was given ERROR. */
+static __thread plexindex_error check_error;
+#define ERROR plexindex_error_init(&check_error)
+
+/* Ends the program with where, what and that text. */
 #define FAIL(...) check_failed(__FILE__, __LINE__, __VA_ARGS__)
 
 #define CHECK(condition)                                                                                               \
@@ -33,7 +37,7 @@
 /* The call gives this status. */
 #define CHECK_STATUS(expected, call) check_status(__FILE__, __LINE__, #call, expected, call)
 
-/* The call gives this error, and the thread's message holds each of the words (the input, the remedy). */
+/* The call, given ERROR, gives this error, and its text holds each of the words (the input, the remedy). */
 #define CHECK_REFUSED(expected, call, ...)                                                                             \
     do {                                                                                                               \
         CHECK_STATUS(expected, call);                                                                                  \
@@ -47,7 +51,7 @@ static inline void check_failed(const char *file, int line, const char *format, 
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);
     va_end(arguments);
-    fprintf(stderr, "\n  last error message: \"%s\"\n", plexindex_last_error_message());
+    fprintf(stderr, "\n  text of the last error: \"%s\"\n", check_error.text);
     exit(1);
 }
 
@@ -55,15 +59,15 @@ static inline void check_status(const char *file, int line, const char *call, in
 {
     if (got != expected) {
         char names[2][32];
-        snprintf(names[0], sizeof names[0], "%s", plexindex_status_name(expected));
-        snprintf(names[1], sizeof names[1], "%s", plexindex_status_name(got));
+        snprintf(names[0], sizeof names[0], "%s", plexindex_get_status_name(expected));
+        snprintf(names[1], sizeof names[1], "%s", plexindex_get_status_name(got));
         check_failed(file, line, "%s\n  gives %s (%" PRId32 "), expected was %s", call, names[1], got, names[0]);
     }
 }
 
 static inline void check_message(const char *file, int line, const char *call, const char *const *words)
 {
-    const char *message = plexindex_last_error_message();
+    const char *message = check_error.text;
     for (; *words != NULL; words++) {
         if (strstr(message, *words) == NULL) {
             check_failed(file, line, "%s\n  has a message that does not hold \"%s\"", call, *words);
@@ -115,30 +119,20 @@ static inline long requests(void)
     return atol(harness("requests"));
 }
 
-static inline plexindex_bytes bytes_of(const char *text)
-{
-    plexindex_bytes bytes;
-    bytes.data = text;
-    bytes.length = strlen(text);
-    return bytes;
-}
-
 /* Options with the folder and the server, all else at its default. */
 static inline plexindex_options options_of(const struct setting *setting)
 {
-    plexindex_options options;
-    memset(&options, 0, sizeof options);
-    options.size = sizeof options;
-    options.cache_dir = bytes_of(setting->folder);
-    options.server_url = bytes_of(setting->url);
-    options.token = bytes_of(setting->token);
+    plexindex_options options = plexindex_options_init();
+    options.cache_dir = plexindex_bytes_of(setting->folder);
+    options.server_url = plexindex_bytes_of(setting->url);
+    options.token = plexindex_bytes_of(setting->token);
     return options;
 }
 
 static inline plexindex_handle *opened(const plexindex_options *options)
 {
     plexindex_handle *handle = NULL;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(options, &handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(options, &handle, ERROR));
     CHECK(handle != NULL);
     return handle;
 }
@@ -148,20 +142,15 @@ static inline const plexindex_library_handle *library_of(const plexindex_handle 
 {
     const plexindex_library_handle *library = NULL;
     int32_t kind = title == NULL ? PLEXINDEX_SELECT_ALL : PLEXINDEX_SELECT_TITLE;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, kind, title, title == NULL ? 0 : strlen(title), &library, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, kind, title, title == NULL ? 0 : strlen(title), &library, ERROR));
     CHECK(library != NULL);
     return library;
 }
 
 static inline plexindex_query query_of(const plexindex_library_handle *library, const char *text)
 {
-    plexindex_query query;
-    memset(&query, 0, sizeof query);
-    query.size = sizeof query;
+    plexindex_query query = plexindex_query_init(text);
     query.library = library;
-    if (text != NULL) {
-        query.text = bytes_of(text);
-    }
     return query;
 }
 

@@ -11,7 +11,6 @@
 
 struct copy {
     void *library;
-    const char *(*last_error_message)(void);
     const char *(*status_name)(int32_t);
     int32_t (*open)(const plexindex_options *, plexindex_handle **, plexindex_buffer *);
     int32_t (*close)(plexindex_handle *, plexindex_buffer *);
@@ -23,15 +22,10 @@ struct copy {
 };
 
 static struct copy copies[2];
-/* Whose message check.h prints. */
+/* Whose names of statuses check.h prints. */
 static struct copy *current;
 
-const char *plexindex_last_error_message(void)
-{
-    return current == NULL ? "" : current->last_error_message();
-}
-
-const char *plexindex_status_name(int32_t status)
+const char *plexindex_get_status_name(int32_t status)
 {
     return current == NULL ? "?" : current->status_name(status);
 }
@@ -42,11 +36,10 @@ static void load(struct copy *copy, const char *path)
         const char *name;
         void *slot;
     } functions[] = {
-        {"plexindex_last_error_message", &copy->last_error_message},
-        {"plexindex_status_name", &copy->status_name},
+        {"plexindex_get_status_name", &copy->status_name},
         {"plexindex_open", &copy->open},
         {"plexindex_close", &copy->close},
-        {"plexindex_library", &copy->library_of},
+        {"plexindex_get_library", &copy->library_of},
         {"plexindex_lookup_key", &copy->lookup_key},
         {"plexindex_record_match", &copy->record_match},
         {"plexindex_match_path", &copy->match_path},
@@ -83,9 +76,9 @@ static void copy_file(const char *from, const char *to)
 static int32_t open_in(int number, const struct setting *setting, const char *folder, plexindex_handle **handle)
 {
     plexindex_options options = options_of(setting);
-    options.cache_dir = bytes_of(folder);
+    options.cache_dir = plexindex_bytes_of(folder);
     current = &copies[number];
-    return current->open(&options, handle, NULL);
+    return current->open(&options, handle, ERROR);
 }
 
 /* Records a match, and sees those that were recorded before: each under its number. */
@@ -94,9 +87,9 @@ static void use(plexindex_handle *handle, const char *key, int matches)
     const plexindex_library_handle *movies = NULL;
     char path[64];
     int i;
-    CHECK_STATUS(PLEXINDEX_OK, current->library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, current->library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies, ERROR));
     snprintf(path, sizeof path, "/host/%d.mkv", matches);
-    CHECK_STATUS(PLEXINDEX_OK, current->record_match(movies, path, strlen(path), key, strlen(key), NULL));
+    CHECK_STATUS(PLEXINDEX_OK, current->record_match(movies, path, strlen(path), key, strlen(key), ERROR));
     for (i = 0; i <= matches; i++) {
         uint64_t memory[512];
         plexindex_buffer buffer = {memory, sizeof memory, 0};
@@ -104,7 +97,7 @@ static void use(plexindex_handle *handle, const char *key, int matches)
         const char *found;
         snprintf(path, sizeof path, "/host/%d.mkv", i);
         query = query_of(movies, path);
-        CHECK_STATUS(PLEXINDEX_OK, current->match_path(handle, &query, &buffer, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, current->match_path(handle, &query, &buffer, ERROR));
         found = current->lookup_key(movies, path);
         CHECK(found != NULL && strcmp(found, key) == 0);
     }
@@ -143,9 +136,9 @@ int main(int argc, char **argv)
                       "close");
         CHECK_REFUSED(PLEXINDEX_STORE, open_in(1 - one, &setting, alias, &handles[1 - one]), "another copy");
         current = &copies[one];
-        CHECK_STATUS(PLEXINDEX_OK, current->close(second, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, current->close(second, ERROR));
         use(handles[one], key, 2 * round + 1);
-        CHECK_STATUS(PLEXINDEX_OK, current->close(handles[one], NULL));
+        CHECK_STATUS(PLEXINDEX_OK, current->close(handles[one], ERROR));
     }
 
     /* Two folders: both at once. */
@@ -160,7 +153,7 @@ int main(int argc, char **argv)
     }
     for (round = 0; round < 2; round++) {
         current = &copies[round];
-        CHECK_STATUS(PLEXINDEX_OK, current->close(handles[round], NULL));
+        CHECK_STATUS(PLEXINDEX_OK, current->close(handles[round], ERROR));
     }
     return 0;
 }

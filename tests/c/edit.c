@@ -34,7 +34,7 @@ int main(int argc, char **argv)
     handle = opened(&options);
     movies = library_of(handle, "Movies");
     query = query_of(movies, NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
 
     memset(&edit, 0, sizeof edit);
     edit.size = sizeof edit;
@@ -48,7 +48,7 @@ int main(int argc, char **argv)
     report.states = states;
     report.states_capacity = 4;
     before = requests();
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_edit_items(handle, &edit, &report, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_edit_items(&edit, &report, ERROR));
     CHECK(requests() == before + 1);
     CHECK(report.done == 2 && report.failed == 0 && report.requests == 1);
     CHECK(states[0] == PLEXINDEX_EDITED_DONE && states[1] == PLEXINDEX_EDITED_DONE && states[2] == 9);
@@ -60,66 +60,65 @@ int main(int argc, char **argv)
     edit.changes = BLOCK("title\0");
     edit.changes_count = 1;
     edit.lock = PLEXINDEX_EDIT_UNLOCK;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_edit_items(handle, &edit, NULL, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_edit_items(&edit, NULL, ERROR));
     CHECK(strcmp(harness("edited"), "/library/sections/1/all?id=1001%2C1002&title.locked=0&title.value=&type=1") == 0);
     edit.lock = PLEXINDEX_EDIT_LEAVE;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_edit_items(handle, &edit, NULL, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_edit_items(&edit, NULL, ERROR));
     CHECK(strcmp(harness("edited"), "/library/sections/1/all?id=1001%2C1002&title.value=&type=1") == 0);
     edit.lock = PLEXINDEX_EDIT_LOCK;
 
     /* Refused: nothing is sent. */
     before = requests();
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_edit_items(NULL, &edit, NULL, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_edit_items(handle, NULL, NULL, NULL), "edit");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_edit_items(NULL, NULL, ERROR), "edit");
     edit.keys_count = 0;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(handle, &edit, NULL, NULL), "edit.keys");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "edit.keys");
     edit.keys = block(NULL, 0);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(handle, &edit, NULL, NULL), "all of the library");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "all of the library");
     edit.keys = BLOCK("1001");
     edit.keys_count = 1;
     edit.changes_count = SIZE_MAX;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(handle, &edit, NULL, NULL), "edit.changes_count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "edit.changes_count");
     edit.changes_count = 2;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(handle, &edit, NULL, NULL), "edit.changes");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "edit.changes");
     edit.changes_count = 1;
     edit.changes = BLOCK("title!\0x");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(handle, &edit, NULL, NULL), "title!", "value");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "title!", "value");
     edit.changes = BLOCK("+\0x");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(handle, &edit, NULL, NULL), "name of a field");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "name of a field");
     edit.changes = BLOCK("title\0\xff");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(handle, &edit, NULL, NULL), "UTF-8");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "UTF-8");
     edit.changes = BLOCK("title\0x");
     edit.lock = 7;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(handle, &edit, NULL, NULL), "edit.lock");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "edit.lock");
     edit.lock = 0;
     edit.reserved = 1;
-    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_edit_items(handle, &edit, NULL, NULL), "reserved");
+    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_edit_items(&edit, NULL, ERROR), "reserved");
     edit.reserved = 0;
     edit.deadline_ms = -5;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(handle, &edit, NULL, NULL), "edit.deadline_ms");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "edit.deadline_ms");
     edit.deadline_ms = 0;
     edit.library = NULL;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_edit_items(handle, &edit, NULL, NULL), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_edit_items(&edit, NULL, ERROR), "library");
     edit.library = library_of(handle, NULL);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(handle, &edit, NULL, NULL), "name one");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "name one");
     edit.library = movies;
     report.states = NULL;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_edit_items(handle, &edit, &report, NULL), "report.states");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_edit_items(&edit, &report, ERROR), "out_report.states");
     report.states = states;
     report.size = 1;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(handle, &edit, &report, NULL), "report.size");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, &report, ERROR), "out_report.size");
     report.size = sizeof report;
     memset(&larger, 0, sizeof larger);
     larger.edit = edit;
     larger.edit.size = sizeof larger;
     larger.later = 1;
-    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_edit_items(handle, &larger.edit, NULL, NULL), "edit");
+    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_edit_items(&larger.edit, NULL, ERROR), "edit");
     CHECK(requests() == before);
 
     /* An item that is not there keeps the others from being edited. */
     edit.keys = BLOCK("1001\0" "777777");
     edit.keys_count = 2;
-    CHECK_REFUSED(PLEXINDEX_NOT_ON_SERVER, plexindex_edit_items(handle, &edit, &report, NULL), "777777");
+    CHECK_REFUSED(PLEXINDEX_NOT_ON_SERVER, plexindex_edit_items(&edit, &report, ERROR), "777777");
     CHECK(requests() == before + 1);
     CHECK(report.done == 0 && report.requests == 0);
     CHECK(states[0] == PLEXINDEX_EDITED_NO && states[1] == PLEXINDEX_EDITED_MISSING);
@@ -128,10 +127,10 @@ int main(int argc, char **argv)
     edit.keys = BLOCK("1001");
     edit.keys_count = 1;
     harness("fault {\"kind\":\"edit\",\"action\":\"status\",\"status\":409}");
-    CHECK_REFUSED(PLEXINDEX_SERVER_ERROR, plexindex_edit_items(handle, &edit, &report, NULL), "409", "Movies");
+    CHECK_REFUSED(PLEXINDEX_SERVER_ERROR, plexindex_edit_items(&edit, &report, ERROR), "409", "Movies");
     CHECK(report.done == 0 && report.failed == 1 && report.requests == 1);
     CHECK(states[0] == PLEXINDEX_EDITED_FAILED);
 
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;
 }

@@ -37,24 +37,24 @@ static void *fails(void *given)
     switch (call->number % 5) {
     case 0:
         query = query_of(NULL, "/a.mkv");
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_TITLE, call->name, length, &library, &call->error));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, PLEXINDEX_SELECT_TITLE, call->name, length, &library, &call->error));
         query.library = library;
         call->status = plexindex_match_path(handle, &query, &answer, &call->error);
         break;
     case 1:
-        call->status = plexindex_library(handle, PLEXINDEX_SELECT_ALL, call->name, length, &library, &call->error);
+        call->status = plexindex_get_library(handle, PLEXINDEX_SELECT_ALL, call->name, length, &library, &call->error);
         break;
     case 2:
         call->status = plexindex_record_match(movies, "/a.mkv", 6, call->name, length, &call->error);
         break;
     case 3:
-        call->status = plexindex_item_json(movies, call->name, length, &answer, &call->error);
+        call->status = plexindex_get_item_json(movies, call->name, length, &answer, &call->error);
         break;
     default:
         memset(&options, 0, sizeof options);
         options.size = sizeof options;
         snprintf(folder, sizeof folder, "/dev/null/%s", call->name);
-        options.cache_dir = bytes_of(folder);
+        options.cache_dir = plexindex_bytes_of(folder);
         call->status = plexindex_open(&options, &other, &call->error);
     }
     return NULL;
@@ -82,14 +82,12 @@ static void at_once(void)
             FAIL("call %d of status %" PRId32 " has the text \"%s\"", i, calls[i].status, calls[i].text);
         }
     }
-    /* None of them was this thread's. */
-    CHECK(plexindex_last_error_message()[0] == '\0');
 }
 
 /* A call that fails with this name in its text. */
 static int32_t fail(plexindex_buffer *error)
 {
-    return plexindex_item_json(movies, "no/key", 6, NULL, error);
+    return plexindex_get_item_json(movies, "no/key", 6, NULL, error);
 }
 
 static void buffers(void)
@@ -100,12 +98,13 @@ static void buffers(void)
     uint64_t count = 7;
     size_t whole;
     size_t room;
-    const char *all = plexindex_last_error_message();
+    char all[512];
 
-    /* Memory that is not aligned; and the thread has the same text. */
+    /* Memory that is not aligned. */
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, fail(&error));
     whole = error.length;
-    CHECK(whole > 4 && strcmp(memory + 1, all) == 0 && strlen(all) == whole);
+    CHECK(whole > 4 && strlen(memory + 1) == whole);
+    strcpy(all, memory + 1);
 
     /* Too small: what fits, a NUL, and how much it would be. */
     for (room = 0; room <= whole + 1; room++) {
@@ -133,19 +132,19 @@ static void buffers(void)
 
     /* None, and none that could be one: nothing is done. */
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, fail(NULL));
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_clear(handle, (void *)(odd + 1)), "error", "aligned");
+    CHECK_STATUS(PLEXINDEX_INVALID_ARGUMENT, plexindex_clear(handle, (void *)(odd + 1)));
     error.data = NULL;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_table_count(NULL, &count, &error), "error.data");
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_count(NULL, &count, &error));
     CHECK(count == 7);
     error.data = memory;
     error.capacity = SIZE_MAX;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_close(handle, &error), "error.capacity");
+    CHECK_STATUS(PLEXINDEX_INVALID_ARGUMENT, plexindex_close(handle, &error));
 
     /* The same buffer for the answer and the error: it holds the one or the other. */
     error.capacity = sizeof memory;
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_store_json(NULL, &error, &error));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_store_json(NULL, &error, &error));
     CHECK(strstr(memory, "handle") != NULL && error.length == strlen(memory));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_store_json(handle, &error, &error));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_store_json(handle, &error, &error));
     CHECK(memory[0] == '{' && error.length == strlen(memory));
 }
 
@@ -157,6 +156,6 @@ int main(int argc, char **argv)
     movies = library_of(handle, "Movies");
     at_once();
     buffers();
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;
 }

@@ -12,7 +12,7 @@
 #define FILES 1204
 
 static plexindex_handle *handle;
-static char token[256];
+static char cursor[256];
 static int more;
 
 /* Asks for a page; its text is to be freed. */
@@ -23,7 +23,7 @@ static int32_t page(const plexindex_library_handle *library, const char *since, 
     int32_t status;
     query.flags = flags;
     *json = NULL;
-    while ((status = plexindex_changes_json(handle, &query, limit, &buffer, NULL)) == PLEXINDEX_BUFFER_TOO_SMALL) {
+    while ((status = plexindex_list_changes_json(handle, &query, limit, &buffer, ERROR)) == PLEXINDEX_BUFFER_TOO_SMALL) {
         *json = realloc(*json, buffer.length);
         CHECK(*json != NULL);
         buffer.data = *json;
@@ -47,12 +47,12 @@ static long told(const plexindex_library_handle *library, uint32_t flags, size_t
     char *json;
     const char *next;
     long count;
-    CHECK_STATUS(PLEXINDEX_OK, page(library, flags == 0 ? token : "", flags, limit, &json));
-    next = strstr(json, "\"token\":\"");
-    CHECK(next != NULL && strstr(next + 1, "\"token\":\"") == NULL);
-    next += strlen("\"token\":\"");
+    CHECK_STATUS(PLEXINDEX_OK, page(library, flags == 0 ? cursor : "", flags, limit, &json));
+    next = strstr(json, "\"cursor\":\"");
+    CHECK(next != NULL && strstr(next + 1, "\"cursor\":\"") == NULL);
+    next += strlen("\"cursor\":\"");
     CHECK(strcspn(next, "\"") <= 120);
-    snprintf(token, sizeof token, "%.*s", (int)strcspn(next, "\""), next);
+    snprintf(cursor, sizeof cursor, "%.*s", (int)strcspn(next, "\""), next);
     more = strstr(json, "\"more\":true") != NULL;
     count = count_of(json, word);
     free(json);
@@ -90,7 +90,7 @@ static int32_t told_to_end(void *user, const plexindex_progress *progress)
 static void *wait_for(void *argument)
 {
     struct waiting *waiting = argument;
-    plexindex_query query = query_of(waiting->library, token);
+    plexindex_query query = query_of(waiting->library, cursor);
     plexindex_buffer error = {waiting->message, sizeof waiting->message, 0};
     waiting->thread = pthread_self();
     query.flags = PLEXINDEX_QUERY_OFFLINE;
@@ -115,7 +115,7 @@ static void refresh(plexindex_handle *of)
 {
     plexindex_query query = query_of(NULL, NULL);
     query.flags = PLEXINDEX_QUERY_FULL;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(of, &query, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(of, &query, ERROR));
 }
 
 int main(int argc, char **argv)
@@ -138,7 +138,7 @@ int main(int argc, char **argv)
     movies = library_of(handle, "Movies");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, "", 0, 0, &json), "limit is 0", "10000");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, "banana", 0, 10, &json), "'banana'");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_changes_json(handle, NULL, 10, NULL, NULL), "NULL");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_list_changes_json(handle, NULL, 10, NULL, ERROR), "NULL");
 
     /* All there is, in pages of several sizes. */
     CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 10000, "\"change\":\"added\"") == FILES);
@@ -146,7 +146,7 @@ int main(int argc, char **argv)
     CHECK(all_told(library_of(handle, "Slow"), PLEXINDEX_QUERY_FULL, 1, "\"change\":\"added\"") == 5);
     CHECK(all_told(NULL, PLEXINDEX_QUERY_FULL, 100, "\"change\":\"added\"") > FILES);
     CHECK(told(NULL, 0, 10, "\"change\"") == 0 && !more);
-    snprintf(begun, sizeof begun, "%s", token);
+    snprintf(begun, sizeof begun, "%s", cursor);
 
     /* What changes, each once, whatever the size of the pages. */
     snprintf(key, sizeof key, "%s", harness("add New"));
@@ -154,7 +154,7 @@ int main(int argc, char **argv)
     harness("rename 900003 /data/movies/Elsewhere.mkv");
     refresh(handle);
     for (i = 1; i <= 4; i++) {
-        snprintf(token, sizeof token, "%s", begun);
+        snprintf(cursor, sizeof cursor, "%s", begun);
         CHECK(all_told(NULL, 0, (size_t)i, "\"change\":") == 3);
         CHECK(told(NULL, 0, 1, "\"change\":") == 0);
     }
@@ -174,20 +174,20 @@ int main(int argc, char **argv)
     CHECK_STATUS(PLEXINDEX_OK, page(movies, begun, 0, 10, &json)); /* one of all libraries holds for each */
     free(json);
     CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 10000, "\"change\"") == FILES);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, token, 0, 10, &json), "name that library");
-    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(library_of(handle, "Shows"), token, 0, 10, &json), "list again, in full");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, cursor, 0, 10, &json), "name that library");
+    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(library_of(handle, "Shows"), cursor, 0, 10, &json), "list again, in full");
 
     /* A wait ends by a deadline, by another thread, by what another handle commits. */
     CHECK(all_told(NULL, PLEXINDEX_QUERY_FULL, 10000, "\"change\"") > FILES);
-    query = query_of(NULL, token);
+    query = query_of(NULL, cursor);
     query.deadline_ms = 1;
     query.flags = PLEXINDEX_QUERY_OFFLINE;
-    CHECK_STATUS(PLEXINDEX_NOT_YET, plexindex_wait_for_changes(handle, &query, NULL));
-    query.text = bytes_of("");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_wait_for_changes(handle, &query, NULL), "no cursor");
+    CHECK_STATUS(PLEXINDEX_NOT_YET, plexindex_wait_for_changes(handle, &query, ERROR));
+    query.text = plexindex_bytes_of("");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_wait_for_changes(handle, &query, ERROR), "no cursor");
     start(&waiting, &thread);
     atomic_store(&waiting.ends, 1);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_wake_waiting(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_wake_waiting(handle, ERROR));
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK(waiting.status == PLEXINDEX_ABORTED && strstr(waiting.message, "progress") != NULL);
     start(&waiting, &thread);
@@ -197,10 +197,10 @@ int main(int argc, char **argv)
     CHECK(waiting.status == PLEXINDEX_OK);
     CHECK(all_told(NULL, 0, 10, "\"change\":\"removed\"") == 1);
 
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(other, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(other, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(other, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(other, ERROR));
     refresh(handle);
-    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(NULL, token, 0, 10, &json), "list again, in full");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(NULL, cursor, 0, 10, &json), "list again, in full");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;
 }

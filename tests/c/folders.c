@@ -18,7 +18,7 @@ static int32_t next_page(const plexindex_handle *handle, const plexindex_query *
 {
     (void)handle;
     (void)query;
-    return plexindex_items_below(library, folder, strlen(folder), after, strlen(after), limit, buffer, NULL);
+    return plexindex_list_items_below(library, folder, strlen(folder), after, strlen(after), limit, buffer, ERROR);
 }
 
 static struct answered page_of(void)
@@ -60,15 +60,31 @@ static size_t files_below(const char *path, size_t rows)
     return files;
 }
 
-/* What a walk of some folders finds, as text: each finding is `what why path;`. Names are read one a call. */
-static const char *walked(const char *folders, size_t length, size_t count, uint64_t *files)
+/* A walk of some folders that reads one name a call. */
+static plexindex_walk_request request(uint64_t walk, const char *folders, size_t length, size_t count)
+{
+    plexindex_walk_request request;
+    memset(&request, 0, sizeof request);
+    request.size = sizeof request;
+    request.library = library;
+    request.folders.data = folders;
+    request.folders.length = length;
+    request.folders_count = count;
+    request.limit = 1;
+    request.walk = walk;
+    request.rules = 511;
+    return request;
+}
+
+/* What a walk of some folders finds, as text: each finding is `what why path;`. */
+static const char *walked(plexindex_walk_request *walk)
 {
     static char told[4096];
     uint64_t memory[512];
     plexindex_buffer page = {memory, sizeof memory, 0};
     const char *text = (const char *)memory;
     size_t at = 0, used = 0;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_walk(library, folders, length, count, 511, 1, files, &page, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_walk(walk, &page, ERROR));
     told[0] = '\0';
     while (at < page.length) {
         const char *what = text + at, *why = what + strlen(what) + 1, *path = why + strlen(why) + 1;
@@ -89,32 +105,46 @@ static void make(const char *folder, const char *name)
     CHECK(file != NULL && fputs("x", file) >= 0 && fclose(file) == 0);
 }
 
+/* The same, in one call. */
+static const char *once(const char *folders, size_t length, size_t count, uint64_t *files)
+{
+    plexindex_walk_request walk = request(0, folders, length, count);
+    const char *told;
+    walk.flags = PLEXINDEX_WALK_ONCE;
+    told = walked(&walk);
+    CHECK(walk.walk == 0);
+    *files = walk.files;
+    return told;
+}
+
 /* A walk that goes on: its link is followed when no folder is left, and then it is over. */
 static void walk_with_links(const char *root)
 {
-    char link[1100], given[4200], number[32];
+    char link[1100], given[4200];
     const char *told;
     plexindex_buffer nothing = {NULL, 0, 0};
-    uint64_t files = 0;
+    plexindex_walk_request walk;
+    uint64_t files = 0, number;
     int length;
     snprintf(link, sizeof link, "%s/link", root);
     CHECK(symlink("below", link) == 0);
     length = snprintf(given, sizeof given, "folder%c%s%c", 0, root, 0);
-    CHECK(strstr(walked(given, (size_t)length, 1, &files), "link  link;") != NULL);
-    length = snprintf(given, sizeof given, "walk%c0%cfolder%c%s%cfolder%c%s/below%c", 0, 0, 0, root, 0, 0, root, 0);
-    told = walked(given, (size_t)length, 3, &files);
-    CHECK(strstr(told, "link  link;") == NULL && strstr(told, "walk ") != NULL);
-    CHECK(sscanf(strstr(told, "walk "), "walk %31[0-9]", number) == 1);
+    CHECK(strstr(once(given, (size_t)length, 1, &files), "link  link;") != NULL);
+    length = snprintf(given, sizeof given, "folder%c%s%cfolder%c%s/below%c", 0, root, 0, 0, root, 0);
+    walk = request(0, given, (size_t)length, 2);
+    told = walked(&walk);
+    CHECK(strstr(told, "link  link;") == NULL && walk.walk != 0);
+    number = walk.walk;
     while (strstr(told, "folder  below;") != NULL) {
-        length = snprintf(given, sizeof given, "walk%c%s%cfolder%c%s/below%c", 0, number, 0, 0, root, 0);
-        told = walked(given, (size_t)length, 2, &files);
+        length = snprintf(given, sizeof given, "folder%c%s/below%c", 0, root, 0);
+        walk = request(number, given, (size_t)length, 1);
+        told = walked(&walk);
+        CHECK(walk.walk == number);
     }
-    length = snprintf(given, sizeof given, "walk%c%s%c", 0, number, 0);
-    told = walked(given, (size_t)length, 1, &files);
-    CHECK(strcmp(told, "left_out linked link;") == 0 && files == 0);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, given, (size_t)length, 1, 1, 1, &files, &nothing, NULL), "is over");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, "walk\0-1", 8, 1, 1, 1, &files, &nothing, NULL), "is no number");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, "walk\0" "0\0walk\0" "0", 14, 2, 1, 1, &files, &nothing, NULL), "twice");
+    walk = request(number, NULL, 0, 0);
+    CHECK(strcmp(walked(&walk), "left_out linked link;") == 0 && walk.files == 0 && walk.walk == 0);
+    walk.walk = number;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "is over");
     CHECK(unlink(link) == 0);
 }
 
@@ -123,6 +153,7 @@ static void walk_a_disk(const char *store)
 {
     char root[1024], below[1100], given[4200];
     plexindex_buffer nothing = {NULL, 0, 0};
+    plexindex_walk_request walk;
     uint64_t files = 0;
     int length;
     snprintf(root, sizeof root, "%s/disk", store);
@@ -133,23 +164,37 @@ static void walk_a_disk(const char *store)
     make(root, "3.txt");
     make(below, "4.mkv");
     length = snprintf(given, sizeof given, "folder%c%s%c", 0, root, 0);
-    CHECK(strstr(walked(given, (size_t)length, 1, &files), "folder  below;") != NULL && files == 2);
-    CHECK(strstr(walked(given, (size_t)length, 1, &files), "file  1.mkv;") != NULL);
-    CHECK(strstr(walked(given, (size_t)length, 1, &files), "file hidden .2.mkv;") != NULL);
-    CHECK(strstr(walked(given, (size_t)length, 1, &files), "txt") == NULL);
+    CHECK(strstr(once(given, (size_t)length, 1, &files), "folder  below;") != NULL && files == 2);
+    CHECK(strstr(once(given, (size_t)length, 1, &files), "file  1.mkv;") != NULL);
+    CHECK(strstr(once(given, (size_t)length, 1, &files), "file hidden .2.mkv;") != NULL);
+    CHECK(strstr(once(given, (size_t)length, 1, &files), "txt") == NULL);
     length = snprintf(given, sizeof given, "twin_folder%c%s%cfolder%c%s%c", 0, below, 0, 0, root, 0);
-    CHECK(strstr(walked(given, (size_t)length, 2, &files), "twin_file  4.mkv;") != NULL && files >= 1);
-    CHECK(strcmp(walked("", 0, 0, &files), "") == 0 && files == 0);
+    CHECK(strstr(once(given, (size_t)length, 2, &files), "twin_file  4.mkv;") != NULL && files >= 1);
+    CHECK(strcmp(once("", 0, 0, &files), "") == 0 && files == 0);
     walk_with_links(root);
-    CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_walk(library, given, (size_t)length, 2, 1, 1, &files, &nothing, NULL), "");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, given, (size_t)length, 1, 1, 1, &files, &nothing, NULL), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, "x\0/x", 5, 1, 1, 1, &files, &nothing, NULL), "'x'");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, "folder\0films", 13, 1, 1, 1, &files, &nothing, NULL), "no full path");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, NULL, 0, 0, 512, 1, &files, &nothing, NULL), "rules");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(library, NULL, 0, 0, 1, 0, &files, &nothing, NULL), "limit");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_walk(NULL, NULL, 0, 0, 1, 1, &files, &nothing, NULL), "library");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_walk(library, NULL, 0, 0, 1, 1, NULL, &nothing, NULL), "files");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_walk(library, NULL, 0, 0, 1, 1, &files, NULL, NULL), "page");
+    walk = request(0, given, (size_t)length, 2);
+    CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_walk(&walk, &nothing, ERROR), "");
+    walk.folders_count = 1;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "count");
+    walk = request(0, "x\0/x", 5, 1);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "'x'");
+    walk = request(0, "folder\0films", 13, 1);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "no full path");
+    walk = request(0, NULL, 0, 0);
+    walk.rules = 512;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "walk.rules");
+    walk = request(0, NULL, 0, 0);
+    walk.limit = 0;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "walk.limit");
+    walk = request(0, NULL, 0, 0);
+    walk.flags = 2;
+    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_walk(&walk, &nothing, ERROR), "walk.flags");
+    walk = request(0, NULL, 0, 0);
+    walk.library = NULL;
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_walk(&walk, &nothing, ERROR), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_walk(NULL, &nothing, ERROR), "walk");
+    walk = request(0, NULL, 0, 0);
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_walk(&walk, NULL, ERROR), "out_findings");
 }
 
 /* None of the listed files is on this disk. */
@@ -160,14 +205,14 @@ static void look_for_files(void)
     plexindex_buffer nothing = {NULL, 0, 0};
     memset(&page, 0, sizeof page);
     do {
-        page.status = plexindex_items_not_on_disk(library, "/data/movies", 12, NULL, 0, 10000, &page.buffer, NULL);
+        page.status = plexindex_list_items_not_on_disk(library, "/data/movies", 12, NULL, 0, 10000, &page.buffer, ERROR);
     } while (grown(&page));
     answer = answer_of(&page, 0);
     CHECK(page.status == PLEXINDEX_OK && answer->files == FILES && answer->candidates_count == FILES);
     forget(&page);
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT,
-                  plexindex_items_not_on_disk(library, "/data", 5, NULL, 0, 10001, &nothing, NULL), "limit");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items_not_on_disk(library, "/data", 5, NULL, 0, 1, NULL, NULL), "page");
+                  plexindex_list_items_not_on_disk(library, "/data", 5, NULL, 0, 10001, &nothing, ERROR), "limit");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_list_items_not_on_disk(library, "/data", 5, NULL, 0, 1, NULL, ERROR), "page");
 }
 
 int main(int argc, char **argv)
@@ -186,13 +231,13 @@ int main(int argc, char **argv)
     char show[64];
 
     library = library_of(handle, "Movies");
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items_below(library, "/data", 5, NULL, 0, 10, &nothing, NULL),
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_list_items_below(library, "/data", 5, NULL, 0, 10, &nothing, ERROR),
                   "Movies");
     CHECK(requests() == 0);
 
     /* Nothing is at hand yet. */
     query.flags = PLEXINDEX_QUERY_AT_ONCE;
-    CHECK_STATUS(PLEXINDEX_NOT_YET, plexindex_match_folder(handle, &query, &block, NULL));
+    CHECK_STATUS(PLEXINDEX_NOT_YET, plexindex_match_folder(handle, &query, &block, ERROR));
     CHECK(requests() == 0);
     query.flags = 0;
 
@@ -201,7 +246,7 @@ int main(int argc, char **argv)
     CHECK(answered.status == PLEXINDEX_OK);
     answer = answer_of(&answered, 0);
     item = item_of(&answered, answer);
-    CHECK(answer->rung == PLEXINDEX_RUNG_EXACT && answer->confidence == PLEXINDEX_CONFIDENCE_HIGH);
+    CHECK(answer->match_kind == PLEXINDEX_MATCH_EXACT && answer->confidence == PLEXINDEX_CONFIDENCE_HIGH);
     CHECK(answer->kind == 3 && answer->items == 3 && answer->files == 3 && answer->reserved == 0);
     CHECK(item != NULL && item->kind == 3 && item->season == 2 && item->episode == -1);
     check_item(&answered, item);
@@ -245,7 +290,7 @@ int main(int argc, char **argv)
     CHECK(answer->items == 1203 && answer->files == FILES && answer->kind == 0);
     forget(&answered);
     query.flags = PLEXINDEX_QUERY_AT_ONCE;
-    CHECK_STATUS(PLEXINDEX_NOT_YET, plexindex_match_folder(handle, &query, &block, NULL));
+    CHECK_STATUS(PLEXINDEX_NOT_YET, plexindex_match_folder(handle, &query, &block, ERROR));
 
     CHECK(files_below("/data/movies", 10000) == FILES);
     CHECK(files_below("/data/movies/", 1000) == FILES);
@@ -253,11 +298,11 @@ int main(int argc, char **argv)
     CHECK(files_below("/data/movies", 7) == FILES);
     CHECK(files_below("/data/movies/Exact (2001)", 1) == 2);
     CHECK(files_below("/data/none", 10) == 0);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items_below(library, "/data", 5, NULL, 0, 0, &nothing, NULL),
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_list_items_below(library, "/data", 5, NULL, 0, 0, &nothing, ERROR),
                   "limit is 0");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items_below(library, "", 0, NULL, 0, 1, &nothing, NULL), "empty");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_list_items_below(library, "", 0, NULL, 0, 1, &nothing, ERROR), "empty");
     look_for_files();
     walk_a_disk(setting.folder);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;
 }

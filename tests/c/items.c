@@ -13,7 +13,8 @@ static size_t limit;
 static int32_t next_page(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *buffer)
 {
     int64_t before = cursor;
-    int32_t status = plexindex_items(handle, library, &cursor, limit, buffer, NULL);
+    int32_t status = plexindex_list_items(library, &cursor, limit, buffer, ERROR);
+    (void)handle;
     (void)query;
     /* A buffer that is too small loses no page. */
     CHECK(status == PLEXINDEX_OK || cursor == before);
@@ -70,18 +71,18 @@ int main(int argc, char **argv)
 
     /* Nothing is known yet, and no server is asked. */
     library = library_of(handle, "Movies");
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, library, &cursor, 10, &buffer, NULL), "Movies");
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_list_items(library, &cursor, 10, &buffer, ERROR), "Movies");
     CHECK(requests() == 0);
 
     /* Known, and never fetched: an empty page would say that it has no items. */
     query = query_of(NULL, NULL);
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_libraries_json(handle, &query, &empty, NULL));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_list_libraries_json(handle, &query, &empty, ERROR));
     before = requests();
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, library, &cursor, 10, &buffer, NULL), "never fetched");
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_list_items(library, &cursor, 10, &buffer, ERROR), "never fetched");
     CHECK(requests() == before && cursor == 0);
 
     query = query_of(library, NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
     before = requests();
     sum = sum_of_keys(handle, 1000);
     CHECK(sum > 0);
@@ -90,6 +91,6 @@ int main(int argc, char **argv)
     CHECK(sum_of_keys(handle, 100) == sum);
     CHECK(sum_of_keys(handle, 7) == sum);
     CHECK(requests() == before);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;
 }

@@ -53,7 +53,7 @@ static struct received drained(void)
     struct received received;
     memset(&received, 0, sizeof received);
     received.thread = pthread_self();
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(receive, &received, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(receive, &received, ERROR));
     return received;
 }
 
@@ -65,8 +65,8 @@ static void call_back(void *user, int32_t level, const char *message, size_t len
     (void)message;
     (void)length;
     ++*calls;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(call_back, user, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_open(NULL, NULL, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(call_back, user, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_open(NULL, NULL, ERROR));
 }
 
 /* Reads all files below a folder; gives how many. */
@@ -111,8 +111,8 @@ static int no_token_below(const char *folder)
 static void no_token_in_message(int32_t expected, int32_t status)
 {
     CHECK_STATUS(expected, status);
-    CHECK(strlen(plexindex_last_error_message()) > 0);
-    CHECK(strstr(plexindex_last_error_message(), token) == NULL);
+    CHECK(strlen(check_error.text) > 0);
+    CHECK(strstr(check_error.text, token) == NULL);
 }
 
 /* Each way in which a request fails, with its message. */
@@ -142,15 +142,15 @@ static void failures(const struct setting *setting)
         plexindex_buffer buffer = {memory, sizeof memory, 0};
         char folder[4096];
         snprintf(folder, sizeof folder, "%s/failure %d", setting->folder, (int)i);
-        options.cache_dir = bytes_of(folder);
+        options.cache_dir = plexindex_bytes_of(folder);
         options.retry_ms = PLEXINDEX_NO_RETRY;
         options.log_level = PLEXINDEX_LOG_DEBUG;
         harness("fault {\"kind\":\"sections\",\"count\":0,%s}", faults[i].fault);
         handle = opened(&options);
         query = query_of(library_of(handle, "Movies"), "/data/movies/a.mkv");
-        no_token_in_message(faults[i].status, plexindex_match_path(handle, &query, &buffer, NULL));
+        no_token_in_message(faults[i].status, plexindex_match_path(handle, &query, &buffer, ERROR));
         harness("heal");
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
         drained();
     }
 }
@@ -175,7 +175,7 @@ int main(int argc, char **argv)
     handle = opened(&options);
     movies = library_of(handle, "Movies");
     check_match(handle, movies, path, PLEXINDEX_OK, NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     CHECK(drained().lines == 0);
 
     /* With everything logged there is something, full paths at the debug level only, and each line once. */
@@ -183,23 +183,23 @@ int main(int argc, char **argv)
     handle = opened(&options);
     movies = library_of(handle, "Movies");
     check_match(handle, movies, path, PLEXINDEX_OK, NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(movies, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(movies, ERROR));
     check_match(handle, movies, path, PLEXINDEX_OK, NULL);
     CHECK(drained().lines > 0);
     CHECK(drained().lines == 0);
 
     /* The ring is bounded; what did not fit is counted. */
     for (i = 0; i < 400; i++) {
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(movies, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(movies, ERROR));
     }
     received = drained();
     CHECK(received.lines > 0 && received.lines <= 257);
 
     /* The receiver may call back in. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(movies, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(call_back, &calls, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(movies, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(call_back, &calls, ERROR));
     CHECK(calls > 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     drained();
 
     failures(&setting);
@@ -207,12 +207,12 @@ int main(int argc, char **argv)
 
     /* A token within the URL is no less secret. */
     snprintf(url, sizeof url, "%s/?X-Plex-Token=%s", setting.url, token);
-    options.server_url = bytes_of(url);
+    options.server_url = plexindex_bytes_of(url);
     handle = NULL;
-    if (plexindex_open(&options, &handle, NULL) != PLEXINDEX_OK) {
-        CHECK(strstr(plexindex_last_error_message(), token) == NULL);
+    if (plexindex_open(&options, &handle, ERROR) != PLEXINDEX_OK) {
+        CHECK(strstr(check_error.text, token) == NULL);
     }
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     drained();
 
     CHECK(no_token_below(setting.folder) > 0);

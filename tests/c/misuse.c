@@ -19,19 +19,18 @@ static void works(const plexindex_handle *handle, const plexindex_library_handle
 #define CHECK_OPEN_REFUSED(expected, options, ...)                                                                     \
     do {                                                                                                               \
         plexindex_handle *refused = (plexindex_handle *)&known_path;                                                   \
-        CHECK_REFUSED(expected, plexindex_open(options, &refused, NULL), __VA_ARGS__);                                 \
+        CHECK_REFUSED(expected, plexindex_open(options, &refused, ERROR), __VA_ARGS__);                                 \
         CHECK(refused == NULL);                                                                                        \
     } while (0)
 
 static void names_and_versions(void)
 {
-    CHECK(plexindex_abi_version() == PLEXINDEX_ABI_VERSION);
-    CHECK(strchr(plexindex_version(), '.') != NULL);
-    CHECK(strcmp(plexindex_status_name(PLEXINDEX_NOT_FOUND), "NOT_FOUND") == 0);
-    CHECK(strcmp(plexindex_status_name(-1), "UNKNOWN") == 0);
-    CHECK(strcmp(plexindex_status_name(INT32_MIN), "UNKNOWN") == 0);
-    CHECK(strcmp(plexindex_status_name(INT32_MAX), "UNKNOWN") == 0);
-    CHECK(strcmp(plexindex_last_error_message(), "") == 0);
+    CHECK(plexindex_get_abi_version() == PLEXINDEX_ABI_VERSION);
+    CHECK(strchr(plexindex_get_version(), '.') != NULL);
+    CHECK(strcmp(plexindex_get_status_name(PLEXINDEX_NOT_FOUND), "NOT_FOUND") == 0);
+    CHECK(strcmp(plexindex_get_status_name(-1), "UNKNOWN") == 0);
+    CHECK(strcmp(plexindex_get_status_name(INT32_MIN), "UNKNOWN") == 0);
+    CHECK(strcmp(plexindex_get_status_name(INT32_MAX), "UNKNOWN") == 0);
 }
 
 /* A struct of a later version: ours, and what we do not know behind it. */
@@ -46,7 +45,7 @@ struct future_query {
 };
 
 struct future_statistics {
-    plexindex_statistics known;
+    plexindex_stats known;
     char unknown[24];
 };
 
@@ -64,16 +63,16 @@ static void open_sizes(const struct setting *setting)
     /* The caller from the past: what its struct has not yet, is zero, whatever lies behind it. */
     options.size = offsetof(plexindex_options, library_ttl_ms);
     memset((char *)&options + options.size, 0xa5, sizeof options - options.size);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(&options, &handle, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(&options, &handle, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     options.size = sizeof options.size;
     CHECK_OPEN_REFUSED(PLEXINDEX_INVALID_ARGUMENT, &options, "cache_dir");
     /* The caller from the future: what it does not use is zero and does no harm; what it asks for is not ignored. */
     memset(&future, 0, sizeof future);
     future.known = options_of(setting);
     future.known.size = sizeof future;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(&future.known, &handle, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(&future.known, &handle, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     for (i = 0; i < sizeof future.unknown; i += sizeof future.unknown - 1) {
         future.unknown[i] = 1;
         CHECK_OPEN_REFUSED(PLEXINDEX_UNSUPPORTED, &future.known, "options");
@@ -89,7 +88,7 @@ static void open_arguments(const struct setting *setting)
     FILE *made;
 
     CHECK_OPEN_REFUSED(PLEXINDEX_NULL_POINTER, NULL, "options");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_open(&good, NULL, NULL), "out_handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_open(&good, NULL, ERROR), "out_handle");
 
 #define REFUSED(status, field, value, ...)                                                                             \
     do {                                                                                                               \
@@ -97,15 +96,15 @@ static void open_arguments(const struct setting *setting)
         options.field = (value);                                                                                       \
         CHECK_OPEN_REFUSED(status, &options, __VA_ARGS__);                                                             \
     } while (0)
-    REFUSED(PLEXINDEX_INVALID_ARGUMENT, cache_dir, bytes_of(""), "cache_dir");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, cache_dir, plexindex_bytes_of(""), "cache_dir");
     REFUSED(PLEXINDEX_NULL_POINTER, cache_dir.data, NULL, "cache_dir");
     REFUSED(PLEXINDEX_NULL_POINTER, server_url.data, NULL, "server_url");
     REFUSED(PLEXINDEX_NULL_POINTER, token.data, NULL, "token");
-    REFUSED(PLEXINDEX_INVALID_ARGUMENT, server_url, bytes_of("127.0.0.1:32400"), "127.0.0.1:32400", "http://");
-    REFUSED(PLEXINDEX_INVALID_ARGUMENT, server_url, bytes_of("ftp://127.0.0.1"), "ftp://127.0.0.1", "http://");
-    REFUSED(PLEXINDEX_INVALID_ARGUMENT, server_url, bytes_of("http://"), "http://");
-    REFUSED(PLEXINDEX_INVALID_ARGUMENT, server_url, bytes_of("http://\xff\xfe/"), "server_url");
-    REFUSED(PLEXINDEX_INVALID_ARGUMENT, token, bytes_of("two\r\nlines: x"), "token");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, server_url, plexindex_bytes_of("127.0.0.1:32400"), "127.0.0.1:32400", "http://");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, server_url, plexindex_bytes_of("ftp://127.0.0.1"), "ftp://127.0.0.1", "http://");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, server_url, plexindex_bytes_of("http://"), "http://");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, server_url, plexindex_bytes_of("http://\xff\xfe/"), "server_url");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, token, plexindex_bytes_of("two\r\nlines: x"), "token");
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, library_ttl_ms, -3, "library_ttl_ms", "-3");
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, library_ttl_ms, INT64_MIN, "library_ttl_ms");
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, max_age_ms, -1, "max_age_ms", "-1");
@@ -126,17 +125,17 @@ static void open_arguments(const struct setting *setting)
     options.cache_dir.length = 15;
     CHECK_OPEN_REFUSED(PLEXINDEX_INVALID_ARGUMENT, &options, "cache_dir", "NUL");
     options = good;
-    options.ca_file = bytes_of("/no/such/authority.pem");
+    options.ca_file = plexindex_bytes_of("/no/such/authority.pem");
     CHECK_OPEN_REFUSED(PLEXINDEX_INVALID_ARGUMENT, &options, "/no/such/authority.pem");
 
     /* A folder that is a file, one below a file, one that cannot be made. */
     snprintf(file, sizeof file, "%s/a file", setting->folder);
     made = fopen(file, "w");
     CHECK(made != NULL && fclose(made) == 0);
-    REFUSED(PLEXINDEX_STORE, cache_dir, bytes_of(file), file);
+    REFUSED(PLEXINDEX_STORE, cache_dir, plexindex_bytes_of(file), file);
     strcat(file, "/below");
-    REFUSED(PLEXINDEX_STORE, cache_dir, bytes_of(file), file);
-    REFUSED(PLEXINDEX_STORE, cache_dir, bytes_of("/proc/plexindex"), "/proc/plexindex");
+    REFUSED(PLEXINDEX_STORE, cache_dir, plexindex_bytes_of(file), file);
+    REFUSED(PLEXINDEX_STORE, cache_dir, plexindex_bytes_of("/proc/plexindex"), "/proc/plexindex");
 #undef REFUSED
 }
 
@@ -147,8 +146,8 @@ static void mappings(const struct setting *setting)
     plexindex_mapping rules[2];
     memset(rules, 0, sizeof rules);
     rules[0].kind = PLEXINDEX_MAPPING_HOST_PREFIX;
-    rules[0].from = bytes_of("/host");
-    rules[0].to = bytes_of("/data");
+    rules[0].from = plexindex_bytes_of("/host");
+    rules[0].to = plexindex_bytes_of("/data");
     options.mappings_count = 2;
     CHECK_OPEN_REFUSED(PLEXINDEX_NULL_POINTER, &options, "mappings");
     options.mappings_count = SIZE_MAX;
@@ -159,8 +158,8 @@ static void mappings(const struct setting *setting)
 #define RULE_REFUSED(status, number, from_text, to_text, ...)                                                          \
     do {                                                                                                               \
         rules[1].kind = (number);                                                                                      \
-        rules[1].from = bytes_of(from_text);                                                                           \
-        rules[1].to = bytes_of(to_text);                                                                               \
+        rules[1].from = plexindex_bytes_of(from_text);                                                                           \
+        rules[1].to = plexindex_bytes_of(to_text);                                                                               \
         CHECK_OPEN_REFUSED(status, &options, __VA_ARGS__);                                                             \
     } while (0)
     RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, 0, "/a", "/b", "kind is 0", "PLEXINDEX_MAPPING_");
@@ -185,11 +184,11 @@ static void libraries(const plexindex_handle *handle)
     const plexindex_library_handle *library = NULL;
     const plexindex_library_handle *again = NULL;
     const plexindex_library_handle *slot;
-#define LIBRARY(kind, selector, length) (slot = (const void *)known_path, plexindex_library(handle, kind, selector, length, &slot, NULL))
+#define LIBRARY(kind, selector, length) (slot = (const void *)known_path, plexindex_get_library(handle, kind, selector, length, &slot, ERROR))
     library = (const void *)known_path;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_library(NULL, PLEXINDEX_SELECT_TITLE, "Movies", 6, &library, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_get_library(NULL, PLEXINDEX_SELECT_TITLE, "Movies", 6, &library, ERROR), "handle");
     CHECK(library == NULL);
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_library(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, NULL, NULL), "out_library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_get_library(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, NULL, ERROR), "out_library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, LIBRARY(PLEXINDEX_SELECT_TITLE, NULL, 6), "selector");
     CHECK(slot == NULL);
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, LIBRARY(-1, "Movies", 6), "-1", "PLEXINDEX_SELECT_");
@@ -205,20 +204,20 @@ static void libraries(const plexindex_handle *handle)
     library = library_of(handle, "Movies");
     again = library_of(handle, "Movies");
     CHECK(library == again);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_SECTION, "1", 1, &again, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, PLEXINDEX_SELECT_SECTION, "1", 1, &again, ERROR));
     works(handle, again);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_ANY, "1", 1, &again, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, PLEXINDEX_SELECT_ANY, "1", 1, &again, ERROR));
     works(handle, again);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_ANY, "Movies", 6, &again, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, PLEXINDEX_SELECT_ANY, "Movies", 6, &again, ERROR));
     works(handle, again);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_ALL, NULL, 0, &again, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, PLEXINDEX_SELECT_ALL, NULL, 0, &again, ERROR));
     works(handle, again);
 
     /* A library that the server has not: known when it is asked for. */
     again = library_of(handle, "Holiday");
     check_match(handle, again, known_path, PLEXINDEX_LIBRARY_NOT_FOUND, NULL);
-    CHECK(strstr(plexindex_last_error_message(), "Holiday") != NULL);
-    CHECK(strstr(plexindex_last_error_message(), "Movies") != NULL);
+    CHECK(strstr(check_error.text, "Holiday") != NULL);
+    CHECK(strstr(check_error.text, "Movies") != NULL);
 }
 
 static void lookups(const plexindex_library_handle *movies)
@@ -235,31 +234,31 @@ static void lookups(const plexindex_library_handle *movies)
     CHECK(plexindex_lookup_key(movies, path) == NULL);
     CHECK(plexindex_lookup_key(movies, "\xff\xfe") == NULL);
 
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(NULL, "a", 2, 1, &buffer, NULL), "library");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, NULL, 2, 1, &buffer, NULL), "paths");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, "a", 2, 1, NULL, NULL), "keys");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 1, &buffer, NULL), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 3, &buffer, NULL), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 3, 2, &buffer, NULL), "NUL");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, SIZE_MAX, &buffer, NULL), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 0, &buffer, NULL), "count");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(movies, NULL, 0, 0, &buffer, NULL));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(NULL, "a", 2, 1, &buffer, ERROR), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, NULL, 2, 1, &buffer, ERROR), "paths");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, "a", 2, 1, NULL, ERROR), "keys");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 1, &buffer, ERROR), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 3, &buffer, ERROR), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 3, 2, &buffer, ERROR), "NUL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, SIZE_MAX, &buffer, ERROR), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 0, &buffer, ERROR), "count");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(movies, NULL, 0, 0, &buffer, ERROR));
     CHECK(buffer.length == 0);
 
     /* Too small gives the need and writes not beyond the room; the need is enough. */
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer, ERROR));
     CHECK(buffer.length == 2);
     buffer.data = keys;
     buffer.capacity = 1;
     keys[1] = 'x';
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer, ERROR));
     CHECK(buffer.length == 2 && keys[1] == 'x');
     buffer.capacity = 2;
     keys[2] = 'y';
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer, ERROR));
     CHECK(buffer.length == 2 && memcmp(keys, zeros, 2) == 0 && keys[2] == 'y');
     buffer.data = NULL;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer, NULL), "keys");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer, ERROR), "keys");
 }
 
 /* What plexindex_match_path(), plexindex_match_guid() and plexindex_search_title() refuse alike. */
@@ -269,15 +268,15 @@ static void comparisons(void)
     static uint8_t room[4 * sizeof(uint32_t) + 1];
     uint32_t *relations = (uint32_t *)(void *)(room + 1);
     uint32_t found[3];
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths(NULL, 2, "a", 2, 1, relations, NULL), "path");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths("/a", 2, NULL, 2, 1, relations, NULL), "others");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths("/a", 2, "a", 2, 1, NULL, NULL), "relations");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 4, 1, relations, NULL), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 3, 1, relations, NULL), "NUL");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 4, SIZE_MAX, relations, NULL), "count");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_compare_paths("/a", 2, NULL, 0, 0, NULL, NULL));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths(NULL, 2, "a", 2, 1, relations, ERROR), "path");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths("/a", 2, NULL, 2, 1, relations, ERROR), "others");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths("/a", 2, "a", 2, 1, NULL, ERROR), "relations");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 4, 1, relations, ERROR), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 3, 1, relations, ERROR), "NUL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 4, SIZE_MAX, relations, ERROR), "count");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_compare_paths("/a", 2, NULL, 0, 0, NULL, ERROR));
 
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_compare_paths("/m/f/a.mkv", 10, "/M/F/A.mkv\0/m/f\0/x/a.mkv", 25, 3, relations, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_compare_paths("/m/f/a.mkv", 10, "/M/F/A.mkv\0/m/f\0/x/a.mkv", 25, 3, relations, ERROR));
     memcpy(found, relations, sizeof found);
     CHECK(found[0] == (PLEXINDEX_PATHS_EQUAL | 3));
     CHECK(found[1] == PLEXINDEX_PATHS_UNDER);
@@ -294,28 +293,28 @@ static void queries(ask_fn function, const plexindex_handle *handle, const plexi
     struct future_query future;
     size_t i;
 
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(NULL, &query, &buffer, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, NULL, &buffer, NULL), "query");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, &query, NULL, NULL), "answer");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(NULL, &query, &buffer, ERROR), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, NULL, &buffer, ERROR), "query");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, &query, NULL, ERROR), "answer");
 
     for (i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         query.size = wrong[i];
-        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &buffer, NULL), "query.size", "sizeof");
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &buffer, ERROR), "query.size", "sizeof");
     }
     memset(&future, 0, sizeof future);
     future.known = query_of(movies, good);
     future.known.size = sizeof future;
-    CHECK(function(handle, &future.known, &buffer, NULL) < 100);
+    CHECK(function(handle, &future.known, &buffer, ERROR) < 100);
     future.unknown[sizeof future.unknown - 1] = 1;
-    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, function(handle, &future.known, &buffer, NULL), "query");
+    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, function(handle, &future.known, &buffer, ERROR), "query");
 
 #define REFUSED(status, field, value, ...)                                                                             \
     do {                                                                                                               \
         query = query_of(movies, good);                                                                                \
         query.field = (value);                                                                                         \
-        CHECK_REFUSED(status, function(handle, &query, &buffer, NULL), __VA_ARGS__);                                   \
+        CHECK_REFUSED(status, function(handle, &query, &buffer, ERROR), __VA_ARGS__);                                   \
     } while (0)
-    REFUSED(PLEXINDEX_INVALID_ARGUMENT, text, bytes_of(""), "empty");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, text, plexindex_bytes_of(""), "empty");
     REFUSED(PLEXINDEX_NULL_POINTER, text.data, NULL, "text");
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, deadline_ms, -2, "deadline_ms", "-2");
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, deadline_ms, INT64_MIN, "deadline_ms");
@@ -340,7 +339,7 @@ static void small_buffers(ask_fn function, const plexindex_handle *handle, const
     plexindex_buffer exact;
     unsigned char *memory;
     size_t need;
-    CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, function(handle, query, &buffer, NULL), "buffer", "enlarge");
+    CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, function(handle, query, &buffer, ERROR), "buffer", "enlarge");
     need = buffer.length;
     CHECK(need > 0);
     memory = malloc(need + 16);
@@ -350,19 +349,19 @@ static void small_buffers(ask_fn function, const plexindex_handle *handle, const
     buffer.data = memory;
     buffer.capacity = need - 1;
     buffer.length = 0;
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, function(handle, query, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, function(handle, query, &buffer, ERROR));
     CHECK(buffer.length == need);
     CHECK(untouched(memory + need - 1, 16 + 1));
 
     exact.data = memory;
     exact.capacity = need;
     exact.length = 0;
-    CHECK(function(handle, query, &exact, NULL) < 100);
+    CHECK(function(handle, query, &exact, ERROR) < 100);
     CHECK(exact.length <= need);
     CHECK(untouched(memory + need, 16));
 
     exact.data = NULL;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, query, &exact, NULL), "data");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, query, &exact, ERROR), "data");
     free(memory);
 }
 
@@ -380,7 +379,7 @@ static void match_paths(const plexindex_handle *handle, const plexindex_library_
     /* Answers hold 64-bit numbers, so their memory must be aligned for them. */
     buffer.data = (char *)memory + 1;
     buffer.capacity = sizeof memory - 1;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer, NULL), "align");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer, ERROR), "align");
 
     /* Paths that no file system has are refused; those that are just no text are not. */
     memset(path, 'x', sizeof path);
@@ -389,10 +388,10 @@ static void match_paths(const plexindex_handle *handle, const plexindex_library_
     query.text.length = sizeof path;
     buffer.data = memory;
     buffer.capacity = sizeof memory;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer, NULL), "65536");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer, ERROR), "65536");
     query.text.data = "/data/\0/movies";
     query.text.length = 14;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer, NULL), "/data/", "NUL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer, ERROR), "/data/", "NUL");
     query = query_of(movies, "/data/movies/\xff\xfe.mkv");
     answered = ask(plexindex_match_path, handle, &query);
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, answered.status);
@@ -408,25 +407,25 @@ static void batches(const plexindex_handle *handle, const plexindex_library_hand
     size_t need;
     query.text.data = two;
     query.text.length = sizeof two;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(NULL, &query, 2, &buffer, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(handle, NULL, 2, &buffer, NULL), "query");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(handle, &query, 2, NULL, NULL), "answers");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 1, &buffer, NULL), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 3, &buffer, NULL), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, SIZE_MAX, &buffer, NULL), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 0, &buffer, NULL), "count");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(NULL, &query, 2, &buffer, ERROR), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(handle, NULL, 2, &buffer, ERROR), "query");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(handle, &query, 2, NULL, ERROR), "answers");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 1, &buffer, ERROR), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 3, &buffer, ERROR), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, SIZE_MAX, &buffer, ERROR), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 0, &buffer, ERROR), "count");
     query.text.length = sizeof two - 1;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 2, &buffer, NULL), "NUL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 2, &buffer, ERROR), "NUL");
     query.text.length = sizeof two;
     query.size = 0;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 2, &buffer, NULL), "size");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 2, &buffer, ERROR), "size");
     query.size = sizeof query;
     buffer.capacity = 8;
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_match_paths(handle, &query, 2, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_match_paths(handle, &query, 2, &buffer, ERROR));
     need = buffer.length;
     CHECK(need <= sizeof memory);
     buffer.capacity = need;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_match_paths(handle, &query, 2, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_match_paths(handle, &query, 2, &buffer, ERROR));
 }
 
 static void items(const plexindex_handle *handle, const plexindex_library_handle *movies)
@@ -434,19 +433,18 @@ static void items(const plexindex_handle *handle, const plexindex_library_handle
     uint64_t memory[64];
     plexindex_buffer buffer = {memory, sizeof memory, 0};
     int64_t cursor = 0;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(NULL, movies, &cursor, 1, &buffer, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(handle, NULL, &cursor, 1, &buffer, NULL), "library");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(handle, movies, NULL, 1, &buffer, NULL), "cursor");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(handle, movies, &cursor, 1, NULL, NULL), "page");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items(handle, movies, &cursor, 0, &buffer, NULL), "limit is 0");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items(handle, movies, &cursor, 10001, &buffer, NULL), "10001");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items(handle, library_of(handle, NULL), &cursor, 1, &buffer, NULL),
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_list_items(NULL, &cursor, 1, &buffer, ERROR), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_list_items(movies, NULL, 1, &buffer, ERROR), "cursor");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_list_items(movies, &cursor, 1, NULL, ERROR), "page");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_list_items(movies, &cursor, 0, &buffer, ERROR), "limit is 0");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_list_items(movies, &cursor, 10001, &buffer, ERROR), "10001");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_list_items(library_of(handle, NULL), &cursor, 1, &buffer, ERROR),
                   "name one");
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, library_of(handle, "Holiday"), &cursor, 1, &buffer, NULL),
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_list_items(library_of(handle, "Holiday"), &cursor, 1, &buffer, ERROR),
                   "Holiday");
     CHECK(cursor == 0);
     cursor = INT64_MAX;
-    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_items(handle, movies, &cursor, 1, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_list_items(movies, &cursor, 1, &buffer, ERROR));
 }
 
 static void writes(const plexindex_handle *handle, const plexindex_library_handle *movies)
@@ -455,7 +453,7 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     const plexindex_library_handle *all = library_of(handle, NULL);
     memset(path, 'x', sizeof path);
 #define RECORD(library, path, path_length, key, key_length)                                                            \
-    plexindex_record_match(library, path, path_length, key, key_length, NULL)
+    plexindex_record_match(library, path, path_length, key, key_length, ERROR)
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORD(NULL, "/a", 2, "7", 1), "library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORD(movies, NULL, 2, "7", 1), "path");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORD(movies, "/a", 2, NULL, 1), "key");
@@ -469,7 +467,7 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, RECORD(library_of(handle, "Holiday"), "/a", 2, "7", 1), "Holiday");
 #undef RECORD
 #define RECORDS(library, paths, paths_length, keys, keys_length, count)                                                \
-    plexindex_record_matches(library, paths, paths_length, keys, keys_length, count, NULL)
+    plexindex_record_matches(library, paths, paths_length, keys, keys_length, count, ERROR)
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(NULL, "/a", 3, "7", 2, 1), "library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(movies, NULL, 3, "7", 2, 1), "paths");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(movies, "/a", 3, NULL, 2, 1), "keys");
@@ -482,17 +480,16 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK(plexindex_lookup_key(movies, "/nowhere/one.mkv") == NULL);
     CHECK_STATUS(PLEXINDEX_OK, RECORDS(movies, NULL, 0, NULL, 0, 0));
 #undef RECORDS
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(NULL, "/a", 2, NULL), "library");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(movies, NULL, 2, NULL), "path");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_path(movies, "", 0, NULL), "path", "empty");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/unknown/is/this/a.mkv", 22, NULL));
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_item(NULL, "7", 1, NULL), "library");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_item(movies, NULL, 1, NULL), "key");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(movies, "", 0, NULL), "key", "/library/metadata/");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, "no such key", 11, NULL));
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_library(NULL, NULL), "library");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_all(NULL, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_clear(NULL, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(NULL, "/a", 2, ERROR), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(movies, NULL, 2, ERROR), "path");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_path(movies, "", 0, ERROR), "path", "empty");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/unknown/is/this/a.mkv", 22, ERROR));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_item(NULL, "7", 1, ERROR), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_item(movies, NULL, 1, ERROR), "key");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(movies, "", 0, ERROR), "key", "/library/metadata/");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, "no such key", 11, ERROR));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_library(NULL, ERROR), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_clear(NULL, ERROR), "handle");
 }
 
 static void the_rest(const plexindex_handle *handle, const plexindex_library_handle *movies)
@@ -501,71 +498,62 @@ static void the_rest(const plexindex_handle *handle, const plexindex_library_han
     plexindex_buffer buffer = {memory, sizeof memory, 0};
     plexindex_query query = query_of(movies, NULL);
     plexindex_query bad = query;
-    plexindex_statistics stats;
+    plexindex_stats stats;
     struct future_statistics future;
     size_t i;
 
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_refresh(NULL, &query, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_refresh(handle, NULL, NULL), "query");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_refresh(NULL, &query, ERROR), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_refresh(handle, NULL, ERROR), "query");
     bad.flags = UINT32_C(1) << 31;
-    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_refresh(handle, &bad, NULL), "flags");
+    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_refresh(handle, &bad, ERROR), "flags");
 
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_libraries_json(NULL, &query, &buffer, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_libraries_json(handle, NULL, &buffer, NULL), "query");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_libraries_json(handle, &query, NULL, NULL), "json");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_list_libraries_json(NULL, &query, &buffer, ERROR), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_list_libraries_json(handle, NULL, &buffer, ERROR), "query");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_list_libraries_json(handle, &query, NULL, ERROR), "json");
     query.library = NULL;
     buffer.capacity = 1;
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_libraries_json(handle, &query, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_list_libraries_json(handle, &query, &buffer, ERROR));
     /* An age may have gained a digit since. */
     CHECK(buffer.length > 1 && buffer.length < sizeof memory - 9);
     buffer.capacity = buffer.length + 8;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_libraries_json(handle, &query, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_list_libraries_json(handle, &query, &buffer, ERROR));
     CHECK(((const char *)buffer.data)[0] == '[');
 
     memset(&stats, 0, sizeof stats);
     stats.size = sizeof stats;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats(NULL, &stats, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats(handle, NULL, NULL), "stats");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_get_stats(NULL, &stats, ERROR), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_get_stats(handle, NULL, ERROR), "out_stats");
     for (i = 0; i < sizeof(size_t); i++) {
         stats.size = i;
-        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_stats(handle, &stats, NULL), "stats.size", "sizeof");
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_stats(handle, &stats, ERROR), "out_stats.size", "sizeof");
     }
     /* A later header: what this library does not know stays zero. */
     memset(&future, 0, sizeof future);
     future.known.size = sizeof future;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &future.known, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(handle, &future.known, ERROR));
     CHECK(future.known.items > 0 && future.known.requests[2] > 0);
     for (i = 0; i < sizeof future.unknown; i++) {
         CHECK(future.unknown[i] == 0);
     }
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats_json(NULL, &buffer, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats_json(handle, NULL, NULL), "json");
-    buffer.capacity = 1;
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_stats_json(handle, &buffer, NULL));
-    CHECK(buffer.length > 1 && buffer.length < sizeof memory - 9);
-    buffer.capacity = buffer.length + 8;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats_json(handle, &buffer, NULL));
-    CHECK(((const char *)buffer.data)[0] == '{');
-
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_server_json(NULL, &query, &buffer, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_server_json(handle, NULL, &buffer, NULL), "query");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_server_json(handle, &query, NULL, NULL), "json");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_check_server_json(NULL, &query, &buffer, ERROR), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_check_server_json(handle, NULL, &buffer, ERROR), "query");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_check_server_json(handle, &query, NULL, ERROR), "json");
     buffer.capacity = sizeof memory;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_server_json(handle, &query, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_check_server_json(handle, &query, &buffer, ERROR));
     CHECK(((const char *)buffer.data)[0] == '{');
     query.flags = PLEXINDEX_QUERY_OFFLINE;
-    CHECK_REFUSED(PLEXINDEX_OFFLINE, plexindex_server_json(handle, &query, &buffer, NULL), "offline");
+    CHECK_REFUSED(PLEXINDEX_OFFLINE, plexindex_check_server_json(handle, &query, &buffer, ERROR), "offline");
     query.flags = 0;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_store_json(NULL, &buffer, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_store_json(handle, NULL, NULL), "json");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_store_json(handle, &buffer, NULL));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_get_store_json(NULL, &buffer, ERROR), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_get_store_json(handle, NULL, ERROR), "json");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_store_json(handle, &buffer, ERROR));
     CHECK(((const char *)buffer.data)[0] == '{');
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_proposals_json(NULL, &buffer, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_proposals_json(handle, NULL, NULL), "json");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_proposals_json(handle, &buffer, NULL));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_propose_mappings_json(NULL, &buffer, ERROR), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_propose_mappings_json(handle, NULL, ERROR), "json");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_propose_mappings_json(handle, &buffer, ERROR));
     CHECK(((const char *)buffer.data)[0] == '[');
 
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_drain_log(NULL, NULL, NULL), "receive");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_drain_log(NULL, NULL, ERROR), "receive");
 }
 
 int main(int argc, char **argv)
@@ -575,10 +563,9 @@ int main(int argc, char **argv)
     plexindex_handle *handle;
     const plexindex_library_handle *movies;
     const char *guid = "imdb://tt0000001";
-    char message[512];
 
     names_and_versions();
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(NULL, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(NULL, ERROR));
     open_sizes(&setting);
     open_arguments(&setting);
     mappings(&setting);
@@ -610,12 +597,11 @@ int main(int argc, char **argv)
     the_rest(handle, movies);
     works(handle, movies);
 
-    /* A success keeps the last error's text; the text outlives the index. */
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(handle, NULL, NULL));
-    snprintf(message, sizeof message, "%s", plexindex_last_error_message());
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/unknown/is/this/a.mkv", 22, NULL));
-    CHECK(strcmp(message, plexindex_last_error_message()) == 0);
+    /* A success empties the text; a text outlives the index. */
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/unknown/is/this/a.mkv", 22, ERROR));
+    CHECK(strcmp(check_error.text, "") == 0);
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_refresh(handle, NULL, ERROR), "query");
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
-    CHECK(strcmp(message, plexindex_last_error_message()) == 0);
+    CHECK(strstr(check_error.text, "query") != NULL);
     return 0;
 }

@@ -16,7 +16,7 @@ static plexindex_options fresh_options(const struct setting *setting)
     static int number;
     plexindex_options options = options_of(setting);
     snprintf(folder, sizeof folder, "%s/%d", setting->folder, number++);
-    options.cache_dir = bytes_of(folder);
+    options.cache_dir = plexindex_bytes_of(folder);
     return options;
 }
 
@@ -42,14 +42,14 @@ static void count(void *user, int32_t level, const char *message, size_t length)
 static void drain(int lines[5])
 {
     memset(lines, 0, 5 * sizeof *lines);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(count, lines, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(count, lines, ERROR));
 }
 
 /* What can be seen of an index that did a day's work. */
 struct seen {
     int32_t statuses[6];
     long requests[3];
-    plexindex_statistics stats;
+    plexindex_stats stats;
     int lines[5];
 };
 
@@ -78,12 +78,12 @@ static struct seen work(const plexindex_options *options)
         forget(&answered);
     }
     query = query_of(movies, NULL);
-    seen.statuses[3] = plexindex_refresh(handle, &query, NULL);
-    seen.statuses[4] = plexindex_record_match(movies, "/host/a.mkv", 11, key, strlen(key), NULL);
+    seen.statuses[3] = plexindex_refresh(handle, &query, ERROR);
+    seen.statuses[4] = plexindex_record_match(movies, "/host/a.mkv", 11, key, strlen(key), ERROR);
     seen.requests[2] = requests() - before;
     seen.stats.size = sizeof seen.stats;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &seen.stats, NULL));
-    seen.statuses[5] = plexindex_close(handle, NULL);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(handle, &seen.stats, ERROR));
+    seen.statuses[5] = plexindex_close(handle, ERROR);
     drain(seen.lines);
     return seen;
 }
@@ -140,9 +140,9 @@ static void only_a_folder(const struct setting *setting)
     handle = opened(&options);
     movies = library_of(handle, "Movies");
     query = query_of(movies, path);
-    CHECK_REFUSED(PLEXINDEX_OFFLINE, plexindex_match_path(handle, &query, &buffer, NULL), "Movies", "server_url");
+    CHECK_REFUSED(PLEXINDEX_OFFLINE, plexindex_match_path(handle, &query, &buffer, ERROR), "Movies", "server_url");
     CHECK(plexindex_lookup_key(movies, path) == NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
 }
 
 /* How many requests a second match costs, `pause` after the first. */
@@ -155,7 +155,7 @@ static long second_match(const plexindex_options *options, long pause)
     wait_ms(pause);
     before = requests();
     check_match(handle, movies, path, PLEXINDEX_OK, key);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return requests() - before;
 }
 
@@ -191,8 +191,8 @@ static int32_t first_match(const plexindex_options *options)
     plexindex_query query = query_of(library_of(handle, "Movies"), path);
     uint64_t memory[512];
     plexindex_buffer buffer = {memory, sizeof memory, 0};
-    int32_t status = plexindex_match_path(handle, &query, &buffer, NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    int32_t status = plexindex_match_path(handle, &query, &buffer, ERROR);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return status;
 }
 
@@ -260,17 +260,17 @@ static void flags(const struct setting *setting)
     handle = opened(&options);
     check_match(handle, library_of(handle, "Movies"), path, PLEXINDEX_OK, key);
     CHECK(warm_is_mapped());
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     options.flags = PLEXINDEX_OPEN_NO_MMAP;
     handle = opened(&options);
     check_match(handle, library_of(handle, "Movies"), path, PLEXINDEX_OK, key);
     CHECK(!warm_is_mapped());
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
 
     /* Another user's view of the same server starts empty. */
     options.flags = PLEXINDEX_OPEN_OFFLINE;
     CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
-    options.user = bytes_of("another user");
+    options.user = plexindex_bytes_of("another user");
     CHECK_STATUS(PLEXINDEX_OFFLINE, first_match(&options));
 
     drain(lines);
@@ -312,7 +312,7 @@ static void limits(const struct setting *setting)
     plexindex_options options = fresh_options(setting);
     plexindex_handle *handle;
     const plexindex_library_handle *movies;
-    plexindex_statistics stats;
+    plexindex_stats stats;
     size_t i;
     memset(paths, 'x', sizeof paths);
     for (i = 0; i < COUNT; i++) {
@@ -324,12 +324,12 @@ static void limits(const struct setting *setting)
     options.matches_limit = 20000;
     handle = opened(&options);
     movies = library_of(handle, "Movies");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, paths, sizeof paths, keys, sizeof keys, COUNT, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, paths, sizeof paths, keys, sizeof keys, COUNT, ERROR));
     memset(&stats, 0, sizeof stats);
     stats.size = sizeof stats;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &stats, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(handle, &stats, ERROR));
     CHECK(stats.matches > 0 && stats.matches * PATH < 20000);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
 }
 
 int main(int argc, char **argv)

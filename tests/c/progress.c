@@ -36,7 +36,7 @@ static void begin(struct watcher *watcher, uint64_t stop_at)
 static int32_t watch(void *user, const plexindex_progress *progress)
 {
     struct watcher *watcher = user;
-    plexindex_statistics stats;
+    plexindex_stats stats;
     CHECK(!watcher->has_stopped);
     CHECK(pthread_equal(pthread_self(), watcher->thread));
     CHECK(progress->size >= sizeof *progress);
@@ -57,8 +57,8 @@ static int32_t watch(void *user, const plexindex_progress *progress)
     plexindex_lookup_key(watcher->movies, watcher->path);
     memset(&stats, 0, sizeof stats);
     stats.size = sizeof stats;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(watcher->handle, &stats, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(watcher->handle, NULL, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(watcher->handle, &stats, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(watcher->handle, NULL, ERROR));
     watcher->has_stopped = watcher->stop_at != 0 && progress->items >= watcher->stop_at;
     return watcher->has_stopped;
 }
@@ -72,7 +72,7 @@ static int32_t fetch_within(void *user, const plexindex_progress *progress)
         return 0;
     }
     query.flags = watcher->flags;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher->handle, &query, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher->handle, &query, ERROR));
     check_match(watcher->handle, watcher->movies, watcher->path, PLEXINDEX_OK, harness("key 5"));
     return watcher->stop_at != 0;
 }
@@ -100,14 +100,14 @@ int main(int argc, char **argv)
     query = query_of(watcher.movies, path);
     query.progress = watch;
     query.progress_user = &watcher;
-    CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query, NULL), "host");
+    CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query, ERROR), "host");
     CHECK(watcher.calls > 0 && watcher.items >= 400);
     pages = atol(harness("pages"));
     CHECK(pages < PAGES);
 
     /* The next call goes on about where this one stopped: a page may have been under way, and fifty rows are compared. */
     begin(&watcher, 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, ERROR));
     CHECK(watcher.calls > 0);
     if (watcher.first < 400 - 100 - 50) {
         FAIL("of 400 items or more that were told of, the next call begins with %d", (int)watcher.first);
@@ -118,29 +118,29 @@ int main(int argc, char **argv)
 
     /* What needs no fetch, tells nothing. */
     begin(&watcher, 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, ERROR));
     CHECK(watcher.calls == 0);
 
     /* The last call of it counts as the others do. All is fetched by then, and kept. */
     begin(&watcher, MOVIES);
     query.flags = PLEXINDEX_QUERY_FULL;
-    CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query, NULL), "host");
+    CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query, ERROR), "host");
     CHECK(watcher.items == MOVIES);
 
     /* A fetch of the same library within waits for the one that is under way, which goes on meanwhile; then it fetches. */
     begin(&watcher, 0);
     watcher.flags = PLEXINDEX_QUERY_FULL;
     query.progress = fetch_within;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, ERROR));
     CHECK(watcher.calls > 0);
 
     /* One that comes when all is fetched costs nothing. What says no behind it ends the call, which had nothing left to do. */
     begin(&watcher, 1);
     watcher.flags = 0;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(watcher.handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(watcher.handle, ERROR));
     query.flags = 0;
-    CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query, NULL), "host");
+    CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query, ERROR), "host");
     CHECK(watcher.calls > 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(watcher.handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(watcher.handle, ERROR));
     return 0;
 }

@@ -15,7 +15,6 @@
 static struct {
     void *library;
     uint32_t (*abi_version)(void);
-    const char *(*last_error_message)(void);
     const char *(*status_name)(int32_t);
     int32_t (*open)(const plexindex_options *, plexindex_handle **, plexindex_buffer *);
     int32_t (*close)(plexindex_handle *, plexindex_buffer *);
@@ -24,19 +23,13 @@ static struct {
     int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
     int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, plexindex_buffer *);
     int32_t (*drain_log)(plexindex_log_fn, void *, plexindex_buffer *);
-    int32_t (*walk)(const plexindex_library_handle *, const char *, size_t, size_t, uint32_t, size_t, uint64_t *, plexindex_buffer *,
-                    plexindex_buffer *);
+    int32_t (*walk)(plexindex_walk_request *, plexindex_buffer *, plexindex_buffer *);
     int32_t (*watch_start)(const plexindex_handle *, plexindex_buffer *);
     int32_t (*watch_stop)(const plexindex_handle *, plexindex_buffer *);
 } api;
 
-/* check.h wants to print these. */
-const char *plexindex_last_error_message(void)
-{
-    return api.library == NULL ? "" : api.last_error_message();
-}
-
-const char *plexindex_status_name(int32_t status)
+/* check.h prints this. */
+const char *plexindex_get_status_name(int32_t status)
 {
     return api.library == NULL ? "?" : api.status_name(status);
 }
@@ -47,12 +40,11 @@ static void load(const char *path)
         const char *name;
         void *slot;
     } functions[] = {
-        {"plexindex_abi_version", &api.abi_version},
-        {"plexindex_last_error_message", &api.last_error_message},
-        {"plexindex_status_name", &api.status_name},
+        {"plexindex_get_abi_version", &api.abi_version},
+        {"plexindex_get_status_name", &api.status_name},
         {"plexindex_open", &api.open},
         {"plexindex_close", &api.close},
-        {"plexindex_library", &api.library_of},
+        {"plexindex_get_library", &api.library_of},
         {"plexindex_lookup_key", &api.lookup_key},
         {"plexindex_match_path", &api.match_path},
         {"plexindex_record_match", &api.record_match},
@@ -137,16 +129,16 @@ static void ignore(void *user, int32_t level, const char *message, size_t length
 static void watch(plexindex_handle *handle, int round)
 {
     const struct timespec pause = {0, 1000000};
-    CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle, ERROR));
     while (round % 2 == 0 && atol(harness("listeners")) == 0) {
         nanosleep(&pause, NULL);
     }
     if (round % 3 == 0) {
-        CHECK_STATUS(PLEXINDEX_OK, api.watch_stop(handle, NULL));
-        CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, api.watch_stop(handle, ERROR));
+        CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle, ERROR));
     }
     if (round % 3 == 1) {
-        CHECK_STATUS(PLEXINDEX_OK, api.watch_stop(handle, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, api.watch_stop(handle, ERROR));
     }
 }
 
@@ -160,13 +152,13 @@ static void use(const struct use *use)
     plexindex_query query;
     static uint64_t room[1 << 14];
     plexindex_buffer page = {room, sizeof room, 0};
-    uint64_t files;
+    plexindex_walk_request walk;
     const char *found;
     char folder[4096];
 
     /* An error leaves nothing behind either. */
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, api.open(NULL, &handle, NULL));
-    CHECK(strlen(api.last_error_message()) > 0);
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, api.open(NULL, &handle, ERROR));
+    CHECK(strlen(check_error.text) > 0);
     if (use->round % 4 == 3) {
         return;
     }
@@ -176,35 +168,44 @@ static void use(const struct use *use)
     } else {
         snprintf(folder, sizeof folder, "%s/0", use->setting->folder);
     }
-    options.cache_dir = bytes_of(folder);
+    options.cache_dir = plexindex_bytes_of(folder);
     options.log_level = PLEXINDEX_LOG_DEBUG;
     /* Each fourth asks a server that is not there. */
-    options.server_url = use->round % 4 == 2 ? bytes_of("http://127.0.0.1:1") : options.server_url;
+    options.server_url = use->round % 4 == 2 ? plexindex_bytes_of("http://127.0.0.1:1") : options.server_url;
     options.retry_ms = PLEXINDEX_NO_RETRY;
-    CHECK_STATUS(PLEXINDEX_OK, api.open(&options, &handle, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, api.library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, api.open(&options, &handle, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api.library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies, ERROR));
     query = query_of(movies, use->path);
     if (use->round % 4 == 2) {
-        CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle, NULL));
-        CHECK_STATUS(PLEXINDEX_CONNECT, api.match_path(handle, &query, &buffer, NULL));
-        CHECK_STATUS(PLEXINDEX_OK, api.close(handle, NULL));
-        CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle, ERROR));
+        CHECK_STATUS(PLEXINDEX_CONNECT, api.match_path(handle, &query, &buffer, ERROR));
+        CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
+        CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL, ERROR));
         return;
     }
     watch(handle, use->round / 4);
-    CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, "/host/a.mkv", 11, use->key, strlen(use->key), NULL));
-    CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, "/host/a.mkv", 11, use->key, strlen(use->key), ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, ERROR));
     /* What watches may have noted something just now: then a fast lookup says nothing until a call has read it. */
     while ((found = api.lookup_key(movies, use->path)) == NULL) {
-        CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, ERROR));
     }
     CHECK(strcmp(found, use->key) == 0);
     /* Of two folders the second is another thread's. */
-    CHECK_STATUS(PLEXINDEX_OK, api.walk(movies, "folder\0/proc/self\0folder\0/dev", 30, 2, 511, 1, &files, &page, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, api.close(handle, NULL));
+    memset(&walk, 0, sizeof walk);
+    walk.size = sizeof walk;
+    walk.library = movies;
+    walk.folders.data = "folder\0/proc/self\0folder\0/dev";
+    walk.folders.length = 30;
+    walk.folders_count = 2;
+    walk.limit = 1;
+    walk.rules = 511;
+    walk.flags = PLEXINDEX_WALK_ONCE;
+    CHECK_STATUS(PLEXINDEX_OK, api.walk(&walk, &page, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
     /* Lines that are not drained stay behind: what watches may write one until it is closed. */
-    CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL, ERROR));
 }
 
 /* A thread that uses the library and outlives it. */

@@ -32,31 +32,31 @@ int main(int argc, char **argv)
     plexindex_options options = options_of(&setting);
     plexindex_query query = query_of(NULL, NULL);
     plexindex_handle *handle;
-    options.token = bytes_of("no-longer-good");
+    options.token = plexindex_bytes_of("no-longer-good");
     options.renew_token = renew;
     options.renew_token_user = &renewal;
     handle = opened(&options);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
     CHECK(renewal.calls == 1 && pthread_equal(renewal.thread, pthread_self()));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
     CHECK(renewal.calls == 1);
 
     /* Without a new one, with one that says it is longer than its room, and soon after: the call fails as it did. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_set_token(handle, "refused", 7, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_set_token(handle, "refused", 7, ERROR));
     renewal.length = (size_t)-1;
-    CHECK_REFUSED(PLEXINDEX_UNAUTHORIZED, plexindex_refresh(handle, &query, NULL), "401");
+    CHECK_REFUSED(PLEXINDEX_UNAUTHORIZED, plexindex_refresh(handle, &query, ERROR), "401");
     CHECK(renewal.calls == 2);
-    CHECK_REFUSED(PLEXINDEX_UNAUTHORIZED, plexindex_refresh(handle, &query, NULL), "401");
+    CHECK_REFUSED(PLEXINDEX_UNAUTHORIZED, plexindex_refresh(handle, &query, ERROR), "401");
     CHECK(renewal.calls == 2);
 
     /* The host sets one. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_set_token(handle, setting.token, strlen(setting.token), NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, "a b", 3, NULL), "trim it");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, "\xff", 1, NULL), "UTF-8");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_set_token(handle, NULL, 1, NULL), "token is NULL");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_set_token(handle, NULL, 0, NULL));
-    CHECK_REFUSED(PLEXINDEX_UNAUTHORIZED, plexindex_refresh(handle, &query, NULL), "none was given");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_set_token(handle, setting.token, strlen(setting.token), ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, "a b", 3, ERROR), "trim it");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, "\xff", 1, ERROR), "UTF-8");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_set_token(handle, NULL, 1, ERROR), "token is NULL");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_set_token(handle, NULL, 0, ERROR));
+    CHECK_REFUSED(PLEXINDEX_UNAUTHORIZED, plexindex_refresh(handle, &query, ERROR), "none was given");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;
 }

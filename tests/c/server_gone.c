@@ -11,7 +11,7 @@
 static int32_t at_once(const plexindex_handle *handle, plexindex_query query, uint32_t flags, plexindex_buffer *buffer)
 {
     query.flags = PLEXINDEX_QUERY_AT_ONCE | flags;
-    return plexindex_match_path(handle, &query, buffer, NULL);
+    return plexindex_match_path(handle, &query, buffer, ERROR);
 }
 
 static double now(void)
@@ -25,7 +25,7 @@ static int32_t fetches(ask_fn function, const plexindex_handle *handle, const pl
 {
     uint64_t memory[512];
     plexindex_buffer buffer = {memory, sizeof memory, 0};
-    return function(handle, query, &buffer, NULL);
+    return function(handle, query, &buffer, ERROR);
 }
 
 static int32_t match_batch(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *buffer,
@@ -54,7 +54,7 @@ static void not_fetched(const plexindex_handle *handle, const struct setting *se
     uint64_t memory[128];
     plexindex_buffer page = {memory, sizeof memory, 0};
     int64_t cursor = 0;
-    plexindex_statistics stats;
+    plexindex_stats stats;
     const char *host = strstr(setting->url, "//") + 2;
 
     batch.text.length += 1;
@@ -63,26 +63,26 @@ static void not_fetched(const plexindex_handle *handle, const struct setting *se
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_match_guid, handle, &guid), host);
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_search_title, handle, &guid), host);
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(refresh, handle, &nothing), host);
-    CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_libraries_json, handle, &nothing), host);
+    CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_list_libraries_json, handle, &nothing), host);
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(match_batch, handle, &batch), host);
-    CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1, NULL), host);
+    CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1, ERROR), host);
     offline.flags = PLEXINDEX_QUERY_OFFLINE;
     CHECK_REFUSED(PLEXINDEX_OFFLINE, fetches(plexindex_match_path, handle, &offline), "Movies");
     CHECK_STATUS(PLEXINDEX_NOT_YET, at_once(handle, one, PLEXINDEX_QUERY_OFFLINE, &page));
-    CHECK(plexindex_block_answer(&page, 0)->item == 0);
+    CHECK(plexindex_get_answer(&page, 0)->item == 0);
 
     /* What needs no server, needs none. */
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, movies, &cursor, 1, &page, NULL), "Movies");
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_list_items(movies, &cursor, 1, &page, ERROR), "Movies");
     CHECK(plexindex_lookup_key(movies, "/data/movies/a.mkv") == NULL);
     CHECK(plexindex_lookup_key(all, "/data/movies/a.mkv") == NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(all, "/data/movies/a.mkv", 18, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(all, "7", 1, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(all, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_all(handle, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(all, "/data/movies/a.mkv", 18, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(all, "7", 1, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(all, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(library_of(handle, NULL), ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(handle, ERROR));
     memset(&stats, 0, sizeof stats);
     stats.size = sizeof stats;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &stats, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(handle, &stats, ERROR));
     CHECK(stats.items == 0 && stats.listings == 0);
 }
 
@@ -124,10 +124,10 @@ static void fetched(const plexindex_handle *handle, const struct setting *settin
     CHECK(strcmp(plexindex_lookup_key(movies, path), key) == 0);
     /* To renew it takes a request; without one the old answer is at hand. */
     CHECK_STATUS(PLEXINDEX_NOT_YET, at_once(handle, query, 0, &page));
-    CHECK(plexindex_block_answer(&page, 0)->item == 0);
+    CHECK(plexindex_get_answer(&page, 0)->item == 0);
     CHECK_STATUS(PLEXINDEX_OK, at_once(handle, query, PLEXINDEX_QUERY_OFFLINE, &page));
     CHECK(((const plexindex_answers *)memory)->count == 1 && page.length <= sizeof memory);
-    CHECK(plexindex_block_answer(&page, 0)->flags == PLEXINDEX_ANSWER_STALE);
+    CHECK(plexindex_get_answer(&page, 0)->flags == PLEXINDEX_ANSWER_STALE);
     page.capacity = 16;
     CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, at_once(handle, query, PLEXINDEX_QUERY_OFFLINE, &page));
     CHECK(page.length > 16);
@@ -136,22 +136,22 @@ static void fetched(const plexindex_handle *handle, const struct setting *settin
     CHECK_STATUS(PLEXINDEX_OK, fetches(match_batch, handle, &batch));
     CHECK_STATUS(PLEXINDEX_OK, fetches(plexindex_match_guid, handle, &guid));
     CHECK_STATUS(PLEXINDEX_OK, fetches(plexindex_search_title, handle, &title));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_items(handle, movies, &cursor, 1, &page, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, fetches(plexindex_libraries_json, handle, &nothing));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_list_items(movies, &cursor, 1, &page, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, fetches(plexindex_list_libraries_json, handle, &nothing));
 
     /* What cannot do without the server says so. */
-    CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_refresh(handle, &nothing, NULL), host);
+    CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_refresh(handle, &nothing, ERROR), host);
     CHECK(strcmp(plexindex_lookup_key(movies, path), key) == 0);
 
     /* What the host tells is kept, and overrules what was listed. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/a.mkv", 11, other_key, strlen(other_key), NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/a.mkv", 11, other_key, strlen(other_key), ERROR));
     check_match(handle, movies, "/host/a.mkv", PLEXINDEX_OK, other_key);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/host/a.mkv", 11, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/host/a.mkv", 11, ERROR));
     CHECK(plexindex_lookup_key(movies, "/host/a.mkv") == NULL);
     check_match(handle, movies, "/host/a.mkv", PLEXINDEX_NOT_FOUND, NULL);
 
     /* Invalidated, and no server there to confirm it: not answered. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, key, strlen(key), NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, key, strlen(key), ERROR));
     CHECK(plexindex_lookup_key(movies, path) == NULL);
     CHECK(at_once(handle, query, PLEXINDEX_QUERY_OFFLINE, &page) != PLEXINDEX_OK);
     answered = ask(plexindex_match_path, handle, &query);
@@ -183,22 +183,22 @@ int main(int argc, char **argv)
     check_match(handle, library_of(handle, "Movies"), path, PLEXINDEX_OK, key);
     harness("stop");
     fetched(handle, &setting, path, key, other_key);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
 
     /* The next process has the same answers. */
     handle = opened(&options);
     check_match(handle, library_of(handle, "Movies"), other_path, PLEXINDEX_OK, other_key);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
 
     snprintf(folder, sizeof folder, "%s/empty", setting.folder);
-    options.cache_dir = bytes_of(folder);
+    options.cache_dir = plexindex_bytes_of(folder);
     handle = opened(&options);
     not_fetched(handle, &setting);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
 
     options.retry_ms = 0;
     handle = opened(&options);
     deadline(handle);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;
 }

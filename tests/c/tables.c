@@ -9,13 +9,13 @@ static const plexindex_table_handle *films;
 static const plexindex_table_handle *table_of(const plexindex_handle *handle, const char *name, uint32_t flags)
 {
     const plexindex_table_handle *table = NULL;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table(handle, name, name == NULL ? 0 : strlen(name), flags, &table, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_table(handle, name, name == NULL ? 0 : strlen(name), flags, &table, ERROR));
     return table;
 }
 
 static int32_t put(const char *name, const char *value, size_t length)
 {
-    return plexindex_table_put(films, name, strlen(name), value, length, PLEXINDEX_TTL_NEVER, 1 << 20, NULL);
+    return plexindex_table_put(films, name, strlen(name), value, length, PLEXINDEX_TTL_NEVER, 1 << 20, ERROR);
 }
 
 /* The value of this name is this one. */
@@ -23,7 +23,7 @@ static void holds(const plexindex_table_handle *table, const char *name, const c
 {
     uint64_t memory[32];
     plexindex_buffer buffer = {memory, sizeof memory, 0};
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get(table, name, strlen(name), &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get(table, name, strlen(name), &buffer, ERROR));
     CHECK(buffer.length == strlen(value) && strcmp((const char *)memory, value) == 0);
     CHECK(strcmp(plexindex_table_lookup(table, name), value) == 0);
 }
@@ -31,7 +31,7 @@ static void holds(const plexindex_table_handle *table, const char *name, const c
 static uint64_t count_of(const plexindex_table_handle *table)
 {
     uint64_t count = 77;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_count(table, &count, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_count(table, &count, ERROR));
     return count;
 }
 
@@ -40,33 +40,33 @@ static void values(void)
     uint64_t memory[32];
     plexindex_buffer buffer = {memory, 4, 77};
     CHECK(plexindex_table_lookup(films, "a") == NULL);
-    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "a", 1, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "a", 1, &buffer, ERROR));
     CHECK(buffer.length == 0);
     CHECK_STATUS(PLEXINDEX_OK, put("a", "one", 3));
     CHECK_STATUS(PLEXINDEX_OK, put("a", "four", 4));
     CHECK_STATUS(PLEXINDEX_OK, put("b", "", 0));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "c", 1, "x", 1, PLEXINDEX_TTL_AT_ONCE, 1 << 20, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "d", 1, "x", 1, 0, 1 << 20, NULL));
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_table_get(films, "a", 1, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "c", 1, "x", 1, PLEXINDEX_TTL_AT_ONCE, 1 << 20, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "d", 1, "x", 1, 0, 1 << 20, ERROR));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_table_get(films, "a", 1, &buffer, ERROR));
     CHECK(buffer.length == 5);
     holds(films, "a", "four");
     holds(films, "b", "");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get(films, "a", 1, NULL, NULL));
-    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "A", 1, NULL, NULL));
-    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "c", 1, NULL, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get(films, "d", 1, NULL, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get(films, "a", 1, NULL, ERROR));
+    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "A", 1, NULL, ERROR));
+    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "c", 1, NULL, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get(films, "d", 1, NULL, ERROR));
     CHECK(count_of(films) == 3); /* what has expired goes as more is stored */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "d", 1, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "d", 1, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "d", 1, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "d", 1, ERROR));
     CHECK(plexindex_table_lookup(films, "d") == NULL);
-    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "d", 1, NULL, NULL));
+    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "d", 1, NULL, ERROR));
     /* A NUL in a name or a value is for plexindex_table_get(). */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "n\0", 2, "v\0w", 3, PLEXINDEX_TTL_NEVER, 1 << 20, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "n\0", 2, "v\0w", 3, PLEXINDEX_TTL_NEVER, 1 << 20, ERROR));
     CHECK(plexindex_table_lookup(films, "n") == NULL);
     buffer.capacity = sizeof memory;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get(films, "n\0", 2, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get(films, "n\0", 2, &buffer, ERROR));
     CHECK(buffer.length == 3 && memcmp(memory, "v\0w", 4) == 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "n\0", 2, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "n\0", 2, ERROR));
 }
 
 static void folding(const plexindex_handle *handle)
@@ -82,18 +82,18 @@ static void names(void)
 {
     uint64_t memory[32];
     plexindex_buffer name = {memory, sizeof memory, 0};
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_next(films, NULL, 0, &name, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get_next(films, NULL, 0, &name, ERROR));
     CHECK(name.length == 1 && *(const char *)memory == 'a');
     CHECK_STATUS(PLEXINDEX_OK, put("", "empty", 5));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_next(films, NULL, 0, &name, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get_next(films, NULL, 0, &name, ERROR));
     CHECK(name.length == 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_next(films, "", 0, &name, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get_next(films, "", 0, &name, ERROR));
     CHECK(name.length == 1 && *(const char *)memory == 'a');
     name.capacity = 1;
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_table_next(films, "a", 1, &name, NULL));
-    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_next(films, "b", 1, &name, NULL));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_table_get_next(films, "a", 1, &name, ERROR));
+    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get_next(films, "b", 1, &name, ERROR));
     CHECK(name.length == 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "", 0, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "", 0, ERROR));
 }
 
 static plexindex_table_op op_of(int32_t kind, const plexindex_table_handle *table, const char *name, const char *value)
@@ -114,7 +114,7 @@ static int32_t both(const plexindex_handle *handle, plexindex_table_op first, pl
     plexindex_table_op ops[2];
     ops[0] = first;
     ops[1] = second;
-    return plexindex_table_write(handle, ops, 2, PLEXINDEX_TTL_NEVER, 1 << 20, NULL);
+    return plexindex_table_write(handle, ops, 2, PLEXINDEX_TTL_NEVER, 1 << 20, ERROR);
 }
 
 static void many(const plexindex_handle *handle)
@@ -142,9 +142,9 @@ static void many(const plexindex_handle *handle)
     CHECK_STATUS(PLEXINDEX_OK, both(handle, stored, op));
     CHECK(count_of(films) == 0 && count_of(shows) == 2);
     CHECK_STATUS(PLEXINDEX_OK, put("a", "four", 4));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(shows, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(shows, ERROR));
     CHECK(plexindex_table_lookup(shows, "x") == NULL && count_of(shows) == 0 && count_of(all) == 1);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(all, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(all, ERROR));
     CHECK(plexindex_table_lookup(films, "a") == NULL && count_of(all) == 0);
 }
 
@@ -157,11 +157,11 @@ static void empty_name(const plexindex_handle *handle)
     CHECK(empty != all && empty == table_of(handle, "", 0));
     CHECK_STATUS(PLEXINDEX_OK, put("a", "x", 0));
     before = count_of(all);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(empty, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(empty, ERROR));
     CHECK(count_of(empty) == 0 && count_of(all) == before);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(empty, "a", 1, "y", 1, 0, 1000000, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(empty, "a", 1, "y", 1, 0, 1000000, ERROR));
     CHECK(count_of(empty) == 1 && count_of(all) == before + 1);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(empty, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(empty, ERROR));
     CHECK(count_of(all) == before);
 }
 
@@ -171,34 +171,34 @@ static void misuse(const plexindex_handle *handle)
     const plexindex_table_handle *table = films;
     plexindex_buffer buffer = {NULL, 0, 0};
     uint64_t count;
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table(NULL, "x", 1, 0, &table, NULL));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_table(NULL, "x", 1, 0, &table, ERROR));
     CHECK(table == NULL);
     table = films;
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table(handle, NULL, 1, 0, &table, NULL));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_table(handle, NULL, 1, 0, &table, ERROR));
     CHECK(table == NULL);
     table = films;
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table(handle, "x", 1, 0, NULL, NULL));
-    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_table(handle, "x", 1, 2, &table, NULL), "0x2");
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_table(handle, "x", 1, 0, NULL, ERROR));
+    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_get_table(handle, "x", 1, 2, &table, ERROR), "0x2");
     CHECK(table == NULL);
     CHECK(plexindex_table_lookup(NULL, "x") == NULL && plexindex_table_lookup(films, NULL) == NULL);
     CHECK(plexindex_table_lookup(all, "x") == NULL);
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_put(NULL, "x", 1, "x", 1, 0, 1, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_put(films, NULL, 1, "x", 1, 0, 1, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_put(films, "x", 1, NULL, 1, 0, 1, NULL));
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_put(films, "x", 1, "x", 1, -7, 1, NULL), "ttl_ms", "-7");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_put(all, "x", 1, "x", 1, 0, 1, NULL), "all tables");
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_get(NULL, "x", 1, NULL, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_get(films, NULL, 1, NULL, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_remove(NULL, "x", 1, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_remove(films, NULL, 1, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_next(NULL, NULL, 0, &buffer, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_next(films, NULL, 0, NULL, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_count(NULL, &count, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_count(films, NULL, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_clear(NULL, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_write(NULL, NULL, 0, 0, 1, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_write(handle, NULL, 1, 0, 1, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_write(handle, NULL, 0, 0, 1, NULL));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_put(NULL, "x", 1, "x", 1, 0, 1, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_put(films, NULL, 1, "x", 1, 0, 1, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_put(films, "x", 1, NULL, 1, 0, 1, ERROR));
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_put(films, "x", 1, "x", 1, -7, 1, ERROR), "ttl_ms", "-7");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_put(all, "x", 1, "x", 1, 0, 1, ERROR), "all tables");
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_get(NULL, "x", 1, NULL, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_get(films, NULL, 1, NULL, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_remove(NULL, "x", 1, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_remove(films, NULL, 1, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_get_next(NULL, NULL, 0, &buffer, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_get_next(films, NULL, 0, NULL, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_count(NULL, &count, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_count(films, NULL, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_clear(NULL, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_write(NULL, NULL, 0, 0, 1, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_write(handle, NULL, 1, 0, 1, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_write(handle, NULL, 0, 0, 1, ERROR));
 }
 
 /* With a server: what the host keeps is beside what was fetched, and an item is shown whole. */
@@ -221,23 +221,23 @@ static void beside_a_server(const struct setting *setting)
     CHECK_STATUS(PLEXINDEX_OK, put("a", "four", 4));
     movies = library_of(handle, "Movies");
     json.length = 77;
-    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_item_json(movies, "1", 1, &json, NULL));
+    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_get_item_json(movies, "1", 1, &json, ERROR));
     CHECK(json.length == 0);
     query = query_of(movies, NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
     snprintf(key, sizeof key, "%s", harness("key 5"));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_item_json(movies, key, strlen(key), &json, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_item_json(movies, key, strlen(key), &json, ERROR));
     CHECK(strstr((const char *)memory, "\"guids\":[\"imdb://") != NULL);
     CHECK(strstr((const char *)memory, harness("path 5")) != NULL);
     holds(films, "a", "four");
     CHECK(plexindex_lookup_key(movies, "a") == NULL);
     json.capacity = 8;
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_item_json(movies, key, strlen(key), &json, NULL));
-    CHECK_STATUS(PLEXINDEX_INVALID_ARGUMENT, plexindex_item_json(movies, "", 0, &json, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_item_json(NULL, "1", 1, &json, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_item_json(movies, NULL, 1, &json, NULL));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_item_json(movies, "1", 1, NULL, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_get_item_json(movies, key, strlen(key), &json, ERROR));
+    CHECK_STATUS(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_item_json(movies, "", 0, &json, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_item_json(NULL, "1", 1, &json, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_item_json(movies, NULL, 1, &json, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_item_json(movies, "1", 1, NULL, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
 }
 
 int main(int argc, char **argv)
@@ -255,7 +255,7 @@ int main(int argc, char **argv)
     many(handle);
     empty_name(handle);
     misuse(handle);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     CHECK(requests() == 0);
     beside_a_server(&setting);
     return 0;

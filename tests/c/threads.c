@@ -56,13 +56,13 @@ static void own_writes(const struct worker *worker, int round)
     const char *key = keys[THREADS + round % (PATHS - THREADS)];
     const char *found;
     snprintf(path, sizeof path, "/host/thread %d/%d.mkv", worker->number, round % 8);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, path, strlen(path), key, strlen(key), NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, path, strlen(path), key, strlen(key), ERROR));
     found = plexindex_lookup_key(movies, path);
     if (found != NULL && strcmp(found, key) != 0) {
         FAIL("%s gives %s, not %s, which was just recorded", path, found, key);
     }
     check_match(handle, movies, path, PLEXINDEX_OK, key);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, path, strlen(path), NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, path, strlen(path), ERROR));
     CHECK(plexindex_lookup_key(movies, path) == NULL);
     check_match(handle, movies, path, PLEXINDEX_NOT_FOUND, NULL);
 }
@@ -76,24 +76,24 @@ static void ignore(void *user, int32_t level, const char *message, size_t length
 
 static void now_and_then(const struct worker *worker, int round)
 {
-    plexindex_statistics stats;
+    plexindex_stats stats;
     plexindex_query query = query_of(movies, NULL);
     memset(&stats, 0, sizeof stats);
     stats.size = sizeof stats;
     switch (round % 8) {
     case 0:
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &stats, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(handle, &stats, ERROR));
         CHECK(stats.items > 0);
         break;
     case 2:
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
         break;
     case 4:
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(ignore, NULL, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(ignore, NULL, ERROR));
         break;
     case 6:
         /* Each thread its own path, whose neighbours the others look up. */
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, paths[worker->number], strlen(paths[worker->number]), NULL));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, paths[worker->number], strlen(paths[worker->number]), ERROR));
         break;
     default:
         CHECK(library_of(handle, "Movies") == movies);
@@ -108,10 +108,10 @@ static void own_message(const struct worker *worker)
     plexindex_handle *none;
     memset(&options, 0, sizeof options);
     options.size = sizeof options;
-    options.cache_dir = bytes_of("/nowhere");
+    options.cache_dir = plexindex_bytes_of("/nowhere");
     snprintf(url, sizeof url, "thread-%d", worker->number);
-    options.server_url = bytes_of(url);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &none, NULL), url);
+    options.server_url = plexindex_bytes_of(url);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &none, ERROR), url);
 }
 
 static void *work(void *argument)
@@ -154,6 +154,6 @@ int main(int argc, char **argv)
     }
     /* Two pages for all of them together. */
     CHECK(atol(harness("pages")) == 2);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;
 }

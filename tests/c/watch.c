@@ -36,7 +36,7 @@ static int is_fresh(const plexindex_handle *handle)
     char *text = (char *)memory;
     const char *fresh;
     query.flags = PLEXINDEX_QUERY_OFFLINE;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_libraries_json(handle, &query, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_list_libraries_json(handle, &query, &buffer, ERROR));
     CHECK(buffer.length < sizeof memory);
     text[buffer.length] = '\0';
     fresh = strstr(text, "\"fresh\":");
@@ -46,7 +46,7 @@ static int is_fresh(const plexindex_handle *handle)
 
 static int32_t notify(const plexindex_handle *handle, const char *body)
 {
-    return plexindex_notify(handle, body, strlen(body), NULL);
+    return plexindex_notify(handle, body, strlen(body), ERROR);
 }
 
 int main(int argc, char **argv)
@@ -67,9 +67,9 @@ int main(int argc, char **argv)
     check_match(handle, movies, path, PLEXINDEX_OK, key);
     CHECK(is_fresh(handle));
 
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_watch_stop(handle, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_watch_start(handle, NULL));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_watch_start(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_watch_stop(handle, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_watch_start(handle, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_watch_start(handle, ERROR));
     until_it_listens();
     CHECK(atol(harness("listeners")) == 1);
 
@@ -92,7 +92,7 @@ int main(int argc, char **argv)
     CHECK(requests() == before + 1);
 
     begun = milliseconds();
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_watch_stop(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_watch_stop(handle, ERROR));
     CHECK(milliseconds() - begun < 1000);
 
     /* What the host was told: an item is gone, and is not. */
@@ -103,25 +103,25 @@ int main(int argc, char **argv)
     CHECK(requests() == before + 1);
     CHECK_STATUS(PLEXINDEX_OK, notify(handle, "{\"event\":\"media.play\"}"));
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, notify(handle, "payload=%7B"), "payload");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_notify(handle, NULL, 0, NULL), "payload");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_notify(handle, NULL, 1, NULL), "body");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_notify(NULL, "{}", 2, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_watch_start(NULL, NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_watch_stop(NULL, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_notify(handle, NULL, 0, ERROR), "payload");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_notify(handle, NULL, 1, ERROR), "body");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_notify(NULL, "{}", 2, ERROR), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_watch_start(NULL, ERROR), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_watch_stop(NULL, ERROR), "handle");
 
     /* Without a server there are no events. */
     snprintf(folder, sizeof folder, "%s/alone", setting.folder);
     memset(&options, 0, sizeof options);
     options.size = sizeof options;
-    options.cache_dir = bytes_of(folder);
+    options.cache_dir = plexindex_bytes_of(folder);
     alone = opened(&options);
-    CHECK_REFUSED(PLEXINDEX_OFFLINE, plexindex_watch_start(alone, NULL), "server_url");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(alone, NULL));
+    CHECK_REFUSED(PLEXINDEX_OFFLINE, plexindex_watch_start(alone, ERROR), "server_url");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(alone, ERROR));
 
     /* Closing is enough. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_watch_start(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_watch_start(handle, ERROR));
     begun = milliseconds();
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     CHECK(milliseconds() - begun < 1000);
     return 0;
 }

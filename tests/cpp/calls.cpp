@@ -1,4 +1,4 @@
-// The C++ binding: every call of it, as a host makes it; and what a host does wrong.
+// The C++ binding: every call as a host makes it, and wrong calls.
 #include <plexindex.hpp>
 
 #include "../c/check.h"
@@ -34,7 +34,7 @@ void operator delete[](void *place, std::size_t) noexcept { std::free(place); }
 
 // What does not compile.
 static_assert(!std::is_copy_constructible_v<px::Index> && !std::is_copy_assignable_v<px::Index>);
-static_assert(!std::is_copy_constructible_v<px::Match> && !std::is_copy_constructible_v<px::Block>);
+static_assert(!std::is_copy_constructible_v<px::Match> && !std::is_copy_constructible_v<px::Answers>);
 static_assert(!std::is_copy_constructible_v<px::Keys>);
 static_assert(std::is_nothrow_move_constructible_v<px::Index> && std::is_nothrow_move_assignable_v<px::Index>);
 static_assert(std::is_nothrow_move_constructible_v<px::Match> && std::is_nothrow_move_assignable_v<px::Match>);
@@ -44,8 +44,13 @@ static_assert(!std::is_constructible_v<px::PathRef, std::nullptr_t> && !std::is_
 static_assert(!std::is_constructible_v<px::PathRef, bool> && !std::is_constructible_v<px::PathRef, char>);
 static_assert(!std::is_convertible_v<px::Status, bool> && !std::is_convertible_v<px::Match, bool>);
 static_assert(!std::is_convertible_v<px::Match, int> && !std::is_convertible_v<px::Result<int>, bool>);
-static_assert(!std::is_constructible_v<bool, px::Result<bool>>);
-static_assert(std::is_constructible_v<bool, px::Result<int>>);
+static_assert(std::is_same_v<decltype(px::Result<int>(1).value_or(2)), int>);
+static_assert(std::is_same_v<px::Result<int>::error_type, px::Error>);
+static_assert(std::is_nothrow_copy_constructible_v<px::Error>);
+static_assert(!std::is_copy_constructible_v<px::Library::Items> && std::is_move_constructible_v<px::Library::Walk>);
+static_assert(!std::is_convertible_v<px::Match, px::Answer> && std::is_convertible_v<px::Match &, px::Answer>);
+static_assert((px::Rules::hidden | px::Rules::empty) == (px::Rules::empty | px::Rules::hidden));
+static_assert((px::Rules::all & ~px::Rules::hidden) != px::Rules::all && ~px::Rules::all == px::Rules::none);
 // A range of paths is one of texts or paths: no text, and no path, which is a range of its own parts.
 static_assert(std::is_convertible_v<std::vector<std::string> &, px::Paths>);
 static_assert(std::is_convertible_v<std::list<std::filesystem::path>, px::Paths>);
@@ -56,7 +61,14 @@ static_assert(std::is_same_v<std::iterator_traits<px::Candidates::iterator>::val
 #if defined(__cpp_lib_ranges)
 static_assert(std::ranges::random_access_range<const px::Candidates> && std::ranges::sized_range<const px::Candidates>);
 static_assert(std::ranges::view<px::Candidates> && std::ranges::borrowed_range<px::Candidates>);
-static_assert(std::ranges::random_access_range<const px::Block> && std::ranges::forward_range<const px::Keys>);
+static_assert(std::ranges::random_access_range<const px::Answers> && std::ranges::sized_range<const px::Answers>);
+static_assert(std::ranges::random_access_range<const px::Keys> && std::ranges::sized_range<const px::Keys>);
+static_assert(std::ranges::input_range<px::Library::Items> && std::ranges::input_range<px::results::Library::Items>);
+static_assert(std::ranges::input_range<px::Library::Walk> && std::ranges::input_range<px::results::Library::Walk>);
+static_assert(std::ranges::input_range<px::Table::Names> && std::ranges::input_range<px::results::Table::Names>);
+static_assert(std::ranges::common_range<px::Library::Items> && !std::ranges::forward_range<px::Library::Items>);
+static_assert(std::same_as<std::ranges::range_value_t<px::Library::Items>, px::Item>);
+static_assert(std::same_as<std::ranges::range_value_t<px::results::Table::Names>, px::Result<std::string>>);
 #endif
 
 // A text of a result that is not kept would be read when its memory is gone.
@@ -98,15 +110,15 @@ const char twin[] = "/somewhere/else/twin.mkv";
 void answers(const px::Library &movies) {
     const px::Match match = movies.match(exact);
     CHECK(match && match.status() == px::Status::ok);
-    CHECK(match.rung() == px::Rung::exact && match.confidence() == px::Confidence::high);
+    CHECK(match.match_kind() == px::MatchKind::exact && match.confidence() == px::Confidence::high);
     CHECK(match.reason() == px::Reason::none && match.message().empty());
     const std::optional<px::Item> item = match.item();
     CHECK(item && item->key() == "/library/metadata/900001" && item->rating_key() == "900001");
-    CHECK(item->title() == "Exact" && item->year() == 2001 && item->kind() == 1 && item->path() == exact);
+    CHECK(item->title() == "Exact" && item->year() == 2001 && item->kind() == px::ItemKind::movie && item->path() == exact);
     CHECK(item->guid() == "plex://movie/000000000000000000000001" && item->section() == "1");
     CHECK(item->library_title() == "Movies" && !item->season() && !item->episode() && item->show_title().empty());
-    CHECK(item->show_rating_key().empty() && item->show_guid().empty() && item->path_is_utf8() && !item->is_key_only());
-    CHECK(match.answer().age() && !match.answer().is_stale() && match.answer().candidates_total() == 1);
+    CHECK(item->show_rating_key().empty() && item->show_guid().empty() && item->is_path_utf8() && !item->is_key_only());
+    CHECK(match.age() && !match.is_stale() && match.candidates_total() == 1);
 
     const px::Match several = movies.match(twin);
     CHECK(!several && several.status() == px::Status::ambiguous && !several.item());
@@ -137,11 +149,11 @@ void inputs(const px::Library &movies) {
     CHECK(movies.lookup_key(exact) == "/library/metadata/900001");
     CHECK(movies.lookup_key(text) == "/library/metadata/900001" && movies.lookup_key(path) == "/library/metadata/900001");
     CHECK(movies.lookup_key(std::string_view(longer).substr(0, text.size())) == "/library/metadata/900001");
-    CHECK(movies.lookup_key(std::string_view(longer)).empty() && movies.lookup_key(""sv).empty());
-    CHECK(movies.lookup_key(text + '\0').empty() && movies.lookup_key(std::string_view(exact, sizeof exact)).empty());
-    CHECK(movies.lookup_key(std::string_view(std::string(4095, 'x'))).empty());
-    CHECK(movies.lookup_key(std::string_view(std::string(4096, 'x'))).empty());
-    CHECK(movies.lookup_key(std::string_view()).empty() && movies.lookup_key(static_cast<const char *>(nullptr)).empty());
+    CHECK(!movies.lookup_key(std::string_view(longer)) && !movies.lookup_key(""sv));
+    CHECK(!movies.lookup_key(text + '\0') && !movies.lookup_key(std::string_view(exact, sizeof exact)));
+    CHECK(!movies.lookup_key(std::string_view(std::string(4095, 'x'))));
+    CHECK(!movies.lookup_key(std::string_view(std::string(4096, 'x'))));
+    CHECK(!movies.lookup_key(std::string_view()) && !movies.lookup_key(static_cast<const char *>(nullptr)));
     refused(px::Status::invalid_argument, "path", [&] { return movies.match(""); });
     refused(px::Status::invalid_argument, "path", [&] { return movies.match(text + '\0'); });
     refused(px::Status::invalid_argument, "count", [&] { return movies.match_paths({exact, std::string_view("a\0b", 3)}); });
@@ -151,7 +163,7 @@ void batches(const px::Library &movies) {
     const std::vector<std::string> strings{exact, twin, "/data/movies/New.mkv"};
     const std::list<std::filesystem::path> paths(strings.begin(), strings.end());
     const std::array<std::string_view, 3> views{strings[0], strings[1], strings[2]};
-    px::Block block = movies.match_paths(strings);
+    px::Answers block = movies.match_paths(strings);
     for (int round = 0; round < 4; ++round) {
         CHECK(block.size() == 3 && !block.empty());
         CHECK(block[0].status() == px::Status::ok && block[0].item()->title() == "Exact");
@@ -167,11 +179,11 @@ void batches(const px::Library &movies) {
         }
     }
     CHECK(movies.match_paths({}).empty());
-#if defined(__cpp_lib_ranges) && !defined(__clang__)
+#if defined(__cpp_lib_ranges) && (!defined(__clang__) || __clang_major__ > 15) // older ones cannot read libstdc++
     // A view that can be read only as it is, not as const.
     const auto long_ones = strings | std::views::filter([](const std::string &path) { return path.size() > 25; });
     auto readable = long_ones;
-    CHECK(movies.match_paths(readable).size() == 1 && movies.lookup_key(readable.front()) != "");
+    CHECK(movies.match_paths(readable).size() == 1 && movies.lookup_key(readable.front()).has_value());
     const auto found = block | std::views::filter([](const px::Answer &answer) { return bool(answer); });
     auto readable_answers = found;
     CHECK(std::ranges::distance(readable_answers) == 1);
@@ -179,6 +191,7 @@ void batches(const px::Library &movies) {
     const px::Keys keys = movies.lookup_keys(strings);
     const std::vector<std::string_view> all(keys.begin(), keys.end());
     CHECK(all.size() == 3 && all[0] == "/library/metadata/900001" && all[1].empty() && all[2].empty());
+    CHECK(keys.size() == 3 && keys[0] == all[0] && keys[2].empty());
     std::size_t count = 0;
     for (const px::Answer answer : movies.match_paths(views)) count += answer.candidates().size();
     CHECK(count == 3);
@@ -187,12 +200,13 @@ void batches(const px::Library &movies) {
 // A result that has memory is filled anew without an allocation, and what its calls need is on the stack.
 void memory(const px::Library &movies) {
     px::Match match = movies.match(twin);
-    px::Block block = movies.match_paths({exact, twin});
+    px::Answers block = movies.match_paths({exact, twin});
     px::Keys keys = movies.lookup_keys({exact, twin});
-    std::string key = movies.lookup_key(exact);
+    std::string key = movies.lookup_key(exact).value();
     const px::Paths paths{exact, twin};
     const std::string_view view(exact);
-    const px::Ask offline{{}, false, true, {}};
+    px::QueryOptions offline;
+    offline.offline = true;
     const long before = allocations;
     CHECK(movies.match_into(match, exact) == px::Status::ok && match.item()->title() == "Exact");
     CHECK(movies.match_into(match, view, offline) == px::Status::ok);
@@ -203,7 +217,7 @@ void memory(const px::Library &movies) {
     for (const px::Item candidate : block[1].candidates()) CHECK(!candidate.title().empty());
     CHECK(allocations == before);
     px::Match fresh = movies.match(exact);
-    CHECK(allocations == before + 1);
+    CHECK(allocations == before + 1 || allocations == 0); // 0: valgrind has an `operator new` of its own
     // A call that fails leaves nothing of the result before.
     try {
         movies.match_into(match, "");
@@ -228,8 +242,8 @@ void moves(const setting &setting) {
     CHECK(moved.candidates().size() == 2);
     CHECK(movies.match_into(match, exact) == px::Status::ok);
 
-    px::Block block = movies.match_paths({exact});
-    px::Block other = std::move(block);
+    px::Answers block = movies.match_paths({exact});
+    px::Answers other = std::move(block);
     CHECK(block.empty() && block.begin() == block.end() && block[0].status() == px::Status::not_found && other.size() == 1);
     px::Keys keys = movies.lookup_keys({exact});
     px::Keys other_keys = std::move(keys);
@@ -239,7 +253,7 @@ void moves(const setting &setting) {
     CHECK(paths.size() == 0 && paths.text().empty() && other_paths.size() == 1 && movies.match_paths(paths).empty());
 
     px::Library elsewhere = std::move(movies);
-    CHECK(movies.lookup_key(exact).empty());
+    CHECK(!movies.lookup_key(exact));
     refused(px::Status::null_pointer, "handle", [&] { return movies.match(exact); });
     refused(px::Status::null_pointer, "the index is closed", [&] { return movies.match(exact); });
     refused(px::Status::null_pointer, "library", [&] { movies.invalidate(); });
@@ -263,9 +277,9 @@ void moves(const setting &setting) {
 void lifetimes(const setting &setting) {
     std::optional<px::Library> library;
     std::optional<px::Table> table;
-    std::optional<px::Pages> pages;
+    std::optional<px::Library::Items> items;
     px::Match match;
-    px::Block block;
+    px::Answers block;
     CHECK(match.status() == px::Status::not_found && match.candidates().empty() && block.empty());
     {
         px::Index index = px::Index::open(options_for(setting));
@@ -279,16 +293,22 @@ void lifetimes(const setting &setting) {
     px::Index index = px::Index::open(options_for(setting));
     library = index.library("Movies");
     table = index.table("t");
-    pages = library->pages(10);
-    CHECK(pages->next());
+    items.emplace(library->list_items(10));
+    auto item = items->begin();
+    CHECK(item != items->end());
     index.close();
     index.close();
-    CHECK(!index.is_open() && library->lookup_key(exact).empty() && !table->lookup("a"));
+    CHECK(!index.is_open() && !library->lookup_key(exact) && !table->lookup("a"));
     refused(px::Status::null_pointer, "NULL", [&] { return library->match(exact); });
     refused(px::Status::null_pointer, "NULL", [&] { return library->lookup_keys({exact}); });
     refused(px::Status::null_pointer, "NULL", [&] { return table->count(); });
-    refused(px::Status::null_pointer, "NULL", [&] { return pages->next(); });
-    refused(px::Status::null_pointer, "NULL", [&] { index.write(px::Write().put(*table, "a", "b"), 0ms, 1000); });
+    refused(px::Status::null_pointer, "NULL", [&] { std::for_each(item, items->end(), [](px::Item) {}); });
+    CHECK(items->begin() == items->end());
+    refused(px::Status::null_pointer, "NULL", [&] { return library->list_items_below("/data").begin(); });
+    refused(px::Status::null_pointer, "NULL", [&] { return library->walk({"/data"}).begin(); });
+    refused(px::Status::null_pointer, "NULL", [&] { return table->names().begin(); });
+    refused(px::Status::null_pointer, "NULL", [&] { index.write(px::WriteBatch().put(*table, "a", "b")); });
+    CHECK(library->native_handle() == nullptr && table->native_handle() == nullptr && index.native_handle() == nullptr);
 }
 
 // Each call's error has its own text, on any thread; as an exception and as a value.
@@ -318,7 +338,7 @@ void errors(const px::Index &index, const setting &setting) {
     refused(px::Status::invalid_argument, "cache_dir", [] { return px::Index::open({}); });
     const auto failed = px::results::Index::open({});
     CHECK(!failed && failed.error().status() == px::Status::invalid_argument && px::is_error(failed.error().status()));
-    CHECK(std::strcmp(failed.error().what(), px::last_error_message()) == 0);
+    CHECK(std::strstr(failed.error().what(), "cache_dir") != nullptr);
     px::Result<px::Match> match = of_other.match(exact);
     CHECK(match && *match && match->item()->title() == "Exact");
     const px::Match taken = *std::move(match);
@@ -337,7 +357,7 @@ struct Thrown {
 // Progress; what it throws passes through the library, and leaves the index as it was.
 void callbacks(const px::Index &index) {
     const px::Library slow = index.library("Slow");
-    px::Ask ask;
+    px::QueryOptions ask;
     long calls = 0;
     ask.progress = [&](const px::Progress &progress) {
         CHECK(progress.items <= progress.total || progress.total == 0);
@@ -353,7 +373,7 @@ void callbacks(const px::Index &index) {
         try {
             switch (round) {
             case 0: slow.match_into(match, "/data/slow/x.mkv", ask); break;
-            case 1: slow.refresh(ask, true); break;
+            case 1: slow.refresh(px::RefreshMode::full, ask); break;
             default: static_cast<void>(slow.match_paths({"/data/slow/x.mkv"}, ask));
             }
             FAIL("it is not thrown");
@@ -373,7 +393,7 @@ void callbacks(const px::Index &index) {
 void writes(const px::Index &index, const px::Library &movies) {
     movies.record_match("/host/a.mkv", "900002");
     CHECK(movies.lookup_key("/host/a.mkv") == "/library/metadata/900002");
-    CHECK(movies.match("/host/a.mkv").rung() == px::Rung::confirmed);
+    CHECK(movies.match("/host/a.mkv").match_kind() == px::MatchKind::confirmed);
     movies.record_matches({"/host/b.mkv", "/host/c.mkv"}, {"900002", "900003"});
     CHECK(movies.lookup_key("/host/c.mkv") == "/library/metadata/900003");
     // A key stays what it is, whatever is looked up next.
@@ -383,11 +403,11 @@ void writes(const px::Index &index, const px::Library &movies) {
     refused(px::Status::invalid_argument, "keys", [&] { movies.record_matches({"/a"}, {"1", "2"}); });
     movies.invalidate_path("/host/a.mkv");
     movies.invalidate_item("900003");
-    CHECK(movies.lookup_key("/host/c.mkv").empty());
-    CHECK(movies.refresh() == px::Status::ok && movies.refresh({}, true) == px::Status::ok);
-    CHECK(movies.check() == px::Status::ok);
+    CHECK(!movies.lookup_key("/host/c.mkv"));
+    CHECK(movies.refresh() == px::Status::ok && movies.refresh(px::RefreshMode::full) == px::Status::ok);
+    CHECK(movies.refresh(px::RefreshMode::probe) == px::Status::ok);
     movies.invalidate();
-    index.invalidate_all();
+    index.all_libraries().invalidate();
     CHECK(movies.match(exact));
     px::EditReport report;
     movies.edit_items(px::Edit().item("900002").item("900003").set("title", "Twin").add("genre", "A").remove("genre", "B"),
@@ -401,89 +421,299 @@ void writes(const px::Index &index, const px::Library &movies) {
     index.watch_start();
     index.watch_stop();
     index.clear();
-    CHECK(movies.lookup_key("/host/b.mkv").empty() && movies.match(exact));
+    CHECK(!movies.lookup_key("/host/b.mkv") && movies.match(exact));
 }
 
 void tables(const px::Index &index) {
     const px::Table table = index.table("films");
     const std::string value(5000, 'v');
+    px::PutOptions lasting;
+    lasting.ttl = px::ttl_never;
     CHECK(!table.get("a") && !table.contains("a"));
-    table.put("a", "one", px::ttl_never, 1 << 20);
-    table.put("b", value, 0ms, 1 << 20);
-    CHECK(table.get("a") == "one" && table.lookup("a") == "one"sv && !table.lookup("b") && table.get("b") == value && table.contains("a"));
-    table.put("d", "four", px::ttl_never, 1 << 20);
-    CHECK(table.get("d") == "four");
+    table.put("a", "one", lasting);
+    table.put("b", value);
+    CHECK(table.get("a") == "one" && table.lookup("a") == "one"sv && !table.lookup("b") && table.get("b") == value);
+    table.put("d", "four", lasting);
+    CHECK(table.get("d") == "four" && table.contains("a"));
     const auto one = table.lookup("a"), four = table.lookup("d");
     CHECK(one == "one"sv && four == "four"sv);
     table.remove("d");
     std::string into;
     CHECK(table.lookup_into(into, "a") && into == "one" && !table.lookup_into(into, "e") && into.empty());
     CHECK(table.get_into(into, "b") && into == value && !table.get_into(into, "c") && into.empty());
-    CHECK(table.next() == "a" && table.next("a") == "b" && !table.next("b"));
-    index.write(px::Write().put(table, "c", "three").remove(table, "a"), px::ttl_never, 1 << 20);
+    table.put("", "of no name", lasting);
+    std::vector<std::string> names;
+    for (const std::string name : table.names()) names.push_back(name);
+    CHECK((names == std::vector<std::string>{"", "a", "b"}));
+    px::Table::Names again = table.names();
+    CHECK((std::vector<std::string>(again.begin(), again.end()) == names) && again.begin() == again.end());
+    table.remove("");
+    index.write(px::WriteBatch().put(table, "c", "three").remove(table, "a"), lasting);
     CHECK(table.count() == 2 && index.all_tables().count() == 2 && !table.contains("a"));
-    index.write(px::Write().clear(table), px::ttl_never, 1 << 20);
-    table.put("a"s, std::string_view("x\0y", 3), px::ttl_never, 1 << 20);
+    index.write(px::WriteBatch().clear(table));
+    CHECK(table.names().begin() == px::Table::Names::iterator());
+    table.put("a"s, std::string_view("x\0y", 3));
     CHECK(table.get("a") == std::string("x\0y", 3) && !table.lookup("a"));
     table.remove("a");
     table.clear();
     CHECK(table.count() == 0);
-    const px::Table folding = index.table("folding", true);
-    folding.put("ABC", "x", px::ttl_never, 1 << 20);
+    px::TableOptions fold;
+    fold.fold_ascii = true;
+    const px::Table folding = index.table("folding", fold);
+    folding.put("ABC", "x");
     CHECK(folding.get("abc") == "x");
     refused(px::Status::invalid_argument, "all", [&] { return index.all_tables().get("a"); });
+    refused(px::Status::invalid_argument, "all", [&] { return index.all_tables().names().begin(); });
     // An empty name is no name for all tables, whatever text it is.
     const std::uint64_t before = index.all_tables().count();
     index.table(std::string_view()).clear();
     CHECK(before > 0 && index.all_tables().count() == before && index.table("").count() == 0);
 }
 
-void facts(const px::Index &index, const px::Library &movies) {
-    px::Pages pages = movies.pages(500);
+template <class T> std::optional<T> read(std::string_view json) {
+    T value{};
+    return px::detail::Json(json).read(value) ? std::optional<T>(std::move(value)) : std::nullopt;
+}
+
+// Streams: each element once, an error at its place, in loops, algorithms and pipelines.
+void streams(const px::Index &index, const px::Library &movies, const setting &setting) {
     std::size_t items = 0;
-    while (pages.next()) {
-        for (const px::Item item : pages.items()) items += item.key().empty() ? 0 : 1;
+    for (const px::Item item : movies.list_items(500)) items += item.key().empty() ? 0 : 1;
+    CHECK(items == 1203);
+    px::Library::Items all = movies.list_items(10000);
+    CHECK(std::count_if(all.begin(), all.end(), [](px::Item item) { return item.year() == 2001; }) > 0);
+    CHECK(all.begin() == all.end());
+    px::Library::Items below = movies.list_items_below("/data/movies", 500);
+    CHECK(std::distance(below.begin(), below.end()) == 1204);
+    px::Library::Items gone = movies.list_items_not_on_disk("/data/movies/Exact (2001)");
+    auto place = gone.begin();
+    CHECK(place->path() != exact && (*place).title() == "Exact" && ++place != gone.end());
+    place++;
+    CHECK(place == gone.end());
+    CHECK(gone.files() == 2);
+#if defined(__cpp_lib_ranges) && (!defined(__clang__) || __clang_major__ > 15) // older ones cannot read libstdc++
+    auto twins = movies.list_items() | std::views::filter([](px::Item item) { return item.title().substr(0, 4) == "Twin"; });
+    CHECK(std::ranges::distance(twins) == 2);
+    auto found = movies.list_items_below("/data/movies");
+    CHECK(std::ranges::any_of(found | std::views::transform(&px::Item::title), [](auto title) { return title == "Exact"; }));
+#endif
+    refused(px::Status::invalid_argument, "limit", [&] { return movies.list_items(0).begin(); });
+    refused(px::Status::invalid_argument, "one library", [&] { return index.all_libraries().list_items().begin(); });
+
+    const px::results::Index other = px::results::Index::open(options_for(setting)).value();
+    const px::results::Library of_other = other.library("Movies").value();
+    items = 0;
+    for (const px::Result<px::Item> &item : of_other.list_items(500)) items += item.has_value() && item->year() ? 1 : 0;
+    CHECK(items > 1000);
+    std::size_t errors = 0;
+    for (const auto &item : of_other.list_items(0)) {
+        CHECK(!item && item.error().status() == px::Status::invalid_argument);
+        ++errors;
     }
-    CHECK(items == 1203 && pages.items().empty());
-    const px::Match film = movies.folder("/data/movies/Exact (2001)/");
-    CHECK(film && film.answer().items() == 1 && film.answer().files() == 2 && film.answer().kind() == 1);
-    const px::Match season = index.all().folder("/data/tv/The Show");
-    CHECK(season && season.answer().kind() == 3 && season.item()->season() == 2 && season.item()->kind() == 3);
-    CHECK(season.item()->title() == "Season 2" && season.item()->show_title() == "The Show");
-    const px::Match root = movies.folder("/data/movies");
-    CHECK(!root && root.answer().candidates_total() == 1203 && root.answer().reason() == px::Reason::several_items);
-    px::PagesBelow below = movies.pages_below("/data/movies", 500);
-    std::size_t files = 0;
-    while (below.next()) files += below.items().size();
-    CHECK(files == 1204 && below.items().empty());
-    px::PagesBelow gone = movies.pages_not_on_disk("/data/movies/Exact (2001)");
-    CHECK(gone.next() && gone.items().size() == 2 && !gone.next());
-    std::uint64_t media = 1;
-    CHECK(movies.walk({"folder", "/nowhere/at/all"}, media).empty() && media == 0);
-    refused(px::Status::invalid_argument, "'x'", [&] { (void)movies.walk({"x", "/"}, media); });
-    const std::string now = index.all().changes_json();
-    const std::size_t begin = now.find("\"token\":\"") + 9;
-    const std::string token = now.substr(begin, now.find('"', begin) - begin);
-    CHECK(now.find("\"change\"") == std::string::npos && index.all().changes_json(token, 1).find(token) != std::string::npos);
-    CHECK(movies.changes_json({}, 10, true).find("\"change\":\"added\"") != std::string::npos);
-    px::Ask moment;
-    moment.deadline = 1ms;
-    moment.offline = true;
-    CHECK(index.all().wait_for_changes(token, moment) == px::Status::not_yet);
-    index.wake_waiting();
-    refused(px::Status::invalid_argument, "banana", [&] { (void)movies.changes_json("banana"); });
-    refused(px::Status::list_again, "again", [&] { (void)movies.changes_json("c1.1.1.0.1.0.0"); });
-    CHECK(movies.item_json("900001").find("tmdb://1") != std::string::npos && movies.item_json("4").empty());
-    CHECK(index.stats().size == sizeof(px::Statistics) && index.stats().items >= 1203);
-    CHECK(index.stats_json()[0] == '{' && index.libraries_json()[0] == '[' && index.server_json()[0] == '{');
-    CHECK(index.store_json()[0] == '{' && index.proposals_json()[0] == '[');
-    CHECK(index.all().match(exact) && index.library("1", px::Select::section).match(exact));
-    const auto relations = px::compare_paths("/a/b/c.mkv", {"/A/b/c.mkv", "/a/b", "/x/c.mkv"});
-    CHECK(relations.size() == 3 && relations[0].equal() && relations[1].under() && relations[2].common() == 1);
-    CHECK(px::compare_paths("/a", {}).empty());
-    CHECK(px::results::compare_paths("/a", {std::string_view("a\0b", 3)}).error().status() == px::Status::invalid_argument);
+    CHECK(errors == 1);
+}
+
+void facts(const px::Index &index, const px::Library &movies) {
+    const px::Match film = movies.match_folder("/data/movies/Exact (2001)/");
+    CHECK(film && film.items() == 1 && film.files() == 2 && film.kind() == px::ItemKind::movie);
+    const px::Match season = index.all_libraries().match_folder("/data/tv/The Show");
+    CHECK(season && season.kind() == px::ItemKind::season && season.item()->season() == 2);
+    CHECK(season.item()->kind() == px::ItemKind::season && season.item()->title() == "Season 2");
+    CHECK(season.item()->show_title() == "The Show");
+    const px::Match root = movies.match_folder("/data/movies");
+    CHECK(!root && root.candidates_total() == 1203 && root.reason() == px::Reason::several_items);
+
+    const std::optional<px::ItemDetails> item = movies.item("900001");
+    CHECK(item && item->key == "/library/metadata/900001" && item->rating_key == "900001" && item->title == "Exact");
+    CHECK(item->kind == px::ItemKind::movie && item->year == 2001 && !item->season && !item->episode);
+    CHECK((item->guids == std::vector<std::string>{"imdb://tt0000001", "tmdb://1"}) && item->paths.size() == 2);
+    CHECK(item->paths[0] == exact && !item->guid.empty() && item->show_title.empty() && !movies.item("4"));
+    const std::optional<px::ItemDetails> episode = index.all_libraries().item("/library/metadata/900013");
+    CHECK(episode && episode->kind == px::ItemKind::episode && episode->season == 2 && episode->episode == 3);
+    refused(px::Status::invalid_argument, "key", [&] { return movies.item("no/such"); });
+
+    const std::vector<px::LibraryInfo> libraries = index.list_libraries();
+    CHECK(libraries.size() == 5 && libraries[0].title == "Movies" && libraries[0].section == "1");
+    CHECK(libraries[0].kind == px::ItemKind::movie && libraries[1].kind == px::ItemKind::show && libraries[0].items == 1203);
+    CHECK(libraries[0].fresh && libraries[0].age && libraries[0].generation > 0 && !libraries[0].uuid.empty());
+    CHECK(libraries[0].locations.size() == 1 && !read<px::LibraryInfo>(R"({"age_ms": null, "items": 0})")->age);
+    const px::ServerInfo server = index.check_server();
+    CHECK(!server.machine_identifier.empty() && !server.version.empty() && server.libraries == 5);
+    CHECK(server.answered_in.count() > 0 && !server.database_unavailable);
+    const px::StoreInfo store = index.store();
+    CHECK(!store.folder.empty() && store.locks && !store.locks_error && store.disk_bytes > 0 && !store.journal.empty());
+    const px::Statistics stats = index.stats();
+    CHECK(stats.size == sizeof(plexindex_stats) && stats.items >= 1203 && stats.answers_by(px::MatchKind::exact) > 0);
+    CHECK(stats.last_failure[0] == '\0' && stats.answers_by(static_cast<px::MatchKind>(77)) == 0);
+    CHECK(movies.match("/else/where/Exact (2001)/Exact (2001).mkv").match_kind() == px::MatchKind::suffix);
+    const std::vector<px::MappingProposal> proposals = index.propose_mappings();
+    CHECK(!proposals.empty() && proposals[0].to == "/data/movies" && proposals[0].of >= proposals[0].matched);
+    CHECK(proposals[0].mapping().from == "/else/where" && proposals[0].matched > 0);
+
+    CHECK(index.all_libraries().match(exact) && index.library("1", px::Selector::section).match(exact));
+    CHECK(index.library(libraries[0].uuid).match(exact) && index.library("movies").match(exact));
+    const auto relations = px::Index::compare_paths("/a/b/c.mkv", {"/A/b/c.mkv", "/a/b", "/x/c.mkv"});
+    CHECK(relations.size() == 3 && relations[0].is_equal && relations[1].is_under && relations[2].common == 1);
+    CHECK(!relations[2].is_equal && !relations[2].is_under && px::Index::compare_paths("/a", {}).empty());
+    const auto refused_path = px::results::Index::compare_paths("/a", {std::string_view("a\0b", 3)});
+    CHECK(!refused_path && refused_path.error().status() == px::Status::invalid_argument);
     CHECK(std::strcmp(px::status_name(px::Status::not_found), "NOT_FOUND") == 0);
     CHECK(px::abi_version() == PLEXINDEX_ABI_VERSION && std::strlen(px::version()) > 0);
+    CHECK(plexindex_lookup_key(movies.native_handle(), exact) != nullptr && index.native_handle() != nullptr);
+}
+
+// The feed, from the cursor of now on.
+void changes(const px::Index &index, const px::Library &movies) {
+    const px::Library all = index.all_libraries();
+    const px::ChangesPage now = all.list_changes();
+    CHECK(now.changes.empty() && !now.cursor.empty() && !now.more);
+    CHECK(all.list_changes(now.cursor).changes.empty() && all.list_changes(now.cursor).cursor == now.cursor);
+    px::ChangesOptions options;
+    options.limit = 10;
+    options.full = true;
+    const px::ChangesPage full = movies.list_changes({}, options);
+    CHECK(full.changes.size() >= 10 && full.more && full.changes[0].kind == px::ChangeKind::added);
+    const px::Change &change = full.changes[0];
+    CHECK(change.library == "Movies" && change.section == "1" && change.path && !change.from && !change.from_key);
+    CHECK(change.item && !change.item->title.empty() && change.item->paths[0] == change.path);
+    px::QueryOptions moment;
+    moment.deadline = 1ms;
+    moment.offline = true;
+    CHECK(all.wait_for_changes(now.cursor, moment) == px::Status::not_yet);
+    index.wake_waiting();
+    const std::string key = harness("add New One");
+    CHECK(movies.refresh(px::RefreshMode::full) == px::Status::ok && all.wait_for_changes(now.cursor) == px::Status::ok);
+    const px::ChangesPage added = all.list_changes(now.cursor);
+    CHECK(added.changes.size() == 1 && added.changes[0].item && added.changes[0].item->rating_key == key);
+    harness("remove %s", key.c_str());
+    movies.refresh(px::RefreshMode::full);
+    CHECK(all.list_changes(added.cursor).changes[0].kind == px::ChangeKind::removed);
+    refused(px::Status::invalid_argument, "banana", [&] { return movies.list_changes("banana"); });
+    refused(px::Status::list_again, "again", [&] { return movies.list_changes("c1.1.1.0.1.0.0"); });
+}
+
+// A walk over folders of this machine.
+void walks(const px::Library &movies, const setting &setting) {
+    const std::filesystem::path root = std::filesystem::path(setting.folder) / "walked";
+    for (const char *file : {"a/one.mkv", "a/b/two.mkv", "a/b/.hidden.mkv", "c/three.mkv", "c/notes.txt"}) {
+        std::filesystem::create_directories((root / file).parent_path());
+        std::ofstream(root / file) << "film";
+    }
+    std::filesystem::create_directory_symlink(root / "a", root / "link");
+    const auto found_by = [&](px::WalkOptions options, std::uint64_t &files) {
+        std::vector<std::string> found;
+        px::Library::Walk walk = movies.walk({root}, std::move(options));
+        for (const px::Finding finding : walk) {
+            CHECK(!finding.twin && finding.kind != px::Finding::Kind::other);
+            const std::string name = std::filesystem::path(finding.path).lexically_relative(root).generic_string();
+            found.push_back(std::string(finding.cause) + " " + name);
+            CHECK(finding.cause != "linked" || finding.kind == px::Finding::Kind::left_out);
+            CHECK(finding.cause != "linked" || finding.detail == (root / "a").native());
+        }
+        files = walk.files();
+        std::sort(found.begin(), found.end());
+        return found;
+    };
+    using Names = std::vector<std::string>;
+    std::uint64_t files = 0;
+    const Names films{" a/b/two.mkv", " a/one.mkv", " c/three.mkv"};
+    const auto with = [&](std::initializer_list<std::string> more) {
+        Names all = films;
+        all.insert(all.end(), more);
+        std::sort(all.begin(), all.end());
+        return all;
+    };
+    // The link leads to what was read already, unless no link is followed.
+    CHECK(found_by({}, files) == with({"hidden a/b/.hidden.mkv", "linked link"}) && files == 4);
+    px::WalkOptions options;
+    options.follow_links = false;
+    options.limit = 1; // a folder a call
+    CHECK(found_by(options, files) == with({"hidden a/b/.hidden.mkv", " link"}) && files == 4);
+    options.rules = px::Rules::all & ~px::Rules::hidden;
+    CHECK(found_by(options, files) == with({" a/b/.hidden.mkv", " link"}));
+    options.enter = [](std::string_view folder) { return folder.substr(folder.size() - 2) != "/a"; };
+    CHECK((found_by(options, files) == Names{" c/three.mkv", " link"} && files == 1));
+    px::Library::Walk nowhere = movies.walk({"/nowhere/at/all"}), none = movies.walk({});
+    CHECK(nowhere.begin() == nowhere.end() && nowhere.files() == 0 && none.begin() == none.end());
+    refused(px::Status::invalid_argument, "no full path", [&] { return movies.walk({"films"}).begin(); });
+    options.rules = static_cast<px::Rules>(512);
+    refused(px::Status::invalid_argument, "walk.rules", [&] { return movies.walk({root}, options).begin(); });
+}
+
+// The reader of JSON takes what RFC 8259 allows, and nothing else.
+void json() {
+    CHECK(read<std::string>(R"("\"\\\/\b\f\n\r\t\u0041\u00e9\u20AC\uD83D\uDE00")") ==
+          "\"\\/\b\f\n\r\tA\u00e9\u20ac\U0001F600");
+    CHECK(read<std::string>("\"\u00e9\u20ac\U0001F600\x7f\"") == "\u00e9\u20ac\U0001F600\x7f");
+    CHECK(read<std::string>(R"("a\u0000b")") == std::string("a\0b", 3) && read<std::string>(" \"\" \r\n\t") == "");
+    // Each is the inside of a text.
+    for (const char *wrong :
+         {R"(\)", R"(\x)", R"(\u12)", R"(\u12g4)", R"(\u+123)", R"(\uD83D)", R"(\uD83Dx)", R"(\uD83D\u0041)", R"(\uDE00)",
+          R"(\uDE00\uD83D)", "\n", "\x1f", "\x80", "\xC3", "\xC0\xAF", "\xE0\x80\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80",
+          "\xF8\x88\x80\x80\x80", "\xE2\x82", "\xF0\x9F\x98", "\xFF", "\xC3\"", "\xE2\x82\""}) {
+        CHECK(!read<std::string>(std::string("\"") + wrong + "\""));
+        CHECK(!read<px::MappingProposal>(std::string("{\"skipped\": \"") + wrong + "\"}"));
+    }
+    for (const char *wrong : {"\"", "\"a", "'a'", "\"a\" 1", "\"a\",", "", "null", "1"}) CHECK(!read<std::string>(wrong));
+    CHECK(read<std::uint64_t>(" 18446744073709551615 ") == UINT64_MAX && read<int>("-12") == -12 && read<int>("0") == 0);
+    for (const char *wrong : {"18446744073709551616", "-1", "01", "+1", "1.0", "1e2", "0x1", "--1", "-", "1 2", "\"1\""}) {
+        CHECK(!read<std::uint64_t>(wrong));
+    }
+    CHECK(read<bool>("true") == true && read<bool>("false") == false && !read<bool>("tru") && !read<bool>("True"));
+    CHECK(read<std::optional<int>>("null").has_value() && !*read<std::optional<int>>("null"));
+    CHECK(**read<std::optional<int>>("1") == 1 && !read<std::optional<int>>("nul"));
+    CHECK((read<std::vector<int>>(" [ 1 , 2 ] ") == std::vector<int>{1, 2}) && read<std::vector<int>>("[]")->empty());
+    for (const char *wrong : {"[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1]]", "{}"}) CHECK(!read<std::vector<int>>(wrong));
+    // Unknown members are skipped, and are JSON.
+    const auto proposal = read<px::MappingProposal>(
+        R"({"x": [1.5e-3, -0, 2E+1, {"a": {}, "b": [[], [null, true]]}], "to": "/b", "y": {}, "from": "/a", "of": 7})");
+    CHECK(proposal && proposal->from == "/a" && proposal->to == "/b" && proposal->of == 7 && proposal->matched == 0);
+    for (const char *value : {"1.", ".5", "1e", "-", "[1,]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "nil", "tru", "["}) {
+        CHECK(!read<px::MappingProposal>(std::string("{\"x\": ") + value + "}"));
+    }
+    CHECK(!read<px::MappingProposal>("{\"from\": 1}") && !read<px::MappingProposal>("{} {}"));
+    CHECK(read<px::MappingProposal>("{}") && !read<px::MappingProposal>("{,}") && !read<px::MappingProposal>("[]"));
+    CHECK(!read<px::MappingProposal>("{\"x\": " + std::string(100000, '[') + std::string(100000, ']') + "}"));
+    CHECK(read<px::Change>(R"({"change": "grew"})")->kind == px::ChangeKind::other);
+    CHECK(read<px::Change>(R"({"change": "moved"})")->kind == px::ChangeKind::moved);
+    using Kind = px::ItemKind;
+    const std::pair<const char *, Kind> kinds[] = {
+        {"movie", Kind::movie}, {"show", Kind::show},   {"season", Kind::season}, {"episode", Kind::episode},
+        {"artist", Kind::artist}, {"album", Kind::album}, {"track", Kind::track},   {"clip", Kind::clip},
+        {"photo", Kind::photo}, {"other", Kind::other}, {"", Kind::other},        {"game", Kind::other}};
+    for (const auto &[word, kind] : kinds) {
+        CHECK(read<px::LibraryInfo>(std::string("{\"kind\": \"") + word + "\"}")->kind == kind);
+    }
+}
+
+// A Result has what std::expected has, whichever it is.
+void result() {
+    using Text = px::Result<std::string>;
+    const px::Error error(px::Status::offline, "no");
+    Text text = std::string("a");
+    const Text failed = px::Unexpected(error);
+    CHECK(text && text.has_value() && *text == "a" && text->size() == 1 && text.value() == "a" && text.value_or("b") == "a");
+    CHECK(!failed && failed.error().status() == px::Status::offline && failed.value_or("b") == "b");
+    text.value() += "c";
+    *text += "d";
+    CHECK(text.transform([](const std::string &one) { return one.size(); }).value() == 3);
+    CHECK(failed.transform([](const std::string &one) { return one.size(); }).error().status() == px::Status::offline);
+    CHECK(text.and_then([](const std::string &one) { return px::Result<int>(static_cast<int>(one.size())); }).value() == 3);
+    CHECK(!failed.and_then([](const std::string &) { return px::Result<int>(1); }));
+    CHECK(Text(failed).or_else([](const px::Error &) { return Text("e"); }).value() == "e");
+    const px::Result<void> none, wrong = px::Unexpected(error);
+    CHECK(none && !wrong && none.and_then([] { return Text("f"); }).value() == "f");
+    CHECK(!wrong.transform([] { return 1; }) && none.transform([] { return 1; }).value() == 1);
+    CHECK(std::move(text).and_then([](std::string &&one) { return Text(std::move(one)); }).value() == "acd");
+    none.value();
+    try {
+        static_cast<void>(failed.value());
+        FAIL("it is not thrown");
+    } catch (const std::exception &) {
+    }
+    using Pointer = px::Result<std::unique_ptr<int>>;
+    const Pointer pointer = Pointer(std::make_unique<int>(3)).transform([](auto one) { return one; });
+    CHECK(**pointer == 3);
 }
 
 void renewal(const setting &setting) {
@@ -512,7 +742,7 @@ void logs(const setting &setting) {
     options.log_level = px::LogLevel::info;
     px::drain_log([](px::LogLevel, std::string_view) {});
     const px::Index index = px::Index::open(options);
-    index.invalidate_all();
+    index.all_libraries().invalidate();
     CHECK(index.library("Movies").match(exact).log_lines() > 0);
     std::vector<std::string> lines;
     try {
@@ -548,12 +778,12 @@ void threads(const px::Library &movies) {
 // Every option arrives.
 void options(const setting &setting) {
     px::Options options = options_for(setting);
-    options.mappings = {{"/host", "/data/movies"}, {"^/m/(.*)", "/data/movies/\\1", px::Mapping::Kind::host_pattern}};
+    options.mappings = {{"/host", "/data/movies", px::Mapping::Kind::host_prefix}, {"^/m/(.*)", "/data/movies/\\1", px::Mapping::Kind::host_pattern}};
     const px::Index index = px::Index::open(options);
     const px::Library movies = index.library("Movies");
-    CHECK(movies.match("/host/Exact (2001)/Exact (2001).mkv").rung() == px::Rung::mapped);
-    CHECK(movies.match("/m/Exact (2001)/Exact (2001).mkv").rung() == px::Rung::mapped);
-    CHECK(index.host_path("/data/movies/x.mkv") == "/host/x.mkv" && index.host_path("/other/x.mkv") == "/other/x.mkv");
+    CHECK(movies.match("/host/Exact (2001)/Exact (2001).mkv").match_kind() == px::MatchKind::mapped);
+    CHECK(movies.match("/m/Exact (2001)/Exact (2001).mkv").match_kind() == px::MatchKind::mapped);
+    CHECK(index.map_to_host("/data/movies/x.mkv") == "/host/x.mkv" && index.map_to_host("/other/x.mkv") == "/other/x.mkv");
     for (std::chrono::milliseconds px::Options::*time : {&px::Options::library_ttl, &px::Options::max_age, &px::Options::deadline,
                                             &px::Options::connect_timeout, &px::Options::read_timeout,
                                             &px::Options::retry_for, &px::Options::slow}) {
@@ -580,13 +810,13 @@ void options(const setting &setting) {
     offline.user = "another";
     const px::Index closed = px::Index::open(offline);
     CHECK(closed.stats().size_limit == 1 << 30);
-    refused(px::Status::offline, "offline", [&] { return closed.server_json(); });
+    refused(px::Status::offline, "offline", [&] { return closed.check_server(); });
     px::Options by_file = options_for(setting);
     by_file.server_url.clear();
     by_file.token.clear();
     by_file.database = "/no/such/folder";
     const px::Index file = px::Index::open(by_file);
-    refused(px::Status::connect, "com.plexapp.plugins.library.db", [&] { return file.server_json(); });
+    refused(px::Status::connect, "com.plexapp.plugins.library.db", [&] { return file.check_server(); });
 }
 
 } // namespace
@@ -604,7 +834,12 @@ int main(int argc, char **argv) {
     errors(index, setting);
     callbacks(index);
     tables(index);
+    streams(index, movies, setting);
     facts(index, movies);
+    changes(index, movies);
+    walks(movies, setting);
+    json();
+    result();
     threads(movies);
     renewal(setting);
     logs(setting);

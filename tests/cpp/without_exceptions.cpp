@@ -1,4 +1,4 @@
-// A host that is compiled without exceptions: errors are values, and there is no other way.
+// A host that is compiled without exceptions: errors are values.
 #include <plexindex.hpp>
 
 #include "../c/check.h"
@@ -17,15 +17,19 @@ int main(int argc, char **argv) {
     CHECK(index && index->is_open());
     const auto movies = index->library("Movies");
     CHECK(movies);
-    plexindex::Ask ask;
+    plexindex::QueryOptions ask;
     int calls = 0;
     ask.progress = [&](const plexindex::Progress &) { return ++calls > 0; };
     const auto match = movies->match("/data/movies/Exact (2001)/Exact (2001).mkv", ask);
     CHECK(match && *match && match->item()->title() == "Exact");
     const auto refused = movies->match("");
     CHECK(!refused && std::strstr(refused.error().what(), "path") != nullptr);
-    const auto pages = movies->pages(0).next();
-    CHECK(!pages.has_value() && pages.error().status() == Status::invalid_argument);
+    int items = 0, errors = 0;
+    for (const auto &item : movies->list_items()) items += item.has_value() ? 1 : 0;
+    for (const auto &item : movies->list_items(0)) errors += item ? 0 : 1;
+    CHECK(items == 1203 && errors == 1);
+    const auto details = movies->item("900001");
+    CHECK(details && details->has_value() && (*details)->paths.size() == 2);
     plexindex::drain_log([](plexindex::LogLevel, std::string_view) {});
     CHECK(index->close());
     return 0;

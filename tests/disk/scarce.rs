@@ -214,7 +214,7 @@ fn with_little_address_space_lookups_go_on_or_say_why_not() {
 unsafe extern "C" {
     fn plexindex_open(options: *const OptionsRecord, handle: *mut *mut Handle, error: *mut Buffer) -> i32;
     fn plexindex_close(handle: *mut Handle, error: *mut Buffer) -> i32;
-    fn plexindex_library(
+    fn plexindex_get_library(
         handle: *const Handle,
         kind: i32,
         selector: *const c_char,
@@ -222,7 +222,7 @@ unsafe extern "C" {
         library: *mut *const LibraryHandle,
         error: *mut Buffer,
     ) -> i32;
-    fn plexindex_table(
+    fn plexindex_get_table(
         handle: *const Handle,
         name: *const c_char,
         length: usize,
@@ -264,24 +264,11 @@ unsafe extern "C" {
         count: usize,
         error: *mut Buffer,
     ) -> i32;
-    fn plexindex_edit_items(
-        handle: *const Handle,
-        edit: *const EditRecord,
-        report: *mut EditReportRecord,
-        error: *mut Buffer,
-    ) -> i32;
-    fn plexindex_last_error_message() -> *const c_char;
+    fn plexindex_edit_items(edit: *const EditRecord, report: *mut EditReportRecord, error: *mut Buffer) -> i32;
 }
 
 /// A call that may write answers.
 type Call<'c> = dyn Fn(&mut Buffer) -> i32 + 'c;
-
-fn message() -> String {
-    // SAFETY: it is NUL-terminated, and stays until the next call of this thread.
-    unsafe { CStr::from_ptr(plexindex_last_error_message()) }
-        .to_string_lossy()
-        .into_owned()
-}
 
 /// In a worker: batches whose lists take more memory than there is. Through the C ABI, where they are made.
 pub fn short_of_memory(words: &[&str]) {
@@ -294,6 +281,16 @@ pub fn short_of_memory(words: &[&str]) {
     let many = b"a\0".repeat(COUNT);
     let ops = vec![0_u8; COUNT * size_of::<TableOp>()];
     let (mut handle, mut library) = (null_mut(), std::ptr::null());
+    let mut text = [0_u8; 1024];
+    let text = text.as_mut_ptr();
+    let mut error = Buffer {
+        data: text.cast(),
+        capacity: 1024,
+        length: 0,
+    };
+    let error = &raw mut error;
+    // SAFETY: it is zeroed, and each call ends what it writes there with a NUL.
+    let message = || unsafe { CStr::from_ptr(text.cast()) }.to_string_lossy().into_owned();
     // SAFETY: structs of zeroes with their sizes set, pointers to what lives here, and plain calls.
     unsafe {
         let options = OptionsRecord {
@@ -302,14 +299,14 @@ pub fn short_of_memory(words: &[&str]) {
             ..std::mem::zeroed()
         };
         assert_eq!(
-            plexindex_open(&raw const options, &raw mut handle, null_mut()),
+            plexindex_open(&raw const options, &raw mut handle, error),
             0,
             "{}",
             message()
         );
         let name = c"Mine".as_ptr();
         let kind = plexindex::capi::constants::PLEXINDEX_SELECT_UUID;
-        let opened = plexindex_library(handle, kind, name, 4, &raw mut library, null_mut());
+        let opened = plexindex_get_library(handle, kind, name, 4, &raw mut library, error);
         assert_eq!(opened, 0, "{}", message());
         let (data, length) = (many.as_ptr().cast(), many.len());
         say("ready");
@@ -333,16 +330,14 @@ pub fn short_of_memory(words: &[&str]) {
         };
         let calls: [(&str, &Call<'_>); 4] = [
             ("match", &|answers| {
-                plexindex_match_paths(handle, &raw const query, COUNT, answers, null_mut())
+                plexindex_match_paths(handle, &raw const query, COUNT, answers, error)
             }),
             ("record", &|_| {
-                plexindex_record_matches(library, data, length, data, length, COUNT, null_mut())
+                plexindex_record_matches(library, data, length, data, length, COUNT, error)
             }),
-            ("edit", &|_| {
-                plexindex_edit_items(handle, &raw const edit, null_mut(), null_mut())
-            }),
+            ("edit", &|_| plexindex_edit_items(&raw const edit, null_mut(), error)),
             ("write", &|_| {
-                plexindex_table_write(handle, ops.as_ptr().cast(), COUNT, 0, 0, null_mut())
+                plexindex_table_write(handle, ops.as_ptr().cast(), COUNT, 0, 0, error)
             }),
         ];
         for (what, call) in calls {
@@ -352,14 +347,14 @@ pub fn short_of_memory(words: &[&str]) {
         limit(libc::RLIM_INFINITY);
         let mut table = std::ptr::null();
         assert_eq!(
-            plexindex_table(handle, name, 4, 0, &raw mut table, null_mut()),
+            plexindex_get_table(handle, name, 4, 0, &raw mut table, error),
             0,
             "{}",
             message()
         );
-        let few = plexindex_table_put(table, name, 4, name, 4, 0, u64::MAX, null_mut());
+        let few = plexindex_table_put(table, name, 4, name, 4, 0, u64::MAX, error);
         assert_eq!(few, 0, "{}", message());
-        assert_eq!(plexindex_close(handle, null_mut()), 0);
+        assert_eq!(plexindex_close(handle, error), 0);
     }
     say("done");
     told();

@@ -98,6 +98,7 @@ def test_everything_is_in_its_place(installed: Path) -> None:
     files = {str(path.relative_to(installed)) for path in installed.rglob("*") if not path.is_dir()}
     assert files == {
         "include/plexindex.h",
+        "include/plexindex_more.h",
         "include/plexindex.hpp",
         "lib/libplexindex.a",
         "lib/libplexindex.so",
@@ -161,6 +162,39 @@ def test_what_is_installed_names_no_folder_of_the_builder(installed: Path) -> No
         assert [folder for folder in build_dist.folders() if os.fsencode(folder) in held] == [], file.name
 
 
+@pytest.mark.parametrize("variable", ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"])
+def test_flags_of_a_packager_hold_and_bring_no_folder_of_the_builder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    # A crate of the library's name and profile, and one that lies where cargo keeps those of the registry.
+    home, crate = tmp_path / "Ann's home" / ".cargo", tmp_path / "packages" / "crate"
+    head = '[package]\nname = "{}"\nversion = "0.0.0"\nedition = "2024"\n'
+    for folder, name, text in (
+        (home / "registry/src/far", "far", 'pub fn at(n: usize) -> u8 { b"abc"[n] }'),
+        (crate, "plexindex", '#[cfg(packager)] #[unsafe(no_mangle)] extern "C" fn at(n: usize) -> u8 { far::at(n) }'),
+    ):
+        (folder / "src").mkdir(parents=True)
+        (folder / "src/lib.rs").write_text(text)
+        (folder / "Cargo.toml").write_text(head.format(name))
+    with (crate / "Cargo.toml").open("a") as more:
+        more.write(f'[workspace]\n[dependencies]\nfar.path = "{home}/registry/src/far"\n')
+        more.write('[profile.dist]\ninherits = "release"\nlto = "fat"\n')
+    flags = ["--cfg=packager", "-Cdebuginfo=2", "-Cstrip=none", "--remap-path-prefix=/nowhere=/else"]
+    monkeypatch.setenv("CARGO_HOME", str(home))
+    monkeypatch.setenv("RUSTUP_HOME", os.environ.get("RUSTUP_HOME") or str(Path.home() / ".rustup"))
+    monkeypatch.setenv("CARGO_TARGET_DIR", str(crate / "target"))
+    monkeypatch.setenv("RUSTFLAGS", " ".join(flags) if variable == "RUSTFLAGS" else "--cfg=unused")
+    if variable == "RUSTFLAGS":
+        monkeypatch.delenv("CARGO_ENCODED_RUSTFLAGS", raising=False)
+    else:
+        monkeypatch.setenv("CARGO_ENCODED_RUSTFLAGS", "\x1f".join(flags))
+    for kind, file in build_dist.build(root=crate).items():
+        held = file.read_bytes()
+        assert b"cargo/registry/src/far/src/lib.rs" in held, kind
+        assert os.fsencode(tmp_path) not in held, kind
+        assert os.fsencode(Path.home()) not in held, kind
+
+
 def test_the_archive_keeps_to_itself(installed: Path) -> None:
     archive = installed / "lib/libplexindex.a"
     defined = {row[7] for row in symbols(archive, "-s") if row[4] != "LOCAL" and row[6] != "UND"}
@@ -198,7 +232,7 @@ def check_examples(programs: Path, folder: Path, server: str, movie: dict[str, s
     begun, later = (json.loads(run(*feed, env=variables)) for _ in range(2))
     # The second run goes on where the first one ended, and nothing changed.
     assert (begun["changes"], later) == ([], begun)
-    assert (folder / "place").read_text() == begun["token"]
+    assert (folder / "place").read_text() == begun["cursor"]
     run(programs / "tables", folder / "store", "colour", "blue", env=variables)
     assert run(programs / "tables", folder / "store", "colour", env=variables) == "blue\n"
     missing = subprocess.run(
@@ -234,11 +268,11 @@ def test_the_readme_s_commands_build_and_run_the_example(
     # What that line made, without making it again.
     (tmp_path / "plexindex").symlink_to(installed)
     (tmp_path / "tests").symlink_to(REPOSITORY / "tests")
-    asked = [server, TOKEN, str(tmp_path / "store"), "Movies", movie["path"]]
-    script = "\n".join(commands).replace("URL TOKEN FOLDER LIBRARY FILE", shlex.join(asked))
+    asked = [server, TOKEN, str(tmp_path / "store"), movie["path"]]
+    script = "\n".join(commands).replace("URL TOKEN FOLDER FILE", shlex.join(asked))
     variables = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
     said = run("sh", "-ec", script, cwd=tmp_path, env={**variables, "HOME": str(tmp_path)})
-    assert said == f"OK: /library/metadata/{movie['ratingKey']}\n  {movie['path']}\n"
+    assert said == f"OK: /library/metadata/{movie['ratingKey']}\n"
 
 
 def test_the_header_for_cpp_is_installed(installed: Path, tmp_path: Path, server: str, movie: dict[str, str]) -> None:
@@ -290,7 +324,7 @@ def test_cmake_refuses_a_version_that_does_not_fit(installed: Path, tmp_path: Pa
 # Hosts that have the same things inside.
 
 OWN = """
-#include <plexindex.h>
+#include <plexindex_more.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -304,13 +338,13 @@ int main(int argc, char **argv)
     const plexindex_table_handle *table = NULL;
     plexindex_handle *index = NULL;
     int32_t status = argc == 2 ? plexindex_open(&options, &index, NULL) : PLEXINDEX_PANIC;
-    if (status == PLEXINDEX_OK) status = plexindex_table(index, "t", 1, 0, &table, NULL);
+    if (status == PLEXINDEX_OK) status = plexindex_get_table(index, "t", 1, 0, &table, NULL);
     if (status == PLEXINDEX_OK)
         status = plexindex_table_put(table, "a", 1, "value", 5, PLEXINDEX_TTL_NEVER, 1000000, NULL);
     char memory[8] = "";
     plexindex_buffer value = {.data = memory, .capacity = sizeof memory};
     if (status == PLEXINDEX_OK) status = plexindex_table_get(table, "a", 1, &value, NULL);
-    printf("%s, %s, %s, %s\\n", plexindex_status_name(status), memory, sqlite3_libversion(), zlibVersion());
+    printf("%s, %s, %s, %s\\n", plexindex_get_status_name(status), memory, sqlite3_libversion(), zlibVersion());
     return plexindex_close(index, NULL);
 }
 """
@@ -347,7 +381,7 @@ BOTH = """
 #include <plexindex.h>
 #include <stdio.h>
 int other_caught(void);
-int main(void) { printf("%s %d\\n", plexindex_version(), other_caught()); return 0; }
+int main(void) { printf("%s %d\\n", plexindex_get_version(), other_caught()); return 0; }
 """
 
 
@@ -469,6 +503,7 @@ def test_cargo_c_builds_it(tmp_path: Path) -> None:
         pytest.skip("cargo-c is not installed")
     options = [f"--destdir={tmp_path}", "--prefix=/usr", "--libdir=/usr/lib", "--profile=dist", "--package=plexindex"]
     run(os.environ.get("CARGO", "cargo"), "cinstall", *options, cwd=REPOSITORY)
-    for file in ("include/plexindex.h", "lib/libplexindex.so.0", "lib/libplexindex.a", "lib/pkgconfig/plexindex.pc"):
+    headers = [f"include/{header.name}" for header in abi.HEADERS]
+    for file in (*headers, "lib/libplexindex.so.0", "lib/libplexindex.a", "lib/pkgconfig/plexindex.pc"):
         assert (tmp_path / "usr" / file).exists(), file
     assert "[libplexindex.so.0]" in run("readelf", "-dW", tmp_path / "usr/lib/libplexindex.so.0")

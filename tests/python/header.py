@@ -56,10 +56,12 @@ def plain_type(kind: str) -> str:
 
 
 def comment(struct: str, member: str) -> str:
-    """The comment above a member of a struct."""
+    """The comment of a member of a struct: behind it, or above."""
     lines = HEADER.read_text().splitlines()
     begin = lines.index(f"typedef struct plexindex_{struct} {{")
     at = next(begin + number for number, line in enumerate(lines[begin:]) if re.search(rf"\b{member}(\[\d+\])?;", line))
+    if "//" in lines[at]:
+        return lines[at].partition("// ")[2]
     above = []
     for line in reversed(lines[:at]):
         if not line.strip().startswith("//"):

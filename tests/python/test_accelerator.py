@@ -346,7 +346,7 @@ def test_it_records_as_ctypes_does(index: plexindex.Index) -> None:
     ]
     for number, path in enumerate(["/host/a.mkv", *odd]):
         movies.record_match(path, item.key if number % 2 else item)
-        assert movies.match(path).rung == "confirmed"
+        assert movies.match(path).match_kind == "confirmed"
     movies.record_match("/host/e.mkv", key=item.rating_key)
     many = [(f"/host/many {number} \u00e9.mkv", item.key) for number in range(3000)]
     movies.record_matches(many)

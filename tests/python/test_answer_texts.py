@@ -31,7 +31,7 @@ def double(server: Server) -> tuple[str, list[str]]:
 def test_one_file_with_several_episodes_is_found(index: plexindex.Index, double: tuple[str, list[str]]) -> None:
     file, keys = double
     match = index.match_path(None, file)
-    assert (match.status, match.rung, match.confidence, match.reason_code) == (
+    assert (match.status, match.match_kind, match.confidence, match.reason_code) == (
         "ok",
         "exact",
         "high",
@@ -49,7 +49,7 @@ def test_the_doctor_counts_it_as_good(tmp_path: Path, server: Server, double: tu
     listed = tmp_path / "paths.txt"
     listed.write_text(double[0])
     values = cli.json("doctor", listed)
-    assert (values["exit_code"], values["problems"], values["files"]["rungs"]["exact"]) == (0, [], 1)
+    assert (values["exit_code"], values["problems"], values["files"]["match_kinds"]["exact"]) == (0, [], 1)
 
 
 def test_two_films_on_one_path_are_ambiguous(index: plexindex.Index, server: Server) -> None:
@@ -88,7 +88,7 @@ def test_one_odd_path_proposes_nothing(index: plexindex.Index, server: Server) -
     index.refresh()
     rows = server.paths(1)[:4]
     windows = "D:\\Media" + rows[0]["path"].replace("/", "\\")
-    assert index.match_path(None, windows).rung == "suffix"
+    assert index.match_path(None, windows).match_kind == "suffix"
     said = index.match_path(None, "/elsewhere/unknown.mkv").message
     assert "agree on" not in said
     assert said.endswith("a mapping may be missing")
@@ -118,7 +118,7 @@ def test_a_path_may_be_put_together_untidily(index: plexindex.Index, server: Ser
     for path in ("/data//movies/", "/data/./movies/", "///data/movies//./"):
         asked = row["path"].replace("/data/movies/", path)
         match = movies.match(asked)
-        assert (match.rating_key, match.rung, match.confidence) == (row["ratingKey"], "exact", "high"), path
+        assert (match.rating_key, match.match_kind, match.confidence) == (row["ratingKey"], "exact", "high"), path
         # What the host said of this very spelling goes first.
         movies.record_match(asked, server.paths(1)[1]["ratingKey"])
         assert movies.match(asked).rating_key == server.paths(1)[1]["ratingKey"]

@@ -21,7 +21,7 @@ class Made:
     """An answer to be put into a block."""
 
     status: int = c.OK
-    rung: int = c.RUNG_EXACT
+    match_kind: int = c.MATCH_EXACT
     confidence: int = c.CONFIDENCE_HIGH
     reason: int = c.REASON_NONE
     flags: int = 0
@@ -62,7 +62,7 @@ def block(*answers: Made, log_lines: int = 0, stretch: int = 0) -> bytes:
         single = answer.status == c.OK
         heads += Struct(_answers.ANSWER).pack(
             answer.status,
-            answer.rung,
+            answer.match_kind,
             answer.confidence,
             answer.reason,
             answer.flags,
@@ -109,7 +109,7 @@ EPISODE: dict[str, str | bytes | int] = {
 def test_a_single_item(stretch: int) -> None:
     match = Match(block(Made(items=[MOVIE]), stretch=stretch))
     assert match
-    assert (match.status, match.rung, match.confidence) == ("ok", "exact", "high")
+    assert (match.status, match.match_kind, match.confidence) == ("ok", "exact", "high")
     assert (match.reason_code, match.reason, match.error) == ("none", None, None)
     assert (match.key, match.rating_key, match.title) == ("/library/metadata/55", "55", "Big Buck Bunny")
     assert (match.guid, match.year, match.kind) == ("plex://movie/5d77", 2008, "movie")
@@ -136,7 +136,7 @@ def test_an_episode() -> None:
 def test_several_items(stretch: int) -> None:
     made = Made(
         status=c.AMBIGUOUS,
-        rung=c.RUNG_FILE_NAME,
+        match_kind=c.MATCH_FILE_NAME,
         confidence=c.CONFIDENCE_LOW,
         reason=c.REASON_SEVERAL_ITEMS,
         items=[MOVIE, EPISODE],
@@ -145,7 +145,7 @@ def test_several_items(stretch: int) -> None:
     )
     match = Match(block(made, stretch=stretch))
     assert not match
-    assert (match.status, match.rung, match.confidence) == ("ambiguous", "file_name", "low")
+    assert (match.status, match.match_kind, match.confidence) == ("ambiguous", "file_name", "low")
     assert (match.key, match.title, match.year, match.kind, match.path) == (None, None, None, None, None)
     assert (match.reason_code, match.reason) == ("several_items", "40 items have a file movie.mkv")
     assert [item.rating_key for item in match.candidates] == ["55", "77"]
@@ -155,7 +155,7 @@ def test_several_items(stretch: int) -> None:
 
 
 def test_nothing_found() -> None:
-    made = Made(c.NOT_FOUND, c.RUNG_NONE, c.CONFIDENCE_NONE, c.REASON_NO_LOCATION, message="no library has it")
+    made = Made(c.NOT_FOUND, c.MATCH_NONE, c.CONFIDENCE_NONE, c.REASON_NO_LOCATION, message="no library has it")
     match = Match(block(made))
     assert not match
     assert (match.item, match.candidates, match.candidates_total) == (None, [], 0)
@@ -184,8 +184,8 @@ def test_a_key_without_an_item() -> None:
 
 
 def test_numbers_of_a_later_version_are_named() -> None:
-    match = Match(block(Made(status=42, rung=9, confidence=7, reason=200, items=[{**MOVIE, "kind": 99}])))
-    assert (match.status, match.rung, match.confidence, match.reason_code) == (
+    match = Match(block(Made(status=42, match_kind=9, confidence=7, reason=200, items=[{**MOVIE, "kind": 99}])))
+    assert (match.status, match.match_kind, match.confidence, match.reason_code) == (
         "unknown",
         "unknown_9",
         "unknown_7",
@@ -196,7 +196,7 @@ def test_numbers_of_a_later_version_are_named() -> None:
 
 @STRETCH
 def test_a_batch_is_a_sequence(stretch: int) -> None:
-    failed = Made(status=c.STARTING, rung=c.RUNG_NONE, message="the server is starting")
+    failed = Made(status=c.STARTING, match_kind=c.MATCH_NONE, message="the server is starting")
     matches = Matches(block(Made(items=[MOVIE]), failed, Made(items=[EPISODE]), stretch=stretch))
     assert isinstance(matches, Sequence)
     assert len(matches) == 3

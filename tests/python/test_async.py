@@ -35,7 +35,7 @@ def test_calls_run_beside_the_loop(open_index: OpenIndex, server: Server) -> Non
         return match
 
     match = asyncio.run(ask())
-    assert (match.rating_key, match.rung) == (row["ratingKey"], "exact")
+    assert (match.rating_key, match.match_kind) == (row["ratingKey"], "exact")
     assert threads
     assert threading.get_ident() not in threads
 
@@ -58,8 +58,8 @@ def test_every_call_has_its_answer(server: Server, cache: Path) -> None:
             below = [item.rating_key async for item in movies.aitems_below("/data/movies")]
             assert below == [item.rating_key for item in movies.items_below("/data/movies")]
             assert len(below) >= 300
-            token = (await movies.achanges()).token
-            assert list(await index.achanges(token, "Movies", check=True)) == []
+            cursor = (await movies.achanges()).cursor
+            assert list(await index.achanges(cursor, "Movies", check=True)) == []
             guid = (await movies.amatch(paths[0])).guid
             assert guid is not None
             assert (await index.amatch_guid("Movies", guid)).rating_key == keys[0]
@@ -67,7 +67,7 @@ def test_every_call_has_its_answer(server: Server, cache: Path) -> None:
             assert keys[0] in [item.rating_key for item in found.candidates]
             await index.arecord_match("Movies", "/host/one.mkv", keys[0])
             await index.arecord_matches("Movies", [("/host/two.mkv", keys[1])])
-            assert (await movies.amatch("/host/two.mkv")).rung == "confirmed"
+            assert (await movies.amatch("/host/two.mkv")).match_kind == "confirmed"
             await index.ainvalidate_path("Movies", "/host/two.mkv")
             assert not await movies.amatch("/host/two.mkv")
             await index.ainvalidate_item("Movies", keys[0])
@@ -174,8 +174,8 @@ def test_a_task_waits_for_changes_and_is_cancelled(open_index: OpenIndex, server
             heard.append(change.path)
 
     async def ask() -> None:
-        token = (await index.achanges()).token
-        tasks = [asyncio.create_task(follow(waits(token))) for waits in (index.awatch_changes, movies.awatch_changes)]
+        cursor = (await index.achanges()).cursor
+        tasks = [asyncio.create_task(follow(waits(cursor))) for waits in (index.awatch_changes, movies.awatch_changes)]
         server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
         await index.arefresh(check=True)
         while len(heard) < 2:
@@ -183,7 +183,7 @@ def test_a_task_waits_for_changes_and_is_cancelled(open_index: OpenIndex, server
         for task in tasks:
             task.cancel()
         assert await asyncio.gather(*tasks, return_exceptions=True)
-        pages = [page async for page in index.awatch_pages(token, timeout=0.01, offline=True)]
+        pages = [page async for page in index.awatch_pages(cursor, timeout=0.01, offline=True)]
         assert [change.path for change in pages[0]] == heard[:1]
         # The default executor is waited for at the end of the loop: the waits must have come to their end by then.
 

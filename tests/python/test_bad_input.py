@@ -66,7 +66,7 @@ def test_a_path_that_is_not_utf8_matches_itself(index: plexindex.Index, server: 
     movies.record_match(odd, server.paths(1)[0]["ratingKey"])
     for path in (odd, os.fsencode(odd)):
         match = movies.match(path)
-        assert match.rung == "confirmed"
+        assert match.match_kind == "confirmed"
         assert match.path == odd
         assert movies.lookup_key(path) == match.key
         assert movies.lookup_keys([path]) == [match.key]
@@ -142,7 +142,7 @@ def test_a_title_that_two_libraries_share(index: plexindex.Index, server: Server
         assert "2" in str(caught.value)
     with pytest.raises(plexindex.LibraryAmbiguousError):
         index.library("Movies").refresh()
-    assert index.library(section=1).match(server.paths(1)[0]["path"]).rung == "exact"
+    assert index.library(section=1).match(server.paths(1)[0]["path"]).match_kind == "exact"
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:32400", "//host:32400", "ftp://host", "http://", "not a url", ""])
@@ -255,7 +255,7 @@ def test_what_a_server_can_do_wrong(index: plexindex.Index, server: Server, faul
     assert TOKEN not in str(caught.value)
     server.post("faults/clear")
     # It answers once the server does: nothing was remembered that is not so.
-    assert index.match_path("Movies", server.paths(1)[0]["path"]).rung == "exact"
+    assert index.match_path("Movies", server.paths(1)[0]["path"]).match_kind == "exact"
 
 
 def test_a_wrong_token(open_index: OpenIndex) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import plexindex
 import pytest
 from conftest import TOKEN, OpenIndex, Server
 from plexindex import _constants
+from plexindex._native import CStats
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def test_a_recorded_match_answers_first(movies: plexindex.Library, server: Serve
     server.reset()
     for path, row in (("/host/a.mkv", rows[4]), ("/host/b.mkv", rows[5])):
         match = movies.match(path)
-        assert (match.rung, match.confidence, match.rating_key) == ("confirmed", "high", row["ratingKey"])
+        assert (match.match_kind, match.confidence, match.rating_key) == ("confirmed", "high", row["ratingKey"])
         assert movies.lookup_key(path) == f"/library/metadata/{row['ratingKey']}"
     assert server.requests() == 0
     assert movies.index.stats().matches == 2
@@ -88,7 +87,7 @@ def test_an_invalidated_library_is_fetched_again(movies: plexindex.Library, serv
     assert movies.match(row["path"], offline=True).stale
     server.reset()
     match = movies.match(row["path"])
-    assert (match.rung, match.stale) == ("exact", False)
+    assert (match.match_kind, match.stale) == ("exact", False)
     assert server.requests() > 0
     server.reset()
     movies.index.invalidate_all()
@@ -106,7 +105,7 @@ def test_clearing_empties_the_store(movies: plexindex.Library, server: Server) -
     index.clear()
     assert (index.stats().items, index.stats().matches) == (0, 0)
     assert movies.lookup_key(path) is None
-    assert movies.match(path).rung == "exact"
+    assert movies.match(path).match_kind == "exact"
 
 
 def test_a_refresh_asks_little_when_nothing_changed(movies: plexindex.Library, server: Server) -> None:
@@ -170,7 +169,7 @@ def test_statistics_count_what_happened(index: plexindex.Index, server: Server) 
     movies.lookup_key(rows[0]["path"])
     movies.lookup_key("/nowhere/else.mkv")
     stats = index.stats()
-    added = {rung: count - before.answers[rung] for rung, count in stats.answers.items()}
+    added = {kind: count - before.answers[kind] for kind, count in stats.answers.items()}
     assert added == {"confirmed": 1, "exact": len(rows) + 1, "none": 1, "mapped": 0, "suffix": 0, "file_name": 0}
     assert stats.lookup_misses == before.lookup_misses + 1
     assert stats.matches == 1
@@ -181,20 +180,15 @@ def test_statistics_count_what_happened(index: plexindex.Index, server: Server) 
 
 
 def test_statistics_have_the_library_s_own_names(index: plexindex.Index) -> None:
-    text = index._do(index._native.stats_json, library=index, reserve=64)
-    named = json.loads(text)
-    ours = index.stats().as_dict()
-    for group in ("answers", "requests"):
-        assert named[group] == ours[group]
-    seconds = {name.replace("_us", "_seconds") for name in named}
-    assert seconds == set(ours)
+    named = {name.replace("_us", "_seconds") for name, *_ in CStats._fields_}
+    assert named - {"size"} == set(index.stats().as_dict())
 
 
 def test_statistics_as_a_dictionary(index: plexindex.Index) -> None:
     stats = index.stats()
     values = stats.as_dict()
     assert set(values) == set(plexindex.Stats.__slots__)
-    assert values["answers"] == dict.fromkeys(_constants.RUNGS, 0)
+    assert values["answers"] == dict.fromkeys(_constants.MATCH_KINDS, 0)
     assert values["requests"] == dict.fromkeys(_constants.REQUESTS, 0)
     assert isinstance(values["answers"], dict)
     values["answers"]["exact"] = 7
@@ -207,10 +201,10 @@ def test_without_a_server_the_store_answers(movies: plexindex.Library, server: S
     server.stop()
     for options in ({"offline": True}, {"library_ttl": None}):
         with open_index(**options) as index:
-            assert index.match_path("Movies", path).rung == "exact"
+            assert index.match_path("Movies", path).match_kind == "exact"
     with open_index(library_ttl=0, connect_timeout=2) as index:
         match = index.match_path("Movies", path)
-        assert (match.rung, match.stale) == ("exact", True)
+        assert (match.match_kind, match.stale) == ("exact", True)
 
 
 def test_what_the_server_did_wrong_is_in_the_statistics(open_index: OpenIndex, server: Server) -> None:

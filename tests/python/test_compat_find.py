@@ -480,7 +480,7 @@ def test_a_hit_imports_little(tmp_path: Path) -> None:
     assert done.stdout.strip() == "high /library/metadata/1 set()", done.stderr
 
 
-def test_the_rungs_in_their_order() -> None:
+def test_the_match_kinds_in_their_order() -> None:
     rows = [
         ("raw", ["/p/A.mkv"]),
         ("normal", ["/p/a.mkv"]),

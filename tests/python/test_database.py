@@ -115,11 +115,11 @@ def test_the_command_follows_it_without_events(cli: Cli, plex: Path) -> None:
     command, environment = cli.start("changes", "--follow", "--json", "--database", plex)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as follower:
         assert follower.stdout is not None
-        assert list(json.loads(follower.stdout.readline())) == ["token", "age", "stale"]
+        assert list(json.loads(follower.stdout.readline())) == ["cursor", "age", "stale"]
         rename_sintel(plex / INSIDE)
-        # It may look in after each of the writer's commits, of which the last changes an item: a token comes alone.
+        # It may look in after each of the writer's commits, of which the last changes an item: a cursor comes alone.
         lines = map(json.loads, follower.stdout)
-        change = next(line for line in lines if "token" not in line)
+        change = next(line for line in lines if "cursor" not in line)
         assert (change["change"], change["path"]) == ("moved", "/data/Movies/moved.mkv")
         follower.send_signal(signal.SIGINT)
         assert follower.wait(30) == 130

@@ -227,7 +227,7 @@ def test_a_rename_that_moved_no_clock_is_no_difference(index: plexindex.Index, t
     ]
     assert requests(tree) == {"sections": 1, "metadata": 1}
     assert (found.files, found.listed, found.unasked) == (5, 5, 0)
-    assert index.match_path("Films", new, offline=True).rung == "exact"
+    assert index.match_path("Films", new, offline=True).match_kind == "exact"
     # The same for all who ask, without asking for what has been asked for... but for what is gone.
     assert told(index, tree.media, offline=True) == told(index, tree.media)
     # Into another folder that is given.

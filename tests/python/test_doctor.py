@@ -127,7 +127,7 @@ def test_listed_paths_and_standard_input(cli: Cli, server: Server, tmp_path: Pat
     file.write_text("\n".join(paths))
     for arguments, given in (((file,), b""), (("-",), file.read_bytes())):
         values = cli.json("doctor", *arguments, given=given)
-        assert (values["exit_code"], values["files"]["rungs"]["exact"]) == (0, len(paths))
+        assert (values["exit_code"], values["files"]["match_kinds"]["exact"]) == (0, len(paths))
     values = cli.json("doctor", "--sample", "10", file)
     assert values["files"]["looked_at"] == 10
     assert cli.run("doctor", tmp_path / "missing").returncode == 2

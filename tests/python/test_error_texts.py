@@ -11,8 +11,8 @@ from typing import Any
 
 import plexindex
 import pytest
+from plexindex import _calls, _native
 from plexindex import _constants as c
-from plexindex import _native
 
 CALLS = 100
 
@@ -55,7 +55,7 @@ def test_a_buffer_of_the_caller_s_is_read_on_any_thread(index: plexindex.Index) 
     def fail(number: int) -> int:
         key = f"no/such/{number}!".encode()
         answer = _native.CBuffer()
-        status: int = native.item_json(library, key, len(key), ctypes.byref(answer), ctypes.byref(errors[number]))
+        status: int = native.get_item_json(library, key, len(key), ctypes.byref(answer), ctypes.byref(errors[number]))
         return status
 
     with ThreadPoolExecutor(16) as pool:
@@ -67,28 +67,27 @@ def test_a_buffer_of_the_caller_s_is_read_on_any_thread(index: plexindex.Index) 
     # Too small: what fits, and the whole length.
     small = ctypes.create_string_buffer(12)
     error = _native.CBuffer(ctypes.addressof(small), 12, 0)
-    native.item_json(library, b"a/b", 3, None, ctypes.byref(error))
+    native.get_item_json(library, b"a/b", 3, None, ctypes.byref(error))
     assert small.raw[-4:] == "…".encode() + b"\0"
-    assert error.length == len("json is NULL")
+    assert error.length == len("out_json is NULL")
 
 
-def test_another_failure_between_a_call_and_its_text_is_not_taken_for_it(index: plexindex.Index) -> None:
+def test_another_failure_between_a_call_and_its_text_is_not_taken_for_it(
+    index: plexindex.Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A finaliser runs between any two steps of Python, and may fail on the same thread."""
     native: Any = _native.load()
-    real = native.error
+    real = _calls.Call.error_text
 
     class Fails:
         def __del__(self) -> None:
             native.watch_stop(None, None)
 
-    def interrupted(*arguments: Any) -> Any:
+    def interrupted(call: _calls.Call) -> bytes:
         Fails()
         gc.collect()
-        return real(*arguments)
+        return real(call)
 
-    native.error = interrupted
-    try:
-        with pytest.raises(plexindex.InvalidArgumentError, match="no/such/thing"):
-            index.invalidate_item("Movies", "no/such/thing")
-    finally:
-        del native.error
+    monkeypatch.setattr(_calls.Call, "error_text", interrupted)
+    with pytest.raises(plexindex.InvalidArgumentError, match="no/such/thing"):
+        index.invalidate_item("Movies", "no/such/thing")

@@ -160,5 +160,5 @@ def test_a_process_may_leave_at_any_time_with_a_watch_running(server: Server, tm
     assert end_of(code, server, tmp_path) == (-9 if end == "a signal" else 0, "")
     with plexindex.open(tmp_path, server_url=server.url, token=server.token) as index:
         movies = index.library("Movies")
-        assert movies.match("/host/a.mkv").rung == "confirmed"
+        assert movies.match("/host/a.mkv").match_kind == "confirmed"
         assert movies.match(row["path"]).rating_key == key

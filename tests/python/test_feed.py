@@ -61,7 +61,7 @@ def test_tells_what_was_added_removed_changed_and_moved(index: plexindex.Index, 
     added = server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
     index.refresh(full=True)
 
-    found = index.changes(nothing.token)
+    found = index.changes(nothing.cursor)
     changes = list(found)
     assert sorted(told(changes), key=str) == sorted(
         [
@@ -82,18 +82,18 @@ def test_tells_what_was_added_removed_changed_and_moved(index: plexindex.Index, 
     answer = index.match_path(None, "/data/movies/New.mkv")
     assert answer.item == by_kind["added"].item
     assert by_kind["added"].item.to_dict() == answer.item.to_dict()
-    assert told(index.changes(found.token)) == []
-    assert told(index.changes(nothing.token)) == told(changes), "a reader that goes on from an old token"
+    assert told(index.changes(found.cursor)) == []
+    assert told(index.changes(nothing.cursor)) == told(changes), "a reader that goes on from an old cursor"
     assert upgraded["ratingKey"]
 
 
 def test_each_file_of_an_item_is_told(index: plexindex.Index, server: Server) -> None:
     film = {"title": "One", "files": ["/data/movies/One - 4K.mkv", "/data/movies/One.mkv"]}
     index.refresh()
-    token = index.changes().token
+    cursor = index.changes().cursor
     (key,) = server.post("items/add", {"library": 1, "items": [film]})["ratingKeys"]
     index.refresh(full=True)
-    found = index.changes(token)
+    found = index.changes(cursor)
     assert told(found) == [("added", file, None) for file in film["files"]]
     for files, expected in [
         (["/data/movies/X.mkv"], [
@@ -111,19 +111,19 @@ def test_each_file_of_an_item_is_told(index: plexindex.Index, server: Server) ->
     ]:  # fmt: skip
         server.post("items/files", {"ratingKey": key, "files": files})
         index.refresh(full=True)
-        found = index.changes(found.token)
+        found = index.changes(found.cursor)
         assert told(found) == expected
     server.post("items/remove", {"ratingKeys": [key]})
     index.refresh(full=True)
-    assert told(index.changes(found.token)) == [("removed", "/data/movies/Y.mkv", None)]
+    assert told(index.changes(found.cursor)) == [("removed", "/data/movies/Y.mkv", None)]
 
 
 def test_a_library_that_is_called_otherwise_is_listed_again(index: plexindex.Index, server: Server) -> None:
     index.refresh()
-    token = index.changes().token
+    cursor = index.changes().cursor
     server.post("library/set", {"library": 1, "title": "Cinema"})
     index.refresh(full=True)
-    assert [(one.change, one.library, one.item) for one in index.changes(token)] == [("list_again", "Cinema", None)]
+    assert [(one.change, one.library, one.item) for one in index.changes(cursor)] == [("list_again", "Cinema", None)]
     again = index.changes(library="Cinema", full=True)
     assert {one.library for one in again} == {"Cinema"}
 
@@ -141,7 +141,7 @@ def test_a_full_listing_and_what_follows_is_what_is_listed(index: plexindex.Inde
             "items/add", {"library": 1, "items": [{"title": f"New {round_}", "files": [f"/data/movies/{round_}.mkv"]}]}
         )
         index.refresh(full=True)
-        found = index.changes(found.token)
+        found = index.changes(found.cursor)
         follow(known, found)
         assert known.keys() == listed(index).keys()
 
@@ -149,21 +149,21 @@ def test_a_full_listing_and_what_follows_is_what_is_listed(index: plexindex.Inde
 def test_an_item_with_another_key_is_known_by_its_guid(index: plexindex.Index, server: Server) -> None:
     film = {"title": "One", "guid": "plex://movie/one", "files": ["/data/movies/One.mkv"]}
     (before,) = server.post("items/add", {"library": 1, "items": [film]})["ratingKeys"]
-    token = index.changes(library="Movies", full=True)
-    for _ in token:
+    found = index.changes(library="Movies", full=True)
+    for _ in found:
         pass
     server.post("items/remove", {"ratingKeys": [before]})
     film["files"] = ["/data/movies/One (2001).mkv"]
     (after,) = server.post("items/add", {"library": 1, "items": [film]})["ratingKeys"]
     index.refresh(full=True)
-    (change,) = index.changes(token.token, "Movies")
+    (change,) = index.changes(found.cursor, "Movies")
     assert told([change]) == [("moved", "/data/movies/One (2001).mkv", "/data/movies/One.mkv")]
     assert (change.from_key, item_of(change).rating_key) == (str(before), str(after))
 
 
 def test_outlives_processes_and_is_read_by_any(index: plexindex.Index, server: Server, cache: Path) -> None:
     index.refresh()
-    token = index.changes().token
+    cursor = index.changes().cursor
     server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
     code = """
 import plexindex, sys
@@ -171,24 +171,24 @@ with plexindex.open(sys.argv[1], server_url=sys.argv[2], token=sys.argv[3]) as i
     index.refresh(full=True)
     print([one.path for one in index.changes(sys.argv[4])])
 """
-    assert run_python(code, cache, server.url, server.token, token) == "['/data/movies/New.mkv']\n"
-    assert told(index.changes(token)) == [("added", "/data/movies/New.mkv", None)]
+    assert run_python(code, cache, server.url, server.token, cursor) == "['/data/movies/New.mkv']\n"
+    assert told(index.changes(cursor)) == [("added", "/data/movies/New.mkv", None)]
 
 
 def test_what_cannot_be_told_says_list_again(index: plexindex.Index, open_index: OpenIndex, tmp_path: Path) -> None:
     index.refresh()
-    token = index.changes().token
+    cursor = index.changes().cursor
     # Emptied: what was there before is not known any more.
     index.clear()
     with pytest.raises(plexindex.ListAgainError, match="list again, in full"):
-        index.changes(token)
+        index.changes(cursor)
     # Another store.
     other = open_index(tmp_path / "other")
     other.refresh()
     with pytest.raises(plexindex.ListAgainError, match="another store"):
-        other.changes(token)
+        other.changes(cursor)
     # Of one library, and asked of another, or of all.
-    of_movies = other.changes(library="Movies").token
+    of_movies = other.changes(library="Movies").cursor
     with pytest.raises(plexindex.ListAgainError, match="another library"):
         other.changes(of_movies, "TV Shows")
     with pytest.raises(plexindex.InvalidArgumentError, match="of one library: name that library"):
@@ -203,7 +203,7 @@ def test_a_token_of_all_that_is_asked_of_one_library_is_of_that_one(
     index: plexindex.Index, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.refresh()
-    of_all = index.changes().token
+    of_all = index.changes().cursor
     for library, file in ((1, "/data/movies/New.mkv"), (2, "/data/tv/New/New - S01E01.mkv")):
         item: dict[str, Any] = {"title": "New", "files": [file]}
         item.update({"show": "New", "season": 1, "index": 1} if library == 2 else {})
@@ -213,10 +213,10 @@ def test_a_token_of_all_that_is_asked_of_one_library_is_of_that_one(
     assert told(found) == [("added", "/data/tv/New/New - S01E01.mkv", None)]
     # What happened to films was not told by it: a question about all that begins there would say 'nothing changed'.
     with pytest.raises(plexindex.InvalidArgumentError, match="of one library: name that library"):
-        index.changes(found.token)
+        index.changes(found.cursor)
     with pytest.raises(plexindex.ListAgainError, match="another library"):
-        index.changes(found.token, "Movies")
-    assert told(index.changes(found.token, "TV Shows")) == []
+        index.changes(found.cursor, "Movies")
+    assert told(index.changes(found.cursor, "TV Shows")) == []
     assert told(index.changes(of_all, "Movies")) == [("added", "/data/movies/New.mkv", None)]
     # Nor is one of a full listing that stopped on the way: of the library asked the rest comes.
     monkeypatch.setattr("plexindex._feed._PAGE", 100)
@@ -224,19 +224,19 @@ def test_a_token_of_all_that_is_asked_of_one_library_is_of_that_one(
     for _ in range(201):
         next(whole)
     for title, rest in (("Movies", 101), ("TV Shows", 121)):
-        pages = index.changes(whole.token, title)
+        pages = index.changes(whole.cursor, title)
         assert [one.library for one in pages] == [title] * rest
         with pytest.raises(plexindex.InvalidArgumentError, match="of one library: name that library"):
-            index.changes(pages.token)
+            index.changes(pages.cursor)
     waiting = index.watch_pages(of_all, "TV Shows", timeout=0.01, offline=True)
     assert [told(next(waiting))] == [[("added", "/data/tv/New/New - S01E01.mkv", None)]]
 
 
 def test_a_library_that_is_new_is_one_change(index: plexindex.Index) -> None:
     index.refresh("Movies")
-    token = index.changes(offline=True).token
+    cursor = index.changes(offline=True).cursor
     index.refresh("TV Shows")
-    (change,) = index.changes(token)
+    (change,) = index.changes(cursor)
     assert (change.change, change.library, change.item, change.path) == ("list_again", "TV Shows", None, None)
     assert len(list(index.changes(library=change.library, full=True))) == 120
 
@@ -246,7 +246,7 @@ def test_asks_no_more_than_other_questions(index: plexindex.Index, server: Serve
     server.reset()
     found = index.changes()
     for _ in range(10):
-        found = index.changes(found.token)
+        found = index.changes(found.cursor)
         assert told(found) == []
     assert server.requests() == 0
 
@@ -254,8 +254,8 @@ def test_asks_no_more_than_other_questions(index: plexindex.Index, server: Serve
 def test_a_full_listing_that_was_not_read_to_its_first_token_begins_anew(index: plexindex.Index) -> None:
     found = index.changes(full=True)
     next(found)
-    assert found.token is None
-    assert len(list(index.changes(found.token, full=found.token is None))) == 420
+    assert found.cursor is None
+    assert len(list(index.changes(found.cursor, full=found.cursor is None))) == 420
     with pytest.raises(plexindex.InvalidArgumentError, match="since is empty"):
         index.changes("")
 
@@ -263,11 +263,11 @@ def test_a_full_listing_that_was_not_read_to_its_first_token_begins_anew(index: 
 def test_a_wait_says_that_the_server_is_away(open_index: OpenIndex, server: Server) -> None:
     index = open_index(library_ttl=0.01)
     index.refresh()
-    token = index.changes().token
+    cursor = index.changes().cursor
     server.stop()
     while any(library.fresh for library in index.libraries(offline=True)):
         time.sleep(0.001)
-    assert next(iter(index.watch_pages(token, timeout=0.1))).stale
+    assert next(iter(index.watch_pages(cursor, timeout=0.1))).stale
 
 
 def test_never_fetched_is_an_error_offline(index: plexindex.Index) -> None:
@@ -277,7 +277,7 @@ def test_never_fetched_is_an_error_offline(index: plexindex.Index) -> None:
 
 def test_a_waiting_reader_is_woken_by_another_process(index: plexindex.Index, server: Server, cache: Path) -> None:
     index.refresh()
-    token = index.changes().token
+    cursor = index.changes().cursor
     code = """
 import plexindex, sys, time
 with plexindex.open(sys.argv[1], server_url=sys.argv[2], token=sys.argv[3]) as index:
@@ -288,7 +288,7 @@ with plexindex.open(sys.argv[1], server_url=sys.argv[2], token=sys.argv[3]) as i
     arguments = [sys.executable, "-c", code, str(cache), server.url, server.token]
     server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        waiting = index.watch_changes(token, timeout=30, offline=True)
+        waiting = index.watch_changes(cursor, timeout=30, offline=True)
         assert other.stdin is not None
         threading.Timer(0.1, other.stdin.close).start()
         change = next(waiting)
@@ -298,7 +298,7 @@ with plexindex.open(sys.argv[1], server_url=sys.argv[2], token=sys.argv[3]) as i
     assert change.path == "/data/movies/New.mkv"
     # The other process says so only after its refresh has ended: a bound for a machine that is busy.
     assert woken - committed < 2
-    assert next(index.watch_changes(index.changes().token, timeout=0.05, offline=True), None) is None
+    assert next(index.watch_changes(index.changes().cursor, timeout=0.05, offline=True), None) is None
 
 
 @pytest.mark.parametrize("end", ["close", "clear"])
@@ -310,7 +310,7 @@ def test_a_waiting_reader_ends_when_it_is_told_to(open_index: OpenIndex, end: st
 
     def wait() -> None:
         try:
-            for _ in index.watch_pages(index.changes().token, offline=True):
+            for _ in index.watch_pages(index.changes().cursor, offline=True):
                 waits.set()
             ended.append(None)
         except plexindex.Error as error:
@@ -378,40 +378,40 @@ def test_the_command_tells_people_and_scripts(server: Server, tmp_path: Path) ->
     cli = Cli(tmp_path, server)
     cli.run("warm")
     begun = cli.run("changes")
-    token = begun.stdout.split()[-1]
-    assert (begun.returncode, begun.stdout) == (0, f"cursor: {token}\n")
+    cursor = begun.stdout.split()[-1]
+    assert (begun.returncode, begun.stdout) == (0, f"cursor: {cursor}\n")
     assert "--since" in begun.stderr
     film = {"title": "New", "year": 2026, "files": ["/data/movies/New.mkv"]}
     server.post("items/add", {"library": 1, "items": [film]})
     cli.run("warm", "--full")
-    shown = cli.good("changes", "--since", token)
+    shown = cli.good("changes", "--since", cursor)
     assert shown.startswith("added: New (2026)")
     assert "\n  /data/movies/New.mkv\n" in shown
-    change, last = [json.loads(line) for line in cli.good("changes", "--since", token, "--json").splitlines()]
+    change, last = [json.loads(line) for line in cli.good("changes", "--since", cursor, "--json").splitlines()]
     assert list(change) == ["change", "item", "path", "from", "from_key", "library", "section"]
     assert (change["library"], change["section"]) == ("Movies", "1")
     assert change["item"] == cli.json("match", "/data/movies/New.mkv")["item"]
-    assert list(last) == ["token", "age", "stale"] and last["age"] >= 0
-    (again,) = (json.loads(line) for line in cli.good("changes", "--since", last["token"], "--json").splitlines())
-    assert again["token"] == last["token"] and again["age"] >= last["age"]
+    assert list(last) == ["cursor", "age", "stale"] and last["age"] >= 0
+    (again,) = (json.loads(line) for line in cli.good("changes", "--since", last["cursor"], "--json").splitlines())
+    assert again["cursor"] == last["cursor"] and again["age"] >= last["age"]
     assert len(cli.good("changes", "--full", "--json", "--library", "Movies").splitlines()) == 302
     cli.run("clear", "--yes")
     cli.run("warm")
-    again = cli.run("changes", "--since", token)
+    again = cli.run("changes", "--since", cursor)
     assert (again.returncode, again.stdout) == (8, "")
     assert "list again (plexindex changes --full)" in again.stderr
-    assert cli.run("changes", "--since", token, "--full").returncode == 2
+    assert cli.run("changes", "--since", cursor, "--full").returncode == 2
     assert cli.run("changes", "--since", "").returncode == 2
 
 
 def test_a_library_that_went_is_told_to_have_gone(server: Server, tmp_path: Path) -> None:
     cli = Cli(tmp_path, server)
     cli.run("warm")
-    token = cli.run("changes").stdout.split()[-1]
+    cursor = cli.run("changes").stdout.split()[-1]
     server.post("library/set", {"library": 1, "title": "Films"})
     server.post("library/remove", {"library": 2})
     cli.run("warm")
-    lines = cli.good("changes", "--since", token).splitlines()
+    lines = cli.good("changes", "--since", cursor).splitlines()
     assert "list again: library 'TV Shows': it went, and all of its items" in lines
     assert "list again: library 'Films': plexindex changes --full --library 1" in lines
 
@@ -429,11 +429,11 @@ def test_who_follows_as_a_person_hears_the_token(server: Server, tmp_path: Path)
         cli.run("warm", "--full")
         assert follower.stdout.readline().startswith("added: New")
         assert follower.stdout.readline() == "  /data/movies/New.mkv\n"
-        token = follower.stdout.readline()
-        assert token.startswith("cursor: ") and token != begun
+        cursor = follower.stdout.readline()
+        assert cursor.startswith("cursor: ") and cursor != begun
         follower.send_signal(signal.SIGINT)
         assert follower.wait(30) == 130
-    assert "nothing is known to have changed" in cli.run("changes", "--since", token.split()[-1]).stderr
+    assert "nothing is known to have changed" in cli.run("changes", "--since", cursor.split()[-1]).stderr
 
 
 def test_who_follows_gives_no_deadline(tmp_path: Path) -> None:
@@ -451,13 +451,13 @@ def test_the_command_follows_until_ctrl_c(server: Server, tmp_path: Path) -> Non
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as follower:
         assert follower.stdout is not None
-        assert list(json.loads(follower.stdout.readline())) == ["token", "age", "stale"]
+        assert list(json.loads(follower.stdout.readline())) == ["cursor", "age", "stale"]
         server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
         cli.run("warm", "--full")
         while "change" not in (line := json.loads(follower.stdout.readline())):
             pass
         assert (line["change"], line["path"]) == ("added", "/data/movies/New.mkv")
-        assert list(json.loads(follower.stdout.readline())) == ["token", "age", "stale"]
+        assert list(json.loads(follower.stdout.readline())) == ["cursor", "age", "stale"]
         begun = time.monotonic()
         follower.send_signal(signal.SIGINT)
         assert follower.wait(30) == 130
@@ -469,22 +469,22 @@ def test_nothing_changed_says_when_the_server_was_asked_and_asks_now(
 ) -> None:
     cli = Cli(tmp_path, server)
     cli.run("warm")
-    token = cli.run("changes").stdout.split()[-1]
+    cursor = cli.run("changes").stdout.split()[-1]
     server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
     server.reset()
-    done = cli.run("changes", "--since", token)
+    done = cli.run("changes", "--since", cursor)
     assert (done.returncode, server.requests()) == (0, 0)
     assert done.stderr.startswith("nothing is known to have changed; that was so ")
     assert "--check asks now" in done.stderr
-    checked = cli.good("changes", "--since", token, "--check")
+    checked = cli.good("changes", "--since", cursor, "--check")
     assert checked.startswith("added: New · Movies")
     assert server.get("stats")["requests"]["sections"] == 1
-    token = checked.split()[-1]
+    cursor = checked.split()[-1]
     server.reset()
-    again = cli.run("changes", "--since", token, "--check")
+    again = cli.run("changes", "--since", cursor, "--check")
     assert "that was so just now" in again.stderr and "--check" not in again.stderr
     assert server.requests() == 1
-    refused = cli.run("changes", "--since", token, "--check", "--offline")
+    refused = cli.run("changes", "--since", cursor, "--check", "--offline")
     assert (refused.returncode, "leave --offline out" in refused.stderr) == (2, True)
     # In Python.
     index.refresh()
@@ -492,8 +492,8 @@ def test_nothing_changed_says_when_the_server_was_asked_and_asks_now(
     assert found.age is not None and 0 <= found.age < 60
     film = {"title": "Newer", "files": ["/data/movies/Newer.mkv"]}
     server.post("items/add", {"library": 1, "items": [film]})
-    assert told(index.changes(found.token)) == []
-    assert told(index.library("Movies").changes(found.token, check=True)) == [("added", film["files"][0], None)]
+    assert told(index.changes(found.cursor)) == []
+    assert told(index.library("Movies").changes(found.cursor, check=True)) == [("added", film["files"][0], None)]
 
 
 def test_a_full_listing_is_whole_or_none(server: Server, tmp_path: Path) -> None:

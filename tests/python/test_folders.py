@@ -41,7 +41,7 @@ def test_a_folder_is_its_show(shows: plexindex.Library, season: str, server: Ser
     found = shows.folder(season)
     assert found and isinstance(found, plexindex.Folder)
     assert (found.kind, found.items, found.files) == ("season", len(inside), len(inside))
-    assert (found.status, found.rung, found.confidence, found.reason_code) == ("ok", "exact", "high", "none")
+    assert (found.status, found.match_kind, found.confidence, found.reason_code) == ("ok", "exact", "high", "none")
     item = found.item
     assert item is not None
     assert (item.kind, item.title, item.season) == ("season", f"Season {episode.season}", episode.season)
@@ -165,7 +165,7 @@ def test_the_command(tmp_path: Path, server: Server, season: str) -> None:
     one, several, none = (json.loads(line) for line in done.stdout.splitlines())
     assert (one["path"], one["status"], one["kind"], one["confidence"]) == (season, "ok", "season", "high")
     assert one["item"]["kind"] == "season"
-    names = ["path", "status", "rung", "confidence", "stale", "kind", "item", "items", "files", "candidates",
+    names = ["path", "status", "match_kind", "confidence", "stale", "kind", "item", "items", "files", "candidates",
              "candidates_total", "reason_code", "reason", "age"]  # fmt: skip
     assert one["stale"] is False and one["age"] >= 0
     assert list(one) == names

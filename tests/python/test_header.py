@@ -23,7 +23,8 @@ STRUCTS: dict[str, Any] = {
     "buffer": _native.CBuffer,
     "query": _native.CQuery,
     "progress": _native.CProgress,
-    "statistics": _native.CStats,
+    "stats": _native.CStats,
+    "walk_request": _native.CWalkRequest,
     "edit": _native.CEdit,
     "edit_report": _native.CEditReport,
     "table_op": _native.CTableOp,
@@ -53,7 +54,8 @@ TYPES: dict[str, Any] = {
     "plexindex_options*": ctypes.POINTER(_native.COptions),
     "plexindex_query*": ctypes.POINTER(_native.CQuery),
     "plexindex_buffer*": ctypes.POINTER(_native.CBuffer),
-    "plexindex_statistics*": ctypes.POINTER(_native.CStats),
+    "plexindex_stats*": ctypes.POINTER(_native.CStats),
+    "plexindex_walk_request*": ctypes.POINTER(_native.CWalkRequest),
     "plexindex_edit*": ctypes.POINTER(_native.CEdit),
     "plexindex_edit_report*": ctypes.POINTER(_native.CEditReport),
     "plexindex_log_fn": _native.LOG_FN,
@@ -98,7 +100,7 @@ def test_an_unknown_status_falls_to_the_parent_of_its_block() -> None:
 @pytest.mark.parametrize(
     ("prefix", "names"),
     [
-        ("RUNG_", _constants.RUNGS),
+        ("MATCH_", _constants.MATCH_KINDS),
         ("CONFIDENCE_", _constants.CONFIDENCES),
         ("REASON_", _constants.REASONS),
         ("REQUEST_", _constants.REQUESTS),
@@ -109,9 +111,9 @@ def test_names_stand_at_their_number(prefix: str, names: tuple[str, ...]) -> Non
     assert {prefix + name.upper(): number for number, name in enumerate(names)} == numbers
 
 
-def test_each_rung_has_its_word_and_its_row_in_the_doctor_s_report() -> None:
-    assert get_args(_types.Rung) == _constants.RUNGS
-    assert ("none", *(name for name, _ in doctor._RUNGS)) == _constants.RUNGS
+def test_each_match_kind_has_its_word_and_its_row_in_the_doctor_s_report() -> None:
+    assert get_args(_types.MatchKind) == _constants.MATCH_KINDS
+    assert ("none", *(name for name, _ in doctor._MATCH_KINDS)) == _constants.MATCH_KINDS
     assert get_args(_types.Confidence) == _constants.CONFIDENCES
     assert get_args(_types.ReasonCode) == _constants.REASONS
 
@@ -168,7 +170,7 @@ def test_answer_structs_are_read_in_the_header_s_order() -> None:
     assert members["answers"] == ["size", "answer_size", "item_size", "count", "first", "log_lines"]
     assert members["answer"] == [
         "status",
-        "rung",
+        "match_kind",
         "confidence",
         "reason",
         "flags",
@@ -188,5 +190,5 @@ def test_answer_structs_are_read_in_the_header_s_order() -> None:
 
 
 def test_arrays_are_as_long_as_in_the_header() -> None:
-    counts = {field["name"]: field["count"] for field in header.structs()["statistics"] if "count" in field}
-    assert counts == {"answers": len(_constants.RUNGS), "requests": len(_constants.REQUESTS)}
+    counts = {field["name"]: field["count"] for field in header.structs()["stats"] if "count" in field}
+    assert counts == {"answers": len(_constants.MATCH_KINDS), "requests": len(_constants.REQUESTS), "last_failure": 512}

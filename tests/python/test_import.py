@@ -134,8 +134,8 @@ def compile_library(folder: Path, code: str) -> str:
 def test_another_abi_version_is_refused_naming_both(tmp_path: Path) -> None:
     library = compile_library(
         tmp_path,
-        "unsigned plexindex_abi_version(void) { return 77; }\n"
-        'const char *plexindex_version(void) { return "9.9.9"; }\n',
+        "unsigned plexindex_get_abi_version(void) { return 77; }\n"
+        'const char *plexindex_get_version(void) { return "9.9.9"; }\n',
     )
     with pytest.raises(plexindex.LoadError) as caught:
         _native.Native(library)
@@ -149,9 +149,9 @@ def test_another_abi_version_is_refused_naming_both(tmp_path: Path) -> None:
 def test_another_library_is_refused(tmp_path: Path) -> None:
     with pytest.raises(plexindex.LoadError, match="is not the plexindex library"):
         _native.Native(compile_library(tmp_path, "int other(void) { return 1; }\n"))
-    incomplete = f"int plexindex_abi_version(void) {{ return {_constants.ABI_VERSION}; }}\n"
-    incomplete += 'const char *plexindex_version(void) { return "x"; }\n'
-    with pytest.raises(plexindex.LoadError, match="plexindex_status_name"):
+    incomplete = f"int plexindex_get_abi_version(void) {{ return {_constants.ABI_VERSION}; }}\n"
+    incomplete += 'const char *plexindex_get_version(void) { return "x"; }\n'
+    with pytest.raises(plexindex.LoadError, match="plexindex_get_status_name"):
         _native.Native(compile_library(tmp_path, incomplete))
 
 
@@ -167,15 +167,15 @@ def test_the_versions_agree() -> None:
     assert manifest is not None
     assert plexindex.__version__ == manifest[1]
     native = _native.load()
-    assert native.version().decode() == manifest[1]
-    assert native.abi_version() == _constants.ABI_VERSION
+    assert native.get_version().decode() == manifest[1]
+    assert native.get_abi_version() == _constants.ABI_VERSION
 
 
 def test_status_names_are_the_library_s() -> None:
     native = _native.load()
     for number, name in _constants.STATUS_NAMES.items():
-        assert native.status_name(number).decode() == name.upper()
-    assert native.status_name(9999) == b"UNKNOWN"
+        assert native.get_status_name(number).decode() == name.upper()
+    assert native.get_status_name(9999) == b"UNKNOWN"
 
 
 def test_the_package_is_typed_and_its_public_names_are_documented() -> None:

@@ -110,7 +110,7 @@ def test_two_indexes_on_one_folder(open_index: OpenIndex, server: Server) -> Non
     assert two.match_path("Movies", path)
     assert server.requests() == 0
     one.record_match("Movies", "/host/a.mkv", "7")
-    assert two.match_path("Movies", "/host/a.mkv").rung in ("confirmed", "none")
+    assert two.match_path("Movies", "/host/a.mkv").match_kind in ("confirmed", "none")
 
 
 def run_threads(count: int, work: Callable[[int], None]) -> None:

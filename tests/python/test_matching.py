@@ -28,7 +28,7 @@ def test_a_listed_path_is_exact(index: plexindex.Index, server: Server) -> None:
     for row in rows[:20]:
         match = movies.match(row["path"])
         assert match
-        assert (match.status, match.rung, match.confidence) == ("ok", "exact", "high")
+        assert (match.status, match.match_kind, match.confidence) == ("ok", "exact", "high")
         assert match.key == f"/library/metadata/{row['ratingKey']}"
         assert (match.rating_key, match.title, match.path) == (row["ratingKey"], row["title"], row["path"])
         assert (match.kind, match.library, match.stale) == ("movie", "Movies", False)
@@ -46,19 +46,19 @@ def test_after_the_first_answers_no_request_is_needed(index: plexindex.Index, se
     assert [match.rating_key for match in movies.match_paths(row["path"] for row in rows)] == [
         row["ratingKey"] for row in rows
     ]
-    assert all(movies.match(row["path"]).rung == "exact" for row in rows)
+    assert all(movies.match(row["path"]).match_kind == "exact" for row in rows)
     assert server.requests() == 0
 
 
 def test_the_first_answer_fetches_the_library(index: plexindex.Index, server: Server) -> None:
-    assert index.match_path("Movies", server.paths(1)[-1]["path"]).rung == "exact"
+    assert index.match_path("Movies", server.paths(1)[-1]["path"]).match_kind == "exact"
     assert 0 < server.requests() <= 6
 
 
 def test_a_file_name_is_enough_under_no_location(index: plexindex.Index, server: Server) -> None:
     row = server.paths(1)[7]
     match = index.match_path("Movies", "/elsewhere/" + os.path.basename(row["path"]))
-    assert (match.rung, match.confidence, match.rating_key) == ("file_name", "high", row["ratingKey"])
+    assert (match.match_kind, match.confidence, match.rating_key) == ("file_name", "high", row["ratingKey"])
     assert match.reason_code == "path_tells"
     assert "tells the same item" in (match.reason or "")
     assert index.library("Movies").lookup_key("/elsewhere/" + os.path.basename(row["path"])) == match.key
@@ -102,7 +102,7 @@ def test_two_files_of_one_name_are_ambiguous(index: plexindex.Index, server: Ser
 def test_not_found_says_why(index: plexindex.Index) -> None:
     movies = index.library("Movies")
     inside = movies.match(MISSING)
-    assert (inside.status, inside.reason_code, inside.rung) == ("not_found", "not_listed", "none")
+    assert (inside.status, inside.reason_code, inside.match_kind) == ("not_found", "not_listed", "none")
     outside = movies.match("/nowhere/Not There (1950).mkv")
     assert (outside.status, outside.reason_code) == ("not_found", "no_location")
     for match in (inside, outside):
@@ -180,7 +180,7 @@ def test_batches(index: plexindex.Index, server: Server) -> None:
     matches = index.match_paths("Movies", [*paths, MISSING, "/elsewhere/" + os.path.basename(paths[0])])
     assert len(matches) == len(rows) + 2
     assert [match.rating_key for match in matches[: len(rows)]] == [row["ratingKey"] for row in rows]
-    assert (matches[-2].status, matches[-1].rung) == ("not_found", "file_name")
+    assert (matches[-2].status, matches[-1].match_kind) == ("not_found", "file_name")
     assert matches.counts() == {"ok": len(rows) + 1, "not_found": 1}
     assert len(index.match_paths("Movies", [])) == 0
 
@@ -241,7 +241,7 @@ def test_mappings(open_index: OpenIndex, server: Server) -> None:
     ):
         index = open_index(mappings=[("/elsewhere", "/nowhere"), rule])
         match = index.match_path("Movies", path)
-        assert (match.rung, match.confidence, match.rating_key) == ("mapped", "high", row["ratingKey"]), rule
+        assert (match.match_kind, match.confidence, match.rating_key) == ("mapped", "high", row["ratingKey"]), rule
         assert index.library("Movies").lookup_key(path) == match.key
         index.close()
 
@@ -265,7 +265,7 @@ def test_offline_questions_send_nothing(index: plexindex.Index, server: Server) 
     assert server.requests() == 0
     index.refresh("Movies")
     server.reset()
-    assert index.match_path("Movies", path, offline=True).rung == "exact"
+    assert index.match_path("Movies", path, offline=True).match_kind == "exact"
     assert index.match_path("Movies", MISSING, offline=True).status == "not_found"
     assert server.requests() == 0
 
@@ -277,4 +277,4 @@ def test_a_deadline_is_kept_and_the_next_call_goes_on(index: plexindex.Index, se
     assert match.status in ("not_yet", "needs_warm")
     assert match.reason
     server.post("faults/clear")
-    assert index.match_path("Movies", server.paths(1)[0]["path"], deadline=math.inf).rung == "exact"
+    assert index.match_path("Movies", server.paths(1)[0]["path"], deadline=math.inf).match_kind == "exact"

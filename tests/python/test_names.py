@@ -172,7 +172,7 @@ def test_a_recorded_item_that_is_not_listed_is_said(movies: plexindex.Library, s
     movies.record_match(path, "banana")
     assert "item 'banana', which was recorded for it, is not listed in library 'Movies'" in movies.match(path).message
     movies.record_match("/else/x.mkv", server.paths(1)[0]["ratingKey"])
-    assert movies.match("/else/x.mkv").rung == "confirmed"
+    assert movies.match("/else/x.mkv").match_kind == "confirmed"
     assert "recorded" not in movies.match("/else/y.mkv").message
 
 
@@ -200,7 +200,7 @@ def test_open_without_arguments_is_the_command_s(
     with plexindex.open() as index:
         assert index.cache_dir == f"{tmp_path}/configured"
         match = index.match_path("movies", path.replace("/data/", "/mnt/media/"))
-        assert (match.rung, match.confidence) == ("mapped", "high")
+        assert (match.match_kind, match.confidence) == ("mapped", "high")
     # What is given goes first, and the token goes nowhere else.
     with pytest.raises(plexindex.InvalidArgumentError, match="is sent nowhere else") as caught:
         plexindex.open(server_url="http://127.0.0.1:1")
@@ -272,7 +272,7 @@ def test_the_door_for_users_of_plexapi(server: Server, tmp_path: Path) -> None:
         section = index.section("Movies")
         match = section.match(row["path"])
         assert isinstance(match, plexindex.Match)
-        assert (match.rating_key, match.rung) == (row["ratingKey"], "exact")
+        assert (match.rating_key, match.match_kind) == (row["ratingKey"], "exact")
         assert match.light is not None
         assert (match.light.ratingKey, match.light.locations) == (int(row["ratingKey"]), [row["path"]])
         assert section.lookup_key(row["path"]) == match.key

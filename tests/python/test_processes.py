@@ -17,7 +17,7 @@ import sys, plexindex
 cache, url, token, first, second = sys.argv[1:]
 with plexindex.open(cache, server_url=url, token=token) as index:
     movies = index.library("Movies")
-    print(movies.lookup_key(first), movies.match(second).rung, index.match_path(None, first).title)
+    print(movies.lookup_key(first), movies.match(second).match_kind, index.match_path(None, first).title)
     movies.record_match("/host/second.mkv", movies.match(second).rating_key)
     print(index.stats().request_count)
 """
@@ -75,7 +75,7 @@ def test_an_index_works_on_both_sides_of_a_fork(index: plexindex.Index, server: 
             good = movies.match(rows[1]["path"]).rating_key == rows[1]["ratingKey"]
             good &= movies.lookup_key(rows[0]["path"]) == f"/library/metadata/{rows[0]['ratingKey']}"
             movies.record_match("/host/child.mkv", rows[2]["ratingKey"])
-            good &= movies.match("/host/child.mkv").rung == "confirmed"
+            good &= movies.match("/host/child.mkv").match_kind == "confirmed"
             index.close()
             code = 0 if good else 3
         finally:
@@ -106,4 +106,4 @@ def test_a_closing_child_waits_for_no_thread_of_its_parent(open_index: OpenIndex
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     thread.join(60)
-    assert index.match_path("Movies", server.paths(1)[0]["path"], offline=True).rung == "exact"
+    assert index.match_path("Movies", server.paths(1)[0]["path"], offline=True).match_kind == "exact"

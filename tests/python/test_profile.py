@@ -10,7 +10,7 @@ import plexindex
 import pytest
 from conftest import OpenIndex, Server
 
-PARTS = ("server", "parsing", "store", "images", "matching", "waiting")
+PARTS = ("server", "parsing", "store", "segments", "matching", "waiting")
 
 
 def test_the_parts_add_up(open_index: OpenIndex, server: Server) -> None:
@@ -24,7 +24,7 @@ def test_the_parts_add_up(open_index: OpenIndex, server: Server) -> None:
     assert (profile.calls, profile.slow_calls, profile.requests) == (1, 0, 4)
     assert profile.server >= 0.05
     assert profile.seconds >= profile.server
-    for part in ("parsing", "store", "images", "matching"):
+    for part in ("parsing", "store", "segments", "matching"):
         assert 0 < getattr(profile, part) < profile.seconds, part
     assert profile.matching < profile.seconds - profile.server
     assert set(profile.as_dict()) == set(profile.__slots__)
@@ -146,14 +146,14 @@ def test_proposals_are_what_answers_speak_for(open_index: OpenIndex, server: Ser
     assert index.proposals() == []
     rows = server.paths(1)
     for row in rows[:30]:
-        assert index.match_path("Movies", row["path"].replace("/data/", "/mnt/media/")).rung == "suffix"
+        assert index.match_path("Movies", row["path"].replace("/data/", "/mnt/media/")).match_kind == "suffix"
     index.match_path("Movies", "/elsewhere/" + rows[31]["path"].rpartition("/")[2])
     (proposal,) = index.proposals()
     # An answer by the file name alone names no folders: it speaks for no mapping, and against none.
     assert (proposal.host, proposal.server, proposal.matched, proposal.of) == ("/mnt/media", "/data", 30, 30)
     assert repr(proposal) == "<plexindex.Proposal '/mnt/media' -> '/data': 30 of 30 paths>"
     mapped = open_index(mappings=[proposal.mapping])
-    assert mapped.match_path("Movies", rows[0]["path"].replace("/data/", "/mnt/media/")).rung == "mapped"
+    assert mapped.match_path("Movies", rows[0]["path"].replace("/data/", "/mnt/media/")).match_kind == "mapped"
 
 
 def test_a_store_says_what_place_it_is_in(index: plexindex.Index, server: Server) -> None:

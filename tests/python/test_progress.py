@@ -73,7 +73,7 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
     assert server.get("stats")["requests"]["listing"] < 14
     # What was fetched is kept: the next call goes on where this one stopped.
     first: list[int] = []
-    assert slow.match_path("Movies", last_path(server), progress=lambda p: first.append(p.items)).rung == "exact"
+    assert slow.match_path("Movies", last_path(server), progress=lambda p: first.append(p.items)).match_kind == "exact"
     assert first[0] >= 20
     for ask in (slow.refresh, slow.library("Movies").refresh):
         with pytest.raises(StopError):
@@ -83,7 +83,7 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
 def test_a_callback_that_returns_false_ends_the_call(slow: plexindex.Index, server: Server) -> None:
     with pytest.raises(plexindex.AbortedError, match="stopped"):
         slow.match_path("Movies", last_path(server), progress=lambda progress: progress.items < 40)
-    assert slow.match_path("Movies", last_path(server), progress=lambda _: None).rung == "exact"
+    assert slow.match_path("Movies", last_path(server), progress=lambda _: None).match_kind == "exact"
 
 
 def test_the_last_word_of_a_callback_counts(open_index: OpenIndex, server: Server) -> None:
@@ -98,7 +98,7 @@ def test_the_last_word_of_a_callback_counts(open_index: OpenIndex, server: Serve
             index.refresh("Movies", full=True, progress=refuse)
     with pytest.raises(plexindex.AbortedError, match="stopped"):
         index.refresh("Movies", full=True, progress=lambda _: False)
-    assert index.match_path("Movies", last_path(server), offline=True).rung == "exact"
+    assert index.match_path("Movies", last_path(server), offline=True).match_kind == "exact"
 
 
 def test_a_callback_may_use_the_index(slow: plexindex.Index, server: Server) -> None:
@@ -124,7 +124,7 @@ def test_a_callback_cannot_close_its_index(slow: plexindex.Index, server: Server
     with pytest.raises(plexindex.Error, match="progress callback"):
         slow.match_path("Movies", last_path(server), progress=lambda _: slow.close())
     assert slow.is_open
-    assert slow.match_path("Movies", last_path(server)).rung == "exact"
+    assert slow.match_path("Movies", last_path(server)).match_kind == "exact"
 
 
 @pytest.mark.parametrize("listening", [False, True])
@@ -140,7 +140,7 @@ def test_ctrl_c_ends_a_fetch(slow: plexindex.Index, server: Server, listening: b
             interrupter.join()
         assert server.get("stats")["requests"]["listing"] < 14
     assert slow.is_open
-    assert slow.match_path("Movies", last_path(server)).rung == "exact"
+    assert slow.match_path("Movies", last_path(server)).match_kind == "exact"
 
 
 def interrupt_after(server: Server, listings: int) -> None:

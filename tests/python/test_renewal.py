@@ -58,7 +58,7 @@ def test_a_token_is_replaced_in_an_open_index(server: Server, used: Path) -> Non
     with pytest.raises(plexindex.OfflineError):  # the server has not accepted it
         movies.match("/host/a.mkv", offline=True)
     assert movies.lookup_key("/host/a.mkv") is None
-    assert movies.match("/host/a.mkv").rung == "confirmed"
+    assert movies.match("/host/a.mkv").match_kind == "confirmed"
     assert server.get("stats")["requests"]["listing"] == 0
     assert server.requests() == 1
     with pytest.raises(AttributeError):
@@ -111,7 +111,7 @@ def test_a_callable_is_called_again_after_401_and_498_and_once_for_all_threads(s
             assert failures == []
             assert len(threads) == 1
             assert threads[0] in {one.ident for one in asking}
-        assert movies.match("/host/a.mkv").rung == "confirmed"
+        assert movies.match("/host/a.mkv").match_kind == "confirmed"
     assert server.get("stats")["requests"]["listing"] == 0
 
 
@@ -212,7 +212,7 @@ def test_a_pickled_index_finds_its_token_again(server: Server, used: Path, monke
         raw = pickle.dumps(index)
         assert jwt(1).encode() not in raw
         again = pickle.loads(raw)  # noqa: S301
-        assert again.library("Movies").match("/host/a.mkv").rung == "confirmed"
+        assert again.library("Movies").match("/host/a.mkv").match_kind == "confirmed"
         again.close()
 
 
@@ -226,13 +226,13 @@ def test_from_server_follows_plexapi_and_takes_its_account(server: Server, used:
     with plexindex.from_server(known, used, library_ttl=0) as index:
         known._token = jwt(2)
         admit(server, jwt(2), expired=(jwt(1),))
-        assert index.match_path("Movies", "/host/a.mkv").rung == "confirmed"
+        assert index.match_path("Movies", "/host/a.mkv").match_kind == "confirmed"
         path = server.paths()[3]["path"]
         assert index.match_path("Movies", path).item is not None
         index.refresh("Movies")
         admit(server, jwt(3))
         index.token = jwt(3)
-        assert index.match_path("Movies", "/host/a.mkv").rung == "confirmed"
+        assert index.match_path("Movies", "/host/a.mkv").match_kind == "confirmed"
     assert server.get("stats")["requests"]["listing"] == 0
 
 

@@ -97,6 +97,8 @@ def test_the_sdist_holds_what_cargo_needs(tmp_path: Path) -> None:
         "rust/src/lib.rs",
         "rust/src/capi/functions/lookup.rs",
         "rust/include/plexindex.h",
+        "rust/include/plexindex_more.h",
+        "rust/scripts/describe_header.rs",
         "rust/tests/standin/Cargo.toml",
         "rust/bindings/python/accelerator/src/lib.rs",
         "rust/tests/standin/src/main.rs",

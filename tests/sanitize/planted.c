@@ -2,7 +2,7 @@
  * Mistakes that a sanitizer has to find before its silence means anything: `make sanitize` runs each first. As the
  * programs of tests/c, but not one of them: `planted NAME FOLDER`.
  */
-#include "plexindex.h"
+#include "plexindex_more.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -15,14 +15,13 @@ extern void planted_leak(void);
 
 static plexindex_handle *opened(const char *folder)
 {
-    plexindex_options options;
+    plexindex_error error;
+    plexindex_buffer *failed = plexindex_error_init(&error);
+    plexindex_options options = plexindex_options_init();
     plexindex_handle *handle = NULL;
-    memset(&options, 0, sizeof options);
-    options.size = sizeof options;
-    options.cache_dir.data = folder;
-    options.cache_dir.length = strlen(folder);
-    if (plexindex_open(&options, &handle, NULL) != PLEXINDEX_OK) {
-        printf("not opened: %s\n", plexindex_last_error_message());
+    options.cache_dir = plexindex_bytes_of(folder);
+    if (plexindex_open(&options, &handle, failed) != PLEXINDEX_OK) {
+        printf("not opened: %s\n", error.text);
         exit(77);
     }
     return handle;
@@ -33,7 +32,7 @@ static void overflow(const char *folder)
 {
     plexindex_handle *handle = opened(folder);
     plexindex_buffer buffer = {malloc(16), 4096, 0};
-    plexindex_stats_json(handle, &buffer, NULL);
+    plexindex_get_store_json(handle, &buffer, NULL);
     free(buffer.data);
     plexindex_close(handle, NULL);
 }

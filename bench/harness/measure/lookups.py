@@ -1,4 +1,4 @@
-"""Warm lookups in Python: against the peers, by rung, one by one and in batches; and a file name never seen."""
+"""Warm lookups in Python: against the peers, by match kind, one by one and in batches; and a file name never seen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..run import Run
 from ..timing import Spread, WrongAnswerError, at_once, check, each, interleaved
 from ..world import LIBRARY, Questions, World
 
-RUNGS = {"confirmed": "confirmed", "exact": "exact", "mapped": "mapped", "suffix": "suffix", "file name": "file_name"}
+KINDS = {"confirmed": "confirmed", "exact": "exact", "mapped": "mapped", "suffix": "suffix", "file name": "file_name"}
 TOO_SLOW_TO_FILL = 200_000
 BATCH = 20_000
 
@@ -28,9 +28,9 @@ def measure(run: Run, world: World) -> None:
         movies = index.library(LIBRARY)
         warm(run, world, movies)
         drop_in(run, world)
-        for name, rung in RUNGS.items():
+        for name, kind in KINDS.items():
             library = confirmed.library(LIBRARY) if name == "confirmed" else movies
-            by_rung(run, world, library, name, rung)
+            by_kind(run, world, library, name, kind)
         missed(run, world, movies)
         batches(run, world, movies)
         never_seen(run, world, movies)
@@ -134,14 +134,14 @@ def peers_bytes(peer: Peer, entries: int) -> Spread:
     return Spread.of([peer.bytes_on_disk() / entries])
 
 
-def by_rung(run: Run, world: World, movies: plexindex.Library, name: str, rung: str) -> None:
-    """One rung, by the fast path and by the full answer; the rung is checked too."""
-    run.say(f"{world.size:,}: rung '{name}'")
+def by_kind(run: Run, world: World, movies: plexindex.Library, name: str, kind: str) -> None:
+    """One match kind, by the fast path and by the full answer; the kind is checked too."""
+    run.say(f"{world.size:,}: match kind '{name}'")
     asked = world.questions["exact" if name == "confirmed" else name]
     paths, expected = asked.fresh(0)
     matches = movies.match_paths(paths, offline=True)
     check(f"match_paths, {name}", paths, [match.key for match in matches], expected)
-    check(f"match_paths, the rung {name}", paths, [match.rung for match in matches], [rung] * len(paths))
+    check(f"match_paths, the match kind {name}", paths, [match.match_kind for match in matches], [kind] * len(paths))
     before = world.server.requests()
     contenders = [
         ("lookup_key", timed(movies.lookup_key, f"lookup_key, {name}", asked, None)),
@@ -150,7 +150,7 @@ def by_rung(run: Run, world: World, movies: plexindex.Library, name: str, rung: 
     spreads = interleaved(run.rounds, contenders)
     if asks := world.server.requests() - before:
         raise WrongAnswerError(f"{asks} requests for answers that are known: {name}")
-    row = run.results.row(f"rung {name}", "By rung, in Python", world.size)
+    row = run.results.row(f"match kind {name}", "By match kind, in Python", world.size)
     for who, spread in spreads.items():
         row.add(f"plexindex {who}", spread, ours=True)
 
@@ -162,7 +162,9 @@ def missed(run: Run, world: World, movies: plexindex.Library) -> None:
         ("lookup_key", timed(movies.lookup_key, "lookup_key, miss", asked, None)),
         ("match", timed(lambda path: movies.match(path, offline=True).key, "match, miss", asked, BATCH)),
     ]
-    row = run.results.row("rung miss", "By rung, in Python", world.size, note="nothing is found, and no server asked")
+    row = run.results.row(
+        "match kind miss", "By match kind, in Python", world.size, note="nothing is found, and no server asked"
+    )
     for who, spread in interleaved(run.rounds, contenders).items():
         row.add(f"plexindex {who}", spread, ours=True)
 

@@ -17,7 +17,7 @@ CALLS = {
 }
 
 
-RUNGS = ("exact", "confirmed", "mapped", "suffix", "file name", "miss")
+KINDS = ("exact", "confirmed", "mapped", "suffix", "file name", "miss")
 
 
 def scale(run: Run, world: World) -> None:
@@ -25,13 +25,13 @@ def scale(run: Run, world: World) -> None:
     measure(run, world, ("exact",))
 
 
-def measure(run: Run, world: World, rungs: tuple[str, ...] = RUNGS) -> None:
-    """Every rung, every call."""
-    for rung in rungs:
-        run.say(f"{world.size:,}: native, {rung}")
-        asked = world.questions["exact" if rung == "confirmed" else rung]
+def measure(run: Run, world: World, kinds: tuple[str, ...] = KINDS) -> None:
+    """Every match kind, every call."""
+    for kind in kinds:
+        run.say(f"{world.size:,}: native, {kind}")
+        asked = world.questions["exact" if kind == "confirmed" else kind]
         pairs = asked.write(world.folder / "native")
-        store = world.confirmed_store() if rung == "confirmed" else world.store
+        store = world.confirmed_store() if kind == "confirmed" else world.store
 
         def call(how: str, store: object = store, pairs: object = pairs) -> Callable[[int], float]:
             def measure(number: int) -> float:
@@ -42,14 +42,14 @@ def measure(run: Run, world: World, rungs: tuple[str, ...] = RUNGS) -> None:
             return measure
 
         # A miss may ask the server, unless it is a lookup.
-        hows = ("lookup", "batch") if rung == "miss" else tuple(CALLS)
+        hows = ("lookup", "batch") if kind == "miss" else tuple(CALLS)
         spreads = interleaved(run.rounds, [(how, call(how)) for how in hows])
         row = run.results.row(
-            f"native {rung}", "Warm lookups in C", world.size, note="fresh copies, random order, each answer compared"
+            f"native {kind}", "Warm lookups in C", world.size, note="fresh copies, random order, each answer compared"
         )
         for how in hows:
             row.add(f"plexindex {CALLS[how]}", spreads[how], ours=True)
-        if rung == "exact":
+        if kind == "exact":
             python = run.results.find("warm lookup", world.size)[0]
             spread = python.value("dict") if python else None
             if spread:
@@ -75,8 +75,8 @@ def read_divan(run: Run, text: str) -> None:
             continue
         fastest, slowest, median, _ = (float(value) * UNITS[unit] for value, unit in times[:4])
         samples = re.search(r"│ (\d+)\s+│ \d+\s*$", found.group(3))
-        size, rung, call = int(names[depth]), names[depth - 1], names[depth - 2]
-        name, group = f"Rust {rung}", "Warm lookups in Rust"
+        size, kind, call = int(names[depth]), names[depth - 1], names[depth - 2]
+        name, group = f"Rust {kind}", "Warm lookups in Rust"
         row = next((row for row in run.results.rows if (row.name, row.size) == (name, size)), None)
         row = row or run.results.row(name, group, size, note="by divan: a round is a sample of 1,000")
         row.add(

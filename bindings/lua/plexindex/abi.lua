@@ -13,11 +13,12 @@ typedef struct plexindex_query plexindex_query;
 typedef struct plexindex_text plexindex_text;
 typedef struct plexindex_answer plexindex_answer;
 typedef struct plexindex_item plexindex_item;
+typedef struct plexindex_stats plexindex_stats;
+typedef struct plexindex_answers plexindex_answers;
+typedef struct plexindex_walk_request plexindex_walk_request;
 typedef struct plexindex_edit plexindex_edit;
 typedef struct plexindex_edit_report plexindex_edit_report;
 typedef struct plexindex_table_op plexindex_table_op;
-typedef struct plexindex_statistics plexindex_statistics;
-typedef struct plexindex_answers plexindex_answers;
 typedef int32_t (*plexindex_renew_token_fn)(void * user, plexindex_buffer * token);
 typedef int32_t (*plexindex_progress_fn)(void * user, const plexindex_progress * progress);
 typedef void (*plexindex_log_fn)(void * user, int32_t level, const char * message, size_t length);
@@ -85,7 +86,7 @@ struct plexindex_text {
 };
 struct plexindex_answer {
   int32_t status;
-  uint8_t rung;
+  uint8_t match_kind;
   uint8_t confidence;
   uint8_t reason;
   uint8_t flags;
@@ -118,6 +119,57 @@ struct plexindex_item {
   uint32_t flags;
   uint32_t reserved;
 };
+struct plexindex_stats {
+  size_t size;
+  uint64_t answers[6];
+  uint64_t lookup_misses;
+  uint64_t stale_answers;
+  uint64_t requests[8];
+  uint64_t bytes_received;
+  uint64_t store_requests;
+  uint64_t store_answers;
+  uint64_t listings;
+  uint64_t network_us;
+  uint64_t store_us;
+  uint64_t segment_us;
+  uint64_t items;
+  uint64_t matches;
+  uint64_t libraries;
+  uint64_t disk_bytes;
+  uint64_t sequence;
+  uint64_t events;
+  uint64_t hints;
+  uint64_t parse_us;
+  uint64_t wait_us;
+  uint64_t match_us;
+  uint64_t calls;
+  uint64_t calls_us;
+  uint64_t slow_calls;
+  uint64_t failures;
+  uint64_t size_limit;
+  uint64_t over_limit;
+  uint64_t evictions;
+  char last_failure[512];
+};
+struct plexindex_answers {
+  uint32_t size;
+  uint32_t answer_size;
+  uint32_t item_size;
+  uint32_t count;
+  uint32_t first;
+  uint32_t log_lines;
+};
+struct plexindex_walk_request {
+  size_t size;
+  const plexindex_library_handle * library;
+  plexindex_bytes folders;
+  size_t folders_count;
+  size_t limit;
+  uint64_t walk;
+  uint64_t files;
+  uint32_t rules;
+  uint32_t flags;
+};
 struct plexindex_edit {
   size_t size;
   const plexindex_library_handle * library;
@@ -144,103 +196,61 @@ struct plexindex_table_op {
   plexindex_bytes name;
   plexindex_bytes value;
 };
-struct plexindex_statistics {
-  size_t size;
-  uint64_t answers[6];
-  uint64_t lookup_misses;
-  uint64_t stale_answers;
-  uint64_t requests[8];
-  uint64_t bytes_received;
-  uint64_t store_requests;
-  uint64_t store_answers;
-  uint64_t listings;
-  uint64_t network_us;
-  uint64_t store_us;
-  uint64_t image_us;
-  uint64_t items;
-  uint64_t matches;
-  uint64_t libraries;
-  uint64_t disk_bytes;
-  uint64_t sequence;
-  uint64_t events;
-  uint64_t hints;
-  uint64_t parse_us;
-  uint64_t wait_us;
-  uint64_t match_us;
-  uint64_t calls;
-  uint64_t calls_us;
-  uint64_t slow_calls;
-  uint64_t failures;
-  uint64_t size_limit;
-  uint64_t over_limit;
-  uint64_t evictions;
-};
-struct plexindex_answers {
-  uint32_t size;
-  uint32_t answer_size;
-  uint32_t item_size;
-  uint32_t count;
-  uint32_t first;
-  uint32_t log_lines;
-};
-uint32_t plexindex_abi_version(void);
-const char * plexindex_version(void);
-const char * plexindex_status_name(int32_t status);
-const char * plexindex_last_error_message(void);
+uint32_t plexindex_get_abi_version(void);
+const char * plexindex_get_version(void);
+const char * plexindex_get_status_name(int32_t status);
 int32_t plexindex_open(const plexindex_options * options, plexindex_handle ** out_handle, plexindex_buffer * error);
-int32_t plexindex_set_token(const plexindex_handle * handle, const char * token, size_t length, plexindex_buffer * error);
+int32_t plexindex_set_token(const plexindex_handle * handle, const char * token, size_t token_length, plexindex_buffer * error);
 int32_t plexindex_close(plexindex_handle * handle, plexindex_buffer * error);
-int32_t plexindex_library(const plexindex_handle * handle, int32_t kind, const char * selector, size_t length, const plexindex_library_handle ** out_library, plexindex_buffer * error);
+int32_t plexindex_get_library(const plexindex_handle * handle, int32_t kind, const char * selector, size_t selector_length, const plexindex_library_handle ** out_library, plexindex_buffer * error);
 const char * plexindex_lookup_key(const plexindex_library_handle * library, const char * path);
-int32_t plexindex_lookup_keys(const plexindex_library_handle * library, const char * paths, size_t length, size_t count, plexindex_buffer * keys, plexindex_buffer * error);
-int32_t plexindex_match_path(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * answer, plexindex_buffer * error);
-int32_t plexindex_match_paths(const plexindex_handle * handle, const plexindex_query * query, size_t count, plexindex_buffer * answers, plexindex_buffer * error);
-int32_t plexindex_match_folder(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * answer, plexindex_buffer * error);
-int32_t plexindex_items_below(const plexindex_library_handle * library, const char * path, size_t path_length, const char * after, size_t after_length, size_t limit, plexindex_buffer * page, plexindex_buffer * error);
-int32_t plexindex_match_guid(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * answer, plexindex_buffer * error);
-int32_t plexindex_search_title(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * answer, plexindex_buffer * error);
-size_t plexindex_block_answers(const plexindex_buffer * block);
-const plexindex_answer * plexindex_block_answer(const plexindex_buffer * block, size_t place);
-const plexindex_item * plexindex_block_item(const plexindex_buffer * block, const plexindex_answer * answer);
-const plexindex_item * plexindex_block_candidate(const plexindex_buffer * block, const plexindex_answer * answer, size_t place);
-const char * plexindex_block_text(const plexindex_buffer * block, const plexindex_text * text);
-int32_t plexindex_compare_paths(const char * path, size_t path_length, const char * others, size_t others_length, size_t count, uint32_t * relations, plexindex_buffer * error);
-int32_t plexindex_walk(const plexindex_library_handle * library, const char * folders, size_t length, size_t count, uint32_t rules, size_t limit, uint64_t * files, plexindex_buffer * page, plexindex_buffer * error);
-int32_t plexindex_items_not_on_disk(const plexindex_library_handle * library, const char * path, size_t path_length, const char * after, size_t after_length, size_t limit, plexindex_buffer * page, plexindex_buffer * error);
-int32_t plexindex_host_path(const plexindex_handle * handle, const char * path, size_t path_length, plexindex_buffer * host, plexindex_buffer * error);
+int32_t plexindex_lookup_keys(const plexindex_library_handle * library, const char * paths, size_t paths_length, size_t count, plexindex_buffer * out_keys, plexindex_buffer * error);
+int32_t plexindex_match_path(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_answer, plexindex_buffer * error);
+int32_t plexindex_match_paths(const plexindex_handle * handle, const plexindex_query * query, size_t count, plexindex_buffer * out_answers, plexindex_buffer * error);
+int32_t plexindex_match_guid(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_answer, plexindex_buffer * error);
+int32_t plexindex_search_title(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_answer, plexindex_buffer * error);
+size_t plexindex_count_answers(const plexindex_buffer * block);
+const plexindex_answer * plexindex_get_answer(const plexindex_buffer * block, size_t place);
+const plexindex_item * plexindex_get_item(const plexindex_buffer * block, const plexindex_answer * answer);
+const plexindex_item * plexindex_get_candidate(const plexindex_buffer * block, const plexindex_answer * answer, size_t place);
+const char * plexindex_get_text(const plexindex_buffer * block, const plexindex_text * text);
 int32_t plexindex_record_match(const plexindex_library_handle * library, const char * path, size_t path_length, const char * key, size_t key_length, plexindex_buffer * error);
 int32_t plexindex_record_matches(const plexindex_library_handle * library, const char * paths, size_t paths_length, const char * keys, size_t keys_length, size_t count, plexindex_buffer * error);
-int32_t plexindex_invalidate_path(const plexindex_library_handle * library, const char * path, size_t length, plexindex_buffer * error);
-int32_t plexindex_invalidate_item(const plexindex_library_handle * library, const char * key, size_t length, plexindex_buffer * error);
+int32_t plexindex_invalidate_path(const plexindex_library_handle * library, const char * path, size_t path_length, plexindex_buffer * error);
+int32_t plexindex_invalidate_item(const plexindex_library_handle * library, const char * key, size_t key_length, plexindex_buffer * error);
 int32_t plexindex_invalidate_library(const plexindex_library_handle * library, plexindex_buffer * error);
-int32_t plexindex_invalidate_all(const plexindex_handle * handle, plexindex_buffer * error);
 int32_t plexindex_clear(const plexindex_handle * handle, plexindex_buffer * error);
 int32_t plexindex_refresh(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * error);
+int32_t plexindex_get_stats(const plexindex_handle * handle, plexindex_stats * out_stats, plexindex_buffer * error);
+int32_t plexindex_drain_log(plexindex_log_fn receive, void * user, plexindex_buffer * error);
+int32_t plexindex_list_libraries_json(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_json, plexindex_buffer * error);
+int32_t plexindex_check_server_json(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_json, plexindex_buffer * error);
+int32_t plexindex_get_store_json(const plexindex_handle * handle, plexindex_buffer * out_json, plexindex_buffer * error);
+int32_t plexindex_propose_mappings_json(const plexindex_handle * handle, plexindex_buffer * out_json, plexindex_buffer * error);
+int32_t plexindex_list_items(const plexindex_library_handle * library, int64_t * cursor, size_t limit, plexindex_buffer * out_page, plexindex_buffer * error);
+int32_t plexindex_get_item_json(const plexindex_library_handle * library, const char * key, size_t key_length, plexindex_buffer * out_json, plexindex_buffer * error);
+int32_t plexindex_match_folder(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_answer, plexindex_buffer * error);
+int32_t plexindex_list_items_below(const plexindex_library_handle * library, const char * path, size_t path_length, const char * after, size_t after_length, size_t limit, plexindex_buffer * out_page, plexindex_buffer * error);
+int32_t plexindex_compare_paths(const char * path, size_t path_length, const char * others, size_t others_length, size_t count, uint32_t * out_relations, plexindex_buffer * error);
+int32_t plexindex_walk(plexindex_walk_request * walk, plexindex_buffer * out_findings, plexindex_buffer * error);
+int32_t plexindex_list_items_not_on_disk(const plexindex_library_handle * library, const char * path, size_t path_length, const char * after, size_t after_length, size_t limit, plexindex_buffer * out_page, plexindex_buffer * error);
+int32_t plexindex_map_to_host(const plexindex_handle * handle, const char * path, size_t path_length, plexindex_buffer * out_host, plexindex_buffer * error);
 int32_t plexindex_watch_start(const plexindex_handle * handle, plexindex_buffer * error);
 int32_t plexindex_watch_stop(const plexindex_handle * handle, plexindex_buffer * error);
-int32_t plexindex_notify(const plexindex_handle * handle, const char * body, size_t length, plexindex_buffer * error);
-int32_t plexindex_changes_json(const plexindex_handle * handle, const plexindex_query * query, size_t limit, plexindex_buffer * json, plexindex_buffer * error);
+int32_t plexindex_notify(const plexindex_handle * handle, const char * body, size_t body_length, plexindex_buffer * error);
+int32_t plexindex_list_changes_json(const plexindex_handle * handle, const plexindex_query * query, size_t limit, plexindex_buffer * out_json, plexindex_buffer * error);
 int32_t plexindex_wait_for_changes(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * error);
 int32_t plexindex_wake_waiting(const plexindex_handle * handle, plexindex_buffer * error);
-int32_t plexindex_edit_items(const plexindex_handle * handle, const plexindex_edit * edit, plexindex_edit_report * report, plexindex_buffer * error);
-int32_t plexindex_table(const plexindex_handle * handle, const char * name, size_t length, uint32_t flags, const plexindex_table_handle ** out_table, plexindex_buffer * error);
+int32_t plexindex_edit_items(const plexindex_edit * edit, plexindex_edit_report * out_report, plexindex_buffer * error);
+int32_t plexindex_get_table(const plexindex_handle * handle, const char * name, size_t name_length, uint32_t flags, const plexindex_table_handle ** out_table, plexindex_buffer * error);
 const char * plexindex_table_lookup(const plexindex_table_handle * table, const char * name);
-int32_t plexindex_table_get(const plexindex_table_handle * table, const char * name, size_t name_length, plexindex_buffer * value, plexindex_buffer * error);
+int32_t plexindex_table_get(const plexindex_table_handle * table, const char * name, size_t name_length, plexindex_buffer * out_value, plexindex_buffer * error);
 int32_t plexindex_table_put(const plexindex_table_handle * table, const char * name, size_t name_length, const char * value, size_t value_length, int64_t ttl_ms, uint64_t limit, plexindex_buffer * error);
 int32_t plexindex_table_remove(const plexindex_table_handle * table, const char * name, size_t name_length, plexindex_buffer * error);
 int32_t plexindex_table_write(const plexindex_handle * handle, const plexindex_table_op * ops, size_t count, int64_t ttl_ms, uint64_t limit, plexindex_buffer * error);
-int32_t plexindex_table_next(const plexindex_table_handle * table, const char * after, size_t after_length, plexindex_buffer * name, plexindex_buffer * error);
-int32_t plexindex_table_count(const plexindex_table_handle * table, uint64_t * count, plexindex_buffer * error);
+int32_t plexindex_table_get_next(const plexindex_table_handle * table, const char * after, size_t after_length, plexindex_buffer * out_name, plexindex_buffer * error);
+int32_t plexindex_table_count(const plexindex_table_handle * table, uint64_t * out_count, plexindex_buffer * error);
 int32_t plexindex_table_clear(const plexindex_table_handle * table, plexindex_buffer * error);
-int32_t plexindex_items(const plexindex_handle * handle, const plexindex_library_handle * library, int64_t * cursor, size_t limit, plexindex_buffer * page, plexindex_buffer * error);
-int32_t plexindex_item_json(const plexindex_library_handle * library, const char * key, size_t key_length, plexindex_buffer * json, plexindex_buffer * error);
-int32_t plexindex_libraries_json(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * json, plexindex_buffer * error);
-int32_t plexindex_server_json(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * json, plexindex_buffer * error);
-int32_t plexindex_store_json(const plexindex_handle * handle, plexindex_buffer * json, plexindex_buffer * error);
-int32_t plexindex_proposals_json(const plexindex_handle * handle, plexindex_buffer * json, plexindex_buffer * error);
-int32_t plexindex_stats(const plexindex_handle * handle, plexindex_statistics * stats, plexindex_buffer * error);
-int32_t plexindex_stats_json(const plexindex_handle * handle, plexindex_buffer * json, plexindex_buffer * error);
-int32_t plexindex_drain_log(plexindex_log_fn receive, void * user, plexindex_buffer * error);
 ]]
 
 local abi = { constants = {}, statuses = {}, structs = {} }
@@ -267,12 +277,12 @@ abi.constants.SELECT_TITLE = 1
 abi.constants.SELECT_SECTION = 2
 abi.constants.SELECT_UUID = 3
 abi.constants.SELECT_ALL = 4
-abi.constants.RUNG_NONE = 0
-abi.constants.RUNG_CONFIRMED = 1
-abi.constants.RUNG_EXACT = 2
-abi.constants.RUNG_MAPPED = 3
-abi.constants.RUNG_SUFFIX = 4
-abi.constants.RUNG_FILE_NAME = 5
+abi.constants.MATCH_NONE = 0
+abi.constants.MATCH_CONFIRMED = 1
+abi.constants.MATCH_EXACT = 2
+abi.constants.MATCH_MAPPED = 3
+abi.constants.MATCH_SUFFIX = 4
+abi.constants.MATCH_FILE_NAME = 5
 abi.constants.CONFIDENCE_NONE = 0
 abi.constants.CONFIDENCE_LOW = 1
 abi.constants.CONFIDENCE_HIGH = 2
@@ -292,6 +302,21 @@ abi.constants.REASON_EMPTY = 12
 abi.constants.REASON_ABOVE_LOCATIONS = 13
 abi.constants.REASON_UNAVAILABLE = 14
 abi.constants.ANSWER_STALE = 1
+abi.constants.ITEM_PATH_NOT_UTF8 = 1
+abi.constants.ITEM_KEY_ONLY = 2
+abi.constants.REQUEST_IDENTITY = 0
+abi.constants.REQUEST_PROBE = 1
+abi.constants.REQUEST_PAGE = 2
+abi.constants.REQUEST_DELTA = 3
+abi.constants.REQUEST_FIND_PATH = 4
+abi.constants.REQUEST_CONFIRM = 5
+abi.constants.REQUEST_EDIT = 6
+abi.constants.REQUEST_EVENTS = 7
+abi.constants.LOG_OFF = -1
+abi.constants.LOG_ERROR = 1
+abi.constants.LOG_WARN = 2
+abi.constants.LOG_INFO = 3
+abi.constants.LOG_DEBUG = 4
 abi.constants.PATHS_EQUAL = 65536
 abi.constants.PATHS_UNDER = 131072
 abi.constants.PATHS_COMMON = 65535
@@ -304,16 +329,7 @@ abi.constants.RULE_SAMPLES = 32
 abi.constants.RULE_EXTRAS = 64
 abi.constants.RULE_DISCS = 128
 abi.constants.RULE_PLEXIGNORE = 256
-abi.constants.ITEM_PATH_NOT_UTF8 = 1
-abi.constants.ITEM_KEY_ONLY = 2
-abi.constants.REQUEST_IDENTITY = 0
-abi.constants.REQUEST_PROBE = 1
-abi.constants.REQUEST_PAGE = 2
-abi.constants.REQUEST_DELTA = 3
-abi.constants.REQUEST_FIND_PATH = 4
-abi.constants.REQUEST_CONFIRM = 5
-abi.constants.REQUEST_EDIT = 6
-abi.constants.REQUEST_EVENTS = 7
+abi.constants.WALK_ONCE = 1
 abi.constants.EDIT_LOCK = 0
 abi.constants.EDIT_UNLOCK = 1
 abi.constants.EDIT_LEAVE = 2
@@ -325,11 +341,6 @@ abi.constants.TABLE_FOLD_ASCII = 1
 abi.constants.TABLE_PUT = 1
 abi.constants.TABLE_REMOVE = 2
 abi.constants.TABLE_CLEAR = 3
-abi.constants.LOG_OFF = -1
-abi.constants.LOG_ERROR = 1
-abi.constants.LOG_WARN = 2
-abi.constants.LOG_INFO = 3
-abi.constants.LOG_DEBUG = 4
 abi.statuses.OK = 0
 abi.statuses.NOT_FOUND = 1
 abi.statuses.AMBIGUOUS = 2
@@ -366,11 +377,12 @@ abi.structs.plexindex_options = { "size", "cache_dir", "server_url", "token", "u
 abi.structs.plexindex_progress = { "size", "library", "items", "total", "elapsed_ms" }
 abi.structs.plexindex_query = { "size", "library", "text", "deadline_ms", "flags", "reserved", "progress", "progress_user" }
 abi.structs.plexindex_text = { "offset", "length" }
-abi.structs.plexindex_answer = { "status", "rung", "confidence", "reason", "flags", "item", "candidates", "candidates_count", "candidates_total", "message", "age_ms", "items", "files", "kind", "reserved" }
+abi.structs.plexindex_answer = { "status", "match_kind", "confidence", "reason", "flags", "item", "candidates", "candidates_count", "candidates_total", "message", "age_ms", "items", "files", "kind", "reserved" }
 abi.structs.plexindex_item = { "key", "rating_key", "title", "guid", "show_title", "show_rating_key", "show_guid", "path", "section", "library_title", "kind", "year", "season", "episode", "flags", "reserved" }
+abi.structs.plexindex_stats = { "size", "answers", "lookup_misses", "stale_answers", "requests", "bytes_received", "store_requests", "store_answers", "listings", "network_us", "store_us", "segment_us", "items", "matches", "libraries", "disk_bytes", "sequence", "events", "hints", "parse_us", "wait_us", "match_us", "calls", "calls_us", "slow_calls", "failures", "size_limit", "over_limit", "evictions", "last_failure" }
+abi.structs.plexindex_answers = { "size", "answer_size", "item_size", "count", "first", "log_lines" }
+abi.structs.plexindex_walk_request = { "size", "library", "folders", "folders_count", "limit", "walk", "files", "rules", "flags" }
 abi.structs.plexindex_edit = { "size", "library", "keys", "keys_count", "changes", "changes_count", "deadline_ms", "lock", "reserved" }
 abi.structs.plexindex_edit_report = { "size", "states", "states_capacity", "done", "failed", "requests" }
 abi.structs.plexindex_table_op = { "kind", "reserved", "table", "name", "value" }
-abi.structs.plexindex_statistics = { "size", "answers", "lookup_misses", "stale_answers", "requests", "bytes_received", "store_requests", "store_answers", "listings", "network_us", "store_us", "image_us", "items", "matches", "libraries", "disk_bytes", "sequence", "events", "hints", "parse_us", "wait_us", "match_us", "calls", "calls_us", "slow_calls", "failures", "size_limit", "over_limit", "evictions" }
-abi.structs.plexindex_answers = { "size", "answer_size", "item_size", "count", "first", "log_lines" }
 return abi

@@ -30,7 +30,7 @@ test('one path, many paths, candidates', async (t) => {
   assert.strictEqual(library.lookupKey(movies[0].path), null, 'nothing was fetched yet');
   const one = await library.match(movies[0].path);
   assert.strictEqual(one.status, 'OK');
-  assert.deepStrictEqual([one.rung, one.confidence, one.stale], ['exact', 'high', false]);
+  assert.deepStrictEqual([one.matchKind, one.confidence, one.stale], ['exact', 'high', false]);
   assert.deepStrictEqual([one.item.key, one.item.title, one.item.kind], [movies[0].key, movies[0].title, 'movie']);
   assert.strictEqual(one.item.path, movies[0].path);
 
@@ -154,7 +154,7 @@ test('statistics, facts, and what is recorded', async (t) => {
   const library = index.library('Movies');
   await library.recordMatch('/own/name.mkv', movies[3].key);
   await library.recordMatches([['/own/a.mkv', movies[4].key], ['/own/b.mkv', movies[5].key]]);
-  assert.strictEqual((await library.match('/own/name.mkv')).rung, 'confirmed');
+  assert.strictEqual((await library.match('/own/name.mkv')).matchKind, 'confirmed');
   await library.invalidatePath('/own/name.mkv');
   assert.strictEqual((await library.match('/own/name.mkv')).status, 'NOT_FOUND');
   const stats = await index.stats();
@@ -196,21 +196,21 @@ test('the feed of changes', async (t) => {
   const index = await opened(t);
   const library = index.library('Movies');
   await library.refresh();
-  const { token, changes } = await library.changes(null);
+  const { cursor, changes } = await library.changes(null);
   assert.deepStrictEqual(changes, []);
-  assert.strictEqual(await library.waitForChanges(token, { deadlineMs: 1, offline: true }), false);
+  assert.strictEqual(await library.waitForChanges(cursor, { deadlineMs: 1, offline: true }), false);
   const stopped = new AbortController();
-  const waiting = library.waitForChanges(token, { signal: stopped.signal, offline: true });
+  const waiting = library.waitForChanges(cursor, { signal: stopped.signal, offline: true });
   setImmediate(() => stopped.abort());
   await assert.rejects(waiting, { name: 'AbortError' });
   const all = [];
-  for (let page = { token: '', more: true }; page.more; all.push(...page.changes)) {
-    page = await library.changes(page.token, { full: page.token === '', limit: 700 });
+  for (let page = { cursor: '', more: true }; page.more; all.push(...page.changes)) {
+    page = await library.changes(page.cursor, { full: page.cursor === '', limit: 700 });
   }
   assert.ok(all.length >= 1500 && all.every((one) => one.change === 'added'));
   assert.ok(all.some((one) => one.path === movies[0].path));
-  await assert.rejects(library.changes('no token'), { code: 'INVALID_ARGUMENT' });
-  const unheard = library.waitForChanges(token, { offline: true }).catch((error) => error.code);
+  await assert.rejects(library.changes('no cursor'), { code: 'INVALID_ARGUMENT' });
+  const unheard = library.waitForChanges(cursor, { offline: true }).catch((error) => error.code);
   await index.close();
   assert.strictEqual(await unheard, 'CLOSED');
 });

@@ -129,6 +129,6 @@ module Plexindex
 
   # The version of the library.
   def self.version
-    Native::FUNCTIONS[:version].call.to_s
+    Native::FUNCTIONS[:get_version].call.to_s
   end
 end

@@ -35,7 +35,7 @@ class TestPlexindex < Minitest::Test
     movies = opened.library("Movies")
     assert_nil movies.lookup_key(MOVIES[0]["path"])
     one = movies.match(MOVIES[0]["path"])
-    assert_equal [:ok, :exact, :high, false], [one.status, one.rung, one.confidence, one.stale]
+    assert_equal [:ok, :exact, :high, false], [one.status, one.match_kind, one.confidence, one.stale]
     assert_equal [MOVIES[0]["key"], MOVIES[0]["title"], MOVIES[0]["path"], :movie], one.item.to_a.values_at(0, 2, 7, 10)
     paths = MOVIES.map { |movie| movie["path"] } + ["/nowhere/x.mkv"]
     keys = MOVIES.map { |movie| movie["key"] } + [nil]
@@ -213,7 +213,7 @@ class TestPlexindex < Minitest::Test
     movies = index.library("Movies")
     movies.record_match("/own/name.mkv", MOVIES[3]["key"])
     movies.record_matches([["/own/a.mkv", MOVIES[4]["key"]], ["/own/b.mkv", MOVIES[5]["key"]]])
-    assert_equal :confirmed, movies.match("/own/name.mkv").rung
+    assert_equal :confirmed, movies.match("/own/name.mkv").match_kind
     movies.invalidate_path("/own/name.mkv")
     assert_equal :not_found, movies.match("/own/name.mkv").status
     stats = index.stats
@@ -250,17 +250,17 @@ class TestPlexindex < Minitest::Test
     index = opened
     movies = index.library("Movies")
     movies.refresh
-    token = movies.changes["token"]
-    assert_equal false, movies.wait_for_changes(token, deadline_ms: 1, offline: true)
-    error = assert_raises(Plexindex::Error) { movies.wait_for_changes(token, offline: true) { false } }
+    cursor = movies.changes["cursor"]
+    assert_equal false, movies.wait_for_changes(cursor, deadline_ms: 1, offline: true)
+    error = assert_raises(Plexindex::Error) { movies.wait_for_changes(cursor, offline: true) { false } }
     assert_equal :aborted, error.code
     page = movies.changes(full: true, limit: 700)
     all = page["changes"]
-    all += (page = movies.changes(page["token"], limit: 700))["changes"] while page["more"]
+    all += (page = movies.changes(page["cursor"], limit: 700))["changes"] while page["more"]
     assert_operator all.size, :>=, 1500
     assert_includes(all.map { |change| change["path"] }, MOVIES[0]["path"])
     waiting = Thread.new do
-      movies.wait_for_changes(token, offline: true)
+      movies.wait_for_changes(cursor, offline: true)
     rescue Plexindex::ClosedError => e
       e
     end
@@ -273,7 +273,7 @@ class TestPlexindex < Minitest::Test
     rules = [{ from: "/mnt/films", to: "/data/movies" }]
     movies = opened(mappings: rules).library("Movies")
     found = movies.match(MOVIES[0]["path"].sub("/data/movies", "/mnt/films"))
-    assert_equal [:mapped, MOVIES[0]["key"]], [found.rung, found.item.key]
+    assert_equal [:mapped, MOVIES[0]["key"]], [found.match_kind, found.item.key]
     assert_raises(ArgumentError) { opened(mappings: [{ from: "/a", to: "/b", side: :moon }]) }
   end
 

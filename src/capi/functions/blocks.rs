@@ -1,4 +1,4 @@
-//! Reading a block of answers.
+//! Read an answer.
 
 use std::ffi::c_char;
 
@@ -8,14 +8,14 @@ use crate::capi::types::{AnswerRecord, Buffer, ItemRecord, Text};
 
 /// How many answers a block has: one for each query, in order. 0 for a buffer that holds no block.
 ///
-/// The functions plexindex_block_*() read a block that plexindex_match_path() and the like wrote. They check each offset
-/// against `block`, which is the buffer as that call left it. They cannot fail: what is not there is NULL, or 0. Any
-/// thread may call them, and what they give lies in the buffer's memory.
+/// This and the next four functions read a block that plexindex_match_path() and the like wrote. They check each
+/// offset against `block`, which is the buffer as that call left it, and cannot fail: what is not there is NULL or 0.
+/// Their results lie in the buffer's memory.
 ///
 /// # Safety
 /// `block` must be NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_block_answers(block: *const Buffer) -> usize {
+pub unsafe extern "C" fn plexindex_count_answers(block: *const Buffer) -> usize {
     guard_value(0, || {
         // SAFETY: the caller's promise.
         unsafe { Written::of(block) }.map_or(0, |block| block.count())
@@ -27,7 +27,7 @@ pub unsafe extern "C" fn plexindex_block_answers(block: *const Buffer) -> usize 
 /// # Safety
 /// `block` must be NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_block_answer(block: *const Buffer, place: usize) -> *const AnswerRecord {
+pub unsafe extern "C" fn plexindex_get_answer(block: *const Buffer, place: usize) -> *const AnswerRecord {
     guard_value(std::ptr::null(), || {
         // SAFETY: the caller's promise.
         let block = unsafe { Written::of(block) };
@@ -37,12 +37,10 @@ pub unsafe extern "C" fn plexindex_block_answer(block: *const Buffer, place: usi
 
 /// The single item of an answer. NULL when there is none, as for an answer that is ambiguous.
 ///
-/// `answer`: from plexindex_block_answer(), or a copy of that.
-///
 /// # Safety
 /// Pointers must be NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_block_item(block: *const Buffer, answer: *const AnswerRecord) -> *const ItemRecord {
+pub unsafe extern "C" fn plexindex_get_item(block: *const Buffer, answer: *const AnswerRecord) -> *const ItemRecord {
     guard_value(std::ptr::null(), || {
         // SAFETY: the caller's promise.
         match unsafe { (Written::of(block), copied(answer)) } {
@@ -52,15 +50,12 @@ pub unsafe extern "C" fn plexindex_block_item(block: *const Buffer, answer: *con
     })
 }
 
-/// The candidate at this place of an answer, from 0 on, the best first. NULL beyond the last one:
-/// plexindex_answer.candidates_count says how many there are.
-///
-/// `answer`: from plexindex_block_answer(), or a copy of that.
+/// The candidate at this place of an answer, from 0 on, the best first. NULL beyond the last one.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_block_candidate(
+pub unsafe extern "C" fn plexindex_get_candidate(
     block: *const Buffer,
     answer: *const AnswerRecord,
     place: usize,
@@ -74,14 +69,12 @@ pub unsafe extern "C" fn plexindex_block_candidate(
     })
 }
 
-/// A text of a block, NUL-terminated: plexindex_text.length bytes. NULL when there is none. An empty text is not NULL.
-///
-/// `text`: a field of an answer or an item, such as `&item->title`, or a copy of that.
+/// A text of a block, such as `&item->title`, NUL-terminated. NULL when there is none. An empty text is not NULL.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_block_text(block: *const Buffer, text: *const Text) -> *const c_char {
+pub unsafe extern "C" fn plexindex_get_text(block: *const Buffer, text: *const Text) -> *const c_char {
     guard_value(std::ptr::null(), || {
         // SAFETY: the caller's promise.
         match unsafe { (Written::of(block), copied(text)) } {

@@ -1,4 +1,4 @@
-//! The feed of changes: read, and waited for.
+//! The feed of changes.
 
 use crate::capi::answer::write_json;
 use crate::capi::guard::guard;
@@ -8,50 +8,54 @@ use crate::capi::strings::out;
 use crate::capi::types::{Buffer, Handle, QueryRecord};
 use crate::error::{Status, refuse};
 
-/// What was added, removed, changed and moved since a cursor was given, in the order in which the index learned it. Sends no
-/// request: plexindex_refresh() asks the server. Every listing, change, event and verification of any process counts.
+/// The feed: items that were added, removed, changed or moved since a cursor was given, in the order in which the
+/// index learned it, from any process. Sends no request: plexindex_refresh() asks the server.
 ///
-/// `query`: `library` is one library, or NULL for all. `text` is the cursor, empty to begin: then the page is empty and its
-/// cursor is that of now; with PLEXINDEX_QUERY_FULL all items come as additions first. `limit`: how many items a page tells
-/// of, 1 to 10,000. `json`: receives an object, UTF-8: `{"changes":[…],"token","more"}`. `token` is the cursor for the next call.
-/// `more` says that this next call has something now. Calls that follow `more` end with what was there at the first of them, however
-/// fast others write: what came since is told from the last cursor on. A change is `{"change","library","section","path","from","from_key","item"}`:
+/// `query`: `library` is one library, or NULL for all; `text` is the cursor. With an empty cursor the page is empty
+/// and its cursor is that of now; with PLEXINDEX_QUERY_FULL all items come first, as additions. `limit`: items of a
+/// page, 1 to 10,000. `out_json`: an object, UTF-8: `changes`, an array; `cursor`, for the next call; `more`, whether
+/// the next call has something now. Pages that follow `more` end with the state at the first of them, however fast
+/// others write.
 ///
-/// - `change` is `added`, `removed`, `changed`, `moved` or `list_again`. The last one says that the library has to be listed
-///   again (PLEXINDEX_QUERY_FULL, in that library): it was listed for the first time, came or went, got another title or
-///   section id, or a listing changed more than a fifth of it and more than 20 items. `item` and `path` are null then.
-/// - `library` and `section` are the title and the section id. `path` is the file as the server spells it: each file of an item
-///   has a change. `from` is where the file was that moved; with `changed` another file, which the item has lost; else null.
-///   `path` is null where an item has no file.
-/// - `item` is as plexindex_item_json() gives it: as it is since, or was when it went. An item that got another key is known by
-///   its GUID: `from_key` is the rating key before, else null.
-/// - Who keeps the items of each file takes the item (by `from_key`, else its key) away from `from` and from `path`, and
-///   puts it to `path` unless it was removed. A file may be of several items.
+/// A change has `change`, `library` (the title), `section` (its id), `path`, `from`, `from_key` and `item`. An item of
+/// several files has a change for each file.
 ///
-/// A cursor is at most 200 bytes of ASCII without NUL, and outlives processes. It is of one store, server and user, and of the
-/// library if one was named: one of all libraries may be asked of a single one, and becomes a cursor of that. Readers cost
-/// nothing while they do not read. After a kill a reader that goes on with the last cursor that it kept misses nothing, and
-/// sees again what it read since. Changes are kept for 30 days and in some 64 MiB, and go before listings where `size_limit`
-/// is reached.
+/// - `added`: the item has the file `path`; null for an item without a file.
+/// - `removed`: the item no longer has the file `path`.
+/// - `moved`: the file was `from` and is `path` now.
+/// - `changed`: something else changed; `from` is a file that the item lost, or null.
+/// - `list_again`: list the library again (PLEXINDEX_QUERY_FULL, in that library). It was listed for the first time,
+///   came, went, or got another title or section id, or more than a fifth of it and more than 20 items changed. `item`
+///   and `path` are null.
 ///
-/// Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when what changed since is not known any more, or the cursor
-/// is of another store, server, user or library, or of what a power cut or a restored copy undid: begin anew with
-/// PLEXINDEX_QUERY_FULL; PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was
-/// ever fetched, and until the server has accepted a new token; PLEXINDEX_BUFFER_TOO_SMALL.
+/// `item` is as plexindex_get_item_json() gives it: the present state, or the last one of a removed item. `from_key`
+/// is the rating key that the item had before, when it got another one, else null. To keep the items of each file:
+/// take the item (by `from_key`, else its key) away from `from` and `path`, then put it to `path` unless it was
+/// removed.
+///
+/// A cursor is at most 200 bytes of ASCII and outlives processes. It belongs to one store, server and user, and to the
+/// library if the query named one; a cursor of all libraries may be used for one of them. A reader that goes on with
+/// its last cursor after a kill misses nothing and sees some changes twice. Changes are kept for 30 days and up to
+/// some 64 MiB, and less where `size_limit` is reached.
+///
+/// Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when the changes since the cursor are gone, or it
+/// belongs elsewhere, or to a state that a power cut or a restored copy undid: begin with an empty cursor;
+/// PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was fetched;
+/// PLEXINDEX_BUFFER_TOO_SMALL.
 ///
 /// # Safety
 /// As plexindex_match_path().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_changes_json(
+pub unsafe extern "C" fn plexindex_list_changes_json(
     handle: *const Handle,
     query: *const QueryRecord,
     limit: usize,
-    json: *mut Buffer,
+    out_json: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, json) = unsafe { (query::query(handle, query)?, out(json, "json")?) };
+        let (asked, json) = unsafe { (query::query(handle, query)?, out(out_json, "out_json")?) };
         if limit == 0 || limit > 10_000 {
             return refuse(format!("limit is {limit}: give 1 to 10000"));
         }
@@ -62,20 +66,19 @@ pub unsafe extern "C" fn plexindex_changes_json(
     })
 }
 
-/// Waits until plexindex_changes_json() has something since a cursor was given, by whatever process, or until the server has to
-/// be asked before that is known: a listing has expired, or an event said that something changed. Then call
-/// plexindex_refresh() and plexindex_changes_json(). A handle says so once a second at most, whatever the server does. Sends no
-/// request itself.
+/// Waits until the feed has something since a cursor, or until the server has to be asked first: a listing has
+/// expired, or an event came. Then call plexindex_refresh() and plexindex_list_changes_json(). A handle returns for
+/// the server at most once a second. Sends no request.
 ///
-/// `query`: `library` and `text` as for plexindex_changes_json(), `text` not empty. `deadline_ms` ends the wait. `progress` is
-/// called every 200 ms, soon after the handler of a signal ran in this thread, and by plexindex_wake_waiting(), with no library
-/// and no items: by what it sees there any thread ends the wait. With PLEXINDEX_QUERY_OFFLINE the server never has to be asked.
+/// `query`: `library` and `text` as for plexindex_list_changes_json(), with a cursor. `deadline_ms` ends the wait.
+/// `progress` is called every 200 ms, after a signal handler ran in this thread, and by plexindex_wake_waiting(): what
+/// it returns ends the wait. With PLEXINDEX_QUERY_OFFLINE the call waits for changes only.
 ///
-/// A commit of another process is seen within 100 ms: on Linux it ends the wait, elsewhere shared memory is looked at. Where
-/// processes do not share memory (some network file systems) the database is asked once a second instead.
+/// A commit of another process is seen within 100 ms; where processes do not share memory, on some network file
+/// systems, within a second.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_YET when the deadline came first; PLEXINDEX_ABORTED when `progress` ended the call;
-/// PLEXINDEX_LIST_AGAIN and the others of plexindex_changes_json().
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_YET when the deadline came first; PLEXINDEX_ABORTED when `progress` ended the
+/// call; the errors of plexindex_list_changes_json().
 ///
 /// # Safety
 /// As plexindex_match_path().
@@ -92,9 +95,8 @@ pub unsafe extern "C" fn plexindex_wait_for_changes(
     })
 }
 
-/// Makes each plexindex_wait_for_changes() that is under way on this handle call its `progress` now, within 50 ms: set what
-/// that looks at, then call this, and the wait ends. Where no call waits it does nothing. Any thread may call it, no signal
-/// handler may.
+/// Makes each plexindex_wait_for_changes() of this handle call its `progress` within 50 ms. Any thread may call it, no
+/// signal handler may. Without a waiting call it does nothing.
 ///
 /// # Safety
 /// `handle` must be NULL or open.

@@ -1,4 +1,4 @@
-//! Handles of libraries.
+//! Libraries.
 
 use std::ffi::c_char;
 
@@ -9,25 +9,24 @@ use crate::capi::strings::out;
 use crate::capi::types::{Buffer, Handle, LibraryHandle};
 use crate::error::Status;
 
-/// Gives a handle for one library, or for all. Sends no request. A library that the store does not know is no error
-/// here: the first call that uses the handle asks the server for it.
+/// Gives a handle for one library, or for all. Sends no request. A library that the store does not know is no error:
+/// the first call that uses the handle asks the server for it.
 ///
-/// `kind`: PLEXINDEX_SELECT_*. `selector`, `length`: the title, section id or uuid, UTF-8; NULL and 0 with
-/// PLEXINDEX_SELECT_ALL. `out_library`: receives the handle on PLEXINDEX_OK, and NULL otherwise. The same selector gives
-/// the same handle. It lasts as long as the index. For names that no known library has, an index gives out 1,024 handles
-/// at most.
+/// `kind`: PLEXINDEX_SELECT_*. `selector`: the title, section id or uuid, UTF-8; NULL and 0 with PLEXINDEX_SELECT_ALL.
+/// `out_library`: the handle, or NULL after an error. It lasts as long as the index. The same selector gives the same
+/// handle. An index gives out 1,024 handles at most for names that no known library has.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS when two known libraries have the title (the message lists their
-/// ids); PLEXINDEX_INVALID_ARGUMENT, also for one unknown name too many; PLEXINDEX_NULL_POINTER.
+/// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS when two known libraries have the title (the error lists their
+/// ids); PLEXINDEX_INVALID_ARGUMENT.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_library(
+pub unsafe extern "C" fn plexindex_get_library(
     handle: *const Handle,
     kind: i32,
     selector: *const c_char,
-    length: usize,
+    selector_length: usize,
     out_library: *mut *const LibraryHandle,
     error: *mut Buffer,
 ) -> i32 {
@@ -36,7 +35,7 @@ pub unsafe extern "C" fn plexindex_library(
         let slot = unsafe { out(out_library, "out_library") }?;
         *slot = std::ptr::null();
         // SAFETY: the caller's promise.
-        let (opened, selector) = unsafe { (opened(handle)?, query::selector(kind, selector, length)?) };
+        let (opened, selector) = unsafe { (opened(handle)?, query::selector(kind, selector, selector_length)?) };
         *slot = opened.library(selector)?;
         Ok(Status::Ok)
     })

@@ -1,4 +1,4 @@
-//! Log lines.
+//! Log.
 
 use std::ffi::{c_char, c_void};
 
@@ -8,13 +8,9 @@ use crate::capi::types::{Buffer, LogFn};
 use crate::error::{Error, Status};
 use crate::platform::thread::call_host;
 
-/// Hands the log lines that wait to `receive`, oldest first, on this thread. The ring holds 256 lines for the whole
-/// process. When it overflows, the oldest lines are lost, and a line says how many.
-///
-/// A host that unloads the library calls this after its last plexindex_close(): lines that still wait are memory that
-/// is never freed.
-///
-/// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER without `receive`.
+/// Hands the waiting log lines to `receive`, oldest first, on this thread. The ring holds 256 lines for the whole
+/// process. When it overflows, the oldest lines are lost, and a line says how many. A host that unloads the library
+/// calls this after its last plexindex_close(): lines that still wait are memory that is never freed.
 ///
 /// # Safety
 /// `receive` must be a function of that type that does not unwind, but for the end of its thread.

@@ -1,4 +1,4 @@
-//! The fast path.
+//! Fast lookups.
 
 use std::ffi::{CStr, c_char};
 
@@ -11,20 +11,16 @@ use crate::capi::types::{Buffer, LibraryHandle};
 use crate::error::{Error, Result, Status, refuse};
 
 /// The fast lookup: the key (`/library/metadata/<rating key>`) of the item with this path, where the index has it at
-/// hand with PLEXINDEX_CONFIDENCE_HIGH.
+/// hand with PLEXINDEX_CONFIDENCE_HIGH. `path`: the file system's bytes, NUL-terminated.
 ///
-/// `path`: the file system's bytes, NUL-terminated.
+/// Returns the key, NUL-terminated. It belongs to the thread, and only the thread's next fast lookup
+/// (plexindex_lookup_key(), plexindex_table_lookup()) on any handle ends it: copy a key that must last longer. NULL
+/// says that a fast lookup does not know: ask plexindex_match_path(). NULL arguments give NULL.
 ///
-/// Returns the key, NUL-terminated. It belongs to the thread and is valid until the thread's next call of
-/// plexindex_lookup_key() or plexindex_table_lookup(), on any handle; no other function ends it.
-/// NULL says that a fast lookup does not know: the path is not known, ambiguous, of low confidence or invalidated, or
-/// this process has to read a change first, such as the first listing that another process made. Ask plexindex_match_path()
-/// then. NULL arguments give NULL.
-///
-/// It never sends a request and never calls back. When nothing changed since the last one, it waits for nothing, takes no
-/// lock, allocates nothing and makes no system call, except that twice a second it checks whether the store is still there.
-/// After a change it waits at most 200 ms for a thread of this process that reads it. It answers from an expired listing
-/// too: only plexindex_match_path() renews one.
+/// It sends no request and calls nothing back. When nothing changed since the last lookup it waits for nothing, takes
+/// no lock, allocates nothing and makes no system call, except that twice a second it checks whether the store is
+/// still there. After a change it waits at most 200 ms for a thread of this process that reads it. An expired listing
+/// answers too.
 ///
 /// # Safety
 /// `library` must be NULL or a handle of an open index; `path` NULL or NUL-terminated.
@@ -36,13 +32,8 @@ pub unsafe extern "C" fn plexindex_lookup_key(library: *const LibraryHandle, pat
     })
 }
 
-/// plexindex_lookup_key() for many paths in one call.
-///
-/// `paths`: `count` paths, each followed by a NUL, `length` bytes in all. `keys`: receives `count` keys in the same
-/// order, each followed by a NUL. An empty key says that a fast lookup does not know.
-///
-/// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `paths`
-/// does not hold exactly `count` NULs or does not end with one.
+/// plexindex_lookup_key() for many paths in one call. `paths`: `count` paths, each followed by a NUL. `out_keys`: as
+/// many keys in the same order, each followed by a NUL. An empty key says that a fast lookup does not know.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
@@ -50,9 +41,9 @@ pub unsafe extern "C" fn plexindex_lookup_key(library: *const LibraryHandle, pat
 pub unsafe extern "C" fn plexindex_lookup_keys(
     library: *const LibraryHandle,
     paths: *const c_char,
-    length: usize,
+    paths_length: usize,
     count: usize,
-    keys: *mut Buffer,
+    out_keys: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
@@ -60,8 +51,8 @@ pub unsafe extern "C" fn plexindex_lookup_keys(
         let (library, paths, keys) = unsafe {
             (
                 handles::library(library)?,
-                bytes(paths, length, "paths")?,
-                out(keys, "keys")?,
+                bytes(paths, paths_length, "paths")?,
+                out(out_keys, "out_keys")?,
             )
         };
         lookup_keys(library, paths, count, keys)

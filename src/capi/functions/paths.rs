@@ -1,4 +1,4 @@
-//! Paths compared with each other, without an index.
+//! Compare paths.
 
 use std::ffi::c_char;
 
@@ -9,16 +9,13 @@ use crate::capi::types::Buffer;
 use crate::error::{Status, refuse};
 use crate::matching::{Normal, Relation};
 
-/// Compares one path with others, as the index compares a path with what Plex lists. Case and the Unicode form do not
-/// count. `\` separates components in paths that begin like those of Windows. For hosts that have a listing of their
-/// own: the call needs no index, reads no file and sends no request.
+/// Compares one path with others as the index compares a path with those that Plex lists: case and the Unicode form do
+/// not count, and `\` separates components in paths that begin like those of Windows. Needs no index, reads no file
+/// and sends no request.
 ///
-/// `path`: `path_length` bytes. `others`: `count` paths, each followed by a NUL, `others_length` bytes in all.
-/// `relations`: receives `count` numbers. Each holds PLEXINDEX_PATHS_EQUAL, PLEXINDEX_PATHS_UNDER or neither; its bits
-/// PLEXINDEX_PATHS_COMMON say how many components agree, counted from the end.
-///
-/// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `others` does not hold exactly `count`
-/// NULs or does not end with one.
+/// `others`: `count` paths, each followed by a NUL. `out_relations`: receives `count` numbers. Each holds
+/// PLEXINDEX_PATHS_EQUAL, PLEXINDEX_PATHS_UNDER or neither; its bits PLEXINDEX_PATHS_COMMON say how many components
+/// agree, counted from the end.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.
@@ -29,7 +26,7 @@ pub unsafe extern "C" fn plexindex_compare_paths(
     others: *const c_char,
     others_length: usize,
     count: usize,
-    relations: *mut u32,
+    out_relations: *mut u32,
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
@@ -52,13 +49,13 @@ pub unsafe extern "C" fn plexindex_compare_paths(
         if count == 0 {
             return Ok(Status::Ok);
         }
-        if relations.is_null() {
-            return Err(null("relations"));
+        if out_relations.is_null() {
+            return Err(null("out_relations"));
         }
         Normal::with(path, |path| {
             for (at, other) in others.split(|byte| *byte == 0).take(count).enumerate() {
                 // SAFETY: the caller says that `count` numbers may be written there, wherever they are aligned.
-                unsafe { relations.add(at).write_unaligned(number(Relation::of(path, other))) };
+                unsafe { out_relations.add(at).write_unaligned(number(Relation::of(path, other))) };
             }
         });
         Ok(Status::Ok)

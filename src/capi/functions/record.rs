@@ -1,4 +1,4 @@
-//! What the host knows: recorded matches, and what is not to be believed any more.
+//! Record and invalidate.
 
 use std::ffi::c_char;
 
@@ -11,7 +11,7 @@ use crate::platform::files;
 /// Records that the item with this key has this path. A recorded match is stored, never expires, and answers first.
 ///
 /// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key or rating key, UTF-8. A
-/// rating key has at most 255 bytes; a longer one is PLEXINDEX_INVALID_ARGUMENT, here and wherever a key is given.
+/// rating key has at most 255 bytes; a longer one is PLEXINDEX_INVALID_ARGUMENT wherever a key is given.
 ///
 /// Returns PLEXINDEX_OK once the match is stored, for every process; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE or
 /// PLEXINDEX_STORE_FULL; PLEXINDEX_LIBRARY_NOT_FOUND when the library is not known and the server cannot be asked.
@@ -40,11 +40,8 @@ pub unsafe extern "C" fn plexindex_record_match(
     })
 }
 
-/// plexindex_record_match() for many in one transaction: all are recorded, or none.
-///
-/// `paths`, `keys`: `count` of each, each followed by a NUL.
-///
-/// Returns what plexindex_record_match() returns.
+/// plexindex_record_match() for many in one transaction: all are recorded, or none. `paths`, `keys`: `count` of each,
+/// each followed by a NUL.
 ///
 /// # Safety
 /// As plexindex_record_match().
@@ -71,11 +68,12 @@ pub unsafe extern "C" fn plexindex_record_matches(
     })
 }
 
-/// Invalidates a path. Its recorded match is removed. An item that lists the path is not answered for it again until
-/// one request has verified it.
+/// Invalidates a path, in one library or all. Its recorded match is removed. An item that lists the path does not
+/// answer for it again until one request has verified it. Calls on other threads that began before may still answer as
+/// before.
 ///
-/// Returns PLEXINDEX_OK, also for a path that is not known; PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted a new token,
-/// as plexindex_notify(); an error of the arguments or of the store.
+/// Returns PLEXINDEX_OK, also for a path that is not known; PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted
+/// a new token; an error of the arguments or of the store.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index (all libraries are fine).
@@ -83,20 +81,18 @@ pub unsafe extern "C" fn plexindex_record_matches(
 pub unsafe extern "C" fn plexindex_invalidate_path(
     library: *const LibraryHandle,
     path: *const c_char,
-    length: usize,
+    path_length: usize,
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (library, path) = unsafe { (handles::library(library)?, bytes(path, length, "path")?) };
+        let (library, path) = unsafe { (handles::library(library)?, bytes(path, path_length, "path")?) };
         library.invalidate_path(files::named(path))
     })
 }
 
-/// Invalidates an item, by its key or rating key: plexindex_invalidate_path() for all its paths. Call it when the
-/// server answers 404 for an item.
-///
-/// Returns what plexindex_invalidate_path() returns.
+/// plexindex_invalidate_path() for all paths of an item, by its key or rating key. Call it when the server answers
+/// 404.
 ///
 /// # Safety
 /// As plexindex_invalidate_path().
@@ -104,21 +100,19 @@ pub unsafe extern "C" fn plexindex_invalidate_path(
 pub unsafe extern "C" fn plexindex_invalidate_item(
     library: *const LibraryHandle,
     key: *const c_char,
-    length: usize,
+    key_length: usize,
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (library, key) = unsafe { (handles::library(library)?, utf8(key, length, "key")?) };
+        let (library, key) = unsafe { (handles::library(library)?, utf8(key, key_length, "key")?) };
         library.invalidate_item(key)
     })
 }
 
-/// Invalidates a library, or all. The recorded matches are removed, and the next call that may ask the server fetches a
-/// full listing. Until that is complete the old listing answers, marked PLEXINDEX_ANSWER_STALE. The call takes the same
-/// time for a library of any size.
-///
-/// Returns what plexindex_invalidate_path() returns.
+/// Invalidates a library, or all. Recorded matches are removed, and the next call that may ask the server fetches a
+/// full listing. Until that is complete the old listing answers, marked PLEXINDEX_ANSWER_STALE. The call takes the
+/// same time for a library of any size. Returns what plexindex_invalidate_path() returns.
 ///
 /// # Safety
 /// `library` must be NULL or a handle of an open index.
@@ -130,24 +124,9 @@ pub unsafe extern "C" fn plexindex_invalidate_library(library: *const LibraryHan
     })
 }
 
-/// plexindex_invalidate_library() for every library of this server and user.
-///
-/// # Safety
-/// `handle` must be NULL or open.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_invalidate_all(handle: *const Handle, error: *mut Buffer) -> i32 {
-    guard(error, || {
-        // SAFETY: the caller's promise.
-        unsafe { opened(handle) }?.index().invalidate_all()
-    })
-}
-
-/// Removes all that the store holds of this server and user: listings, recorded matches, and all else. The client
-/// identifier and the counters of the store's life stay. Where no server is named, that is the one whose answers are given: the
-/// newest that the store holds.
-///
-/// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted a new token, as plexindex_notify();
-/// PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
+/// Removes all that the store holds of this server and user. The client identifier and the counters of the store's
+/// life stay. Without a server URL that is the server whose answers are given: the newest in the store. Returns what
+/// plexindex_invalidate_path() returns.
 ///
 /// # Safety
 /// `handle` must be NULL or open.

@@ -1,4 +1,4 @@
-//! What a host keeps itself.
+//! Tables of the host's own values.
 
 use std::ffi::{CStr, c_char};
 
@@ -13,24 +13,24 @@ use crate::capi::types::{Buffer, Handle, TableHandle, TableOp};
 use crate::engine::{Op, Terms};
 use crate::error::{Result, Status, refuse, room};
 
-/// Gives a handle for a table of the host's own values. A table holds values by name, both any bytes. It is stored in the
-/// index's folder, for every process that opens that. It has nothing to do with libraries: no query reads it, and no
-/// server is asked. The first plexindex_table_put() makes the table.
+/// Gives a handle for a table of the host's own values. A table holds values by name, both any bytes, in the index's
+/// folder, for every process that opens that. No query reads it, and no server is asked. The first
+/// plexindex_table_put() makes it.
 ///
-/// `name`, `length`: the table's name, any bytes. An empty name is a pointer and 0. NULL and 0 is all tables, as
-/// plexindex_table_count() and plexindex_table_clear() take them. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`:
-/// receives the handle on PLEXINDEX_OK, and NULL otherwise. The same name and flags give the same handle. It lasts as long
-/// as the index, which gives out 10,000 at most.
+/// `name`: the table's name, any bytes. An empty name is a pointer and 0. NULL and 0 is all tables, for
+/// plexindex_table_count() and plexindex_table_clear(). `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: the
+/// handle, or NULL after an error. It lasts as long as the index. The same name and flags give the same handle. An
+/// index gives out 10,000 at most.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_UNSUPPORTED for other flags; PLEXINDEX_NULL_POINTER.
+/// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_UNSUPPORTED for other flags.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_table(
+pub unsafe extern "C" fn plexindex_get_table(
     handle: *const Handle,
     name: *const c_char,
-    length: usize,
+    name_length: usize,
     flags: u32,
     out_table: *mut *const TableHandle,
     error: *mut Buffer,
@@ -40,7 +40,7 @@ pub unsafe extern "C" fn plexindex_table(
         let slot = unsafe { out(out_table, "out_table") }?;
         *slot = std::ptr::null();
         // SAFETY: the caller's promise.
-        let (opened, given) = unsafe { (opened(handle)?, bytes(name, length, "name")?) };
+        let (opened, given) = unsafe { (opened(handle)?, bytes(name, name_length, "name")?) };
         // An empty name is a name: one that a host computed must not clear all its tables.
         let name = (!name.is_null()).then_some(given);
         if flags & !c::PLEXINDEX_TABLE_FOLD_ASCII != 0 {
@@ -53,18 +53,12 @@ pub unsafe extern "C" fn plexindex_table(
     })
 }
 
-/// The fast lookup: the value of this name, where the index has it at hand.
+/// The fast lookup of a value. `name`: NUL-terminated; for a name that holds a NUL use plexindex_table_get().
 ///
-/// `name`: NUL-terminated. For a name that holds a NUL use plexindex_table_get().
-///
-/// Returns the value, NUL-terminated. It belongs to the thread and is valid until the thread's next call of
-/// plexindex_lookup_key() or plexindex_table_lookup(), on any handle; no other function ends it.
-/// NULL says that a fast lookup does not know: there is no value, it has expired, it has more than 1,000 bytes or holds a
-/// NUL, or this process has to read a change first. Ask plexindex_table_get() then. NULL arguments give NULL.
-///
-/// It never calls back. When nothing was written since the last one, it waits for nothing: it takes no lock, allocates nothing and
-/// makes no system call, except that twice a second it checks whether the store is still there. After a write it waits at
-/// most 200 ms for a thread of this process that reads what is new.
+/// Returns the value, NUL-terminated; its life is that of a key of plexindex_lookup_key(). NULL says that a fast
+/// lookup does not know: there is no value, it has expired, it has more than 1,000 bytes or holds a NUL, or this
+/// process has to read a change first. Ask plexindex_table_get() then. NULL arguments give NULL. It waits for as
+/// little as plexindex_lookup_key() does.
 ///
 /// # Safety
 /// `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.
@@ -88,9 +82,8 @@ pub unsafe extern "C" fn plexindex_table_lookup(table: *const TableHandle, name:
     })
 }
 
-/// The value of this name.
-///
-/// `value`: receives the value, followed by a NUL that `length` does not count. NULL asks only whether there is a value.
+/// Reads a value. `out_value`: the value, followed by a NUL that `length` does not count. NULL asks only whether there
+/// is one.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is no value, or it has expired; PLEXINDEX_BUFFER_TOO_SMALL;
 /// PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
@@ -102,13 +95,13 @@ pub unsafe extern "C" fn plexindex_table_get(
     table: *const TableHandle,
     name: *const c_char,
     name_length: usize,
-    value: *mut Buffer,
+    out_value: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        aligned(value, "value")?;
+        aligned(out_value, "out_value")?;
         // SAFETY: the caller's promise.
-        let (table, name, value) = unsafe { (one(table)?, bytes(name, name_length, "name")?, value.as_mut()) };
+        let (table, name, value) = unsafe { (one(table)?, bytes(name, name_length, "name")?, out_value.as_mut()) };
         let Some(buffer) = value else {
             let there = table.get(name, 0, &mut |_| {})?;
             return Ok(there.map_or(Status::NotFound, |_| Status::Ok));
@@ -127,12 +120,12 @@ pub unsafe extern "C" fn plexindex_table_get(
 /// Stores a value. It replaces the value of the same name.
 ///
 /// `ttl_ms`: after how many milliseconds the value expires. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
-/// `limit`: how many bytes all tables of the store may take; an entry takes its name, its value and 64 bytes. Beyond that
-/// the entries written longest ago are removed, but never what this call wrote. Each call also removes some entries that
-/// have expired.
+/// `limit`: how many bytes all tables of the store may take; an entry takes its name, its value and 64 bytes. Beyond
+/// that the entries written longest ago are removed, but never what this call wrote. Each call also removes some
+/// entries that have expired.
 ///
-/// Returns PLEXINDEX_OK once the value is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of more
-/// than 1 MiB; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
+/// Returns PLEXINDEX_OK once the value is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of
+/// more than 1 MiB; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.
@@ -186,8 +179,8 @@ pub unsafe extern "C" fn plexindex_table_remove(
     })
 }
 
-/// Makes many changes in one transaction, in order: all are made, or none. When the limit later removes one of the values
-/// that the call stored, it removes all of them.
+/// Makes many changes in one transaction, in order: all are made, or none. When the limit later removes one of the
+/// values that the call stored, it removes all of them.
 ///
 /// `ops`: `count` changes, of tables of this index. `ttl_ms`, `limit`: as for plexindex_table_put().
 ///
@@ -252,28 +245,34 @@ unsafe fn op<'h>(given: TableOp, place: usize) -> Result<Op<'h>> {
     }
 }
 
-/// The names of a table's entries, one a call, in the order of their bytes. Entries that have expired are left out.
+/// Lists the names of a table's entries, one a call, in the order of their bytes, without expired ones.
 ///
-/// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. `name`: receives
+/// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. `out_name`:
 /// the next name, followed by a NUL that `length` does not count.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT
-/// for the handle of all tables.
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL;
+/// PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_table_next(
+pub unsafe extern "C" fn plexindex_table_get_next(
     table: *const TableHandle,
     after: *const c_char,
     after_length: usize,
-    name: *mut Buffer,
+    out_name: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
         let first = after.is_null();
         // SAFETY: the caller's promise.
-        let (table, after, name) = unsafe { (one(table)?, bytes(after, after_length, "after")?, out(name, "name")?) };
+        let (table, after, name) = unsafe {
+            (
+                one(table)?,
+                bytes(after, after_length, "after")?,
+                out(out_name, "out_name")?,
+            )
+        };
         match table.next((!first).then_some(after))? {
             Some(next) => write_bytes(name, &next),
             None => Ok(write_nothing(name)),
@@ -286,10 +285,14 @@ pub unsafe extern "C" fn plexindex_table_next(
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_table_count(table: *const TableHandle, count: *mut u64, error: *mut Buffer) -> i32 {
+pub unsafe extern "C" fn plexindex_table_count(
+    table: *const TableHandle,
+    out_count: *mut u64,
+    error: *mut Buffer,
+) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (kept, count) = unsafe { (kept(table)?, out(count, "count")?) };
+        let (kept, count) = unsafe { (kept(table)?, out(out_count, "out_count")?) };
         *count = match &kept.table {
             Some(table) => table.count()?,
             None => kept.tables.count()?,

@@ -59,5 +59,9 @@ pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
         _ => "try again, or choose another cache_dir",
     };
     let status = if is_full { Status::StoreFull } else { Status::Store };
-    Error::new(status, format!("store in {place}: {error}; {remedy}"))
+    let explained = Error::new(status, format!("store in {place}: {error}; {remedy}"));
+    match error.sqlite_error() {
+        Some(cause) => explained.because(*cause),
+        None => explained,
+    }
 }

@@ -92,6 +92,7 @@ impl StoreFolder {
             status,
             format!("cannot {verb} cache_dir {}: {error}; {remedy}", self.path.display()),
         )
+        .because_io(error)
     }
 
     /// The folder itself.

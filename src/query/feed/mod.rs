@@ -360,7 +360,7 @@ impl ChangePage {
     /// A JSON object.
     pub fn to_json(&self) -> Value {
         let changes: Vec<Value> = self.changes.iter().map(Change::to_json).collect();
-        json!({"changes": changes, "token": self.token, "more": self.more})
+        json!({"changes": changes, "cursor": self.token, "more": self.more})
     }
 }
 

@@ -188,7 +188,7 @@ impl DatabaseFile {
             ),
             _ => (Status::Connect, "look whether its disk is there"),
         };
-        Error::new(status, format!("Plex's database {}: {error}; {remedy}", self.display()))
+        Error::new(status, format!("Plex's database {}: {error}; {remedy}", self.display())).because_io(error)
     }
 
     pub fn display(&self) -> std::path::Display<'_> {

@@ -94,7 +94,7 @@ impl RequestContext<'_> {
         }
         match error.kind() {
             Kind::ConnectionRefused => {
-                let failure = self.connect("connection refused");
+                let failure = self.connect("connection refused").because_io(error);
                 (AttemptError::transient(failure, None), false)
             }
             Kind::ConnectionReset
@@ -103,15 +103,16 @@ impl RequestContext<'_> {
             | Kind::UnexpectedEof
             | Kind::NotConnected
             | Kind::WriteZero => {
-                let failure = self.error(
+                let failure: Error = self.error(
                     Status::Connect,
                     format!(
                         "the connection was closed before an answer came ({error}): is the server up, and does it want https?"
                     ),
                 );
+                let failure = failure.because_io(error);
                 (AttemptError::transient(failure, None), true)
             }
-            _ => (self.connect(&error.to_string()).into(), false),
+            _ => (self.connect(&error.to_string()).because_io(error).into(), false),
         }
     }
 

@@ -19,7 +19,7 @@ async def main(files: list[str]) -> None:
             matches = await index.amatch_paths(movies, files)
             print(matches.counts())
             for match in matches:
-                print(match.title, match.confidence, match.rung)
+                print(match.title, match.confidence, match.match_kind)
             slow = asyncio.create_task(index.amatch_path("TV Shows", "/data/tv/x.mkv"))
             await asyncio.sleep(0)
             slow.cancel()

@@ -7,7 +7,7 @@ use std::ptr::{null, null_mut};
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Buffer, Bytes, bytes_of, exactly};
+use super::{Buffer, Bytes, bytes_of, exactly, new_bytes, unlocked};
 
 // From the C library, which every extension module is linked with.
 unsafe extern "C" {
@@ -52,10 +52,9 @@ struct Options {
     renew_token_user: *mut c_void,
 }
 
-type Open = unsafe extern "C" fn(*const Options, *mut *mut c_void, *mut c_void) -> i32;
-type Close = unsafe extern "C" fn(*mut c_void, *mut c_void) -> i32;
-type Library = unsafe extern "C" fn(*const c_void, i32, *const c_char, usize, *mut *const c_void, *mut c_void) -> i32;
-type Message = unsafe extern "C" fn() -> *const c_char;
+type Open = unsafe extern "C" fn(*const Options, *mut *mut c_void, *mut Buffer) -> i32;
+type Close = unsafe extern "C" fn(*mut c_void, *mut Buffer) -> i32;
+type Library = unsafe extern "C" fn(*const c_void, i32, *const c_char, usize, *mut *const c_void, *mut Buffer) -> i32;
 type Receive = unsafe extern "C" fn(*mut c_void, i32, *const c_char, usize);
 type DrainLog = unsafe extern "C" fn(Receive, *mut c_void, *mut c_void) -> i32;
 
@@ -82,7 +81,6 @@ struct NativeLibrary {
     open: Open,
     close: Close,
     library: Library,
-    message: Message,
     drain_log: DrainLog,
     match_path: Match,
     lookup_key: *mut c_void,
@@ -110,15 +108,14 @@ impl NativeLibrary {
             if object.is_null() {
                 return None;
             }
-            let version: unsafe extern "C" fn() -> u32 = function(object, c"plexindex_abi_version")?;
+            let version: unsafe extern "C" fn() -> u32 = function(object, c"plexindex_get_abi_version")?;
             if version() != abi {
                 return None;
             }
             Some(Self {
                 open: function(object, c"plexindex_open")?,
                 close: function(object, c"plexindex_close")?,
-                library: function(object, c"plexindex_library")?,
-                message: function(object, c"plexindex_last_error_message")?,
+                library: function(object, c"plexindex_get_library")?,
                 drain_log: function(object, c"plexindex_drain_log")?,
                 match_path: function(object, c"plexindex_match_path")?,
                 lookup_key: function(object, c"plexindex_lookup_key")?,
@@ -182,7 +179,7 @@ pub unsafe extern "C" fn load(_: *mut PyObject, arguments: *mut *mut PyObject, c
     }
 }
 
-/// `open(door, texts, numbers, mappings)`: returns status and handle.
+/// `open(door, texts, numbers, mappings)`: returns status, and handle or the text of the error.
 pub unsafe extern "C" fn open(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call with a capsule of `load`.
     unsafe { opened(arguments, count).unwrap_or(null_mut()) }
@@ -250,10 +247,12 @@ unsafe fn opened(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*mu
         };
         let mut handle = null_mut();
         // Releases Python's lock, since opening the folder may wait.
-        let thread = py::PyEval_SaveThread();
-        let status = (door.open)(&raw const options, &raw mut handle, null_mut());
-        py::PyEval_RestoreThread(thread);
-        Some(pair(status, handle))
+        let (status, error) = unlocked(|error| (door.open)(&raw const options, &raw mut handle, error));
+        Some(if status == 0 {
+            pair(status, py::PyLong_FromVoidPtr(handle))
+        } else {
+            pair(status, new_bytes(&error))
+        })
     }
 }
 
@@ -270,10 +269,9 @@ unsafe fn selected(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*
         let (door, selector) = (native_library(door)?, bytes_of(selector)?);
         let (handle, kind) = (super::address(handle), i32::try_from(number(kind)?).unwrap_or(-1));
         let mut found = null();
-        let thread = py::PyEval_SaveThread();
-        let status = (door.library)(handle, kind, selector.data, selector.length, &raw mut found, null_mut());
-        py::PyEval_RestoreThread(thread);
-        Some(pair(status, found.cast_mut()))
+        let (status, _) =
+            unlocked(|error| (door.library)(handle, kind, selector.data, selector.length, &raw mut found, error));
+        Some(pair(status, py::PyLong_FromVoidPtr(found.cast_mut())))
     }
 }
 
@@ -309,18 +307,12 @@ unsafe fn matched(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*m
             capacity: BLOCK,
             length: 0,
         };
-        let thread = py::PyEval_SaveThread();
-        let status = (door.match_path)(handle, &raw const query, &raw mut buffer, null_mut());
-        py::PyEval_RestoreThread(thread);
-        let length = if buffer.length <= BLOCK { buffer.length } else { 0 };
-        Some(two(
-            py::PyLong_FromLong(status.into()),
-            py::PyBytes_FromStringAndSize(block.as_ptr().cast(), length.cast_signed()),
-        ))
+        let (status, _) = unlocked(|error| (door.match_path)(handle, &raw const query, &raw mut buffer, error));
+        Some(pair(status, new_bytes(block.get(..buffer.length).unwrap_or_default())))
     }
 }
 
-/// `close(door, handle)`: returns the status.
+/// `close(door, handle)`: returns status and the text of the error.
 pub unsafe extern "C" fn close(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call with a capsule of `load` and an open handle that no other call uses.
     unsafe {
@@ -331,10 +323,8 @@ pub unsafe extern "C" fn close(_: *mut PyObject, arguments: *mut *mut PyObject, 
             return null_mut();
         };
         let handle = super::address(*handle);
-        let thread = py::PyEval_SaveThread();
-        let status = (door.close)(handle, null_mut());
-        py::PyEval_RestoreThread(thread);
-        py::PyLong_FromLong(status.into())
+        let (status, error) = unlocked(|error| (door.close)(handle, error));
+        pair(status, new_bytes(&error))
     }
 }
 
@@ -358,18 +348,6 @@ pub unsafe extern "C" fn lines(_: *mut PyObject, arguments: *mut *mut PyObject, 
             return null_mut();
         }
         lines
-    }
-}
-
-/// `message(door)`: returns the text of this thread's last error.
-pub unsafe extern "C" fn message(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
-    // SAFETY: Python's call with a capsule of `load`; the text ends with a NUL and stays until the thread's next call.
-    unsafe {
-        let Some(door) = exactly::<1>(arguments, count).and_then(|[door]| native_library(*door)) else {
-            return null_mut();
-        };
-        let text = (door.message)();
-        py::PyBytes_FromString(if text.is_null() { c"".as_ptr() } else { text })
     }
 }
 
@@ -468,9 +446,10 @@ unsafe fn native_library<'a>(capsule: *mut PyObject) -> Option<&'a NativeLibrary
     }
 }
 
-unsafe fn pair(status: i32, pointer: *mut c_void) -> *mut PyObject {
-    // SAFETY: new numbers, under Python's lock.
-    unsafe { two(py::PyLong_FromLong(status.into()), py::PyLong_FromVoidPtr(pointer)) }
+/// A tuple of a status and a new reference, which it takes over.
+unsafe fn pair(status: i32, value: *mut PyObject) -> *mut PyObject {
+    // SAFETY: the caller's promise, under Python's lock.
+    unsafe { two(py::PyLong_FromLong(status.into()), value) }
 }
 
 /// Creates a tuple, which takes over two new references.

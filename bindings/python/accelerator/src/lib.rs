@@ -46,6 +46,9 @@ struct Bytes {
 /// Python, which calls each function with its own.
 const UNNAMED: *const c_char = null();
 
+/// The bytes that the text of an error takes, unless it is unusual.
+const ERROR_CAPACITY: usize = 2048;
+
 /// Returns the UTF-8 of a `str` with its NUL; `None` without an exception for anything else.
 ///
 /// # Safety
@@ -229,6 +232,35 @@ unsafe fn exactly<'a, const N: usize>(
     Some(unsafe { &*arguments.cast::<[*mut PyObject; N]>() })
 }
 
+/// Makes a call while other threads have Python's lock. Returns the status and the text of the error.
+///
+/// # Safety
+/// The caller has Python's lock, and `call` does not use Python.
+unsafe fn unlocked(call: impl FnOnce(*mut Buffer) -> i32) -> (i32, Vec<u8>) {
+    let mut text = [0_u8; ERROR_CAPACITY];
+    let mut error = Buffer {
+        data: text.as_mut_ptr().cast(),
+        capacity: ERROR_CAPACITY,
+        length: 0,
+    };
+    // SAFETY: the caller's promise.
+    let thread = unsafe { py::PyEval_SaveThread() };
+    let status = call(&raw mut error);
+    // SAFETY: what the call above gave.
+    unsafe { py::PyEval_RestoreThread(thread) };
+    let text = CStr::from_bytes_until_nul(&text).unwrap_or_default();
+    (status, text.to_bytes().to_vec())
+}
+
+/// A new `bytes` object.
+///
+/// # Safety
+/// The caller has Python's lock.
+unsafe fn new_bytes(bytes: &[u8]) -> *mut PyObject {
+    // SAFETY: the caller's promise; so many bytes are there.
+    unsafe { py::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len().cast_signed()) }
+}
+
 /// Adds a log line to a list of pairs of a level and bytes. Sets an exception without memory.
 ///
 /// # Safety
@@ -301,7 +333,7 @@ unsafe fn slow(
 }
 
 /// The module's functions, which bind others.
-struct Methods([py::PyMethodDef; if cfg!(unix) { 20 } else { 9 }]);
+struct Methods([py::PyMethodDef; if cfg!(unix) { 19 } else { 9 }]);
 
 // SAFETY: addresses of what never changes.
 unsafe impl Sync for Methods {}
@@ -332,13 +364,13 @@ static METHODS: Methods = Methods([
     fast(
         c"open",
         door::open,
-        c"open(door, texts, numbers, mappings, /)\n--\n\nplexindex_open: the status and the handle.",
+        c"open(door, texts, numbers, mappings, /)\n--\n\nplexindex_open: the status, and the handle, or the text of the error as bytes.",
     ),
     #[cfg(unix)]
     fast(
         c"library",
         door::library,
-        c"library(door, handle, kind, selector, /)\n--\n\nplexindex_library: the status and the library's handle.",
+        c"library(door, handle, kind, selector, /)\n--\n\nplexindex_get_library: the status and the library's handle.",
     ),
     #[cfg(unix)]
     fast(
@@ -350,19 +382,13 @@ static METHODS: Methods = Methods([
     fast(
         c"close",
         door::close,
-        c"close(door, handle, /)\n--\n\nplexindex_close: the status.",
+        c"close(door, handle, /)\n--\n\nplexindex_close: the status and the text of the error, as bytes.",
     ),
     #[cfg(unix)]
     fast(
         c"lines",
         door::lines,
         c"lines(door, /)\n--\n\nplexindex_drain_log: pairs of a level and a text as bytes.",
-    ),
-    #[cfg(unix)]
-    fast(
-        c"message",
-        door::message,
-        c"message(door, /)\n--\n\nplexindex_last_error_message, as bytes.",
     ),
     #[cfg(unix)]
     fast(

@@ -7,7 +7,7 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Buffer, Method, OwnedRef, addresses, bind, bound, exactly, item, none, slow, text};
+use super::{Buffer, Method, OwnedRef, addresses, bind, bound, exactly, item, new_bytes, none, slow, text, unlocked};
 
 /// `plexindex_record_match`.
 type Record = unsafe extern "C" fn(*const c_void, *const c_char, usize, *const c_char, usize, *mut Buffer) -> i32;
@@ -22,9 +22,6 @@ type DrainLog = unsafe extern "C" fn(Receive, *mut c_void, *mut Buffer) -> i32;
 unsafe extern "C" {
     fn PyThread_get_thread_ident() -> c_ulong;
 }
-
-/// Size of the buffer for an error's text in bytes; enough for usual texts.
-const ERROR: usize = 2048;
 
 /// The state bound to `record_match` and `record_matches`.
 struct Recorder<F> {
@@ -229,15 +226,7 @@ unsafe fn written<F: Copy>(
     // SAFETY: the caller's promise.
     unsafe {
         let library = begin_call(recorder)?;
-        let mut room = [0_u8; ERROR];
-        let mut error = Buffer {
-            data: room.as_mut_ptr().cast(),
-            capacity: ERROR,
-            length: 0,
-        };
-        let thread = py::PyEval_SaveThread();
-        let status = write(recorder.function, library, &raw mut error);
-        py::PyEval_RestoreThread(thread);
+        let (status, error) = unlocked(|error| write(recorder.function, library, error));
         Some(end_call(recorder, status, &error))
     }
 }
@@ -303,7 +292,7 @@ unsafe fn strike_off<F>(recorder: &Recorder<F>) {
 }
 
 /// Ends a call: returns None, or the result or exception of `ended`.
-unsafe fn end_call<F>(recorder: &Recorder<F>, status: i32, error: &Buffer) -> *mut PyObject {
+unsafe fn end_call<F>(recorder: &Recorder<F>, status: i32, error: &[u8]) -> *mut PyObject {
     // SAFETY: under Python's lock again; `ended` is called with new references that are let go of.
     unsafe {
         strike_off(recorder);
@@ -317,8 +306,7 @@ unsafe fn end_call<F>(recorder: &Recorder<F>, status: i32, error: &Buffer) -> *m
         if lines.is_null() {
             lines = none();
         }
-        let length = error.length.min(error.capacity);
-        let said = py::PyBytes_FromStringAndSize(error.data, length.cast_signed());
+        let said = new_bytes(error);
         let status = py::PyLong_FromLong(status.into());
         let given = if said.is_null() || status.is_null() {
             null_mut()

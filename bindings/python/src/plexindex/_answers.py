@@ -11,12 +11,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._errors import Error
     from ._items import Asked, Item
-    from ._types import Confidence, Kind, ReasonCode, Rung
+    from ._types import Confidence, Kind, MatchKind, ReasonCode
 
 # As `struct` writes them. size, answer_size, item_size, count, first, log_lines
 HEAD = b"=6I"
-# status, rung, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message, age_ms, items,
-# files, kind, reserved
+# status, match_kind, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message, age_ms,
+# items, files, kind, reserved
 ANSWER = b"=i4B6Iq2QiI"
 read_head, _fields, _text = map(reader, (HEAD, ANSWER, TEXT))
 
@@ -62,9 +62,9 @@ class Match:
         return c.STATUS_NAMES.get((self._answer or self._read())[0], "unknown")
 
     @property
-    def rung(self) -> "Rung":
+    def match_kind(self) -> "MatchKind":
         """The match kind: ``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"``, ``"file_name"``, or ``"none"``."""
-        return _name(c.RUNGS, (self._answer or self._read())[1])  # type: ignore[return-value]
+        return _name(c.MATCH_KINDS, (self._answer or self._read())[1])  # type: ignore[return-value]
 
     @property
     def confidence(self) -> "Confidence":
@@ -233,7 +233,7 @@ class Match:
         item = self.item
         return {
             "status": self.status,
-            "rung": self.rung,
+            "match_kind": self.match_kind,
             "confidence": self.confidence,
             "stale": self.stale,
             "item": None if item is None else item.to_dict(),
@@ -257,13 +257,13 @@ class Match:
         item = self.item
         if item is not None:
             stale = ", stale" if self.stale else ""
-            return f"<plexindex.Match {item.key} {item.describe()!r}: {self.rung}, {self.confidence}{stale}>"
+            return f"<plexindex.Match {item.key} {item.describe()!r}: {self.match_kind}, {self.confidence}{stale}>"
         several = f" of {self.candidates_total}" if self.candidates_total else ""
         return f"<plexindex.Match {self.status}{several}: {self.reason}>"
 
 
 def _name(names: "tuple[str, ...]", number: int) -> str:
-    # A newer library may know more rungs and reasons than this package.
+    # A newer library may know more match kinds and reasons than this package.
     return names[number] if number < len(names) else f"unknown_{number}"
 
 

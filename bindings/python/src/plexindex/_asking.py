@@ -129,7 +129,7 @@ class QuestionMethods(EditMethods):
     def _below(self, library: LibraryArg, raw: bytes, after: bytes) -> list[Item]:
         arguments = raw, len(raw), after, len(after), _ITEMS_A_PAGE
         reserve = _ITEMS_A_PAGE * _BYTES_PER_ANSWER
-        block = self._do(self._native.items_below, *arguments, library=library, reserve=reserve)
+        block = self._do(self._native.list_items_below, *arguments, library=library, reserve=reserve)
         return Match(block, asked=self).candidates
 
     def match_guid(
@@ -198,9 +198,10 @@ class QuestionMethods(EditMethods):
             page = self._items(library, cursor)
 
     def _items(self, library: str | int | Chosen, cursor: Any) -> list[Item]:
-        arguments = self._library_pointer(library), ctypes.byref(cursor), _ITEMS_A_PAGE
+        arguments = ctypes.byref(cursor), _ITEMS_A_PAGE
         reserve = _ITEMS_A_PAGE * _BYTES_PER_ANSWER
-        return Match(self._do(self._native.items, *arguments, library=self, reserve=reserve), asked=self).candidates
+        page = self._do(self._native.list_items, *arguments, library=library, reserve=reserve)
+        return Match(page, asked=self).candidates
 
     def compare(
         self,
@@ -234,10 +235,10 @@ class QuestionMethods(EditMethods):
     def item_facts(self, library: LibraryArg, key: KeyArg) -> dict[str, object] | None:
         """All that the store has of one item, its files and external ids included; None when it is not listed.
 
-        The names are those of ``plexindex_item_json()``. Sends no request.
+        The names are those of ``plexindex_get_item_json()``. Sends no request.
         """
         raw = _convert.key_text(key).encode()
-        status, text = self._ask(self._native.item_json, raw, len(raw), library=library, reserve=4096)
+        status, text = self._ask(self._native.get_item_json, raw, len(raw), library=library, reserve=4096)
         if status != c.OK:
             return None
         import json
@@ -316,7 +317,7 @@ class QuestionMethods(EditMethods):
 
     def invalidate_all(self) -> None:
         """:meth:`invalidate_library` for every library of the server."""
-        self._run_command(self._native.invalidate_all, library=self)
+        self.invalidate_library(None)
 
     def clear(self) -> None:
         """Empties the store of this server and user: listings and matches.

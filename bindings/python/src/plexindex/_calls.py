@@ -39,7 +39,6 @@ class Call:
         self.query_ref = ctypes.byref(self.query)
         self.buffer = CBuffer()
         self.buffer_ref = ctypes.byref(self.buffer)
-        # A buffer of its own: a finaliser may call and fail before the thread's last error is read.
         self._text = ctypes.create_string_buffer(_TEXT_CAPACITY)
         self._error = CBuffer(ctypes.addressof(self._text), _TEXT_CAPACITY)
         self._error_ref = ctypes.byref(self._error)
@@ -121,6 +120,15 @@ def take() -> Call:
     """An unused call: a progress callback may make calls of its own."""
     pool = _pool()
     return pool.pop() if pool else Call()
+
+
+def call(function: Any, *arguments: Any) -> tuple[int, bytes]:
+    """Calls a function that needs no open index. Returns the status and the text of the error."""
+    one = take()
+    try:
+        return one.run(function, *arguments), one.error_text()
+    finally:
+        one.release()
 
 
 class Generation:

@@ -66,7 +66,7 @@ class EditMethods(ReportMethods):
 
         edit = Edit(self._library_pointer(library), keys, fields, remove, locked, deadline)
         try:
-            self._do(self._native.edit_items, *edit.arguments, library=self)
+            self._do(self._native.edit_items, edit.out_report, library=edit.edit)
         except Error as error:
             error.report = edit.report()
             raise

@@ -1,4 +1,4 @@
-"""The numbers of the C ABI. They mirror ``include/plexindex.h``; ``tests/python/test_header.py`` compares the two."""
+"""The numbers of the C ABI. They mirror the headers in ``include``; ``tests/python/test_header.py`` compares them."""
 
 ABI_VERSION = 1
 
@@ -38,12 +38,12 @@ REQUEST_CONFIRM = 5
 REQUEST_EDIT = 6
 REQUEST_EVENTS = 7
 
-RUNG_NONE = 0
-RUNG_CONFIRMED = 1
-RUNG_EXACT = 2
-RUNG_MAPPED = 3
-RUNG_SUFFIX = 4
-RUNG_FILE_NAME = 5
+MATCH_NONE = 0
+MATCH_CONFIRMED = 1
+MATCH_EXACT = 2
+MATCH_MAPPED = 3
+MATCH_SUFFIX = 4
+MATCH_FILE_NAME = 5
 
 CONFIDENCE_NONE = 0
 CONFIDENCE_LOW = 1
@@ -70,6 +70,8 @@ ANSWER_STALE = 1
 PATHS_EQUAL = 0x1_0000
 PATHS_UNDER = 0x2_0000
 PATHS_COMMON = 0xFFFF
+
+WALK_ONCE = 1
 
 RULE_EXTENSION = 1
 RULE_HIDDEN = 2
@@ -169,7 +171,7 @@ STATUS_NAMES: "dict[int, str]" = {
 }
 
 # Python's names of the numbers, by index.
-RUNGS = ("none", "confirmed", "exact", "mapped", "suffix", "file_name")
+MATCH_KINDS = ("none", "confirmed", "exact", "mapped", "suffix", "file_name")
 CONFIDENCES = ("none", "low", "high")
 REASONS = (
     "none",

@@ -57,7 +57,7 @@ class Edit:
             states=ctypes.cast(self._states, ctypes.c_void_p),
             states_capacity=len(self.keys),
         )
-        self.arguments = ctypes.byref(self.edit), ctypes.byref(self._report)
+        self.out_report = ctypes.byref(self._report)
 
     def report(self) -> EditReport:
         """The report of the edit."""

@@ -220,8 +220,10 @@ BY_STATUS: dict[int, type[Error]] = {
 _BLOCKS: dict[int, type[Error]] = {2: StoreError, 3: ServerError, 4: LibraryError}
 
 
-def error_for(status: int, message: str) -> Error:
+def error_for(status: int, message: str | bytes) -> Error:
     """The exception for a status, with the library's text."""
+    if isinstance(message, bytes):
+        message = message.decode("utf-8", "replace")
     kind = BY_STATUS.get(status) or _BLOCKS.get(status // 100, Error)
     error = kind(message or f"plexindex status {status} ({c.STATUS_NAMES.get(status, 'unknown')})")
     if error.status != status:

@@ -25,7 +25,7 @@ class Proposal:
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> Proposal:
-        """From an entry of plexindex_proposals_json()."""
+        """From an entry of plexindex_propose_mappings_json()."""
         made = cls()
         made.host, made.server, made.matched, made.of = entry["from"], entry["to"], entry["matched"], entry["of"]
         return made
@@ -42,7 +42,7 @@ class Proposal:
 class ServerInfo:
     """Facts about a server. Made by :meth:`Index.server`."""
 
-    __slots__ = ("answered", "database_aside", "libraries", "machine_identifier", "version")
+    __slots__ = ("answered", "database_unavailable", "libraries", "machine_identifier", "version")
 
     machine_identifier: str
     """The server's identity; the same behind every URL."""
@@ -52,17 +52,17 @@ class ServerInfo:
     """Seconds until it answered."""
     libraries: int
     """How many libraries it shows to the token's user."""
-    database_aside: str | None
+    database_unavailable: str | None
     """Why Plex's database is unavailable, so that the server is asked instead; None if it is used, or none was
     named."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> ServerInfo:
-        """From plexindex_server_json()."""
+        """From plexindex_check_server_json()."""
         made = cls()
         made.machine_identifier, made.version = entry["machine_identifier"], entry["version"]
         made.answered, made.libraries = entry["answered_us"] / 1_000_000, entry["libraries"]
-        made.database_aside = entry["database_aside"]
+        made.database_unavailable = entry["database_unavailable"]
         return made
 
     def __repr__(self) -> str:
@@ -105,7 +105,7 @@ class StoreInfo:
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> StoreInfo:
-        """From plexindex_store_json()."""
+        """From plexindex_get_store_json()."""
         made = cls()
         for name in cls.__slots__:
             setattr(made, name, entry[name])

@@ -99,7 +99,7 @@ class Change:
 
 
 def _item(facts: dict[str, Any], index: Index | None) -> Item:
-    """An item from plexindex_item_json()."""
+    """An item from plexindex_get_item_json()."""
     block = bytearray(ITEM_SIZE)
     for name, at in ITEM_FIELDS.items():
         value = facts.get(name)
@@ -118,7 +118,7 @@ class Changes:
     """What changed since a cursor was given: an iterator of :class:`Change`, oldest first. Made by
     :meth:`Index.changes`.
 
-    They are read a page at a time while you iterate. Keep :attr:`token` once you have done what the changes ask for:
+    They are read a page at a time while you iterate. Keep :attr:`cursor` once you have done what the changes ask for:
     who goes on from a cursor misses nothing, and sees again at most what came behind it.
     """
 
@@ -132,7 +132,7 @@ class Changes:
         if since == "":
             raise InvalidArgumentError("since is empty: give a cursor, or None to begin")
         self._index, self._library, self._full = index, library, full
-        self.token: str | None = since
+        self.cursor: str | None = since
         """Where to go on: behind the last page that was iterated to its end. None while the first one of a full listing
         was not: that begins anew."""
         self.stale = False
@@ -157,20 +157,20 @@ class Changes:
 
     def _read(self) -> None:
         index = self._index
-        raw = _convert.text_bytes("cursor", self.token or "")
-        flags = c.QUERY_FULL if self._full and self.token is None else 0
+        raw = _convert.text_bytes("cursor", self.cursor or "")
+        flags = c.QUERY_FULL if self._full and self.cursor is None else 0
         reserve = _PAGE * _BYTES_PER_CHANGE
-        query = index._native.changes_json, self._library, raw, None, flags, None
+        query = index._native.list_changes_json, self._library, raw, None, flags, None
         _, text = index._query(*query, count=_PAGE, reserve=reserve)
         page = json.loads(bytes(text))
-        self._page, self._next, self._more = iter(page["changes"]), page["token"], page["more"]
+        self._page, self._next, self._more = iter(page["changes"]), page["cursor"], page["more"]
         if not page["changes"]:
             self._turn()
 
     def _turn(self) -> None:
         """A page was read to its end."""
         if self._next is not None:
-            self.token, self._next = self._next, None
+            self.cursor, self._next = self._next, None
 
     def __iter__(self) -> Changes:
         return self
@@ -186,7 +186,7 @@ class Changes:
             self._read()
 
     def __repr__(self) -> str:
-        return f"<plexindex.Changes up to {self.token!r}>"
+        return f"<plexindex.Changes up to {self.cursor!r}>"
 
 
 def asked_of(index: Index, library: LibraryArg) -> list[LibraryInfo]:
@@ -279,7 +279,7 @@ def watch(
     while True:
         found._note(missed)
         yield found
-        token = found.token
+        cursor = found.cursor
         if found._next is not None:
             time.sleep(_BETWEEN)  # it was not read to its end, and comes again
         now = time.monotonic()
@@ -288,11 +288,11 @@ def watch(
         silent = offline or now < silent_until
         ends = [_FOREVER if until is None else until, silent_until if silent and not offline else _FOREVER]
         wait = index._native.wait_for_changes
-        raw = _convert.text_bytes("cursor", token or "")
+        raw = _convert.text_bytes("cursor", cursor or "")
         left = max(min(ends) - now, 0.001)
         status, _ = index._query(wait, library, raw, left, c.QUERY_OFFLINE if silent else 0, progress, buffer=False)
         if status == c.OK and not silent:
             # Sends no request if nothing has expired and no event invalidated an item.
             missed = bring_up_to_date(index, library, None, progress, always=True, waits=True)
             silent_until = time.monotonic() + (_PAUSE if missed else _BETWEEN)
-        found = Changes(index, token, library, False)
+        found = Changes(index, cursor, library, False)

@@ -45,7 +45,7 @@ def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", p
     _accelerator.loaded = path
     status, handle = fast.open(native, texts, numbers, rules)
     if status:
-        raise _failure(fast, native, status)
+        raise _failure(fast, native, status, handle)
     index = LazyIndex(fast, native, handle, texts[0] or b"", bool(numbers[7] & c.OPEN_OBFUSCATE_PATHS), progress)
     _open_indexes[:] = [known for known in _open_indexes if known() is not None]
     _open_indexes.append(ref(index))
@@ -54,8 +54,7 @@ def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", p
     return full_index(index) if f"{__package__}._index" in sys.modules else index
 
 
-def _failure(fast: "Any", native: "Any", status: int) -> "Exception":
-    text = fast.message(native).decode("utf-8", "replace")
+def _failure(fast: "Any", native: "Any", status: int, text: bytes) -> "Exception":
     from . import Error
     from ._errors import error_for
 
@@ -158,7 +157,7 @@ class LazyIndex:
             _run_command(fast, native)
         match = Match(block, asked=self)
         # The path is in a current listing: a question that may send requests gives the same.
-        certain = match.confidence == "high" and match.rung in _LISTED and not match.stale
+        certain = match.confidence == "high" and match.match_kind in _LISTED and not match.stale
         return match if certain else None
 
     def _retire(self) -> None:
@@ -181,9 +180,9 @@ class LazyIndex:
         # No fast lookup is running: it would hold the interpreter's lock, which this thread has.
         self._retire()
         fast, native = self._native_handle
-        status = fast.close(native, handle)
+        status, text = fast.close(native, handle)
         if status:
-            raise _failure(fast, native, status)
+            raise _failure(fast, native, status, text)
         _run_command(fast, native)
 
     def __enter__(self) -> "Any":

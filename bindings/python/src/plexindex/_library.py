@@ -119,7 +119,7 @@ class LibraryInfo:
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> LibraryInfo:
-        """From an entry of plexindex_libraries_json()."""
+        """From an entry of plexindex_list_libraries_json()."""
         info = cls()
         info.section, info.uuid, info.title, info.kind = entry["section"], entry["uuid"], entry["title"], entry["kind"]
         info.locations = tuple(entry["locations"])

@@ -110,7 +110,7 @@ class Listing:
         index, library, after = self._places.index, self._places.library(one.library), b""
         while True:
             arguments = root, len(root), after, len(after), _FILES
-            block = index._do(index._native.items_not_on_disk, *arguments, library=library, reserve=_ROOM)
+            block = index._do(index._native.list_items_not_on_disk, *arguments, library=library, reserve=_ROOM)
             page = Folder(block, asked=index)
             items = page.candidates
             if not items:

@@ -1,4 +1,4 @@
-"""The shared library: where it is, its structs and functions. Mirrors ``include/plexindex.h``.
+"""The shared library: where it is, its structs and functions. Mirrors ``plexindex.h`` and ``plexindex_more.h``.
 
 The library is loaded at the first call that needs it, so that importing the package touches no shared object.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import POINTER, Structure, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, Structure, c_char, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 from . import _accelerator
 from . import _constants as c
-from ._errors import Error, LoadError, error_for
+from ._errors import LoadError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class CStats(Structure):
 
     _fields_ = [
         ("size", c_size_t),
-        ("answers", c_uint64 * len(c.RUNGS)),
+        ("answers", c_uint64 * len(c.MATCH_KINDS)),
         ("lookup_misses", c_uint64),
         ("stale_answers", c_uint64),
         ("requests", c_uint64 * len(c.REQUESTS)),
@@ -121,7 +121,7 @@ class CStats(Structure):
         ("listings", c_uint64),
         ("network_us", c_uint64),
         ("store_us", c_uint64),
-        ("image_us", c_uint64),
+        ("segment_us", c_uint64),
         ("items", c_uint64),
         ("matches", c_uint64),
         ("libraries", c_uint64),
@@ -139,6 +139,23 @@ class CStats(Structure):
         ("size_limit", c_uint64),
         ("over_limit", c_uint64),
         ("evictions", c_uint64),
+        ("last_failure", c_char * 512),
+    ]
+
+
+class CWalkRequest(Structure):
+    """plexindex_walk_request."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("library", c_void_p),
+        ("folders", CBytes),
+        ("folders_count", c_size_t),
+        ("limit", c_size_t),
+        ("walk", c_uint64),
+        ("files", c_uint64),
+        ("rules", c_uint32),
+        ("flags", c_uint32),
     ]
 
 
@@ -182,37 +199,36 @@ _BUFFER = POINTER(CBuffer)
 
 # Every function: its result and its arguments.
 SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
-    "abi_version": (c_uint32, ()),
-    "version": (c_char_p, ()),
-    "status_name": (c_char_p, (c_int32,)),
-    "last_error_message": (c_char_p, ()),
+    "get_abi_version": (c_uint32, ()),
+    "get_version": (c_char_p, ()),
+    "get_status_name": (c_char_p, (c_int32,)),
     "open": (c_int32, (POINTER(COptions), POINTER(c_void_p), _BUFFER)),
     "close": (c_int32, (c_void_p, _BUFFER)),
     "set_token": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
-    "library": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, POINTER(c_void_p), _BUFFER)),
+    "get_library": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, POINTER(c_void_p), _BUFFER)),
     "lookup_key": (c_char_p, (c_void_p, c_char_p)),
     "lookup_keys": (c_int32, (c_void_p, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER)),
     "match_path": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
     "match_paths": (c_int32, (c_void_p, _QUERY, c_size_t, _BUFFER, _BUFFER)),
     "match_folder": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
-    "items_below": (
+    "list_items_below": (
         c_int32,
         (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER),
     ),
-    "items_not_on_disk": (
+    "list_items_not_on_disk": (
         c_int32,
         (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER),
     ),
     "match_guid": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
     "search_title": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
-    "block_answers": (c_size_t, (_BUFFER,)),
-    "block_answer": (c_void_p, (_BUFFER, c_size_t)),
-    "block_item": (c_void_p, (_BUFFER, c_void_p)),
-    "block_candidate": (c_void_p, (_BUFFER, c_void_p, c_size_t)),
-    "block_text": (c_char_p, (_BUFFER, c_void_p)),
-    "items": (c_int32, (c_void_p, c_void_p, POINTER(c_int64), c_size_t, _BUFFER, _BUFFER)),
-    "item_json": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
-    "changes_json": (c_int32, (c_void_p, _QUERY, c_size_t, _BUFFER, _BUFFER)),
+    "count_answers": (c_size_t, (_BUFFER,)),
+    "get_answer": (c_void_p, (_BUFFER, c_size_t)),
+    "get_item": (c_void_p, (_BUFFER, c_void_p)),
+    "get_candidate": (c_void_p, (_BUFFER, c_void_p, c_size_t)),
+    "get_text": (c_char_p, (_BUFFER, c_void_p)),
+    "list_items": (c_int32, (c_void_p, POINTER(c_int64), c_size_t, _BUFFER, _BUFFER)),
+    "get_item_json": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
+    "list_changes_json": (c_int32, (c_void_p, _QUERY, c_size_t, _BUFFER, _BUFFER)),
     "wait_for_changes": (c_int32, (c_void_p, _QUERY, _BUFFER)),
     "wake_waiting": (c_int32, (c_void_p, _BUFFER)),
     "record_match": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, _BUFFER)),
@@ -220,33 +236,28 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "invalidate_path": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
     "invalidate_item": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
     "invalidate_library": (c_int32, (c_void_p, _BUFFER)),
-    "invalidate_all": (c_int32, (c_void_p, _BUFFER)),
     "clear": (c_int32, (c_void_p, _BUFFER)),
-    "table": (c_int32, (c_void_p, c_char_p, c_size_t, c_uint32, POINTER(c_void_p), _BUFFER)),
+    "get_table": (c_int32, (c_void_p, c_char_p, c_size_t, c_uint32, POINTER(c_void_p), _BUFFER)),
     "table_lookup": (c_char_p, (c_void_p, c_char_p)),
     "table_get": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
     "table_put": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, c_uint64, _BUFFER)),
     "table_remove": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
     "table_write": (c_int32, (c_void_p, POINTER(CTableOp), c_size_t, c_int64, c_uint64, _BUFFER)),
-    "table_next": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
+    "table_get_next": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
     "table_count": (c_int32, (c_void_p, POINTER(c_uint64), _BUFFER)),
     "table_clear": (c_int32, (c_void_p, _BUFFER)),
     "refresh": (c_int32, (c_void_p, _QUERY, _BUFFER)),
-    "edit_items": (c_int32, (c_void_p, POINTER(CEdit), POINTER(CEditReport), _BUFFER)),
+    "edit_items": (c_int32, (POINTER(CEdit), POINTER(CEditReport), _BUFFER)),
     "watch_start": (c_int32, (c_void_p, _BUFFER)),
     "watch_stop": (c_int32, (c_void_p, _BUFFER)),
     "notify": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
-    "libraries_json": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
-    "stats": (c_int32, (c_void_p, POINTER(CStats), _BUFFER)),
-    "stats_json": (c_int32, (c_void_p, _BUFFER, _BUFFER)),
-    "server_json": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
-    "host_path": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
-    "store_json": (c_int32, (c_void_p, _BUFFER, _BUFFER)),
-    "proposals_json": (c_int32, (c_void_p, _BUFFER, _BUFFER)),
-    "walk": (
-        c_int32,
-        (c_void_p, c_char_p, c_size_t, c_size_t, c_uint32, c_size_t, POINTER(c_uint64), _BUFFER, _BUFFER),
-    ),
+    "list_libraries_json": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
+    "get_stats": (c_int32, (c_void_p, POINTER(CStats), _BUFFER)),
+    "check_server_json": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
+    "map_to_host": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
+    "get_store_json": (c_int32, (c_void_p, _BUFFER, _BUFFER)),
+    "propose_mappings_json": (c_int32, (c_void_p, _BUFFER, _BUFFER)),
+    "walk": (c_int32, (POINTER(CWalkRequest), _BUFFER, _BUFFER)),
     "compare_paths": (c_int32, (c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, POINTER(c_uint32), _BUFFER)),
     "drain_log": (c_int32, (LOG_FN, c_void_p, _BUFFER)),
 }
@@ -287,7 +298,7 @@ class Native:
 
     @staticmethod
     def _check_version(library: ctypes.CDLL) -> None:
-        abi_version, version = library["plexindex_abi_version"], library["plexindex_version"]
+        abi_version, version = library["plexindex_get_abi_version"], library["plexindex_get_version"]
         abi_version.restype, version.restype = c_uint32, c_char_p
         found = abi_version()
         if found != c.ABI_VERSION:
@@ -297,11 +308,6 @@ class Native:
                 f"this Python package was written for ABI version {c.ABI_VERSION}: install matching versions"
                 + (", or unset PLEXINDEX_LIBRARY" if os.environ.get("PLEXINDEX_LIBRARY") else "")
             )
-
-    def error(self, status: int, text: bytes | None = None) -> Error:
-        """The exception for a status, with this text or that of the thread's last error."""
-        raw = self.last_error_message() if text is None else text
-        return error_for(status, (raw or b"").decode("utf-8", "replace"))
 
 
 def _cannot_load(path: str, error: OSError) -> str:

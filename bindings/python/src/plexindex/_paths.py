@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 
+from . import _calls, _native
 from . import _constants as c
-from . import _native
+from ._errors import error_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ def relations(path: str, others: Sequence[str]) -> list[int]:
     raw, *block = (text.replace("\0", "\1").encode("utf-8", "surrogatepass") for text in (path, *others))
     joined = b"\0".join([*block, b""])
     found = (ctypes.c_uint32 * len(others))()
-    status = native.compare_paths(raw, len(raw), joined, len(joined), len(others), found, None)
+    status, text = _calls.call(native.compare_paths, raw, len(raw), joined, len(joined), len(others), found)
     if status:
-        raise native.error(status)
+        raise error_for(status, text)
     return list(found)
 
 
@@ -79,7 +80,7 @@ def best(rows: Iterable[tuple[T, list[str]]], path: str, other: str | None) -> l
     highest: tuple[int, int] = (0, 0)
     found: list[tuple[T, list[str]]] = []
     for (row, file), *related in zip(files, *compared):
-        rank = max(_rank(file == one, relation, rung) for (one, rung), relation in zip(asked, related))
+        rank = max(_rank(file == one, relation, level) for (one, level), relation in zip(asked, related))
         if rank > highest:
             highest, found = rank, [row]
         elif rank == highest and rank[0] and found[-1] is not row:
@@ -87,8 +88,8 @@ def best(rows: Iterable[tuple[T, list[str]]], path: str, other: str | None) -> l
     return [thing for thing, _ in found]
 
 
-def _rank(identical: bool, relation: int, rung: int) -> tuple[int, int]:
+def _rank(identical: bool, relation: int, level: int) -> tuple[int, int]:
     if identical or relation & c.PATHS_EQUAL:
-        return rung + identical, 0
+        return level + identical, 0
     common = relation & c.PATHS_COMMON
     return (1, common) if common else (0, 0)

@@ -71,7 +71,7 @@ class Places:
     def files(self, folder: bytes, library: LibraryInfo) -> int:
         """How many files a library lists below a folder: this one, and not another that ends alike."""
         found = self.index.folder(folder, self.library(library), offline=True)
-        return found.files if found.rung in ("exact", "mapped") else 0
+        return found.files if found.match_kind in ("exact", "mapped") else 0
 
 
 class Names:

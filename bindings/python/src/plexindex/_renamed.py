@@ -206,10 +206,10 @@ class Renames:
     def _sharing(self, library: LibraryInfo, paths: Collection[PathArg]) -> list[Unsure]:
         """The items of a library that share one of these files: some may have lost it."""
         answers = self._places.index.match_paths(self._places.library(library), paths, offline=True) if paths else ()
-        several = [answer for answer in answers if answer.rung in LISTED and answer.status == "ambiguous"]
+        several = [answer for answer in answers if answer.match_kind in LISTED and answer.status == "ambiguous"]
         return [(library, item) for answer in several for item in answer.candidates]
 
 
 def _is_of(answer: Match, item: Item) -> bool:
     """Returns whether a file is listed with an item, and perhaps with others."""
-    return answer.rung in LISTED and any(one.rating_key == item.rating_key for one in answer.candidates)
+    return answer.match_kind in LISTED and any(one.rating_key == item.rating_key for one in answer.candidates)

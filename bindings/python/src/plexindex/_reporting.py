@@ -27,7 +27,7 @@ class ReportMethods(Session):
     ) -> list[LibraryInfo]:
         """The server's libraries. Sends a request only if none is known."""
         flags = c.QUERY_OFFLINE if offline else 0
-        _, text = self._query(self._native.libraries_json, None, b"", deadline, flags, progress)
+        _, text = self._query(self._native.list_libraries_json, None, b"", deadline, flags, progress)
         _log.drain(self._native)
         return [LibraryInfo.from_json(entry) for entry in _parsed(text)]
 
@@ -36,11 +36,8 @@ class ReportMethods(Session):
         from ._stats import Stats
 
         raw = CStats(size=ctypes.sizeof(CStats))
-        self._do(self._native.stats, ctypes.byref(raw), library=self)
-        last_failure = None
-        if raw.failures:
-            last_failure = _parsed(self._do(self._native.stats_json, library=self, reserve=2048))["last_failure"]
-        return Stats(raw, last_failure)
+        self._do(self._native.get_stats, ctypes.byref(raw), library=self)
+        return Stats(raw)
 
     def profile(self) -> Profile:
         """How this index spent its time so far."""
@@ -54,7 +51,7 @@ class ReportMethods(Session):
         """
         from ._facts import Proposal
 
-        found = self._do(self._native.proposals_json, library=self, reserve=4096)
+        found = self._do(self._native.propose_mappings_json, library=self, reserve=4096)
         return [Proposal.from_json(entry) for entry in _parsed(found)]
 
     def server(self, *, deadline: float | None = None, progress: ProgressArg = None) -> ServerInfo:
@@ -65,7 +62,7 @@ class ReportMethods(Session):
         """
         from ._facts import ServerInfo
 
-        _, text = self._query(self._native.server_json, None, b"", deadline, 0, progress)
+        _, text = self._query(self._native.check_server_json, None, b"", deadline, 0, progress)
         _log.drain(self._native)
         return ServerInfo.from_json(_parsed(text))
 
@@ -73,7 +70,7 @@ class ReportMethods(Session):
         """The place of the store: its file system, its size, and whether locks work there (tested now)."""
         from ._facts import StoreInfo
 
-        return StoreInfo.from_json(_parsed(self._do(self._native.store_json, library=self, reserve=4096)))
+        return StoreInfo.from_json(_parsed(self._do(self._native.get_store_json, library=self, reserve=4096)))
 
     alibraries = _aio.cancellable(libraries)
     astats = _aio.uncancellable(stats)

@@ -11,7 +11,7 @@ from . import _calls, _convert, _ending, _log
 from . import _constants as c
 from ._accelerator import closing_lock
 from ._answers import log_lines
-from ._errors import ClosedError, Error, InvalidArgumentError
+from ._errors import ClosedError, Error, InvalidArgumentError, error_for
 from ._library import Chosen, Selected, TableHandle
 
 TYPE_CHECKING = False
@@ -71,9 +71,9 @@ class Session:
         # A function and arguments with which another process opens the same index. It holds no token.
         self._recipe: tuple[Any, ...] | None = None
         self._handle: int | None = None
-        status = native.open(ctypes.byref(options), ctypes.byref(self._cell), None)
+        status, text = _calls.call(native.open, ctypes.byref(options), ctypes.byref(self._cell))
         if status:
-            raise self._failure(status)
+            raise self._failure(status, text)
         self._handle = self._cell.value
         self._open = True
         _log.drain(native)
@@ -102,8 +102,8 @@ class Session:
             for table in list(self._tables.values()):
                 table.retire()
             handle, self._handle = self._handle, None
-            status = self._native.close(handle, None)
-            failure = self._failure(status) if status else None
+            status, text = _calls.call(self._native.close, handle)
+            failure = self._failure(status, text) if status else None
         _log.drain(self._native)
         if failure is not None:
             raise failure
@@ -178,10 +178,12 @@ class Session:
         self,
         function: Any,
         *arguments: Any,
-        library: ChosenArg | Session | TableHandle,
+        library: ChosenArg | Session | TableHandle | ctypes.Structure,
         reserve: int | None = None,
     ) -> bytes:
-        """A call on the handle (``library=self``), a library or a table; with ``reserve`` one that fills a buffer."""
+        """A call on the handle (``library=self``), a library, a table, or a struct that has a library; with ``reserve``
+        one that fills a buffer.
+        """
         return bytes(self._ask(function, *arguments, library=library, reserve=reserve)[1])
 
     def _run_command(self, function: Any, *arguments: Any, library: ChosenArg | Session) -> None:
@@ -193,7 +195,7 @@ class Session:
         self,
         function: Any,
         *arguments: Any,
-        library: ChosenArg | Session | TableHandle,
+        library: ChosenArg | Session | TableHandle | ctypes.Structure,
         reserve: int | None = None,
         detach: bool = False,
     ) -> tuple[int, bytes | bytearray]:
@@ -234,7 +236,7 @@ class Session:
             return found
         raw = _convert.text_bytes("library", selector)
         pointer = ctypes.c_void_p()
-        self._do(self._native.library, kind, raw or None, len(raw), ctypes.byref(pointer), library=self)
+        self._do(self._native.get_library, kind, raw or None, len(raw), ctypes.byref(pointer), library=self)
         found = self._selected.setdefault((kind, selector), Selected(self._native, pointer.value or 0))
         if not self._open:
             # It was closed meanwhile, and that close may have missed this handle.
@@ -242,7 +244,9 @@ class Session:
             raise self._closed_error()
         return found
 
-    def _pointer(self, given: Any) -> int:
+    def _pointer(self, given: Any) -> Any:
+        if isinstance(given, ctypes.Structure):
+            return given
         return given.pointer if isinstance(given, TableHandle) else self._library_pointer(given)
 
     def _library_pointer(self, library: ChosenArg) -> int:
@@ -273,8 +277,8 @@ class Session:
             raise self._closed_error() from failure
         raise failure
 
-    def _failure(self, status: int, text: bytes | None = None) -> Error:
-        failure = self._native.error(status, text)
+    def _failure(self, status: int, text: bytes) -> Error:
+        failure = error_for(status, text)
         if status == c.UNAUTHORIZED and self._renewal[0] is not None:
             failure.__cause__ = self._renewal[0].take_error()
         _log.drain(self._native)
@@ -290,7 +294,7 @@ class Session:
         self._wake()
         _log.hand_on([(level, line.decode("utf-8", "replace")) for level, line in lines or ()])
         if status >= c.FIRST_ERROR:
-            self._fail(status, text.split(b"\0", 1)[0])
+            self._fail(status, text)
 
     def _done(self, call: Call) -> None:
         call.release()

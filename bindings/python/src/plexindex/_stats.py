@@ -25,7 +25,6 @@ class Stats:
         "evictions",
         "failures",
         "hints",
-        "image_seconds",
         "items",
         "last_failure",
         "libraries",
@@ -37,6 +36,7 @@ class Stats:
         "over_limit",
         "parse_seconds",
         "requests",
+        "segment_seconds",
         "sequence",
         "size_limit",
         "slow_calls",
@@ -69,8 +69,8 @@ class Stats:
     """Time spent reading the server's answers: decompressing and parsing."""
     store_seconds: float
     """Time spent reading and writing the store."""
-    image_seconds: float
-    """Time spent building and opening index files."""
+    segment_seconds: float
+    """Time spent building and opening segments."""
     match_seconds: float
     """Time spent matching, fast lookups not included."""
     wait_seconds: float
@@ -88,7 +88,7 @@ class Stats:
     libraries: int
     """Libraries known now."""
     disk_bytes: int
-    """Bytes that the store takes on disk, index files included."""
+    """Bytes that the store takes on disk, segments included."""
     size_limit: int
     """Bytes that the folder may take; 0: no limit."""
     over_limit: int
@@ -106,8 +106,8 @@ class Stats:
     last_failure: str | None
     """The reason of the last one; None once the server answers again."""
 
-    def __init__(self, raw: CStats, last_failure: str | None = None) -> None:
-        self.answers = dict(zip(c.RUNGS, raw.answers))
+    def __init__(self, raw: CStats) -> None:
+        self.answers = dict(zip(c.MATCH_KINDS, raw.answers))
         self.lookup_misses = raw.lookup_misses
         self.stale_answers = raw.stale_answers
         self.requests = dict(zip(c.REQUESTS, raw.requests))
@@ -117,7 +117,7 @@ class Stats:
         self.listings = raw.listings
         self.network_seconds = raw.network_us / 1_000_000
         self.store_seconds = raw.store_us / 1_000_000
-        self.image_seconds = raw.image_us / 1_000_000
+        self.segment_seconds = raw.segment_us / 1_000_000
         self.items = raw.items
         self.matches = raw.matches
         self.libraries = raw.libraries
@@ -129,7 +129,7 @@ class Stats:
         self.events = raw.events
         self.hints = raw.hints
         self.failures = raw.failures
-        self.last_failure = last_failure
+        self.last_failure = raw.last_failure.decode("utf-8", "replace") or None
         self.parse_seconds = raw.parse_us / 1_000_000
         self.match_seconds = raw.match_us / 1_000_000
         self.wait_seconds = raw.wait_us / 1_000_000
@@ -144,7 +144,7 @@ class Stats:
 
     @property
     def answer_count(self) -> int:
-        """Answers of all rungs."""
+        """Answers of all match kinds."""
         return sum(self.answers.values())
 
     def as_dict(self) -> dict[str, object]:
@@ -167,11 +167,11 @@ class Profile:
 
     __slots__ = (
         "calls",
-        "images",
         "matching",
         "parsing",
         "requests",
         "seconds",
+        "segments",
         "server",
         "slow_calls",
         "store",
@@ -192,8 +192,8 @@ class Profile:
     """Reading its answers: decompressing and parsing."""
     store: float
     """Reading and writing the store."""
-    images: float
-    """Building and opening index files."""
+    segments: float
+    """Building and opening segments."""
     matching: float
     """Matching."""
     waiting: float
@@ -202,7 +202,7 @@ class Profile:
     def __init__(self, stats: Stats) -> None:
         self.calls, self.slow_calls, self.seconds = stats.calls, stats.slow_calls, stats.calls_seconds
         self.server, self.requests = stats.network_seconds, stats.request_count
-        self.parsing, self.store, self.images = stats.parse_seconds, stats.store_seconds, stats.image_seconds
+        self.parsing, self.store, self.segments = stats.parse_seconds, stats.store_seconds, stats.segment_seconds
         self.matching, self.waiting = stats.match_seconds, stats.wait_seconds
 
     def as_dict(self) -> dict[str, float]:
@@ -214,7 +214,7 @@ class Profile:
             (f"server ({_counted(self.requests, 'request')})", self.server),
             ("parsing", self.parsing),
             ("store", self.store),
-            ("images", self.images),
+            ("segments", self.segments),
             ("matching", self.matching),
             ("waiting", self.waiting),
         )

@@ -149,7 +149,7 @@ def _handle(index: Index, table: bytes) -> TableHandle:
         return found
     pointer = ctypes.c_void_p()
     flags = c.TABLE_FOLD_ASCII if table.startswith(_FOLDING) else 0
-    index._do(index._native.table, table or None, len(table), flags, ctypes.byref(pointer), library=index)
+    index._do(index._native.get_table, table or None, len(table), flags, ctypes.byref(pointer), library=index)
     found = index._tables.setdefault(table, TableHandle(pointer.value or 0))
     if not index.is_open:
         # Another thread closed it meanwhile and may have missed this handle.

@@ -27,7 +27,7 @@ KeyArg = Union[str, int, HasRatingKey]
 FieldArg = Union[str, int, float, Iterable[str], None]
 
 Kind = Literal["movie", "show", "season", "episode", "artist", "album", "track", "clip", "photo", "unknown"]
-Rung = Literal["none", "confirmed", "exact", "mapped", "suffix", "file_name"]
+MatchKind = Literal["none", "confirmed", "exact", "mapped", "suffix", "file_name"]
 Confidence = Literal["none", "low", "high"]
 ReasonCode = Literal[
     "none",

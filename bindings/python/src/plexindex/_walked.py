@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 
+from . import _constants as c
 from . import _left_out, _on_disk
 from ._difference import Difference, not_read
+from ._native import CBytes, CWalkRequest
 from ._places import is_in
 
 TYPE_CHECKING = False
@@ -64,33 +66,25 @@ class Walk:
         return self._pages(top, _left_out.rule_bits(set(_left_out.RULES) - {"extension"}))
 
     def _pages(self, top: bytes, rules: int) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
-        index, asked, count = self._places.index, self._places.asked, ctypes.c_uint64()
+        request = self._request(rules, _NAMES)
         # A stack: the next folder is the last. There may be as many as a library has films.
         left = [top]
         twins: set[bytes] = set()
         room = _FIRST_ROOM
-        # A walk of several calls reads each folder once. A call without folders follows links.
-        walk: bytes | None = b"0"
-        while walk is not None:
+        while True:
             given = left[-_FOLDERS:]
             del left[-_FOLDERS:]
             given.reverse()
-            if twins:
-                text = b"".join([b"%sfolder\0%b\0" % (b"twin_" if one in twins else b"", one) for one in given])
-            else:
-                text = b"folder\0" + b"\0folder\0".join(given) + b"\0" if given else b""
-            text = b"walk\0%b\0%b" % (walk, text)
-            arguments = text, len(text), len(given) + 1, rules, _NAMES, ctypes.byref(count)
-            found = index._do(index._native.walk, *arguments, library=asked, reserve=room).split(b"\0")
+            found = self._find(request, given, twins, room)
             room = _ROOM
-            self.files += count.value
-            if count.value and self._told is not None:
+            self.files += request.files
+            if request.files and self._told is not None:
                 self._told(self.files)
             differences: list[Difference] = []
             files: list[OnDisk] = []
             at = 0
             for what, why, path, line in zip(found[::4], found[1::4], found[2::4], found[3::4]):
-                if what in (b"folder", b"twin_folder", b"walk"):
+                if what in (b"folder", b"twin_folder"):
                     break
                 at += 4
                 if what in (b"file", b"twin_file"):
@@ -101,9 +95,6 @@ class Walk:
                     rule = why.decode()
                     text_of_it = _text_of_link(rule, path, line) or _text(rule, line)
                     differences.append(Difference("left_out", path, None, rule, text_of_it, self._places.owners(path)))
-            walk = found[-4] if found[-5:-4] == [b"walk"] else None
-            if walk is not None:
-                del found[-5:-1]
             kinds, rest = found[at:-1:4], found[at + 2 :: 4]
             if b"twin_folder" in kinds:
                 twins.update([path for what, path in zip(kinds, rest) if what == b"twin_folder"])
@@ -111,6 +102,22 @@ class Walk:
             left += rest
             del found, kinds, rest
             yield differences, files
+            if not request.walk:
+                return
+
+    def _request(self, rules: int, limit: int = 1, flags: int = 0) -> CWalkRequest:
+        library = self._places.index._library_pointer(self._places.asked)
+        return CWalkRequest(ctypes.sizeof(CWalkRequest), library, limit=limit, rules=rules, flags=flags)
+
+    def _find(
+        self, request: CWalkRequest, folders: list[bytes], twins: Collection[bytes] = (), room: int = _ROOM
+    ) -> list[bytes]:
+        """The texts that plexindex_walk() finds: four for each finding, and an empty one."""
+        kinds = [b"twin_folder" if one in twins else b"folder" for one in folders]
+        request.folders = CBytes.of(b"".join([b"%b\0%b\0" % pair for pair in zip(kinds, folders)]))
+        request.folders_count = len(folders)
+        index = self._places.index
+        return index._do(index._native.walk, library=request, reserve=room).split(b"\0")  # type: ignore[no-any-return]
 
     def has_leftovers_only(self, place: bytes) -> bool:
         """Returns whether a location has no media and no folder that may have some."""
@@ -121,12 +128,10 @@ class Walk:
             return False
         if not is_small or any(is_in(one, place) and os.path.exists(one) for one in inner):
             return False
-        index, count = self._places.index, ctypes.c_uint64()
-        text = b"folder\0%b\0" % place
-        arguments = text, len(text), 1, _left_out.rule_bits(), 1, ctypes.byref(count)
-        found = index._do(index._native.walk, *arguments, library=self._places.asked, reserve=_ROOM).split(b"\0")
+        request = self._request(_left_out.rule_bits(), flags=c.WALK_ONCE)
+        found = self._find(request, [place])
         rules, files = found[1::4], [what for what in found[:-1:4] if what in (b"file", b"twin_file")]
-        return len(files) == count.value and set(rules) <= set(_LEFTOVERS)
+        return len(files) == request.files and set(rules) <= set(_LEFTOVERS)
 
     def rule_for(self, path: bytes) -> str | None:
         """Returns the rule that ignores an unlisted file or a folder above it; none outside every library."""
@@ -145,10 +150,7 @@ class Walk:
     def _rules_of(self, folder: bytes) -> dict[bytes, str]:
         """Differences in a folder, each with the rule that leaves it out, or None. An unreadable folder is one."""
         if folder not in self._rules_in:
-            index, count = self._places.index, ctypes.c_uint64()
-            text = b"folder\0%b\0" % folder
-            arguments = text, len(text), 1, self._rules, 1, ctypes.byref(count)
-            found = index._do(index._native.walk, *arguments, library=self._places.asked, reserve=_ROOM).split(b"\0")
+            found = self._find(self._request(self._rules, flags=c.WALK_ONCE), [folder])
             self._rules_in[folder] = {
                 path: "" if what.endswith(b"folder") or what == b"unreadable" else why.decode()
                 for what, why, path in zip(found[::4], found[1::4], found[2::4])
@@ -177,8 +179,8 @@ class Walk:
         elsewhere = index.match_paths(None, paths, offline=True) if places.others else answers
         for one, answer, other in zip(batch, answers, elsewhere):
             path, twin, *_ = one
-            is_listed = answer.rung in LISTED and not (twin and self._is_twins(path, answer))
-            if not is_listed and answer is not other and other.rung in LISTED and not self._is_twins(path, other):
+            is_listed = answer.match_kind in LISTED and not (twin and self._is_twins(path, answer))
+            if not is_listed and answer is not other and other.match_kind in LISTED and not self._is_twins(path, other):
                 self.files -= 1
                 continue
             difference = self._of_listed(path, answer) if is_listed else self._of_unlisted(one, answer)

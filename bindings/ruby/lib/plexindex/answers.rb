@@ -10,7 +10,7 @@ module Plexindex
   # The answer for one path, folder, GUID or title. `status` is :ok, :not_found, :ambiguous, :not_yet or :needs_warm, in
   # a batch also the error of this one path. `items`, `files` and `kind` are about a folder.
   Answer = ::Struct.new(
-    :status, :rung, :confidence, :reason, :stale, :item, :candidates, :candidates_total, :message, :age_ms, :items,
+    :status, :match_kind, :confidence, :reason, :stale, :item, :candidates, :candidates_total, :message, :age_ms, :items,
     :files, :kind, keyword_init: true
   )
 
@@ -20,7 +20,7 @@ module Plexindex
     ANSWER = Native.fields("answer")
     ITEM = Native.fields("item")
     TEXTS = ITEM.select { |_, (_, _, type)| type == "plexindex_text" }.freeze
-    RUNGS = Native.words("RUNG_")
+    MATCH_KINDS = Native.words("MATCH_")
     CONFIDENCES = Native.words("CONFIDENCE_")
     REASONS = Native.words("REASON_")
     KINDS = {
@@ -46,7 +46,8 @@ module Plexindex
     def answer(block, at, item_step)
       of = ANSWER.transform_values { |field| field[1] ? number(block, at, field) : nil }
       Answer.new(
-        status: Native::STATUSES.fetch(of[:status], :unknown), rung: RUNGS.fetch(of[:rung], :unknown),
+        status: Native::STATUSES.fetch(of[:status], :unknown),
+        match_kind: MATCH_KINDS.fetch(of[:match_kind], :unknown),
         confidence: CONFIDENCES.fetch(of[:confidence], :unknown), reason: REASONS.fetch(of[:reason], :unknown),
         stale: of[:flags].anybits?(Native::CONSTANTS["ANSWER_STALE"]),
         item: of[:item].zero? ? nil : item(block, of[:item]),

@@ -95,7 +95,7 @@ module Plexindex
       selector = Native.bytes(name.nil? ? "" : name.to_s)
       kind = Native::CONSTANTS[name.nil? ? "SELECT_ALL" : "SELECT_ANY"]
       out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
-      call(:library) { |handle| [handle, kind, selector, selector.bytesize, out] }
+      call(:get_library) { |handle| [handle, kind, selector, selector.bytesize, out] }
       Library.new(self, out.ptr.to_i)
     end
 
@@ -104,33 +104,40 @@ module Plexindex
       bytes = Native.bytes(name)
       flags = fold_ascii ? Native::CONSTANTS["TABLE_FOLD_ASCII"] : 0
       out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
-      call(:table) { |handle| [handle, bytes, bytes.bytesize, flags, out] }
+      call(:get_table) { |handle| [handle, bytes, bytes.bytesize, flags, out] }
       Table.new(self, out.ptr.to_i)
     end
 
-    # What happened, as a hash with named counts.
+    # Statistics as a hash: counts by name, "answers" by match kind, "requests" by kind.
     def stats
-      json(:stats_json)
+      filled = Native::Struct.new("stats")
+      call(:get_stats) { |handle| [handle, filled.memory] }
+      stats = filled.to_h.except("size")
+      { "answers" => "MATCH_", "requests" => "REQUEST_" }.each do |name, prefix|
+        stats[name] = Native.words(prefix).to_h { |number, word| [word.to_s, stats[name][number]] }
+      end
+      stats["last_failure"] = nil if stats["last_failure"].empty?
+      stats
     end
 
     # The kind of place that the store is in.
     def store
-      json(:store_json)
+      json(:get_store_json)
     end
 
     # Mappings that seem to be missing, the best first.
     def proposals
-      json(:proposals_json)
+      json(:propose_mappings_json)
     end
 
     # The libraries that are known.
     def libraries(**ask)
-      JSON.parse(query(:libraries_json, nil, nil, **ask))
+      JSON.parse(query(:list_libraries_json, nil, nil, **ask))
     end
 
     # Asks the server who it is and which libraries it shows.
     def server(**ask)
-      JSON.parse(query(:server_json, nil, nil, **ask))
+      JSON.parse(query(:check_server_json, nil, nil, **ask))
     end
 
     # Begins to listen to the server's events; with a block until that ends.
@@ -168,8 +175,7 @@ module Plexindex
 
     # Invalidates all libraries.
     def invalidate_all
-      call(:invalidate_all) { |handle| [handle] }
-      nil
+      library.invalidate
     end
 
     # Removes all that the store holds of this server and user.

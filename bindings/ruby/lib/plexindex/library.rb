@@ -62,7 +62,7 @@ module Plexindex
 
       path = Native.bytes(folder)
       after = nil
-      until (page = page(:items_below) { [@handle, path, path.bytesize, after, after ? after.bytesize : 0, PAGE] }).empty?
+      until (page = page(:list_items_below) { [@handle, path, path.bytesize, after, after ? after.bytesize : 0, PAGE] }).empty?
         page.each(&block)
         after = page.last.path.b
       end
@@ -74,7 +74,7 @@ module Plexindex
 
       cursor = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
       cursor[0, 8] = "\0" * 8
-      until (page = page(:items) { |index| [index, @handle, cursor, PAGE] }).empty?
+      until (page = page(:list_items) { [@handle, cursor, PAGE] }).empty?
         page.each(&block)
       end
     end
@@ -82,7 +82,7 @@ module Plexindex
     # One item with all its files and ids; nil when no listing holds it.
     def item(key)
       bytes = Native.bytes(key)
-      @index.json(:item_json) { [@handle, bytes, bytes.bytesize] }
+      @index.json(:get_item_json) { [@handle, bytes, bytes.bytesize] }
     end
 
     # Brings the library up to date; with `check` the server is asked once while it is fresh, too, and with `full` all is listed.
@@ -92,16 +92,16 @@ module Plexindex
     end
 
     # What was added, removed, changed and moved since a cursor, in the order in which the index learned it: a hash with
-    # "changes", "token" and "more". Without a cursor no changes, and the cursor of now; with `full` all items come first.
+    # "changes", "cursor" and "more". Without a cursor no changes, and the cursor of now; with `full` all items come first.
     # Sends no request. The code :list_again says to begin anew with `full`.
-    def changes(token = "", full: false, limit: PAGE)
-      JSON.parse(@index.query(:changes_json, @handle, Native.bytes(token), limit, full: full).force_encoding("UTF-8"))
+    def changes(cursor = "", full: false, limit: PAGE)
+      JSON.parse(@index.query(:list_changes_json, @handle, Native.bytes(cursor), limit, full: full).force_encoding("UTF-8"))
     end
 
     # Waits until `changes` has something since the cursor, or until `refresh` has to ask the server before that is
     # known. False when the deadline came first; the block ends it by false.
-    def wait_for_changes(token, **ask, &progress)
-      @index.query(:wait_for_changes, @handle, Native.bytes(token), progress: progress, **ask) == Native::CONSTANTS["OK"]
+    def wait_for_changes(cursor, **ask, &progress)
+      @index.query(:wait_for_changes, @handle, Native.bytes(cursor), progress: progress, **ask) == Native::CONSTANTS["OK"]
     end
 
     # Records that the item with this key has this path.
@@ -145,7 +145,7 @@ module Plexindex
       )
       # What other threads raise here waits until C has returned: it may call for a token.
       Thread.handle_interrupt(Object => :never) do
-        @index.call(:edit_items) { |index| [index, edit.memory, report.memory] }
+        @index.call(:edit_items) { [edit.memory, report.memory] }
       end
       told(report, states[0, items_count])
     rescue Error => e

@@ -50,10 +50,10 @@ module Plexindex
       [name, Fiddle::Function.new(LIBRARY["plexindex_#{name}"], types, Fiddle::TYPE_VOIDP, need_gvl: true)]
     end.freeze
 
-    found = FUNCTIONS[:abi_version].call
+    found = FUNCTIONS[:get_abi_version].call
     wanted = CONSTANTS["ABI_VERSION"]
     if found != wanted
-      number = FUNCTIONS[:version].call.to_s
+      number = FUNCTIONS[:get_version].call.to_s
       raise LoadError, "#{path} (plexindex #{number}) has ABI version #{found}, this gem was written for #{wanted}: " \
                        "install matching versions"
     end
@@ -64,10 +64,10 @@ module Plexindex
       names.to_h { |name, number| [number, name.delete_prefix(prefix).downcase.to_sym] }.freeze
     end
 
-    # The fields of a struct by name: offset, how to unpack it, type.
+    # The fields of a struct by name: offset, how to unpack it, type, and the count of an array.
     def self.fields(name)
       ABI["structs"]["plexindex_#{name}"]["fields"].to_h do |field|
-        [field["name"].to_sym, [field["offset"], SCALARS.dig(field["type"], 1), field["type"]]]
+        [field["name"].to_sym, [field["offset"], SCALARS.dig(field["type"], 1), field["type"], field["count"]]]
       end.freeze
     end
 
@@ -101,8 +101,15 @@ module Plexindex
       end
 
       def [](name)
-        offset, code, = @fields.fetch(name)
-        @memory[offset, 8].unpack1(code)
+        offset, code, type, count = @fields.fetch(name)
+        return @memory[offset, count].unpack1("Z*").force_encoding("UTF-8") if type == "char"
+
+        values = @memory[offset, 8 * (count || 1)].unpack("#{code}#{count}")
+        count ? values : values.first
+      end
+
+      def to_h
+        @fields.to_h { |name, _| [name.to_s, self[name]] }
       end
 
       private

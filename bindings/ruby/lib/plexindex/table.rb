@@ -45,7 +45,7 @@ module Plexindex
 
       after = nil
       loop do
-        status, name = @index.fill(:table_next) { [@handle, after, after ? after.bytesize : 0] }
+        status, name = @index.fill(:table_get_next) { [@handle, after, after ? after.bytesize : 0] }
         break unless status == Native::CONSTANTS["OK"]
 
         yield name

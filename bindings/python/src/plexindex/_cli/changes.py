@@ -54,7 +54,7 @@ def changes(options: argparse.Namespace) -> int:
             output.complain(f"{why}: {settings.asked} may know more")
         _run_command(index, found, options)
         if options.follow:
-            _follow(index, library, found.token, options, silent=settings.silent)
+            _follow(index, library, found.cursor, options, silent=settings.silent)
     return codes.OK
 
 
@@ -66,7 +66,7 @@ def _run_command(index: Index, found: Changes, options: argparse.Namespace) -> N
     if options.json:
         _say_cursor(found)
     else:
-        say(f"cursor: {found.token}")
+        say(f"cursor: {found.cursor}")
         if not options.since and not options.full:
             output.remark("from now on: give this cursor with --since to hear what changed; --full lists what there is")
         elif not count:
@@ -77,29 +77,29 @@ def _run_command(index: Index, found: Changes, options: argparse.Namespace) -> N
 
 
 def _follow(
-    index: Index, library: Library | None, token: str | None, options: argparse.Namespace, *, silent: bool
+    index: Index, library: Library | None, cursor: str | None, options: argparse.Namespace, *, silent: bool
 ) -> None:
     if not silent:
         try:
             index.watch_start()
         except UnsupportedError:
             pass  # Plex's database has no events: it is looked at
-    for found in index.watch_pages(token, library, offline=silent):
+    for found in index.watch_pages(cursor, library, offline=silent):
         told = False
         for change in found:
             told = True
             _show(index, change, options)
-        if options.json and found.token != token:
+        if options.json and found.cursor != cursor:
             _say_cursor(found)
         elif told and not options.json:
-            say(f"cursor: {found.token}")
-        token = found.token
+            say(f"cursor: {found.cursor}")
+        cursor = found.cursor
         sys.stdout.flush()
 
 
 def _say_cursor(found: Changes) -> None:
     age = None if found.age is None else round(found.age, 3)
-    output.say_json({"token": found.token, "age": age, "stale": found.stale})
+    output.say_json({"cursor": found.cursor, "age": age, "stale": found.stale})
 
 
 def _show(index: Index, change: Change, options: argparse.Namespace) -> None:

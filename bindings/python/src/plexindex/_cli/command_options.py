@@ -79,8 +79,8 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "  text   the path, and below it the item or why there is none\n"
         "  keys   the item's key, or an empty line\n"
         "  paths  the path\n"
-        "  tsv    path, key, status, confidence, rung, item, library, reason; between them tabs, within them \\t, "
-        "\\n and \\\\ for a tab, a line end and a backslash\n"
+        "  tsv    path, key, status, confidence, match kind, item, library, reason; between them tabs, within them "
+        "\\t, \\n and \\\\ for a tab, a line end and a backslash\n"
         "  json   an object; so do jsonl and --json",
         "match",
     )
@@ -122,8 +122,8 @@ def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         '  plexindex folder "/mnt/media/tv/Cosmos Laundromat"\n'
         '  plexindex folder --items --json "/mnt/media/tv/Cosmos Laundromat"\n'
         "  find /mnt/media/tv -mindepth 1 -maxdepth 1 -print0 | plexindex folder --null --json -\n\n"
-        "JSON: an object a folder, with path, status, rung, confidence, stale, kind, item, items, files, candidates, "
-        "candidates_total, reason_code, reason and age; with --items then one for each file below it, with "
+        "JSON: an object a folder, with path, status, match_kind, confidence, stale, kind, item, items, files, "
+        "candidates, candidates_total, reason_code, reason and age; with --items then one for each file below it, with "
         "folder, the given path, and item. age is null if the answer is from no listing.",
         "folder",
     )
@@ -198,7 +198,7 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "  plexindex changes --full --json --library Movies\n\n"
         "JSON: an object a change, with change (added, removed, changed, moved, list_again), item, path, from (where a "
         "file was that moved), from_key (the rating key before, where it is another one), library and section; at "
-        "last, with --follow after each change, an object with token (the cursor), age (how many seconds ago the "
+        "last, with --follow after each change, an object with cursor, age (how many seconds ago the "
         "listing was last seen to be current) and stale (the server should have been asked, and did not answer or "
         "refused the token).",
         "changes",

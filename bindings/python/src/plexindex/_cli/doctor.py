@@ -39,7 +39,7 @@ _EXAMPLES = 3
 # Answers from which an index makes proposals.
 _REMEMBERED = 500
 
-_RUNGS = (
+_MATCH_KINDS = (
     ("confirmed", "recorded as true"),
     ("exact", "listed under this very path"),
     ("mapped", "listed, by way of a mapping"),
@@ -67,7 +67,7 @@ class Report:
         self.code = codes.OK
         self.proposed = 0
         # Plex's database was named, but is not used.
-        self.aside = False
+        self.unavailable = False
         self._json = json
 
     def title(self, text: str) -> None:
@@ -134,7 +134,7 @@ def doctor(options: argparse.Namespace) -> int:
         usable = _database(report, settings)
         reached = _server(report, settings, index) and (usable or settings.url is not None)
         # No request is needed, so libraries that were never fetched are included.
-        local = settings.database is not None and usable and reached and not report.aside
+        local = settings.database is not None and usable and reached and not report.unavailable
         libraries = _libraries(report, index, offline=not local)
         _store(report, index)
         if options.path:
@@ -150,7 +150,7 @@ def _installation(report: Report) -> None:
     native = _native.load()
     report.values["versions"] = {
         "plexindex": __version__,
-        "library": native.version().decode(),
+        "library": native.get_version().decode(),
         "library_path": native.path,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -240,14 +240,15 @@ def _are_one(report: Report, settings: Settings, server: ServerInfo) -> None:
     facts = report.values.get("database")
     if not isinstance(facts, dict) or not facts["usable"]:
         return
-    report.aside = server.database_aside is not None
+    why_not = server.database_unavailable
+    report.unavailable = why_not is not None
     # An unavailable database answers nothing, even if it can be read.
-    facts.update(is_this_servers=not report.aside, usable=not report.aside, why_not=server.database_aside)
-    if server.database_aside is None:
+    facts.update(is_this_servers=not report.unavailable, usable=not report.unavailable, why_not=why_not)
+    if why_not is None:
         report.good(f"Plex's database {settings.database} is this server's")
     else:
         report.bad(
-            f"{server.database_aside}, so the server is asked in its place: it is another server's, an old copy, or "
+            f"{why_not}, so the server is asked in its place: it is another server's, an old copy, or "
             "not what this server uses; name this server's with --database, or leave --url or --database out"
         )
 
@@ -380,7 +381,7 @@ def _files(
     for rule in settings.mappings:
         report.line(f"  with the mapping {output.clean(arrow(rule))}")
     left_out = _left_out(index, libraries, answers, paths)
-    _rungs(report, answers, paths, left_out)
+    _count_kinds(report, answers, paths, left_out)
     unsure = [path for path, answer in zip(paths, answers) if not _is_sure(answer) and path not in left_out]
     _proposals(report, settings, index, unsure, len(paths))
 
@@ -399,20 +400,20 @@ def _left_out(index: Index, libraries: list[LibraryInfo], answers: Matches, path
     return {path for path, answer in zip(paths, answers) if not answer and walk.rule_for(path) is not None}
 
 
-def _rungs(report: Report, answers: Matches, paths: list[bytes], left_out: set[bytes]) -> None:
-    by_rung = {rung: 0 for rung, _ in _RUNGS}
+def _count_kinds(report: Report, answers: Matches, paths: list[bytes], left_out: set[bytes]) -> None:
+    by_kind = {kind: 0 for kind, _ in _MATCH_KINDS}
     by_status: dict[str, list[bytes]] = {}
     low = 0
     for path, answer in zip(paths, answers):
         if answer:
-            by_rung[answer.rung] = by_rung.get(answer.rung, 0) + 1
+            by_kind[answer.match_kind] = by_kind.get(answer.match_kind, 0) + 1
             low += answer.confidence == "low"
         elif path not in left_out:
             name = "ambiguous" if answer.status == "ambiguous" else f"not found: {answer.reason_code}"
             by_status.setdefault(name, []).append(path)
     total = len(paths)
-    rows = [(rung.replace("_", " "), output.number(by_rung[rung]), share(by_rung[rung], total), words)
-            for rung, words in _RUNGS if by_rung[rung]]  # fmt: skip
+    rows = [(kind.replace("_", " "), output.number(by_kind[kind]), share(by_kind[kind], total), words)
+            for kind, words in _MATCH_KINDS if by_kind[kind]]  # fmt: skip
     rows += [(name.replace("_", " "), output.number(len(few)), share(len(few), total), _WHY.get(name, ""))
              for name, few in sorted(by_status.items())]  # fmt: skip
     if left_out:
@@ -429,7 +430,7 @@ def _rungs(report: Report, answers: Matches, paths: list[bytes], left_out: set[b
     unmatched = sum(map(len, by_status.values()))
     report.values["files"] = {
         "looked_at": total,
-        "rungs": by_rung,
+        "match_kinds": by_kind,
         "low_confidence": low,
         "left_out": len(left_out),
         "unmatched": {name.replace("_", " "): len(few) for name, few in by_status.items()},
@@ -450,7 +451,7 @@ def arrow(rule: Mapping) -> str:
 
 
 def _is_sure(answer: Match) -> bool:
-    return bool(answer) and answer.rung in _SURE
+    return bool(answer) and answer.match_kind in _SURE
 
 
 def _proposals(report: Report, settings: Settings, index: Index, unsure: list[bytes], total: int) -> None:

@@ -69,7 +69,7 @@ def _below(index: Index, library: Library | None, path: bytes, answer: Folder, *
 def folder_dict(path: bytes, answer: Folder) -> dict[str, object]:
     """An answer for JSON."""
     found = answer.to_dict()
-    names = ("status", "rung", "confidence", "stale", "kind", "item", "items", "files", "candidates",
+    names = ("status", "match_kind", "confidence", "stale", "kind", "item", "items", "files", "candidates",
              "candidates_total", "reason_code", "reason", "age")  # fmt: skip
     return {"path": os.fsdecode(path), **{name: found[name] for name in names}}
 
@@ -91,7 +91,7 @@ def folder_text(path: str, answer: Folder) -> str:
     if answer.item is not None and not answer.files:
         counts = "items not counted"
     if answer.item is not None:
-        how = f"{answer.rung.replace('_', ' ')}, {answer.confidence}"
+        how = f"{answer.match_kind.replace('_', ' ')}, {answer.confidence}"
         if answer.confidence == "low":
             how += ": verify it"
         if answer.stale:

@@ -61,7 +61,7 @@ def match(options: argparse.Namespace) -> int:
                 total += 1
                 misses.count(answer)
                 low += answer.confidence == "low" and bool(answer)
-                found = answer.rung if answer else _STATUSES.get(answer.status, answer.status)
+                found = answer.match_kind if answer else _STATUSES.get(answer.status, answer.status)
                 counts[found] = counts.get(found, 0) + 1
                 if not (options.missing and answer):
                     show(path, answer, options.null)
@@ -130,7 +130,7 @@ def _show_path(path: bytes, _: Match, null: bool) -> None:
 def _show_columns(path: bytes, answer: Match, _: bool) -> None:
     item = answer.item
     title = None if item is None else item.describe()
-    cells = (os.fsdecode(path), answer.key, answer.status, answer.confidence, answer.rung, title, answer.library,
+    cells = (os.fsdecode(path), answer.key, answer.status, answer.confidence, answer.match_kind, title, answer.library,
              answer.reason)  # fmt: skip
     line = "\t".join(_escaped(cell or "") for cell in cells)
     sys.stdout.buffer.write(line.encode("utf-8", "surrogateescape") + b"\n")
@@ -157,7 +157,7 @@ def match_text(path: str, answer: Match) -> str:
     """An answer for people: the path, and below it the item or the reason."""
     lines = [output.one_line(path)]
     if answer.item is not None:
-        how = f"{answer.rung.replace('_', ' ')}, {answer.confidence}"
+        how = f"{answer.match_kind.replace('_', ' ')}, {answer.confidence}"
         if answer.confidence == "low":
             how += ": verify it"
         if answer.stale:

@@ -20,7 +20,7 @@ class VersionAction(argparse.Action):
         from .output import say
 
         native = _native.load()
-        say(f"plexindex {__version__}, with the library {native.version().decode()} at {native.path}")
+        say(f"plexindex {__version__}, with the library {native.get_version().decode()} at {native.path}")
         parser.exit()
 
 

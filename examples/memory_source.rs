@@ -1,0 +1,123 @@
+//! A source of items of your own: here a list in memory. `cargo run --example memory_source --features unstable-source`
+//!
+//! The index does the rest: it lists the source once, keeps what it listed on disk, matches paths, and asks again when a
+//! listing has expired or an answer was invalidated.
+
+use std::sync::Arc;
+
+use plexindex::unstable_source::{
+    Abilities, Bounds, Change, Delta, Item, Kind, Library, LibraryKind, LocatedItem, Notification, PageEnd,
+    PageRequest, Resume, Server, Source, Trust,
+};
+use plexindex::{Index, Options, Result};
+
+/// The films, in the order of the listing.
+struct Films(Vec<Item>);
+
+const KIND: Kind = Kind {
+    name: "a list of films",
+    noun: "the list of films",
+    empty_hint: "look whether the list has any",
+    key_prefix: "/films/",
+    // No one sends events: an empty notification names no change.
+    read_events: |_| {
+        Ok(Notification {
+            server: None,
+            events: Vec::new(),
+        })
+    },
+    companion: None,
+};
+
+impl Source for Films {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    /// The least that a source can do: the index lists all of a library whenever it has to know.
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            resume: Resume::ByPosition,
+            changes: Delta::None,
+            find: false,
+            titles: false,
+            folders: false,
+            items: true,
+            events: false,
+            edits: false,
+            local: false,
+        }
+    }
+
+    fn server(&self, _: Bounds<'_>) -> Result<Server> {
+        Ok(Server {
+            machine_identifier: "films-in-memory".into(),
+            version: "1".into(),
+        })
+    }
+
+    fn libraries(&self, _: Bounds<'_>) -> Result<Vec<Library>> {
+        Ok(vec![Library {
+            section: "1".into(),
+            uuid: "films".into(),
+            title: "Films".into(),
+            kind: LibraryKind::Movie,
+            locations: vec!["/films".into()],
+            // The list never changes, and an equal version proves it.
+            change: Change {
+                token: "1".into(),
+                trust: Trust::Exact,
+                ..Change::default()
+            },
+        }])
+    }
+
+    fn page(&self, request: &PageRequest<'_>, _: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        let begin = usize::try_from(request.position).unwrap_or(usize::MAX);
+        let rest = self.0.get(begin..).unwrap_or_default();
+        let page = &rest[..rest.len().min(request.size as usize)];
+        items.extend_from_slice(page);
+        Ok(PageEnd {
+            rows: page.len() as u64,
+            total: Some(self.0.len() as u64),
+            next: (page.len() < rest.len()).then_some(request.position + page.len() as u64),
+            moved: false,
+        })
+    }
+
+    fn items(&self, rating_keys: &[&str], _: Bounds<'_>) -> Result<Vec<LocatedItem>> {
+        let wanted = self
+            .0
+            .iter()
+            .filter(|item| rating_keys.contains(&item.rating_key.as_str()));
+        let located = |item: &Item| LocatedItem {
+            item: item.clone(),
+            section: "1".into(),
+        };
+        Ok(wanted.map(located).collect())
+    }
+
+    fn after_fork(&self) {} // there is no connection
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let film = |key: &str, title: &str, path: &str| Item {
+        rating_key: key.into(),
+        title: title.into(),
+        parts: vec![path.into()],
+        ..Item::default()
+    };
+    let films = Films(vec![
+        film("7", "Metropolis", "/films/Metropolis (1927)/Metropolis.mkv"),
+        film("8", "Sunrise", "/films/Sunrise (1927)/Sunrise.mkv"),
+    ]);
+    let folder = std::env::temp_dir().join(format!("plexindex-films-{}", std::process::id()));
+    let index = Index::open_with_source(Options::new(&folder), "films", Arc::new(films))?;
+    let found = index.match_path("/films/Sunrise (1927)/Sunrise.mkv")?;
+    let key = found.item().map(|item| item.key.as_str());
+    println!("{}", key.unwrap_or("not found"));
+    assert_eq!(key, Some("/films/8"));
+    index.close()?;
+    std::fs::remove_dir_all(folder)?;
+    Ok(())
+}

@@ -1,0 +1,479 @@
+
+/*
+ * plexindex, the rest: facts as JSON, items and folders, listings against the disk, events, the feed of changes, edits,
+ * and tables of the host's own values. plexindex.h says what holds for every function.
+ *
+ * Generated from src/capi by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
+ *
+ * Functions
+ *   Facts as JSON: plexindex_list_libraries_json, plexindex_check_server_json, plexindex_get_store_json,
+ *     plexindex_propose_mappings_json
+ *   Items and folders: plexindex_list_items, plexindex_get_item_json, plexindex_match_folder,
+ *     plexindex_list_items_below
+ *   Compare paths: plexindex_compare_paths
+ *   Listings against the disk: plexindex_walk, plexindex_list_items_not_on_disk, plexindex_map_to_host
+ *   Events: plexindex_watch_start, plexindex_watch_stop, plexindex_notify
+ *   The feed of changes: plexindex_list_changes_json, plexindex_wait_for_changes, plexindex_wake_waiting
+ *   Edits: plexindex_edit_items
+ *   Tables of the host's own values: plexindex_get_table, plexindex_table_lookup, plexindex_table_get,
+ *     plexindex_table_put, plexindex_table_remove, plexindex_table_write, plexindex_table_get_next,
+ *     plexindex_table_count, plexindex_table_clear
+ */
+
+#ifndef PLEXINDEX_MORE_H
+#define PLEXINDEX_MORE_H
+
+#include "plexindex.h"
+
+// plexindex_compare_paths():
+#define PLEXINDEX_PATHS_EQUAL 0x10000 // the two paths have the same components.
+#define PLEXINDEX_PATHS_UNDER 0x20000 // the path lies under the other one, which is a folder then.
+#define PLEXINDEX_PATHS_COMMON 0xffff // these bits are the number of components that agree, from the end.
+
+// plexindex_walk_request.rules:
+// files that do not end as media of the library's kind do. Nothing is told of them.
+#define PLEXINDEX_RULE_EXTENSION 0x1
+#define PLEXINDEX_RULE_HIDDEN 0x2 // files and folders whose names begin with a dot.
+#define PLEXINDEX_RULE_SYSTEM 0x4 // folders of systems and programs, such as lost+found.
+#define PLEXINDEX_RULE_UNPACKING 0x8 // folders that are being unpacked, or could not be.
+#define PLEXINDEX_RULE_EMPTY 0x10 // files without a byte, links that lead nowhere, files that cannot be read.
+#define PLEXINDEX_RULE_SAMPLES 0x20 // samples of videos.
+#define PLEXINDEX_RULE_EXTRAS 0x40 // trailers, interviews and the like, which are of an item.
+#define PLEXINDEX_RULE_DISCS 0x80 // the folders of discs, BDMV and VIDEO_TS.
+#define PLEXINDEX_RULE_PLEXIGNORE 0x100 // what a file .plexignore names.
+
+// plexindex_walk_request.flags:
+#define PLEXINDEX_WALK_ONCE 0x1 // one call and no walk. Links are findings, and none is followed. `walk` stays 0.
+
+// plexindex_edit.lock:
+#define PLEXINDEX_EDIT_LOCK 0 // the named fields are locked.
+#define PLEXINDEX_EDIT_UNLOCK 1 // the named fields are unlocked.
+#define PLEXINDEX_EDIT_LEAVE 2 // locks stay as they are.
+
+// plexindex_edit_report.states:
+#define PLEXINDEX_EDITED_NO 0 // no request was sent for the item.
+#define PLEXINDEX_EDITED_DONE 1 // the item was edited.
+#define PLEXINDEX_EDITED_FAILED 2 // the item's request failed; whether it was edited is not known.
+#define PLEXINDEX_EDITED_MISSING 3 // the server has no such item; nothing was edited.
+
+// plexindex_get_table():
+#define PLEXINDEX_TABLE_FOLD_ASCII 0x1 // `A` to `Z` in names of entries count as `a` to `z`.
+
+// plexindex_table_op.kind:
+#define PLEXINDEX_TABLE_PUT 1 // stores `value` under `name`.
+#define PLEXINDEX_TABLE_REMOVE 2 // removes the entry `name`.
+#define PLEXINDEX_TABLE_CLEAR 3 // removes all entries of the table.
+
+// A table of the host's own values, or all of them, from plexindex_get_table(). It belongs to the index: the caller
+// does not free it, and it is valid until plexindex_close(). Any number of threads may use it at once.
+typedef struct plexindex_table_handle plexindex_table_handle;
+
+// One call of a walk over folders of this machine, for plexindex_walk(). Zero the struct, set `size` to
+// sizeof(plexindex_walk_request), then set what you need. The call writes `walk` and `files` and leaves the rest.
+typedef struct plexindex_walk_request {
+    size_t size; // sizeof(plexindex_walk_request).
+    const plexindex_library_handle *library; // One library, or all. Folders of other libraries only are not reported.
+    // `folders_count` folders. Each is two texts, each followed by a NUL: `folder` or `twin_folder`, and the full
+    // path.
+    plexindex_bytes folders;
+    size_t folders_count; // How many folders.
+    size_t limit; // The call ends with the folder that it reads after so many names, 1 to 1,000,000, and after 200 ms.
+    // In: 0 begins a walk; the number that the last call left here continues it. Out: 0 when the walk is over.
+    uint64_t walk;
+    uint64_t files; // Out: media files that the call saw, those included that are listed.
+    // The rules that hold: PLEXINDEX_RULE_*, or'ed. Outside every library's folder only EXTENSION, HIDDEN, SYSTEM and
+    // EMPTY do.
+    uint32_t rules;
+    uint32_t flags; // PLEXINDEX_WALK_* flags, or'ed.
+} plexindex_walk_request;
+
+// An edit of items, for plexindex_edit_items(). Zero the struct, set `size` to sizeof(plexindex_edit), then set what
+// you need.
+typedef struct plexindex_edit {
+    size_t size; // sizeof(plexindex_edit).
+    const plexindex_library_handle *library; // The items' library: one, not all.
+    // `keys_count` keys or rating keys, each followed by a NUL. Never empty: a server without keys would edit every
+    // item of the library.
+    plexindex_bytes keys;
+    size_t keys_count; // How many keys.
+    // `changes_count` pairs of a name and a value, each followed by a NUL, UTF-8. The name `title` sets that field to
+    // the value, `genre+` adds the value to those tags, `genre-` removes it from them. `title!` changes the field's
+    // lock only, and its value is empty. The names are Plex's. What is nearly one of them is refused, with what was
+    // meant; any other name is sent, and the server decides.
+    plexindex_bytes changes;
+    size_t changes_count; // How many pairs of a name and a value. Never 0.
+    // How long the call may take, in milliseconds. 0: as the options say. PLEXINDEX_NO_DEADLINE: as long as it takes.
+    // Other negative values are refused.
+    int64_t deadline_ms;
+    // PLEXINDEX_EDIT_LOCK locks the fields that are named: the server's agents leave them alone.
+    // PLEXINDEX_EDIT_UNLOCK unlocks them. PLEXINDEX_EDIT_LEAVE leaves their locks as they are.
+    int32_t lock;
+    uint32_t reserved; // Zero.
+} plexindex_edit;
+
+// How far an edit came, whether it succeeded or not. Zero the struct and set `size` to sizeof(plexindex_edit_report).
+// Set `states` to learn which items were edited.
+typedef struct plexindex_edit_report {
+    size_t size; // sizeof(plexindex_edit_report).
+    uint8_t *states; // Receives PLEXINDEX_EDITED_* for each key, in order; may be NULL.
+    size_t states_capacity; // How many states fit. Keys beyond that get no state.
+    uint64_t done; // Out: keys whose items the server edited.
+    uint64_t failed; // Out: keys of the request that failed. Whether the server edited their items is not known.
+    uint64_t requests; // Out: requests, with the one that failed and without retries.
+} plexindex_edit_report;
+
+// A change of a table, for plexindex_table_write().
+typedef struct plexindex_table_op {
+    int32_t kind; // PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR.
+    uint32_t reserved; // Zero.
+    const plexindex_table_handle *table; // The table.
+    plexindex_bytes name; // The entry's name; NULL and 0 for PLEXINDEX_TABLE_CLEAR.
+    plexindex_bytes value; // Its value; NULL and 0 but for PLEXINDEX_TABLE_PUT.
+} plexindex_table_op;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// The libraries as a JSON array, UTF-8. Each has `section`, `uuid` (`section:` and the section id where the server
+// gives none), `title`, `kind`, `locations`, `items`, `age_ms`, `fresh` and `generation`. Sends a request only when
+// no library is known and the query allows it. `library` and `text` of the query are not used.
+int32_t plexindex_list_libraries_json(const plexindex_handle *handle, const plexindex_query *query,
+                                      plexindex_buffer *out_json, plexindex_buffer *error);
+
+// Asks the server who it is and which libraries it shows, whatever the store has, to find out what is wrong. Takes
+// two requests, three at the first contact, and stores their answers. The first one carries no token, so
+// PLEXINDEX_UNAUTHORIZED says that the server was reached. `library` and `text` of the query are not used.
+//
+// `out_json`: an object, UTF-8: `machine_identifier`, `version`, `answered_us`, `libraries`, and
+// `database_unavailable`: null, or why Plex's database cannot be used, so that the server is asked instead.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE; the server's error.
+int32_t plexindex_check_server_json(const plexindex_handle *handle, const plexindex_query *query,
+                                    plexindex_buffer *out_json, plexindex_buffer *error);
+
+// Describes the place where the store is, as a JSON object, UTF-8: `folder`, `file_system`, `journal`,
+// `shares_memory`, `counter_page`, `locks`, `locks_error`, `disk_bytes` and `free_bytes`. The call tests `locks` on a
+// file that it removes again. `file_system` and `free_bytes` are null where the system does not say. Sends no
+// request.
+int32_t plexindex_get_store_json(const plexindex_handle *handle, plexindex_buffer *out_json, plexindex_buffer *error);
+
+// Proposes mappings that seem to be missing, the best first, as a JSON array, UTF-8. Each has `from`, `to`, `matched`
+// and `of`: this handle found `of` paths by their end or file name, and `matched` of them would be listed if the
+// host's folder `from` were the server's folder `to` (PLEXINDEX_MAPPING_HOST_PREFIX). The first 500 such answers
+// count. Folders are given in full, also with PLEXINDEX_OPEN_OBFUSCATE_PATHS.
+int32_t plexindex_propose_mappings_json(const plexindex_handle *handle, plexindex_buffer *out_json,
+                                        plexindex_buffer *error);
+
+// The items of a library as the store has them, one page a call. Sends no request.
+//
+// `library`: one library, not all. `cursor`: 0 for the first page; the call moves it to the next one. `limit`: items
+// of a page, 1 to 10,000. `out_page`: a block with one answer whose candidates are the items.
+//
+// Returns the answer's status: PLEXINDEX_OK with items, PLEXINDEX_NOT_FOUND after the last page. Returns
+// PLEXINDEX_BUFFER_TOO_SMALL with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when
+// the store does not have the listing: it was never fetched, or was removed for the limit on the folder, between two
+// pages perhaps.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open, and `library` one of it.
+int32_t plexindex_list_items(const plexindex_library_handle *library, int64_t *cursor, size_t limit,
+                             plexindex_buffer *out_page, plexindex_buffer *error);
+
+// One item of a library, or of any, as the store has it, with all its files and external ids, as JSON. Sends no
+// request.
+//
+// `key`: the item's key or rating key. `out_json`: an object, UTF-8: `key`, `rating_key`, `kind` (Plex's word),
+// `title`, `year`, `show_title`, `show_rating_key`, `season` and `episode` (-1 for none), `guid`, `guids` and
+// `paths`.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when no listing holds the item; PLEXINDEX_BUFFER_TOO_SMALL;
+// PLEXINDEX_INVALID_ARGUMENT when `key` is no key.
+int32_t plexindex_get_item_json(const plexindex_library_handle *library, const char *key, size_t key_length,
+                                plexindex_buffer *out_json, plexindex_buffer *error);
+
+// Answers which show, season, artist, album or item a folder is: the deepest one that all listed files below it
+// share.
+//
+// `query`: `text` is the path of the folder; separators at its end do not count. `out_answer`: as for
+// plexindex_match_path(), with `items`, `files` and `kind`. The item's `path` is the folder, as the server spells it.
+//
+// - All files below are of one season or album: that is the item. Where the server gives no key for a season (it
+//   hides seasons), the item is the show, with `season` set.
+// - All files below are of one show or artist: that is the item.
+// - One film or other item without a show lies below: that is the item.
+// - Several lie below, as in a library's own folder: the first 16 are the candidates, each with the file or folder in
+//   which it lies there.
+//
+// The kinds of match are those of files. A folder that is found by its end has high confidence only with
+// PLEXINDEX_REASON_ONLY_ROOT_DIFFERS. Without an item the reason is PLEXINDEX_REASON_EMPTY, _NOT_LISTED,
+// _NOT_FETCHED, _NO_LOCATION, or that of several candidates.
+//
+// A library that was never fetched, or whose listing has expired, is fetched first. With a deadline a library that
+// was never fetched is asked for one file instead, which the call looks for below the folder on this machine. If the
+// server has the file, and the folder is named like its show, artist, album or film, that is the answer, with 0 for
+// `items` and `files`. A disk that does not answer may take longer than the deadline. Plex's database needs no
+// listing: all below the folder is read at once.
+//
+// Returns what plexindex_match_path() returns.
+int32_t plexindex_match_folder(const plexindex_handle *handle, const plexindex_query *query,
+                               plexindex_buffer *out_answer, plexindex_buffer *error);
+
+// The items with files below a folder, one page a call, in the order of their paths. Sends no request.
+//
+// `library`: one, or all. `path`: the folder, found as by plexindex_match_folder(); one that is found by its end
+// counts with PLEXINDEX_CONFIDENCE_HIGH only. `after`: the `path` of the last candidate of the page before; NULL and
+// 0 for the first page. `limit`: files of a page, 1 to 10,000. A page has more where its last file is of several
+// items. `out_page`: a block with one answer whose candidates are the items, once for each of their files below the
+// folder, with that file as `path`.
+//
+// A change between two pages moves no file that was not changed itself: none comes twice, none is missed.
+//
+// Returns the answer's status: PLEXINDEX_OK with items, PLEXINDEX_NOT_FOUND after the last page. Returns
+// PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when the library was never
+// fetched, or was removed for the limit on the folder.
+int32_t plexindex_list_items_below(const plexindex_library_handle *library, const char *path, size_t path_length,
+                                   const char *after, size_t after_length, size_t limit, plexindex_buffer *out_page,
+                                   plexindex_buffer *error);
+
+// Compares one path with others as the index compares a path with those that Plex lists: case and the Unicode form do
+// not count, and `\` separates components in paths that begin like those of Windows. Needs no index, reads no file
+// and sends no request.
+//
+// `others`: `count` paths, each followed by a NUL. `out_relations`: receives `count` numbers. Each holds
+// PLEXINDEX_PATHS_EQUAL, PLEXINDEX_PATHS_UNDER or neither; its bits PLEXINDEX_PATHS_COMMON say how many components
+// agree, counted from the end.
+int32_t plexindex_compare_paths(const char *path, size_t path_length, const char *others, size_t others_length,
+                                size_t count, uint32_t *out_relations, plexindex_buffer *error);
+
+// Reads folders of this machine for a while, and reports what is not listed without a doubt. Sends no request.
+// plexindex_list_items_not_on_disk() is the other direction.
+//
+// A walk takes several calls: give the folders of the findings to the next call, before folders that you kept back,
+// with the same struct. Then folders come in the order of their names, and few wait. When no folder is left, call
+// without folders: then links are followed. The walk is over when `walk` is 0. An abandoned walk needs no call: an
+// index remembers the 64 walks that went on last.
+//
+// `walk`: see plexindex_walk_request. `out_findings`: receives findings, each of four texts, each text followed by a
+// NUL: the kind, the cause, the path, and a line of a .plexignore or nothing. The kinds:
+//
+// - `folder`, `twin_folder`: a folder that the walk has not read yet. These come last.
+// - `file`, `twin_file`: a media file that plexindex_lookup_key() does not know. Ask plexindex_match_path(). The
+//   cause is the rule that leaves the file out unless it is listed, such as `hidden` for PLEXINDEX_RULE_HIDDEN, or
+//   nothing.
+// - `left_out`: a folder that is not read. The cause is a rule; or `loop`: a link to a folder above it; or `linked`:
+//   the folder was read by another path, and the last text is its real path.
+// - `link`: a link to a folder, with PLEXINDEX_WALK_ONCE only.
+// - `unreadable`: a folder or link that cannot be read. The cause is the number of the system's error.
+//
+// A `twin_` has a sibling, or is below a folder that has one, whose name differs in case or composition only: a
+// lookup may find the sibling. Outside every library's folder each media file is a finding: a lookup may find it
+// below another root. Below a location each real folder (device and inode) is read once. Links are followed after
+// everything that is reached without them, so the choice between two links to a folder depends on their paths only.
+//
+// The call uses three threads beside the caller's. They end before it returns.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL: enlarge the buffer and call again with the same struct;
+// PLEXINDEX_INVALID_ARGUMENT, also for a walk that is over or that another call continues;
+// PLEXINDEX_LIBRARY_NOT_FOUND for a library that is not known.
+//
+// Precondition: pointers must be NULL or valid; `walk.library` must be a handle of an open index.
+int32_t plexindex_walk(plexindex_walk_request *walk, plexindex_buffer *out_findings, plexindex_buffer *error);
+
+// The items that plexindex_list_items_below() gives and whose files are missing on this machine, one page a call.
+// Mappings name the files, as plexindex_map_to_host() does. Sends no request. Files of items that have several come
+// too, and the last file that was looked for.
+//
+// `path`, `after`: as for plexindex_list_items_below(). `limit`: files that the call looks for, 1 to 10,000.
+// `out_page`: a block as from plexindex_list_items_below(); `files` of the answer says how many files were looked
+// for. The call uses three threads beside the caller's. They end before it returns.
+//
+// Returns what plexindex_list_items_below() returns.
+int32_t plexindex_list_items_not_on_disk(const plexindex_library_handle *library, const char *path, size_t path_length,
+                                         const char *after, size_t after_length, size_t limit,
+                                         plexindex_buffer *out_page, plexindex_buffer *error);
+
+// Names a path of the server as this machine has it, by the index's mappings; without one the path stays as it is. A
+// mapping of the kind PLEXINDEX_MAPPING_HOST_PATTERN works in the other direction only. Reads no file, and sends no
+// request.
+//
+// `path`: as the server has it. `out_host`: the bytes, and a NUL that `length` does not count.
+int32_t plexindex_map_to_host(const plexindex_handle *handle, const char *path, size_t path_length,
+                              plexindex_buffer *out_host, plexindex_buffer *error);
+
+// Listens to the server's events on a thread of the library, until plexindex_watch_stop() or plexindex_close(). An
+// event makes the next query about the library ask the server; the thread itself asks for nothing. A lost connection
+// is made again after 1 to 60 seconds, and the next queries ask what changed in between. The log says whether the
+// server can be reached. A second call changes nothing. The child of a fork does not listen until it calls this
+// itself.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE when there is no server to listen to; PLEXINDEX_STORE when no thread can be
+// started.
+int32_t plexindex_watch_start(const plexindex_handle *handle, plexindex_buffer *error);
+
+// Ends plexindex_watch_start(). The thread has ended when the call returns: within a second, or later while the
+// system resolves a host name. Without a watch the call does nothing.
+int32_t plexindex_watch_stop(const plexindex_handle *handle, plexindex_buffer *error);
+
+// Passes on an event that the host received itself. The next query about what it names asks the server. Sends no
+// request.
+//
+// `body`: a webhook's JSON (the field `payload` of Plex's request), the whole multipart form with that field, or the
+// text of a notification from the server's WebSocket or event stream.
+//
+// Returns PLEXINDEX_OK once the event is stored, for every process, and for an event that needs no storing: it names
+// no change, is of another server (`Server.uuid` of a webhook), or the index knows no library.
+// PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted a new token: the event is not stored; call
+// plexindex_refresh() with PLEXINDEX_QUERY_PROBE, then call this again. PLEXINDEX_INVALID_ARGUMENT for any other
+// body; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
+//
+// Precondition: `handle` must be NULL or open; `body` NULL or valid.
+int32_t plexindex_notify(const plexindex_handle *handle, const char *body, size_t body_length, plexindex_buffer *error);
+
+// The feed: items that were added, removed, changed or moved since a cursor was given, in the order in which the
+// index learned it, from any process. Sends no request: plexindex_refresh() asks the server.
+//
+// `query`: `library` is one library, or NULL for all; `text` is the cursor. With an empty cursor the page is empty
+// and its cursor is that of now; with PLEXINDEX_QUERY_FULL all items come first, as additions. `limit`: items of a
+// page, 1 to 10,000. `out_json`: an object, UTF-8: `changes`, an array; `cursor`, for the next call; `more`, whether
+// the next call has something now. Pages that follow `more` end with the state at the first of them, however fast
+// others write.
+//
+// A change has `change`, `library` (the title), `section` (its id), `path`, `from`, `from_key` and `item`. An item of
+// several files has a change for each file.
+//
+// - `added`: the item has the file `path`; null for an item without a file.
+// - `removed`: the item no longer has the file `path`.
+// - `moved`: the file was `from` and is `path` now.
+// - `changed`: something else changed; `from` is a file that the item lost, or null.
+// - `list_again`: list the library again (PLEXINDEX_QUERY_FULL, in that library). It was listed for the first time,
+//   came, went, or got another title or section id, or more than a fifth of it and more than 20 items changed. `item`
+//   and `path` are null.
+//
+// `item` is as plexindex_get_item_json() gives it: the present state, or the last one of a removed item. `from_key`
+// is the rating key that the item had before, when it got another one, else null. To keep the items of each file:
+// take the item (by `from_key`, else its key) away from `from` and `path`, then put it to `path` unless it was
+// removed.
+//
+// A cursor is at most 200 bytes of ASCII and outlives processes. It belongs to one store, server and user, and to the
+// library if the query named one; a cursor of all libraries may be used for one of them. A reader that goes on with
+// its last cursor after a kill misses nothing and sees some changes twice. Changes are kept for 30 days and up to
+// some 64 MiB, and less where `size_limit` is reached.
+//
+// Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when the changes since the cursor are gone, or it
+// belongs elsewhere, or to a state that a power cut or a restored copy undid: begin with an empty cursor;
+// PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was fetched;
+// PLEXINDEX_BUFFER_TOO_SMALL.
+int32_t plexindex_list_changes_json(const plexindex_handle *handle, const plexindex_query *query, size_t limit,
+                                    plexindex_buffer *out_json, plexindex_buffer *error);
+
+// Waits until the feed has something since a cursor, or until the server has to be asked first: a listing has
+// expired, or an event came. Then call plexindex_refresh() and plexindex_list_changes_json(). A handle returns for
+// the server at most once a second. Sends no request.
+//
+// `query`: `library` and `text` as for plexindex_list_changes_json(), with a cursor. `deadline_ms` ends the wait.
+// `progress` is called every 200 ms, after a signal handler ran in this thread, and by plexindex_wake_waiting(): what
+// it returns ends the wait. With PLEXINDEX_QUERY_OFFLINE the call waits for changes only.
+//
+// A commit of another process is seen within 100 ms; where processes do not share memory, on some network file
+// systems, within a second.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_YET when the deadline came first; PLEXINDEX_ABORTED when `progress` ended the
+// call; the errors of plexindex_list_changes_json().
+int32_t plexindex_wait_for_changes(const plexindex_handle *handle, const plexindex_query *query,
+                                   plexindex_buffer *error);
+
+// Makes each plexindex_wait_for_changes() of this handle call its `progress` within 50 ms. Any thread may call it, no
+// signal handler may. Without a waiting call it does nothing.
+int32_t plexindex_wake_waiting(const plexindex_handle *handle, plexindex_buffer *error);
+
+// Gives many items the same values, with one request for each hundred items of a type. Sends no request when the edit
+// has no items or changes, or when one of the items does not exist. The first failed request ends the call. Before an
+// edited item is answered again, one request verifies it. Recorded matches stay.
+//
+// `out_report`: may be NULL. It is filled in also when the call fails, unless an argument was refused.
+//
+// Returns PLEXINDEX_OK when all items were edited; PLEXINDEX_INVALID_ARGUMENT for an edit that is refused;
+// PLEXINDEX_NOT_ON_SERVER when items do not exist; PLEXINDEX_OFFLINE; PLEXINDEX_TIMEOUT when the deadline came first;
+// the server's error, with its answer in the text.
+int32_t plexindex_edit_items(const plexindex_edit *edit, plexindex_edit_report *out_report, plexindex_buffer *error);
+
+// Gives a handle for a table of the host's own values. A table holds values by name, both any bytes, in the index's
+// folder, for every process that opens that. No query reads it, and no server is asked. The first
+// plexindex_table_put() makes it.
+//
+// `name`: the table's name, any bytes. An empty name is a pointer and 0. NULL and 0 is all tables, for
+// plexindex_table_count() and plexindex_table_clear(). `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: the
+// handle, or NULL after an error. It lasts as long as the index. The same name and flags give the same handle. An
+// index gives out 10,000 at most.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_UNSUPPORTED for other flags.
+int32_t plexindex_get_table(const plexindex_handle *handle, const char *name, size_t name_length, uint32_t flags,
+                            const plexindex_table_handle **out_table, plexindex_buffer *error);
+
+// The fast lookup of a value. `name`: NUL-terminated; for a name that holds a NUL use plexindex_table_get().
+//
+// Returns the value, NUL-terminated; its life is that of a key of plexindex_lookup_key(). NULL says that a fast
+// lookup does not know: there is no value, it has expired, it has more than 1,000 bytes or holds a NUL, or this
+// process has to read a change first. Ask plexindex_table_get() then. NULL arguments give NULL. It waits for as
+// little as plexindex_lookup_key() does.
+//
+// Precondition: `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.
+const char *plexindex_table_lookup(const plexindex_table_handle *table, const char *name);
+
+// Reads a value. `out_value`: the value, followed by a NUL that `length` does not count. NULL asks only whether there
+// is one.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is no value, or it has expired; PLEXINDEX_BUFFER_TOO_SMALL;
+// PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
+int32_t plexindex_table_get(const plexindex_table_handle *table, const char *name, size_t name_length,
+                            plexindex_buffer *out_value, plexindex_buffer *error);
+
+// Stores a value. It replaces the value of the same name.
+//
+// `ttl_ms`: after how many milliseconds the value expires. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
+// `limit`: how many bytes all tables of the store may take; an entry takes its name, its value and 64 bytes. Beyond
+// that the entries written longest ago are removed, but never what this call wrote. Each call also removes some
+// entries that have expired.
+//
+// Returns PLEXINDEX_OK once the value is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of
+// more than 1 MiB; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
+int32_t plexindex_table_put(const plexindex_table_handle *table, const char *name, size_t name_length,
+                            const char *value, size_t value_length, int64_t ttl_ms, uint64_t limit,
+                            plexindex_buffer *error);
+
+// Removes an entry. An entry that does not exist is no error.
+int32_t plexindex_table_remove(const plexindex_table_handle *table, const char *name, size_t name_length,
+                               plexindex_buffer *error);
+
+// Makes many changes in one transaction, in order: all are made, or none. When the limit later removes one of the
+// values that the call stored, it removes all of them.
+//
+// `ops`: `count` changes, of tables of this index. `ttl_ms`, `limit`: as for plexindex_table_put().
+//
+// Returns what plexindex_table_put() returns.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open, and the tables handles of it.
+int32_t plexindex_table_write(const plexindex_handle *handle, const plexindex_table_op *ops, size_t count,
+                              int64_t ttl_ms, uint64_t limit, plexindex_buffer *error);
+
+// Lists the names of a table's entries, one a call, in the order of their bytes, without expired ones.
+//
+// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. `out_name`:
+// the next name, followed by a NUL that `length` does not count.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL;
+// PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
+int32_t plexindex_table_get_next(const plexindex_table_handle *table, const char *after, size_t after_length,
+                                 plexindex_buffer *out_name, plexindex_buffer *error);
+
+// How many entries a table has, or all tables together. Entries that have expired and are still stored count too.
+int32_t plexindex_table_count(const plexindex_table_handle *table, uint64_t *out_count, plexindex_buffer *error);
+
+// Removes all entries of a table, or of all tables. A table of any size takes the same time.
+int32_t plexindex_table_clear(const plexindex_table_handle *table, plexindex_buffer *error);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* PLEXINDEX_MORE_H */

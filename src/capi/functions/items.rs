@@ -1,0 +1,216 @@
+//! Items and folders.
+
+use std::ffi::c_char;
+
+use crate::capi::answer::{recount_log_lines, write_answer, write_answers, write_folder, write_json, write_nothing};
+use crate::capi::guard::guard;
+use crate::capi::handles::{self};
+use crate::capi::query;
+use crate::capi::strings::{bytes, out, utf8};
+use crate::capi::types::{Buffer, Handle, LibraryHandle, QueryRecord};
+use crate::error::{Result, Status, refuse};
+use crate::query::{Answer, Which};
+
+/// The items of a library as the store has them, one page a call. Sends no request.
+///
+/// `library`: one library, not all. `cursor`: 0 for the first page; the call moves it to the next one. `limit`: items
+/// of a page, 1 to 10,000. `out_page`: a block with one answer whose candidates are the items.
+///
+/// Returns the answer's status: PLEXINDEX_OK with items, PLEXINDEX_NOT_FOUND after the last page. Returns
+/// PLEXINDEX_BUFFER_TOO_SMALL with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when
+/// the store does not have the listing: it was never fetched, or was removed for the limit on the folder, between two
+/// pages perhaps.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open, and `library` one of it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_list_items(
+    library: *const LibraryHandle,
+    cursor: *mut i64,
+    limit: usize,
+    out_page: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (library, cursor, page) = unsafe {
+            (
+                handles::library(library)?,
+                out(cursor, "cursor")?,
+                out(out_page, "out_page")?,
+            )
+        };
+        if limit == 0 || limit > 10_000 {
+            return refuse(format!("limit is {limit}: give 1 to 10000"));
+        }
+        let items = library.items_page(*cursor, limit)?;
+        let of = library.known();
+        write_answers(page, 1, |block| {
+            block.items(library.key_prefix(), of.as_ref(), items.iter().map(|(_, item)| item));
+            Ok(())
+        })?;
+        let Some((last, _)) = items.last() else {
+            return Ok(Status::NotFound);
+        };
+        *cursor = *last;
+        Ok(Status::Ok)
+    })
+}
+
+/// One item of a library, or of any, as the store has it, with all its files and external ids, as JSON. Sends no
+/// request.
+///
+/// `key`: the item's key or rating key. `out_json`: an object, UTF-8: `key`, `rating_key`, `kind` (Plex's word),
+/// `title`, `year`, `show_title`, `show_rating_key`, `season` and `episode` (-1 for none), `guid`, `guids` and
+/// `paths`.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when no listing holds the item; PLEXINDEX_BUFFER_TOO_SMALL;
+/// PLEXINDEX_INVALID_ARGUMENT when `key` is no key.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `library` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_get_item_json(
+    library: *const LibraryHandle,
+    key: *const c_char,
+    key_length: usize,
+    out_json: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (library, key, json) = unsafe {
+            (
+                handles::library(library)?,
+                utf8(key, key_length, "key")?,
+                out(out_json, "out_json")?,
+            )
+        };
+        match library.item(key)? {
+            Some(item) => write_json(json, &item.to_json()),
+            None => Ok(write_nothing(json)),
+        }
+    })
+}
+
+/// Answers which show, season, artist, album or item a folder is: the deepest one that all listed files below it
+/// share.
+///
+/// `query`: `text` is the path of the folder; separators at its end do not count. `out_answer`: as for
+/// plexindex_match_path(), with `items`, `files` and `kind`. The item's `path` is the folder, as the server spells it.
+///
+/// - All files below are of one season or album: that is the item. Where the server gives no key for a season (it
+///   hides seasons), the item is the show, with `season` set.
+/// - All files below are of one show or artist: that is the item.
+/// - One film or other item without a show lies below: that is the item.
+/// - Several lie below, as in a library's own folder: the first 16 are the candidates, each with the file or folder in
+///   which it lies there.
+///
+/// The kinds of match are those of files. A folder that is found by its end has high confidence only with
+/// PLEXINDEX_REASON_ONLY_ROOT_DIFFERS. Without an item the reason is PLEXINDEX_REASON_EMPTY, _NOT_LISTED,
+/// _NOT_FETCHED, _NO_LOCATION, or that of several candidates.
+///
+/// A library that was never fetched, or whose listing has expired, is fetched first. With a deadline a library that
+/// was never fetched is asked for one file instead, which the call looks for below the folder on this machine. If the
+/// server has the file, and the folder is named like its show, artist, album or film, that is the answer, with 0 for
+/// `items` and `files`. A disk that does not answer may take longer than the deadline. Plex's database needs no
+/// listing: all below the folder is read at once.
+///
+/// Returns what plexindex_match_path() returns.
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_match_folder(
+    handle: *const Handle,
+    query: *const QueryRecord,
+    out_answer: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (asked, answer) = unsafe { (query::query(handle, query)?, out(out_answer, "out_answer")?) };
+        let write = |found: &Answer<'_>, folder| write_folder(answer, found, folder);
+        if asked.at_once() {
+            return asked.query.match_folder_at_once_with(asked.text, write);
+        }
+        let status = asked.query.match_folder_with(asked.text, write)?;
+        recount_log_lines(answer)?;
+        Ok(status)
+    })
+}
+
+/// The items with files below a folder, one page a call, in the order of their paths. Sends no request.
+///
+/// `library`: one, or all. `path`: the folder, found as by plexindex_match_folder(); one that is found by its end
+/// counts with PLEXINDEX_CONFIDENCE_HIGH only. `after`: the `path` of the last candidate of the page before; NULL and
+/// 0 for the first page. `limit`: files of a page, 1 to 10,000. A page has more where its last file is of several
+/// items. `out_page`: a block with one answer whose candidates are the items, once for each of their files below the
+/// folder, with that file as `path`.
+///
+/// A change between two pages moves no file that was not changed itself: none comes twice, none is missed.
+///
+/// Returns the answer's status: PLEXINDEX_OK with items, PLEXINDEX_NOT_FOUND after the last page. Returns
+/// PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when the library was never
+/// fetched, or was removed for the limit on the folder.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `library` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_list_items_below(
+    library: *const LibraryHandle,
+    path: *const c_char,
+    path_length: usize,
+    after: *const c_char,
+    after_length: usize,
+    limit: usize,
+    out_page: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let library = unsafe { handles::library(library) }?;
+        // SAFETY: as above.
+        let FolderPage { path, after, page } =
+            unsafe { page_of(path, path_length, after, after_length, limit, out_page) }?;
+        library.items_below_with(path, after, limit, Which::All, |found, _| write_answer(page, found))
+    })
+}
+
+/// A page of the files below a folder: the folder, the path behind which it begins, and where it is written.
+pub struct FolderPage<'h> {
+    pub path: &'h [u8],
+    pub after: Option<&'h [u8]>,
+    pub page: &'h mut Buffer,
+}
+
+/// Checks the arguments of a call for such a page.
+///
+/// # Safety
+/// Each text has as many bytes as its length says, or is NULL with length 0. `out_page` is NULL, or a buffer that
+/// nothing else uses during the call.
+pub unsafe fn page_of<'h>(
+    path: *const c_char,
+    path_length: usize,
+    after: *const c_char,
+    after_length: usize,
+    limit: usize,
+    out_page: *mut Buffer,
+) -> Result<FolderPage<'h>> {
+    // SAFETY: the caller's promise.
+    let (path, after, page) = unsafe {
+        (
+            bytes(path, path_length, "path")?,
+            bytes(after, after_length, "after")?,
+            out(out_page, "out_page")?,
+        )
+    };
+    if limit == 0 || limit > 10_000 {
+        return refuse(format!("limit is {limit}: give 1 to 10000"));
+    }
+    Ok(FolderPage {
+        path,
+        after: Some(after).filter(|after| !after.is_empty()),
+        page,
+    })
+}
