@@ -113,7 +113,7 @@ fn tests() -> BTreeMap<u32, String> {
         .collect()
 }
 
-/// Whether a path such as `store::patience::BUSY` names what a file of src/ declares.
+/// Whether a path such as `engine::sql::lock_wait::BUSY` names what a file of src/ declares.
 fn is_there(path: &str) -> bool {
     let Some((module, name)) = path.rsplit_once("::") else {
         return false;

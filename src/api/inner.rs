@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::renewing::Renewing;
 use super::timing::Timed;
@@ -14,6 +14,7 @@ use crate::matching::Mappings;
 use crate::model::Token;
 use crate::options::Options;
 use crate::platform::clock::Clock;
+use crate::platform::deadline::Deadline;
 use crate::platform::fork::{self, Forks, Release, Side};
 use crate::query::Queries;
 use crate::source::{self, Source, TokenOwner, Tokens};
@@ -89,7 +90,7 @@ impl Inner {
                 .unwrap_or_else(|| Tokens::new(options.token.clone())),
             options,
         ));
-        reading.reload()?;
+        reading.reload(Deadline::NONE)?;
         let sync = Arc::new(Syncing::new(
             Arc::clone(&store),
             source.clone(),
@@ -205,7 +206,7 @@ impl Inner {
     fn renew(&self, call: &Call<'_>) -> bool {
         let is_renewed = || self.reading.tokens.current().number() != call.session;
         self.renewing
-            .renew(self.reading.now_ms(), call.until, &is_renewed, &|token| {
+            .renew(self.reading.now_ms(), call.deadline, &is_renewed, &|token| {
                 if let Err(error) = self.set_token(Some(token), TokenOwner::SameAs(call.session)) {
                     log::warn!("the new token cannot be used: {error}");
                 }
@@ -225,19 +226,19 @@ impl Inner {
     }
 
     pub fn stats(&self) -> Result<Stats> {
-        if let Err(error) = self.maintenance.flush_counters() {
+        if let Err(error) = self.maintenance.flush_counters(Deadline::NONE) {
             log::debug!("the counters are written later: {error}");
         }
-        self.reading.catch_up()?;
+        self.reading.catch_up(Deadline::NONE)?;
         self.reading
-            .keep_within_limit(LOOKED_AT_MS, Some(Instant::now() + TIDIED), self.reading.now_ms());
+            .keep_within_limit(LOOKED_AT_MS, self.reading.now_ms(), Deadline::after(TIDIED));
         let totals = self.store.totals()?;
         let identity = self.reading.identity();
         let [libraries, items] = match identity {
             Some(identity) => self.store.counts(identity)?,
             None => [0; 2],
         };
-        let matches = self.reading.count_matches()?;
+        let matches = self.reading.count_matches(Deadline::NONE)?;
         Ok(Stats {
             items,
             matches,
@@ -263,7 +264,7 @@ impl Inner {
             let Some(identity) = identity else {
                 return Ok(None);
             };
-            self.store.clear_for_good(identity)?;
+            self.store.clear_for_good(identity, Deadline::NONE)?;
             cleared = true;
             Ok(Some((identity, Vec::new())))
         })?;

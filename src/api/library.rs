@@ -15,6 +15,7 @@ use crate::engine::{MAX_RETRIES, Resolved, cleared_again};
 use crate::error::{Result, room};
 use crate::matching::Scope;
 use crate::model;
+use crate::platform::deadline::Deadline;
 use crate::query::{Answer, Folder, FolderFacts, Item, Match, Which, tidy};
 use crate::source::{FieldChange, Lock};
 use crate::sync::Call;
@@ -230,16 +231,18 @@ impl Library {
             for _ in 0..MAX_RETRIES {
                 let find = |call: &Call<'_>| inner.sync.find_library(&self.selection, "record a match", call);
                 let (identity, row) = inner.asking(call, find)?;
-                if let Some(written) = inner.maintenance.record_matches(identity, &row, &pairs)? {
+                // The call's deadline is for the server: a match that the host records is worth waiting for.
+                let deadline = Deadline::NONE;
+                if let Some(written) = inner.maintenance.record_matches(identity, &row, &pairs, deadline)? {
                     // A thread that writes reads on: a fast lookup of this process must not have to. Where a segment was made,
                     // others may have been evicted.
                     if !written.has_segment {
                         self.reading.apply_recorded(identity, row.id, written.at, &pairs)?;
                     }
-                    self.reading.catch_up()?;
+                    self.reading.catch_up(deadline)?;
                     // The segment of a large batch may be missing: it could not be written, or another thread was
                     // building one.
-                    return self.reading.rebuild_lost();
+                    return self.reading.rebuild_lost(deadline);
                 }
             }
             Err(cleared_again(self.selector().name()))

@@ -7,6 +7,7 @@ use crate::engine::{Reading, Selection, Selector, Store};
 use crate::error::Result;
 use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
+use crate::platform::deadline::Deadline;
 use crate::source::{self, Meter, Source};
 use crate::stats::Counters;
 
@@ -168,7 +169,7 @@ impl Library {
     pub(super) fn new(index: &Index, selector: Selector) -> Result<Self> {
         let selection = Selection::new(selector)?;
         let reading = Arc::clone(&index.inner().reading);
-        reading.catch_up()?;
+        reading.catch_up(Deadline::NONE)?;
         selection.resolve(&reading.snapshot())?;
         Ok(Self {
             index: index.clone(),

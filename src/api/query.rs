@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::edit::EditError;
 use super::facts::ServerInfo;
@@ -12,6 +12,7 @@ use super::opened::{Index, Library};
 use super::paths::bytes_of;
 use crate::edit::{Edit, EditReport};
 use crate::error::{Error, Result, Status};
+use crate::platform::deadline::Deadline;
 use crate::query::{Answer, ChangePage, Folder, FolderFacts, LibraryInfo, Match, known};
 use crate::source::{FieldChange, Lock};
 use crate::sync::{AllowedView, Call, Progress, QUESTION_SILENCE, RefreshReason};
@@ -128,7 +129,7 @@ impl<'q> Query<'q> {
     fn call_at_once(&self) -> Call<'_> {
         Call {
             library: self.library.map(Library::selection),
-            until: None,
+            deadline: Deadline::NONE,
             silence: Some(QUESTION_SILENCE),
             session: 0, // it asks nothing
             whose: AllowedView::Any,
@@ -142,8 +143,7 @@ impl<'q> Query<'q> {
     pub(super) fn run<R>(&self, run: impl FnOnce(&Call<'_>) -> R) -> R {
         let inner = self.index.inner();
         let call = Call {
-            // A deadline beyond the range of time is no deadline.
-            until: self.deadline.and_then(|time| Instant::now().checked_add(time)),
+            deadline: self.deadline.map_or(Deadline::NONE, Deadline::after),
             session: inner.reading.tokens.current().number(),
             renews: inner.renewing.is_possible(),
             ..self.call_at_once()
@@ -438,7 +438,7 @@ impl<'q> Query<'q> {
     pub fn server(&self) -> Result<ServerInfo> {
         let inner = self.index.inner();
         let (server, answered_in, libraries) = self.ask(|call| inner.sync.ask_server(call))?;
-        inner.reading.catch_up()?;
+        inner.reading.catch_up(Deadline::NONE)?;
         Ok(ServerInfo {
             machine_identifier: server.machine_identifier,
             version: known(server.version),

@@ -1,10 +1,11 @@
 //! Asking the host for a new token: on the thread of a call that was refused, one thread at a time.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::model::Token;
 use crate::options::{Options, Renewal};
+use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::{lock, try_lock};
 
@@ -75,19 +76,18 @@ impl Renewing {
         }
     }
 
-    /// Hands a new token to `set`, unless `is_renewed` before that. Waits while another thread is at it, until `until` and
-    /// no longer than for a silent server.
-    pub fn renew(&self, now_ms: i64, until: Option<Instant>, is_renewed: &dyn Fn() -> bool, set: &dyn Fn(Token)) {
+    /// Hands a new token to `set`, unless `is_renewed` before that. Waits while another thread is at it, until the deadline
+    /// and no longer than for a silent server.
+    pub fn renew(&self, now_ms: i64, deadline: Deadline, is_renewed: &dyn Fn() -> bool, set: &dyn Fn(Token)) {
         let Some(renewal) = &self.renewal else { return };
         let this = this_thread();
         let state = lock(&self.state);
         if state.under_way == Some(this) {
             return;
         }
-        let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
         let waited = self
             .ended
-            .wait_timeout_while(state, left.min(self.longest), |state| state.under_way.is_some());
+            .wait_timeout_while(state, deadline.wait(self.longest), |state| state.under_way.is_some());
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let in_vain = |since: i64| (0..PAUSE_MS).contains(&now_ms.saturating_sub(since));
         if state.under_way.is_some() || is_renewed() || state.in_vain_ms.is_some_and(in_vain) {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result, Status, no_room, refuse, room};
 use crate::events::Events;
 use crate::matching::text::distance;
 use crate::model::{IdentityId, ItemType};
-use crate::source::{EditRequest, FieldChange, Kind, Lock};
+use crate::source::{Deadline, EditRequest, FieldChange, Kind, Lock};
 use crate::sync::{Call, Syncing};
 
 /// Number of items per request. Servers refuse thousands, because of the length of the address; other clients use 100.
@@ -136,7 +136,7 @@ impl Editing {
                 self.edit_batch(call, edit, (identity, &row, kind), batch, report)?;
             }
         }
-        self.reading.catch_up()
+        self.reading.catch_up(call.deadline)
     }
 
     fn edit_batch(
@@ -162,7 +162,7 @@ impl Editing {
         let state = if done.is_ok() { Edited::Done } else { Edited::Failed };
         report.set(&places, state);
         // Also after a failure, since the edit may have been applied.
-        let invalidated = self.store.invalidate_items(identity, row.id, &ids);
+        let invalidated = self.store.invalidate_items(identity, row.id, &ids, Deadline::NONE);
         done.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.while_doing(&format!(

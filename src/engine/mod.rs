@@ -23,7 +23,7 @@ pub use snapshot::{
 };
 pub use sql::{
     Endpoint, FeedPage, FeedPlace, FeedPosition, Invalidation, ItemChange, LibraryHint, LibraryRow, Listing,
-    ListingResult, LockTimeout, ProbeOutcome, Store, StoreFolder, StoreInfo,
+    ListingResult, ProbeOutcome, Store, StoreFolder, StoreInfo,
 };
 
 /// Further exports for fuzz targets and benchmarks.

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::body::json_of;
 use super::debounce::{DebounceIntervals, Debouncer};
-use crate::engine::{LibraryHint, LockTimeout, Reading, Store};
+use crate::engine::{LibraryHint, Reading, Store};
 use crate::error::{Error, Result, Status, refuse};
+use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 use crate::platform::thread::{NO_THREAD, Worker};
@@ -260,12 +261,12 @@ impl Events {
             return Ok(());
         }
         self.counters.count_events(events.len() as u64);
-        self.store_hints(&Debouncer::hints_of(events))
+        self.store_hints(&Debouncer::hints_of(events), Deadline::NONE)
     }
 
     /// Returns whether this is the machine identifier of another server.
     fn is_other_server(&self, server: &str) -> Result<bool> {
-        self.reading.catch_up()?;
+        self.reading.catch_up(Deadline::NONE)?;
         let Some(identity) = self.reading.identity() else {
             return Ok(false);
         };
@@ -275,26 +276,25 @@ impl Events {
         Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
     }
 
-    fn store_hints(&self, hints: &[LibraryHint]) -> Result<()> {
+    fn store_hints(&self, hints: &[LibraryHint], deadline: Deadline) -> Result<()> {
         if hints.is_empty() {
             return Ok(());
         }
-        self.reading.catch_up()?;
-        let identity = self.reading.identity();
-        let Some(identity) = identity else {
+        self.reading.catch_up(deadline)?;
+        let Some(identity) = self.reading.identity() else {
             // Nothing is stored, so nothing can be stale; but the token may not be accepted yet.
             return self.reading.check_accepted();
         };
-        self.store.mark(identity, hints)?;
+        self.store.mark(identity, hints, deadline)?;
         self.counters.count_hint_write();
-        self.reading.catch_up()
+        self.reading.catch_up(deadline)
     }
 }
 
 /// Runs a watch until it is stopped.
 fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
     // Stopping waits for a write in progress, so limit it; the hints are written later.
-    let _held = LockTimeout::now().at_most(WRITE_TIMEOUT).hold();
+    let deadline = Deadline::NONE.at_most(WRITE_TIMEOUT);
     std::thread::scope(|scope| {
         let listening = std::thread::Builder::new().spawn_scoped(scope, || {
             let _deaf = ListenerGuard(shared);
@@ -305,7 +305,7 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
             drop(ListenerGuard(shared));
             log::warn!("the server's events cannot be had ({error}): {NO_THREAD}, then begin to watch again");
         }
-        write_due_hints(events, shared);
+        write_due_hints(events, shared, deadline);
         // The listening thread may be waiting for the server, or about to.
         let mut state = shared.lock();
         while !state.listener_ended {
@@ -322,7 +322,7 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
     });
     // Write the rest, which is not due yet.
     let hints = shared.lock().debouncer.take_all(shared.now_ms());
-    if let Err(error) = events.store_hints(&hints) {
+    if let Err(error) = events.store_hints(&hints, deadline) {
         log::warn!("what the server told last could not be noted: {error}");
     }
 }
@@ -382,14 +382,14 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
 }
 
 /// Writes hints when they are due.
-fn write_due_hints(events: &Events, shared: &WatchShared) {
+fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
     let mut state = shared.lock();
     while !state.stop {
         let now = shared.now_ms();
         let hints = state.debouncer.take_due(now);
         if !hints.is_empty() {
             drop(state);
-            let noted = events.store_hints(&hints);
+            let noted = events.store_hints(&hints, deadline);
             state = shared.lock();
             if let Err(error) = noted {
                 // Harmless until a call sends a request with the new token.

@@ -25,6 +25,8 @@ use rusqlite::ffi::{
 };
 use rusqlite::{Connection, OpenFlags};
 
+use super::deadline::Deadline;
+
 /// Index of the writers' lock in `-shm`.
 const WRITE_LOCK: c_int = 0;
 /// Number of refusals of the writers' lock before giving up: some 15 ms.
@@ -36,9 +38,10 @@ const PAUSE_PIECE: Duration = Duration::from_millis(2);
 /// Number of `SQLite` instructions between checks of the limit: some 20 µs.
 const INSTRUCTIONS: c_int = 1_000;
 
-/// Interrupts this thread's statements on foreign databases: on a condition of the caller, or if `SQLite` pauses for
-/// too long.
+/// Interrupts this thread's statements on foreign databases: at a deadline, on a condition of the caller, or if `SQLite`
+/// pauses for too long.
 pub struct StatementLimit<'l> {
+    deadline: Deadline,
     is_over: &'l dyn Fn() -> bool,
     paused: Cell<Duration>,
     was_hit: Cell<bool>,
@@ -50,10 +53,11 @@ thread_local! {
 }
 
 impl<'l> StatementLimit<'l> {
-    /// Creates a limit that is reached when `is_over` returns `true`; it is called often.
+    /// Creates a limit that is reached at the deadline, or when `is_over` returns `true`; it is called often.
     #[must_use]
-    pub fn new(is_over: &'l dyn Fn() -> bool) -> Self {
+    pub fn new(deadline: Deadline, is_over: &'l dyn Fn() -> bool) -> Self {
         Self {
+            deadline,
             is_over,
             paused: Cell::default(),
             was_hit: Cell::default(),
@@ -85,7 +89,7 @@ impl<'l> StatementLimit<'l> {
     }
 
     fn is_reached(&self) -> bool {
-        let is_reached = self.was_hit() || self.is_stuck() || (self.is_over)();
+        let is_reached = self.was_hit() || self.is_stuck() || self.deadline.has_passed() || (self.is_over)();
         self.was_hit.set(is_reached);
         is_reached
     }

@@ -60,12 +60,12 @@ fn a_statement_ends_with_its_limit_and_the_next_one_runs() {
         asked.set(asked.get() + 1);
         asked.get() > 2
     };
-    let limit = StatementLimit::new(&third);
+    let limit = StatementLimit::new(Deadline::NONE, &third);
     let error = limit.run(|| count("endless")).expect_err("interrupted");
     assert_eq!(error.sqlite_error_code(), Some(ErrorCode::OperationInterrupted));
     assert!(limit.was_hit() && !limit.is_stuck());
     assert_eq!(count("t"), Ok(1), "without a limit");
-    let never = StatementLimit::new(&|| false);
+    let never = StatementLimit::new(Deadline::NONE, &|| false);
     assert_eq!(never.run(|| count("t")), Ok(1));
     assert!(!never.was_hit());
 }
@@ -76,10 +76,10 @@ fn pauses_end_with_the_limit_and_are_counted() {
     let pause_for = |microseconds: c_int| unsafe { pause(std::ptr::null_mut(), microseconds) };
     let asked = Cell::new(0);
     let is_over = || asked.replace(asked.get() + 1) > 0;
-    let limit = StatementLimit::new(&is_over);
+    let limit = StatementLimit::new(Deadline::NONE, &is_over);
     assert_eq!(limit.run(|| pause_for(1_000_000_000)), 1_000_000_000);
     assert!(limit.was_hit() && limit.paused.get() > Duration::ZERO);
-    let limit = StatementLimit::new(&|| false);
+    let limit = StatementLimit::new(Deadline::NONE, &|| false);
     limit.paused.set(LONGEST_PAUSES);
     limit.run(|| pause_for(1_000_000_000));
     assert!(limit.was_hit() && limit.is_stuck());

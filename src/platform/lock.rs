@@ -4,8 +4,9 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::deadline::Deadline;
 use super::failpoint::{FileStep, reach};
 use super::files;
 use super::fork::OwnFile;
@@ -24,7 +25,7 @@ impl FileLock {
     ///
     /// # Errors
     /// If the file cannot be created, or its file system has no locks ([`FileLock::are_missing`]).
-    pub fn acquire(path: &Path, deadline: Option<Instant>, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
+    pub fn acquire(path: &Path, deadline: Deadline, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
         Self::take(|| files::open_or_create(path), deadline, give_up)
     }
 
@@ -32,13 +33,13 @@ impl FileLock {
     ///
     /// # Errors
     /// If the folder is missing, or its file system has no locks.
-    pub fn on_folder(path: &Path, deadline: Option<Instant>, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
+    pub fn on_folder(path: &Path, deadline: Deadline, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
         Self::take(|| files::folder(path), deadline, give_up)
     }
 
     fn take(
         open: impl FnOnce() -> io::Result<File>,
-        deadline: Option<Instant>,
+        deadline: Deadline,
         give_up: &dyn Fn() -> bool,
     ) -> io::Result<Option<Self>> {
         reach(FileStep::Lock)?;
@@ -81,8 +82,8 @@ impl OpenLock {
     ///
     /// # Errors
     /// If the file system has no locks ([`FileLock::are_missing`]).
-    pub fn take(self: &Arc<Self>, deadline: Instant) -> io::Result<Option<FileLockGuard>> {
-        let taken = wait_for(Some(deadline), &|| false, || {
+    pub fn take(self: &Arc<Self>, deadline: Deadline) -> io::Result<Option<FileLockGuard>> {
+        let taken = wait_for(deadline, &|| false, || {
             let mut holders = lock(&self.holders);
             if *holders == 0 {
                 self.file.try_lock()?;
@@ -106,7 +107,7 @@ impl Drop for FileLockGuard {
 
 /// Retries until the lock is taken; `false` at the deadline or when `give_up` returns `true`.
 fn wait_for(
-    deadline: Option<Instant>,
+    deadline: Deadline,
     give_up: &dyn Fn() -> bool,
     mut take: impl FnMut() -> Result<(), TryLockError>,
 ) -> io::Result<bool> {
@@ -117,11 +118,10 @@ fn wait_for(
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let now = Instant::now();
-        if give_up() || deadline.is_some_and(|at| at <= now) {
+        if give_up() || deadline.has_passed() {
             return Ok(false);
         }
-        std::thread::sleep(deadline.map_or(pause, |at| pause.min(at - now)));
+        std::thread::sleep(deadline.wait(pause));
         pause = (pause * 2).min(Duration::from_millis(20));
     }
 }

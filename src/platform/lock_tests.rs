@@ -1,4 +1,4 @@
-use super::{FileLock, trial};
+use super::{Deadline, FileLock, trial};
 
 #[test]
 fn locks_work_where_the_tests_run() {
@@ -11,7 +11,7 @@ fn locks_work_where_the_tests_run() {
 fn a_folder_that_is_missing_is_not_made_and_a_file_in_its_place_is_no_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().join("store");
-    let lock = || FileLock::on_folder(&place, None, &|| false);
+    let lock = || FileLock::on_folder(&place, Deadline::NONE, &|| false);
     lock().expect_err("no such folder");
     assert!(!place.exists(), "a file in its place would stay there");
     std::fs::write(&place, "").expect("written");

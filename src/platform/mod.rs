@@ -5,6 +5,7 @@
 
 pub mod bytes;
 pub mod clock;
+pub mod deadline;
 pub mod exclusive_open;
 pub mod failpoint;
 pub mod files;

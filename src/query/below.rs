@@ -12,6 +12,7 @@ use crate::engine::{Resolved, Selection, Snapshot, places};
 use crate::error::{Result, Status, refuse};
 use crate::matching::{FolderFile, FolderResolver, FoundItem, Mappings, Normal, Scope, View};
 use crate::model::LibraryKind;
+use crate::platform::deadline::Deadline;
 use crate::platform::files::named;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_several;
@@ -51,7 +52,7 @@ impl Queries {
         let tidied = tidy(path);
         let path = tidied.as_deref().unwrap_or(path);
         for tried in 0.. {
-            self.reading.read_on()?;
+            self.reading.read_on(Deadline::NONE)?;
             let snapshot = self.reading.snapshot();
             let scope = match library.resolve(&snapshot)? {
                 Resolved::Scope(scope) => scope,
@@ -71,7 +72,7 @@ impl Queries {
             if (broken || snapshot.incomplete) && tried < REBUILDS {
                 drop(files);
                 drop(snapshot);
-                self.reading.rebuild_broken()?;
+                self.reading.rebuild_broken(Deadline::NONE)?;
                 continue;
             }
             if broken {
@@ -121,7 +122,7 @@ impl Queries {
                 ));
             }
         }
-        self.reading.read_on()?;
+        self.reading.read_on(Deadline::NONE)?;
         self.reading.check_accepted()?;
         let locations = {
             let snapshot = self.reading.snapshot();

@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::planner::{Facts, KnownLibraries, ListStep, QueryState, QueryStep};
 use super::room::Queries;
-use crate::engine::{EvictionPin, LibraryRow, LockTimeout, Reading, Resolved, Snapshot};
+use crate::engine::{EvictionPin, LibraryRow, Reading, Resolved, Snapshot};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::is_stale;
 use crate::matching::Scope;
@@ -262,7 +262,6 @@ impl Queries {
         question: &Q,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let _held = LockTimeout::now().until(call.until).hold();
         let (mut snapshot, mut now_ms) = self.read_on(call)?;
         if self.reading.note_use(now_ms) {
             drop(snapshot);
@@ -321,7 +320,7 @@ impl Queries {
                 let given = question.answer(&turn, &found, state, then);
                 drop(found);
                 drop(snapshot);
-                self.reading.answered(wanted, call.until, now_ms);
+                self.reading.answered(wanted, now_ms, call.deadline);
                 return given;
             }
             (snapshot, now_ms) = self.read_on(call)?;
@@ -330,7 +329,7 @@ impl Queries {
 
     /// Brings the snapshot up to date, and returns it with the time: the clock is read once a turn.
     fn read_on(&self, call: &Call<'_>) -> Result<(Guard<'_, Snapshot>, i64)> {
-        self.reading.read_on()?;
+        self.reading.read_on(call.deadline)?;
         let snapshot = self.reading.snapshot();
         self.sync.check_view(call, &snapshot)?;
         Ok((snapshot, self.clock.now_ms()))
@@ -359,7 +358,7 @@ impl Queries {
         let failure = match step {
             QueryStep::Answer => None,
             QueryStep::GiveUp => return Err(images_lost()),
-            QueryStep::Rebuild => return self.reading.rebuild_broken(),
+            QueryStep::Rebuild => return self.reading.rebuild_broken(call.deadline),
             QueryStep::Verify => self.sync.verify(call, unverified).err(),
             QueryStep::SearchUnfetched(identity) => question
                 .search(&self.sync, call, identity, libraries, true)?
@@ -413,7 +412,7 @@ impl Queries {
     fn ask_for_libraries(&self, call: &Call<'_>, state: &mut QueryState) -> Result<()> {
         match self.sync.probe(call, state.since) {
             Ok(()) => Ok(()),
-            Err(error) if error.status == Status::Timeout && call.until.is_some() => {
+            Err(error) if error.status == Status::Timeout && call.deadline.is_set() => {
                 state.late = Some(Status::NeedsWarm);
                 Ok(())
             }
@@ -443,8 +442,11 @@ impl Queries {
             return Ok(());
         }
         // With an old answer at hand the call does not wait for long until a new one can be stored.
-        let _held = (!unfetched).then(|| LockTimeout::now().at_most(SHORTLY).hold());
-        match self.sync.update(call, libraries, state.since, RefreshReason::Due) {
+        let mut update = *call;
+        if !unfetched {
+            update.deadline = call.deadline.at_most(SHORTLY);
+        }
+        match self.sync.update(&update, libraries, state.since, RefreshReason::Due) {
             Ok(Status::Ok) => Ok(()),
             Ok(late) => {
                 if late == Status::NeedsWarm && !unfetched {

@@ -237,7 +237,7 @@ impl Question for FolderQuestion<'_> {
 
     /// A call that can wait gets all that is below it.
     fn is_settled(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>, searched: bool) -> Result<bool> {
-        let has_deadline = turn.call.until.is_some();
+        let has_deadline = turn.call.deadline.is_set();
         Ok(self.is_whole.get() || has_deadline && self.is_remembered(turn, outcome, searched)?)
     }
 
@@ -246,7 +246,7 @@ impl Question for FolderQuestion<'_> {
         let sync = &turn.queries.sync;
         let may_search = |identity| !sync.is_local() || sync.may_search(identity);
         let can_list = can_list_folders(sync);
-        let is_due = can_list || turn.call.until.is_some();
+        let is_due = can_list || turn.call.deadline.is_set();
         if !is_due || self.is_listed.get() || !turn.snapshot.identity.is_some_and(may_search) {
             return Vec::new();
         }
@@ -371,7 +371,7 @@ impl Question for FolderQuestion<'_> {
             message = explain_folder(queries, &answer, outcome, rows, asked, state.failure.as_ref());
             answer.message = &message;
         }
-        answer.mark_stale(state.failure.as_ref(), turn.call.until.is_some());
+        answer.mark_stale(state.failure.as_ref(), turn.call.deadline.is_set());
         self.facts.set(FolderFacts {
             kind: outcome.kind,
             items: outcome.items,

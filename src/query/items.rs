@@ -87,8 +87,12 @@ impl By<'_> {
             }
             let reading = Instant::now();
             let hits = match self {
-                By::Guid(guid) => queries.store.items_with_guid(row, guid, MAX_CANDIDATES)?,
-                By::Title(title) => queries.store.items_with_title(row, title, MAX_CANDIDATES)?,
+                By::Guid(guid) => queries
+                    .store
+                    .items_with_guid(row, guid, MAX_CANDIDATES, turn.call.deadline)?,
+                By::Title(title) => queries
+                    .store
+                    .items_with_title(row, title, MAX_CANDIDATES, turn.call.deadline)?,
             };
             queries.counters.add_time(Spent::Store, reading.elapsed());
             queries.counters.add_time(Spent::Away, reading.elapsed());
@@ -204,7 +208,7 @@ impl Question for By<'_> {
 
     fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         match self {
-            By::Title(_) if turn.call.until.is_some() => unfetched_rows(turn).cloned().collect(),
+            By::Title(_) if turn.call.deadline.is_set() => unfetched_rows(turn).cloned().collect(),
             _ => Vec::new(),
         }
     }
@@ -310,7 +314,7 @@ impl Question for By<'_> {
             unanswered = format!("{}{}", answer.message, explain_failure(error, queries.reading.kind()));
             answer.message = &unanswered;
         }
-        answer.mark_stale(state.failure.as_ref(), turn.call.until.is_some());
+        answer.mark_stale(state.failure.as_ref(), turn.call.deadline.is_set());
         queries.hand_over(&state, &answer, then)
     }
 }

@@ -60,11 +60,11 @@ impl Queries {
     /// # Errors
     /// The server's, when none is known yet; the store's.
     pub fn libraries(&self, call: &Call<'_>) -> Result<Vec<LibraryInfo>> {
-        self.reading.catch_up()?;
+        self.reading.catch_up(call.deadline)?;
         if self.reading.snapshot().rows.is_empty() && self.sync.may_ask(call) {
             let since = self.reading.snapshot().sequence();
             self.sync.probe(call, since)?;
-            self.reading.catch_up()?;
+            self.reading.catch_up(call.deadline)?;
         }
         let snapshot = self.reading.snapshot();
         self.sync.check_view(call, &snapshot)?;

@@ -115,7 +115,7 @@ impl Queries {
 
     /// Whether this very spelling of a path is recorded or listed.
     fn is_known_as_it_is(&self, call: &Call<'_>, path: &[u8]) -> Result<bool> {
-        self.reading.catch_up()?;
+        self.reading.catch_up(call.deadline)?;
         let snapshot = self.reading.snapshot();
         let Some(scope) = Self::scope(call, &snapshot)? else {
             return Ok(false);
@@ -155,7 +155,7 @@ impl Queries {
                 }
             }
         }
-        self.reading.let_go(&mut wanted, call.until, self.clock.now_ms());
+        self.reading.let_go(&mut wanted, self.clock.now_ms(), call.deadline);
         Ok(())
     }
 }
@@ -308,7 +308,7 @@ impl Question for PathQuestion<'_> {
         let is_due = if sync.is_local() {
             turn.snapshot.identity.is_some_and(|identity| sync.may_search(identity))
         } else {
-            turn.call.until.is_some()
+            turn.call.deadline.is_set()
         };
         if !is_due || !asked.iter().any(is_unfetched) {
             return Vec::new();
@@ -446,7 +446,7 @@ impl Question for PathQuestion<'_> {
             && !self.is_remembered(turn, outcome, state.has_searched())?;
         answer.stale =
             outcome.rung != Rung::Confirmed && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
-        answer.mark_stale(state.failure.as_ref(), turn.call.until.is_some());
+        answer.mark_stale(state.failure.as_ref(), turn.call.deadline.is_set());
         queries.hand_over(&state, &answer, then)
     }
 }

@@ -112,7 +112,7 @@ impl Source for FallbackSource {
     /// case the file is not.
     fn precondition(&self, bounds: Bounds<'_>) -> Option<String> {
         let half = Bounds {
-            deadline: bounds.left().map(|left| Instant::now() + left / 2),
+            deadline: bounds.deadline.half(),
             ..bounds
         };
         match self.database.identity(&half) {

@@ -10,6 +10,7 @@ mod fallback;
 mod open;
 pub mod plex;
 
+pub use crate::platform::deadline::Deadline;
 pub use contract::{
     Abilities, Bounds, Delta, EditRequest, Event, FieldChange, Kind, KnownItems, LocatedItem, Lock, Meter,
     Notification, PageEnd, PageRequest, RequestKind, Resume, Session, Source, SourceChanges, TokenOwner, Tokens,

@@ -1,11 +1,12 @@
 //! One call of the host: what it may do, and its progress.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::engine::{Resolved, Selection, Snapshot};
 use crate::error::Result;
 use crate::matching::Scope;
 use crate::model::IdentityId;
+use crate::platform::deadline::Deadline;
 
 /// How long a server may be silent while one question waits for it. Listings have the time that the options allow: a server
 /// that is scanning needs it for a page.
@@ -28,7 +29,7 @@ pub struct Call<'a> {
     /// The library asked; `None` for all.
     pub library: Option<&'a Selection>,
     /// When it must have ended: all its jobs share this moment.
-    pub until: Option<Instant>,
+    pub deadline: Deadline,
     /// How long the server may be silent; `None` for as long as the options allow.
     pub silence: Option<Duration>,
     /// The number of the token that the index had when the call began.

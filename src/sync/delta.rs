@@ -8,6 +8,7 @@ use crate::engine::{LibraryRow, Listing};
 use crate::error::Result;
 use crate::freshness;
 use crate::model::{Item, Library, Sequence, Trust};
+use crate::platform::deadline::Deadline;
 use crate::source::{Delta, KnownItems, SourceChanges};
 use crate::stats::Spent;
 
@@ -23,6 +24,7 @@ struct IndexedLibrary<'o> {
     begun: Sequence,
     /// It may lose any number of items at once.
     may_shrink: bool,
+    deadline: Deadline,
 }
 
 impl KnownItems for IndexedLibrary<'_> {
@@ -33,7 +35,9 @@ impl KnownItems for IndexedLibrary<'_> {
     fn add(&self, items: &[Item]) -> Result<()> {
         let storing = Instant::now();
         let keyed: Vec<Item> = items.iter().filter(|item| item.has_key()).cloned().collect();
-        self.sync.store.merge_items(self.row, &keyed, Some(self.begun))?;
+        self.sync
+            .store
+            .merge_items(self.row, &keyed, Some(self.begun), self.deadline)?;
         self.sync.counters.add_time(Spent::Store, storing.elapsed());
         Ok(())
     }
@@ -76,12 +80,9 @@ impl SyncJob<'_> {
     /// Merges what changed; `false` when only a full listing tells what did.
     pub fn delta(&self, row: &LibraryRow) -> Result<bool> {
         let sync = self.sync;
-        let Some(identity) = self
-            .identity()?
-            .filter(|_| self.source.abilities().changes != Delta::None)
-        else {
+        if self.identity()?.is_none() || self.source.abilities().changes == Delta::None {
             return Ok(false);
-        };
+        }
         let ours = IndexedLibrary {
             sync,
             row,
@@ -89,13 +90,15 @@ impl SyncJob<'_> {
             listing: None,
             begun: sync.store.totals()?.sequence,
             may_shrink: self.is_exact_and_complete(&row.library),
+            deadline: self.bounds.deadline,
         };
         let Some(items) = self.merge_changes(&row.library, &ours)? else {
             return Ok(false);
         };
         let now = sync.clock.now_ms();
         let unsettled = freshness::is_unsettled(&row.library.change, now);
-        sync.store.caught_up(identity, row, ours.begun, items, now, unsettled)?;
+        sync.store
+            .caught_up(row, ours.begun, items, now, unsettled, self.bounds.deadline)?;
         Ok(true)
     }
 
@@ -120,6 +123,7 @@ impl SyncJob<'_> {
             listing: Some(listing),
             begun: self.sync.store.totals()?.sequence,
             may_shrink: self.is_exact_and_complete(shown),
+            deadline: self.bounds.deadline,
         };
         self.merge_changes(shown, &ours)
     }
@@ -136,7 +140,7 @@ impl SyncJob<'_> {
             return Ok(None);
         }
         for key in &gone {
-            self.sync.store.remove_item(ours.row, key)?;
+            self.sync.store.remove_item(ours.row, key, self.bounds.deadline)?;
         }
         Ok(Some(left))
     }

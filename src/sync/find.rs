@@ -6,20 +6,21 @@
 //! does not come back proves nothing. The store remembers what was asked, so that processes do not ask in turn.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::call::Call;
 use super::job::{SyncJob, Syncing};
 use super::refresh::RefreshReason;
-use crate::engine::{LibraryRow, LockTimeout, ProbeOutcome};
+use crate::engine::{LibraryRow, ProbeOutcome};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{self, ASK_AGAIN_MS, SEARCHES_UNFETCHED};
 use crate::matching::path_search::{file_name, is_same_file, title_in};
 use crate::matching::text::{fold_title, has_all_words};
 use crate::matching::{Normal, folder_form};
 use crate::model::{IdentityId, Item, Sequence};
+use crate::platform::deadline::Deadline;
 use crate::source::{Bounds, RequestKind, WantedPath};
 
 /// How long asking waits for other writers where an answer is at hand.
@@ -89,14 +90,16 @@ impl Syncing {
     }
 
     /// Notes what became of asking because of a path, for all processes.
-    fn note_outcome<T>(&self, identity: IdentityId, done: &Result<T>) {
+    fn note_outcome<T>(&self, identity: IdentityId, done: &Result<T>, deadline: Deadline) {
         let outcome = match done {
             Ok(_) => ProbeOutcome::Answered,
             // By the host: the next question asks.
             Err(error) if error.status == Status::Aborted => ProbeOutcome::UnderWay,
             Err(error) => ProbeOutcome::Failed(Some(error.status)),
         };
-        let noted = self.store.note_probe_for_path(identity, self.clock.now_ms(), outcome);
+        let noted = self
+            .store
+            .note_probe_for_path(identity, self.clock.now_ms(), outcome, deadline);
         if let Err(error) = noted {
             log::debug!("whether the server answered could not be noted: {error}");
         }
@@ -123,24 +126,28 @@ impl Syncing {
         if !may()? {
             return Ok(None);
         }
-        let _held = LockTimeout::now().at_most(SHORTLY).hold();
-        let done = self.job(call, |job| {
+        let call = Call {
+            deadline: call.deadline.at_most(SHORTLY),
+            ..*call
+        };
+        let done = self.job(&call, |job| {
+            let deadline = job.bounds.deadline;
             // Another one's probe is often over soon; it may also have led to a listing.
-            let soon = Instant::now() + PATIENCE;
             let bounds = Bounds {
-                deadline: Some(job.bounds.deadline.map_or(soon, |deadline| deadline.min(soon))),
+                deadline: deadline.earliest(Deadline::after(PATIENCE)),
                 ..job.bounds
             };
             job.single_flight_within(bounds, "path_probe", || {
                 if !may()? {
                     return Ok(());
                 }
+                let under_way = ProbeOutcome::UnderWay;
                 self.store
-                    .note_probe_for_path(identity, self.clock.now_ms(), ProbeOutcome::UnderWay)?;
+                    .note_probe_for_path(identity, self.clock.now_ms(), under_way, deadline)?;
                 let mut owners = owners_without_it.iter();
                 let done =
                     owners.try_for_each(|row| job.update_one(row, row.id, since, RefreshReason::Missing).map(drop));
-                self.note_outcome(identity, &done);
+                self.note_outcome(identity, &done, deadline);
                 done
             })?;
             Ok(())
@@ -222,12 +229,10 @@ impl Syncing {
             return Ok(None);
         }
         // An answer that takes long is no quick one: half of the time is left for the listing.
-        let half = call.until.map(|until| {
-            let now = Instant::now();
-            now + until.saturating_duration_since(now) / 2
-        });
-        let hurried = Call { until: half, ..*call };
-        let _held = LockTimeout::now().at_most(SHORTLY).hold();
+        let hurried = Call {
+            deadline: call.deadline.half().at_most(SHORTLY),
+            ..*call
+        };
         let done = self.job(&hurried, |job| {
             let asked = job.single_flight("path_search", || {
                 if !rested()? {
@@ -241,9 +246,9 @@ impl Syncing {
                     // One that failed, or took too long, was a query too.
                     let had = matches!(found, Ok(true));
                     self.store
-                        .note_path_search(identity, row.id, hash, self.clock.now_ms(), had)?;
+                        .note_path_search(identity, row.id, hash, self.clock.now_ms(), had, hurried.deadline)?;
                     if found.is_err() && !unfetched {
-                        self.note_outcome(identity, &found);
+                        self.note_outcome(identity, &found, hurried.deadline);
                     }
                     found?;
                 }
@@ -274,11 +279,12 @@ impl SyncJob<'_> {
                 outcome == ProbeOutcome::Answered && !freshness::may_ask_for_a_path(Some(at), sync.clock.now_ms())
             }))
         };
-        let _held = LockTimeout::now().at_most(SHORTLY).hold();
+        let deadline = self.bounds.deadline.at_most(SHORTLY);
         let noted = self.identity().and_then(|identity| match identity {
             Some(identity) if answered(identity)? => {
                 let outcome = ProbeOutcome::Failed(Some(error.status));
-                sync.store.note_probe_for_path(identity, sync.clock.now_ms(), outcome)
+                sync.store
+                    .note_probe_for_path(identity, sync.clock.now_ms(), outcome, deadline)
             }
             _ => Ok(()),
         });
@@ -313,7 +319,7 @@ impl SyncJob<'_> {
                     item.has_key() && parts.any(|part| is_same_file(mappings, path.raw(), part.as_bytes()))
                 });
                 if !items.is_empty() {
-                    self.sync.store.merge_items(row, &items, None)?;
+                    self.sync.store.merge_items(row, &items, None, self.bounds.deadline)?;
                 }
                 Ok(!items.is_empty())
             })
@@ -332,7 +338,7 @@ impl SyncJob<'_> {
             return Ok(false);
         };
         items.retain(Item::has_key);
-        let store = &self.sync.store;
+        let (store, deadline) = (&self.sync.store, self.bounds.deadline);
         let is_below = |item: &Item| {
             let mut parts = item.parts.iter();
             parts.any(|part| folders.iter().any(|folder| part.as_bytes().starts_with(folder)))
@@ -340,10 +346,10 @@ impl SyncJob<'_> {
         // What single questions brought before, and is not below it any more.
         for (_, known) in store.items_after(row.id, row.generation, 0, usize::MAX)? {
             if is_below(&known) && !items.iter().any(|item| item.rating_key == known.rating_key) {
-                store.remove_item(row, &known.rating_key)?;
+                store.remove_item(row, &known.rating_key, deadline)?;
             }
         }
-        store.merge_items(row, &items, None)?;
+        store.merge_items(row, &items, None, deadline)?;
         Ok(items.iter().any(is_below))
     }
 
@@ -357,7 +363,7 @@ impl SyncJob<'_> {
             .find_title(&row.library, title, self.bounds, &mut |mut items| {
                 items.retain(|item| item.has_key() && has_all_words(&fold_title(&item.title), &wanted));
                 found |= !items.is_empty();
-                self.sync.store.merge_items(row, &items, None)
+                self.sync.store.merge_items(row, &items, None, self.bounds.deadline)
             })?;
         Ok(all && found)
     }

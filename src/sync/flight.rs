@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::engine::Store;
 use crate::error::Result;
+use crate::platform::deadline::Deadline;
 use crate::platform::files;
 use crate::platform::fork::{Release, hold};
 use crate::platform::lock::FileLock;
@@ -40,7 +41,8 @@ impl SingleFlight {
         ]
     }
 
-    /// Runs `work` when no other thread or process fetches `what`; `None` when the bounds end first.
+    /// Runs `work` when no other thread or process fetches `what`; `None` when the bounds end first. The deadline is for the
+    /// writes of a lease.
     ///
     /// # Errors
     /// What `work` gives.
@@ -50,6 +52,7 @@ impl SingleFlight {
         now_ms: &dyn Fn() -> i64,
         what: &str,
         bounds: Bounds<'_>,
+        deadline: Deadline,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
         let here = Arc::clone(lock(&self.by_name).entry(what.to_owned()).or_default());
@@ -62,7 +65,7 @@ impl SingleFlight {
             Ok(None) => return Ok(None),
             Err(error) => {
                 log::debug!("no file lock on {}: a lease stands in for it: {error}", path.display());
-                match Lease::take(&self.leases, store, now_ms, what, bounds)? {
+                match Lease::take(&self.leases, store, now_ms, what, bounds, deadline)? {
                     Some(lease) => FetchLock::Lease(lease),
                     None => return Ok(None),
                 }
@@ -74,7 +77,7 @@ impl SingleFlight {
     /// Makes those leases of this process last longer that have lasted for a while: called again and again while something
     /// is fetched, however long the server takes for it. What cannot be written now is tried again the next time; who finds
     /// the lease taken over hears of it from the store (`store_page`).
-    pub fn keep(&self, store: &Store, now_ms: i64) {
+    pub fn keep(&self, store: &Store, now_ms: i64, deadline: Deadline) {
         let due: Vec<(String, u64)> = lock(&self.leases)
             .iter_mut()
             .filter(|(_, term)| now_ms.saturating_sub(term.since_ms) >= RENEW_MS)
@@ -84,7 +87,7 @@ impl SingleFlight {
             })
             .collect();
         for (what, holder) in due {
-            if let Err(error) = store.take_lease(&what, holder, now_ms, now_ms.saturating_add(LEASE_MS)) {
+            if let Err(error) = store.take_lease(&what, holder, now_ms, now_ms.saturating_add(LEASE_MS), deadline) {
                 log::debug!("a lease could not be made longer: {error}");
             }
         }
@@ -120,6 +123,7 @@ struct Lease<'s> {
     store: &'s Store,
     what: &'s str,
     holder: u64,
+    deadline: Deadline,
 }
 
 impl<'s> Lease<'s> {
@@ -129,17 +133,19 @@ impl<'s> Lease<'s> {
         now_ms: &dyn Fn() -> i64,
         what: &'s str,
         bounds: Bounds<'_>,
+        deadline: Deadline,
     ) -> Result<Option<Self>> {
         let holder = files::random().map_or(0, u64::from_le_bytes);
         loop {
             let now = now_ms();
-            if store.take_lease(what, holder, now, now.saturating_add(LEASE_MS))? {
+            if store.take_lease(what, holder, now, now.saturating_add(LEASE_MS), deadline)? {
                 lock(held).insert(what.to_owned(), LeaseTerm { holder, since_ms: now });
                 return Ok(Some(Self {
                     held,
                     store,
                     what,
                     holder,
+                    deadline,
                 }));
             }
             if is_over(bounds) {
@@ -153,21 +159,19 @@ impl<'s> Lease<'s> {
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
         lock(self.held).remove(self.what);
-        if let Err(error) = self.store.end_lease(self.what, self.holder) {
+        if let Err(error) = self.store.end_lease(self.what, self.holder, self.deadline) {
             log::debug!("a lease could not be given back; it ends by itself: {error}");
         }
     }
 }
 
 fn is_over(bounds: Bounds<'_>) -> bool {
-    (bounds.aborted)() || bounds.deadline.is_some_and(|deadline| deadline <= Instant::now())
+    (bounds.aborted)() || bounds.deadline.has_passed()
 }
 
 fn wait<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Option<parking_lot::MutexGuard<'l, ()>> {
     loop {
-        let until = Instant::now() + POLL;
-        let until = bounds.deadline.map_or(until, |deadline| until.min(deadline));
-        if let Some(guard) = lock.try_lock_until(until) {
+        if let Some(guard) = lock.try_lock_for(bounds.deadline.wait(POLL)) {
             return Some(guard);
         }
         if is_over(bounds) {

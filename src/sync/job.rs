@@ -9,12 +9,13 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::back_off::BackOff;
 use super::call::{AllowedView, Call, Progress};
 use super::flight::SingleFlight;
-use crate::engine::{Endpoint, LibraryRow, ListingSegments, LockTimeout, Maintenance, Reading, Snapshot, Store, age};
+use crate::engine::{Endpoint, LibraryRow, ListingSegments, Maintenance, Reading, Snapshot, Store, age};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{Age, Policy};
-use crate::model::{IdentityId, Server};
+use crate::model::IdentityId;
 use crate::options::Options;
 use crate::platform::clock::Clock;
+use crate::platform::deadline::Deadline;
 use crate::platform::fork::Release;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_worker;
@@ -196,13 +197,18 @@ impl Syncing {
     }
 
     /// Runs `work`, unless another thread or process does already: then `None`.
-    pub(super) fn unless_under_way<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+    pub(super) fn unless_under_way<T>(
+        &self,
+        what: &str,
+        deadline: Deadline,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<Option<T>> {
         let at_once = Bounds {
-            deadline: Some(Instant::now()),
+            deadline: Deadline::after(Duration::ZERO),
             ..Bounds::NONE
         };
         self.flights
-            .single_flight(&self.store, &|| self.clock.now_ms(), what, at_once, work)
+            .single_flight(&self.store, &|| self.clock.now_ms(), what, at_once, deadline, work)
     }
 
     /// Refuses to answer a call from a view that is not the one that it began with.
@@ -242,7 +248,7 @@ impl Syncing {
             silence_logged: false,
         };
         let bounds = Bounds {
-            deadline: call.until,
+            deadline: call.deadline,
             silence: call.silence,
             aborted: &is_aborted,
             session: session.number(),
@@ -255,10 +261,7 @@ impl Syncing {
             report: &report,
         };
         let requests = self.counters.read().requests;
-        // That thread has no more time than this one.
-        let patience = LockTimeout::now().until(bounds.deadline);
         let work = || {
-            let _held = patience.hold();
             let done = job.check_precondition().and_then(|source| {
                 let job = SyncJob { source, ..job };
                 job.load_refusals();
@@ -301,7 +304,7 @@ impl JobMonitor<'_> {
     /// Renews leases, ends overdue requests, and reports progress, by which the host may stop the job at any time.
     fn tick(&mut self, is_working: bool) {
         let (sync, source, report) = (self.sync, self.source, self.report);
-        sync.flights.keep(&sync.store, sync.clock.now_ms());
+        sync.flights.keep(&sync.store, sync.clock.now_ms(), self.call.deadline);
         source.interrupt_overrun();
         if !self.silence_logged
             && let Some(silence) = source.overdue()
@@ -346,10 +349,13 @@ impl<'a> SyncJob<'a> {
         let (sync, begun) = (self.sync, Instant::now());
         let waited = || sync.counters.add_time(Spent::Wait, begun.elapsed());
         let now_ms = || sync.clock.now_ms();
-        let done = sync.flights.single_flight(&sync.store, &now_ms, what, bounds, || {
+        let work = || {
             waited();
             work()
-        });
+        };
+        let done = sync
+            .flights
+            .single_flight(&sync.store, &now_ms, what, bounds, self.bounds.deadline, work);
         if let Ok(None) = done {
             waited();
         }
@@ -380,7 +386,7 @@ impl<'a> SyncJob<'a> {
                 Some(holds) => holds,
                 None => match source.check_precondition(self.bounds) {
                     Ok(holds) => {
-                        sync.store.store_precondition(hash, now, holds)?;
+                        sync.store.store_precondition(hash, now, holds, self.bounds.deadline)?;
                         holds
                     }
                     // It was so before, and its server is away: the next job asks.
@@ -400,66 +406,6 @@ impl<'a> SyncJob<'a> {
         let settled = source.pinned().unwrap_or(source);
         sync.reading.set_unavailable(settled.is_unavailable());
         Ok(settled)
-    }
-
-    /// Tells the source what this process, or another one, found the server to refuse.
-    fn load_refusals(&self) {
-        let known = self.identity().and_then(|identity| match identity {
-            Some(identity) => self.sync.store.refusals(identity).map(Some),
-            None => Ok(None), // what this process found out still holds
-        });
-        match known {
-            Ok(known) => known.iter().for_each(|known| self.source.restore_quirks(known)),
-            Err(error) => log::debug!("what the server refuses is not known, and may be found out again: {error}"),
-        }
-    }
-
-    /// Remembers what the server was found to refuse, so that no other process tries it.
-    pub fn store_refusals(&self) {
-        let learned = self.source.take_new_quirks();
-        if learned.is_empty() {
-            return;
-        }
-        let add = |known: &str| {
-            let new = learned
-                .split(' ')
-                .filter(|word| !known.split(' ').any(|one| one == *word));
-            let words: Vec<&str> = (!known.is_empty()).then_some(known).into_iter().chain(new).collect();
-            words.join(" ")
-        };
-        let kept = self.identity().and_then(|identity| match identity {
-            Some(identity) => self.sync.store.note_refusals(identity, &add),
-            None => Ok(()),
-        });
-        if let Err(error) = kept {
-            log::warn!("what the server refuses could not be stored; it is found out again: {error}");
-        }
-    }
-
-    /// Asks a server that refuses something for its version: a new one may take it again. Nothing is asked of others.
-    pub fn check_version(&self) -> Result<()> {
-        if !self.source.is_limited() {
-            return Ok(());
-        }
-        let server = self.source.server(self.bounds)?;
-        self.note_version(&server)
-    }
-
-    pub fn note_version(&self, server: &Server) -> Result<()> {
-        let Some(identity) = self.identity()? else {
-            return Ok(());
-        };
-        if self.sync.store.machine_identifier(identity)? == server.machine_identifier
-            && self.sync.store.note_version(identity, &server.version)?
-            && self.source.is_limited()
-        {
-            log::info!(
-                "the server's version is {} now: what it refused before is asked for again",
-                server.version
-            );
-            self.load_refusals();
-        }
-        Ok(())
     }
 
     /// The error for bounds that ended while another one fetched.

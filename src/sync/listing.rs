@@ -46,7 +46,7 @@ impl SyncJob<'_> {
                 );
                 listing
             }
-            _ => sync.store.begin_listing(row, now)?,
+            _ => sync.store.begin_listing(row, now, self.bounds.deadline)?,
         };
         self.report.items.store(listing.rows, Ordering::Relaxed);
         self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
@@ -70,7 +70,9 @@ impl SyncJob<'_> {
                 "'{}': rows moved while it was listed; it is begun anew",
                 row.library.title
             );
-            listing = sync.store.begin_listing(row, sync.clock.now_ms())?;
+            listing = sync
+                .store
+                .begin_listing(row, sync.clock.now_ms(), self.bounds.deadline)?;
             builder = Some(self.builder(row, &listing));
         }
         self.complete(row, listing, builder, begun, why)
@@ -102,6 +104,7 @@ impl SyncJob<'_> {
         why: RefreshReason,
     ) -> Result<()> {
         let sync = self.sync;
+        let deadline = self.bounds.deadline;
         let (identity, shown) = self.probe_again(row)?;
         let (storing, now_ms) = (Instant::now(), sync.clock.now_ms());
         let items = sync.store.distinct(&listing)?;
@@ -147,7 +150,7 @@ impl SyncJob<'_> {
             _ => Some(sync.images.build(row, generation)?),
         };
         let storing = Instant::now();
-        let stored = sync.store.finish_listing(identity, &listing, &result)?;
+        let stored = sync.store.finish_listing(identity, &listing, &result, deadline)?;
         sync.counters.add_time(Spent::Store, storing.elapsed());
         sync.counters.listed();
         log::info!(
@@ -157,9 +160,9 @@ impl SyncJob<'_> {
             begun.elapsed().as_secs_f64(),
             if stored.provisional { ", provisionally" } else { "" }
         );
-        sync.maintenance.sweep();
-        sync.reading.keep_within_limit(0, self.bounds.deadline, now_ms);
-        if let Err(error) = sync.maintenance.flush_counters() {
+        sync.maintenance.sweep(deadline);
+        sync.reading.keep_within_limit(0, now_ms, deadline);
+        if let Err(error) = sync.maintenance.flush_counters(deadline) {
             log::debug!("the counters are written later: {error}");
         }
         Ok(())
@@ -190,10 +193,10 @@ impl SyncJob<'_> {
         &ListingResult { items, now_ms, .. }: &ListingResult,
     ) -> Result<bool> {
         let shrank = row.generation.is_fetched() && freshness::shrank_too_much(row.items, items);
-        let store = &self.sync.store;
+        let (store, apart_ms) = (&self.sync.store, freshness::PROVISIONAL_MS);
         if !shrank
             || self.is_exact_and_complete(shown)
-            || store.hold_back_listing(identity, listing, items, now_ms, freshness::PROVISIONAL_MS)?
+            || store.hold_back_listing(identity, listing, items, now_ms, apart_ms, self.bounds.deadline)?
         {
             return Ok(false);
         }
@@ -215,7 +218,7 @@ impl SyncJob<'_> {
         shown: &Library,
         result: &mut ListingResult,
     ) -> Result<()> {
-        self.sync.store.mark_gone(listing)?;
+        self.sync.store.mark_gone(listing, self.bounds.deadline)?;
         if listing.change.token != shown.change.token
             && self.source.abilities().changes == Delta::Complete
             && let Some(left) = self.catch_up_with(row, listing, shown, result.items)?
@@ -238,7 +241,9 @@ impl SyncJob<'_> {
         let inherited = self.sync.store.matches_of_others(identity, listing)?;
         for some in inherited.chunks(INHERITED) {
             let pairs: Vec<(&[u8], &str)> = some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
-            self.sync.maintenance.record_matches(identity, row, &pairs)?;
+            self.sync
+                .maintenance
+                .record_matches(identity, row, &pairs, self.bounds.deadline)?;
         }
         if !inherited.is_empty() {
             log::info!(
@@ -248,6 +253,6 @@ impl SyncJob<'_> {
             );
         }
         let unused = self.sync.clock.now_ms().saturating_sub(UNUSED_MS);
-        self.sync.store.forget_unused(identity, unused)
+        self.sync.store.forget_unused(identity, unused, self.bounds.deadline)
     }
 }

@@ -10,6 +10,7 @@ mod listing;
 mod pages;
 mod probe;
 mod refresh;
+mod refusals;
 mod verify;
 
 pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, cannot};

@@ -274,7 +274,7 @@ impl SyncJob<'_> {
 
     fn page_size(&self) -> u32 {
         let most = self.sync.page_size;
-        match self.bounds.left() {
+        match self.bounds.deadline.left() {
             // A first byte comes sooner when fewer rows have to be gathered for it.
             Some(left) if left < Duration::from_secs(2) => {
                 most.min(SMALL_PAGE.max(u32::try_from(left.as_millis()).unwrap_or(most) / 2))
@@ -285,7 +285,7 @@ impl SyncJob<'_> {
 
     fn next_size(&self, size: u32, took: Duration) -> u32 {
         let most = self.sync.page_size;
-        match self.bounds.left() {
+        match self.bounds.deadline.left() {
             None => most,
             // As many rows as half of what is left allows, at the speed of the last page.
             Some(left) => {
@@ -339,7 +339,9 @@ impl SyncJob<'_> {
                 // The partition is done: a continuation begins with the next one, or finds nothing left of this one.
                 listing.tail.clear();
             }
-            self.sync.store.store_page(listing, &page.items, page.asked)?;
+            self.sync
+                .store
+                .store_page(listing, &page.items, page.asked, self.bounds.deadline)?;
             self.sync.counters.add_time(Spent::Store, begun.elapsed());
             if let Some(to_image) = to_image {
                 let _ = to_image.send(page.items); // that it panicked is heard where it is waited for
@@ -348,7 +350,7 @@ impl SyncJob<'_> {
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
             self.sync
                 .reading
-                .keep_within_limit(LOOKED_AT_MS, self.bounds.deadline, listing.touched_ms);
+                .keep_within_limit(LOOKED_AT_MS, listing.touched_ms, self.bounds.deadline);
             if (self.bounds.aborted)() {
                 return Err(aborted());
             }

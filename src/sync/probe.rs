@@ -21,7 +21,7 @@ impl Syncing {
     /// The same; gives whether there are any.
     pub fn probe_shows_any(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
         // A call with little time wants an answer first, and the server's name later.
-        let quick = call.until.is_some();
+        let quick = call.deadline.is_set();
         self.job(call, |job| job.probe_once(since, quick).map(|rows| !rows.is_empty()))
     }
 
@@ -74,7 +74,7 @@ impl Syncing {
         call: &Call<'_>,
         mut find: impl FnMut(&Snapshot) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
-        self.reading.catch_up()?;
+        self.reading.catch_up(call.deadline)?;
         let (mut asked, mut shown) = (0, true);
         loop {
             let since = {
@@ -94,7 +94,7 @@ impl Syncing {
             };
             asked += 1;
             shown = self.probe_shows_any(call, since)?;
-            self.reading.catch_up()?;
+            self.reading.catch_up(call.deadline)?;
         }
     }
 }
@@ -144,23 +144,28 @@ impl SyncJob<'_> {
         let mut identity = match (known, claimed) {
             (Some(known), _) if !is_another => known,
             (None, Some(claimed)) if !is_another => {
-                sync.store.accepted_claim(endpoint, claimed)?;
+                sync.store.accepted_claim(endpoint, claimed, self.bounds.deadline)?;
                 claimed
             }
             _ => {
                 let server = server.clone().unwrap_or_default();
-                sync.store.accepted(endpoint, &server, user)?
+                sync.store.accepted(endpoint, &server, user, self.bounds.deadline)?
             }
         };
         if let Some(server) = &server
             && !sync.store.is_named(identity)?
         {
-            identity = sync.store.name_server(identity, endpoint, server)?;
+            identity = sync
+                .store
+                .name_server(identity, endpoint, server, self.bounds.deadline)?;
         }
         let storing = Instant::now();
-        let rows = sync.store.probed(identity, &shown, begun, now, &|row, library| {
+        let is_current = |row: &LibraryRow, library: &Library| {
             freshness::is_current(&age(row), &row.listed_token, &library.change, &sync.policy, now)
-        })?;
+        };
+        let rows = sync
+            .store
+            .probed(identity, &shown, begun, now, self.bounds.deadline, &is_current)?;
         sync.counters.add_time(Spent::Store, storing.elapsed());
         Ok((identity, rows))
     }

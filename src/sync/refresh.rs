@@ -1,7 +1,7 @@
 //! Refreshes libraries: by a probe alone, a delta, or a full listing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::Duration;
 
 use super::call::Call;
 use super::job::{SyncJob, Syncing, cleared};
@@ -9,6 +9,7 @@ use crate::engine::LibraryRow;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::model::{LibraryId, Sequence};
+use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 use crate::source::{Bounds, Delta};
 
@@ -44,7 +45,7 @@ impl Syncing {
         match done {
             Ok(()) => Ok(Status::Ok),
             // With a deadline, being late is an answer: 'not yet' when something came, so that asking again helps.
-            Err(error) if error.status == Status::Timeout && call.until.is_some() => {
+            Err(error) if error.status == Status::Timeout && call.deadline.is_set() => {
                 Ok(if some_came.load(Ordering::Relaxed) {
                     Status::NotYet
                 } else {
@@ -88,12 +89,12 @@ impl Syncing {
             }
             let what = format!("image{}", row.id.0.rem_euclid(LOCKS));
             // Another thread or process that makes one makes it for all.
-            let made = self.unless_under_way(&what, || {
+            let made = self.unless_under_way(&what, call.deadline, || {
                 let now = self.store.library_row(row.id)?;
                 if !now.present || !self.images.has_many_changes(&now)? {
                     return Ok(false);
                 }
-                self.images.compact_listing(identity, &now)?;
+                self.images.compact_listing(identity, &now, call.deadline)?;
                 Ok(true)
             });
             match made {
@@ -107,7 +108,7 @@ impl Syncing {
         }
         if any {
             self.store.sweep_segments();
-            self.reading.catch_up()?;
+            self.reading.catch_up(call.deadline)?;
         }
         Ok(())
     }
@@ -119,7 +120,7 @@ impl Syncing {
                 "nothing can be refreshed: the index has no server_url and no database, or it or the call is offline",
             ));
         }
-        self.reading.catch_up()?;
+        self.reading.catch_up(call.deadline)?;
         let since = self.reading.snapshot().sequence();
         let stale = self.look_for(call, |snapshot| {
             let scope = call.scope(snapshot)?.filter(|_| !snapshot.rows.is_empty());
@@ -130,9 +131,9 @@ impl Syncing {
             return Ok(Status::Ok);
         }
         let done = self.update(call, &stale, since, why)?;
-        self.reading.catch_up()?;
+        self.reading.catch_up(call.deadline)?;
         self.reading
-            .have_read(&stale.iter().map(|row| row.id).collect::<Vec<_>>());
+            .have_read(&stale.iter().map(|row| row.id).collect::<Vec<_>>(), call.deadline);
         Ok(done)
     }
 
@@ -177,7 +178,7 @@ impl SyncJob<'_> {
         // A probe for a missing path does not wait for a listing that is under way: it may take minutes.
         let bounds = Bounds {
             deadline: if why == RefreshReason::Missing {
-                Some(Instant::now())
+                Deadline::after(Duration::ZERO)
             } else {
                 self.bounds.deadline
             },

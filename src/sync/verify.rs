@@ -11,6 +11,7 @@ use crate::engine::{Invalidation, LibraryRow, Snapshot, places};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::matching::{Folders, Invalidated, Scope};
 use crate::model::LibraryId;
+use crate::platform::deadline::Deadline;
 use crate::source::LocatedItem;
 
 /// An item that was invalidated, or the path that it is found by.
@@ -47,12 +48,12 @@ impl Syncing {
             return Ok(Status::Ok);
         }
         // A call that asks for them does so for all: the others wake at the same commit, and do not wait for it.
-        let done = self.unless_under_way("verify", || self.verify_all(call))?;
+        let done = self.unless_under_way("verify", call.deadline, || self.verify_all(call))?;
         Ok(done.unwrap_or(Status::Ok))
     }
 
     fn verify_all(&self, call: &Call<'_>) -> Result<Status> {
-        self.reading.catch_up()?;
+        self.reading.catch_up(call.deadline)?;
         let mut unverified = Vec::new();
         {
             let snapshot = self.reading.snapshot();
@@ -70,7 +71,7 @@ impl Syncing {
         }
         for unverified in unverified.chunks(AT_ONCE) {
             match self.verify(call, unverified) {
-                Err(error) if error.status == Status::Timeout && call.until.is_some() => return Ok(Status::NotYet),
+                Err(error) if error.status == Status::Timeout && call.deadline.is_set() => return Ok(Status::NotYet),
                 Err(error) if !matches!(error.status, Status::Aborted | Status::Store) => {
                     log::warn!("items that were invalidated are asked for when they are looked up, or later: {error}");
                     self.failed_ms.store(self.clock.now_ms(), Ordering::Relaxed);
@@ -82,7 +83,7 @@ impl Syncing {
             }
         }
         if !unverified.is_empty() {
-            self.reading.catch_up()?;
+            self.reading.catch_up(call.deadline)?;
         }
         Ok(Status::Ok)
     }
@@ -137,19 +138,22 @@ impl Syncing {
             let found = asked.items.iter().find(|placed| placed.item.rating_key == *rating_key);
             if let Some(placed) = found.filter(|placed| placed.is_in(&row.library.section)) {
                 // Rows that the server gives are true whatever became of the path: a changed item is merged as it is now.
-                self.store.merge_items(row, std::slice::from_ref(&placed.item), None)?;
+                self.store
+                    .merge_items(row, std::slice::from_ref(&placed.item), None, call.deadline)?;
             } else {
                 if let Some(placed) = found {
-                    self.merge_elsewhere(&rows, placed)?;
+                    self.merge_elsewhere(&rows, placed, call.deadline)?;
                 }
-                self.store.lose_item(row, rating_key)?;
+                self.store.lose_item(row, rating_key, call.deadline)?;
                 let whence = if found.is_some() { "its library" } else { "the server" };
                 log::info!("item {rating_key} is gone from {whence}; it is answered no more");
             }
             // The index says what is true now: nothing is left to invalidation.
             let paths = paths.iter().map(Vec::as_slice);
             self.maintenance
-                .verified(identity, row, &before[&row.id], paths, |key| key == rating_key)?;
+                .verified(identity, row, &before[&row.id], paths, call.deadline, |key| {
+                    key == rating_key
+                })?;
         }
         asked.failure.map_or(Ok(()), Err)
     }
@@ -175,10 +179,12 @@ impl Syncing {
     }
 
     /// An item that is in another library now than it was.
-    fn merge_elsewhere(&self, rows: &[LibraryRow], placed: &LocatedItem) -> Result<()> {
+    fn merge_elsewhere(&self, rows: &[LibraryRow], placed: &LocatedItem, deadline: Deadline) -> Result<()> {
         let is_there = |row: &&LibraryRow| row.library.section == placed.section && row.generation.is_fetched();
         match rows.iter().find(is_there) {
-            Some(row) => self.store.merge_items(row, std::slice::from_ref(&placed.item), None),
+            Some(row) => self
+                .store
+                .merge_items(row, std::slice::from_ref(&placed.item), None, deadline),
             None => Ok(()),
         }
     }

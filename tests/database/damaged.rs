@@ -31,7 +31,7 @@ const MOST: Duration = Duration::from_secs(5);
 
 fn bounds() -> Bounds<'static> {
     Bounds {
-        deadline: Some(Instant::now() + DEADLINE),
+        deadline: plexindex::source::Deadline::after(DEADLINE),
         ..Bounds::NONE
     }
 }

@@ -4,10 +4,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use plexindex::error::Status;
 use plexindex::source::plex::Rows;
-use plexindex::source::{Bounds, Source};
+use plexindex::source::{Bounds, Deadline, Source};
 use plexindex_standin::{Action, Fault, LibrarySpec, Standin, Token};
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::support::{Client, Raw, TOKEN, answer, client, client_with, settled};
 
@@ -372,7 +372,7 @@ fn what_takes_long_to_decompress_ends_with_the_deadline() {
         size: 1_000,
     };
     let bounds = Bounds {
-        deadline: Some(Instant::now() + Duration::from_millis(10)),
+        deadline: Deadline::after(Duration::from_millis(10)),
         ..Bounds::NONE
     };
     let error = client.plex.rows(&request, bounds, &mut |_| {}).unwrap_err();

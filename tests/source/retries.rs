@@ -1,11 +1,11 @@
 //! What passes is tried again, after pauses that grow, for as long as the options and the deadline allow.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use plexindex::error::Status;
 use plexindex::source::plex::Rows;
-use plexindex::source::{Bounds, Source};
+use plexindex::source::{Bounds, Deadline, Source};
 use plexindex_standin::{Action, Fault, LibrarySpec, Standin};
 
 use super::support::{Client, Raw, TOKEN, answer, client, client_that_at_pauses, client_with, no_libraries};
@@ -136,7 +136,7 @@ fn no_pause_goes_beyond_the_deadline() {
     server.fault(Fault::new(status(503, None)).times(0));
     // Room for the first pause, at most 313 ms, and never for the second, at least 375 ms.
     let bounds = Bounds {
-        deadline: Some(Instant::now() + Duration::from_millis(550)),
+        deadline: Deadline::after(Duration::from_millis(550)),
         ..Bounds::NONE
     };
     let error = client.plex.libraries(bounds).unwrap_err();

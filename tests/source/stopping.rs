@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use plexindex::error::Status;
 use plexindex::model::ItemType;
 use plexindex::source::plex::{Rows, RowsRequest};
-use plexindex::source::{Bounds, Source};
+use plexindex::source::{Bounds, Deadline, Source};
 use plexindex_standin::{Action, Fault, Kind, LibrarySpec, Standin};
 
 use super::support::{Client, TOKEN, client, client_with};
@@ -35,7 +35,7 @@ const PAGE: RowsRequest<'static> = RowsRequest {
 
 fn soon() -> Bounds<'static> {
     Bounds {
-        deadline: Some(Instant::now() + Duration::from_millis(200)),
+        deadline: Deadline::after(Duration::from_millis(200)),
         ..Bounds::NONE
     }
 }
@@ -44,7 +44,7 @@ fn soon() -> Bounds<'static> {
 fn a_deadline_that_has_passed_asks_nothing() {
     let (server, client) = standin();
     let bounds = Bounds {
-        deadline: Some(Instant::now()),
+        deadline: Deadline::after(Duration::ZERO),
         ..Bounds::NONE
     };
     let error = client.plex.libraries(bounds).unwrap_err();

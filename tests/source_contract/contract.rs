@@ -367,7 +367,7 @@ pub fn a_call_ends_with_its_bounds<R: Rig>() {
         Err(Status::Aborted)
     );
     let within = |time| Bounds {
-        deadline: Some(Instant::now() + time),
+        deadline: plexindex::source::Deadline::after(time),
         ..Bounds::NONE
     };
     assert_eq!(status(within(Duration::ZERO)), Err(Status::Timeout));

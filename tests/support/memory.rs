@@ -453,7 +453,7 @@ impl MemorySource {
             return Err(Error::new(Status::Aborted, "the host stopped it"));
         }
         let late = || Error::new(Status::Timeout, "the server in memory did not answer in time");
-        if bounds.left() == Some(Duration::ZERO) {
+        if bounds.deadline.has_passed() {
             return Err(late());
         }
         self.meter.request(kind, 1, Duration::ZERO);
@@ -467,7 +467,7 @@ impl MemorySource {
             Some(Fault::Starting) => failed(Status::Starting, "the server in memory is starting"),
             Some(Fault::Unauthorized) => failed(Status::Unauthorized, "the server in memory refuses the token"),
             Some(Fault::Forbidden) => failed(Status::Forbidden, "the server in memory does not allow this"),
-            Some(Fault::Slow(took)) if bounds.left().is_some_and(|left| left < took) => Err(late()),
+            Some(Fault::Slow(took)) if bounds.deadline.left().is_some_and(|left| left < took) => Err(late()),
             Some(Fault::DownAfterPages(most)) if kind == RequestKind::Page && pages > most => {
                 failed(Status::Connect, "the server in memory went away")
             }

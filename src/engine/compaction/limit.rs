@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::upkeep::SWEEP;
-use crate::engine::sql::{LockTimeout, Store};
+use crate::engine::sql::Store;
 use crate::error::Result;
 use crate::model::LibraryId;
 use crate::platform::clock::Clock;
+use crate::platform::deadline::Deadline;
 
 /// Lock timeout of an eviction.
 const SHORTLY: Duration = Duration::from_secs(1);
@@ -81,16 +82,15 @@ impl FolderLimit {
         }
     }
 
-    /// Evicts until the folder is within the limit, or `until`. Libraries for which `stays` returns `true` are in use.
-    /// Errors are only logged, since the caller's answer does not depend on this.
-    pub fn enforce(&self, until: Option<Instant>, now_ms: i64, stays: &dyn Fn(LibraryId) -> bool) {
+    /// Evicts until the folder is within the limit, or until the deadline. Libraries for which `stays` returns `true` are in
+    /// use. Errors are only logged, since the caller's answer does not depend on this.
+    pub fn enforce(&self, now_ms: i64, deadline: Deadline, stays: &dyn Fn(LibraryId) -> bool) {
         let Some(limit) = self.bytes else { return };
         if self.evicting.swap(true, Ordering::AcqRel) {
             return; // one thread is enough
         }
         let _busy = EvictionGuard(&self.evicting);
-        let _held = LockTimeout::now().at_most(SHORTLY).until(until).hold();
-        let done = self.evict_down_to(limit, until, stays);
+        let done = self.evict_down_to(limit, deadline.at_most(SHORTLY), stays);
         if let Err(error) = &done {
             log::warn!("the folder could not be brought within size_limit; it is tried again later: {error}");
         }
@@ -99,21 +99,21 @@ impl FolderLimit {
     }
 
     /// Evicts down to the limit; returns `false` if time ran out.
-    fn evict_down_to(&self, limit: u64, until: Option<Instant>, stays: &dyn Fn(LibraryId) -> bool) -> Result<bool> {
-        let late = || until.is_some_and(|until| self.clock.has_come(until));
+    fn evict_down_to(&self, limit: u64, deadline: Deadline, stays: &dyn Fn(LibraryId) -> bool) -> Result<bool> {
+        let late = || deadline.moment().is_some_and(|moment| self.clock.has_come(moment));
         loop {
             if self.store.folder().disk_bytes() <= limit {
                 self.warned.store(false, Ordering::Relaxed);
                 return Ok(true);
             }
             // Dead rows count until they are swept: sweep before evicting a library.
-            while self.store.sweep(SWEEP)? {
+            while self.store.sweep(SWEEP, deadline)? {
                 if late() {
                     return Ok(false);
                 }
             }
             self.store.sweep_segments();
-            while self.store.give_back()? {
+            while self.store.give_back(deadline)? {
                 if late() {
                     return Ok(false);
                 }
@@ -126,7 +126,7 @@ impl FolderLimit {
                 return Ok(true);
             }
             // The change log is evicted before any listing.
-            if self.store.forget_history()? {
+            if self.store.forget_history(deadline)? {
                 continue;
             }
             // Sweeping may have taken long.
@@ -143,7 +143,7 @@ impl FolderLimit {
                 }
                 return Ok(true);
             };
-            if self.store.evict(*library, now_ms)? {
+            if self.store.evict(*library, now_ms, deadline)? {
                 log::info!(
                     "'{title}' was asked for longest ago, and goes: {kept} bytes are more than size_limit={limit}; the next \
                      question fetches it again"

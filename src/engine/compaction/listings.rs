@@ -11,6 +11,7 @@ use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
 use crate::model::{Generation, IdentityId, ListingName, Sequence};
 use crate::platform::clock::Clock;
+use crate::platform::deadline::Deadline;
 use crate::platform::fork::Release;
 use crate::stats::{Counters, Spent};
 
@@ -86,9 +87,9 @@ impl ListingSegments {
     }
 
     /// Builds a new segment that includes the changes of a full memtable.
-    pub fn compact_full_memtable(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+    pub fn compact_full_memtable(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         if row.generation.is_fetched() {
-            self.compact_listing(identity, row)
+            self.compact_listing(identity, row, deadline)
                 .or_else(|error| self.keep_in_memory(row, &error))?;
         }
         self.store.sweep_segments();
@@ -104,9 +105,9 @@ impl ListingSegments {
     }
 
     /// Rebuilds a listing's segment, including all single changes.
-    pub fn compact_listing(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+    pub fn compact_listing(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         let name = self.build(row, row.generation)?;
-        self.store.set_segment(identity, &name)
+        self.store.set_segment(identity, &name, deadline)
     }
 
     /// Builds the segment of a generation; returns its name.
@@ -193,8 +194,8 @@ impl ListingSegments {
     }
 
     /// Rebuilds a segment that the database still names, in memory if its file cannot be written.
-    pub fn rebuild_segment(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
-        match self.remake_named(identity, row) {
+    pub fn rebuild_segment(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
+        match self.remake_named(identity, row, deadline) {
             // Replaced meanwhile with its rows: the caller reads the new one.
             Err(_) if !self.is_named(row) => Ok(()),
             done => done,
@@ -207,7 +208,7 @@ impl ListingSegments {
         now.is_ok_and(|now| now.generation == row.generation && now.segment == row.segment)
     }
 
-    fn remake_named(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+    fn remake_named(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         if !self.is_named(row) {
             return Ok(());
         }
@@ -216,7 +217,7 @@ impl ListingSegments {
         let attempt = if stood_in && self.open_file(row).is_some() {
             Ok(())
         } else {
-            self.make_file(identity, row)
+            self.make_file(identity, row, deadline)
         };
         match attempt {
             Ok(()) => self.in_memory.forget(row.id),
@@ -227,7 +228,7 @@ impl ListingSegments {
     }
 
     /// Rebuilds the file of a segment and checks that it opens.
-    fn make_file(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+    fn make_file(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         if self.in_memory.of(row, self.store.incarnation()).is_none() {
             log::warn!(
                 "a segment of '{}' is missing or damaged; it is made anew",
@@ -236,7 +237,7 @@ impl ListingSegments {
         }
         // A damaged file may be mapped by others, so the new one gets another name.
         let Some(name) = row.segment.as_ref().filter(|name| !self.has_file(name)) else {
-            self.compact_listing(identity, row)?;
+            self.compact_listing(identity, row, deadline)?;
             self.store.sweep_segments();
             return Ok(());
         };

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::engine::records::Records;
-use crate::engine::sql::{Incarnation, Invalidation, LibraryRow, LockTimeout, RecordedMatches, Store};
+use crate::engine::sql::{Incarnation, Invalidation, LibraryRow, RecordedMatches, Store};
 use crate::error::Result;
 use crate::matching::normal::normal_form;
 use crate::model::{IdentityId, Sequence};
+use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 use crate::stats::{Counters, Spent};
@@ -61,7 +62,7 @@ impl Maintenance {
     }
 
     /// Adds this handle's counts to the store's totals.
-    pub fn flush_counters(&self) -> Result<()> {
+    pub fn flush_counters(&self, deadline: Deadline) -> Result<()> {
         let mut flushed = lock(&self.flushed);
         // Read under the lock: another thread's newer numbers must not be flushed before these.
         let now = self.counters.totals();
@@ -69,8 +70,8 @@ impl Maintenance {
             return Ok(());
         }
         // The counters are not worth a long wait.
-        let _held = LockTimeout::now().at_most(SHORTLY).hold();
-        if self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1)? {
+        let deadline = deadline.at_most(SHORTLY);
+        if self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1, deadline)? {
             *flushed = now;
         } else {
             log::debug!("other processes write to the store: the counters are written later, or never");
@@ -89,13 +90,13 @@ impl Maintenance {
                 return Ok(());
             }
         }
-        self.flush_counters()
+        self.flush_counters(Deadline::NONE)
     }
 
     /// Sweeps after the library was cleared.
     pub fn sweep_after_clear(&self) {
         if self.sweeps {
-            self.sweep();
+            self.sweep(Deadline::NONE);
         }
         self.store.sweep_segments();
         // Removed rows went through the write-ahead log, which stays larger until it is emptied.
@@ -108,11 +109,12 @@ impl Maintenance {
         identity: IdentityId,
         row: &LibraryRow,
         pairs: &[(&[u8], &str)],
+        deadline: Deadline,
     ) -> Result<Option<MatchWrite>> {
         let begun = Instant::now();
         let stored = self
             .store
-            .record_matches(row, pairs, |tx| self.records.flush_when_many(tx, pairs.len()));
+            .record_matches(row, pairs, deadline, |tx| self.records.flush_when_many(tx, pairs.len()));
         self.counters.add_time(Spent::Store, begun.elapsed());
         self.counters.add_time(Spent::Away, begun.elapsed());
         let Some(RecordedMatches {
@@ -126,12 +128,12 @@ impl Maintenance {
         // A recorded match ends an earlier invalidation, in any spelling of its path.
         let paths = pairs.iter().map(|(path, _)| *path);
         let is_key = |key: &str| pairs.iter().any(|(_, own)| *own == key);
-        self.verified(identity, row, &unverified, paths, is_key)?;
+        self.verified(identity, row, &unverified, paths, deadline, is_key)?;
         let begun = Instant::now();
         if merged.is_some() && self.sweeps {
-            self.sweep();
+            self.sweep(deadline);
         }
-        self.records.merge_some(pairs.len(), merged.as_deref());
+        self.records.merge_some(pairs.len(), merged.as_deref(), deadline);
         self.counters.add_time(Spent::Away, begun.elapsed());
         Ok(Some(MatchWrite {
             at,
@@ -147,6 +149,7 @@ impl Maintenance {
         row: &LibraryRow,
         unverified: &[Invalidation],
         paths: impl Iterator<Item = &'p [u8]>,
+        deadline: Deadline,
         is_key: impl Fn(&str) -> bool,
     ) -> Result<()> {
         if unverified.is_empty() {
@@ -161,16 +164,16 @@ impl Maintenance {
                 forms.contains(&normal_form(path))
             };
             if confirmed {
-                self.store.verified(identity, row.id, invalid)?;
+                self.store.verified(identity, row.id, invalid, deadline)?;
             }
         }
         Ok(())
     }
 
     /// Sweeps dead rows in slices, and removes unused files.
-    pub fn sweep(&self) {
+    pub fn sweep(&self, deadline: Deadline) {
         for _ in 0..50 {
-            match self.store.sweep(SWEEP) {
+            match self.store.sweep(SWEEP, deadline) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {

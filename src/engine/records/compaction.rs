@@ -12,6 +12,7 @@ use crate::engine::segment::{Record, RecordCursor, RecordSegmentBuilder, Segment
 use crate::engine::sql::{Collection, NamedSegment, RecordTx, StoreFolder};
 use crate::error::Result;
 use crate::model::{SegmentName, TableId};
+use crate::platform::deadline::Deadline;
 use crate::platform::mutex::{lock, try_lock};
 
 /// Records merged for each record written: a merge ends before the next one is due.
@@ -186,7 +187,7 @@ impl Records {
     ///
     /// # Errors
     /// The store's.
-    pub fn flush_removals(&self) -> Result<()> {
+    pub fn flush_removals(&self, deadline: Deadline) -> Result<()> {
         // Counting reads every row, so it is done once in `COUNT_EVERY` calls.
         if !self
             .flush_checks
@@ -199,8 +200,8 @@ impl Records {
             .store
             .read_records(|log| log.count_since(self.known_upto(&log.manifest()?), SMALLEST + 1))?;
         if unmerged > SMALLEST {
-            let merged = self.store.write_records(|tx| self.flush_when_many(tx, 0))?;
-            self.merge_some(unmerged, merged.as_deref());
+            let merged = self.store.write_records(deadline, |tx| self.flush_when_many(tx, 0))?;
+            self.merge_some(unmerged, merged.as_deref(), deadline);
         }
         Ok(())
     }
@@ -282,7 +283,7 @@ impl Records {
     /// Advances the merge under way by a slice, after a write of `written` records. Starts a merge if too many segments are of
     /// like size; a merge of small segments precedes one of large segments, which takes long. `merged`: segments that the
     /// write itself merged.
-    pub fn merge_some(&self, written: usize, merged: Option<&[SegmentName]>) {
+    pub fn merge_some(&self, written: usize, merged: Option<&[SegmentName]>, deadline: Deadline) {
         self.store.remove_segments(merged.unwrap_or_default());
         let Some(mut merging) = try_lock(&self.merging) else {
             return;
@@ -297,7 +298,7 @@ impl Records {
             Ok(true) => {}
             Ok(false) => {
                 if let Some(done) = merging.pop()
-                    && let Err(error) = self.end_merge(done)
+                    && let Err(error) = self.end_merge(done, deadline)
                 {
                     log::debug!("segments are merged later: {error}");
                 }
@@ -346,10 +347,10 @@ impl Records {
     }
 
     /// Replaces the inputs of a merge by its result in the manifest, if the manifest still names them.
-    fn end_merge(&self, merge: SlicedMerge) -> Result<()> {
+    fn end_merge(&self, merge: SlicedMerge, deadline: Deadline) -> Result<()> {
         let (incarnation, names) = (merge.incarnation, merge.names.clone());
         let mut made = Some(merge.into_builder());
-        let done = self.store.write_records(|tx| {
+        let done = self.store.write_records(deadline, |tx| {
             let Some(builder) = made.take().filter(|_| self.store.incarnation() == incarnation) else {
                 return Ok(None);
             };

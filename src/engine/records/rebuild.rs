@@ -11,6 +11,7 @@ use crate::engine::segment::{Record, RecordSegmentBuilder, RecordSegments, Store
 use crate::engine::sql::{Collection, Incarnation, NamedSegment, RecordLog, RecordRow, RecordTx, StoreFolder};
 use crate::error::Result;
 use crate::model::{Sequence, TableId};
+use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
 impl Records {
@@ -19,7 +20,7 @@ impl Records {
     ///
     /// # Errors
     /// The store's.
-    pub fn rebuild(&self, known: &OpenSegments) -> Result<()> {
+    pub fn rebuild(&self, known: &OpenSegments, deadline: Deadline) -> Result<()> {
         let _rebuilding = lock(&self.rebuilding);
         let incarnation = self.store.incarnation();
         let changed = self.store.read_records(|log| Ok(log.manifest()?.changed))?;
@@ -36,7 +37,7 @@ impl Records {
         let now_ms = self.clock.now_ms();
         if self.backoff.may_try(now_ms) {
             let of = (incarnation, changed);
-            match self.store.write_records(|tx| self.rebuild_in_file(tx, of)) {
+            match self.store.write_records(deadline, |tx| self.rebuild_in_file(tx, of)) {
                 Ok(None) => {
                     self.backoff.succeeded();
                     self.stand_in.replace(None);

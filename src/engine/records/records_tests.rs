@@ -13,6 +13,7 @@ use crate::matching::Normal;
 use crate::model::{Change, IdentityId, Library, LibraryId, LibraryKind, Sequence, Server, Trust};
 use crate::options::Ttl;
 use crate::platform::clock::ManualClock;
+use crate::platform::deadline::Deadline;
 
 const LIBRARIES: [&str; 2] = ["films", "shows"];
 const LIMIT: u64 = 150_000;
@@ -112,7 +113,7 @@ impl World {
         });
         let now = store.totals().expect("totals").sequence;
         store
-            .probed(identity, &libraries, now, 1_000, &|_, _| false)
+            .probed(identity, &libraries, now, 1_000, Deadline::NONE, &|_, _| false)
             .expect("probed");
         Self {
             dice: Dice(seed),
@@ -140,11 +141,11 @@ impl World {
 
     /// Records matches as a host does; gives whether a segment was made.
     fn record(&self, pairs: &[(&[u8], &str)]) -> bool {
-        let recorded = self
-            .store
-            .record_matches(&self.row(0), pairs, |tx| self.records.flush_when_many(tx, pairs.len()));
+        let recorded = self.store.record_matches(&self.row(0), pairs, Deadline::NONE, |tx| {
+            self.records.flush_when_many(tx, pairs.len())
+        });
         let merged = recorded.expect("recorded").expect("a library").then;
-        self.records.merge_some(pairs.len(), merged.as_deref());
+        self.records.merge_some(pairs.len(), merged.as_deref(), Deadline::NONE);
         merged.is_some()
     }
 
@@ -169,11 +170,11 @@ impl World {
                     .map(|(path, key)| (path.into_bytes(), key))
                     .collect();
                 let given: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (&path[..], &key[..])).collect();
-                let recorded = self
-                    .store
-                    .record_matches(&row, &given, |tx| self.records.flush_when_many(tx, given.len()));
+                let recorded = self.store.record_matches(&row, &given, Deadline::NONE, |tx| {
+                    self.records.flush_when_many(tx, given.len())
+                });
                 let merged = recorded.expect("recorded").expect("a library").then;
-                self.records.merge_some(given.len(), merged.as_deref());
+                self.records.merge_some(given.len(), merged.as_deref(), Deadline::NONE);
                 self.ages[at].extend(pairs.iter().map(|(path, _)| (path.clone(), number)));
                 self.expected[at].extend(pairs);
             }
@@ -181,7 +182,7 @@ impl World {
                 let some: Vec<Vec<u8>> = self.expected[at].keys().step_by(7).take(3).cloned().collect();
                 let gone: Vec<(LibraryId, Vec<u8>)> = some.iter().map(|path| (row.id, path.clone())).collect();
                 self.store
-                    .invalidate_paths(self.identity, &[], &gone)
+                    .invalidate_paths(self.identity, &[], &gone, Deadline::NONE)
                     .expect("invalidated");
                 for path in some {
                     self.expected[at].remove(&path);
@@ -190,17 +191,17 @@ impl World {
             28..31 => {
                 let key = self.dice.roll(40).to_string();
                 self.store
-                    .invalidate_item(self.identity, &[row.id], &key)
+                    .invalidate_item(self.identity, &[row.id], &key, Deadline::NONE)
                     .expect("invalidated");
                 self.expected[at].retain(|_, own| *own != key);
             }
             31 => {
                 self.store
-                    .invalidate_libraries(self.identity, Some(row.id))
+                    .invalidate_libraries(self.identity, Some(row.id), Deadline::NONE)
                     .expect("invalidated");
                 self.expected[at].clear();
             }
-            32 => while self.store.sweep(500).expect("swept") {},
+            32 => while self.store.sweep(500, Deadline::NONE).expect("swept") {},
             33 => {
                 for file in self.store.folder().path().read_dir().expect("a folder").flatten() {
                     let name = file.file_name().to_string_lossy().into_owned();
@@ -244,7 +245,7 @@ impl World {
                 reader.told.clear();
                 reader.since = state.sequence;
                 if reader.open.are_lost() {
-                    self.records.rebuild(&reader.open).expect("made anew");
+                    self.records.rebuild(&reader.open, Deadline::NONE).expect("made anew");
                     continue;
                 }
                 state.changes
@@ -386,7 +387,7 @@ fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
         .state_at(Some(&world.endpoint), &Upto(&world.records))
         .expect("read");
     let open = world.records.open(state.incarnation, state.manifest);
-    world.records.rebuild(&open).expect("in memory");
+    world.records.rebuild(&open, Deadline::NONE).expect("in memory");
     world.clock.advance_ms(61_000);
     let many: Vec<Vec<u8>> = (0..600).map(|n| format!("/H/q/{n}.mkv").into_bytes()).collect();
     let pairs: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "9")).collect();
@@ -394,7 +395,7 @@ fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
     let row = world.row(0);
     world
         .store
-        .invalidate_item(world.identity, &[row.id], "7")
+        .invalidate_item(world.identity, &[row.id], "7", Deadline::NONE)
         .expect("invalidated");
     let left = world.store.all_matches(row.id).expect("read");
     assert_eq!(left.get(&b"/H/p.mkv"[..]).map(String::as_str), Some("8"));
@@ -416,15 +417,15 @@ fn a_new_process_reads_some_hundred_rows_however_they_were_written() {
         world.record(&[(path, "8")]);
         world
             .store
-            .invalidate_paths(world.identity, &[(row.id, b"/x")], &[])
+            .invalidate_paths(world.identity, &[(row.id, b"/x")], &[], Deadline::NONE)
             .expect("invalidated");
     }
     assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());
     world
         .store
-        .invalidate_item(world.identity, &[row.id], "9")
+        .invalidate_item(world.identity, &[row.id], "9", Deadline::NONE)
         .expect("invalidated");
-    world.records.flush_removals().expect("settled");
+    world.records.flush_removals(Deadline::NONE).expect("settled");
     assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());
     assert_eq!(world.store.all_matches(row.id).expect("read").len(), 1_500);
 }

@@ -9,6 +9,7 @@ use crate::engine::sql::{Incarnation, RecordsState, Store, last_row};
 use crate::error::{Error, Result, Status, refuse};
 use crate::options::Ttl;
 use crate::platform::clock::Clock;
+use crate::platform::deadline::Deadline;
 use crate::platform::fork::{self, Forks, Release, Side, hold};
 use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, Swap};
@@ -20,7 +21,7 @@ pub(super) const MAX_RETRIES: u32 = 8;
 /// The longest name of a table or an entry.
 pub const LONGEST_NAME: usize = 1 << 20;
 
-/// The tables of a store. Usable from any thread.
+/// The tables of a store. Usable from any thread. Their calls have no deadline.
 pub struct Tables {
     pub(super) store: Arc<Store>,
     pub(super) records: Arc<Records>,
@@ -88,7 +89,7 @@ impl Tables {
     pub(super) fn rebuild(&self, lost: Guard<'_, TableSnapshot>) -> Result<()> {
         let open = Arc::clone(&lost.open);
         drop(lost);
-        self.records.rebuild(&open)?;
+        self.records.rebuild(&open, Deadline::NONE)?;
         let _catching_up = lock(&self.catching_up);
         self.reload()
     }

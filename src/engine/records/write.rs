@@ -14,6 +14,7 @@ use crate::engine::sql::{Incarnation, RecordTx, last_row, write_of};
 use crate::error::Result;
 use crate::model::{SegmentName, Sequence, TableId};
 use crate::options::Ttl;
+use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
 /// Expired entries that one write removes.
@@ -234,7 +235,7 @@ impl Tables {
     /// # Errors
     /// The store's.
     pub fn clear(&self) -> Result<()> {
-        self.store.clear_tables()?;
+        self.store.clear_tables(Deadline::NONE)?;
         self.store.sweep_segments();
         Ok(())
     }
@@ -242,7 +243,7 @@ impl Tables {
     /// Writes nothing if segments must be rebuilt first.
     fn write_once(&self, ops: &[Op<'_>], terms: &Terms) -> Result<std::result::Result<CommittedWrite, SegmentsLost>> {
         let lost = Cell::new(None);
-        let done = self.store.write_records(|tx| {
+        let done = self.store.write_records(Deadline::NONE, |tx| {
             self.write_in(tx, ops, terms).map_err(|stopped| match stopped {
                 WriteStopped::Failed(error) => error,
                 WriteStopped::SegmentsLost => {
@@ -334,7 +335,8 @@ impl Tables {
                 snapshot.caught_up_to(written.at);
             }
         }
-        self.records.merge_some(count, written.merged.as_deref());
+        self.records
+            .merge_some(count, written.merged.as_deref(), Deadline::NONE);
     }
 }
 

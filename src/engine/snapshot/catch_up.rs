@@ -11,6 +11,7 @@ use crate::engine::memtable::{MEMTABLE_CAPACITY, MemtableChange};
 use crate::engine::sql::{Incarnation, LoggedChange, LoggedKind, NEVER_FORGOTTEN, USE_NOTED_MS};
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
+use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 use crate::platform::swap::Guard;
 use crate::stats::Spent;
@@ -22,21 +23,22 @@ const APPLIED: usize = 1024;
 const MANY: usize = MEMTABLE_CAPACITY / 2;
 
 impl Reading {
-    /// Brings the snapshot up to date. Waits for a thread that is doing so.
-    pub fn catch_up(&self) -> Result<()> {
+    /// Brings the snapshot up to date. Waits for a thread that is doing so. The deadline is for writes: more changes than a
+    /// memtable holds become a segment.
+    pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
         let now_ms = self.clock.now_ms();
         self.note_use(now_ms);
         self.note_asked(false, now_ms);
-        self.read_on()
+        self.read_on(deadline)
     }
 
     /// [`Reading::catch_up`] for callers that note the use themselves.
-    pub fn read_on(&self) -> Result<()> {
+    pub fn read_on(&self, deadline: Deadline) -> Result<()> {
         if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
             return Ok(());
         }
         let _catching_up = lock(&self.catching_up);
-        self.catch_up_locked(true)?;
+        self.catch_up_locked(Some(deadline))?;
         self.store.find_page();
         Ok(())
     }
@@ -97,9 +99,10 @@ impl Reading {
         true
     }
 
-    /// Reads commits since the snapshot. Without `patient` it returns `false` where it would have to wait. The caller holds
-    /// `catching_up`.
-    fn catch_up_locked(&self, patient: bool) -> Result<bool> {
+    /// Reads commits since the snapshot. `deadline`: of a caller that can wait; with `None` it returns `false` where it would
+    /// have to. The caller holds `catching_up`.
+    fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<bool> {
+        let patient = deadline.is_some();
         let snapshot = self.snapshot.read();
         let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
         let Some(changes) = self.store.changes(snapshot.identity, since, incarnation, patient) else {
@@ -132,20 +135,20 @@ impl Reading {
             }
         }
         drop(snapshot);
-        if !patient {
+        let Some(deadline) = deadline else {
             return Ok(false); // reading everything may take milliseconds
-        }
-        self.reload_locked()?;
+        };
+        self.reload_locked(deadline)?;
         Ok(true)
     }
 
     /// Reads the whole state again.
-    pub fn reload(&self) -> Result<()> {
+    pub fn reload(&self, deadline: Deadline) -> Result<()> {
         let _catching_up = lock(&self.catching_up);
-        self.reload_locked()
+        self.reload_locked(deadline)
     }
 
-    pub(super) fn reload_locked(&self) -> Result<()> {
+    pub(super) fn reload_locked(&self, deadline: Deadline) -> Result<()> {
         for attempt in 0.. {
             let begun = Instant::now();
             let (snapshot, full) = self.load()?;
@@ -161,12 +164,12 @@ impl Reading {
             // Changes of items fill memtables as well: rebuild the records only if they are many.
             let unmerged = self.store.read_records(|log| log.count_since(open.upto(), MANY))?;
             if unmerged == MANY {
-                self.records.rebuild(&open)?;
+                self.records.rebuild(&open, deadline)?;
             }
             for row in full {
-                self.listings.compact_full_memtable(identity, &row)?;
+                self.listings.compact_full_memtable(identity, &row, deadline)?;
                 if attempt > 0 {
-                    self.store.invalidate_all_paths(identity, row.id)?;
+                    self.store.invalidate_all_paths(identity, row.id, deadline)?;
                 }
             }
         }
@@ -251,6 +254,6 @@ impl Reading {
         let Some(_catching_up) = self.store.short.lock(&self.catching_up) else {
             return false;
         };
-        self.is_current() || matches!(self.catch_up_locked(false), Ok(true))
+        self.is_current() || matches!(self.catch_up_locked(None), Ok(true))
     }
 }

@@ -1,4 +1,4 @@
-//! Invalidation of paths, items and libraries.
+//! Invalidation of paths, items and libraries. It has no deadline: what is wrong must not be answered.
 
 use super::data::places;
 use super::reading::Reading;
@@ -7,6 +7,7 @@ use crate::engine::sql::LibraryRow;
 use crate::error::{Error, Result, Status};
 use crate::matching::{Resolver, Scope, View};
 use crate::model::{IdentityId, LibraryId, Rung};
+use crate::platform::deadline::Deadline;
 
 /// Attempts of a write while other threads clear the same library. Sixteen such threads can outrun one on a busy machine.
 pub const MAX_RETRIES: u32 = 100;
@@ -29,7 +30,7 @@ impl Reading {
     pub fn retry(&self, mut tell: impl FnMut() -> Result<Option<Told>>) -> Result<()> {
         let session = self.tokens.current().number();
         for attempt in 0..MAX_RETRIES {
-            self.catch_up()?;
+            self.catch_up(Deadline::NONE)?;
             if attempt > 0 && self.tokens.current_for(session).is_none() {
                 return Ok(());
             }
@@ -37,7 +38,7 @@ impl Reading {
                 // Nothing is left to write after a first write.
                 return if attempt == 0 { self.check_accepted() } else { Ok(()) };
             };
-            self.catch_up()?;
+            self.catch_up(Deadline::NONE)?;
             let snapshot = self.snapshot();
             let lives = |id: &LibraryId| snapshot.rows.iter().any(|row| row.id == *id);
             if snapshot.identity == Some(identity) && libraries.iter().all(lives) {
@@ -53,13 +54,13 @@ impl Reading {
     /// Invalidates the paths of one file: the given spelling and its others.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
         self.retry(|| self.forget_paths(library, paths, false))?;
-        self.records.flush_removals()
+        self.records.flush_removals(Deadline::NONE)
     }
 
     /// `again`: the second attempt, after a damaged segment.
     fn forget_paths(&self, library: &Selection, paths: &[&[u8]], again: bool) -> Result<Option<Told>> {
         // A match in a segment that cannot be read would come back.
-        self.rebuild_broken()?;
+        self.rebuild_broken(Deadline::NONE)?;
         let (identity, ids, listed, confirmed) = {
             let snapshot = self.snapshot();
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
@@ -86,7 +87,8 @@ impl Reading {
             }
             (identity, ids_of(&snapshot.rows, scope), listed, confirmed)
         };
-        self.store.invalidate_paths(identity, &listed, &confirmed)?;
+        self.store
+            .invalidate_paths(identity, &listed, &confirmed, Deadline::NONE)?;
         Ok(Some((identity, ids)))
     }
 
@@ -95,10 +97,10 @@ impl Reading {
             let Some((identity, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
-            self.store.invalidate_item(identity, &ids, rating_key)?;
+            self.store.invalidate_item(identity, &ids, rating_key, Deadline::NONE)?;
             Ok(Some((identity, ids)))
         })?;
-        self.records.flush_removals()
+        self.records.flush_removals(Deadline::NONE)
     }
 
     pub fn invalidate(&self, library: Option<&Selection>) -> Result<()> {
@@ -108,14 +110,14 @@ impl Reading {
                 let Some(identity) = self.identity() else {
                     return Ok(None);
                 };
-                self.store.invalidate_libraries(identity, None)?;
+                self.store.invalidate_libraries(identity, None, Deadline::NONE)?;
                 return Ok(Some((identity, Vec::new())));
             };
             let Some((identity, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
             for id in &ids {
-                self.store.invalidate_libraries(identity, Some(*id))?;
+                self.store.invalidate_libraries(identity, Some(*id), Deadline::NONE)?;
             }
             Ok(Some((identity, ids)))
         })?;

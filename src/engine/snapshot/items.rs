@@ -8,12 +8,13 @@ use crate::engine::sql::LibraryRow;
 use crate::error::{Result, refuse};
 use crate::matching::Scope;
 use crate::model::Item;
+use crate::platform::deadline::Deadline;
 
 impl Reading {
     /// The items of a library after `cursor`, each with its cursor.
     pub fn items(&self, library: &Selection, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         loop {
-            self.catch_up()?;
+            self.catch_up(Deadline::NONE)?;
             let row = {
                 let snapshot = self.snapshot();
                 match library.resolve(&snapshot)? {
@@ -43,7 +44,7 @@ impl Reading {
     /// The item with this rating key.
     pub fn item(&self, library: &Selection, rating_key: &str) -> Result<Option<Item>> {
         loop {
-            self.catch_up()?;
+            self.catch_up(Deadline::NONE)?;
             let rows: Vec<LibraryRow> = {
                 let snapshot = self.snapshot();
                 match library.resolve(&snapshot)? {

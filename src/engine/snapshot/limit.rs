@@ -1,11 +1,12 @@
 //! Pins libraries against eviction while calls use them, and keeps the folder within its size limit.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::data::Snapshot;
 use super::reading::Reading;
 use crate::engine::sql::LibraryRow;
 use crate::model::{Generation, LibraryId};
+use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
 /// Longest delay of an answer by eviction.
@@ -111,9 +112,9 @@ impl Reading {
         }
     }
 
-    /// Evicts libraries until the folder is within its limit, at the latest until `until`. Does nothing if the size was checked
+    /// Evicts libraries until the folder is within its limit, or until the deadline. Does nothing if the size was checked
     /// within `every_ms`.
-    pub fn keep_within_limit(&self, every_ms: i64, until: Option<Instant>, now_ms: i64) {
+    pub fn keep_within_limit(&self, every_ms: i64, now_ms: i64, deadline: Deadline) {
         if !self.limit.is_due(every_ms, now_ms) {
             return;
         }
@@ -121,7 +122,7 @@ impl Reading {
             self.note_asked(true, now_ms);
         }
         self.limit
-            .enforce(until, now_ms, &|library| lock(&self.wanted).contains(&library));
+            .enforce(now_ms, deadline, &|library| lock(&self.wanted).contains(&library));
     }
 
     /// Returns whether the size limit evicted a library.
@@ -140,32 +141,30 @@ impl Reading {
     }
 
     /// Notes that the call has read the libraries it fetched: other processes may evict them from now on.
-    pub fn have_read(&self, libraries: &[LibraryId]) {
+    pub fn have_read(&self, libraries: &[LibraryId], deadline: Deadline) {
         // This is a commit too: the snapshot has to show it when the call returns.
-        let noted = self.store.have_read(libraries);
-        if let Err(error) = noted.and_then(|is_noted| if is_noted { self.read_on() } else { Ok(()) }) {
+        let noted = self.store.have_read(libraries, deadline);
+        if let Err(error) = noted.and_then(|is_noted| if is_noted { self.read_on(deadline) } else { Ok(()) }) {
             log::debug!("that libraries were read could not be noted, and is soon taken for granted: {error}");
         }
     }
 
     /// Upkeep after an answer: last uses, pins and the size limit.
-    pub fn answered(&self, wanted: &mut EvictionPin<'_>, until: Option<Instant>, now_ms: i64) {
+    pub fn answered(&self, wanted: &mut EvictionPin<'_>, now_ms: i64, deadline: Deadline) {
         self.note_asked(false, now_ms);
-        self.have_read(&wanted.unread);
+        self.have_read(&wanted.unread, deadline);
         wanted.unread.clear();
         if !wanted.many {
-            self.let_go(wanted, until, now_ms);
+            self.let_go(wanted, now_ms, deadline);
         }
     }
 
     /// Upkeep after a call: releases its pins, and evicts for a short time if the folder is over its limit.
-    pub fn let_go(&self, wanted: &mut EvictionPin<'_>, until: Option<Instant>, now_ms: i64) {
+    pub fn let_go(&self, wanted: &mut EvictionPin<'_>, now_ms: i64, deadline: Deadline) {
         let every_ms = if wanted.libraries.is_empty() { LOOKED_AT_MS } else { 0 };
         wanted.release();
         if self.limit.is_due(every_ms, now_ms) {
-            let soon = Instant::now() + HELD_UP;
-            let until = until.map_or(soon, |until| until.min(soon));
-            self.keep_within_limit(every_ms, Some(until), now_ms);
+            self.keep_within_limit(every_ms, now_ms, deadline.earliest(Deadline::after(HELD_UP)));
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::engine::sql::LibraryRow;
 use crate::engine::view::LibraryView;
 use crate::error::Result;
 use crate::model::IdentityId;
+use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
 /// Segments of a snapshot that are missing or damaged.
@@ -22,17 +23,17 @@ struct LostSegments {
 
 impl Reading {
     /// Rebuilds the segments that the snapshot could not open.
-    pub fn rebuild_lost(&self) -> Result<()> {
+    pub fn rebuild_lost(&self, deadline: Deadline) -> Result<()> {
         if self.snapshot.read().incomplete {
-            self.rebuild_broken()
+            self.rebuild_broken(deadline)
         } else {
             Ok(())
         }
     }
 
     /// The number of confirmed matches in the current snapshot.
-    pub fn count_matches(&self) -> Result<u64> {
-        self.rebuild_lost()?;
+    pub fn count_matches(&self, deadline: Deadline) -> Result<u64> {
+        self.rebuild_lost(deadline)?;
         let counted = |snapshot: &Snapshot| -> std::result::Result<u64, SegmentsLost> {
             snapshot.views.iter().map(|view| view.recorded_count()).sum()
         };
@@ -40,12 +41,12 @@ impl Reading {
         if let Ok(count) = count {
             return Ok(count);
         }
-        self.rebuild_broken()?;
+        self.rebuild_broken(deadline)?;
         Ok(counted(&self.snapshot.read()).unwrap_or(0))
     }
 
     /// Rebuilds missing and damaged segments.
-    pub fn rebuild_broken(&self) -> Result<()> {
+    pub fn rebuild_broken(&self, deadline: Deadline) -> Result<()> {
         // Another thread may have rebuilt them meanwhile.
         let _making = lock(&self.rebuilding);
         self.listings.prune(&self.snapshot.read().rows);
@@ -61,13 +62,13 @@ impl Reading {
             return Ok(());
         };
         if let Some(open) = segments {
-            self.records.rebuild(&open)?;
+            self.records.rebuild(&open, deadline)?;
         }
         for row in &listings {
-            self.listings.rebuild_segment(identity, row)?;
+            self.listings.rebuild_segment(identity, row, deadline)?;
         }
         self.listings.record_attempt();
-        self.reload()
+        self.reload(deadline)
     }
 
     /// The snapshot's missing and damaged segments, and stand-ins whose files may be tried again.

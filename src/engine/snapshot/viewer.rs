@@ -9,6 +9,7 @@ use super::reading::Reading;
 use crate::engine::sql::{Endpoint, SameUser};
 use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Token};
+use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 use crate::source::{Session, TokenOwner, View, Viewer};
 
@@ -118,7 +119,7 @@ impl Reading {
         self.tokens.replace(token, owner, same_view);
         if !same_view {
             self.use_noted.store(0, Ordering::Relaxed);
-            self.reload_locked()?;
+            self.reload_locked(Deadline::NONE)?;
         }
         Ok(true)
     }

@@ -2,10 +2,10 @@
 
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::time::Instant;
 
 use super::folder::{NAME, PATIENCE, StoreFolder};
 use crate::error::Result;
+use crate::platform::deadline::Deadline;
 use crate::platform::files;
 use crate::platform::lock::FileLock;
 
@@ -22,7 +22,7 @@ impl StoreFolder {
             return Ok(text);
         }
         // Where locks do not work, two processes that begin at once may register a device each.
-        let _lock = FileLock::acquire(&self.fetch_lock("client"), Some(Instant::now() + PATIENCE), &|| false)
+        let _lock = FileLock::acquire(&self.fetch_lock("client"), Deadline::after(PATIENCE), &|| false)
             .or_else(|error| FileLock::are_missing(&error).then_some(None).ok_or(error))
             .map_err(cannot)?;
         match read_text(&path) {

@@ -6,9 +6,9 @@ fn a_whole_identifier_is_read_without_the_lock() {
     let (_kept, store) = opened();
     let made = store.folder().client_identifier().expect("made");
     let lock = store.folder().fetch_lock("client");
-    let held = FileLock::acquire(&lock, None, &|| false).expect("locks work");
+    let held = FileLock::acquire(&lock, Deadline::NONE, &|| false).expect("locks work");
     assert!(held.is_some());
-    let begun = Instant::now();
+    let begun = std::time::Instant::now();
     assert_eq!(store.folder().client_identifier().expect("read"), made);
     assert!(begun.elapsed() < PATIENCE / 2, "it waited for the lock");
 }

@@ -4,6 +4,7 @@ use super::columns::{FromCells, names};
 use super::items::{ItemRow, digest};
 use super::{Endpoint, LibraryRow, LoggedChange, Store};
 use crate::model::{Item, ItemType, Library, LibraryKind, Sequence, Server};
+use crate::platform::deadline::Deadline;
 
 /// The columns of a table, but for those that are the store's own affair.
 fn columns(store: &Store, table: &str, own: &[&str]) -> Vec<String> {
@@ -188,12 +189,14 @@ fn whatever_an_item_has_is_stored_and_makes_it_another_one() {
         ..Library::default()
     };
     let row = store
-        .probed(identity, &[library], Sequence::default(), 1, &|_, _| false)
+        .probed(identity, &[library], Sequence::default(), 1, Deadline::NONE, &|_, _| {
+            false
+        })
         .expect("probed")
         .remove(0);
     for item in others.iter().chain([&whole]) {
         store
-            .merge_items(&row, std::slice::from_ref(item), None)
+            .merge_items(&row, std::slice::from_ref(item), None, Deadline::NONE)
             .expect("merged");
         let stored = store.item(row.id, row.generation, &item.rating_key).expect("read");
         assert_eq!(stored.as_ref(), Some(item));

@@ -9,9 +9,10 @@ use rusqlite::{Connection, ErrorCode, FileControl};
 
 use super::explain::{explain, is_broken};
 use super::folder::StoreFolder;
-use super::patience::BUSY;
+use super::lock_wait::BUSY;
 use super::schema::{MADE, connect, failure, journal, warn_of_network};
 use crate::error::{Error, Result, Status};
+use crate::platform::deadline::Deadline;
 use crate::platform::exclusive_open::ExclusiveOpen;
 use crate::platform::files::Inode;
 use crate::platform::lock::{FileLockGuard, OpenLock};
@@ -99,7 +100,7 @@ impl WalIdentity {
     /// or there is no log.
     pub fn alone(&self, patience: Duration) -> std::result::Result<Option<FileLockGuard>, ()> {
         let open = lock(&self.seen).lock.clone();
-        match open.map(|open| open.take(Instant::now() + patience)) {
+        match open.map(|open| open.take(Deadline::after(patience))) {
             None | Some(Err(_)) => Ok(None),
             Some(Ok(taken)) => taken.map(Some).ok_or(()),
         }

@@ -3,6 +3,7 @@
 use super::connection::{ConnectionRole, LazyConnection, WalIdentity};
 use super::{Store, StoreFolder};
 use crate::error::Status;
+use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 use std::fs;
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 /// A store with a write-ahead log that was not put into its database.
 fn with_log(from: &Path, to: &Path) {
     let store = Store::open(from, true).expect("opens");
-    store.add_totals(7, 0).expect("written");
+    store.add_totals(7, 0, Deadline::NONE).expect("written");
     for end in ["", "-wal"] {
         let name = format!("plexindex-3.db{end}");
         fs::copy(from.join(&name), to.join(&name)).expect("copied");
@@ -80,7 +81,7 @@ fn the_last_to_close_empties_the_log_and_leaves_it_in_its_place() {
             .len()
     };
     let (one, other) = (open(), open());
-    one.add_totals(7, 0).expect("written");
+    one.add_totals(7, 0, Deadline::NONE).expect("written");
     one.close();
     assert!(log() > 0, "another one has it open");
     other.close();
@@ -94,7 +95,7 @@ fn looks_once(store: &Store) {
     let end = Instant::now() + Duration::from_secs(10);
     while store.folder().stamp().is_some() && lock(&store.named).is_none() {
         assert!(Instant::now() < end, "the names are never known");
-        store.add_totals(1, 0).expect("written");
+        store.add_totals(1, 0, Deadline::NONE).expect("written");
     }
 }
 
@@ -106,7 +107,7 @@ fn a_name_that_is_lost_just_after_it_was_known_is_noticed_by_the_next_write() {
         looks_once(&store);
         let name = place.path().join(format!("plexindex-3.{end}"));
         fs::rename(&name, place.path().join("elsewhere")).expect("renamed");
-        store.add_totals(1_000_000, 0).expect("written");
+        store.add_totals(1_000_000, 0, Deadline::NONE).expect("written");
         assert!(name.exists(), "{end} is made anew");
         let other = Store::open(place.path(), true).expect("opens");
         let requests = other.totals().expect("read").requests;
@@ -121,7 +122,7 @@ fn a_folder_that_is_exchanged_is_noticed_by_the_next_write() {
     let store = Store::open(&place, true).expect("opens");
     looks_once(&store);
     fs::rename(&place, root.path().join("elsewhere")).expect("renamed");
-    store.add_totals(1_000_000, 0).expect("written");
+    store.add_totals(1_000_000, 0, Deadline::NONE).expect("written");
     let other = Store::open(&place, true).expect("opens");
     assert_eq!(other.totals().expect("read").requests, 1_000_000);
 }
@@ -139,9 +140,9 @@ fn a_second_connection_is_opened_when_a_read_waits_or_before_the_first_write() {
     assert!(changes(&store, true).is_some() && has_two(&store));
 
     let store = open();
-    assert!(store.write(|_| Ok(has_two(&store))).expect("written"));
+    assert!(store.write(Deadline::NONE, |_| Ok(has_two(&store))).expect("written"));
     // What is written last of all, before the store is closed, needs no reader.
     let store = open();
-    store.add_totals(7, 0).expect("written");
+    store.add_totals(7, 0, Deadline::NONE).expect("written");
     assert!(!has_two(&store));
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Instant;
 
 use rusqlite::Connection;
 
@@ -10,6 +9,7 @@ use super::explain::{explain, is_broken};
 use super::folder::{NAME, PATIENCE, StoreFolder};
 use super::schema;
 use crate::error::{Error, Result, Status};
+use crate::platform::deadline::Deadline;
 use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
 
@@ -148,7 +148,7 @@ impl StoreFolder {
 
     /// Held while the database gets or loses its name, and by each write transaction. Where locks do not work, none has it.
     pub fn exclusive(&self) -> Result<Option<FileLock>> {
-        match FileLock::acquire(&self.store_lock(), Some(Instant::now() + PATIENCE), &|| false) {
+        match FileLock::acquire(&self.store_lock(), Deadline::after(PATIENCE), &|| false) {
             Ok(Some(lock)) => Ok(Some(lock)),
             Ok(None) => Err(Error::new(
                 Status::Store,

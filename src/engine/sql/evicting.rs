@@ -10,6 +10,7 @@ use super::open::Store;
 use super::seen;
 use crate::error::Result;
 use crate::model::LibraryId;
+use crate::platform::deadline::Deadline;
 
 /// A listing under way that was touched so lately goes on: the library is being read.
 const UNDER_WAY_MS: i64 = 600_000;
@@ -65,14 +66,14 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn give_back(&self) -> Result<bool> {
+    pub fn give_back(&self, deadline: Deadline) -> Result<bool> {
         let free =
             |connection: &Connection| connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
         let before = self.read(free)?;
         if before == 0 {
             return Ok(false);
         }
-        let left = self.write(|tx| {
+        let left = self.write(deadline, |tx| {
             let mut vacuum = tx.prepare_cached(&format!("PRAGMA incremental_vacuum({GIVEN_BACK})"))?;
             let mut rows = vacuum.raw_query();
             while rows.next()?.is_some() {} // a pragma gives rows
@@ -109,7 +110,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn have_read(&self, libraries: &[LibraryId]) -> Result<bool> {
+    pub fn have_read(&self, libraries: &[LibraryId], deadline: Deadline) -> Result<bool> {
         if libraries.is_empty() {
             return Ok(false);
         }
@@ -120,7 +121,7 @@ impl Store {
         if !wanted.iter().any(|id| libraries.contains(id)) {
             return Ok(false);
         }
-        self.write(|tx| {
+        self.write(deadline, |tx| {
             let mut read = tx.prepare_cached("UPDATE libraries SET wanted_ms = 0 WHERE id = ?1")?;
             for library in libraries {
                 read.execute([library])?;
@@ -150,8 +151,8 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn evict(&self, library: LibraryId, now_ms: i64) -> Result<bool> {
-        self.write(|tx| {
+    pub fn evict(&self, library: LibraryId, now_ms: i64, deadline: Deadline) -> Result<bool> {
+        self.write(deadline, |tx| {
             let Some(living) = tx.expect_library(library).optional()? else {
                 return Ok(false);
             };

@@ -7,6 +7,7 @@ use super::for_tests::{NOW_MS, endpoint, library, listed, movie, opened, probed,
 use super::{FeedPosition, LibraryRow, Store, history};
 use crate::error::Status;
 use crate::model::{IdentityId, Item, Library};
+use crate::platform::deadline::Deadline;
 
 /// A store with a library that was listed, and the identity.
 fn films(items: &[Item]) -> (tempfile::TempDir, Store, IdentityId, LibraryRow) {
@@ -46,7 +47,9 @@ fn the_rest_of_a_listing_that_is_forgotten_between_two_pages_is_to_be_listed_aga
     let listing = sequence(&store);
     let page = store.feed(identity, None, begun, None, 2).expect("a page");
     assert_eq!((page.told.len(), page.more), (2, true));
-    store.write(|tx| history::forget_upto(tx, listing)).expect("forgotten");
+    store
+        .write(Deadline::NONE, |tx| history::forget_upto(tx, listing))
+        .expect("forgotten");
     for limit in 1..4 {
         assert_eq!(
             heard(&store, identity, (page.timeline, page.next), limit),
@@ -66,7 +69,14 @@ fn a_library_that_is_called_otherwise_is_to_be_listed_again() {
     let (_folder, store, identity, _) = films(&[film(1)]);
     let shows = |library: Library| {
         store
-            .probed(identity, &[library], sequence(&store), NOW_MS, &|_, _| false)
+            .probed(
+                identity,
+                &[library],
+                sequence(&store),
+                NOW_MS,
+                Deadline::NONE,
+                &|_, _| false,
+            )
             .expect("probed");
     };
     let at = store.feed_begin(identity, None, false).expect("begun");
@@ -128,7 +138,9 @@ fn a_token_of_commits_that_are_lost_is_none_of_those_made_since() {
     }
     // Here a film comes, and is read. The copy never has it: there other films come, by the same numbers.
     let store = Store::open(folder.path(), true).expect("opens");
-    store.merge_items(&row, &[film(2)], None).expect("merged");
+    store
+        .merge_items(&row, &[film(2)], None, Deadline::NONE)
+        .expect("merged");
     assert_eq!(heard(&store, identity, before, 10), ["2"]);
     let read = store.feed_begin(identity, None, false).expect("begun");
     let full = store.feed_begin(identity, None, true).expect("begun");
@@ -142,8 +154,12 @@ fn a_token_of_commits_that_are_lost_is_none_of_those_made_since() {
             .map_err(|error| error.status)
     };
     assert_eq!(again(read), Err(Status::ListAgain), "of what is to come");
-    put_back.merge_items(&row, &[film(3)], None).expect("merged");
-    put_back.merge_items(&row, &[film(4)], None).expect("merged");
+    put_back
+        .merge_items(&row, &[film(3)], None, Deadline::NONE)
+        .expect("merged");
+    put_back
+        .merge_items(&row, &[film(4)], None, Deadline::NONE)
+        .expect("merged");
     assert_eq!(again(read), Err(Status::ListAgain));
     assert_eq!(again(full), Err(Status::ListAgain));
     assert!(put_back.feed_has(identity, None, read).expect("looked"));

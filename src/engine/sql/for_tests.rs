@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::matches::RecordedMatches;
 use super::{Endpoint, LibraryRow, Listing, ListingResult, Store};
 use crate::model::{Change, IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
+use crate::platform::deadline::Deadline;
 
 pub const DAY_MS: i64 = 86_400_000;
 pub const NOW_MS: i64 = 20_000 * DAY_MS;
@@ -57,12 +58,12 @@ pub fn probed(store: &Store, identity: IdentityId, uuids: &[&str], now_ms: i64) 
     let shown: Vec<Library> = uuids.iter().map(|uuid| library(uuid)).collect();
     let begun = store.totals().expect("totals").sequence;
     store
-        .probed(identity, &shown, begun, now_ms, &|_, _| false)
+        .probed(identity, &shown, begun, now_ms, Deadline::NONE, &|_, _| false)
         .expect("probed")
 }
 
 pub fn finish(store: &Store, identity: IdentityId, listing: &mut Listing) -> LibraryRow {
-    store.mark_gone(listing).expect("marked");
+    store.mark_gone(listing, Deadline::NONE).expect("marked");
     let finished = ListingResult {
         items: store.distinct(listing).expect("counted"),
         provisional: false,
@@ -70,13 +71,15 @@ pub fn finish(store: &Store, identity: IdentityId, listing: &mut Listing) -> Lib
         segment: None,
         now_ms: NOW_MS,
     };
-    store.finish_listing(identity, listing, &finished).expect("finished")
+    store
+        .finish_listing(identity, listing, &finished, Deadline::NONE)
+        .expect("finished")
 }
 
 pub fn listed(store: &Store, identity: IdentityId, row: &LibraryRow, items: &[Item]) -> LibraryRow {
-    let mut listing = store.begin_listing(row, NOW_MS).expect("begun");
+    let mut listing = store.begin_listing(row, NOW_MS, Deadline::NONE).expect("begun");
     store
-        .store_page(&mut listing, items, Sequence(u64::MAX >> 1))
+        .store_page(&mut listing, items, Sequence(u64::MAX >> 1), Deadline::NONE)
         .expect("stored");
     finish(store, identity, &mut listing)
 }
@@ -87,7 +90,9 @@ pub fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)>
 
 /// Records matches, without making a segment of them.
 pub fn record_pairs(store: &Store, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Option<RecordedMatches<()>> {
-    store.record_matches(row, pairs, |_| Ok(())).expect("recorded")
+    store
+        .record_matches(row, pairs, Deadline::NONE, |_| Ok(()))
+        .expect("recorded")
 }
 
 pub fn count(store: &Store, query: &str) -> i64 {

@@ -11,6 +11,7 @@ use super::open::Store;
 use super::texts::ItemTexts;
 use crate::error::Result;
 use crate::model::{Item, LibraryId};
+use crate::platform::deadline::Deadline;
 
 fn hash(guid: &str) -> i64 {
     xxh3_64(guid.as_bytes()).cast_signed()
@@ -60,8 +61,8 @@ impl Indexed for GuidItem {
 impl Store {
     /// The listed items that have this GUID, as their own or as an external id, and those of the season, album, show or artist
     /// that has it: at most `limit`.
-    pub fn items_with_guid(&self, row: &LibraryRow, guid: &str, limit: usize) -> Result<Hits> {
-        self.find_indexed::<GuidItem>(row, |connection, is_indexed| {
+    pub fn items_with_guid(&self, row: &LibraryRow, guid: &str, limit: usize, deadline: Deadline) -> Result<Hits> {
+        self.find_indexed::<GuidItem>(row, deadline, |connection, is_indexed| {
             with_guid(connection, row.id, guid, limit, is_indexed)
         })
     }

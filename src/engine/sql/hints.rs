@@ -9,6 +9,7 @@ use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Hint, IdentityId, LibraryId};
+use crate::platform::deadline::Deadline;
 
 /// A hint for one library or all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,8 +24,8 @@ pub struct LibraryHint {
 
 impl Store {
     /// Notes what events said, in one transaction. A library that is not known is a reason to probe all of them.
-    pub fn mark(&self, identity: IdentityId, marks: &[LibraryHint]) -> Result<()> {
-        self.write(|tx| {
+    pub fn mark(&self, identity: IdentityId, marks: &[LibraryHint], deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| {
             let rows = libraries(tx.connection, identity)?;
             let mut hinted = false;
             for mark in marks {

@@ -11,6 +11,7 @@ use super::open::Store;
 use super::tx::{LibraryState, Tx};
 use crate::error::Result;
 use crate::model::{Generation, LibraryId, Sequence};
+use crate::platform::deadline::Deadline;
 
 /// How long the feed keeps changes.
 const KEPT_MS: i64 = 30 * 86_400_000;
@@ -124,7 +125,7 @@ fn trim_told(tx: &Tx<'_>) -> rusqlite::Result<()> {
 impl Store {
     /// Forgets all that the feed could tell: the first thing to go where the folder takes too much. Gives whether there was
     /// something.
-    pub fn forget_history(&self) -> Result<bool> {
+    pub fn forget_history(&self, deadline: Deadline) -> Result<bool> {
         let told = self.read(|connection| {
             connection.value::<bool>(
                 "SELECT EXISTS (SELECT 1 FROM changes c JOIN libraries l ON l.id = c.library AND l.generation > 0 \
@@ -135,7 +136,7 @@ impl Store {
             )
         })?;
         if told {
-            self.write(|tx| {
+            self.write(deadline, |tx| {
                 tx.execute(
                     "UPDATE libraries SET feed_from = ?1, feed_generation = generation WHERE generation > 0",
                     [tx.sequence],

@@ -4,6 +4,7 @@ use super::for_tests::{DAY_MS, NOW_MS, count, endpoint, listed, movie, opened, p
 use super::history::forget_surplus;
 use super::{FeedPage as Page, FeedPosition, LibraryRow, Store};
 use crate::model::{IdentityId, Item};
+use crate::platform::deadline::Deadline;
 
 /// A store with one library of so many films.
 fn with_films(store: &Store, films: usize) -> (IdentityId, LibraryRow, Vec<Item>) {
@@ -42,10 +43,10 @@ fn what_changed_is_told_for_a_month_and_then_said_to_be_forgotten() {
         probed(&store, identity, &["films"], NOW_MS + day * DAY_MS);
         let page = store.feed(identity, None, token, None, 10).expect("told");
         assert_eq!(told(&page), [(Some("0"), None)], "on day {day}");
-        while store.sweep(10).expect("swept") {}
+        while store.sweep(10, Deadline::NONE).expect("swept") {}
     }
     let later = now(&store, identity);
-    store.remove_item(&row, "1").expect("removed");
+    store.remove_item(&row, "1", Deadline::NONE).expect("removed");
     for day in [32, 33] {
         probed(&store, identity, &["films"], NOW_MS + day * DAY_MS);
     }
@@ -54,7 +55,7 @@ fn what_changed_is_told_for_a_month_and_then_said_to_be_forgotten() {
     assert!(page.told[0].is_again());
     let page = store.feed(identity, None, later, None, 10).expect("told");
     assert_eq!(told(&page), [(Some("1"), None)], "what is younger is told on");
-    while store.sweep(10).expect("swept") {}
+    while store.sweep(10, Deadline::NONE).expect("swept") {}
     assert_eq!(count(&store, "SELECT count(*) FROM items"), 2);
     assert_eq!(count(&store, "SELECT count(*) FROM days WHERE ms <= 0"), 0);
 }
@@ -74,12 +75,14 @@ fn the_oldest_changes_go_first_where_too_many_rows_are_kept() {
         }
         row = listed(&store, identity, &row, &items);
     }
-    store.write(|tx| forget_surplus(tx, 20)).expect("forgotten");
+    store
+        .write(Deadline::NONE, |tx| forget_surplus(tx, 20))
+        .expect("forgotten");
     let page = store.feed(identity, None, middle, None, 100).expect("told");
     assert_eq!(page.told.len(), 5);
     let page = store.feed(identity, None, begun, None, 100).expect("told");
     assert!(page.told[0].is_again());
-    while store.sweep(10).expect("swept") {}
+    while store.sweep(10, Deadline::NONE).expect("swept") {}
     let kept = count(&store, "SELECT count(*) FROM items WHERE died IS NOT NULL");
     assert!((5..=20).contains(&kept), "{kept}");
 }
@@ -102,6 +105,6 @@ fn a_listing_that_changes_more_than_a_fifth_is_one_change() {
     let page = store.feed(identity, None, token, None, 10_000).expect("told");
     assert_eq!(told(&page), [(None, None)]);
     // And its rows need not stay.
-    while store.sweep(1_000).expect("swept") {}
+    while store.sweep(1_000, Deadline::NONE).expect("swept") {}
     assert_eq!(count(&store, "SELECT count(*) FROM items"), 5_100);
 }

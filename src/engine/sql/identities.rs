@@ -6,12 +6,13 @@ use super::cached::CachedStatements;
 use super::endpoints::{Endpoint, TOKEN, leads_to};
 use super::history::begin_anew;
 use super::libraries::{disown, libraries};
+use super::lock_wait::BUSY;
 use super::matches::hand_over;
 use super::open::Store;
-use super::patience::BUSY;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Server};
+use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
 /// How often it is noted that an identity is used.
@@ -50,8 +51,8 @@ impl Store {
     }
 
     /// Notes that the server accepted this very token, of the user that [`Store::claimed`] gave.
-    pub fn accepted_claim(&self, endpoint: &Endpoint, claimed: IdentityId) -> Result<()> {
-        self.write(|tx| {
+    pub fn accepted_claim(&self, endpoint: &Endpoint, claimed: IdentityId, deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| {
             // It may belong to a database that was renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
             leads_to(tx, endpoint, claimed)
@@ -60,8 +61,14 @@ impl Store {
 
     /// Notes that this endpoint led to this server, which accepted the token: gives the identity, made when it is new. A server
     /// without a machine identifier was not asked for it yet.
-    pub fn accepted(&self, endpoint: &Endpoint, server: &Server, user: Option<SameUser>) -> Result<IdentityId> {
-        self.write(|tx| {
+    pub fn accepted(
+        &self,
+        endpoint: &Endpoint,
+        server: &Server,
+        user: Option<SameUser>,
+        deadline: Deadline,
+    ) -> Result<IdentityId> {
+        self.write(deadline, |tx| {
             let name = match server.machine_identifier.as_str() {
                 "" => &format!("{UNNAMED}{}", endpoint.url),
                 name => name,
@@ -84,7 +91,7 @@ impl Store {
     /// The same of a token that says nothing of its user.
     #[cfg(test)]
     pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
-        self.accepted(endpoint, server, None)
+        self.accepted(endpoint, server, None, Deadline::NONE)
     }
 
     /// Whether it is known which server an identity is of.
@@ -94,9 +101,15 @@ impl Store {
 
     /// Notes which server an identity is of that had no name before. Gives the identity that stands for it from now on:
     /// another one when the same server was reached before under another URL. It gets what hosts confirmed meanwhile.
-    pub fn name_server(&self, unnamed: IdentityId, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
+    pub fn name_server(
+        &self,
+        unnamed: IdentityId,
+        endpoint: &Endpoint,
+        server: &Server,
+        deadline: Deadline,
+    ) -> Result<IdentityId> {
         // In one transaction: what a host records meanwhile is handed over, or finds its library gone and is recorded again.
-        self.write(|tx| {
+        self.write(deadline, |tx| {
             let id = server_number(tx, &server.machine_identifier, &server.version)?;
             let user = tx.row("SELECT same_user FROM identities WHERE id = ?1", [unnamed], |row| {
                 row.get(0)
@@ -136,8 +149,8 @@ impl Store {
     }
 
     /// Empties an identity because the host says so: it inherits nothing from others either.
-    pub fn clear_for_good(&self, identity: IdentityId) -> Result<()> {
-        self.write(|tx| {
+    pub fn clear_for_good(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| {
             tx.execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
             empty(tx, identity)
         })?;
@@ -147,8 +160,8 @@ impl Store {
     }
 
     /// Empties an identity: its libraries belong to none at once, and their rows are swept by later writes.
-    pub fn clear(&self, identity: IdentityId) -> Result<()> {
-        self.write(|tx| empty(tx, identity))
+    pub fn clear(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| empty(tx, identity))
     }
 
     /// Notes that an identity is used, once a day; not where that would have to wait for other writers: then the next
@@ -179,7 +192,7 @@ impl Store {
 
     /// Empties the identities of this one's server that were not used since `before_ms`: those of old tokens. A
     /// user who was named stays the same, and what was confirmed for him has no expiry.
-    pub fn forget_unused(&self, identity: IdentityId, before_ms: i64) -> Result<()> {
+    pub fn forget_unused(&self, identity: IdentityId, before_ms: i64, deadline: Deadline) -> Result<()> {
         const UNUSED: &str = "SELECT i.id FROM identities me JOIN identities i ON i.server = me.server AND i.id <> me.id \
              JOIN libraries l ON l.identity = i.id WHERE me.id = ?1 AND length(i.who) = ?3 \
              GROUP BY i.id HAVING max(i.used_ms, max(l.checked_ms)) BETWEEN 1 AND ?2";
@@ -188,7 +201,7 @@ impl Store {
             let ids = statement.query_map(params![identity, before_ms, TOKEN], |row| row.get(0))?;
             ids.collect()
         })?;
-        unused.into_iter().try_for_each(|unused| self.clear(unused))
+        unused.into_iter().try_for_each(|unused| self.clear(unused, deadline))
     }
 }
 

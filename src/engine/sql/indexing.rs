@@ -11,10 +11,10 @@ use super::evicting::answers;
 use super::items::{ABOVE, ItemRow};
 use super::libraries::LibraryRow;
 use super::open::Store;
-use super::patience::LockTimeout;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Item, LibraryId};
+use crate::platform::deadline::Deadline;
 
 /// How long a query waits for other writers until an index is made: without one it takes longer, and is answered.
 const SHORTLY: Duration = Duration::from_secs(1);
@@ -59,6 +59,7 @@ impl Store {
     pub(super) fn find_indexed<I: Indexed>(
         &self,
         row: &LibraryRow,
+        deadline: Deadline,
         mut find: impl FnMut(&Connection, bool) -> rusqlite::Result<Hits>,
     ) -> Result<Hits> {
         let mut hits = |connection: &Connection, is_indexed| {
@@ -77,8 +78,7 @@ impl Store {
         if let Some(hits) = known {
             return Ok(hits);
         }
-        let _held = LockTimeout::now().at_most(SHORTLY).hold();
-        let indexed = self.index::<I>();
+        let indexed = self.index::<I>(deadline.at_most(SHORTLY));
         if let Err(error) = &indexed {
             log::warn!(
                 "the index of {} cannot be stored now, every row is read instead: {error}",
@@ -89,8 +89,8 @@ impl Store {
     }
 
     /// Brings an index up to date, a slice in each transaction.
-    fn index<I: Indexed>(&self) -> Result<()> {
-        while self.write(index_slice::<I>)? {}
+    fn index<I: Indexed>(&self, deadline: Deadline) -> Result<()> {
+        while self.write(deadline, index_slice::<I>)? {}
         Ok(())
     }
 }

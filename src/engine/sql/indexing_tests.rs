@@ -6,6 +6,7 @@ use super::titles::without_index;
 use super::{LibraryRow, Store};
 use crate::matching::text::fold_title;
 use crate::model::{IdentityId, Item, ItemType, Sequence};
+use crate::platform::deadline::Deadline;
 
 /// An episode: ten of them are a season, two seasons are a show.
 fn episode(number: usize) -> Item {
@@ -40,7 +41,9 @@ fn mixed() -> (tempfile::TempDir, Store, IdentityId, Vec<LibraryRow>) {
         .collect();
     for number in 60..75 {
         for row in &rows {
-            store.merge_items(row, &[episode(number)], None).expect("merged");
+            store
+                .merge_items(row, &[episode(number)], None, Deadline::NONE)
+                .expect("merged");
         }
     }
     (folder, store, identity, rows)
@@ -89,14 +92,17 @@ fn an_index_finds_what_all_rows_have() {
     ];
     for (guid, count) in guids {
         assert_eq!(
-            store.items_with_guid(&rows[0], guid, 16).expect("found").total,
+            store
+                .items_with_guid(&rows[0], guid, 16, Deadline::NONE)
+                .expect("found")
+                .total,
             count,
             "{guid}"
         );
     }
     let check = |row: &LibraryRow| {
         for (guid, _) in guids {
-            let indexed = store.items_with_guid(row, guid, 16).expect("found");
+            let indexed = store.items_with_guid(row, guid, 16, Deadline::NONE).expect("found");
             let read = store.read(|c| with_guid(c, row.id, guid, 16, false)).expect("read");
             assert_eq!(
                 (indexed.items, indexed.total, indexed.is_current),
@@ -105,7 +111,9 @@ fn an_index_finds_what_all_rows_have() {
             );
         }
         for title in ["part 7", "PART 70", "show 3", "part", "nothing"] {
-            let indexed = store.items_with_title(row, title, 1_000).expect("found");
+            let indexed = store
+                .items_with_title(row, title, 1_000, Deadline::NONE)
+                .expect("found");
             let read = store
                 .read(|c| without_index(c, row.id, &fold_title(title), 1_000))
                 .expect("read");
@@ -123,10 +131,10 @@ fn an_index_finds_what_all_rows_have() {
     rows.iter().for_each(check);
     let upto = || count(&store, "SELECT guids_upto FROM store");
     let before = upto();
-    let mut listing = store.begin_listing(&rows[0], NOW_MS).expect("begun");
+    let mut listing = store.begin_listing(&rows[0], NOW_MS, Deadline::NONE).expect("begun");
     let items: Vec<Item> = (0..200).map(episode).collect();
     store
-        .store_page(&mut listing, &items, Sequence(u64::MAX >> 1))
+        .store_page(&mut listing, &items, Sequence(u64::MAX >> 1), Deadline::NONE)
         .expect("stored");
     check(&rows[1]);
     assert_eq!(upto(), before, "no search waits for rows of another library");

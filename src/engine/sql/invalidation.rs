@@ -11,6 +11,7 @@ use super::tx::Tx;
 use super::unverified::mark_unverified;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId};
+use crate::platform::deadline::Deadline;
 
 impl Store {
     /// Invalidates paths of libraries: `listed` are those that are not answered again unconfirmed, `confirmed` the matches
@@ -20,8 +21,9 @@ impl Store {
         identity: IdentityId,
         listed: &[(LibraryId, &[u8])],
         confirmed: &[(LibraryId, Vec<u8>)],
+        deadline: Deadline,
     ) -> Result<()> {
-        self.write(|tx| {
+        self.write(deadline, |tx| {
             for (library, exact) in confirmed {
                 forget(tx, *library, exact)?;
             }
@@ -33,8 +35,14 @@ impl Store {
     }
 
     /// Invalidates an item in these libraries: all its confirmed matches go, and it is not answered again unconfirmed.
-    pub fn invalidate_item(&self, identity: IdentityId, libraries: &[LibraryId], rating_key: &str) -> Result<()> {
-        self.write(|tx| {
+    pub fn invalidate_item(
+        &self,
+        identity: IdentityId,
+        libraries: &[LibraryId],
+        rating_key: &str,
+        deadline: Deadline,
+    ) -> Result<()> {
+        self.write(deadline, |tx| {
             for library in libraries {
                 forget_item(tx, *library, rating_key)?;
                 mark_unverified(tx, identity, *library, b"", rating_key)?;
@@ -44,8 +52,14 @@ impl Store {
     }
 
     /// Marks items as unverified: a request must confirm them before they are answered. Recorded matches stay.
-    pub fn invalidate_items(&self, identity: IdentityId, library: LibraryId, rating_keys: &[&str]) -> Result<()> {
-        self.write(|tx| {
+    pub fn invalidate_items(
+        &self,
+        identity: IdentityId,
+        library: LibraryId,
+        rating_keys: &[&str],
+        deadline: Deadline,
+    ) -> Result<()> {
+        self.write(deadline, |tx| {
             let row = one_library(tx.connection, library)?;
             for rating_key in rating_keys {
                 mark_item_unverified(tx, identity, &row, rating_key)?;
@@ -55,8 +69,8 @@ impl Store {
     }
 
     /// So many paths of a library are invalidated that all of it is: a full listing is due, and clears them.
-    pub fn invalidate_all_paths(&self, identity: IdentityId, library: LibraryId) -> Result<()> {
-        self.write(|tx| {
+    pub fn invalidate_all_paths(&self, identity: IdentityId, library: LibraryId, deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| {
             tx.execute("DELETE FROM unverified WHERE library = ?1", [library])?;
             tx.execute(
                 "UPDATE libraries SET due_seq = ?2 WHERE id = ?1",
@@ -68,8 +82,13 @@ impl Store {
 
     /// Makes a full listing due, and all confirmed matches of the library dead, whatever their number. Without a library: of
     /// every library of the identity.
-    pub fn invalidate_libraries(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
-        self.write(|tx| {
+    pub fn invalidate_libraries(
+        &self,
+        identity: IdentityId,
+        library: Option<LibraryId>,
+        deadline: Deadline,
+    ) -> Result<()> {
+        self.write(deadline, |tx| {
             let libraries: Vec<LibraryId> = tx.values(
                 "UPDATE libraries SET due_seq = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) RETURNING id",
                 params![identity, library, tx.sequence],

@@ -6,7 +6,7 @@ fn a_late_write_with_an_early_time_takes_no_lease_away() {
     let store = Store::open(folder.path(), true).expect("the store opens");
     let take = |holder, now_ms: i64| {
         store
-            .take_lease("fetch1", holder, now_ms, now_ms + 60_000)
+            .take_lease("fetch1", holder, now_ms, now_ms + 60_000, Deadline::NONE)
             .expect("asked")
     };
     assert!(take(1, 1_000_005));

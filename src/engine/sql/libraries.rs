@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::model::{
     Change, Generation, Hint, IdentityId, Library, LibraryId, LibraryKind, ListingName, Sequence, TableId, Trust,
 };
+use crate::platform::deadline::Deadline;
 
 /// A library as the store has it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -214,8 +215,8 @@ impl Store {
     }
 
     /// Notes that the library has a new segment of the same generation, with the single items up to its sequence.
-    pub fn set_segment(&self, identity: IdentityId, segment: &ListingName) -> Result<()> {
-        self.write(|tx| {
+    pub fn set_segment(&self, identity: IdentityId, segment: &ListingName, deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| {
             tx.execute(
                 "UPDATE libraries SET segment = ?3, segment_seq = ?4 WHERE id = ?1 AND generation = ?2 AND segment_seq <= ?4",
                 params![segment.library, segment.generation, segment, segment.sequence],

@@ -8,6 +8,7 @@ use super::for_tests::{
 use super::{ListingResult, StoreFolder};
 use crate::error::{Result, Status};
 use crate::model::Item;
+use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
 #[test]
@@ -16,9 +17,11 @@ fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     record_pairs(&store, &row, &[(b"/h/1.mkv", "1")]);
-    store.invalidate_libraries(identity, None).expect("invalidated");
+    store
+        .invalidate_libraries(identity, None, Deadline::NONE)
+        .expect("invalidated");
     listed(&store, identity, &store.library_row(row.id).expect("a row"), &[]);
-    while store.sweep(1).expect("swept") {}
+    while store.sweep(1, Deadline::NONE).expect("swept") {}
     assert_eq!(count(&store, "SELECT count(*) FROM records"), 0);
 }
 
@@ -27,7 +30,7 @@ fn a_listing_is_put_into_the_database_in_larger_pieces_and_nothing_else_is() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let mut listing = store.begin_listing(&row, NOW_MS).expect("begun");
+    let mut listing = store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun");
     let (mut largest, frame) = (0, 4_096 + 24);
     for page in 0..20 {
         // An item takes a page of the database, and more.
@@ -41,7 +44,9 @@ fn a_listing_is_put_into_the_database_in_larger_pieces_and_nothing_else_is() {
             })
             .collect();
         let asked = sequence(&store);
-        store.store_page(&mut listing, &items, asked).expect("stored");
+        store
+            .store_page(&mut listing, &items, asked, Deadline::NONE)
+            .expect("stored");
         largest = largest.max(store.folder.log()[0].metadata().expect("a log").len());
     }
     assert!(largest > u64::from(2 * CHECKPOINT) * frame, "{largest}");
@@ -68,30 +73,36 @@ fn a_page_that_was_on_its_way_does_not_undo_what_was_learned_meanwhile() {
         movie("3", "/data/3.mkv"),
     ];
     let row = listed(&store, identity, &row, &old);
-    let mut listing = store.begin_listing(&row, NOW_MS).expect("begun");
+    let mut listing = store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun");
     listing.keyed = 4;
     let asked = sequence(&store);
     store
-        .merge_items(&row, &[movie("1", "/data/new.mkv")], None)
+        .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
-    store.remove_item(&row, "2").expect("removed");
+    store.remove_item(&row, "2", Deadline::NONE).expect("removed");
     let page: Vec<Item> = old.iter().cloned().chain([movie("4", "/data/4.mkv")]).collect();
-    store.store_page(&mut listing, &page, asked).expect("stored");
+    store
+        .store_page(&mut listing, &page, asked, Deadline::NONE)
+        .expect("stored");
     assert_eq!((store.distinct(&listing).expect("counted"), listing.keyed), (3, 3));
     let row = finish(&store, identity, &mut listing);
     assert_eq!(paths(&store, &row), ["/data/3.mkv", "/data/4.mkv", "/data/new.mkv"]);
     // What was asked for later is newer.
-    let mut listing = store.begin_listing(&row, NOW_MS).expect("begun");
-    store.store_page(&mut listing, &old, sequence(&store)).expect("stored");
+    let mut listing = store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun");
+    store
+        .store_page(&mut listing, &old, sequence(&store), Deadline::NONE)
+        .expect("stored");
     let row = finish(&store, identity, &mut listing);
     assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/2.mkv", "/data/3.mkv"]);
     // Rows gathered over several requests are merged at once.
     let asked = sequence(&store);
     store
-        .merge_items(&row, &[movie("1", "/data/new.mkv")], None)
+        .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
-    store.remove_item(&row, "2").expect("removed");
-    store.merge_items(&row, &page, Some(asked)).expect("merged");
+    store.remove_item(&row, "2", Deadline::NONE).expect("removed");
+    store
+        .merge_items(&row, &page, Some(asked), Deadline::NONE)
+        .expect("merged");
     assert_eq!(paths(&store, &row), ["/data/3.mkv", "/data/4.mkv", "/data/new.mkv"]);
 }
 
@@ -107,18 +118,23 @@ fn two_that_store_into_one_listing_do_not_take_each_others_rows_for_gone() {
         &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
     );
     for anew in [false, true] {
-        let mut held_up = store.begin_listing(&row, NOW_MS).expect("begun");
+        let mut held_up = store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun");
         let mut other = if anew {
-            store.begin_listing(&row, NOW_MS).expect("begun")
+            store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun")
         } else {
             store.listing(row.id).expect("read").expect("a listing")
         };
         store
-            .store_page(&mut other, &[movie("1", "/data/1.mkv")], sequence(&store))
+            .store_page(
+                &mut other,
+                &[movie("1", "/data/1.mkv")],
+                sequence(&store),
+                Deadline::NONE,
+            )
             .expect("stored");
         let late = |done: Result<()>| assert_eq!(done.expect_err("another one has it").status, Status::Timeout);
-        late(store.store_page(&mut held_up, &[], sequence(&store)));
-        late(store.mark_gone(&mut held_up));
+        late(store.store_page(&mut held_up, &[], sequence(&store), Deadline::NONE));
+        late(store.mark_gone(&mut held_up, Deadline::NONE));
         let finished = ListingResult {
             items: 0,
             provisional: false,
@@ -126,9 +142,18 @@ fn two_that_store_into_one_listing_do_not_take_each_others_rows_for_gone() {
             segment: None,
             now_ms: NOW_MS,
         };
-        late(store.finish_listing(identity, &held_up, &finished).map(|_| ()));
+        late(
+            store
+                .finish_listing(identity, &held_up, &finished, Deadline::NONE)
+                .map(|_| ()),
+        );
         store
-            .store_page(&mut other, &[movie("2", "/data/2.mkv")], sequence(&store))
+            .store_page(
+                &mut other,
+                &[movie("2", "/data/2.mkv")],
+                sequence(&store),
+                Deadline::NONE,
+            )
             .expect("stored");
         let row = finish(&store, identity, &mut other);
         assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/2.mkv"]);
@@ -141,18 +166,18 @@ fn a_file_that_lacks_changes_which_are_forgotten_is_not_the_listing_s() {
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
-    let mut listing = store.begin_listing(&row, NOW_MS).expect("begun");
+    let mut listing = store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun");
     store
-        .merge_items(&row, &[movie("2", "/data/2.mkv")], None)
+        .merge_items(&row, &[movie("2", "/data/2.mkv")], None, Deadline::NONE)
         .expect("merged");
     let now = sequence(&store);
     let name = |sequence| StoreFolder::new_listing_name(row.id, row.generation, sequence);
-    store.set_segment(identity, &name(now)).expect("set");
-    store.write(|tx| trim(tx, now)).expect("trimmed");
+    store.set_segment(identity, &name(now), Deadline::NONE).expect("set");
+    store.write(Deadline::NONE, |tx| trim(tx, now)).expect("trimmed");
     store
-        .store_page(&mut listing, &[movie("1", "/data/3.mkv")], now)
+        .store_page(&mut listing, &[movie("1", "/data/3.mkv")], now, Deadline::NONE)
         .expect("stored");
-    store.mark_gone(&mut listing).expect("marked");
+    store.mark_gone(&mut listing, Deadline::NONE).expect("marked");
     let finished = ListingResult {
         items: 2,
         provisional: false,
@@ -160,7 +185,9 @@ fn a_file_that_lacks_changes_which_are_forgotten_is_not_the_listing_s() {
         segment: Some(name(listing.begun_sequence)),
         now_ms: NOW_MS,
     };
-    let row = store.finish_listing(identity, &listing, &finished).expect("finished");
+    let row = store
+        .finish_listing(identity, &listing, &finished, Deadline::NONE)
+        .expect("finished");
     let known = store.state(Some(identity)).expect("state").changes.len();
     assert!(
         row.segment.is_none() || known > 0,
@@ -182,7 +209,7 @@ fn what_is_merged_by_one_who_knows_an_older_generation_is_counted_once() {
         &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
     );
     store
-        .merge_items(&old, &[movie("2", "/data/new.mkv")], None)
+        .merge_items(&old, &[movie("2", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
     let row = store.library_row(row.id).expect("a row");
     assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/new.mkv"]);

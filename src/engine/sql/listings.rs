@@ -20,6 +20,7 @@ use super::sweeping::sweep_slice;
 use super::tx::{LibraryState, Tx};
 use crate::error::{Error, Result, Status};
 use crate::model::{Change, Generation, IdentityId, Item, LibraryId, ListingName, Sequence};
+use crate::platform::deadline::Deadline;
 
 /// Rows that a continuation fetches again, to see that the list did not move.
 pub const OVERLAP: usize = 50;
@@ -122,8 +123,8 @@ impl Store {
     }
 
     /// Begins a full listing. Rows that an earlier attempt stored are kept and compared.
-    pub fn begin_listing(&self, row: &LibraryRow, now_ms: i64) -> Result<Listing> {
-        self.write(|tx| {
+    pub fn begin_listing(&self, row: &LibraryRow, now_ms: i64, deadline: Deadline) -> Result<Listing> {
+        self.write(deadline, |tx| {
             tx.expect_library(row.id)?;
             let changed = tx
                 .find("SELECT changed FROM listings WHERE library = ?1", [row.id], |row| {
@@ -152,8 +153,8 @@ impl Store {
     /// # Errors
     /// [`Status::Timeout`] when another process goes on with this listing, or began it anew;
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn store_page(&self, listing: &mut Listing, items: &[Item], asked: Sequence) -> Result<()> {
-        let stored = self.write(|tx| {
+    pub fn store_page(&self, listing: &mut Listing, items: &[Item], asked: Sequence, deadline: Deadline) -> Result<()> {
+        let stored = self.write(deadline, |tx| {
             tx.lists.set(true);
             let library = tx.expect_library(listing.library)?;
             if !is_own(tx, listing)? {
@@ -196,7 +197,7 @@ impl Store {
     }
 
     /// Marks the rows that a listing did not find as gone from its generation on. Nothing shows yet.
-    pub fn mark_gone(&self, listing: &mut Listing) -> Result<()> {
+    pub fn mark_gone(&self, listing: &mut Listing, deadline: Deadline) -> Result<()> {
         let gone: Vec<i64> = self.read(|connection| {
             let seen = seen::all(connection, listing.library)?;
             let mut gone = Vec::new();
@@ -213,7 +214,7 @@ impl Store {
             Ok(gone)
         })?;
         for slice in gone.chunks(SLICE) {
-            let own = self.write(|tx| {
+            let own = self.write(deadline, |tx| {
                 if !is_own(tx, listing)? {
                     return Ok(false);
                 }
@@ -239,8 +240,9 @@ impl Store {
         identity: IdentityId,
         listing: &Listing,
         finished: &ListingResult,
+        deadline: Deadline,
     ) -> Result<LibraryRow> {
-        let finished = self.write(|tx| {
+        let finished = self.write(deadline, |tx| {
             let id = listing.library;
             let before = tx.expect_library(id)?;
             if !is_own(tx, listing)? {
@@ -304,8 +306,9 @@ impl Store {
         items: u64,
         now_ms: i64,
         apart_ms: i64,
+        deadline: Deadline,
     ) -> Result<bool> {
-        self.write(|tx| {
+        self.write(deadline, |tx| {
             let (before, since): (i64, i64) = tx.row(
                 "SELECT shrunk, shrunk_ms FROM libraries WHERE id = ?1",
                 [listing.library],

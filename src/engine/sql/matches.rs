@@ -16,6 +16,7 @@ use super::unverified::{Invalidation, kind_of, unverified_in};
 use crate::engine::segment::{match_of, match_value};
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence, TableId};
+use crate::platform::deadline::Deadline;
 
 /// What [`Store::record_matches`] did, and found in the store.
 pub struct RecordedMatches<T> {
@@ -37,11 +38,12 @@ impl Store {
         &self,
         row: &LibraryRow,
         pairs: &[(&[u8], &str)],
+        deadline: Deadline,
         mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<RecordedMatches<T>>> {
         // Before it: the write may go to another database than the one that was read.
         let incarnation = self.incarnation();
-        self.write(|tx| {
+        self.write(deadline, |tx| {
             // As it is by now: it may have got another identity and another listing since the caller read it.
             let known = tx.left.filter(|library| library.id == row.id);
             let Some(mut library) = known.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {

@@ -12,14 +12,21 @@ use super::open::Store;
 use super::seen;
 use super::tx::{LibraryState, Tx};
 use crate::error::Result;
-use crate::model::{Generation, IdentityId, Item, LibraryId, Sequence};
+use crate::model::{Generation, Item, LibraryId, Sequence};
+use crate::platform::deadline::Deadline;
 
 impl Store {
     /// Merges rows that the server gave into the generation that answers: true now, whatever a listing will say. With
     /// `asked`, the change sequence when the first of them was asked for: what came or went singly since is newer, and
     /// stays.
-    pub fn merge_items(&self, row: &LibraryRow, items: &[Item], asked: Option<Sequence>) -> Result<()> {
-        self.write(|tx| {
+    pub fn merge_items(
+        &self,
+        row: &LibraryRow,
+        items: &[Item],
+        asked: Option<Sequence>,
+        deadline: Deadline,
+    ) -> Result<()> {
+        self.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
             // A listing under way must not take for gone what is merged meanwhile.
             let is_listed = tx.has("SELECT 1 FROM listings WHERE library = ?1", [library.id])?;
@@ -70,32 +77,32 @@ impl Store {
     /// `begun`: the listing is as good as new, and has so many items.
     pub fn caught_up(
         &self,
-        identity: IdentityId,
         row: &LibraryRow,
         begun: Sequence,
         items: u64,
         now_ms: i64,
         provisional: bool,
+        deadline: Deadline,
     ) -> Result<()> {
-        self.write(|tx| {
-            tx.expect_library(row.id)?;
+        self.write(deadline, |tx| {
+            let library = tx.expect_library(row.id)?;
             renew(tx, row.id, &row.library.change.token, begun, now_ms, provisional)?;
             tx.run(
                 "UPDATE libraries SET told_items = ?2 WHERE id = ?1",
                 params![row.id, items.cast_signed()],
             )?;
-            tx.freshness_changed(identity)
+            tx.freshness_changed(library.identity)
         })
     }
 
     /// Takes an item that the library does not have any more out of the generation that answers.
-    pub fn remove_item(&self, row: &LibraryRow, rating_key: &str) -> Result<()> {
-        self.write(|tx| remove(tx, row, rating_key))
+    pub fn remove_item(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| remove(tx, row, rating_key))
     }
 
     /// The same, with what hosts confirmed of it: it was asked for, and does not come back.
-    pub fn lose_item(&self, row: &LibraryRow, rating_key: &str) -> Result<()> {
-        self.write(|tx| {
+    pub fn lose_item(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| {
             forget_item(tx, row.id, rating_key)?;
             remove(tx, row, rating_key)
         })

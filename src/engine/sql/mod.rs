@@ -19,10 +19,10 @@ mod database;
 mod explain;
 mod facts;
 mod folder;
+mod lock_wait;
 mod open;
 mod opened;
 mod page;
-mod patience;
 mod schema;
 mod segment_files;
 mod state_file;
@@ -102,7 +102,6 @@ pub use listings::{Listing, ListingResult};
 pub use matches::RecordedMatches;
 pub use open::Store;
 pub use path_searches::ProbeOutcome;
-pub use patience::LockTimeout;
 pub use records::{
     Collection, Manifest, NamedSegment, RecordLog, RecordRow, RecordTx, RecordsState, TableRow, last_row, write_of,
 };

@@ -6,6 +6,7 @@ use super::cached::CachedStatements;
 use super::open::Store;
 use crate::error::{Result, Status};
 use crate::model::{IdentityId, LibraryId, PathSearch};
+use crate::platform::deadline::Deadline;
 
 /// Path searches older than this are forgotten: a day, longer than any pause between two of them.
 const FORGOTTEN_MS: i64 = 86_400_000;
@@ -80,13 +81,19 @@ impl Store {
     }
 
     /// Notes such a probe.
-    pub fn note_probe_for_path(&self, identity: IdentityId, now_ms: i64, outcome: ProbeOutcome) -> Result<()> {
+    pub fn note_probe_for_path(
+        &self,
+        identity: IdentityId,
+        now_ms: i64,
+        outcome: ProbeOutcome,
+        deadline: Deadline,
+    ) -> Result<()> {
         let found = match outcome {
             ProbeOutcome::UnderWay => 0,
             ProbeOutcome::Answered => ANSWERED,
             ProbeOutcome::Failed(status) => i64::from(status.unwrap_or(Status::Timeout) as i32),
         };
-        self.note_outcome(identity, PROBE, 0, now_ms, found)
+        self.note_outcome(identity, PROBE, 0, now_ms, found, deadline)
     }
 
     /// Whether what a source depends on was found to be so, within a day. The hash is that of its words.
@@ -104,8 +111,8 @@ impl Store {
     }
 
     /// Notes it: for every user of the store.
-    pub fn store_precondition(&self, hash: u64, now_ms: i64, holds: bool) -> Result<()> {
-        self.note_path_search(IdentityId::ALL, PROBE, hash, now_ms, holds)
+    pub fn store_precondition(&self, hash: u64, now_ms: i64, holds: bool, deadline: Deadline) -> Result<()> {
+        self.note_path_search(IdentityId::ALL, PROBE, hash, now_ms, holds, deadline)
     }
 
     /// Notes that the server was asked about a path, and whether it had it.
@@ -116,12 +123,21 @@ impl Store {
         hash: u64,
         now_ms: i64,
         found: bool,
+        deadline: Deadline,
     ) -> Result<()> {
-        self.note_outcome(identity, library, hash, now_ms, found.into())
+        self.note_outcome(identity, library, hash, now_ms, found.into(), deadline)
     }
 
-    fn note_outcome(&self, identity: IdentityId, library: LibraryId, hash: u64, now_ms: i64, found: i64) -> Result<()> {
-        self.write(|tx| {
+    fn note_outcome(
+        &self,
+        identity: IdentityId,
+        library: LibraryId,
+        hash: u64,
+        now_ms: i64,
+        found: i64,
+        deadline: Deadline,
+    ) -> Result<()> {
+        self.write(deadline, |tx| {
             tx.run(
                 "INSERT INTO path_searches (identity, library, hash, first_ms, last_ms, found) \
                  VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (identity, library, hash) DO UPDATE SET \

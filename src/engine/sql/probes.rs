@@ -10,6 +10,7 @@ use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Change, IdentityId, Library, LibraryId, Sequence};
+use crate::platform::deadline::Deadline;
 
 /// After how long the listing of a library is forgotten that the server does not show any more.
 const GONE_MS: i64 = 30 * 86_400_000;
@@ -23,9 +24,10 @@ impl Store {
         shown: &[Library],
         begun: Sequence,
         now_ms: i64,
+        deadline: Deadline,
         current: &dyn Fn(&LibraryRow, &Library) -> bool,
     ) -> Result<Vec<LibraryRow>> {
-        self.write(|tx| {
+        self.write(deadline, |tx| {
             // It may belong to a database that was renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
             let before = libraries(tx.connection, identity)?;

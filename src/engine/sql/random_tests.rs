@@ -10,6 +10,7 @@ use super::for_tests::record_pairs;
 use super::*;
 use crate::error::Status;
 use crate::model::{Change, IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
+use crate::platform::deadline::Deadline;
 
 /// A little randomness that a failure can be repeated with.
 struct Dice(u64);
@@ -218,6 +219,7 @@ impl World {
                 &Self::shown(),
                 begun,
                 self.now_ms,
+                Deadline::NONE,
                 &|_, _| false,
             )
             .expect("probed");
@@ -241,7 +243,9 @@ impl World {
             }
             _ => {
                 self.begun.insert(row.id, self.lost);
-                self.store.begin_listing(&row, self.now_ms).expect("begun")
+                self.store
+                    .begin_listing(&row, self.now_ms, Deadline::NONE)
+                    .expect("begun")
             }
         };
         let items: Vec<Item> = self.server[uuid].values().cloned().collect();
@@ -258,13 +262,13 @@ impl World {
             listing.touched_ms = self.now_ms;
             let asked = self.store.totals().expect("totals").sequence;
             self.store
-                .store_page(&mut listing, some, asked)
+                .store_page(&mut listing, some, asked, Deadline::NONE)
                 .expect("a page is stored");
             if rest.is_empty() {
                 break;
             }
         }
-        self.store.mark_gone(&mut listing).expect("marked");
+        self.store.mark_gone(&mut listing, Deadline::NONE).expect("marked");
         let finished = ListingResult {
             items: items.len() as u64,
             provisional: false,
@@ -273,7 +277,7 @@ impl World {
             now_ms: self.now_ms,
         };
         self.store
-            .finish_listing(self.users[user].identity, &listing, &finished)
+            .finish_listing(self.users[user].identity, &listing, &finished, Deadline::NONE)
             .expect("finished");
         self.expected(user, uuid).items = self.server[uuid].clone();
     }
@@ -345,7 +349,9 @@ impl World {
             8 | 9 => {
                 let row = self.row(user, uuid);
                 let items: Vec<Item> = self.server[uuid].values().take(3).cloned().collect();
-                self.store.merge_items(&row, &items, None).expect("merged");
+                self.store
+                    .merge_items(&row, &items, None, Deadline::NONE)
+                    .expect("merged");
                 for item in items {
                     self.expected(user, uuid).items.insert(item.rating_key.clone(), item);
                 }
@@ -354,7 +360,7 @@ impl World {
                 let row = self.row(user, uuid);
                 let key = format!("{}", self.dice.roll(KEYS));
                 if !self.server[uuid].contains_key(&key) {
-                    self.store.remove_item(&row, &key).expect("removed");
+                    self.store.remove_item(&row, &key, Deadline::NONE).expect("removed");
                     self.expected(user, uuid).items.remove(&key);
                 }
             }
@@ -370,59 +376,63 @@ impl World {
                     .cloned()
                     .unwrap_or(any);
                 self.store
-                    .invalidate_item(identity, &[row.id], &key)
+                    .invalidate_item(identity, &[row.id], &key, Deadline::NONE)
                     .expect("invalidated");
                 self.expected(user, uuid).matches.retain(|_, of| *of != key);
             }
             14 => {
                 let row = self.row(user, uuid);
                 self.store
-                    .invalidate_libraries(identity, Some(row.id))
+                    .invalidate_libraries(identity, Some(row.id), Deadline::NONE)
                     .expect("invalidated");
                 self.expected(user, uuid).matches.clear();
             }
             15 => {
-                self.store.clear(identity).expect("cleared");
+                self.store.clear(identity, Deadline::NONE).expect("cleared");
                 self.users[user].expected.clear();
                 self.probe(user);
             }
             16 => {
-                self.store.sweep(1 + self.dice.roll(8)).expect("swept");
+                self.store.sweep(1 + self.dice.roll(8), Deadline::NONE).expect("swept");
                 // What comes with each 1,024th write.
                 let back = self.dice.roll(30) as u64;
                 self.store
-                    .write(|tx| trim(tx, Sequence(tx.sequence.0 - 1 - back)))
+                    .write(Deadline::NONE, |tx| trim(tx, Sequence(tx.sequence.0 - 1 - back)))
                     .expect("trimmed");
             }
             18 => {
                 let row = self.row(user, uuid);
                 let path = format!("/h/{}", self.dice.roll(6)).into_bytes();
                 self.store
-                    .invalidate_paths(identity, &[], &[(row.id, path.clone())])
+                    .invalidate_paths(identity, &[], &[(row.id, path.clone())], Deadline::NONE)
                     .expect("invalidated");
                 self.expected(user, uuid).matches.remove(&path);
             }
             17 => {
                 let row = self.row(user, uuid);
-                self.store.items_with_guid(&row, "imdb://1", 16).expect("found");
-                self.store.items_with_title(&row, "title 1", 16).expect("found");
+                self.store
+                    .items_with_guid(&row, "imdb://1", 16, Deadline::NONE)
+                    .expect("found");
+                self.store
+                    .items_with_title(&row, "title 1", 16, Deadline::NONE)
+                    .expect("found");
             }
             19 | 20 => self.read_feed(user),
             21 if self.dice.roll(2) == 0 => {
-                self.store.forget_history().expect("forgotten");
+                self.store.forget_history(Deadline::NONE).expect("forgotten");
             }
             21 => {
                 let now = self.store.totals().expect("totals").sequence.0;
                 let upto = Sequence(now.saturating_sub(self.dice.roll(60) as u64));
                 self.store
-                    .write(|tx| history::forget_upto(tx, upto))
+                    .write(Deadline::NONE, |tx| history::forget_upto(tx, upto))
                     .expect("forgotten");
             }
             _ => {
                 let row = self.row(user, uuid);
                 let sequence = self.store.totals().expect("totals").sequence;
                 let name = StoreFolder::new_listing_name(row.id, row.generation, sequence);
-                self.store.set_segment(identity, &name).expect("set");
+                self.store.set_segment(identity, &name, Deadline::NONE).expect("set");
             }
         }
         format!("step {what} of user {user} on {uuid}")
@@ -504,11 +514,11 @@ impl World {
 
     /// Sweeping ends, and leaves nothing that is not seen.
     fn sweep_all(&mut self) {
-        self.store.forget_history().expect("forgotten");
+        self.store.forget_history(Deadline::NONE).expect("forgotten");
         for slice in [3, 100] {
             for round in 0.. {
                 assert!(round < 10_000, "sweeping does not end");
-                if !self.store.sweep(slice).expect("swept") {
+                if !self.store.sweep(slice, Deadline::NONE).expect("swept") {
                     break;
                 }
             }

@@ -10,13 +10,13 @@ use super::columns::{FromCells, RowCells, list, read};
 use super::ids::{segment_name, segment_text};
 use super::open::Store;
 use super::places::{NUMBER, end_of, place_of};
+use super::sweeping::sweep_cleared;
 use super::tx::{Tx, sequence_of};
 use crate::error::Result;
 use crate::model::{SegmentName, Sequence, TableId};
+use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
-/// Rows of cleared tables that one write looks at.
-const SWEPT: i64 = 400;
 /// Most rows that one write evicts.
 const EVICTED: usize = 10_000;
 /// Rows read at a time.
@@ -244,8 +244,12 @@ impl Store {
     }
 
     /// Writes records in one transaction. `work` may be run again.
-    pub fn write_records<T>(&self, mut work: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>) -> Result<T> {
-        self.write(|tx| {
+    pub fn write_records<T>(
+        &self,
+        deadline: Deadline,
+        mut work: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.write(deadline, |tx| {
             let records = RecordTx::new(tx);
             let done = work(&records)?;
             sweep_cleared(tx.connection)?;
@@ -254,8 +258,8 @@ impl Store {
     }
 
     /// Clears all tables of hosts.
-    pub fn clear_tables(&self) -> Result<()> {
-        self.write(|tx| {
+    pub fn clear_tables(&self, deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| {
             tx.run("UPDATE tables SET name = NULL WHERE name IS NOT NULL", [])?;
             manifest_changed(tx)
         })
@@ -467,32 +471,6 @@ impl<'t> RecordTx<'t> {
             params![table, entries, bytes],
         )
     }
-}
-
-/// Removes some records of cleared tables, and tables without records. Returns whether there may be more.
-pub fn sweep_cleared(c: &Connection) -> rusqlite::Result<bool> {
-    let cleared: Option<(TableId, i64)> = c.find(
-        "SELECT id, swept FROM tables WHERE name IS NULL AND library IS NULL LIMIT 1",
-        [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    let Some((id, from)) = cleared else {
-        return Ok(false);
-    };
-    let upto: Option<i64> = c.value(
-        "SELECT max(id) FROM (SELECT id FROM records WHERE id > ?1 ORDER BY id LIMIT ?2)",
-        params![from, SWEPT],
-    )?;
-    let Some(upto) = upto else {
-        c.run("DELETE FROM tables WHERE id = ?1", [id])?;
-        return Ok(true);
-    };
-    c.run(
-        "DELETE FROM records WHERE id > ?1 AND id <= ?2 AND in_table = ?3",
-        params![from, upto, id],
-    )?;
-    c.run("UPDATE tables SET swept = ?2 WHERE id = ?1", params![id, upto])?;
-    Ok(true)
 }
 
 #[cfg(test)]

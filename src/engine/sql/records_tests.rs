@@ -4,7 +4,7 @@ use crate::model::SegmentName;
 
 fn put(store: &Store, table: &[u8], name: &[u8]) -> Sequence {
     store
-        .write_records(|tx| {
+        .write_records(Deadline::NONE, |tx| {
             let (_, tables) = tx.log.state(None, 10)?.manifest.unwrap_or_default();
             let known = tables.iter().find(|one| one.name == table).map(|one| one.id);
             let id = known.map_or_else(|| tx.make_table(table), Ok)?;
@@ -67,7 +67,9 @@ fn rows_are_read_in_their_order_and_leave_when_they_are_dead() {
     let mut take = |bytes: &[u8]| value = bytes.to_vec();
     assert_eq!(store.long_value(rows[1].id, 100, &mut take).expect("read"), Some(5));
     assert_eq!(value, b"value");
-    store.write_records(|tx| tx.delete(rows[1].id)).expect("deleted");
+    store
+        .write_records(Deadline::NONE, |tx| tx.delete(rows[1].id))
+        .expect("deleted");
     assert_eq!(store.long_value(rows[1].id, 100, &mut |_| ()).expect("read"), None);
 }
 
@@ -81,7 +83,7 @@ fn segments_are_named_and_replaced_where_they_are_named_still() {
     };
     let all = [named(1), named(2), named(3)];
     let merged = store
-        .write_records(|tx| {
+        .write_records(Deadline::NONE, |tx| {
             tx.name_segments(&all)?;
             Ok(tx.sequence())
         })
@@ -92,7 +94,7 @@ fn segments_are_named_and_replaced_where_they_are_named_still() {
     let replace = |old: &[u32], new| {
         let old: Vec<SegmentName> = old.iter().map(|number| named(*number).name).collect();
         store
-            .write_records(|tx| tx.replace_segments(&old, named(new)))
+            .write_records(Deadline::NONE, |tx| tx.replace_segments(&old, named(new)))
             .expect("written")
     };
     assert!(!replace(&[1, 3], 9));
@@ -101,7 +103,7 @@ fn segments_are_named_and_replaced_where_they_are_named_still() {
     let (manifest, _) = state(&store, None).manifest.expect("all");
     assert_eq!(manifest.segments, [named(1), named(4)]);
     store
-        .write_records(|tx| tx.count(tables[0].id, [3, 300]))
+        .write_records(Deadline::NONE, |tx| tx.count(tables[0].id, [3, 300]))
         .expect("counted");
     let (_, tables) = state(&store, None).manifest.expect("all");
     assert_eq!((tables[0].entries, tables[0].bytes), (3, 300));
@@ -116,14 +118,16 @@ fn records_of_cleared_tables_are_swept_by_later_writes() {
     put(&store, b"b", b"kept");
     let (_, tables) = state(&store, None).manifest.expect("all");
     let id = tables.iter().find(|one| one.name == b"a").expect("a table").id;
-    store.write_records(|tx| tx.clear_table(id)).expect("cleared");
+    store
+        .write_records(Deadline::NONE, |tx| tx.clear_table(id))
+        .expect("cleared");
     for _ in 0..4 {
         put(&store, b"b", b"more");
     }
     let rows = all_rows(&store);
     assert_eq!(rows.len(), 5, "all of the other table");
-    store.clear_tables().expect("cleared");
-    while store.sweep(1).expect("swept") {}
+    store.clear_tables(Deadline::NONE).expect("cleared");
+    while store.sweep(1, Deadline::NONE).expect("swept") {}
     assert_eq!(all_rows(&store), []);
 }
 
@@ -137,7 +141,7 @@ fn confirmed_matches_are_records_of_their_library_s_table() {
     assert_eq!(state(&store, None).rows.len(), 1, "hosts' tables have one");
     let names = |of_matches| {
         let mut names = Vec::new();
-        let read = store.write_records(|tx| {
+        let read = store.write_records(Deadline::NONE, |tx| {
             tx.oldest_first(of_matches, |row| {
                 names.push(row.name);
                 Ok::<_, rusqlite::Error>(true)
@@ -154,7 +158,7 @@ fn confirmed_matches_are_records_of_their_library_s_table() {
         store.read_records(|log| log.count_since(Sequence(0), 9)).expect("read"),
         3
     );
-    store.clear_tables().expect("cleared");
-    while store.sweep(1).expect("swept") {}
+    store.clear_tables(Deadline::NONE).expect("cleared");
+    while store.sweep(1, Deadline::NONE).expect("swept") {}
     assert_eq!(matches_of(&store, row.id).len(), 2, "tables are cleared without them");
 }

@@ -6,6 +6,7 @@ use super::cached::CachedStatements;
 use super::open::Store;
 use crate::error::Result;
 use crate::model::IdentityId;
+use crate::platform::deadline::Deadline;
 
 impl Store {
     /// The words for what this identity's server refuses, as long as it has the version that it was found with.
@@ -21,8 +22,8 @@ impl Store {
     }
 
     /// Notes what else this identity's server refuses: `add` joins it to what is known.
-    pub fn note_refusals(&self, identity: IdentityId, add: &dyn Fn(&str) -> String) -> Result<()> {
-        self.write(|tx| {
+    pub fn note_refusals(&self, identity: IdentityId, deadline: Deadline, add: &dyn Fn(&str) -> String) -> Result<()> {
+        self.write(deadline, |tx| {
             let known: (i64, String, Option<String>) = tx.row(
                 "SELECT s.id, s.version, r.arguments FROM identities i JOIN servers s ON s.id = i.server \
                  LEFT JOIN refusals r ON r.server = s.id AND r.version = s.version WHERE i.id = ?1",
@@ -39,7 +40,7 @@ impl Store {
     }
 
     /// Notes the version of this identity's server; gives whether it is another one than before.
-    pub fn note_version(&self, identity: IdentityId, version: &str) -> Result<bool> {
+    pub fn note_version(&self, identity: IdentityId, version: &str, deadline: Deadline) -> Result<bool> {
         let is_known = self.read(|connection| {
             connection.has(
                 "SELECT 1 FROM identities i JOIN servers s ON s.id = i.server WHERE i.id = ?1 AND s.version = ?2",
@@ -47,7 +48,7 @@ impl Store {
             )
         })?;
         if !is_known {
-            self.write(|tx| {
+            self.write(deadline, |tx| {
                 tx.execute(
                     "UPDATE servers SET version = ?2 WHERE id = (SELECT server FROM identities WHERE id = ?1)",
                     params![identity, version],

@@ -6,7 +6,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::carry_over;
-use super::patience::BUSY;
+use super::lock_wait::BUSY;
 use crate::platform::files;
 
 /// `user_version` of a database made from this `schema.sql`. Databases of a lower one are renamed to `.broken`.

@@ -9,6 +9,7 @@ use super::for_tests::{
 use super::matches::all_of;
 use super::{Endpoint, KnownSequences, LibraryRow, LoggedKind, Manifest, Store};
 use crate::model::{Generation, Sequence, Server};
+use crate::platform::deadline::Deadline;
 
 #[test]
 fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
@@ -23,15 +24,15 @@ fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
         &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
     );
     store
-        .merge_items(&row, &[movie("1", "/data/new.mkv")], None)
+        .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
-    store.remove_item(&row, "2").expect("removed");
-    store.clear(mine).expect("cleared");
+    store.remove_item(&row, "2", Deadline::NONE).expect("removed");
+    store.clear(mine, Deadline::NONE).expect("cleared");
     for identity in [other, mine] {
         let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
         listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
     }
-    while store.sweep(1).expect("swept") {}
+    while store.sweep(1, Deadline::NONE).expect("swept") {}
     assert_eq!(count(&store, "SELECT count(*) FROM items"), 2);
 }
 
@@ -71,7 +72,7 @@ fn a_match_that_was_recorded_while_a_server_gets_its_name_is_kept() {
                 std::thread::yield_now();
             }
             let named = store
-                .name_server(unnamed, &second, &server(&format!("machine {round}")))
+                .name_server(unnamed, &second, &server(&format!("machine {round}")), Deadline::NONE)
                 .expect("named");
             let recorded: BTreeSet<_> = recorders
                 .into_iter()
@@ -101,7 +102,7 @@ fn what_is_recorded_in_a_library_that_moved_is_told_to_those_who_see_it_now() {
         .expect("reached");
     let row = probed(&store, unnamed, &["films"], NOW_MS).remove(0);
     store
-        .name_server(unnamed, &endpoint("http://b"), &server("one"))
+        .name_server(unnamed, &endpoint("http://b"), &server("one"), Deadline::NONE)
         .expect("named");
     let before = store.totals().expect("totals").sequence;
     // By a process that has not heard of the name.
@@ -129,10 +130,10 @@ fn an_invalidation_and_the_newer_match_survive_the_naming_of_a_server() {
     record_pairs(&store, &row, &[(b"/h/1.mkv", "1"), (b"/h/2.mkv", "1")]);
     record_pairs(&store, &old, &[(b"/h/1.mkv", "2")]);
     store
-        .invalidate_paths(unnamed, &[(row.id, b"/h/3.mkv")], &[])
+        .invalidate_paths(unnamed, &[(row.id, b"/h/3.mkv")], &[], Deadline::NONE)
         .expect("invalidated");
     store
-        .name_server(unnamed, &endpoint("http://b"), &server("one"))
+        .name_server(unnamed, &endpoint("http://b"), &server("one"), Deadline::NONE)
         .expect("named");
     let kept = [
         (b"/h/1.mkv".to_vec(), "2".to_owned()),
@@ -154,14 +155,18 @@ fn what_is_invalidated_once_more_stays_so() {
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
     let invalidate = || {
-        store.invalidate_item(identity, &[row.id], "1").expect("invalidated");
+        store
+            .invalidate_item(identity, &[row.id], "1", Deadline::NONE)
+            .expect("invalidated");
         store.unverified(row.id).expect("read").remove(0)
     };
     let (before, since) = (invalidate(), invalidate());
     assert_ne!(before, since);
-    store.verified(identity, row.id, &before).expect("noted");
+    store
+        .verified(identity, row.id, &before, Deadline::NONE)
+        .expect("noted");
     assert_eq!(store.unverified(row.id).expect("read"), std::slice::from_ref(&since));
-    store.verified(identity, row.id, &since).expect("noted");
+    store.verified(identity, row.id, &since, Deadline::NONE).expect("noted");
     assert_eq!(store.unverified(row.id).expect("read"), []);
 }
 
@@ -172,7 +177,7 @@ fn a_store_whose_numbers_are_used_up_is_made_anew() {
     let rows = probed(&store, identity, &["films"], NOW_MS);
     let first = store.totals().expect("totals").sequence;
     store
-        .write(|tx| {
+        .write(Deadline::NONE, |tx| {
             tx.libraries_changed(identity)?; // so that this one does not write its own number
             tx.connection
                 .execute("UPDATE store SET sequence = sequence | 0xFFFFFFFE", [])
@@ -201,18 +206,18 @@ fn what_was_written_between_two_matches_is_read() {
     record_pairs(&store, &rows[1], &[(b"/h/3.mkv", "1")]);
     assert_eq!(record(b"/h/4.mkv"), Some(0));
     store
-        .invalidate_paths(identity, &[(rows[0].id, b"/h/5.mkv")], &[])
+        .invalidate_paths(identity, &[(rows[0].id, b"/h/5.mkv")], &[], Deadline::NONE)
         .expect("invalidated");
     assert_eq!(record(b"/h/6.mkv"), Some(1), "what is invalidated is told");
     assert_eq!(record(b"/h/7.mkv"), Some(1), "and told again");
     store
-        .invalidate_libraries(identity, Some(rows[0].id))
+        .invalidate_libraries(identity, Some(rows[0].id), Deadline::NONE)
         .expect("invalidated");
     let many: Vec<Vec<u8>> = (0..100).map(|n| format!("/h/many {n}.mkv").into_bytes()).collect();
     let many: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "1")).collect();
     record_pairs(&store, &rows[0], &many);
     assert_eq!(matches(&store, rows[0].id).len(), 100, "of the epoch that is now");
-    store.clear(identity).expect("cleared");
+    store.clear(identity, Deadline::NONE).expect("cleared");
     assert_eq!(record(b"/h/8.mkv"), None);
 }
 
@@ -228,7 +233,7 @@ fn a_library_that_the_server_does_not_show_any_more_leaves_its_matches_only() {
         &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
     );
     record_pairs(&store, &rows[1], &[(b"/h/1.mkv", "1")]);
-    let sweep = || while store.sweep(100).expect("swept") {};
+    let sweep = || while store.sweep(100, Deadline::NONE).expect("swept") {};
     for days in 0..60 {
         probed(&store, identity, &["films"], NOW_MS + days * DAY_MS);
         sweep();
@@ -257,12 +262,12 @@ fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
     store
-        .merge_items(&row, &[movie("2", "/data/2.mkv")], None)
+        .merge_items(&row, &[movie("2", "/data/2.mkv")], None, Deadline::NONE)
         .expect("merged");
     let since = store.totals().expect("totals").sequence;
     for _ in 0..9_000 {
         store
-            .invalidate_paths(identity, &[(row.id, b"/h/1.mkv")], &[])
+            .invalidate_paths(identity, &[(row.id, b"/h/1.mkv")], &[], Deadline::NONE)
             .expect("invalidated");
     }
     let kept = count(&store, "SELECT count(*) FROM changes");
@@ -318,7 +323,7 @@ fn a_database_that_lacks_columns_is_set_aside_and_a_newer_one_is_not() {
             .expect("written");
         drop(connection);
         let store = Store::open(folder.path(), true).expect("opens");
-        store.add_totals(1, 0).expect("written");
+        store.add_totals(1, 0, Deadline::NONE).expect("written");
         folder.path().join("plexindex-3.db.broken").exists()
     };
     assert!(
@@ -416,9 +421,9 @@ fn a_store_of_format_2_is_carried_over_once() {
         let next = "SELECT seq >= (SELECT max(id) FROM tables) FROM sqlite_sequence WHERE name = 'tables'";
         let is_new = store.read(|c| c.query_row(next, [], |row| row.get::<_, bool>(0)));
         assert_eq!(is_new, Ok(true), "no number of a table is used twice");
-        let listing = store.begin_listing(&row, NOW_MS).expect("begun");
+        let listing = store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun");
         assert!(listing.changed, "rows of the listing under way were kept");
-        let again = store.accepted(&endpoint("http://a"), &server("one"), Some([1; 32]));
+        let again = store.accepted(&endpoint("http://a"), &server("one"), Some([1; 32]), Deadline::NONE);
         assert_eq!(again.expect("written"), mine);
     }
     assert!(!at("plexindex-3.db.broken").exists() && !at("plexindex-2.db").exists());
@@ -439,11 +444,20 @@ fn what_the_server_accepted_is_remembered_until_the_token_expires() {
     let (_folder, store) = opened();
     let (first, user) = (server("one"), Some([1; 32]));
     let known = |endpoint: &Endpoint| store.identity(endpoint).expect("read");
-    let ann = store.accepted(&token(1, 1, 0), &first, user).expect("noted");
+    let ann = store
+        .accepted(&token(1, 1, 0), &first, user, Deadline::NONE)
+        .expect("noted");
     let claimed = store.claimed(&token(2, 2, 1), [1; 32]).expect("read");
     assert_eq!(claimed, Some(ann), "the same user");
-    store.accepted_claim(&token(2, 2, 1), ann).expect("noted");
-    assert_eq!(store.accepted(&token(3, 2, 1), &first, user).expect("noted"), ann);
+    store
+        .accepted_claim(&token(2, 2, 1), ann, Deadline::NONE)
+        .expect("noted");
+    assert_eq!(
+        store
+            .accepted(&token(3, 2, 1), &first, user, Deadline::NONE)
+            .expect("noted"),
+        ann
+    );
     for day in 0..7 {
         let both = [1, 2].map(|number| known(&token(number, number.into(), day)));
         assert_eq!(both, [Some(ann); 2], "both are good");
@@ -452,23 +466,42 @@ fn what_the_server_accepted_is_remembered_until_the_token_expires() {
     // A server may have another idea of the time: what it accepts is remembered for a day all the same.
     for day in [8, 10] {
         assert_eq!(known(&token(1, 1, day)), None);
-        assert_eq!(store.accepted(&token(1, 1, day), &first, user).expect("noted"), ann);
+        assert_eq!(
+            store
+                .accepted(&token(1, 1, day), &first, user, Deadline::NONE)
+                .expect("noted"),
+            ann
+        );
         assert_eq!(known(&token(1, 1, day)), Some(ann));
     }
     // That a URL led to Ann's is known as long as anything of hers is.
     let rows = "SELECT count(*) FROM endpoints";
     assert_eq!(count(&store, rows), 3);
-    assert_eq!(store.accepted(&token(4, 9, 40), &first, user).expect("noted"), ann);
+    assert_eq!(
+        store
+            .accepted(&token(4, 9, 40), &first, user, Deadline::NONE)
+            .expect("noted"),
+        ann
+    );
     assert_eq!(
         count(&store, rows),
         4,
         "an index that is open goes on by an expired one"
     );
-    assert_eq!(store.accepted(&token(4, 9, 44), &first, user).expect("noted"), ann);
+    assert_eq!(
+        store
+            .accepted(&token(4, 9, 44), &first, user, Deadline::NONE)
+            .expect("noted"),
+        ann
+    );
     assert_eq!(count(&store, rows), 1);
     // Who is not named is known by the token only.
-    let one = store.accepted(&token(5, 9, 30), &first, None).expect("noted");
-    let two = store.accepted(&token(6, 9, 30), &first, None).expect("noted");
+    let one = store
+        .accepted(&token(5, 9, 30), &first, None, Deadline::NONE)
+        .expect("noted");
+    let two = store
+        .accepted(&token(6, 9, 30), &first, None, Deadline::NONE)
+        .expect("noted");
     assert!(one != two && one != ann && two != ann);
 }
 
@@ -480,7 +513,7 @@ fn a_server_at_another_url_opens_what_the_very_token_opened_and_nothing_that_it_
         url: "http://b".to_owned(),
         ..token(number, weeks, day)
     };
-    let accepted = |endpoint: &Endpoint, user| store.accepted(endpoint, &first, user).expect("noted");
+    let accepted = |endpoint: &Endpoint, user| store.accepted(endpoint, &first, user, Deadline::NONE).expect("noted");
     let ann = accepted(&token(1, 1, 0), user);
     accepted(&token(2, 2, 7), user);
     // Another URL of hers: a token that was accepted at the first one is known there, and from then on she is.
@@ -498,7 +531,7 @@ fn a_server_at_another_url_opens_what_the_very_token_opened_and_nothing_that_it_
     for expired in [1, 2] {
         let other = accepted(&third(expired, expired.into(), 15), None);
         assert!(other != ann && other != forged, "{expired}");
-        let named = store.name_server(other, &third(expired, expired.into(), 15), &first);
+        let named = store.name_server(other, &third(expired, expired.into(), 15), &first, Deadline::NONE);
         assert_eq!(named.expect("named"), other, "{expired}");
     }
     // Nor does it what was shown to who has no token.
@@ -510,10 +543,12 @@ fn a_server_at_another_url_opens_what_the_very_token_opened_and_nothing_that_it_
     let here = accepted(&nobody("http://a"), None);
     assert_ne!(accepted(&nobody("http://c"), None), here);
     let unnamed = store
-        .accepted(&nobody("http://d"), &Server::default(), None)
+        .accepted(&nobody("http://d"), &Server::default(), None, Deadline::NONE)
         .expect("noted");
     assert_eq!(
-        store.name_server(unnamed, &nobody("http://d"), &first).expect("named"),
+        store
+            .name_server(unnamed, &nobody("http://d"), &first, Deadline::NONE)
+            .expect("named"),
         unnamed
     );
     assert!(store.is_named(unnamed).expect("read"));
@@ -527,15 +562,21 @@ fn a_server_at_another_url_opens_what_the_very_token_opened_and_nothing_that_it_
 fn an_endpoint_keeps_its_expiry_when_its_server_gets_a_name() {
     let (_folder, store) = opened();
     let here = token(1, 1, 0);
-    let named = store.accepted(&token(1, 1, 0), &server("one"), None).expect("noted");
+    let named = store
+        .accepted(&token(1, 1, 0), &server("one"), None, Deadline::NONE)
+        .expect("noted");
     let there = Endpoint {
         url: "http://b".to_owned(),
         ..here
     };
-    let unnamed = store.accepted(&there, &Server::default(), None).expect("noted");
+    let unnamed = store
+        .accepted(&there, &Server::default(), None, Deadline::NONE)
+        .expect("noted");
     assert_ne!(unnamed, named);
     assert_eq!(
-        store.name_server(unnamed, &there, &server("one")).expect("named"),
+        store
+            .name_server(unnamed, &there, &server("one"), Deadline::NONE)
+            .expect("named"),
         named
     );
     assert_eq!(count(&store, "SELECT count(*) FROM endpoints WHERE until_ms = 0"), 0);
@@ -554,7 +595,7 @@ fn a_library_that_was_evicted_and_listed_anew_is_not_the_one_that_was_read() {
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
     let read = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
     assert!(store.still_answer(&[&read].into_iter()).expect("asked"));
-    assert!(store.evict(read.id, NOW_MS + DAY_MS).expect("evicted"));
+    assert!(store.evict(read.id, NOW_MS + DAY_MS, Deadline::NONE).expect("evicted"));
     assert!(!store.still_answer(&[&read].into_iter()).expect("asked"));
     // What was read in between was nothing.
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
@@ -562,7 +603,7 @@ fn a_library_that_was_evicted_and_listed_anew_is_not_the_one_that_was_read() {
     assert!(again.generation.is_fetched());
     assert!(!store.still_answer(&[&read].into_iter()).expect("asked"));
     assert!(store.still_answer(&[&again].into_iter()).expect("asked"));
-    store.clear(mine).expect("cleared");
+    store.clear(mine, Deadline::NONE).expect("cleared");
     assert!(!store.still_answer(&[&again].into_iter()).expect("asked"));
 }
 
@@ -579,14 +620,17 @@ fn items_that_were_found_singly_between_two_evictions_are_swept() {
             &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
         );
         assert_eq!(paths(&store, &row).len(), 2);
-        assert!(store.evict(row.id, NOW_MS + DAY_MS).expect("evicted"), "{round}");
-        while store.sweep(1).expect("swept") {}
+        assert!(
+            store.evict(row.id, NOW_MS + DAY_MS, Deadline::NONE).expect("evicted"),
+            "{round}"
+        );
+        while store.sweep(1, Deadline::NONE).expect("swept") {}
         assert_eq!(count(&store, "SELECT count(*) FROM items"), 0, "{round}");
         row = probed(&store, mine, &["films"], NOW_MS).remove(0);
         store
-            .merge_items(&row, &[movie("2", "/data/2.mkv")], None)
+            .merge_items(&row, &[movie("2", "/data/2.mkv")], None, Deadline::NONE)
             .expect("merged");
-        while store.sweep(1).expect("swept") {}
+        while store.sweep(1, Deadline::NONE).expect("swept") {}
         assert_eq!(count(&store, "SELECT count(*) FROM items"), 1, "{round}");
     }
 }
@@ -614,7 +658,7 @@ fn a_state_that_is_continued_reads_only_what_came_since() {
     let row = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
     let add = |n: usize| {
         let item = movie(&format!("n{n}"), &format!("/data/new {n}.mkv"));
-        store.merge_items(&row, &[item], None).expect("merged");
+        store.merge_items(&row, &[item], None, Deadline::NONE).expect("merged");
     };
     let read = |since: Option<Sequence>| {
         let (_, state) = store
@@ -623,7 +667,9 @@ fn a_state_that_is_continued_reads_only_what_came_since() {
         (state.changes.len(), state.continued.len(), state.sequence)
     };
     (0..500).for_each(add);
-    store.invalidate_item(mine, &[row.id], "1").expect("invalidated");
+    store
+        .invalidate_item(mine, &[row.id], "1", Deadline::NONE)
+        .expect("invalidated");
     let (changes, continued, before) = read(None);
     assert_eq!((changes, continued), (501, 0));
     assert_eq!((500, 1, 501), {
@@ -632,13 +678,15 @@ fn a_state_that_is_continued_reads_only_what_came_since() {
         (changes, continued, now.0 - begun.0 + u64::from(now == before))
     });
     add(500);
-    store.caught_up(mine, &row, before, 502, NOW_MS, false).expect("noted");
+    store
+        .caught_up(&row, before, 502, NOW_MS, false, Deadline::NONE)
+        .expect("noted");
     let (changes, continued, now) = read(Some(before));
     assert_eq!((changes, continued), (1, 1), "of {before:?} to {now:?}");
     // A log that is not whole since then, and a state of a time to come: all is read.
     assert_eq!(read(Some(Sequence(now.0 + 1))).1, 0);
     store
-        .write(|tx| super::changes::trim(tx, Sequence(before.0 + 1)))
+        .write(Deadline::NONE, |tx| super::changes::trim(tx, Sequence(before.0 + 1)))
         .expect("trimmed");
     assert_eq!(read(Some(before)).0, 502);
     assert_eq!(store.unmerged_items(row.id).expect("counted"), 501);

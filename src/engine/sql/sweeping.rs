@@ -2,23 +2,29 @@
 
 use std::sync::atomic::Ordering;
 
+use rusqlite::{Connection, params};
+
 use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
 use super::guids::GuidItem;
 use super::indexing::{Indexed, forget};
 use super::items::ABOVE;
 use super::open::Store;
-use super::records::sweep_cleared;
 use super::titles::TitledItem;
 use super::tx::Tx;
 use crate::error::Result;
+use crate::model::TableId;
+use crate::platform::deadline::Deadline;
+
+/// Rows of cleared tables that one write looks at.
+const SWEPT: i64 = 400;
 
 impl Store {
     /// Removes rows that nothing shows any more, at most `slice` of each kind. Gives whether some may be left.
-    pub fn sweep(&self, slice: usize) -> Result<bool> {
+    pub fn sweep(&self, slice: usize, deadline: Deadline) -> Result<bool> {
         // Shows and seasons of which the last episode was swept can be told only by reading all episodes.
         let shows = self.orphans.load(Ordering::Relaxed);
-        let left = self.write(|tx| {
+        let left = self.write(deadline, |tx| {
             tx.run(
                 "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 [],
@@ -128,4 +134,30 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
         rows: dead.len(),
         of_shows: dead.iter().any(|row| row.of_show),
     })
+}
+
+/// Removes some records of cleared tables, and tables without records. Returns whether there may be more.
+pub fn sweep_cleared(c: &Connection) -> rusqlite::Result<bool> {
+    let cleared: Option<(TableId, i64)> = c.find(
+        "SELECT id, swept FROM tables WHERE name IS NULL AND library IS NULL LIMIT 1",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let Some((id, from)) = cleared else {
+        return Ok(false);
+    };
+    let upto: Option<i64> = c.value(
+        "SELECT max(id) FROM (SELECT id FROM records WHERE id > ?1 ORDER BY id LIMIT ?2)",
+        params![from, SWEPT],
+    )?;
+    let Some(upto) = upto else {
+        c.run("DELETE FROM tables WHERE id = ?1", [id])?;
+        return Ok(true);
+    };
+    c.run(
+        "DELETE FROM records WHERE id > ?1 AND id <= ?2 AND in_table = ?3",
+        params![from, upto, id],
+    )?;
+    c.run("UPDATE tables SET swept = ?2 WHERE id = ?1", params![id, upto])?;
+    Ok(true)
 }

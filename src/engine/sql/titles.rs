@@ -13,6 +13,7 @@ use super::texts::ItemTexts;
 use crate::error::Result;
 use crate::matching::text::{fold_title, has_all_words};
 use crate::model::LibraryId;
+use crate::platform::deadline::Deadline;
 
 /// An item's row number, its title, and its show's.
 pub struct TitledItem {
@@ -128,9 +129,9 @@ pub fn by_index(connection: &Connection, library: LibraryId, wanted: &str, limit
 impl Store {
     /// The listed items whose title, or whose show's, is this one but for case, accents and punctuation; when
     /// there are none, those that have all its words: at most `limit`.
-    pub fn items_with_title(&self, row: &LibraryRow, title: &str, limit: usize) -> Result<Hits> {
+    pub fn items_with_title(&self, row: &LibraryRow, title: &str, limit: usize, deadline: Deadline) -> Result<Hits> {
         let wanted = fold_title(title);
-        self.find_indexed::<TitledItem>(row, |connection, is_indexed| {
+        self.find_indexed::<TitledItem>(row, deadline, |connection, is_indexed| {
             let find = if is_indexed { by_index } else { without_index };
             find(connection, row.id, &wanted, limit)
         })

@@ -6,6 +6,7 @@ use super::tx::sequence_of;
 use crate::engine::version_page::VersionPage;
 use crate::error::Result;
 use crate::model::Sequence;
+use crate::platform::deadline::Deadline;
 
 /// Counts over the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,9 +39,9 @@ impl Store {
     }
 
     /// Adds to the counters of the store's life. Gives whether that was done: not while other processes write.
-    pub fn add_totals(&self, requests: u64, answers: u64) -> Result<bool> {
+    pub fn add_totals(&self, requests: u64, answers: u64, deadline: Deadline) -> Result<bool> {
         let counted = self.opened.newest().page.as_ref().map_or(0, VersionPage::take_answers);
-        let added = self.write_in_turn(|tx| {
+        let added = self.write_in_turn(deadline, |tx| {
             tx.run(
                 "UPDATE store SET requests = requests + ?1, answers = answers + ?2",
                 [requests.cast_signed(), (answers + counted).cast_signed()],

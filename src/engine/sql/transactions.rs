@@ -9,19 +9,21 @@ use rusqlite::{Connection, ErrorCode};
 use super::cached::CachedStatements;
 use super::changes::trim_now_and_then;
 use super::connection::LazyConnection;
+use super::lock_wait::{BUSY, lock_by};
 use super::open::{LastWrite, Store};
 use super::opened::is_fresh;
-use super::patience::{BUSY, LockTimeout};
 use super::schema::failure;
 use super::tx::{CheckpointGuard, NoWaitGuard, RollbackGuard, Tx, sequence_of};
 use crate::error::{Error, Result, Status};
+use crate::platform::deadline::Deadline;
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::stamp::FolderStamp;
 
 impl Store {
     /// Reads in one short transaction. `work` runs again if the database was replaced.
     pub(super) fn read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        self.with(&self.connections.reader, in_one(work))
+        // No thread holds the reader for long.
+        self.with(|| Some(lock(&self.connections.reader)), in_one(work))
     }
 
     /// Reads when no other thread does and the connection is open; `None` otherwise, at once. An error when another
@@ -85,7 +87,7 @@ impl Store {
         {
             return done;
         }
-        self.with(&self.connections.reader, patient)
+        self.with(|| Some(lock(&self.connections.reader)), patient)
     }
 
     /// Returns an open connection to read with: the reader's, or the writer's while only that is open. Opens none,
@@ -132,22 +134,32 @@ impl Store {
     }
 
     /// Writes, in one transaction that raises the change sequence: all of it or nothing. `work` may be run again, when
-    /// the database had to be made anew. Waits for other writers as long as this thread's [`LockTimeout`] lasts.
-    pub(super) fn write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Result<T> {
+    /// the database had to be made anew. Without a deadline it waits for other threads, and [`BUSY`] for other processes.
+    pub(super) fn write<T>(
+        &self,
+        deadline: Deadline,
+        mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
         self.open_reader();
-        self.with(&self.connections.writer, |connection| {
-            self.transaction(connection, LockTimeout::now().left(), &mut work)
-        })
+        self.with(
+            || lock_by(deadline, &self.connections.writer),
+            |connection| self.transaction(connection, deadline.wait(BUSY), &mut work),
+        )
     }
 
-    /// The same; `None` when other processes write until this thread's [`LockTimeout`] ends.
-    pub(super) fn write_in_turn<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Result<Option<T>> {
-        self.with(&self.connections.writer, |connection| {
-            match self.transaction(connection, LockTimeout::now().left(), &mut work) {
+    /// The same; `None` when other processes write until the deadline.
+    pub(super) fn write_in_turn<T>(
+        &self,
+        deadline: Deadline,
+        mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        self.with(
+            || lock_by(deadline, &self.connections.writer),
+            |connection| match self.transaction(connection, deadline.wait(BUSY), &mut work) {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
                 done => done.map(Some),
-            }
-        })
+            },
+        )
     }
 
     /// Writes when no one else does, in this or another process; `None` otherwise, at once.
@@ -236,19 +248,15 @@ impl Store {
         now.is_some() && *lock(&self.named) == now
     }
 
-    /// Runs `work` on a connection to the database that has the store's name. When it was removed, replaced or found to
-    /// be broken, another one takes its place first.
-    fn with<T>(
-        &self,
-        slot: &Mutex<LazyConnection>,
+    /// Runs `work` on a connection to the database that has the store's name; `lock` locks it, or gives up. When the database
+    /// was removed, replaced or found to be broken, another one takes its place first.
+    fn with<'s, T>(
+        &'s self,
+        lock: impl Fn() -> Option<MutexGuard<'s, LazyConnection>>,
         mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
         for _ in 0..4 {
-            let mut locked = if std::ptr::eq(slot, &raw const self.connections.reader) {
-                lock(slot) // none holds it for long
-            } else {
-                LockTimeout::now().lock(slot).ok_or_else(|| self.is_written())?
-            };
+            let mut locked = lock().ok_or_else(|| self.is_written())?;
             if let Attempt::Returned(done) = self.run(&mut locked, &mut work) {
                 return done;
             }

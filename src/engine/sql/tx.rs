@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::cached::CachedStatements;
 use super::connection::{CHECKPOINT, CHECKPOINT_OF_LISTING};
-use super::patience::BUSY;
+use super::lock_wait::BUSY;
 
 use crate::model::{Generation, IdentityId, LibraryId, SegmentName, Sequence, TableId};
 

@@ -8,6 +8,7 @@ use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
+use crate::platform::deadline::Deadline;
 
 /// A path or an item that is invalidated: the path, or the rating key (the other one is empty), and since when.
 pub type Invalidation = (Vec<u8>, String, Sequence);
@@ -19,9 +20,15 @@ impl Store {
     }
 
     /// Notes that a path or an item was confirmed since it was invalidated. One that was invalidated once more stays so.
-    pub fn verified(&self, identity: IdentityId, library: LibraryId, invalid: &Invalidation) -> Result<()> {
+    pub fn verified(
+        &self,
+        identity: IdentityId,
+        library: LibraryId,
+        invalid: &Invalidation,
+        deadline: Deadline,
+    ) -> Result<()> {
         let (path, rating_key, since) = invalid;
-        self.write(|tx| {
+        self.write(deadline, |tx| {
             let ended = tx
                 .prepare_cached(
                     "DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = ?3 AND sequence <= ?4",

@@ -6,10 +6,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::{Error, Result, Status};
 use crate::platform::clock::wait_coarse;
+use crate::platform::deadline::Deadline;
 use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
 use crate::platform::map::{PAGE, SharedPage};
@@ -73,7 +74,7 @@ impl VersionPage {
         // work, mappings cannot be relied upon either, and no page is made.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
-        let _exclusive = FileLock::on_folder(folder, Some(Instant::now() + PATIENCE), &|| false)
+        let _exclusive = FileLock::on_folder(folder, Deadline::after(PATIENCE), &|| false)
             .map_err(failed)?
             .ok_or_else(|| failed(io::ErrorKind::TimedOut.into()))?;
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {

@@ -116,7 +116,7 @@ impl Queries {
         if full && !token.is_empty() {
             return refuse("a full listing begins without a cursor");
         }
-        self.reading.catch_up()?;
+        self.reading.catch_up(call.deadline)?;
         let (identity, library) = self.asked_for(call)?;
         let mut reader = if token.is_empty() {
             let (timeline, position) = self.store.feed_begin(identity, library, full)?;
@@ -186,7 +186,7 @@ impl Queries {
             let looks_at_age = !call.offline && (!is_known || is_old);
             if !is_known {
                 seen = Some((shown, Instant::now()));
-                self.reading.catch_up()?;
+                self.reading.catch_up(call.deadline)?;
                 if !self.reading.awaits_acceptance()? {
                     let (identity, library) = self.asked_for(call)?;
                     reader.check(identity, library)?;
@@ -220,13 +220,11 @@ impl Queries {
                     ));
                 }
             }
-            let left = call.until.map(|until| until.saturating_duration_since(now));
-            if left.is_some_and(|left| left.is_zero()) {
+            if call.deadline.has_passed() {
                 return Ok(Status::NotYet);
             }
-            let at_most = |time: Duration| left.map_or(time, |left| left.min(time));
-            wait(at_most(TOLD));
-            sleep(at_most(LOOKED).saturating_sub(now.elapsed()));
+            wait(call.deadline.wait(TOLD));
+            sleep(call.deadline.wait(LOOKED).saturating_sub(now.elapsed()));
         }
     }
 

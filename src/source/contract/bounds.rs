@@ -1,12 +1,14 @@
 //! Limits of a call to a source.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::platform::deadline::Deadline;
 
 /// Limits of one call: a deadline and cancellation by the host.
 #[derive(Clone, Copy)]
 pub struct Bounds<'a> {
-    /// When the call must have ended, retries and pauses included; `None` leaves the source's own time-outs.
-    pub deadline: Option<Instant>,
+    /// When the call must have ended, retries and pauses included; without one the source's own time-outs hold.
+    pub deadline: Deadline,
     /// How long the source may be silent, where that is less than what it allows itself.
     pub silence: Option<Duration>,
     /// Asked between pieces of work and during pauses; `true` ends the call with [`crate::error::Status::Aborted`].
@@ -18,15 +20,9 @@ pub struct Bounds<'a> {
 impl Bounds<'_> {
     /// No bounds but the source's own time-outs.
     pub const NONE: Bounds<'static> = Bounds {
-        deadline: None,
+        deadline: Deadline::NONE,
         silence: None,
         aborted: &|| false,
         session: 0,
     };
-
-    /// The time left until the deadline; `None` without one, zero when it has passed.
-    #[must_use]
-    pub fn left(&self) -> Option<Duration> {
-        self.deadline.map(|at| at.saturating_duration_since(Instant::now()))
-    }
 }

@@ -49,11 +49,11 @@ impl PlexDatabase {
             return Ok(page);
         }
         let section = section(library)?;
-        if bounds.deadline.is_none() {
+        if !bounds.deadline.is_set() {
             self.enable_row_counts();
         }
         // A call with a deadline wants a quick first answer: read no more than it requests.
-        let most = if bounds.deadline.is_some() {
+        let most = if bounds.deadline.is_set() {
             request.size as usize
         } else {
             AHEAD

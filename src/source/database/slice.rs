@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use crate::error::{Error, Meaning, Result, Status};
+use crate::platform::deadline::Deadline;
 use crate::platform::exclusive_open::ExclusiveOpen;
 use crate::platform::files::{self, Inode};
 use crate::platform::foreign::StatementLimit;
@@ -66,13 +67,11 @@ impl DatabaseFile {
         if let Some(error) = guard.suspended_by(|| self.stamp(), self.clock.now_ms()) {
             return Err(error);
         }
-        if bounds.deadline.is_none() {
+        if !bounds.deadline.is_set() {
             std::thread::sleep(guard.pause());
         }
         let begun = Instant::now();
-        let until = bounds
-            .deadline
-            .map_or(begun + LONGEST, |deadline| deadline.min(begun + LONGEST));
+        let end = bounds.deadline.earliest(Deadline::at(begun + LONGEST));
         let mut attempts = 0;
         loop {
             check(bounds)?;
@@ -80,14 +79,11 @@ impl DatabaseFile {
                 std::thread::sleep(Duration::from_millis(u64::from(attempts)));
             }
             let (overrun, slices) = (Instant::now() + SLICE, &self.slices);
-            let is_over = || {
-                let now = Instant::now();
-                now >= until || (bounds.aborted)() || (now >= overrun && slices.has_waiting_fork())
-            };
-            let limit = StatementLimit::new(&is_over);
+            let is_unwanted = || (bounds.aborted)() || (Instant::now() >= overrun && slices.has_waiting_fork());
+            let limit = StatementLimit::new(end, &is_unwanted);
             let runs = |slice: &Slice| RunningSlice {
                 handle: slice.connection.get_interrupt_handle(),
-                until,
+                end,
                 overrun,
             };
             let error = match limit.run(|| self.run_once(work, &runs, &mut guard)) {
@@ -97,10 +93,10 @@ impl DatabaseFile {
                 }
                 Err(error) => error,
             };
-            let is_interrupted = limit.was_hit() || is_over();
+            let is_interrupted = limit.was_hit() || end.has_passed() || is_unwanted();
             let error = match is_interrupted {
                 _ if (bounds.aborted)() => return Err(check(bounds).err().unwrap_or(error)),
-                true if limit.is_stuck() || Instant::now() >= until => self.timed_out(),
+                true if limit.is_stuck() || end.has_passed() => self.timed_out(),
                 true => {
                     drop(guard);
                     guard = self.slices.acquire(bounds)?;
@@ -119,7 +115,7 @@ impl DatabaseFile {
                 guard.add_failure(&error, begun.elapsed(), self.stamp(), self.clock.now_ms());
             }
             // This call reports its own deadline; others are told that the file is unreadable.
-            let is_late = is_interrupted && bounds.left().is_some_and(|left| left.is_zero());
+            let is_late = is_interrupted && bounds.deadline.has_passed();
             return Err(if is_late {
                 Error::new(Status::Timeout, error.message)
             } else {

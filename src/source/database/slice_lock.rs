@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::InterruptHandle;
 
 use crate::error::{Error, Result, Status};
+use crate::platform::deadline::Deadline;
 use crate::platform::fork::{HeldLock, Release, hold};
 use crate::platform::mutex::lock;
 
@@ -48,7 +49,7 @@ struct SliceState {
 pub struct RunningSlice {
     pub handle: InterruptHandle,
     /// When any waiting thread may interrupt it.
-    pub until: Instant,
+    pub end: Deadline,
     /// When a fork may interrupt it.
     pub overrun: Instant,
 }
@@ -57,11 +58,11 @@ impl SliceState {
     fn interrupt_overrun(&self, has_waiting_fork: bool) {
         let Some(running) = &self.running else { return };
         let end = if has_waiting_fork {
-            running.overrun
+            Deadline::at(running.overrun)
         } else {
-            running.until
+            running.end
         };
-        if Instant::now() >= end {
+        if end.has_passed() {
             running.handle.interrupt();
         }
     }
@@ -77,8 +78,7 @@ impl SliceLock {
         while state.is_taken || self.has_waiting_fork() {
             check(bounds)?;
             state.interrupt_overrun(false);
-            let time = bounds.left().map_or(POLL, |left| left.min(POLL));
-            let waited = self.released.wait_timeout(state, time);
+            let waited = self.released.wait_timeout(state, bounds.deadline.wait(POLL));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         state.is_taken = true;
@@ -177,7 +177,7 @@ pub fn check(bounds: &Bounds<'_>) -> Result<()> {
             "the host stopped the reading of Plex's database",
         ));
     }
-    if bounds.left().is_some_and(|left| left.is_zero()) {
+    if bounds.deadline.has_passed() {
         return Err(Error::new(
             Status::Timeout,
             "time is up: Plex's database is read by the next call",

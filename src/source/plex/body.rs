@@ -180,7 +180,7 @@ impl<'a> BodyProgress<'a> {
             return false;
         }
         // Reading the clock is expensive, so it is read once per 64 rows.
-        if self.rows.get().is_multiple_of(64) && self.bounds.left() == Some(Duration::ZERO) {
+        if self.rows.get().is_multiple_of(64) && self.bounds.deadline.has_passed() {
             self.fail(BodyError::Timeout);
             return false;
         }
@@ -268,7 +268,7 @@ impl Read for LimitedBody<'_> {
         if (progress.bounds.aborted)() {
             return Err(progress.fail(BodyError::Aborted));
         }
-        if progress.bounds.left() == Some(Duration::ZERO) {
+        if progress.bounds.deadline.has_passed() {
             return Err(progress.fail(BodyError::Timeout));
         }
         Ok(amount)

@@ -187,7 +187,7 @@ impl PlexHttp {
         let request: Request<()> = request
             .body(())
             .map_err(|error| context.bad_redirect(&format!("a redirect to what is no URL ({error})")))?;
-        let left = bounds.left();
+        let left = bounds.deadline.left();
         if left == Some(Duration::ZERO) {
             return Err(context.timeout().into());
         }

@@ -103,7 +103,7 @@ pub(super) fn run<T>(
     mut attempt: impl FnMut() -> std::result::Result<T, AttemptError>,
 ) -> Result<T> {
     let started = pause.now();
-    let end = match (started.checked_add(retry_for), bounds.deadline) {
+    let end = match (started.checked_add(retry_for), bounds.deadline.moment()) {
         (Some(end), Some(deadline)) => Some(end.min(deadline)),
         (end, deadline) => end.or(deadline),
     };
@@ -151,7 +151,7 @@ pub(super) fn check(pause: &dyn Pause, bounds: &Bounds<'_>, what: &dyn std::fmt:
     if (bounds.aborted)() {
         return Err(aborted(what));
     }
-    if bounds.deadline.is_some_and(|deadline| pause.now() >= deadline) {
+    if bounds.deadline.moment().is_some_and(|moment| pause.now() >= moment) {
         return Err(Error::new(
             Status::Timeout,
             format!("time is up before {what} could be asked for: allow a later deadline"),

@@ -2,6 +2,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+use crate::platform::deadline::Deadline;
 
 /// A clock that pauses move.
 pub(in super::super) struct FakePause {
@@ -74,7 +75,7 @@ fn gives_up_when_no_pause_fits_any_more() {
 fn a_deadline_bounds_the_pauses() {
     let pause = FakePause::new();
     let bounds = Bounds {
-        deadline: Some(pause.now() + Duration::from_millis(100)),
+        deadline: Deadline::at(pause.now() + Duration::from_millis(100)),
         ..Bounds::NONE
     };
     let error = run(&pause, Duration::from_secs(30), &bounds, &"it", || {
@@ -85,7 +86,7 @@ fn a_deadline_bounds_the_pauses() {
     assert_eq!(pause.slept(), Duration::ZERO);
 
     let late = Bounds {
-        deadline: Some(pause.now()),
+        deadline: Deadline::at(pause.now()),
         ..Bounds::NONE
     };
     let error = run(&pause, Duration::ZERO, &late, &"the rows", || Ok(())).unwrap_err();

@@ -1,0 +1,28 @@
+//! Waiting for the write lock: for another process's transaction, or for another thread's.
+
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use crate::platform::deadline::Deadline;
+use crate::platform::mutex::{lock, try_lock};
+
+/// How long a write waits for another process's.
+pub const BUSY: Duration = Duration::from_secs(10);
+
+/// How often a lock that another thread holds is tried.
+const TRY: Duration = Duration::from_millis(1);
+
+/// Locks in time, or not at all. Without a deadline a write waits in line.
+pub fn lock_by<T>(deadline: Deadline, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    if deadline == Deadline::NONE {
+        return Some(lock(mutex));
+    }
+    let end = Instant::now() + deadline.wait(BUSY);
+    loop {
+        let locked = try_lock(mutex);
+        if locked.is_some() || Instant::now() >= end {
+            return locked;
+        }
+        std::thread::sleep(TRY);
+    }
+}

@@ -1,0 +1,103 @@
+//! When a call must have ended, and how long it waits for locks until then.
+
+use std::time::{Duration, Instant};
+
+/// The moment by which a call must have ended, and the longest single wait until then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    moment: Option<Instant>,
+    longest_wait: Option<Duration>,
+}
+
+impl Deadline {
+    /// No deadline: what is called decides how long it waits.
+    pub const NONE: Self = Self {
+        moment: None,
+        longest_wait: None,
+    };
+
+    /// A deadline at this moment.
+    #[must_use]
+    pub const fn at(moment: Instant) -> Self {
+        Self {
+            moment: Some(moment),
+            ..Self::NONE
+        }
+    }
+
+    /// A deadline this long from now. A time beyond the range of the clock is no deadline.
+    #[must_use]
+    pub fn after(time: Duration) -> Self {
+        Self {
+            moment: Instant::now().checked_add(time),
+            ..Self::NONE
+        }
+    }
+
+    /// The same deadline, with single waits of at most this time: a write that is not worth more gives up.
+    #[must_use]
+    pub fn at_most(self, wait: Duration) -> Self {
+        self.earliest(Self {
+            longest_wait: Some(wait),
+            ..Self::NONE
+        })
+    }
+
+    /// The earlier moment and the shorter waits of both.
+    #[must_use]
+    pub fn earliest(self, other: Self) -> Self {
+        Self {
+            moment: least(self.moment, other.moment),
+            longest_wait: least(self.longest_wait, other.longest_wait),
+        }
+    }
+
+    /// The same deadline, with half of the time that is left.
+    #[must_use]
+    pub fn half(self) -> Self {
+        Self {
+            moment: self.left().map(|left| Instant::now() + left / 2),
+            ..self
+        }
+    }
+
+    /// The moment; `None` without one.
+    #[must_use]
+    pub fn moment(self) -> Option<Instant> {
+        self.moment
+    }
+
+    /// Whether there is a moment.
+    #[must_use]
+    pub fn is_set(self) -> bool {
+        self.moment.is_some()
+    }
+
+    /// The time left; `None` without a moment, zero when it has passed.
+    #[must_use]
+    pub fn left(self) -> Option<Duration> {
+        self.moment
+            .map(|moment| moment.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether the moment has passed.
+    #[must_use]
+    pub fn has_passed(self) -> bool {
+        self.moment.is_some_and(|moment| moment <= Instant::now())
+    }
+
+    /// How long one wait that begins now may take; without a deadline this long.
+    #[must_use]
+    pub fn wait(self, longest: Duration) -> Duration {
+        let longest = self.longest_wait.map_or(longest, |wait| wait.min(longest));
+        self.left().map_or(longest, |left| left.min(longest))
+    }
+}
+
+fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    one.into_iter().chain(other).min()
+}
+
+#[cfg(test)]
+#[path = "deadline_tests.rs"]
+mod tests;
