@@ -90,6 +90,13 @@ impl Inner {
                 .unwrap_or_else(|| Tokens::new(options.token.clone())),
             options,
         ));
+        // Which view is read depends on it.
+        if let Some(precondition) = source::precondition(options)
+            && reading.recall_precondition(&precondition)?
+            && let Some(source) = &source
+        {
+            source.set_available(false);
+        }
         reading.reload(Deadline::NONE)?;
         let sync = Arc::new(Syncing::new(
             Arc::clone(&store),

@@ -39,7 +39,7 @@ pub trait Question {
         true
     }
     /// Searches what is known, and fills in `found`, which may be large.
-    fn find<'t>(&self, turn: &Turn<'t>, found: &mut Self::Found<'t>);
+    fn find<'t>(&self, turn: &Turn<'t>, found: &mut Self::Found<'t>) -> Result<()>;
     /// Hands the places of the libraries that it concerns to `each`, if it names none.
     fn asks_for(&self, turn: &Turn<'_>, found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
     /// Returns whether a library was removed from the store after this turn's snapshot, so that the result may lack
@@ -62,7 +62,7 @@ pub trait Question {
         false
     }
     /// Libraries that were never fetched and may have it, when the caller has not the time to fetch them.
-    fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow>;
+    fn unfetched(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Vec<LibraryRow>;
     /// Libraries that this needs and that are not fresh.
     fn stale(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Vec<LibraryRow>;
     /// Libraries that should list it, and do not: it may be new.
@@ -105,7 +105,7 @@ impl<Q: Question> TurnFacts<'_, '_, Q> {
     /// The libraries that a step is about.
     fn libraries_of(&self, step: QueryStep) -> Vec<LibraryRow> {
         match step {
-            QueryStep::SearchUnfetched(_) => self.question.unfetched(self.turn),
+            QueryStep::SearchUnfetched(_) => self.question.unfetched(self.turn, self.found),
             QueryStep::Refresh => self.question.stale(self.turn, self.found),
             QueryStep::Probe(_) | QueryStep::Search(_) => self.question.missing(self.turn, self.found),
             QueryStep::Rebuild | QueryStep::GiveUp | QueryStep::Verify | QueryStep::Answer => Vec::new(),
@@ -162,7 +162,7 @@ impl<Q: Question> Facts for TurnFacts<'_, '_, Q> {
 
     fn unfetched(&self) -> bool {
         // Not of a server that just failed: bringing up to date says so.
-        !self.question.unfetched(self.turn).is_empty() && self.turn.queries.sync.recent_failure(0).is_none()
+        !self.question.unfetched(self.turn, self.found).is_empty() && self.turn.queries.sync.recent_failure(0).is_none()
     }
 
     fn stale(&self) -> bool {
@@ -220,7 +220,9 @@ impl Queries {
             now_ms,
         };
         let mut found = Q::Found::default();
-        question.find(&turn, &mut found);
+        if question.find(&turn, &mut found).is_err() {
+            return Err(then);
+        }
         let mut state = QueryState::new(snapshot.sequence(), now_ms);
         state.at_once = true;
         // What most questions are. The plan needs no step either where none of its facts holds, and takes longer to see it.
@@ -295,7 +297,7 @@ impl Queries {
                 now_ms,
             };
             let mut found = Q::Found::default();
-            question.find(&turn, &mut found);
+            question.find(&turn, &mut found)?;
             let facts = TurnFacts {
                 turn: &turn,
                 question,

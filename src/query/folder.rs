@@ -26,18 +26,24 @@ struct FolderQuestion<'p> {
     path: &'p Normal<'p>,
     /// What the answer says besides: left here for who gets it.
     facts: Cell<FolderFacts>,
-    /// Files are listed below it.
-    is_listed: Cell<bool>,
-    /// It is no folder, but a file that is listed.
-    is_file: Cell<bool>,
     /// What is below it was just asked for.
     is_asked: Cell<bool>,
-    /// All that is below it is known, of libraries that were never fetched.
-    is_whole: Cell<bool>,
     /// A file below it on this machine, once it was looked for.
     file: OnceCell<Option<Vec<u8>>>,
     /// What is listed counts alone: the store is not read.
     at_once: bool,
+}
+
+/// What is known of a folder.
+#[derive(Default)]
+struct FoundFolder<'t> {
+    outcome: FolderResolution<'t>,
+    /// Files are listed below it.
+    is_listed: bool,
+    /// It is no folder, but a file that is listed.
+    is_file: bool,
+    /// All that is below it is known, of libraries that were never fetched.
+    is_whole: bool,
 }
 
 impl Queries {
@@ -83,10 +89,7 @@ impl<'p> FolderQuestion<'p> {
         Self {
             path,
             facts: Cell::default(),
-            is_listed: Cell::default(),
-            is_file: Cell::default(),
             is_asked: Cell::default(),
-            is_whole: Cell::default(),
             file: OnceCell::new(),
             at_once,
         }
@@ -117,8 +120,8 @@ impl FolderQuestion<'_> {
         Some(turn.snapshot.rows[place].library.title.as_str())
     }
 
-    /// A file below it, as a library of this kind would list one.
-    fn file(&self, kind: LibraryKind) -> Option<&[u8]> {
+    /// Looks on the disk, once, for a file below it, as a library of this kind would list one.
+    fn find_file(&self, kind: LibraryKind) -> Option<&[u8]> {
         let folder = || first_file(&named(self.path.raw()), kind).map(|file| bytes_of(&file).to_vec());
         self.file.get_or_init(folder).as_deref()
     }
@@ -151,7 +154,7 @@ impl FolderQuestion<'_> {
         if !outcome.by_one_file || row.due || sync.has_moved(row) && !searched {
             return Ok(false);
         }
-        let file = self.file(row.library.kind);
+        let file = self.find_file(row.library.kind);
         file.map_or(Ok(false), |file| {
             Normal::with(file, |file| sync.remembers(identity, row, SearchTarget::Path(file)))
         })
@@ -159,61 +162,55 @@ impl FolderQuestion<'_> {
 }
 
 impl Question for FolderQuestion<'_> {
-    type Found<'t> = FolderResolution<'t>;
+    type Found<'t> = FoundFolder<'t>;
     const VERIFIES_FIRST: bool = false;
 
-    fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut FolderResolution<'t>) {
-        let mappings = turn.queries.reading.mappings();
-        let views = &turn.snapshot.views;
-        *outcome = FolderResolver::new(views, turn.scope, mappings, self.path).resolve();
+    fn find<'t>(&self, turn: &Turn<'t>, found: &mut FoundFolder<'t>) -> Result<()> {
+        let (views, mappings) = (&turn.snapshot.views, turn.queries.reading.mappings());
+        let resolver = || FolderResolver::new(views, turn.scope, mappings, self.path);
+        found.outcome = resolver().resolve();
         if self.at_once {
-            return;
+            return Ok(());
         }
-        self.is_listed.set(outcome.rung != Rung::None);
-        self.is_whole.set(false);
-        self.is_file.set(
-            outcome.rung == Rung::None && {
-                let mut file = Resolution::default();
-                Resolver::new(views, turn.scope, mappings).resolve_normal(self.path, None, &mut file);
-                matches!(file.rung, Rung::Exact | Rung::Mapped)
-            },
-        );
-        if outcome.reason == Reason::NotFetched {
-            let whole = self
-                .is_whole(turn)
-                .then(|| FolderResolver::new(views, turn.scope, mappings, self.path).resolve_unfetched());
-            let whole = whole.flatten();
-            self.is_whole.set(whole.is_some());
-            if let Some(found) =
-                whole.or_else(|| FolderResolver::new(views, turn.scope, mappings, self.path).resolve_by_one_file())
-            {
-                *outcome = found;
+        found.is_listed = found.outcome.rung != Rung::None;
+        if !found.is_listed {
+            let mut file = Resolution::default();
+            Resolver::new(views, turn.scope, mappings).resolve_normal(self.path, None, &mut file);
+            found.is_file = matches!(file.rung, Rung::Exact | Rung::Mapped);
+        }
+        if found.outcome.reason == Reason::NotFetched {
+            let whole = self.is_whole(turn).then(|| resolver().resolve_unfetched()).flatten();
+            found.is_whole = whole.is_some();
+            if let Some(outcome) = whole.or_else(|| resolver().resolve_by_one_file()) {
+                found.outcome = outcome;
             }
         }
+        Ok(())
     }
 
-    fn asks_for(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>, each: &mut dyn FnMut(usize)) {
-        if outcome.folders.is_empty() {
+    fn asks_for(&self, turn: &Turn<'_>, found: &FoundFolder<'_>, each: &mut dyn FnMut(usize)) {
+        if found.outcome.folders.is_empty() {
             let stands = self.places(turn);
             (0..stands.len())
                 .filter(|place| stands[*place] > FolderPosition::Elsewhere)
                 .for_each(each);
         } else {
-            outcome.folders.iter().for_each(|folder| each(folder.library));
+            found.outcome.folders.iter().for_each(|folder| each(folder.library));
         }
     }
 
     /// Segments stay what they are while they are read.
-    fn was_evicted(&self, _: &Turn<'_>, _: &FolderResolution<'_>) -> Result<bool> {
+    fn was_evicted(&self, _: &Turn<'_>, _: &FoundFolder<'_>) -> Result<bool> {
         Ok(false)
     }
 
-    fn is_lost(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>) -> bool {
-        outcome.broken || turn.snapshot.incomplete
+    fn is_lost(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> bool {
+        found.outcome.broken || turn.snapshot.incomplete
     }
 
     /// Some of the items below it, if the folder was found for sure.
-    fn unverified(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>) -> Result<Vec<Unverified>> {
+    fn unverified(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> Result<Vec<Unverified>> {
+        let outcome = &found.outcome;
         let mut unverified = Vec::new();
         let mappings = turn.queries.reading.mappings();
         let sure = matches!(outcome.rung, Rung::Exact | Rung::Mapped) || outcome.confidence == Confidence::High;
@@ -231,23 +228,23 @@ impl Question for FolderQuestion<'_> {
         Ok(unverified)
     }
 
-    fn is_exact_hit(&self, outcome: &FolderResolution<'_>) -> bool {
-        outcome.total == 1 && matches!(outcome.rung, Rung::Exact | Rung::Mapped)
+    fn is_exact_hit(&self, found: &FoundFolder<'_>) -> bool {
+        found.outcome.total == 1 && matches!(found.outcome.rung, Rung::Exact | Rung::Mapped)
     }
 
     /// A call that can wait gets all that is below it.
-    fn is_settled(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>, searched: bool) -> Result<bool> {
+    fn is_settled(&self, turn: &Turn<'_>, found: &FoundFolder<'_>, searched: bool) -> Result<bool> {
         let has_deadline = turn.call.deadline.is_set();
-        Ok(self.is_whole.get() || has_deadline && self.is_remembered(turn, outcome, searched)?)
+        Ok(found.is_whole || has_deadline && self.is_remembered(turn, &found.outcome, searched)?)
     }
 
     /// Asked for a file below it, as for that file, where it lies in one of their folders.
-    fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+    fn unfetched(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
         let sync = &turn.queries.sync;
         let may_search = |identity| !sync.is_local() || sync.may_search(identity);
         let can_list = can_list_folders(sync);
         let is_due = can_list || turn.call.deadline.is_set();
-        if !is_due || self.is_listed.get() || !turn.snapshot.identity.is_some_and(may_search) {
+        if !is_due || found.is_listed || !turn.snapshot.identity.is_some_and(may_search) {
             return Vec::new();
         }
         let stands = self.places(turn);
@@ -257,12 +254,12 @@ impl Question for FolderQuestion<'_> {
             .filter(|row| !row.generation.is_fetched())
             .collect();
         if !can_list {
-            rows.retain(|row| self.file(row.library.kind).is_some());
+            rows.retain(|row| self.find_file(row.library.kind).is_some());
         }
         rows
     }
 
-    fn stale(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>) -> Vec<LibraryRow> {
+    fn stale(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
         let (queries, snapshot) = (turn.queries, turn.snapshot);
         let fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, turn.now_ms) == Need::Nothing;
         // What most calls are; allocates nothing.
@@ -271,7 +268,7 @@ impl Question for FolderQuestion<'_> {
         }
         let stands = self.places(turn);
         let all = matches!(turn.scope, Scope::All);
-        let others = !stands.iter().any(|place| *place > FolderPosition::Elsewhere) && outcome.rung == Rung::None;
+        let others = !stands.iter().any(|place| *place > FolderPosition::Elsewhere) && found.outcome.rung == Rung::None;
         places(turn.scope, snapshot.rows.len())
             .filter(|place| {
                 let row = &snapshot.rows[*place];
@@ -286,8 +283,8 @@ impl Question for FolderQuestion<'_> {
     }
 
     /// It may be new where nothing is listed below it.
-    fn missing(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>) -> Vec<LibraryRow> {
-        if self.is_file.get() || matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
+    fn missing(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
+        if found.is_file || matches!(found.outcome.rung, Rung::Exact | Rung::Mapped) {
             return Vec::new();
         }
         let mut owners = self.owners(turn);
@@ -322,7 +319,7 @@ impl Question for FolderQuestion<'_> {
             }
         }
         let kind = libraries.first().map(|row| row.library.kind).unwrap_or_default();
-        let Some(file) = self.file(kind) else {
+        let Some(file) = self.find_file(kind) else {
             return Ok(None);
         };
         Normal::with(file, |file| {
@@ -333,11 +330,11 @@ impl Question for FolderQuestion<'_> {
     fn answer<R>(
         &self,
         turn: &Turn<'_>,
-        outcome: &FolderResolution<'_>,
+        found: &FoundFolder<'_>,
         state: QueryState,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let (queries, snapshot) = (turn.queries, turn.snapshot);
+        let (queries, snapshot, outcome) = (turn.queries, turn.snapshot, &found.outcome);
         let rows = snapshot.asked(turn.scope);
         let unfetched = rows.iter().all(|row| !row.generation.is_fetched());
         let status = match (outcome.total, state.late) {
@@ -364,10 +361,10 @@ impl Question for FolderQuestion<'_> {
         let old = outcome.by_one_file && !self.is_remembered(turn, outcome, state.has_searched())?;
         answer.stale = old
             || fetched().any(|row| queries.has_expired(&state, row, now))
-            || !self.unverified(turn, outcome)?.is_empty();
+            || !self.unverified(turn, found)?.is_empty();
         let message;
         if status != Status::Ok || answer.reason != Reason::None {
-            let asked = (self.path.raw(), self.is_file.get(), self.owner_elsewhere(turn));
+            let asked = (self.path.raw(), found.is_file, self.owner_elsewhere(turn));
             message = explain_folder(queries, &answer, outcome, rows, asked, state.failure.as_ref());
             answer.message = &message;
         }

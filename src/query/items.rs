@@ -1,7 +1,6 @@
 //! Answers for GUIDs and titles, from the store's indexes. Stale libraries in scope are refreshed first. A title query
 //! with a deadline searches libraries that were never fetched on the server, as a path query does.
 
-use std::cell::OnceCell;
 use std::time::Instant;
 
 use super::answer::Answer;
@@ -25,6 +24,7 @@ enum By<'q> {
 }
 
 /// What the libraries that answer have.
+#[derive(Default)]
 struct FoundItems {
     /// With the place of their library: as many as an answer holds.
     items: Vec<(usize, Item)>,
@@ -67,47 +67,6 @@ impl By<'_> {
             }
             _ => Ok(false),
         }
-    }
-
-    /// What the store finds in the libraries that answer; read once a turn.
-    fn read<'f>(&self, turn: &Turn<'_>, found: &'f OnceCell<FoundItems>) -> Result<&'f FoundItems> {
-        if let Some(items) = found.get() {
-            return Ok(items);
-        }
-        let queries = turn.queries;
-        let mut all = FoundItems {
-            items: Vec::new(),
-            total: 0,
-            by_words: true,
-            was_evicted: false,
-        };
-        for (at, row) in turn.snapshot.asked(turn.scope).iter().enumerate() {
-            if !self.is_answered_by(turn, row)? {
-                continue;
-            }
-            let reading = Instant::now();
-            let hits = match self {
-                By::Guid(guid) => queries
-                    .store
-                    .items_with_guid(row, guid, MAX_CANDIDATES, turn.call.deadline)?,
-                By::Title(title) => queries
-                    .store
-                    .items_with_title(row, title, MAX_CANDIDATES, turn.call.deadline)?,
-            };
-            queries.counters.add_time(Spent::Store, reading.elapsed());
-            queries.counters.add_time(Spent::Away, reading.elapsed());
-            all.was_evicted |= row.generation.is_fetched() && !hits.is_current;
-            // A title of one library is better than words of all others.
-            match (all.by_words, hits.by_words) {
-                (false, true) => continue,
-                (true, false) => (all.items, all.total, all.by_words) = (Vec::new(), 0, false),
-                _ => {}
-            }
-            all.total += hits.total;
-            all.items.extend(hits.items.into_iter().map(|item| (at, item)));
-        }
-        all.items.truncate(MAX_CANDIDATES);
-        Ok(found.get_or_init(|| all))
     }
 }
 
@@ -156,32 +115,62 @@ fn unfetched_rows<'t>(turn: &Turn<'t>) -> impl Iterator<Item = &'t LibraryRow> +
 }
 
 impl Question for By<'_> {
-    type Found<'t> = OnceCell<FoundItems>;
+    type Found<'t> = FoundItems;
     const VERIFIES_FIRST: bool = false;
 
-    fn find(&self, _: &Turn<'_>, _: &mut OnceCell<FoundItems>) {}
+    /// Reads the store, in the libraries that answer.
+    fn find(&self, turn: &Turn<'_>, all: &mut FoundItems) -> Result<()> {
+        let queries = turn.queries;
+        all.by_words = true;
+        for (at, row) in turn.snapshot.asked(turn.scope).iter().enumerate() {
+            if !self.is_answered_by(turn, row)? {
+                continue;
+            }
+            let reading = Instant::now();
+            let hits = match self {
+                By::Guid(guid) => queries
+                    .store
+                    .items_with_guid(row, guid, MAX_CANDIDATES, turn.call.deadline)?,
+                By::Title(title) => queries
+                    .store
+                    .items_with_title(row, title, MAX_CANDIDATES, turn.call.deadline)?,
+            };
+            queries.counters.add_time(Spent::Store, reading.elapsed());
+            queries.counters.add_time(Spent::Away, reading.elapsed());
+            all.was_evicted |= row.generation.is_fetched() && !hits.is_current;
+            // A title of one library is better than words of all others.
+            match (all.by_words, hits.by_words) {
+                (false, true) => continue,
+                (true, false) => (all.items, all.total, all.by_words) = (Vec::new(), 0, false),
+                _ => {}
+            }
+            all.total += hits.total;
+            all.items.extend(hits.items.into_iter().map(|item| (at, item)));
+        }
+        all.items.truncate(MAX_CANDIDATES);
+        Ok(())
+    }
 
     /// A GUID or title may be of any.
-    fn asks_for(&self, turn: &Turn<'_>, _: &OnceCell<FoundItems>, each: &mut dyn FnMut(usize)) {
+    fn asks_for(&self, turn: &Turn<'_>, _: &FoundItems, each: &mut dyn FnMut(usize)) {
         places(turn.scope, turn.snapshot.rows.len()).for_each(each);
     }
 
-    fn was_evicted(&self, turn: &Turn<'_>, found: &OnceCell<FoundItems>) -> Result<bool> {
-        Ok(self.read(turn, found)?.was_evicted)
+    fn was_evicted(&self, _: &Turn<'_>, found: &FoundItems) -> Result<bool> {
+        Ok(found.was_evicted)
     }
 
     /// Always `false`: these queries read the store, not segments.
-    fn is_lost(&self, _: &Turn<'_>, _: &OnceCell<FoundItems>) -> bool {
+    fn is_lost(&self, _: &Turn<'_>, _: &FoundItems) -> bool {
         false
     }
 
     /// Which of the items were invalidated, or one of their files, and not verified since.
-    fn unverified(&self, turn: &Turn<'_>, found: &OnceCell<FoundItems>) -> Result<Vec<Unverified>> {
+    fn unverified(&self, turn: &Turn<'_>, found: &FoundItems) -> Result<Vec<Unverified>> {
         let snapshot = turn.snapshot;
         let first = places(turn.scope, snapshot.rows.len()).start;
-        let FoundItems { items, .. } = self.read(turn, found)?;
         let mut unverified = Vec::new();
-        for (at, item) in items {
+        for (at, item) in &found.items {
             let (place, key) = (first + at, item.rating_key.as_str());
             let is_unverified =
                 |path: &[u8]| Normal::with(path, |normal| snapshot.is_unverified(place, normal, path, key));
@@ -197,7 +186,7 @@ impl Question for By<'_> {
     }
 
     /// A library that was never fetched answers with what a search found a while ago.
-    fn is_settled(&self, turn: &Turn<'_>, _: &OnceCell<FoundItems>, _: bool) -> Result<bool> {
+    fn is_settled(&self, turn: &Turn<'_>, _: &FoundItems, _: bool) -> Result<bool> {
         for row in unfetched_rows(turn) {
             if self.is_answered_by(turn, row)? {
                 return Ok(true);
@@ -206,14 +195,14 @@ impl Question for By<'_> {
         Ok(false)
     }
 
-    fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+    fn unfetched(&self, turn: &Turn<'_>, _: &FoundItems) -> Vec<LibraryRow> {
         match self {
             By::Title(_) if turn.call.deadline.is_set() => unfetched_rows(turn).cloned().collect(),
             _ => Vec::new(),
         }
     }
 
-    fn stale(&self, turn: &Turn<'_>, _: &OnceCell<FoundItems>) -> Vec<LibraryRow> {
+    fn stale(&self, turn: &Turn<'_>, _: &FoundItems) -> Vec<LibraryRow> {
         let now = turn.now_ms;
         let rows = turn.snapshot.asked(turn.scope).iter();
         rows.filter(|row| need(&turn.queries.sync.age(row), &turn.queries.policy, now) != Need::Nothing)
@@ -222,7 +211,7 @@ impl Question for By<'_> {
     }
 
     /// A GUID or title lies in no folder.
-    fn missing(&self, _: &Turn<'_>, _: &OnceCell<FoundItems>) -> Vec<LibraryRow> {
+    fn missing(&self, _: &Turn<'_>, _: &FoundItems) -> Vec<LibraryRow> {
         Vec::new()
     }
 
@@ -243,7 +232,7 @@ impl Question for By<'_> {
     fn answer<R>(
         &self,
         turn: &Turn<'_>,
-        found: &OnceCell<FoundItems>,
+        found: &FoundItems,
         state: QueryState,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
@@ -257,7 +246,7 @@ impl Question for By<'_> {
         let now = turn.now_ms;
         let FoundItems {
             items, total, by_words, ..
-        } = self.read(turn, found)?;
+        } = found;
         let (total, unverified) = (*total, self.unverified(turn, found)?);
         let what = match self {
             By::Guid(guid) => format!("the GUID '{guid}'"),

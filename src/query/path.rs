@@ -242,9 +242,10 @@ impl Question for PathQuestion<'_> {
         queries.shown.check_path(self.path.raw()).is_ok()
     }
 
-    fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut Resolution<'t>) {
+    fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut Resolution<'t>) -> Result<()> {
         let (mappings, first) = (turn.queries.reading.mappings(), self.first.take());
         Resolver::new(&turn.snapshot.views, turn.scope, mappings).resolve_normal(self.path, first, outcome);
+        Ok(())
     }
 
     /// Those that have it, else those that should.
@@ -300,7 +301,7 @@ impl Question for PathQuestion<'_> {
         is_known(outcome) && outcome.total == 1 && !outcome.unverified && !self.is_lost(turn, outcome)
     }
 
-    fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+    fn unfetched(&self, turn: &Turn<'_>, _: &Resolution<'_>) -> Vec<LibraryRow> {
         let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched();
         let asked = turn.snapshot.asked(turn.scope);
         // Where a search costs no request, the first answers come by one in any case.

@@ -45,12 +45,12 @@ pub fn fallback_view(options: &Options) -> Option<View> {
     options.database.as_ref().and_then(|_| server_view(options))
 }
 
-/// Returns a function that computes the precondition of the database and the server; see [`Source::precondition`].
-/// `None` unless the options name both.
+/// Returns the precondition of the database and the server, without asking either; see [`Source::precondition`]. `None` unless
+/// the options name both.
 #[must_use]
-pub fn precondition(options: &Options) -> Option<Box<dyn Fn() -> Option<String> + Send + Sync>> {
-    let (database, url) = (options.database.clone()?, options.server_url.clone()?);
-    Some(Box::new(move || precondition_of(&database, url.trim_end_matches('/'))))
+pub fn precondition(options: &Options) -> Option<String> {
+    let (database, url) = (options.database.as_deref()?, options.server_url.as_deref()?);
+    precondition_of(database, url.trim_end_matches('/'))
 }
 
 fn server_view(options: &Options) -> Option<View> {

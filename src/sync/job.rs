@@ -125,14 +125,10 @@ impl Syncing {
 
     /// Returns the capabilities of the source; `None` without a source.
     pub fn abilities(&self) -> Option<Abilities> {
-        let source = self.source.as_deref()?;
-        if self.reading.take_recalled() {
-            source.set_available(false);
-        }
-        Some(source.abilities())
+        self.source.as_deref().map(Source::abilities)
     }
 
-    /// Why the source that was named first is not asked, as the last job found out; `None` if it is asked.
+    /// Why the source that was named first is not asked, as the store knew or the last job found out; `None` if it is asked.
     pub fn why_unavailable(&self) -> Option<String> {
         self.source.as_deref().and_then(Source::why_unavailable)
     }

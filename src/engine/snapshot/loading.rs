@@ -67,7 +67,6 @@ impl Reading {
 
     /// With `continues`, a library whose segments did not change keeps its memtable: only newer changes are read.
     fn load_once(&self, continues: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
-        self.read_precondition()?;
         let before = self.snapshot.read();
         let known = LoadedState {
             reading: self,

@@ -35,12 +35,6 @@ pub struct Reading {
     /// Opened offline: no call can have the token accepted.
     pub(super) is_offline: bool,
     pub(super) is_unavailable: AtomicBool,
-    /// The precondition of the first source, as text; `None` if it is always available.
-    pub(super) precondition: Option<Box<dyn Fn() -> Option<String> + Send + Sync>>,
-    /// Whether the stored state of the precondition was read.
-    pub(super) is_precondition_read: AtomicBool,
-    /// The stored state made the first source unavailable, and the source does not know yet.
-    pub(super) is_unavailability_read: AtomicBool,
     pub(super) snapshot: Swap<Snapshot>,
     /// Held while a thread rebuilds segments.
     pub(super) rebuilding: Mutex<()>,
@@ -79,9 +73,6 @@ impl Reading {
             tokens,
             is_offline: options.offline,
             is_unavailable: AtomicBool::new(false),
-            precondition: source::precondition(options),
-            is_precondition_read: AtomicBool::new(false),
-            is_unavailability_read: AtomicBool::new(false),
             snapshot: Swap::new(Snapshot::default()),
             rebuilding: Mutex::new(()),
             catching_up: Mutex::new(()),

@@ -126,33 +126,17 @@ impl Reading {
 
     /// Notes whether the first source is unavailable: the fallback source may show another view.
     pub fn set_unavailable(&self, is_unavailable: bool) {
-        self.is_precondition_read.store(true, Ordering::Relaxed);
-        self.is_unavailability_read.store(false, Ordering::Release);
         if self.fallback_view.is_some() && self.is_unavailable.swap(is_unavailable, Ordering::AcqRel) != is_unavailable
         {
             self.snapshot.read().outdated.store(true, Ordering::Release);
         }
     }
 
-    /// Applies the stored state of the precondition, without asking any source.
-    pub(super) fn read_precondition(&self) -> Result<()> {
-        let Some(precondition) = &self.precondition else {
-            return Ok(());
-        };
-        if self.is_precondition_read.swap(true, Ordering::Relaxed) {
-            return Ok(());
-        }
-        if let Some(words) = precondition()
-            && self.store.last_precondition(xxh3_64(words.as_bytes()))? == Some(false)
-        {
-            self.is_unavailable.store(true, Ordering::Release);
-            self.is_unavailability_read.store(true, Ordering::Release);
-        }
-        Ok(())
-    }
-
-    /// Returns once whether the stored state made the first source unavailable.
-    pub fn take_recalled(&self) -> bool {
-        self.is_unavailability_read.load(Ordering::Acquire) && self.is_unavailability_read.swap(false, Ordering::AcqRel)
+    /// Notes what the store knows of the first source's precondition, without asking any source. Returns whether the source is
+    /// unavailable.
+    pub fn recall_precondition(&self, precondition: &str) -> Result<bool> {
+        let known = self.store.last_precondition(xxh3_64(precondition.as_bytes()))?;
+        self.set_unavailable(known == Some(false));
+        Ok(known == Some(false))
     }
 }
