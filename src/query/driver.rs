@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::planner::{Facts, KnownLibraries, ListStep, QueryState, QueryStep};
 use super::room::Queries;
-use crate::engine::{EvictionPin, LibraryRow, Reading, Resolved, Snapshot};
+use crate::engine::{EvictionPin, LibraryRow, Reading, Snapshot};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::is_stale;
 use crate::matching::Scope;
@@ -194,7 +194,7 @@ impl Queries {
         give: impl FnOnce(F, &Answer<'_>) -> Result<R>,
     ) -> std::result::Result<Result<R>, F> {
         let snapshot = self.reading.snapshot();
-        let Ok(Some(Scope::One(place))) = Self::scope(call, &snapshot) else {
+        let Ok(Some(Scope::One(place))) = call.scope(&snapshot) else {
             return Err(then);
         };
         // It takes longer to come than all that is done until it is read.
@@ -271,29 +271,18 @@ impl Queries {
         }
         let mut state = QueryState::new(snapshot.sequence(), now_ms);
         loop {
-            let scope = Self::scope(call, &snapshot)?;
-            let others = !snapshot.rows.is_empty();
-            let libraries = match scope {
-                Some(Scope::All) if !others => KnownLibraries::None,
-                Some(_) => KnownLibraries::Known,
-                None => KnownLibraries::Unknown { others },
+            let Some(scope) = self.find_scope(call, &snapshot, &mut state)? else {
+                drop(snapshot);
+                question.announce(&self.sync);
+                self.ask_for_libraries(call, &mut state)?;
+                (snapshot, now_ms) = self.read_on(call)?;
+                continue;
             };
-            match state.list(libraries, self.sync.may_ask(call)) {
-                ListStep::GoOn => {}
-                ListStep::Ask => {
-                    drop(snapshot);
-                    question.announce(&self.sync);
-                    self.ask_for_libraries(call, &mut state)?;
-                    (snapshot, now_ms) = self.read_on(call)?;
-                    continue;
-                }
-                ListStep::Refuse => return Err(self.refusal(call, &snapshot, state)),
-            }
             let turn = Turn {
                 queries: self,
                 call,
                 snapshot: &snapshot,
-                scope: scope.unwrap_or(Scope::All),
+                scope,
                 now_ms,
             };
             let mut found = Q::Found::default();
@@ -305,19 +294,7 @@ impl Queries {
             };
             let step = state.next(&facts)?;
             facts.each_asked(&mut |place| snapshot.ask_for(place, now_ms));
-            if step != QueryStep::Answer {
-                let (libraries, unverified) = (facts.libraries_of(step), facts.items_of(step)?);
-                facts.each_asked(&mut |place| wanted.fetch(snapshot.rows[place].id));
-                for row in &libraries {
-                    wanted.fetch(row.id);
-                }
-                drop(found); // it borrows from the snapshot
-                drop(snapshot); // others may replace it while this waits for the server
-                self.take(step, call, question, &libraries, &unverified, &mut state)?;
-            } else if facts.was_evicted(&state)? && state.begin_again() {
-                drop(found);
-                drop(snapshot);
-            } else {
+            if step == QueryStep::Answer && !(facts.was_evicted(&state)? && state.begin_again()) {
                 facts.each_asked(&mut |place| wanted.read(snapshot.rows[place].id));
                 let given = question.answer(&turn, &found, state, then);
                 drop(found);
@@ -325,7 +302,32 @@ impl Queries {
                 self.reading.answered(wanted, now_ms, call.deadline);
                 return given;
             }
+            let (libraries, unverified) = (facts.libraries_of(step), facts.items_of(step)?);
+            if step != QueryStep::Answer {
+                facts.each_asked(&mut |place| wanted.fetch(snapshot.rows[place].id));
+                for row in &libraries {
+                    wanted.fetch(row.id);
+                }
+            }
+            drop(found); // it borrows from the snapshot
+            drop(snapshot); // others may replace it while this waits for the server
+            self.take(step, call, question, &libraries, &unverified, &mut state)?;
             (snapshot, now_ms) = self.read_on(call)?;
+        }
+    }
+
+    /// The libraries of a call in this snapshot; `None` if the server is to be asked for them first.
+    fn find_scope(&self, call: &Call<'_>, snapshot: &Snapshot, state: &mut QueryState) -> Result<Option<Scope>> {
+        let (scope, others) = (call.scope(snapshot)?, !snapshot.rows.is_empty());
+        let libraries = match scope {
+            Some(Scope::All) if !others => KnownLibraries::None,
+            Some(_) => KnownLibraries::Known,
+            None => KnownLibraries::Unknown { others },
+        };
+        match state.list(libraries, self.sync.may_ask(call)) {
+            ListStep::GoOn => Ok(Some(scope.unwrap_or(Scope::All))),
+            ListStep::Ask => Ok(None),
+            ListStep::Refuse => Err(self.refusal(call, snapshot, state.failure.take())),
         }
     }
 
@@ -386,19 +388,9 @@ impl Queries {
         failure.map_or(Ok(()), |error| self.back_off_after(call, state, error))
     }
 
-    /// Resolves the call's library in this snapshot; `None` if it is unknown.
-    pub(super) fn scope(call: &Call<'_>, snapshot: &Snapshot) -> Result<Option<Scope>> {
-        let resolved = call.library.map(|library| library.resolve(snapshot)).transpose()?;
-        Ok(match resolved {
-            None => Some(Scope::All),
-            Some(Resolved::Scope(scope)) => Some(scope),
-            Some(Resolved::Unknown) => None,
-        })
-    }
-
     /// Why there is no such library.
-    fn refusal(&self, call: &Call<'_>, snapshot: &Snapshot, state: QueryState) -> Error {
-        match (state.failure, call.library) {
+    fn refusal(&self, call: &Call<'_>, snapshot: &Snapshot, failure: Option<Error>) -> Error {
+        match (failure, call.library) {
             (Some(error), _) => error,
             (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_ask(call) => {
                 library.unknown(snapshot, &self.reading)

@@ -86,7 +86,7 @@ impl Queries {
     /// segment serves as well: the form depends on the spelling only.
     fn known_form(&self, call: &Call<'_>, spelling: &Spelling<'_>, room: &mut [u8]) -> Option<usize> {
         let snapshot = self.reading.snapshot();
-        let Ok(Some(Scope::One(place))) = Self::scope(call, &snapshot) else {
+        let Ok(Some(Scope::One(place))) = call.scope(&snapshot) else {
             return None;
         };
         let view = snapshot.views.get(place)?;
@@ -117,7 +117,7 @@ impl Queries {
     fn is_known_as_it_is(&self, call: &Call<'_>, path: &[u8]) -> Result<bool> {
         self.reading.catch_up(call.deadline)?;
         let snapshot = self.reading.snapshot();
-        let Some(scope) = Self::scope(call, &snapshot)? else {
+        let Some(scope) = call.scope(&snapshot)? else {
             return Ok(false);
         };
         let found = Resolver::new(&snapshot.views, scope, self.reading.mappings()).resolve(path);

@@ -46,6 +46,7 @@ pub struct Call<'a> {
 
 impl Call<'_> {
     /// Which libraries are meant; `None` if one is named that is not known.
+    #[inline]
     pub fn scope(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {
         match self.library.map(|library| library.resolve(snapshot)).transpose()? {
             None => Ok(Some(Scope::All)),

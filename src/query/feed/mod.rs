@@ -236,12 +236,8 @@ impl Queries {
     /// Whether the server has to be asked before what is listed is what it has.
     fn is_something_due(&self, call: &Call<'_>) -> Result<bool> {
         let snapshot = self.reading.snapshot();
-        let scope = match call.library {
-            None => Scope::All,
-            Some(library) => match library.resolve(&snapshot)? {
-                Resolved::Scope(scope) => scope,
-                Resolved::Unknown => return Ok(false),
-            },
+        let Some(scope) = call.scope(&snapshot)? else {
+            return Ok(false);
         };
         let now = self.clock.now_ms();
         let mut rows = places(scope, snapshot.rows.len()).filter_map(|place| snapshot.rows.get(place));

@@ -63,8 +63,12 @@ impl PlexDatabase {
         let section = section(library)?;
         // Row counts are valid for the index if no single item was added or removed since.
         let is_counted = known.count_at_since()? == Some(known.count()?);
-        let rows = row_count_in(known.since()).zip(row_count_in(&library.change.token));
-        let rows = rows.filter(|_| is_counted).zip(Mark::parse(&library.change.token));
+        let token = &library.change.token;
+        let none_went = |changed: &ChangedRows| {
+            let rows = row_count_in(known.since()).map(|rows| rows + changed.new);
+            let is_at_mark = || Mark::parse(token).as_ref() == Some(&changed.now);
+            is_counted && rows.is_some() && rows == row_count_in(token) && is_at_mark()
+        };
         // Lets later probes count the rows, so that the next delta detects removals by the count.
         self.enable_row_counts();
         // Reads items in the rest of this slice: opening the file costs more than reading changes.
@@ -73,11 +77,8 @@ impl PlexDatabase {
                 return Ok(None);
             };
             let read = Self::read_some(slice, library, &changed.ids)?;
-            let adds_up = rows
-                .as_ref()
-                .is_some_and(|((then, now), mark)| then + changed.new == *now && *mark == changed.now);
             let count = || ItemReader::new(&slice.connection, section, leaf_types(library.kind)).counts(i64::MAX);
-            let count = (!adds_up).then(|| slice.query(count)).transpose()?;
+            let count = (!none_went(&changed)).then(|| slice.query(count)).transpose()?;
             Ok(Some((changed, read, count.map(|(_, count)| count))))
         })?
         else {

@@ -187,56 +187,75 @@ impl FeedQuery<'_> {
         limit: usize,
         listed: &dyn Fn(&FeedEntry) -> rusqlite::Result<Pairs>,
     ) -> rusqlite::Result<(Vec<ItemChange>, FeedPlace, bool)> {
-        let mut all = self.relisted(place, end)?;
-        let entries = self.entries(place, end, limit)?;
-        // Behind the last one that was read there may be more.
-        let read_upto = (entries.len() == limit).then(|| entries[limit - 1].place);
-        all.extend(entries);
-        all.retain(|entry| read_upto.is_none_or(|upto| entry.place <= upto));
-        all.sort_by_key(|entry| entry.place);
-
+        let (entries, last) = self.page_entries(place, end, limit)?;
         let mut told = Vec::new();
-        for entry in all {
-            if told.len() >= limit {
-                return Ok((told, entry.place, true));
-            }
-            let library = one_library(self.c, entry.library)?;
-            let pairs = match entry.kind {
-                LoggedKind::Library => {
-                    told.push(ItemChange {
-                        library,
-                        was: None,
-                        now: None,
-                    });
-                    continue;
-                }
-                LoggedKind::Listed => listed(&entry)?,
-                _ => Arc::new(vec![entry.rows]),
-            };
+        for entry in entries {
+            // The page before may have ended within this entry.
             let is_begun = entry.place == FeedPlace { told: 0, ..place };
-            let skipped = if is_begun { place.told } else { 0 };
-            for (at, (was, is)) in (0..).zip(&*pairs).skip(usize::try_from(skipped).unwrap_or(0)) {
-                if told.len() >= limit {
-                    return Ok((
-                        told,
-                        FeedPlace {
-                            told: at,
-                            ..entry.place
-                        },
-                        true,
-                    ));
-                }
-                let (was, now) = (item(self.c, *was)?, item(self.c, *is)?);
-                if was.as_ref().map(digest) != now.as_ref().map(digest) {
-                    let library = library.clone();
-                    told.push(ItemChange { library, was, now });
-                }
+            let from = if is_begun { place.told } else { 0 };
+            if let Some(next) = self.tell(&entry, from, limit, listed, &mut told)? {
+                return Ok((told, next, true));
             }
         }
-        Ok(match read_upto {
-            Some(upto) => (told, FeedPlace { n: upto.n + 1, ..upto }, true),
+        Ok(match last {
+            Some(last) => (told, FeedPlace { n: last.n + 1, ..last }, true),
             None => (told, place.max(FeedPlace::at(end.next())), false),
         })
+    }
+
+    /// The entries of a page: at most `limit` rows of the log, and the libraries to list again. If so many rows were read, the
+    /// place of the last one comes with them: there may be more behind it.
+    fn page_entries(
+        &self,
+        place: FeedPlace,
+        end: Sequence,
+        limit: usize,
+    ) -> rusqlite::Result<(Vec<FeedEntry>, Option<FeedPlace>)> {
+        let mut entries = self.entries(place, end, limit)?;
+        let last = entries.get(limit - 1).map(|entry| entry.place);
+        entries.extend(self.relisted(place, end)?);
+        entries.retain(|entry| last.is_none_or(|last| entry.place <= last));
+        entries.sort_by_key(|entry| entry.place);
+        Ok((entries, last))
+    }
+
+    /// Adds the changes of an entry, but for the first `from` pairs of rows. Returns where the next page begins if this one is
+    /// full before the entry ends.
+    fn tell(
+        &self,
+        entry: &FeedEntry,
+        from: i64,
+        limit: usize,
+        listed: &dyn Fn(&FeedEntry) -> rusqlite::Result<Pairs>,
+        told: &mut Vec<ItemChange>,
+    ) -> rusqlite::Result<Option<FeedPlace>> {
+        if told.len() >= limit {
+            return Ok(Some(entry.place));
+        }
+        let library = one_library(self.c, entry.library)?;
+        let pairs = match entry.kind {
+            LoggedKind::Library => {
+                let (was, now) = (None, None);
+                told.push(ItemChange { library, was, now });
+                return Ok(None);
+            }
+            LoggedKind::Listed => listed(entry)?,
+            _ => Arc::new(vec![entry.rows]),
+        };
+        for (at, (was, now)) in (0..).zip(&*pairs).skip(usize::try_from(from).unwrap_or(0)) {
+            if told.len() >= limit {
+                return Ok(Some(FeedPlace {
+                    told: at,
+                    ..entry.place
+                }));
+            }
+            let (was, now) = (item(self.c, *was)?, item(self.c, *now)?);
+            if was.as_ref().map(digest) != now.as_ref().map(digest) {
+                let library = library.clone();
+                told.push(ItemChange { library, was, now });
+            }
+        }
+        Ok(None)
     }
 }
 
