@@ -1,4 +1,4 @@
-//! Warm lookups of the Rust API and of the C functions, by rung and by size: `cargo bench`.
+//! Warm lookups of the Rust API and of the C functions, by match kind and by size: `cargo bench`.
 //!
 //! The index is the real thing: fetched over HTTP from a stand-in server in this process. Every path is a fresh copy, in
 //! random order, and every query is verified before it is timed. Sizes: `PLEXINDEX_BENCH_SIZES`, by default 10,000
@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use divan::Bencher;
 use index::{Index, Library, QueryOptions};
 use plexindex::capi;
-use plexindex::model::{Rung, Token};
+use plexindex::model::{MatchKind, Token};
 use plexindex::options::{Mapping, MappingKind, Options, Pattern};
 use plexindex_standin::{LibrarySpec, Standin};
 use tempfile::TempDir;
@@ -26,7 +26,7 @@ fn main() {
     divan::main();
 }
 
-/// Questions a rung.
+/// Questions of each kind.
 const SAMPLE: usize = 100_000;
 
 /// An index of one size, open in Rust and in C.
@@ -110,18 +110,18 @@ impl World {
                 );
             }
             let answer = self.library.match_path(questions[0].0.to_bytes()).expect("an answer");
-            assert_eq!(answer.rung, rung(name), "{name}");
+            assert_eq!(answer.match_kind, match_kind(name), "{name}");
         }
     }
 }
 
-fn rung(name: &str) -> Rung {
+fn match_kind(name: &str) -> MatchKind {
     match name {
-        "exact" => Rung::Exact,
-        "mapped" => Rung::Mapped,
-        "suffix" => Rung::Suffix,
-        "file_name" => Rung::FileName,
-        _ => Rung::None,
+        "exact" => MatchKind::Exact,
+        "mapped" => MatchKind::Mapped,
+        "suffix" => MatchKind::Suffix,
+        "file_name" => MatchKind::FileName,
+        _ => MatchKind::None,
     }
 }
 
@@ -224,7 +224,7 @@ fn shuffle<T>(items: &mut [T]) {
     }
 }
 
-/// Benches a call with fresh copies of the rung's paths, one after the other.
+/// Benches a call with fresh copies of the paths of a kind, one after the other.
 fn ask<R>(bencher: Bencher, size: usize, name: &str, call: impl Fn(&'static World, &CStr) -> R + Sync) {
     let world = world(size);
     let questions = &world.questions[name];
@@ -258,7 +258,7 @@ fn whole(bencher: Bencher, size: usize, name: &str) {
         };
         world
             .index
-            .match_path_with(&query, path.to_bytes(), |answer| Ok(answer.rung))
+            .match_path_with(&query, path.to_bytes(), |answer| Ok(answer.match_kind))
             .expect("an answer")
     });
 }
@@ -266,7 +266,7 @@ fn whole(bencher: Bencher, size: usize, name: &str) {
 /// A miss outside of all folders, whose text names them: before any answer proposed a mapping, and after 500 did.
 #[divan::bench_group(sample_size = 1000)]
 mod index_far_miss {
-    use super::{Bencher, QueryOptions, Rung, sizes, whole, world};
+    use super::{Bencher, MatchKind, QueryOptions, sizes, whole, world};
 
     #[divan::bench(args = sizes())]
     fn a_without_proposals(bencher: Bencher, size: usize) {
@@ -283,15 +283,15 @@ mod index_far_miss {
         for (path, _) in world.questions["suffix"].iter().cycle().take(500) {
             let asked = world
                 .index
-                .match_path_with(&query, path.to_bytes(), |answer| Ok(answer.rung));
-            assert_eq!(asked, Ok(Rung::Suffix));
+                .match_path_with(&query, path.to_bytes(), |answer| Ok(answer.match_kind));
+            assert_eq!(asked, Ok(MatchKind::Suffix));
         }
         assert_ne!(world.index.proposals(), []);
         whole(bencher, size, "outside");
     }
 }
 
-macro_rules! rungs {
+macro_rules! match_kinds {
     ($module:ident, $call:path) => {
         #[divan::bench_group(sample_size = 1000)]
         mod $module {
@@ -325,6 +325,6 @@ macro_rules! rungs {
     };
 }
 
-rungs!(library_lookup_key, in_rust);
-rungs!(plexindex_lookup_key, in_c);
-rungs!(index_match_path, whole);
+match_kinds!(library_lookup_key, in_rust);
+match_kinds!(plexindex_lookup_key, in_c);
+match_kinds!(index_match_path, whole);

@@ -37,7 +37,7 @@ PYTHON_TESTS = [
 # for thousands of inputs or very long paths.
 INTERPRETED = [
     *(f"view::tests::image::{name}" for name in ("an_empty", "matches_know", "shows_are")),
-    *(f"view::tests::ladder::{name}" for name in ("a_file_of_two", "a_miss", "confirmed_matches", "folders_choose")),
+    *(f"view::tests::resolution::{name}" for name in ("a_file_of_two", "a_miss", "confirmed_matches", "folders_choose")),
     "view::tests::memtable::forgetting",
 ]
 # Modules whose unit tests have threads.

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
 
-use crate::model::Rung;
+use crate::model::MatchKind;
 use crate::source::{Meter, RequestKind};
 
 /// Counters of a handle. Any thread updates them, without locks.
 #[derive(Debug, Default)]
 pub struct Counters {
-    answers: [AtomicU64; Rung::ALL.len()],
+    answers: [AtomicU64; MatchKind::ALL.len()],
     /// Answers of calls served from memory: each counts as an answer and as a call.
-    at_once: [AtomicU64; Rung::ALL.len()],
+    at_once: [AtomicU64; MatchKind::ALL.len()],
     lookup_misses: AtomicU64,
     stale_answers: AtomicU64,
     requests: [AtomicU64; RequestKind::COUNT],
@@ -62,24 +62,24 @@ pub fn micros(took: Duration) -> u64 {
 
 impl Counters {
     /// Counts an answer.
-    pub fn answered(&self, rung: Rung, stale: bool) {
-        add(&self.answers[rung as usize], 1);
+    pub fn answered(&self, match_kind: MatchKind, stale: bool) {
+        add(&self.answers[match_kind as usize], 1);
         if stale {
             add(&self.stale_answers, 1);
         }
     }
 
     /// Counts a call that was answered from memory, in negligible time.
-    pub fn answered_at_once(&self, rung: Rung, stale: bool) {
-        add(&self.at_once[rung as usize], 1);
+    pub fn answered_at_once(&self, match_kind: MatchKind, stale: bool) {
+        add(&self.at_once[match_kind as usize], 1);
         if stale {
             add(&self.stale_answers, 1);
         }
     }
 
     /// Counts answers of fast lookups by how they were found.
-    pub fn looked_up(&self, rung: Rung, answers: u64) {
-        add(&self.answers[rung as usize], answers);
+    pub fn looked_up(&self, match_kind: MatchKind, answers: u64) {
+        add(&self.answers[match_kind as usize], answers);
     }
 
     /// Counts fast lookups that found nothing.
@@ -167,7 +167,7 @@ impl Counters {
     pub fn read(&self) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
-            answers: std::array::from_fn(|rung| get(&self.answers[rung]) + get(&self.at_once[rung])),
+            answers: std::array::from_fn(|match_kind| get(&self.answers[match_kind]) + get(&self.at_once[match_kind])),
             lookup_misses: get(&self.lookup_misses),
             stale_answers: get(&self.stale_answers),
             requests: std::array::from_fn(|kind| get(&self.requests[kind])),
@@ -223,10 +223,10 @@ pub struct CallBegun {
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Answers by match kind, in the order of [`Rung::ALL`]; the first counts those without an item.
+    /// Answers by match kind, in the order of [`MatchKind::ALL`]; the first counts those without an item.
     #[doc(hidden)]
-    #[serde(serialize_with = "by_rung")]
-    pub answers: [u64; Rung::ALL.len()],
+    #[serde(serialize_with = "by_match_kind")]
+    pub answers: [u64; MatchKind::ALL.len()],
     /// Requests sent, retries included, in the order of [`RequestKind::ALL`].
     #[doc(hidden)]
     #[serde(serialize_with = "by_kind")]
@@ -298,8 +298,8 @@ pub struct Stats {
 impl Stats {
     /// Answers that were found this way; `None`: those without an item.
     #[must_use]
-    pub fn answers(&self, rung: Option<Rung>) -> u64 {
-        self.answers[rung.unwrap_or_default() as usize]
+    pub fn answers(&self, match_kind: Option<MatchKind>) -> u64 {
+        self.answers[match_kind.unwrap_or_default() as usize]
     }
 
     /// Requests of a kind that were sent, retries included.
@@ -331,8 +331,8 @@ fn or_zero<S: Serializer>(number: &Option<u64>, out: S) -> Result<S::Ok, S::Erro
     out.serialize_u64(number.unwrap_or(0))
 }
 
-fn by_rung<S: Serializer>(counts: &[u64], out: S) -> Result<S::Ok, S::Error> {
-    out.collect_map(Rung::ALL.iter().map(|rung| rung.name()).zip(counts))
+fn by_match_kind<S: Serializer>(counts: &[u64], out: S) -> Result<S::Ok, S::Error> {
+    out.collect_map(MatchKind::ALL.iter().map(|match_kind| match_kind.name()).zip(counts))
 }
 
 fn by_kind<S: Serializer>(counts: &[u64], out: S) -> Result<S::Ok, S::Error> {

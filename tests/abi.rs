@@ -9,7 +9,7 @@ use std::process::Command;
 
 use plexindex::capi::types;
 use plexindex::error::Status;
-use plexindex::model::Rung;
+use plexindex::model::MatchKind;
 use syn::visit::Visit;
 
 #[path = "abi/accelerator.rs"]
@@ -357,7 +357,7 @@ fn every_number_of_an_answer_has_its_constant() {
     let model = syn::parse_file(&model).expect("Rust");
     let header = header();
     for (name, prefix) in [
-        ("Rung", "PLEXINDEX_MATCH_"),
+        ("MatchKind", "PLEXINDEX_MATCH_"),
         ("Confidence", "PLEXINDEX_CONFIDENCE_"),
         ("Reason", "PLEXINDEX_REASON_"),
     ] {
@@ -390,8 +390,8 @@ fn every_number_of_an_answer_has_its_constant() {
             .filter_map(|(name, rest)| Some((name.to_owned(), rest.split(' ').next()?.to_owned())))
             .collect();
         assert_eq!(variants, constants, "{name}");
-        if name == "Rung" {
-            assert_eq!(variants.len(), Rung::ALL.len(), "Rung::ALL has each rung");
+        if name == "MatchKind" {
+            assert_eq!(variants.len(), MatchKind::ALL.len(), "MatchKind::ALL has each");
         }
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use plexindex::{
     Change, ChangeKind, Changes, Confidence, EditError, Edited, Error, ErrorKind, FieldChange, Index, Item, ItemType,
-    Items, Library, Lock, Match, Names, Options, Reason, RequestKind, Rung, Selector, Stats, Status, Table,
+    Items, Library, Lock, Match, MatchKind, Names, Options, Reason, RequestKind, Selector, Stats, Status, Table,
     TableChange, Terms, Ttl, Waited, Watch,
 };
 use plexindex_standin::{Action, Event, Fault, Kind, Standin};
@@ -95,7 +95,10 @@ fn a_path_becomes_an_item() -> Anything {
     assert_eq!(movies.lookup_key(&path), None, "nothing is fetched by a fast lookup");
 
     let found = movies.match_path(&path)?;
-    assert_eq!((found.status, found.rung), (Status::Found, Some(Rung::Exact)));
+    assert_eq!(
+        (found.status, found.match_kind),
+        (Status::Found, Some(MatchKind::Exact))
+    );
     assert_eq!((found.confidence, found.reason), (Some(Confidence::High), None));
     assert_eq!((found.total, found.stale, found.message.as_deref()), (1, false, None));
     assert!(found.age.is_some());
@@ -164,7 +167,10 @@ fn a_batch_answers_each_path_in_its_place() -> Anything {
         (missing.status, missing.reason),
         (Status::NotFound, Some(Reason::NoLocation))
     );
-    assert_eq!((missing.rung, missing.confidence, missing.item()), (None, None, None));
+    assert_eq!(
+        (missing.match_kind, missing.confidence, missing.item()),
+        (None, None, None)
+    );
     assert!(
         missing
             .message
@@ -194,8 +200,8 @@ fn a_recorded_match_is_the_answer_until_it_is_invalidated() -> Anything {
     movies.record_matches([("/host/b.mkv", &key), ("/host/c.mkv", &other)])?;
     let found = movies.match_path("/host/c.mkv")?;
     assert_eq!(
-        (found.rung, found.item().map(|item| &item.key)),
-        (Some(Rung::Confirmed), Some(&other))
+        (found.match_kind, found.item().map(|item| &item.key)),
+        (Some(MatchKind::Confirmed), Some(&other))
     );
     assert_eq!(movies.lookup_key("/host/b.mkv"), Some(key.clone()));
     movies.invalidate_item(&key)?;
@@ -291,7 +297,7 @@ fn items_libraries_and_counts_are_told() -> Anything {
     assert_eq!((stats.items, stats.libraries, stats.size_limit), (1_200, 1, None));
     assert_eq!(stats.requests(RequestKind::Page), 2);
     assert!(stats.all_requests() >= 4 && stats.network > Duration::ZERO);
-    assert_eq!(stats.answers(Some(Rung::Exact)), 2);
+    assert_eq!(stats.answers(Some(MatchKind::Exact)), 2);
     assert!(index.store()?.disk_bytes > 0);
     assert_eq!(index.folder(), at.folder.path());
     Ok(())
@@ -581,7 +587,7 @@ fn paths_that_none_can_be_are_refused_and_others_answered() -> Anything {
         above.as_bytes(),
     ] {
         let found = movies.match_path(bytes(answered))?;
-        assert_ne!(found.rung, Some(Rung::Exact), "{}", answered.escape_ascii());
+        assert_ne!(found.match_kind, Some(MatchKind::Exact), "{}", answered.escape_ascii());
     }
     // Relative: its end alone speaks for it.
     assert_eq!(movies.match_path(name)?.item().map(|item| &item.key), Some(&key));

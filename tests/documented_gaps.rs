@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use plexindex::model::Rung;
+use plexindex::model::MatchKind;
 use plexindex::source::{FieldChange, Lock};
 use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
 use support::index::{Edit, EditReport, QueryOptions};
@@ -18,10 +18,10 @@ fn gap_8_a_match_that_is_used_is_not_evicted() {
     let at = Scene::movies(20).with(|options| options.matches_limit = 100_000);
     let (_index, library) = at.listed();
     let (_, key) = path_of(&at.server, 1, 3);
-    let rung = || library.match_path(b"/host/used.mkv").expect("an answer").rung;
+    let match_kind = || library.match_path(b"/host/used.mkv").expect("an answer").match_kind;
     library.record_matches(&[(b"/host/used.mkv", &key)]).expect("recorded");
     for round in 0..10 {
-        assert_eq!(rung(), Rung::Confirmed, "round {round}: it was used in each");
+        assert_eq!(match_kind(), MatchKind::Confirmed, "round {round}: it was used in each");
         let paths: Vec<String> = (0..1_100).map(|n| format!("/host/{round}/{n}.mkv")).collect();
         let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), &*key)).collect();
         library.record_matches(&pairs).expect("recorded");
@@ -70,8 +70,8 @@ fn gap_11_a_bit_that_flips_in_a_row_is_noticed() {
     }
     fs::write(&database, bytes).expect("written");
     let (_index, library) = at.opened();
-    let found = library.match_path(b"/host/flhpped.mkv").map(|found| found.rung);
-    assert_ne!(found, Ok(Rung::Confirmed), "what was never recorded");
+    let found = library.match_path(b"/host/flhpped.mkv").map(|found| found.match_kind);
+    assert_ne!(found, Ok(MatchKind::Confirmed), "what was never recorded");
 }
 
 fn repository(path: &str) -> String {

@@ -5,7 +5,7 @@ mod support;
 use std::path::Path;
 
 use plexindex::error::Status;
-use plexindex::model::{Confidence, Reason, Rung};
+use plexindex::model::{Confidence, MatchKind, Reason};
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 use support::{clock, open, options, path_of};
 
@@ -89,9 +89,9 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
             let found = all.match_path(path.as_bytes()).expect("an answer");
             assert_eq!(found.status, Status::Ok, "{path}: {}", found.message);
             assert!(
-                matches!(found.rung, Rung::Suffix | Rung::FileName),
+                matches!(found.match_kind, MatchKind::Suffix | MatchKind::FileName),
                 "{path}: {:?}",
-                found.rung
+                found.match_kind
             );
             assert_eq!(
                 (found.confidence, found.reason),

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::model::{Reason, Rung};
+use plexindex::model::{MatchKind, Reason};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin, Token};
 use support::index::{Deadline, QueryOptions};
 use support::{HOUR_MS, Scene, clock, movies, open, options, path_of, remove, requests};
@@ -30,8 +30,8 @@ fn a_fetch_that_was_cut_off_goes_on_in_the_next_process() {
     let (index, library) = at.opened();
     let found = library.match_path(path.as_bytes()).expect("an answer");
     assert_eq!(
-        (found.status, found.rung),
-        (Status::Ok, Rung::Exact),
+        (found.status, found.match_kind),
+        (Status::Ok, MatchKind::Exact),
         "{}",
         found.message
     );
@@ -514,7 +514,7 @@ fn finds_all(server: &Standin, library: &crate::support::index::Library) {
                 .any(|one| one.item.rating_key == key.to_string()),
             "{path}: {found:?}"
         );
-        assert_eq!(found.rung, Rung::Exact, "{path}");
+        assert_eq!(found.match_kind, MatchKind::Exact, "{path}");
     }
 }
 
@@ -581,8 +581,8 @@ fn one_of_two_types_that_is_refused_leaves_the_other() {
         .expect("a photo");
     let found = library.match_path(photo.as_bytes()).expect("an answer");
     assert_eq!(
-        (found.status, found.rung),
-        (Status::Ok, Rung::Exact),
+        (found.status, found.match_kind),
+        (Status::Ok, MatchKind::Exact),
         "{}",
         found.message
     );
@@ -702,7 +702,7 @@ fn a_path_below_another_root_fetches_what_may_have_it() {
             let found = index
                 .match_path(&QueryOptions::default(), path.as_bytes())
                 .expect("an answer");
-            assert_eq!(found.rung, Rung::Exact, "{}", found.message);
+            assert_eq!(found.match_kind, MatchKind::Exact, "{}", found.message);
             assert_eq!(index.stats().expect("statistics").items, 300, "of A alone");
         }
         let (path, key) = elsewhere(&at.server);
@@ -710,7 +710,10 @@ fn a_path_below_another_root_fetches_what_may_have_it() {
             .match_path(&QueryOptions::default(), path.as_bytes())
             .expect("an answer");
         assert_eq!(found.status, Status::Ok, "{}", found.message);
-        assert_eq!((found.rung, found.reason), (Rung::Suffix, Reason::OnlyRootDiffers));
+        assert_eq!(
+            (found.match_kind, found.reason),
+            (MatchKind::Suffix, Reason::OnlyRootDiffers)
+        );
         assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
         assert_eq!(index.stats().expect("statistics").items, 600);
         // From then on it is known that there is none.

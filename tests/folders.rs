@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use plexindex::{
-    Confidence, ErrorKind, Folder, Index, ItemType, Mapping, MappingKind, Options, Pattern, Reason, Refreshed, Rung,
-    Selector, Status, Ttl,
+    Confidence, ErrorKind, Folder, Index, ItemType, Mapping, MappingKind, MatchKind, Options, Pattern, Reason,
+    Refreshed, Selector, Status, Ttl,
 };
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 
@@ -91,13 +91,13 @@ impl Scene {
     }
 }
 
-fn told(found: &Folder) -> (Status, Option<Rung>, Option<Confidence>, Option<Reason>) {
+fn told(found: &Folder) -> (Status, Option<MatchKind>, Option<Confidence>, Option<Reason>) {
     let answer = &found.answer;
-    (answer.status, answer.rung, answer.confidence, answer.reason)
+    (answer.status, answer.match_kind, answer.confidence, answer.reason)
 }
 
-const EXACT: (Status, Option<Rung>, Option<Confidence>, Option<Reason>) =
-    (Status::Found, Some(Rung::Exact), Some(Confidence::High), None);
+const EXACT: (Status, Option<MatchKind>, Option<Confidence>, Option<Reason>) =
+    (Status::Found, Some(MatchKind::Exact), Some(Confidence::High), None);
 
 #[test]
 fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
@@ -238,7 +238,10 @@ fn a_folder_below_another_root_is_sure_where_only_that_differs() -> Anything {
             (Some(confidence), Some(reason)),
             "{folder}: {found:?}"
         );
-        assert!(matches!(found.rung, Some(Rung::Suffix | Rung::FileName)), "{folder}");
+        assert!(
+            matches!(found.match_kind, Some(MatchKind::Suffix | MatchKind::FileName)),
+            "{folder}"
+        );
     }
     let below: Vec<_> = index
         .library(Selector::All)?
@@ -267,7 +270,7 @@ fn mappings_of_both_kinds_lead_to_folders() -> Anything {
             ..at.options()
         })?;
         let show = index.match_folder("/mnt/tv/Alpha")?;
-        assert_eq!(show.answer.rung, Some(Rung::Mapped));
+        assert_eq!(show.answer.match_kind, Some(MatchKind::Mapped));
         assert_eq!((show.kind, show.items), (Some(ItemType::Show), 5));
         assert_eq!(
             show.item().and_then(|item| item.path.as_deref()),
@@ -606,8 +609,8 @@ fn a_cold_folder_is_found_through_mappings() -> Anything {
         let hurried = index.query().deadline(Duration::from_secs(60));
         let show = hurried.match_folder(disk.path().join("tv/Alpha"))?;
         assert_eq!(
-            (show.answer.rung, show.answer.confidence),
-            (Some(Rung::Mapped), Some(Confidence::High))
+            (show.answer.match_kind, show.answer.confidence),
+            (Some(MatchKind::Mapped), Some(Confidence::High))
         );
         assert_eq!(
             show.item().and_then(|item| item.path.as_deref()),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::model::{Reason, Rung};
+use plexindex::model::{MatchKind, Reason};
 use plexindex_standin::{Action, Fault, FileFilter, ItemSpec, Kind, LibrarySpec, Sorting, Standin};
 use support::index::{Deadline, Index, Library, QueryOptions};
 use support::{HOUR_MS, Scene, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
@@ -51,8 +51,8 @@ fn a_large_library_that_changed_costs_a_probe_and_two_pages() {
     at.clock.advance_ms(HOUR_MS);
     let found = library.match_path(b"/data/movies/n2.mkv").expect("an answer");
     assert_eq!(
-        (found.status, found.rung, found.stale),
-        (Status::Ok, Rung::Exact, false)
+        (found.status, found.match_kind, found.stale),
+        (Status::Ok, MatchKind::Exact, false)
     );
     assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
     // All of it is as good as listed now: nothing more is asked for an hour.
@@ -143,8 +143,8 @@ fn tracks_do_not_say_when_they_were_updated_and_have_deltas_all_the_same() {
     let library = index.library("Music").expect("a handle");
     let found = library.match_path(b"/data/music/n1.flac").expect("an answer");
     assert_eq!(
-        (found.status, found.rung),
-        (Status::Ok, Rung::Exact),
+        (found.status, found.match_kind),
+        (Status::Ok, MatchKind::Exact),
         "{}",
         found.message
     );
@@ -277,8 +277,8 @@ fn an_unfetched_library_answers_a_hurried_caller_in_two_requests() {
             .match_path(&hurried(&library), path.as_bytes())
             .expect("an answer");
         assert_eq!(
-            (found.status, found.rung),
-            (Status::Ok, Rung::Exact),
+            (found.status, found.match_kind),
+            (Status::Ok, MatchKind::Exact),
             "{}",
             found.message
         );
@@ -368,8 +368,8 @@ fn a_server_that_knows_no_file_names_is_asked_for_the_title() {
         let path = b"/data/movies/Winter Is Here (2020).mkv";
         let found = index.match_path(&hurried(&library), path).expect("an answer");
         assert_eq!(
-            (found.status, found.rung),
-            (Status::Ok, Rung::Exact),
+            (found.status, found.match_kind),
+            (Status::Ok, MatchKind::Exact),
             "{filter:?}: {}",
             found.message
         );
@@ -390,7 +390,11 @@ fn a_path_that_is_new_is_found_before_the_listing_expires() {
     at.server.reset();
     for path in ["/data/movies/s1.mkv", "/data/movies/s2.mkv", "/data/movies/s3.mkv"] {
         let found = library.match_path(path.as_bytes()).expect("an answer");
-        assert_eq!((found.status, found.rung), (Status::Ok, Rung::Exact), "{path}");
+        assert_eq!(
+            (found.status, found.match_kind),
+            (Status::Ok, MatchKind::Exact),
+            "{path}"
+        );
     }
     assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
     // A file renamed without a trace in any clock: one question finds it under its new name.
@@ -520,8 +524,8 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
         "nothing is seen before a listing is"
     );
     assert_eq!(
-        library.match_path(b"/host/0.mkv").expect("an answer").rung,
-        Rung::Confirmed
+        library.match_path(b"/host/0.mkv").expect("an answer").match_kind,
+        MatchKind::Confirmed
     );
     assert_eq!(
         library.lookup_key(b"/host/1.mkv", str::to_owned),
@@ -535,8 +539,8 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
     let newer = as_user("the-newest-token");
     let library = newer.library("Movies").expect("a handle");
     assert_eq!(
-        library.match_path(b"/host/0.mkv").expect("an answer").rung,
-        Rung::Confirmed
+        library.match_path(b"/host/0.mkv").expect("an answer").match_kind,
+        MatchKind::Confirmed
     );
 }
 

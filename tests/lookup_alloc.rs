@@ -1,4 +1,4 @@
-//! A warm lookup allocates nothing: counted by the allocator, at every rung. A program of its own and without the test
+//! A warm lookup allocates nothing: counted by the allocator, for every kind of match. A program of its own and without the test
 //! harness, so that nothing else allocates.
 
 #![allow(dead_code, unused_imports)] // modules are included whole
@@ -35,7 +35,7 @@ use engine::segment::{
 };
 use engine::view::{LibraryView, ViewFacts};
 use matching::{Mappings, Resolver, Scope};
-use model::{Item, Rung, Sequence, TableId};
+use model::{Item, MatchKind, Sequence, TableId};
 use options::{Mapping, MappingKind, Pattern};
 use read_path::movie;
 
@@ -183,62 +183,66 @@ fn lookups_allocate_nothing() {
     let cases = [
         (
             "confirmed",
-            Rung::Confirmed,
+            MatchKind::Confirmed,
             each(&|n| format!("/host/{}.mkv", n % 100)),
         ),
         (
             "confirmed since",
-            Rung::Confirmed,
+            MatchKind::Confirmed,
             each(&|n| format!("/host/overlaid/{}.mkv", n % 100)),
         ),
-        ("exact", Rung::Exact, each(&listed)),
-        ("other case", Rung::Exact, each(&|n| listed(n).to_uppercase())),
+        ("exact", MatchKind::Exact, each(&listed)),
+        ("other case", MatchKind::Exact, each(&|n| listed(n).to_uppercase())),
         (
             "added since",
-            Rung::Exact,
+            MatchKind::Exact,
             each(&|n| format!("/mnt/media/movies/new {0}/n{0}.mkv", n % 100)),
         ),
         (
             "mapped to the server",
-            Rung::Mapped,
+            MatchKind::Mapped,
             each(&|n| listed(n).replace("/mnt/media", "/data")),
         ),
         (
             "mapped to the host",
-            Rung::Mapped,
+            MatchKind::Mapped,
             each(&|n| listed(n).replace("/mnt/media", "/stash")),
         ),
-        ("suffix", Rung::Suffix, each(&|n| listed(n).replace("/mnt/media", "/x"))),
-        ("ambiguous", Rung::FileName, each(&|n| format!("/x/{n}/01.mkv"))),
+        (
+            "suffix",
+            MatchKind::Suffix,
+            each(&|n| listed(n).replace("/mnt/media", "/x")),
+        ),
+        ("ambiguous", MatchKind::FileName, each(&|n| format!("/x/{n}/01.mkv"))),
         (
             "not text",
-            Rung::None,
+            MatchKind::None,
             numbers
                 .clone()
                 .map(|n| [format!("/x/{n}").as_bytes(), b"\xff"].concat())
                 .collect(),
         ),
-        ("nothing", Rung::None, each(&|n| format!("/x/{n}.none"))),
+        ("nothing", MatchKind::None, each(&|n| format!("/x/{n}.none"))),
         (
             "accents",
-            Rung::None,
+            MatchKind::None,
             each(&|n| format!("/x/Caf\u{e9} e\u{301} \u{c5}/{n}.none")),
         ),
         (
             "4 KiB",
-            Rung::None,
+            MatchKind::None,
             each(&|n| format!("/x/{}/{n}.none", "long/".repeat(800))),
         ),
         (
             "4 KiB with accents",
-            Rung::None,
+            MatchKind::None,
             each(&|n| format!("/x/{}/{n}.none", "l\u{f6}ng/".repeat(600))),
         ),
     ];
-    for (name, rung, paths) in cases {
+    for (name, match_kind, paths) in cases {
         for scope in [Scope::One(0), Scope::All] {
             let found = Resolver::new(&views, scope, &mappings).resolve(&paths[0]);
-            assert_eq!(found.rung, rung, "{name}: {found:?}");
+            assert_eq!(found.match_kind, match_kind, "{name}: {found:?}");
             let climbing = allocations(&paths, |path| {
                 std::hint::black_box(Resolver::new(&views, scope, &mappings).resolve(path));
             });
@@ -248,7 +252,7 @@ fn lookups_allocate_nothing() {
             assert_eq!((climbing, looking), (0, 0), "{name}, {scope:?}");
         }
     }
-    println!("warm lookups: no allocation at any rung");
+    println!("warm lookups: no allocation for any kind of match");
 }
 
 fn building_stays_within_bounds() {

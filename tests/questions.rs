@@ -3,7 +3,7 @@
 mod support;
 
 use plexindex::error::Status;
-use plexindex::model::{Confidence, Reason, Rung};
+use plexindex::model::{Confidence, MatchKind, Reason};
 use support::index::QueryOptions;
 use support::{clock, movies, open, options, path_of, requests};
 
@@ -22,7 +22,10 @@ fn the_first_question_fetches_the_library_and_the_rest_send_no_request() {
 
     let found = library.match_path(path.as_bytes()).expect("an answer");
     assert_eq!(found.status, Status::Ok, "{}", found.message);
-    assert_eq!((found.rung, found.confidence), (Rung::Exact, Confidence::High));
+    assert_eq!(
+        (found.match_kind, found.confidence),
+        (MatchKind::Exact, Confidence::High)
+    );
     let item = found.item.expect("an item");
     assert_eq!(item.item.rating_key, key);
     assert_eq!(item.key, format!("/library/metadata/{key}"));
@@ -100,8 +103,8 @@ fn confirmed_matches_answer_first_and_without_the_server() {
     );
     let found = library.match_path(b"/host/SOME name.mkv").expect("an answer");
     assert_eq!(
-        (found.status, found.rung),
-        (Status::Ok, Rung::Confirmed),
+        (found.status, found.match_kind),
+        (Status::Ok, MatchKind::Confirmed),
         "{}",
         found.message
     );

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::model::Rung;
+use plexindex::model::MatchKind;
 use plexindex::options::Ttl;
 use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
@@ -202,8 +202,8 @@ fn what_hosts_told_stays() {
         let offline = support::offline(&one);
         let found = index.match_path(&offline, b"/host/a.mkv").expect("an answer");
         assert_eq!(
-            (found.status, found.rung),
-            (Status::Ok, Rung::Confirmed),
+            (found.status, found.match_kind),
+            (Status::Ok, MatchKind::Confirmed),
             "{}",
             found.message
         );
@@ -385,7 +385,7 @@ fn what_hosts_say_of_a_library_that_went_counts() {
             let one = index.library("One").expect("a handle");
             for path in [&b"/host/c.mkv"[..], b"/host/d.mkv"] {
                 let found = index.match_path(&support::offline(&one), path).expect("an answer");
-                assert_eq!(found.rung, Rung::Confirmed);
+                assert_eq!(found.match_kind, MatchKind::Confirmed);
                 assert_eq!(one.lookup_key(path, str::to_owned).as_ref(), Some(&other));
             }
             assert_eq!(one.lookup_key(b"/host/a.mkv", str::to_owned), None);

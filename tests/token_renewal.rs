@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use plexindex::Renewal;
 use plexindex::error::Status;
-use plexindex::model::{Rung, Token};
+use plexindex::model::{MatchKind, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin, Token as Admitted};
 use support::index::{Deadline, DebounceIntervals, Index, Library, QueryOptions};
@@ -200,7 +200,7 @@ fn nothing_is_answered_before_the_server_accepted_the_token() {
     // The first question asks the server. It costs the probe.
     let answer = index.match_path(&library.query(), b"/host/a.mkv").expect("an answer");
     assert_eq!(answer.item.map(|item| item.item.rating_key), Some(key.clone()));
-    assert_eq!(answer.rung, Rung::Confirmed);
+    assert_eq!(answer.match_kind, MatchKind::Confirmed);
     assert_eq!(requests(&at.server), [0, 1, 0, 0, 0, 1]);
     // From now on the token alone opens it, until it expires: also elsewhere, and without a server.
     assert_eq!(at_hand(&other, &theirs, "/host/a.mkv"), Some(key));
@@ -281,7 +281,7 @@ fn two_users_of_one_key_pair_are_two() {
         at.server.reset();
         set(&index, token);
         let answer = index.match_path(&library.query(), path.as_bytes()).expect("an answer");
-        assert_eq!(answer.rung, Rung::Confirmed, "{path}");
+        assert_eq!(answer.match_kind, MatchKind::Confirmed, "{path}");
         assert_eq!(requests(&at.server), [0, 1, 0, 0, 0, 1]);
     }
 }
@@ -329,7 +329,7 @@ fn the_same_token_is_known_at_another_url_and_a_new_one_where_that_user_was_know
         let index = open(at_url(&at, url.to_owned(), token), &at.clock);
         let library = index.library("Movies").expect("a handle");
         let answer = index.match_path(&library.query(), b"/host/a.mkv").expect("an answer");
-        let is_confirmed = answer.rung == Rung::Confirmed;
+        let is_confirmed = answer.match_kind == MatchKind::Confirmed;
         assert_eq!(
             requests(&at.server)[2] == 0,
             is_confirmed,
@@ -352,7 +352,7 @@ fn the_same_token_is_known_at_another_url_and_a_new_one_where_that_user_was_know
     let theirs = open(at_url(&at, other.url(), &anns(2)), &at.clock);
     let library = theirs.library("Movies").expect("a handle");
     let answer = theirs.match_path(&library.query(), b"/host/a.mkv").expect("an answer");
-    assert_ne!(answer.rung, Rung::Confirmed);
+    assert_ne!(answer.match_kind, MatchKind::Confirmed);
 }
 
 #[test]
@@ -883,7 +883,7 @@ fn a_server_at_another_url_that_says_it_is_hers_opens_and_changes_nothing() {
         admit(&at.server, &[&anns(1)]);
         set(&index, &anns(1));
         let answer = index.match_path(&library.query(), b"/host/a.mkv").expect("an answer");
-        assert_eq!(answer.rung, Rung::Confirmed);
+        assert_eq!(answer.match_kind, MatchKind::Confirmed);
     }
 }
 

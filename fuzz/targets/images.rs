@@ -178,7 +178,7 @@ impl Whole {
             let outcome = Resolver::new(&views, Scope::One(0), &self.mappings).resolve(question);
             let outcome = (!outcome.broken).then(|| format!("{outcome:?}"));
             let fast = Resolver::new(&views, Scope::One(0), &self.mappings).fast_lookup(question);
-            let fast = format!("{:?}", fast.map(|hit| (hit.rung, hit.rating_key)));
+            let fast = format!("{:?}", fast.map(|hit| (hit.match_kind, hit.rating_key)));
             let above = question.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
             let folder = Normal::with(&question[..above], |path| {
                 format!(

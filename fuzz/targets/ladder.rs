@@ -140,13 +140,13 @@ pub fn run(data: &[u8]) {
     let group: Vec<&[u8]> = asked.iter().take(GROUP).map(Vec::as_slice).collect();
     let mut together = Vec::new();
     Resolver::new(&views, Scope::All, &mappings).fast_lookup_all(&group, &mut FoldBuffers::default(), |hit| {
-        together.push(hit.map(|hit| (hit.library, hit.rung, hit.rating_key)));
+        together.push(hit.map(|hit| (hit.library, hit.match_kind, hit.rating_key)));
     });
     let alone = group
         .iter()
         .map(|path| Resolver::new(&views, Scope::All, &mappings).fast_lookup(path));
     let alone: Vec<_> = alone
-        .map(|hit| hit.map(|hit| (hit.library, hit.rung, hit.rating_key)))
+        .map(|hit| hit.map(|hit| (hit.library, hit.match_kind, hit.rating_key)))
         .collect();
     assert_eq!(together, alone);
 }

@@ -17,7 +17,7 @@ mod timing;
 pub use crate::edit::{EditReport, Edited};
 pub use crate::engine::{Selector, StoreInfo, Terms};
 pub use crate::error::{Error, ErrorKind, Result};
-pub use crate::model::{Confidence, ItemType, LibraryKind, Reason, Rung, Token};
+pub use crate::model::{Confidence, ItemType, LibraryKind, MatchKind, Reason, Token};
 pub use crate::options::{Mapping, MappingKind, Options, Pattern, Renewal, Ttl};
 pub use crate::query::{Change, ChangeKind, Folder, Item, LibraryInfo, Match, MatchStatus as Status};
 pub use crate::source::{FieldChange, Lock, RequestKind};

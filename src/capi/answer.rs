@@ -299,7 +299,7 @@ impl Block<'_> {
         let message = self.known(answer.message);
         self.add(&AnswerRecord {
             status: answer.status as i32,
-            match_kind: answer.rung as u8,
+            match_kind: answer.match_kind as u8,
             confidence: answer.confidence as u8,
             reason: answer.reason as u8,
             flags: if answer.stale { c::PLEXINDEX_ANSWER_STALE } else { 0 },

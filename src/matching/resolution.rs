@@ -4,7 +4,7 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use crate::model::{Confidence, Item, ItemType, Reason, Rung};
+use crate::model::{Confidence, Item, ItemType, MatchKind, Reason};
 
 /// Maximum number of candidates in an answer.
 pub const MAX_CANDIDATES: usize = 16;
@@ -150,7 +150,7 @@ impl<'v> FoundItem<'v> {
 #[derive(Clone, Debug, Default)]
 pub struct Resolution<'v> {
     /// How it matched.
-    pub rung: Rung,
+    pub match_kind: MatchKind,
     /// Confidence; `None` without a match.
     pub confidence: Confidence,
     /// Why there is no single item.
@@ -204,7 +204,7 @@ impl<'v> Resolution<'v> {
         };
         let all = |one: &FoundItem<'v>| one.item.kind == ItemType::Episode && place(one) == first;
         if self.found.len() < 2
-            || self.rung == Rung::Confirmed
+            || self.match_kind == MatchKind::Confirmed
             || self.found.len() != self.total
             || !self.found.iter().all(all)
         {
@@ -237,17 +237,17 @@ pub struct LookupHit<'v> {
     /// Index of its view in the slice given to the resolver.
     pub library: usize,
     /// How it matched, for the statistics.
-    pub rung: Rung,
+    pub match_kind: MatchKind,
     /// Plex's rating key.
     pub rating_key: &'v str,
 }
 
 impl<'v> LookupHit<'v> {
     #[inline]
-    pub(super) fn new(library: usize, (rating_key, rung): (&'v str, Rung)) -> Self {
+    pub(super) fn new(library: usize, (rating_key, match_kind): (&'v str, MatchKind)) -> Self {
         Self {
             library,
-            rung,
+            match_kind,
             rating_key,
         }
     }

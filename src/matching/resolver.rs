@@ -19,7 +19,7 @@ use super::normal::Normal;
 use super::resolution::{FoundItem, ItemRef, LookupHit, Resolution};
 use super::title_evidence::{TitleEvidence, only_root_differs, title_evidence};
 use super::view::{FirstEntry, View};
-use crate::model::{Confidence, Reason, Rung};
+use crate::model::{Confidence, MatchKind, Reason};
 
 /// The views to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ where
     pub fn resolve_normal(&self, path: &Normal<'_>, first: Option<FirstEntry>, resolution: &mut Resolution<'v>) {
         let hit = self.only_view().and_then(|(library, view)| {
             let first = first.unwrap_or_else(|| first_entry(view, path));
-            let (_, Rung::Exact) = view.unique_hit(path, first)? else {
+            let (_, MatchKind::Exact) = view.unique_hit(path, first)? else {
                 return None;
             };
             Some((library, view, view.hit_of_entry(first)?))
@@ -82,7 +82,7 @@ where
         let Some((library, view, hit)) = hit else {
             return self.with_path(*path).fill(resolution);
         };
-        resolution.rung = Rung::Exact;
+        resolution.match_kind = MatchKind::Exact;
         resolution.total = 1;
         resolution.confidence = Confidence::High;
         resolution.push_with(|found| {
@@ -124,13 +124,13 @@ where
 {
     fn fill(&self, resolution: &mut Resolution<'v>) {
         let mut candidates = Candidates::new();
-        let (rung, confidence, evidence) = self.run(&mut candidates);
+        let (match_kind, confidence, evidence) = self.run(&mut candidates);
         if candidates.total == 0 {
             resolution.reason = self.reason_of_miss();
         } else {
-            resolution.rung = rung;
+            resolution.match_kind = match_kind;
             resolution.total = candidates.total;
-            if matches!(rung, Rung::Suffix | Rung::FileName) {
+            if matches!(match_kind, MatchKind::Suffix | MatchKind::FileName) {
                 resolution.components = candidates.rank;
             }
             candidates.for_each_ranked(self.path.raw(), |candidate| {
@@ -153,29 +153,29 @@ where
 
     pub(super) fn fast_lookup(&self) -> Option<LookupHit<'v>> {
         let mut candidates = Candidates::new();
-        let (rung, confidence, _) = self.run(&mut candidates);
+        let (match_kind, confidence, _) = self.run(&mut candidates);
         let best = candidates.first()?;
         let sure = candidates.total == 1 && confidence == Confidence::High && !self.unverified(best) && !self.broken();
-        sure.then(|| LookupHit::new(best.library, (best.rating_key, rung)))
+        sure.then(|| LookupHit::new(best.library, (best.rating_key, match_kind)))
     }
 
     /// Collects the candidates of the first kind of match that finds any. The returned confidence and reason hold for a
     /// single item.
-    fn run(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) -> (Rung, Confidence, Reason) {
+    fn run(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) -> (MatchKind, Confidence, Reason) {
         // With one library, ownership makes no difference for kinds 1 to 3.
         let groups = match self.all.scope {
             Scope::One(_) => &[None][..],
             Scope::All => &[Some(true), Some(false)],
         };
         for group in groups {
-            for rung in [Rung::Confirmed, Rung::Exact, Rung::Mapped] {
-                match rung {
-                    Rung::Confirmed => self.confirmed(*group, candidates),
-                    Rung::Exact => self.exact(*group, candidates),
+            for match_kind in [MatchKind::Confirmed, MatchKind::Exact, MatchKind::Mapped] {
+                match match_kind {
+                    MatchKind::Confirmed => self.confirmed(*group, candidates),
+                    MatchKind::Exact => self.exact(*group, candidates),
                     _ => self.mapped(*group, candidates),
                 }
                 if candidates.total > 0 {
-                    return (rung, Confidence::High, Reason::None);
+                    return (match_kind, Confidence::High, Reason::None);
                 }
             }
         }
@@ -183,17 +183,17 @@ where
             for group in groups {
                 self.suffix_matches(*group, candidates);
                 if candidates.total > 0 {
-                    let rung = if candidates.rank >= 2 {
-                        Rung::Suffix
+                    let match_kind = if candidates.rank >= 2 {
+                        MatchKind::Suffix
                     } else {
-                        Rung::FileName
+                        MatchKind::FileName
                     };
                     let evidence = self.evidence(candidates);
-                    return (rung, confidence_of(evidence), evidence);
+                    return (match_kind, confidence_of(evidence), evidence);
                 }
             }
         }
-        (Rung::None, Confidence::None, Reason::None)
+        (MatchKind::None, Confidence::None, Reason::None)
     }
 
     /// Evidence for suffix matches: for the single item, or for all items of one file.

@@ -2,7 +2,7 @@
 
 use super::normal::{Normal, Spelling};
 use super::resolution::{FoundItem, ItemRef};
-use crate::model::Rung;
+use crate::model::MatchKind;
 
 /// The time of a fact: a change sequence, then the order of changes in the memtable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,12 +38,12 @@ pub trait View {
     /// searched.
     fn may_be_recorded(&self) -> bool;
 
-    /// Shortcut for most lookups: the rating key of the one item that lists exactly these bytes, with [`Rung::Confirmed`] if that
-    /// match is recorded, else [`Rung::Exact`]. `None` says nothing: the caller resolves the path.
-    fn unique_hit<'v>(&'v self, path: &Normal<'_>, first: FirstEntry) -> Option<(&'v str, Rung)>;
+    /// Shortcut for most lookups: the rating key of the one item that lists exactly these bytes, with [`MatchKind::Confirmed`] if that
+    /// match is recorded, else [`MatchKind::Exact`]. `None` says nothing: the caller resolves the path.
+    fn unique_hit<'v>(&'v self, path: &Normal<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
     /// [`View::unique_hit`] for a path that is not ASCII, by its spelling.
-    fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<(&'v str, Rung)>;
+    fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
     /// Returns the stored normal form of the path that is listed in this spelling, if there is one. `first`: first
     /// entry of the spelling's hash.

@@ -291,7 +291,7 @@ pub struct Server {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
-pub enum Rung {
+pub enum MatchKind {
     /// No match.
     #[default]
     #[doc(hidden)]
@@ -308,7 +308,7 @@ pub enum Rung {
     FileName = 5,
 }
 
-impl Rung {
+impl MatchKind {
     /// All kinds in the order of the search.
     pub const ALL: [Self; 6] = [
         Self::None,
@@ -419,7 +419,7 @@ impl Reason {
 }
 
 /// The word that the command and the Python package use.
-impl fmt::Display for Rung {
+impl fmt::Display for MatchKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }

@@ -3,7 +3,7 @@
 use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::{FolderResolution, FoundItem, Resolution};
-use crate::model::{Confidence, ItemType, Library, Reason, Rung};
+use crate::model::{Confidence, ItemType, Library, MatchKind, Reason};
 use crate::source::Kind;
 
 /// The answer for a path or GUID; valid while it is borrowed.
@@ -12,7 +12,7 @@ pub struct Answer<'a> {
     /// [`Status::Ok`] for one item, else why not; an error in a batch.
     pub status: Status,
     /// How it was found.
-    pub rung: Rung,
+    pub match_kind: MatchKind,
     /// How sure it is.
     pub confidence: Confidence,
     /// Why there is no single item.
@@ -35,7 +35,7 @@ impl<'a> Answer<'a> {
     pub(super) fn of(kind: &'static Kind, outcome: &'a Resolution<'_>, rows: &'a [LibraryRow], status: Status) -> Self {
         Self {
             status,
-            rung: outcome.rung,
+            match_kind: outcome.match_kind,
             confidence: outcome.confidence,
             reason: outcome.reason,
             ..Self::of_items(kind, outcome.found(), outcome.total, rows)
@@ -50,7 +50,7 @@ impl<'a> Answer<'a> {
     ) -> Self {
         Self {
             status,
-            rung: outcome.rung,
+            match_kind: outcome.match_kind,
             confidence: outcome.confidence,
             reason: outcome.reason,
             ..Self::of_items(kind, &outcome.found, outcome.total, rows)
@@ -70,7 +70,7 @@ impl<'a> Answer<'a> {
         };
         Self {
             status,
-            rung: if total == 0 { Rung::None } else { Rung::Exact },
+            match_kind: if total == 0 { MatchKind::None } else { MatchKind::Exact },
             confidence,
             reason,
             total,
@@ -106,7 +106,7 @@ impl<'a> Answer<'a> {
     /// Marks the answer as stale after a failed request: an item missing here may exist on the server. `hurried`: the
     /// call has a deadline, so a timeout becomes `NotYet`.
     pub(super) fn mark_stale(&mut self, failure: Option<&Error>, hurried: bool) {
-        let Some(failure) = failure.filter(|_| self.rung != Rung::Confirmed) else {
+        let Some(failure) = failure.filter(|_| self.match_kind != MatchKind::Confirmed) else {
             return;
         };
         self.stale = true;

@@ -6,7 +6,7 @@ use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::FolderResolution;
 use crate::matching::normal::{Shape, normal_form};
-use crate::model::{IdentityId, LibraryKind, Reason, Rung};
+use crate::model::{IdentityId, LibraryKind, MatchKind, Reason};
 use crate::source::Kind;
 use crate::sync::cannot;
 
@@ -245,7 +245,7 @@ pub fn explain_folder(
              folder, or give the mapping that is missing",
             found()
         ),
-        (Status::Ambiguous, _) if matches!(outcome.rung, Rung::Suffix | Rung::FileName) => {
+        (Status::Ambiguous, _) if matches!(outcome.match_kind, MatchKind::Suffix | MatchKind::FileName) => {
             format!(
                 "{} folders or shows of Plex's end as '{path}' does: give the whole path, or a mapping",
                 answer.total

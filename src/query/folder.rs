@@ -17,7 +17,7 @@ use crate::matching::{
     FolderPosition, FolderResolution, FolderResolver, Folders, MAX_CANDIDATES, Normal, Resolution, Resolver, Scope,
     folder_positions,
 };
-use crate::model::{Confidence, IdentityId, ItemType, LibraryKind, Reason, Rung};
+use crate::model::{Confidence, IdentityId, ItemType, LibraryKind, MatchKind, Reason};
 use crate::platform::files::{bytes_of, named};
 use crate::sync::{Call, SearchTarget, Syncing, Unverified};
 
@@ -172,11 +172,11 @@ impl Question for FolderQuestion<'_> {
         if self.at_once {
             return Ok(());
         }
-        found.is_listed = found.outcome.rung != Rung::None;
+        found.is_listed = found.outcome.match_kind != MatchKind::None;
         if !found.is_listed {
             let mut file = Resolution::default();
             Resolver::new(views, turn.scope, mappings).resolve_normal(self.path, None, &mut file);
-            found.is_file = matches!(file.rung, Rung::Exact | Rung::Mapped);
+            found.is_file = matches!(file.match_kind, MatchKind::Exact | MatchKind::Mapped);
         }
         if found.outcome.reason == Reason::NotFetched {
             let whole = self.is_whole(turn).then(|| resolver().resolve_unfetched()).flatten();
@@ -213,7 +213,8 @@ impl Question for FolderQuestion<'_> {
         let outcome = &found.outcome;
         let mut unverified = Vec::new();
         let mappings = turn.queries.reading.mappings();
-        let sure = matches!(outcome.rung, Rung::Exact | Rung::Mapped) || outcome.confidence == Confidence::High;
+        let sure = matches!(outcome.match_kind, MatchKind::Exact | MatchKind::Mapped)
+            || outcome.confidence == Confidence::High;
         for folder in outcome.folders.iter().filter(|_| sure) {
             let most = MAX_CANDIDATES - unverified.len();
             let view = &turn.snapshot.views[folder.library];
@@ -229,7 +230,7 @@ impl Question for FolderQuestion<'_> {
     }
 
     fn is_exact_hit(&self, found: &FoundFolder<'_>) -> bool {
-        found.outcome.total == 1 && matches!(found.outcome.rung, Rung::Exact | Rung::Mapped)
+        found.outcome.total == 1 && matches!(found.outcome.match_kind, MatchKind::Exact | MatchKind::Mapped)
     }
 
     /// A call that can wait gets all that is below it.
@@ -268,7 +269,8 @@ impl Question for FolderQuestion<'_> {
         }
         let stands = self.places(turn);
         let all = matches!(turn.scope, Scope::All);
-        let others = !stands.iter().any(|place| *place > FolderPosition::Elsewhere) && found.outcome.rung == Rung::None;
+        let others = !stands.iter().any(|place| *place > FolderPosition::Elsewhere)
+            && found.outcome.match_kind == MatchKind::None;
         places(turn.scope, snapshot.rows.len())
             .filter(|place| {
                 let row = &snapshot.rows[*place];
@@ -284,7 +286,7 @@ impl Question for FolderQuestion<'_> {
 
     /// It may be new where nothing is listed below it.
     fn missing(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
-        if found.is_file || matches!(found.outcome.rung, Rung::Exact | Rung::Mapped) {
+        if found.is_file || matches!(found.outcome.match_kind, MatchKind::Exact | MatchKind::Mapped) {
             return Vec::new();
         }
         let mut owners = self.owners(turn);
@@ -375,10 +377,10 @@ impl Question for FolderQuestion<'_> {
             files: outcome.files,
         });
         log::debug!(
-            "folder '{}': {}, rung {}, {} items",
+            "folder '{}': {}, match kind {}, {} items",
             queries.shown.path(self.path.raw()),
             status.name(),
-            outcome.rung.name(),
+            outcome.match_kind.name(),
             outcome.items
         );
         queries.hand_over(&state, &answer, then)

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, FolderFacts};
 use crate::error::{Error, Result, Status};
 use crate::matching::ItemRef;
-use crate::model::{self, Confidence, ItemType, Reason, Rung};
+use crate::model::{self, Confidence, ItemType, MatchKind, Reason};
 use crate::platform::files::named;
 use crate::source::Kind;
 
@@ -46,7 +46,7 @@ pub struct Match {
     /// What became of the question.
     pub status: MatchStatus,
     /// How it was found.
-    pub rung: Option<Rung>,
+    pub match_kind: Option<MatchKind>,
     /// How sure it is. Only what is [`Confidence::High`] is safe to write to.
     pub confidence: Option<Confidence>,
     /// Why there is no single item, or what speaks for it.
@@ -101,7 +101,7 @@ impl Match {
         });
         Ok(Self {
             status,
-            rung: Some(answer.rung).filter(|rung| *rung != Rung::None),
+            match_kind: Some(answer.match_kind).filter(|match_kind| *match_kind != MatchKind::None),
             confidence: Some(answer.confidence).filter(|confidence| *confidence != Confidence::None),
             reason: Some(answer.reason).filter(|reason| *reason != Reason::None),
             candidates: candidates.collect(),

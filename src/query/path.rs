@@ -11,7 +11,7 @@ use crate::engine::{EvictionPin, LibraryRow, Snapshot, places};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{FirstEntry, Normal, Resolution, Resolver, Scope, Spelling, View};
-use crate::model::{Confidence, IdentityId, Reason, Rung};
+use crate::model::{Confidence, IdentityId, MatchKind, Reason};
 use crate::sync::{Call, SearchTarget, Syncing, Unverified};
 
 /// A path without empty components and `.`, which mean nothing; `None` where it has none of them. `..` stays: where it leads
@@ -163,14 +163,15 @@ impl Queries {
 impl PathQuestion<'_> {
     /// Whether a library that was never fetched answers with what a path search found a while ago.
     fn is_remembered(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, searched: bool) -> Result<bool> {
-        if outcome.rung == Rung::None || outcome.unverified {
+        if outcome.match_kind == MatchKind::None || outcome.unverified {
             return Ok(false);
         }
         let (Some(found), Some(identity)) = (outcome.single(), turn.snapshot.identity) else {
             return Ok(false);
         };
         let row = &turn.snapshot.rows[found.library];
-        if row.generation.is_fetched() || row.due || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
+        if row.generation.is_fetched() || row.due || !matches!(outcome.match_kind, MatchKind::Exact | MatchKind::Mapped)
+        {
             return Ok(false);
         }
         let sync = &turn.queries.sync;
@@ -190,7 +191,10 @@ impl PathQuestion<'_> {
 
     /// Of a path that is not listed: the item that was recorded for it, and is not listed in its library either.
     fn recorded_unlisted<'t>(&self, turn: &Turn<'t>, outcome: &Resolution<'_>) -> Option<(&'t str, &'t str)> {
-        if !matches!(outcome.rung, Rung::None | Rung::Suffix | Rung::FileName) {
+        if !matches!(
+            outcome.match_kind,
+            MatchKind::None | MatchKind::Suffix | MatchKind::FileName
+        ) {
             return None;
         }
         places(turn.scope, turn.snapshot.rows.len()).find_map(|place| {
@@ -288,7 +292,7 @@ impl Question for PathQuestion<'_> {
     fn is_settled(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, searched: bool) -> Result<bool> {
         // A confirmed match has no expiry: it needs no server.
         Ok(
-            (outcome.rung == Rung::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
+            (outcome.match_kind == MatchKind::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
                 || self.is_remembered(turn, outcome, searched)?,
         )
     }
@@ -352,9 +356,9 @@ impl Question for PathQuestion<'_> {
     }
 
     fn missing(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> Vec<LibraryRow> {
-        let missed = match outcome.rung {
-            Rung::None => true,
-            Rung::Suffix | Rung::FileName => outcome.confidence == Confidence::Low,
+        let missed = match outcome.match_kind {
+            MatchKind::None => true,
+            MatchKind::Suffix | MatchKind::FileName => outcome.confidence == Confidence::Low,
             _ => false,
         };
         if !missed || outcome.unverified {
@@ -424,13 +428,13 @@ impl Question for PathQuestion<'_> {
             answer.message = &message;
         }
         log::debug!(
-            "'{}': {}, rung {}",
+            "'{}': {}, match kind {}",
             queries.shown.path(path),
             status.name(),
-            outcome.rung.name()
+            outcome.match_kind.name()
         );
         // A name alone names no folders, and a path in a folder of Plex's lacks no mapping.
-        if outcome.rung == Rung::Suffix
+        if outcome.match_kind == MatchKind::Suffix
             && status == Status::Ok
             && !matches!(outcome.reason, Reason::Contradicted | Reason::NotListed)
             && let Some(found) = outcome.single()
@@ -445,8 +449,8 @@ impl Question for PathQuestion<'_> {
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_remembered(turn, outcome, state.has_searched())?;
-        answer.stale =
-            outcome.rung != Rung::Confirmed && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
+        answer.stale = outcome.match_kind != MatchKind::Confirmed
+            && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
         answer.mark_stale(state.failure.as_ref(), turn.call.deadline.is_set());
         queries.hand_over(&state, &answer, then)
     }
@@ -454,5 +458,8 @@ impl Question for PathQuestion<'_> {
 
 /// Whether the path itself is recorded or listed.
 fn is_known(outcome: &Resolution<'_>) -> bool {
-    matches!(outcome.rung, Rung::Confirmed | Rung::Exact | Rung::Mapped)
+    matches!(
+        outcome.match_kind,
+        MatchKind::Confirmed | MatchKind::Exact | MatchKind::Mapped
+    )
 }

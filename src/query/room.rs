@@ -11,7 +11,7 @@ use super::walks::Walks;
 use crate::engine::{Reading, Store};
 use crate::error::{Result, Status};
 use crate::freshness::Policy;
-use crate::model::Rung;
+use crate::model::MatchKind;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
@@ -84,18 +84,18 @@ impl Queries {
         answer: &Answer<'_>,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let rung = if answer.status == Status::Ok {
-            answer.rung
+        let match_kind = if answer.status == Status::Ok {
+            answer.match_kind
         } else {
-            Rung::None
+            MatchKind::None
         };
         match then(answer) {
             Ok(taken) if state.at_once => {
-                self.counters.answered_at_once(rung, answer.stale);
+                self.counters.answered_at_once(match_kind, answer.stale);
                 Ok(taken)
             }
             Ok(taken) => {
-                self.counters.answered(rung, answer.stale);
+                self.counters.answered(match_kind, answer.stale);
                 Ok(taken)
             }
             Err(error) => {

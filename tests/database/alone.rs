@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::support::index::{Edit, EditReport, Index, QueryOptions};
 use plexindex::error::{Result, Status};
-use plexindex::model::{Item, Library, Rung, Server as ServerName};
+use plexindex::model::{Item, Library, MatchKind, Server as ServerName};
 use plexindex::options::{Mapping, Options};
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{
@@ -91,8 +91,8 @@ fn the_first_answers_are_found_by_the_path_alone() {
         .match_path(&QueryOptions::default(), b"/mnt/films/Film 9.mkv")
         .expect("an answer");
     assert_eq!(
-        (mapped.rung, mapped.status, mapped.stale),
-        (Rung::Mapped, Status::Ok, false)
+        (mapped.match_kind, mapped.status, mapped.stale),
+        (MatchKind::Mapped, Status::Ok, false)
     );
     assert_eq!(
         index.stats().expect("statistics").listings,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::support::index::{Index, QueryOptions};
 use plexindex::error::Result;
-use plexindex::model::{Item, Library, Rung, Server as ServerName};
+use plexindex::model::{Item, Library, MatchKind, Server as ServerName};
 use plexindex::options::Options;
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{
@@ -115,7 +115,7 @@ fn what_changes_between_slices_is_in_what_is_published() {
         let found = index.match_path(&query, asked.as_bytes()).expect("an answer");
         let key = found
             .item
-            .filter(|_| found.rung == Rung::Exact)
+            .filter(|_| found.match_kind == MatchKind::Exact)
             .map(|item| item.item.rating_key);
         assert_eq!(key.as_ref(), truth.get(&asked), "{asked}");
     }

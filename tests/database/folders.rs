@@ -2,7 +2,7 @@
 
 use crate::support::index::{Index, QueryOptions};
 use plexindex::error::Status;
-use plexindex::model::{Confidence, ItemType, Rung};
+use plexindex::model::{Confidence, ItemType, MatchKind};
 use plexindex::options::{Mapping, Options};
 use rusqlite::Connection;
 
@@ -55,7 +55,7 @@ fn server() -> (tempfile::TempDir, Server) {
 #[derive(Debug, PartialEq)]
 struct Said {
     status: Status,
-    rung: Rung,
+    match_kind: MatchKind,
     confidence: Confidence,
     stale: bool,
     kind: ItemType,
@@ -68,7 +68,7 @@ fn asked(index: &Index, folder: &str) -> Said {
     let said = index.match_folder_with(&QueryOptions::default(), folder.as_bytes(), |answer, facts| {
         Ok(Said {
             status: answer.status,
-            rung: answer.rung,
+            match_kind: answer.match_kind,
             confidence: answer.confidence,
             stale: answer.stale,
             kind: facts.kind,
@@ -110,8 +110,8 @@ fn a_cold_folder_is_answered_as_after_a_listing() {
         assert_eq!(listings(&cold), 0, "{wanted}");
         assert_eq!((found.kind, found.items), (kind, items), "{wanted}");
         assert_eq!(
-            (found.status, found.rung, found.confidence, found.stale),
-            (Status::Ok, Rung::Exact, Confidence::High, false),
+            (found.status, found.match_kind, found.confidence, found.stale),
+            (Status::Ok, MatchKind::Exact, Confidence::High, false),
             "{wanted}"
         );
         assert_eq!(found, asked(&listed, wanted), "{wanted}");
@@ -153,7 +153,10 @@ fn mappings_lead_to_cold_folders() {
     };
     let index = open(with, &clock());
     let found = asked(&index, "/mnt/shows/Somewhere");
-    assert_eq!((found.rung, found.items, found.kind), (Rung::Mapped, 5, ItemType::Show));
+    assert_eq!(
+        (found.match_kind, found.items, found.kind),
+        (MatchKind::Mapped, 5, ItemType::Show)
+    );
     assert_eq!(listings(&index), 0);
 }
 

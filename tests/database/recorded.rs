@@ -226,7 +226,7 @@ fn answers(index: &crate::support::index::Index, paths: &BTreeSet<String>) -> BT
     let query = QueryOptions::default();
     let key = |path: &String| {
         let found = index.match_path(&query, path.as_bytes()).expect("an answer");
-        let exact = matches!(found.rung, plexindex::model::Rung::Exact);
+        let exact = matches!(found.match_kind, plexindex::model::MatchKind::Exact);
         let item = found.item.filter(|_| found.status == Status::Ok && exact)?;
         Some((path.clone(), item.item.rating_key))
     };

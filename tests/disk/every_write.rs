@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::support::index::{Index, QueryOptions, failpoint};
 use plexindex::error::{Error, Status};
-use plexindex::model::Rung;
+use plexindex::model::MatchKind;
 use plexindex_standin::Standin;
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_WRITE, SQLITE_OK, SQLITE_READONLY};
 
@@ -130,7 +130,7 @@ impl Life<'_> {
         }
         for (path, well) in self.recorded.clone() {
             match index.match_path(&offline(&library), path.as_bytes()) {
-                Ok(found) => assert_eq!(found.rung == Rung::Confirmed, well, "{what}: {path}"),
+                Ok(found) => assert_eq!(found.match_kind == MatchKind::Confirmed, well, "{what}: {path}"),
                 // Nothing is known of the library yet.
                 Err(error)
                     if error.status == Status::InvalidArgument || error.message.contains("is not in the store") =>

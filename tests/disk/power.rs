@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::support::index::{Index, Library, QueryOptions, failpoint};
-use plexindex::model::Rung;
+use plexindex::model::MatchKind;
 use rusqlite::ffi::SQLITE_OK;
 
 use super::broken::{copy, spoil};
@@ -501,7 +501,7 @@ fn check(
             let found = index
                 .match_path(&offline(&library), path.as_bytes())
                 .unwrap_or_else(|error| panic!("{what}: {error}"));
-            let is_there = found.rung == Rung::Confirmed;
+            let is_there = found.match_kind == MatchKind::Confirmed;
             let fast = library.lookup_key(path.as_bytes(), |found| found == key);
             assert!(
                 fast != Some(false) && (fast.is_none() || is_there),

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::support::index::{Index, QueryOptions, failpoint};
-use plexindex::model::Rung;
+use plexindex::model::MatchKind;
 use plexindex_standin::Standin;
 use rusqlite::ffi::SQLITE_OK;
 
@@ -149,7 +149,7 @@ fn sees(index: &Index, server: &Standin, numbers: &[u64], key: &str, what: &str)
         let found = index
             .match_path(&support::offline(&library), path.as_bytes())
             .unwrap_or_else(|error| panic!("{what}: {error}"));
-        let there = found.rung == Rung::Confirmed;
+        let there = found.match_kind == MatchKind::Confirmed;
         assert!(
             fast.is_none() || fast == Some(true) && there,
             "{what}: {path}: {fast:?}, {there}"

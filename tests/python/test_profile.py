@@ -123,7 +123,7 @@ def test_paths_can_be_hidden(open_index: OpenIndex, server: Server, caplog: pyte
     for word in ("Intimate", "Secret", "private", "/data/movies", rows[0]["path"]):
         assert word not in everything, word
     assert re.search(f"'{HIDDEN}'", texts[0])
-    assert re.search(f"'{HIDDEN}': not_found, rung none", caplog.text.lower())
+    assert re.search(f"'{HIDDEN}': not_found, match kind none", caplog.text.lower())
     # The same path has the same name, in texts and in the log, and another store has another.
     name = re.search(HIDDEN, texts[0])
     assert name is not None

@@ -7,7 +7,7 @@ use crate::hooked;
 use crate::support::index::{Deadline, Index, Library, QueryOptions};
 use crate::support::{HOUR_MS, Scene, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
 use plexindex::error::Status;
-use plexindex::model::{Reason, Rung, Token};
+use plexindex::model::{MatchKind, Reason, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
 
@@ -44,7 +44,7 @@ fn a_delta_sees_what_changed_before_many_came() {
     let new = index
         .match_path(&offline(&library), b"/data/movies/better.mkv")
         .expect("an answer");
-    assert_eq!((new.status, new.rung), (Status::Ok, Rung::Exact));
+    assert_eq!((new.status, new.match_kind), (Status::Ok, MatchKind::Exact));
     let was = index.match_path(&offline(&library), old.as_bytes()).expect("an answer");
     assert_eq!(was.status, Status::NotFound, "fresh: {}", !was.stale);
 }
@@ -428,7 +428,7 @@ fn what_was_confirmed_for_a_named_user_has_no_expiry() {
     for _ in 0..31 {
         at.clock.advance_ms(24 * HOUR_MS);
         let answer = library.match_path(b"/host/a.mkv").expect("an answer");
-        assert_eq!(answer.rung, Rung::Confirmed, "used every day");
+        assert_eq!(answer.match_kind, MatchKind::Confirmed, "used every day");
     }
     let other = Options {
         token: Token::new("the-other-token"),
@@ -437,7 +437,7 @@ fn what_was_confirmed_for_a_named_user_has_no_expiry() {
     let other = open(other, &at.clock);
     other.refresh(&QueryOptions::default(), true).expect("listed");
     let answer = library.match_path(b"/host/a.mkv").expect("an answer");
-    assert_eq!(answer.rung, Rung::Confirmed, "another token was used once");
+    assert_eq!(answer.match_kind, MatchKind::Confirmed, "another token was used once");
 }
 
 #[test]
@@ -943,7 +943,7 @@ fn a_token_that_is_used_every_day_and_asks_for_nothing_is_not_forgotten() {
         let index = first();
         let library = index.library("Movies").expect("a handle");
         let answer = library.match_path(path.as_bytes()).expect("an answer");
-        assert_eq!(answer.rung, Rung::Exact, "used every day");
+        assert_eq!(answer.match_kind, MatchKind::Exact, "used every day");
     }
     let other = Options {
         token: Token::new("the-other-token"),
@@ -958,7 +958,7 @@ fn a_token_that_is_used_every_day_and_asks_for_nothing_is_not_forgotten() {
     let index = first();
     let library = index.library("Movies").expect("a handle");
     let answer = library.match_path(b"/host/a.mkv").expect("an answer");
-    assert_eq!(answer.rung, Rung::Confirmed, "another token was used once");
+    assert_eq!(answer.match_kind, MatchKind::Confirmed, "another token was used once");
     assert_eq!(answer.item.map(|item| item.item.rating_key), Some(key));
     // Not used for a month, it goes.
     drop(index);
@@ -982,38 +982,45 @@ fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
             .record_matches(&[(path.as_bytes(), key.as_str())])
             .expect("recorded");
     };
-    let rungs = |path: &str| {
+    let match_kinds = |path: &str| {
         [&index, &at.open()].map(|index| {
             let library = index.library("Movies").expect("a handle");
             index
                 .match_path(&offline(&library), path.as_bytes())
                 .expect("an answer")
-                .rung
+                .match_kind
         })
     };
     let (early, late) = ("/data/movies/early.mkv", "/data/movies/late.mkv");
     record(early);
-    assert_eq!(rungs(early), [Rung::Confirmed; 2]);
+    assert_eq!(match_kinds(early), [MatchKind::Confirmed; 2]);
     // An item comes that has the path, with so many others that all are put into a new image.
     let others = (0..4_098).map(|n| format!("/data/movies/n{n}.mkv"));
     let many: Vec<String> = others.chain([early.to_owned()]).collect();
     add(&at.server, &many);
     at.clock.advance_ms(HOUR_MS);
     index.refresh(&library.query(), false).expect("fresh");
-    assert_eq!(rungs(early), [Rung::Exact; 2], "the item is newer than the record");
+    assert_eq!(
+        match_kinds(early),
+        [MatchKind::Exact; 2],
+        "the item is newer than the record"
+    );
     // The host knows better of one that came before: also once the matches are in a new image.
     add(&at.server, &[late.to_owned()]);
     at.clock.advance_ms(HOUR_MS);
     index.refresh(&library.query(), false).expect("fresh");
-    assert_eq!(rungs(late), [Rung::Exact; 2]);
+    assert_eq!(match_kinds(late), [MatchKind::Exact; 2]);
     record(late);
-    assert_eq!(rungs(late), [Rung::Confirmed; 2]);
+    assert_eq!(match_kinds(late), [MatchKind::Confirmed; 2]);
     let paths: Vec<String> = (0..1_100).map(|n| format!("/host/{n}.mkv")).collect();
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
     library.record_matches(&pairs).expect("recorded");
-    assert_eq!((rungs(late), rungs(early)), ([Rung::Confirmed; 2], [Rung::Exact; 2]));
+    assert_eq!(
+        (match_kinds(late), match_kinds(early)),
+        ([MatchKind::Confirmed; 2], [MatchKind::Exact; 2])
+    );
     record(early);
-    assert_eq!(rungs(early), [Rung::Confirmed; 2]);
+    assert_eq!(match_kinds(early), [MatchKind::Confirmed; 2]);
 }
 
 /// Options that the source refuses are refused before a folder is made.

@@ -907,7 +907,7 @@ pub(super) fn show(found: &Match) -> String {
         .collect();
     format!(
         "{:?} {:?} {:?} {:?} {keys:?}, age {:?}, stale {}",
-        found.status, found.rung, found.confidence, found.reason, found.age_ms, found.stale
+        found.status, found.match_kind, found.confidence, found.reason, found.age_ms, found.stale
     )
 }
 

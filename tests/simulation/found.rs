@@ -174,7 +174,7 @@ fn an_item_that_a_path_search_brings_stays_invalidated_in_every_handle() {
         };
         let found = index.match_path(&offline, b"/srv/films/New.mkv").expect("an answer");
         let key = films.lookup_key(b"/srv/films/New.mkv", str::to_owned);
-        (found.status, found.rung, found.confidence, found.reason, key)
+        (found.status, found.match_kind, found.confidence, found.reason, key)
     });
     assert_eq!(
         answers[0], answers[1],

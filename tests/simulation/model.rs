@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::support::index::{Candidate, Match};
 use plexindex::error::Status;
-use plexindex::model::{Confidence, Reason, Rung};
+use plexindex::model::{Confidence, MatchKind, Reason};
 
 use crate::memory::{Knobs, Token};
 use crate::net::sees;
@@ -425,7 +425,7 @@ impl Model {
             told.answered = now;
         }
         if !found.stale
-            && found.rung != Rung::Confirmed
+            && found.match_kind != MatchKind::Confirmed
             && asked.library.is_some()
             && let Some(age) = found.age_ms
             && !(0..=TTL_MS).contains(&age)
@@ -448,7 +448,7 @@ impl Model {
     /// Whether the server had such a row when it may have been asked.
     fn justify(&self, asked: &Asked<'_>, found: &Match, candidate: &Candidate) -> Result<(), String> {
         let (key, library) = (&candidate.item.rating_key, &candidate.library);
-        if found.rung == Rung::Confirmed {
+        if found.match_kind == MatchKind::Confirmed {
             return self.justify_confirmed(asked, found, candidate);
         }
         if !sees(asked.who.user, key) {
@@ -565,7 +565,8 @@ impl Model {
         if marked && (asked.offline || asked.failed || asked.full) {
             return Ok(());
         }
-        let own = found.rung == Rung::Confirmed && found.item.as_ref().is_some_and(|item| item.item.rating_key == *key);
+        let own = found.match_kind == MatchKind::Confirmed
+            && found.item.as_ref().is_some_and(|item| item.item.rating_key == *key);
         if own && found.confidence == Confidence::High {
             return Ok(());
         }
@@ -603,7 +604,7 @@ impl Model {
             || asked.failed
             || found.age_ms.is_none()
             || found.status == Status::Ok && found.confidence == Confidence::High
-            || found.status == Status::Ambiguous && found.rung <= Rung::Mapped
+            || found.status == Status::Ambiguous && found.match_kind <= MatchKind::Mapped
         {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use crate::asked::{Edit, EditReport, Library, Match, QueryOptions};
 use plexindex::error::{Meaning, Status};
-use plexindex::model::{Confidence, Reason, Rung, Trust};
+use plexindex::model::{Confidence, MatchKind, Reason, Trust};
 use plexindex::source::{Delta, FieldChange, Lock, RequestKind, Resume};
 
 use crate::rig::{FOLDER, Failure, HOUR_MS, NoMeter, Rig, Scene, TITLE, library_of, open};
@@ -34,8 +34,8 @@ pub fn every_path_guid_and_title_is_answered<R: Rig>() {
     for (key, path) in scene.rig.paths() {
         let found = ask(&scene, &path);
         assert_eq!(
-            (found.status, found.rung, found.confidence),
-            (Status::Ok, Rung::Exact, Confidence::High)
+            (found.status, found.match_kind, found.confidence),
+            (Status::Ok, MatchKind::Exact, Confidence::High)
         );
         let item = found.item.expect("one");
         assert_eq!((&item.item.rating_key, &item.key), (&key, &kind.key(&key)));
@@ -71,7 +71,10 @@ pub fn keys_are_taken_in_both_forms<R: Rig>() {
             .record_matches(&[(path.as_bytes(), form.as_str())])
             .expect("recorded");
         let found = ask(&scene, &path);
-        assert_eq!((found.rung, key_of(&found)), (Rung::Confirmed, Some(key.as_str())));
+        assert_eq!(
+            (found.match_kind, key_of(&found)),
+            (MatchKind::Confirmed, Some(key.as_str()))
+        );
         let item = library.item(form).expect("asked").expect("an item");
         assert_eq!(library.key(&item), public);
     }

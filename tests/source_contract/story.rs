@@ -26,7 +26,7 @@ fn shown(asked: &str, found: &Match) -> String {
     format!(
         "{asked}: {:?} {:?} {:?} {:?} {} {}",
         found.status,
-        found.rung,
+        found.match_kind,
         found.confidence,
         found.reason,
         item.map_or("-", |item| &item.item.title),

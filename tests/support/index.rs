@@ -14,7 +14,7 @@ pub use plexindex::inside::{
     Answer, ChangePage as Changes, Clock, DebounceIntervals, Edit, FolderFacts, ManualClock, Rules, SystemClock, Which,
     failpoint, freeze_coarse_clock,
 };
-use plexindex::model::{Confidence, Item, Reason, Rung};
+use plexindex::model::{Confidence, Item, MatchKind, Reason};
 use plexindex::options::Options;
 use plexindex::source::{Meter, Source};
 pub use plexindex::{ChangeKind, EditReport, Edited, Progress, Proposal, Selector};
@@ -62,9 +62,10 @@ pub struct Candidate {
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_field_names)] // the field is called as in the API
 pub struct Match {
     pub status: Status,
-    pub rung: Rung,
+    pub match_kind: MatchKind,
     pub confidence: Confidence,
     pub reason: Reason,
     pub message: String,
@@ -139,7 +140,7 @@ impl From<plexindex::Match> for Match {
         };
         Self {
             status,
-            rung: found.rung.unwrap_or_default(),
+            match_kind: found.match_kind.unwrap_or_default(),
             confidence: found.confidence.unwrap_or_default(),
             reason: found.reason.unwrap_or_default(),
             message: found.message.unwrap_or_default(),
@@ -158,7 +159,7 @@ impl From<&Answer<'_>> for Match {
         plexindex::Match::of(answer).map_or_else(
             |error| Self {
                 status: error.status,
-                rung: answer.rung,
+                match_kind: answer.match_kind,
                 confidence: answer.confidence,
                 reason: answer.reason,
                 message: error.message,

@@ -6,7 +6,7 @@ use super::selection::{Resolved, Selection, Selector};
 use crate::engine::sql::LibraryRow;
 use crate::error::{Error, Result, Status};
 use crate::matching::{Resolver, Scope, View};
-use crate::model::{IdentityId, LibraryId, Rung};
+use crate::model::{IdentityId, LibraryId, MatchKind};
 use crate::platform::deadline::Deadline;
 
 /// Attempts of a write while other threads clear the same library. Sixteen such threads can outrun one on a busy machine.
@@ -74,7 +74,11 @@ impl Reading {
                 let one = Scope::One(place);
                 let is_listed = row.generation.is_fetched() || self.store.listing(row.id)?.is_some();
                 for path in paths {
-                    if is_listed || Resolver::new(&snapshot.views, one, &self.mappings).resolve(path).rung != Rung::None
+                    if is_listed
+                        || Resolver::new(&snapshot.views, one, &self.mappings)
+                            .resolve(path)
+                            .match_kind
+                            != MatchKind::None
                     {
                         listed.push((row.id, *path));
                     }

@@ -4,7 +4,7 @@ use super::data::Snapshot;
 use super::reading::Reading;
 use super::selection::{Resolved, Selection};
 use crate::matching::{FoldBuffers, GROUP, Resolver, Scope};
-use crate::model::Rung;
+use crate::model::MatchKind;
 
 impl Reading {
     /// Passes the rating key of the item with this path to `then`, if it is known in memory.
@@ -20,7 +20,7 @@ impl Reading {
             && let Some(hit) = Resolver::new(&snapshot.views, scope, &self.mappings).fast_lookup(path)
         {
             snapshot.asked[hit.library].touch();
-            self.counters.looked_up(hit.rung, 1);
+            self.counters.looked_up(hit.match_kind, 1);
             return Some(then(hit.rating_key));
         }
         self.counters.lookups_missed(1);
@@ -57,20 +57,24 @@ impl Reading {
                 continue;
             };
             // Counted once a group: counting costs a good part of a lookup.
-            let mut answers = [0; Rung::ALL.len()];
+            let mut answers = [0; MatchKind::ALL.len()];
             let mut missed = 0;
             Resolver::new(&snapshot.views, scope, &self.mappings).fast_lookup_all(group, &mut rooms, |hit| {
                 match &hit {
                     Some(hit) => {
                         snapshot.asked[hit.library].touch();
-                        answers[hit.rung as usize] += 1;
+                        answers[hit.match_kind as usize] += 1;
                     }
                     None => missed += 1,
                 }
                 each(hit.map(|hit| hit.rating_key));
             });
-            for (rung, answers) in Rung::ALL.into_iter().zip(answers).filter(|(_, answers)| *answers > 0) {
-                self.counters.looked_up(rung, answers);
+            for (match_kind, answers) in MatchKind::ALL
+                .into_iter()
+                .zip(answers)
+                .filter(|(_, answers)| *answers > 0)
+            {
+                self.counters.looked_up(match_kind, answers);
             }
             if missed > 0 {
                 self.counters.lookups_missed(missed);

@@ -7,7 +7,7 @@ use crate::engine::memtable::{Memtable, MemtableChange, MemtableEntry};
 use crate::engine::segment::{ListingSegment, Matches, RecordPlace, SegmentsLost, SingleMatch};
 use crate::matching::normal::normal_form;
 use crate::matching::{FactTime, FirstEntry, Form, FoundItem, ItemRef, Mappings, Normal, Spelling, View, lies_under};
-use crate::model::{Item, Rung};
+use crate::model::{Item, MatchKind};
 
 /// Facts of a library beside its items.
 #[derive(Clone, Debug, Default)]
@@ -138,28 +138,29 @@ impl LibraryView {
     }
 
     /// The match in the memtable for exactly this path, if no listed path contradicts it.
-    fn unique_recorded<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, Rung)> {
+    fn unique_recorded<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, MatchKind)> {
         if self.facts.fetched || path.is_text() {
             return None;
         }
         let MemtableChange::Matched { rating_key, .. } = &self.match_of(path, path.raw())?.change else {
             return None;
         };
-        (!self.is_unverified(path, path.raw(), rating_key) && !self.broken()).then_some((rating_key, Rung::Confirmed))
+        (!self.is_unverified(path, path.raw(), rating_key) && !self.broken())
+            .then_some((rating_key, MatchKind::Confirmed))
     }
 
     /// For a path that the segment lists once: an older recorded match may contradict it. `form`: hash of the normal form.
     #[inline]
-    fn unique_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, Rung)> {
+    fn unique_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, MatchKind)> {
         let recorded = self
             .matches
             .as_ref()
             .map_or(SingleMatch::None, |matches| matches.unique_hit(path, form));
         match recorded {
             _ if self.broken() => None,
-            SingleMatch::None => Some((rating_key, Rung::Exact)),
+            SingleMatch::None => Some((rating_key, MatchKind::Exact)),
             // Listed under the recorded item: no contradiction.
-            SingleMatch::Match(recorded) => (recorded == rating_key).then_some((rating_key, Rung::Confirmed)),
+            SingleMatch::Match(recorded) => (recorded == rating_key).then_some((rating_key, MatchKind::Confirmed)),
             SingleMatch::Unsure => None,
         }
     }
@@ -249,7 +250,7 @@ impl View for LibraryView {
     }
 
     #[inline]
-    fn unique_hit<'v>(&'v self, path: &Normal<'_>, first: FirstEntry) -> Option<(&'v str, Rung)> {
+    fn unique_hit<'v>(&'v self, path: &Normal<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
         let changed = !self.memtable.is_empty();
         if changed && self.memtable.about_path(path).next().is_some() {
             return self.unique_recorded(path);
@@ -260,7 +261,7 @@ impl View for LibraryView {
                 return None;
             };
             let outdated = changed && self.memtable.about_item(rating_key).next().is_some();
-            return (!outdated && !self.broken()).then_some((rating_key, Rung::Confirmed));
+            return (!outdated && !self.broken()).then_some((rating_key, MatchKind::Confirmed));
         }
         let rating_key = self.segment.as_ref()?.unique_hit(path.raw(), first)?;
         if changed && self.memtable.about_item(rating_key).next().is_some() {
@@ -270,7 +271,7 @@ impl View for LibraryView {
     }
 
     #[inline]
-    fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<(&'v str, Rung)> {
+    fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
         // Changes are indexed by the normal form only.
         if !self.memtable.is_empty() || !self.facts.fetched {
             return None;

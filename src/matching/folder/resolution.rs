@@ -1,7 +1,7 @@
 //! The answer for a folder.
 
 use crate::matching::resolution::FoundItem;
-use crate::model::{Confidence, ItemType, Reason, Rung};
+use crate::model::{Confidence, ItemType, MatchKind, Reason};
 
 /// A matched folder of one library.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct FoundFolder {
 #[derive(Debug, Default)]
 pub struct FolderResolution<'v> {
     /// How it matched.
-    pub rung: Rung,
+    pub match_kind: MatchKind,
     /// Confidence; `None` if there is no match.
     pub confidence: Confidence,
     /// Why there is no single item.

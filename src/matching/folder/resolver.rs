@@ -21,7 +21,7 @@ use crate::matching::normal::Normal;
 use crate::matching::resolution::MAX_CANDIDATES;
 use crate::matching::resolver::{Scope, views_in_scope};
 use crate::matching::title_evidence::{folder_root_differs, title_depth};
-use crate::model::{Confidence, ItemType, Reason, Rung};
+use crate::model::{Confidence, ItemType, MatchKind, Reason};
 
 /// Resolves one folder in these views.
 pub struct FolderResolver<'v, 'p, V> {
@@ -62,7 +62,7 @@ where
     /// name must identify the show, artist or film.
     #[must_use]
     pub fn resolve_by_one_file(&self) -> Option<FolderResolution<'v>> {
-        let (mut sum, rung) = self.sum_below(false);
+        let (mut sum, match_kind) = self.sum_below(false);
         let ([KnownMember { member, .. }], [folder]) = (&mut sum.members[..], &sum.folders[..]) else {
             return None;
         };
@@ -74,7 +74,7 @@ where
         (sum.items, sum.files) = (0, 0);
         Some(FolderResolution {
             by_one_file: true,
-            ..self.to_resolution(sum, rung, Reason::None)
+            ..self.to_resolution(sum, match_kind, Reason::None)
         })
     }
 
@@ -82,8 +82,8 @@ where
     /// up.
     #[must_use]
     pub fn resolve_unfetched(&self) -> Option<FolderResolution<'v>> {
-        let (sum, rung) = self.sum_below(false);
-        (!sum.is_empty()).then(|| self.to_resolution(sum, rung, Reason::None))
+        let (sum, match_kind) = self.sum_below(false);
+        (!sum.is_empty()).then(|| self.to_resolution(sum, match_kind, Reason::None))
     }
 
     /// The fetched views in scope, with their indexes.
@@ -92,9 +92,9 @@ where
     }
 
     pub(super) fn resolve_listed(&self) -> FolderResolution<'v> {
-        let (sum, rung) = self.sum_below(true);
+        let (sum, match_kind) = self.sum_below(true);
         if !sum.is_empty() {
-            return self.to_resolution(sum, rung, Reason::None);
+            return self.to_resolution(sum, match_kind, Reason::None);
         }
         let places = folder_positions(self.views, self.mappings, self.path);
         let resolve_by_suffix = self.path.is_text().then(|| self.resolve_by_suffix(&places)).flatten();
@@ -105,11 +105,11 @@ where
     }
 
     /// Sums the known content below the folder, as given or else mapped: of the fetched libraries, or of the others.
-    fn sum_below(&self, fetched: bool) -> (FolderTotals<'v>, Rung) {
+    fn sum_below(&self, fetched: bool) -> (FolderTotals<'v>, MatchKind) {
         let mut sum = FolderTotals::default();
         self.add_below(fetched, self.folder, false, &mut sum);
         if !sum.is_empty() {
-            return (sum, Rung::Exact);
+            return (sum, MatchKind::Exact);
         }
         if self.mappings.digest() != 0 {
             self.add_below(fetched, self.folder, true, &mut sum);
@@ -120,7 +120,7 @@ where
                 (!sum.is_empty()).then_some(())
             });
         }
-        (sum, Rung::Mapped)
+        (sum, MatchKind::Mapped)
     }
 
     fn add_below(&self, fetched: bool, folder: &[u8], mapped: bool, sum: &mut FolderTotals<'v>) {
@@ -202,11 +202,15 @@ where
             }
         }
         sum.folders = folders;
-        let rung = if rank > 1 { Rung::Suffix } else { Rung::FileName };
-        Some(self.to_resolution(sum, rung, evidence))
+        let match_kind = if rank > 1 {
+            MatchKind::Suffix
+        } else {
+            MatchKind::FileName
+        };
+        Some(self.to_resolution(sum, match_kind, evidence))
     }
 
-    fn to_resolution(&self, sum: FolderTotals<'v>, rung: Rung, evidence: Reason) -> FolderResolution<'v> {
+    fn to_resolution(&self, sum: FolderTotals<'v>, match_kind: MatchKind, evidence: Reason) -> FolderResolution<'v> {
         let is_single = sum.total == 1;
         let mut libraries = sum.members.iter().map(|known| known.library);
         let first = libraries.next();
@@ -224,7 +228,7 @@ where
         let mut found: Vec<_> = sum.members.iter().map(shown).collect();
         found.sort_by_key(|found| (found.library, found.path));
         FolderResolution {
-            rung,
+            match_kind,
             confidence: if is_sure { Confidence::High } else { Confidence::Low },
             reason,
             kind: match &found[..] {

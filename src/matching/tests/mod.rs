@@ -1,4 +1,4 @@
-//! Tests of matching without a library: forms, components, mappings, titles. The ladder itself is tested in `engine::view`,
+//! Tests of matching without a library: forms, components, mappings, titles. The resolution itself is tested in `engine::view`,
 //! against a model.
 
 mod form;

@@ -58,7 +58,7 @@ fn told(item: &ItemRef<'_>, asked: &str, listed: &str) -> TitleEvidence {
     Normal::with(asked.as_bytes(), |asked| {
         Normal::with(listed.as_bytes(), |listed| {
             let common = common(asked, listed);
-            assert!(common > 0, "rungs 4 and 5 find the same file name");
+            assert!(common > 0, "match kinds 4 and 5 find the same file name");
             title_evidence(item, asked, listed, common)
         })
     })

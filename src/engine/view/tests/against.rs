@@ -1,4 +1,4 @@
-//! The ladder beside the naive one: what libraries are made of, and one question to both. The fuzz targets in `fuzz/` use
+//! The resolution beside the naive one: what libraries are made of, and one question to both. The fuzz targets in `fuzz/` use
 //! this file too.
 
 use std::path::Path;
@@ -174,7 +174,7 @@ pub fn host_rule() -> Mappings {
     Mappings::new(&[rule]).expect("rules compile")
 }
 
-/// The rules, for the ladder.
+/// The rules, for the resolution.
 pub fn compiled(rules: &[Rule]) -> Mappings {
     let mappings: Vec<Mapping> = rules
         .iter()
@@ -250,14 +250,14 @@ pub fn compare(
         format!(
             "{:?}: {:?} {} {keys:?}, wanted {wanted:?}",
             String::from_utf8_lossy(asked),
-            got.rung,
+            got.match_kind,
             got.total
         )
     };
     assert!(!got.broken, "{}", context());
     assert_eq!(
-        (got.rung, got.confidence),
-        (wanted.rung, wanted.confidence),
+        (got.match_kind, got.confidence),
+        (wanted.match_kind, wanted.confidence),
         "{}",
         context()
     );
@@ -308,8 +308,8 @@ pub fn compare(
     if let Some(fast) = fast {
         let best = &got.found()[0];
         assert_eq!(
-            (fast.library, fast.rung, fast.rating_key),
-            (best.library, got.rung, best.item.rating_key)
+            (fast.library, fast.match_kind, fast.rating_key),
+            (best.library, got.match_kind, best.item.rating_key)
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use super::library;
 use crate::matching::{Mappings, Resolver, Scope};
-use crate::model::{Confidence, Item, ItemType, Reason, Rung};
+use crate::model::{Confidence, Item, ItemType, MatchKind, Reason};
 use crate::options::{Mapping, MappingKind, Pattern};
 
 const GUID: &str = "plex://movie/5d776825880197001ec90a2f";
@@ -86,7 +86,7 @@ fn check<'p>(cases: impl IntoIterator<Item = (&'p str, Reason)>) {
             asked += 1;
             let found = Resolver::new(&views, scope, &none).resolve(path.as_bytes());
             assert!(
-                matches!(found.rung, Rung::Suffix | Rung::FileName) && found.total == 1,
+                matches!(found.match_kind, MatchKind::Suffix | MatchKind::FileName) && found.total == 1,
                 "{path}"
             );
             let is_high = found.confidence == Confidence::High;
@@ -262,12 +262,16 @@ fn what_is_listed_mapped_or_recorded_is_sure_wherever_it_lies() {
     let listed = "/data/Plex Versions/Lost/Featurettes/Lost - S03E01.mkv";
     let view = library(&["/data"], &[episode("Lost", "Pilot", listed)], &mappings);
     let views = [&view];
-    for (asked, rung) in [
-        (listed, Rung::Exact),
-        ("/nas/#recycle/Lost/Featurettes/Lost - S03E01.mkv", Rung::Mapped),
+    for (asked, match_kind) in [
+        (listed, MatchKind::Exact),
+        ("/nas/#recycle/Lost/Featurettes/Lost - S03E01.mkv", MatchKind::Mapped),
     ] {
         let found = Resolver::new(&views, Scope::All, &mappings).resolve(asked.as_bytes());
-        assert_eq!((found.rung, found.confidence), (rung, Confidence::High), "{asked}");
+        assert_eq!(
+            (found.match_kind, found.confidence),
+            (match_kind, Confidence::High),
+            "{asked}"
+        );
     }
 }
 

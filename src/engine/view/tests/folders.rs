@@ -1,4 +1,4 @@
-//! The ladder for folders against a naive one, which knows lists and prefixes of paths only.
+//! The resolution for folders against a naive one, which knows lists and prefixes of paths only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::random::{cases, key, path, question, rules};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibraryView;
 use crate::matching::{FolderResolution, FolderResolver, FoundItem, MAX_CANDIDATES, Mappings, Normal, Scope};
-use crate::model::{Confidence, Item, ItemType, Reason, Rung};
+use crate::model::{Confidence, Item, ItemType, MatchKind, Reason};
 
 fn asked<'v>(views: &'v [&'v LibraryView], scope: Scope, mappings: &Mappings, path: &[u8]) -> FolderResolution<'v> {
     Normal::with(path, |path| FolderResolver::new(views, scope, mappings, path).resolve())
@@ -22,7 +22,7 @@ type Who = (usize, bool, String);
 
 #[derive(Debug, Default)]
 struct Told {
-    rung: Rung,
+    match_kind: MatchKind,
     confidence: Confidence,
     reason: Reason,
     who: BTreeSet<Who>,
@@ -139,7 +139,7 @@ fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
     below > 1 && common >= below && names[names.len() - below..].iter().any(|name| !GENERAL.contains(name))
 }
 
-#[allow(clippy::too_many_lines)] // rung by rung, as the design says it
+#[allow(clippy::too_many_lines)] // kind by kind, as the design says it
 fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -> Told {
     let folder = trimmed(path);
     let asked: Vec<usize> = (0..libraries.len())
@@ -158,17 +158,17 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
         told.files > 0
     };
     if all(&mut told, &folder, &as_listed) {
-        told.rung = Rung::Exact;
+        told.match_kind = MatchKind::Exact;
     } else if all(&mut told, &folder, &|path| to_host(path, rules)) {
-        told.rung = Rung::Mapped;
+        told.match_kind = MatchKind::Mapped;
     } else {
         let below = [&folder[..], b"/"].concat();
         for rule in rules.iter().filter(|rule| rule.to_server) {
-            if told.rung == Rung::None
+            if told.match_kind == MatchKind::None
                 && let Some(server) = replaced(&below, rule)
                 && all(&mut told, &trimmed(&server), &as_listed)
             {
-                told.rung = Rung::Mapped;
+                told.match_kind = MatchKind::Mapped;
             }
         }
     }
@@ -182,7 +182,7 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
             .map(|path| trimmed(&path)),
     );
     let places: Vec<u8> = libraries.iter().map(|naive| place(naive, rules, &folders)).collect();
-    if told.rung == Rung::None && std::str::from_utf8(path).is_ok() {
+    if told.match_kind == MatchKind::None && std::str::from_utf8(path).is_ok() {
         for owns in [true, false] {
             let mut fits: Vec<(usize, usize, Vec<u8>)> = Vec::new();
             for at in fetched.iter().filter(|at| (places[**at] >= 2) == owns) {
@@ -213,7 +213,11 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
                 add(&mut told, *at, &libraries[*at], folder, &as_listed);
             }
             told.folders = fits.len();
-            told.rung = if rank > 1 { Rung::Suffix } else { Rung::FileName };
+            told.match_kind = if rank > 1 {
+                MatchKind::Suffix
+            } else {
+                MatchKind::FileName
+            };
             let one = fits.iter().all(|(.., form)| *form == fits[0].2);
             if !one {
                 (told.items, told.files) = (0, 0);
@@ -228,10 +232,10 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
             found = fits.into_iter().map(|(_, at, form)| (at, form)).collect();
             break;
         }
-    } else if told.rung != Rung::None {
+    } else if told.match_kind != MatchKind::None {
         told.confidence = Confidence::High;
     }
-    if told.rung == Rung::None {
+    if told.match_kind == MatchKind::None {
         let best = asked.iter().map(|at| places[*at]).max().unwrap_or(0);
         let unfetched = asked.iter().any(|at| places[*at] == best && !libraries[*at].fetched);
         told.reason = match best {
@@ -267,7 +271,7 @@ fn compare(
     let wanted = naive(libraries, one, rules, path);
     let context = || format!("{:?}: {got:?}\nwanted {wanted:?}", String::from_utf8_lossy(path));
     assert!(!got.broken, "{}", context());
-    assert_eq!(got.rung, wanted.rung, "{}", context());
+    assert_eq!(got.match_kind, wanted.match_kind, "{}", context());
     // Of more than are shown, which folders were looked at is chance.
     if wanted.folders > MAX_CANDIDATES || wanted.who.len() > MAX_CANDIDATES {
         assert_eq!(got.found.len().min(MAX_CANDIDATES), got.found.len(), "{}", context());
@@ -323,7 +327,10 @@ fn compare(
                 |separator: &[u8]| components(&form(&[found.path, separator].concat())) == components(&folder.form);
             folder.library == found.library && (alike(b"/") || alike(b"\\"))
         });
-        let is_spelt = matches!(wanted.rung, Rung::Suffix | Rung::FileName | Rung::Exact);
+        let is_spelt = matches!(
+            wanted.match_kind,
+            MatchKind::Suffix | MatchKind::FileName | MatchKind::Exact
+        );
         assert!(!is_spelt || !is_folder || own_folder, "{}", context());
         let of = |item: &Item| who(found.library, item) == own;
         let spelt = libraries[found.library]
@@ -350,7 +357,8 @@ fn compare_pages(
 ) {
     let scope = one.map_or(Scope::All, Scope::One);
     let outcome = asked(views, scope, mappings, path);
-    let sure = matches!(outcome.rung, Rung::Exact | Rung::Mapped) || outcome.confidence == Confidence::High;
+    let sure =
+        matches!(outcome.match_kind, MatchKind::Exact | MatchKind::Mapped) || outcome.confidence == Confidence::High;
     let mut pages: Vec<(usize, String, Vec<u8>)> = Vec::new();
     let mut after: Option<Vec<u8>> = None;
     loop {

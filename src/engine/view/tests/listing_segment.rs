@@ -8,7 +8,7 @@ use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
 use crate::engine::view::{LibraryView, ViewFacts};
 use crate::error::Status;
 use crate::matching::{GuidRef, ItemRef, Mappings, Normal, Resolver, Scope, Spelling};
-use crate::model::{Item, ItemType, Rung};
+use crate::model::{Item, ItemType, MatchKind};
 use crate::platform::map::MapMode;
 
 fn open(items: &[Item]) -> ListingSegment {
@@ -394,10 +394,13 @@ fn what_was_recorded_under_another_spelling_counts() {
         );
         let views = [&view];
         let hit = Resolver::new(&views, Scope::One(0), &none).fast_lookup(path.as_bytes())?;
-        Some((hit.rating_key.to_owned(), hit.rung))
+        Some((hit.rating_key.to_owned(), hit.match_kind))
     };
-    assert_eq!(asked(path, "1"), Some(("1".to_owned(), Rung::Confirmed)));
-    assert_eq!(asked(path, "2"), Some(("2".to_owned(), Rung::Confirmed)));
-    assert_eq!(asked("/m/e\u{301}.mkv", "2"), Some(("2".to_owned(), Rung::Confirmed)));
-    assert_eq!(asked("/m/other.mkv", "2"), Some(("1".to_owned(), Rung::Exact)));
+    assert_eq!(asked(path, "1"), Some(("1".to_owned(), MatchKind::Confirmed)));
+    assert_eq!(asked(path, "2"), Some(("2".to_owned(), MatchKind::Confirmed)));
+    assert_eq!(
+        asked("/m/e\u{301}.mkv", "2"),
+        Some(("2".to_owned(), MatchKind::Confirmed))
+    );
+    assert_eq!(asked("/m/other.mkv", "2"), Some(("1".to_owned(), MatchKind::Exact)));
 }

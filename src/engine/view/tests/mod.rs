@@ -1,15 +1,15 @@
-//! Tests of what a hit reads, and of the ladder over it.
+//! Tests of what a hit reads, and of the resolution over it.
 
 mod against;
 mod apart;
 mod damage;
 mod folders;
-mod ladder;
 mod listing_segment;
 mod memtable;
 mod naive;
 mod page;
 mod random;
+mod resolution;
 mod right;
 mod swap;
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use unicode_normalization::UnicodeNormalization;
 
 use super::parts::MemtableChange;
-use crate::model::{Confidence, Item, Reason, Rung};
+use crate::model::{Confidence, Item, MatchKind, Reason};
 
 /// A library as lists.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,7 @@ pub struct Rule {
 
 #[derive(Debug)]
 pub struct Answer {
-    pub rung: Rung,
+    pub match_kind: MatchKind,
     pub confidence: Confidence,
     pub reason: Reason,
     /// Library and rating key of what fits equally well, each with the paths that do.
@@ -228,8 +228,8 @@ fn listed(libraries: &[Naive], group: &[usize], asked: &[u8]) -> Vec<Fit> {
     fits
 }
 
-/// Rungs 1 to 3.
-fn strong(libraries: &[Naive], group: &[usize], rules: &[Rule], path: &[u8]) -> Option<(Rung, Fits)> {
+/// Match kinds 1 to 3.
+fn strong(libraries: &[Naive], group: &[usize], rules: &[Rule], path: &[u8]) -> Option<(MatchKind, Fits)> {
     let mut fits = Vec::new();
     for n in group {
         for (key, recorded) in libraries[*n].confirmed(path, rules) {
@@ -238,10 +238,10 @@ fn strong(libraries: &[Naive], group: &[usize], rules: &[Rule], path: &[u8]) -> 
         }
     }
     if let Some((_, found)) = best(fits) {
-        return Some((Rung::Confirmed, found));
+        return Some((MatchKind::Confirmed, found));
     }
     if let Some((_, found)) = best(listed(libraries, group, path)) {
-        return Some((Rung::Exact, found));
+        return Some((MatchKind::Exact, found));
     }
     let mut fits = Vec::new();
     for n in group {
@@ -257,11 +257,11 @@ fn strong(libraries: &[Naive], group: &[usize], rules: &[Rule], path: &[u8]) -> 
             fits = asked.map(|asked| listed(libraries, group, &asked)).unwrap_or_default();
         }
     }
-    best(fits).map(|(_, found)| (Rung::Mapped, found))
+    best(fits).map(|(_, found)| (MatchKind::Mapped, found))
 }
 
-/// Rungs 4 and 5.
-fn weak(libraries: &[Naive], group: &[usize], path: &[u8]) -> Option<(Rung, Fits)> {
+/// Match kinds 4 and 5.
+fn weak(libraries: &[Naive], group: &[usize], path: &[u8]) -> Option<(MatchKind, Fits)> {
     std::str::from_utf8(path).ok()?;
     let mut fits = Vec::new();
     for n in group.iter().filter(|n| libraries[**n].fetched) {
@@ -271,8 +271,8 @@ fn weak(libraries: &[Naive], group: &[usize], path: &[u8]) -> Option<(Rung, Fits
     }
     match best(fits)? {
         (0, _) => None,
-        (1, found) => Some((Rung::FileName, found)),
-        (_, found) => Some((Rung::Suffix, found)),
+        (1, found) => Some((MatchKind::FileName, found)),
+        (_, found) => Some((MatchKind::Suffix, found)),
     }
 }
 
@@ -314,13 +314,13 @@ pub fn resolve(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[
     };
     let strong = groups.iter().find_map(|group| strong(libraries, group, rules, path));
     let weak = || groups.iter().find_map(|group| weak(libraries, group, path));
-    let (rung, found) = strong.or_else(weak).unwrap_or_default();
+    let (match_kind, found) = strong.or_else(weak).unwrap_or_default();
     let first = found.keys().next().map(|(library, _)| *library);
     let one_library = found.keys().all(|(library, _)| Some(*library) == first);
     let (confidence, reason) = match (found.len(), one_library) {
         (0, _) => (Confidence::None, missing),
-        (1, _) if rung > Rung::Mapped && owned => (Confidence::Low, Reason::NotListed),
-        (1, _) if rung > Rung::Mapped => {
+        (1, _) if match_kind > MatchKind::Mapped && owned => (Confidence::Low, Reason::NotListed),
+        (1, _) if match_kind > MatchKind::Mapped => {
             let ((library, _), listed) = found.iter().next().expect("there is one");
             // No name in these tests carries a title.
             let only_root = |listed: &Vec<u8>| only_root(&libraries[*library], path, listed);
@@ -335,7 +335,7 @@ pub fn resolve(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[
         (_, false) => (Confidence::Low, Reason::SeveralLibraries),
     };
     Answer {
-        rung,
+        match_kind,
         confidence,
         reason,
         found,

@@ -1,4 +1,4 @@
-//! The ladder against the naive one, over random libraries full of what is hard: repeated names, names that differ by
+//! The resolution against the naive one, over random libraries full of what is hard: repeated names, names that differ by
 //! case or composition, Windows and UNC spellings, bytes that are no text, files of several items, items of several files,
 //! mappings, matches that sleep or are overruled, and changes on top of all that.
 
@@ -133,7 +133,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_ladder_is_the_naive_one(
+    fn resolution_is_the_naive_one(
         setups in proptest::collection::vec(setup(), 1..4),
         rules in rules(),
         questions in proptest::collection::vec(question(), 1..12),
@@ -156,8 +156,8 @@ proptest! {
             for group in asked.chunks(GROUP) {
                 let group: Vec<&[u8]> = group.iter().map(Vec::as_slice).collect();
                 let mut together = Vec::new();
-                Resolver::new(&views, scope, &mappings).fast_lookup_all(&group, &mut FoldBuffers::default(), |hit| together.push(hit.map(|hit| (hit.library, hit.rung, hit.rating_key))));
-                let alone = group.iter().map(|path| Resolver::new(&views, scope, &mappings).fast_lookup(path).map(|hit| (hit.library, hit.rung, hit.rating_key)));
+                Resolver::new(&views, scope, &mappings).fast_lookup_all(&group, &mut FoldBuffers::default(), |hit| together.push(hit.map(|hit| (hit.library, hit.match_kind, hit.rating_key))));
+                let alone = group.iter().map(|path| Resolver::new(&views, scope, &mappings).fast_lookup(path).map(|hit| (hit.library, hit.match_kind, hit.rating_key)));
                 prop_assert_eq!(together, alone.collect::<Vec<_>>());
             }
         }

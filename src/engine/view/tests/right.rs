@@ -159,7 +159,7 @@ proptest! {
                 // Two names below the folder that no disc, card or season has: the root alone differs.
                 let well_named = below.split('/').count() > 1 && !below.starts_with("DCIM") || below.contains("GRP");
                 if key.is_some() && well_named {
-                    prop_assert!(high.is_some(), "{}: {:?} {:?}", path, found.rung, found.reason);
+                    prop_assert!(high.is_some(), "{}: {:?} {:?}", path, found.match_kind, found.reason);
                 }
                 let fast = Resolver::new(&views, scope, &none).fast_lookup(path.as_bytes());
                 prop_assert_eq!(fast.map(|hit| hit.rating_key), high.map(|high| high.item.rating_key));

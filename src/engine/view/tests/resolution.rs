@@ -1,4 +1,4 @@
-//! What the ladder promises, case by case. That it holds in general is shown in `random`.
+//! What the resolution promises, case by case. That it holds in general is shown in `random`.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use super::{library, movie};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibraryView;
 use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
-use crate::model::{Confidence, Item, Reason, Rung};
+use crate::model::{Confidence, Item, MatchKind, Reason};
 use crate::options::{Mapping, MappingKind, Pattern};
 
-/// Rung, confidence, reason and keys, best first, in a form that fits into a line.
-fn ask(views: &[&LibraryView], mappings: &Mappings, path: &str) -> (Rung, Confidence, Reason, Vec<String>) {
+/// Match kind, confidence, reason and keys, best first, in a form that fits into a line.
+fn ask(views: &[&LibraryView], mappings: &Mappings, path: &str) -> (MatchKind, Confidence, Reason, Vec<String>) {
     let scope = if views.len() == 1 { Scope::One(0) } else { Scope::All };
     let outcome = Resolver::new(views, scope, mappings).resolve(path.as_bytes());
     let keys = outcome
@@ -18,7 +18,7 @@ fn ask(views: &[&LibraryView], mappings: &Mappings, path: &str) -> (Rung, Confid
         .iter()
         .map(|found| found.item.rating_key.to_owned())
         .collect();
-    (outcome.rung, outcome.confidence, outcome.reason, keys)
+    (outcome.match_kind, outcome.confidence, outcome.reason, keys)
 }
 
 fn keys(keys: &[&str]) -> Vec<String> {
@@ -40,21 +40,24 @@ fn the_same_name_in_many_folders_is_decided_by_the_folders() {
     let none = Mappings::default();
     let music = library(&["/plex"], &items, &none);
     let views = [&music];
-    let (rung, confidence, reason, found) = ask(&views, &none, "/nas/quartet 7/suite 3/01.flac");
+    let (match_kind, confidence, reason, found) = ask(&views, &none, "/nas/quartet 7/suite 3/01.flac");
     assert_eq!(
-        (rung, (confidence, reason), found),
-        (Rung::Suffix, FOUND, keys(&["73"]))
+        (match_kind, (confidence, reason), found),
+        (MatchKind::Suffix, FOUND, keys(&["73"]))
     );
     let outcome = Resolver::new(&views, Scope::One(0), &none).resolve(b"/nas/elsewhere/suite 3/01.flac");
-    assert_eq!((outcome.rung, outcome.components, outcome.total), (Rung::Suffix, 2, 50));
+    assert_eq!(
+        (outcome.match_kind, outcome.components, outcome.total),
+        (MatchKind::Suffix, 2, 50)
+    );
     assert_eq!(
         (outcome.found().len(), outcome.reason),
         (MAX_CANDIDATES, Reason::SeveralItems)
     );
     let outcome = Resolver::new(&views, Scope::One(0), &none).resolve(b"/nas/x/y/01.flac");
     assert_eq!(
-        (outcome.rung, outcome.components, outcome.total),
-        (Rung::FileName, 1, 500)
+        (outcome.match_kind, outcome.components, outcome.total),
+        (MatchKind::FileName, 1, 500)
     );
     assert_eq!(outcome.confidence, Confidence::Low);
     assert!(
@@ -65,26 +68,35 @@ fn the_same_name_in_many_folders_is_decided_by_the_folders() {
 }
 
 #[test]
-fn under_a_folder_of_the_library_weak_rungs_stay_low() {
+fn under_a_folder_of_the_library_weak_matches_stay_low() {
     let none = Mappings::default();
     let music = library(&["/music"], &[movie("1", &["/music/Birch/CD1/01.flac"])], &none);
     let views = [&music];
     let low = (Confidence::Low, Reason::NotListed);
-    let (rung, confidence, reason, found) = ask(&views, &none, "/music/Cedar/CD1/01.flac");
-    assert_eq!((rung, (confidence, reason), found), (Rung::Suffix, low, keys(&["1"])));
+    let (match_kind, confidence, reason, found) = ask(&views, &none, "/music/Cedar/CD1/01.flac");
+    assert_eq!(
+        (match_kind, (confidence, reason), found),
+        (MatchKind::Suffix, low, keys(&["1"]))
+    );
     // Under no folder of a library: another root alone is a missing mapping, another folder another file.
-    let (rung, confidence, reason, found) = ask(&views, &none, "/elsewhere/Birch/CD1/01.flac");
-    assert_eq!((rung, (confidence, reason), found), (Rung::Suffix, FOUND, keys(&["1"])));
+    let (match_kind, confidence, reason, found) = ask(&views, &none, "/elsewhere/Birch/CD1/01.flac");
+    assert_eq!(
+        (match_kind, (confidence, reason), found),
+        (MatchKind::Suffix, FOUND, keys(&["1"]))
+    );
     let low = (Confidence::Low, Reason::NoEvidence);
-    let (rung, confidence, reason, found) = ask(&views, &none, "/elsewhere/Cedar/CD1/01.flac");
-    assert_eq!((rung, (confidence, reason), found), (Rung::Suffix, low, keys(&["1"])));
+    let (match_kind, confidence, reason, found) = ask(&views, &none, "/elsewhere/Cedar/CD1/01.flac");
+    assert_eq!(
+        (match_kind, (confidence, reason), found),
+        (MatchKind::Suffix, low, keys(&["1"]))
+    );
     // Asked of one library, in a folder of another's.
     let other = library(&["/vinyl"], &[], &none);
     let views = [&music, &other];
     let outcome = Resolver::new(&views, Scope::One(0), &none).resolve(b"/vinyl/Birch/CD1/01.flac");
     assert_eq!(
-        (outcome.rung, outcome.confidence, outcome.reason),
-        (Rung::Suffix, Confidence::Low, Reason::NotListed)
+        (outcome.match_kind, outcome.confidence, outcome.reason),
+        (MatchKind::Suffix, Confidence::Low, Reason::NotListed)
     );
     assert!(
         Resolver::new(&views, Scope::One(0), &none)
@@ -108,10 +120,10 @@ fn a_miss_has_a_reason() {
         (vec![&films, &unfetched], "/tv/x.mkv", Reason::NotFetched),
         (vec![&films, &unfetched], "/data/x.mkv", Reason::NotFetched),
     ] {
-        let (rung, confidence, reason, found) = ask(&views, &none, path);
+        let (match_kind, confidence, reason, found) = ask(&views, &none, path);
         assert_eq!(
-            (rung, confidence, reason, found),
-            (Rung::None, Confidence::None, wanted, keys(&[])),
+            (match_kind, confidence, reason, found),
+            (MatchKind::None, Confidence::None, wanted, keys(&[])),
             "{path}"
         );
     }
@@ -124,10 +136,10 @@ fn names_that_differ_by_case_are_no_guess() {
     let views = [&films];
     assert_eq!(ask(&views, &none, "/f/a.mkv").3, keys(&["2"]));
     assert_eq!(ask(&views, &none, "/f/A.mkv").3, keys(&["1"]));
-    let (rung, confidence, reason, found) = ask(&views, &none, "/F/a.mkv");
+    let (match_kind, confidence, reason, found) = ask(&views, &none, "/F/a.mkv");
     assert_eq!(
-        (rung, confidence, reason),
-        (Rung::Exact, Confidence::Low, Reason::SeveralItems)
+        (match_kind, confidence, reason),
+        (MatchKind::Exact, Confidence::Low, Reason::SeveralItems)
     );
     assert_eq!(found, keys(&["2", "1"]), "the likelier one comes first");
 }
@@ -147,11 +159,16 @@ fn a_file_of_two_items_is_ambiguous_and_two_files_of_one_item_are_not() {
     let views = [&shows];
     assert_eq!(
         ask(&views, &none, "/s/e1e2.mkv"),
-        (Rung::Exact, Confidence::Low, Reason::SeveralItems, keys(&["1", "2"]))
+        (
+            MatchKind::Exact,
+            Confidence::Low,
+            Reason::SeveralItems,
+            keys(&["1", "2"])
+        )
     );
     assert_eq!(
         ask(&views, &none, "/c/4k/x.mkv"),
-        (Rung::Suffix, FOUND.0, FOUND.1, keys(&["3"]))
+        (MatchKind::Suffix, FOUND.0, FOUND.1, keys(&["3"]))
     );
 }
 
@@ -173,17 +190,17 @@ fn folders_choose_among_libraries() {
     // Both list it, but only one can own it.
     assert_eq!(ask(&views, &none, "/uhd/z.mkv").3, keys(&["4"]));
     // Under no folder of either: both have such a name.
-    let (rung, confidence, reason, found) = ask(&views, &none, "/data/x.mkv");
+    let (match_kind, confidence, reason, found) = ask(&views, &none, "/data/x.mkv");
     assert_eq!(
-        (rung, confidence, reason),
-        (Rung::FileName, Confidence::Low, Reason::SeveralLibraries)
+        (match_kind, confidence, reason),
+        (MatchKind::FileName, Confidence::Low, Reason::SeveralLibraries)
     );
     assert_eq!(found.len(), 2);
     // A new file of one library is not another's because it is called alike.
-    let (rung, confidence, _, found) = ask(&views, &none, "/hd/z.mkv");
+    let (match_kind, confidence, _, found) = ask(&views, &none, "/hd/z.mkv");
     assert_eq!(
-        (rung, confidence, found),
-        (Rung::FileName, Confidence::Low, keys(&["3"]))
+        (match_kind, confidence, found),
+        (MatchKind::FileName, Confidence::Low, keys(&["3"]))
     );
 }
 
@@ -216,8 +233,8 @@ fn mappings_make_paths_exact() {
             let path = format!("{root}{path}");
             let outcome = Resolver::new(&views, Scope::One(0), &mappings).resolve(path.as_bytes());
             assert_eq!(
-                (outcome.rung, outcome.confidence),
-                (Rung::Mapped, Confidence::High),
+                (outcome.match_kind, outcome.confidence),
+                (MatchKind::Mapped, Confidence::High),
                 "{path}"
             );
             assert_eq!(outcome.found()[0].item.rating_key, key);
@@ -225,11 +242,11 @@ fn mappings_make_paths_exact() {
             let fast = Resolver::new(&views, Scope::One(0), &mappings)
                 .fast_lookup(path.as_bytes())
                 .expect("is sure");
-            assert_eq!((fast.rung, fast.rating_key), (Rung::Mapped, key));
+            assert_eq!((fast.match_kind, fast.rating_key), (MatchKind::Mapped, key));
         }
         // As mapped it lies under the folder: the name alone is not enough.
-        let (rung, confidence, ..) = ask(&views, &mappings, &format!("{root}/new/02.mkv"));
-        assert_eq!((rung, confidence), (Rung::FileName, Confidence::Low));
+        let (match_kind, confidence, ..) = ask(&views, &mappings, &format!("{root}/new/02.mkv"));
+        assert_eq!((match_kind, confidence), (MatchKind::FileName, Confidence::Low));
         let (.., reason, _) = ask(&views, &mappings, &format!("{root}/new/03.mkv"));
         assert_eq!(reason, Reason::NotListed);
     }
@@ -259,23 +276,23 @@ fn confirmed_matches_sleep_wake_and_are_overruled() {
     assert_eq!(ask(&views, &none, "/host/x.mkv").2, Reason::NoLocation);
     // It wakes when the item is listed.
     push(added("9", "/mnt/nine.mkv"));
-    assert_eq!(ask(&views, &none, "/host/x.mkv").0, Rung::Confirmed);
+    assert_eq!(ask(&views, &none, "/host/x.mkv").0, MatchKind::Confirmed);
     push(MemtableChange::Removed { rating_key: "9".into() });
-    assert_eq!(ask(&views, &none, "/host/x.mkv").0, Rung::None);
+    assert_eq!(ask(&views, &none, "/host/x.mkv").0, MatchKind::None);
     // Recorded after the listing, which says otherwise: the host knows better.
     push(matched("/mnt/a.mkv", "2", 1));
     assert_eq!(
         ask(&views, &none, "/mnt/a.mkv"),
-        (Rung::Confirmed, Confidence::High, Reason::None, keys(&["2"]))
+        (MatchKind::Confirmed, Confidence::High, Reason::None, keys(&["2"]))
     );
     // Recorded before that listing: overruled.
     push(matched("/mnt/a.mkv", "2", 0));
     assert_eq!(
         ask(&views, &none, "/mnt/a.mkv"),
-        (Rung::Exact, Confidence::High, Reason::None, keys(&["1"]))
+        (MatchKind::Exact, Confidence::High, Reason::None, keys(&["1"]))
     );
     push(matched("/mnt/a.mkv", "2", 1));
-    assert_eq!(ask(&views, &none, "/mnt/a.mkv").0, Rung::Confirmed);
+    assert_eq!(ask(&views, &none, "/mnt/a.mkv").0, MatchKind::Confirmed);
     push(added("3", "/mnt/a.mkv"));
     assert_eq!(
         ask(&views, &none, "/mnt/a.mkv").3,
@@ -286,7 +303,7 @@ fn confirmed_matches_sleep_wake_and_are_overruled() {
         path: b"/mnt/a.mkv".to_vec(),
     });
     push(MemtableChange::Removed { rating_key: "3".into() });
-    assert_eq!(ask(&views, &none, "/mnt/a.mkv").0, Rung::Exact);
+    assert_eq!(ask(&views, &none, "/mnt/a.mkv").0, MatchKind::Exact);
 }
 
 #[test]
@@ -302,7 +319,10 @@ fn of_an_item_that_no_listing_holds_only_the_key_is_known() {
     unfetched.memtable.push(matched, &none).expect("there is room");
     let views = [&unfetched];
     let outcome = Resolver::new(&views, Scope::One(0), &none).resolve(b"/a\xff.mkv");
-    assert_eq!((outcome.rung, outcome.confidence), (Rung::Confirmed, Confidence::High));
+    assert_eq!(
+        (outcome.match_kind, outcome.confidence),
+        (MatchKind::Confirmed, Confidence::High)
+    );
     assert!(outcome.found()[0].item.key_only);
     assert_eq!(outcome.found()[0].path, b"/a\xff.mkv");
 }
@@ -349,12 +369,12 @@ fn long_and_strange_paths_are_asked_without_harm() {
     assert_eq!(ask(&views, &none, &long).3, keys(&["1"]));
     assert_eq!(ask(&views, &none, &long.to_uppercase()).3, keys(&["1"]));
     for path in ["/", "//", "", "\\", "\\\\", "c:/", ".", "\u{301}"] {
-        assert_eq!(ask(&views, &none, path).0, Rung::None, "{path}");
+        assert_eq!(ask(&views, &none, path).0, MatchKind::None, "{path}");
     }
     for path in [&b"\xff"[..], b"/mnt/y.mkv\0", b"/mnt/\xff/y.mkv"] {
         assert_eq!(
-            Resolver::new(&views, Scope::One(0), &none).resolve(path).rung,
-            Rung::None
+            Resolver::new(&views, Scope::One(0), &none).resolve(path).match_kind,
+            MatchKind::None
         );
     }
 }
