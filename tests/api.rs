@@ -317,7 +317,7 @@ fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
 
     let mut all = movies.listing_and_changes()?;
     assert_eq!(
-        all.token(),
+        all.cursor(),
         None,
         "within the first page there is nothing to go on from"
     );
@@ -330,13 +330,13 @@ fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
             (ChangeKind::Added, &None, &None)
         );
         items.push(change.item.expect("an item"));
-        tokens.extend(all.token().map(str::to_owned));
+        tokens.extend(all.cursor().map(str::to_owned));
     }
     assert_eq!(items.len(), 1_200);
     let listed = movies.item(&items[7].key)?.expect("listed");
     assert_eq!((&items[7].paths, &items[7].guid), (&listed.paths, &listed.guid));
     assert_eq!(items[7].library_title.as_deref(), Some("Movies"));
-    let token = all.token().expect("a cursor").to_owned();
+    let token = all.cursor().expect("a cursor").to_owned();
     tokens.dedup();
     // Who stops within a listing goes on behind the page that was read to its end.
     let rest = movies.changes(Some(&tokens[0]))?.collect::<Result<Vec<_>, _>>()?;
@@ -359,7 +359,7 @@ fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
     let _ = index.query().refresh_fully()?;
     let again = at.open();
     let mut changes = again.library("Movies")?.changes(Some(&token))?;
-    assert_eq!(changes.token(), Some(token.as_str()));
+    assert_eq!(changes.cursor(), Some(token.as_str()));
     let mut told = changes.by_ref().collect::<Result<Vec<_>, _>>()?;
     told.sort_by_key(|change| change.kind.name());
     let kinds: Vec<_> = told
@@ -381,8 +381,8 @@ fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
     assert_eq!(told[0].to_string(), "added: New");
     assert_eq!(told[2].item.as_ref().map(|item| &item.key), Some(&gone_key));
     assert!(changes.next().is_none());
-    assert_ne!(changes.token(), Some(token.as_str()));
-    assert_eq!(movies.changes(changes.token())?.count(), 0);
+    assert_ne!(changes.cursor(), Some(token.as_str()));
+    assert_eq!(movies.changes(changes.cursor())?.count(), 0);
 
     // Of one library: it says nothing of all. Of another store: list again.
     let refused = [
@@ -403,7 +403,7 @@ fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
 fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
     let at = Scene::new(20);
     let index = at.open_listed()?;
-    let token = index.changes(None)?.token().expect("a cursor").to_owned();
+    let token = index.changes(None)?.cursor().expect("a cursor").to_owned();
     let (key, other) = (at.path(3).1, at.open());
     let waited = index
         .query()
@@ -430,7 +430,7 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
     })?;
     let mut all = index.changes(Some(&token))?;
     assert_eq!(all.by_ref().count(), 1);
-    let token = all.token().expect("a cursor").to_owned();
+    let token = all.cursor().expect("a cursor").to_owned();
 
     let broken = index
         .query()

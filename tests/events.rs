@@ -166,7 +166,7 @@ fn a_deleted_item_is_asked_for_once_and_others_are_not() {
 fn who_waits_for_changes_hears_of_deleted_items() {
     let w = watched();
     let all = QueryOptions::default();
-    let begun = w.index.changes(&all, "", false, 10).expect("a cursor").token;
+    let begun = w.index.changes(&all, "", false, 10).expect("a cursor").cursor;
     let keys: Vec<u64> = (7..10)
         .map(|at| path_of(&w.server, 1, at).1.parse().expect("a number"))
         .collect();
@@ -183,7 +183,7 @@ fn who_waits_for_changes_hears_of_deleted_items() {
         assert_eq!(w.index.wait_for_changes(&soon, &token).expect("waited"), Status::Ok);
         assert_eq!(w.index.refresh(&all, false).expect("refreshed"), Status::Ok);
         let page = w.index.changes(&all, &token, false, 10).expect("a page");
-        token = page.token;
+        token = page.cursor;
         heard += page.changes.len();
         heard >= keys.len()
     });

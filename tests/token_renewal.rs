@@ -114,7 +114,10 @@ fn at_hand(index: &Index, library: &Library, path: &str) -> Option<String> {
 /// What ten weeks cost, with the token of each: requests by kind, and what the feed told.
 fn ten_weeks(at: &Scene, token: impl Fn(i64) -> String, anew: bool) -> ([u64; 6], usize) {
     let (mut index, mut library, key) = used(at);
-    let mut cursor = index.changes(&library.query(), "", false, 100).expect("a cursor").token;
+    let mut cursor = index
+        .changes(&library.query(), "", false, 100)
+        .expect("a cursor")
+        .cursor;
     let mut told = 0;
     for week in 1..=10 {
         at.clock.advance_ms(WEEK_MS);
@@ -142,11 +145,14 @@ fn ten_weeks(at: &Scene, token: impl Fn(i64) -> String, anew: bool) -> ([u64; 6]
         match index.changes(&library.query(), &cursor, false, 100) {
             Ok(page) => {
                 told += page.changes.len();
-                cursor = page.token;
+                cursor = page.cursor;
             }
             Err(error) => {
                 assert_eq!(error.status, Status::ListAgain);
-                cursor = index.changes(&library.query(), "", false, 100).expect("a cursor").token;
+                cursor = index
+                    .changes(&library.query(), "", false, 100)
+                    .expect("a cursor")
+                    .cursor;
             }
         }
     }
@@ -689,7 +695,7 @@ fn a_token_that_cannot_be_one_is_refused_and_not_shown() {
 fn who_waits_for_changes_hears_that_the_server_has_to_be_asked() {
     let at = scene(&anns(0));
     let (index, library, _) = used(&at);
-    let cursor = index.changes(&library.query(), "", false, 10).expect("a cursor").token;
+    let cursor = index.changes(&library.query(), "", false, 10).expect("a cursor").cursor;
     admit(&at.server, &[&anns(1)]);
     let waited = std::thread::scope(|scope| {
         let waits = scope.spawn(|| index.wait_for_changes(&library.query(), &cursor));

@@ -19,7 +19,7 @@ const PAGE: usize = 500;
 pub struct Changes {
     index: Index,
     library: Option<Library>,
-    token: Option<String>,
+    cursor: Option<String>,
     page: vec::IntoIter<Change>,
     /// The cursor behind the page, until that was read to its end.
     next: Option<String>,
@@ -27,11 +27,11 @@ pub struct Changes {
 }
 
 impl Changes {
-    pub(super) fn new(index: &Index, library: Option<&Library>, token: Option<&str>, full: bool) -> Result<Self> {
+    pub(super) fn new(index: &Index, library: Option<&Library>, cursor: Option<&str>, full: bool) -> Result<Self> {
         let mut changes = Self {
             index: index.clone(),
             library: library.cloned(),
-            token: token.map(str::to_owned),
+            cursor: cursor.map(str::to_owned),
             page: Vec::new().into_iter(),
             next: None,
             more: true,
@@ -47,14 +47,14 @@ impl Changes {
     /// Keep it once you have done what the changes ask for: who goes on from it misses nothing, and sees again at most what
     /// came behind it.
     #[must_use]
-    pub fn token(&self) -> Option<&str> {
-        self.token.as_deref()
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
     }
 
     fn read(&mut self, full: bool) -> Result<()> {
-        let token = self.token.as_deref().unwrap_or_default();
-        let page = Query::new(&self.index, self.library.as_ref()).changes_page(token, full, PAGE)?;
-        (self.page, self.next, self.more) = (page.changes.into_iter(), Some(page.token), page.more);
+        let cursor = self.cursor.as_deref().unwrap_or_default();
+        let page = Query::new(&self.index, self.library.as_ref()).changes_page(cursor, full, PAGE)?;
+        (self.page, self.next, self.more) = (page.changes.into_iter(), Some(page.cursor), page.more);
         if self.page.len() == 0 {
             self.turn();
         }
@@ -64,7 +64,7 @@ impl Changes {
     /// A page was read to its end.
     fn turn(&mut self) {
         if let Some(next) = self.next.take() {
-            self.token = Some(next);
+            self.cursor = Some(next);
         }
     }
 }
@@ -93,6 +93,6 @@ impl std::iter::FusedIterator for Changes {}
 
 impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Changes").field(&self.token).finish()
+        f.debug_tuple("Changes").field(&self.cursor).finish()
     }
 }

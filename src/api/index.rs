@@ -97,7 +97,7 @@ impl Index {
 
     /// What was added, removed, changed and moved since a cursor was given, in all libraries, in the order in which the index
     /// learned it: every listing, event and verification of any process counts. Without a cursor there is nothing yet, and
-    /// [`Changes::token`] is that of now.
+    /// [`Changes::cursor`] is that of now.
     ///
     /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A cursor outlives processes.
     /// It is of one store, server and user. After a kill, who goes on from the last cursor that was kept misses nothing.
@@ -116,7 +116,7 @@ impl Index {
     /// let _ = index.refresh()?;
     /// let mut changes = index.listing_and_changes()?; // all there is, as added
     /// assert_eq!(changes.by_ref().count(), 20);
-    /// let cursor = changes.token().unwrap().to_owned();
+    /// let cursor = changes.cursor().unwrap().to_owned();
     /// # let (key, _) = server.paths(1).remove(0);
     /// # server.change(|state| state.remove_items(&[key], true))?;
     /// // … the server loses a film …
@@ -139,8 +139,8 @@ impl Index {
     /// MiB of changes, or the cursor is of another store, server or user: begin anew with [`Index::listing_and_changes`].
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no cursor;
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) while nothing was ever fetched; the store's.
-    pub fn changes(&self, token: Option<&str>) -> Result<Changes> {
-        Changes::new(self, None, token, false)
+    pub fn changes(&self, cursor: Option<&str>) -> Result<Changes> {
+        Changes::new(self, None, cursor, false)
     }
 
     /// All items as [`Added`](crate::ChangeKind::Added), and then what changed meanwhile: how a reader of the feed begins.

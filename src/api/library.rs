@@ -317,8 +317,8 @@ impl Library {
     ///
     /// # Errors
     /// As there.
-    pub fn changes(&self, token: Option<&str>) -> Result<Changes> {
-        Changes::new(&self.index, Some(self), token, false)
+    pub fn changes(&self, cursor: Option<&str>) -> Result<Changes> {
+        Changes::new(&self.index, Some(self), cursor, false)
     }
 
     /// All its items as added, and then what changed: [`Index::listing_and_changes`](crate::Index::listing_and_changes).

@@ -6,15 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-use super::edit::EditError;
 use super::facts::ServerInfo;
 use super::opened::{Index, Library};
 use super::paths::bytes_of;
-use crate::edit::{Edit, EditReport};
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
 use crate::query::{Answer, ChangePage, Folder, FolderFacts, LibraryInfo, Match, known};
-use crate::source::{FieldChange, Lock};
 use crate::sync::{AllowedView, Call, Progress, QUESTION_SILENCE, RefreshReason};
 
 type Tell<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + 'q>;
@@ -52,7 +49,7 @@ type Tell<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + 'q>;
 /// ```
 #[must_use = "nothing is asked yet"]
 pub struct Query<'q> {
-    index: &'q Index,
+    pub(super) index: &'q Index,
     library: Option<&'q Library>,
     deadline: Option<Duration>,
     offline: bool,
@@ -381,7 +378,7 @@ impl<'q> Query<'q> {
     ///
     /// let _ = index.refresh()?;
     /// let _watch = index.watch()?; // events of the server end the wait
-    /// let mut cursor = index.changes(None)?.token().unwrap().to_owned();
+    /// let mut cursor = index.changes(None)?.cursor().unwrap().to_owned();
     /// # let mut rounds = 0;
     /// loop {
     ///     match index.query().deadline(Duration::from_millis(100)).wait_for_changes(&cursor)? {
@@ -391,7 +388,7 @@ impl<'q> Query<'q> {
     ///             for change in &mut changes {
     ///                 println!("{}", change?);
     ///             }
-    ///             cursor = changes.token().unwrap().to_owned(); // keep it: it outlives this process
+    ///             cursor = changes.cursor().unwrap().to_owned(); // keep it: it outlives this process
     ///         }
     ///         _ => println!("nothing yet"),
     ///     }
@@ -403,23 +400,23 @@ impl<'q> Query<'q> {
     ///
     /// # Errors
     /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); else as [`Index::changes`](crate::Index::changes).
-    pub fn wait_for_changes(&self, token: &str) -> Result<Waited> {
-        Ok(match self.wait_status(token)? {
+    pub fn wait_for_changes(&self, cursor: &str) -> Result<Waited> {
+        Ok(match self.wait_status(cursor)? {
             Status::NotYet => Waited::NotYet,
             _ => Waited::Something,
         })
     }
 
-    pub(crate) fn wait_status(&self, token: &str) -> Result<Status> {
-        self.run(|call| self.index.inner().queries.wait_for_changes(call, token))
+    pub(crate) fn wait_status(&self, cursor: &str) -> Result<Status> {
+        self.run(|call| self.index.inner().queries.wait_for_changes(call, cursor))
     }
 
     /// A page of the feed: at most about `limit` items behind the cursor; an empty one begins.
     #[doc(hidden)]
-    pub fn changes_page(&self, token: &str, full: bool, limit: usize) -> Result<ChangePage> {
+    pub fn changes_page(&self, cursor: &str, full: bool, limit: usize) -> Result<ChangePage> {
         let inner = self.index.inner();
         let _timed = inner.timed("changes", self.library.map(Library::selector), None);
-        self.run(|call| inner.queries.changes(call, token, full, limit))
+        self.run(|call| inner.queries.changes(call, cursor, full, limit))
     }
 
     /// The libraries that are known: all of them, whichever this question is to. The server is asked when none is.
@@ -446,40 +443,6 @@ impl<'q> Query<'q> {
             libraries,
             database_unavailable: inner.sync.why_unavailable(),
         })
-    }
-
-    /// Gives items of the library the same values on the server: one request for each hundred of a type. Items are named by
-    /// key or rating key; those that the index does not know are asked for first, and when one does not exist nothing is
-    /// sent. After a request that failed no other is sent.
-    ///
-    /// # Errors
-    /// [`EditError`], which says what became of each item: with [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an edit that makes no
-    /// sense, above all one without items, [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) when items do not exist, and
-    /// as [`Query::refresh`].
-    pub fn edit_items<K: AsRef<str>>(
-        &self,
-        keys: impl IntoIterator<Item = K>,
-        changes: &[FieldChange],
-        lock: Lock,
-    ) -> Result<EditReport, EditError> {
-        let keys: Vec<K> = keys.into_iter().collect();
-        let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
-        let edit = Edit {
-            keys: &keys,
-            changes,
-            lock,
-        };
-        let mut report = EditReport::default();
-        match self.edit_into(&edit, &mut report) {
-            Ok(()) => Ok(report),
-            Err(error) => Err(EditError { error, report }),
-        }
-    }
-
-    /// The same; `report` says how far it came, also after an error.
-    #[doc(hidden)]
-    pub fn edit_into(&self, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
-        self.ask(|call| self.index.inner().editing.edit_items(call, edit, report))
     }
 }
 

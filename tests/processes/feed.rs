@@ -46,7 +46,7 @@ impl Reader {
                 self.items.insert(item.rating_key.clone(), Candidate::from(item).item);
             }
         }
-        self.token = page.token;
+        self.token = page.cursor;
         page.more
     }
 

@@ -713,7 +713,7 @@ fn an_iteration_of_changes_ends_with_what_was_there_when_it_began() {
     let at = Scene::movies(10);
     let (index, library) = at.listed();
     let all = QueryOptions::default();
-    let mut token = index.changes(&all, "", false, 1).expect("a cursor").token;
+    let mut token = index.changes(&all, "", false, 1).expect("a cursor").cursor;
     let come = |name: &str| {
         let path = format!("/data/movies/{name}.mkv");
         support::add(&at.server, std::slice::from_ref(&path));
@@ -731,7 +731,7 @@ fn an_iteration_of_changes_ends_with_what_was_there_when_it_began() {
         loop {
             let page = index.changes(&all, &token, false, 1).expect("a page");
             heard += page.changes.len();
-            token = page.token;
+            token = page.cursor;
             assert!(heard <= expected, "{round}");
             if round == 0 && !page.changes.is_empty() {
                 at.clock.advance_ms(31_000);

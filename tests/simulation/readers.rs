@@ -71,7 +71,7 @@ impl Place {
                 }
             }
         }
-        self.token = page.token;
+        self.token = page.cursor;
     }
 }
 
@@ -128,7 +128,7 @@ impl World {
         let page = self.handles[at].index.changes(&query, &token, token.is_empty(), limit);
         match page {
             Ok(page) => {
-                if page.more && page.token == token {
+                if page.more && page.cursor == token {
                     return Err(format!("the feed goes nowhere from {token}"));
                 }
                 self.say(&format!("reader {which} hears of {} changes", page.changes.len()));

@@ -102,7 +102,7 @@ pub struct ChangePage {
     /// Oldest first.
     pub changes: Vec<Change>,
     /// Where the next page begins.
-    pub token: String,
+    pub cursor: String,
     /// There is more of what was committed when the first page was read.
     pub more: bool,
 }
@@ -112,13 +112,13 @@ impl Queries {
     /// with a full listing as additions. A cursor of all libraries, asked of one, becomes a cursor of that one. Sends no
     /// request. Pages that follow one another end with what was committed when the first of them was read: else a writer that
     /// is faster than the reader would keep it reading.
-    pub fn changes(&self, call: &Call<'_>, token: &str, full: bool, limit: usize) -> Result<ChangePage> {
-        if full && !token.is_empty() {
+    pub fn changes(&self, call: &Call<'_>, cursor: &str, full: bool, limit: usize) -> Result<ChangePage> {
+        if full && !cursor.is_empty() {
             return refuse("a full listing begins without a cursor");
         }
         self.reading.catch_up(call.deadline)?;
         let (identity, library) = self.asked_for(call)?;
-        let mut reader = if token.is_empty() {
+        let mut reader = if cursor.is_empty() {
             let (timeline, position) = self.store.feed_begin(identity, library, full)?;
             FeedCursor {
                 timeline,
@@ -128,13 +128,13 @@ impl Queries {
                 end: None,
             }
         } else {
-            let mut reader = FeedCursor::from_text(token)?;
+            let mut reader = FeedCursor::from_text(cursor)?;
             reader.check(identity, library)?;
             // The page lacks the other libraries, so its cursor is of this one.
             reader.library = library;
             reader
         };
-        let page = if token.is_empty() && !full {
+        let page = if cursor.is_empty() && !full {
             None
         } else {
             Some(
@@ -159,16 +159,16 @@ impl Queries {
         let kind = self.reading.kind();
         Ok(ChangePage {
             changes: told.into_iter().flat_map(|told| changes_of(told, kind)).collect(),
-            token: reader.to_text(),
+            cursor: reader.to_text(),
             more,
         })
     }
 
     /// Waits until there is something since a cursor was given ([`Status::Ok`]), or the deadline comes ([`Status::NotYet`]).
     /// Something is also that the server has to be asked: an event said so, or a listing has expired.
-    pub fn wait_for_changes(&self, call: &Call<'_>, token: &str) -> Result<Status> {
+    pub fn wait_for_changes(&self, call: &Call<'_>, cursor: &str) -> Result<Status> {
         let begun = Instant::now();
-        let reader = FeedCursor::from_text(token)?;
+        let reader = FeedCursor::from_text(cursor)?;
         let mut looked_at_age: Option<Instant> = None;
         // What the version page showed when the database was asked, and when that was.
         let mut seen: Option<(Option<u64>, Instant)> = None;
@@ -354,7 +354,7 @@ impl ChangePage {
     /// A JSON object.
     pub fn to_json(&self) -> Value {
         let changes: Vec<Value> = self.changes.iter().map(Change::to_json).collect();
-        json!({"changes": changes, "cursor": self.token, "more": self.more})
+        json!({"changes": changes, "cursor": self.cursor, "more": self.more})
     }
 }
 
