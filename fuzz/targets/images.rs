@@ -196,7 +196,7 @@ impl Whole {
         if let Some(image) = &listing {
             for (at, key) in some(&self.keys, which) {
                 let number = image.find(key);
-                let item = number.map(|at| (image.item(at), image.facts(at), image.came_at(at)));
+                let item = number.map(|at| (image.item(at), image.facts(at), image.added_sequence(at)));
                 told.push((3 * at + 2, format!("{key}: {item:?}")));
             }
         }

@@ -308,7 +308,7 @@ impl Forks for Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        fork::forget_dead();
+        fork::forget_closed_handles();
     }
 }
 

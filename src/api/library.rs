@@ -348,8 +348,9 @@ impl Library {
         self.reading.items(&self.selection, cursor, limit)
     }
 
-    /// Files below a folder, of which the listed path comes behind `after`: an answer with so many candidates, if there are
-    /// as many, and with all that have the last one's path; or those of them that are not on the disk. Sends no request.
+    /// Calls `then` with about `limit` files below the folder `path`, in the order of their listed paths, from behind
+    /// `after`. There are fewer at the end, and more where several files share the last path. `which`: all of them, or those
+    /// missing from the disk. Sends no request.
     #[doc(hidden)]
     pub fn items_below_with<R>(
         &self,

@@ -65,9 +65,10 @@ impl Opened {
         *unsafe { Box::from_raw(handle.cast::<Self>()) }
     }
 
+    /// Closes what the handle has open. Its entries among the things to do at a fork are removed even after an error.
     pub fn close(self) -> Result<()> {
         let closed = self.close_all();
-        fork::forget_dead();
+        fork::forget_closed_handles();
         closed
     }
 

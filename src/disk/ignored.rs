@@ -11,8 +11,8 @@ use std::io::Read;
 
 use crate::platform::files::named;
 
-/// Maximum number of bytes read of such a file.
-const MOST: u64 = 1 << 20;
+/// Maximum number of bytes read of a `.plexignore` file.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The patterns in the file of one folder.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Ignored {
         let path = named([folder, b"/.plexignore"].concat());
         fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
         let file = fs::File::open(path).ok()?;
-        file.take(MOST).read_to_end(&mut text).ok()?;
+        file.take(MAX_FILE_BYTES).read_to_end(&mut text).ok()?;
         Some(Self::new(folder, &text))
     }
 

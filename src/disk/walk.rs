@@ -362,37 +362,38 @@ impl Walk<'_> {
         })
     }
 
-    /// Pushes a subfolder onto the stack. If a rule ignores it, only the locations below it.
-    fn enter(&self, parent: &ParentFolder<'_>, name: &FolderEntry, thread: &mut WalkThread) {
-        let around = parent.folder.place;
-        let is_out_of_scope = self.is_out_of_scope(around);
-        let (rules, kinds) = self.rules_at(around);
-        let path = join_path(parent.path, &name.bytes);
-        let place = if parent.has_locations {
+    /// Pushes a subfolder onto the stack. One that a rule ignores is reported, and only the locations below it are pushed. A
+    /// link to a folder above it is reported as a loop; another link is kept for later. No rule ignores a location itself.
+    fn enter(&self, parent: &ParentFolder<'_>, subfolder: &FolderEntry, thread: &mut WalkThread) {
+        let outer_location = parent.folder.place;
+        let is_out_of_scope = self.is_out_of_scope(outer_location);
+        let (rules, kinds) = self.rules_at(outer_location);
+        let path = join_path(parent.path, &subfolder.bytes);
+        let own_location = if parent.has_locations {
             self.location_indexes.get(path.as_slice()).copied()
         } else {
             None
         };
-        let mut rule = rule_for_folder(&name.bytes, rules, kinds, parent.at_root);
-        let mut line = Vec::new();
+        let mut rule = rule_for_folder(&subfolder.bytes, rules, kinds, parent.at_root);
+        let mut ignore_line = Vec::new();
         if rule.is_none()
             && let Some(found) = self
-                .ignored_at(around, parent.ignored)
+                .ignored_at(outer_location, parent.ignored)
                 .find_map(|one| one.match_folder(&path))
         {
-            (rule, line) = (Some(Rule::Plexignore), found);
+            (rule, ignore_line) = (Some(Rule::Plexignore), found);
         }
-        if let (Some(rule), None) = (rule, place) {
+        if let (Some(rule), None) = (rule, own_location) {
             if !is_out_of_scope {
-                thread.findings.put("left_out", rule.name(), &path, &line);
+                thread.findings.put("left_out", rule.name(), &path, &ignore_line);
             }
-            self.enter_locations(&path, name.twin, &mut thread.stack);
-        } else if rule.is_none() && name.link.is_some() && leads_up(&path) {
+            self.enter_locations(&path, subfolder.twin, &mut thread.stack);
+        } else if rule.is_none() && subfolder.link.is_some() && leads_up(&path) {
             if !is_out_of_scope {
                 thread.findings.put("left_out", "loop", &path, b"");
             }
-        } else if let (Some(id), None) = (name.link, place) {
-            let twin = name.twin;
+        } else if let (Some(id), None) = (subfolder.link, own_location) {
+            let twin = subfolder.twin;
             match &self.progress {
                 Some(progress) => lock(progress).add_link(Link { path, twin, id }),
                 None if is_out_of_scope => {}
@@ -401,8 +402,8 @@ impl Walk<'_> {
         } else {
             thread.stack.push(PendingFolder {
                 path,
-                place: place.or(around),
-                twin: name.twin,
+                place: own_location.or(outer_location),
+                twin: subfolder.twin,
                 is_marked: false,
             });
         }

@@ -248,10 +248,10 @@ impl WordSplitter<'_> {
             };
             at += c.len_utf8();
             let ends = bytes.get(at).is_none_or(|next| *next == b' ');
-            let spaced = matches!(c, '-' | '–' | '—') && before.is_whitespace() && ends;
+            let is_spaced_dash = matches!(c, '-' | '–' | '—') && before.is_whitespace() && ends;
             before = c;
             if c.is_ascii() {
-                self.put(c, spaced)?;
+                self.put_char(c, is_spaced_dash)?;
                 continue;
             }
             for c in std::iter::once(c)
@@ -259,13 +259,15 @@ impl WordSplitter<'_> {
                 .filter(|c| !is_combining_mark(*c))
                 .flat_map(lower)
             {
-                self.put(c, spaced)?;
+                self.put_char(c, is_spaced_dash)?;
             }
         }
         Some(())
     }
 
-    fn put(&mut self, c: char, spaced: bool) -> Option<()> {
+    /// Adds a letter or digit to the current word; other characters but apostrophes end it, and `&` is the word "and". Returns
+    /// `None` if there is no room left.
+    fn put_char(&mut self, c: char, is_spaced_dash: bool) -> Option<()> {
         if c.is_alphanumeric() {
             if self.open && is_wide(c) != self.wide {
                 self.close();
@@ -287,7 +289,7 @@ impl WordSplitter<'_> {
                 self.close();
                 self.depth = self.depth.saturating_sub(1);
             }
-            _ if spaced => self.gap = self.gap.max(Gap::Dash),
+            _ if is_spaced_dash => self.gap = self.gap.max(Gap::Dash),
             _ => {}
         }
         self.close();

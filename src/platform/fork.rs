@@ -176,7 +176,7 @@ fn register() {
 }
 
 /// Removes dropped components and frees their memory, so that an unloaded library leaves nothing behind.
-pub fn forget_dead() {
+pub fn forget_closed_handles() {
     let mut watched = lock(&WATCHED);
     watched.retain(|one| one.strong_count() > 0);
     if watched.is_empty() {

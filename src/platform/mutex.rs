@@ -8,8 +8,8 @@ use super::clock::coarse_ms;
 
 /// Longest wait of [`ShortLock`].
 const LONGEST: Duration = Duration::from_millis(200);
-/// Time without waiting after a wait in vain.
-const REST_MS: u64 = 5_000;
+/// After a wait has reached [`LONGEST`], calls do not wait at all for so long.
+const NO_WAIT_MS: u64 = 5_000;
 /// Interval between attempts.
 const TRY: Duration = Duration::from_micros(50);
 
@@ -44,7 +44,7 @@ impl ShortLock {
                 return locked;
             }
             if begun.get_or_insert_with(Instant::now).elapsed() >= LONGEST {
-                let until = coarse_ms().saturating_add(REST_MS);
+                let until = coarse_ms().saturating_add(NO_WAIT_MS);
                 self.rests_until_ms.store(until, Ordering::Relaxed);
                 return None;
             }

@@ -52,7 +52,7 @@ impl Queries {
         let tidied = tidy(path);
         let path = tidied.as_deref().unwrap_or(path);
         for tried in 0.. {
-            self.reading.read_on(Deadline::NONE)?;
+            self.reading.catch_up_unnoted(Deadline::NONE)?;
             let snapshot = self.reading.snapshot();
             let scope = match library.resolve(&snapshot)? {
                 Resolved::Scope(scope) => scope,
@@ -122,7 +122,7 @@ impl Queries {
                 ));
             }
         }
-        self.reading.read_on(Deadline::NONE)?;
+        self.reading.catch_up_unnoted(Deadline::NONE)?;
         self.reading.check_accepted()?;
         let locations = {
             let snapshot = self.reading.snapshot();

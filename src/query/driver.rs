@@ -52,7 +52,7 @@ pub trait Question {
     /// Returns whether the result is final even if the library is stale. `searched`: the server was just searched for
     /// it.
     fn is_settled(&self, turn: &Turn<'_>, found: &Self::Found<'_>, searched: bool) -> Result<bool>;
-    /// Whether what was found is what the question means, where it is asked without a look at the store.
+    /// Whether a hit of a fast lookup, which does not read the store, answers the question. If not, the full query runs.
     fn is_exact_hit(&self, _: &Self::Found<'_>) -> bool {
         true
     }
@@ -324,7 +324,7 @@ impl Queries {
             Some(_) => KnownLibraries::Known,
             None => KnownLibraries::Unknown { others },
         };
-        match state.list(libraries, self.sync.may_ask(call)) {
+        match state.list_step(libraries, self.sync.may_ask(call)) {
             ListStep::GoOn => Ok(Some(scope.unwrap_or(Scope::All))),
             ListStep::Ask => Ok(None),
             ListStep::Refuse => Err(self.refusal(call, snapshot, state.failure.take())),
@@ -333,7 +333,7 @@ impl Queries {
 
     /// Brings the snapshot up to date, and returns it with the time: the clock is read once a turn.
     fn read_on(&self, call: &Call<'_>) -> Result<(Guard<'_, Snapshot>, i64)> {
-        self.reading.read_on(call.deadline)?;
+        self.reading.catch_up_unnoted(call.deadline)?;
         let snapshot = self.reading.snapshot();
         self.sync.check_view(call, &snapshot)?;
         Ok((snapshot, self.clock.now_ms()))

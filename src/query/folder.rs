@@ -97,15 +97,16 @@ impl<'p> FolderQuestion<'p> {
 }
 
 impl FolderQuestion<'_> {
-    fn places(&self, turn: &Turn<'_>) -> Vec<FolderPosition> {
+    /// Where each library has its locations, relative to the folder.
+    fn positions(&self, turn: &Turn<'_>) -> Vec<FolderPosition> {
         folder_positions(&turn.snapshot.views, turn.queries.reading.mappings(), self.path)
     }
 
-    /// The libraries asked that should list what is below it.
+    /// Those of the asked libraries that have a location at, above or below the folder.
     fn owners(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
-        let stands = self.places(turn);
+        let positions = self.positions(turn);
         places(turn.scope, turn.snapshot.rows.len())
-            .filter(|place| stands[*place] > FolderPosition::Elsewhere)
+            .filter(|place| positions[*place] > FolderPosition::Elsewhere)
             .map(|place| turn.snapshot.rows[place].clone())
             .collect()
     }
@@ -114,7 +115,7 @@ impl FolderQuestion<'_> {
     fn owner_elsewhere<'t>(&self, turn: &Turn<'t>) -> Option<&'t str> {
         let Scope::One(_) = turn.scope else { return None };
         let place = self
-            .places(turn)
+            .positions(turn)
             .iter()
             .position(|place| *place > FolderPosition::Elsewhere)?;
         Some(turn.snapshot.rows[place].library.title.as_str())
@@ -128,7 +129,7 @@ impl FolderQuestion<'_> {
 
     /// Whether all that is below it is known of the libraries that were never fetched and may have something there.
     fn is_whole(&self, turn: &Turn<'_>) -> bool {
-        let (stands, sync) = (self.places(turn), &turn.queries.sync);
+        let (stands, sync) = (self.positions(turn), &turn.queries.sync);
         let Some(identity) = turn.snapshot.identity.filter(|_| can_list_folders(sync)) else {
             return false;
         };
@@ -190,7 +191,7 @@ impl Question for FolderQuestion<'_> {
 
     fn asks_for(&self, turn: &Turn<'_>, found: &FoundFolder<'_>, each: &mut dyn FnMut(usize)) {
         if found.outcome.folders.is_empty() {
-            let stands = self.places(turn);
+            let stands = self.positions(turn);
             (0..stands.len())
                 .filter(|place| stands[*place] > FolderPosition::Elsewhere)
                 .for_each(each);
@@ -248,7 +249,7 @@ impl Question for FolderQuestion<'_> {
         if !is_due || found.is_listed || !turn.snapshot.identity.is_some_and(may_search) {
             return Vec::new();
         }
-        let stands = self.places(turn);
+        let stands = self.positions(turn);
         let mut rows: Vec<LibraryRow> = places(turn.scope, turn.snapshot.rows.len())
             .filter(|place| stands[*place] == FolderPosition::Within)
             .map(|place| turn.snapshot.rows[place].clone())
@@ -267,7 +268,7 @@ impl Question for FolderQuestion<'_> {
         if snapshot.asked(turn.scope).iter().all(fresh) {
             return Vec::new();
         }
-        let stands = self.places(turn);
+        let stands = self.positions(turn);
         let all = matches!(turn.scope, Scope::All);
         let others = !stands.iter().any(|place| *place > FolderPosition::Elsewhere)
             && found.outcome.match_kind == MatchKind::None;

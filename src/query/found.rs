@@ -160,10 +160,10 @@ impl Folder {
     }
 }
 
-/// An item: a film, an episode, a track, a clip or a photo. Shows, seasons, artists and albums own no files; in the answer for
-/// a [`Folder`] they are one.
+/// An item: a film, an episode, a track, a clip or a photo. Shows, seasons, artists and albums own no files: they are items
+/// only in the answer for a [`Folder`].
 ///
-/// What the server did not tell is `None`. It shows as its title, with its year or its show.
+/// A field that the server did not report is `None`. An item is displayed as its title, with its year or its show.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Item {

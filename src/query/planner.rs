@@ -120,8 +120,8 @@ impl QueryState {
         }
     }
 
-    /// What comes first: whether the library asked is known.
-    pub fn list(&mut self, libraries: KnownLibraries, may_ask: bool) -> ListStep {
+    /// The first step of a question: decides whether the libraries must be listed before it can go on.
+    pub fn list_step(&mut self, libraries: KnownLibraries, may_ask: bool) -> ListStep {
         let ask = may_ask && !self.listed_libraries;
         match libraries {
             KnownLibraries::Known => ListStep::GoOn,

@@ -248,19 +248,19 @@ fn the_libraries_are_asked_for_once_and_only_where_one_is_not_known() {
             ListStep::Refuse
         };
         let mut state = QueryState::default();
-        assert_eq!(state.list(libraries, false), refused, "{libraries:?}, offline");
-        assert_eq!(state.list(libraries, true), ListStep::Ask, "{libraries:?}");
-        assert_eq!(state.list(libraries, true), refused, "{libraries:?}, again");
+        assert_eq!(state.list_step(libraries, false), refused, "{libraries:?}, offline");
+        assert_eq!(state.list_step(libraries, true), ListStep::Ask, "{libraries:?}");
+        assert_eq!(state.list_step(libraries, true), refused, "{libraries:?}, again");
     }
     let mut state = QueryState::default();
-    assert_eq!(state.list(KnownLibraries::Known, true), ListStep::GoOn);
+    assert_eq!(state.list_step(KnownLibraries::Known, true), ListStep::GoOn);
     state.late = Some(Status::NeedsWarm);
     assert_eq!(
-        state.list(unknown(false), true),
+        state.list_step(unknown(false), true),
         ListStep::GoOn,
         "the answer says that the deadline came"
     );
-    assert_eq!(state.list(unknown(true), false), ListStep::Refuse);
+    assert_eq!(state.list_step(unknown(true), false), ListStep::Refuse);
 }
 
 #[test]

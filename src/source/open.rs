@@ -28,7 +28,8 @@ pub fn view(options: &Options) -> Option<View> {
     if let Some(database) = &options.database {
         let file = database.to_string_lossy();
         return Some(View {
-            // With a server URL this is another place, which stays unused until both are known to be the same server.
+            // The database with a server URL is a place of its own. Its data is used only once both are known to be one
+            // server.
             place: match &options.server_url {
                 Some(url) => format!("{file} of {}", url.trim_end_matches('/')),
                 None => file.into_owned(),

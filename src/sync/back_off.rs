@@ -1,4 +1,4 @@
-//! After a failure the server is left alone for a while.
+//! The pause between requests after a failure of the server.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,12 +9,12 @@ use crate::platform::mutex::lock;
 use crate::source::Kind;
 use crate::stats::Counters;
 
-/// For how long a failed server is left alone while there is an old answer.
+/// The pause after a failure while an old answer exists.
 pub const BACK_OFF_MS: i64 = 15_000;
-/// And while there is none: long enough for the questions of one batch of work, too short for a person.
+/// The pause without an old answer: long enough for one batch of work, too short for a person to notice.
 pub const BACK_OFF_NOT_FETCHED_MS: i64 = 2_000;
 
-/// The last failure: while it is young, stale answers are given without asking again.
+/// The last failure. While it is recent, stale answers are returned without a request.
 pub struct BackOff {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
@@ -55,7 +55,7 @@ impl BackOff {
         });
     }
 
-    /// The server answered: whatever was wrong is over.
+    /// Ends the backoff because the server answered.
     pub fn end(&self) {
         if lock(&self.failure).take().is_some() {
             log::info!("answers are new again");
@@ -67,9 +67,9 @@ impl BackOff {
         *lock(&self.failure) = None;
     }
 
-    /// The server's last failure, unless it is so old that less than `left_ms` of its time is left.
+    /// The server's last failure, if more than `left_ms` of its pause remains.
     pub fn last(&self, left_ms: i64) -> Option<Error> {
-        // A clock that was set back does not make it last longer.
+        // Setting the clock back does not make the pause longer.
         let lasts = 0..BACK_OFF_MS - left_ms;
         let now = self.clock.now_ms();
         lock(&self.failure)
@@ -78,7 +78,7 @@ impl BackOff {
             .map(|failure| failure.error.clone())
     }
 
-    /// The last failure, in words, however old, until new answers can be had again.
+    /// The text of the last failure, however old, until a request succeeds again.
     pub fn text(&self) -> Option<String> {
         lock(&self.failure).as_ref().map(|failure| failure.error.to_string())
     }

@@ -8,18 +8,18 @@ use crate::matching::Scope;
 use crate::model::IdentityId;
 use crate::platform::deadline::Deadline;
 
-/// How long a server may be silent while one question waits for it. Listings have the time that the options allow: a server
-/// that is scanning needs it for a page.
+/// Longest silence of a server while a question waits for it. Listings wait as long as the options allow: a server that is
+/// scanning needs long for a page.
 pub const QUESTION_SILENCE: Duration = Duration::from_secs(15);
 
 /// The views that may answer a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllowedView {
-    /// That of the token, of any user.
+    /// The view of the current token, whichever user it belongs to.
     Any,
-    /// This one alone.
+    /// Only this view.
     Of(IdentityId),
-    /// Whose token it began with is not known.
+    /// No view: the user of the token at the beginning of the call is unknown.
     Unknown,
 }
 
@@ -28,24 +28,24 @@ pub enum AllowedView {
 pub struct Call<'a> {
     /// The library asked; `None` for all.
     pub library: Option<&'a Selection>,
-    /// When it must have ended: all its jobs share this moment.
+    /// The deadline of the call, shared by all its jobs.
     pub deadline: Deadline,
     /// How long the server may be silent; `None` for as long as the options allow.
     pub silence: Option<Duration>,
     /// The number of the token that the index had when the call began.
     pub session: u64,
-    /// Whose view answers it, where it is made again with a token that the host set meanwhile.
+    /// The view that may answer if the call is repeated with a token that the host set meanwhile.
     pub whose: AllowedView,
-    /// That the server refuses the token ends the call, and no old answer stands in: it is repeated with another token.
+    /// If the server refuses the token, the call fails without an old answer, and the caller repeats it with another token.
     pub renews: bool,
-    /// The server is not asked.
+    /// Whether the call sends no requests.
     pub offline: bool,
-    /// Told how far a fetch has come, on the caller's thread; `false` stops it.
+    /// Receives the progress of a fetch, on the caller's thread; `false` stops the fetch.
     pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
 }
 
 impl Call<'_> {
-    /// Which libraries are meant; `None` if one is named that is not known.
+    /// The libraries of this call; `None` if it names an unknown one.
     #[inline]
     pub fn scope(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {
         match self.library.map(|library| library.resolve(snapshot)).transpose()? {
@@ -56,7 +56,7 @@ impl Call<'_> {
     }
 }
 
-/// How far a fetch has come.
+/// The progress of a fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress<'a> {

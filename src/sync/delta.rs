@@ -16,13 +16,13 @@ use crate::stats::Spent;
 struct IndexedLibrary<'o> {
     sync: &'o Syncing,
     row: &'o LibraryRow,
-    /// The token that it was listed at.
+    /// The change token of its listing.
     since: &'o str,
-    /// Its listing that is under way, with all its pages; else what answers is meant.
+    /// Its listing under way, with all pages; `None` for the current generation.
     listing: Option<&'o Listing>,
-    /// The change sequence before the first page: what came or went singly since is newer.
+    /// The change sequence before the first page: single items added or removed since are newer.
     begun: Sequence,
-    /// It may lose any number of items at once.
+    /// Whether it may lose any number of items at once.
     may_shrink: bool,
     deadline: Deadline,
 }
@@ -66,18 +66,18 @@ impl KnownItems for IndexedLibrary<'_> {
     }
 
     fn may_shrink_to(&self, items: u64) -> Result<bool> {
-        // Than it was before: what was just added makes no room for what goes.
+        // Compared with the number before: items just added do not allow more removals.
         Ok(self.may_shrink || !freshness::shrank_too_much(self.row.items, items))
     }
 }
 
 impl SyncJob<'_> {
-    /// Whether a source is exact and complete: what it does not list is gone, however much that is.
+    /// Whether the source is exact and complete: items that it does not list are gone, however many.
     pub fn is_exact_and_complete(&self, library: &Library) -> bool {
         library.change.trust == Trust::Exact && self.source.abilities().changes == Delta::Complete
     }
 
-    /// Merges what changed; `false` when only a full listing tells what did.
+    /// Merges the changes of a library. Returns `false` if a full listing is needed.
     pub fn delta(&self, row: &LibraryRow) -> Result<bool> {
         let sync = self.sync;
         if self.identity()?.is_none() || self.source.abilities().changes == Delta::None {
@@ -102,8 +102,8 @@ impl SyncJob<'_> {
         Ok(true)
     }
 
-    /// Merges what changed while a library was listed, all pages of which are stored: how many items it has then, `None` when
-    /// that cannot be told.
+    /// Merges changes made while a library was listed; all pages are stored. Returns the number of items after that; `None`
+    /// if it is unknown.
     pub fn catch_up_with(
         &self,
         row: &LibraryRow,
@@ -128,7 +128,7 @@ impl SyncJob<'_> {
         self.merge_changes(shown, &ours)
     }
 
-    /// Merges what the source tells of changes: how many items are left; `None` when only a full listing tells.
+    /// Merges the changes that the source reports. Returns the number of items left; `None` if a full listing is needed.
     fn merge_changes(&self, library: &Library, ours: &IndexedLibrary<'_>) -> Result<Option<u64>> {
         let told = self.source.changes(library, ours, self.bounds);
         self.store_refusals();

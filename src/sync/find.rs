@@ -1,9 +1,9 @@
 //! Path searches: the server is asked about one path or title.
 //!
-//! Where a library was never fetched and the caller has little time, one request may give the first answer. Where a path
-//! lies in a folder of a library and is not listed, it may be new: one probe tells whether something moved, and
-//! one search whether the server has it all the same. Only what comes back and is exactly this file counts; what
-//! does not come back proves nothing. The store remembers what was asked, so that processes do not ask in turn.
+//! If a library was never fetched and the caller has little time, one request may give the first answer. A path in a
+//! library's folder that is not listed may be new: one probe checks whether something moved, and one search whether the
+//! server has the file all the same. Only a hit with exactly this path counts; a search without a hit proves nothing. The
+//! store remembers searches, so that other processes do not repeat them.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,11 +23,11 @@ use crate::model::{IdentityId, Item, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::source::{Bounds, RequestKind, WantedPath};
 
-/// How long asking waits for other writers where an answer is at hand.
+/// Longest wait of a search for other writers if an answer is at hand.
 pub const SHORTLY: Duration = Duration::from_secs(1);
-/// A folder with more files is that of a library, or above many items: the listing is better.
+/// Most files of a folder search. A folder with more belongs to a library or contains many items: a listing is better.
 const BELOW: usize = 1_000;
-/// How long another thread's or process's probe is waited for.
+/// Longest wait for a probe of another thread or process.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The target of a search.
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub enum SearchTarget<'q> {
     /// A file.
     Path(&'q Normal<'q>),
-    /// All that is below a folder.
+    /// All files below a folder.
     Folder(&'q Normal<'q>),
     /// Items with a title.
     Title(&'q str),
@@ -105,8 +105,8 @@ impl Syncing {
         }
     }
 
-    /// Probes, and merges what moved: a path is missing that may be new. Not again within half a
-    /// minute, and not for what was shown after `since`. Gives the server's failure.
+    /// Probes for a missing path that may be new, and merges changes. Not again within half a minute, and not if the libraries
+    /// were probed after `since`. Returns the server's error, if any.
     pub fn probe_for_path(
         &self,
         call: &Call<'_>,
@@ -114,7 +114,7 @@ impl Syncing {
         owners_without_it: &[LibraryRow],
         since: Sequence,
     ) -> Result<Option<Error>> {
-        // One that is under way is waited for. Who waited for it and finds it so still finds that its process was killed.
+        // Waits for a probe under way. If it is still marked after the wait, its process was killed.
         let may = || -> Result<bool> {
             let last = self.store.last_probe_for_path(identity)?;
             let over = last.filter(|(_, outcome)| *outcome != ProbeOutcome::UnderWay);
@@ -132,7 +132,7 @@ impl Syncing {
         };
         let done = self.job(&call, |job| {
             let deadline = job.bounds.deadline;
-            // Another one's probe is often over soon; it may also have led to a listing.
+            // Another thread's probe is often over soon; it may also have led to a listing.
             let bounds = Bounds {
                 deadline: deadline.earliest(Deadline::after(PATIENCE)),
                 ..job.bounds
@@ -155,7 +155,7 @@ impl Syncing {
         Ok(done.err())
     }
 
-    /// A path as the host spells it, then as each mapping does that fits.
+    /// The path in the host's spelling, then after each mapping that fits.
     fn spellings(&self, path: &Normal<'_>) -> Vec<Vec<u8>> {
         let mut spellings = vec![path.raw().to_vec()];
         self.reading.mappings().to_server(path, |mapped| {
@@ -195,7 +195,7 @@ impl Syncing {
         }
         let hash = searched.hash();
         let begun = self.clock.now_ms();
-        // Of one path all libraries are asked that may have it: two that do are ambiguous.
+        // A path is searched in all libraries that may have it: two hits are ambiguous.
         let rested = || -> Result<bool> {
             if self.is_local() {
                 return Ok(true);
@@ -228,7 +228,7 @@ impl Syncing {
         if wanted.is_empty() {
             return Ok(None);
         }
-        // An answer that takes long is no quick one: half of the time is left for the listing.
+        // At most half of the time: the rest is for the listing.
         let hurried = Call {
             deadline: call.deadline.half().at_most(SHORTLY),
             ..*call
@@ -243,7 +243,7 @@ impl Syncing {
                         continue;
                     }
                     let found = job.search(row, searched);
-                    // One that failed, or took too long, was a query too.
+                    // A search that failed, or took too long, counts too.
                     let had = matches!(found, Ok(true));
                     self.store
                         .note_path_search(identity, row.id, hash, self.clock.now_ms(), had, hurried.deadline)?;
@@ -293,7 +293,7 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Whether the server has it in a library; what it has is merged.
+    /// Searches a library on the server and merges the hits. Returns whether there are any.
     fn search(&self, row: &LibraryRow, searched: SearchTarget<'_>) -> Result<bool> {
         match searched {
             SearchTarget::Path(path) => self.search_path(row, path),
@@ -325,9 +325,9 @@ impl SyncJob<'_> {
             })
     }
 
-    /// Whether all that the server has below a folder of a library is known now, and there is something.
+    /// Merges all items that the server has below a folder. Returns `false` if there are none, or not all are known.
     fn search_folder(&self, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
-        // Rules are written for what lies below a folder.
+        // Mapping rules apply to paths below a folder.
         let below = [trimmed(path.raw()), b"/"].concat();
         let mut folders = Normal::with(&below, |below| self.sync.spellings(below));
         for folder in &mut folders {
@@ -343,7 +343,7 @@ impl SyncJob<'_> {
             let mut parts = item.parts.iter();
             parts.any(|part| folders.iter().any(|folder| part.as_bytes().starts_with(folder)))
         };
-        // What single questions brought before, and is not below it any more.
+        // Items from earlier searches that are not below the folder any more.
         for (_, known) in store.items_after(row.id, row.generation, 0, usize::MAX)? {
             if is_below(&known) && !items.iter().any(|item| item.rating_key == known.rating_key) {
                 store.remove_item(row, &known.rating_key, deadline)?;
@@ -353,8 +353,8 @@ impl SyncJob<'_> {
         Ok(items.iter().any(is_below))
     }
 
-    /// Whether the server has items with this title in a library; what it has is merged. Where it does not give all of them
-    /// that is none: what is not seen would be missing for as long as the rest is remembered.
+    /// Searches a library on the server for items with this title and merges them. Returns `false` if there are none, or the
+    /// reply does not contain all: the others would be missing for as long as the search is remembered.
     fn search_title(&self, row: &LibraryRow, title: &str) -> Result<bool> {
         let wanted = fold_title(title);
         let mut found = false;

@@ -14,17 +14,17 @@ use crate::platform::lock::FileLock;
 use crate::platform::mutex::lock;
 use crate::source::Bounds;
 
-/// How long a lease lasts that is not renewed.
+/// Lifetime of a lease that is not renewed.
 const LEASE_MS: i64 = 60_000;
-/// How often its holder does.
+/// Interval between renewals.
 const RENEW_MS: i64 = 15_000;
-/// How often a lease of others is read.
+/// Interval at which a lease of another process is read.
 const POLL: Duration = Duration::from_millis(20);
 
 /// The fetches under way in this process, by what they fetch.
 ///
-/// `parking_lot`, for its locks can be waited for with a deadline. They are taken on the library's own threads only:
-/// waiting leaves a thread-local with a destructor behind.
+/// `parking_lot`, because its locks have a deadline. They are locked on the library's own threads only: waiting leaves a
+/// thread-local with a destructor behind.
 #[derive(Default)]
 pub struct SingleFlight {
     by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
@@ -45,7 +45,7 @@ impl SingleFlight {
     /// writes of a lease.
     ///
     /// # Errors
-    /// What `work` gives.
+    /// Those of `work`.
     pub fn single_flight<T>(
         &self,
         store: &Store,
@@ -74,9 +74,8 @@ impl SingleFlight {
         work().map(Some)
     }
 
-    /// Makes those leases of this process last longer that have lasted for a while: called again and again while something
-    /// is fetched, however long the server takes for it. What cannot be written now is tried again the next time; who finds
-    /// the lease taken over hears of it from the store (`store_page`).
+    /// Renews the leases of this process that are due. Called repeatedly during a fetch. A renewal that fails is tried again
+    /// at the next call; a holder whose lease was taken over gets an error from the store (`store_page`).
     pub fn keep(&self, store: &Store, now_ms: i64, deadline: Deadline) {
         let due: Vec<(String, u64)> = lock(&self.leases)
             .iter_mut()
@@ -93,7 +92,7 @@ impl SingleFlight {
         }
     }
 
-    /// In a child the fetching threads of the parent do not exist.
+    /// Resets all locks in the child of a fork: the parent's fetching threads do not exist there.
     pub fn reset_after_fork(&self) {
         if let Ok(mut by_name) = self.by_name.try_lock() {
             by_name.clear();
@@ -111,7 +110,7 @@ enum FetchLock<'s> {
     Lease(Lease<'s>),
 }
 
-/// As whom a lease is held, and since when it was not made longer, Unix ms.
+/// The holder of a lease, and when it was last renewed, Unix ms.
 pub struct LeaseTerm {
     holder: u64,
     since_ms: i64,

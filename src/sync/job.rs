@@ -22,7 +22,7 @@ use crate::platform::thread::on_worker;
 use crate::source::{Abilities, Bounds, EditRequest, LocatedItem, Session, Source};
 use crate::stats::{Counters, Spent};
 
-/// How often the host hears of progress.
+/// Interval between progress reports to the host.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Progress that the fetching thread shares with the waiting one.
@@ -53,7 +53,7 @@ pub struct Syncing {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
     pub(super) flights: SingleFlight,
-    /// When a refresh asked for invalidated items in vain.
+    /// When a refresh last requested invalidated items without a reply.
     pub(super) failed_ms: AtomicI64,
     back_off: BackOff,
 }
@@ -61,9 +61,9 @@ pub struct Syncing {
 /// One sync job, bounded by the call's deadline.
 pub struct SyncJob<'a> {
     pub sync: &'a Syncing,
-    /// The source that the whole job asks, and stores for.
+    /// The source of the whole job.
     pub source: &'a dyn Source,
-    /// The token that it asks with.
+    /// The number of the token that it uses.
     pub session: &'a Session,
     pub bounds: Bounds<'a>,
     pub report: &'a Report,
@@ -105,7 +105,7 @@ impl Syncing {
         held
     }
 
-    /// In the child of a fork.
+    /// Resets the state in the child of a fork.
     pub fn after_fork(&self) {
         self.flights.reset_after_fork();
         if let Some(source) = &self.source {
@@ -113,7 +113,7 @@ impl Syncing {
         }
     }
 
-    /// Whether there is a server at all.
+    /// Whether there is a source.
     pub fn has_source(&self) -> bool {
         self.source.is_some()
     }
@@ -128,33 +128,33 @@ impl Syncing {
         self.source.as_deref().map(Source::abilities)
     }
 
-    /// Why the source that was named first is not asked, as the store knew or the last job found out; `None` if it is asked.
+    /// Why the primary source is not used, from the store or the last job; `None` if it is used.
     pub fn why_unavailable(&self) -> Option<String> {
         self.source.as_deref().and_then(Source::why_unavailable)
     }
 
-    /// What went wrong before says nothing of the token that there is now.
+    /// Forgets earlier failures: they say nothing about the new token.
     pub fn forget_failures(&self) {
         self.back_off.forget();
         self.failed_ms.store(i64::MIN / 2, Ordering::Relaxed);
     }
 
-    /// Whether the call is to be made again with another token, for the server refuses the one that it began with.
+    /// Whether to repeat the call with another token, because the server refuses the one that it began with.
     pub fn renews_after(&self, call: &Call<'_>, error: &Error) -> bool {
         error.status == Status::Unauthorized && (call.renews || self.reading.tokens.current().number() != call.session)
     }
 
-    /// What went wrong the last time.
+    /// The pause after the last failure.
     pub fn back_off(&self) -> &BackOff {
         &self.back_off
     }
 
-    /// Whether asking costs no request.
+    /// Whether the source is local: reading it sends no request.
     pub fn is_local(&self) -> bool {
         self.abilities().is_some_and(|can| can.local)
     }
 
-    /// The last failure, while the source is left alone for it with more than `left_ms` to go.
+    /// The last failure, if more than `left_ms` of its pause remains.
     pub fn recent_failure(&self, left_ms: i64) -> Option<Error> {
         if self.is_local() {
             return None;
@@ -162,7 +162,7 @@ impl Syncing {
         self.back_off.last(left_ms)
     }
 
-    /// How old a library's listing is, and whether its source has moved on since.
+    /// The age of a library's listing, and whether its source has changed since.
     pub fn age(&self, row: &LibraryRow) -> Age {
         Age {
             moved: row.generation.is_fetched()
@@ -172,14 +172,14 @@ impl Syncing {
         }
     }
 
-    /// Whether a source that costs nothing to look at may show a library otherwise than it did last.
+    /// Whether a local source may have changed a library since the last look.
     pub fn has_moved(&self, row: &LibraryRow) -> bool {
         self.source
             .as_deref()
             .is_some_and(|source| source.abilities().local && source.has_moved(&row.library.change.token))
     }
 
-    /// Items by their rating keys; those that the server does not have are missing.
+    /// Fetches items by rating key; items that the server does not have are missing.
     pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<LocatedItem>> {
         self.job(call, |job| match job.source.items(keys, job.bounds) {
             Err(error) if error.status.meaning() == Meaning::NothingThere => Ok(Vec::new()),
@@ -192,7 +192,7 @@ impl Syncing {
         self.job(call, |job| job.source.edit(request, job.bounds))
     }
 
-    /// Runs `work`, unless another thread or process does already: then `None`.
+    /// Runs `work`, or returns `None` if another thread or process runs it already.
     pub(super) fn unless_under_way<T>(
         &self,
         what: &str,
@@ -281,7 +281,7 @@ impl Syncing {
                 self.back_off.end();
             }
         }
-        // The host's word counts also when it came after the work was done.
+        // The host can stop the call even after the work was done.
         if report.is_aborted() { Err(aborted()) } else { done }
     }
 }
@@ -336,6 +336,8 @@ impl<'a> SyncJob<'a> {
         self.single_flight_within(self.bounds, what, work)
     }
 
+    /// [`Self::single_flight`] that waits for others only within `bounds`: `None` when these end first. The job's own deadline
+    /// is for the writes of a lease. Counts the time waited.
     pub fn single_flight_within<T>(
         &self,
         bounds: Bounds<'_>,
@@ -343,22 +345,22 @@ impl<'a> SyncJob<'a> {
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
         let (sync, begun) = (self.sync, Instant::now());
-        let waited = || sync.counters.add_time(Spent::Wait, begun.elapsed());
+        let count_wait = || sync.counters.add_time(Spent::Wait, begun.elapsed());
         let now_ms = || sync.clock.now_ms();
         let work = || {
-            waited();
+            count_wait();
             work()
         };
         let done = sync
             .flights
             .single_flight(&sync.store, &now_ms, what, bounds, self.bounds.deadline, work);
         if let Ok(None) = done {
-            waited();
+            count_wait();
         }
         done
     }
 
-    /// Where it asks, and as whom.
+    /// The server and the user of its requests.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.sync
             .reading
@@ -373,7 +375,7 @@ impl<'a> SyncJob<'a> {
         }
     }
 
-    /// Finds out whether what the source depends on is so, unless it is known for today. Gives what is to be asked then.
+    /// Checks the precondition of the source, unless the result is less than a day old. Returns the source to use.
     fn check_precondition(&self) -> Result<&'a dyn Source> {
         let (source, sync) = (self.source, self.sync);
         if let Some(precondition) = source.precondition(self.bounds) {
@@ -385,7 +387,7 @@ impl<'a> SyncJob<'a> {
                         sync.store.store_precondition(hash, now, holds, self.bounds.deadline)?;
                         holds
                     }
-                    // It was so before, and its server is away: the next job asks.
+                    // It held before, and its server is unreachable: the next job checks it.
                     Err(error)
                         if error.status.meaning() == Meaning::NotNow
                             && !source.is_unavailable()
@@ -404,7 +406,7 @@ impl<'a> SyncJob<'a> {
         Ok(settled)
     }
 
-    /// The error for bounds that ended while another one fetched.
+    /// The error for a deadline that passed while another thread or process fetched.
     pub fn late(&self) -> Error {
         if (self.bounds.aborted)() {
             return aborted();

@@ -12,13 +12,13 @@ use crate::model::{Generation, IdentityId, Library};
 use crate::source::{Bounds, Delta, Resume};
 use crate::stats::Spent;
 
-/// Confirmed matches that one transaction takes over from another token.
+/// Confirmed matches that one transaction copies from another token's view.
 const INHERITED: usize = 1_000;
-/// After how long without a probe a token's partition is forgotten.
+/// Time without a probe after which a token's identity is forgotten.
 const UNUSED_MS: i64 = 30 * 86_400_000;
 
 impl SyncJob<'_> {
-    /// Makes a full listing, or goes on with one that was cut off. `why` it is made decides whether it is believed at once.
+    /// Makes a full listing, or resumes an interrupted one. `why` decides whether it is published at once.
     pub fn list(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
         let bounds = Bounds {
             silence: None,
@@ -37,7 +37,7 @@ impl SyncJob<'_> {
                 if listing.generation == row.generation.next()
                     && listing.begun_sequence >= row.due_sequence
                     && self.source.abilities().resume != Resume::Never
-                    && self.may_go_on(row, &listing, now) =>
+                    && self.can_resume(row, &listing, now) =>
             {
                 log::info!(
                     "'{}': the listing goes on after {} rows",
@@ -78,23 +78,23 @@ impl SyncJob<'_> {
         self.complete(row, listing, builder, begun, why)
     }
 
-    /// Whether what was listed goes with what is left. What changed in between may come behind it, where the source tells all of
-    /// it and no position moves.
-    fn may_go_on(&self, row: &LibraryRow, listing: &Listing, now_ms: i64) -> bool {
+    /// Whether the stored pages fit the remaining ones. Changes in between can be merged afterwards if the source reports all
+    /// of them and no position moves.
+    fn can_resume(&self, row: &LibraryRow, listing: &Listing, now_ms: i64) -> bool {
         let can = self.source.abilities();
         let told = can.changes == Delta::Complete && can.resume == Resume::ByPosition;
         let change = if told { &listing.change } else { &row.library.change };
         freshness::may_resume(listing.touched_ms, &listing.change, change, now_ms)
     }
 
-    /// Single items that come or go after the listing began are in the memtable as well, which changes nothing.
+    /// Begins the segment. Single items added or removed after the listing began are also in the memtable: no conflict.
     fn builder(&self, row: &LibraryRow, listing: &Listing) -> ListingBuilder {
         self.sync
             .images
             .builder(row, listing.generation, listing.begun_sequence)
     }
 
-    /// All pages are stored: checks the listing against itself and the library's change token, and publishes it.
+    /// Checks a listing with all pages against its own counts and the library's change token, and publishes it.
     fn complete(
         &self,
         row: &LibraryRow,
@@ -120,7 +120,7 @@ impl SyncJob<'_> {
         if why != RefreshReason::Full && self.is_held_back(identity, row, &listing, &shown, &result)? {
             return Ok(());
         }
-        // A row that came twice is an item once: then the store knows better.
+        // A row that was sent twice is one item: the store's count is right.
         let mut builder = builder.filter(|_| items == listing.keyed);
         let name = StoreFolder::new_listing_name(row.id, listing.generation, listing.begun_sequence);
         let write = |builder: ListingBuilder| sync.images.write(builder, &name, row);
@@ -146,7 +146,7 @@ impl SyncJob<'_> {
             _ if !is_new(&listing) && row.segment.is_some() => None,
             Some(Ok(())) => Some(name),
             Some(Err(error)) if error.status != Status::Store => return Err(error),
-            // What could not be written is tried once more: a slow listing's file may have been swept.
+            // Tried once more: the file of a slow listing may have been swept.
             _ => Some(sync.images.build(row, generation)?),
         };
         let storing = Instant::now();
@@ -168,7 +168,7 @@ impl SyncJob<'_> {
         Ok(())
     }
 
-    /// The library as the server shows it after it was listed.
+    /// Probes the library again after it was listed.
     fn probe_again(&self, row: &LibraryRow) -> Result<(IdentityId, Library)> {
         let (identity, shown) = self.probe(false)?;
         if let Some(same) = shown.iter().find(|one| one.id == row.id) {
@@ -183,7 +183,7 @@ impl SyncJob<'_> {
         ))
     }
 
-    /// Whether a listing that is much smaller than the last one waits for a second one that agrees.
+    /// Whether a listing is so much smaller than the last one that a second one must confirm it.
     fn is_held_back(
         &self,
         identity: IdentityId,
@@ -209,7 +209,7 @@ impl SyncJob<'_> {
         Ok(true)
     }
 
-    /// Ends what is gone, and adds what changed since the first page: all of it before any of it is published.
+    /// Ends removed items, and adds changes since the first page, before the listing is published.
     fn reconcile(
         &self,
         identity: IdentityId,
@@ -234,9 +234,9 @@ impl SyncJob<'_> {
         Ok(())
     }
 
-    /// Tokens change. What was confirmed under another one is as true for this one, of the items that both may see.
+    /// Copies confirmed matches from the views of other tokens, for items that both tokens show.
     ///
-    /// Before the listing is finished: killed in between, it is done again.
+    /// Runs before the listing is finished: after a kill it runs again.
     fn inherit(&self, identity: IdentityId, row: &LibraryRow, listing: &Listing) -> Result<()> {
         let inherited = self.sync.store.matches_of_others(identity, listing)?;
         for some in inherited.chunks(INHERITED) {

@@ -1,4 +1,4 @@
-//! Synchronising: what is asked of the source, when, by one caller at a time, and what becomes of the replies.
+//! Synchronisation: which requests the source gets and when, one caller at a time, and how replies are stored.
 
 mod back_off;
 mod call;

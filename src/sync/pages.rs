@@ -1,4 +1,4 @@
-//! The pages of a full listing: fetched, stored as the next one comes, and put into the segment.
+//! The pages of a full listing: fetched, stored while the next one is fetched, and added to the segment.
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,20 +12,20 @@ use crate::platform::thread::NO_THREAD;
 use crate::source::{PageEnd, PageRequest, Resume};
 use crate::stats::Spent;
 
-/// How many pages may wait to be stored: a source that reads many at once goes on meanwhile.
-const WAITING: usize = 6;
+/// Most pages that wait to be stored: a source that reads many at once continues meanwhile.
+const MAX_WAITING_PAGES: usize = 6;
 /// Pages of this many items or more that wait are stored together, up to so many items.
 const LARGE: usize = 500;
 const TOGETHER: usize = 4_000;
 /// The smallest page asked for under a deadline.
 const SMALL_PAGE: u32 = 100;
-/// How often the folder is looked at while it grows.
+/// Interval between checks of the folder's size while it grows.
 const LOOKED_AT_MS: i64 = 1_000;
 
-/// One page, or the rows of it that came before something went wrong.
+/// One page, or its rows before a failure.
 struct FetchedPage {
     partition: usize,
-    /// Rows the server returned; of a page that was cut off, those that came.
+    /// Number of rows that the server returned, also of an incomplete page.
     rows: u64,
     /// Where the next one begins.
     next: u64,
@@ -40,7 +40,7 @@ struct FetchedPage {
 }
 
 impl FetchedPage {
-    /// Adds the page that follows it. It was asked for later: what came singly since the first one is newer than both.
+    /// Appends the next page. The older request time stays: single items added since then are newer than both pages.
     fn join(&mut self, next: Self) {
         self.rows += next.rows;
         self.next = next.next;
@@ -49,20 +49,20 @@ impl FetchedPage {
     }
 }
 
-/// Where the pages of a partition go on.
+/// The position in the pages of a partition.
 struct PartitionCursor<'t> {
     partition: usize,
     position: u64,
-    /// Where rows are new again, behind the overlap.
+    /// The position of the first new row, behind the overlap.
     resumed_at: u64,
-    /// The keys of the rows that were stored last: the first rows must be these, if rows are all that tells positions.
+    /// The keys of the rows stored last: the first rows must be these, if a position is a row number.
     overlap: &'t [String],
-    /// Rows of the overlap that are still to come.
+    /// Rows of the overlap not yet received.
     to_skip: u64,
     total: Option<u64>,
-    /// No page of the partition came yet.
+    /// Whether no page of the partition was received yet.
     first: bool,
-    /// Rows that came.
+    /// Rows received.
     rows: u64,
 }
 
@@ -81,7 +81,7 @@ impl<'t> PartitionCursor<'t> {
         }
     }
 
-    /// Whether items begin as the overlap does. A page may be smaller: the next one shows the rest of it.
+    /// Whether the items begin like the overlap. A page may be shorter: the next one has the rest.
     fn overlaps(&self, items: &[Item]) -> bool {
         let mut both = items.iter().zip(self.overlap);
         both.all(|(item, key)| item.rating_key == *key)
@@ -104,7 +104,7 @@ impl<'t> PartitionCursor<'t> {
         }
         self.rows += end.rows;
         if end.next.is_some() && end.total.is_some_and(|total| self.rows > total) {
-            return Ok(None); // else pages would come without end
+            return Ok(None); // else the pages would never end
         }
         self.total = end.total;
         let skipped = self.to_skip.min(end.rows);
@@ -124,8 +124,8 @@ impl<'t> PartitionCursor<'t> {
         )))
     }
 
-    /// The rows that came before a page failed, if they go on where the last page ended: they are true. An answer with more rows
-    /// than were asked for is no page.
+    /// The rows before a page failed, if they continue the last page: they are valid. A reply with more rows than requested is
+    /// not a page.
     fn rescue(&mut self, items: Vec<Item>, size: u32, asked: Sequence) -> Option<FetchedPage> {
         let came = items.len() as u64;
         let known = self.overlap.len().min(items.len()) as u64;
@@ -151,7 +151,8 @@ impl<'t> PartitionCursor<'t> {
 }
 
 impl SyncJob<'_> {
-    /// Fetches and stores the pages that are left. `false`: the list moved, begin anew.
+    /// Fetches the remaining pages in one thread, stores them in this one, and adds stored items to the segment in a third.
+    /// `false`: the list moved, begin anew.
     pub(super) fn pages(
         &self,
         row: &LibraryRow,
@@ -161,48 +162,53 @@ impl SyncJob<'_> {
     ) -> Result<bool> {
         let from = (listing.partition, listing.position);
         let (total, tail) = (listing.total, listing.tail.keys().to_vec());
-        let (send, receive) = sync_channel(WAITING);
+        let (send, receive) = sync_channel(MAX_WAITING_PAGES);
         std::thread::scope(|scope| {
             let fetch = move || self.fetch_pages(&row.library, from, total, &tail, &send);
             let fetcher = std::thread::Builder::new()
                 .spawn_scoped(scope, fetch)
                 .map_err(|error| no_thread(&error))?;
             // A stored page goes into the segment while the next one is stored.
-            let image = builder.take().map(|mut image| {
-                let (to_image, stored) = sync_channel::<Vec<Item>>(1);
-                let put = move || {
+            let segment = builder.take().map(|mut segment| {
+                let (to_segment, stored) = sync_channel::<Vec<Item>>(1);
+                let fill_segment = move || {
                     for items in stored {
                         let begun = Instant::now();
                         for item in &items {
-                            image.push(item);
+                            segment.push(item);
                         }
                         self.sync.counters.add_time(Spent::ListingSegment, begun.elapsed());
                     }
-                    image
+                    segment
                 };
-                let putter = std::thread::Builder::new().spawn_scoped(scope, put);
-                putter
-                    .map(|putter| (to_image, putter))
+                let segment_thread = std::thread::Builder::new().spawn_scoped(scope, fill_segment);
+                segment_thread
+                    .map(|segment_thread| (to_segment, segment_thread))
                     .map_err(|error| no_thread(&error))
             });
-            let (to_image, putter) = match image.transpose() {
-                Ok(image) => image.unzip(),
+            let (to_segment, segment_thread) = match segment.transpose() {
+                Ok(segment) => segment.unzip(),
                 Err(error) => {
                     drop(receive);
                     return Err(error);
                 }
             };
-            let stored = self.store_pages(listing, to_image.as_ref(), &receive, earlier);
-            drop(to_image); // there are no more
+            let stored = self.store_pages(listing, to_segment.as_ref(), &receive, earlier);
+            drop(to_segment); // there are no more
             drop(receive); // a fetcher that still sends must hear that it may stop
             let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            *builder = putter.map(|putter| putter.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            *builder = segment_thread.map(|segment_thread| {
+                segment_thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
             stored?;
             done
         })
     }
 
-    /// Sends the pages from a position on. `false`: the overlap, or the total, is not what it was.
+    /// Fetches the pages from a position on and passes them to `send`. Returns `false` if the list moved: the rows stored
+    /// last, which are fetched again, are not the first ones, or the total has changed.
     fn fetch_pages(
         &self,
         library: &Library,
@@ -287,7 +293,7 @@ impl SyncJob<'_> {
         let most = self.sync.page_size;
         match self.bounds.deadline.left() {
             None => most,
-            // As many rows as half of what is left allows, at the speed of the last page.
+            // As many rows as fit into half of the remaining time, at the speed of the last page.
             Some(left) => {
                 let rows = f64::from(size) * left.as_secs_f64() / (2.0 * took.as_secs_f64().max(1e-6));
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
@@ -300,7 +306,7 @@ impl SyncJob<'_> {
     fn store_pages(
         &self,
         listing: &mut Listing,
-        to_image: Option<&SyncSender<Vec<Item>>>,
+        to_segment: Option<&SyncSender<Vec<Item>>>,
         pages: &Receiver<FetchedPage>,
         earlier: u64,
     ) -> Result<()> {
@@ -343,8 +349,8 @@ impl SyncJob<'_> {
                 .store
                 .store_page(listing, &page.items, page.asked, self.bounds.deadline)?;
             self.sync.counters.add_time(Spent::Store, begun.elapsed());
-            if let Some(to_image) = to_image {
-                let _ = to_image.send(page.items); // that it panicked is heard where it is waited for
+            if let Some(to_segment) = to_segment {
+                let _ = to_segment.send(page.items); // that it panicked is heard where it is waited for
             }
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
@@ -367,7 +373,7 @@ fn no_thread(error: &std::io::Error) -> Error {
     .because_io(error)
 }
 
-/// No library has so many rows: sums of them would not fit into a number. Nor does the store keep such a position.
+/// Whether counts or positions are too large for a library: their sums would overflow, and the store has no such position.
 fn counts_too_far(end: &PageEnd) -> bool {
     const MOST_ROWS: u64 = 1 << 40;
     end.rows.max(end.total.unwrap_or(0)) > MOST_ROWS || end.next.is_some_and(|next| i64::try_from(next).is_err())

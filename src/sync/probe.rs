@@ -12,20 +12,21 @@ use crate::model::{IdentityId, Library, Sequence, Server};
 use crate::stats::Spent;
 
 impl Syncing {
-    /// Asks for the libraries and their change tokens, and stores them.
-    /// Not again when another thread or process did so after `since`.
+    /// Fetches the libraries and their change tokens, and stores them. Does nothing if another thread or process did so after
+    /// `since`.
     pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<()> {
         self.probe_shows_any(call, since).map(|_| ())
     }
 
-    /// The same; gives whether there are any.
+    /// [`Self::probe`]; returns whether the server shows any libraries.
     pub fn probe_shows_any(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
         // A call with little time wants an answer first, and the server's name later.
         let quick = call.deadline.is_set();
         self.job(call, |job| job.probe_once(since, quick).map(|rows| !rows.is_empty()))
     }
 
-    /// Asks who the server is and which libraries it shows, whatever is known: it, and how many libraries.
+    /// Requests the server's identity and its libraries, whatever is stored. Returns the server, the time of the request and
+    /// the number of libraries.
     pub fn ask_server(&self, call: &Call<'_>) -> Result<(Server, Duration, usize)> {
         if !self.may_ask(call) {
             return Err(Error::new(
@@ -45,7 +46,7 @@ impl Syncing {
         })
     }
 
-    /// The one library meant, asked for when it is not known yet.
+    /// Resolves the selection to one library; asks the server if it is unknown.
     pub fn find_library(&self, library: &Selection, what: &str, call: &Call<'_>) -> Result<(IdentityId, LibraryRow)> {
         if *library.selector() == Selector::All {
             return Err(Error::new(
@@ -67,8 +68,8 @@ impl Syncing {
         found.ok_or_else(|| cleared_again(library.selector().name()))
     }
 
-    /// Finds something in the snapshot. If a call's libraries are not known yet, the server is asked for them, and again as long as
-    /// others clear them at once. `None` if the call is of all libraries and the server shows none.
+    /// Finds something in the snapshot. Asks the server if the call's libraries are unknown, and again if another process
+    /// cleared them at once. `None` if the call is for all libraries and the server shows none.
     pub(super) fn look_for<T>(
         &self,
         call: &Call<'_>,
@@ -82,7 +83,7 @@ impl Syncing {
                 if let Some(found) = find(&snapshot)? {
                     return Ok(Some(found));
                 }
-                // The server shows libraries, and none is known.
+                // The server shows libraries, but none is stored.
                 let cleared = shown && snapshot.rows.is_empty();
                 match call.library {
                     _ if self.may_ask(call) && (asked == 0 || cleared && asked < MAX_RETRIES) => {}
@@ -100,8 +101,8 @@ impl Syncing {
 }
 
 impl SyncJob<'_> {
-    /// Asks for the libraries; finds out which server it is when that is new or looks different. With `quick` set, a
-    /// server that was never asked keeps the name of its URL for now: one request less before the first answer.
+    /// Fetches the libraries, and the server's identity if the server is new or looks different. With `quick`, a new server is
+    /// known by its URL for now: one request less before the first answer.
     pub fn probe(&self, quick: bool) -> Result<(IdentityId, Vec<LibraryRow>)> {
         let sync = self.sync;
         let Some(endpoint) = &self.endpoint() else {
@@ -125,7 +126,7 @@ impl SyncJob<'_> {
         let shown = self.source.libraries(self.bounds)?;
         // From here on the server has accepted this very token.
         let now = sync.clock.now_ms();
-        // Whatever has to be asked is asked before anything is believed: a request that fails leaves all as it was.
+        // All requests come before any write: a request that fails changes nothing.
         let mut is_another = false;
         if let Some(expected) = expected {
             let shows_no_known_library = self.shows_no_known_library(expected, &shown)?;
@@ -170,7 +171,7 @@ impl SyncJob<'_> {
         Ok((identity, rows))
     }
 
-    /// Probes, unless another did after `since` while this one waited for its turn. Gives the rows.
+    /// Probes, unless another job did after `since` while this one waited for its turn. Returns the rows.
     pub fn probe_once(&self, since: Sequence, quick: bool) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
         self.single_flight("probe", || {
@@ -187,7 +188,7 @@ impl SyncJob<'_> {
         .ok_or_else(|| self.late())
     }
 
-    /// Libraries are known, and the server shows none of them.
+    /// Whether libraries are stored, and the server shows none of them.
     fn shows_no_known_library(&self, identity: IdentityId, shown: &[Library]) -> Result<bool> {
         let known = self.sync.store.libraries(identity)?;
         Ok(!known.is_empty()

@@ -13,28 +13,28 @@ use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 use crate::source::{Bounds, Delta};
 
-/// How often a library is looked for that others clear at the same time.
+/// Most attempts to find a library that others clear at the same time.
 const CLEAR_RETRIES: u32 = 8;
-/// How many locks there are for fetching; two libraries that share one wait for each other.
+/// Number of locks for fetching; two libraries that share one wait for each other.
 const LOCKS: i64 = 64;
 
-/// Why a library is brought up to date.
+/// The reason for a refresh of a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshReason {
-    /// Its time is over.
+    /// Its listing has expired.
     Due,
-    /// A path that should be listed is not: something may have moved before the time is over.
+    /// A path that should be listed is not: something may have changed before the listing expired.
     Missing,
-    /// The host wants to know that it is current, be its time over or not.
+    /// The host wants a check, whether the listing has expired or not.
     Now,
-    /// Items were invalidated, and the source tells of none singly: all of it is listed anew.
+    /// Items were invalidated, and the source cannot fetch single items: the library is listed anew.
     Unverified,
-    /// The host wants all of it listed anew, and believes what comes.
+    /// The host wants a new listing, and accepts it without a second one.
     Full,
 }
 
 impl Syncing {
-    /// Brings libraries up to date: [`Status::Ok`], or that the deadline came first.
+    /// Brings libraries up to date. Returns [`Status::Ok`], or the status for a deadline that passed first.
     pub fn update(&self, call: &Call<'_>, stale: &[LibraryRow], since: Sequence, why: RefreshReason) -> Result<Status> {
         let some_came = AtomicBool::new(false);
         let done = self.job(call, |job| {
@@ -56,7 +56,7 @@ impl Syncing {
         }
     }
 
-    /// Brings the libraries of a call up to date, and asks for items of them that were invalidated.
+    /// Brings the libraries of a call up to date, and fetches their invalidated items.
     pub fn refresh(&self, call: &Call<'_>, why: RefreshReason) -> Result<Status> {
         // It is there to list: what it asks before may take as long as a page.
         let call = &Call { silence: None, ..*call };
@@ -88,7 +88,7 @@ impl Syncing {
                 continue;
             }
             let what = format!("image{}", row.id.0.rem_euclid(LOCKS));
-            // Another thread or process that makes one makes it for all.
+            // A segment that another thread or process builds serves all.
             let made = self.unless_under_way(&what, call.deadline, || {
                 let now = self.store.library_row(row.id)?;
                 if !now.present || !self.images.has_many_changes(&now)? {
@@ -137,10 +137,10 @@ impl Syncing {
         Ok(done)
     }
 
-    /// The libraries that are to be brought up to date.
+    /// The libraries to refresh.
     fn stale(&self, call: &Call<'_>, rows: &[LibraryRow], why: RefreshReason) -> Vec<LibraryRow> {
         let now = self.clock.now_ms();
-        // An evicted library is fetched again when it is used: as one of all, nothing of it is out of date.
+        // An evicted library is fetched again when it is used, not by a refresh of all libraries.
         let is_wanted = |row: &LibraryRow| call.library.is_some() || !self.reading.is_evicted(row);
         let is_due = |row: &LibraryRow| freshness::need(&self.age(row), &self.policy, now) != Need::Nothing;
         let is_stale = |row: &&LibraryRow| is_wanted(row) && (why != RefreshReason::Due || is_due(row));
@@ -153,7 +153,7 @@ impl SyncJob<'_> {
         for wanted in stale {
             let mut id = wanted.id;
             for attempt in 0.. {
-                // Cleared by others, it comes back under another number, and another lock.
+                // A library that others clear gets another number, and another lock.
                 match self.update_one(wanted, id, since, why)? {
                     None => break,
                     Some(_) if attempt == CLEAR_RETRIES => return Err(cleared(wanted)),
@@ -164,8 +164,8 @@ impl SyncJob<'_> {
         Ok(())
     }
 
-    /// Makes a library fresh, unless another call did while this one waited for its turn: a call that comes while the
-    /// library is fetched asks the server nothing. Gives the library's number when that has changed and nothing was done.
+    /// Refreshes a library, unless another call did while this one waited for its turn: then it sends no request. Returns the
+    /// library's number if that has changed and nothing was done.
     pub fn update_one(
         &self,
         wanted: &LibraryRow,
@@ -184,7 +184,7 @@ impl SyncJob<'_> {
             },
             ..self.bounds
         };
-        // Numbers grow with every clear, and lock files stay for ever: so few of them.
+        // Library numbers grow with every clear, and lock files are never removed: so the names repeat.
         let brought = self.single_flight_within(bounds, &format!("fetch{}", id.0.rem_euclid(LOCKS)), || {
             if let Ok(now) = sync.store.library_row(id)
                 && now.present
@@ -201,7 +201,7 @@ impl SyncJob<'_> {
                     Need::Nothing | Need::Probe => {}
                     Need::Delta => {
                         if !self.delta(row)? {
-                            // What was merged is not listed yet: a listing that has no more than before has not shrunk.
+                            // Merged items are not listed yet: a listing with the old number of items has not shrunk.
                             let items = row.items;
                             let row = LibraryRow {
                                 items,
@@ -222,7 +222,7 @@ impl SyncJob<'_> {
         }
     }
 
-    /// What a library needs whose change token was just seen.
+    /// Returns what a library needs after a probe.
     fn need(&self, row: &LibraryRow, why: RefreshReason) -> Need {
         let (age, now) = (self.sync.age(row), self.sync.clock.now_ms());
         let told_all = self.source.abilities().changes == Delta::Complete;

@@ -1,11 +1,11 @@
-//! What a server refuses: learned by requests, stored for all processes, and asked for again from a new version.
+//! Arguments that a server refuses: learned by requests, stored for all processes, and tried again with a new server version.
 
 use super::job::SyncJob;
 use crate::error::Result;
 use crate::model::Server;
 
 impl SyncJob<'_> {
-    /// Tells the source what this process, or another one, found the server to refuse.
+    /// Loads into the source what the server refuses, as found by any process.
     pub(super) fn load_refusals(&self) {
         let known = self.identity().and_then(|identity| match identity {
             Some(identity) => self.sync.store.refusals(identity).map(Some),
@@ -17,7 +17,7 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Remembers what the server was found to refuse, so that no other process tries it.
+    /// Stores what the server refuses, so that no other process tries it.
     pub fn store_refusals(&self) {
         let learned = self.source.take_new_quirks();
         if learned.is_empty() {
@@ -39,7 +39,7 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Asks a server that refuses something for its version: a new one may take it again. Nothing is asked of others.
+    /// Requests the version of a server that refuses something: a new version may accept it. Sends nothing to other servers.
     pub fn check_version(&self) -> Result<()> {
         if !self.source.is_limited() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Invalidated items are fetched again before they are answered.
+//! Verification: invalidated items are fetched again before they are returned.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,11 +14,11 @@ use crate::model::LibraryId;
 use crate::platform::deadline::Deadline;
 use crate::source::LocatedItem;
 
-/// An item that was invalidated, or the path that it is found by.
+/// An invalidated item, or an invalidated path that leads to it.
 pub struct Unverified {
     pub row: LibraryRow,
     pub rating_key: String,
-    /// How it is found.
+    /// The paths that lead to it; empty for the item itself.
     pub paths: Vec<Vec<u8>>,
 }
 
@@ -27,11 +27,11 @@ const AT_ONCE: usize = 64;
 const MOST: usize = 4 * AT_ONCE;
 /// Failed requests allowed for one batch: seven isolate a single item that the server fails on.
 const FAILURES: u32 = 8;
-/// For how long refreshes fetch no invalidated items after the server did not answer.
+/// Pause of refreshes between fetches of invalidated items after the server did not answer.
 const RETRY_AFTER_MS: i64 = 30_000;
 
 impl Syncing {
-    /// Whether a call's libraries have items that a refresh asks for.
+    /// Whether a call's libraries have invalidated items for a refresh to fetch.
     pub fn has_invalidated(&self, snapshot: &Snapshot, scope: Scope) -> bool {
         self.may_fetch_invalidated()
             && places(scope, snapshot.rows.len()).any(|at| !self.invalidated_in(snapshot, at, 1).is_empty())
@@ -41,13 +41,13 @@ impl Syncing {
         snapshot.views[at].invalidated(None, self.reading.mappings(), most)
     }
 
-    /// Asks for the items of a call's libraries that were invalidated: who follows the feed looks none of them up. What the
-    /// server does not answer stays invalidated, and is no error of a refresh: the listings are right.
+    /// Fetches the invalidated items of a call's libraries, for readers of the feed, who look nothing up. Items without a reply
+    /// stay invalidated; that is no error of the refresh, as the listings are right.
     pub(super) fn verify_invalidated(&self, call: &Call<'_>) -> Result<Status> {
         if !self.may_fetch_invalidated() {
             return Ok(Status::Ok);
         }
-        // A call that asks for them does so for all: the others wake at the same commit, and do not wait for it.
+        // One call fetches them for all: the others wake at the same commit, and do not wait for it.
         let done = self.unless_under_way("verify", call.deadline, || self.verify_all(call))?;
         Ok(done.unwrap_or(Status::Ok))
     }
@@ -88,18 +88,18 @@ impl Syncing {
         Ok(Status::Ok)
     }
 
-    /// Whether a refresh asks for what was invalidated: not soon after a server gave no answer.
+    /// Whether a refresh fetches invalidated items: not soon after the server did not answer.
     fn may_fetch_invalidated(&self) -> bool {
         let since = self.clock.now_ms() - self.failed_ms.load(Ordering::Relaxed);
         self.can_fetch_items() && !(0..RETRY_AFTER_MS).contains(&since)
     }
 
-    /// Whether the source answers for single items; else a listing tells.
+    /// Whether the source can fetch single items; else the library is listed.
     fn can_fetch_items(&self) -> bool {
         self.abilities().is_some_and(|can| can.items)
     }
 
-    /// Asks for invalidated items, all in one request; stores what they are now.
+    /// Fetches invalidated items in one request, and stores them.
     pub fn verify(&self, call: &Call<'_>, unverified: &[Unverified]) -> Result<()> {
         if !self.can_fetch_items() {
             // Then a listing tells, and ends all that was invalidated before it.
@@ -113,7 +113,7 @@ impl Syncing {
                 )
                 .map(|_| ());
         }
-        // As it is before the request: a token that replaces this one may show others.
+        // Read before the request: a token that replaces this one may show other items.
         let (identity, rows) = {
             let snapshot = self.reading.snapshot();
             (snapshot.identity, snapshot.rows.clone())
@@ -121,7 +121,7 @@ impl Syncing {
         let Some(identity) = identity else {
             return Ok(());
         };
-        // What is invalidated from now on the answer may not know of.
+        // Read before the request: the reply may not reflect later invalidations.
         let mut before: HashMap<LibraryId, Vec<Invalidation>> = HashMap::new();
         for one in unverified {
             if let Entry::Vacant(entry) = before.entry(one.row.id) {
@@ -137,7 +137,7 @@ impl Syncing {
             }
             let found = asked.items.iter().find(|placed| placed.item.rating_key == *rating_key);
             if let Some(placed) = found.filter(|placed| placed.is_in(&row.library.section)) {
-                // Rows that the server gives are true whatever became of the path: a changed item is merged as it is now.
+                // Rows from the server are valid whether or not the path changed: a changed item is merged.
                 self.store
                     .merge_items(row, std::slice::from_ref(&placed.item), None, call.deadline)?;
             } else {
@@ -148,7 +148,7 @@ impl Syncing {
                 let whence = if found.is_some() { "its library" } else { "the server" };
                 log::info!("item {rating_key} is gone from {whence}; it is answered no more");
             }
-            // The index says what is true now: nothing is left to invalidation.
+            // The index is up to date now: the invalidation ends.
             let paths = paths.iter().map(Vec::as_slice);
             self.maintenance
                 .verified(identity, row, &before[&row.id], paths, call.deadline, |key| {
@@ -158,7 +158,7 @@ impl Syncing {
         asked.failure.map_or(Ok(()), Err)
     }
 
-    /// Fetches items. If a batch fails, which one item may cause, its halves are fetched.
+    /// Fetches items. If a batch fails, fetches its halves: a single item may cause the failure.
     fn fetch_in_halves<'k>(&self, call: &Call<'_>, keys: &[&'k str], asked: &mut ItemReplies<'k>) -> Result<()> {
         match self.items(call, keys) {
             Ok(items) => asked.items.extend(items),
@@ -178,7 +178,7 @@ impl Syncing {
         Ok(())
     }
 
-    /// An item that is in another library now than it was.
+    /// Merges an item that moved to another library.
     fn merge_elsewhere(&self, rows: &[LibraryRow], placed: &LocatedItem, deadline: Deadline) -> Result<()> {
         let is_there = |row: &&LibraryRow| row.library.section == placed.section && row.generation.is_fetched();
         match rows.iter().find(is_there) {
@@ -190,11 +190,11 @@ impl Syncing {
     }
 }
 
-/// What became of a question for items.
+/// The replies to requests for items.
 #[derive(Default)]
 struct ItemReplies<'k> {
     items: Vec<LocatedItem>,
-    /// Keys that the server gave no answer for, and how often it gave none.
+    /// Keys without a reply, and the number of failed requests.
     unanswered: Vec<&'k str>,
     failures: u32,
     failure: Option<Error>,

@@ -69,12 +69,12 @@ impl KnownSequences for Upto<'_> {
         DatabaseSequences.raise(row);
     }
 
-    fn recorded(&self, manifest: &Manifest) -> Sequence {
+    fn records_known_to(&self, manifest: &Manifest) -> Sequence {
         self.0.known_upto(manifest)
     }
 
-    fn continues(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence> {
-        DatabaseSequences.continues(row, manifest)
+    fn changes_known_to(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence> {
+        DatabaseSequences.changes_known_to(row, manifest)
     }
 }
 

@@ -215,6 +215,6 @@ impl Forks for Records {
 
 impl Drop for Records {
     fn drop(&mut self) {
-        fork::forget_dead();
+        fork::forget_closed_handles();
     }
 }

@@ -92,7 +92,7 @@ impl TableSnapshot {
         Sequence(self.sequence.load(Ordering::Acquire))
     }
 
-    pub fn caught_up_to(&self, sequence: Sequence) {
+    pub fn advance_to(&self, sequence: Sequence) {
         self.sequence.store(sequence.0, Ordering::Release);
     }
 

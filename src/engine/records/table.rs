@@ -110,8 +110,8 @@ impl Table {
                 let Some(record) = snapshot.find((id, name), hash, snapshot.first(hash))? else {
                     return Ok(None);
                 };
-                let is_given = |stored: &_| !has_expired(stored, || self.tables.clock.now_ms());
-                Ok(record.state.filter(is_given).map(|stored| {
+                let is_alive = |stored: &_| !has_expired(stored, || self.tables.clock.now_ms());
+                Ok(record.state.filter(is_alive).map(|stored| {
                     let value = stored.value.filter(|value| value.len() <= room);
                     (
                         record.row,
@@ -124,7 +124,7 @@ impl Table {
             match row {
                 None => return Ok(None),
                 Some((row, true, ..)) => {
-                    // If it is gone, another value has replaced it.
+                    // Long values are in the database only. If the row is gone, another value has replaced it: look again.
                     if let Some(length) = self.tables.store.long_value(row, room, then)? {
                         return Ok(Some(length));
                     }

@@ -74,7 +74,7 @@ impl Tables {
     /// The result of `find` in a current snapshot. Rebuilds segments that are lost.
     pub(super) fn answer<T>(&self, find: impl Fn(&TableSnapshot) -> std::result::Result<T, SegmentsLost>) -> Result<T> {
         for _ in 0..MAX_RETRIES {
-            let snapshot = self.caught_up()?;
+            let snapshot = self.catch_up()?;
             if let Ok(found) = find(&snapshot)
                 && !snapshot.is_lost()
             {
@@ -115,7 +115,7 @@ impl Tables {
             return Some((snapshot, seen));
         }
         drop(snapshot);
-        let _catching_up = self.store.short.lock(&self.catching_up)?;
+        let _catching_up = self.store.short_lock.lock(&self.catching_up)?;
         matches!(self.catch_up_locked(false), Ok(true)).then(|| {
             let snapshot = self.snapshot.read();
             let seen = look(&snapshot);
@@ -124,7 +124,7 @@ impl Tables {
     }
 
     /// A current snapshot. Waits where it has to.
-    pub(super) fn caught_up(&self) -> Result<Guard<'_, TableSnapshot>> {
+    pub(super) fn catch_up(&self) -> Result<Guard<'_, TableSnapshot>> {
         let snapshot = self.snapshot.read();
         if self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence()) && !snapshot.is_lost() {
             return Ok(snapshot);
@@ -184,7 +184,7 @@ impl Tables {
             for row in state.rows {
                 before.apply(row);
             }
-            before.caught_up_to(sequence);
+            before.advance_to(sequence);
         }
         Ok(true)
     }
@@ -238,6 +238,6 @@ impl Forks for Tables {
 
 impl Drop for Tables {
     fn drop(&mut self) {
-        fork::forget_dead();
+        fork::forget_closed_handles();
     }
 }

@@ -205,8 +205,8 @@ impl<'b> WriteBatch<'b> {
 }
 
 impl Tables {
-    /// Changes tables of this store, all or nothing, and removes others that have expired or, the oldest first, are beyond the
-    /// limit. What one call wrote goes together.
+    /// Applies `ops` to tables of this store, all or nothing. Also removes expired entries, and the oldest ones beyond the
+    /// limit; entries that one call wrote are removed together.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; the store's.
@@ -218,13 +218,13 @@ impl Tables {
         }
         for _ in 0..MAX_RETRIES {
             // Within the write there is little to read then.
-            drop(self.caught_up()?);
+            drop(self.catch_up()?);
             match self.write_once(ops, terms)? {
                 Ok(written) => {
                     self.publish(written);
                     return Ok(());
                 }
-                Err(_) => self.rebuild(self.caught_up()?)?,
+                Err(_) => self.rebuild(self.catch_up()?)?,
             }
         }
         Err(self.damaged_again())
@@ -318,8 +318,8 @@ impl Tables {
     fn publish(&self, written: CommittedWrite) {
         let count = written.records.len();
         if written.needs_reload {
-            // The write is stored; the next reader reports an error.
-            drop(self.caught_up());
+            // The write is stored, so an error of this reload is dropped: the next reader meets it again and reports it.
+            drop(self.catch_up());
         } else {
             let _catching_up = lock(&self.catching_up);
             let snapshot = self.snapshot.read();
@@ -332,7 +332,7 @@ impl Tables {
                 for record in written.records {
                     snapshot.push(record);
                 }
-                snapshot.caught_up_to(written.at);
+                snapshot.advance_to(written.at);
             }
         }
         self.records

@@ -173,9 +173,9 @@ impl ListingSegment {
             .any(|show| record::show_key(&self.file, *show).is_ok_and(|key| key == rating_key))
     }
 
-    /// Finds the listed folders with the longest common suffix of at least `least` components that contain entries not
-    /// `hidden` (items by their first entries). Calls `each` with the number of common components and the folder's
-    /// form. Returns the number of folders.
+    /// Finds the listed folders that share the most last components with `folder`, at least `least`. Only folders that
+    /// contain an entry of an item that is not hidden; `hidden` returns the first entry of each hidden item. Calls `each` with
+    /// the number of common components and the folder's form. Returns the number of folders; 0 if the segment cannot be read.
     pub fn folder_suffix_matches(
         &self,
         folder: Form<'_>,
@@ -184,7 +184,7 @@ impl ListingSegment {
         each: impl FnMut(usize, Vec<u8>),
     ) -> usize {
         let mut known = None;
-        let lives = |form: &[u8]| {
+        let has_live_entry = |form: &[u8]| {
             let hidden = known.get_or_insert_with(hidden);
             if hidden.is_empty() {
                 return Ok(true);
@@ -194,7 +194,7 @@ impl ListingSegment {
             Ok(hidden.len() < within.len())
         };
         self.order
-            .suffix_matches(&self.file, folder, least, MAX_CANDIDATES, lives, each)
+            .suffix_matches(&self.file, folder, least, MAX_CANDIDATES, has_live_entry, each)
             .unwrap_or(0)
     }
 }

@@ -13,7 +13,7 @@ use super::body::{self, SegmentOutput, SegmentWriter, cannot_write, failed, too_
 use super::layout::{BLOCK, SegmentHead};
 use super::names;
 use super::order::{FolderOrderBuilder, ListedPath};
-use super::parts::{mark, put_keys, put_names, put_paths, run_both};
+use super::parts::{mark_twins, put_keys, put_names, put_paths, run_both};
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
 use super::sorter::{KeySorter, PairSorter};
 use super::table;
@@ -163,9 +163,9 @@ impl ListingBuilder {
     }
 
     /// Adds an item that was added at this change sequence, after the listing; 0: with the listing.
-    pub fn push_single(&mut self, item: &Item, came: u64) {
+    pub fn push_single(&mut self, item: &Item, added_sequence: u64) {
         let bytes = item.texts().into_iter().chain(&item.parts).map(String::len).sum();
-        self.attempt(|segment| segment.put_item(item, came, bytes));
+        self.attempt(|segment| segment.put_item(item, added_sequence, bytes));
     }
 
     /// Runs a step, unless an earlier one failed.
@@ -185,7 +185,7 @@ impl ListingBuilder {
         room.map_err(|_| io::ErrorKind::OutOfMemory.into())
     }
 
-    fn put_item(&mut self, item: &Item, came: u64, texts: usize) -> io::Result<()> {
+    fn put_item(&mut self, item: &Item, added_sequence: u64, texts: usize) -> io::Result<()> {
         self.reserve(item.parts.len(), texts)?;
         let parents = self.parents(item)?;
         let first = self.align()?;
@@ -214,7 +214,7 @@ impl ListingBuilder {
             title,
             parents.season.or(parents.show),
             parts.len(),
-            came,
+            added_sequence,
         );
         // Directly after the item, where its further files are expected.
         let mut mapped = Vec::new();
@@ -271,6 +271,7 @@ impl ListingBuilder {
         })
     }
 
+    /// Writes all parts and the head; with many paths, the folder order is prepared on another thread meanwhile.
     fn write_all(mut self, name_mac: u64) -> io::Result<(SegmentOutput, ListingInfo)> {
         self.align()?;
         if let Some(error) = self.failed {
@@ -294,21 +295,23 @@ impl ListingBuilder {
 
         let (listed, mapped) = (self.listed, self.mapped);
         let mut arrays = FolderOrderBuilder::new(place);
-        let order = move || {
+        let add_folders = move || {
+            // The flag: paths after server-to-host mapping.
             arrays.add(listed, false)?;
             arrays.add(mapped, true)?;
             Ok(arrays)
         };
         let with_thread = self.paths.len() > THREAD_THRESHOLD;
-        let (arrays, twins) = run_both(with_thread, order, || {
-            let twins = put_paths(self.paths, &mut head, &mut body)?;
+        let (arrays, hash_twins) = run_both(with_thread, add_folders, || {
+            // Entries that share the stored half of their hash.
+            let hash_twins = put_paths(self.paths, &mut head, &mut body)?;
             put_keys(self.keys, &mut head, &mut body)?;
             put_names(self.names, &mut head, &mut body)?;
-            Ok(twins)
+            Ok(hash_twins)
         })?;
         head.order = arrays.finish(&mut body)?;
 
-        mark(twins, &mut body)?;
+        mark_twins(hash_twins, &mut body)?;
         let out = body.finish(&mut head)?;
         let info = ListingInfo {
             bytes: head.length,

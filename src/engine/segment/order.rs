@@ -251,7 +251,8 @@ impl FolderOrder {
         Ok([u32_at(pair, 0) as usize, u32_at(pair, 4) as usize])
     }
 
-    /// `None` for a segment without paths.
+    /// Reads the head: first word and number of elements of each array; an element is two words, in `order` one. `None` for a
+    /// segment without paths.
     fn arrays(&self, file: &CheckedBytes) -> Read<Option<ArrayOffsets>> {
         if self.part.len() == 0 {
             return Ok(None);

@@ -102,7 +102,7 @@ pub fn put_names(names: PairSorter, head: &mut SegmentHead, body: &mut SegmentWr
 }
 
 /// Marks entries as twins.
-pub fn mark(twins: PairSorter, body: &mut SegmentWriter) -> io::Result<()> {
+pub fn mark_twins(twins: PairSorter, body: &mut SegmentWriter) -> io::Result<()> {
     let mut marked: Vec<usize> = Vec::new();
     twins.sorted(|entry, _| {
         let at = usize::try_from(entry).unwrap_or(usize::MAX).saturating_mul(4);

@@ -272,10 +272,10 @@ impl ListingSegment {
 
     /// The change sequence at which the item of an entry was added; 0 if it came with the listing.
     #[must_use]
-    pub fn came_at(&self, number: u32) -> u64 {
+    pub fn added_sequence(&self, number: u32) -> u64 {
         self.entry(number)
             .and_then(|entry| self.item_at(&entry))
-            .and_then(|at| record::came_at(&self.file, at))
+            .and_then(|at| record::added_sequence(&self.file, at))
             .unwrap_or(0)
     }
 }

@@ -55,7 +55,7 @@ const WITH_NUMBERS: u8 = 16;
 const WITH_YEAR: u8 = 32;
 const WITH_MORE: u8 = 64;
 /// With the type: added after the listing; its change sequence is the last field.
-const SINGLE: u8 = 64;
+const ADDED_LATER: u8 = 64;
 /// With the type: the title is part of the path.
 const TITLE_ABOVE: u8 = 32;
 
@@ -193,8 +193,15 @@ fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
 }
 
 /// Appends an item after its first entry. `title`: distance of the title before the item; `more`: number of further entries;
-/// `came`: see [`SINGLE`].
-pub fn put_item(out: &mut Vec<u8>, item: &Item, title: Option<usize>, above: Option<u32>, more: usize, came: u64) {
+/// `added_sequence`: see [`ADDED_LATER`].
+pub fn put_item(
+    out: &mut Vec<u8>,
+    item: &Item,
+    title: Option<usize>,
+    above: Option<u32>,
+    more: usize,
+    added_sequence: u64,
+) {
     let guid = PackedGuid::of_item(&item.guid);
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     let flags = guid.tag()
@@ -202,7 +209,7 @@ pub fn put_item(out: &mut Vec<u8>, item: &Item, title: Option<usize>, above: Opt
         | flag((item.season, item.episode) != (-1, -1), WITH_NUMBERS)
         | flag(item.year != 0, WITH_YEAR)
         | flag(more > 0, WITH_MORE);
-    out.push(item.kind.number() | flag(came > 0, SINGLE) | flag(title.is_some(), TITLE_ABOVE));
+    out.push(item.kind.number() | flag(added_sequence > 0, ADDED_LATER) | flag(title.is_some(), TITLE_ABOVE));
     out.push(flags);
     put_bytes(out, item.rating_key.as_bytes());
     if let Some(before) = title {
@@ -225,8 +232,8 @@ pub fn put_item(out: &mut Vec<u8>, item: &Item, title: Option<usize>, above: Opt
     if more > 0 {
         put_varint(out, more as u64);
     }
-    if came > 0 {
-        put_varint(out, came);
+    if added_sequence > 0 {
+        put_varint(out, added_sequence);
     }
 }
 
@@ -313,7 +320,7 @@ pub struct ItemExtras {
     /// Number of further entries.
     pub more: u64,
     /// The change sequence at which it was added after the listing, else 0.
-    pub came: u64,
+    pub added_sequence: u64,
     /// Its season, else its show; 0 without either.
     pub above: u32,
     /// The offset after it.
@@ -328,11 +335,11 @@ pub fn item(file: &CheckedBytes, at: usize) -> Read<(ItemRef<'_>, ItemExtras)> {
 }
 
 /// The change sequence at which an item was added after the listing, else 0.
-pub fn came_at(file: &CheckedBytes, at: usize) -> Read<u64> {
-    if RecordReader::new(file, at).byte()? & SINGLE == 0 {
+pub fn added_sequence(file: &CheckedBytes, at: usize) -> Read<u64> {
+    if RecordReader::new(file, at).byte()? & ADDED_LATER == 0 {
         return Ok(0);
     }
-    fill(file, at, &mut ItemRef::key_only("")).map(|rest| rest.came)
+    fill(file, at, &mut ItemRef::key_only("")).map(|rest| rest.added_sequence)
 }
 
 /// Reads a whole item into `item`, which is too large to return by value in a hot path.
@@ -359,7 +366,7 @@ pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut FoundItem<'i>) 
 fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
     let (file, at) = (cursor.file, cursor.at);
     let first = cursor.byte()?;
-    let kind = ItemType::from_number(first & !(SINGLE | TITLE_ABOVE));
+    let kind = ItemType::from_number(first & !(ADDED_LATER | TITLE_ABOVE));
     let flags = cursor.byte()?;
     *item = ItemRef::key_only(cursor.text()?);
     item.key_only = false;
@@ -398,10 +405,10 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> Read<I
         }
     }
     let more = if flags & WITH_MORE != 0 { cursor.varint()? } else { 0 };
-    let came = if first & SINGLE != 0 { cursor.varint()? } else { 0 };
+    let added_sequence = if first & ADDED_LATER != 0 { cursor.varint()? } else { 0 };
     Ok(ItemExtras {
         more,
-        came,
+        added_sequence,
         above,
         end: cursor.at,
     })

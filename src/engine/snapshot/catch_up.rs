@@ -29,11 +29,11 @@ impl Reading {
         let now_ms = self.clock.now_ms();
         self.note_use(now_ms);
         self.note_asked(false, now_ms);
-        self.read_on(deadline)
+        self.catch_up_unnoted(deadline)
     }
 
-    /// [`Reading::catch_up`] for callers that note the use themselves.
-    pub fn read_on(&self, deadline: Deadline) -> Result<()> {
+    /// [`Reading::catch_up`] without noting that the identity and its libraries are in use: the caller does that.
+    pub fn catch_up_unnoted(&self, deadline: Deadline) -> Result<()> {
         if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -251,7 +251,7 @@ impl Reading {
 
     /// Brings the snapshot up to date, waiting only briefly for a thread that is doing so.
     fn try_catch_up(&self) -> bool {
-        let Some(_catching_up) = self.store.short.lock(&self.catching_up) else {
+        let Some(_catching_up) = self.store.short_lock.lock(&self.catching_up) else {
             return false;
         };
         self.is_current() || matches!(self.catch_up_locked(None), Ok(true))

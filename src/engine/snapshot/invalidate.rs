@@ -107,10 +107,11 @@ impl Reading {
         self.records.flush_removals(Deadline::NONE)
     }
 
+    /// Invalidates the selected libraries; with `None`, all libraries of the identity.
     pub fn invalidate(&self, library: Option<&Selection>) -> Result<()> {
-        let one = library.filter(|library| *library.selector() != Selector::All);
+        let selected = library.filter(|library| *library.selector() != Selector::All);
         self.retry(|| {
-            let Some(library) = one else {
+            let Some(library) = selected else {
                 let Some(identity) = self.identity() else {
                     return Ok(None);
                 };
@@ -125,7 +126,7 @@ impl Reading {
             }
             Ok(Some((identity, ids)))
         })?;
-        match one {
+        match selected {
             Some(library) => log::info!("library '{}' was invalidated", library.selector().name()),
             None => log::info!("all libraries were invalidated"),
         }

@@ -144,7 +144,13 @@ impl Reading {
     pub fn have_read(&self, libraries: &[LibraryId], deadline: Deadline) {
         // This is a commit too: the snapshot has to show it when the call returns.
         let noted = self.store.have_read(libraries, deadline);
-        if let Err(error) = noted.and_then(|is_noted| if is_noted { self.read_on(deadline) } else { Ok(()) }) {
+        if let Err(error) = noted.and_then(|is_noted| {
+            if is_noted {
+                self.catch_up_unnoted(deadline)
+            } else {
+                Ok(())
+            }
+        }) {
             log::debug!("that libraries were read could not be noted, and is soon taken for granted: {error}");
         }
     }

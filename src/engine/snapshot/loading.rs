@@ -29,11 +29,11 @@ impl KnownSequences for LoadedState<'_> {
         self.reading.listings.raise(row);
     }
 
-    fn recorded(&self, manifest: &Manifest) -> Sequence {
+    fn records_known_to(&self, manifest: &Manifest) -> Sequence {
         self.reading.records.known_upto(manifest)
     }
 
-    fn continues(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence> {
+    fn changes_known_to(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence> {
         let mut raised = row.clone();
         self.raise(&mut raised);
         let before = self.before?;

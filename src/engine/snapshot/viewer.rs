@@ -82,7 +82,8 @@ impl Reading {
         Ok(())
     }
 
-    /// The identity that this token opened, even if it was replaced since; `None` before a server accepted it.
+    /// The identity that the session's token led to, even if that token was replaced since; `None` before a server accepted
+    /// it.
     pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
         match self.endpoint_of(session, self.is_unavailable.load(Ordering::Acquire)) {
             Some(endpoint) => self.store.identity(&endpoint),

@@ -73,7 +73,7 @@ impl<'t, 'i> BulkInsert<'t, 'i> {
 
     /// Adds a row; `digest` is the item's. Gives its number. It is there once [`BulkInsert::end`] was called.
     pub fn add(&mut self, item: &'i Item, digest: i64) -> rusqlite::Result<i64> {
-        let parent = self.parents.of(self.defaults.library, item)?;
+        let parent = self.parents.parent_row(self.defaults.library, item)?;
         if self.reserved.is_empty() {
             self.reserved = reserve(self.tx, self.expected.max(1))?;
         }
@@ -183,34 +183,34 @@ struct Parents<'t> {
 }
 
 impl Parents<'_> {
-    /// The number of the season's row, else of the show's.
-    fn of(&mut self, library: LibraryId, item: &Item) -> rusqlite::Result<Option<i64>> {
+    /// The row number of the item's season, or of its show if it has no season; adds the rows that are missing.
+    fn parent_row(&mut self, library: LibraryId, item: &Item) -> rusqlite::Result<Option<i64>> {
         let show = [&item.show_rating_key, &item.show_title, &item.show_guid];
         let season = [&item.season_rating_key, &item.season_title, &item.season_guid];
-        let is_none = |texts: Parent<'_>| texts.into_iter().all(String::is_empty);
-        let is_last = |last: &Option<([String; 3], i64)>, texts: Parent<'_>| {
+        let are_empty = |texts: Parent<'_>| texts.into_iter().all(String::is_empty);
+        let id_if_last = |last: &Option<([String; 3], i64)>, texts: Parent<'_>| {
             let last = last
                 .as_ref()
                 .filter(|(known, _)| known.iter().zip(texts).all(|(known, text)| same(known, text)));
             last.map(|(_, id)| *id)
         };
-        if is_none(show) && is_none(season) {
+        if are_empty(show) && are_empty(season) {
             return Ok(None);
         }
-        let above = if let Some(id) = is_last(&self.show, show) {
+        let show_id = if let Some(id) = id_if_last(&self.show, show) {
             id
         } else {
             let id = self.row(library, None, show)?;
             self.season = None;
             self.show.insert((show.map(Clone::clone), id)).1
         };
-        if is_none(season) {
-            return Ok(Some(above));
+        if are_empty(season) {
+            return Ok(Some(show_id));
         }
-        if let Some(id) = is_last(&self.season, season) {
+        if let Some(id) = id_if_last(&self.season, season) {
             return Ok(Some(id));
         }
-        let id = self.row(library, Some(above), season)?;
+        let id = self.row(library, Some(show_id), season)?;
         Ok(Some(self.season.insert((season.map(Clone::clone), id)).1))
     }
 

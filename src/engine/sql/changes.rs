@@ -97,7 +97,7 @@ impl FromCells for LoggedChange {
 }
 
 impl Tx<'_> {
-    /// Logs a change of a library. Path and rating key may be empty.
+    /// Logs a change of a library, without rows for the feed: see [`Tx::change_of_items`]. Path and rating key may be empty.
     pub fn change(
         &self,
         identity: IdentityId,

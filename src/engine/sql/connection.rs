@@ -18,17 +18,17 @@ use crate::platform::files::Inode;
 use crate::platform::lock::{FileLockGuard, OpenLock};
 use crate::platform::mutex::lock;
 
-/// How long a database is waited for that others have open with a write-ahead log.
+/// Longest wait for other processes to close a database that has a write-ahead log.
 const ALONE: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
 
-/// The time between two tries to save a log that lost its name: longer than who waits for a lock takes to look again.
+/// Interval between attempts to save a log that lost its name: longer than the interval at which others try the lock.
 const TRY: Duration = Duration::from_millis(30);
 
-/// Pages of the log, some 5 MB, before they are put into the database. That waits for the disk, as long as a thousand matches
-/// that are recorded one by one.
+/// Pages of the log, some 5 MB, at which a checkpoint copies them into the database. It waits for the disk, as long as a
+/// thousand single records of matches take.
 pub const CHECKPOINT: u32 = 1_200;
-/// The same while a library is listed, some 15 MB: a page of the database that several pages of the listing change is written
-/// once, and the disk is waited for a third as often.
+/// [`CHECKPOINT`] while a library is listed, some 15 MB: database pages that change several times are written once, and the
+/// disk is waited for a third as often.
 pub const CHECKPOINT_OF_LISTING: u32 = 3_600;
 
 /// The purpose of a connection.
@@ -40,24 +40,24 @@ pub enum ConnectionRole {
 
 /// The files of one database that this process has open, in all its connections.
 ///
-/// `SQLite` opens `-wal` and `-shm` by name once, and then goes on with these files whatever becomes of the names: what it
-/// writes there no later process sees. So the names are compared with what was opened. Only by their facts: opening
-/// and closing `-shm` would free the locks that this process has on it.
+/// `SQLite` opens `-wal` and `-shm` by name once, and keeps using these files even if they are renamed or removed; no later
+/// process sees its writes there. So the names are compared with the opened files, without opening them: closing `-shm` would
+/// free the locks that this process has on it.
 #[derive(Debug, Default)]
 pub struct WalIdentity {
     seen: Mutex<OpenWal>,
-    /// How many connections were closed whose log had lost its name: what they had read may not be in the database.
+    /// Number of connections closed after their log had lost its name: data that they had read may not be in the database.
     losses: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct OpenWal {
-    /// How many connections are open.
+    /// Number of open connections.
     open: u32,
-    /// What `-wal` and `-shm` were when the first of them was; `None` where there is no write-ahead log.
+    /// The identities of `-wal` and `-shm` when the first of these connections was opened; `None` without a write-ahead log.
     files: Option<[Option<Inode>; 2]>,
-    /// What a write holds besides `SQLite`'s own lock, which is in `-shm`: one that has lost its name keeps out none who
-    /// opens another. Open as long as they are.
+    /// The second lock of a write. `SQLite`'s own lock is in `-shm`, and excludes no process that has another `-shm` open.
+    /// Open as long as the connections are.
     lock: Option<Arc<OpenLock>>,
 }
 
@@ -66,8 +66,8 @@ impl WalIdentity {
         folder.log().map(Inode::of)
     }
 
-    /// Whether what is open has not its name any more: it was removed or replaced. The caller holds the lock of a
-    /// connection, so that no fork comes between.
+    /// Whether an open log was removed, renamed or replaced. The caller holds the lock of a connection, so that no fork
+    /// happens meanwhile.
     pub fn is_lost(&self, folder: &StoreFolder) -> bool {
         let seen = lock(&self.seen);
         seen.open > 0
@@ -76,7 +76,7 @@ impl WalIdentity {
                 .is_some_and(|files| files.contains(&None) || files != Self::now(folder))
     }
 
-    /// Whether what was written to the log that is open can still be put into the database: no process has a newer one.
+    /// Whether a checkpoint of the open log is still safe: no process has a newer log.
     fn may_be_saved(&self, folder: &StoreFolder) -> bool {
         let Some([_, shm]) = lock(&self.seen).files else {
             return false;
@@ -89,15 +89,15 @@ impl WalIdentity {
         }
     }
 
-    /// How many connections were closed whose log had lost its name.
+    /// Number of connections closed after their log had lost its name.
     #[inline]
     pub fn losses(&self) -> u64 {
         self.losses.load(Ordering::Acquire)
     }
 
-    /// Keeps all other processes from writing to the database, and from opening it where a log may have lost its name, until
-    /// the result is dropped; `Err` when another does so for longer than `patience`. Nothing is held where locks do not work,
-    /// or there is no log.
+    /// Locks out other writers, and processes that open the database while a log may have lost its name, until the result is
+    /// dropped. `Err` if another process holds the lock for longer than `patience`; `None` where locks do not work, or
+    /// without a log.
     pub fn alone(&self, patience: Duration) -> std::result::Result<Option<FileLockGuard>, ()> {
         let open = lock(&self.seen).lock.clone();
         match open.map(|open| open.take(Deadline::after(patience))) {
@@ -106,15 +106,15 @@ impl WalIdentity {
         }
     }
 
-    /// Whether a connection that is opened now may get another log than a write has that is under way in another process.
+    /// Whether a connection opened now may get another log than a write under way in another process uses.
     fn may_differ(&self, folder: &StoreFolder) -> bool {
         folder.shares_memory()
             && lock(&self.seen).open == 0
             && (self.losses() > 0 || Inode::of(folder.log()[1]).is_none())
     }
 
-    /// Notes a connection that was opened when the names were `before`; `false` when it may have got other files than have
-    /// the names now.
+    /// Counts a connection that was opened while the names led to `before`. Returns `false` if they changed meanwhile: it may
+    /// have opened other files.
     fn opened(&self, folder: &StoreFolder, has_log: bool, before: [Option<Inode>; 2]) -> bool {
         let mut seen = lock(&self.seen);
         if seen.open == 0 {
@@ -141,23 +141,23 @@ impl WalIdentity {
     }
 }
 
-/// A place for a connection.
+/// A connection that is opened when first needed, and again when the database file was replaced.
 pub struct LazyConnection {
     folder: StoreFolder,
     journal: Arc<WalIdentity>,
     role: ConnectionRole,
     open: Option<OpenConnection>,
-    /// The file that was, or was to be, opened last.
+    /// The file of the last attempt to open it.
     file: Option<Inode>,
 }
 
 struct OpenConnection {
     connection: Connection,
-    /// Of the store that the database is.
+    /// Id of the store.
     id: u64,
     /// Whether it writes to a write-ahead log.
     has_log: bool,
-    /// Let go after the connection.
+    /// Released after the connection.
     _sole: ExclusiveOpen,
 }
 
@@ -167,13 +167,13 @@ impl Drop for LazyConnection {
     }
 }
 
-/// Before a connection is closed whose log lost its name. Closing it as usual could put an old log into the database of
-/// those who came later, and remove their log.
+/// Prepares the close of a connection whose log lost its name. A usual close could copy the old log into a newer database,
+/// and remove its log.
 fn abandon(connection: &Connection, folder: &StoreFolder, journal: &WalIdentity) {
     let until = Instant::now() + BUSY;
     let _ = connection.busy_timeout(Duration::ZERO);
     loop {
-        // A process that has begun to write waits for this lock, and saving fails while one writes: release it between tries.
+        // A process that began a write waits for this lock, and saving fails during a write: release it between attempts.
         let alone = journal.alone(BUSY);
         if !journal.may_be_saved(folder) {
             break;
@@ -209,7 +209,7 @@ impl LazyConnection {
         }
     }
 
-    /// Closes it, if it is open.
+    /// Closes the connection, if it is open.
     pub fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
         #[cfg(test)]
@@ -222,8 +222,8 @@ impl LazyConnection {
         self.journal.closed();
     }
 
-    /// Empties the log into the database now, as far as no process reads.
-    pub fn settle(&self) {
+    /// Copies the log into the database and empties it, unless a process reads or writes.
+    pub fn checkpoint(&self) {
         let Ok(_alone) = self.journal.alone(Duration::ZERO) else {
             return;
         };
@@ -240,9 +240,9 @@ impl LazyConnection {
         }
     }
 
-    /// Has the last connection that is closed to the database, of all processes, empty the log into it: so that it stays
-    /// small from one process to the next. `-wal` and `-shm` stay where they are all the same.
-    pub fn settle_when_closed(&self) {
+    /// Makes the last connection of all processes empty the log when it closes, so that the log stays small. `-wal` and
+    /// `-shm` are not removed.
+    pub fn checkpoint_when_closed(&self) {
         if let Some(OpenConnection { connection, .. }) = &self.open {
             let settled = connection
                 .file_control(None::<&str>, FileControl::PersistWal(&mut 1))
@@ -253,7 +253,7 @@ impl LazyConnection {
         }
     }
 
-    /// The connection, opened now if it is not, and the id of the store.
+    /// Returns the connection, opened if necessary, and the id of the store.
     pub fn connection(&mut self) -> Result<(&Connection, u64)> {
         self.open_within(BUSY)?;
         self.open
@@ -262,7 +262,7 @@ impl LazyConnection {
             .ok_or_else(|| Error::new(Status::Store, "the store is closed"))
     }
 
-    /// Opens it, if it is not open, and waits for other processes no longer than this.
+    /// Opens the connection if it is closed, and waits for other processes for at most `patience`.
     pub fn open_within(&mut self, patience: Duration) -> Result<()> {
         if self.open.is_none() {
             self.open = Some(self.open_now(patience)?);
@@ -270,29 +270,29 @@ impl LazyConnection {
         Ok(())
     }
 
-    /// The id of the store that is open.
+    /// The id of the open store.
     pub fn id(&self) -> Option<u64> {
         self.open.as_ref().map(|open| open.id)
     }
 
-    /// Whether it writes.
+    /// Whether this is the connection for writes.
     pub fn writes(&self) -> bool {
         self.role == ConnectionRole::Writer
     }
 
-    /// The file that was, or was to be, opened last.
+    /// The file of the last attempt to open it.
     pub fn file(&self) -> Option<Inode> {
         self.file
     }
 
-    /// Whether what is open has not the database's name any more, or not that of its log: it was removed or replaced.
-    /// One that is not open must not be opened then: connections of a process share files.
+    /// Whether the open database, or its log, was removed, renamed or replaced. A closed connection must then stay closed:
+    /// connections of a process share files.
     pub fn is_moved(&self) -> bool {
         self.open.is_some() && self.file != Inode::of(self.folder.database()) || self.journal.is_lost(&self.folder)
     }
 
-    /// Opens the file that has the database's name, and its companions. A file that loses the name meanwhile may have got
-    /// the companions of its successor: then once more.
+    /// Opens the database by name, with its companions. If it is replaced meanwhile, it may have got the companions of its
+    /// successor: opens again.
     fn open_now(&mut self, patience: Duration) -> Result<OpenConnection> {
         for _ in 0..8 {
             self.file = self.folder.find_database()?;
@@ -311,7 +311,7 @@ impl LazyConnection {
                     ),
                 ));
             };
-            // What a write has under way goes to the log that it has, and is seen when it is over. A later one finds out.
+            // Waits for a write under way, which may use another log; its commit is visible then. A later write notices.
             let _alone = if self.journal.may_differ(&self.folder) {
                 if patience.is_zero() {
                     return Err(explain(&failure(rusqlite::ffi::SQLITE_BUSY), &self.folder));
@@ -352,7 +352,7 @@ fn open(folder: &StoreFolder, sole: ExclusiveOpen, patience: Duration) -> rusqli
     let connection = connect(folder.database())?;
     connection.busy_timeout(patience)?;
     if !folder.shares_memory() {
-        give_log_up(&connection)?;
+        turn_wal_off(&connection)?;
     }
     // NORMAL: with WAL a kill loses nothing that was committed; a power cut may lose the last commits, never the form.
     // Without WAL it may take half of a commit back and leave an index that disagrees with its table: FULL does not.
@@ -363,13 +363,13 @@ fn open(folder: &StoreFolder, sole: ExclusiveOpen, patience: Duration) -> rusqli
     ))?;
     let made: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if made < MADE {
-        // It got its name when it was whole; so this is an empty file, or not a store's, or lacks columns.
+        // A store's database gets its name when it is complete: this file is empty, foreign, or lacks columns.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
-    // The last one to close leaves `-wal` and `-shm` where they are: a full disk has no room to make them anew, and then
-    // nothing could be read.
+    // The last connection to close keeps `-wal` and `-shm`: a full disk has no room for new ones, and without them nothing
+    // can be read.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    let journal_mode = settle_journal(&connection, folder)?;
+    let journal_mode = set_journal_mode(&connection, folder)?;
     let id = connection.query_row("SELECT store_id FROM store", [], |row| row.get::<_, i64>(0))?;
     connection.busy_timeout(BUSY)?;
     Ok(OpenConnection {
@@ -380,9 +380,9 @@ fn open(folder: &StoreFolder, sole: ExclusiveOpen, patience: Duration) -> rusqli
     })
 }
 
-/// The folder may have been moved to another disk since the database was made: there WAL works, or does not. Gives the
-/// mode that it has now.
-fn settle_journal(connection: &Connection, folder: &StoreFolder) -> rusqlite::Result<String> {
+/// Sets the journal mode that this file system supports: the folder may have been moved to another disk. Returns the mode in
+/// effect.
+fn set_journal_mode(connection: &Connection, folder: &StoreFolder) -> rusqlite::Result<String> {
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     let wanted = journal(folder.shares_memory());
     if mode.eq_ignore_ascii_case(wanted) {
@@ -390,15 +390,15 @@ fn settle_journal(connection: &Connection, folder: &StoreFolder) -> rusqlite::Re
     }
     let changed: rusqlite::Result<String> =
         connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0));
-    // While others have it open it cannot be changed; the next that is alone does it.
+    // It cannot change while other processes have the database open; a later open changes it.
     log::debug!("journal mode {mode}, wanted {wanted}: {changed:?}");
     Ok(changed.unwrap_or(mode))
 }
 
-/// Takes the write-ahead log from a database on a file system that does not share memory, if it has one: before anything
-/// else, and with the index of the log in memory of its own, for which it must be alone. Processes that think they share
-/// an index, and do not, lose each other's commits.
-fn give_log_up(connection: &Connection) -> rusqlite::Result<()> {
+/// Turns the write-ahead log off on a file system without shared memory. Runs first, in exclusive mode with a private WAL
+/// index, so no other process may have the database open: processes that wrongly believe to share an index lose each other's
+/// commits.
+fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
     connection.busy_timeout(ALONE)?;
     let given_up = connection

@@ -93,7 +93,7 @@ fn the_last_to_close_empties_the_log_and_leaves_it_in_its_place() {
 /// Writes until one look at the folder stands for all names, where its file system lets it.
 fn looks_once(store: &Store) {
     let end = Instant::now() + Duration::from_secs(10);
-    while store.folder().stamp().is_some() && lock(&store.named).is_none() {
+    while store.folder().stamp().is_some() && lock(&store.names_checked_at).is_none() {
         assert!(Instant::now() < end, "the names are never known");
         store.add_totals(1, 0, Deadline::NONE).expect("written");
     }

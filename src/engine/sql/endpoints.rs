@@ -35,7 +35,7 @@ impl Endpoint {
 }
 
 /// Bytes that stand for a token; a user who was named has one more.
-pub const TOKEN: i64 = 32;
+pub const TOKEN_DIGEST_LENGTH: i64 = 32;
 
 impl Store {
     /// The identity that this endpoint led to last; `None` when it was never asked.
@@ -43,22 +43,22 @@ impl Store {
         self.read(|connection| identity_of(connection, Some(endpoint)))
     }
 
-    /// Whether this URL led to the view of any token that has libraries, by whatever token.
+    /// Whether this URL ever led to a token's view that has libraries; that token may be another one than this endpoint's.
     pub fn has_led(&self, endpoint: &Endpoint) -> Result<bool> {
         self.read(|connection| {
             connection.value(
                 "SELECT EXISTS (SELECT 1 FROM endpoints e JOIN identities i ON i.id = e.identity \
                  JOIN libraries l ON l.identity = i.id WHERE e.url = ?1 AND length(i.who) = ?2)",
-                params![endpoint.url, TOKEN],
+                params![endpoint.url, TOKEN_DIGEST_LENGTH],
             )
         })
     }
 }
 
-/// The identity that an endpoint led to last; without one that of a store that has just one, or the newest.
+/// The identity that `endpoint` last led to. Without an endpoint: the newest identity with libraries, else the newest.
 pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<IdentityId>> {
     let Some(endpoint) = endpoint else {
-        // The newest that has libraries: a token that was refused leaves an identity without any.
+        // A token that was refused leaves an identity without libraries.
         return connection.value(
             "SELECT coalesce((SELECT max(identity) FROM libraries WHERE identity > 0), \
              (SELECT max(id) FROM identities))",
@@ -86,9 +86,9 @@ pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite
     )))
 }
 
-/// Notes that an endpoint leads to an identity, until its token expires. That the URL led there by tokens that expired long ago
-/// need not be known any longer.
-pub fn leads_to(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusqlite::Result<()> {
+/// Stores which identity an endpoint leads to, until its token expires. Removes this URL's entries for the identity whose
+/// tokens had expired [`EXPIRED_KEPT_MS`] before this one was given.
+pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusqlite::Result<()> {
     let until_ms = if endpoint.is_expired() {
         endpoint.given_ms.saturating_add(ACCEPTED_LATE_MS)
     } else {

@@ -165,7 +165,8 @@ impl Store {
             if busy {
                 return Ok(false);
             }
-            // The next generation has a higher number than any row that is not swept yet. No segment begun earlier can be named.
+            // The number stays at or above that of every row not swept yet, so the next generation gets a new one.
+            // `begun_seq` moves on, so that a segment begun before this cannot be entered in `segment` any more.
             c.execute(
                 "UPDATE libraries SET generation = -max(abs(generation), \
                  coalesce((SELECT generation FROM listings WHERE library = ?1), 0)), generation_seq = ?2, begun_seq = ?2, \

@@ -11,12 +11,12 @@ use crate::error::Result;
 use crate::model::{Hint, IdentityId, LibraryId};
 use crate::platform::deadline::Deadline;
 
-/// A hint for one library or all.
+/// What events said of one library, or of all: whether to probe it, and which items were deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LibraryHint {
     /// Its section id; `None` for every library.
     pub section: Option<String>,
-    /// The hint itself.
+    /// Whether to probe it, and why.
     pub hint: Hint,
     /// Items that an event reports as deleted: each is verified before it is answered again.
     pub deleted: Vec<String>,

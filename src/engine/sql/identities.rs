@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::cached::CachedStatements;
-use super::endpoints::{Endpoint, TOKEN, leads_to};
+use super::endpoints::{Endpoint, TOKEN_DIGEST_LENGTH, store_endpoint};
 use super::history::begin_anew;
 use super::libraries::{disown, libraries};
 use super::lock_wait::BUSY;
@@ -55,7 +55,7 @@ impl Store {
         self.write(deadline, |tx| {
             // It may belong to a database that was renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
-            leads_to(tx, endpoint, claimed)
+            store_endpoint(tx, endpoint, claimed)
         })
     }
 
@@ -83,7 +83,7 @@ impl Store {
                     params![identity, user],
                 )?;
             }
-            leads_to(tx, endpoint, identity)?;
+            store_endpoint(tx, endpoint, identity)?;
             Ok(identity)
         })
     }
@@ -143,7 +143,7 @@ impl Store {
                 begin_anew(tx, library.id)?; // some were another identity's until now
             }
             empty(tx, unnamed)?;
-            leads_to(tx, endpoint, known)?;
+            store_endpoint(tx, endpoint, known)?;
             Ok(known)
         })
     }
@@ -172,7 +172,7 @@ impl Store {
             // Those of users who were named are never forgotten.
             connection.find_value::<i64>(
                 "SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2",
-                params![identity, TOKEN],
+                params![identity, TOKEN_DIGEST_LENGTH],
             )
         });
         let Some(known) = known.transpose()? else {
@@ -198,7 +198,7 @@ impl Store {
              GROUP BY i.id HAVING max(i.used_ms, max(l.checked_ms)) BETWEEN 1 AND ?2";
         let unused: Vec<IdentityId> = self.read(|connection| {
             let mut statement = connection.prepare_cached(UNUSED)?;
-            let ids = statement.query_map(params![identity, before_ms, TOKEN], |row| row.get(0))?;
+            let ids = statement.query_map(params![identity, before_ms, TOKEN_DIGEST_LENGTH], |row| row.get(0))?;
             ids.collect()
         })?;
         unused.into_iter().try_for_each(|unused| self.clear(unused, deadline))

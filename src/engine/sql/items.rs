@@ -177,6 +177,7 @@ fn item_by_key() -> String {
 /// Fails if rows of this generation may have been swept: a later generation is current, or the library was removed. A
 /// segment built from the remaining rows would lack items without notice.
 fn check_whole(connection: &Connection, library: LibraryId, generation: Generation) -> rusqlite::Result<()> {
+    // Below 0: the listing of that number was evicted. 1 - ?2 is the one before this, evicted while this is made; -?2 is this.
     connection.row(
         "SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation BETWEEN min(0, 1 - ?2) AND ?2",
         params![library, generation],

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use super::cached::CachedStatements;
 use super::changes::{LoggedChange, LoggedKind};
 use super::columns::list;
-use super::endpoints::{Endpoint, TOKEN, identity_of, one_of_several};
+use super::endpoints::{Endpoint, TOKEN_DIGEST_LENGTH, identity_of, one_of_several};
 use super::identities::NEVER_FORGOTTEN;
 use super::libraries::LibraryRow;
 use super::open::Store;
@@ -17,72 +17,73 @@ use crate::model::{IdentityId, Sequence};
 use crate::platform::clock::coarse_ms;
 use crate::platform::mutex::lock;
 
-/// A state with more changes than this is not kept: they are soon compacted.
-const CHANGES: usize = 1_024;
+/// Most changes of a cached state. A state with more is not cached: they are soon compacted.
+const MAX_CHANGES: usize = 1_024;
 
 /// The columns of the cached rows: builds with others ignore the state.
 fn columns() -> String {
     format!("{}; {}", list::<LibraryRow>(), list::<LoggedChange>())
 }
 
-fn of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
+fn cached_endpoint_of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
     endpoint.map(|endpoint| (endpoint.url.clone(), endpoint.who.clone()))
 }
 
-/// When an identity was last noted to be used.
+/// When an identity was last used. [`NEVER_FORGOTTEN`] unless it is known by a token's digest: a named user is kept.
 fn used_ms(connection: &Connection, identity: IdentityId) -> rusqlite::Result<i64> {
     let used: Option<i64> = connection.find_value(
         "SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2",
-        params![identity, TOKEN],
+        params![identity, TOKEN_DIGEST_LENGTH],
     )?;
     Ok(used.unwrap_or(NEVER_FORGOTTEN))
 }
 
 impl Store {
-    /// The cached state of this endpoint, if the store was opened from the state file. Given once: it is of that moment.
-    pub(super) fn kept_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<IdentityId>, StoreState)> {
-        // Whether a server accepted an expired token, the database says.
+    /// Takes the cached state of this endpoint, if the store was opened from the state file. Only the first call gets it: it
+    /// becomes outdated.
+    pub(super) fn take_cached_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<IdentityId>, StoreState)> {
+        // Only the database knows whether a server accepted an expired token.
         let is_expired = endpoint.is_some_and(Endpoint::is_expired);
-        let kept = lock(&self.kept).take().filter(|_| !is_expired)?;
-        let asked = of(endpoint);
-        let view = kept.views.into_iter().find(|view| view.endpoint == asked)?;
+        let cached = lock(&self.cached_state).take().filter(|_| !is_expired)?;
+        let cached_endpoint = cached_endpoint_of(endpoint);
+        let view = cached.views.into_iter().find(|view| view.endpoint == cached_endpoint)?;
         let (form, state): (String, StoreState) = postcard::from_bytes(&view.state).ok()?;
         if form != columns() {
             return None;
         }
-        *lock(&self.kept_at) = Some((kept.sequence, asked));
+        *lock(&self.cache_used) = Some((cached.sequence, cached_endpoint));
         let incarnation = self.incarnation();
         Some((Some(view.identity), StoreState { incarnation, ..state }))
     }
 
     /// Closes the connections, and writes the state file if this process had to open the database.
     pub fn close_and_keep(&self, endpoint: Option<&Endpoint>) {
-        let kept = self.worth_keeping(endpoint);
+        let cached = self.state_to_cache(endpoint);
         self.close();
-        let Some(kept) = kept else { return };
+        let Some(cached) = cached else { return };
         let opened = self.opened.newest();
-        // Taken when this process has put its log into the database.
+        // Read after the close, which copies the log into the database.
         let Some(files) = StoreFiles::of(&self.folder).filter(|files| opened.is_of_files(files)) else {
             return;
         };
-        let sequence = kept.sequence.0;
-        let is_still = || opened.state(coarse_ms()) == PageState::Equal(sequence) && opened.has_page();
-        if let Err(error) = keep(&self.folder, kept, &files, is_still) {
+        let sequence = cached.sequence.0;
+        let is_unchanged = || opened.state(coarse_ms()) == PageState::Equal(sequence) && opened.is_page_valid();
+        if let Err(error) = keep(&self.folder, cached, &files, is_unchanged) {
             log::debug!("the next process opens the database itself: {error}");
         }
     }
 
-    /// What this endpoint leads to, as it is now, unless that is kept already; nothing where the database would have to be
-    /// opened, or waited for.
-    fn worth_keeping(&self, endpoint: Option<&Endpoint>) -> Option<CachedState> {
+    /// The current state of this endpoint, unless the state file has it. `None` if the database would have to be opened or
+    /// waited for.
+    fn state_to_cache(&self, endpoint: Option<&Endpoint>) -> Option<CachedState> {
         let opened = self.opened.newest();
         let PageState::Equal(now) = opened.state(coarse_ms()) else {
             return None;
         };
         let now = Sequence(now);
-        let known = lock(&self.kept_at)
+        let known = lock(&self.cache_used)
             .as_ref()
-            .is_some_and(|(at, asked)| *at == now && *asked == of(endpoint));
+            .is_some_and(|(at, cached_endpoint)| *at == now && *cached_endpoint == cached_endpoint_of(endpoint));
         if !self.believes || is_fresh(now) || known || !StoreFiles::of(&self.folder)?.are_settled() {
             return None;
         }
@@ -91,14 +92,14 @@ impl Store {
             let Some(identity) = identity_of(connection, endpoint)? else {
                 return Ok(None);
             };
-            // The next process is to tell which of several answers.
+            // The next process logs which of several views answers.
             if endpoint.is_none() && one_of_several(connection, identity)?.is_some() {
                 return Ok(None);
             }
             let state = state_of(connection, incarnation, Some(identity))?;
             // A single item that was added is read from its row.
             let is_needed = |change: &LoggedChange| change.kind == LoggedKind::Added;
-            if state.sequence != now || state.changes.len() > CHANGES || state.changes.iter().any(is_needed) {
+            if state.sequence != now || state.changes.len() > MAX_CHANGES || state.changes.iter().any(is_needed) {
                 return Ok(None);
             }
             let state = StoreState {
@@ -107,7 +108,7 @@ impl Store {
             };
             let state = postcard::to_stdvec(&(columns(), state)).ok();
             Ok(state.map(|state| CachedView {
-                endpoint: of(endpoint),
+                endpoint: cached_endpoint_of(endpoint),
                 identity,
                 state,
             }))

@@ -46,9 +46,9 @@ pub struct LibraryRow {
     pub listed_ms: i64,
     /// When it was last seen to be current, Unix ms.
     pub checked_ms: i64,
-    /// It was made during a scan, or did not agree with itself: it lives shortly.
+    /// It expires early: a scan ran while it was made, or its counts disagree.
     pub provisional: bool,
-    /// It did not agree with itself.
+    /// Its counts disagree: rows may be missing.
     pub partial: bool,
     /// Invalidated: a full listing is due now.
     pub due: bool,

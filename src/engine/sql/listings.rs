@@ -91,9 +91,9 @@ const WANTED_MS: i64 = 10_000;
 pub struct ListingResult {
     /// Distinct items.
     pub items: u64,
-    /// It lives shortly: made during a scan, or in disagreement with itself.
+    /// It expires early: a scan ran while it was made, or its counts disagree.
     pub provisional: bool,
-    /// It disagreed with itself: rows may be missing.
+    /// Its counts disagree: rows may be missing.
     pub partial: bool,
     /// The listing's new segment, which has the single items up to its sequence; `None` keeps the old one.
     pub segment: Option<ListingName>,
@@ -167,7 +167,7 @@ impl Store {
             save(tx, &next)?;
             // Sweeping while listing: the store never holds more than two generations.
             let swept = sweep_slice(tx, 2 * items.len())?;
-            self.orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
+            self.may_have_orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
             Ok(Some(next))
         })?;
         *listing = stored.ok_or_else(taken_over)?;

@@ -1,11 +1,11 @@
-//! Confirmed matches: what hosts recorded as true. They are records of a table that the library has.
+//! Confirmed matches: what hosts recorded as true. They are records of a table of their own in each Plex library.
 
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::cached::CachedStatements;
-use super::endpoints::TOKEN;
+use super::endpoints::TOKEN_DIGEST_LENGTH;
 use super::incarnation::Incarnation;
 use super::libraries::LibraryRow;
 use super::listings::Listing;
@@ -45,7 +45,7 @@ impl Store {
         let incarnation = self.incarnation();
         self.write(deadline, |tx| {
             // As it is by now: it may have got another identity and another listing since the caller read it.
-            let known = tx.left.filter(|library| library.id == row.id);
+            let known = tx.last_write.filter(|library| library.id == row.id);
             let Some(mut library) = known.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
                 return Ok(None);
             };
@@ -54,7 +54,7 @@ impl Store {
                 None => unverified_but(tx, &library, pairs)?,
             };
             let table = table_of(tx, &mut library)?;
-            tx.leaves.set(Some(library).filter(|_| unverified.is_empty()));
+            tx.next_last_write.set(Some(library).filter(|_| unverified.is_empty()));
             let records = RecordTx::new(tx);
             for (path, key) in pairs {
                 records.add(table, path, Some(&match_value(key, tx.sequence)), None)?;
@@ -79,7 +79,7 @@ impl Store {
                  AND EXISTS (SELECT 1 FROM endpoints mine JOIN endpoints same ON same.url = mine.url \
                  WHERE mine.identity = me.id AND same.identity = other.id) \
                  JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2",
-                params![identity, listing.library, TOKEN],
+                params![identity, listing.library, TOKEN_DIGEST_LENGTH],
             )?;
             let mut found: Vec<(Sequence, Vec<u8>, String)> = Vec::new();
             if !others.is_empty() {

@@ -73,8 +73,8 @@ impl Store {
         })
     }
 
-    /// Notes that what changed up to the last probe was merged, by pages asked for after the change sequence
-    /// `begun`: the listing is as good as new, and has so many items.
+    /// Records that the listing is current again: all changes up to the last probe were merged, from pages requested after
+    /// the change sequence `begun`. It now has `items` items.
     pub fn caught_up(
         &self,
         row: &LibraryRow,

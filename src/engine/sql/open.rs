@@ -28,53 +28,54 @@ use crate::platform::stamp::FolderStamp;
 pub struct Store {
     pub(super) folder: StoreFolder,
     pub(super) connections: Arc<Connections>,
-    /// Whether the version page is believed, and not only kept right for those who do.
+    /// Whether this process reads the version page. Every process updates it.
     pub(super) believes: bool,
     pub(super) opened: OpenFiles,
-    /// No page can be mapped, and all processes that had one have noticed its removal.
-    pub(super) unheard: AtomicBool,
+    /// No process can have a version page mapped: all that had one have noticed its removal.
+    pub(super) is_page_unmapped: AtomicBool,
     /// The content of the state file, until it is used.
-    pub(super) kept: Mutex<Option<CachedState>>,
-    /// The change sequence and the endpoint whose state was found in it.
-    pub(super) kept_at: Mutex<Option<(Sequence, CachedEndpoint)>>,
+    pub(super) cached_state: Mutex<Option<CachedState>>,
+    /// The change sequence and the endpoint of the state that was taken from the state file.
+    pub(super) cache_used: Mutex<Option<(Sequence, CachedEndpoint)>>,
     /// No connection is open yet: the state file was enough.
-    pub(super) is_late: AtomicBool,
+    pub(super) opens_later: AtomicBool,
     /// The folder when a write found that the database, its log and the page have their names.
-    pub(super) named: Mutex<Option<FolderStamp>>,
-    /// The library as the last write of matches left it. Used under the writer's lock, so a fork finds it unlocked.
-    pub(super) left: Mutex<Option<LastWrite>>,
+    pub(super) names_checked_at: Mutex<Option<FolderStamp>>,
+    /// The library after the last write of matches. Used under the writer's lock, so a fork finds it unlocked.
+    pub(super) last_write: Mutex<Option<LastWrite>>,
     /// Episodes were swept: shows may be left without any.
-    pub(super) orphans: AtomicBool,
-    /// Which of the opened databases is known to be on its timeline: its number and 1.
-    pub(super) timeline_of: AtomicU64,
+    pub(super) may_have_orphans: AtomicBool,
+    /// The number, plus 1, of the opened database that is known to be on its timeline; 0 for none.
+    pub(super) on_timeline: AtomicU64,
     /// The changes of a large listing, for readers of its pages.
-    pub(super) listed: DiffCache,
+    pub(super) diff_cache: DiffCache,
     /// The warning about several views was logged.
-    pub(super) is_chosen: AtomicBool,
-    /// How often those who wait for a commit were woken without one.
-    pub(super) woken: AtomicU64,
-    /// How lookups wait for other threads.
-    pub short: ShortLock,
+    pub(super) warned_of_views: AtomicBool,
+    /// Number of wake-ups of commit waiters without a commit.
+    pub(super) wakeups: AtomicU64,
+    /// The lock with which lookups wait for other threads.
+    pub short_lock: ShortLock,
 }
 
-/// A library as the write at this moment left it, with nothing invalidated: the next one need not read it.
+/// A library after the last write of matches, if nothing in it is invalidated: the next write need not read it.
 pub struct LastWrite {
     pub at: (Incarnation, Sequence),
     pub library: LibraryState,
 }
 
-/// The changes of one listing (sequence and number of its row of the log) in pairs of rows, for the next page of the feed.
+/// The changes of one listing in pairs of rows, for the next page of the feed. The tuple names the listing: sequence and row
+/// number in the change log.
 pub type DiffCache = Mutex<Option<(Incarnation, (Sequence, i64), Arc<Vec<(i64, i64)>>)>>;
 
 impl Store {
-    /// Opens the store in `folder`, and makes missing files. Foreign or corrupt databases are renamed to `.broken`.
-    /// With `believes` unset the version page is not relied upon: each lookup asks the database.
+    /// Opens the store in `directory`, and makes missing files. Foreign or corrupt databases are renamed to `.broken`.
+    /// Without `believes`, each lookup asks the database instead of the version page.
     ///
     /// # Errors
     /// [`Status::Store`] when the folder cannot be made or written, [`Status::StoreFull`].
     pub fn open(directory: &Path, believes: bool) -> Result<Self> {
         let folder = StoreFolder::open(directory)?;
-        // Opening need not write anything, and later is too late to say so.
+        // Opening may write nothing: report a read-only folder now, not at the first write.
         files::expect_writable(folder.path()).map_err(|error| folder.cannot("write to", &error))?;
         let connections = Connections::new(&folder);
         let mut store = Self {
@@ -82,18 +83,18 @@ impl Store {
             connections,
             believes,
             opened: OpenFiles::default(),
-            unheard: AtomicBool::new(false),
-            kept: Mutex::default(),
-            kept_at: Mutex::default(),
-            is_late: AtomicBool::new(false),
-            named: Mutex::default(),
-            left: Mutex::default(),
-            orphans: AtomicBool::new(false),
-            timeline_of: AtomicU64::new(0),
-            is_chosen: AtomicBool::new(false),
-            woken: AtomicU64::new(0),
-            short: ShortLock::default(),
-            listed: DiffCache::default(),
+            is_page_unmapped: AtomicBool::new(false),
+            cached_state: Mutex::default(),
+            cache_used: Mutex::default(),
+            opens_later: AtomicBool::new(false),
+            names_checked_at: Mutex::default(),
+            last_write: Mutex::default(),
+            may_have_orphans: AtomicBool::new(false),
+            on_timeline: AtomicU64::new(0),
+            warned_of_views: AtomicBool::new(false),
+            wakeups: AtomicU64::new(0),
+            short_lock: ShortLock::default(),
+            diff_cache: DiffCache::default(),
         };
         if store.opens_by_its_state() {
             return Ok(store);
@@ -101,7 +102,7 @@ impl Store {
         let known = {
             let mut writer = lock(&store.connections.writer);
             if writer.is_moved() {
-                // Another store of this process has to let go first.
+                // Another store of this process still has the old file open: it closes first.
                 drop(writer);
                 store.renew()?;
                 writer = lock(&store.connections.writer);
@@ -125,12 +126,12 @@ impl Store {
         if !shares || lock(&self.connections.writer).is_moved() {
             return false;
         }
-        let Some((kept, page, files)) = find(&self.folder) else {
+        let Some((cached, page, files)) = find(&self.folder) else {
             return false;
         };
-        self.opened = OpenFiles::found(&self.folder, &kept, page, &files);
-        self.kept = Mutex::new(Some(kept));
-        self.is_late = AtomicBool::new(true);
+        self.opened = OpenFiles::found(&self.folder, &cached, page, &files);
+        self.cached_state = Mutex::new(Some(cached));
+        self.opens_later = AtomicBool::new(true);
         true
     }
 
@@ -168,8 +169,8 @@ impl Store {
         }
     }
 
-    /// Whether nothing was committed since `sequence` of this incarnation, for the price of some loads. `false` when that
-    /// cannot be told without asking the database.
+    /// Whether nothing was committed since `sequence` of this incarnation. Costs some loads. `false` if only the database
+    /// knows.
     #[inline]
     #[must_use]
     pub fn is_current_in(&self, incarnation: Incarnation, sequence: Sequence) -> bool {
@@ -180,8 +181,7 @@ impl Store {
             && incarnation.losses == self.connections.here.journal.losses()
     }
 
-    /// The change sequence as the version page shows it, for the price of some loads; `None` where it cannot be told without
-    /// asking the database.
+    /// The change sequence on the version page. Costs some loads. `None` if only the database knows it.
     #[must_use]
     pub fn shown_sequence(&self) -> Option<u64> {
         match self.opened.newest().state(coarse_ms()) {
@@ -190,15 +190,15 @@ impl Store {
         }
     }
 
-    /// Gives what waits until something is committed after this call, [`Store::wake_waiting`] is called after it, a signal
-    /// comes, or for so long. It may return for nothing, and does where the version page cannot tell.
+    /// Returns a function that waits for a commit after this call, for [`Store::wake_waiting`], a signal, or the given time.
+    /// It may return early, and returns at once without a version page.
     pub fn commit_waited_for(&self) -> impl Fn(Duration) {
         let page = self.opened.newest().page.as_ref().filter(|_| self.believes);
         let page = page.map(|page| (page, page.done()));
-        let woken = self.woken.load(Ordering::SeqCst);
+        let wakeups = self.wakeups.load(Ordering::SeqCst);
         move |most| match page {
-            // Between this look and the wait are a few instructions: who is woken then notices at its time.
-            _ if self.woken.load(Ordering::SeqCst) != woken => {}
+            // A wake-up between this check and the wait is missed: the wait then ends at its time limit.
+            _ if self.wakeups.load(Ordering::SeqCst) != wakeups => {}
             Some((page, done)) => page.wait(done, most),
             None => {}
         }
@@ -206,7 +206,7 @@ impl Store {
 
     /// Ends the waits for a commit that are under way.
     pub fn wake_waiting(&self) {
-        self.woken.fetch_add(1, Ordering::SeqCst);
+        self.wakeups.fetch_add(1, Ordering::SeqCst);
         if let Some(page) = &self.opened.newest().page {
             page.wake();
         }
@@ -218,14 +218,14 @@ impl Store {
         self.keyed(token.as_bytes()).to_vec()
     }
 
-    /// A hash under the secret of this store: the same for the same bytes, and of no use without the store.
+    /// A hash under the secret of this store: equal for equal bytes, useless without the store.
     #[must_use]
     pub fn keyed(&self, bytes: &[u8]) -> [u8; 32] {
         *blake3::keyed_hash(&self.opened.newest().secret, bytes).as_bytes()
     }
 
-    /// What a segment carries that belongs under this name in this store. The name says all that the file is of:
-    /// listing or matches, the library's number, generation and change sequence.
+    /// The keyed hash of a segment's name, which its file carries: a file of another store or name has another one. The name
+    /// contains the library's number, generation and change sequence.
     #[must_use]
     pub fn name_mac(&self, name: &ListingName) -> u64 {
         self.mac_of(&listing_text(name))
@@ -247,8 +247,8 @@ impl Store {
         self.folder.broken().is_some() || slot.is_moved()
     }
 
-    /// The error for people; notes that the database is broken when that is what it says. What was read through a log that
-    /// has lost its name says nothing about the database.
+    /// The error with an explanation. Marks the database as broken if the error says so, unless it was read through a log
+    /// that has lost its name.
     pub(super) fn explained(&self, error: &rusqlite::Error, slot: &LazyConnection) -> Error {
         if is_broken(error) && !slot.is_moved() {
             self.folder.mark_broken(slot.file());
@@ -256,25 +256,26 @@ impl Store {
         explain(error, &self.folder)
     }
 
-    /// Closes what is open and opens what has the database's name now, or a new one.
+    /// Closes the connections, and opens the file that has the database's name now, or a new one.
     pub(super) fn renew(&self) -> Result<()> {
         let give_up = Instant::now() + BUSY;
         loop {
-            // In the order in which a fork takes them.
+            // Locked in the order in which a fork locks them.
             let mut writer = lock(&self.connections.writer);
             let mut reader = lock(&self.connections.reader);
             let known = self.opened.newest();
-            let foreign = |slot: &LazyConnection| {
+            // Its file or log has lost its name, or it leads to another database than the newest one known here.
+            let is_outdated = |slot: &LazyConnection| {
                 slot.is_moved() || slot.id().is_some() && !(known.is_of(slot) && known.has_log())
             };
-            if self.folder.broken().is_none() && !foreign(&writer) && !foreign(&reader) {
+            if self.folder.broken().is_none() && !is_outdated(&writer) && !is_outdated(&reader) {
                 return Ok(()); // another thread was faster
             }
             let lost = self.connections.here.journal.is_lost(&self.folder);
             writer.close();
             reader.close();
-            // The connections of a process share files, which stay open until the last of them is closed. Those of others
-            // are only tried: the thread that has one may be waiting for ours.
+            // Connections of a process share files, which stay open until the last of them is closed. Those of other stores
+            // are closed only if their locks are free: a thread that holds one may be waiting for ours.
             if lost && !self.connections.close_others() {
                 drop((writer, reader));
                 if Instant::now() >= give_up {
@@ -283,7 +284,7 @@ impl Store {
                 std::thread::sleep(Duration::from_millis(1));
                 continue;
             }
-            // Others who have it mapped ask the database too.
+            // Processes that have the old version page mapped ask the database from now on.
             known.retire_page();
             if self.folder.broken().is_some() {
                 self.folder.rename_broken()?;
@@ -316,7 +317,7 @@ impl Store {
     /// no other thread.
     pub fn settle(&self) {
         if let Some(writer) = try_lock(&self.connections.writer) {
-            writer.settle();
+            writer.checkpoint();
         }
     }
 
@@ -324,7 +325,7 @@ impl Store {
     pub fn close(&self) {
         lock(&self.connections.reader).close();
         let mut writer = lock(&self.connections.writer);
-        writer.settle_when_closed();
+        writer.checkpoint_when_closed();
         writer.close();
     }
 }

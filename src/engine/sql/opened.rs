@@ -139,7 +139,7 @@ impl OpenFiles {
     #[cold]
     #[inline(never)]
     fn check_names(&self, now_ms: u64) -> bool {
-        if !self.has_page() || Inode::of(&self.database) != self.file || !self.has_log() {
+        if !self.is_page_valid() || Inode::of(&self.database) != self.file || !self.has_log() {
             self.gone.store(true, Ordering::Relaxed);
             return false;
         }
@@ -152,7 +152,7 @@ impl OpenFiles {
     }
 
     /// Whether the page has its name, and had it at every check.
-    pub fn has_page(&self) -> bool {
+    pub fn is_page_valid(&self) -> bool {
         self.own_page().is_some_and(|page| page.is_at(&self.place))
     }
 

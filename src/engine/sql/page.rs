@@ -13,20 +13,20 @@ impl Store {
     /// write lock.
     ///
     /// A page that was removed or replaced is made anew: those who open it now would not see this one. Where it cannot
-    /// be mapped it is taken away, so that no process goes on believing it: others have to see what is written. `named`: it
+    /// be mapped it is taken away, so that no process goes on believing it: others have to see what is written. `files_checked`: it
     /// has its name, if there is one.
     pub(super) fn begin_on_page(
         &self,
         before: Sequence,
         sequence: Sequence,
-        named: bool,
+        files_checked: bool,
     ) -> rusqlite::Result<Option<&VersionPage>> {
         let opened = self.opened.newest();
         let begun = |page: &VersionPage| page.begin(sequence.0);
         if !self.folder.shares_memory() {
             return Ok(None);
         }
-        if named && opened.own_page().is_some() || opened.has_page() {
+        if files_checked && opened.own_page().is_some() || opened.is_page_valid() {
             return Ok(opened.page.as_ref().inspect(|page| begun(page)));
         }
         opened.retire_page();
@@ -35,16 +35,16 @@ impl Store {
         match &page {
             Ok(page) => {
                 begun(page);
-                self.unheard.store(false, Ordering::Relaxed);
+                self.is_page_unmapped.store(false, Ordering::Relaxed);
                 log::info!("the version page in {} is opened anew", self.folder.path().display());
             }
             Err(error) => {
                 if opened.page.is_some() {
                     warn_of_page(error);
                 }
-                VersionPage::take_away(&place, self.unheard.load(Ordering::Relaxed))
+                VersionPage::take_away(&place, self.is_page_unmapped.load(Ordering::Relaxed))
                     .map_err(|_| rusqlite::Error::ToSqlConversionFailure(Box::new(error.clone())))?;
-                self.unheard.store(true, Ordering::Relaxed);
+                self.is_page_unmapped.store(true, Ordering::Relaxed);
                 if opened.page.is_none() {
                     return Ok(None); // as it was
                 }
@@ -57,8 +57,8 @@ impl Store {
     /// Maps the version page that another process made, if this process has none or its own is gone. Never waits.
     pub fn find_page(&self) {
         let opened = self.opened.newest();
-        let has_page = || matches!(opened.state(coarse_ms()), PageState::Equal(_)) || opened.has_page();
-        if !self.believes || !self.folder.shares_memory() || has_page() {
+        let is_page_valid = || matches!(opened.state(coarse_ms()), PageState::Equal(_)) || opened.is_page_valid();
+        if !self.believes || !self.folder.shares_memory() || is_page_valid() {
             return;
         }
         let Ok(mut writer) = self.connections.writer.try_lock() else {

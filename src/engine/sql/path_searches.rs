@@ -14,7 +14,7 @@ const FORGOTTEN_MS: i64 = 86_400_000;
 /// The library number of a probe for a path that is not listed.
 const PROBE: LibraryId = LibraryId(0);
 
-/// In the place of what was found, for a probe that the server answered; the status of its failure for another.
+/// The value of `found` for a probe that the server answered. A probe that failed stores its error status there.
 const ANSWERED: i64 = 1;
 
 /// The outcome of a probe for a path that is not listed.
@@ -104,7 +104,7 @@ impl Store {
             .map(|known| known.found))
     }
 
-    /// The last known value of a precondition, however old.
+    /// The last stored outcome of a check that a source depends on, however old; `None` if it was never made.
     pub fn last_precondition(&self, hash: u64) -> Result<Option<bool>> {
         let known = self.path_search(IdentityId::ALL, PROBE, hash)?;
         Ok(known.map(|known| known.found))

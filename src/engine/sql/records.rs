@@ -439,8 +439,10 @@ impl<'t> RecordTx<'t> {
 
     /// Names the segments, the newest first. Records of up to this write are in them.
     pub fn name_segments(&self, segments: &[NamedSegment]) -> rusqlite::Result<()> {
-        let made = segments.first().map(|one| one.name);
-        self.tx.made.set(made.filter(|name| name.sequence == self.tx.sequence));
+        let new_segment = segments.first().map(|one| one.name);
+        self.tx
+            .new_segments
+            .set(new_segment.filter(|name| name.sequence == self.tx.sequence));
         self.tx.run(
             "UPDATE store SET segments = ?1, merged = ?2",
             params![text_of(segments), self.tx.sequence],

@@ -96,15 +96,16 @@ fn packed(ids: Vec<i64>) -> Vec<u8> {
     cell
 }
 
+/// Appends the runs of a cell made by [`packed`]: each from its first number to its last one, included.
 fn unpack(mut cell: &[u8], runs: &mut Vec<(i64, i64)>) {
-    let mut behind = 0_i64;
-    while let Some((gap, used)) = varint(cell)
-        && let Some((more, used_too)) = varint(&cell[used..])
+    let mut last = 0_i64;
+    while let Some((gap, gap_bytes)) = varint(cell)
+        && let Some((length_less_one, length_bytes)) = varint(&cell[gap_bytes..])
     {
-        let first = behind.saturating_add_unsigned(gap);
-        behind = first.saturating_add_unsigned(more);
-        runs.push((first, behind));
-        cell = &cell[used + used_too..];
+        let first = last.saturating_add_unsigned(gap);
+        last = first.saturating_add_unsigned(length_less_one);
+        runs.push((first, last));
+        cell = &cell[gap_bytes + length_bytes..];
     }
 }
 

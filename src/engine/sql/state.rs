@@ -61,10 +61,10 @@ pub fn state_of(
 pub trait KnownSequences {
     /// Says up to which change sequences the single items of a library are known.
     fn raise(&self, row: &mut LibraryRow);
-    /// Up to which change sequence what hosts recorded is known.
-    fn recorded(&self, manifest: &Manifest) -> Sequence;
-    /// Returns the sequence up to which the caller knows all changes of a library, if it goes on from there.
-    fn continues(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence>;
+    /// Returns the change sequence up to which the caller knows the hosts' records.
+    fn records_known_to(&self, manifest: &Manifest) -> Sequence;
+    /// Returns the change sequence up to which the caller knows all changes of a library; `None` if it must start anew.
+    fn changes_known_to(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence>;
 }
 
 /// Only what the rows say is known.
@@ -73,11 +73,11 @@ pub struct DatabaseSequences;
 impl KnownSequences for DatabaseSequences {
     fn raise(&self, _row: &mut LibraryRow) {}
 
-    fn recorded(&self, manifest: &Manifest) -> Sequence {
+    fn records_known_to(&self, manifest: &Manifest) -> Sequence {
         manifest.merged
     }
 
-    fn continues(&self, _row: &LibraryRow, _manifest: &Manifest) -> Option<Sequence> {
+    fn changes_known_to(&self, _row: &LibraryRow, _manifest: &Manifest) -> Option<Sequence> {
         None
     }
 }
@@ -98,12 +98,14 @@ fn state(
     let mut libraries = libraries(connection, identity)?;
     let sequence = sequence_of(connection)?;
     let manifest = manifest(connection)?;
-    let known_upto = known.recorded(&manifest);
+    let known_upto = known.records_known_to(&manifest);
     let mut changes = recorded_since(connection, Some(identity), known_upto, sequence, i64::MAX)?;
     let mut continued = Vec::new();
     let listed = list::<LoggedChange>();
     for row in &mut libraries {
-        let since = known.continues(row, &manifest).filter(|since| *since <= sequence);
+        let since = known
+            .changes_known_to(row, &manifest)
+            .filter(|since| *since <= sequence);
         if let Some(since) = since
             && trimmed_of(connection)? <= since
         {
@@ -201,7 +203,7 @@ impl Store {
         endpoint: Option<&Endpoint>,
         known: &dyn KnownSequences,
     ) -> Result<(Option<IdentityId>, StoreState)> {
-        if let Some((identity, mut state)) = self.kept_state(endpoint) {
+        if let Some((identity, mut state)) = self.take_cached_state(endpoint) {
             for row in &mut state.libraries {
                 known.raise(row);
             }
@@ -212,10 +214,10 @@ impl Store {
             let incarnation = self.incarnation();
             let identity = identity_of(connection, endpoint)?;
             if endpoint.is_none()
-                && !self.is_chosen.load(Ordering::Relaxed)
+                && !self.warned_of_views.load(Ordering::Relaxed)
                 && let Some(identity) = identity
                 && let Some(told) = one_of_several(connection, identity)?
-                && !self.is_chosen.swap(true, Ordering::Relaxed)
+                && !self.warned_of_views.swap(true, Ordering::Relaxed)
             {
                 log::warn!("{told}");
             }

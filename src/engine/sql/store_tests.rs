@@ -641,11 +641,11 @@ struct From(Option<Sequence>);
 impl KnownSequences for From {
     fn raise(&self, _row: &mut LibraryRow) {}
 
-    fn recorded(&self, manifest: &Manifest) -> Sequence {
+    fn records_known_to(&self, manifest: &Manifest) -> Sequence {
         manifest.merged
     }
 
-    fn continues(&self, _row: &LibraryRow, _manifest: &Manifest) -> Option<Sequence> {
+    fn changes_known_to(&self, _row: &LibraryRow, _manifest: &Manifest) -> Option<Sequence> {
         self.0
     }
 }

@@ -23,7 +23,7 @@ impl Store {
     /// Removes rows that nothing shows any more, at most `slice` of each kind. Gives whether some may be left.
     pub fn sweep(&self, slice: usize, deadline: Deadline) -> Result<bool> {
         // Shows and seasons of which the last episode was swept can be told only by reading all episodes.
-        let shows = self.orphans.load(Ordering::Relaxed);
+        let shows = self.may_have_orphans.load(Ordering::Relaxed);
         let left = self.write(deadline, |tx| {
             tx.run(
                 "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
@@ -31,7 +31,7 @@ impl Store {
             )?;
             let swept = sweep_slice(tx, slice)?;
             if sweep_cleared(tx.connection)? || swept.rows > 0 {
-                self.orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
+                self.may_have_orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
                 return Ok(true);
             }
             for statement in [
@@ -58,7 +58,7 @@ impl Store {
             Ok(false)
         })?;
         if !left && shows {
-            self.orphans.store(false, Ordering::Relaxed);
+            self.may_have_orphans.store(false, Ordering::Relaxed);
         }
         Ok(left)
     }

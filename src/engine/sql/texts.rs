@@ -14,7 +14,7 @@
 //! | paths | their number (varint), each: length (varint), pieces |
 //!
 //! An id: a byte, 0 for a text, else a prefix of [`PREFIXES`] and how the rest is written ([`TEXT`] …). A piece: a varint whose
-//! lowest bit tells a copy from new bytes; new bytes follow their number; a copy of at least [`LEAST`] bytes is followed by
+//! lowest bit tells a copy from new bytes; new bytes follow their number; a copy of at least [`SHORTEST_COPY`] bytes is followed by
 //! where they stand in the title and the paths so far, one behind the other.
 
 use std::fmt::Write;
@@ -53,7 +53,7 @@ const DIGITS: usize = 19;
 const DASHES: [usize; 4] = [8, 13, 18, 23];
 
 /// The shortest copy.
-const LEAST: usize = 4;
+const SHORTEST_COPY: usize = 4;
 /// The longest text that is read: longer than any reply's row may be. A damaged length asks for no more memory.
 const LONGEST: usize = 32 << 20;
 
@@ -127,9 +127,9 @@ impl Packer {
                 at += 1;
                 continue;
             };
-            let length = LEAST + common(&self.said[from + LEAST..], &self.said[at + LEAST..]);
+            let length = SHORTEST_COPY + common(&self.said[from + SHORTEST_COPY..], &self.said[at + SHORTEST_COPY..]);
             self.put_new(new, at);
-            put_varint(&mut self.out, ((length - LEAST) as u64) << 1 | 1);
+            put_varint(&mut self.out, ((length - SHORTEST_COPY) as u64) << 1 | 1);
             put_varint(&mut self.out, from as u64);
             at += length;
             new = at;
@@ -144,17 +144,17 @@ impl Packer {
         }
     }
 
-    fn four(&self, at: usize) -> Option<[u8; LEAST]> {
-        self.said.get(at..at + LEAST)?.try_into().ok()
+    fn four(&self, at: usize) -> Option<[u8; SHORTEST_COPY]> {
+        self.said.get(at..at + SHORTEST_COPY)?.try_into().ok()
     }
 
-    fn place(four: [u8; LEAST]) -> usize {
+    fn place(four: [u8; SHORTEST_COPY]) -> usize {
         (u32::from_le_bytes(four).wrapping_mul(0x9E37_79B1) >> 24) as usize % PLACES
     }
 
     /// Notes where the bytes stand that begin at `from`, and end by `to`.
     fn learn(&mut self, from: usize, to: usize) {
-        for (four, at) in self.said[from..to].windows(LEAST).zip(from + 1..) {
+        for (four, at) in self.said[from..to].windows(SHORTEST_COPY).zip(from + 1..) {
             if let (Ok(four), Ok(at)) = (four.try_into(), u16::try_from(at)) {
                 self.places[Self::place(four)] = at;
             }
@@ -279,25 +279,28 @@ impl<'c> Reader<'c> {
         Some(id)
     }
 
-    fn path(&mut self, said: &mut Vec<u8>) -> Option<String> {
-        let begin = said.len();
+    /// Decodes a path of literal pieces and copies of earlier bytes, as in LZ77, and appends it to `decoded`.
+    fn path(&mut self, decoded: &mut Vec<u8>) -> Option<String> {
+        let begin = decoded.len();
         let end = begin + self.length()?;
-        while said.len() < end {
+        while decoded.len() < end {
             let piece = self.varint()?;
             let length = usize::try_from(piece >> 1).ok()?;
             if piece & 1 == 0 {
-                said.extend_from_slice(self.take(length).filter(|bytes| !bytes.is_empty())?);
+                decoded.extend_from_slice(self.take(length).filter(|bytes| !bytes.is_empty())?);
             } else {
-                let length = length.checked_add(LEAST).filter(|length| *length <= end - said.len())?;
+                let length = length
+                    .checked_add(SHORTEST_COPY)
+                    .filter(|length| *length <= end - decoded.len())?;
                 let from = self.length()?;
-                // It may reach into what it makes.
+                // Byte by byte: the copied range may overlap the bytes being appended.
                 for at in from..from + length {
-                    said.push(*said.get(at)?);
+                    decoded.push(*decoded.get(at)?);
                 }
             }
         }
-        (said.len() == end)
-            .then(|| String::from_utf8(said[begin..].to_vec()).ok())
+        (decoded.len() == end)
+            .then(|| String::from_utf8(decoded[begin..].to_vec()).ok())
             .flatten()
     }
 }

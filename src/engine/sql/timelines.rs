@@ -23,7 +23,7 @@ impl Store {
     /// Begins a timeline with this transaction, where the last commit was made before the machine was started, or in another file.
     pub(super) fn keep_to_timeline(&self, tx: &Tx<'_>) -> rusqlite::Result<()> {
         let opened = self.opened.newest().number + 1;
-        if self.timeline_of.load(Ordering::Relaxed) == opened {
+        if self.on_timeline.load(Ordering::Relaxed) == opened {
             return Ok(());
         }
         let here = format!(
@@ -35,7 +35,7 @@ impl Store {
         let last: Option<String> = c.find_value("SELECT here FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
         if last.is_some_and(|last| last == here) {
             // Not before a commit: this transaction may be undone.
-            self.timeline_of.store(opened, Ordering::Relaxed);
+            self.on_timeline.store(opened, Ordering::Relaxed);
             return Ok(());
         }
         let random = files::random().map_err(|_| failure(rusqlite::ffi::SQLITE_IOERR))?;

@@ -56,7 +56,7 @@ impl Store {
     /// Counts answers on the version page, for the next write of counters; `false` where there is no page.
     pub fn count_on_page(&self, answers: u64) -> bool {
         let opened = self.opened.newest();
-        let page = opened.page.as_ref().filter(|_| opened.has_page());
+        let page = opened.page.as_ref().filter(|_| opened.is_page_valid());
         page.inspect(|page| page.count_answers(answers)).is_some()
     }
 }

@@ -26,14 +26,13 @@ impl Store {
         self.with(|| Some(lock(&self.connections.reader)), in_one(work))
     }
 
-    /// Reads when no other thread does and the connection is open; `None` otherwise, at once. An error when another
-    /// process keeps the database locked: this waits for none.
+    /// Reads if no other thread reads and the connection is open, else returns `None` at once. Fails if another process keeps
+    /// the database locked: it does not wait.
     pub(super) fn try_read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Option<Result<T>> {
         self.read_with(&try_lock, work)
     }
 
-    /// Reads as [`Store::read`] does if the caller is `patient`. Else, for lookups, another thread that reads is waited for a
-    /// moment only.
+    /// [`Store::read`] if the caller is `patient`. For lookups, which are not: waits only a moment for other threads.
     pub(super) fn read_if<T>(
         &self,
         patient: bool,
@@ -42,7 +41,7 @@ impl Store {
         if patient {
             return Some(self.read(work));
         }
-        self.read_with(&|slot| self.short.lock(slot), work)
+        self.read_with(&|slot| self.short_lock.lock(slot), work)
     }
 
     /// Reads with a connection that is open; `lock` locks it.
@@ -64,8 +63,8 @@ impl Store {
         match self.run(&mut slot, &mut hasty) {
             Attempt::Returned(done) => Some(done),
             Attempt::Stale => {
-                // The next call that can wait finds the damage itself. A mark that waits may outlive the file: the one that
-                // is made in its place can get its number.
+                // The next call that can wait finds the damage itself. The mark names no file: a new file may get the same
+                // inode number.
                 if known.is_none() {
                     self.folder.mark_broken(None);
                 }
@@ -74,8 +73,8 @@ impl Store {
         }
     }
 
-    /// Reads as [`Store::read`] does, but with the connection that is open: to open a second one takes as long as the
-    /// first, and a process that only looks up needs none.
+    /// [`Store::read`] with any connection that is open: a second one takes as long to open as the first, and a process that
+    /// only looks up does not need it.
     pub(super) fn read_first<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let mut work = in_one(work);
         let mut patient = |connection: &Connection| {
@@ -108,21 +107,21 @@ impl Store {
     /// Opens a connection if opening was postponed because the state file was current. Never waits for another thread,
     /// and for other processes at most `patience`.
     pub(super) fn open_late(&self, patience: Duration) {
-        if !self.is_late.load(Ordering::Relaxed) {
+        if !self.opens_later.load(Ordering::Relaxed) {
             return;
         }
         let Some(mut writer) = try_lock(&self.connections.writer).filter(|writer| !self.is_stale(writer)) else {
             return;
         };
         if writer.open_within(patience).is_ok() {
-            self.is_late.store(false, Ordering::Relaxed);
+            self.opens_later.store(false, Ordering::Relaxed);
         } else {
             // The next call that can wait finds the damage itself, as in `try_read`.
             self.folder.mark_broken(None);
         }
     }
 
-    /// Opens the reader's connection before the first write: lookups of other threads do not wait for that.
+    /// Opens the reader's connection before the first write, so that lookups of other threads do not wait for the write.
     fn open_reader(&self) {
         // Another thread that holds it has opened it. The write reports its errors.
         if let Some(mut reader) = try_lock(&self.connections.reader)
@@ -133,8 +132,8 @@ impl Store {
         }
     }
 
-    /// Writes, in one transaction that raises the change sequence: all of it or nothing. `work` may be run again, when
-    /// the database had to be made anew. Without a deadline it waits for other threads, and [`BUSY`] for other processes.
+    /// Runs `work` in one write transaction, which raises the change sequence. `work` runs again if the database had to be
+    /// created anew. Without a deadline it waits for other threads, and up to [`BUSY`] for other processes.
     pub(super) fn write<T>(
         &self,
         deadline: Deadline,
@@ -147,7 +146,7 @@ impl Store {
         )
     }
 
-    /// The same; `None` when other processes write until the deadline.
+    /// [`Store::write`] that returns `None` if other processes write until the deadline.
     pub(super) fn write_in_turn<T>(
         &self,
         deadline: Deadline,
@@ -162,7 +161,7 @@ impl Store {
         )
     }
 
-    /// Writes when no one else does, in this or another process; `None` otherwise, at once.
+    /// Writes if no other thread or process does, else returns `None` at once.
     pub(super) fn try_write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Option<Result<T>> {
         let mut slot = self.connections.writer.try_lock().ok()?;
         let done = self.run(
@@ -178,6 +177,7 @@ impl Store {
         }
     }
 
+    /// Runs `work` as a write transaction with the next sequence: announced on the page first, confirmed after the commit.
     fn transaction<T>(
         &self,
         connection: &Connection,
@@ -188,31 +188,33 @@ impl Store {
         // IMMEDIATE: no other transaction gets the sequence read here before the end.
         connection.run("BEGIN IMMEDIATE", [])?;
         let undo = RollbackGuard(connection);
-        // Those who share our index of the log wait for this transaction, and those who open another one wait for `_alone`:
-        // what is right now stays right until its end.
+        // Until COMMIT the files cannot be replaced: who shares our WAL index waits for the write lock, who opens another one
+        // waits for `_alone`. So the checks below stay true.
         let journal = &self.connections.here.journal;
         let Ok(_alone) = journal.alone(patience) else {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY));
         };
         let folder = self.folder.stamp();
-        let named = self.knows_names(folder);
-        // Asked before the names are looked at: what changes later makes another stamp.
-        let tells = !named && folder.is_some_and(|folder| folder.detects_later_changes());
-        if !named && (journal.is_lost(&self.folder) || !self.opened.newest().has_database()) {
-            return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // and is done again
+        let files_checked = self.knows_names(folder);
+        // The stamp was taken before the files are checked: a change after that gives another stamp.
+        let stamp_is_reliable = !files_checked && folder.is_some_and(|folder| folder.detects_later_changes());
+        if !files_checked && (journal.is_lost(&self.folder) || !self.opened.newest().has_database()) {
+            return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // the caller tries again
         }
         let before = sequence_of(connection)?;
         if is_fresh(before.next()) {
-            // The next number may be another store's first, and `changes` would begin anew: so this one is made anew.
+            // This store's numbers are used up. CORRUPT makes the caller recreate the store.
             return Err(failure(rusqlite::ffi::SQLITE_CORRUPT));
         }
         let mut tx = Tx::new(connection, before.next());
         let incarnation = self.incarnation();
-        let left = lock(&self.left).take().filter(|left| left.at == (incarnation, before));
-        tx.left = left.map(|left| left.library);
-        let page = self.begin_on_page(before, tx.sequence, named)?;
-        if !named {
-            *lock(&self.named) = folder.filter(|_| page.is_some() && tells);
+        let last_write = lock(&self.last_write)
+            .take()
+            .filter(|last_write| last_write.at == (incarnation, before));
+        tx.last_write = last_write.map(|last_write| last_write.library);
+        let page = self.begin_on_page(before, tx.sequence, files_checked)?;
+        if !files_checked {
+            *lock(&self.names_checked_at) = folder.filter(|_| page.is_some() && stamp_is_reliable);
         }
         let done = self.keep_to_timeline(&tx).and_then(|()| work(&tx)).and_then(|value| {
             trim_now_and_then(&tx)?;
@@ -221,21 +223,21 @@ impl Store {
             }
             let _long = tx.lists.get().then(|| CheckpointGuard::new(connection)).transpose()?;
             connection.run("COMMIT", [])?;
-            *lock(&self.left) = tx.leaves.take().map(|library| LastWrite {
+            *lock(&self.last_write) = tx.next_last_write.take().map(|library| LastWrite {
                 at: (incarnation, tx.sequence),
                 library,
             });
             Ok(value)
         });
         if done.is_err() {
-            self.remove_segments(tx.made.take().as_slice());
+            self.remove_segments(tx.new_segments.take().as_slice());
         }
         if let Some(page) = page {
             if done.is_ok() {
                 page.commit(tx.sequence.0);
             } else if !connection.is_autocommit() {
-                // The write lock is still ours: what was announced will not come. Where SQLite rolled back by itself
-                // it is not; then readers ask the database until the next writer repairs the page.
+                // The write lock is still ours: take the announcement back. Without it (SQLite rolled back by itself)
+                // readers ask the database until the next writer repairs the page.
                 page.repair(before.0);
             }
         }
@@ -243,13 +245,13 @@ impl Store {
         done
     }
 
-    /// Whether a write found all names right when the folder was as it is now.
+    /// Whether a write checked the files when the folder had this stamp.
     fn knows_names(&self, now: Option<FolderStamp>) -> bool {
-        now.is_some() && *lock(&self.named) == now
+        now.is_some() && *lock(&self.names_checked_at) == now
     }
 
-    /// Runs `work` on a connection to the database that has the store's name; `lock` locks it, or gives up. When the database
-    /// was removed, replaced or found to be broken, another one takes its place first.
+    /// Runs `work` on a connection to the store's database; `lock` locks it, or gives up. If the database was removed,
+    /// replaced or is broken, it is opened or created again first.
     fn with<'s, T>(
         &'s self,
         lock: impl Fn() -> Option<MutexGuard<'s, LazyConnection>>,
@@ -262,7 +264,7 @@ impl Store {
             }
             drop(locked);
             match self.renew() {
-                Err(_) if self.folder.broken().is_some() => {} // what took its place is broken too
+                Err(_) if self.folder.broken().is_some() => {} // the new database is broken too
                 done => done?,
             }
         }
@@ -284,7 +286,7 @@ impl Store {
         slot: &mut LazyConnection,
         work: &mut impl FnMut(&Connection) -> rusqlite::Result<T>,
     ) -> Attempt<T> {
-        // What writes looks at the names under the write lock, and behind it.
+        // A write checks the names under the write lock, and after it.
         let looks_later = slot.writes() && slot.id().is_some();
         if self.folder.broken().is_some() || !looks_later && slot.is_moved() {
             return Attempt::Stale;
@@ -295,7 +297,7 @@ impl Store {
             Err(_) if self.folder.broken().is_some() => return Attempt::Stale,
             Err(error) => return Attempt::Returned(Err(error)),
         }
-        // One that was opened just now leads to what has the name now, and to the log that has its own.
+        // A connection opened just now must lead to the database and the log that have the names now.
         let opened = self.opened.newest();
         if !opened.is_of(slot) || !was_open && !opened.has_log() {
             return Attempt::Stale;
@@ -305,8 +307,8 @@ impl Store {
             Err(error) => return Attempt::Returned(Err(error)),
         };
         let done = work(connection).map_err(|error| self.explained(&error, slot));
-        // A write into a database that was renamed to `.broken` meanwhile is repeated in its successor.
-        // So is what was written into a log that lost its name, and what failed for it.
+        // A write into a database that was renamed to `.broken` meanwhile is repeated in its successor; so is one into a log
+        // that lost its name, and a call that failed for that.
         let may_be_moved = done.is_err() || slot.writes() && !self.knows_names(self.folder.stamp());
         if self.folder.broken().is_some() || may_be_moved && slot.is_moved() {
             return Attempt::Stale;
@@ -319,7 +321,7 @@ impl Store {
 enum Attempt<T> {
     /// It returned this.
     Returned(Result<T>),
-    /// Its connection leads to a database that is not, or not any more, the store's.
+    /// Its connection leads to a database that is not the store's.
     Stale,
 }
 

@@ -15,17 +15,17 @@ use crate::model::{Generation, IdentityId, LibraryId, SegmentName, Sequence, Tab
 /// A write transaction under way.
 pub struct Tx<'c> {
     pub connection: &'c Connection,
-    /// The change sequence that this transaction becomes.
+    /// The change sequence of this transaction.
     pub sequence: Sequence,
-    /// How many changes it has logged so far.
-    told: Cell<i64>,
-    /// The library that the write before left as it says, with nothing invalidated.
-    pub left: Option<LibraryState>,
-    /// The same of this write, for the next.
-    pub leaves: Cell<Option<LibraryState>>,
-    /// The segment of records that it made: its file goes if the transaction fails.
-    pub made: Cell<Option<SegmentName>>,
-    /// Others like it follow: what they write may wait longer in the log.
+    /// Number of changes logged so far.
+    change_count: Cell<i64>,
+    /// The library after the previous write, if nothing in it is invalidated.
+    pub last_write: Option<LibraryState>,
+    /// The library after this write, for the next one.
+    pub next_last_write: Cell<Option<LibraryState>>,
+    /// The new segment of records: its file is removed if the transaction fails.
+    pub new_segments: Cell<Option<SegmentName>>,
+    /// More writes of a listing follow: the checkpoint may wait longer.
     pub lists: Cell<bool>,
 }
 
@@ -53,22 +53,22 @@ impl<'c> Tx<'c> {
         Self {
             connection,
             sequence,
-            told: Cell::new(0),
-            left: None,
-            leaves: Cell::default(),
-            made: Cell::default(),
+            change_count: Cell::new(0),
+            last_write: None,
+            next_last_write: Cell::default(),
+            new_segments: Cell::default(),
             lists: Cell::default(),
         }
     }
 
     /// Returns whether it has logged nothing.
     pub fn is_silent(&self) -> bool {
-        self.told.get() == 0
+        self.change_count.get() == 0
     }
 
     /// The number of the next change that it logs.
     pub fn next_change(&self) -> i64 {
-        self.told.replace(self.told.get() + 1)
+        self.change_count.replace(self.change_count.get() + 1)
     }
 }
 

@@ -55,8 +55,8 @@ impl VersionPage {
     /// refilled in place: other processes may have the file mapped, so it is never replaced or shortened, and its generation
     /// tells them. Both counters of a new page are 0: call [`VersionPage::repair`] under the database's write lock first.
     ///
-    /// A missing page may still be mapped by others: the new one is made after they have noticed. A `fresh` store, without any
-    /// commit, has no page.
+    /// A missing page may still be mapped by others: the new one is made after they have noticed. `fresh`: the store has no
+    /// commit yet, so no process can have an older page mapped, and nothing is waited for.
     ///
     /// # Errors
     /// [`Status::Store`] when the file cannot be made or mapped; then every lookup has to ask the database.

@@ -133,15 +133,15 @@ impl Folders for LibraryView {
         held
     }
 
-    fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, most: usize) -> Vec<Invalidated> {
+    fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<Invalidated> {
         let mut found: Vec<Invalidated> = Vec::new();
         let mut consider = |rating_key: &str, path: &[u8]| {
             let invalid = || Normal::with(path, |normal| self.is_unverified(normal, path, rating_key));
-            // One check per item settles all of its paths.
+            // Grouped by item: the caller verifies each item once, for all of its paths.
             match found.iter().position(|(known, _)| known == rating_key) {
                 Some(at) if found[at].1.iter().any(|known| known == path) || !invalid() => {}
                 Some(at) => found[at].1.push(path.to_vec()),
-                None if found.len() < most && invalid() => found.push((rating_key.to_owned(), vec![path.to_vec()])),
+                None if found.len() < limit && invalid() => found.push((rating_key.to_owned(), vec![path.to_vec()])),
                 None => {}
             }
         };

@@ -394,9 +394,9 @@ impl View for LibraryView {
 
     fn stamp(&self, hit: Hit<'_>) -> FactTime {
         // An item added before the listing began to answer is in the listing too.
-        let listed = |came: u64| came.max(self.facts.listed_at);
+        let listed = |added_sequence: u64| added_sequence.max(self.facts.listed_at);
         let (sequence, order) = match (hit, &self.segment, &self.matches) {
-            (Hit::Listed(number), Some(segment), _) => (listed(segment.came_at(number)), 0),
+            (Hit::Listed(number), Some(segment), _) => (listed(segment.added_sequence(number)), 0),
             (Hit::Matched(place), _, Some(matches)) => (matches.get(place).map_or(0, |(_, _, given)| given.0), 0),
             (Hit::Added(record, _), ..) => match &record.change {
                 MemtableChange::Added { sequence, .. } => (listed(*sequence), record.order),
@@ -420,7 +420,7 @@ impl View for LibraryView {
             .about_item(rating_key)
             .find_map(|record| match record.change {
                 MemtableChange::UnverifiedItem { .. } => Some(true),
-                // An added item ends no invalidation in the store, which a new handle reads.
+                // Not `Added`: the store keeps an item invalidated when it is added again, and a new handle must agree.
                 MemtableChange::VerifiedItem { .. } | MemtableChange::Matched { .. } => Some(false),
                 _ => None,
             });

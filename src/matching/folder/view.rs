@@ -52,9 +52,9 @@ pub trait Folders: View {
     /// server-to-host rules make.
     fn contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v>;
 
-    /// Returns at most `most` items that were invalidated and not verified since. With `below` (folder, mapped): only
+    /// Returns at most `limit` items that were invalidated and not verified since: the rating key, and the invalidated paths (empty: the item itself). With `below` (folder, mapped): only
     /// items with a file below that folder. Without: all, including items without files.
-    fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, most: usize) -> Vec<Invalidated>;
+    fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<Invalidated>;
 
     /// Finds the folders of listed files with the longest common suffix of at least `least` components (and one). Calls
     /// `each` with the number of common components, the same in all calls, and the folder, for at most

@@ -1,6 +1,6 @@
 //! Detects copies, samples and extras: files whose path ends like a listed one but that are other files.
 
-use super::names::{has_number, named, naming_title};
+use super::names::{has_external_id, named, naming_title};
 use crate::matching::lower_name::LowerName;
 use crate::matching::normal::Normal;
 use crate::matching::numbered::season_in;
@@ -63,7 +63,7 @@ fn is_identified(text: &str, words: &Words, title: &Words) -> bool {
     };
     let is_year = |at: usize| year(words.word(at)).is_some();
     (is_year(end) || matches!(words.before(end), Gap::Bracket | Gap::Round))
-        && ((end..words.len()).any(is_year) || has_number(text))
+        && ((end..words.len()).any(is_year) || has_external_id(text))
         && !LowerName(text.as_bytes()).has_sample_suffix()
 }
 

@@ -17,7 +17,7 @@ use super::vocabulary::{edition, ends_title, is_about, is_general, is_sequel};
 use super::words::{Gap, Words, number, year};
 use crate::model::ItemType;
 use extras::{has_extras_suffix, is_copy_or_extra};
-use names::{NAMES, PathNames, any, has_braces, has_number, is_unmatched, naming_title, tags};
+use names::{NAMES, PathNames, any, has_braces, has_external_id, is_unmatched, naming_title, tags};
 
 pub use roots::{folder_root_differs, only_root_differs, title_depth};
 
@@ -98,8 +98,8 @@ struct PathPair<'a, 'i> {
 struct FilmName {
     /// The title stands alone.
     has_title: bool,
-    /// A year that may be the film's, or an external id.
-    has_near_year: bool,
+    /// A year that is the film's or next to it; or an external id, which counts as much.
+    has_likely_year_or_id: bool,
     /// A year, but none that may be the film's.
     has_other_year: bool,
     /// The film's year, outside of the title.
@@ -135,7 +135,7 @@ impl PathPair<'_, '_> {
             }
             has_title |= name.has_title && at <= self.common;
             dated_beside |= name.has_title && name.is_dated;
-            dated_in_common |= name.has_near_year && is_common;
+            dated_in_common |= name.has_likely_year_or_id && is_common;
             other_year |= name.has_other_year && !is_common;
             Continue(())
         });
@@ -177,17 +177,17 @@ impl PathPair<'_, '_> {
         let has_own_year = years().any(|(_, year)| year == released);
         // The year in a name that both paths share may be one off: films have several premieres.
         let is_near = |year: i32| is_common && (released == 0 || (year - released).abs() <= 1);
-        let is_numbered = is_common && has_number(self.asked.names[at]);
-        let has_near_year = is_numbered || years().any(|(_, year)| is_near(year));
+        let is_numbered = is_common && has_external_id(self.asked.names[at]);
+        let has_likely_year_or_id = is_numbered || years().any(|(_, year)| is_near(year));
         // For an unmatched film, Plex uses the file name as title. A year there counts only if it is marked as one; in
         // `Recording 2019.mp4` it is not.
         let is_marked = |word: usize| words.is_inside(word) || is_about(words.word(word + 1));
         let is_meant = is_matched || years().any(|(word, _)| is_marked(word));
         FilmName {
             has_title: title.is_some(),
-            has_near_year,
+            has_likely_year_or_id,
             has_other_year: released != 0 && !has_own_year && years().any(|(_, year)| !is_near(year)),
-            is_dated: (has_own_year || is_matched && has_near_year) && is_meant,
+            is_dated: (has_own_year || is_matched && has_likely_year_or_id) && is_meant,
         }
     }
 

@@ -102,7 +102,7 @@ pub fn named<'p>(path: &Normal<'p>) -> impl Iterator<Item = &'p str> {
 }
 
 /// Returns whether a name has an external id.
-pub fn has_number(name: &str) -> bool {
+pub fn has_external_id(name: &str) -> bool {
     has_braces(name) && tags(name).any(|(key, _)| key != "edition")
 }
 

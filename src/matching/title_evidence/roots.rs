@@ -1,7 +1,7 @@
 //! Checks whether two paths differ in their roots only, so that another mount point would make them equal.
 
 use super::extras::is_copy_or_extra;
-use super::names::{NAMES, any, has_number, is_unmatched, named, naming_title};
+use super::names::{NAMES, any, has_external_id, is_unmatched, named, naming_title};
 use crate::matching::form::Form;
 use crate::matching::normal::Normal;
 use crate::matching::numbered::{is_disc, season_in};
@@ -46,7 +46,7 @@ pub fn only_root_differs(
             called |= title.is_in(words);
             is_dated(words, title, item.year)
         });
-        if called && !dated && !named(listed).take(same).any(has_number) {
+        if called && !dated && !named(listed).take(same).any(has_external_id) {
             return false;
         }
     }

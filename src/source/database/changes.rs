@@ -121,11 +121,12 @@ impl PlexDatabase {
         bounds: &Bounds<'_>,
     ) -> Result<(Vec<String>, u64)> {
         let section = section(library)?;
-        let mut there: Vec<i64> = Vec::new();
+        let mut present: Vec<i64> = Vec::new();
         let count = loop {
-            let (after, before) = (there.last().copied().unwrap_or(0), there.len());
+            let (after, read_before) = (present.last().copied().unwrap_or(0), present.len());
             let count = self.place.slice(bounds, &mut |slice| {
-                there.truncate(before);
+                // The slice may be run again after an interruption: drop what it had read.
+                present.truncate(read_before);
                 slice.query(|| {
                     let mut statement = slice.connection.prepare_cached(
                         "SELECT id FROM metadata_items WHERE library_section_id = ?1 AND id > ?2 \
@@ -133,8 +134,8 @@ impl PlexDatabase {
                     )?;
                     let mut rows = statement.query([section, after])?;
                     while let Some(row) = rows.next()? {
-                        there.push(row.get(0)?);
-                        if there.len().is_multiple_of(1_024) && slice.is_over() {
+                        present.push(row.get(0)?);
+                        if present.len().is_multiple_of(1_024) && slice.is_over() {
                             return Ok(None);
                         }
                     }
@@ -148,7 +149,7 @@ impl PlexDatabase {
         };
         let mut gone = Vec::new();
         known.keys(&mut |key| {
-            if !key.parse().is_ok_and(|id: i64| there.binary_search(&id).is_ok()) {
+            if !key.parse().is_ok_and(|id: i64| present.binary_search(&id).is_ok()) {
                 gone.push(key.to_owned());
             }
         })?;

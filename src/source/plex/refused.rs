@@ -41,9 +41,9 @@ impl Refused {
     pub const SKIP_REFRESH: Self = Self(1 << 7);
     /// `file`: without it items cannot be found by file name.
     pub const FILE: Self = Self(1 << 8);
-    /// `type=12`: clips are not listed at all.
+    /// `type=12`: without it clips are not listed at all.
     pub const CLIPS: Self = Self(1 << 9);
-    /// `type=13`: photos are not listed at all.
+    /// `type=13`: without it photos are not listed at all.
     pub const PHOTOS: Self = Self(1 << 10);
 
     /// Returns whether the set contains any of these arguments.

@@ -74,7 +74,7 @@ impl Store {
             let is_log = matches!(position, FeedPosition::Log(_));
             let (told, next, more) = match position {
                 FeedPosition::Log(place) => {
-                    let listed = |entry: &FeedEntry| listed_once(c, entry, limit, incarnation, &self.listed);
+                    let listed = |entry: &FeedEntry| listed_once(c, entry, limit, incarnation, &self.diff_cache);
                     let (told, next, more) = query.log_page(place, end, limit, &listed)?;
                     (merged(told), FeedPosition::Log(next), more)
                 }
