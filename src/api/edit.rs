@@ -11,9 +11,9 @@ use crate::source::{FieldChange, Lock};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EditError {
-    /// What did not work.
+    /// The error.
     pub error: Error,
-    /// What became of each item.
+    /// The result for each item.
     pub report: EditReport,
 }
 

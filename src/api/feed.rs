@@ -8,12 +8,12 @@ use super::query::Query;
 use crate::error::Result;
 use crate::query::Change;
 
-/// Of how many items a page tells.
+/// Most items of a page.
 const PAGE: usize = 500;
 
-/// What changed since a cursor was given, oldest first: [`Index::changes`](crate::Index::changes).
+/// The changes since a cursor, oldest first: [`Index::changes`](crate::Index::changes).
 ///
-/// Read some hundred at a time while you iterate. After an error it ends.
+/// They are read some hundred at a time during the iteration, which ends after an error.
 #[derive(Clone)]
 #[must_use = "the changes are there to be read"]
 pub struct Changes {

@@ -58,7 +58,7 @@ impl Index {
     /// The answers of all libraries for many paths, in order. A path that none can be is an error in its place.
     ///
     /// # Errors
-    /// What concerns all of them, as [`Query::match_path`].
+    /// Errors that concern all paths, as [`Query::match_path`].
     pub fn match_paths<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Result<Match>>> {
         self.query().match_paths(paths)
     }
@@ -95,9 +95,9 @@ impl Index {
         self.query().refresh()
     }
 
-    /// What was added, removed, changed and moved since a cursor was given, in all libraries, in the order in which the index
-    /// learned it: every listing, event and verification of any process counts. Without a cursor there is nothing yet, and
-    /// [`Changes::cursor`] is that of now.
+    /// Additions, removals, changes and moves since `cursor`, in all libraries, in the order in which the index learned them:
+    /// every listing, event and verification of any process counts. Without a cursor there are none yet, and
+    /// [`Changes::cursor`] is the current position.
     ///
     /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A cursor outlives processes.
     /// It is of one store, server and user. After a kill, who goes on from the last cursor that was kept misses nothing.
@@ -260,7 +260,7 @@ impl Index {
         found.into_iter().map(Proposal::of).collect()
     }
 
-    /// What kind of place the store is in: why it is slow, or does not work. Tries a lock.
+    /// Describes the store's folder: why it is slow, or does not work. Tries a lock.
     ///
     /// # Errors
     /// The store's.
@@ -268,7 +268,7 @@ impl Index {
         self.inner().store.info()
     }
 
-    /// What happened, counted.
+    /// Counters of the index.
     ///
     /// # Errors
     /// The store's.
@@ -290,7 +290,7 @@ impl Index {
         self.inner().reading.kind().key(rating_key)
     }
 
-    /// What a path of the server is called on this machine, as far as mappings tell.
+    /// Maps a path of the server to this machine.
     pub(crate) fn host_path<'p>(&self, path: &'p [u8]) -> Result<Cow<'p, [u8]>> {
         self.inner().queries.check_path(path)?;
         Ok(self.inner().reading.mappings().host_path(path))

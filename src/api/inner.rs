@@ -27,7 +27,7 @@ const LOOKED_AT_MS: i64 = 1_000;
 /// How long statistics wait until the folder is within its limit.
 const TIDIED: Duration = Duration::from_secs(2);
 
-/// What all handles of one open index share.
+/// The state that all handles of one open index share.
 pub(crate) struct Inner {
     /// How long calls may take that do not say so.
     pub deadline: Option<Duration>,
@@ -285,7 +285,7 @@ impl Inner {
 
 impl Forks for Inner {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        // What a call holds while it waits for the store, which is held next.
+        // Locks that a call holds while it waits for the store, whose locks come next.
         let mut held: Vec<Box<dyn Release>> = vec![Renewing::hold(&self, |inner| &inner.renewing), self.events.hold()];
         held.extend(self.reading.hold());
         held.extend([self.images.hold()]);

@@ -31,7 +31,7 @@ impl Library {
         self.reading.kind().key(rating_key)
     }
 
-    /// What a public key begins with: the rating key follows.
+    /// The prefix of a public key; the rating key follows.
     #[doc(hidden)]
     #[must_use]
     #[inline]
@@ -39,7 +39,7 @@ impl Library {
         self.reading.kind().key_prefix
     }
 
-    /// What is known of it: nothing of all libraries at once, nor of one that no listing of libraries has shown.
+    /// The stored facts of the library; `None` for all libraries at once, and for an unknown library.
     #[doc(hidden)]
     #[must_use]
     pub fn known(&self) -> Option<model::Library> {
@@ -90,7 +90,7 @@ impl Library {
     /// The answers for many paths, in order. A path that none can be is an error in its place.
     ///
     /// # Errors
-    /// What concerns all of them, as [`Query::match_path`].
+    /// Errors that concern all paths, as [`Query::match_path`].
     pub fn match_paths<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Result<Match>>> {
         self.query().match_paths(paths)
     }

@@ -232,7 +232,7 @@ impl<'q> Query<'q> {
     /// The answers for many paths, in order. A path that none can be is an error in its place.
     ///
     /// # Errors
-    /// What concerns all of them, as [`Query::match_path`].
+    /// Errors that concern all paths, as [`Query::match_path`].
     pub fn match_paths<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Result<Match>>> {
         let paths: Vec<P> = paths.into_iter().collect();
         let paths: Vec<&[u8]> = paths.iter().map(bytes_of).collect();

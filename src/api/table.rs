@@ -7,8 +7,8 @@ use crate::engine;
 use crate::engine::Terms;
 use crate::error::{Result, refuse};
 
-/// What the host keeps itself: values by exact name, with an expiry. No server is asked about them. A cheap handle, to clone
-/// and to use from any thread and process; it keeps its index open.
+/// A table of the host's own values by exact name, with an expiry. It sends no requests. The handle is cheap to clone and
+/// usable from any thread and process; it keeps its index open.
 ///
 /// ```
 /// use plexindex::{Index, Options, Terms};

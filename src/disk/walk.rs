@@ -362,8 +362,7 @@ impl Walk<'_> {
         })
     }
 
-    /// Pushes a subfolder onto the stack. One that a rule ignores is reported, and only the locations below it are pushed. A
-    /// link to a folder above it is reported as a loop; another link is kept for later. No rule ignores a location itself.
+    /// Pushes a subfolder; of an ignored one, which is reported, only the locations below. No rule ignores a location itself.
     fn enter(&self, parent: &ParentFolder<'_>, subfolder: &FolderEntry, thread: &mut WalkThread) {
         let outer_location = parent.folder.place;
         let is_out_of_scope = self.is_out_of_scope(outer_location);

@@ -1,7 +1,6 @@
 //! When to ask the server, and what: pure decisions over ages, tokens and counts. The time is passed in.
 //!
-//! What a source's change tokens are worth, it says itself ([`Trust`]); what follows from that stands in
-//! `docs/design/freshness.md`.
+//! Each source states how far its change tokens can be trusted ([`Trust`]); `docs/design/freshness.md` has the consequences.
 
 use crate::model::{Change, Hint, PathSearch, Trust};
 use crate::options::{Options, Ttl};
@@ -135,8 +134,8 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     Need::Probe
 }
 
-/// What a library needs whose listing was made at the token `listed`, now that a probe shows `shown`. With `told_all` set the
-/// source tells all changes, and deltas stand in for a listing for ever.
+/// Returns what a library needs: its listing was made at the token `listed`, and a probe shows `shown`. With `told_all` the
+/// source reports all changes, and deltas replace listings for ever.
 #[must_use]
 pub fn need_when_probed(age: &Age, listed: &str, shown: &Change, told_all: bool, policy: &Policy, now_ms: i64) -> Need {
     let since_listed = now_ms.saturating_sub(age.listed_ms);
@@ -149,7 +148,7 @@ pub fn need_when_probed(age: &Age, listed: &str, shown: &Change, told_all: bool,
     } else if told_all {
         Need::Delta
     } else if shown.trust == Trust::Exact || since_listed >= listing_due_ms(age.items, policy) {
-        // What is exact never ages: what a delta leaves out would be wrong for ever.
+        // Listings of an exact source never expire: an item that a delta missed would stay wrong for ever.
         Need::Listing
     } else {
         Need::Delta

@@ -83,7 +83,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// No answer yet: it would have to be waited for.
+    /// The answer for a question that would have to wait.
     #[must_use]
     pub fn not_yet(kind: &'static Kind) -> Self {
         Self {
@@ -153,11 +153,11 @@ impl<'a> Answer<'a> {
 /// Additional fields of the answer for a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FolderFacts {
-    /// What the folder is: a show, season, artist or album, or the type of the one item; [`ItemType::Other`] for no single one,
-    /// or several.
+    /// The type of the folder: a show, season, artist or album, or the type of its only item; [`ItemType::Other`] for none or
+    /// several.
     pub kind: ItemType,
-    /// Items of which a file lies below it.
+    /// Number of items with a file below it.
     pub items: u64,
-    /// Files below it.
+    /// Number of files below it.
     pub files: u64,
 }

@@ -19,19 +19,19 @@ use crate::platform::thread::on_several;
 
 /// Attempts to rebuild damaged segments for one page.
 const REBUILDS: u32 = 3;
-/// How long a walk goes on before it hands back what is left: who waits for it may tell how far it is, or give up.
+/// Duration of one step of a walk: between steps the caller can report progress or stop.
 const A_WHILE: Duration = Duration::from_millis(200);
 /// Threads that look for files beside the caller's, and how many files each looks for at a time.
 const OTHERS: usize = 3;
 const AT_ONCE: usize = 64;
 
-/// Which of the listed files a page has.
+/// The listed files that a page contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// All of them.
+    /// All files.
     All,
-    /// Those that are not on this machine's disk, those of items with several files, and the last one, behind which the next page
-    /// begins.
+    /// Files that are not on this machine's disk, files of items with several files, and the last file, where the next page
+    /// continues.
     NotOnDisk,
 }
 

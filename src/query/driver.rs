@@ -1,4 +1,4 @@
-//! One way for all queries: what is known is read, the plan gives a step, the step is done, until there is an answer.
+//! The loop of every query: read the snapshot, plan the next step, do it, until there is an answer.
 
 use super::answer::Answer;
 use super::planner::{Facts, KnownLibraries, ListStep, QueryState, QueryStep};
@@ -11,7 +11,7 @@ use crate::model::{Generation, IdentityId};
 use crate::platform::swap::Guard;
 use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, RefreshReason, SHORTLY, Syncing, Unverified};
 
-/// One turn of a query: what it reads from.
+/// The snapshot and the facts that one turn of a query reads.
 pub struct Turn<'t> {
     pub queries: &'t Queries,
     pub call: &'t Call<'t>,
@@ -28,7 +28,7 @@ pub trait Question {
     /// See [`Facts::verifies_first`].
     const VERIFIES_FIRST: bool;
 
-    /// Tells the source what the question is about, before a request for its libraries.
+    /// Announces the question to the source, before a request for its libraries.
     fn announce(&self, sync: &Syncing) {
         let _ = sync;
     }
@@ -38,7 +38,7 @@ pub trait Question {
     fn may_be_asked(&self, _: &Queries) -> bool {
         true
     }
-    /// Searches what is known, and fills in `found`, which may be large.
+    /// Searches the snapshot, and fills in `found`, which may be large.
     fn find<'t>(&self, turn: &Turn<'t>, found: &mut Self::Found<'t>) -> Result<()>;
     /// Hands the places of the libraries that it concerns to `each`, if it names none.
     fn asks_for(&self, turn: &Turn<'_>, found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
@@ -63,11 +63,11 @@ pub trait Question {
     }
     /// Libraries that were never fetched and may have it, when the caller has not the time to fetch them.
     fn unfetched(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Vec<LibraryRow>;
-    /// Libraries that this needs and that are not fresh.
+    /// Libraries that the question needs and that are not fresh.
     fn stale(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Vec<LibraryRow>;
-    /// Libraries that should list it, and do not: it may be new.
+    /// Libraries that should list the item but do not: it may be new.
     fn missing(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Vec<LibraryRow>;
-    /// Asks the server for it in these libraries; gives the server's failure. `unfetched`: none was ever fetched.
+    /// Searches these libraries on the server. Returns the server's error, if any. `unfetched`: none was ever fetched.
     fn search(
         &self,
         sync: &Syncing,
@@ -170,7 +170,7 @@ impl<Q: Question> Facts for TurnFacts<'_, '_, Q> {
     }
 
     fn missing(&self) -> bool {
-        // What has not moved has no more than was listed.
+        // A library that has not changed has no item beyond its listing.
         !self.turn.queries.sync.is_local() && !self.question.missing(self.turn, self.found).is_empty()
     }
 }
@@ -225,7 +225,7 @@ impl Queries {
         }
         let mut state = QueryState::new(snapshot.sequence(), now_ms);
         state.at_once = true;
-        // What most questions are. The plan needs no step either where none of its facts holds, and takes longer to see it.
+        // The usual case. The planner would find that no step is needed too, but takes longer.
         state.fresh = question.is_plain(&turn, &found) && known_fresh.unwrap_or_else(is_fresh);
         if !state.fresh && !Self::needs_no_step(&turn, question, &found, &mut state) {
             return Err(then);
@@ -234,7 +234,7 @@ impl Queries {
         Ok(question.answer(&turn, &found, state, |answer| give(then, answer)))
     }
 
-    /// Whether the plan's first step is the answer, and what was found is what the question means.
+    /// Whether the plan's first step is the answer, and the hit answers the question.
     #[inline(never)]
     fn needs_no_step<'t, Q: Question>(
         turn: &Turn<'t>,
@@ -256,7 +256,7 @@ impl Queries {
         self.answer_among(&mut self.reading.eviction_pin(false), call, question, then)
     }
 
-    /// The same for one question of a call, which wants these libraries.
+    /// Answers one question of a call for these libraries.
     pub fn answer_among<Q: Question, R>(
         &self,
         wanted: &mut EvictionPin<'_>,
@@ -349,7 +349,7 @@ impl Queries {
         is_stale(&self.sync.age(row), &self.policy, now_ms) && (!seen || row.held_back || row.due)
     }
 
-    /// Does a step.
+    /// Executes a step.
     fn take<Q: Question>(
         &self,
         step: QueryStep,
@@ -388,7 +388,7 @@ impl Queries {
         failure.map_or(Ok(()), |error| self.back_off_after(call, state, error))
     }
 
-    /// Why there is no such library.
+    /// The error for an unknown library.
     fn refusal(&self, call: &Call<'_>, snapshot: &Snapshot, failure: Option<Error>) -> Error {
         match (failure, call.library) {
             (Some(error), _) => error,

@@ -16,12 +16,12 @@ pub struct AnswerContext<'b> {
     pub owner: Option<&'b str>,
     /// The item that was recorded for the path and is not listed, and its library's title.
     pub recorded: Option<(&'b str, &'b str)>,
-    /// Whose view of which server answers.
+    /// The view that answers.
     pub identity: Option<IdentityId>,
 }
 
 impl AnswerContext<'_> {
-    /// That what was recorded is of no use.
+    /// Explains that the recorded item is not listed.
     fn unlisted(&self) -> String {
         self.recorded.map_or_else(String::new, |(key, library)| {
             format!(
@@ -48,14 +48,14 @@ fn unfetched(rows: &[LibraryRow]) -> (String, &'static str) {
     titles_of(rows, |row| !row.generation.is_fetched())
 }
 
-/// That the libraries have to be fetched.
+/// Explains that the libraries have to be fetched.
 fn fetch_once(rows: &[LibraryRow]) -> String {
     let (titles, were) = unfetched(rows);
     let what = if were == "were" { "libraries" } else { "library" };
     format!("{what} '{titles}' {were} never fetched: do so once (refresh)")
 }
 
-/// That there was no time for them; for those that were never fetched, where there are such.
+/// Explains that there was no time to fetch the libraries; only the unfetched ones are named, if any.
 fn too_late(rows: &[LibraryRow], kind: &Kind) -> String {
     if rows.is_empty() {
         let asked = kind.noun;
@@ -93,7 +93,7 @@ impl Queries {
         let kind = self.reading.kind();
         if answer.status == Status::Ok {
             let mut text = self.evident(answer, &path, raw) + &beside.unlisted();
-            // What would be listed with this very path may be new.
+            // An item with this path may be new on the server.
             if let Some(error) = failure.filter(|_| answer.reason == Reason::NotListed) {
                 text.push_str(&explain_failure(error, kind));
             }
@@ -165,7 +165,7 @@ impl Queries {
         text
     }
 
-    /// What speaks for a single item, or against it.
+    /// The evidence for or against a single item.
     fn evident(&self, answer: &Answer<'_>, path: &str, raw: &[u8]) -> String {
         let listed = answer
             .item()
@@ -286,7 +286,7 @@ pub fn explain_folder(
     text
 }
 
-/// That the server gave no answer, behind another sentence.
+/// Appendix to a sentence: the server did not answer.
 pub fn explain_failure(error: &Error, kind: &Kind) -> String {
     format!(" (and {}: {error})", cannot(error, kind))
 }

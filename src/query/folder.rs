@@ -24,17 +24,17 @@ use crate::sync::{Call, SearchTarget, Syncing, Unverified};
 /// A folder in question, normalised once.
 struct FolderQuestion<'p> {
     path: &'p Normal<'p>,
-    /// What the answer says besides: left here for who gets it.
+    /// Further fields of the answer, which the caller reads afterwards.
     facts: Cell<FolderFacts>,
-    /// What is below it was just asked for.
+    /// Whether the files below it were just requested.
     is_asked: Cell<bool>,
-    /// A file below it on this machine, once it was looked for.
+    /// A file below it on this machine, after a search.
     file: OnceCell<Option<Vec<u8>>>,
-    /// What is listed counts alone: the store is not read.
+    /// Whether only listed files count: the store is not read.
     at_once: bool,
 }
 
-/// What is known of a folder.
+/// The result for a folder.
 #[derive(Default)]
 struct FoundFolder<'t> {
     outcome: FolderResolution<'t>,
@@ -111,7 +111,7 @@ impl FolderQuestion<'_> {
             .collect()
     }
 
-    /// A library that is not asked and whose folder it is, by its title.
+    /// The title of a library outside of the question's scope that owns the folder.
     fn owner_elsewhere<'t>(&self, turn: &Turn<'t>) -> Option<&'t str> {
         let Scope::One(_) = turn.scope else { return None };
         let place = self
@@ -264,7 +264,7 @@ impl Question for FolderQuestion<'_> {
     fn stale(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
         let (queries, snapshot) = (turn.queries, turn.snapshot);
         let fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, turn.now_ms) == Need::Nothing;
-        // What most calls are; allocates nothing.
+        // The usual case, without an allocation.
         if snapshot.asked(turn.scope).iter().all(fresh) {
             return Vec::new();
         }
@@ -295,7 +295,7 @@ impl Question for FolderQuestion<'_> {
         owners
     }
 
-    /// Of a library that was fetched, the probe that comes before has merged what is new.
+    /// Searches unfetched libraries only: in fetched ones, the probe before this step has merged new items.
     fn search(
         &self,
         sync: &Syncing,
@@ -354,13 +354,13 @@ impl Question for FolderQuestion<'_> {
         }
         let mut answer = Answer::of_folder(queries.reading.kind(), outcome, &snapshot.rows, status);
         if rows.is_empty() && state.late == Some(status) {
-            // Of which library it would be is not known.
+            // Its library is unknown.
             answer.reason = Reason::NotFetched;
         }
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
         let now = turn.now_ms;
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
-        // What was invalidated below it, and could not be verified, may have gone.
+        // Invalidated items below it that could not be verified may be gone.
         let old = outcome.by_one_file && !self.is_remembered(turn, outcome, state.has_searched())?;
         answer.stale = old
             || fetched().any(|row| queries.has_expired(&state, row, now))

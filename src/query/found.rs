@@ -13,7 +13,7 @@ use crate::model::{self, Confidence, ItemType, MatchKind, Reason};
 use crate::platform::files::named;
 use crate::source::Kind;
 
-/// What became of a question.
+/// The outcome of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MatchStatus {
@@ -43,7 +43,7 @@ pub enum MatchStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Match {
-    /// What became of the question.
+    /// The outcome of the question.
     pub status: MatchStatus,
     /// How it was found.
     pub match_kind: Option<MatchKind>,
@@ -79,7 +79,7 @@ impl Match {
     /// Copies an answer; the error that it stands for, if it does.
     ///
     /// # Errors
-    /// That one.
+    /// The error of the answer.
     #[doc(hidden)]
     pub fn of(answer: &Answer<'_>) -> Result<Self> {
         let status = match answer.status {
@@ -116,7 +116,7 @@ impl Match {
     }
 }
 
-/// The answer for a folder: whose all files below it are, or why that is not one show or item.
+/// The answer for a folder: the show or item that owns all files below it, or why there is no single one.
 ///
 /// ```
 /// # fn told(folder: plexindex::Folder) {
@@ -132,8 +132,8 @@ pub struct Folder {
     /// The show or artist that they share, the season or album if all are of one, or the one item; else those that are below it,
     /// 16 at most.
     pub answer: Match,
-    /// What the folder is, where it is one: a [`Show`](ItemType::Show), a [`Season`](ItemType::Season), an
-    /// [`Artist`](ItemType::Artist), an [`Album`](ItemType::Album), or what kind the one item is of.
+    /// The kind of the folder: a [`Show`](ItemType::Show), a [`Season`](ItemType::Season), an [`Artist`](ItemType::Artist), an
+    /// [`Album`](ItemType::Album), or the kind of its only item. `None` for any other folder.
     pub kind: Option<ItemType>,
     /// How many items have a file below it. 0 where several folders fit by their end, and of a library that was never fetched,
     /// but for Plex's database.

@@ -23,7 +23,7 @@ enum By<'q> {
     Title(&'q str),
 }
 
-/// What the libraries that answer have.
+/// The hits in the libraries that answer.
 #[derive(Default)]
 struct FoundItems {
     /// With the place of their library: as many as an answer holds.

@@ -129,7 +129,7 @@ impl Queries {
         let mut wanted = self.reading.eviction_pin(true);
         let mut failed: Option<Error> = None;
         for (place, path) in paths.iter().enumerate() {
-            // A server that failed once is not asked again for each of the others.
+            // After one failure the server is not asked for the other paths.
             let call = Call {
                 offline: call.offline || failed.is_some(),
                 ..*call
@@ -146,7 +146,7 @@ impl Queries {
                 // Nothing could be fetched for the first: that concerns all of them.
                 Err(error) if place == 0 && error.status as i32 >= 200 => return Err(error),
                 Err(error) => {
-                    // What follows a server's failure fails for the same reason.
+                    // Later paths fail for the same reason as the first one.
                     let reason = failed.as_ref().filter(|_| error.status == Status::Offline);
                     each(&Answer::failed(self.reading.kind(), reason.unwrap_or(&error)));
                     if error.status as i32 >= Status::Store as i32 {
@@ -189,7 +189,7 @@ impl PathQuestion<'_> {
         Some(turn.snapshot.rows[place].library.title.as_str())
     }
 
-    /// Of a path that is not listed: the item that was recorded for it, and is not listed in its library either.
+    /// For a path that is not listed: the recorded item, if its library does not list it either.
     fn recorded_unlisted<'t>(&self, turn: &Turn<'t>, outcome: &Resolution<'_>) -> Option<(&'t str, &'t str)> {
         if !matches!(
             outcome.match_kind,
@@ -252,7 +252,7 @@ impl Question for PathQuestion<'_> {
         Ok(())
     }
 
-    /// Those that have it, else those that should.
+    /// The libraries that have the path, else those that should.
     fn asks_for(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, each: &mut dyn FnMut(usize)) {
         let found = outcome.found();
         for one in found {
@@ -327,13 +327,13 @@ impl Question for PathQuestion<'_> {
     fn stale(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> Vec<LibraryRow> {
         let (queries, snapshot) = (turn.queries, turn.snapshot);
         let fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, turn.now_ms) == Need::Nothing;
-        // What most calls are; allocates nothing.
+        // The usual case, without an allocation.
         if snapshot.asked(turn.scope).iter().all(fresh) {
             return Vec::new();
         }
         let asked: Vec<usize> = match turn.scope {
             Scope::One(place) => vec![place],
-            // Those that can own the path, those that were fetched before, and the others where they may have it too.
+            // Libraries that can own the path, those that were fetched before, and the others if they may have it too.
             Scope::All => {
                 let owns = snapshot.owners(self.path, queries.reading.mappings());
                 let others = !owns.contains(&true) && self.may_be_anywhere(turn, outcome);
@@ -414,7 +414,7 @@ impl Question for PathQuestion<'_> {
         if outcome.unverified {
             answer.reason = Reason::Unconfirmed;
         } else if rows.is_empty() && state.late == Some(status) {
-            // Of which library it would be is not known.
+            // Its library is unknown.
             answer.reason = Reason::NotFetched;
         }
         let status = answer.status;
@@ -444,7 +444,7 @@ impl Question for PathQuestion<'_> {
         let now = turn.now_ms;
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
-        // What a query found a while ago for a library that was never fetched has an age too.
+        // A search result of a library that was never fetched has an age too.
         let old = outcome
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())

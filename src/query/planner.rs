@@ -23,7 +23,7 @@ pub struct QueryState {
     pub begun_ms: i64,
     /// The deadline came first.
     pub late: Option<Status>,
-    /// Asking failed.
+    /// A request failed.
     pub failure: Option<Error>,
     /// Libraries were brought up to date, as far as it went: last those of this identity (0: none yet).
     pub refreshed: Option<IdentityId>,
@@ -57,7 +57,7 @@ pub enum KnownLibraries {
 pub enum ListStep {
     /// The query goes on with what is known.
     GoOn,
-    /// The server is asked which libraries it has.
+    /// Fetch the libraries of the server.
     Ask,
     /// The library does not exist, as far as may be found out.
     Refuse,
@@ -66,15 +66,15 @@ pub enum ListStep {
 /// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryStep {
-    /// Segments that are missing or damaged are made anew.
+    /// Rebuild missing or damaged segments.
     Rebuild,
-    /// They are lost each time: the query ends.
+    /// End the query: segments are lost after every rebuild.
     GiveUp,
-    /// The server is asked whether invalidated items that were found still exist.
+    /// Verify the invalidated items of the result.
     Verify,
-    /// A request searches the libraries of this identity that were never fetched.
+    /// Search the unfetched libraries of this identity on the server.
     SearchUnfetched(IdentityId),
-    /// Stale libraries are brought up to date.
+    /// Refresh stale libraries.
     Refresh,
     /// The clocks of libraries of this identity are read: what they should list is missing.
     Probe(IdentityId),
@@ -215,8 +215,7 @@ impl QueryState {
         if self.verified || !facts.may_ask() || !facts.unverified()? {
             return Ok(false);
         }
-        // What the server says of the item is news enough: whether its file became another item, the next query about it
-        // asks.
+        // The server's reply about the item is enough: the next query checks whether its file became another item.
         (self.verified, self.probed, self.searched) = (true, true, true);
         Ok(true)
     }

@@ -72,7 +72,7 @@ impl Queries {
         self.shown.check_path(path)
     }
 
-    /// What answers by the end of a path speak for.
+    /// The mappings that suffix matches propose.
     pub fn samples(&self) -> &MappingSamples {
         &self.samples
     }

@@ -1,4 +1,4 @@
-//! The change log: what other processes must learn, written in the transaction that does it, and trimmed later.
+//! The change log: changes for other processes, written in the transaction that makes them, and trimmed later.
 
 use rusqlite::params;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
@@ -16,7 +16,7 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 pub struct LoggedChange {
     /// The library's number; 0: all.
     pub library: LibraryId,
-    /// What happened.
+    /// The kind of change.
     pub kind: LoggedKind,
     /// The path; empty if the change concerns no path.
     pub path: Vec<u8>,
@@ -34,9 +34,9 @@ pub enum LoggedKind {
     Matched = 1,
     /// A confirmed match was removed: likewise.
     Forgotten = 2,
-    /// A path is not to be answered before it was confirmed.
+    /// A path was invalidated: it must be verified before it is returned.
     UnverifiedPath = 3,
-    /// The same for an item.
+    /// An item was invalidated.
     UnverifiedItem = 4,
     /// A request confirmed the path.
     VerifiedPath = 5,
@@ -47,9 +47,9 @@ pub enum LoggedKind {
     Library = 7,
     /// A single item was removed from the listing.
     Removed = 8,
-    /// A single item came to the listing, or changed.
+    /// A single item was added to the listing, or changed.
     Added = 9,
-    /// Change tokens, counts or hints of libraries changed, and nothing that an answer's item depends on.
+    /// Change tokens, counts or hints of libraries changed, but no item of an answer.
     Freshness = 10,
     /// A listing replaced an earlier one; the feed reports the differences.
     Listed = 11,
@@ -153,18 +153,18 @@ impl Tx<'_> {
         self.change(identity, LibraryId::ALL, LoggedKind::Library, b"", "")
     }
 
-    /// Logs that the freshness of libraries changed. Fast lookups go on with what they have.
+    /// Logs that the freshness of libraries changed. Fast lookups continue with their snapshot.
     pub fn freshness_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
         self.change(identity, LibraryId::ALL, LoggedKind::Freshness, b"", "")
     }
 }
 
-/// How often old changes are trimmed, in transactions.
+/// Number of transactions between two trims of old changes.
 const TRIM_EVERY: u64 = 1_024;
-/// Transactions whose changes are kept for those who have read an earlier state.
+/// Number of transactions whose changes are kept for processes with an earlier snapshot.
 const KEPT: u64 = 4 * TRIM_EVERY;
 
-/// Keeps the table of changes from growing without bound, whatever is or is not recorded and compacted.
+/// Trims the change log once in a while, so that it stays bounded.
 pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     if tx.sequence.0.is_multiple_of(TRIM_EVERY) {
         trim(tx, Sequence(tx.sequence.0.saturating_sub(KEPT)))?;

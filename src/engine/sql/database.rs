@@ -19,7 +19,7 @@ const EARLIER: &str = "plexindex-2";
 /// The lowest `user_version` of format 2 that is read.
 const OLDEST: i64 = 9;
 
-/// What `SQLite` puts beside a database.
+/// Suffixes of the files that `SQLite` puts beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 impl StoreFolder {
@@ -33,7 +33,7 @@ impl StoreFolder {
         if files::regular(self.path(), [database]).map_err(cannot)? != [None] {
             return Ok(()); // another process was faster
         }
-        // Of a database that is not there any more; the new one must not take them for its own.
+        // Left from a removed database; the new one must not use them.
         for end in COMPANIONS {
             gone(files::remove(&self.companion(end))).map_err(cannot)?;
         }

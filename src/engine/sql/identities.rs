@@ -15,7 +15,7 @@ use crate::model::{IdentityId, LibraryId, Server};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
-/// How often it is noted that an identity is used.
+/// Interval at which the use of an identity is stored.
 pub const USE_NOTED_MS: i64 = 86_400_000;
 
 /// Stands for the last use of an identity that is never forgotten.
@@ -94,7 +94,7 @@ impl Store {
         self.accepted(endpoint, server, None, Deadline::NONE)
     }
 
-    /// Whether it is known which server an identity is of.
+    /// Whether the server of an identity is known.
     pub fn is_named(&self, identity: IdentityId) -> Result<bool> {
         Ok(!self.machine_identifier(identity)?.starts_with(UNNAMED))
     }
@@ -169,7 +169,7 @@ impl Store {
     pub fn note_use(&self, identity: IdentityId, now_ms: i64) -> Result<bool> {
         self.open_late(BUSY);
         let known = self.try_read(|connection| {
-            // Those of users who were named are never forgotten.
+            // Identities of named users are never forgotten.
             connection.find_value::<i64>(
                 "SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2",
                 params![identity, TOKEN_DIGEST_LENGTH],

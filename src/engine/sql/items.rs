@@ -19,7 +19,7 @@ pub struct ItemRow {
     pub id: i64,
     /// The item itself.
     pub item: Item,
-    /// The change sequence at which it came singly; 0: with a listing.
+    /// The change sequence at which it was added after the listing; 0 if it is from the listing.
     pub since: Sequence,
 }
 
@@ -27,9 +27,9 @@ pub struct ItemRow {
 pub const ABOVE: &str = "LEFT JOIN parents p ON p.id = i.parent AND p.above IS NOT NULL \
      LEFT JOIN parents s ON s.id = coalesce(p.above, i.parent)";
 
-/// A library of at most so many pages is read by its index and sorted, page by page.
+/// Most pages of a library that is read by its index and sorted, page by page.
 const PAGES: i64 = 4;
-/// Row numbers that a page looks through for each of its items, before it goes on by the library's index.
+/// Row numbers that a page scans for each of its items, before it switches to the library's index.
 const DENSE: i64 = 64;
 
 impl FromCells for ItemRow {
@@ -78,7 +78,7 @@ impl Store {
         generation: Generation,
         each: &mut dyn FnMut(Item, Sequence) -> Result<()>,
     ) -> Result<()> {
-        // Batches: the connection's lock is let go between them, and no read transaction outlives a batch.
+        // Batches: the connection is unlocked between them, and no read transaction outlives a batch.
         let mut after = 0_i64;
         loop {
             let batch = self.read(|c| {
@@ -107,12 +107,12 @@ impl Store {
         Ok(rows.into_iter().map(|row| (row.id, row.item)).collect())
     }
 
-    /// The item with this rating key, as the generation that answers has it.
+    /// The item with this rating key in the current generation.
     pub fn item(&self, library: LibraryId, generation: Generation, rating_key: &str) -> Result<Option<Item>> {
         Ok(self.items_of(library, generation, &[rating_key])?.pop().flatten())
     }
 
-    /// The items with these rating keys, as the generation that answers has them: in the keys' order.
+    /// The items with these rating keys in the current generation, in the keys' order.
     pub fn items_of(
         &self,
         library: LibraryId,
@@ -129,13 +129,13 @@ impl Store {
         })
     }
 
-    /// Whether the generation that answers has this item just so.
+    /// Whether the current generation has this item without a difference.
     pub fn has(&self, row: &LibraryRow, item: &Item) -> Result<bool> {
         let known = self.read(|c| visible(c, row.id, row.generation, &item.rating_key))?;
         Ok(known.is_some_and(|(_, known)| known == digest(item)))
     }
 
-    /// Whether the generation that answers has an item with one of these rating keys.
+    /// Whether the current generation has an item with one of these rating keys.
     pub fn has_any(&self, row: &LibraryRow, rating_keys: &[String]) -> Result<bool> {
         if rating_keys.is_empty() {
             return Ok(false);
@@ -150,7 +150,7 @@ impl Store {
         })
     }
 
-    /// Hands over the rating keys of the generation that answers, in no order.
+    /// Passes the rating keys of the current generation to `each`, in no order.
     pub fn keys(&self, row: &LibraryRow, each: &mut dyn FnMut(&str)) -> Result<()> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
@@ -187,8 +187,8 @@ fn check_whole(connection: &Connection, library: LibraryId, generation: Generati
 
 /// The rows of a generation with a number above `after`, by number, at most `limit`.
 ///
-/// The rows of a listing follow each other, so a large library is read in the order of the table. Where other libraries' rows
-/// lie between, its index finds the next ones: to sort them for each page would take the square of their number.
+/// The rows of a listing are consecutive, so a large library is read in the order of the table. Between them may be rows of
+/// other libraries: then the index finds the next ones. Sorting them for each page would take quadratic time.
 pub fn batch(
     connection: &Connection,
     library: LibraryId,

@@ -20,11 +20,11 @@ use crate::platform::deadline::Deadline;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools)] // columns of a row
 pub struct LibraryRow {
-    /// The store's own number of it.
+    /// Its number in the store.
     pub id: LibraryId,
     /// As the last probe showed it.
     pub library: Library,
-    /// The last probe showed it.
+    /// Whether the last probe showed it.
     pub present: bool,
     /// The change sequence of the last probe.
     pub probed_sequence: Sequence,
@@ -34,17 +34,17 @@ pub struct LibraryRow {
     pub generation: Generation,
     /// When it was last used, Unix ms, to the hour.
     pub asked_ms: i64,
-    /// The change sequence since when that generation answers.
+    /// The change sequence at which that generation was published.
     pub listed_sequence: Sequence,
     /// Items of that listing.
     pub items: u64,
-    /// How many it had at `listed_token`: what came or went singly since makes a difference.
+    /// Number of items at `listed_token`, without single items added or removed since.
     pub told_items: u64,
     /// The change token before that listing's first page.
     pub listed_token: String,
     /// When that listing was completed, Unix ms.
     pub listed_ms: i64,
-    /// When it was last seen to be current, Unix ms.
+    /// When it was last found to be current, Unix ms.
     pub checked_ms: i64,
     /// It expires early: a scan ran while it was made, or its counts disagree.
     pub provisional: bool,
@@ -58,11 +58,11 @@ pub struct LibraryRow {
     pub due_sequence: Sequence,
     /// Segment of the listing, if it has one.
     pub segment: Option<ListingName>,
-    /// Single items that came or went up to this sequence are in it.
+    /// The segment has single items added or removed up to this sequence.
     pub segment_sequence: Sequence,
     /// The table of its confirmed matches; `None`: nothing was recorded.
     pub matches: Option<TableId>,
-    /// How many of them segments have.
+    /// Number of these matches that are in segments.
     pub merged_matches: u64,
     /// A hint from an event that no probe has followed up yet.
     pub hint: Hint,
@@ -190,7 +190,7 @@ impl Store {
         self.read(|connection| one_library(connection, id))
     }
 
-    /// How many libraries and items an identity has now.
+    /// Number of libraries and items of an identity.
     pub fn counts(&self, identity: IdentityId) -> Result<[u64; 2]> {
         self.read(|connection| {
             connection.row(

@@ -1,4 +1,4 @@
-//! Full listings: begun, stored page by page, finished or taken up again.
+//! Full listings: begun, stored page by page, finished or resumed.
 //!
 //! A listing that will become generation g + 1 writes `born = g + 1` and `died = g + 1` only, so nothing that it does shows
 //! before the one row of `libraries` says g + 1; and a second attempt at g + 1 may find what a first one left, and use it.
@@ -22,7 +22,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::{Change, Generation, IdentityId, Item, LibraryId, ListingName, Sequence};
 use crate::platform::deadline::Deadline;
 
-/// Rows that a continuation fetches again, to see that the list did not move.
+/// Rows that a resumed listing fetches again, to check that the list did not move.
 pub const OVERLAP: usize = 50;
 /// Rows that one transaction marks as gone.
 const SLICE: usize = 5_000;
@@ -36,11 +36,11 @@ pub struct Listing {
     pub generation: Generation,
     /// Which of the library's partitions is being listed.
     pub partition: usize,
-    /// Where its next page begins.
+    /// The position of its next page.
     pub position: u64,
     /// Rows that the server returned so far, over all partitions.
     pub rows: u64,
-    /// Those of them that have a rating key.
+    /// Number of these rows that have a rating key.
     pub keyed: u64,
     /// Rows of all partitions begun, as the server counts them; `None` when it does not say.
     pub total: Option<u64>,
@@ -56,7 +56,7 @@ pub struct Listing {
     pub touched_ms: i64,
     /// Pages stored.
     pub pages: u64,
-    /// Some row differs from the generation that answers.
+    /// Whether a row differs from the current generation.
     pub changed: bool,
 }
 
@@ -83,7 +83,7 @@ impl OverlapKeys {
     }
 }
 
-/// How long a call has for its first look at what it fetched: until then no process evicts it.
+/// Time after a fetch in which no process evicts the library: the call that fetched it reads it first.
 const WANTED_MS: i64 = 10_000;
 
 /// The outcome of a finished listing.
@@ -165,7 +165,7 @@ impl Store {
             seen::note_page(tx, next.library, next.pages.cast_signed(), ids)?;
             next.pages += 1;
             save(tx, &next)?;
-            // Sweeping while listing: the store never holds more than two generations.
+            // Swept during the listing: the store never holds more than two generations.
             let swept = sweep_slice(tx, 2 * items.len())?;
             self.may_have_orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
             Ok(Some(next))
@@ -174,7 +174,7 @@ impl Store {
         Ok(())
     }
 
-    /// How many distinct items the listing found so far.
+    /// Number of distinct items that the listing found so far.
     pub fn distinct(&self, listing: &Listing) -> Result<u64> {
         self.read(|connection| {
             let seen = seen::all(connection, listing.library)?;
@@ -196,7 +196,7 @@ impl Store {
         })
     }
 
-    /// Marks the rows that a listing did not find as gone from its generation on. Nothing shows yet.
+    /// Marks the rows that a listing did not find as removed from its generation on. Readers do not see this yet.
     pub fn mark_gone(&self, listing: &mut Listing, deadline: Deadline) -> Result<()> {
         let gone: Vec<i64> = self.read(|connection| {
             let seen = seen::all(connection, listing.library)?;
@@ -234,7 +234,7 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the listing the one that answers: one short transaction. Without a change the generation stays.
+    /// Publishes the listing in one short transaction. Without a change the generation stays.
     pub fn finish_listing(
         &self,
         identity: IdentityId,
@@ -286,7 +286,7 @@ impl Store {
             if listing.changed || !before.generation.is_fetched() {
                 tell_listing(tx, &before, listing.generation, finished.items)?;
             }
-            // Without a change, answers stay the same.
+            // Without a change, results stay the same.
             if finished.segment.is_some() || listing.changed {
                 tx.libraries_changed(identity)?;
             } else {
@@ -396,7 +396,7 @@ fn store_items(
                 ids.push(id);
                 listing.changed |= different;
             }
-            // As if the page had not had it.
+            // Skipped, as if it were not on the page.
             None => listing.keyed = listing.keyed.saturating_sub(1),
         }
     }

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence, TableId};
 use crate::platform::deadline::Deadline;
 
-/// What [`Store::record_matches`] did, and found in the store.
+/// The result of [`Store::record_matches`].
 pub struct RecordedMatches<T> {
     /// The incarnation and the change sequence of the write.
     pub at: (Incarnation, Sequence),
@@ -32,8 +32,8 @@ pub struct RecordedMatches<T> {
 type Match = (String, Sequence);
 
 impl Store {
-    /// Stores confirmed matches in one transaction, with what `then` does besides. `None` when the library is not in the store
-    /// any more: it was cleared, and has another number by now.
+    /// Stores confirmed matches and runs `then` in one transaction. `None` if the library was cleared, and so has another
+    /// number now.
     pub fn record_matches<T>(
         &self,
         row: &LibraryRow,
@@ -41,10 +41,10 @@ impl Store {
         deadline: Deadline,
         mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<RecordedMatches<T>>> {
-        // Before it: the write may go to another database than the one that was read.
+        // Read before the write, which may go to another database than the one that was read.
         let incarnation = self.incarnation();
         self.write(deadline, |tx| {
-            // As it is by now: it may have got another identity and another listing since the caller read it.
+            // Read again: it may have got another identity and another listing since the caller read it.
             let known = tx.last_write.filter(|library| library.id == row.id);
             let Some(mut library) = known.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
                 return Ok(None);

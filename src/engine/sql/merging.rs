@@ -1,4 +1,4 @@
-//! Single items that come to, change in or go from the listing that answers, between two full listings.
+//! Single items that are added to, changed in or removed from the current listing, between two full listings.
 
 use rusqlite::params;
 
@@ -95,12 +95,12 @@ impl Store {
         })
     }
 
-    /// Takes an item that the library does not have any more out of the generation that answers.
+    /// Removes an item that the library does not have any more from the current generation.
     pub fn remove_item(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| remove(tx, row, rating_key))
     }
 
-    /// The same, with what hosts confirmed of it: it was asked for, and does not come back.
+    /// Removes an item and its confirmed matches: the server said that it does not exist.
     pub fn lose_item(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             forget_item(tx, row.id, rating_key)?;
@@ -124,7 +124,7 @@ fn remove(tx: &Tx<'_>, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<(
     tx.change_of_items(&library, LoggedKind::Removed, rating_key, (was, 0))
 }
 
-/// Whether an item came or went singly after a change sequence.
+/// Whether a single item was added or removed after a change sequence.
 fn is_newer(tx: &Tx<'_>, library: LibraryId, rating_key: &str, asked: Sequence) -> rusqlite::Result<bool> {
     tx.has(
         "SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND since > ?3",

@@ -20,8 +20,8 @@ use crate::error::Error;
 use crate::model::Sequence;
 use crate::platform::files::Inode;
 
-/// What is known of the database that is open. When another takes its place, or the page is made anew, the next one is
-/// hung behind it: readers come here without a lock, so none is ever changed or freed before the end.
+/// The files of the open database. When the database or the page is replaced, the next entry is appended behind this one:
+/// readers take no lock, so an entry is never changed, or freed before the store.
 #[derive(Default)]
 pub struct OpenFiles {
     pub id: u64,
@@ -33,9 +33,9 @@ pub struct OpenFiles {
     file: Option<Inode>,
     database: PathBuf,
     place: PathBuf,
-    /// What `-wal` and `-shm` were, and their names.
+    /// The paths of `-wal` and `-shm`, and the files that were opened.
     log: [(PathBuf, Option<Inode>); 2],
-    /// Until then the last check of the names holds.
+    /// The last check of the names is valid until then.
     until: AtomicU64,
     /// A check found another file, or none, under a name. What comes back later may have missed commits.
     gone: AtomicBool,
@@ -88,12 +88,12 @@ impl OpenFiles {
         }
     }
 
-    /// Whether a connection that is open leads to it: a copy has its id, and is another file.
+    /// Whether an open connection leads to this database. A copy has the same id, but is another file.
     pub fn is_of(&self, slot: &LazyConnection) -> bool {
         slot.id() == Some(self.id) && slot.file() == self.file
     }
 
-    /// Whether these are its files.
+    /// Whether these are the files of this database.
     pub fn is_of_files(&self, files: &StoreFiles) -> bool {
         let log = self.log.iter().zip(&files.log);
         self.file == Some(files.database.file) && log.into_iter().all(|((_, file), now)| *file == Some(now.file))
@@ -110,7 +110,7 @@ impl OpenFiles {
         Inode::of(&self.database) == self.file
     }
 
-    /// The last of the chain.
+    /// The last entry of the chain.
     #[inline]
     pub fn newest(&self) -> &Self {
         let mut newest = self;
@@ -120,7 +120,7 @@ impl OpenFiles {
         newest
     }
 
-    /// Hangs the next one behind this one, unless another thread was faster.
+    /// Appends the next entry behind this one, unless another thread was faster.
     pub fn follow(&self, next: Self) {
         let _ = self.next.set(Box::new(next));
     }
@@ -151,7 +151,7 @@ impl OpenFiles {
         true
     }
 
-    /// Whether the page has its name, and had it at every check.
+    /// Whether the page has its name now, and had it at every check.
     pub fn is_page_valid(&self) -> bool {
         self.own_page().is_some_and(|page| page.is_at(&self.place))
     }

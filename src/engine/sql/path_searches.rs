@@ -1,4 +1,4 @@
-//! Paths that the server was asked about, so that no process asks again too soon.
+//! Path searches: paths that were searched on the server, so that no process repeats a search too soon.
 
 use rusqlite::params;
 
@@ -32,7 +32,7 @@ pub enum ProbeOutcome {
 const PREMISE_KEPT_MS: i64 = 400 * 86_400_000;
 
 impl Store {
-    /// When the server was asked about the path with this hash.
+    /// The search for the path with this hash.
     pub fn path_search(&self, identity: IdentityId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
         self.read(|connection| {
             connection.find(
@@ -49,8 +49,8 @@ impl Store {
         })
     }
 
-    /// When the server was last asked about any path, and how often since `since_ms`. Those of the future are of a
-    /// clock that was set back: they are not counted.
+    /// When any path was last searched on the server, and how often since `since_ms`. Searches in the future, from before the
+    /// clock was set back, are not counted.
     pub fn last_path_search(&self, identity: IdentityId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
         self.read(|connection| {
             connection.row(
@@ -62,7 +62,7 @@ impl Store {
         })
     }
 
-    /// When the server was last asked whether anything moved, because a path was not listed, and what became of that.
+    /// The last probe because of a path that is not listed: its time and its outcome.
     pub fn last_probe_for_path(&self, identity: IdentityId) -> Result<Option<(i64, ProbeOutcome)>> {
         self.read(|connection| {
             connection.find(
@@ -80,7 +80,7 @@ impl Store {
         })
     }
 
-    /// Notes such a probe.
+    /// Stores the outcome of a probe because of a path that is not listed.
     pub fn note_probe_for_path(
         &self,
         identity: IdentityId,
@@ -96,7 +96,7 @@ impl Store {
         self.note_outcome(identity, PROBE, 0, now_ms, found, deadline)
     }
 
-    /// Whether what a source depends on was found to be so, within a day. The hash is that of its words.
+    /// The stored outcome of a check that a source depends on, if it is less than a day old. `hash`: of the check's text.
     pub fn precondition(&self, hash: u64, now_ms: i64) -> Result<Option<bool>> {
         let known = self.path_search(IdentityId::ALL, PROBE, hash)?;
         Ok(known
@@ -110,12 +110,12 @@ impl Store {
         Ok(known.map(|known| known.found))
     }
 
-    /// Notes it: for every user of the store.
+    /// Stores the outcome of such a check, for every user of the store.
     pub fn store_precondition(&self, hash: u64, now_ms: i64, holds: bool, deadline: Deadline) -> Result<()> {
         self.note_path_search(IdentityId::ALL, PROBE, hash, now_ms, holds, deadline)
     }
 
-    /// Notes that the server was asked about a path, and whether it had it.
+    /// Stores that a path was searched on the server, and whether it was found.
     pub fn note_path_search(
         &self,
         identity: IdentityId,

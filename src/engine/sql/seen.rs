@@ -1,4 +1,4 @@
-//! Items that a listing under way has found, a page a row: what it did not find is gone at its end.
+//! Items that a listing under way has found, one row for each page. Items that it did not find are removed at its end.
 
 use rusqlite::{Connection, params};
 
@@ -54,7 +54,7 @@ pub fn all(connection: &Connection, library: LibraryId) -> rusqlite::Result<Seen
 pub struct SeenRows(Vec<(i64, i64)>);
 
 impl SeenRows {
-    /// Of runs in any order, each from its first number to its last one.
+    /// Sorts and joins runs, each from its first number to its last one, included.
     fn new(mut runs: Vec<(i64, i64)>) -> Self {
         runs.sort_unstable();
         runs.dedup_by(|next, run| {

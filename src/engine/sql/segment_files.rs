@@ -78,7 +78,7 @@ struct SegmentFile {
 /// The segments that the database names, at one moment.
 #[derive(Default)]
 struct NamedSegments {
-    /// Of each library the segment of its listing, and the change sequence that any later one is of.
+    /// The listing segment of each library, and the lowest change sequence of a later one.
     listings: HashMap<LibraryId, (Option<ListingName>, Sequence)>,
     records: HashSet<SegmentName>,
     sequence: Sequence,

@@ -1,4 +1,4 @@
-//! A whole view of the store at one moment, and what happened since.
+//! The whole state of the store at one moment, and the changes since.
 
 use std::sync::atomic::Ordering;
 
@@ -20,20 +20,20 @@ use crate::engine::segment::match_of;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
 
-/// Changes of more are not read one by one, but all of the state is.
+/// Most changes read one by one. With more, the whole state is read.
 const MOST: i64 = 2_000;
 
-/// Everything that a process needs in order to answer, read at one moment.
+/// The data that a process needs to answer, read at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StoreState {
     /// The change sequence of that moment.
     pub sequence: Sequence,
-    /// The incarnation that this is of.
+    /// The incarnation that it was read from.
     #[serde(skip)]
     pub incarnation: Incarnation,
     /// The libraries that the last probe showed, in the server's order.
     pub libraries: Vec<LibraryRow>,
-    /// The segments of what hosts recorded.
+    /// The segments of hosts' records.
     pub manifest: Manifest,
     /// Confirmed matches and single items that came or went since segments and segments were made, oldest first; then what is
     /// not to be answered. Of [`StoreState::continued`] libraries all that happened since.
@@ -59,7 +59,7 @@ pub fn state_of(
 
 /// The change sequences that a process knows beyond the files that the database names.
 pub trait KnownSequences {
-    /// Says up to which change sequences the single items of a library are known.
+    /// Raises the change sequence up to which the single items of a library are known.
     fn raise(&self, row: &mut LibraryRow);
     /// Returns the change sequence up to which the caller knows the hosts' records.
     fn records_known_to(&self, manifest: &Manifest) -> Sequence;
@@ -67,7 +67,7 @@ pub trait KnownSequences {
     fn changes_known_to(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence>;
 }
 
-/// Only what the rows say is known.
+/// The sequences in the database: the caller knows nothing more.
 pub struct DatabaseSequences;
 
 impl KnownSequences for DatabaseSequences {

@@ -16,7 +16,7 @@ use crate::model::Sequence;
 use crate::platform::files::{self, Inode};
 use crate::platform::stamp::boot;
 
-/// Of how many timelines tokens are known.
+/// Most timelines whose tokens are stored.
 const KEPT: i64 = 1_000;
 
 impl Store {

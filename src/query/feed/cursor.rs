@@ -9,7 +9,7 @@ use crate::model::{Generation, IdentityId, LibraryId, Sequence};
 const VERSION: &str = "c1";
 /// Marks the position within a full listing, instead of one in the log.
 const FULL: &str = "full";
-/// What stands before the end of an iteration.
+/// The prefix of the end of an iteration.
 const END: &str = "to";
 
 /// A reader of the feed.

@@ -30,7 +30,7 @@ const LOOKED: Duration = Duration::from_millis(50);
 /// asked.
 const ASKED: Duration = Duration::from_secs(1);
 
-/// What happened to a file, or to a library.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChangeKind {
@@ -67,7 +67,7 @@ impl fmt::Display for ChangeKind {
     }
 }
 
-/// What happened to an item's file, or to a library. It shows as the word for it, with the item.
+/// A change of an item's file, or of a library. It is displayed as its kind and the item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -170,7 +170,7 @@ impl Queries {
         let begun = Instant::now();
         let reader = FeedCursor::from_text(cursor)?;
         let mut looked_at_age: Option<Instant> = None;
-        // What the version page showed when the database was asked, and when that was.
+        // The sequence on the version page when the database was last asked, and the time.
         let mut seen: Option<(Option<u64>, Instant)> = None;
         loop {
             let wait = self.store.commit_waited_for();
@@ -181,7 +181,7 @@ impl Queries {
                 Some((_, at)) if shown.is_none() => at.elapsed() < ASKED,
                 _ => false,
             };
-            // What makes the server due is committed, but for an age.
+            // All reasons to ask the server are committed, except the age of a listing.
             let is_old = looked_at_age.is_none_or(|at| at.elapsed() >= ASKED);
             let looks_at_age = !call.offline && (!is_known || is_old);
             if !is_known {
@@ -250,7 +250,7 @@ impl Queries {
         let (now, last) = (coarse_ms(), self.due_told_ms.load(Ordering::Relaxed));
         let pause = u64::try_from(ASKED.as_millis()).unwrap_or(u64::MAX);
         let is_time = last == 0 || now.saturating_sub(last) >= pause;
-        // Of two threads one tells.
+        // Only one of two threads reports it.
         is_time
             && self
                 .due_told_ms

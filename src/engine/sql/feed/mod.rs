@@ -124,10 +124,10 @@ impl FeedQuery<'_> {
     fn is_known(&self, timeline: i64, position: FeedPosition) -> rusqlite::Result<bool> {
         let end = end_of(self.c, timeline)?;
         let FeedPosition::Log(place) = position else {
-            // Of what it has read, nothing says when it was committed.
+            // Nothing says when the rows that it has read were committed.
             return Ok(end == Some(NO_END));
         };
-        // Of a later state than this: the store was restored, or lost its last writes.
+        // A later position than the end: the store was restored, or lost its last writes.
         Ok(end.is_some_and(|end| place <= FeedPlace::at(end))
             && self.identity_from()? < place.sequence
             && place.sequence <= sequence_of(self.c)?.next())
