@@ -1,4 +1,4 @@
-//! What is known of servers, and the mappings that are proposed.
+//! Facts about servers, and proposed mappings.
 
 use std::path::PathBuf;
 use std::time::Duration;

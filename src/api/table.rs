@@ -1,4 +1,4 @@
-//! What a host keeps itself.
+//! Tables of the host's own values.
 
 use std::sync::Arc;
 

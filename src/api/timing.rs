@@ -1,4 +1,4 @@
-//! What a call took, for the totals; and a line in the log for a call that was slow.
+//! Duration of calls, for the totals, and a log line for slow calls.
 
 use std::fmt::Write;
 use std::time::Duration;

@@ -193,7 +193,7 @@ impl Syncing {
     }
 
     /// Runs `work`, or returns `None` if another thread or process runs it already.
-    pub(super) fn unless_under_way<T>(
+    pub(super) fn run_unless_running<T>(
         &self,
         what: &str,
         deadline: Deadline,

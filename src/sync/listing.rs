@@ -24,10 +24,10 @@ impl SyncJob<'_> {
             silence: None,
             ..self.bounds
         };
-        SyncJob { bounds, ..*self }.list_patiently(row, why)
+        SyncJob { bounds, ..*self }.list_without_silence_limit(row, why)
     }
 
-    fn list_patiently(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
+    fn list_without_silence_limit(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
         let sync = self.sync;
         let now = sync.clock.now_ms();
         let begun = Instant::now();

@@ -99,8 +99,8 @@ impl<'t> PartitionCursor<'t> {
         if !self.overlaps(&items) || total_moved || end.moved {
             return Ok(None);
         }
-        if counts_too_far(end) || end.next.is_some_and(|next| next <= self.position || end.rows == 0) {
-            return Err(gives_nothing(library, end, self.position));
+        if exceeds_limits(end) || end.next.is_some_and(|next| next <= self.position || end.rows == 0) {
+            return Err(contradicts_itself(library, end, self.position));
         }
         self.rows += end.rows;
         if end.next.is_some() && end.total.is_some_and(|total| self.rows > total) {
@@ -374,13 +374,13 @@ fn no_thread(error: &std::io::Error) -> Error {
 }
 
 /// Whether counts or positions are too large for a library: their sums would overflow, and the store has no such position.
-fn counts_too_far(end: &PageEnd) -> bool {
+fn exceeds_limits(end: &PageEnd) -> bool {
     const MOST_ROWS: u64 = 1 << 40;
     end.rows.max(end.total.unwrap_or(0)) > MOST_ROWS || end.next.is_some_and(|next| i64::try_from(next).is_err())
 }
 
 /// The error for a server that contradicts itself.
-fn gives_nothing(library: &Library, end: &PageEnd, position: u64) -> Error {
+fn contradicts_itself(library: &Library, end: &PageEnd, position: u64) -> Error {
     let total = end.total.map_or_else(|| "more".to_owned(), |total| total.to_string());
     Error::new(
         Status::BadAnswer,

@@ -58,7 +58,7 @@ impl Syncing {
             library: Some(library),
             ..*call
         };
-        let found = self.look_for(call, |snapshot| {
+        let found = self.find_or_probe(call, |snapshot| {
             self.check_view(call, snapshot)?;
             let Resolved::Scope(Scope::One(place)) = library.resolve(snapshot)? else {
                 return Ok(None);
@@ -70,7 +70,7 @@ impl Syncing {
 
     /// Finds something in the snapshot. Asks the server if the call's libraries are unknown, and again if another process
     /// cleared them at once. `None` if the call is for all libraries and the server shows none.
-    pub(super) fn look_for<T>(
+    pub(super) fn find_or_probe<T>(
         &self,
         call: &Call<'_>,
         mut find: impl FnMut(&Snapshot) -> Result<Option<T>>,

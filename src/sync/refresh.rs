@@ -89,7 +89,7 @@ impl Syncing {
             }
             let what = format!("image{}", row.id.0.rem_euclid(LOCKS));
             // A segment that another thread or process builds serves all.
-            let made = self.unless_under_way(&what, call.deadline, || {
+            let made = self.run_unless_running(&what, call.deadline, || {
                 let now = self.store.library_row(row.id)?;
                 if !now.present || !self.images.has_many_changes(&now)? {
                     return Ok(false);
@@ -122,7 +122,7 @@ impl Syncing {
         }
         self.reading.catch_up(call.deadline)?;
         let since = self.reading.snapshot().sequence();
-        let stale = self.look_for(call, |snapshot| {
+        let stale = self.find_or_probe(call, |snapshot| {
             let scope = call.scope(snapshot)?.filter(|_| !snapshot.rows.is_empty());
             Ok(scope.map(|scope| self.stale(call, snapshot.asked(scope), why)))
         })?;

@@ -48,7 +48,7 @@ impl Syncing {
             return Ok(Status::Ok);
         }
         // One call fetches them for all: the others wake at the same commit, and do not wait for it.
-        let done = self.unless_under_way("verify", call.deadline, || self.verify_all(call))?;
+        let done = self.run_unless_running("verify", call.deadline, || self.verify_all(call))?;
         Ok(done.unwrap_or(Status::Ok))
     }
 
@@ -144,7 +144,7 @@ impl Syncing {
                 if let Some(placed) = found {
                     self.merge_elsewhere(&rows, placed, call.deadline)?;
                 }
-                self.store.lose_item(row, rating_key, call.deadline)?;
+                self.store.remove_item_and_matches(row, rating_key, call.deadline)?;
                 let whence = if found.is_some() { "its library" } else { "the server" };
                 log::info!("item {rating_key} is gone from {whence}; it is answered no more");
             }

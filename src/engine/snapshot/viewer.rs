@@ -63,7 +63,7 @@ impl Reading {
         let session = self.tokens.current();
         let is_by_token = is_shown && session.token.is_some();
         match self.endpoint_of(&session, is_unavailable).filter(|_| is_by_token) {
-            Some(endpoint) => self.store.has_led(&endpoint),
+            Some(endpoint) => self.store.has_led_to_libraries(&endpoint),
             None => Ok(false),
         }
     }

@@ -55,8 +55,8 @@ impl Connections {
         })
     }
 
-    /// Closes those of the other stores of this process in the same folder, all at once; `false` when one is in use. The
-    /// caller has its own closed, and their locks.
+    /// Closes the connections of this process's other stores in the same folder, all at once. Returns `false` if one is in
+    /// use. The caller has closed its own and holds their locks.
     pub fn close_others(&self) -> bool {
         let all: Vec<Arc<Self>> = lock(&self.here.all).iter().filter_map(Weak::upgrade).collect();
         let others = all.iter().filter(|one| !std::ptr::eq(Arc::as_ptr(one), self));

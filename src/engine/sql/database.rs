@@ -70,7 +70,7 @@ impl StoreFolder {
         if !earlier.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
             return Ok(None);
         }
-        let held = lock_earlier(&earlier)?;
+        let held = lock_format_2(&earlier)?;
         schema::make(temporary, self.shares_memory(), Some(&earlier))?;
         Ok(Some(held))
     }
@@ -169,7 +169,7 @@ impl StoreFolder {
 ///
 /// # Errors
 /// It is locked, or it is no store.
-fn lock_earlier(earlier: &Path) -> rusqlite::Result<Connection> {
+fn lock_format_2(earlier: &Path) -> rusqlite::Result<Connection> {
     let held = schema::connect(earlier)?;
     let made: i64 = held.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if made < OLDEST {

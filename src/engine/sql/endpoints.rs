@@ -1,4 +1,4 @@
-//! Where servers were reached, and to which identity that led: what makes opening ask nothing of them.
+//! Endpoints: the URLs at which servers were reached, and their identities, so that opening sends no request.
 
 use rusqlite::{Connection, params};
 
@@ -8,7 +8,7 @@ use super::tx::Tx;
 use crate::error::Result;
 use crate::model::IdentityId;
 
-/// Where an identity was last reached, and by whom.
+/// A server's URL and the user who reached it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The base URL as the host gave it, without a trailing slash.
@@ -34,17 +34,17 @@ impl Endpoint {
     }
 }
 
-/// Bytes that stand for a token; a user who was named has one more.
+/// Bytes of a token's digest; the digest of a named user has one more.
 pub const TOKEN_DIGEST_LENGTH: i64 = 32;
 
 impl Store {
-    /// The identity that this endpoint led to last; `None` when it was never asked.
+    /// The identity that this endpoint last led to; `None` if it was never used.
     pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<IdentityId>> {
         self.read(|connection| identity_of(connection, Some(endpoint)))
     }
 
     /// Whether this URL ever led to a token's view that has libraries; that token may be another one than this endpoint's.
-    pub fn has_led(&self, endpoint: &Endpoint) -> Result<bool> {
+    pub fn has_led_to_libraries(&self, endpoint: &Endpoint) -> Result<bool> {
         self.read(|connection| {
             connection.value(
                 "SELECT EXISTS (SELECT 1 FROM endpoints e JOIN identities i ON i.id = e.identity \

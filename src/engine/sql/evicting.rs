@@ -14,12 +14,12 @@ use crate::platform::deadline::Deadline;
 
 /// A listing under way that was touched so lately goes on: the library is being read.
 const UNDER_WAY_MS: i64 = 600_000;
-/// A time that lies further in the future was noted by a clock that was wrong.
+/// A stored time further in the future comes from a wrong clock.
 const AHEAD_MS: i64 = 60_000;
-/// Pages of the database that one transaction gives back.
+/// Database pages that one transaction returns to the disk.
 const GIVEN_BACK: i64 = 1_000;
 
-/// Whether this listing still answers.
+/// Whether this listing is still current.
 pub fn answers(connection: &Connection, row: &LibraryRow) -> rusqlite::Result<bool> {
     connection.has(
         "SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation = ?2",

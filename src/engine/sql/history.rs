@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::model::{Generation, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
-/// How long the feed keeps changes.
+/// Time for which the feed keeps changes.
 const KEPT_MS: i64 = 30 * 86_400_000;
 /// A day ends so long after the last one that was noted.
 const DAY_MS: i64 = 86_400_000;
@@ -24,7 +24,7 @@ const MANY: u64 = 20;
 
 /// Tells of a listing that took the place of the one of `library.generation`: what differs, or, where that is most of it,
 /// that it has to be listed again.
-pub fn tell_listing(tx: &Tx<'_>, library: &LibraryState, generation: Generation, items: u64) -> rusqlite::Result<()> {
+pub fn log_listing(tx: &Tx<'_>, library: &LibraryState, generation: Generation, items: u64) -> rusqlite::Result<()> {
     let count = |which: &str| {
         tx.value::<i64>(
             &format!("SELECT count(*) FROM items WHERE library = ?1 AND {which} = ?2"),
@@ -113,11 +113,11 @@ pub fn forget_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
          WHERE feed_from < ?1 AND generation > 0",
         [upto],
     )?;
-    trim_told(tx)
+    trim_feed_changes(tx)
 }
 
-/// Removes changes that only the feed needed.
-fn trim_told(tx: &Tx<'_>) -> rusqlite::Result<()> {
+/// Removes changes that only the feed needs.
+fn trim_feed_changes(tx: &Tx<'_>) -> rusqlite::Result<()> {
     let trimmed: Sequence = tx.value("SELECT trimmed FROM store", [])?;
     trim(tx, trimmed)
 }
@@ -141,7 +141,7 @@ impl Store {
                     "UPDATE libraries SET feed_from = ?1, feed_generation = generation WHERE generation > 0",
                     [tx.sequence],
                 )?;
-                trim_told(tx)
+                trim_feed_changes(tx)
             })?;
         }
         Ok(told)

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adding::{BulkInsert, RowDefaults};
 use super::cached::CachedStatements;
-use super::history::tell_listing;
+use super::history::log_listing;
 use super::items::digest_in;
 use super::known::{KnownRow, KnownRows};
 use super::libraries::{LibraryRow, one_library};
@@ -284,7 +284,7 @@ impl Store {
                 params![id, listing.begun_sequence],
             )?;
             if listing.changed || !before.generation.is_fetched() {
-                tell_listing(tx, &before, listing.generation, finished.items)?;
+                log_listing(tx, &before, listing.generation, finished.items)?;
             }
             // Without a change, results stay the same.
             if finished.segment.is_some() || listing.changed {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::{lock, try_lock};
 
-/// How long a write waits for another process's.
+/// Longest wait of a write for a write of another process.
 pub const BUSY: Duration = Duration::from_secs(10);
 
-/// How often a lock that another thread holds is tried.
+/// Interval at which a lock that another thread holds is tried.
 const TRY: Duration = Duration::from_millis(1);
 
 /// Locks in time, or not at all. Without a deadline a write waits in line.

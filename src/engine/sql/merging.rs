@@ -101,7 +101,7 @@ impl Store {
     }
 
     /// Removes an item and its confirmed matches: the server said that it does not exist.
-    pub fn lose_item(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
+    pub fn remove_item_and_matches(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             forget_item(tx, row.id, rating_key)?;
             remove(tx, row, rating_key)

@@ -96,7 +96,7 @@ impl Store {
             short_lock: ShortLock::default(),
             diff_cache: DiffCache::default(),
         };
-        if store.opens_by_its_state() {
+        if store.open_from_state_file() {
             return Ok(store);
         }
         let known = {
@@ -121,7 +121,7 @@ impl Store {
     }
 
     /// Opens the store from the state file, if that is current: the database is opened at its first use.
-    fn opens_by_its_state(&mut self) -> bool {
+    fn open_from_state_file(&mut self) -> bool {
         let shares = self.believes && self.folder.shares_memory();
         if !shares || lock(&self.connections.writer).is_moved() {
             return false;

@@ -145,8 +145,8 @@ impl Store {
                  last_ms = excluded.last_ms, found = excluded.found",
                 params![identity, library, hash.cast_signed(), now_ms, found],
             )?;
-            // Those of the future too: the clock was set back, and they would be the last ones until it is there again. A premise
-            // is what processes begin with that ask no server: it stays for longer.
+            // Also removes searches in the future: after the clock was set back, they would stay the newest ones. Outcomes of
+            // checks stay longer: offline processes need them.
             tx.run(
                 "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2 \
                  AND (identity <> ?3 OR last_ms NOT BETWEEN ?4 AND ?2)",

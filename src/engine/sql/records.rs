@@ -38,14 +38,14 @@ pub struct Manifest {
 pub struct NamedSegment {
     /// Its name.
     pub name: SegmentName,
-    /// How many records it has.
+    /// Number of its records.
     pub records: u64,
 }
 
 /// A table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableRow {
-    /// The store's own number of it.
+    /// Its number in the store.
     pub id: TableId,
     /// Its name.
     pub name: Vec<u8>,
@@ -77,7 +77,7 @@ pub struct RecordRow {
     pub name: Vec<u8>,
     /// The value, unless that is a long one, and its length; `None`: it was removed.
     pub value: Option<(Option<Vec<u8>>, u64)>,
-    /// From then on it is not given any more, Unix ms.
+    /// When it expires, Unix ms.
     pub expires_ms: Option<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! Rows that nothing shows any more are removed, a slice at a time.
+//! Sweeping: removes rows that no generation shows, a slice at a time.
 
 use std::sync::atomic::Ordering;
 
@@ -67,7 +67,7 @@ impl Store {
 /// The rows that one slice of sweeping removed.
 pub struct Swept {
     pub rows: usize,
-    /// Episodes were among them.
+    /// Whether episodes were among them.
     pub of_shows: bool,
 }
 

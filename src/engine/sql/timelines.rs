@@ -21,7 +21,7 @@ const KEPT: i64 = 1_000;
 
 impl Store {
     /// Begins a timeline with this transaction, where the last commit was made before the machine was started, or in another file.
-    pub(super) fn keep_to_timeline(&self, tx: &Tx<'_>) -> rusqlite::Result<()> {
+    pub(super) fn begin_timeline_if_needed(&self, tx: &Tx<'_>) -> rusqlite::Result<()> {
         let opened = self.opened.newest().number + 1;
         if self.on_timeline.load(Ordering::Relaxed) == opened {
             return Ok(());

@@ -195,7 +195,7 @@ impl Store {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY));
         };
         let folder = self.folder.stamp();
-        let files_checked = self.knows_names(folder);
+        let files_checked = self.were_files_checked(folder);
         // The stamp was taken before the files are checked: a change after that gives another stamp.
         let stamp_is_reliable = !files_checked && folder.is_some_and(|folder| folder.detects_later_changes());
         if !files_checked && (journal.is_lost(&self.folder) || !self.opened.newest().has_database()) {
@@ -216,19 +216,22 @@ impl Store {
         if !files_checked {
             *lock(&self.names_checked_at) = folder.filter(|_| page.is_some() && stamp_is_reliable);
         }
-        let done = self.keep_to_timeline(&tx).and_then(|()| work(&tx)).and_then(|value| {
-            trim_now_and_then(&tx)?;
-            if tx.is_silent() {
-                connection.run("UPDATE store SET sequence = ?1", [tx.sequence])?;
-            }
-            let _long = tx.lists.get().then(|| CheckpointGuard::new(connection)).transpose()?;
-            connection.run("COMMIT", [])?;
-            *lock(&self.last_write) = tx.next_last_write.take().map(|library| LastWrite {
-                at: (incarnation, tx.sequence),
-                library,
+        let done = self
+            .begin_timeline_if_needed(&tx)
+            .and_then(|()| work(&tx))
+            .and_then(|value| {
+                trim_now_and_then(&tx)?;
+                if tx.is_silent() {
+                    connection.run("UPDATE store SET sequence = ?1", [tx.sequence])?;
+                }
+                let _long = tx.lists.get().then(|| CheckpointGuard::new(connection)).transpose()?;
+                connection.run("COMMIT", [])?;
+                *lock(&self.last_write) = tx.next_last_write.take().map(|library| LastWrite {
+                    at: (incarnation, tx.sequence),
+                    library,
+                });
+                Ok(value)
             });
-            Ok(value)
-        });
         if done.is_err() {
             self.remove_segments(tx.new_segments.take().as_slice());
         }
@@ -246,7 +249,7 @@ impl Store {
     }
 
     /// Whether a write checked the files when the folder had this stamp.
-    fn knows_names(&self, now: Option<FolderStamp>) -> bool {
+    fn were_files_checked(&self, now: Option<FolderStamp>) -> bool {
         now.is_some() && *lock(&self.names_checked_at) == now
     }
 
@@ -258,7 +261,7 @@ impl Store {
         mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
         for _ in 0..4 {
-            let mut locked = lock().ok_or_else(|| self.is_written())?;
+            let mut locked = lock().ok_or_else(|| self.locked_error())?;
             if let Attempt::Returned(done) = self.run(&mut locked, &mut work) {
                 return done;
             }
@@ -271,7 +274,7 @@ impl Store {
         Err(self.replaced("its database is"))
     }
 
-    fn is_written(&self) -> Error {
+    fn locked_error(&self) -> Error {
         Error::new(
             Status::Store,
             format!(
@@ -309,7 +312,7 @@ impl Store {
         let done = work(connection).map_err(|error| self.explained(&error, slot));
         // A write into a database that was renamed to `.broken` meanwhile is repeated in its successor; so is one into a log
         // that lost its name, and a call that failed for that.
-        let may_be_moved = done.is_err() || slot.writes() && !self.knows_names(self.folder.stamp());
+        let may_be_moved = done.is_err() || slot.writes() && !self.were_files_checked(self.folder.stamp());
         if self.folder.broken().is_some() || may_be_moved && slot.is_moved() {
             return Attempt::Stale;
         }

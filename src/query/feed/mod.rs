@@ -108,8 +108,8 @@ pub struct ChangePage {
 }
 
 impl Queries {
-    /// What happened since a cursor was given, at most about `limit` items; with an empty one, where a reader begins: now, or
-    /// with a full listing as additions. A cursor of all libraries, asked of one, becomes a cursor of that one. Sends no
+    /// The changes since `cursor`, at most about `limit` items. With an empty cursor: none and the current position, or with
+    /// `full` a listing as additions. A cursor of all libraries, asked of one, becomes a cursor of that one. Sends no
     /// request. Pages that follow one another end with what was committed when the first of them was read: else a writer that
     /// is faster than the reader would keep it reading.
     pub fn changes(&self, call: &Call<'_>, cursor: &str, full: bool, limit: usize) -> Result<ChangePage> {
