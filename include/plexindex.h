@@ -10,7 +10,8 @@
  *   it may be NULL. Outputs, called out_*, are written on success only, unless a comment says otherwise.
  * Pointers: each must be NULL or valid, each handle open. A NULL that may not be gives PLEXINDEX_NULL_POINTER. A handle
  *   of a library or table knows its index; a query's library must be of the call's handle. `x_length` is the length of
- *   the text `x` in bytes. A text needs no NUL at its end unless a comment says so.
+ *   the text `x` in bytes. A text given needs no NUL unless a comment says so; a text
+ *   or JSON (without spaces between tokens) received has one, which `length` does not count.
  * Threads: any number of threads may use a handle at once. Callbacks run on the thread that makes the call.
  * Memory: the caller frees nothing that plexindex gives out, except the handle, with plexindex_close(). Strings and
  *   structs given to a function are read during the call only.
@@ -71,9 +72,7 @@
 // plexindex_query.flags:
 #define PLEXINDEX_QUERY_OFFLINE 0x1 // the call sends no request, and answers with what is known.
 #define PLEXINDEX_QUERY_FULL 0x2 // plexindex_refresh() fetches a full listing and believes it.
-// a match of a path or folder waits for nothing: no request, no other thread, no read of the database. Where the answer
-// needs that, it is PLEXINDEX_NOT_YET: ask again without the flag.
-#define PLEXINDEX_QUERY_AT_ONCE 0x4
+#define PLEXINDEX_QUERY_AT_ONCE 0x4 // a match waits for nothing; where it must, it is PLEXINDEX_NOT_YET.
 #define PLEXINDEX_QUERY_PROBE 0x8 // plexindex_refresh() asks the server once for changes.
 
 // plexindex_get_library():
@@ -107,15 +106,11 @@
 #define PLEXINDEX_REASON_ONLY_ROOT_DIFFERS 7 // only the root differs, so a mapping is missing. High confidence.
 #define PLEXINDEX_REASON_PATH_TELLS 8 // the path holds title and year, or number. High confidence.
 #define PLEXINDEX_REASON_NO_EVIDENCE 9 // only the end of the path is the same. Low confidence.
-// the end of the path is the same, but the path names another year, number or edition, or lies among extras, samples,
-// copies or deleted files. Low confidence.
-#define PLEXINDEX_REASON_CONTRADICTED 10
+#define PLEXINDEX_REASON_CONTRADICTED 10 // the end is the same, but year, number or folder differ. Low.
 #define PLEXINDEX_REASON_SEVERAL_EPISODES 11 // a file of several episodes: the candidates, the first one the item.
 #define PLEXINDEX_REASON_EMPTY 12 // a library's own folder, or one above it, without a listed file below.
 #define PLEXINDEX_REASON_ABOVE_LOCATIONS 13 // the folder lies above those of libraries and holds several items.
-// it is not listed, and the server, which may have it, gave no answer. With PLEXINDEX_ANSWER_STALE. The status is
-// PLEXINDEX_NOT_YET where the deadline came first.
-#define PLEXINDEX_REASON_UNAVAILABLE 14
+#define PLEXINDEX_REASON_UNAVAILABLE 14 // not listed, and the server gave no answer; with PLEXINDEX_ANSWER_STALE.
 
 // plexindex_answer.flags:
 // the answer may be out of date: its listing has expired and the server was not asked; or nothing is listed, and the
@@ -253,8 +248,7 @@ typedef struct plexindex_options {
     int64_t max_age_ms; // After so many milliseconds a full listing is due, even without a change. 0: 24 hours.
     int64_t deadline_ms; // The deadline of calls that name none, in milliseconds. 0: none. Negative values are refused.
     int64_t connect_timeout_ms; // Milliseconds that making a connection may take. 0: 5,000.
-    // Milliseconds that the server may be silent. 0: 60,000. A request that lists nothing waits 15,000 at most,
-    // unless plexindex_refresh() sends it.
+    // Milliseconds that the server may be silent. 0: 60,000; where nothing is listed 15,000 at most.
     int64_t read_timeout_ms;
     int64_t retry_ms; // Milliseconds in which a failed request is tried again. 0: 30,000. PLEXINDEX_NO_RETRY: never.
     // Bytes that recorded matches may take on disk; the oldest are removed first. 0: 52,428,800.
@@ -291,14 +285,14 @@ typedef struct plexindex_progress {
 } plexindex_progress;
 
 // Receives the progress of a fetch, at least every 100 ms while a call waits for the server, on the thread of that
-// call. Return 0 to go on. Anything else ends the call with PLEXINDEX_ABORTED; what was fetched is kept. It is called
-// once more after the last page.
+// call, and once more after the last page. Return 0 to go on. Anything else ends this call with PLEXINDEX_ABORTED,
+// even if all is fetched by then; what was fetched is kept.
 //
 // The callback may call any plexindex function but plexindex_close() of the same handle. The fetch goes on meanwhile.
 // A nested call that needs what is being fetched waits for it.
 //
-// It must return. On Linux a thread that is ended in it (pthread_exit, pthread_cancel) sleeps for ever instead, and
-// keeps what the call holds.
+// It must return and not end its thread: on Linux a thread that is ended in it (pthread_exit, pthread_cancel) sleeps
+// for ever and keeps what the call holds.
 typedef int32_t (*plexindex_progress_fn)(void *user, const plexindex_progress *progress);
 
 // A query. Begin with plexindex_query_init().
@@ -445,10 +439,10 @@ int32_t plexindex_open(const plexindex_options *options, plexindex_handle **out_
 // Replaces the token of an open index. Sends no request. Calls under way go on with the old token; a watch connects
 // again.
 //
-// With `options.user` the index keeps all that it holds. Without it the index answers nothing until the server has
-// accepted the new token, which the next call that may send a request finds out; until then functions that only read
-// give PLEXINDEX_LIBRARY_NOT_FOUND. Then the index holds again what it held for this token, or for the user that a
-// JSON Web Token names (`thumbprint`, `username`). For any other token it begins anew.
+// With `options.user` the index keeps all that it holds. Without it the index has nothing until the server has
+// accepted the new token, which the next call that may send a request finds out. Then it holds again what it held for
+// this token, or for the user that a JSON Web Token names (`thumbprint`, `username`). For any other token it begins
+// anew.
 //
 // `token`: as options.token; NULL and 0 for none.
 //
@@ -551,10 +545,11 @@ const plexindex_item *plexindex_get_candidate(const plexindex_buffer *block, con
 // A text of a block, such as `&item->title`, NUL-terminated. NULL when there is none. An empty text is not NULL.
 const char *plexindex_get_text(const plexindex_buffer *block, const plexindex_text *text);
 
-// Records that the item with this key has this path. A recorded match is stored, never expires, and answers first.
+// Records that the item with this key has this path. A recorded match is stored, never expires, and answers first,
+// unless a complete listing lacks the key, which is not checked here.
 //
-// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key or rating key, UTF-8. A
-// rating key has at most 255 bytes; a longer one is PLEXINDEX_INVALID_ARGUMENT wherever a key is given.
+// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key or rating key, UTF-8, at
+// most 255 bytes without the prefix, here and wherever a key is given.
 //
 // Returns PLEXINDEX_OK once the match is stored, for every process; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE or
 // PLEXINDEX_STORE_FULL; PLEXINDEX_LIBRARY_NOT_FOUND when the library is not known and the server cannot be asked.
@@ -663,25 +658,27 @@ typedef int32_t (*plexindex_answer_fn)(const plexindex_handle *handle, const ple
 
 // Calls `ask` with memory from malloc, and again with more memory while the answer does not fit. `out_answer`: zeroed,
 // or from an earlier call of this function, whose memory is used again. Release it with plexindex_buffer_free().
+// `error` must not share that memory.
 //
 // Returns what `ask` returns; PLEXINDEX_BUFFER_TOO_SMALL when there is no memory.
 static inline int32_t plexindex_ask(plexindex_answer_fn ask, const plexindex_handle *handle,
                                     const plexindex_query *query, plexindex_buffer *out_answer, plexindex_buffer *error)
 {
-    int32_t status = PLEXINDEX_BUFFER_TOO_SMALL;
     size_t needed = 8192; // enough for most answers
-    while (status == PLEXINDEX_BUFFER_TOO_SMALL) {
+    int32_t status;
+    do {
         if (out_answer->capacity < needed) {
             void *memory = realloc(out_answer->data, needed);
             if (memory == NULL) {
-                break;
+                return PLEXINDEX_BUFFER_TOO_SMALL;
             }
             out_answer->data = memory;
             out_answer->capacity = needed;
         }
+        out_answer->length = 0;
         status = ask(handle, query, out_answer, error);
         needed = out_answer->length;
-    }
+    } while (status == PLEXINDEX_BUFFER_TOO_SMALL && needed > out_answer->capacity);
     return status;
 }
 

@@ -39,8 +39,7 @@ pub const PLEXINDEX_MAPPING_SERVER_PATTERN: i32 = 4;
 pub const PLEXINDEX_QUERY_OFFLINE: u32 = 1;
 /// plexindex_query.flags: plexindex_refresh() fetches a full listing and believes it.
 pub const PLEXINDEX_QUERY_FULL: u32 = 2;
-/// plexindex_query.flags: a match of a path or folder waits for nothing: no request, no other thread, no read of the
-/// database. Where the answer needs that, it is PLEXINDEX_NOT_YET: ask again without the flag.
+/// plexindex_query.flags: a match waits for nothing; where it must, it is PLEXINDEX_NOT_YET.
 pub const PLEXINDEX_QUERY_AT_ONCE: u32 = 4;
 /// plexindex_query.flags: plexindex_refresh() asks the server once for changes.
 pub const PLEXINDEX_QUERY_PROBE: u32 = 8;
@@ -96,8 +95,7 @@ pub const PLEXINDEX_REASON_ONLY_ROOT_DIFFERS: u8 = 7;
 pub const PLEXINDEX_REASON_PATH_TELLS: u8 = 8;
 /// plexindex_answer.reason: only the end of the path is the same. Low confidence.
 pub const PLEXINDEX_REASON_NO_EVIDENCE: u8 = 9;
-/// plexindex_answer.reason: the end of the path is the same, but the path names another year, number or edition, or
-/// lies among extras, samples, copies or deleted files. Low confidence.
+/// plexindex_answer.reason: the end is the same, but year, number or folder differ. Low.
 pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
 /// plexindex_answer.reason: a file of several episodes: the candidates, the first one the item.
 pub const PLEXINDEX_REASON_SEVERAL_EPISODES: u8 = 11;
@@ -105,8 +103,7 @@ pub const PLEXINDEX_REASON_SEVERAL_EPISODES: u8 = 11;
 pub const PLEXINDEX_REASON_EMPTY: u8 = 12;
 /// plexindex_answer.reason: the folder lies above those of libraries and holds several items.
 pub const PLEXINDEX_REASON_ABOVE_LOCATIONS: u8 = 13;
-/// plexindex_answer.reason: it is not listed, and the server, which may have it, gave no answer. With
-/// PLEXINDEX_ANSWER_STALE. The status is PLEXINDEX_NOT_YET where the deadline came first.
+/// plexindex_answer.reason: not listed, and the server gave no answer; with PLEXINDEX_ANSWER_STALE.
 pub const PLEXINDEX_REASON_UNAVAILABLE: u8 = 14;
 
 /// plexindex_answer.flags: the answer may be out of date: its listing has expired and the server was not asked; or

@@ -50,25 +50,27 @@ typedef int32_t (*plexindex_answer_fn)(const plexindex_handle *handle, const ple
 
 // Calls `ask` with memory from malloc, and again with more memory while the answer does not fit. `out_answer`: zeroed,
 // or from an earlier call of this function, whose memory is used again. Release it with plexindex_buffer_free().
+// `error` must not share that memory.
 //
 // Returns what `ask` returns; PLEXINDEX_BUFFER_TOO_SMALL when there is no memory.
 static inline int32_t plexindex_ask(plexindex_answer_fn ask, const plexindex_handle *handle,
                                     const plexindex_query *query, plexindex_buffer *out_answer, plexindex_buffer *error)
 {
-    int32_t status = PLEXINDEX_BUFFER_TOO_SMALL;
     size_t needed = 8192; // enough for most answers
-    while (status == PLEXINDEX_BUFFER_TOO_SMALL) {
+    int32_t status;
+    do {
         if (out_answer->capacity < needed) {
             void *memory = realloc(out_answer->data, needed);
             if (memory == NULL) {
-                break;
+                return PLEXINDEX_BUFFER_TOO_SMALL;
             }
             out_answer->data = memory;
             out_answer->capacity = needed;
         }
+        out_answer->length = 0;
         status = ask(handle, query, out_answer, error);
         needed = out_answer->length;
-    }
+    } while (status == PLEXINDEX_BUFFER_TOO_SMALL && needed > out_answer->capacity);
     return status;
 }
 

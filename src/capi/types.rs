@@ -68,8 +68,7 @@ pub struct OptionsRecord {
     pub deadline_ms: i64,
     /// Milliseconds that making a connection may take. 0: 5,000.
     pub connect_timeout_ms: i64,
-    /// Milliseconds that the server may be silent. 0: 60,000. A request that lists nothing waits 15,000 at most,
-    /// unless plexindex_refresh() sends it.
+    /// Milliseconds that the server may be silent. 0: 60,000; where nothing is listed 15,000 at most.
     pub read_timeout_ms: i64,
     /// Milliseconds in which a failed request is tried again. 0: 30,000. PLEXINDEX_NO_RETRY: never.
     pub retry_ms: i64,
@@ -141,14 +140,14 @@ pub struct ProgressRecord {
 }
 
 /// Receives the progress of a fetch, at least every 100 ms while a call waits for the server, on the thread of that
-/// call. Return 0 to go on. Anything else ends the call with PLEXINDEX_ABORTED; what was fetched is kept. It is called
-/// once more after the last page.
+/// call, and once more after the last page. Return 0 to go on. Anything else ends this call with PLEXINDEX_ABORTED,
+/// even if all is fetched by then; what was fetched is kept.
 ///
 /// The callback may call any plexindex function but plexindex_close() of the same handle. The fetch goes on meanwhile.
 /// A nested call that needs what is being fetched waits for it.
 ///
-/// It must return. On Linux a thread that is ended in it (pthread_exit, pthread_cancel) sleeps for ever instead, and
-/// keeps what the call holds.
+/// It must return and not end its thread: on Linux a thread that is ended in it (pthread_exit, pthread_cancel) sleeps
+/// for ever and keeps what the call holds.
 pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const ProgressRecord) -> i32;
 
 /// Gives a new token after the server refused the present one (401) or said that it expired (498). Write it to

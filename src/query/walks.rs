@@ -1,6 +1,7 @@
 //! Disk walks that continue over several calls.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::disk::WalkProgress;
@@ -10,6 +11,8 @@ use crate::platform::mutex::lock;
 
 /// Most walks stored: a host may abandon one without notice.
 const KEPT: usize = 64;
+/// The last number of a walk. Of the process: a number of another index is then no walk of this one.
+static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// Unfinished walks, the most recently used last.
 #[derive(Default)]
@@ -17,7 +20,6 @@ pub struct Walks(Mutex<WalkList>);
 
 #[derive(Default)]
 struct WalkList {
-    last: u64,
     walks: VecDeque<(u64, WalkProgress)>,
 }
 
@@ -34,8 +36,7 @@ impl Walks {
     pub fn take(&self, number: u64) -> Result<(u64, WalkProgress)> {
         let mut kept = lock(&self.0);
         if number == 0 {
-            kept.last += 1;
-            return Ok((kept.last, WalkProgress::default()));
+            return Ok((LAST.fetch_add(1, Ordering::Relaxed) + 1, WalkProgress::default()));
         }
         let found = kept.walks.iter().position(|(known, _)| *known == number);
         let Some(walk) = found.and_then(|at| kept.walks.remove(at)) else {

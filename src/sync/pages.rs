@@ -219,6 +219,8 @@ impl SyncJob<'_> {
     ) -> Result<bool> {
         let by_row = self.source.abilities().resume == Resume::ByRow;
         let mut size = self.page_size();
+        // A page of it at most: a call that has time for two pages gets on.
+        let tail = &tail[tail.len().saturating_sub(size as usize)..];
         for partition in first..self.source.partitions(library) {
             let (position, overlap) = match partition == first {
                 true if by_row => (position, tail),

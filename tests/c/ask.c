@@ -20,6 +20,8 @@ int main(int argc, char **argv)
     query.text = plexindex_bytes_of(NULL);
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_ask(plexindex_match_path, handle, &query, &block, ERROR), "path");
     CHECK(block.capacity == capacity);
+    /* The earlier answer is none of this call's. */
+    CHECK(plexindex_get_answer(&block, 0) == NULL);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_ask(plexindex_list_libraries_json, handle, &query, &block, ERROR));
     CHECK(((const char *)block.data)[0] == '[');
     plexindex_buffer_free(&block);

@@ -117,7 +117,7 @@ static int32_t both(const plexindex_handle *handle, plexindex_table_op first, pl
     return plexindex_table_write(handle, ops, 2, PLEXINDEX_TTL_NEVER, 1 << 20, ERROR);
 }
 
-static void many(const plexindex_handle *handle)
+static void many(const plexindex_handle *handle, const plexindex_options *options)
 {
     const plexindex_table_handle *shows = table_of(handle, "Shows", 0);
     const plexindex_table_handle *all = table_of(handle, NULL, 0);
@@ -126,6 +126,15 @@ static void many(const plexindex_handle *handle)
     CHECK_STATUS(PLEXINDEX_OK, both(handle, stored, op));
     holds(shows, "x", "1");
     CHECK(count_of(films) == 1 && count_of(all) == 2);
+    /* A table of another handle, though of the same folder. */
+    {
+        plexindex_handle *other = opened(options);
+        const plexindex_table_handle *theirs = NULL;
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_get_table(other, "Films", 5, 0, &theirs, ERROR));
+        plexindex_table_op foreign = op_of(PLEXINDEX_TABLE_CLEAR, theirs, NULL, NULL);
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, both(handle, foreign, foreign), "ops[0].table", "another handle");
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_close(other, ERROR));
+    }
     /* All or none. */
     stored.name.data = "y";
     op.kind = 9;
@@ -252,7 +261,7 @@ int main(int argc, char **argv)
     values();
     folding(handle);
     names();
-    many(handle);
+    many(handle, &options);
     empty_name(handle);
     misuse(handle);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));

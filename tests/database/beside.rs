@@ -130,7 +130,7 @@ fn a_file_that_is_not_the_servers_is_put_aside() {
     assert!(why.ends_with("is not what the server has"), "{why}");
     let told = index.server_json(&QueryOptions::default()).expect("told");
     let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
-    assert_eq!(told["database_aside"], why);
+    assert_eq!(told["database_unavailable"], why);
     assert_eq!(index.stats().expect("statistics").items, 31);
     // In the token's own view.
     let theirs = opened(

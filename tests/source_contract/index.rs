@@ -159,6 +159,22 @@ pub fn a_token_decides_what_an_old_listing_costs<R: Rig>() {
     }
 }
 
+/// Two pages a call are enough to come to the end, however small pages are.
+pub fn a_listing_of_two_pages_a_call_ends<R: Rig>() {
+    let scene = Scene::<R>::new(130, |options| options.page_size = 10);
+    if abilities(&scene.rig).resume == Resume::Never {
+        return;
+    }
+    let ends = (0..40).any(|_| {
+        scene.rig.heal();
+        scene.rig.fail(Failure::DownAfterTwoPages);
+        scene.clock.advance_ms(60_000);
+        scene.index.refresh(&QueryOptions::default(), false).is_ok()
+    });
+    assert!(ends, "each call begins anew where the last one began");
+    assert_eq!(scene.index.stats().expect("statistics").items, 130);
+}
+
 pub fn a_listing_that_was_cut_off_ends_whole<R: Rig>() {
     let scene = Scene::<R>::new(130, |options| options.page_size = 10);
     if !scene.rig.fail(Failure::DownAfterTwoPages) {

@@ -64,6 +64,7 @@ over! {
         what_went_is_answered_no_more
         a_renamed_file_is_answered_in_time
         a_token_decides_what_an_old_listing_costs
+        a_listing_of_two_pages_a_call_ends
         a_listing_that_was_cut_off_ends_whole
         a_new_path_is_found_before_its_time
         an_item_that_changed_is_looked_at_again

@@ -7,7 +7,7 @@ use crate::capi::constants as c;
 use crate::capi::functions::items::{FolderPage, page_of};
 use crate::capi::guard::guard;
 use crate::capi::handles::{self, opened};
-use crate::capi::strings::{bytes, check_flags, fill, out, sized, split};
+use crate::capi::strings::{bytes, check_flags, fill, out_buffer, sized, split};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, WalkRecord};
 use crate::disk::Rules;
 use crate::error::{Result, refuse};
@@ -50,7 +50,12 @@ use crate::query::Which;
 pub unsafe extern "C" fn plexindex_walk(walk: *mut WalkRecord, out_findings: *mut Buffer, error: *mut Buffer) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (mut given, findings) = unsafe { (sized(walk.cast_const(), "walk")?, out(out_findings, "out_findings")?) };
+        let (mut given, findings) = unsafe {
+            (
+                sized(walk.cast_const(), "walk")?,
+                out_buffer(out_findings, "out_findings")?,
+            )
+        };
         check_flags(given.flags, 0, c::PLEXINDEX_WALK_ONCE, "walk")?;
         // SAFETY: as above.
         let (library, folders) = unsafe { (handles::library(given.library)?, given.folders.get("walk.folders")?) };
@@ -147,7 +152,7 @@ pub unsafe extern "C" fn plexindex_map_to_host(
             (
                 opened(handle)?,
                 bytes(path, path_length, "path")?,
-                out(out_host, "out_host")?,
+                out_buffer(out_host, "out_host")?,
             )
         };
         write_bytes(host, &opened.index().host_path(path)?)

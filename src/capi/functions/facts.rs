@@ -5,7 +5,7 @@ use crate::capi::answer::write_json;
 use crate::capi::guard::guard;
 use crate::capi::handles::opened;
 use crate::capi::query;
-use crate::capi::strings::out;
+use crate::capi::strings::out_buffer;
 use crate::capi::types::{Buffer, Handle, QueryRecord};
 
 /// The libraries as a JSON array, UTF-8. Each has `section`, `uuid` (`section:` and the section id where the server
@@ -23,7 +23,7 @@ pub unsafe extern "C" fn plexindex_list_libraries_json(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, json) = unsafe { (query::query(handle, query)?, out(out_json, "out_json")?) };
+        let (asked, json) = unsafe { (query::query(handle, query)?, out_buffer(out_json, "out_json")?) };
         let libraries: Vec<_> = asked.query.libraries()?.iter().map(LibraryInfo::to_json).collect();
         write_json(json, &libraries)
     })
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn plexindex_check_server_json(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, json) = unsafe { (query::query(handle, query)?, out(out_json, "out_json")?) };
+        let (asked, json) = unsafe { (query::query(handle, query)?, out_buffer(out_json, "out_json")?) };
         write_json(json, &asked.query.server()?)
     })
 }
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn plexindex_get_store_json(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, json) = unsafe { (opened(handle)?, out(out_json, "out_json")?) };
+        let (opened, json) = unsafe { (opened(handle)?, out_buffer(out_json, "out_json")?) };
         write_json(json, &opened.index().store()?)
     })
 }
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn plexindex_propose_mappings_json(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, json) = unsafe { (opened(handle)?, out(out_json, "out_json")?) };
+        let (opened, json) = unsafe { (opened(handle)?, out_buffer(out_json, "out_json")?) };
         // Folders that are not UTF-8 are left out: JSON has no words for them.
         let is_text = |one: &Proposal| one.from.to_str().is_some() && one.to.to_str().is_some();
         let proposals: Vec<_> = opened.index().proposals().into_iter().filter(is_text).collect();

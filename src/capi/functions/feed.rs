@@ -4,7 +4,7 @@ use crate::capi::answer::write_json;
 use crate::capi::guard::guard;
 use crate::capi::handles::opened;
 use crate::capi::query;
-use crate::capi::strings::out;
+use crate::capi::strings::out_buffer;
 use crate::capi::types::{Buffer, Handle, QueryRecord};
 use crate::error::{Status, refuse};
 
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn plexindex_list_changes_json(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, json) = unsafe { (query::query(handle, query)?, out(out_json, "out_json")?) };
+        let (asked, json) = unsafe { (query::query(handle, query)?, out_buffer(out_json, "out_json")?) };
         if limit == 0 || limit > 10_000 {
             return refuse(format!("limit is {limit}: give 1 to 10000"));
         }

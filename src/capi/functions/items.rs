@@ -6,7 +6,7 @@ use crate::capi::answer::{recount_log_lines, write_answer, write_answers, write_
 use crate::capi::guard::guard;
 use crate::capi::handles::{self};
 use crate::capi::query;
-use crate::capi::strings::{bytes, out, utf8};
+use crate::capi::strings::{bytes, out, out_buffer, utf8};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, QueryRecord};
 use crate::error::{Result, Status, refuse};
 use crate::query::{Answer, Which};
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn plexindex_list_items(
             (
                 handles::library(library)?,
                 out(cursor, "cursor")?,
-                out(out_page, "out_page")?,
+                out_buffer(out_page, "out_page")?,
             )
         };
         if limit == 0 || limit > 10_000 {
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn plexindex_get_item_json(
             (
                 handles::library(library)?,
                 utf8(key, key_length, "key")?,
-                out(out_json, "out_json")?,
+                out_buffer(out_json, "out_json")?,
             )
         };
         match library.item(key)? {
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn plexindex_match_folder(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, answer) = unsafe { (query::query(handle, query)?, out(out_answer, "out_answer")?) };
+        let (asked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
         let write = |found: &Answer<'_>, folder| write_folder(answer, found, folder);
         if asked.at_once() {
             return asked.query.match_folder_at_once_with(asked.text, write);
@@ -202,7 +202,7 @@ pub unsafe fn page_of<'h>(
         (
             bytes(path, path_length, "path")?,
             bytes(after, after_length, "after")?,
-            out(out_page, "out_page")?,
+            out_buffer(out_page, "out_page")?,
         )
     };
     if limit == 0 || limit > 10_000 {

@@ -6,7 +6,7 @@ use crate::api::Library;
 use crate::capi::answer::too_small;
 use crate::capi::guard::{guard, guard_value, keep_key};
 use crate::capi::handles;
-use crate::capi::strings::{bytes, null, out};
+use crate::capi::strings::{bytes, null, out_buffer};
 use crate::capi::types::{Buffer, LibraryHandle};
 use crate::error::{Error, Result, Status, refuse};
 
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn plexindex_lookup_keys(
             (
                 handles::library(library)?,
                 bytes(paths, paths_length, "paths")?,
-                out(out_keys, "out_keys")?,
+                out_buffer(out_keys, "out_keys")?,
             )
         };
         lookup_keys(library, paths, count, keys)

@@ -3,7 +3,7 @@
 use crate::capi::answer::{recount_log_lines, write_answer, write_answers};
 use crate::capi::guard::guard;
 use crate::capi::query;
-use crate::capi::strings::{out, split};
+use crate::capi::strings::{out_buffer, split};
 use crate::capi::types::{Buffer, Handle, QueryRecord};
 use crate::error::Status;
 use crate::query::Answer;
@@ -28,7 +28,7 @@ pub unsafe extern "C" fn plexindex_match_path(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, answer) = unsafe { (query::query(handle, query)?, out(out_answer, "out_answer")?) };
+        let (asked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
         let write = |found: &Answer<'_>| write_answer(answer, found);
         if asked.at_once() {
             return asked.query.match_path_at_once_with(asked.text, write);
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn plexindex_match_paths(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, answers) = unsafe { (query::query(handle, query)?, out(out_answers, "out_answers")?) };
+        let (asked, answers) = unsafe { (query::query(handle, query)?, out_buffer(out_answers, "out_answers")?) };
         let paths = split(asked.text, count, "query.text")?;
         write_answers(answers, count, |block| {
             asked.query.match_paths_with(&paths, |found| block.answer(found))
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn plexindex_match_guid(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, answer) = unsafe { (query::query(handle, query)?, out(out_answer, "out_answer")?) };
+        let (asked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
         let guid = asked.utf8("the GUID")?;
         let status = asked.query.match_guid_with(guid, |found| write_answer(answer, found))?;
         recount_log_lines(answer)?;
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn plexindex_search_title(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, answer) = unsafe { (query::query(handle, query)?, out(out_answer, "out_answer")?) };
+        let (asked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
         let title = asked.utf8("the title")?;
         let status = asked
             .query

@@ -65,10 +65,10 @@ pub unsafe extern "C" fn plexindex_open(
 /// Replaces the token of an open index. Sends no request. Calls under way go on with the old token; a watch connects
 /// again.
 ///
-/// With `options.user` the index keeps all that it holds. Without it the index answers nothing until the server has
-/// accepted the new token, which the next call that may send a request finds out; until then functions that only read
-/// give PLEXINDEX_LIBRARY_NOT_FOUND. Then the index holds again what it held for this token, or for the user that a
-/// JSON Web Token names (`thumbprint`, `username`). For any other token it begins anew.
+/// With `options.user` the index keeps all that it holds. Without it the index has nothing until the server has
+/// accepted the new token, which the next call that may send a request finds out. Then it holds again what it held for
+/// this token, or for the user that a JSON Web Token names (`thumbprint`, `username`). For any other token it begins
+/// anew.
 ///
 /// `token`: as options.token; NULL and 0 for none.
 ///

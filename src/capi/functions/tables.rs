@@ -1,16 +1,17 @@
 //! Tables of the host's own values.
 
 use std::ffi::{CStr, c_char};
+use std::sync::Arc;
 
 use crate::capi::answer::{too_small_for, write_bytes, write_nothing};
 use crate::capi::constants as c;
 use crate::capi::guard::{guard, guard_value, keep_text};
 use crate::capi::handles::opened;
 use crate::capi::options::ttl;
-use crate::capi::strings::{aligned, bytes, check_reserved, null, out, unsupported};
+use crate::capi::strings::{aligned, bytes, check_reserved, null, out, out_buffer, unsupported};
 use crate::capi::table_handles::{HostTable, kept, one};
 use crate::capi::types::{Buffer, Handle, TableHandle, TableOp};
-use crate::engine::{Op, Terms};
+use crate::engine::{Op, Tables, Terms};
 use crate::error::{Result, Status, refuse, room};
 
 /// Gives a handle for a table of the host's own values. A table holds values by name, both any bytes, in the index's
@@ -206,7 +207,7 @@ pub unsafe extern "C" fn plexindex_table_write(
         let mut checked = room(count, "changes")?;
         for place in 0..count {
             // SAFETY: the caller's promise; a pointer from another language may be misaligned.
-            checked.push(unsafe { op(ops.add(place).read_unaligned(), place) }?);
+            checked.push(unsafe { op(ops.add(place).read_unaligned(), place, opened.index().tables()) }?);
         }
         let ttl = ttl(ttl_ms, "ttl_ms")?;
         opened.index().tables().write(
@@ -221,7 +222,7 @@ pub unsafe extern "C" fn plexindex_table_write(
 
 /// # Safety
 /// The pointers in `given` must be NULL or valid.
-unsafe fn op<'h>(given: TableOp, place: usize) -> Result<Op<'h>> {
+unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<Op<'h>> {
     let TableOp {
         kind,
         reserved,
@@ -231,6 +232,12 @@ unsafe fn op<'h>(given: TableOp, place: usize) -> Result<Op<'h>> {
     } = given;
     check_reserved(reserved, &format!("ops[{place}]"))?;
     // SAFETY: the caller's promise.
+    if unsafe { kept(table) }.is_ok_and(|known| !Arc::ptr_eq(&known.tables, tables)) {
+        return refuse(format!(
+            "ops[{place}].table is a table of another handle: give one of plexindex_get_table() with this handle"
+        ));
+    }
+    // SAFETY: as above.
     let (table, name, value) = unsafe { (one(table)?, name.get("ops.name")?, value.get("ops.value")?) };
     match kind {
         c::PLEXINDEX_TABLE_PUT => Ok(Op::Put(table, name, value)),
@@ -270,7 +277,7 @@ pub unsafe extern "C" fn plexindex_table_get_next(
             (
                 one(table)?,
                 bytes(after, after_length, "after")?,
-                out(out_name, "out_name")?,
+                out_buffer(out_name, "out_name")?,
             )
         };
         match table.next((!first).then_some(after))? {

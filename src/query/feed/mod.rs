@@ -118,6 +118,9 @@ impl Queries {
         }
         self.reading.catch_up(call.deadline)?;
         let (identity, library) = self.asked_for(call)?;
+        if full {
+            self.check_fetched(library)?;
+        }
         let mut reader = if cursor.is_empty() {
             let (timeline, position) = self.store.feed_begin(identity, library, full)?;
             FeedCursor {
@@ -259,6 +262,17 @@ impl Queries {
     }
 
     /// The identity, and the library that a call names.
+    /// Refuses a full listing while no library in scope was fetched: it would look like an empty one.
+    fn check_fetched(&self, library: Option<LibraryId>) -> Result<()> {
+        let snapshot = self.reading.snapshot();
+        let mut rows = snapshot.rows.iter().filter(|row| library.is_none_or(|id| id == row.id));
+        if rows.any(|row| row.generation.is_fetched()) {
+            return Ok(());
+        }
+        let why = "no library was fetched completely yet: do so first (refresh)";
+        Err(Error::new(Status::LibraryNotFound, why))
+    }
+
     fn asked_for(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
         let snapshot = self.reading.snapshot();
         let resolved = call.library.map(|library| (library, library.resolve(&snapshot)));
