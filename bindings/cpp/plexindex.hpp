@@ -6,12 +6,11 @@
 ///   return plexindex::Result instead and throw no Error; with `-fno-exceptions` only these exist. Use one of the two.
 ///   In these pages `Of<T>` is `T` in the first case and `Result<T>` in the second. *Not found* and *ambiguous* are
 ///   answers, not errors. std::bad_alloc may come from whatever allocates.
-/// - **Threads**: any number of threads may use one Index, Library or Table at once through `const`. A result, a stream
-///   and a builder (Edit, WriteBatch, Paths) belong to one thread at a time. Callbacks run on the calling thread.
-/// - **Ownership**: an Index, and each Library, Table and stream of it, keeps the index open. Match, Answers, Keys and
-///   the plain structs own their memory and outlive the index. Answer, Item and Candidates, and the texts that they
-///   return, are views of a Match, of Answers or of a stream, valid until that is destroyed or filled again; moving it
-///   keeps them.
+/// - **Threads**: any number of threads may use one Index, Library or Table at once through `const`. A result with
+///   all that shares its block, a stream and a builder (Edit, WriteBatch, Paths) belong to one thread at a time. Callbacks run on the calling thread.
+/// - **Ownership**: an Index, and each Library, Table and stream of it, keeps the index open. All else owns its memory
+///   and outlives the index: Match, Answers, Keys, Answer, Item and Candidates share a block, which the last of them
+///   frees, and a copy is cheap. Only a std::string_view owns nothing: it is valid while anything of its block exists.
 /// - **Moved from**: an object that was moved from is empty and can be used. Calls on it fail with
 ///   Status::null_pointer.
 /// - **Paths** are the file system's bytes: text or std::filesystem::path.
@@ -235,6 +234,65 @@ inline constexpr milliseconds no_deadline = milliseconds::max();
     return plexindex_get_status_name(static_cast<std::int32_t>(status));
 }
 
+/// Returns the name of how an item was found, such as `FILE_NAME`; `UNKNOWN` for a number without one.
+[[nodiscard]] constexpr const char *match_kind_name(MatchKind kind) noexcept {
+    switch (kind) {
+    case MatchKind::none: return "NONE";
+    case MatchKind::confirmed: return "CONFIRMED";
+    case MatchKind::exact: return "EXACT";
+    case MatchKind::mapped: return "MAPPED";
+    case MatchKind::suffix: return "SUFFIX";
+    case MatchKind::file_name: return "FILE_NAME";
+    }
+    return "UNKNOWN";
+}
+/// Returns the name of a confidence, such as `HIGH`; `UNKNOWN` for a number without one.
+[[nodiscard]] constexpr const char *confidence_name(Confidence confidence) noexcept {
+    switch (confidence) {
+    case Confidence::none: return "NONE";
+    case Confidence::low: return "LOW";
+    case Confidence::high: return "HIGH";
+    }
+    return "UNKNOWN";
+}
+/// Returns the name of a reason, such as `NOT_LISTED`; `UNKNOWN` for a number without one.
+[[nodiscard]] constexpr const char *reason_name(Reason reason) noexcept {
+    switch (reason) {
+    case Reason::none: return "NONE";
+    case Reason::no_location: return "NO_LOCATION";
+    case Reason::not_listed: return "NOT_LISTED";
+    case Reason::not_fetched: return "NOT_FETCHED";
+    case Reason::several_items: return "SEVERAL_ITEMS";
+    case Reason::several_libraries: return "SEVERAL_LIBRARIES";
+    case Reason::unconfirmed: return "UNCONFIRMED";
+    case Reason::only_root_differs: return "ONLY_ROOT_DIFFERS";
+    case Reason::path_tells: return "PATH_TELLS";
+    case Reason::no_evidence: return "NO_EVIDENCE";
+    case Reason::contradicted: return "CONTRADICTED";
+    case Reason::several_episodes: return "SEVERAL_EPISODES";
+    case Reason::empty: return "EMPTY";
+    case Reason::above_locations: return "ABOVE_LOCATIONS";
+    case Reason::unavailable: return "UNAVAILABLE";
+    }
+    return "UNKNOWN";
+}
+/// Returns the name of a type, such as `MOVIE`; `UNKNOWN` for a number without one.
+[[nodiscard]] constexpr const char *item_kind_name(ItemKind kind) noexcept {
+    switch (kind) {
+    case ItemKind::other: return "OTHER";
+    case ItemKind::movie: return "MOVIE";
+    case ItemKind::show: return "SHOW";
+    case ItemKind::season: return "SEASON";
+    case ItemKind::episode: return "EPISODE";
+    case ItemKind::artist: return "ARTIST";
+    case ItemKind::album: return "ALBUM";
+    case ItemKind::track: return "TRACK";
+    case ItemKind::clip: return "CLIP";
+    case ItemKind::photo: return "PHOTO";
+    }
+    return "UNKNOWN";
+}
+
 /// An error: a status, and what() with a text that names the input and the remedy. Copying it does not throw.
 class Error : public std::runtime_error {
 public:
@@ -393,6 +451,7 @@ template <class T> struct Moved {
     Moved() = default;
     Moved(const Moved &) = default;
     Moved &operator=(const Moved &) = default;
+    Moved(T &&of) noexcept : value(std::move(of)) {}
     Moved(Moved &&other) noexcept : value(std::exchange(other.value, T{})) {}
     Moved &operator=(Moved &&other) noexcept { return value = std::exchange(other.value, T{}), *this; }
     ~Moved() = default;
@@ -404,7 +463,7 @@ public:
     /// Calls until the memory is large enough. After an error it holds nothing.
     template <class Call> std::int32_t fill(std::size_t first, Call call) {
         std::int32_t status;
-        plexindex_buffer &buffer = buffer_.value;
+        plexindex_buffer &buffer = buffer_;
         buffer.length = first;
         do {
             if (buffer.length > buffer.capacity) {
@@ -421,17 +480,38 @@ public:
         return status;
     }
 
-    [[nodiscard]] const plexindex_buffer &buffer() const noexcept { return buffer_.value; }
+    [[nodiscard]] const plexindex_buffer &buffer() const noexcept { return buffer_; }
+
+private:
+    std::unique_ptr<std::uint64_t[]> words_;
+    plexindex_buffer buffer_{};
+};
+
+/// A block of memory that a call filled, or none. Copies share it.
+class Block {
+public:
+    /// Fills the memory, or another one where that is shared: what shares it keeps what it has.
+    template <class Call> std::int32_t fill(std::size_t first, Call call) {
+        if (memory_.use_count() != 1) memory_ = std::make_shared<Memory>();
+        return memory_->fill(first, call);
+    }
+    [[nodiscard]] const plexindex_buffer &buffer() const noexcept {
+        static constexpr plexindex_buffer none{};
+        return memory_ == nullptr ? none : memory_->buffer();
+    }
     [[nodiscard]] std::string_view text() const noexcept {
         return {static_cast<const char *>(buffer().data), buffer().length};
+    }
+    [[nodiscard]] std::string_view text(const plexindex_text &text) const noexcept {
+        const char *data = plexindex_get_text(&buffer(), &text);
+        return data == nullptr ? std::string_view() : std::string_view(data, text.length);
     }
     [[nodiscard]] std::uint32_t log_lines() const noexcept {
         return buffer().length == 0 ? 0 : static_cast<const plexindex_answers *>(buffer().data)->log_lines;
     }
 
 private:
-    std::unique_ptr<std::uint64_t[]> words_;
-    Moved<plexindex_buffer> buffer_;
+    std::shared_ptr<Memory> memory_;
 };
 
 /// What `->` of an iterator gives whose elements are made when they are read.
@@ -544,15 +624,20 @@ template <class T, std::size_t N> void place_of(T &place, std::string_view word,
     place = static_cast<T>(found == std::end(words) ? 0 : found - words);
 }
 
-/// A text of a block; empty where there is none.
-inline std::string_view text_of(const plexindex_buffer &block, const plexindex_text &text) noexcept {
-    const char *data = plexindex_get_text(&block, &text);
-    return data == nullptr ? std::string_view() : std::string_view(data, text.length);
-}
-
-// What a view without a record reads.
+// What is read where there is no record.
 inline constexpr plexindex_answer no_answer = {PLEXINDEX_NOT_FOUND, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0}, -1, 0, 0, 0, 0};
 inline constexpr plexindex_item no_item = {{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, -1, -1, 0, 0};
+
+/// A record of a block, which it keeps. One that was moved from has none.
+template <class T, const T &None> struct Record {
+    Block block{};
+    Moved<const T *> record{};
+    const T *operator->() const noexcept { return get(); }
+    const T *get() const noexcept { return record.value == nullptr ? &None : record.value; }
+    std::string_view text(const plexindex_text &text) const noexcept { return block.text(text); }
+};
+using AnswerRecord = Record<plexindex_answer, no_answer>;
+using ItemRecord = Record<plexindex_item, no_item>;
 
 /// A copy of a text of C, which may be NULL.
 inline std::optional<std::string> copy(const char *text) {
@@ -695,8 +780,8 @@ struct QueryOptions {
     std::optional<milliseconds> deadline{};
     bool offline = false; ///< The call sends no request.
     bool at_once = false; ///< match() and match_folder() wait for nothing: Status::not_yet where they need to.
-    /// Called on this thread while the call waits for the server. `false` ends the call with Status::aborted. An
-    /// exception ends the call, and the call throws it. It must not close the index.
+    /// Called on this thread while the call waits for the server. `false` ends the call with the error
+    /// Status::aborted. An exception ends the call, and the call throws it. It must not close the index.
     std::function<bool(const Progress &)> progress{};
 };
 
@@ -722,17 +807,19 @@ struct WalkOptions {
     Rules rules = Rules::all;  ///< The rules that hold.
     bool follow_links = true;  ///< Links to folders are followed after everything else. If not, each is a finding.
     std::size_t limit = 10000; ///< About how many names one call of the library reads, 1 to 1,000,000.
-    /// Asked before a folder that was found is read: `false` leaves it out. Default: all are read.
+    /// Asked before each folder that was found is read: `false` leaves it out. It is not asked for the folders that are
+    /// given nor for the target of a link, but for all below these. With it a call reads one folder, which is slower.
+    /// Default: all are read.
     std::function<bool(std::string_view folder)> enter{};
 };
 
-/// An item of an answer or stream: a view. A text that is not known is empty. Texts are UTF-8, but for path().
+/// An item of an answer or stream. It shares the memory of that answer, or page of the stream, so a copy is cheap. A
+/// text that is not known is empty. Texts are UTF-8, but for path().
 class Item {
 public:
     Item() noexcept = default;
     /// @cond
-    Item(const plexindex_buffer &block, const plexindex_item *record) noexcept
-        : block_(block), record_(record == nullptr ? &detail::no_item : record) {}
+    Item(const detail::Block &block, const plexindex_item *record) noexcept : record_{block, std::move(record)} {}
     /// @endcond
 
     /// Returns Plex's address of the item, `/library/metadata/<rating key>`.
@@ -769,23 +856,22 @@ public:
     [[nodiscard]] bool is_key_only() const noexcept { return (record_->flags & PLEXINDEX_ITEM_KEY_ONLY) != 0; }
 
 private:
-    std::string_view text(const plexindex_text &text) const noexcept { return detail::text_of(block_, text); }
+    std::string_view text(const plexindex_text &text) const noexcept { return record_.text(text); }
     static std::optional<int> number(int number, int least) noexcept {
         return number < least ? std::nullopt : std::optional<int>(number);
     }
 
-    plexindex_buffer block_{};
-    const plexindex_item *record_ = &detail::no_item;
+    detail::ItemRecord record_;
 };
 
-/// The candidates of an answer, the best first: a view, and a random-access range of Item.
+/// The candidates of an answer, the best first: a random-access range of Item. It shares the answer's memory.
 class Candidates {
 public:
     using iterator = detail::Iterator<Candidates>; ///< Random access in C++20, an input iterator in C++17.
 
     Candidates() noexcept = default;
     /// @cond
-    Candidates(const plexindex_buffer &block, const plexindex_answer *of) noexcept : block_(block), answer_(of) {}
+    explicit Candidates(detail::AnswerRecord of) noexcept : answer_(std::move(of)) {}
     /// @endcond
 
     /// Returns how many there are.
@@ -794,7 +880,7 @@ public:
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
     /// Returns one of them; beyond the last one an empty item.
     [[nodiscard]] Item operator[](std::size_t place) const noexcept {
-        return {block_, plexindex_get_candidate(&block_, answer_, place)};
+        return {answer_.block, plexindex_get_candidate(&answer_.block.buffer(), answer_.get(), place)};
     }
     /// The best one.
     [[nodiscard]] iterator begin() const noexcept { return {*this, 0}; }
@@ -802,22 +888,16 @@ public:
     [[nodiscard]] iterator end() const noexcept { return {*this, size()}; }
 
 private:
-    plexindex_buffer block_{};
-    const plexindex_answer *answer_ = &detail::no_answer;
+    detail::AnswerRecord answer_;
 };
 
-class Match;
-
-/// The answer for one path, folder, GUID or title: a view.
+/// The answer for one path, folder, GUID or title. A copy shares its memory.
 class Answer {
 public:
     Answer() noexcept = default;
-    // The memory of a Match without a name is gone before the answer is read.
-    Answer(const Match &&) = delete;
     /// @cond
-    Answer(const plexindex_buffer &block, std::size_t place) noexcept : block_(block) {
-        if (const plexindex_answer *record = plexindex_get_answer(&block, place)) record_ = record;
-    }
+    Answer(const detail::Block &block, std::size_t place) noexcept
+        : record_{block, plexindex_get_answer(&block.buffer(), place)} {}
     /// @endcond
 
     /// Returns Status::ok with an item; not_found, ambiguous, not_yet, needs_warm; in a batch also this answer's error.
@@ -831,14 +911,14 @@ public:
     /// Returns why there is no single item, or what speaks for it or against it.
     [[nodiscard]] Reason reason() const noexcept { return static_cast<Reason>(record_->reason); }
     /// Returns a sentence for people: what reason() says, or the error's text.
-    [[nodiscard]] std::string_view message() const noexcept { return detail::text_of(block_, record_->message); }
+    [[nodiscard]] std::string_view message() const noexcept { return record_.text(record_->message); }
     /// Returns the single item.
     [[nodiscard]] std::optional<Item> item() const noexcept {
-        const plexindex_item *item = plexindex_get_item(&block_, record_);
-        return item == nullptr ? std::nullopt : std::optional<Item>(Item(block_, item));
+        const plexindex_item *item = plexindex_get_item(&record_.block.buffer(), record_.get());
+        return item == nullptr ? std::nullopt : std::optional<Item>(Item(record_.block, item));
     }
     /// Returns what fits, the best first, at most 16. A single item is the first.
-    [[nodiscard]] Candidates candidates() const noexcept { return {block_, record_}; }
+    [[nodiscard]] Candidates candidates() const noexcept { return Candidates(record_); }
     /// Returns how many fit in all.
     [[nodiscard]] std::size_t candidates_total() const noexcept { return record_->candidates_total; }
     /// Of a folder: returns how many items have a file below it; 0 where that is not known.
@@ -854,81 +934,56 @@ public:
         return record_->age_ms < 0 ? std::nullopt : std::optional(milliseconds(record_->age_ms));
     }
 
-private:
-    plexindex_buffer block_{};
-    const plexindex_answer *record_ = &detail::no_answer;
+protected:
+    /// @cond
+    detail::AnswerRecord record_;
+    /// @endcond
 };
 
-/// The answers of a batch, one for each path in order: a random-access range of Answer. It owns their memory.
-/// Move-only.
+/// The answers of a batch, one for each path in order: a random-access range of Answer. A copy shares its memory.
 class Answers {
-    struct View {
-        plexindex_buffer buffer;
-        Answer operator[](std::size_t place) const noexcept { return {buffer, place}; }
-    };
-
 public:
-    using iterator = detail::Iterator<View>; ///< Random access in C++20, an input iterator in C++17.
+    using iterator = detail::Iterator<Answers>; ///< Random access in C++20, an input iterator in C++17.
 
     /// Returns how many answers there are.
-    [[nodiscard]] std::size_t size() const noexcept { return plexindex_count_answers(&memory_.buffer()); }
+    [[nodiscard]] std::size_t size() const noexcept { return plexindex_count_answers(&block_.buffer()); }
     /// Returns whether there is none.
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
     /// Returns one of them; beyond the last one an answer that found nothing.
-    [[nodiscard]] Answer operator[](std::size_t place) const & noexcept { return {memory_.buffer(), place}; }
+    [[nodiscard]] Answer operator[](std::size_t place) const noexcept { return {block_, place}; }
     /// The first answer.
-    [[nodiscard]] iterator begin() const & noexcept { return {View{memory_.buffer()}, 0}; }
+    [[nodiscard]] iterator begin() const noexcept { return {*this, 0}; }
     /// Behind the last one.
-    [[nodiscard]] iterator end() const & noexcept { return {View{memory_.buffer()}, size()}; }
-    // The memory of a result without a name is gone before its answers are read.
-    void operator[](std::size_t) const && = delete;
-    void begin() const && = delete;
-    void end() const && = delete;
+    [[nodiscard]] iterator end() const noexcept { return {*this, size()}; }
 
     /// Returns how many log lines wait for drain_log().
-    [[nodiscard]] std::uint32_t log_lines() const noexcept { return memory_.log_lines(); }
+    [[nodiscard]] std::uint32_t log_lines() const noexcept { return block_.log_lines(); }
 
 private:
     template <class> friend class BasicLibrary;
-    detail::Memory memory_;
+    detail::Block block_;
 };
 
-/// An Answer that owns its memory. Move-only.
+/// An Answer that Library::match_into() can fill. A copy shares its memory.
 class Match : public Answer {
 public:
     Match() noexcept = default;
-    /// @cond
-    Match(Match &&other) noexcept
-        : Answer(std::exchange(static_cast<Answer &>(other), Answer())), memory_(std::move(other.memory_)) {}
-    Match &operator=(Match &&other) noexcept {
-        Answer::operator=(std::exchange(static_cast<Answer &>(other), Answer()));
-        memory_ = std::move(other.memory_);
-        return *this;
-    }
-    ~Match() = default;
-    /// @endcond
 
     /// As in Answer.
-    /// @{
-    [[nodiscard]] std::optional<Item> item() const & noexcept { return Answer::item(); }
-    [[nodiscard]] Candidates candidates() const & noexcept { return Answer::candidates(); }
     [[nodiscard]] std::string_view message() const & noexcept { return Answer::message(); }
-    /// @}
-    // The memory of a result without a name is gone before its texts are read.
-    void item() const && = delete;
-    void candidates() const && = delete;
+    // A text keeps no memory, and that of a result without a name is gone before the text is read.
     void message() const && = delete;
 
     /// Returns how many log lines wait for drain_log().
-    [[nodiscard]] std::uint32_t log_lines() const noexcept { return memory_.log_lines(); }
+    [[nodiscard]] std::uint32_t log_lines() const noexcept { return record_.block.log_lines(); }
 
 private:
     template <class> friend class BasicLibrary;
-    detail::Memory memory_;
+    explicit Match(const detail::Block &block) noexcept : Answer(block, 0) {}
 };
 
 /// The keys of a batch of fast lookups, one for each path in order: a random-access range of std::string_view. An empty
-/// key says that a fast lookup does not know. It owns their memory. Move-only.
+/// key says that a fast lookup does not know. A copy shares its memory.
 class Keys {
 public:
     using iterator = std::vector<std::string_view>::const_iterator; ///< Random access.
@@ -943,14 +998,14 @@ public:
     [[nodiscard]] iterator begin() const & noexcept { return keys_.begin(); }
     /// Behind the last one.
     [[nodiscard]] iterator end() const & noexcept { return keys_.end(); }
-    // The memory of a result without a name is gone before its keys are read.
+    // A text keeps no memory, and that of a result without a name is gone before its keys are read.
     void operator[](std::size_t) const && = delete;
     void begin() const && = delete;
     void end() const && = delete;
 
 private:
     template <class> friend class BasicLibrary;
-    detail::Memory memory_;
+    detail::Block block_;
     std::vector<std::string_view> keys_;
 };
 
@@ -1054,7 +1109,7 @@ struct Statistics : plexindex_stats {
     }
 };
 
-/// What a walk found: a view of the stream that gives it, valid until the next finding is read.
+/// What a walk found.
 struct Finding {
     /// What it is.
     enum class Kind : std::uint8_t {
@@ -1064,11 +1119,11 @@ struct Finding {
         link,       ///< A link to a folder, without WalkOptions::follow_links.
         unreadable, ///< A folder or link that cannot be read.
     };
-    Kind kind = Kind::other;   ///< What it is.
-    bool twin = false;         ///< A name beside it or above differs in case or composition only.
-    std::string_view path{};   ///< The path, in the file system's bytes.
-    std::string_view cause{};  ///< A rule, such as `hidden`; `loop`, `linked`; the number of the system's error.
-    std::string_view detail{}; ///< A line of a .plexignore; with `linked` the real path.
+    Kind kind = Kind::other; ///< What it is.
+    bool twin = false;       ///< A name beside it or above differs in case or composition only.
+    std::string path{};      ///< The path, in the file system's bytes.
+    std::string cause{};     ///< A rule, such as `hidden`; `loop`, `linked`; the number of the system's error.
+    std::string detail{};    ///< A line of a .plexignore; with `linked` the real path.
 };
 
 /// How one path relates to another.
@@ -1459,14 +1514,18 @@ class ItemPages {
 public:
     using value_type = Item;
     using Read = std::function<std::int32_t(std::string_view after, plexindex_buffer *page, plexindex_buffer *error)>;
+    ItemPages() = default;
     explicit ItemPages(Read read) : read_(std::move(read)) {}
 
     std::int32_t next(plexindex_buffer *error) {
         if (++place_ < page_.size()) return PLEXINDEX_OK;
         if (!page_.empty()) after_ = page_[page_.size() - 1].path();
-        const std::int32_t status = memory_.fill(64 * 1024, [&](auto *page) { return read_(after_, page, error); });
+        page_ = {}; // its memory is filled again unless the host has an item of it
+        const std::int32_t status = block_.fill(64 * 1024, [&](plexindex_buffer *page) {
+            return read_ ? read_(after_, page, error) : plexindex_list_items(nullptr, nullptr, 0, page, error);
+        });
         place_ = 0;
-        const Answer answer(memory_.buffer(), 0);
+        const Answer answer(block_, 0);
         page_ = answer.candidates();
         files_ += answer.files();
         return status;
@@ -1477,7 +1536,7 @@ public:
 private:
     Read read_;
     std::string after_;
-    Memory memory_;
+    Block block_;
     Candidates page_;
     std::size_t place_ = 0;
     std::uint64_t files_ = 0;
@@ -1487,6 +1546,7 @@ private:
 class TableNames {
 public:
     using value_type = std::string;
+    TableNames() = default;
     explicit TableNames(TableRef table) noexcept : table_(std::move(table)) {}
 
     std::int32_t next(plexindex_buffer *error) {
@@ -1510,9 +1570,11 @@ private:
 class Walker {
 public:
     using value_type = Finding;
+    Walker() = default;
     Walker(LibraryRef library, const Paths &folders, WalkOptions options)
         : library_(std::move(library)), options_(std::move(options)) {
         for (std::string_view texts = folders.text(); !texts.empty();) add(waiting_, "folder", take(texts));
+        std::reverse(waiting_.begin(), waiting_.end());
     }
 
     std::int32_t next(plexindex_buffer *error) {
@@ -1522,7 +1584,7 @@ public:
                 if (take_finding(found)) return PLEXINDEX_OK;
             }
             // They come last in a page, and first in the next call.
-            waiting_.insert(waiting_.begin(), std::move_iterator(found.begin()), std::move_iterator(found.end()));
+            waiting_.insert(waiting_.end(), std::move_iterator(found.rbegin()), std::move_iterator(found.rend()));
             if (begun_ && walk_ == 0 && waiting_.empty()) return PLEXINDEX_NOT_FOUND;
             const std::int32_t status = read(error);
             if (status != PLEXINDEX_OK) return status;
@@ -1538,21 +1600,22 @@ private:
 
     std::int32_t read(plexindex_buffer *error) {
         std::string folders;
-        const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(waiting_.size(), 4096));
-        for (auto folder = waiting_.begin(); folder != end; ++folder) folders += *folder;
+        // One folder a call: what is found in it comes back before it is read.
+        const std::size_t count = std::min<std::size_t>(waiting_.size(), options_.enter ? 1 : 4096);
+        for (std::size_t i = 1; i <= count; ++i) folders += waiting_[waiting_.size() - i];
         plexindex_walk_request raw{};
         raw.size = sizeof raw;
         raw.library = library_.get();
         raw.folders = bytes(folders);
-        raw.folders_count = static_cast<std::size_t>(end - waiting_.begin());
-        raw.limit = options_.limit;
+        raw.folders_count = count;
+        raw.limit = options_.enter ? std::min<std::size_t>(options_.limit, 1) : options_.limit;
         raw.walk = walk_;
         raw.rules = static_cast<std::uint32_t>(options_.rules);
         raw.flags = options_.follow_links ? 0 : PLEXINDEX_WALK_ONCE;
         const auto walk = [&](plexindex_buffer *found) { return plexindex_walk(&raw, found, error); };
-        const std::int32_t status = memory_.fill(256 * 1024, walk);
-        waiting_.erase(waiting_.begin(), end);
-        findings_ = memory_.text();
+        const std::int32_t status = block_.fill(256 * 1024, walk);
+        waiting_.resize(waiting_.size() - count);
+        findings_ = block_.text();
         walk_ = raw.walk;
         files_ += raw.files;
         begun_ = true;
@@ -1565,7 +1628,8 @@ private:
         const bool is_folder = kind == "folder" || kind == "twin_folder";
         if (is_folder && (!options_.enter || options_.enter(path))) add(found, kind, path);
         if (is_folder) return false;
-        finding_ = {Finding::Kind::other, kind.substr(0, 5) == "twin_", path, cause, detail};
+        finding_.twin = kind.substr(0, 5) == "twin_";
+        finding_.path = path, finding_.cause = cause, finding_.detail = detail;
         if (finding_.twin) kind.remove_prefix(5);
         place_of(finding_.kind, kind, {"", "file", "left_out", "link", "unreadable"});
         return true;
@@ -1573,10 +1637,10 @@ private:
 
     LibraryRef library_;
     WalkOptions options_;
-    std::vector<std::string> waiting_;
+    std::vector<std::string> waiting_; // the next one last
     std::uint64_t walk_ = 0, files_ = 0;
     bool begun_ = false;
-    Memory memory_;
+    Block block_;
     std::string_view findings_;
     Finding finding_;
 };
@@ -1587,8 +1651,8 @@ private:
 /// A range that is read as it is iterated, once, by one thread: of Items, of names in a table, of Findings. Move-only;
 /// do not move it while it is iterated. It keeps the index open.
 ///
-/// An element is a view: it is valid until the iterator is advanced. begin() and `++` throw errors, which end the
-/// range. In plexindex::results each element is a Result, and an error is the last element.
+/// An element owns its memory and can be kept; an Item keeps its page, so copy a text to keep that only. begin() and `++`
+/// throw errors, which end the range. In plexindex::results each element is a Result, and an error is the last element.
 template <class Policy, class Source> class BasicStream {
 public:
     using value_type = typename Policy::template Of<typename Source::value_type>; ///< The type of an element.
@@ -1613,24 +1677,24 @@ public:
         friend bool operator!=(const iterator &a, const iterator &b) noexcept { return a.is_end() != b.is_end(); }
 
     private:
-        bool is_end() const noexcept { return stream_ == nullptr || stream_->ended_; }
+        bool is_end() const noexcept { return stream_ == nullptr || stream_->state_.value.ended; }
         BasicStream *stream_ = nullptr;
         /// @endcond
     };
 
     /// Reads the first element, when it is called first.
     [[nodiscard]] iterator begin() {
-        if (!std::exchange(begun_, true)) advance();
+        if (!std::exchange(state_.value.begun, true)) advance();
         return iterator(this);
     }
     /// Behind the last element.
     [[nodiscard]] iterator end() noexcept { return iterator(); }
     /// Returns how many files were seen so far: by Library::walk() media files, by Library::list_items_not_on_disk()
     /// files that were looked for.
-    [[nodiscard]] std::uint64_t files() const noexcept { return source_.files(); }
+    [[nodiscard]] std::uint64_t files() const noexcept { return state_.value.source.files(); }
 
     /// @cond
-    explicit BasicStream(Source source) : source_(std::move(source)) {}
+    explicit BasicStream(Source source) : state_(State{std::move(source)}) {}
     BasicStream(BasicStream &&) = default;
     BasicStream &operator=(BasicStream &&) = default;
     BasicStream(const BasicStream &) = delete;
@@ -1640,22 +1704,27 @@ public:
 
 private:
     void advance() {
+        auto &[source, failed, begun, ended] = state_.value;
         detail::Failure failure;
         // After an error there is no more.
-        const std::int32_t status = failed_.has_value() ? PLEXINDEX_NOT_FOUND : source_.next(failure.buffer());
-        ended_ = status == PLEXINDEX_NOT_FOUND || (status >= detail::first_error && Policy::throws);
+        const std::int32_t status = failed.has_value() ? PLEXINDEX_NOT_FOUND : source.next(failure.buffer());
+        ended = status == PLEXINDEX_NOT_FOUND || (status >= detail::first_error && Policy::throws);
         if (status < detail::first_error) return;
-        failed_ = failure.error(status);
-        if constexpr (Policy::throws) detail::raise(*failed_);
+        failed = failure.error(status);
+        if constexpr (Policy::throws) detail::raise(*failed);
     }
     value_type current() const {
-        if (failed_.has_value()) return Policy::template failed<typename Source::value_type>(*failed_);
-        return value_type(source_.current());
+        const State &state = state_.value;
+        if (state.failed.has_value()) return Policy::template failed<typename Source::value_type>(*state.failed);
+        return value_type(state.source.current());
     }
 
-    Source source_;
-    std::optional<Error> failed_;
-    bool begun_ = false, ended_ = false;
+    struct State {
+        Source source{};
+        std::optional<Error> failed{};
+        bool begun = false, ended = false;
+    };
+    detail::Moved<State> state_;
 };
 
 /// A library of an index, or all of them; from Index::library(). It keeps the index open. A copy is the same library.
@@ -1749,7 +1818,7 @@ public:
     }
     /// Waits until list_changes() has something, or the server has to be asked: Status::ok, then call refresh() and
     /// list_changes(). Status::not_yet says that the deadline came first. `options.progress` is called every 200 ms and
-    /// by Index::wake_waiting(), and ends the wait (Status::aborted).
+    /// by Index::wake_waiting(), and ends the wait (the error Status::aborted).
     Of<Status> wait_for_changes(std::string_view cursor, const QueryOptions &options = {}) const {
         detail::Query query(library_.get(), cursor, options);
         return Call::status(plexindex_wait_for_changes, library_.index(), query);
@@ -1833,12 +1902,12 @@ private:
     }
     std::int32_t fill(Match &match, Answering function, std::string_view text, const QueryOptions &options,
                       plexindex_buffer *error) const {
-        static_cast<Answer &>(match) = Answer();
+        detail::Block block = std::exchange(match, Match()).record_.block;
         detail::Query query(library_.get(), text, options);
-        const std::int32_t status = match.memory_.fill(8 * 1024, [&](plexindex_buffer *block) {
-            return detail::call(function, library_.index(), query, block, error);
+        const std::int32_t status = block.fill(8 * 1024, [&](plexindex_buffer *buffer) {
+            return detail::call(function, library_.index(), query, buffer, error);
         });
-        static_cast<Answer &>(match) = Answer(match.memory_.buffer(), 0);
+        match = Match(block);
         return status;
     }
     std::int32_t fill(Answers &answers, const Paths &paths, const QueryOptions &options,
@@ -1846,16 +1915,16 @@ private:
         detail::Query query(library_.get(), paths.text(), options);
         // Enough for most answers: asking again costs more than memory that is not used.
         const std::size_t first = 4096 + paths.size() * 384 + paths.text().size() * 2;
-        return answers.memory_.fill(first, [&](plexindex_buffer *block) {
+        return answers.block_.fill(first, [&](plexindex_buffer *block) {
             return detail::call(plexindex_match_paths, library_.index(), query, paths.size(), block, error);
         });
     }
     std::int32_t fill(Keys &keys, const Paths &paths, plexindex_buffer *error) const {
-        const std::int32_t status = keys.memory_.fill(64 + paths.size() * 32, [&](plexindex_buffer *block) {
+        const std::int32_t status = keys.block_.fill(64 + paths.size() * 32, [&](plexindex_buffer *block) {
             return detail::call(plexindex_lookup_keys, library_.get(), paths.text(), paths.size(), block, error);
         });
         keys.keys_.clear();
-        for (std::string_view all = keys.memory_.text(); !all.empty();) keys.keys_.push_back(detail::take(all));
+        for (std::string_view all = keys.block_.text(); !all.empty();) keys.keys_.push_back(detail::take(all));
         return status;
     }
 
@@ -1888,7 +1957,12 @@ public:
     /// get() into a string, whose memory is used again. Returns whether there is a value.
     Of<bool> get_into(std::string &value, std::string_view name) const {
         return Call::template made<bool>([&](bool &is_there, auto *error) {
-            const auto status = Call::text(value, error, plexindex_table_get, table_.get(), name);
+            // The name may be in the string.
+            const std::less_equal<const char *> before;
+            const bool is_inside = before(value.data(), name.data()) && before(name.data(), value.data() + value.size());
+            const std::string copy(is_inside ? name : std::string_view());
+            const auto status =
+                Call::text(value, error, plexindex_table_get, table_.get(), is_inside ? std::string_view(copy) : name);
             return is_there = status == PLEXINDEX_OK, status;
         });
     }

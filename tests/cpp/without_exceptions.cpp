@@ -28,6 +28,13 @@ int main(int argc, char **argv) {
     for (const auto &item : movies->list_items()) items += item.has_value() ? 1 : 0;
     for (const auto &item : movies->list_items(0)) errors += item ? 0 : 1;
     CHECK(items == 1203 && errors == 1);
+    auto stream = movies->list_items();
+    const auto taken = std::move(stream);
+    for (const auto &item : stream) {
+        CHECK(!item && item.error().status() == Status::null_pointer);
+        ++errors;
+    }
+    CHECK(errors == 2 && movies->match(refused ? "" : "/else/twin.mkv")->candidates().size() == 2);
     const auto details = movies->item("900001");
     CHECK(details && details->has_value() && (*details)->paths.size() == 2);
     plexindex::drain_log([](plexindex::LogLevel, std::string_view) {});

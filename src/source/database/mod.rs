@@ -79,8 +79,9 @@ impl PlexDatabase {
         self.place.folder().and_then(preferences::machine_identifier)
     }
 
-    /// Display name with path.
+    /// Display name with path: that of the file where it is found, also if the host gave a folder.
     pub(super) fn display_name(&self) -> String {
+        let _ = self.place.file(); // an error is for those who read the file
         format!("Plex's database {}", self.place.display())
     }
 
