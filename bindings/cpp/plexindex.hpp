@@ -6,8 +6,9 @@
 ///   return plexindex::Result instead and throw no Error; with `-fno-exceptions` only these exist. Use one of the two.
 ///   In these pages `Of<T>` is `T` in the first case and `Result<T>` in the second. *Not found* and *ambiguous* are
 ///   answers, not errors. std::bad_alloc may come from whatever allocates.
-/// - **Threads**: any number of threads may use one Index, Library or Table at once through `const`. A result with
-///   all that shares its block, a stream and a builder (Edit, WriteBatch, Paths) belong to one thread at a time. Callbacks run on the calling thread.
+/// - **Threads**: any number of threads may use one Index, Library or Table at once through `const`. A result with all
+///   that shares its block, a stream and a builder (Edit, WriteBatch, Paths) belong to one thread at a time. Callbacks
+///   run on the calling thread.
 /// - **Ownership**: an Index, and each Library, Table and stream of it, keeps the index open. All else owns its memory
 ///   and outlives the index: Match, Answers, Keys, Answer, Item and Candidates share a block, which the last of them
 ///   frees, and a copy is cheap. Only a std::string_view owns nothing: it is valid while anything of its block exists.
@@ -1651,8 +1652,9 @@ private:
 /// A range that is read as it is iterated, once, by one thread: of Items, of names in a table, of Findings. Move-only;
 /// do not move it while it is iterated. It keeps the index open.
 ///
-/// An element owns its memory and can be kept; an Item keeps its page, so copy a text to keep that only. begin() and `++`
-/// throw errors, which end the range. In plexindex::results each element is a Result, and an error is the last element.
+/// An element owns its memory and can be kept; an Item keeps its page, so copy a text to keep that only. begin() and
+/// `++` throw errors, which end the range. In plexindex::results each element is a Result, and an error is the last
+/// element.
 template <class Policy, class Source> class BasicStream {
 public:
     using value_type = typename Policy::template Of<typename Source::value_type>; ///< The type of an element.
@@ -1959,7 +1961,8 @@ public:
         return Call::template made<bool>([&](bool &is_there, auto *error) {
             // The name may be in the string.
             const std::less_equal<const char *> before;
-            const bool is_inside = before(value.data(), name.data()) && before(name.data(), value.data() + value.size());
+            const char *const at = name.data();
+            const bool is_inside = before(value.data(), at) && before(at, value.data() + value.size());
             const std::string copy(is_inside ? name : std::string_view());
             const auto status =
                 Call::text(value, error, plexindex_table_get, table_.get(), is_inside ? std::string_view(copy) : name);
