@@ -101,6 +101,7 @@ impl FolderLimit {
     /// Evicts down to the limit; returns `false` if time ran out.
     fn evict_down_to(&self, limit: u64, deadline: Deadline, stays: &dyn Fn(LibraryId) -> bool) -> Result<bool> {
         let late = || deadline.moment().is_some_and(|moment| self.clock.has_come(moment));
+        let mut has_history = true;
         loop {
             if self.store.folder().disk_bytes() <= limit {
                 self.warned.store(false, Ordering::Relaxed);
@@ -126,7 +127,8 @@ impl FolderLimit {
                 return Ok(true);
             }
             // The change log is evicted before any listing.
-            if self.store.forget_history(deadline)? {
+            if has_history && self.store.forget_history(deadline)? {
+                has_history = false;
                 continue;
             }
             // Sweeping may have taken long.
@@ -143,12 +145,13 @@ impl FolderLimit {
                 }
                 return Ok(true);
             };
-            if self.store.evict(*library, now_ms, deadline)? {
-                log::info!(
-                    "'{title}' was asked for longest ago, and goes: {kept} bytes are more than size_limit={limit}; the next \
-                     question fetches it again"
-                );
+            if !self.store.evict(*library, now_ms, deadline)? {
+                return Ok(false); // it is in use by now: the next call looks again
             }
+            log::info!(
+                "'{title}' was asked for longest ago, and goes: {kept} bytes are more than size_limit={limit}; the next \
+                 question fetches it again"
+            );
         }
     }
 }

@@ -123,15 +123,15 @@ fn trim_feed_changes(tx: &Tx<'_>) -> rusqlite::Result<()> {
 }
 
 impl Store {
-    /// Forgets all that the feed could tell: the first thing to go where the folder takes too much. Gives whether there was
-    /// something.
+    /// Forgets all that the feed could tell: the first thing to go where the folder takes too much. Returns whether there was
+    /// something; a library that is not listed has nothing to tell.
     pub fn forget_history(&self, deadline: Deadline) -> Result<bool> {
         let told = self.read(|connection| {
             connection.value::<bool>(
                 "SELECT EXISTS (SELECT 1 FROM changes c JOIN libraries l ON l.id = c.library AND l.generation > 0 \
                  WHERE c.kind IN (8, 9, 11) AND c.was + c.now <> 0 AND c.sequence > l.feed_from) \
-                 OR EXISTS (SELECT 1 FROM items i JOIN libraries l ON l.id = i.library WHERE i.died <= l.generation \
-                 AND (i.died > l.feed_generation OR i.since > l.feed_from))",
+                 OR EXISTS (SELECT 1 FROM items i JOIN libraries l ON l.id = i.library AND l.generation > 0 \
+                 WHERE i.died <= l.generation AND (i.died > l.feed_generation OR i.since > l.feed_from))",
                 [],
             )
         })?;

@@ -635,6 +635,22 @@ fn items_that_were_found_singly_between_two_evictions_are_swept() {
     }
 }
 
+/// The limit on the folder forgets it until there is none: what never ends would keep a call for ever.
+#[test]
+fn the_history_of_an_evicted_library_is_forgotten_once() {
+    let (_folder, store) = opened();
+    let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
+    let items = [movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")];
+    let row = listed(&store, mine, &row, &items);
+    assert!(store.evict(row.id, NOW_MS + DAY_MS, Deadline::NONE).expect("evicted"));
+    let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
+    store.merge_items(&row, &items[1..], None, Deadline::NONE).expect("merged");
+    store.remove_item(&row, "2", Deadline::NONE).expect("removed");
+    store.forget_history(Deadline::NONE).expect("forgotten");
+    assert!(!store.forget_history(Deadline::NONE).expect("forgotten"));
+}
+
 /// One who knows all up to a change sequence.
 struct From(Option<Sequence>);
 
