@@ -36,8 +36,11 @@ PYTHON_TESTS = [
 # Unit tests that Miri runs in some seconds each. It cannot run those that map files or call C, and takes many minutes
 # for thousands of inputs or very long paths.
 INTERPRETED = [
-    *(f"view::tests::image::{name}" for name in ("an_empty", "matches_know", "shows_are")),
-    *(f"view::tests::resolution::{name}" for name in ("a_file_of_two", "a_miss", "confirmed_matches", "folders_choose")),
+    *(f"view::tests::listing_segment::{name}" for name in ("an_empty", "matches_know", "shows_are")),
+    *(
+        f"view::tests::resolution::{name}"
+        for name in ("a_file_of_two", "a_miss", "confirmed_matches", "folders_choose")
+    ),
     "view::tests::memtable::forgetting",
 ]
 # Modules whose unit tests have threads.
