@@ -645,7 +645,9 @@ fn the_history_of_an_evicted_library_is_forgotten_once() {
     let row = listed(&store, mine, &row, &items);
     assert!(store.evict(row.id, NOW_MS + DAY_MS, Deadline::NONE).expect("evicted"));
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
-    store.merge_items(&row, &items[1..], None, Deadline::NONE).expect("merged");
+    store
+        .merge_items(&row, &items[1..], None, Deadline::NONE)
+        .expect("merged");
     store.remove_item(&row, "2", Deadline::NONE).expect("removed");
     store.forget_history(Deadline::NONE).expect("forgotten");
     assert!(!store.forget_history(Deadline::NONE).expect("forgotten"));
