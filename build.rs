@@ -298,15 +298,11 @@ fn compact(header: &str) -> String {
             } else if text.last().is_some_and(String::is_empty) {
                 text.pop();
             }
-            with_comment(code, &[meaning], "", &mut text);
+            with_comment(code, meaning, "", &mut text);
             at += comments + 1;
         } else if comments == 1 && code.starts_with("    ") {
-            with_comment(
-                code,
-                &[comment[0].trim_start().trim_start_matches("// ")],
-                "    ",
-                &mut text,
-            );
+            let comment = comment[0].trim_start().trim_start_matches("// ");
+            with_comment(code, comment, "    ", &mut text);
             at += 2;
         } else if comments > 0 {
             text.extend(comment.iter().map(|line| (*line).to_owned()));
@@ -336,8 +332,7 @@ fn compact(header: &str) -> String {
 }
 
 /// A line of code with its comment: behind it if that fits, else above it.
-fn with_comment(code: &str, comment: &[&str], indent: &str, text: &mut Vec<String>) {
-    let comment = comment.join(" ");
+fn with_comment(code: &str, comment: &str, indent: &str, text: &mut Vec<String>) {
     let line = format!("{code} // {comment}");
     if line.len() <= COLUMNS {
         text.push(line);

@@ -169,6 +169,7 @@ fn every_item_of_the_header_has_a_comment() {
 fn comments_name_what_exists() {
     let header = header();
     let declared = Declared::read(&header);
+    let helpers = helpers();
     let statuses = declared.statuses.keys().map(|name| format!("PLEXINDEX_{name}"));
     let names: BTreeSet<String> = declared
         .functions
@@ -178,7 +179,7 @@ fn comments_name_what_exists() {
         .chain(declared.structs.keys())
         .cloned()
         .chain(statuses)
-        .chain(helpers())
+        .chain(helpers.clone())
         .collect();
     let mut wrong = Vec::new();
     for line in header.lines() {
@@ -200,7 +201,7 @@ fn comments_name_what_exists() {
             } else if comment[..at].ends_with("sizeof(") {
                 is_type
             } else if after.starts_with("()") {
-                declared.functions.contains(name) || helpers().contains(name)
+                declared.functions.contains(name) || helpers.contains(name)
             } else if let (Some(fields), Some(field)) = (declared.structs.get(name), after.strip_prefix('.')) {
                 let field: String = field
                     .chars()

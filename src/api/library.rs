@@ -59,7 +59,7 @@ impl Library {
 
     /// Whether this is a library of that index: of the same handle.
     pub(crate) fn is_of(&self, index: &Index) -> bool {
-        std::ptr::eq(self.index.inner(), index.inner())
+        self.index.is(index)
     }
 
     /// A question to this library, with a deadline, offline, or with progress.

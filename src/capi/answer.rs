@@ -133,12 +133,6 @@ pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
     Ok(Status::Ok)
 }
 
-/// Sets the length to 0, and returns [`Status::NotFound`].
-pub fn write_nothing(buffer: &mut Buffer) -> Status {
-    buffer.length = 0;
-    Status::NotFound
-}
-
 /// Sets the length that is needed for these bytes and a NUL, and returns the error.
 pub fn too_small_for(buffer: &mut Buffer, length: usize) -> Result<Status> {
     buffer.length = length + 1;

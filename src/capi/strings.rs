@@ -72,6 +72,14 @@ pub unsafe fn out_buffer<'h>(place: *mut Buffer, what: &str) -> Result<&'h mut B
     Ok(buffer)
 }
 
+/// Refuses a number of items a page that is 0 or above 10,000.
+pub fn check_page_limit(limit: usize) -> Result<()> {
+    if (1..=10_000).contains(&limit) {
+        return Ok(());
+    }
+    refuse(format!("limit is {limit}: give 1 to 10000"))
+}
+
 /// # Safety
 /// `data` must be NULL or point to `length` bytes.
 pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h [u8]> {

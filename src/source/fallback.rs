@@ -184,7 +184,7 @@ impl Source for FallbackSource {
             // The same warning may name the folder first and the file later: do not repeat it.
             let is_repeated = lock(&self.file).last_warning.ends_with(OTHER_SERVER);
             if !is_repeated {
-                self.warn_once(format!("{} {OTHER_SERVER}", self.database.display_name()));
+                self.warn_once(format!("{} {OTHER_SERVER}", self.database.find_display_name()));
             }
         }
     }

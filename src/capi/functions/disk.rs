@@ -59,7 +59,6 @@ pub unsafe extern "C" fn plexindex_walk(walk: *mut WalkRecord, out_findings: *mu
         check_flags(given.flags, 0, c::PLEXINDEX_WALK_ONCE, "walk")?;
         // SAFETY: as above.
         let (library, folders) = unsafe { (handles::library(given.library)?, given.folders.get("walk.folders")?) };
-        findings.length = 0;
         let Some(rules) = Rules::of_bits(given.rules) else {
             return refuse(format!(
                 "walk.rules is {:#x}: give bits of PLEXINDEX_RULE_*",

@@ -4,9 +4,9 @@ use crate::capi::answer::write_json;
 use crate::capi::guard::guard;
 use crate::capi::handles::opened;
 use crate::capi::query;
-use crate::capi::strings::out_buffer;
+use crate::capi::strings::{check_page_limit, out_buffer};
 use crate::capi::types::{Buffer, Handle, QueryRecord};
-use crate::error::{Status, refuse};
+use crate::error::Status;
 
 /// The feed: items that were added, removed, changed or moved since a cursor was given, in the order in which the
 /// index learned it, from any process. Sends no request: plexindex_refresh() asks the server.
@@ -56,9 +56,7 @@ pub unsafe extern "C" fn plexindex_list_changes_json(
     guard(error, || {
         // SAFETY: the caller's promise.
         let (asked, json) = unsafe { (query::query(handle, query)?, out_buffer(out_json, "out_json")?) };
-        if limit == 0 || limit > 10_000 {
-            return refuse(format!("limit is {limit}: give 1 to 10000"));
-        }
+        check_page_limit(limit)?;
         let page = asked
             .query
             .changes_page(asked.utf8("the cursor")?, asked.full(), limit)?;

@@ -2,13 +2,13 @@
 
 use std::ffi::c_char;
 
-use crate::capi::answer::{recount_log_lines, write_answer, write_answers, write_folder, write_json, write_nothing};
+use crate::capi::answer::{recount_log_lines, write_answer, write_answers, write_folder, write_json};
 use crate::capi::guard::guard;
-use crate::capi::handles::{self};
+use crate::capi::handles;
 use crate::capi::query;
-use crate::capi::strings::{bytes, out, out_buffer, utf8};
+use crate::capi::strings::{bytes, check_page_limit, out, out_buffer, utf8};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, QueryRecord};
-use crate::error::{Result, Status, refuse};
+use crate::error::{Result, Status};
 use crate::query::{Answer, Which};
 
 /// The items of a library as the store has them, one page a call. Sends no request.
@@ -40,9 +40,7 @@ pub unsafe extern "C" fn plexindex_list_items(
                 out_buffer(out_page, "out_page")?,
             )
         };
-        if limit == 0 || limit > 10_000 {
-            return refuse(format!("limit is {limit}: give 1 to 10000"));
-        }
+        check_page_limit(limit)?;
         let items = library.items_page(*cursor, limit)?;
         let of = library.known();
         write_answers(page, 1, |block| {
@@ -88,7 +86,7 @@ pub unsafe extern "C" fn plexindex_get_item_json(
         };
         match library.item(key)? {
             Some(item) => write_json(json, &item.to_json()),
-            None => Ok(write_nothing(json)),
+            None => Ok(Status::NotFound),
         }
     })
 }
@@ -205,9 +203,7 @@ pub unsafe fn page_of<'h>(
             out_buffer(out_page, "out_page")?,
         )
     };
-    if limit == 0 || limit > 10_000 {
-        return refuse(format!("limit is {limit}: give 1 to 10000"));
-    }
+    check_page_limit(limit)?;
     Ok(FolderPage {
         path,
         after: Some(after).filter(|after| !after.is_empty()),

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char};
 use std::sync::Arc;
 
-use crate::capi::answer::{too_small_for, write_bytes, write_nothing};
+use crate::capi::answer::{too_small_for, write_bytes};
 use crate::capi::constants as c;
 use crate::capi::guard::{guard, guard_value, keep_text};
 use crate::capi::handles::opened;
@@ -111,7 +111,10 @@ pub unsafe extern "C" fn plexindex_table_get(
         let room = buffer.capacity.saturating_sub(1);
         let length = table.get(name, room, &mut |value| written = Some(write_bytes(buffer, value)))?;
         match (length, written) {
-            (None, _) => Ok(write_nothing(buffer)),
+            (None, _) => {
+                buffer.length = 0;
+                Ok(Status::NotFound)
+            }
             (Some(_), Some(written)) => written,
             (Some(length), None) => too_small_for(buffer, length),
         }
@@ -282,7 +285,7 @@ pub unsafe extern "C" fn plexindex_table_get_next(
         };
         match table.next((!first).then_some(after))? {
             Some(next) => write_bytes(name, &next),
-            None => Ok(write_nothing(name)),
+            None => Ok(Status::NotFound),
         }
     })
 }

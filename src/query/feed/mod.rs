@@ -261,7 +261,6 @@ impl Queries {
                 .is_ok()
     }
 
-    /// The identity, and the library that a call names.
     /// Refuses a full listing while no library in scope was fetched: it would look like an empty one.
     fn check_fetched(&self, library: Option<LibraryId>) -> Result<()> {
         let snapshot = self.reading.snapshot();
@@ -273,6 +272,7 @@ impl Queries {
         Err(Error::new(Status::LibraryNotFound, why))
     }
 
+    /// The identity, and the library that a call names.
     fn asked_for(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
         let snapshot = self.reading.snapshot();
         let resolved = call.library.map(|library| (library, library.resolve(&snapshot)));

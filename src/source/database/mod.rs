@@ -79,8 +79,8 @@ impl PlexDatabase {
         self.place.folder().and_then(preferences::machine_identifier)
     }
 
-    /// Display name with path: that of the file where it is found, also if the host gave a folder.
-    pub(super) fn display_name(&self) -> String {
+    /// Finds the file, and returns a display name with its path, or that of the folder that the host gave.
+    pub(super) fn find_display_name(&self) -> String {
         let _ = self.place.file(); // an error is for those who read the file
         format!("Plex's database {}", self.place.display())
     }
